@@ -1,0 +1,71 @@
+"""The exceptions longrun raises, as one tree: catch `LongrunError` for all of them.
+
+A message names what went wrong, where, and what is allowed or to do next.
+"""
+
+from typing import ClassVar
+
+
+class LongrunError(Exception):
+    """Anything longrun refuses or fails at with a reason that a user can act on."""
+
+    exit_code: ClassVar[int] = 1
+    """Exit status of the command line: 1 for a failed run, 2 for wrong usage."""
+
+
+class ConfigError(LongrunError):
+    """A configuration value, recipe, stage name or option that is not allowed."""
+
+    exit_code = 2
+
+
+class SourceError(LongrunError):
+    """A source of documents, conversations or pairs that cannot be read as promised."""
+
+
+class ResourceError(LongrunError):
+    """Too little memory or disk for what was asked, found before the work starts."""
+
+
+class ArtifactError(LongrunError):
+    """An artifact that cannot be used."""
+
+
+class MissingArtifact(ArtifactError):
+    """No manifest at that place: the artifact was never finished, or was deleted."""
+
+
+class DamagedArtifact(ArtifactError):
+    """Files that are missing or no longer hash to what the manifest says."""
+
+
+class NewerFormat(ArtifactError):
+    """A manifest written by a later version of longrun."""
+
+
+class CheckFailed(LongrunError):
+    """A critical check between two stages did not hold."""
+
+
+class TrainingError(LongrunError):
+    """Training that cannot start or go on: non-finite loss, a lost worker, no usable batch."""
+
+
+class CheckpointError(TrainingError):
+    """A training checkpoint that is incomplete, changed, or of another model or layout."""
+
+
+class RegistrationRefused(LongrunError):
+    """The promotion rule says no."""
+
+
+class HomeError(LongrunError):
+    """A home directory that cannot be used, or is in use by another run."""
+
+    exit_code = 2
+
+
+def require(condition: bool, owner: object, field: str, value: object, allowed: str) -> None:
+    """Raise `ConfigError` naming the field, its value and what is allowed, unless `condition` holds."""
+    if not condition:
+        raise ConfigError(f"{type(owner).__name__}.{field} is {value!r}; allowed: {allowed}")

@@ -1,0 +1,20 @@
+"""What a component needs from outside, as protocols, each with its in-process implementation beside it."""
+
+from components.ports.launcher import InProcessLauncher, Launcher, RecordingReporter, TrainingReporter
+from components.ports.metrics import Metrics, RecordedMetrics, SilentMetrics
+from components.ports.shard_engine import InProcessShardEngine, ShardEngine
+from components.ports.store import ArtifactStore, LocalArtifactStore
+
+__all__ = [
+    "ArtifactStore",
+    "InProcessLauncher",
+    "InProcessShardEngine",
+    "Launcher",
+    "LocalArtifactStore",
+    "Metrics",
+    "RecordedMetrics",
+    "RecordingReporter",
+    "ShardEngine",
+    "SilentMetrics",
+    "TrainingReporter",
+]

@@ -1,0 +1,119 @@
+"""Work on many shards at once, and the two global steps: exchange by key, and reduce.
+
+Shards are small picklable descriptions (paths, row ranges); the rows themselves stay in Parquet files,
+so no process ever needs to hold the corpus.
+"""
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+Shard = TypeVar("Shard")
+Result = TypeVar("Result")
+
+
+class ShardEngine(Protocol):
+    """Runs a function over shards, on this machine or many. Results never depend on the number of workers."""
+
+    overhead_seconds: float
+    """Wall time spent in the engine while no worker was inside `work`."""
+
+    def map_shards(self, work: Callable[[Shard], Result], shards: Sequence[Shard], *, description: str) -> list[Result]:
+        """Call `work` on every shard; results in the order of `shards`.
+
+        `work` is picklable (an importable function or a `functools.partial` of one), its results are small;
+        tables go through files. A `LongrunError` of `work` is raised again as it is.
+        """
+        ...
+
+    def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
+        """Bring rows of equal `key` into one of `partitions` Parquet files below `output`, in the order of partitions.
+
+        Rows of a partition are sorted by all columns, so the bytes do not depend on the order of `tables` or of workers.
+        """
+        ...
+
+    def reduce(self, combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
+        """Combine `values` pairwise with an associative function, left to right. Raises `ValueError` if empty."""
+        ...
+
+
+@dataclass
+class InProcessShardEngine:
+    """Runs shards one after the other in this process."""
+
+    overhead_seconds: float = field(default=0.0, init=False)
+
+    def map_shards(self, work: Callable[[Shard], Result], shards: Sequence[Shard], *, description: str) -> list[Result]:
+        """Call `work` on every shard, in order."""
+        return [work(shard) for shard in shards]
+
+    def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
+        """See `exchange_through_files`."""
+        return exchange_through_files(self, tables, key=key, partitions=partitions, output=output)
+
+    def reduce(self, combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
+        """Fold the values from the left."""
+        if not values:
+            raise ValueError("reduce of no values")
+        return functools.reduce(combine, values)
+
+
+def exchange_through_files(
+    engine: ShardEngine, tables: Sequence[Path], *, key: str, partitions: int, output: Path
+) -> list[Path]:
+    """A shuffle made of two maps with files between them: split each table by key, then join the parts of each partition.
+
+    Holds one table or one partition in memory at a time, in each worker.
+    """
+    pieces = output / "pieces"
+    pieces.mkdir(parents=True, exist_ok=True)
+    named = [(table, pieces / f"{number:05d}") for number, table in enumerate(tables)]
+    engine.map_shards(functools.partial(_split, key=key, partitions=partitions), named, description=f"split by {key}")
+    joins = [
+        ([base / f"{number:05d}.parquet" for _, base in named], output / f"part-{number:05d}.parquet")
+        for number in range(partitions)
+    ]
+    engine.map_shards(_join, joins, description=f"join by {key}")
+    for _, base in named:
+        for piece in base.iterdir():
+            piece.unlink()
+        base.rmdir()
+    pieces.rmdir()
+    return [part for _, part in joins]
+
+
+def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
+    source, base = shard
+    base.mkdir(exist_ok=True)
+    table = pq.read_table(source)
+    target = partition_of(table[key], partitions)
+    for number in range(partitions):
+        pq.write_table(table.filter(pa.array(target == number)), base / f"{number:05d}.parquet", compression="zstd")
+
+
+def _join(shard: tuple[list[Path], Path]) -> None:
+    parts, target = shard
+    table = pa.concat_tables([pq.read_table(part) for part in parts])
+    if table.num_rows:
+        table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names]))
+    pq.write_table(table, target, compression="zstd")
+
+
+def partition_of(keys: pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
+    """The partition of each key, the same on every machine: integers by multiplicative hashing, strings by CRC-32."""
+    if pa.types.is_integer(keys.type):
+        mixed = keys.to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
+        return (mixed % np.uint64(partitions)).astype(np.int64)
+    encoded = pa.chunked_array(keys).combine_chunks().dictionary_encode()
+    hashes = np.array([zlib.crc32(str(value).encode()) for value in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return (hashes % partitions)[encoded.indices.to_numpy()] if len(hashes) else np.zeros(0, dtype=np.int64)

@@ -1,0 +1,185 @@
+"""Where artifacts live: written beside their place, moved in whole, found again by cache key."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest, sha256_of_file
+from components.errors import DamagedArtifact, MissingArtifact
+
+
+class ArtifactStore(Protocol):
+    """Keeps artifacts. One place per (step, cache key)."""
+
+    def find(self, step: str, cache_key: str) -> Artifact | None:
+        """The finished and whole artifact of that step and key, if there is one. Sizes are checked, not hashes."""
+        ...
+
+    def writing(self, step: str) -> AbstractContextManager[Path]:
+        """An empty local directory for a step's output, removed at the end unless it was published."""
+        ...
+
+    def publish(self, output: Path, manifest: Manifest) -> Artifact:
+        """Move `output` with its manifest to its place, whole; `manifest.files` must be what `records_of` says."""
+        ...
+
+    def manifest(self, uri: str) -> Manifest:
+        """The manifest of an artifact. Raises `MissingArtifact`, `DamagedArtifact` or `NewerFormat`."""
+        ...
+
+    def local(self, artifact: Artifact) -> Path:
+        """A local directory with the artifact's files. Raises `DamagedArtifact` if its digest or files differ."""
+        ...
+
+    def scratch(self, step: str, cache_key: str) -> Path:
+        """A directory that outlives a killed step, for its training checkpoints; removed when the step publishes."""
+        ...
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Every finished artifact, sorted by URI."""
+        ...
+
+    def delete(self, artifact: Artifact) -> None:
+        """Remove an artifact, its manifest first."""
+        ...
+
+    def differences(self, artifact: Artifact) -> list[str]:
+        """What differs from the manifest after hashing every file; empty if nothing does."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalArtifactStore:
+    """Artifacts as directories below `root`: `artifacts/STEP/KEY`, written in `writing/`."""
+
+    root: Path
+
+    def find(self, step: str, cache_key: str) -> Artifact | None:
+        """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
+        place = self._place(step, cache_key)
+        try:
+            manifest = self.manifest(str(place))
+        except (MissingArtifact, DamagedArtifact):
+            return None
+        whole = manifest.cache_key == cache_key and not _wrong_sizes(place, manifest)
+        return Artifact(uri=str(place), digest=manifest.digest) if whole else None
+
+    @contextlib.contextmanager
+    def writing(self, step: str) -> Iterator[Path]:
+        """A fresh directory below `writing/`."""
+        parent = self.root / "writing"
+        parent.mkdir(parents=True, exist_ok=True)
+        output = Path(tempfile.mkdtemp(prefix=f"{step}-", dir=parent))
+        try:
+            yield output
+        finally:
+            shutil.rmtree(output, ignore_errors=True)
+
+    def publish(self, output: Path, manifest: Manifest) -> Artifact:
+        """Write the manifest, flush everything to disk, and rename the directory to its place."""
+        (output / MANIFEST).write_bytes(manifest.to_bytes())
+        for path in output.rglob("*"):
+            if path.is_file():
+                _flush(path)
+        place = self._place(manifest.step, manifest.cache_key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            (place / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(place)
+        output.rename(place)
+        _flush(place.parent)
+        shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
+        return Artifact(uri=str(place), digest=manifest.digest)
+
+    def manifest(self, uri: str) -> Manifest:
+        """Read `manifest.json` of the directory `uri`."""
+        path = Path(uri) / MANIFEST
+        try:
+            return Manifest.from_bytes(path.read_bytes(), str(path))
+        except OSError as error:
+            raise MissingArtifact(f"{path}: no finished artifact here; run the step that makes it") from error
+
+    def local(self, artifact: Artifact) -> Path:
+        """The directory itself, after its manifest's digest and its files' sizes were compared."""
+        place = Path(artifact.uri)
+        manifest = self.manifest(artifact.uri)
+        if manifest.digest != artifact.digest:
+            raise DamagedArtifact(f"{place}: manifest digest {manifest.digest[:12]}, expected {artifact.digest[:12]}; run again")
+        if wrong := _wrong_sizes(place, manifest):
+            raise DamagedArtifact(f"{place}: {wrong[0]}; run again")
+        return place
+
+    def scratch(self, step: str, cache_key: str) -> Path:
+        """`scratch/STEP/KEY`; not created here."""
+        return self.root / "scratch" / step / cache_key[:16]
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Every directory below `artifacts/` that has a readable manifest."""
+        for path in sorted(self.root.glob(f"artifacts/*/*/{MANIFEST}")):
+            yield Artifact(uri=str(path.parent), digest=self.manifest(str(path.parent)).digest)
+
+    def delete(self, artifact: Artifact) -> None:
+        """Remove the manifest, then the directory."""
+        (Path(artifact.uri) / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(artifact.uri, ignore_errors=True)
+
+    def differences(self, artifact: Artifact) -> list[str]:
+        """Compare the manifest's digest, then every file's hash, and name files nobody listed."""
+        place = Path(artifact.uri)
+        manifest = self.manifest(artifact.uri)
+        found = [] if manifest.digest == artifact.digest else [f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"]
+        found += _wrong_sizes(place, manifest) or [
+            f"{record.path}: sha256 differs from the manifest"
+            for record in manifest.files
+            if sha256_of_file(place / record.path) != record.sha256
+        ]
+        listed = {record.path for record in manifest.files} | {MANIFEST}
+        return found + [f"{name}: not in the manifest" for name in sorted(_names(place) - listed)]
+
+    def _place(self, step: str, cache_key: str) -> Path:
+        return self.root / "artifacts" / step / cache_key[:16]
+
+
+def records_of(output: Path) -> tuple[FileRecord, ...]:
+    """Path, hash, size and rows of every file below `output`, sorted by path."""
+    return tuple(
+        FileRecord(path=name, sha256=sha256_of_file(output / name), size=(output / name).stat().st_size, rows=_rows(output / name))
+        for name in sorted(_names(output) - {MANIFEST})
+    )
+
+
+def _rows(path: Path) -> int | None:
+    if path.suffix != ".parquet":
+        return None
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _names(place: Path) -> set[str]:
+    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+
+
+def _wrong_sizes(place: Path, manifest: Manifest) -> list[str]:
+    wrong = []
+    for record in manifest.files:
+        path = place / record.path
+        if not path.is_file():
+            wrong.append(f"{record.path}: missing")
+        elif path.stat().st_size != record.size:
+            wrong.append(f"{record.path}: {path.stat().st_size} bytes, the manifest says {record.size}")
+    return wrong
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
