@@ -26,7 +26,7 @@ class Artifact:
     """A finished directory at a URI, pinned by its evidence digest."""
 
     uri: str
-    """Where the directory is: an absolute local path, or an object store URI."""
+    """Where the directory is, relative to the root of its store, so that a store can be moved without breaking evidence."""
     digest: str
     """Evidence digest: sha256 of the manifest's bytes, in hex."""
 
@@ -73,7 +73,12 @@ class EvaluationReport(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegisteredModel(Artifact):
-    """A model with its card and lineage document, registered under a name and version."""
+    """A model with its card and lineage document, ready to be registered under a name and version."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check(Artifact):
+    """The outcome of a check on another artifact: its manifest holds the `CheckReport`, its files the HTML page."""
 
 
 # Manifests: the evidence.

@@ -62,13 +62,13 @@ class LocalArtifactStore:
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
         """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
-        place = self._place(step, cache_key)
+        uri = self._uri(step, cache_key)
         try:
-            manifest = self.manifest(str(place))
+            manifest = self.manifest(uri)
         except (MissingArtifact, DamagedArtifact):
             return None
-        whole = manifest.cache_key == cache_key and not _wrong_sizes(place, manifest)
-        return Artifact(uri=str(place), digest=manifest.digest) if whole else None
+        whole = manifest.cache_key == cache_key and not _wrong_sizes(self.root / uri, manifest)
+        return Artifact(uri=uri, digest=manifest.digest) if whole else None
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:
@@ -87,7 +87,8 @@ class LocalArtifactStore:
         for path in output.rglob("*"):
             if path.is_file():
                 _flush(path)
-        place = self._place(manifest.step, manifest.cache_key)
+        uri = self._uri(manifest.step, manifest.cache_key)
+        place = self.root / uri
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():
             (place / MANIFEST).unlink(missing_ok=True)
@@ -95,11 +96,11 @@ class LocalArtifactStore:
         output.rename(place)
         _flush(place.parent)
         shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
-        return Artifact(uri=str(place), digest=manifest.digest)
+        return Artifact(uri=uri, digest=manifest.digest)
 
     def manifest(self, uri: str) -> Manifest:
         """Read `manifest.json` of the directory `uri`."""
-        path = Path(uri) / MANIFEST
+        path = self.root / uri / MANIFEST
         try:
             return Manifest.from_bytes(path.read_bytes(), str(path))
         except OSError as error:
@@ -107,7 +108,7 @@ class LocalArtifactStore:
 
     def local(self, artifact: Artifact) -> Path:
         """The directory itself, after its manifest's digest and its files' sizes were compared."""
-        place = Path(artifact.uri)
+        place = self.root / artifact.uri
         manifest = self.manifest(artifact.uri)
         if manifest.digest != artifact.digest:
             raise DamagedArtifact(f"{place}: manifest digest {manifest.digest[:12]}, expected {artifact.digest[:12]}; run again")
@@ -122,16 +123,17 @@ class LocalArtifactStore:
     def artifacts(self) -> Iterator[Artifact]:
         """Every directory below `artifacts/` that has a readable manifest."""
         for path in sorted(self.root.glob(f"artifacts/*/*/{MANIFEST}")):
-            yield Artifact(uri=str(path.parent), digest=self.manifest(str(path.parent)).digest)
+            uri = path.parent.relative_to(self.root).as_posix()
+            yield Artifact(uri=uri, digest=self.manifest(uri).digest)
 
     def delete(self, artifact: Artifact) -> None:
         """Remove the manifest, then the directory."""
-        (Path(artifact.uri) / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(artifact.uri, ignore_errors=True)
+        (self.root / artifact.uri / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(self.root / artifact.uri, ignore_errors=True)
 
     def differences(self, artifact: Artifact) -> list[str]:
         """Compare the manifest's digest, then every file's hash, and name files nobody listed."""
-        place = Path(artifact.uri)
+        place = self.root / artifact.uri
         manifest = self.manifest(artifact.uri)
         found = [] if manifest.digest == artifact.digest else [f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"]
         found += _wrong_sizes(place, manifest) or [
@@ -142,8 +144,8 @@ class LocalArtifactStore:
         listed = {record.path for record in manifest.files} | {MANIFEST}
         return found + [f"{name}: not in the manifest" for name in sorted(_names(place) - listed)]
 
-    def _place(self, step: str, cache_key: str) -> Path:
-        return self.root / "artifacts" / step / cache_key[:16]
+    def _uri(self, step: str, cache_key: str) -> str:
+        return f"artifacts/{step}/{cache_key[:16]}"
 
 
 def records_of(output: Path) -> tuple[FileRecord, ...]:

@@ -1,0 +1,35 @@
+# Two commands: `make run` and `make test`. Both install first; an interrupted installation goes on where it stopped.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTEST := .venv/bin/python -m pytest
+
+.PHONY: help install run test test-fast test-slow lint lock clean
+
+help:        ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+install:     ## Create .venv and install the locked dependencies
+	@infra/install.sh
+
+run: install ## The whole chain: from a corpus to a registered model (recipe smoke)
+	@.venv/bin/longrun run
+
+lint: install ## ruff, mypy and the import contracts
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: install lint ## Everything but the marks slow, gpu and cluster
+	$(PYTEST) -m "not slow and not gpu and not cluster"
+
+test-fast: install ## What needs no Ray
+	$(PYTEST) -m "not slow and not gpu and not cluster and not ray"
+
+test-slow: install ## The long ones
+	$(PYTEST) -m "slow and not gpu and not cluster"
+
+lock: install ## Compile infra/locks/*.txt from pyproject.toml again
+	@infra/lock.sh
+
+clean:       ## Remove what installing left; artifacts in .longrun stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis longrun.egg-info

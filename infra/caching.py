@@ -1,0 +1,115 @@
+"""What decides reuse, and what is evidence.
+
+The cache key of a step hashes its config, the digests of its inputs, and the code it can reach, as syntax trees
+without comments and docstrings: a comment must not retrain a model. The code digest in the manifest hashes the
+same files byte by byte: a record must not lie.
+"""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import platform
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Artifact
+from infra.settings import REPOSITORY
+
+
+def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:
+    """sha256 hex over the step function with all it reaches, its config, its inputs' digests and other `facts`."""
+    parts = {
+        "code": code_key(function),
+        "config": as_json(config),
+        "inputs": {name: artifact.digest for name, artifact in inputs.items()},
+        "facts": dict(facts),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def as_json(config: object) -> dict[str, Any]:
+    """A config dataclass as JSON values, with the name of its type."""
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        raise TypeError(f"{type(config).__name__} is not a config dataclass")
+    return {"type": type(config).__name__, **dataclasses.asdict(config)}
+
+
+def code_key(function: Callable[..., Any]) -> str:
+    """Hash of the meaning: the function's own syntax tree and those of every module of ours that it reaches."""
+    own = _meaning(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    trees = [f"{path}\n{_module(path).meaning}" for path in reachable(function)]
+    return hashlib.sha256("\n".join([own, *trees]).encode()).hexdigest()
+
+
+def code_digest(function: Callable[..., Any]) -> str:
+    """Hash of the source text: every byte of the modules that the function reaches."""
+    texts = [f"{path}\n{hashlib.sha256((REPOSITORY / path).read_bytes()).hexdigest()}" for path in reachable(function)]
+    return hashlib.sha256("\n".join([inspect.getsource(function), *texts]).encode()).hexdigest()
+
+
+def reachable(function: Callable[..., Any]) -> list[str]:
+    """The files below `components/` that `function` imports in its body, directly or through others, sorted."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    waiting, found = list(_imported(tree)), set()
+    while waiting:
+        for path in _files(waiting.pop()):
+            if path not in found:
+                found.add(path)
+                waiting.extend(_module(path).imports)
+    return sorted(found)
+
+
+@functools.cache
+def environment_digest() -> str:
+    """sha256 over the locks, the Python version and the platform."""
+    locks = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((REPOSITORY / "infra" / "locks").glob("*.txt"))]
+    return hashlib.sha256("\n".join([*locks, platform.python_version(), platform.machine()]).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Module:
+    meaning: str
+    imports: tuple[str, ...]
+
+
+@functools.cache
+def _module(path: str) -> _Module:
+    tree = ast.parse((REPOSITORY / path).read_bytes())
+    return _Module(meaning=_meaning(tree), imports=tuple(_imported(tree)))
+
+
+def _meaning(tree: ast.AST) -> str:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # Docstrings, of attributes too, are expressions that do nothing.
+            node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("components"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("components"):
+            yield str(node.module)
+            # `from package import module` names a module too
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(module: str) -> Iterator[str]:
+    path = Path(*module.split("."))
+    for parent in [*reversed(path.parents)][1:]:
+        yield (parent / "__init__.py").as_posix()
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if (REPOSITORY / candidate).is_file():
+            yield candidate.as_posix()

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Creates .venv and installs the locked groups. Run again, it does only what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ "$(uname -s)" = Linux ] || { echo "longrun runs on Linux; this is $(uname -s)" >&2; exit 1; }
+python=$(command -v python3.11 || true)
+[ -n "$python" ] || { echo "longrun needs Python 3.11, and python3.11 is not on the PATH" >&2; exit 1; }
+
+wanted=$(cat infra/locks/*.txt pyproject.toml | sha256sum | cut -d' ' -f1)
+[ "$(cat .venv/installed 2>/dev/null || true)" = "$wanted" ] && exit 0
+
+echo "longrun: installing the locked dependencies into .venv (once; a few minutes without a package cache)"
+[ -x .venv/bin/pip ] || { rm -rf .venv; "$python" -m venv .venv; }
+.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r infra/locks/bootstrap.txt
+# uv reads its own variable for extra wheel directories
+export UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"
+[ -n "$UV_FIND_LINKS" ] || unset UV_FIND_LINKS
+locks=()
+for group in core data train evaluate dev; do locks+=(-r "infra/locks/$group.txt"); done
+.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode "${locks[@]}"
+.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+echo "$wanted" > .venv/installed
+echo "longrun: installed"

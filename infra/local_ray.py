@@ -1,0 +1,62 @@
+"""One Ray on this machine for a whole run, started when the first step needs it, with its state inside the home."""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from infra.settings import REPOSITORY
+
+_LONGEST_ROOT = 40
+"""Unix socket paths end at 107 bytes, and Ray's take up to 67 below its directory."""
+
+
+def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
+    """Start Ray unless this process has one already; the seconds it took."""
+    import ray
+
+    if ray.is_initialized():
+        return 0.0
+    started = time.monotonic()
+    state = home / "ray"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(state / "token")
+    ray.init(
+        num_cpus=cpus or os.cpu_count(),
+        include_dashboard=False,
+        _temp_dir=str(_short_path(state)),
+        logging_level=logging.ERROR,
+        log_to_driver=True,
+        runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY)}},
+    )
+    return time.monotonic() - started
+
+
+def stop_ray(home: Path) -> None:
+    """Stop the Ray of this process, if there is one, and remove what it left."""
+    import sys
+
+    if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+        ray.shutdown()
+    link = _link(home / "ray")
+    if link.is_symlink():
+        link.unlink()
+    shutil.rmtree(home / "ray", ignore_errors=True)
+
+
+def _short_path(state: Path) -> Path:
+    if len(str(state)) <= _LONGEST_ROOT:
+        return state
+    link = _link(state)
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(state)
+    return link
+
+
+def _link(state: Path) -> Path:
+    return Path(tempfile.gettempdir()) / f"longrun-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"

@@ -1,0 +1,118 @@
+"""Alignment: conversations and SFT, preference pairs and DPO, and their checks."""
+
+from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
+from components.artifacts import Check, Checkpoint, Conversations, Corpus, PreferencePairs
+from components.checks.limits import ConversationsLimits, PreferencePairsLimits
+from infra import environments
+from workflows.step import Order, make
+
+
+@environments.cpu.task
+async def conversations(order: Order, config: ConversationsConfig, corpus: Corpus) -> Conversations:
+    """Gather conversations, each on the side of the split where its group fell in the corpus."""
+    from components.alignment.conversations import make_conversations
+
+    return make(
+        order,
+        Conversations,
+        config,
+        lambda work: make_conversations(config, corpus=work.local(corpus), output=work.output),
+        corpus=corpus,
+    )
+
+
+@environments.cpu.task
+async def check_conversations(order: Order, limits: ConversationsLimits, conversations: Conversations) -> Check:
+    """Check the conversations by their metrics table."""
+    from components.checks.conversations import check
+
+    return make(
+        order,
+        Check,
+        limits,
+        lambda work: work.report(check(limits, artifact=work.local(conversations), output=work.output)),
+        conversations=conversations,
+    )
+
+
+@environments.train.task
+async def sft(order: Order, config: SFTConfig, conversations: Conversations, checkpoint: Checkpoint) -> Checkpoint:
+    """Fine-tune the base model on the conversations."""
+    from components.alignment.sft import fine_tune
+
+    return make(
+        order,
+        Checkpoint,
+        config,
+        lambda work: fine_tune(
+            config,
+            conversations=work.local(conversations),
+            checkpoint=work.local(checkpoint),
+            output=work.output,
+            scratch=work.scratch,
+            launcher=work.launcher,
+            metrics=work,
+        ),
+        conversations=conversations,
+        checkpoint=checkpoint,
+    )
+
+
+@environments.evaluate.task
+async def preference_pairs(
+    order: Order, config: PreferencePairsConfig, conversations: Conversations, checkpoint: Checkpoint
+) -> PreferencePairs:
+    """Pair the authors' answers with the SFT model's own, and right answers with others' answers."""
+    from components.alignment.preference_pairs import make_preference_pairs
+
+    return make(
+        order,
+        PreferencePairs,
+        config,
+        lambda work: make_preference_pairs(
+            config,
+            conversations=work.local(conversations),
+            checkpoint=work.local(checkpoint),
+            output=work.output,
+            metrics=work,
+        ),
+        conversations=conversations,
+        checkpoint=checkpoint,
+    )
+
+
+@environments.cpu.task
+async def check_preference_pairs(order: Order, limits: PreferencePairsLimits, pairs: PreferencePairs) -> Check:
+    """Check the pairs by their metrics table."""
+    from components.checks.preference_pairs import check
+
+    return make(
+        order,
+        Check,
+        limits,
+        lambda work: work.report(check(limits, artifact=work.local(pairs), output=work.output)),
+        pairs=pairs,
+    )
+
+
+@environments.train.task
+async def dpo(order: Order, config: DPOConfig, pairs: PreferencePairs, checkpoint: Checkpoint) -> Checkpoint:
+    """Optimise the SFT model's preferences against its frozen self."""
+    from components.alignment.dpo import optimise_preferences
+
+    return make(
+        order,
+        Checkpoint,
+        config,
+        lambda work: optimise_preferences(
+            config,
+            pairs=work.local(pairs),
+            checkpoint=work.local(checkpoint),
+            output=work.output,
+            scratch=work.scratch,
+            launcher=work.launcher,
+            metrics=work,
+        ),
+        pairs=pairs,
+        checkpoint=checkpoint,
+    )

@@ -1,0 +1,18 @@
+"""A failed check stops the run before the next stage."""
+
+from components.artifacts import Check
+from components.errors import CheckFailed
+from components.ports import ArtifactStore
+
+
+def gate(store: ArtifactStore, check: Check) -> Check:
+    """Hand `check` on if it passed.
+
+    Raises:
+        CheckFailed: naming each failed expectation, what was observed, and the page that shows it.
+    """
+    for report in store.manifest(check.uri).checks:
+        if not report.passed:
+            failures = "; ".join(f"{failure.name}: observed {failure.observed}" for failure in report.failures)
+            raise CheckFailed(f"check {report.name} failed: {failures}; report: {store.local(check) / report.report}")
+    return check

@@ -1,0 +1,33 @@
+"""Registration: a model with its card and lineage, and a version in the registry."""
+
+from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel
+from components.registration.config import RegistrationConfig
+from infra import environments
+from workflows.step import Order, make
+
+
+@environments.cpu.task
+async def registration(
+    order: Order, config: RegistrationConfig, checkpoint: Checkpoint, report: EvaluationReport, checks: dict[str, Check]
+) -> RegisteredModel:
+    """Apply the promotion rule, then write the model directory that the registry will point to."""
+    from components.registration.prepare import prepare
+    from workflows.lineage import tree
+
+    store = order.run.store
+    return make(
+        order,
+        RegisteredModel,
+        config,
+        lambda work: prepare(
+            config,
+            checkpoint=work.local(checkpoint),
+            report=work.local(report),
+            lineage=tree(store, checkpoint),
+            checks=[found for check in checks.values() for found in store.manifest(check.uri).checks],
+            output=work.output,
+        ),
+        checkpoint=checkpoint,
+        report=report,
+        checks=checks,
+    )

@@ -1,0 +1,38 @@
+"""Scaling: from a compute budget to a training plan, and its check."""
+
+from components.artifacts import Check, Tokenizer, TokenShards, TrainingPlan
+from components.checks.limits import PlanLimits
+from components.scaling.config import ScalingConfig
+from infra import environments
+from workflows.step import Order, make
+
+
+@environments.cpu.task
+async def scaling(order: Order, config: ScalingConfig, tokenizer: Tokenizer, token_shards: TokenShards) -> TrainingPlan:
+    """Plan shape, tokens, batch and learning rate by the scaling laws, with the recipe's choices beside them."""
+    from components.scaling.plan import plan
+
+    return make(
+        order,
+        TrainingPlan,
+        config,
+        lambda work: plan(
+            config, tokenizer=work.local(tokenizer), token_shards=work.local(token_shards), output=work.output
+        ),
+        tokenizer=tokenizer,
+        token_shards=token_shards,
+    )
+
+
+@environments.cpu.task
+async def check_plan(order: Order, limits: PlanLimits, plan: TrainingPlan) -> Check:
+    """Check that the plan can be carried out."""
+    from components.checks.plan import check
+
+    return make(
+        order,
+        Check,
+        limits,
+        lambda work: work.report(check(limits, artifact=work.local(plan), output=work.output)),
+        plan=plan,
+    )

@@ -1,0 +1,221 @@
+"""How every step is done: look for its artifact, else make it, record it, and hand it on.
+
+`obtain` runs in the driver and decides reuse by what stands in the store, so that a hit is always whole.
+`make` runs in the step's own task, and turns a component's output directory into a published artifact.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from components.artifacts import Artifact, CheckReport, Manifest
+from components.errors import LongrunError
+from components.ports import ArtifactStore, Launcher, LocalArtifactStore, ShardEngine
+from components.ports.store import records_of
+from infra import caching, tracking
+from workflows import journal
+
+Kind = TypeVar("Kind", bound=Artifact)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One pipeline run: where it keeps things, and what was asked of it."""
+
+    home: str
+    """The home directory, absolute."""
+    directory: str
+    """The run's own directory, for its events and logs."""
+    tracking_uri: str
+    mlflow_run: str
+    """Id of the parent run in MLflow."""
+    until: str = ""
+    """Last stage to run; empty for all."""
+    fresh: tuple[str, ...] = ()
+    """Steps to make again although they are there."""
+
+    @property
+    def store(self) -> ArtifactStore:
+        """The artifacts of this run's home."""
+        return LocalArtifactStore(Path(self.home))
+
+    @property
+    def journal(self) -> journal.Journal:
+        """The run's record."""
+        return journal.Journal(Path(self.directory))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What a step's task is told besides its config and inputs."""
+
+    step: str
+    cache_key: str
+    code_digest: str
+    run: Run
+
+
+class Task(Protocol):
+    """The part of a Flyte task that is used here."""
+
+    func: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Run the task as part of the workflow."""
+        ...
+
+
+async def obtain(
+    run: Run, step: str, task: Any, kind: type[Kind], config: Any, *, facts: Mapping[str, str] | None = None, **inputs: Any
+) -> Kind:
+    """The artifact of a step: from the store if it is there and whole, else made by its task.
+
+    `facts` are values beside config and inputs that decide reuse, such as a fingerprint of raw sources.
+    """
+    artifacts = {name: value for name, value in _flat(inputs)}
+    key = caching.cache_key(task.func, config, artifacts, facts or {})
+    found = None if step in run.fresh else run.store.find(step, key)
+    if found is not None:
+        figures = run.store.manifest(found.uri).figures
+        run.journal.write("cached", step=step, uri=found.uri, digest=found.digest, figures=figures)
+        return kind(uri=found.uri, digest=found.digest)
+    order = Order(step=step, cache_key=key, code_digest=caching.code_digest(task.func), run=run)
+    made: Kind = await task(order, config, **inputs)
+    return made
+
+
+def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
+    flat: list[tuple[str, Artifact]] = []
+    for name, value in inputs.items():
+        if isinstance(value, Mapping):
+            flat += [(f"{name}.{key}", artifact) for key, artifact in value.items()]
+        elif isinstance(value, Artifact):
+            flat.append((name, value))
+        else:
+            flat += [(f"{name}.{number}", artifact) for number, artifact in enumerate(value)]
+    return flat
+
+
+@dataclass
+class Work:
+    """What a component is given while its step is being made."""
+
+    order: Order
+    output: Path
+    mlflow_run: str
+    overhead_seconds: float = 0.0
+    """Time inside the component's call that was not the component's: starting Ray and trainers."""
+    checks: tuple[CheckReport, ...] = ()
+    _ports: list[Any] = field(default_factory=list)
+
+    @property
+    def scratch(self) -> Path:
+        """A directory that survives a kill, for checkpoints; it is removed when the step is published."""
+        return self.order.run.store.scratch(self.order.step, self.order.cache_key)
+
+    def local(self, artifact: Artifact) -> Path:
+        """The directory of an input."""
+        return self.order.run.store.local(artifact)
+
+    @property
+    def engine(self) -> ShardEngine:
+        """Shard work on Ray Data."""
+        self._start_ray()
+        from infra.ray_data import RayShardEngine
+
+        return self._port(RayShardEngine())
+
+    @property
+    def launcher(self) -> Launcher:
+        """Training workers on Ray Train."""
+        self._start_ray()
+        from infra.ray_train import RayLauncher
+
+        return self._port(RayLauncher(storage_path=Path(self.order.run.home) / "ray-train"))
+
+    def _start_ray(self) -> None:
+        from infra.local_ray import ensure_ray
+
+        started = time.monotonic()
+        ensure_ray(Path(self.order.run.home))
+        self.overhead_seconds += time.monotonic() - started
+
+    def _port(self, port: Any) -> Any:
+        self._ports.append(port)
+        return port
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Metrics of a training step, to MLflow."""
+        tracking.log_values(self.order.run.tracking_uri, self.mlflow_run, step, values)
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Progress, to whoever watches."""
+        journal.progress(self.order.step, done, total, unit)
+
+    def report(self, check: CheckReport) -> dict[str, Any]:
+        """Keep the outcome of a check for the manifest; its figures."""
+        self.checks = (*self.checks, check)
+        return {"expectations": len(check.expectations), "failed": len(check.failures)}
+
+    @property
+    def component_overhead(self) -> float:
+        """Seconds of the component's call that were orchestration."""
+        return self.overhead_seconds + sum(port.overhead_seconds for port in self._ports)
+
+
+def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Mapping[str, Any]], **inputs: Any) -> Kind:
+    """Call `work`, which fills `Work.output` and returns figures, and publish what it made.
+
+    A failure is written to the run's journal and raised again; nothing half-written stays.
+    """
+    run, started = order.run, time.monotonic()
+    run.journal.write("started", step=order.step)
+    mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
+    try:
+        with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
+            job = Work(order=order, output=output, mlflow_run=mlflow_run)
+            artifact = _publish(job, kind, config, work, dict(_flat(inputs)), started)
+    except BaseException as error:
+        tracking.finish_run(run.tracking_uri, mlflow_run, failed=True)
+        kind_of_error = type(error).__name__
+        run.journal.write("failed", step=order.step, error=kind_of_error, message=str(error), known=isinstance(error, LongrunError))
+        raise
+    tracking.finish_run(run.tracking_uri, mlflow_run)
+    return artifact
+
+
+def _publish(
+    job: Work, kind: type[Kind], config: Any, work: Callable[[Work], Mapping[str, Any]], inputs: dict[str, Artifact], started: float
+) -> Kind:
+    order, entered = job.order, time.monotonic()
+    figures = dict(work(job))
+    component_seconds = time.monotonic() - entered - job.component_overhead
+    manifest = Manifest(
+        step=order.step,
+        kind=kind.__name__,
+        cache_key=order.cache_key,
+        config=caching.as_json(config),
+        code_digest=order.code_digest,
+        environment_digest=caching.environment_digest(),
+        inputs=inputs,
+        files=records_of(job.output),
+        figures=figures,
+        checks=job.checks,
+    )
+    for page in job.output.glob("*.html"):
+        tracking.log_file(order.run.tracking_uri, job.mlflow_run, page)
+    artifact = order.run.store.publish(job.output, manifest)
+    tags = {"uri": artifact.uri, "digest": artifact.digest, "cache_key": order.cache_key, "code_digest": order.code_digest}
+    tracking.log_record(order.run.tracking_uri, job.mlflow_run, config=manifest.config, figures=figures, tags=tags)
+    order.run.journal.write(
+        "made",
+        step=order.step,
+        uri=artifact.uri,
+        digest=artifact.digest,
+        figures=figures,
+        seconds=time.monotonic() - started,
+        component_seconds=component_seconds,
+    )
+    return kind(uri=artifact.uri, digest=artifact.digest)

@@ -1,0 +1,60 @@
+"""Tokenizer: from a corpus to a byte-level BPE and token shards, and their check."""
+
+from components.artifacts import Check, Corpus, Tokenizer, TokenShards
+from components.checks.limits import TokenShardsLimits
+from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from infra import environments
+from workflows.step import Order, make
+
+
+@environments.cpu.task
+async def tokenizer(order: Order, config: TokenizerConfig, corpus: Corpus) -> Tokenizer:
+    """Train the tokenizer on a byte-weighted sample of the corpus."""
+    from components.tokenizer.training import train_tokenizer
+
+    return make(
+        order,
+        Tokenizer,
+        config,
+        lambda work: train_tokenizer(config, corpus=work.local(corpus), output=work.output, metrics=work),
+        corpus=corpus,
+    )
+
+
+@environments.data.task
+async def token_shards(order: Order, config: TokenShardsConfig, corpus: Corpus, tokenizer: Tokenizer) -> TokenShards:
+    """Encode the corpus into memory-mapped token shards."""
+    from components.tokenizer.token_shards import encode_corpus
+
+    return make(
+        order,
+        TokenShards,
+        config,
+        lambda work: encode_corpus(
+            config,
+            corpus=work.local(corpus),
+            tokenizer=work.local(tokenizer),
+            output=work.output,
+            engine=work.engine,
+            metrics=work,
+        ),
+        corpus=corpus,
+        tokenizer=tokenizer,
+    )
+
+
+@environments.cpu.task
+async def check_token_shards(order: Order, limits: TokenShardsLimits, token_shards: TokenShards, tokenizer: Tokenizer) -> Check:
+    """Check ids, counts, fertility and round trip."""
+    from components.checks.token_shards import check
+
+    return make(
+        order,
+        Check,
+        limits,
+        lambda work: work.report(
+            check(limits, artifact=work.local(token_shards), output=work.output, tokenizer=work.local(tokenizer))
+        ),
+        token_shards=token_shards,
+        tokenizer=tokenizer,
+    )
