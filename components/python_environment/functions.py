@@ -1,0 +1,91 @@
+"""The documented functions of a distribution: what instructions and preference pairs are made from."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.python_environment.distributions import Distribution
+from components.python_environment.modules import parse
+
+DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Function:
+    """A public function or method with its author's words about it."""
+
+    name: str
+    """Dotted name: `scipy.linalg._basic.solve`."""
+    signature: str
+    """Without decorators, body and trailing colon: `def solve(a, b, lower=False)`."""
+    docstring: str
+    """Cleaned of indentation; not empty."""
+    code: str
+    """The whole definition without its docstring, as `ast.unparse` writes it."""
+    distribution: str
+    """Normalised name of the distribution that owns the file."""
+    licence: str
+    uri: str
+    """`python-environment:DISTRIBUTION/PATH#LINE`."""
+
+
+def functions(distribution: Distribution) -> Iterator[Function]:
+    """The public functions and methods with a docstring, in the order of files and lines.
+
+    Skips test modules, names with a leading underscore (in any part below the module), nested functions, and files
+    that are not UTF-8 or do not parse. Every docstring is given: filtering by length is for the reader.
+    """
+    for file in distribution.modules:
+        if _is_test(file.path):
+            continue
+        try:
+            source = Path(file.location).read_text(encoding="utf-8")
+            tree = parse(source) if "def " in source else None
+        except (UnicodeDecodeError, SyntaxError):
+            continue
+        uri = f"python-environment:{distribution.name}/{file.path}"
+        for name, node in _definitions(tree.body if tree else [], module_name(file.path)):
+            docstring = inspect.cleandoc(ast.get_docstring(node, clean=False) or "")
+            if docstring:
+                yield Function(
+                    name=name,
+                    signature=_signature(node),
+                    docstring=docstring,
+                    code=_code(node),
+                    distribution=distribution.name,
+                    licence=distribution.licence,
+                    uri=f"{uri}#{node.lineno}",
+                )
+
+
+def module_name(path: str) -> str:
+    """The dotted name of the module at `path`."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _is_test(path: str) -> bool:
+    *folders, name = path.split("/")
+    return name.startswith("test_") or name == "conftest.py" or not {"test", "tests", "testing"}.isdisjoint(folders)
+
+
+def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, DEFINITION]]:
+    for node in body:
+        if isinstance(node, DEFINITION | ast.ClassDef) and not node.name.startswith("_"):
+            name = f"{prefix}.{node.name}"
+            if isinstance(node, ast.ClassDef):
+                yield from _definitions(node.body, name)
+            else:
+                yield name, node
+
+
+def _signature(node: DEFINITION) -> str:
+    word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"{word} {node.name}({ast.unparse(node.args)}){returns}"
+
+
+def _code(node: DEFINITION) -> str:
+    node.body = node.body[1:] or [ast.Expr(ast.Constant(...))]
+    return ast.unparse(node)
