@@ -1,79 +1,41 @@
 """The one training loop, for pretraining, fine-tuning and preference optimisation.
 
-What differs between them is passed in: `Batches` say what a step sees, an `Objective` says what it minimises,
-a `Validation` says what is measured on the way.
+What differs between them is passed in: see `components.training.objective`.
 """
 
+import itertools
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
+from components.errors import TrainingError
 from components.ports import TrainingReporter
+from components.training.checkpoints import Checkpoints, Row, read_history
 from components.training.config import TrainingSettings
+from components.training.device import resolved_precision, training_device
+from components.training.engine import Engine, process_group
+from components.training.meters import Meter
+from components.training.objective import Batch, Batches, Objective, Terms, Validation
+from components.training.schedule import learning_rate
 
-Batch = Mapping[str, Tensor]
-"""Tensors by name, on the CPU when they leave `Batches`. "tokens" is int64 of shape [sequences, length] in every batch:
-its size is what tokens/s counts."""
-
-
-class Batches(Protocol):
-    """What every step sees."""
-
-    def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
-        """The micro-batches of `step` (from 0) for one rank, in order.
-
-        A pure function: it neither reads nor keeps a position, so resuming is arithmetic. The union over the ranks
-        is the same global batch for every `world_size`. The number of micro-batches may differ between steps and ranks,
-        but each rank has at least one.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Sums over the loss terms (target tokens, pairs) of one micro-batch."""
-
-    loss: Tensor
-    """Scalar of fp32 that the gradient flows from: the sum of the loss over the terms, not their mean."""
-    figures: Mapping[str, Tensor]
-    """Detached scalars to report, sums over the same terms; the loop divides them like the loss."""
-
-
-class Objective(Protocol):
-    """What training minimises: the sum of `Terms.loss` over the global batch, divided by the sum of `weight`.
-
-    Other models that it needs, such as the frozen reference of DPO, are its own fields; it moves them to the device of
-    the batch and never lets gradients into them. It draws no random numbers, or resuming would not be exact.
-    """
-
-    def weight(self, batch: Batch) -> float:
-        """How many loss terms the micro-batch holds: known before the forward pass, 0 allowed, positive over a global batch."""
-        ...
-
-    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        """The loss of one micro-batch, which is on the model's device; `model` may be in bf16."""
-        ...
-
-
-class Validation(Protocol):
-    """Measures the model on the way."""
-
-    def __call__(self, model: nn.Module) -> Mapping[str, float]:
-        """Figures by name, such as `validation/loss`; called on rank 0, in evaluation mode and without gradients."""
-        ...
+__all__ = ["Batch", "Batches", "Objective", "Terms", "Trained", "Validation", "train"]
 
 
 @dataclass(frozen=True)
 class Trained:
     """What a training leaves behind, beside the weights in the model itself."""
 
-    history: tuple[Mapping[str, float], ...]
+    history: tuple[Row, ...]
     """One row per step, from 1: step, loss, learning_rate, gradient_norm (before clipping), tokens (cumulative, of all
-    ranks), the objective's figures, and validation figures where they were measured. No wall-clock figures: equal for
-    equal inputs. Steps before a resume are included. Empty on ranks other than 0."""
+    ranks), the objective's figures, and validation figures where they were measured. A skipped step has no gradient_norm.
+    No wall-clock figures: equal for equal inputs. Steps before a resume are included; the same on all ranks."""
     resumed_from: int
     """The step of the checkpoint from which this call went on; 0 if it began afresh."""
 
@@ -102,7 +64,7 @@ def train(
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and tokens_per_second and
-            model_flops_utilisation (where the device's peak is known).
+            model_flops_utilisation (where the device's peak is known); damaged_checkpoints where some were skipped.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
@@ -110,6 +72,137 @@ def train(
 
     Raises:
         CheckpointError: a checkpoint of another identity or world size.
-        TrainingError: a loss or gradient that is not finite, or batches without a single term.
+        TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
-    raise NotImplementedError
+    device = training_device(reporter.rank)
+    precision = resolved_precision(settings.precision, device)
+    with process_group(device, reporter.world_size):
+        store = Checkpoints(
+            checkpoints, {**identity, "precision": precision}, reporter.rank, reporter.world_size, settings.keep_checkpoints
+        )
+        engine = Engine(model.to(device).train(), objective, settings, precision)
+        try:
+            meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
+            run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter)
+            resumed_from = run.resume()
+            for step in range(resumed_from, settings.steps):
+                run.advance(step)
+            weights = engine.weights()
+        finally:
+            engine.close()
+    _put_back(model, weights)
+    return Trained(tuple(run.history), resumed_from)
+
+
+def _put_back(model: nn.Module, weights: Sequence[Tensor]) -> None:
+    model.float().cpu()
+    for parameter, weight in zip(model.parameters(), weights, strict=True):
+        parameter.data, parameter.grad = weight, None
+
+
+@dataclass
+class _Run:
+    """The state of one training on one worker."""
+
+    model: nn.Module
+    objective: Objective
+    batches: Batches
+    settings: TrainingSettings
+    reporter: TrainingReporter
+    store: Checkpoints
+    validation: Validation | None
+    engine: Engine
+    device: torch.device
+    meter: Meter
+    history: list[Row] = field(default_factory=list)
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def resume(self) -> int:
+        """Load the newest checkpoint, if any; the steps that are done."""
+        found = self.store.newest()
+        if found.directory is not None:
+            self.engine.load(found.directory)
+            self.history = read_history(found.directory)
+        if found.damaged:
+            self.reporter.report(found.step, self.settings.steps, {"damaged_checkpoints": float(len(found.damaged))})
+        return found.step
+
+    def advance(self, step: int) -> None:
+        """Do `step` (from 0): the optimizer's step, and what is due after it."""
+        done = step + 1
+        before = self.history[-1]["tokens"] if self.history else 0
+        started = time.monotonic()
+        row, save = self._step(step, before)
+        speed = self.meter.figures(row["tokens"] - before, time.monotonic() - started)
+        if self.validation is not None and self._is_due(done, self.settings.validation_steps):
+            row |= self._validated(self.validation)
+        self.history.append(row)
+        self.reporter.report(done, self.settings.steps, row | speed)
+        if save or self._is_due(done, self.settings.checkpoint_steps):
+            self.store.save(done, self.history, self.engine.save)
+            self.saved_at = time.monotonic()
+
+    def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], bool]:
+        """One optimizer step: its row, and whether a checkpoint is due by time, on which all ranks agree."""
+        micro_batches = self.batches.micro_batches(step, self.store.rank, self.store.world_size)
+        (weight,) = self._sum([sum(self.objective.weight(batch) for batch in micro_batches)])
+        if weight <= 0:
+            raise TrainingError(f"step {step + 1}: the batch has nothing to learn from: every token is masked or it is empty")
+        loss, figures = self._accumulate(micro_batches, self.store.world_size / weight)
+        rate = learning_rate(step, self.settings)
+        norm = self.engine.step(rate)
+        tokens = sum(batch["tokens"].numel() for batch in micro_batches)
+        names = sorted(figures)
+        total, read, save, *sums = self._sum([loss, tokens, self._is_late(), *(figures[name] for name in names)])
+        row = {"step": step + 1, "loss": total / weight, "learning_rate": rate, "tokens": int(tokens_before + read)}
+        row |= {name: value / weight for name, value in zip(names, sums, strict=True)}
+        return self._judged(row, norm), save > 0
+
+    def _accumulate(self, micro_batches: Sequence[Batch], scale: float) -> tuple[float, dict[str, float]]:
+        """Gradients of this rank's micro-batches; sums of the loss and the figures."""
+        sums: dict[str, Tensor] = {}
+        for number, batch in enumerate(micro_batches, start=1):
+            moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+            loss, figures = self.engine.accumulate(moved, scale, last=number == len(micro_batches))
+            for name, value in {"": loss, **figures}.items():
+                sums[name] = sums[name] + value if name in sums else value
+        totals = {name: float(value) for name, value in sums.items()}
+        return totals.pop(""), totals
+
+    def _judged(self, row: dict[str, float], norm: float | None) -> dict[str, float]:
+        """The row with the norm. Where loss or gradient are not finite: raise, or leave them out of the row."""
+        if norm is not None and math.isfinite(row["loss"]):
+            return row | {"gradient_norm": norm}
+        skipped = 1 + sum(1 for _ in itertools.takewhile(lambda old: "gradient_norm" not in old, reversed(self.history)))
+        if self.settings.non_finite == "stop" or skipped > self.settings.max_skipped:
+            what = f"loss {row['loss']:.4g}, gradient {'not finite' if norm is None else 'finite'}"
+            raise TrainingError(f"step {row['step']}: {what}; lower the learning rate or look at the data of this step")
+        return {name: value for name, value in row.items() if math.isfinite(value)}
+
+    def _validated(self, validation: Validation) -> Mapping[str, float]:
+        """The figures of rank 0, on every rank."""
+        box: list[Mapping[str, float]] = [{}]
+        if self.store.rank == 0:
+            self.model.eval()
+            with torch.no_grad():
+                box = [dict(validation(self.model))]
+            self.model.train()
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def _is_due(self, done: int, interval: int | None) -> bool:
+        return done == self.settings.steps or (interval is not None and done % interval == 0)
+
+    def _is_late(self) -> bool:
+        """Whether this rank 0 has not saved for long enough."""
+        seconds = self.settings.checkpoint_seconds
+        return self.store.rank == 0 and seconds is not None and time.monotonic() - self.saved_at >= seconds
+
+    def _sum(self, values: Sequence[float]) -> list[float]:
+        """Sums over the ranks, in fp64."""
+        if self.store.world_size == 1:
+            return [float(value) for value in values]
+        tensor = torch.tensor([float(value) for value in values], dtype=torch.float64, device=self.device)
+        dist.all_reduce(tensor)
+        sums: list[float] = tensor.tolist()
+        return sums

@@ -1,0 +1,33 @@
+"""Which device a worker trains on, what it does well, and what it can do at most."""
+
+import torch
+
+PEAK_BF16_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+"""Dense bf16 FLOP/s by device name: NVIDIA's data sheets of the H200, the H100 SXM and the A100."""
+
+
+def training_device(local_rank: int = 0) -> torch.device:
+    """A GPU of this machine if there is one, else the CPU."""
+    return torch.device("cuda", local_rank % torch.cuda.device_count()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def resolved_precision(precision: str, device: torch.device) -> str:
+    """"bf16" or "fp32": "auto" is bf16 only where the device multiplies it natively; elsewhere it is emulated, and slow."""
+    if precision != "auto":
+        return precision
+    return "bf16" if _native_bf16(device) else "fp32"
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+def peak_flops(device: torch.device, precision: str) -> float | None:
+    """Peak FLOP/s of the device in that precision; None where it is not known."""
+    if device.type != "cuda" or precision != "bf16":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for known, peak in PEAK_BF16_FLOPS.items() if known in name), None)

@@ -1,0 +1,176 @@
+"""The DeepSpeed engine: ZeRO-1, AdamW, bf16 with fp32 accumulation. The one module that knows DeepSpeed.
+
+ZeRO-1 (arXiv 1910.02054, section 5.1) keeps fp32 weights and optimizer state in as many parts as there are workers.
+"""
+
+import contextlib
+import io
+import logging
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
+
+from components.errors import TrainingError
+from components.training.config import OptimizerConfig, TrainingSettings
+from components.training.objective import Batch, Objective
+
+TAG = "state"
+"""DeepSpeed's name for the one folder it makes in a checkpoint."""
+
+
+@contextlib.contextmanager
+def process_group(device: torch.device, world_size: int) -> Iterator[None]:
+    """The process group of the workers: the one that exists, or for a single worker one of its own, taken down at the end.
+
+    Raises:
+        TrainingError: the group that exists has another size, or several workers have none.
+    """
+    if dist.is_initialized() or world_size > 1:
+        found = dist.get_world_size() if dist.is_initialized() else 0
+        if found != world_size:
+            raise TrainingError(f"a process group of {found} workers; this training has {world_size}: let the launcher make it")
+        yield
+        return
+    os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        _take_down()
+
+
+def _take_down() -> None:
+    """Destroy the process group through DeepSpeed, which holds references to it that the next training must not find."""
+    comm = _deepspeed().comm
+    (comm if comm.is_initialized() else dist).destroy_process_group()
+
+
+class _Pass(nn.Module):
+    """One forward pass from a micro-batch to its loss, as one module, however often the objective calls the model.
+
+    DeepSpeed prepares the gradient buffers once for each call of its module, so it must see one call a micro-batch.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self._objective = (objective,)  # in a tuple, or the reference model of an objective would count as trainable
+
+    def forward(self, batch: Batch, scale: float) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        terms = self._objective[0](self.model, batch)
+        return terms.loss * scale, terms.loss.detach(), dict(terms.figures)
+
+
+class Engine:
+    """Gradients, optimizer steps and state of one model on one worker. `close` it; there can be one at a time."""
+
+    def __init__(self, model: nn.Module, objective: Objective, settings: TrainingSettings, precision: str) -> None:
+        """Take over `model`, which is in fp32 on the training device, inside a process group."""
+        self._model = model
+        originals = [parameter.detach().clone() for parameter in model.parameters()]
+        deepspeed = _deepspeed()
+        with _quiet():
+            self._engine, *_ = deepspeed.initialize(
+                model=_Pass(model, objective),
+                optimizer=_adamw(model, settings.optimizer),
+                config=_config(settings.optimizer, precision),
+                dist_init_required=False,
+            )
+        if settings.compile:
+            model.compile()
+        # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
+        for parameter, original in zip(model.parameters(), originals, strict=True):
+            deepspeed.utils.safe_set_full_fp32_param(parameter, original)
+
+    def accumulate(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """Add the gradient of `scale` times a micro-batch's loss, averaged over workers; `last` ends the accumulation.
+
+        Returns the loss and the figures, unscaled and detached.
+        """
+        self._engine.set_gradient_accumulation_boundary(last)
+        scaled, loss, figures = self._engine(batch, scale)
+        self._engine.backward(scaled)
+        return loss, figures
+
+    def step(self, learning_rate: float) -> float | None:
+        """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was done."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._engine.step()
+        if self._engine.optimizer.overflow:
+            return None
+        norm = float(self._engine.get_global_grad_norm())
+        return norm if math.isfinite(norm) else None
+
+    def save(self, directory: Path) -> None:
+        """Write this worker's part of the state; every worker calls it with the same directory."""
+        self._engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
+
+    def load(self, directory: Path) -> None:
+        """Read what `save` wrote with the same number of workers."""
+        with _quiet():
+            self._engine.load_checkpoint(str(directory), tag=TAG)
+
+    def weights(self) -> list[Tensor]:
+        """The fp32 weights on the CPU, whole on every worker, in the order of the model's parameters."""
+        full = _deepspeed().utils.safe_get_full_fp32_param
+        return [full(parameter).cpu() for parameter in self._model.parameters()]
+
+    def close(self) -> None:
+        """Take the hooks off the model; its parameters stay in the engine's precision."""
+        self._engine.destroy()
+
+
+def _quiet() -> contextlib.AbstractContextManager[io.StringIO]:
+    """DeepSpeed 0.19.8 prints its memory while it starts and its progress while it loads."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def _deepspeed() -> ModuleType:
+    """DeepSpeed, with errors only in its log, and not compiling operators of its own on a CPU."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    import deepspeed
+
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    if not torch.cuda.is_available():
+        # Otherwise it compiles a shared-memory operator for two minutes, without gain; private, so its version is pinned.
+        deepspeed.ops.__compatible_ops__ = {}
+    return deepspeed
+
+
+def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW on matrices with, and on vectors without weight decay; the fused kernel passes over the weights once."""
+    decayed = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=0.0,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+        fused=True,
+    )
+
+
+def _config(optimizer: OptimizerConfig, precision: str) -> dict[str, Any]:
+    """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here."""
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": optimizer.clip,
+        "zero_optimization": {"stage": 1},
+        "zero_allow_untested_optimizer": True,
+    }
+    if precision == "bf16":
+        config |= {"bf16": {"enabled": True, "immediate_grad_update": True}, "data_types": {"grad_accum_dtype": "fp32"}}
+    return config

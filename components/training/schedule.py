@@ -1,0 +1,34 @@
+"""The learning rate of each step, as a pure function of the step."""
+
+import bisect
+import math
+
+from components.training.config import ScheduleConfig, TrainingSettings
+
+
+def learning_rate(step: int, settings: TrainingSettings) -> float:
+    """The learning rate of `step` (from 0) of `settings.steps`.
+
+    Linear warm-up, whose last step has the maximum, then the schedule (DeepSeek LLM, arXiv 2401.02954, section 2.3).
+    All steps have the same number of tokens, so a share of the steps is a share of the tokens.
+    """
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    return settings.learning_rate * _factor(step, settings)
+
+
+def _factor(step: int, settings: TrainingSettings) -> float:
+    if settings.schedule.kind == "multi-step":
+        return _multi_step(step / settings.steps, settings.schedule)
+    if settings.schedule.kind == "cosine":
+        return _cosine((step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps), settings.schedule)
+    return 1.0
+
+
+def _multi_step(progress: float, schedule: ScheduleConfig) -> float:
+    return (1.0, *schedule.factors)[bisect.bisect_right(schedule.milestones, progress)]
+
+
+def _cosine(progress: float, schedule: ScheduleConfig) -> float:
+    """Half a cosine from 1 to the final factor (SGDR without restarts, arXiv 1608.03983, equation 5)."""
+    return schedule.final_factor + (1 - schedule.final_factor) * (1 + math.cos(math.pi * progress)) / 2
