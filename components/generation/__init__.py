@@ -1,0 +1,1 @@
+"""Sampling from a decoder, and scoring continuations with it."""

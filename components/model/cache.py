@@ -1,0 +1,78 @@
+"""The keys and values a decoder has already computed, so that generation reads each token once.
+
+Shapes: B sequences, T new tokens, S tokens in the cache, K key and value heads, E width of a head.
+Prompts of unequal length are padded on the left: all rows then write to the same slot, and positions count from each row's
+first token.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.artifacts import ModelShape
+from components.errors import ConfigError
+
+
+@dataclass(slots=True)
+class LayerCache:
+    """Room for the keys and values of one layer, filled from slot 0."""
+
+    keys: Tensor
+    """BKSE."""
+    values: Tensor
+    """BKSE."""
+    length: int = 0
+
+    def extend(self, keys_BKTE: Tensor, values_BKTE: Tensor) -> tuple[Tensor, Tensor]:
+        """Append T tokens; returns the keys and values of all tokens so far."""
+        start, end = self.length, self.length + keys_BKTE.shape[2]
+        self.keys[:, :, start:end] = keys_BKTE
+        self.values[:, :, start:end] = values_BKTE
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+class KeyValueCache:
+    """One `LayerCache` per layer, and the left padding of each row."""
+
+    def __init__(self, shape: ModelShape, padding: Sequence[int], capacity: int, like: Tensor) -> None:
+        """Make room for `capacity` tokens in `len(padding)` rows, on the device and in the dtype of `like`.
+
+        Args:
+            shape: of the decoder.
+            padding: how many of the first slots of each row hold padding.
+            capacity: slots, padding included.
+            like: any weight of the decoder.
+        """
+        size = (len(padding), shape.n_kv_head, capacity, shape.d_head)
+        self.capacity = capacity
+        self.padding = tuple(padding)
+        self.padding_B1 = torch.tensor(self.padding, device=like.device)[:, None]
+        self.layers = [LayerCache(like.new_empty(size), like.new_empty(size)) for _ in range(shape.n_layer)]
+
+    @property
+    def length(self) -> int:
+        """Filled slots, padding included."""
+        return self.layers[0].length
+
+    def positions(self, new: int) -> Tensor:
+        """BT: positions of the next `new` tokens, counted from each row's first token (0 for padding)."""
+        if self.length + new > self.capacity:
+            raise ConfigError(f"a cache of {self.capacity} tokens cannot take {self.length + new}; give it a larger capacity")
+        slots_T = torch.arange(self.length, self.length + new, device=self.padding_B1.device)
+        return (slots_T - self.padding_B1).clamp(min=0)
+
+    def mask(self, new: int) -> Tensor | None:
+        """B1TS: which slots each of the next `new` tokens sees; None where the causal rule alone says it.
+
+        A padded query sees itself, because a softmax over nothing is not a number.
+        """
+        padded = any(self.padding)
+        if not padded and (self.length == 0 or new == 1):
+            return None
+        slots_S = torch.arange(self.length + new, device=self.padding_B1.device)
+        queries_T1 = slots_S[self.length :, None]
+        real_B1S = (slots_S >= self.padding_B1)[:, None]
+        return ((slots_S <= queries_T1) & real_B1S | (slots_S == queries_T1))[:, None]

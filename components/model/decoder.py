@@ -1,0 +1,162 @@
+"""A LLaMA decoder (paper, section 2.2): RMSNorm before each part, SwiGLU, rotary embeddings, grouped-query attention, no biases,
+untied embeddings. It knows nothing of how it is parallelised.
+
+Tensor names carry their shapes: B sequences, T tokens, S tokens seen (cache included), D d_model, H query heads,
+K key and value heads, E width of a head, F d_ffn, V vocabulary.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from components.artifacts import ModelShape
+from components.errors import ConfigError
+from components.model.cache import KeyValueCache, LayerCache
+
+NORM_EPSILON = 1e-6
+"""https://huggingface.co/deepseek-ai/deepseek-llm-7b-base/blob/main/config.json"""
+
+ROPE_THETA = 10_000.0
+"""Base of the rotary wavelengths (RoFormer, arXiv 2104.09864, section 3.2.2); the same file."""
+
+
+class Decoder(nn.Module):
+    """Maps token ids to logits. Weights are meaningless until `initialise` or `huggingface.load`.
+
+    Can be made under `torch.device("meta")` to count the parameters of any shape.
+    """
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocab_size, shape.d_model)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layer))
+        self.norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
+
+    def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights.
+
+        Raises:
+            ConfigError: the sequence is longer than the context.
+        """
+        return self.head(self.hidden(tokens_BT, cache))
+
+    def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """What the head reads: x_BTD after the last norm. Appends to `cache`, whose tokens precede `tokens_BT`."""
+        new = tokens_BT.shape[1]
+        self._refuse_beyond_context(new if cache is None else cache.length + new - min(cache.padding))
+        x_BTD = self.embedding(tokens_BT)
+        positions = torch.arange(new, device=tokens_BT.device) if cache is None else cache.positions(new)
+        mask_B1TS = None if cache is None else cache.mask(new)
+        rotation = rotary_tables(positions, self.shape.d_head, x_BTD.dtype)
+        for index, layer in enumerate(self.layers):
+            x_BTD = layer(x_BTD, rotation, mask_B1TS, None if cache is None else cache.layers[index])
+        return self.norm(x_BTD)
+
+    def _refuse_beyond_context(self, length: int) -> None:
+        if length > self.shape.context:
+            raise ConfigError(f"a sequence of {length} tokens is too long; allowed: the model's context, {self.shape.context}")
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward network, each behind a norm and added to the residual stream."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.attention = Attention(shape)
+        self.ffn_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.ffn = FeedForward(shape)
+
+    def forward(
+        self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], mask_B1TS: Tensor | None, cache: LayerCache | None
+    ) -> Tensor:
+        """The residual stream after this layer: BTD."""
+        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), rotation, mask_B1TS, cache)
+        return x_BTD + self.ffn(self.ffn_norm(x_BTD))
+
+
+class Attention(nn.Module):
+    """Causal attention with rotary positions; groups of H / K query heads share a key and value head (GQA, arXiv 2305.13245)."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.d_head = shape.d_head
+        self.query = nn.Linear(shape.d_model, shape.n_head * shape.d_head, bias=False)
+        self.key = nn.Linear(shape.d_model, shape.n_kv_head * shape.d_head, bias=False)
+        self.value = nn.Linear(shape.d_model, shape.n_kv_head * shape.d_head, bias=False)
+        self.output = nn.Linear(shape.n_head * shape.d_head, shape.d_model, bias=False)
+
+    def forward(
+        self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], mask_B1TS: Tensor | None, cache: LayerCache | None
+    ) -> Tensor:
+        """What each token reads from those before it: BTD. `mask_B1TS` None means causal."""
+        q_BHTE = rotate(self._heads(self.query(x_BTD)), *rotation)
+        k_BKSE = rotate(self._heads(self.key(x_BTD)), *rotation)
+        v_BKSE = self._heads(self.value(x_BTD))
+        if cache is not None:
+            k_BKSE, v_BKSE = cache.extend(k_BKSE, v_BKSE)
+        read_BHTE = attend(q_BHTE, k_BKSE, v_BKSE, mask_B1TS)
+        return self.output(read_BHTE.transpose(1, 2).flatten(2))
+
+    def _heads(self, x_BTN: Tensor) -> Tensor:
+        """Part the last dimension into heads: B, heads, T, E. The number of heads is read off, so a slice of them works too."""
+        return x_BTN.view(*x_BTN.shape[:2], -1, self.d_head).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (arXiv 2002.05202)."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.gate = nn.Linear(shape.d_model, shape.d_ffn, bias=False)
+        self.up = nn.Linear(shape.d_model, shape.d_ffn, bias=False)
+        self.down = nn.Linear(shape.d_ffn, shape.d_model, bias=False)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """BTD to BTD, through F."""
+        return self.down(F.silu(self.gate(x_BTD)) * self.up(x_BTD))
+
+
+def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask_B1TS: Tensor | None) -> Tensor:
+    """Softmax attention: BHTE. Without a mask each query sees the keys up to its own, the last query all of them."""
+    causal = mask_B1TS is None and q_BHTE.shape[2] > 1
+    grouped = q_BHTE.shape[1] != k_BKSE.shape[1]
+    return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask_B1TS, is_causal=causal, enable_gqa=grouped)
+
+
+def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines for positions T or BT, shaped to multiply heads: (B 1) T E/2.
+
+    Computed in fp32 for each batch: a buffer would lose its precision when the model is cast to bf16.
+    """
+    frequencies = ROPE_THETA ** -(torch.arange(0, d_head, 2, device=positions.device).float() / d_head)
+    angles = positions[..., None].float() * frequencies
+    if angles.dim() == 3:
+        angles = angles[:, None]
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotate(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Turn the pairs (i, i + E/2) of each head by their angle: the pairing of transformers' LLaMA, so weights map one to one."""
+    left, right = x_BHTE.chunk(2, dim=-1)
+    return torch.cat((left * cosines - right * sines, right * cosines + left * sines), dim=-1)
+
+
+@torch.no_grad()
+def initialise(model: Decoder, std: float, seed: int) -> None:
+    """Draw every matrix from N(0, std²) and set every norm to one (paper, section 2.3: std 0.006).
+
+    Each parameter has its own generator, seeded by `seed` and its name: the same values on any device, and in any part of
+    the model.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 1:
+            parameter.fill_(1.0)
+            continue
+        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))

@@ -1,0 +1,205 @@
+"""A decoder as a Hugging Face `LlamaForCausalLM` directory, and back. Weights are safetensors; pickled ones are never opened.
+
+Format: https://huggingface.co/docs/transformers/model_doc/llama. `transformers` itself is not imported: it takes seconds.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from components.artifacts import ModelShape
+from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact
+from components.model.decoder import NORM_EPSILON, ROPE_THETA, Decoder
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens.json")
+"""What a tokenizer artifact gives to a checkpoint."""
+
+_NAMES = {
+    "embedding.": "model.embed_tokens.",
+    "layers.": "model.layers.",
+    "norm.": "model.norm.",
+    "head.": "lm_head.",
+}
+_NAMES_IN_LAYER = {
+    "attention_norm.": "input_layernorm.",
+    "attention.query.": "self_attn.q_proj.",
+    "attention.key.": "self_attn.k_proj.",
+    "attention.value.": "self_attn.v_proj.",
+    "attention.output.": "self_attn.o_proj.",
+    "ffn_norm.": "post_attention_layernorm.",
+    "ffn.gate.": "mlp.gate_proj.",
+    "ffn.up.": "mlp.up_proj.",
+    "ffn.down.": "mlp.down_proj.",
+}
+
+
+def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write `model.safetensors`, `config.json`, `generation_config.json` and the tokenizer's files into `output`.
+
+    Raises:
+        ConfigError: the tokenizer has another vocabulary size than the model.
+        MissingArtifact: a file of the tokenizer is missing.
+    """
+    special = _read_json(tokenizer_directory / "special_tokens.json")
+    if special["vocab_size"] != model.shape.vocab_size:
+        raise ConfigError(
+            f"{tokenizer_directory}: a vocabulary of {special['vocab_size']}, the model has {model.shape.vocab_size}; "
+            "save the model with the tokenizer it was trained with"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    for name in TOKENIZER_FILES:
+        if not (tokenizer_directory / name).is_file():
+            raise MissingArtifact(f"{tokenizer_directory / name}: missing; train the tokenizer again")
+        shutil.copyfile(tokenizer_directory / name, output / name)
+    ids = {f"{name}_token_id": special[name] for name in ("bos", "eos", "pad")}
+    _write_json(output / CONFIG, huggingface_config(model.shape, dtype) | ids)
+    _write_json(output / GENERATION_CONFIG, {"_from_model_config": True} | ids)
+    weights = {
+        huggingface_name(name): tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()
+    }
+    save_file(weights, output / WEIGHTS, metadata={"format": "pt"})
+
+
+def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Decoder:
+    """Read a decoder written by `save`, or by transformers for the same architecture in one safetensors file.
+
+    Raises:
+        MissingArtifact: no config or no safetensors weights.
+        ArtifactError: another architecture than `Decoder`'s.
+        DamagedArtifact: weights that are unreadable, or whose names or shapes are not those of the config.
+    """
+    shape = read_shape(directory)
+    with torch.device("meta"):
+        model = Decoder(shape)
+    expected = {huggingface_name(name): (name, tensor.shape) for name, tensor in model.state_dict().items()}
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise MissingArtifact(f"{path}: missing; only safetensors weights in one file are read, pickled ones never")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as weights:
+            _compare_names(path, expected.keys(), weights.keys())
+            state = {own: _tensor(path, weights, name, size).to(dtype) for name, (own, size) in expected.items()}
+    except SafetensorError as error:
+        raise DamagedArtifact(f"{path}: not a whole safetensors file ({error}); make the checkpoint again") from error
+    model.load_state_dict(state, assign=True)
+    return model
+
+
+def read_shape(directory: Path) -> ModelShape:
+    """The shape that `config.json` describes. Raises as `load` does."""
+    path = directory / CONFIG
+    config = _read_json(path)
+    try:
+        shape = ModelShape(
+            n_layer=config["num_hidden_layers"],
+            d_model=config["hidden_size"],
+            n_head=config["num_attention_heads"],
+            n_kv_head=config.get("num_key_value_heads") or config["num_attention_heads"],
+            d_ffn=config["intermediate_size"],
+            vocab_size=config["vocab_size"],
+            context=config["max_position_embeddings"],
+        )
+    except KeyError as error:
+        raise DamagedArtifact(f"{path}: no {error}; make the checkpoint again") from error
+    except ConfigError as error:
+        raise DamagedArtifact(f"{path}: {error}") from error
+    _refuse_other_architectures(path, config, shape)
+    return shape
+
+
+def huggingface_config(shape: ModelShape, dtype: torch.dtype) -> dict[str, Any]:
+    """`config.json` of a `LlamaForCausalLM` of that shape, without token ids."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "dtype": str(dtype).removeprefix("torch."),
+        "head_dim": shape.d_head,
+        "hidden_act": "silu",
+        "hidden_size": shape.d_model,
+        "intermediate_size": shape.d_ffn,
+        "max_position_embeddings": shape.context,
+        "mlp_bias": False,
+        "num_attention_heads": shape.n_head,
+        "num_hidden_layers": shape.n_layer,
+        "num_key_value_heads": shape.n_kv_head,
+        "pretraining_tp": 1,
+        "rms_norm_eps": NORM_EPSILON,
+        "rope_theta": ROPE_THETA,
+        "rope_parameters": {"rope_theta": ROPE_THETA, "rope_type": "default"},
+        "tie_word_embeddings": False,
+        "use_cache": True,
+        "vocab_size": shape.vocab_size,
+    }
+
+
+def huggingface_name(name: str) -> str:
+    """The name that transformers' LLaMA gives to a parameter of `Decoder`."""
+    for own, theirs in _NAMES.items():
+        if name.startswith(own):
+            name = theirs + name.removeprefix(own)
+            break
+    if name.startswith("model.layers."):
+        prefix, number, rest = "model.layers.", *name.removeprefix("model.layers.").split(".", 1)
+        own = next(own for own in _NAMES_IN_LAYER if rest.startswith(own))
+        name = f"{prefix}{number}.{_NAMES_IN_LAYER[own]}{rest.removeprefix(own)}"
+    return name
+
+
+def _refuse_other_architectures(path: Path, config: dict[str, Any], shape: ModelShape) -> None:
+    rope = config.get("rope_parameters") or {}
+    allowed: dict[str, tuple[Any, Any]] = {
+        "model_type": (config.get("model_type"), "llama"),
+        "hidden_act": (config.get("hidden_act", "silu"), "silu"),
+        "attention_bias": (config.get("attention_bias", False), False),
+        "mlp_bias": (config.get("mlp_bias", False), False),
+        "tie_word_embeddings": (config.get("tie_word_embeddings", False), False),
+        "head_dim": (config.get("head_dim") or shape.d_head, shape.d_head),
+        "rms_norm_eps": (config.get("rms_norm_eps"), NORM_EPSILON),
+        "rope_theta": (rope.get("rope_theta", config.get("rope_theta", ROPE_THETA)), ROPE_THETA),
+        "rope_type": (rope.get("rope_type", "default"), "default"),
+        "rope_scaling": (config.get("rope_scaling"), None),
+    }
+    for name, (value, wanted) in allowed.items():
+        if value != wanted:
+            raise ArtifactError(f"{path}: {name} is {value!r}; the decoder has {wanted!r} only")
+
+
+def _compare_names(path: Path, expected: Any, found: Any) -> None:
+    if missing := sorted(expected - set(found)):
+        raise DamagedArtifact(f"{path}: {len(missing)} tensors missing, the first is {missing[0]}; config.json's shape has it")
+    if surplus := sorted(set(found) - expected):
+        raise DamagedArtifact(f"{path}: {len(surplus)} tensors too many, the first is {surplus[0]}; not in config.json's shape")
+
+
+def _tensor(path: Path, weights: Any, name: str, size: torch.Size) -> Tensor:
+    tensor: Tensor = weights.get_tensor(name)
+    if tensor.shape != size:
+        raise DamagedArtifact(f"{path}: {name} has shape {tuple(tensor.shape)}, config.json says {tuple(size)}")
+    return tensor
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise MissingArtifact(f"{path}: missing; this is not a model or tokenizer directory") from error
+    except ValueError as error:
+        raise DamagedArtifact(f"{path}: not JSON ({error}); make the artifact again") from error
+    if not isinstance(value, dict):
+        raise DamagedArtifact(f"{path}: not a JSON object; make the artifact again")
+    return value
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,114 @@
+"""The decoder against its definition: parameter counts, causality, the cache, the context, determinism."""
+
+import pytest
+import torch
+
+from components.artifacts import ModelShape
+from components.errors import ConfigError
+from components.model.cache import KeyValueCache
+from components.model.decoder import Decoder, initialise
+
+SMALL = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=16)
+
+
+def small(std: float = 0.2, seed: int = 0) -> Decoder:
+    model = Decoder(SMALL)
+    initialise(model, std=std, seed=seed)
+    return model
+
+
+def tokens(rows: int, length: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, SMALL.vocab_size, (rows, length), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [
+        ({"n_layer": 30, "d_model": 4096, "n_head": 32, "n_kv_head": 32, "d_ffn": 11008}, 6_910_365_696),
+        ({"n_layer": 95, "d_model": 8192, "n_head": 64, "n_kv_head": 8, "d_ffn": 22016}, 67_425_001_472),
+    ],
+)
+def test_the_papers_shapes_have_the_papers_parameter_counts_on_the_meta_device(shape: dict[str, int], parameters: int) -> None:
+    with torch.device("meta"):
+        model = Decoder(ModelShape(**shape, vocab_size=102400, context=4096))
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert not list(model.buffers())
+
+
+def test_a_later_token_changes_no_earlier_logits() -> None:
+    model, batch = small(), tokens(2, 10)
+    before = model(batch)
+    batch[:, 7] = (batch[:, 7] + 1) % SMALL.vocab_size
+    after = model(batch)
+    torch.testing.assert_close(before[:, :7], after[:, :7], rtol=0, atol=0)
+    assert (before[:, 7:] != after[:, 7:]).any(-1).all()
+
+
+def test_the_cache_gives_the_logits_of_the_whole_sequence_however_it_is_cut() -> None:
+    model, batch = small().double(), tokens(3, 12)
+    whole = model(batch)
+    cache = KeyValueCache(SMALL, [0, 0, 0], 12, model.head.weight)
+    parts = [model(piece, cache) for piece in batch.split([5, 1, 4, 1, 1], dim=1)]
+    torch.testing.assert_close(torch.cat(parts, 1), whole)
+
+
+def test_left_padding_changes_nothing_for_the_real_tokens() -> None:
+    model, short, long = small().double(), tokens(1, 4, seed=1), tokens(1, 9, seed=2)
+    batch = torch.cat([torch.cat([torch.full((1, 5), 3), short], 1), long])
+    cache = KeyValueCache(SMALL, [5, 0], 10, model.head.weight)
+    padded = model(batch, cache)
+    torch.testing.assert_close(padded[0, 5:], model(short)[0])
+    torch.testing.assert_close(padded[1], model(long)[0])
+    following = model(torch.tensor([[7], [8]]), cache)
+    torch.testing.assert_close(following[0, 0], model(torch.cat([short, torch.tensor([[7]])], 1))[0, -1])
+    assert torch.isfinite(padded).all()
+
+
+def test_a_sequence_longer_than_the_context_is_refused_with_both_lengths() -> None:
+    with pytest.raises(ConfigError, match=r"17 tokens.*context, 16"):
+        small()(tokens(1, 17))
+    cache = KeyValueCache(SMALL, [0], 20, small().head.weight)
+    small()(tokens(1, 16), cache)
+    with pytest.raises(ConfigError, match=r"17 tokens"):
+        small()(tokens(1, 1), cache)
+
+
+def test_padding_does_not_count_against_the_context() -> None:
+    cache = KeyValueCache(SMALL, [4], 20, small().head.weight)
+    assert small()(tokens(1, 20), cache).shape == (1, 20, SMALL.vocab_size)
+
+
+def test_a_full_cache_is_refused() -> None:
+    cache = KeyValueCache(SMALL, [0], 8, small().head.weight)
+    with pytest.raises(ConfigError, match=r"cache of 8 tokens cannot take 9"):
+        small()(tokens(1, 9), cache)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    first, second, other = small(seed=1), small(seed=1), small(seed=2)
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert not torch.equal(first.head.weight, other.head.weight)
+    assert not torch.equal(first.head.weight, first.embedding.weight)
+
+
+def test_initial_matrices_have_the_asked_deviation_and_norms_are_one() -> None:
+    model = small(std=0.006)
+    assert model.embedding.weight.std().item() == pytest.approx(0.006, rel=0.05)
+    assert all((p == 1).all() for p in model.parameters() if p.dim() == 1)
+
+
+def test_bf16_weights_keep_positions_exact() -> None:
+    model, batch = small(std=0.05), tokens(2, 16)
+    in_bf16 = small(std=0.05).bfloat16()(batch).float()
+    torch.testing.assert_close(in_bf16, model(batch), rtol=0.05, atol=0.005)
+
+
+@pytest.mark.slow
+def test_the_compiled_decoder_gives_the_same_logits_and_gradients() -> None:
+    model, batch = small(), tokens(2, 16)
+    compiled = torch.compile(model, fullgraph=True)
+    torch.testing.assert_close(compiled(batch), model(batch), rtol=1e-4, atol=1e-5)
+    (gradient,) = torch.autograd.grad(compiled(batch).square().mean(), model.embedding.weight)
+    (expected,) = torch.autograd.grad(model(batch).square().mean(), model.embedding.weight)
+    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,174 @@
+"""Checkpoints as transformers reads them, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from components.artifacts import ModelShape
+from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact
+from components.model.decoder import Decoder, initialise
+from components.model.huggingface import load, read_shape, save
+
+SHAPE = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=32)
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    """A directory with the files of a tokenizer artifact."""
+    directory = tmp_path / "tokenizer"
+    directory.mkdir()
+    (directory / "tokenizer.json").write_text("{}")
+    (directory / "tokenizer_config.json").write_text("{}")
+    special = {"bos": 0, "eos": 1, "pad": 2, "vocab_size": SHAPE.vocab_size, "regular_tokens": 61}
+    (directory / "special_tokens.json").write_text(json.dumps(special))
+    return directory
+
+
+def decoder(shape: ModelShape = SHAPE) -> Decoder:
+    model = Decoder(shape)
+    initialise(model, std=0.2, seed=0)
+    return model
+
+
+@pytest.fixture
+def checkpoint(tokenizer: Path, tmp_path: Path) -> Path:
+    """A saved model."""
+    save(decoder(), tokenizer, tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("n_kv_head", [1, 2, 4])
+def test_transformers_gives_the_same_logits(n_kv_head: int, tokenizer: Path, tmp_path: Path) -> None:
+    from transformers import LlamaForCausalLM
+
+    shape = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=n_kv_head, d_ffn=48, vocab_size=64, context=32)
+    model = decoder(shape)
+    save(model, tokenizer, tmp_path / "checkpoint")
+    theirs = LlamaForCausalLM.from_pretrained(tmp_path / "checkpoint", dtype=torch.float32)
+    tokens = torch.randint(0, shape.vocab_size, (3, 32), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(theirs(tokens).logits, model(tokens), rtol=1e-5, atol=1e-5)
+    assert (theirs.generation_config.eos_token_id, theirs.generation_config.pad_token_id) == (1, 2)
+
+
+def test_what_transformers_saves_is_read_back(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=32,
+    )  # fmt: skip
+    theirs = LlamaForCausalLM(config)
+    theirs.save_pretrained(tmp_path)
+    tokens = torch.arange(32)[None]
+    torch.testing.assert_close(load(tmp_path)(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_a_loaded_model_is_the_saved_one_and_can_be_trained(checkpoint: Path) -> None:
+    model, loaded = decoder(), load(checkpoint)
+    assert loaded.shape == SHAPE == read_shape(checkpoint)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
+    loaded(torch.arange(8)[None]).sum().backward()
+    assert loaded.embedding.weight.grad is not None
+
+
+def test_bf16_halves_the_file_and_says_so(checkpoint: Path, tokenizer: Path, tmp_path: Path) -> None:
+    save(decoder(), tokenizer, tmp_path / "half", dtype=torch.bfloat16)
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["dtype"] == "bfloat16"
+    assert (tmp_path / "half" / "model.safetensors").stat().st_size < 0.6 * (checkpoint / "model.safetensors").stat().st_size
+    assert load(tmp_path / "half", dtype=torch.bfloat16).head.weight.dtype == torch.bfloat16
+
+
+def test_the_same_weights_give_the_same_bytes(checkpoint: Path, tokenizer: Path, tmp_path: Path) -> None:
+    save(decoder(), tokenizer, tmp_path / "again")
+    names = sorted(path.name for path in checkpoint.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "again").iterdir())
+    assert all((checkpoint / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
+
+
+def test_a_pickled_checkpoint_is_never_opened(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").unlink()
+    torch.save(decoder().state_dict(), checkpoint / "pytorch_model.bin")
+    with pytest.raises(MissingArtifact, match="pickled ones never"):
+        load(checkpoint)
+
+
+def test_a_pickle_under_the_name_of_safetensors_is_refused(checkpoint: Path) -> None:
+    torch.save(decoder().state_dict(), checkpoint / "model.safetensors")
+    with pytest.raises(DamagedArtifact, match="not a whole safetensors file"):
+        load(checkpoint)
+
+
+def test_cut_off_weights_are_refused(checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DamagedArtifact, match="not a whole safetensors file"):
+        load(checkpoint)
+
+
+def test_a_tensor_of_another_shape_is_refused_with_both_shapes(checkpoint: Path) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    weights["lm_head.weight"] = weights["lm_head.weight"][:60].contiguous()
+    save_file(weights, checkpoint / "model.safetensors")
+    with pytest.raises(DamagedArtifact, match=r"lm_head\.weight has shape \(60, 32\), config\.json says \(64, 32\)"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(("name", "message"), [("lm_head.weight", "1 tensors missing"), ("extra.weight", "1 tensors too many")])
+def test_missing_and_surplus_tensors_are_refused_by_name(checkpoint: Path, name: str, message: str) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    if name in weights:
+        del weights[name]
+    else:
+        weights[name] = torch.zeros(2)
+    save_file(weights, checkpoint / "model.safetensors")
+    with pytest.raises(DamagedArtifact, match=f"{message}, the first is {name}"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_type": "gpt2"},
+        {"tie_word_embeddings": True},
+        {"attention_bias": True},
+        {"rms_norm_eps": 1e-5},
+        {"rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"}},
+        {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "linear", "factor": 4.0}},
+        {"head_dim": 16},
+    ],
+)
+def test_another_architecture_is_refused(checkpoint: Path, changes: dict[str, object]) -> None:
+    edit(checkpoint / "config.json", **changes)
+    with pytest.raises(ArtifactError, match="the decoder has"):
+        load(checkpoint)
+
+
+def test_a_damaged_config_is_refused(checkpoint: Path) -> None:
+    edit(checkpoint / "config.json", num_attention_heads=5)
+    with pytest.raises(DamagedArtifact, match="divisor of d_model"):
+        load(checkpoint)
+    (checkpoint / "config.json").write_text("{")
+    with pytest.raises(DamagedArtifact, match="not JSON"):
+        load(checkpoint)
+    (checkpoint / "config.json").unlink()
+    with pytest.raises(MissingArtifact, match="missing"):
+        load(checkpoint)
+
+
+def test_a_tokenizer_of_another_vocabulary_is_refused(tokenizer: Path, tmp_path: Path) -> None:
+    edit(tokenizer / "special_tokens.json", vocab_size=128)
+    with pytest.raises(ConfigError, match="a vocabulary of 128, the model has 64"):
+        save(decoder(), tokenizer, tmp_path / "checkpoint")
+
+
+def test_an_incomplete_tokenizer_is_refused(tokenizer: Path, tmp_path: Path) -> None:
+    (tokenizer / "tokenizer.json").unlink()
+    with pytest.raises(MissingArtifact, match=r"tokenizer\.json: missing"):
+        save(decoder(), tokenizer, tmp_path / "checkpoint")
