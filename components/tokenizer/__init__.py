@@ -1,0 +1,1 @@
+"""Byte-level BPE: train it, encode with it, its special tokens and chat format, and token shards."""

@@ -1,0 +1,38 @@
+"""Where text is cut before BPE: no token reaches over these cuts.
+
+GPT-2's splits (https://github.com/openai/gpt-2/blob/master/src/encoder.py), and beyond them the classes that DeepSeek LLM
+keeps apart (arXiv 2401.02954, section 2.1): newlines, punctuation and CJK characters merge only with their own kind,
+and each digit stands alone. So GPT-2's contractions ('s, 't) are no exception here: an apostrophe is punctuation.
+"""
+
+from tokenizers import Regex, pre_tokenizers
+
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u30FC"
+"""Scripts; U+30FC is the long vowel mark, which Unicode gives to no script."""
+
+_LETTER = rf"[\p{{L}}\p{{M}}&&[^{_CJK}]]"
+"""With combining marks, which GPT-2 takes for punctuation: they would cut the words of Indic scripts."""
+
+_OTHER = rf"[^\s\p{{L}}\p{{M}}\p{{N}}{_CJK}]"
+"""Punctuation, symbols, control characters."""
+
+_SPACE = r"[^\S\r\n]"
+
+PIECE = "|".join(
+    (
+        r"[\r\n]+",
+        r"\p{N}",
+        rf"[{_CJK}]+",
+        rf" ?{_LETTER}+",
+        rf" ?{_OTHER}+",
+        rf"{_SPACE}+(?= (?:{_LETTER}|{_OTHER}))",
+        rf"{_SPACE}+",
+    )
+)
+"""One alternative for each class. A single space goes to the word or the punctuation after it, as in GPT-2."""
+
+
+def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+    """Cut by `PIECE`, then write bytes as the library's 256 printable characters."""
+    cut = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
+    return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])

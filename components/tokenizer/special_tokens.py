@@ -1,0 +1,62 @@
+"""The control tokens: their names, their ids, and the file that says so."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from components.errors import DamagedArtifact, MissingArtifact
+from components.tokenizer.config import NAMED_SPECIAL_TOKENS
+
+BOS = "<｜begin▁of▁sentence｜>"
+"""Before every text (https://huggingface.co/deepseek-ai/deepseek-llm-7b-base)."""
+
+EOS = "<｜end▁of▁sentence｜>"
+"""After every document and every answer; the same source."""
+
+PAD = "<｜▁pad▁｜>"
+"""Fills batches; never learned."""
+
+FILE = "special_tokens.json"
+
+
+def names(count: int) -> list[str]:
+    """The names of `count` special tokens in the order of their ids, reserved ones last.
+
+    Each holds a full-width bar, which byte-level BPE never writes, so no regular token can have such a name.
+    """
+    return [BOS, EOS, PAD, *(f"<｜reserved▁{number}｜>" for number in range(count - NAMED_SPECIAL_TOKENS))]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpecialTokens:
+    """Ids of the control tokens, and the sizes of the vocabulary."""
+
+    bos: int
+    eos: int
+    pad: int
+    vocab_size: int
+    """Rows of the model's embedding, padding included."""
+    regular_tokens: int
+    """Ids below this stand for text."""
+
+    def write(self, directory: Path) -> None:
+        """Write `special_tokens.json`."""
+        (directory / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read `special_tokens.json`.
+
+        Raises:
+            MissingArtifact: there is none.
+            DamagedArtifact: it does not hold these ids.
+        """
+        path = directory / FILE
+        try:
+            return cls(**json.loads(path.read_text()))
+        except OSError as error:
+            raise MissingArtifact(f"{path}: no tokenizer here; run the step tokenizer") from error
+        except (ValueError, TypeError) as error:
+            raise DamagedArtifact(f"{path}: not the ids of special tokens ({error}); run the step tokenizer again") from error

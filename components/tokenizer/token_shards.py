@@ -1,0 +1,296 @@
+"""Token shards: the corpus as memory-mapped arrays of ids, with the way back from a token to its document."""
+
+import functools
+import hashlib
+import itertools
+import json
+import shutil
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.errors import DamagedArtifact, MissingArtifact, SourceError
+from components.ports import Metrics, ShardEngine
+from components.tokenizer import documents
+from components.tokenizer.config import TokenShardsConfig
+from components.tokenizer.text_tokenizer import TextTokenizer
+
+SPLITS = ("train", "validation")
+
+INDEX = "index.json"
+
+Tokens = npt.NDArray[np.unsignedinteger[Any]]
+"""Ids: uint16 where the vocabulary allows, else uint32."""
+
+_DOCUMENTS = pa.schema({"id": pa.string(), "shard": pa.string(), "start": pa.int64(), "tokens": pa.int64(), "bytes": pa.int64()})
+
+_ROW_GROUP = 1 << 16
+"""Documents in a row group of `documents.parquet`: a look-up reads one group, some megabytes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """One shard to write."""
+
+    tokenizer: Path
+    rows: documents.Rows
+    split: str
+    domain: str
+    target: Path
+    """The `.bin` file; its documents go beside it, with the suffix `.parquet`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardFigures:
+    """What a shard holds: a row of `metrics/shards.parquet`."""
+
+    split: str
+    domain: str
+    shard: str
+    documents: int
+    tokens: int
+    bytes: int
+    """UTF-8 bytes of its text."""
+    min_id: int
+    max_id: int
+    digest: str
+    """sha256 of the shard's file, in hex."""
+
+
+def encode_corpus(
+    config: TokenShardsConfig, *, corpus: Path, tokenizer: Path, output: Path, engine: ShardEngine, metrics: Metrics
+) -> dict[str, Any]:
+    """Write every document as BOS, its text, EOS; returns the counts of tokens, documents and bytes by split.
+
+    Each shard is encoded by itself in one thread: parallel work is the engine's, and the bytes written do not depend on it.
+    Ids are little-endian uint16 where the vocabulary allows, else uint32.
+
+    Raises:
+        SourceError: the corpus has no document.
+    """
+    jobs = list(_jobs(config, corpus, tokenizer, output))
+    if not jobs:
+        raise SourceError(f"{corpus}: no document to encode; allowed: a corpus with at least one")
+    for job in jobs:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+    shards = engine.map_shards(_encode_shard, jobs, description="encode documents")
+    index = _index(shards, TextTokenizer.load(tokenizer))
+    for split, domain in sorted({(job.split, job.domain) for job in jobs}):
+        _join_documents(output / split / domain)
+    (output / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.copyfile(corpus / "mixture.json", output / "mixture.json")
+    (output / "metrics").mkdir()
+    pq.write_table(pa.Table.from_pylist([asdict(shard) for shard in shards]), output / "metrics" / "shards.parquet")
+    figures = {split: _totals(shard for shard in shards if shard.split == split) for split in SPLITS}
+    metrics.log(0, {f"{split}/{name}": value for split, totals in figures.items() for name, value in totals.items()})
+    return figures
+
+
+def _jobs(config: TokenShardsConfig, corpus: Path, tokenizer: Path, output: Path) -> Iterator[_Job]:
+    for split in SPLITS:
+        for domain in documents.domains(corpus, split):
+            runs = itertools.chain.from_iterable(
+                documents.cut(part, config.shard_bytes) for part in documents.parts(corpus, split, domain)
+            )
+            for number, rows in enumerate(runs):
+                target = output / split / domain / f"tokens-{number:05d}.bin"
+                yield _Job(tokenizer=tokenizer, rows=rows, split=split, domain=domain, target=target)
+
+
+def _encode_shard(job: _Job) -> ShardFigures:
+    tokenizer = _tokenizer(job.tokenizer)
+    dtype = _dtype(tokenizer.vocab_size)
+    digest, low, high, size, offset = hashlib.sha256(), tokenizer.vocab_size, 0, 0, 0
+    beside = job.target.with_suffix(".parquet")
+    with job.target.open("wb") as stream, pq.ParquetWriter(beside, _DOCUMENTS, compression="zstd") as table:
+        for batch in documents.batches(job.rows, ["id", "text", "bytes"]):
+            ids, lengths = _encode(tokenizer, batch["text"].to_pylist(), dtype)
+            stream.write(data := ids.tobytes())
+            digest.update(data)
+            low, high, size = min(low, int(ids.min())), max(high, int(ids.max())), size + sum(batch["bytes"].to_pylist())
+            table.write_table(_located(batch, job.target.name, lengths, offset))
+            offset += len(ids)
+    return ShardFigures(
+        split=job.split,
+        domain=job.domain,
+        shard=job.target.name,
+        documents=job.rows.stop - job.rows.start,
+        tokens=offset,
+        bytes=size,
+        min_id=low,
+        max_id=high,
+        digest=digest.hexdigest(),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _tokenizer(directory: Path) -> TextTokenizer:
+    """Kept from shard to shard: a worker of the engine lives for many."""
+    return TextTokenizer.load(directory)
+
+
+def _dtype(vocab_size: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
+    return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
+
+
+def _encode(tokenizer: TextTokenizer, texts: list[str], dtype: Any) -> tuple[Tokens, list[int]]:
+    """All documents' ids in one array, and the tokens of each. One text at a time, which the library does in one thread."""
+    pieces = [[tokenizer.bos_id, *tokenizer.encode(text), tokenizer.eos_id] for text in texts]
+    lengths = [len(piece) for piece in pieces]
+    return np.fromiter(itertools.chain.from_iterable(pieces), dtype=dtype, count=sum(lengths)), lengths
+
+
+def _located(batch: pa.Table, shard: str, lengths: list[int], offset: int) -> pa.Table:
+    """Where each document of a batch begins; `offset` is that of the first, within the shard."""
+    starts = np.cumsum([offset, *lengths[:-1]])
+    columns = [batch["id"].cast(pa.string()), pa.array([shard] * len(lengths)), starts, lengths, batch["bytes"].cast(pa.int64())]
+    return pa.table(columns, schema=_DOCUMENTS)
+
+
+def _join_documents(directory: Path) -> None:
+    """Bring the documents of all shards of a domain into one table, and count their starts through."""
+    offset = 0
+    with pq.ParquetWriter(directory / "documents.parquet", _DOCUMENTS, compression="zstd") as joined:
+        for piece in sorted(directory.glob("tokens-*.parquet")):
+            table = pq.read_table(piece, schema=_DOCUMENTS)
+            starts = table["start"].to_numpy() + offset
+            joined.write_table(table.set_column(2, "start", pa.array(starts)), row_group_size=_ROW_GROUP)
+            offset = int(starts[-1]) + table["tokens"][-1].as_py()
+            piece.unlink()
+
+
+def _index(shards: list[ShardFigures], tokenizer: TextTokenizer) -> dict[str, Any]:
+    splits: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
+    for (split, domain), group in itertools.groupby(shards, key=lambda shard: (shard.split, shard.domain)):
+        members = list(group)
+        names = [{"name": shard.shard, "tokens": shard.tokens} for shard in members]
+        splits[split][domain] = {**_totals(members), "shards": names}
+    return {"dtype": _dtype(tokenizer.vocab_size).name, "vocab_size": tokenizer.vocab_size, "splits": splits}
+
+
+def _totals(shards: Iterable[ShardFigures]) -> dict[str, int]:
+    members = list(shards)
+    return {name: sum(getattr(shard, name) for shard in members) for name in ("tokens", "documents", "bytes")}
+
+
+@dataclass(frozen=True)
+class TokenShardReader:
+    """Reads token shards. Small and picklable; files are mapped into memory when they are first touched."""
+
+    directory: Path
+    index: dict[str, Any]
+    borders: dict[tuple[str, str], list[int]]
+    """For each split and domain: 0, and how many of its tokens end with each shard."""
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Read `index.json`.
+
+        Raises:
+            MissingArtifact: there is none.
+            DamagedArtifact: it is not an index of token shards.
+        """
+        path = directory / INDEX
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise MissingArtifact(f"{path}: no token shards here; run the step token_shards") from error
+        except ValueError as error:
+            raise DamagedArtifact(f"{path}: not JSON ({error}); run the step token_shards again") from error
+        if not isinstance(index, dict) or not {"dtype", "vocab_size", "splits"} <= index.keys():
+            raise DamagedArtifact(f"{path}: not an index of token shards; run the step token_shards again")
+        return cls(directory, index, _borders(index))
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the model's embedding; every id is below."""
+        return int(self.index["vocab_size"])
+
+    def domains(self, split: str) -> list[str]:
+        """The domains of a split ("train", "validation"), sorted."""
+        return sorted(self.index["splits"][split])
+
+    def token_count(self, split: str, domain: str) -> int:
+        """Tokens of a domain, BOS and EOS of its documents included."""
+        return int(self.index["splits"][split][domain]["tokens"])
+
+    def window(self, split: str, domain: str, start: int, length: int) -> Tokens:
+        """The ids of tokens `start` to `start + length` of a domain, (length,) uint16 or uint32, over shard borders.
+
+        A read-only view of the file where one shard holds them all, else a copy.
+
+        Raises:
+            IndexError: the domain has no such tokens.
+            DamagedArtifact: a shard's file is missing or of another size.
+        """
+        self._refuse_outside(split, domain, start, length)
+        borders, stop = self.borders[split, domain], start + length
+        pieces = []
+        for shard in range(bisect_right(borders, start) - 1, bisect_left(borders, stop)):
+            ids = self._shard(split, domain, shard)
+            pieces.append(ids[max(0, start - borders[shard]) : stop - borders[shard]])
+        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.index["dtype"]), *pieces])
+
+    def documents_at(self, split: str, domain: str, start: int, length: int) -> list[str]:
+        """Ids of the documents that tokens `start` to `start + length` are of, in order. Raises `IndexError` as `window`."""
+        self._refuse_outside(split, domain, start, length)
+        if length == 0:
+            return []
+        found: list[str] = []
+        with pq.ParquetFile(self._path(split, domain) / "documents.parquet") as file:
+            firsts = _first_starts(file)
+            for group in range(bisect_right(firsts, start) - 1, bisect_right(firsts, start + length - 1)):
+                table = file.read_row_group(group, columns=["id", "start", "tokens"])
+                starts, counts = table["start"].to_numpy(), table["tokens"].to_numpy()
+                first = int(np.searchsorted(starts + counts, start, side="right"))
+                last = int(np.searchsorted(starts, start + length, side="left"))
+                found += table["id"].slice(first, last - first).to_pylist()
+        return found
+
+    def documents(self, split: str, domain: str) -> pa.Table:
+        """Every document: id str, shard str, start int64 (offset in the domain's tokens), tokens int64, bytes int64."""
+        return pq.read_table(self._path(split, domain) / "documents.parquet", schema=_DOCUMENTS)
+
+    def _path(self, split: str, domain: str) -> Path:
+        return self.directory / split / domain
+
+    def _shard(self, split: str, domain: str, number: int) -> Tokens:
+        shard = self.index["splits"][split][domain]["shards"][number]
+        return _mapped(self._path(split, domain) / shard["name"], self.index["dtype"], shard["tokens"])
+
+    def _refuse_outside(self, split: str, domain: str, start: int, length: int) -> None:
+        count = self.token_count(split, domain)
+        if start < 0 or length < 0 or start + length > count:
+            raise IndexError(f"tokens {start} to {start + length} of {split}/{domain}; allowed: 0 to {count}")
+
+
+def _borders(index: dict[str, Any]) -> dict[tuple[str, str], list[int]]:
+    return {
+        (split, domain): list(itertools.accumulate((shard["tokens"] for shard in content["shards"]), initial=0))
+        for split, contents in index["splits"].items()
+        for domain, content in contents.items()
+    }
+
+
+@functools.lru_cache(maxsize=512)
+def _mapped(path: Path, dtype: str, tokens: int) -> Tokens:
+    """The ids of a shard. Few enough stay mapped for a process's limit on open files (1 024 by default)."""
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    size = path.stat().st_size if path.is_file() else 0
+    if size != tokens * little_endian.itemsize:
+        raise DamagedArtifact(f"{path}: {size} bytes for {tokens} tokens of {dtype}; run the step token_shards again")
+    return np.memmap(path, dtype=little_endian, mode="r")
+
+
+def _first_starts(file: pq.ParquetFile) -> list[int]:
+    """The offset of the first token of each row group, from the file's statistics alone."""
+    column = _DOCUMENTS.get_field_index("start")
+    groups = range(file.num_row_groups)
+    return [int(file.metadata.row_group(group).column(column).statistics.min) for group in groups]
