@@ -1,0 +1,57 @@
+"""What evaluation measures, and on how much held-out text."""
+
+from dataclasses import dataclass, field
+
+from components.errors import require
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationConfig:
+    """How much is scored. The defaults are full-scale figures; recipes for small machines shrink them."""
+
+    bytes_per_domain: int = 400_000_000
+    """UTF-8 bytes of held-out text scored in each domain, rounded up to a whole document.
+
+    The paper's independent validation set has 100 M tokens (section 3.2), some 400 MB.
+    """
+    minimum_document_bytes: int = 1000
+    """Shortest document scored, in UTF-8 bytes: on shorter ones the cost of the first tokens dominates."""
+    domain_shares: dict[str, float] = field(default_factory=dict)
+    """Fixed weight of each domain in the one aggregate figure; empty takes the shares of the corpus' mixture."""
+    sequence_length: int = 0
+    """Tokens in a scored window; 0 takes the model's context."""
+    items: int = 10_000
+    """Items of each task at most. HellaSwag, the largest perplexity-based task of the paper's table, has 10 042."""
+    choices: int = 4
+    """Options of a multiple-choice item, the right one included; chance is one in so many (HellaSwag, MMLU: 4)."""
+    context_characters: int = 1200
+    """Longest context of an item cut from a held-out document, in characters; some 300 tokens."""
+    answer_characters: int = 240
+    """Longest option of a multiple-choice item, in characters; HellaSwag's endings are about as long."""
+    samples: int = 3
+    """Prompts whose answers are shown, one of each model."""
+    sample_prompts: tuple[str, ...] = ()
+    """User messages to show answers to, instead of the first held-out conversations."""
+    repetition_prompts: int = 3868
+    """Held-out prompts over which the repetition ratio is measured (paper, section 4: 3 868)."""
+    max_new_tokens: int = 512
+    """Longest answer, in tokens."""
+    batch_tokens: int = 65_536
+    """Tokens scored in one forward pass; bounds memory, changes no figure."""
+    seed: int = 0
+    """Draws the wrong options and their order."""
+
+    def __post_init__(self) -> None:
+        for name in ("bytes_per_domain", "minimum_document_bytes", "items", "samples", "repetition_prompts", "max_new_tokens"):
+            require(getattr(self, name) >= 1, self, name, getattr(self, name), "a positive integer")
+        for name in ("context_characters", "answer_characters"):
+            require(getattr(self, name) >= 40, self, name, getattr(self, name), "at least 40 characters")
+        require(self.choices >= 2, self, "choices", self.choices, "at least 2")
+        length = self.sequence_length
+        require(length == 0 or length >= 2, self, "sequence_length", length, "0, or 2 and more")
+        require(self.batch_tokens >= 1, self, "batch_tokens", self.batch_tokens, "a positive integer")
+        require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
+        shares = self.domain_shares
+        require(all(share > 0 for share in shares.values()), self, "domain_shares", shares, "positive shares")
+        whole = not shares or abs(sum(shares.values()) - 1) < 1e-6
+        require(whole, self, "domain_shares", shares, "shares that sum to 1, or none")

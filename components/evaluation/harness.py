@@ -1,0 +1,123 @@
+"""Our local items as tasks of lm-eval.
+
+Nothing is fetched: the items are handed over in memory. The harness keeps its own definitions of `acc`, `acc_norm` and
+`exact_match`, so that the figures mean what they mean elsewhere (github.com/EleutherAI/lm-evaluation-harness).
+"""
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import datasets
+from lm_eval import evaluator
+from lm_eval.api.model import LM
+from lm_eval.api.task import ConfigurableTask
+
+from components.evaluation.items import Row, Tasks
+
+_FIRST_WORD = r"^\s*(\w+)"
+_WORD_TOKENS = 16
+"""Tokens generated for one word: enough for any word of a few dozen bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """One metric of one task."""
+
+    task: str
+    metric: str
+    value: float
+    items: int
+    chance: float
+    """What guessing scores: one in the number of options; for a word, one in the candidates of its context, on average."""
+
+
+def run(model: LM, tasks: Tasks) -> list[TaskScore]:
+    """Score `model` on every task, in the order of `tasks`."""
+    with _quiet():
+        choices = {name: _choice_task(name, rows) for name, rows in tasks.choices.items()}
+        completions = {name: _completion_task(name, rows) for name, rows in tasks.completions.items()}
+        outcome = evaluator.evaluate(lm=model, task_dict=choices | completions, bootstrap_iters=0, log_samples=False)
+    results: Mapping[str, Mapping[str, Any]] = outcome["results"]
+    scores = []
+    for name, rows in tasks.choices.items():
+        chance = fmean(1 / len(row["choices"]) for row in rows)
+        values = {metric: float(results[name][f"{metric},none"]) for metric in ("acc", "acc_norm")}
+        scores += [TaskScore(name, metric, value, len(rows), chance) for metric, value in values.items()]
+    for name, rows in tasks.completions.items():
+        value = float(results[name]["exact_match,first-word"])
+        scores.append(TaskScore(name, "exact_match", value, len(rows), fmean(row["chance"] for row in rows)))
+    return scores
+
+
+def _choice_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
+    """Options bring their own leading space, so nothing is put between context and option."""
+    return ConfigurableTask(
+        config={
+            **_common(name, rows),
+            "output_type": "multiple_choice",
+            "doc_to_target": "gold",
+            "doc_to_choice": "choices",
+            "metric_list": [_mean("acc"), _mean("acc_norm")],
+        }
+    )
+
+
+def _completion_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
+    """The first word of what is generated on the same line must be the one that stands there."""
+    return ConfigurableTask(
+        config={
+            **_common(name, rows),
+            "output_type": "generate_until",
+            "doc_to_target": "gold",
+            "generation_kwargs": {"until": ["\n"], "max_gen_toks": _WORD_TOKENS, "do_sample": False},
+            "filter_list": [
+                {
+                    "name": "first-word",
+                    "filter": [{"function": "regex", "regex_pattern": _FIRST_WORD}, {"function": "take_first"}],
+                }
+            ],
+            "metric_list": [_mean("exact_match")],
+        }
+    )
+
+
+def _common(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "task": name,
+        "custom_dataset": _in_memory(rows),
+        "test_split": "test",
+        "doc_to_text": _context,
+        "target_delimiter": "",
+        "num_fewshot": 0,
+    }
+
+
+def _in_memory(rows: Sequence[Row]) -> Callable[..., dict[str, datasets.Dataset]]:
+    return lambda **_: {"test": datasets.Dataset.from_list(list(rows))}
+
+
+def _context(row: Row) -> str:
+    """A function, because a string would be rendered as a template, and code is full of braces."""
+    return str(row["context"])
+
+
+def _mean(metric: str) -> dict[str, Any]:
+    return {"metric": metric, "aggregation": "mean", "higher_is_better": True}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """lm-eval draws progress bars on standard error and knows no switch; its log speaks of itself. Exceptions pass."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,146 @@
+"""Items of the local tasks, cut from held-out text: the same for every model, and for every run with the same seed.
+
+| task | kind | question |
+|---|---|---|
+| continuation-choice | perplexity | how does this held-out document go on? The others continue other documents of its domain |
+| answer-choice | perplexity | which answer belongs to this held-out instruction? The others answer other instructions |
+| preferred-answer | perplexity | is the preferred answer of a held-out pair more likely than the rejected one? |
+| final-word | generation | which word ends this line? It occurs earlier in the text (as LAMBADA's, arXiv 1606.06031, mostly do) |
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from components.evaluation import held_out
+from components.evaluation.config import EvaluationConfig
+
+Row = dict[str, Any]
+"""A multiple-choice item {context, choices, gold}, or a completion {context, gold, chance}."""
+
+_AFTER_WORD = re.compile(r"(?<=\S)\s")
+_LINE_END = re.compile(r"(?:(?<=\S)(?= )|(?<=\.)) ?(\w{4,})[^\w\s]{0,3}$", re.MULTILINE)
+_LONG_WORD = re.compile(r"\b\w{4,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """The items of each task; a task for which the held-out text does not suffice is missing here."""
+
+    choices: dict[str, list[Row]]
+    completions: dict[str, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A context, its true continuation, and the pool whose other members' continuations may serve as wrong options."""
+
+    id: str
+    group: str
+    pool: str
+    context: str
+    answer: str
+
+
+def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs: Path, chat: Callable[[str], str]) -> Tasks:
+    """Cut the items of all tasks; `chat` renders a user's message as the prompt of a conversation."""
+    domains = held_out.domains(corpus)
+    per_domain = -(-config.items // len(domains))
+    continuations = [q for name in domains for q in islice(_continuations(config, name, corpus), per_domain)]
+    words = [row for name in domains for row in islice(_final_words(config, name, corpus), per_domain)]
+    answers = list(islice(_answers(config, held_out.records(conversations / "validation.jsonl"), chat), config.items))
+    preferred = list(islice(_preferences(config, held_out.records(pairs / "validation.jsonl"), chat), config.items))
+    choices = {
+        "continuation-choice": _with_wrong_options(continuations, config),
+        "answer-choice": _with_wrong_options(answers, config),
+        "preferred-answer": preferred,
+    }
+    return Tasks(
+        choices={name: rows for name, rows in choices.items() if rows},
+        completions={"final-word": words} if words else {},
+    )
+
+
+def shorten(text: str, characters: int) -> str:
+    """`text`, cut before the first word that ends beyond `characters`."""
+    if len(text) <= characters:
+        return text
+    border = max(text.rfind(space, 1, characters) for space in " \n\t")
+    return text[: border if border > 0 else characters].rstrip()
+
+
+def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
+    """Each document, cut after the first whole word of its second half: beginnings are too often licences and imports."""
+    for document in held_out.documents(corpus, domain, config.minimum_document_bytes):
+        border = _AFTER_WORD.search(document.text, len(document.text) // 2)
+        if border is None:
+            continue
+        answer = shorten(document.text[border.start() :], config.answer_characters)
+        context = document.text[max(0, border.start() - config.context_characters) : border.start()]
+        if len(answer.strip()) >= config.answer_characters // 2:
+            yield _Question(document.id, document.group, domain, context, answer)
+
+
+def _answers(config: EvaluationConfig, conversations: Iterable[Row], chat: Callable[[str], str]) -> Iterator[_Question]:
+    """The first user message and answer of each conversation."""
+    for record in conversations:
+        asked, answered = (record["messages"][turn]["content"] for turn in (0, 1))
+        yield _Question(record["id"], record["group"], "", chat(asked), _option(config, answered))
+
+
+def _preferences(config: EvaluationConfig, pairs: Iterable[Row], chat: Callable[[str], str]) -> Iterator[Row]:
+    """Pairs whose answers still differ after they were shortened."""
+    for pair in pairs:
+        options = [_option(config, pair[name]) for name in ("chosen", "rejected")]
+        if options[0] != options[1]:
+            yield _shuffled(chat(pair["prompt"]), options, random.Random(f"{config.seed}/{pair['id']}"))
+
+
+def _option(config: EvaluationConfig, answer: str) -> str:
+    return " " + shorten(answer.strip(), config.answer_characters)
+
+
+def _with_wrong_options(questions: list[_Question], config: EvaluationConfig) -> list[Row]:
+    """Questions for which enough other answers exist in their pool, with these as wrong options."""
+    pools: dict[str, list[_Question]] = {}
+    for question in questions:
+        pools.setdefault(question.pool, []).append(question)
+    rows = []
+    for question in questions:
+        rng = random.Random(f"{config.seed}/{question.id}")
+        wrong = _draw(pools[question.pool], question, config.choices - 1, rng)
+        if len(wrong) == config.choices - 1:
+            rows.append(_shuffled(question.context, [question.answer, *wrong], rng))
+    return rows
+
+
+def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Random) -> list[str]:
+    """Up to `count` distinct other answers, of other groups first: the same distribution's own might be right as well."""
+    drawn: dict[str, None] = {}
+    for foreign in (True, False):
+        for _ in range(32 * count):
+            other = pool[rng.randrange(len(pool))]
+            if len(drawn) < count and other.answer != question.answer and not (foreign and other.group == question.group):
+                drawn[other.answer] = None
+    return list(drawn)
+
+
+def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
+    """The first option is right; its place is drawn, so that a model that always says the same gets chance level."""
+    order = rng.sample(range(len(options)), len(options))
+    return {"context": context, "choices": [options[i] for i in order], "gold": order.index(0)}
+
+
+def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[Row]:
+    """In each document the first line of the second half that ends in a word which its context already holds."""
+    for document in held_out.documents(corpus, domain, config.minimum_document_bytes):
+        for match in _LINE_END.finditer(document.text, len(document.text) // 2):
+            context = document.text[max(0, match.start() - config.context_characters) : match.start()]
+            known = set(_LONG_WORD.findall(context))
+            if match[1] in known:
+                yield {"context": context, "gold": match[1], "chance": 1 / len(known)}
+                break

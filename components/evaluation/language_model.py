@@ -1,0 +1,64 @@
+"""Our decoder as lm-eval sees a model."""
+
+from collections.abc import Sequence
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+
+from components.generation.sampling import generate, score
+from components.model.decoder import Decoder
+from components.tokenizer.text_tokenizer import TextTokenizer
+
+
+class HarnessModel(LM):
+    """A decoder and its tokenizer as lm-eval sees them. Every text starts with BOS, as in training."""
+
+    def __init__(self, model: Decoder, tokenizer: TextTokenizer, batch_tokens: int) -> None:
+        super().__init__()
+        self._model = model
+        self._tokenizer = tokenizer
+        self._batch_tokens = batch_tokens
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Log-probability (nats) of each continuation after its context, and whether greedy decoding would write it.
+
+        Context and continuation are encoded apart. What exceeds the model's context is cut from the context's left,
+        BOS stays.
+        """
+        contexts = self._tokenizer.encode_batch([request.args[0] for request in requests])
+        continuations = self._tokenizer.encode_batch([request.args[1] for request in requests])
+        pairs = [self._fitting(context, after) for context, after in zip(contexts, continuations, strict=True)]
+        return score(self._model, pairs, batch_tokens=self._batch_tokens)
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
+        """Log-probability (nats) of each whole text, in windows of the model's context, every token scored once."""
+        return [self._of_text(self._tokenizer.encode(request.args[0])) for request in requests]
+
+    def generate_until(self, requests: list[Instance]) -> list[str]:
+        """Greedy continuations, cut before the first of the texts in `until`; one request's arguments hold for all."""
+        arguments = requests[0].args[1]
+        limit = arguments["max_gen_toks"]
+        room = self._model.shape.context - 1 - limit
+        contexts = self._tokenizer.encode_batch([request.args[0] for request in requests])
+        prompts = [[self._tokenizer.bos_id, *context[max(0, len(context) - room) :]] for context in contexts]
+        answers = generate(
+            self._model, prompts, max_new_tokens=limit, temperature=0.0, top_p=1.0, stop_ids=(self._tokenizer.eos_id,), seed=0
+        )
+        return [_before(self._tokenizer.decode(answer), arguments["until"]) for answer in answers]
+
+    def _fitting(self, context: list[int], continuation: list[int]) -> tuple[list[int], list[int]]:
+        after = continuation[: self._model.shape.context]
+        room = self._model.shape.context - len(after)
+        return [self._tokenizer.bos_id, *context[max(0, len(context) - room) :]], after
+
+    def _of_text(self, ids: list[int]) -> float:
+        size = self._model.shape.context
+        pairs = [
+            ([ids[start - 1] if start else self._tokenizer.bos_id], ids[start : start + size])
+            for start in range(0, len(ids), size)
+        ]
+        return sum(logprob for logprob, _ in score(self._model, pairs, batch_tokens=self._batch_tokens))
+
+
+def _before(text: str, ends: Sequence[str]) -> str:
+    return text[: min([position for end in ends if (position := text.find(end)) >= 0], default=len(text))]

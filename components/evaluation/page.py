@@ -1,0 +1,92 @@
+"""The report as one HTML page that needs nothing else: styles and charts are in it, it loads no script and no font."""
+
+from dataclasses import dataclass
+
+from jinja2 import Environment, StrictUndefined
+
+from components.evaluation.findings import BASELINES, DEFINITIONS, Findings
+from components.evaluation.template import PAGE
+
+_LABEL, _WIDTH, _ROW = 120, 460, 30
+"""Room for labels, longest bar and height of a row, in SVG units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a chart."""
+
+    label: str
+    value: float
+    text: str
+    kind: str
+    """"model" or "baseline": how it is coloured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Horizontal bars from zero, and perhaps a line at the level of chance."""
+
+    title: str
+    caption: str
+    bars: tuple[Bar, ...]
+    full: float
+    """The value of the longest bar possible."""
+    chance: float | None = None
+
+    label_width: int = _LABEL
+    row: int = _ROW
+
+    @property
+    def width(self) -> int:
+        """Of the whole drawing, room for the figures behind the bars included."""
+        return _LABEL + _WIDTH + 70
+
+    @property
+    def height(self) -> int:
+        """Of the whole drawing."""
+        return _ROW * len(self.bars)
+
+    def length(self, value: float) -> float:
+        """Length of a bar in SVG units, rounded so that equal reports have equal bytes everywhere."""
+        return round(_WIDTH * value / self.full, 2) if self.full else 0.0
+
+
+def render(findings: Findings) -> str:
+    """The page. Every text from models or documents is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(PAGE).render(
+        found=findings,
+        baselines=BASELINES,
+        definitions=DEFINITIONS,
+        bits_charts=_bits_charts(findings),
+        task_charts=_task_charts(findings),
+        tested=list(dict.fromkeys(row.model for row in findings.tasks)),
+        prompts=list(dict.fromkeys(sample.prompt for sample in findings.samples)),
+    )
+
+
+def _bits_charts(findings: Findings) -> list[Chart]:
+    full = max(row.bits_per_byte for row in findings.bits_per_byte)
+    charts = []
+    for domain in findings.domains:
+        rows = [row for row in findings.bits_per_byte if row.domain == domain]
+        bars = tuple(
+            Bar(row.model, row.bits_per_byte, f"{row.bits_per_byte:.3f}", "baseline" if row.model in BASELINES else "model")
+            for row in sorted(rows, key=lambda row: (row.bits_per_byte, row.model))
+        )
+        caption = f"{rows[0].documents:,} documents, {rows[0].bytes:,} bytes"
+        charts.append(Chart(title=domain, caption=caption, bars=bars, full=full))
+    return charts
+
+
+def _task_charts(findings: Findings) -> list[Chart]:
+    """One chart a task, of its headline metric: normalised accuracy, or exact match."""
+    charts = []
+    for task in dict.fromkeys(row.task for row in findings.tasks):
+        rows = [row for row in findings.tasks if row.task == task and row.metric != "acc"]
+        bars = tuple(Bar(row.model, row.value, f"{row.value:.1%}", "model") for row in rows)
+        caption = (
+            f"{DEFINITIONS.get(task, '')} {rows[0].metric}, {rows[0].items:,} items; the line is chance, {rows[0].chance:.1%}."
+        )
+        charts.append(Chart(title=task, caption=caption.strip(), bars=bars, full=1.0, chance=rows[0].chance))
+    return charts

@@ -1,0 +1,114 @@
+"""Writing what was found: report.json, report.md, report.html, the metrics tables and the samples."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.evaluation.findings import DEFINITIONS, Findings
+from components.evaluation.page import render
+
+_SCHEMAS = {
+    "bits_per_byte": pa.schema(
+        [
+            ("model", pa.string()),
+            ("domain", pa.string()),
+            ("bits_per_byte", pa.float64()),
+            ("documents", pa.int64()),
+            ("bytes", pa.int64()),
+        ]
+    ),
+    "tasks": pa.schema(
+        [
+            ("model", pa.string()),
+            ("task", pa.string()),
+            ("metric", pa.string()),
+            ("value", pa.float64()),
+            ("items", pa.int64()),
+            ("chance", pa.float64()),
+        ]
+    ),
+    "alignment": pa.schema([("measure", pa.string()), ("kind", pa.string()), ("before", pa.float64()), ("after", pa.float64())]),
+}
+
+
+def write(findings: Findings, output: Path) -> None:
+    """Write every file of an evaluation report below `output`."""
+    (output / "metrics").mkdir(parents=True, exist_ok=True)
+    for name, schema in _SCHEMAS.items():
+        rows = [dataclasses.asdict(row) for row in getattr(findings, name)]
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), output / "metrics" / f"{name}.parquet", compression="zstd")
+    samples = "".join(json.dumps(dataclasses.asdict(sample), ensure_ascii=False) + "\n" for sample in findings.samples)
+    (output / "samples.jsonl").write_text(samples, encoding="utf-8")
+    document = json.dumps(findings.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (output / "report.json").write_text(document, encoding="utf-8")
+    (output / "report.md").write_text(markdown(findings), encoding="utf-8")
+    (output / "report.html").write_text(render(findings), encoding="utf-8")
+
+
+def markdown(findings: Findings) -> str:
+    """The report as Markdown."""
+    sections = [
+        "# Evaluation",
+        _section("Bits per byte on held-out text", DEFINITIONS["bits_per_byte"], bits_table(findings)),
+        _section("Tasks", "Items are cut from held-out text; all models see the same.", tasks_table(findings)),
+        _section("Before and after alignment", "On held-out conversations and pairs.", _alignment_table(findings)),
+        _section("Endless repetition", DEFINITIONS["repetition_ratio"], _repetition_table(findings)),
+        "## Samples\n\n" + "\n\n".join(_sample(prompt, findings) for prompt in dict.fromkeys(s.prompt for s in findings.samples)),
+        "## What the figures mean\n\n" + "\n".join(f"- **{name}**: {meaning}" for name, meaning in DEFINITIONS.items()),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def bits_table(findings: Findings) -> str:
+    """Models and baselines by domain, as a Markdown table."""
+    head = ["model", *findings.domains, "aggregate"]
+    bits, aggregate = findings.bits, findings.aggregate
+    rows = [[m, *(f"{bits[m, d]:.3f}" for d in findings.domains), f"{aggregate[m]:.3f}"] for m in findings.models]
+    shares = ["share", *(f"{findings.domain_shares.get(d, 0):.0%}" for d in findings.domains), ""]
+    return table(head, [*rows, shares])
+
+
+def tasks_table(findings: Findings) -> str:
+    """Tasks by model, as a Markdown table."""
+    models = list(dict.fromkeys(row.model for row in findings.tasks))
+    value = {(row.task, row.metric, row.model): f"{row.value:.1%}" for row in findings.tasks}
+    first = {(row.task, row.metric): row for row in findings.tasks}
+    rows = [
+        [task, metric, *(value[task, metric, model] for model in models), f"{row.chance:.1%}", str(row.items)]
+        for (task, metric), row in first.items()
+    ]
+    return table(["task", "metric", *models, "chance", "items"], rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: the first column left-aligned, the others right-aligned."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _section(title: str, meaning: str, body: str) -> str:
+    return f"## {title}\n\n{meaning}\n\n{body}"
+
+
+def _alignment_table(findings: Findings) -> str:
+    rows = [[row.measure, row.kind, f"{row.before:.4g}", f"{row.after:.4g}"] for row in findings.alignment]
+    return table(["measure", "kind", "before", "after"], rows)
+
+
+def _repetition_table(findings: Findings) -> str:
+    rows = [[row.model, f"{row.repetition_ratio:.1%}", str(row.prompts)] for row in findings.repetition]
+    return table(["model", "repetition ratio", "prompts"], rows)
+
+
+def _sample(prompt: str, findings: Findings) -> str:
+    answers = [(sample.model, sample.answer) for sample in findings.samples if sample.prompt == prompt]
+    return "\n\n".join([_quoted(prompt, "User"), *(_quoted(answer, model) for model, answer in answers)])
+
+
+def _quoted(text: str, speaker: str) -> str:
+    """An indented block: nothing inside it is read as Markdown, whatever a model wrote."""
+    return f"**{speaker}**\n\n" + "\n".join("    " + line for line in (text or "(nothing)").splitlines())

@@ -1,0 +1,112 @@
+"""A small held-out world: documents of two domains, conversations, preference pairs."""
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+WORDS = ["alpha", "beta", "gamma", "delta", "value", "total", "index", "result", "matrix", "buffer", "stream", "config"]
+
+
+@dataclass(frozen=True)
+class World:
+    """Directories laid out as the artifacts are."""
+
+    corpus: Path
+    conversations: Path
+    pairs: Path
+
+
+def code(rng: random.Random) -> str:
+    """A class whose constructor repeats its parameters."""
+    names = rng.sample(WORDS, 6)
+    lines = [f"class {rng.choice(WORDS).title()}{rng.randrange(1000)}:", f"    def __init__(self, {', '.join(names)}):"]
+    lines += [f"        self.{name} = {name}" for name in names]
+    for name in rng.choices(names, k=24):
+        lines += [f"    def get_{name}_{rng.randrange(1000)}(self):", f"        return self.{name}"]
+    return "\n".join(lines) + "\n"
+
+
+def prose(rng: random.Random) -> str:
+    """Sentences, the lines of which end in words said before."""
+    return "".join(f"The {' '.join(rng.choices(WORDS, k=9))}.\n" for _ in range(30))
+
+
+def write_documents(corpus: Path, domain: str, texts: list[str], split: str = "validation") -> None:
+    """Documents of one domain; every second one shares its group with the one before."""
+    rows = [
+        {
+            "id": hashlib.sha256(f"{domain}{split}{number}".encode()).hexdigest(),
+            "text": text,
+            "source": "test:",
+            "uri": f"test:{domain}/{number}",
+            "group": f"group-{number // 2}",
+            "domain": domain,
+            "language": "en",
+            "licence": "MIT" if number % 3 else "BSD-3-Clause",
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "bytes": len(text.encode()),
+        }
+        for number, text in enumerate(texts)
+    ]
+    directory = corpus / "documents" / split / domain
+    directory.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"])), directory / "part-00000.parquet")
+
+
+def write_lines(path: Path, records: list[dict]) -> None:
+    """A JSONL file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> World:
+    """Twelve documents a domain, ten conversations, six pairs."""
+    root = tmp_path_factory.mktemp("world")
+    rng = random.Random(7)
+    corpus, conversations, pairs = root / "corpus", root / "conversations", root / "pairs"
+    write_documents(corpus, "code", [code(rng) for _ in range(12)])
+    write_documents(corpus, "prose", [prose(rng) for _ in range(12)])
+    (corpus / "mixture.json").write_text(
+        json.dumps({"shares": {"code": 0.75, "prose": 0.25}, "epoch_limits": {"code": 4, "prose": 4}})
+    )
+    ask = "What does the function {} do?"
+    answers = [f"Return the {rng.choice(WORDS)} of the {rng.choice(WORDS)} number {number}." for number in range(10)]
+    write_lines(
+        conversations / "validation.jsonl",
+        [
+            {
+                "id": f"{number:02d}",
+                "messages": [
+                    {"role": "user", "content": ask.format(WORDS[number])},
+                    {"role": "assistant", "content": answer},
+                ],
+                "source": "test:",
+                "group": f"group-{number}",
+                "licence": "MIT",
+            }
+            for number, answer in enumerate(answers)
+        ],
+    )
+    write_lines(
+        pairs / "validation.jsonl",
+        [
+            {
+                "id": f"{number:02d}",
+                "kind": "right-vs-other",
+                "prompt": ask.format(WORDS[number]),
+                "chosen": answers[number],
+                "rejected": answers[number + 1],
+                "source": "test:",
+                "group": f"group-{number}",
+            }
+            for number in range(6)
+        ],
+    )
+    return World(corpus=corpus, conversations=conversations, pairs=pairs)

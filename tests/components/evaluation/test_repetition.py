@@ -1,0 +1,31 @@
+"""What counts as endless repetition."""
+
+from components.evaluation.repetition import repeats_endlessly, repetition_ratio
+
+
+def test_a_word_said_over_and_over_until_the_limit_is_endless():
+    assert repeats_endlessly([5, 9, 2, 4] + [7] * 12, limit=16)
+
+
+def test_a_phrase_going_round_is_endless():
+    assert repeats_endlessly([1, 2, 3, 4] * 4, limit=16)
+
+
+def test_an_answer_that_ended_by_itself_is_not_endless():
+    assert not repeats_endlessly([7] * 15, limit=16)
+
+
+def test_an_answer_cut_off_while_saying_something_is_not_endless():
+    assert not repeats_endlessly(list(range(16)), limit=16)
+
+
+def test_a_late_change_breaks_the_circle():
+    assert not repeats_endlessly([7] * 15 + [8], limit=16)
+
+
+def test_an_answer_of_one_token_is_not_endless():
+    assert not repeats_endlessly([7], limit=1)
+
+
+def test_the_ratio_is_a_share_of_the_answers():
+    assert repetition_ratio([[7] * 8, [1, 2, 3]], limit=8) == 0.5
