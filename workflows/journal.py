@@ -33,8 +33,7 @@ class Journal:
         line: Event = {"event": event, "time": time.time(), **facts}
         with (self.directory / "events.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
-        for listener in _listeners:
-            listener(line)
+        _tell(line)
 
     def events(self) -> list[Event]:
         """Every whole event so far; a line cut short by a kill is left out."""
@@ -89,8 +88,17 @@ def listening(listener: Callable[[Event], None]) -> Iterator[None]:
 
 def progress(step: str, done: float, total: float, unit: str) -> None:
     """Show progress to the listeners; it is not written down."""
+    show("progress", step=step, done=done, total=total, unit=unit)
+
+
+def show(event: str, **facts: Any) -> None:
+    """Show an event to the listeners of this process without writing it down."""
+    _tell({"event": event, "time": time.time(), **facts})
+
+
+def _tell(event: Event) -> None:
     for listener in _listeners:
-        listener({"event": "progress", "time": time.time(), "step": step, "done": done, "total": total, "unit": unit})
+        listener(event)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
 """From a model down to the raw sources, by the chain of manifests."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Artifact
+from components.artifacts import Artifact, sha256_of_file
+from components.errors import SourceError
 from components.ports import ArtifactStore
 
 Tree = dict[str, Any]
@@ -30,12 +32,45 @@ def tree(store: ArtifactStore, artifact: Artifact) -> Tree:
 
 
 def raw_sources(directory: Path) -> list[Tree]:
-    """Files, bytes and a digest over all hashes for each source of a corpus; empty for any other artifact."""
-    if not (directory / "raw.parquet").is_file():
-        return []
-    from components.curation.raw import summarise
+    """Files, bytes and one hash over all file hashes for each source of a corpus; empty for any other artifact."""
+    rows = _raw_rows(directory / "raw.parquet")
+    sources: dict[str, list[Tree]] = {}
+    for row in rows:
+        sources.setdefault(row["source"], []).append(row)
+    return [
+        {
+            "source": source,
+            "files": len(files),
+            "bytes": sum(file["bytes"] for file in files),
+            "sha256": hashlib.sha256("".join(sorted(file["sha256"] for file in files)).encode()).hexdigest(),
+        }
+        for source, files in sorted(sources.items())
+    ]
 
-    return summarise(directory / "raw.parquet")
+
+def raw_differences(table: Path) -> tuple[int, list[str]]:
+    """How many raw files a corpus was read from, and which of them are gone or no longer hash the same."""
+    from components.curation.sources import locate
+
+    files = {row["uri"]: row["sha256"] for row in _raw_rows(table)}
+    differences = []
+    for uri, expected in files.items():
+        try:
+            same = sha256_of_file(locate(uri)) == expected
+        except (OSError, SourceError) as error:
+            differences.append(f"raw {uri}: {error}")
+        else:
+            differences += [] if same else [f"raw {uri}: sha256 differs from what was read"]
+    return len(files), differences
+
+
+def _raw_rows(table: Path) -> list[Tree]:
+    if not table.is_file():
+        return []
+    import pyarrow.parquet as pq
+
+    rows: list[Tree] = pq.read_table(table).to_pylist()
+    return rows
 
 
 def below(store: ArtifactStore, artifact: Artifact) -> Iterator[Artifact]:

@@ -2,8 +2,8 @@
 
 from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel
 from components.registration.config import RegistrationConfig
-from infra import environments
-from workflows.step import Order, make
+from infra import environments, registry
+from workflows.step import Order, Run, make
 
 
 @environments.cpu.task
@@ -31,3 +31,19 @@ async def registration(
         report=report,
         checks=checks,
     )
+
+
+def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel) -> None:
+    """Register `model` as a version of `config.name`, unless a version already holds it."""
+    manifest = run.store.manifest(model.uri)
+    tags = {"code_digest": manifest.code_digest, "environment_digest": manifest.environment_digest, "run": run.journal.name}
+    version, new = registry.register(
+        run.tracking_uri,
+        config.name,
+        model,
+        source=str(run.store.local(model)),
+        run_id=run.mlflow_run,
+        alias=config.alias,
+        tags=tags,
+    )
+    run.journal.write("registered", model=str(version), aliases=list(version.aliases), new=new, digest=model.digest)

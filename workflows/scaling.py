@@ -1,14 +1,24 @@
 """Scaling: from a compute budget to a training plan, and its check."""
 
+from dataclasses import dataclass
+
 from components.artifacts import Check, Tokenizer, TokenShards, TrainingPlan
 from components.checks.limits import PlanLimits
-from components.scaling.config import ScalingConfig
+from components.scaling.config import Choices, ScalingConfig
 from infra import environments
 from workflows.step import Order, make
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRequest:
+    """A budget, and what the recipe has already decided."""
+
+    scaling: ScalingConfig
+    choices: Choices
+
+
 @environments.cpu.task
-async def scaling(order: Order, config: ScalingConfig, tokenizer: Tokenizer, token_shards: TokenShards) -> TrainingPlan:
+async def scaling(order: Order, config: PlanRequest, tokenizer: Tokenizer, token_shards: TokenShards) -> TrainingPlan:
     """Plan shape, tokens, batch and learning rate by the scaling laws, with the recipe's choices beside them."""
     from components.scaling.plan import plan
 
@@ -17,7 +27,11 @@ async def scaling(order: Order, config: ScalingConfig, tokenizer: Tokenizer, tok
         TrainingPlan,
         config,
         lambda work: plan(
-            config, tokenizer=work.local(tokenizer), token_shards=work.local(token_shards), output=work.output
+            config.scaling,
+            choices=config.choices,
+            tokenizer=work.local(tokenizer),
+            token_shards=work.local(token_shards),
+            output=work.output,
         ),
         tokenizer=tokenizer,
         token_shards=token_shards,

@@ -4,18 +4,20 @@
 `make` runs in the step's own task, and turns a component's output directory into a published artifact.
 """
 
+import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
-from components.artifacts import Artifact, CheckReport, Manifest
+from components.artifacts import Artifact, Check, CheckReport, Manifest
 from components.errors import LongrunError
 from components.ports import ArtifactStore, Launcher, LocalArtifactStore, ShardEngine
 from components.ports.store import records_of
 from infra import caching, tracking
 from workflows import journal
+from workflows.gates import gate
 
 Kind = TypeVar("Kind", bound=Artifact)
 
@@ -57,33 +59,27 @@ class Order:
     run: Run
 
 
-class Task(Protocol):
-    """The part of a Flyte task that is used here."""
-
-    func: Callable[..., Any]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        """Run the task as part of the workflow."""
-        ...
-
-
 async def obtain(
-    run: Run, step: str, task: Any, kind: type[Kind], config: Any, *, facts: Mapping[str, str] | None = None, **inputs: Any
-) -> Kind:
+    run: Run, task: Any, config: Any, *, step: str | None = None, facts: Mapping[str, str] | None = None, **inputs: Any
+) -> Any:
     """The artifact of a step: from the store if it is there and whole, else made by its task.
 
-    `facts` are values beside config and inputs that decide reuse, such as a fingerprint of raw sources.
+    The step is named after the task's function unless `step` says otherwise. `facts` are values beside config and
+    inputs that decide reuse, such as a fingerprint of raw sources. The result has the type that the task returns.
     """
-    artifacts = {name: value for name, value in _flat(inputs)}
-    key = caching.cache_key(task.func, config, artifacts, facts or {})
-    found = None if step in run.fresh else run.store.find(step, key)
-    if found is not None:
-        figures = run.store.manifest(found.uri).figures
-        run.journal.write("cached", step=step, uri=found.uri, digest=found.digest, figures=figures)
-        return kind(uri=found.uri, digest=found.digest)
-    order = Order(step=step, cache_key=key, code_digest=caching.code_digest(task.func), run=run)
-    made: Kind = await task(order, config, **inputs)
-    return made
+    name, kind = step or task.func.__name__, get_type_hints(task.func)["return"]
+    key = caching.cache_key(task.func, config, dict(_flat(inputs)), facts or {})
+    found = None if name in run.fresh else run.store.find(name, key)
+    if found is None:
+        return await task(Order(step=name, cache_key=key, code_digest=caching.code_digest(task.func), run=run), config, **inputs)
+    figures = run.store.manifest(found.uri).figures
+    run.journal.write("cached", step=name, uri=found.uri, digest=found.digest, figures=figures)
+    return kind(uri=found.uri, digest=found.digest)
+
+
+async def checked(run: Run, task: Any, limits: Any, *, step: str | None = None, **inputs: Any) -> Check:
+    """Obtain a check, and stop the run here if it failed."""
+    return gate(run.store, await obtain(run, task, limits, step=step, **inputs))
 
 
 def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
@@ -171,6 +167,8 @@ def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Map
     A failure is written to the run's journal and raised again; nothing half-written stays.
     """
     run, started = order.run, time.monotonic()
+    if order.step in run.fresh:
+        shutil.rmtree(run.store.scratch(order.step, order.cache_key), ignore_errors=True)
     run.journal.write("started", step=order.step)
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:
@@ -180,14 +178,21 @@ def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Map
     except BaseException as error:
         tracking.finish_run(run.tracking_uri, mlflow_run, failed=True)
         kind_of_error = type(error).__name__
-        run.journal.write("failed", step=order.step, error=kind_of_error, message=str(error), known=isinstance(error, LongrunError))
+        run.journal.write(
+            "failed", step=order.step, error=kind_of_error, message=str(error), known=isinstance(error, LongrunError)
+        )
         raise
     tracking.finish_run(run.tracking_uri, mlflow_run)
     return artifact
 
 
 def _publish(
-    job: Work, kind: type[Kind], config: Any, work: Callable[[Work], Mapping[str, Any]], inputs: dict[str, Artifact], started: float
+    job: Work,
+    kind: type[Kind],
+    config: Any,
+    work: Callable[[Work], Mapping[str, Any]],
+    inputs: dict[str, Artifact],
+    started: float,
 ) -> Kind:
     order, entered = job.order, time.monotonic()
     figures = dict(work(job))

@@ -1,0 +1,277 @@
+"""The command line: `longrun`. Each command imports what it needs when it is called, so that help is instant."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from components.errors import LongrunError
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+app = typer.Typer(
+    name="longrun",
+    help="From raw text to a registered, explained language model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_state = {"debug": False}
+
+Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Replace one value of the recipe. May be repeated.")
+]
+Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """From raw text to a registered, explained language model."""
+    if debug:
+        _state["debug"] = True
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("longrun"))
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    recipe: RecipeName = "smoke",
+    overrides: Set = None,
+    until: Annotated[str, typer.Option(help="Last stage to run.")] = "",
+    fresh: Annotated[
+        list[str] | None, typer.Option(help="Stage or step to make again although it is cached. May be repeated.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Run the whole chain of a recipe; what is already there and unchanged is reused."""
+    from workflows.command_run import run_and_show
+    from workflows.recipe import load_recipe
+    from workflows.stages import last_stage, steps_of
+
+    chosen = load_recipe(recipe, overrides or [])
+    again = tuple(step for name in fresh or [] for step in steps_of(name))
+    run_and_show(chosen, _settings(home), until=last_stage(until) if until else "", fresh=again)
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that come with longrun."""
+    from workflows.recipe import BUILT_IN, load_recipe
+
+    known = {name: load_recipe(name).description for name in BUILT_IN}
+    _print(known, as_json, [f"{name:<10}{description}" for name, description in known.items()])
+
+
+@app.command()
+def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = False) -> None:
+    """Print a recipe's whole resolved configuration."""
+    import dataclasses
+
+    from infra.tracking import flatten
+    from workflows.recipe import load_recipe
+
+    config = dataclasses.asdict(load_recipe(recipe, overrides or []))
+    _print(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
+
+
+@app.command()
+def plan(
+    compute: Annotated[float, typer.Option(help="Budget in FLOPs, such as 1e20.")],
+    sequence_length: Annotated[int, typer.Option(help="Tokens in a sequence.")] = 4096,
+    vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
+    as_json: Json = False,
+) -> None:
+    """Plan shape, tokens, batch and learning rate for a compute budget by the published scaling laws."""
+    import dataclasses
+
+    from components.scaling.config import Choices
+    from components.scaling.plan import plan_for
+    from infra.tracking import flatten
+
+    made = dataclasses.asdict(plan_for(compute, Choices(sequence_length=sequence_length), vocabulary))
+    _print(made, as_json, [f"{name:<36}{_text(value)}" for name, value in flatten(made).items()])
+
+
+@app.command()
+def runs(home: Home = None, as_json: Json = False) -> None:
+    """List the runs of this home, newest last."""
+    from workflows.inspection import list_runs
+
+    rows = list_runs(_settings(home))
+    lines = [f"{r['run']:<22}{r['recipe']:<12}{r['state']:<12}{r['made']} made, {r['cached']} cached" for r in rows]
+    _print(rows, as_json, lines or ["no runs in this home yet; start one with: longrun run"])
+
+
+@app.command()
+def logs(
+    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")] = "latest",
+    stage: Annotated[str | None, typer.Argument(help="A step, to see what it and its libraries printed.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show the events of a run, or the log of one step."""
+    from workflows.inspection import event_lines, read_log
+    from workflows.journal import find_journal
+
+    journal = find_journal(_settings(home).runs, run)
+    if stage:
+        _print(read_log(journal, stage), as_json, [read_log(journal, stage)])
+    else:
+        _print(journal.events(), as_json, event_lines(journal.events()))
+
+
+@app.command()
+def models(home: Home = None, as_json: Json = False) -> None:
+    """List the registered models."""
+    from workflows.inspection import list_models
+
+    rows = list_models(_settings(home))
+    lines = [f"{r['model']:<20}{', '.join(r['aliases']):<14}{r['digest'][:12]}  {r['place']}" for r in rows]
+    _print(rows, as_json, lines or ["no registered models in this home yet; make one with: longrun run"])
+
+
+@app.command()
+def lineage(model: Model, home: Home = None, as_json: Json = False) -> None:
+    """Print what a model was made from, down to the raw sources."""
+    from workflows.inspection import lineage_lines, model_tree
+
+    tree = model_tree(_settings(home), model)
+    _print(tree, as_json, lineage_lines(tree))
+
+
+@app.command()
+def verify(model: Model, home: Home = None, as_json: Json = False) -> None:
+    """Hash everything below a model again, raw sources included, and say what differs."""
+    from workflows.inspection import verify_model
+
+    found = verify_model(_settings(home), model)
+    lines = [f"{place}: {difference}" for place, differences in found.differences.items() for difference in differences]
+    summary = f"{found.artifacts} artifacts, {found.files} files and {found.raw_files} raw files hashed; {len(lines)} differences"
+    _print({**found.as_json()}, as_json, [*lines, summary])
+    if lines:
+        raise typer.Exit(1)
+
+
+@app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Argument(help="What to answer, or with --raw to continue.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Continue the text instead of answering in the chat format.")] = False,
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 128,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.0,
+    seed: int = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Let a registered model answer a prompt."""
+    from workflows.inspection import answer
+
+    text = answer(_settings(home), model, prompt, raw=raw, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    _print({"model": model, "prompt": prompt, "text": text}, as_json, [text])
+
+
+@app.command()
+def gc(
+    home: Home = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A run whose artifacts stay too. May be repeated.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete artifacts that no registered model needs; asks first."""
+    from workflows.inspection import delete_artifacts, unneeded
+
+    chosen = _settings(home)
+    waste = unneeded(chosen, keep or [])
+    lines = [f"{w['uri']}  {w['bytes'] / 2**20:.1f} MiB" for w in waste]
+    if not waste:
+        _print(waste, as_json, ["nothing to delete: everything here is needed by a registered model or kept"])
+        return
+    _print(waste, as_json, lines)
+    if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
+        raise typer.Exit(1)
+    delete_artifacts(chosen, waste)
+
+
+@app.command()
+def doctor(home: Home = None, as_json: Json = False) -> None:
+    """Look whether this machine and this installation can run longrun."""
+    from workflows.doctor import examine
+
+    findings = examine(_settings(home))
+    lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
+    _print(findings, as_json, lines)
+    if any(finding["state"] == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _settings(home: str | None) -> "Settings":
+    from infra.settings import settings
+
+    return settings(home)
+
+
+def _print(value: Any, as_json: bool, lines: list[str]) -> None:
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except LongrunError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command again to go on", 130)
+    except BrokenPipeError:
+        os._exit(1)
+    except Exception as error:
+        place = _innermost(error)
+        _fail(f"unexpected {type(error).__name__}: {error} (at {place}; --debug shows the traceback)", 1)
+
+
+def _innermost(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown"
+
+
+def _fail(message: str, code: int) -> None:
+    if _state["debug"]:
+        raise
+    one_line = " ".join(message.split())
+    sys.stderr.write(f"longrun: {one_line}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Flyte's and Ray's threads may still be at work after an interruption; nothing they hold needs an orderly end.
+    os._exit(code)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    with _one_line_errors():
+        app(prog_name="longrun")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The whole chain, from a corpus to a registered model."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from components.artifacts import Artifact
+from components.curation.config import CurationConfig
+from components.scaling.config import Choices
+from infra import environments
+from infra.distributions import runtime_distributions
+from workflows.alignment import check_conversations, check_preference_pairs, conversations, dpo, preference_pairs, sft
+from workflows.curation import check_corpus, curation
+from workflows.evaluation import check_evaluation, evaluation
+from workflows.pretraining import check_training, pretraining
+from workflows.recipe import Recipe
+from workflows.registration import enter_registry, registration
+from workflows.scaling import PlanRequest, check_plan, scaling
+from workflows.step import Run, checked, obtain
+from workflows.tokenizer import check_token_shards, token_shards, tokenizer
+
+
+@environments.driver.task
+async def pipeline(recipe: Recipe, run: Run) -> Artifact:
+    """Run the stages of a recipe in order, up to `run.until`; the last stage's artifact."""
+    async for stage, artifact in chain(recipe, run):
+        last = Artifact(uri=artifact.uri, digest=artifact.digest)
+        if stage == run.until:
+            break
+    return last
+
+
+async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]:
+    """Each stage with its artifact, as soon as its checks have passed."""
+    limits, checks = recipe.checks, {}
+
+    sources = _with_distributions(recipe.curation)
+    corpus = await obtain(run, curation, sources, facts={"sources": _fingerprint(sources)})
+    checks["corpus"] = await checked(run, check_corpus, limits.corpus, corpus=corpus)
+    yield "curation", corpus
+
+    words = await obtain(run, tokenizer, recipe.tokenizer, corpus=corpus)
+    tokens = await obtain(run, token_shards, recipe.token_shards, corpus=corpus, tokenizer=words)
+    checks["token_shards"] = await checked(run, check_token_shards, limits.token_shards, token_shards=tokens, tokenizer=words)
+    yield "tokenizer", tokens
+
+    request = PlanRequest(scaling=recipe.scaling, choices=_choices(recipe))
+    plan = await obtain(run, scaling, request, tokenizer=words, token_shards=tokens)
+    checks["plan"] = await checked(run, check_plan, limits.plan, plan=plan)
+    yield "scaling", plan
+
+    base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
+    checks["pretraining"] = await checked(run, check_training, limits.training, step="check_pretraining", checkpoint=base)
+    yield "pretraining", base
+
+    dialogues = await obtain(run, conversations, recipe.conversations, corpus=corpus)
+    checks["conversations"] = await checked(run, check_conversations, limits.conversations, conversations=dialogues)
+    tuned = await obtain(run, sft, recipe.sft, conversations=dialogues, checkpoint=base)
+    checks["sft"] = await checked(run, check_training, limits.training, step="check_sft", checkpoint=tuned)
+    yield "sft", tuned
+
+    pairs = await obtain(run, preference_pairs, recipe.preference_pairs, conversations=dialogues, checkpoint=tuned)
+    checks["preference_pairs"] = await checked(run, check_preference_pairs, limits.preference_pairs, pairs=pairs)
+    aligned = await obtain(run, dpo, recipe.dpo, pairs=pairs, checkpoint=tuned)
+    checks["dpo"] = await checked(run, check_training, limits.training, step="check_dpo", checkpoint=aligned)
+    yield "dpo", aligned
+
+    models = {"base": base, "sft": tuned, "dpo": aligned}
+    report = await obtain(
+        run,
+        evaluation,
+        recipe.evaluation,
+        corpus=corpus,
+        token_shards=tokens,
+        conversations=dialogues,
+        pairs=pairs,
+        checkpoints=models,
+    )
+    checks["evaluation"] = await checked(run, check_evaluation, limits.evaluation, report=report)
+    yield "evaluation", report
+
+    model = await obtain(run, registration, recipe.registration, checkpoint=aligned, report=report, checks=checks)
+    enter_registry(run, recipe.registration, model)
+    yield "registration", model
+
+
+def _with_distributions(config: CurationConfig) -> CurationConfig:
+    """The config with `python-environment:` sources resolved to the locked runtime distributions."""
+    names = runtime_distributions()
+    sources = (
+        replace(source, distributions=source.distributions or names) if source.uri == "python-environment:" else source
+        for source in config.sources
+    )
+    return replace(config, sources=tuple(sources))
+
+
+def _fingerprint(config: CurationConfig) -> str:
+    from components.curation.sources import fingerprint
+
+    return fingerprint(config)
+
+
+def _choices(recipe: Recipe) -> Choices:
+    chosen = recipe.pretraining
+    return Choices(
+        shape=chosen.shape,
+        tokens=chosen.tokens,
+        batch_size=chosen.batch_size,
+        sequence_length=chosen.sequence_length,
+        learning_rate=chosen.learning_rate,
+        init_std=chosen.init_std,
+        warmup_steps=chosen.warmup_steps,
+    )

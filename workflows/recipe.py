@@ -1,0 +1,166 @@
+"""A recipe: everything that decides a model, as one frozen value made of the stages' configs."""
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import sys
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
+from components.checks.limits import CheckLimits
+from components.curation.config import CurationConfig
+from components.errors import ConfigError, require
+from components.evaluation.config import EvaluationConfig
+from components.pretraining.config import PretrainingConfig
+from components.registration.config import RegistrationConfig
+from components.scaling.config import ScalingConfig
+from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from workflows.stages import unknown
+
+BUILT_IN = ("tiny", "smoke", "laptop")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """The configs of all stages. Make a variant with `dataclasses.replace`."""
+
+    name: str
+    """Also the name under which the model is registered, unless `registration.name` says otherwise."""
+    description: str
+    """One line for `longrun recipes`."""
+    curation: CurationConfig
+    tokenizer: TokenizerConfig
+    token_shards: TokenShardsConfig
+    scaling: ScalingConfig
+    pretraining: PretrainingConfig
+    conversations: ConversationsConfig
+    sft: SFTConfig
+    preference_pairs: PreferencePairsConfig
+    dpo: DPOConfig
+    evaluation: EvaluationConfig
+    registration: RegistrationConfig
+    checks: CheckLimits = field(default_factory=CheckLimits)
+
+    def __post_init__(self) -> None:
+        allowed = "letters, digits, '.', '-' and '_'"
+        plain = bool(self.name) and all(character.isalnum() or character in "._-" for character in self.name)
+        require(plain, self, "name", self.name, allowed)
+
+
+def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe that `name` or `file.py[:function]` means, with `a.b=c` overrides applied.
+
+    Raises:
+        ConfigError: no such recipe, file or function; the function fails or returns something else; a bad override.
+    """
+    recipe = _from_file(argument) if ".py" in argument else _built_in(argument)
+    for override in overrides:
+        recipe = apply_override(recipe, override)
+    return recipe
+
+
+def _built_in(name: str) -> Recipe:
+    if name not in BUILT_IN:
+        raise ConfigError(f"{unknown('recipe', name, list(BUILT_IN))}, or a file: my_recipe.py[:function]")
+    recipe: Recipe = getattr(importlib.import_module(f"workflows.recipes.{name}"), name)()
+    return recipe
+
+
+def _from_file(argument: str) -> Recipe:
+    file, _, function = argument.partition(":")
+    path = Path(file).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"recipe file {path} does not exist")
+    module = _import_file(path)
+    name = function or _only_function(path, module)
+    make = getattr(module, name, None)
+    if not callable(make):
+        raise ConfigError(f"recipe file {path} has no function {name!r}; it has: {', '.join(_functions(module)) or 'none'}")
+    try:
+        recipe = make()
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"recipe {path}:{name} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"recipe {path}:{name} returned {type(recipe).__name__}; it must return a Recipe")
+    return recipe
+
+
+def _import_file(path: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(f"longrun_recipe_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"recipe file {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"recipe file {path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _functions(module: types.ModuleType) -> list[str]:
+    own = (name for name, value in vars(module).items() if isinstance(value, types.FunctionType))
+    return sorted(name for name in own if getattr(module, name).__module__ == module.__name__ and not name.startswith("_"))
+
+
+def _only_function(path: Path, module: types.ModuleType) -> str:
+    names = _functions(module)
+    if len(names) != 1:
+        raise ConfigError(f"recipe file {path} has {len(names)} functions; name one: {path.name}:FUNCTION of {', '.join(names)}")
+    return names[0]
+
+
+def apply_override(recipe: Recipe, override: str) -> Recipe:
+    """`recipe` with one value replaced, as `section.field=value`; values are JSON, or plain text for strings.
+
+    Raises:
+        ConfigError: the form, the field or the type is wrong, or the config refuses the value.
+    """
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise ConfigError(f"--set {override!r}: the form is section.field=value, such as pretraining.learning_rate=0.001")
+    return _replaced(recipe, path.split("."), text, path)
+
+
+def _replaced(config: Any, names: list[str], text: str, path: str) -> Any:
+    name, deeper = names[0], names[1:]
+    hints = typing.get_type_hints(type(config))
+    if name not in hints or not dataclasses.is_dataclass(config):
+        raise ConfigError(f"--set {path}: {unknown('field', name, sorted(hints))}")
+    if not deeper:
+        return dataclasses.replace(config, **{name: _typed(hints[name], text, path)})
+    inner = getattr(config, name)
+    if not dataclasses.is_dataclass(inner):
+        raise ConfigError(f"--set {path}: {name} has no fields; it is {inner!r}")
+    return dataclasses.replace(config, **{name: _replaced(inner, deeper, text, path)})
+
+
+def _typed(hint: Any, text: str, path: str) -> Any:
+    # pydantic costs 0.1 s to import, and only overrides need it
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    adapter = TypeAdapter(hint)
+    for candidate in (value, text):
+        try:
+            return adapter.validate_python(candidate, strict=isinstance(candidate, bool))
+        except ValidationError:
+            continue
+    raise ConfigError(f"--set {path}={text}: allowed is {_name(hint)}")
+
+
+def _name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("NoneType", "null")
