@@ -1,0 +1,46 @@
+"""The check of conversations: each asked and answered once, in both splits, no group on both sides."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.artifacts import CheckReport
+from components.checks import sides, suite
+from components.checks.limits import ConversationsLimits
+from components.checks.reading import metrics_table
+from components.checks.rules import between, median_between, no_duplicates, no_nulls, one_of
+from components.checks.suite import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("id", "split", "source", "group", "messages", "prompt_characters", "answer_characters")
+
+
+def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> CheckReport:
+    """Check the conversations at `artifact`; the page is `output/conversations.html`.
+
+    Raises `DamagedArtifact` if their table is missing.
+    """
+    rows = metrics_table(artifact, "conversations", COLUMNS)
+    tables = [
+        _conversations(rows, limits),
+        sides.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.split_conversations),
+        sides.groups(rows),
+    ]
+    return suite.run("conversations", tables, output)
+
+
+def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
+    rules = (
+        no_nulls("id"),
+        no_duplicates("id"),
+        no_nulls("source"),
+        no_nulls("group"),
+        one_of("split", sides.SPLITS),
+        # A question and its answer.
+        between("messages", 2),
+        between("prompt_characters", 1, limits.longest_characters),
+        between("answer_characters", 1, limits.longest_characters),
+        median_between("answer_characters", *limits.median_answer_characters),
+    )
+    return Table(name="conversations", rows=rows, key=("id",), rules=rules)

@@ -1,0 +1,97 @@
+"""The check of a corpus: every document accounted for, lengths plausible, no domain starved, no source refused wholesale."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.artifacts import CheckReport
+from components.checks import suite
+from components.checks.limits import CorpusLimits
+from components.checks.reading import json_file, metrics_table
+from components.checks.rules import between, finite, holds, median_between, no_duplicates, no_nulls, one_of
+from components.checks.suite import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOCUMENT_COLUMNS = ("id", "source", "domain", "language", "split", "bytes", "characters", "kept", "reason")
+SOURCE_COLUMNS = ("source", "domain", "documents", "kept_documents", "refused_documents", "duplicate_documents")
+LANGUAGES = ("en", "zh", "code", "other")
+
+
+def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
+    """Check the corpus at `artifact`; the page is `output/corpus.html`. Raises `DamagedArtifact` if its tables are missing."""
+    documents = metrics_table(artifact, "documents", DOCUMENT_COLUMNS)
+    shares = json_file(artifact, "mixture.json")["shares"]
+    kept = documents[documents["kept"]]
+    tables = [_documents(documents), _kept(kept, limits), _domains(kept, shares, limits), _sources(artifact, documents, limits)]
+    return suite.run("corpus", tables, output)
+
+
+def _documents(documents: "pd.DataFrame") -> Table:
+    has_reason = documents["reason"].fillna("") != ""
+    accounted = (documents["kept"] & documents["split"].notna() & ~has_reason) | (
+        ~documents["kept"] & documents["split"].isna() & has_reason
+    )
+    rules = (
+        no_nulls("id"),
+        no_duplicates("id"),
+        no_nulls("source"),
+        no_nulls("domain"),
+        between("bytes", 0),
+        holds("accounted", "every document is kept in a split, or refused with a reason"),
+    )
+    return Table(name="documents", rows=documents.assign(accounted=accounted), key=("id",), rules=rules)
+
+
+def _kept(kept: "pd.DataFrame", limits: CorpusLimits) -> Table:
+    rules = (
+        one_of("split", ("train", "validation")),
+        one_of("language", LANGUAGES),
+        between("bytes", 1, limits.longest_bytes),
+        median_between("bytes", *limits.median_bytes),
+        # UTF-8 takes one to four bytes a character (RFC 3629).
+        between("bytes_per_character", 1, 4),
+    )
+    rows = kept.assign(bytes_per_character=kept["bytes"] / kept["characters"])
+    return Table(name="kept", rows=rows, key=("id",), rules=rules)
+
+
+def _domains(kept: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLimits) -> Table:
+    import pandas as pd
+
+    names = sorted({*kept["domain"].dropna(), *shares})
+    train, validation = (kept[kept["split"] == split] for split in ("train", "validation"))
+    size = train.groupby("domain")["bytes"].sum().reindex(names, fill_value=0)
+    rows = pd.DataFrame(
+        {
+            "domain": names,
+            "share": (size / max(size.sum(), 1)).to_numpy(),
+            "validation_documents": validation["domain"].value_counts().reindex(names, fill_value=0).to_numpy(),
+            "mixture_share": [shares.get(name) for name in names],
+        }
+    )
+    rules = (
+        between("share", *limits.domain_share),
+        between("validation_documents", limits.validation_documents),
+        finite("mixture_share"),
+    )
+    return Table(name="domains", rows=rows, key=("domain",), rules=rules)
+
+
+def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) -> Table:
+    counted = metrics_table(artifact, "sources", SOURCE_COLUMNS).groupby("source", as_index=False).sum(numeric_only=True)
+    listed = documents.groupby("source")["kept"].agg(["size", "sum"]).reindex(counted["source"], fill_value=0)
+    lost = counted["refused_documents"] + counted["duplicate_documents"]
+    rows = counted.assign(
+        refused_share=lost / counted["documents"].clip(lower=1),
+        complete=(counted["kept_documents"] + lost == counted["documents"])
+        & (listed["size"].to_numpy() == counted["documents"])
+        & (listed["sum"].to_numpy() == counted["kept_documents"]),
+    )
+    rules = (
+        between("kept_documents", 1),
+        between("refused_share", 0, limits.refused_share),
+        holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
+    )
+    return Table(name="sources", rows=rows, key=("source",), rules=rules)

@@ -1,0 +1,85 @@
+"""The check of an evaluation: every model on every domain, finite, over the same bytes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.artifacts import CheckReport
+from components.checks import suite
+from components.checks.limits import EvaluationLimits
+from components.checks.reading import json_file, metrics_table
+from components.checks.rules import between, covers, finite, no_duplicates
+from components.checks.suite import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BITS_COLUMNS = ("model", "domain", "bits_per_byte", "documents", "bytes")
+UNIGRAM = "byte-unigram"
+TASK_COLUMNS = ("model", "task", "metric", "value", "items", "chance")
+
+
+def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckReport:
+    """Check the evaluation report at `artifact`; the page is `output/evaluation.html`.
+
+    Raises `DamagedArtifact` if its tables are missing.
+    """
+    bits = metrics_table(artifact, "bits_per_byte", BITS_COLUMNS)
+    shares = json_file(artifact, "report.json")["domain_shares"]
+    tables = [
+        _bits(bits, shares, limits),
+        _domains(bits),
+        _gaps(bits, limits),
+        _tasks(artifact, limits),
+        _alignment(artifact),
+    ]
+    return suite.run("evaluation", tables, output)
+
+
+def _bits(bits: "pd.DataFrame", shares: Mapping[str, float], limits: EvaluationLimits) -> Table:
+    """A row for every model and domain that should be there, without a value where it is not."""
+    import pandas as pd
+
+    models = dict.fromkeys((*limits.models, *limits.baselines, *bits["model"]))
+    wanted = pd.MultiIndex.from_product([models, sorted({*shares, *bits["domain"]})], names=["model", "domain"])
+    rows = wanted.to_frame(index=False).merge(bits, how="left")
+    rules = (
+        no_duplicates("measurement"),
+        between("bits_per_byte", *limits.bits_per_byte),
+        between("documents", limits.domain_documents),
+        between("document_bytes", limits.document_bytes),
+    )
+    derived = rows.assign(measurement=rows["model"] + " on " + rows["domain"], document_bytes=rows["bytes"] / rows["documents"])
+    return Table(name="bits_per_byte", rows=derived, key=("model", "domain"), rules=rules)
+
+
+def _domains(bits: "pd.DataFrame") -> Table:
+    """How far the models differ in what they were measured on: each byte scored once gives all the same count."""
+    measured = bits.groupby("domain", as_index=False).agg(least=("bytes", "min"), most=("bytes", "max"))
+    rows = measured.assign(difference=measured["most"] - measured["least"])
+    return Table(name="bytes", rows=rows, key=("domain", "least", "most"), rules=(between("difference", 0, 0),))
+
+
+def _gaps(bits: "pd.DataFrame", limits: EvaluationLimits) -> Table:
+    """Models beside the byte-unigram. Only a warning: whether to register them is for the promotion rule to say."""
+    reference = bits[bits["model"] == UNIGRAM].set_index("domain")["bits_per_byte"]
+    models = bits[bits["model"].isin(limits.models)]
+    rows = models.assign(above_unigram=models["bits_per_byte"] - models["domain"].map(reference))
+    rules = (between("above_unigram", None, 0, critical=False),)
+    return Table(name="models", rows=rows, key=("model", "domain"), rules=rules)
+
+
+def _tasks(artifact: Path, limits: EvaluationLimits) -> Table:
+    rules = (
+        covers("model", limits.models),
+        finite("value"),
+        between("chance", 0, 1),
+        between("items", limits.task_items, critical=False),
+    )
+    rows = metrics_table(artifact, "tasks", TASK_COLUMNS)
+    return Table(name="tasks", rows=rows, key=("model", "task", "metric"), rules=rules)
+
+
+def _alignment(artifact: Path) -> Table:
+    rows = metrics_table(artifact, "alignment", ("measure", "kind", "before", "after"))
+    return Table(name="alignment", rows=rows, key=("measure", "kind"), rules=(finite("before"), finite("after")))

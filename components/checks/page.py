@@ -1,0 +1,52 @@
+"""A check as one HTML page that needs no network.
+
+Ours, and not Great Expectations' data docs: those load a dozen scripts and styles from other hosts, carry the time
+they were made, and fail to render the float64 of NumPy 2.
+"""
+
+from collections.abc import Mapping
+
+from components.artifacts import CheckReport
+
+TEMPLATE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{{ report.name }}: {{ "passed" if report.passed else "failed" }}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .35rem .75rem; border-bottom: 1px solid #d1d9e0 }
+td:last-child { overflow-wrap: anywhere }
+.passed { color: #1a7f37 } .failed { color: #d1242f; font-weight: 600 } .warning { color: #9a6700; font-weight: 600 }
+</style>
+</head>
+<body>
+<h1>Check of {{ report.name }}: <span class="{{ 'passed' if report.passed else 'failed' }}">
+{{- "passed" if report.passed else "failed" }}</span></h1>
+<p>{{ report.expectations | length }} expectations, {{ report.failures | length }} critical ones broken,
+{{ warnings }} warnings. Rows: {% for table, rows in rows.items() %}{{ table }} {{ "{:,}".format(rows) }}
+{{- ", " if not loop.last else "." }} {% endfor %}</p>
+<table>
+<thead><tr><th>Outcome</th><th>Expectation</th><th>Observed</th></tr></thead>
+<tbody>
+{%- for one in ordered %}
+{%- set outcome = "passed" if one.passed else "failed" if one.critical else "warning" %}
+<tr><td class="{{ outcome }}">{{ outcome }}</td><td>{{ one.name }}</td><td>{{ one.observed }}</td></tr>
+{%- endfor %}
+</tbody>
+</table>
+</body>
+</html>
+"""
+
+
+def render(report: CheckReport, rows: Mapping[str, int]) -> str:
+    """The page of `report`, broken expectations first; `rows` counts the rows of each table."""
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True).from_string(TEMPLATE)
+    warnings = sum(not one.passed and not one.critical for one in report.expectations)
+    ordered = sorted(report.expectations, key=lambda one: (one.passed, not one.critical))
+    return template.render(report=report, rows=rows, warnings=warnings, ordered=ordered) + "\n"

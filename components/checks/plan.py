@@ -1,0 +1,58 @@
+"""The check of a training plan: figures that are positive and agree with one another, and notes where the law extrapolates."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.artifacts import CheckReport
+from components.checks import suite
+from components.checks.limits import PlanLimits
+from components.checks.reading import json_file, metrics_table
+from components.checks.rules import between, finite, holds
+from components.checks.suite import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FITTED_COMPUTE = (1e17, 3e20)
+"""FLOPs between which the paper fitted its laws (section 3.2)."""
+
+
+def check(limits: PlanLimits, *, artifact: Path, output: Path) -> CheckReport:
+    """Check the plan at `artifact`; the page is `output/plan.html`. Raises `DamagedArtifact` if its files are missing."""
+    plan = json_file(artifact, "plan.json")
+    return suite.run("plan", [_plan(plan, limits), _choices(artifact)], output)
+
+
+def _plan(plan: dict[str, Any], limits: PlanLimits) -> Table:
+    fitted = FITTED_COMPUTE[0] <= plan["compute"] <= FITTED_COMPUTE[1]
+    rules = (
+        *(between(name, 1) for name in ("tokens", "batch_size", "steps", "memory_bytes")),
+        between("sequence_length", 1, plan["shape"]["context"]),
+        between("unplanned_tokens", 0, plan["batch_size"] * plan["sequence_length"]),
+        between("learning_rate", 1e-9, limits.learning_rate),
+        between("init_std", 1e-9, 1),
+        between("warmup_share", 0, limits.warmup_share),
+        finite("compute"),
+        between("memory_bytes", 1, limits.memory_bytes),
+        holds("noted", "a plan outside of the fitted budgets, 1e17 to 3e20 FLOPs, says in its notes that the law extrapolates"),
+        *([between("law_ratio", 1 / limits.law_ratio, limits.law_ratio, critical=False)] if fitted else []),
+    )
+    return Table(name="plan", rows=_row(plan, fitted), key=(), rules=rules)
+
+
+def _row(plan: dict[str, Any], fitted: bool) -> "pd.DataFrame":
+    import pandas as pd
+
+    derived = {
+        "unplanned_tokens": abs(plan["tokens"] - plan["steps"] * plan["batch_size"] * plan["sequence_length"]),
+        "warmup_share": plan["warmup_steps"] / max(plan["steps"], 1),
+        "law_ratio": plan["learning_rate"] / plan["law"]["learning_rate"],
+        "noted": fitted or any("extrapolat" in note for note in plan["notes"]),
+    }
+    names = ("tokens", "batch_size", "sequence_length", "steps", "learning_rate", "init_std", "compute", "memory_bytes")
+    return pd.DataFrame([{name: plan[name] for name in names} | derived])
+
+
+def _choices(artifact: Path) -> Table:
+    rows = metrics_table(artifact, "plan", ("name", "chosen", "law"))
+    return Table(name="choices", rows=rows, key=("name",), rules=(finite("chosen"), finite("law", critical=False)))

@@ -1,0 +1,52 @@
+"""The check of preference pairs: chosen and rejected told apart by more than length, each kind in both splits, no group on both sides."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.artifacts import CheckReport
+from components.checks import sides, suite
+from components.checks.limits import PreferencePairsLimits
+from components.checks.reading import metrics_table
+from components.checks.rules import between, no_duplicates, no_nulls, one_of
+from components.checks.suite import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = ("author-vs-sample", "right-vs-other", "user")
+COLUMNS = ("id", "split", "kind", "group", "prompt_characters", "chosen_characters", "rejected_characters")
+
+
+def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> CheckReport:
+    """Check the preference pairs at `artifact`; the page is `output/preference_pairs.html`.
+
+    Raises `DamagedArtifact` if their table is missing.
+    """
+    rows = metrics_table(artifact, "preference_pairs", COLUMNS)
+    tables = [_pairs(rows), _kinds(rows, limits), sides.counts(rows, (), "kind", limits.split_pairs), sides.groups(rows)]
+    return suite.run("preference_pairs", tables, output)
+
+
+def _pairs(rows: "pd.DataFrame") -> Table:
+    rules = (
+        no_nulls("id"),
+        no_duplicates("id"),
+        no_nulls("group"),
+        one_of("split", sides.SPLITS),
+        one_of("kind", KINDS),
+        *(between(name, 1) for name in ("prompt_characters", "chosen_characters", "rejected_characters")),
+    )
+    return Table(name="pairs", rows=rows, key=("id",), rules=rules)
+
+
+def _kinds(rows: "pd.DataFrame", limits: PreferencePairsLimits) -> Table:
+    measured = rows.assign(
+        equal=rows["chosen_characters"] == rows["rejected_characters"],
+        ratio=rows["chosen_characters"] / rows["rejected_characters"],
+    )
+    found = measured.groupby("kind", as_index=False).agg(equal_length_share=("equal", "mean"), length_ratio=("ratio", "median"))
+    rules = (
+        between("equal_length_share", 0, limits.equal_length_share),
+        between("length_ratio", *limits.length_ratio, critical=False),
+    )
+    return Table(name="kinds", rows=found, key=("kind",), rules=rules)

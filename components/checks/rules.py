@@ -1,0 +1,82 @@
+"""The vocabulary of the checks: what a column must be like, as Great Expectations' expectations with a sentence each.
+
+A row without a value breaks every rule on values, see `components.checks.suite`.
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from great_expectations.expectations import Expectation
+
+
+def has_rows() -> "Expectation":
+    """The table is not empty: on an empty one every rule on values would hold."""
+    return _expectation("ExpectTableRowCountToBeBetween", "has rows", min_value=1)
+
+
+def no_nulls(column: str, *, critical: bool = True) -> "Expectation":
+    """Every row has a value; NaN is none."""
+    return _expectation("ExpectColumnValuesToNotBeNull", f"{column} has no nulls", critical, column=column)
+
+
+def no_duplicates(column: str, *, critical: bool = True) -> "Expectation":
+    """No value occurs twice."""
+    return _expectation("ExpectColumnValuesToBeUnique", f"{column} has no duplicates", critical, column=column)
+
+
+def between(column: str, low: float | None = None, high: float | None = None, *, critical: bool = True) -> "Expectation":
+    """Every value lies from `low` to `high`, both included; None leaves that side open."""
+    sentence = f"{column} is {_bounds(low, high)}"
+    return _expectation("ExpectColumnValuesToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
+
+
+def finite(column: str, *, critical: bool = True) -> "Expectation":
+    """Every value is a finite number."""
+    low, high = -sys.float_info.max, sys.float_info.max
+    sentence = f"{column} is finite"
+    return _expectation("ExpectColumnValuesToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
+
+
+def median_between(column: str, low: float, high: float, *, critical: bool = True) -> "Expectation":
+    """The median lies from `low` to `high`, both included."""
+    sentence = f"median {column} is {_bounds(low, high)}"
+    return _expectation("ExpectColumnMedianToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
+
+
+def one_of(column: str, allowed: Iterable[str], *, critical: bool = True) -> "Expectation":
+    """Every value is one of `allowed`."""
+    values = sorted(allowed)
+    return _expectation(
+        "ExpectColumnValuesToBeInSet", f"{column} is one of {', '.join(values)}", critical, column=column, value_set=values
+    )
+
+
+def covers(column: str, values: Iterable[str], *, critical: bool = True) -> "Expectation":
+    """Each of `values` occurs."""
+    wanted = sorted(values)
+    sentence = f"{column} covers {', '.join(wanted)}"
+    return _expectation("ExpectColumnDistinctValuesToContainSet", sentence, critical, column=column, value_set=wanted)
+
+
+def holds(column: str, sentence: str, *, critical: bool = True) -> "Expectation":
+    """The boolean `column` is true in every row; `sentence` says what that means."""
+    return _expectation("ExpectColumnValuesToBeInSet", sentence, critical, column=column, value_set=[True])
+
+
+def _expectation(kind: str, sentence: str, critical: bool = True, **arguments: Any) -> "Expectation":
+    import great_expectations.expectations as expectations
+
+    made: Expectation = getattr(expectations, kind)(
+        description=sentence, severity="critical" if critical else "warning", **arguments
+    )
+    return made
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if high is None:
+        return f"at least {low:,}"
+    if low is None:
+        return f"at most {high:,}"
+    return f"{low:,}" if low == high else f"between {low:,} and {high:,}"

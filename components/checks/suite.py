@@ -1,0 +1,130 @@
+"""Runs rules over tables with Great Expectations and says in words what was observed.
+
+Great Expectations 1.24.1 sends no usage statistics (its client and its dependency on posthog are gone); a test
+watches that a check opens no connection. It ignores rows without a value in every rule but "no nulls"; here they
+break the rule, so that a NaN cannot slip through a bound.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.artifacts import CheckReport, Expectation
+from components.checks.page import render
+from components.checks.rules import has_rows
+
+if TYPE_CHECKING:
+    import great_expectations.expectations as gxe
+    import pandas as pd
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+
+SHOWN = 3
+"""Rows named in the words of a broken rule: enough to find the cause, and it stays one line."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Rows and what is expected of them. That there are rows at all is always expected."""
+
+    name: str
+    rows: "pd.DataFrame"
+    key: tuple[str, ...]
+    """Columns that name a row to the reader of the report."""
+    rules: tuple["gxe.Expectation", ...]
+    """From `components.checks.rules`."""
+
+
+def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
+    """Validate the tables in order and write `output/NAME.html`, the same bytes for the same tables and rules."""
+    import great_expectations
+
+    context = great_expectations.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_pandas(name)
+    expectations: list[Expectation] = []
+    for table in tables:
+        batches = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("all")
+        expectations += _validate(table, batches.get_batch({"dataframe": table.rows}))
+    report = CheckReport(name=name, expectations=tuple(expectations), report=f"{name}.html")
+    html = render(report, {table.name: len(table.rows) for table in tables})
+    (output / report.report).write_text(html, encoding="utf-8")
+    return report
+
+
+def _validate(table: Table, batch: Any) -> list[Expectation]:
+    from great_expectations import ExpectationSuite
+
+    rules = [has_rows(), *table.rules]
+    numbered = [rule.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
+    outcome = batch.validate(
+        ExpectationSuite(name=table.name, expectations=numbered),
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": list(table.key),
+            "partial_unexpected_count": SHOWN,
+        },
+    )
+    # Rules that raised come first in the results, so the order is restored by number.
+    results = sorted(outcome.results, key=lambda result: result.expectation_config.meta["rule"])
+    return [_expectation(table, rule, result) for rule, result in zip(rules, results, strict=True)]
+
+
+def _expectation(table: Table, rule: "gxe.Expectation", result: "ExpectationValidationResult") -> Expectation:
+    return Expectation(
+        name=f"{table.name}: {rule.description}",
+        observed=_observed(table, result),
+        passed=bool(result.success) and not result.result.get("missing_count"),
+        critical=rule.severity.value == "critical",
+    )
+
+
+def _observed(table: Table, result: "ExpectationValidationResult") -> str:
+    values = result.result
+    if not values:
+        return f"could not be evaluated: {_reason(result.exception_info)}"
+    if "element_count" not in values:
+        return _aggregate(values)
+    rows = f"{values['element_count']:,} rows"
+    if values["unexpected_count"]:
+        named = "; ".join(_row(row) for row in values["partial_unexpected_index_list"])
+        more = "; …" if values["unexpected_count"] > SHOWN else ""
+        return f"{values['unexpected_count']:,} of {rows}: {named}{more}"
+    if values.get("missing_count"):
+        return f"{values['missing_count']:,} of {rows} have no value"
+    column = table.rows[result.expectation_config.kwargs["column"]]
+    return _range(column) if column.dtype.kind in "iuf" and len(column) else rows
+
+
+def _aggregate(values: Mapping[str, Any]) -> str:
+    """Of a whole column or table: its figure, or what a set of values lacks."""
+    if missing := values.get("partial_missing_list"):
+        return f"lacks {', '.join(_words(value) for value in missing)}"
+    return "all of them" if "missing_count" in values else _words(values["observed_value"])
+
+
+def _range(column: "pd.Series[Any]") -> str:
+    low, high = _words(column.min()), _words(column.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{column} {_words(value)}" for column, value in sorted(row.items()))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return "nothing"
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    return f"{plain:.6g}" if isinstance(plain, float) else f"{plain:,}" if isinstance(plain, int) else str(plain)
+
+
+def _reason(exception_info: Mapping[str, Any]) -> str:
+    """The message of the first exception: Great Expectations keys them by metric, or holds one unkeyed."""
+    found = exception_info if "exception_message" in exception_info else next(iter(exception_info.values()))
+    return str(found["exception_message"]).splitlines()[0]

@@ -1,0 +1,86 @@
+"""The check of token shards and the tokenizer that made them: ids in the vocabulary, counts that agree, text that comes back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.artifacts import CheckReport
+from components.checks import suite
+from components.checks.limits import TokenShardsLimits
+from components.checks.reading import json_file, metrics_table
+from components.checks.rules import between, covers, no_duplicates
+from components.checks.suite import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COUNTS = ("tokens", "documents", "bytes")
+ITEM_BYTES = {"uint16": 2, "uint32": 4}
+
+
+def check(limits: TokenShardsLimits, *, artifact: Path, tokenizer: Path, output: Path) -> CheckReport:
+    """Check the token shards at `artifact`, made by the tokenizer at `tokenizer`; the page is `output/token_shards.html`.
+
+    Raises `DamagedArtifact` if their tables are missing.
+    """
+    index = json_file(artifact, "index.json")
+    domains = sorted(json_file(artifact, "mixture.json")["shares"])
+    vocabulary = json_file(tokenizer, "special_tokens.json")["vocab_size"]
+    shards = metrics_table(artifact, "shards", ("split", "domain", "shard", *COUNTS, "min_id", "max_id", "digest"))
+    tables = [
+        _shards(artifact, shards, index, vocabulary),
+        _splits(shards, index, domains, limits),
+        _fertility(tokenizer, domains, limits),
+    ]
+    return suite.run("token_shards", tables, output)
+
+
+def _shards(artifact: Path, shards: "pd.DataFrame", index: dict[str, Any], vocabulary: int) -> Table:
+    paths = [artifact / split / domain / name for split, domain, name in shards[["split", "domain", "shard"]].to_numpy()]
+    in_file = [path.stat().st_size // ITEM_BYTES[index["dtype"]] if path.is_file() else 0 for path in paths]
+    # A document is BOS, at least one id, and EOS.
+    rules = (
+        between("tokens", 3),
+        between("min_id", 0),
+        between("max_id", 0, min(vocabulary, index["vocab_size"]) - 1),
+        between("missing_in_file", 0, 0),
+        no_duplicates("digest", critical=False),
+    )
+    rows = shards.assign(missing_in_file=shards["tokens"] - in_file)
+    return Table(name="shards", rows=rows, key=("split", "domain", "shard"), rules=rules)
+
+
+def _splits(shards: "pd.DataFrame", index: dict[str, Any], domains: list[str], limits: TokenShardsLimits) -> Table:
+    import pandas as pd
+
+    listed = pd.DataFrame(_listed(index, domains), columns=["split", "domain", *COUNTS]).set_index(["split", "domain"])
+    counted = shards.groupby(["split", "domain"])[list(COUNTS)].sum()
+    difference = listed.sub(counted, fill_value=0).add_prefix("unlisted_").mul(-1)
+    rows = listed.reindex(difference.index).join(difference).reset_index()
+    rules = (
+        between("tokens", limits.split_tokens),
+        between("bytes_per_token", *limits.bytes_per_token),
+        *(between(f"unlisted_{name}", 0, 0) for name in COUNTS),
+    )
+    rows = rows.assign(bytes_per_token=rows["bytes"] / rows["tokens"])
+    return Table(name="splits", rows=rows, key=("split", "domain"), rules=rules)
+
+
+def _listed(index: dict[str, Any], domains: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
+    """What index.json says of each split and domain; zeros for a domain of the mixture that it does not name."""
+    for split in ("train", "validation"):
+        of_split = index["splits"].get(split, {})
+        for domain in sorted({*of_split, *domains}):
+            entry = of_split.get(domain, dict.fromkeys(COUNTS, 0))
+            yield split, domain, entry["tokens"], entry["documents"], entry["bytes"]
+
+
+def _fertility(tokenizer: Path, domains: list[str], limits: TokenShardsLimits) -> Table:
+    rows = metrics_table(tokenizer, "fertility", ("domain", "tokens_per_byte", "round_trip_failures"))
+    low, high = limits.bytes_per_token
+    rules = (
+        covers("domain", domains),
+        between("round_trip_failures", 0, limits.round_trip_failures),
+        between("tokens_per_byte", 1 / high, 1 / low),
+    )
+    return Table(name="fertility", rows=rows, key=("domain",), rules=rules)
