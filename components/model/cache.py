@@ -33,6 +33,10 @@ class LayerCache:
         self.length = end
         return self.keys[:, :, :end], self.values[:, :, :end]
 
+    def keep(self, rows: list[int]) -> None:
+        """Forget all rows but these."""
+        self.keys, self.values = self.keys[rows], self.values[rows]
+
 
 class KeyValueCache:
     """One `LayerCache` per layer, and the left padding of each row."""
@@ -56,6 +60,13 @@ class KeyValueCache:
     def length(self) -> int:
         """Filled slots, padding included."""
         return self.layers[0].length
+
+    def keep(self, rows: list[int]) -> None:
+        """Forget all rows but these, such as those whose answer has ended."""
+        self.padding = tuple(self.padding[row] for row in rows)
+        self.padding_B1 = self.padding_B1[rows]
+        for layer in self.layers:
+            layer.keep(rows)
 
     def positions(self, new: int) -> Tensor:
         """BT: positions of the next `new` tokens, counted from each row's first token (0 for padding)."""
