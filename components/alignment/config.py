@@ -1,0 +1,193 @@
+"""What alignment learns from and how: conversations, fine-tuning, preference pairs, preference optimisation.
+
+Defaults are the figures of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7B model) where it gives one.
+"""
+
+from dataclasses import dataclass, field
+
+from components.errors import require
+from components.training.config import PRECISIONS, OptimizerConfig, ScheduleConfig
+
+PAIR_KINDS = ("author-vs-sample", "right-vs-other")
+"""Kinds of embedded preference pairs: the authors' words against the model's own sample, and against another function's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversationsConfig:
+    """Which conversations there are: instructions made from installed packages, and files of one's own."""
+
+    sources: tuple[str, ...] = ()
+    """JSONL files (plain, .gz, .zst) whose lines hold `messages`; a `group`, a `split` and a `licence` may stand beside them."""
+    distributions: tuple[str, ...] = ()
+    """Installed distributions whose functions give instructions; each falls on the side of the split that the corpus gave it."""
+    number: int = 1_500_000
+    """Training conversations at most, all sources together (paper, section 4: about 1.5 M)."""
+    validation_number: int = 10_000
+    """Held-out conversations at most: enough to know the loss to about 1 %."""
+    per_distribution: int = 20_000
+    """Instructions from one distribution at most, so that the largest ones do not drown the others' style."""
+    describe_share: float = 0.5
+    """Share of the embedded instructions that ask what a function does; the others ask for a function that fits a description."""
+    max_prompt_characters: int = 400
+    """Longest embedded prompt: longer signatures are lists of options more than functions to talk about."""
+    max_answer_characters: int = 400
+    """Longest embedded answer: a docstring's first paragraph seldom needs more."""
+    validation_share: float = 0.01
+    """Share of the groups held out where neither the corpus nor the line says on which side a group falls."""
+    max_bad_lines: int = 100
+    """Unusable lines of one file that are refused and counted; with more, the file is taken for another kind of data."""
+    seed: int = 0
+    """Draws which instructions are kept, and their wording."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.sources or self.distributions), self, "sources", self.sources, "a source, or else distributions")
+        for name in ("number", "validation_number", "per_distribution", "max_prompt_characters", "max_answer_characters"):
+            _positive(self, name)
+        require(0 <= self.describe_share <= 1, self, "describe_share", self.describe_share, "a share from 0 to 1")
+        _reading(self, self.validation_share, self.max_bad_lines)
+        require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SFTConfig:
+    """Supervised fine-tuning: prompts masked, the answers (and the end of each) learned."""
+
+    epochs: int = 4
+    """Passes over the conversations (paper, section 4: 4 for 7B; 2 for 67B, which overfits)."""
+    learning_rate: float = 1e-5
+    """Maximum learning rate (paper, section 4: 1e-5 for 7B, 5e-6 for 67B)."""
+    batch_size: int = 64
+    """Conversations in a step; the paper gives none, InstructGPT's appendix C.1 (arXiv 2203.02155) takes 32."""
+    warmup_share: float = 0.03
+    """Share of the steps with linear warm-up; the paper gives none, Alpaca's and Vicuna's recipes take 3 %."""
+    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(kind="cosine"))
+    """The learning rate after the warm-up; the paper names none for SFT, cosine is InstructGPT's (appendix C.1)."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW, as in pretraining."""
+    precision: str = "bf16"
+    """"bf16", "fp32", or "auto": bf16 where the device multiplies it natively."""
+    max_length: int | None = None
+    """Longest conversation in tokens; longer ones are left out and counted, never cut. None: the model's context."""
+    micro_batch_tokens: int = 16_384
+    """Tokens in one forward pass, padding included; bounds memory, changes no result beyond rounding."""
+    validation_conversations: int = 10_000
+    """Held-out conversations at most on which the loss is measured before and after."""
+    validation_steps: int | None = None
+    """Steps between two measurements of the held-out loss on the way; None: none on the way."""
+    checkpoint_seconds: float | None = 300.0
+    """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
+    checkpoint_steps: int | None = None
+    """Steps between two checkpoints; None: not by steps."""
+    workers: int = 1
+    """Training processes, one per accelerator."""
+    seed: int = 0
+    """Draws the order of the conversations."""
+
+    def __post_init__(self) -> None:
+        _check_tuning(self)
+        _positive(self, "validation_conversations")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreferencePairsConfig:
+    """Which preference pairs there are: of the SFT model's own samples, of other functions' words, and files of one's own."""
+
+    kinds: tuple[str, ...] = PAIR_KINDS
+    """Embedded kinds: "author-vs-sample" is the paper's (candidates sampled from the SFT model, section 4),
+    "right-vs-other" needs no sample; none: only `sources`."""
+    sources: tuple[str, ...] = ()
+    """JSONL files (plain, .gz, .zst) whose lines hold `prompt`, `chosen` and `rejected`, and maybe a `group` and a `split`."""
+    number: int = 100_000
+    """Training pairs of each kind at most; the paper gives no number."""
+    validation_number: int = 2_000
+    """Held-out pairs of each kind at most: enough to know an accuracy to about 1 %."""
+    max_new_tokens: int = 512
+    """Longest sample, in tokens."""
+    temperature: float = 1.0
+    """Of the samples; 1 is the model's own distribution, from which DPO's derivation takes its candidates."""
+    top_p: float = 1.0
+    """Nucleus of the samples (arXiv 1904.09751); 1 keeps every token."""
+    batch_size: int = 64
+    """Prompts sampled at once; bounds memory."""
+    validation_share: float = 0.01
+    """Share of the groups of `sources` held out where neither the conversations nor the line says on which side a group falls."""
+    max_bad_lines: int = 100
+    """Unusable lines of one file that are refused and counted; with more, the file is taken for another kind of data."""
+    seed: int = 0
+    """Draws the prompts, the samples and the other functions."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.kinds or self.sources), self, "kinds", self.kinds, "a kind, or else sources")
+        known = len(set(self.kinds)) == len(self.kinds) and set(self.kinds) <= set(PAIR_KINDS)
+        require(known, self, "kinds", self.kinds, f"each of {', '.join(PAIR_KINDS)} at most once")
+        for name in ("number", "validation_number", "max_new_tokens", "batch_size"):
+            _positive(self, name)
+        require(self.temperature >= 0, self, "temperature", self.temperature, "0 (greedy) or more")
+        require(0 < self.top_p <= 1, self, "top_p", self.top_p, "a share above 0, up to 1")
+        _reading(self, self.validation_share, self.max_bad_lines)
+        require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DPOConfig:
+    """Direct preference optimisation (arXiv 2305.18290) against the frozen SFT model."""
+
+    beta: float = 0.1
+    """Strength of the tie to the frozen model (DPO paper, appendix B: 0.1)."""
+    epochs: int = 1
+    """Passes over the pairs (DeepSeek LLM, section 4)."""
+    learning_rate: float = 5e-6
+    """Maximum learning rate (DeepSeek LLM, section 4)."""
+    batch_size: int = 512
+    """Pairs in a step (DeepSeek LLM, section 4)."""
+    warmup_share: float = 0.1
+    """Share of the steps with linear warm-up; the paper gives no length, Zephyr's DPO (arXiv 2310.16944) takes 10 %."""
+    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(kind="cosine", final_factor=0.0))
+    """The learning rate after the warm-up (DeepSeek LLM, section 4: cosine)."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW, as in pretraining."""
+    precision: str = "bf16"
+    """"bf16", "fp32", or "auto": bf16 where the device multiplies it natively."""
+    max_length: int | None = None
+    """Longest prompt with answer, in tokens; pairs with a longer one are left out and counted. None: the model's context."""
+    micro_batch_tokens: int = 16_384
+    """Tokens in one forward pass, padding included; bounds memory, changes no result beyond rounding."""
+    validation_pairs: int = 2_000
+    """Held-out pairs of each kind at most on which margins are measured before and after."""
+    validation_steps: int | None = None
+    """Steps between two measurements of the held-out margins on the way; None: none on the way."""
+    checkpoint_seconds: float | None = 300.0
+    """Seconds between two checkpoints (DeepSeek LLM, section 2.4: every 5 minutes); None: not by time."""
+    checkpoint_steps: int | None = None
+    """Steps between two checkpoints; None: not by steps."""
+    workers: int = 1
+    """Training processes, one per accelerator."""
+    seed: int = 0
+    """Draws the order of the pairs."""
+
+    def __post_init__(self) -> None:
+        require(self.beta > 0, self, "beta", self.beta, "a positive number")
+        _check_tuning(self)
+        _positive(self, "validation_pairs")
+
+
+def _check_tuning(config: SFTConfig | DPOConfig) -> None:
+    """Refuse bad values of the fields that both kinds of tuning have."""
+    for name in ("epochs", "learning_rate", "batch_size", "micro_batch_tokens", "workers"):
+        _positive(config, name)
+    require(0 <= config.warmup_share <= 1, config, "warmup_share", config.warmup_share, "a share from 0 to 1")
+    require(config.precision in PRECISIONS, config, "precision", config.precision, ", ".join(PRECISIONS))
+    for name in ("max_length", "validation_steps", "checkpoint_seconds", "checkpoint_steps"):
+        value = getattr(config, name)
+        require(value is None or value > 0, config, name, value, "a positive number or None")
+    require(config.seed >= 0, config, "seed", config.seed, "an integer of at least 0")
+
+
+def _reading(config: ConversationsConfig | PreferencePairsConfig, share: float, limit: int) -> None:
+    require(0 < share < 1, config, "validation_share", share, "a share between 0 and 1")
+    require(limit >= 0, config, "max_bad_lines", limit, "0 or more")
+
+
+def _positive(config: object, name: str) -> None:
+    value = getattr(config, name)
+    require(value > 0, config, name, value, "a positive number")

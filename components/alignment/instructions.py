@@ -1,0 +1,107 @@
+"""Instructions made from what authors wrote about their functions, in three tasks:
+
+describe a function, declare one that fits a description, implement one that fits a description.
+"""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterator
+
+from components.alignment.config import ConversationsConfig
+from components.alignment.records import Conversation, identifier
+from components.python_environment import Distribution, Function, functions
+
+SOURCE = "python-environment:"
+
+TEMPLATES = {
+    "describe": (
+        "What does this Python function do?\n\n{signature}",
+        "Describe this function of {place} in a sentence or two.\n\n{signature}",
+        "Write the first paragraph of a docstring for\n\n{signature}",
+        "I found this in {place}. What is it for?\n\n{signature}",
+    ),
+    "declare": (
+        "Write the first line of a Python function for this description.\n\n{summary}",
+        "{summary}\n\nDeclare a Python function that does this.",
+        "How would {place} declare the function that its authors describe like this?\n\n{summary}",
+        "Which signature would you give this function? {summary}",
+    ),
+    "implement": (
+        "Write a Python function for this description.\n\n{summary}",
+        "{summary}\n\nImplement this in Python.",
+        "Implement this as in {place}. {summary}",
+        "Write the code of a function with this docstring: {summary}",
+    ),
+}
+"""Wordings of each task, both ways: from the function to the words about it, and back."""
+
+SUMMARY_CHARACTERS = 20
+"""Shortest summary: below it stand "Deprecated." and "See above."."""
+
+SECTION = re.compile(
+    r":\w|@\w|>>>|\.\. |={3}|-{3}|(args|arguments|parameters|params|returns?|raises|yields|examples?|notes?|usage)\b:?\s*$",
+    re.IGNORECASE,
+)
+"""Where a docstring stops being prose: fields of Sphinx and Javadoc, doctests, directives, underlines, section names
+of the Google and NumPy styles."""
+
+
+def instructions(distribution: Distribution, config: ConversationsConfig) -> Iterator[tuple[str, Conversation]]:
+    """At most `config.per_distribution` instructions, each after the summary that it is about; a summary comes once.
+
+    Files are parsed in an order drawn by the seed and only until there are enough: parsing is what takes the time.
+    """
+    seen: set[str] = set()
+    for file in sorted(distribution.modules, key=lambda file: identifier(config.seed, file.path)):
+        for function in functions(dataclasses.replace(distribution, modules=(file,))):
+            summary = summarise(function.docstring)
+            conversation = _instruction(function, summary, config) if summary and summary not in seen else None
+            if conversation is None:
+                continue
+            seen.add(summary)
+            yield summary, conversation
+            if len(seen) == config.per_distribution:
+                return
+
+
+def summarise(docstring: str) -> str:
+    """The first paragraph of a docstring on one line, or nothing where it is not a sentence about the function."""
+    lines: list[str] = []
+    for line in docstring.splitlines():
+        if not line.strip() or SECTION.match(line.strip()):
+            break
+        lines.append(line.strip())
+    summary = " ".join(lines)
+    # "Foo(a, b) -> c" repeats the signature; what does not begin with a letter is a table or a piece of markup.
+    prose = len(summary) >= SUMMARY_CHARACTERS and summary[0].isalpha() and "->" not in summary and summary.count(" ") >= 2
+    return summary if prose else ""
+
+
+def _instruction(function: Function, summary: str, config: ConversationsConfig) -> Conversation | None:
+    """One conversation about the function in the task and wording that its hash says; None where it is too long."""
+    draw = hashlib.sha256(identifier(config.seed, function.uri, function.name).encode()).digest()
+    task = _task(function, draw[0] / 256, config)
+    place = function.name.rpartition(".")[0]
+    answer = {"describe": summary, "declare": f"{function.signature}:", "implement": function.code}[task]
+    template = TEMPLATES[task][draw[1] % len(TEMPLATES[task])]
+    prompt = template.format(signature=function.signature, place=place, summary=summary)
+    if len(prompt) > config.max_prompt_characters or len(answer) > config.max_answer_characters:
+        return None
+    return Conversation(
+        id=identifier(function.uri, function.name, task),
+        messages=[{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
+        source=SOURCE,
+        uri=function.uri,
+        group=function.distribution,
+        licence=function.licence,
+        task=task,
+    )
+
+
+def _task(function: Function, draw: float, config: ConversationsConfig) -> str:
+    """Describe by its share; of the others implement every second whose code is a short answer."""
+    if draw < config.describe_share:
+        return "describe"
+    short = len(function.code) <= config.max_answer_characters
+    return "implement" if short and draw >= (1 + config.describe_share) / 2 else "declare"

@@ -1,0 +1,159 @@
+"""Reading a user's JSONL, line by line, with every refusal counted; and writing JSONL that is the same for the same rows.
+
+Plain, gzip and Zstandard files are read; which one a file is, its name says (.gz, .zst).
+"""
+
+import dataclasses
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, cast
+
+from components.artifacts import sha256_of_file
+from components.errors import SourceError
+
+Row = TypeVar("Row")
+
+
+class BadLineError(Exception):
+    """A line that does not hold what was asked for; its message is the reason. It never leaves this package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One line that was refused."""
+
+    source: str
+    line: int
+    """From 1."""
+    reason: str
+
+
+@dataclass
+class JsonlSource:
+    """One JSONL file and what was refused of it."""
+
+    uri: str
+    """A local path, with or without file://."""
+    max_bad_lines: int
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is.
+
+        Raises:
+            SourceError: no such file, an empty one, or a kind of URI that cannot be read.
+        """
+        name = self.uri.removeprefix("file://")
+        if "://" in name:
+            raise SourceError(f"{self.uri}: cannot be read; allowed: a local path to JSONL (plain, .gz or .zst)")
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise SourceError(f"{self.uri}: no such file; give a path to JSONL (plain, .gz or .zst)")
+        if path.stat().st_size == 0:
+            raise SourceError(f"{self.uri}: the file is empty; give JSONL with at least one usable line")
+        return path
+
+    def rows(self, parse: Callable[[Mapping[str, Any]], Row]) -> Iterator[tuple[int, Row]]:
+        """Line numbers (from 1) and what `parse` made of the JSON object on each line; blank lines are passed over.
+
+        `parse` raises `BadLineError` for an object that it cannot use.
+
+        Raises:
+            SourceError: a file that cannot be read to its end, more unusable lines than the limit, or no usable line.
+        """
+        found = False
+        for number, line in enumerate(self._lines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                yield number, parse(_json_object(line))
+                found = True
+            except BadLineError as reason:
+                self._refuse(number, str(reason))
+        if not found:
+            raise SourceError(f"{self.uri}: no usable line{self._first_refusal()}")
+
+    def _refuse(self, number: int, reason: str) -> None:
+        self.refusals.append(Refusal(self.uri, number, reason))
+        if len(self.refusals) > self.max_bad_lines:
+            limit = f"allowed: {self.max_bad_lines} (max_bad_lines)"
+            raise SourceError(f"{self.uri}: {len(self.refusals)} unusable lines, {limit}{self._first_refusal()}")
+
+    def _first_refusal(self) -> str:
+        return f"; the first is line {self.refusals[0].line}: {self.refusals[0].reason}" if self.refusals else ""
+
+    def _lines(self) -> Iterator[bytes]:
+        """The file's lines, decompressed. A file that breaks off is refused, whatever was read of it."""
+        try:
+            with _open(self.path) as stream:
+                yield from stream
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(f"{self.uri}: cannot be read to its end ({error}); it is truncated or damaged") from error
+
+
+def _json_object(line: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise BadLineError(f"invalid UTF-8 at byte {error.start + 1}") from error
+    except ValueError as error:
+        raise BadLineError(f"invalid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise BadLineError("not a JSON object")
+    return value
+
+
+def _open(path: Path) -> BinaryIO:
+    """A stream of decompressed bytes that reports its end only where the last frame is whole."""
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if path.suffix == ".zst":
+        # pyarrow's stream treats a cut frame as an error; zstandard's own reader ends silently there.
+        import pyarrow as pa
+
+        return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")))
+    return path.open("rb")
+
+
+def text_field(row: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    """The text under `name`. Raises `BadLineError` where it is missing (without a default), empty, or no text."""
+    value = row.get(name, default)
+    if not isinstance(value, str) or (default is None and not value.strip()):
+        raise BadLineError(f"`{name}` is {'missing' if name not in row else 'not text, or empty'}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadLineError(f"`{name}` holds half a surrogate pair")
+    return value
+
+
+def write_evidence(files: Sequence[JsonlSource], output: Path) -> None:
+    """Write `raw.parquet` (source, uri, sha256, bytes of each file) and `metrics/refused.parquet` (source, line, reason)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    raw = [{"source": f.uri, "uri": f.uri, "sha256": sha256_of_file(f.path), "bytes": f.path.stat().st_size} for f in files]
+    refused = [dataclasses.asdict(refusal) for file in files for refusal in file.refusals]
+    text, whole = pa.string(), pa.int64()
+    raw_schema = pa.schema({"source": text, "uri": text, "sha256": text, "bytes": whole})
+    pq.write_table(pa.Table.from_pylist(raw, raw_schema), output / "raw.parquet", compression="zstd")
+    refused_schema = pa.schema({"source": text, "line": whole, "reason": text})
+    (output / "metrics").mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(refused, refused_schema), output / "metrics" / "refused.parquet", compression="zstd")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object a line, keys in the order given, text unescaped."""
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for row in rows:
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file that `write_jsonl` wrote."""
+    with path.open(encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]
