@@ -43,6 +43,11 @@ def parts(corpus: Path, split: str, domain: str) -> list[Path]:
     return sorted((corpus / "documents" / split / domain).glob("*.parquet"))
 
 
+def whole(part: Path) -> Rows:
+    """All documents of a file."""
+    return Rows(part=part, start=0, stop=pq.read_metadata(part).num_rows)
+
+
 def cut(part: Path, limit: int) -> list[Rows]:
     """Cut a file into runs of documents of at most `limit` bytes of text each; a longer document is a run of its own."""
     runs, start, size = [], 0, 0

@@ -29,6 +29,12 @@ def names(count: int) -> list[str]:
     return [BOS, EOS, PAD, *(f"<｜reserved▁{number}｜>" for number in range(count - NAMED_SPECIAL_TOKENS))]
 
 
+def after(regular_tokens: int, vocab_size: int) -> "SpecialTokens":
+    """The ids that `names` get, which follow the regular ones."""
+    bos, eos, pad = range(regular_tokens, regular_tokens + NAMED_SPECIAL_TOKENS)
+    return SpecialTokens(bos=bos, eos=eos, pad=pad, vocab_size=vocab_size, regular_tokens=regular_tokens)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpecialTokens:
     """Ids of the control tokens, and the sizes of the vocabulary."""

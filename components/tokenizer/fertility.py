@@ -1,0 +1,49 @@
+"""How many tokens a tokenizer needs per byte of each domain, and whether texts survive the round trip."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.tokenizer import documents
+from components.tokenizer.text_tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fertility:
+    """One domain's figures: a row of `metrics/fertility.parquet`."""
+
+    domain: str
+    documents: int
+    bytes: int
+    """UTF-8 bytes of the texts."""
+    tokens: int
+    """Tokens of the texts, without BOS and EOS."""
+    tokens_per_byte: float
+    """0 where there is no byte."""
+    round_trip_failures: int
+    """Documents whose ids decode to another text."""
+
+
+def measure(tokenizer: TextTokenizer, corpus: Path, domain: str, limit: int) -> Fertility:
+    """Encode and decode a domain's validation documents, at most about `limit` bytes of them.
+
+    Documents are sorted by a hash, so the first ones are a random sample.
+    """
+    count = size = tokens = failures = 0
+    for part in documents.parts(corpus, "validation", domain):
+        for batch in documents.batches(documents.whole(part), ["text", "bytes"]):
+            if size >= limit:
+                break
+            texts = batch["text"].to_pylist()
+            encoded = tokenizer.encode_batch(texts)
+            count += len(texts)
+            size += sum(batch["bytes"].to_pylist())
+            tokens += sum(map(len, encoded))
+            failures += sum(tokenizer.decode(ids) != text for ids, text in zip(encoded, texts, strict=True))
+    return Fertility(
+        domain=domain,
+        documents=count,
+        bytes=size,
+        tokens=tokens,
+        tokens_per_byte=tokens / size if size else 0.0,
+        round_trip_failures=failures,
+    )

@@ -1,0 +1,133 @@
+"""Training the tokenizer: byte-level BPE on a byte-weighted sample of the corpus."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from components.errors import SourceError, require
+from components.ports import Metrics
+from components.tokenizer import chat, documents, fertility, sample, special_tokens, text_tokenizer
+from components.tokenizer.config import TokenizerConfig
+from components.tokenizer.pretokenization import pre_tokenizer
+from components.tokenizer.special_tokens import BOS, EOS, PAD
+from components.tokenizer.text_tokenizer import TextTokenizer
+
+
+def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
+    """Train, write `tokenizer.json` with what `transformers` needs beside it, and measure it on the validation split.
+
+    Returns the sizes, the tokens per byte of each domain and the round trip failures.
+
+    Raises:
+        SourceError: the corpus has no training text.
+        ConfigError: the sample does not support so many tokens; the message says how many it does.
+    """
+    quotas = _quotas(config, corpus)
+    library = _train(config, _texts(config, corpus, quotas, metrics))
+    found = library.get_vocab_size()
+    taught = f"{sum(quotas.values())} bytes of sample have no more pairs that occur {config.min_frequency} times"
+    allowed = f"at most {found}, as {taught}"
+    require(found == config.regular_tokens, config, "regular_tokens", config.regular_tokens, allowed)
+    _add_special_tokens(library, config)
+    _write(library, config, output)
+    measured = _measure(config, corpus, output)
+    figures = {
+        "vocab_size": config.vocab_size,
+        "sample_bytes": sum(quotas.values()),
+        "tokens_per_byte": {row.domain: round(row.tokens_per_byte, 4) for row in measured},
+        "round_trip_failures": sum(row.round_trip_failures for row in measured),
+    }
+    metrics.log(0, {f"tokens_per_byte/{row.domain}": row.tokens_per_byte for row in measured})
+    return figures
+
+
+def _quotas(config: TokenizerConfig, corpus: Path) -> dict[str, int]:
+    shares = documents.mixture(corpus).shares
+    available = {domain: sample.available_bytes(corpus, domain) for domain in shares}
+    if not sum(available.values()):
+        raise SourceError(f"{corpus}: no training text in the domains {', '.join(shares)}; allowed: at least one document")
+    return sample.quotas(shares, available, config.sample_bytes)
+
+
+def _texts(config: TokenizerConfig, corpus: Path, quotas: dict[str, int], metrics: Metrics) -> Iterator[list[str]]:
+    done = 0
+    for domain, quota in quotas.items():
+        for texts in sample.texts(corpus, domain, quota, config.seed):
+            yield texts
+            done += sum(len(text.encode()) for text in texts)
+            metrics.progress(min(done, sum(quotas.values())), sum(quotas.values()), "bytes")
+
+
+def _train(config: TokenizerConfig, texts: Iterator[list[str]]) -> Tokenizer:
+    """The same whatever the threads: words are counted in parallel, but counts add up, and ties go to the lower ids."""
+    library = Tokenizer(models.BPE())
+    library.pre_tokenizer = pre_tokenizer()
+    library.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.regular_tokens,
+        min_frequency=config.min_frequency,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    library.train_from_iterator(texts, trainer)
+    return library
+
+
+def _add_special_tokens(library: Tokenizer, config: TokenizerConfig) -> None:
+    names = special_tokens.names(config.special_tokens)
+    library.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+    bos = (BOS, config.regular_tokens)
+    library.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[bos])
+
+
+def _write(library: Tokenizer, config: TokenizerConfig, output: Path) -> None:
+    special_tokens.after(config.regular_tokens, config.vocab_size).write(output)
+    (output / text_tokenizer.FILE).write_text(library.to_str(pretty=True) + "\n", encoding="utf-8")
+    for_transformers = json.dumps(_for_transformers(config), indent=1, ensure_ascii=False)
+    (output / "tokenizer_config.json").write_text(for_transformers + "\n", encoding="utf-8")
+
+
+def _for_transformers(config: TokenizerConfig) -> dict[str, Any]:
+    """What `transformers.AutoTokenizer` reads beside `tokenizer.json`.
+
+    `split_special_tokens` stays false, although it would encode special tokens written out in a text as text: it would
+    do so with those of the chat template too, and no answer would ever end.
+    """
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": BOS,
+        "eos_token": EOS,
+        "pad_token": PAD,
+        "extra_special_tokens": special_tokens.names(config.special_tokens)[len((BOS, EOS, PAD)) :],
+        "clean_up_tokenization_spaces": False,
+        "split_special_tokens": False,
+        "chat_template": chat.TEMPLATE,
+    }
+
+
+def _measure(config: TokenizerConfig, corpus: Path, output: Path) -> list[fertility.Fertility]:
+    tokenizer = TextTokenizer.load(output)
+    domains = documents.domains(corpus, "validation")
+    rows = [fertility.measure(tokenizer, corpus, domain, config.measured_bytes) for domain in domains]
+    (output / "metrics").mkdir()
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_FERTILITY)
+    pq.write_table(table, output / "metrics" / "fertility.parquet", compression="zstd")
+    return rows
+
+
+_FERTILITY = pa.schema(
+    {
+        "domain": pa.string(),
+        "documents": pa.int64(),
+        "bytes": pa.int64(),
+        "tokens": pa.int64(),
+        "tokens_per_byte": pa.float64(),
+        "round_trip_failures": pa.int64(),
+    }
+)
