@@ -39,28 +39,28 @@ def as_json(config: object) -> dict[str, Any]:
     return {"type": type(config).__name__, **dataclasses.asdict(config)}
 
 
-def code_key(function: Callable[..., Any]) -> str:
+def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
     """Hash of the meaning: the function's own syntax tree and those of every module of ours that it reaches."""
     own = _meaning(ast.parse(textwrap.dedent(inspect.getsource(function))))
-    trees = [f"{path}\n{_module(path).meaning}" for path in reachable(function)]
+    trees = [f"{path}\n{_module(root, path).meaning}" for path in reachable(function, root)]
     return hashlib.sha256("\n".join([own, *trees]).encode()).hexdigest()
 
 
-def code_digest(function: Callable[..., Any]) -> str:
+def code_digest(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
     """Hash of the source text: every byte of the modules that the function reaches."""
-    texts = [f"{path}\n{hashlib.sha256((REPOSITORY / path).read_bytes()).hexdigest()}" for path in reachable(function)]
+    texts = [f"{path}\n{hashlib.sha256((root / path).read_bytes()).hexdigest()}" for path in reachable(function, root)]
     return hashlib.sha256("\n".join([inspect.getsource(function), *texts]).encode()).hexdigest()
 
 
-def reachable(function: Callable[..., Any]) -> list[str]:
+def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str]:
     """The files below `components/` that `function` imports in its body, directly or through others, sorted."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     waiting, found = list(_imported(tree)), set()
     while waiting:
-        for path in _files(waiting.pop()):
+        for path in _files(root, waiting.pop()):
             if path not in found:
                 found.add(path)
-                waiting.extend(_module(path).imports)
+                waiting.extend(_module(root, path).imports)
     return sorted(found)
 
 
@@ -78,8 +78,8 @@ class _Module:
 
 
 @functools.cache
-def _module(path: str) -> _Module:
-    tree = ast.parse((REPOSITORY / path).read_bytes())
+def _module(root: Path, path: str) -> _Module:
+    tree = ast.parse((root / path).read_bytes())
     return _Module(meaning=_meaning(tree), imports=tuple(_imported(tree)))
 
 
@@ -106,10 +106,9 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _files(module: str) -> Iterator[str]:
+def _files(root: Path, module: str) -> Iterator[str]:
     path = Path(*module.split("."))
-    for parent in [*reversed(path.parents)][1:]:
-        yield (parent / "__init__.py").as_posix()
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if (REPOSITORY / candidate).is_file():
+    packages = [parent / "__init__.py" for parent in path.parents if parent.name]
+    for candidate in (*packages, path.with_suffix(".py"), path / "__init__.py"):
+        if (root / candidate).is_file():
             yield candidate.as_posix()

@@ -1,11 +1,10 @@
 """The command line: `longrun`. Each command imports what it needs when it is called, so that help is instant."""
 
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,8 +22,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-_state = {"debug": False}
-
 Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
@@ -41,7 +38,7 @@ def options(
 ) -> None:
     """From raw text to a registered, explained language model."""
     if debug:
-        _state["debug"] = True
+        sys.excepthook = sys.__excepthook__
     if version:
         from importlib.metadata import version as installed
 
@@ -234,31 +231,14 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except LongrunError as error:
-        _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on", 130)
-    except BrokenPipeError:
-        os._exit(1)
-    except Exception as error:
-        place = _innermost(error)
-        _fail(f"unexpected {type(error).__name__}: {error} (at {place}; --debug shows the traceback)", 1)
-
-
-def _innermost(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown"
-
-
-def _fail(message: str, code: int) -> None:
-    if _state["debug"]:
-        raise
+def _in_one_line(_: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody caught, as one line on the standard error, and the exit code: 2 for usage, 1 for a failed run."""
+    if isinstance(error, KeyboardInterrupt):
+        message, code = "interrupted; run the same command again to go on", 130
+    elif isinstance(error, LongrunError):
+        message, code = str(error), error.exit_code
+    else:
+        message, code = f"unexpected {type(error).__name__}: {error} (at {_innermost(trace)})", 1
     one_line = " ".join(message.split())
     sys.stderr.write(f"longrun: {one_line}\n")
     sys.stdout.flush()
@@ -267,10 +247,16 @@ def _fail(message: str, code: int) -> None:
     os._exit(code)
 
 
+def _innermost(trace: TracebackType | None) -> str:
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}; --debug shows all" if trace else "unknown"
+
+
 def main() -> None:
     """Entry point of the console script."""
-    with _one_line_errors():
-        app(prog_name="longrun")
+    sys.excepthook = _in_one_line
+    app(prog_name="longrun")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def event_lines(events: Sequence[Event]) -> list[str]:
 
 
 def _fact(name: str, value: Any) -> str:
-    return {"digest": lambda: value[:12], "seconds": lambda: f"{value:.1f} s"}.get(name, lambda: str(value))()
+    if name == "seconds":
+        return f"{value:.1f} s"
+    return str(value)[:12] if name == "digest" else str(value)
 
 
 def read_log(journal: Journal, step: str) -> str:
@@ -102,11 +104,14 @@ def _branch(node: Tree, indent: str, seen: set[str]) -> list[str]:
     lines = [f"{line}  code {node['code_digest'][:12]}", f"{indent}    config {_compact(node['config'])}"]
     if node["figures"]:
         lines.append(f"{indent}    figures {_compact(node['figures'])}")
-    for raw in node["raw"]:
-        lines.append(f"{indent}    raw {raw['source']}: {raw['files']} files, {raw['bytes']} bytes, sha256 {raw['sha256'][:12]}")
+    lines += [_raw_line(raw, indent) for raw in node["raw"]]
     for child in node["inputs"].values():
         lines += _branch(child, indent + "  ", seen)
     return lines
+
+
+def _raw_line(raw: Tree, indent: str) -> str:
+    return f"{indent}    raw {raw['source']}: {raw['files']} files, {raw['bytes']} bytes, sha256 {raw['sha256'][:12]}"
 
 
 def _compact(values: dict[str, Any], longest: int = 160) -> str:

@@ -135,7 +135,7 @@ def apply_override(recipe: Recipe, override: str) -> Recipe:
 def _replaced(config: Any, names: list[str], text: str, path: str) -> Any:
     name, deeper = names[0], names[1:]
     hints = typing.get_type_hints(type(config))
-    if name not in hints or not dataclasses.is_dataclass(config):
+    if name not in hints:
         raise ConfigError(f"--set {path}: {unknown('field', name, sorted(hints))}")
     if not deeper:
         return dataclasses.replace(config, **{name: _typed(hints[name], text, path)})

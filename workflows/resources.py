@@ -43,10 +43,10 @@ def memory_bytes(recipe: Recipe) -> int:
 
 
 def _parameters(recipe: Recipe) -> int:
-    from components import flops
+    from components.flops import parameters
 
     shape = recipe.pretraining.shape
-    return flops.parameters(shape) if shape is not None else 0
+    return parameters(shape) if shape is not None else 0
 
 
 def _gib(count: int) -> str:

@@ -105,6 +105,7 @@ class Work:
     """Time inside the component's call that was not the component's: starting Ray and trainers."""
     checks: tuple[CheckReport, ...] = ()
     _ports: list[Any] = field(default_factory=list)
+    _logged: set[tuple[int, str]] = field(default_factory=set)
 
     @property
     def scratch(self) -> Path:
@@ -143,8 +144,11 @@ class Work:
         return port
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Metrics of a training step, to MLflow."""
-        tracking.log_values(self.order.run.tracking_uri, self.mlflow_run, step, values)
+        """Metrics of a training step, to MLflow; what a restarted worker replays is already there."""
+        new = {name: value for name, value in values.items() if (step, name) not in self._logged}
+        self._logged.update((step, name) for name in new)
+        if new:
+            tracking.log_values(self.order.run.tracking_uri, self.mlflow_run, step, new)
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Progress, to whoever watches."""
