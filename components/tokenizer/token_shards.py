@@ -87,7 +87,8 @@ def encode_corpus(
     (output / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.copyfile(corpus / "mixture.json", output / "mixture.json")
     (output / "metrics").mkdir()
-    pq.write_table(pa.Table.from_pylist([asdict(shard) for shard in shards]), output / "metrics" / "shards.parquet")
+    table = pa.Table.from_pylist([asdict(shard) for shard in shards])
+    pq.write_table(table, output / "metrics" / "shards.parquet", compression="zstd")
     figures = {split: _totals(shard for shard in shards if shard.split == split) for split in SPLITS}
     metrics.log(0, {f"{split}/{name}": value for split, totals in figures.items() for name, value in totals.items()})
     return figures
