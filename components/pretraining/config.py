@@ -1,0 +1,76 @@
+"""The settings of pretraining."""
+
+from dataclasses import dataclass, field
+
+from components.artifacts import ModelShape
+from components.errors import require
+from components.training.config import NON_FINITE, PRECISIONS, OptimizerConfig, ScheduleConfig
+
+CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
+"""Fields that choose instead of the scaling law. Planning reads them; pretraining reads the plan."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainingConfig:
+    """What is chosen instead of the scaling law, and how to train (DeepSeek LLM, arXiv 2401.02954, section 2)."""
+
+    shape: ModelShape | None = None
+    """The decoder; None: as the plan says."""
+    tokens: int | None = None
+    """Training tokens; None: as the plan says."""
+    batch_size: int | None = None
+    """Sequences in a batch; None: as the plan says."""
+    sequence_length: int | None = None
+    """Tokens in a sequence, at most the context; None: as the plan says (paper, table 2: 4 096)."""
+    learning_rate: float | None = None
+    """Maximum learning rate; None: as the plan says."""
+    init_std: float | None = None
+    """Standard deviation of the initial weights; None: as the plan says (paper, section 2.3: 0.006)."""
+    warmup_steps: int | None = None
+    """Steps of linear warm-up; None: as the plan says (paper, section 2.3: 2 000)."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """The learning rate after the warm-up."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW."""
+    precision: str = "bf16"
+    """"bf16" with fp32 accumulation (paper, section 2.4), "fp32", or "auto": bf16 where the device multiplies it natively."""
+    compile: bool = False
+    """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    workers: int = 1
+    """Training workers; the batch is parted between them."""
+    micro_batch_size: int = 8
+    """Sequences in one forward and backward pass of a worker; bounds memory, changes nothing else."""
+    checkpoint_seconds: float | None = 300.0
+    """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
+    checkpoint_steps: int | None = None
+    """Steps between two checkpoints; None: not by steps."""
+    keep_checkpoints: int = 2
+    """Whole checkpoints that stay."""
+    validation_steps: int | None = 1000
+    """Steps between two measurements of bits per byte; None: only after the last step."""
+    validation_bytes: int = 1_000_000
+    """UTF-8 bytes of held-out documents that each measurement reads in each domain."""
+    non_finite: str = "stop"
+    """A loss or gradient that is not finite: "stop" or "skip" the step."""
+    seed: int = 0
+    """Of the initial weights and of the order of the data."""
+
+    def __post_init__(self) -> None:
+        for name in (*CHOICES[1:6], "checkpoint_seconds", "checkpoint_steps", "validation_steps"):
+            value = getattr(self, name)
+            require(value is None or value > 0, self, name, value, "a positive number or None")
+        for name in ("workers", "micro_batch_size", "keep_checkpoints", "validation_bytes"):
+            require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
+        warmup = self.warmup_steps
+        require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
+        require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
+        require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
+        self._require_room()
+
+    def _require_room(self) -> None:
+        length, size = self.sequence_length, self.batch_size
+        context = None if self.shape is None else self.shape.context
+        fits = length is None or context is None or length <= context
+        require(fits, self, "sequence_length", length, f"up to the model's context of {context}")
+        enough = size is None or size >= self.workers
+        require(enough, self, "batch_size", size, f"at least one sequence for each of {self.workers} workers")

@@ -1,0 +1,72 @@
+"""Packed batches of token shards, and the next-token loss on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from components.model.loss import cross_entropy
+from components.tokenizer.token_shards import TokenShardReader
+from components.training.data_order import DataOrder
+from components.training.objective import Batch, Terms
+
+
+@dataclass(frozen=True)
+class PackedBatches:
+    """Windows of consecutive tokens, whatever documents they cross, in the data order.
+
+    Window w of a domain holds the inputs w·L to (w + 1)·L and the targets one further on, so an epoch predicts each token once.
+    """
+
+    reader: TokenShardReader
+    order: DataOrder
+    batch_size: int
+    """Sequences in the global batch."""
+    sequence_length: int
+    """L, in tokens."""
+    micro_batch_size: int
+    """Sequences."""
+
+    def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
+        """The rank's part of the global batch: `tokens` and `targets`, int64 of shape [sequences, L]."""
+        first, end = (self.batch_size * place // world_size for place in (rank, rank + 1))
+        domains, windows = self.order.samples(step * self.batch_size + first, end - first)
+        rows = [self._row(domain, window) for domain, window in zip(domains.tolist(), windows.tolist(), strict=True)]
+        return [self._batch(rows[at : at + self.micro_batch_size]) for at in range(0, len(rows), self.micro_batch_size)]
+
+    def tokens_by_domain(self, steps: int) -> dict[str, npt.NDArray[np.int64]]:
+        """Tokens of each domain seen after each of the first `steps` steps."""
+        counts = self.order.counts(self.batch_size * np.arange(1, steps + 1, dtype=np.int64))
+        return {domain: count * self.sequence_length for domain, count in counts.items()}
+
+    def _row(self, domain: int, window: int) -> npt.NDArray[np.int64]:
+        start = window * self.sequence_length
+        ids = self.reader.window("train", self.order.portions[domain].domain, start, self.sequence_length + 1)
+        return np.asarray(ids).astype(np.int64)
+
+    def _batch(self, rows: Sequence[npt.NDArray[np.int64]]) -> Batch:
+        ids = torch.from_numpy(np.stack(rows))
+        return {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
+
+
+def windows_of(reader: TokenShardReader, domains: Sequence[str], sequence_length: int) -> dict[str, int]:
+    """Whole windows of each domain's training tokens; the last target needs one token more."""
+    present = set(reader.domains("train"))
+    counts = {domain: reader.token_count("train", domain) if domain in present else 0 for domain in domains}
+    return {domain: max(0, count - 1) // sequence_length for domain, count in counts.items()}
+
+
+class NextToken:
+    """The mean cross-entropy of the next token, in nats."""
+
+    def weight(self, batch: Batch) -> float:
+        """Target tokens."""
+        return batch["targets"].numel()
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        """The sum over the micro-batch."""
+        losses: Tensor = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none")
+        return Terms(loss=losses.sum(), figures={})

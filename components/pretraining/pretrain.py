@@ -1,0 +1,191 @@
+"""From a plan and token shards to a base model (DeepSeek LLM, arXiv 2401.02954, section 2)."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
+from components.errors import ConfigError, TrainingError
+from components.flops import non_embedding_flops_per_token
+from components.model.decoder import Decoder, initialise
+from components.model.huggingface import save
+from components.ports import Launcher, Metrics, TrainingReporter
+from components.pretraining.config import PretrainingConfig
+from components.pretraining.held_out import NAME, HeldOutBitsPerByte
+from components.pretraining.packed import NextToken, PackedBatches, windows_of
+from components.tokenizer.token_shards import INDEX, TokenShardReader
+from components.training.config import TrainingSettings
+from components.training.data_order import DataOrder, Portion, apportion, explain
+from components.training.history import write_history
+from components.training.loop import Trained, train
+from components.training.resources import require_memory
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """What a training worker is told. All paths are absolute, and seen by all workers."""
+
+    config: PretrainingConfig
+    plan: Plan
+    settings: TrainingSettings
+    shares: dict[str, float]
+    """The mixture's, for the mean over domains."""
+    order: DataOrder
+    token_shards: Path
+    tokenizer: Path
+    output: Path
+    checkpoints: Path
+
+    @property
+    def batches(self) -> PackedBatches:
+        reader = TokenShardReader.open(self.token_shards)
+        return PackedBatches(
+            reader, self.order, self.plan.batch_size, self.plan.sequence_length, self.config.micro_batch_size
+        )
+
+
+def pretrain(
+    config: PretrainingConfig,
+    *,
+    plan: Path,
+    token_shards: Path,
+    tokenizer: Path,
+    output: Path,
+    scratch: Path,
+    launcher: Launcher,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
+
+    Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/training.parquet` has one row per step,
+    `metrics/mixture.parquet` one per domain: domain, target (share asked for), share (planned), windows (of an epoch), epochs.
+
+    Returns:
+        steps, tokens, loss (mean of the last tenth), bits per byte after the last step, tokens by domain, and notes.
+
+    Raises:
+        ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary.
+        ResourceError: too little memory for the plan.
+        TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
+        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+    """
+    spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
+    require_memory(spec.plan.memory_bytes, config.workers)
+    notes = explain(spec.order.portions)
+    for note in notes:
+        logger.warning("%s", note)
+    metrics.log(0, {f"planned_share/{p.domain}": p.share for p in spec.order.portions})
+    trained = launcher.launch(_work, spec, workers=config.workers, metrics=metrics)[0]
+    seen = spec.batches.tokens_by_domain(spec.plan.steps)
+    write_history(
+        trained.history, output / "metrics" / "training.parquet", {f"tokens/{domain}": seen[domain] for domain in sorted(seen)}
+    )
+    pq.write_table(_mixture_table(spec.order.portions), output / "metrics" / "mixture.parquet", compression="zstd")
+    return _figures(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
+
+
+def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
+    """What each worker does; rank 0 writes the model."""
+    plan, batches = spec.plan, spec.batches
+    model = Decoder(plan.shape)
+    initialise(model, plan.init_std, spec.config.seed)
+    trained = train(
+        model,
+        NextToken(),
+        batches,
+        spec.settings,
+        reporter=reporter,
+        checkpoints=spec.checkpoints,
+        identity=_identity(spec),
+        validation=HeldOutBitsPerByte(batches.reader, spec.shares, spec.config.validation_bytes, spec.config.seed),
+        flops_per_token=non_embedding_flops_per_token(plan.shape, plan.sequence_length),
+    )
+    if reporter.rank == 0:
+        save(model, spec.tokenizer, spec.output)
+    return trained
+
+
+def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:
+    reader = TokenShardReader.open(token_shards)
+    _refuse_misfits(config, plan, reader.vocab_size)
+    mixture = Mixture(**json.loads((token_shards / "mixture.json").read_text()))
+    windows = windows_of(reader, sorted(mixture.shares), plan.sequence_length)
+    portions = apportion(mixture, windows, plan.steps * plan.batch_size)
+    return _Spec(
+        config=config,
+        plan=plan,
+        settings=_settings(config, plan),
+        shares=mixture.shares,
+        order=DataOrder(portions, config.seed),
+        token_shards=token_shards.absolute(),
+        tokenizer=tokenizer.absolute(),
+        output=output.absolute(),
+        checkpoints=scratch.absolute() / "checkpoints",
+    )
+
+
+def _refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
+    context, vocabulary = plan.shape.context, plan.shape.vocab_size
+    if plan.sequence_length > context:
+        raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
+    if plan.batch_size < config.workers:
+        raise ConfigError(f"the plan's batch size is {plan.batch_size}; allowed: at least {config.workers}, one for each worker")
+    if vocabulary != vocab_size:
+        raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
+
+
+def _settings(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
+    return TrainingSettings(
+        steps=plan.steps,
+        learning_rate=plan.learning_rate,
+        warmup_steps=plan.warmup_steps,
+        schedule=config.schedule,
+        optimizer=config.optimizer,
+        precision=config.precision,
+        compile=config.compile,
+        checkpoint_seconds=config.checkpoint_seconds,
+        checkpoint_steps=config.checkpoint_steps,
+        keep_checkpoints=config.keep_checkpoints,
+        validation_steps=config.validation_steps,
+        non_finite=config.non_finite,
+    )
+
+
+def _identity(spec: _Spec) -> dict[str, Any]:
+    """All that the weights depend on."""
+    decides = ("shape", "steps", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
+    plan = asdict(spec.plan)
+    return {
+        "plan": {name: plan[name] for name in decides},
+        "optimizer": asdict(spec.settings.optimizer),
+        "schedule": asdict(spec.settings.schedule),
+        "order": asdict(spec.order),
+        "micro_batch_size": spec.config.micro_batch_size,
+        "token_shards": sha256_of_file(spec.token_shards / INDEX),
+    }
+
+
+def _read_plan(directory: Path) -> Plan:
+    raw = json.loads((directory / "plan.json").read_text())
+    return Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
+
+
+def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
+    return pa.Table.from_pylist([asdict(portion) for portion in portions])
+
+
+def _figures(trained: Trained) -> dict[str, Any]:
+    losses = [row["loss"] for row in trained.history if "loss" in row]
+    if not losses:
+        raise TrainingError("no step had a finite loss; lower the learning rate")
+    last = trained.history[-1]
+    tail = losses[-max(1, len(losses) // 10) :]
+    measured = {name: value for name, value in sorted(last.items()) if name.startswith(NAME)}
+    return {"steps": int(last["step"]), "tokens": int(last["tokens"]), "loss": sum(tail) / len(tail), **measured}

@@ -1,0 +1,151 @@
+"""Bits per byte: how many bits a model needs for each byte of text. The one definition, in training and in evaluation.
+
+Bits per byte of a set of documents is the sum of −log2 p over every token of every document, divided by their UTF-8 bytes.
+- Every token of the text counts, and the end-of-document token too: a model must also know where to stop. The
+  beginning-of-document token is given, not scored.
+- Each token, and so each byte, is scored once. A document longer than the context is read in windows that move on by
+  half a context: the first window scores all its tokens, each further one only the tokens that none before it scored,
+  so every token past the first window has at least half a context before it (the sliding window of
+  https://huggingface.co/docs/transformers/perplexity).
+- Only documents of at least 1 kB (1 000 bytes) count: in shorter ones the start, where a model knows nothing, weighs most.
+- Domains are never pooled: each has its own figure, and `mean` weighs them by fixed shares.
+
+Unlike loss per token it does not depend on the tokenizer, so models with different ones compare (Pile, arXiv 2101.00027,
+section 3.1; DeepSeek LLM, arXiv 2401.02954, section 2.3, tracks it on Pile-test).
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from components.errors import ConfigError
+from components.model.decoder import Decoder
+from components.model.loss import cross_entropy
+
+MINIMUM_BYTES = 1_000
+"""The shortest document that counts, in UTF-8 bytes."""
+
+IGNORED = -100
+"""A target that is not scored."""
+
+
+class TokenReader(Protocol):
+    """What is read of token shards."""
+
+    def documents(self, split: str, domain: str) -> pa.Table:
+        """One row per document: id, start (offset of its first token), tokens, bytes."""
+        ...
+
+    def window(self, split: str, domain: str, start: int, length: int) -> npt.NDArray[np.integer]:
+        """Token ids."""
+        ...
+
+
+@dataclass(frozen=True)
+class BitsPerByte:
+    """Bits, bytes and documents of one domain."""
+
+    bits: float
+    bytes: int
+    documents: int
+
+    @property
+    def value(self) -> float:
+        """Bits per byte; NaN where no document counts."""
+        return self.bits / self.bytes if self.bytes else math.nan
+
+
+def bits_per_byte(
+    model: Decoder,
+    reader: TokenReader,
+    split: str,
+    domain: str,
+    *,
+    max_bytes: int | None = None,
+    seed: int = 0,
+    batch_tokens: int = 8192,
+) -> BitsPerByte:
+    """Measure `model`, as it is (device, precision), on documents of one domain.
+
+    Args:
+        model: a decoder in evaluation mode.
+        reader: token shards; each document is BOS, text, EOS.
+        split: "train" or "validation".
+        domain: a domain of that split.
+        max_bytes: stop before the documents, in an order given by `seed`, exceed this; the first always counts. None: all.
+        seed: of that order; the same documents for every model.
+        batch_tokens: tokens in one forward pass, at least one window.
+    """
+    chosen = _choose(reader.documents(split, domain), max_bytes, seed)
+    context = model.shape.context
+    windows = [
+        window
+        for start, tokens, _ in chosen
+        for window in _windows(np.asarray(reader.window(split, domain, start, tokens)).astype(np.int64), context)
+    ]
+    nats = sum(_score(model, inputs, targets) for inputs, targets in _batches(windows, batch_tokens))
+    return BitsPerByte(bits=nats / math.log(2), bytes=sum(size for _, _, size in chosen), documents=len(chosen))
+
+
+def mean(figures: Mapping[str, BitsPerByte], shares: Mapping[str, float]) -> float:
+    """Bits per byte over domains, weighted by fixed `shares`; domains in which no document counts are left out."""
+    measured = {domain: figure.value for domain, figure in figures.items() if figure.documents}
+    if not measured:
+        raise ConfigError(f"no document of at least {MINIMUM_BYTES} bytes in {', '.join(sorted(figures))}")
+    total = sum(shares[domain] for domain in measured)
+    return sum(value * shares[domain] for domain, value in measured.items()) / total
+
+
+def _choose(documents: pa.Table, max_bytes: int | None, seed: int) -> list[tuple[int, int, int]]:
+    """(start, tokens, bytes) of the documents that count."""
+    columns = (documents[name].to_pylist() for name in ("start", "tokens", "bytes"))
+    long = [row for row in zip(*columns, strict=True) if row[2] >= MINIMUM_BYTES]
+    if max_bytes is None:
+        return long
+    order = np.random.default_rng(seed).permutation(len(long))
+    sizes = np.cumsum([long[index][2] for index in order])
+    return [long[index] for index in order[: max(1, int(np.searchsorted(sizes, max_bytes, side="right")))]]
+
+
+def _windows(ids: npt.NDArray[np.int64], context: int) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Inputs and targets of equal length; each token but the first is a target once."""
+    inputs, targets = ids[:-1], ids[1:]
+    scored = 0
+    while scored < len(targets):
+        start = 0 if scored == 0 else scored - (context - max(1, context // 2))
+        end = min(start + context, len(targets))
+        wanted = targets[start:end].copy()
+        wanted[: scored - start] = IGNORED
+        yield inputs[start:end], wanted
+        scored = end
+
+
+def _batches(
+    windows: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], batch_tokens: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Windows of like length together, filled up on the right, where causal attention does not look."""
+    ordered = sorted(windows, key=lambda window: len(window[0]))
+    while ordered:
+        longest = len(ordered[-1][0])
+        count = max(1, batch_tokens // longest)
+        together, ordered = ordered[-count:], ordered[:-count]
+        inputs = np.zeros((len(together), longest), dtype=np.int64)
+        targets = np.full((len(together), longest), IGNORED, dtype=np.int64)
+        for row, (window, wanted) in enumerate(together):
+            inputs[row, : len(window)], targets[row, : len(window)] = window, wanted
+        yield torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+@torch.no_grad()
+def _score(model: Decoder, inputs: Tensor, targets: Tensor) -> float:
+    """Nats of the targets."""
+    device = next(model.parameters()).device
+    losses = cross_entropy(model(inputs.to(device)), targets.to(device), ignore_index=IGNORED, reduction="none")
+    return float(losses.double().sum())
