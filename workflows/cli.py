@@ -256,7 +256,8 @@ def _innermost(trace: TracebackType | None) -> str:
 def main() -> None:
     """Entry point of the console script."""
     sys.excepthook = _in_one_line
-    app(prog_name="longrun")
+    # Calling `app` itself would put typer's own hook in the place of ours.
+    typer.main.get_command(app)(prog_name="longrun")
 
 
 if __name__ == "__main__":

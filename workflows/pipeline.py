@@ -7,7 +7,6 @@ from components.artifacts import Artifact
 from components.curation.config import CurationConfig
 from components.scaling.config import Choices
 from infra import environments
-from infra.distributions import runtime_distributions
 from workflows.alignment import check_conversations, check_preference_pairs, conversations, dpo, preference_pairs, sft
 from workflows.curation import check_corpus, curation
 from workflows.evaluation import check_evaluation, evaluation
@@ -33,8 +32,7 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     """Each stage with its artifact, as soon as its checks have passed."""
     limits, checks = recipe.checks, {}
 
-    sources = _with_distributions(recipe.curation)
-    corpus = await obtain(run, curation, sources, facts={"sources": _fingerprint(sources)})
+    corpus = await obtain(run, curation, recipe.curation, facts={"sources": _fingerprint(recipe.curation)})
     checks["corpus"] = await checked(run, check_corpus, limits.corpus, corpus=corpus)
     yield "curation", corpus
 
@@ -78,19 +76,10 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     checks["evaluation"] = await checked(run, check_evaluation, limits.evaluation, report=report)
     yield "evaluation", report
 
-    model = await obtain(run, registration, recipe.registration, checkpoint=aligned, report=report, checks=checks)
-    enter_registry(run, recipe.registration, model)
+    named = replace(recipe.registration, name=recipe.registration.name or recipe.name)
+    model = await obtain(run, registration, named, checkpoint=aligned, report=report, checks=checks)
+    enter_registry(run, named, model)
     yield "registration", model
-
-
-def _with_distributions(config: CurationConfig) -> CurationConfig:
-    """The config with `python-environment:` sources resolved to the locked runtime distributions."""
-    names = runtime_distributions()
-    sources = (
-        replace(source, distributions=source.distributions or names) if source.uri == "python-environment:" else source
-        for source in config.sources
-    )
-    return replace(config, sources=tuple(sources))
 
 
 def _fingerprint(config: CurationConfig) -> str:
@@ -109,4 +98,7 @@ def _choices(recipe: Recipe) -> Choices:
         learning_rate=chosen.learning_rate,
         init_std=chosen.init_std,
         warmup_steps=chosen.warmup_steps,
+        micro_batch_size=chosen.micro_batch_size,
+        workers=chosen.workers,
+        precision="fp32" if chosen.precision == "fp32" else "bf16",
     )

@@ -1,0 +1,1 @@
+"""Recipes: each module holds one function of its own name that returns a `Recipe`."""

@@ -1,0 +1,36 @@
+"""An hour on two cores, for a model that writes recognisable Python."""
+
+from dataclasses import replace
+
+from components.artifacts import ModelShape
+from components.tokenizer.config import TokenizerConfig
+from workflows.recipe import Recipe
+from workflows.recipes.smoke import MEGABYTE, smoke
+
+
+def laptop() -> Recipe:
+    """`smoke` with a larger model, more text and more steps."""
+    base = smoke()
+    return replace(
+        base,
+        name="laptop",
+        description="a model that writes recognisable Python, at most 90 minutes on two cores",
+        curation=replace(
+            base.curation,
+            sources=tuple(replace(source, sample_bytes=80 * MEGABYTE) for source in base.curation.sources),
+        ),
+        tokenizer=TokenizerConfig(regular_tokens=8177, sample_bytes=30 * MEGABYTE, measured_bytes=MEGABYTE),
+        pretraining=replace(
+            base.pretraining,
+            shape=ModelShape(n_layer=6, d_model=256, n_head=8, n_kv_head=8, d_ffn=768, vocab_size=8192, context=512),
+            tokens=16_777_216,
+            batch_size=8,
+            sequence_length=512,
+            learning_rate=1.5e-3,
+            warmup_steps=100,
+            checkpoint_seconds=120.0,
+            validation_steps=1000,
+            validation_bytes=100_000,
+        ),
+        conversations=replace(base.conversations, number=12_000, validation_number=500, per_distribution=800),
+    )

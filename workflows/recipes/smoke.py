@@ -1,0 +1,58 @@
+"""The default: every stage on real text from this Python environment, in minutes, on two cores."""
+
+from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
+from components.artifacts import ModelShape
+from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
+from components.evaluation.config import EvaluationConfig
+from components.pretraining.config import PretrainingConfig
+from components.registration.config import RegistrationConfig
+from components.scaling.config import ScalingConfig
+from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from infra.distributions import runtime_distributions
+from workflows.recipe import Recipe
+
+MEGABYTE = 1_000_000
+
+
+def smoke() -> Recipe:
+    """A small LLaMA on code, prose and maths, tuned and aligned on what authors wrote about their functions."""
+    installed = runtime_distributions()
+    return Recipe(
+        name="smoke",
+        description="the whole chain on the text of this Python environment, at most 10 minutes on two cores",
+        curation=CurationConfig(
+            sources=(
+                Source(uri=PYTHON_ENVIRONMENT, domain="code", weight=0.6, sample_bytes=24 * MEGABYTE, distributions=installed),
+                Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=0.25, sample_bytes=24 * MEGABYTE, distributions=installed),
+                Source(uri=PYTHON_ENVIRONMENT, domain="maths", weight=0.15, sample_bytes=24 * MEGABYTE, distributions=installed),
+            ),
+            validation_share=0.05,
+            shard_bytes=8 * MEGABYTE,
+        ),
+        tokenizer=TokenizerConfig(regular_tokens=4081, sample_bytes=12 * MEGABYTE, measured_bytes=MEGABYTE),
+        token_shards=TokenShardsConfig(shard_bytes=8 * MEGABYTE),
+        # Far below the budgets that the laws were fitted on, so shape, batch and rate are chosen, and the law stands beside.
+        scaling=ScalingConfig(compute=None),
+        pretraining=PretrainingConfig(
+            shape=ModelShape(n_layer=4, d_model=192, n_head=6, n_kv_head=6, d_ffn=512, vocab_size=4096, context=256),
+            tokens=2_097_152,
+            batch_size=8,
+            sequence_length=256,
+            learning_rate=2e-3,
+            init_std=0.02,
+            warmup_steps=50,
+            micro_batch_size=8,
+            precision="auto",
+            checkpoint_seconds=30.0,
+            validation_steps=500,
+            validation_bytes=40_000,
+        ),
+        conversations=ConversationsConfig(distributions=installed, number=4000, validation_number=300, per_distribution=400),
+        sft=SFTConfig(epochs=1, learning_rate=5e-4, batch_size=16, precision="auto", checkpoint_seconds=30.0),
+        preference_pairs=PreferencePairsConfig(number=800, validation_number=100, max_new_tokens=40),
+        dpo=DPOConfig(learning_rate=5e-5, batch_size=16, precision="auto", checkpoint_seconds=30.0),
+        evaluation=EvaluationConfig(
+            bytes_per_domain=150_000, items=100, repetition_prompts=50, max_new_tokens=48, context_characters=400
+        ),
+        registration=RegistrationConfig(),
+    )

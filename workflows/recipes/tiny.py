@@ -1,0 +1,57 @@
+"""The whole chain in under a minute: for tests, and for trying out a change."""
+
+from dataclasses import replace
+
+from components.alignment.config import DPOConfig, PreferencePairsConfig, SFTConfig
+from components.artifacts import ModelShape
+from components.checks.limits import CheckLimits, ConversationsLimits, CorpusLimits, EvaluationLimits, PreferencePairsLimits
+from components.evaluation.config import EvaluationConfig
+from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from workflows.recipe import Recipe
+from workflows.recipes.smoke import smoke
+
+KILOBYTE = 1000
+
+
+def tiny() -> Recipe:
+    """`smoke` with less of everything; its checks ask for fewer documents, because there are fewer."""
+    base = smoke()
+    return replace(
+        base,
+        name="tiny",
+        description="the whole chain in under a minute, for tests: a model that has seen next to nothing",
+        curation=replace(
+            base.curation,
+            sources=tuple(replace(source, sample_bytes=1500 * KILOBYTE) for source in base.curation.sources),
+            validation_share=0.2,
+            shard_bytes=1000 * KILOBYTE,
+        ),
+        tokenizer=TokenizerConfig(
+            regular_tokens=497, vocab_multiple=64, sample_bytes=500 * KILOBYTE, measured_bytes=50 * KILOBYTE
+        ),
+        token_shards=TokenShardsConfig(shard_bytes=1000 * KILOBYTE),
+        pretraining=replace(
+            base.pretraining,
+            shape=ModelShape(n_layer=2, d_model=64, n_head=4, n_kv_head=2, d_ffn=256, vocab_size=512, context=256),
+            tokens=200 * 4 * 256,
+            batch_size=4,
+            micro_batch_size=4,
+            learning_rate=4e-3,
+            warmup_steps=10,
+            validation_steps=100,
+            validation_bytes=5 * KILOBYTE,
+        ),
+        conversations=replace(base.conversations, number=200, validation_number=60, per_distribution=50),
+        sft=SFTConfig(epochs=1, learning_rate=1e-3, batch_size=16, precision="auto"),
+        preference_pairs=PreferencePairsConfig(number=40, validation_number=20, max_new_tokens=12),
+        dpo=DPOConfig(learning_rate=1e-4, batch_size=8, precision="auto"),
+        evaluation=EvaluationConfig(
+            bytes_per_domain=20 * KILOBYTE, items=20, repetition_prompts=8, max_new_tokens=12, context_characters=200
+        ),
+        checks=CheckLimits(
+            corpus=CorpusLimits(validation_documents=3),
+            conversations=ConversationsLimits(split_conversations=20),
+            preference_pairs=PreferencePairsLimits(split_pairs=10),
+            evaluation=EvaluationLimits(domain_documents=2, task_items=10),
+        ),
+    )
