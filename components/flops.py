@@ -1,0 +1,84 @@
+"""FLOPs, parameters and training memory of a decoder's shape. Pure arithmetic."""
+
+from components.artifacts import ModelShape
+
+BYTES = {"fp32": 4, "bf16": 2}
+"""Bytes of a number in the precision of the forward and backward pass."""
+
+
+def non_embedding_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
+    """The paper's model scale M = 72·n_layer·d_model² + 12·n_layer·d_model·l_seq (section 3.1, equation 2).
+
+    FLOPs of forward and backward pass for one token, attention included, embeddings and head left out. It takes every layer
+    to have 12·d_model² weights, whatever the FFN and the number of key and value heads are.
+    """
+    return 72 * shape.n_layer * shape.d_model**2 + 12 * shape.n_layer * shape.d_model * sequence_length
+
+
+def six_n(shape: ModelShape, *, with_embeddings: bool = False) -> int:
+    """FLOPs per token as earlier work counts them: 6N, N = 12·n_layer·d_model², plus embedding and head if asked (6N₁, 6N₂).
+
+    The paper compares both with M (section 3.1, table 3): they leave out attention, or count the lookup of embeddings.
+    """
+    embeddings = 2 * shape.vocab_size * shape.d_model if with_embeddings else 0
+    return 6 * (12 * shape.n_layer * shape.d_model**2 + embeddings)
+
+
+def parameters(shape: ModelShape) -> int:
+    """Exact number of weights."""
+    return sum(parameters_by_part(shape).values())
+
+
+def parameters_by_part(shape: ModelShape) -> dict[str, int]:
+    """Exact number of weights of embedding, attention, ffn, norms and head, over all layers."""
+    d_key_value = shape.n_kv_head * shape.d_head
+    return {
+        "embedding": shape.vocab_size * shape.d_model,
+        "attention": shape.n_layer * 2 * shape.d_model * (shape.d_model + d_key_value),
+        "ffn": shape.n_layer * 3 * shape.d_model * shape.d_ffn,
+        "norms": (2 * shape.n_layer + 1) * shape.d_model,
+        "head": shape.vocab_size * shape.d_model,
+    }
+
+
+def activations_per_token(shape: ModelShape) -> int:
+    """Numbers that the backward pass needs for each token, logits left out.
+
+    In each layer, of width d_model: input, normalised input and output of two norms (fused norms keep one less), query, and
+    what attention reads, in two layouts; key and value; and four of width d_ffn: gate, its SiLU, up, and their product.
+    At the end, the three of the last norm.
+    """
+    d_key_value = shape.n_kv_head * shape.d_head
+    layer = 9 * shape.d_model + 2 * d_key_value + 4 * shape.d_ffn
+    return shape.n_layer * layer + 3 * shape.d_model
+
+
+def training_memory(
+    shape: ModelShape, *, micro_batch_size: int, sequence_length: int, workers: int = 1, precision: str = "bf16"
+) -> dict[str, int]:
+    """Expected peak bytes on one of `workers` workers under ZeRO-1 (arXiv 1910.02054, section 5.1), by part.
+
+    With N weights, w workers, t tokens in a micro-batch and b bytes a number (2 in bf16, 4 in fp32):
+    weights b·N; gradients 4·N, accumulated in fp32 and whole on every worker; master weights 4·N / w and AdamW's two moments
+    8·N / w, both in fp32; activations b·t·`activations_per_token`; logits b·t·vocab_size, overwritten by their gradient.
+    What the process itself takes (Python, torch, CUDA's context) comes on top.
+    """
+    count, width, tokens = parameters(shape), BYTES[precision], micro_batch_size * sequence_length
+    return {
+        "weights": width * count,
+        "gradients": 4 * count,
+        "master_weights": -(-4 * count // workers),
+        "optimizer": -(-8 * count // workers),
+        "activations": width * tokens * activations_per_token(shape),
+        "logits": width * tokens * shape.vocab_size,
+    }
+
+
+def training_memory_bytes(
+    shape: ModelShape, *, micro_batch_size: int, sequence_length: int, workers: int = 1, precision: str = "bf16"
+) -> int:
+    """The sum of `training_memory`."""
+    parts = training_memory(
+        shape, micro_batch_size=micro_batch_size, sequence_length=sequence_length, workers=workers, precision=precision
+    )
+    return sum(parts.values())

@@ -1,0 +1,73 @@
+"""The settings of planning: a compute budget, a law, and what is chosen instead of what the law says."""
+
+import math
+from dataclasses import dataclass
+
+from components.artifacts import ModelShape
+from components.errors import require
+from components.scaling.laws import PLANNING
+
+BUDGETS = (1e10, 1e28)
+"""FLOPs that a plan is made for: from a few thousand tokens for the smallest decoder to far above any model trained."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScalingConfig:
+    """How much compute to spend, and by which law (DeepSeek LLM, arXiv 2401.02954, section 3)."""
+
+    compute: float | None = 8.45e22
+    """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: what chosen shape and tokens take."""
+    law: str = "deepseek"
+    """A published law with coefficients, from `components.scaling.laws`."""
+
+    def __post_init__(self) -> None:
+        require(self.law in PLANNING, self, "law", self.law, ", ".join(PLANNING))
+        if self.compute is not None:
+            require_budget(self, self.compute)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What is decided before planning; None is as the law says."""
+
+    shape: ModelShape | None = None
+    """The decoder."""
+    tokens: int | None = None
+    """Training tokens; rounded to whole batches."""
+    batch_size: int | None = None
+    """Sequences in a batch."""
+    sequence_length: int | None = None
+    """Tokens in a sequence; None: the context of the chosen shape, or the paper's 4 096."""
+    learning_rate: float | None = None
+    """Maximum learning rate."""
+    init_std: float | None = None
+    """Standard deviation of the initial weights."""
+    warmup_steps: int | None = None
+    """Steps of linear warm-up."""
+    micro_batch_size: int = 8
+    """Sequences that a worker takes at once; only the expected memory depends on it."""
+    workers: int = 1
+    """Training workers; only the expected memory depends on them."""
+    precision: str = "bf16"
+    """Of forward and backward pass, "bf16" or "fp32"; only the expected memory depends on it."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "batch_size", "sequence_length", "learning_rate", "init_std"):
+            value = getattr(self, name)
+            require(value is None or (math.isfinite(value) and value > 0), self, name, value, "a positive number or None")
+        warmup = self.warmup_steps
+        require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
+        for name in ("micro_batch_size", "workers"):
+            require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
+        require(self.precision in ("bf16", "fp32"), self, "precision", self.precision, "bf16, fp32")
+        if self.shape is not None and self.sequence_length is not None:
+            context = self.shape.context
+            fits = self.sequence_length <= context
+            require(fits, self, "sequence_length", self.sequence_length, f"at most the context of the shape, {context}")
+
+
+def require_budget(owner: object, compute: float) -> None:
+    """Raise `ConfigError` unless `compute` is a number of FLOPs that a plan can be made for."""
+    least, most = BUDGETS
+    sane = math.isfinite(compute) and least <= compute <= most
+    require(sane, owner, "compute", compute, f"a budget of {least:.0e} to {most:.0e} FLOPs, such as 1e20")

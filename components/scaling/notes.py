@@ -1,0 +1,72 @@
+"""What a reader of a plan must know before spending the compute."""
+
+from collections.abc import Mapping
+
+from components.artifacts import Mixture, Plan
+from components.flops import non_embedding_flops_per_token
+from components.scaling.laws import Law
+
+FAR = 1e25
+"""FLOPs: ten times the largest model trained by the law (the paper's 67B, 9.94e23)."""
+
+WARMUP_SHARE = 0.05
+"""Of the steps; a longer warm-up eats into the schedule."""
+
+CLOSE = 0.1
+"""Relative difference that is not worth a note."""
+
+
+def budget_notes(plan: Plan, law: Law, budget: float | None) -> tuple[str, ...]:
+    """Where the law extrapolates, and where the plan departs from it."""
+    scale = non_embedding_flops_per_token(plan.shape, plan.sequence_length)
+    batch_tokens = plan.batch_size * plan.sequence_length
+    return (
+        *_range_notes(plan.compute, law),
+        *_apart("FLOPs", plan.compute, budget, "the budget"),
+        *_apart("FLOPs per token", scale, plan.law["non_embedding_flops_per_token"], "the law's optimum"),
+        *_apart("learning rate", plan.learning_rate, plan.law["learning_rate"], "the law's"),
+        *_apart("tokens in a batch", batch_tokens, plan.law["batch_tokens"], "the law's"),
+        *_length_notes(plan),
+    )
+
+
+def epoch_notes(tokens: int, mixture: Mixture, available: Mapping[str, int]) -> tuple[str, ...]:
+    """How often each domain of the mixture is read, given its tokens in the training split."""
+    return tuple(
+        _epoch_note(domain, tokens * share, available.get(domain, 0), mixture.epoch_limits[domain])
+        for domain, share in sorted(mixture.shares.items())
+    )
+
+
+def _epoch_note(domain: str, wanted: float, available: int, limit: float) -> str:
+    if not available:
+        return f"{domain}: no training tokens, though the mixture gives it a share"
+    epochs = wanted / available
+    beyond = f", more than its limit of {limit:g}: the surplus goes to the other domains" if epochs > limit else ""
+    return f"{domain}: {epochs:.2f} epochs of {available} tokens{beyond}"
+
+
+def _range_notes(compute: float, law: Law) -> tuple[str, ...]:
+    if law.fitted is None or law.fitted[0] <= compute <= law.fitted[1]:
+        return ()
+    fitted = f"the law {law.name} was fitted from {law.fitted[0]:.0e} to {law.fitted[1]:.0e} FLOPs"
+    if compute < law.fitted[0]:
+        return (f"{fitted}; at {compute:.2e} it is extrapolated, and embeddings and head weigh more than it knows",)
+    if compute > FAR:
+        return (f"{fitted}; at {compute:.2e} it is extrapolated far beyond any model trained by it",)
+    return (f"{fitted}; at {compute:.2e} it is extrapolated, as the paper's 7B and 67B were",)
+
+
+def _apart(what: str, value: float, reference: float | None, whose: str) -> tuple[str, ...]:
+    if reference is None or abs(value / reference - 1) <= CLOSE:
+        return ()
+    return (f"{what}: {value:.3g}, {value / reference:.2g} times {whose} {reference:.3g}",)
+
+
+def _length_notes(plan: Plan) -> tuple[str, ...]:
+    notes = []
+    if plan.law["batch_tokens"] > plan.tokens:
+        notes.append(f"the law's batch of {plan.law['batch_tokens']:.3g} tokens is larger than the run of {plan.tokens}")
+    if plan.warmup_steps > WARMUP_SHARE * plan.steps:
+        notes.append(f"a warm-up of {plan.warmup_steps} steps is more than {WARMUP_SHARE:.0%} of the {plan.steps} steps")
+    return tuple(notes)

@@ -1,0 +1,61 @@
+"""The decoder shape nearest to a model scale, in the proportions of the paper's models."""
+
+import math
+from collections.abc import Iterator
+
+from components.artifacts import ModelShape
+from components.flops import non_embedding_flops_per_token
+
+ASPECT = 108.0
+"""d_model / n_layer: the geometric mean of the paper's 4096 / 30 and 8192 / 95 (table 2)."""
+
+ASPECT_WEIGHT = 0.1
+"""How much a factor in proportions counts beside the same factor in M: proportions hardly matter (arXiv 2001.08361, figure 5)."""
+
+WIDTHS = (
+    *range(64, 512, 64),
+    *range(512, 1024, 128),
+    *range(1024, 4096, 256),
+    *range(4096, 8192, 512),
+    *range(8192, 65_536 + 1, 1024),
+)
+"""Widths tried: steps of about an eighth, with an even number of heads from 512 on, and a multiple of 8 from 8 192 on."""
+
+
+def nearest_shape(flops_per_token: float, *, vocab_size: int, sequence_length: int) -> ModelShape:
+    """The shape whose M at `sequence_length` is nearest to `flops_per_token`, with a context of `sequence_length`."""
+
+    def distance(shape: ModelShape) -> float:
+        scale = non_embedding_flops_per_token(shape, sequence_length) / flops_per_token
+        aspect = shape.d_model / shape.n_layer / ASPECT
+        return abs(math.log(scale)) + ASPECT_WEIGHT * abs(math.log(aspect))
+
+    return min(_candidates(flops_per_token, vocab_size, sequence_length), key=distance)
+
+
+def d_ffn(d_model: int) -> int:
+    """8/3 d_model, rounded up to a multiple of 256: 11 008 and 22 016 for the paper's widths."""
+    return math.ceil(8 * d_model / 3 / 256) * 256
+
+
+def _candidates(flops_per_token: float, vocab_size: int, sequence_length: int) -> Iterator[ModelShape]:
+    """For each width the two depths around the wanted scale."""
+    for d_model in WIDTHS:
+        layer = 72 * d_model**2 + 12 * d_model * sequence_length
+        shallow = max(1, math.floor(flops_per_token / layer))
+        for n_layer in (shallow, shallow + 1):
+            yield _shape(n_layer, d_model, vocab_size, sequence_length)
+
+
+def _shape(n_layer: int, d_model: int, vocab_size: int, context: int) -> ModelShape:
+    """Heads of 128 from a width of 1 024 on, as in the paper, narrower below; 8 key and value heads from the 67B's width on."""
+    n_head = d_model // (128 if d_model >= 1024 else 64 if d_model >= 256 else 32)
+    return ModelShape(
+        n_layer=n_layer,
+        d_model=d_model,
+        n_head=n_head,
+        n_kv_head=8 if d_model >= 8192 else n_head,
+        d_ffn=d_ffn(d_model),
+        vocab_size=vocab_size,
+        context=context,
+    )
