@@ -21,24 +21,37 @@ Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 
+def ignore(done: int) -> None:
+    """Tell nobody how many shards are done."""
+
+
 class ShardEngine(Protocol):
     """Runs a function over shards, on this machine or many. Results never depend on the number of workers."""
 
     overhead_seconds: float
     """Wall time spent in the engine while no worker was inside `work`."""
 
-    def map_shards(self, work: Callable[[Shard], Result], shards: Sequence[Shard], *, description: str) -> list[Result]:
+    def map_shards(
+        self,
+        work: Callable[[Shard], Result],
+        shards: Sequence[Shard],
+        *,
+        description: str,
+        finished: Callable[[int], None] = ignore,
+    ) -> list[Result]:
         """Call `work` on every shard; results in the order of `shards`.
 
         `work` is picklable (an importable function or a `functools.partial` of one), its results are small;
         tables go through files. A `LongrunError` of `work` is raised again as it is.
+        `finished` is called here, in the caller's process, with the number of leading shards that are done.
         """
         ...
 
     def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
         """Bring rows of equal `key` into one of `partitions` Parquet files below `output`, in the order of partitions.
 
-        Rows of a partition are sorted by all columns, so the bytes do not depend on the order of `tables` or of workers.
+        An integer key goes to partition `key % partitions`, a string by its hash. Rows of a partition are sorted by all
+        columns, so the bytes do not depend on the order of `tables` or of workers.
         """
         ...
 
@@ -53,9 +66,20 @@ class InProcessShardEngine:
 
     overhead_seconds: float = field(default=0.0, init=False)
 
-    def map_shards(self, work: Callable[[Shard], Result], shards: Sequence[Shard], *, description: str) -> list[Result]:
+    def map_shards(
+        self,
+        work: Callable[[Shard], Result],
+        shards: Sequence[Shard],
+        *,
+        description: str,
+        finished: Callable[[int], None] = ignore,
+    ) -> list[Result]:
         """Call `work` on every shard, in order."""
-        return [work(shard) for shard in shards]
+        results = []
+        for shard in shards:
+            results.append(work(shard))
+            finished(len(results))
+        return results
 
     def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
         """See `exchange_through_files`."""
@@ -68,9 +92,7 @@ class InProcessShardEngine:
         return functools.reduce(combine, values)
 
 
-def exchange_through_files(
-    engine: ShardEngine, tables: Sequence[Path], *, key: str, partitions: int, output: Path
-) -> list[Path]:
+def exchange_through_files(engine: ShardEngine, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
     """A shuffle made of two maps with files between them: split each table by key, then join the parts of each partition.
 
     Holds one table or one partition in memory at a time, in each worker.
@@ -97,23 +119,24 @@ def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
     base.mkdir(exist_ok=True)
     table = pq.read_table(source)
     target = partition_of(table[key], partitions)
-    for number in range(partitions):
-        pq.write_table(table.filter(pa.array(target == number)), base / f"{number:05d}.parquet", compression="zstd")
+    table = table.take(pa.array(np.argsort(target, kind="stable")))
+    ends = np.cumsum(np.bincount(target, minlength=partitions))
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        pq.write_table(table.slice(start, end - start), base / f"{number:05d}.parquet", compression="lz4")
 
 
 def _join(shard: tuple[list[Path], Path]) -> None:
     parts, target = shard
     table = pa.concat_tables([pq.read_table(part) for part in parts])
-    if table.num_rows:
-        table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names]))
-    pq.write_table(table, target, compression="zstd")
+    table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names]))
+    pq.write_table(table, target, compression="lz4")
 
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
-    """The partition of each key, the same on every machine: integers by multiplicative hashing, strings by CRC-32."""
+    """The partition of each key, the same on every machine: integers modulo `partitions`, strings by CRC-32."""
     if pa.types.is_integer(keys.type):
-        mixed = keys.to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
-        return (mixed % np.uint64(partitions)).astype(np.int64)
+        numbers = keys.to_numpy()
+        return (numbers % numbers.dtype.type(partitions)).astype(np.int64)
     encoded = pa.chunked_array(keys).combine_chunks().dictionary_encode()
     hashes = np.array([zlib.crc32(str(value).encode()) for value in encoded.dictionary.to_pylist()], dtype=np.int64)
-    return (hashes % partitions)[encoded.indices.to_numpy()] if len(hashes) else np.zeros(0, dtype=np.int64)
+    return (hashes % partitions)[encoded.indices.to_numpy()]

@@ -3,8 +3,8 @@
 Reads only the files that a distribution records as its own, and never imports or runs them.
 """
 
-from components.python_environment.distributions import Distribution, PackageFile, distributions, locate
-from components.python_environment.functions import Function, functions
+from components.python_environment.distributions import Distribution, PackageFile, description, distributions, locate
+from components.python_environment.functions import Function, functions, module_name
 from components.python_environment.modules import ModuleText, split_module
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "Function",
     "ModuleText",
     "PackageFile",
+    "description",
     "distributions",
     "functions",
     "locate",
+    "module_name",
     "split_module",
 ]

@@ -5,7 +5,10 @@ import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from email import message_from_string
+from email.message import Message
 from pathlib import Path
+from typing import cast
 
 from components.errors import SourceError
 
@@ -37,10 +40,8 @@ class Distribution:
     version: str
     licence: str
     """SPDX expression where the metadata has one, else what the classifiers or the licence field say, else `unknown`."""
-    description: str
-    """The package description, or empty."""
     metadata: PackageFile | None
-    """The file that holds the description."""
+    """The file whose `description` is the package description."""
     modules: tuple[PackageFile, ...]
     """Its `.py` files, sorted by path; a file that several of the named distributions record is only in the first."""
     linked: tuple[str, ...]
@@ -82,6 +83,12 @@ def locate(path: str) -> Path:
     return _root(_installed(name)) / inside
 
 
+def description(metadata: str) -> str:
+    """The package description in the text of a core metadata file, or empty."""
+    payload = message_from_string(metadata).get_payload()
+    return payload.strip() if isinstance(payload, str) else ""
+
+
 def _installed(name: str) -> importlib.metadata.Distribution:
     try:
         return importlib.metadata.distribution(name)
@@ -118,22 +125,21 @@ def _distribution(
         name=name,
         version=found.version,
         licence=_licence(found),
-        description=_description(found),
         metadata=next((file for file in recorded if file.path.endswith(METADATA)), None),
         modules=tuple(file for file in modules if owners[file.location][0] == name),
         linked=tuple(sorted(sharing - {name})),
     )
 
 
-def _description(found: importlib.metadata.Distribution) -> str:
-    payload = found.metadata.get_payload()  # type: ignore[attr-defined]
-    return payload.strip() if isinstance(payload, str) else ""
-
-
 def _licence(found: importlib.metadata.Distribution) -> str:
-    metadata = found.metadata
-    field = (metadata.get("License") or "").strip()
+    metadata = _metadata(found)
+    field = str(metadata.get("License") or "").strip()
     # Some fields hold the whole licence text: only a short line is a name.
     name = field if "\n" not in field and len(field) <= 100 and field.upper() != "UNKNOWN" else ""
     classifiers = {c.rsplit(" :: ", 1)[-1] for c in metadata.get_all("Classifier") or [] if c.startswith("License :: ")}
-    return metadata.get("License-Expression") or name or " AND ".join(sorted(classifiers - {"OSI Approved"})) or "unknown"
+    expression = str(metadata.get("License-Expression") or "")
+    return expression or name or " AND ".join(sorted(classifiers - {"OSI Approved"})) or "unknown"
+
+
+def _metadata(found: importlib.metadata.Distribution) -> Message:
+    return cast(Message, found.metadata)

@@ -1,0 +1,58 @@
+"""Code points of a text and their classes as arrays: what filters, language tags and shingles count."""
+
+import functools
+import unicodedata
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Codes = npt.NDArray[np.uint32]
+Classes = npt.NDArray[np.uint8]
+
+
+class CharacterClass(IntEnum):
+    """What a character is; from LATIN on it is part of a word."""
+
+    OTHER = 0
+    SPACE = 1
+    LATIN = 2
+    LETTER = 3
+    KANA = 4
+    HAN = 5
+    DIGIT = 6
+
+
+def codes_of(text: str) -> Codes:
+    """The code points of a text, uint32 [characters]."""
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def classes_of(codes: Codes) -> Classes:
+    """The `CharacterClass` of each code point, uint8 [characters]."""
+    return _table()[np.minimum(codes, _LAST)]
+
+
+_LAST = 0x3FFFF
+"""Last code point of the planes that hold Han characters (Unicode 15.1, blocks); what lies above is no letter."""
+
+
+@functools.cache
+def _table() -> Classes:
+    table = np.zeros(_LAST + 1, dtype=np.uint8)
+    table[:0x10000] = [_class_of(chr(code)) for code in range(0x10000)]
+    table[0x20000:_LAST] = CharacterClass.HAN
+    return table
+
+
+def _class_of(character: str) -> CharacterClass:
+    code = ord(character)
+    if 0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF or 0xF900 <= code <= 0xFAFF:
+        return CharacterClass.HAN
+    if 0x3041 <= code <= 0x30FF:
+        return CharacterClass.KANA
+    if character.isspace():
+        return CharacterClass.SPACE
+    if character.isalpha():
+        return CharacterClass.LATIN if "LATIN" in unicodedata.name(character, "") else CharacterClass.LETTER
+    return CharacterClass.DIGIT if character.isdigit() or character == "_" else CharacterClass.OTHER

@@ -1,0 +1,108 @@
+"""What curation reads and by which rules."""
+
+import math
+from dataclasses import dataclass, field
+
+from components.errors import require
+
+PYTHON_ENVIRONMENT = "python-environment:"
+"""URI of the text of installed distributions."""
+
+PYTHON_DOMAINS = ("code", "prose", "maths")
+"""What `python-environment:` divides into: `.py` files, docstrings and descriptions, and those of mathematical packages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Documents of one domain at one place."""
+
+    uri: str
+    """`python-environment:`, or a path or `file://` URI of a folder or file: JSONL or text (plain, .gz, .zst) or Parquet."""
+    domain: str
+    """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only that part is taken."""
+    weight: float
+    """Weight in the mixture, in tokens; a domain's share is the sum of its sources' weights over the sum of all."""
+    licence: str = "unknown"
+    """SPDX expression of the documents; `python-environment:` takes each distribution's own."""
+    language: str = "auto"
+    """`auto` tags each document by its script; a fixed tag otherwise. Documents tagged `code` skip the rules for prose."""
+    text_field: str = "text"
+    """Field of a JSON line, or column of a Parquet file, that holds the text."""
+    distributions: tuple[str, ...] = ()
+    """Distributions that `python-environment:` reads."""
+    sample_bytes: int | None = None
+    """Raw bytes to read, about, chosen by hash: whole files, or rows of JSONL and Parquet; None reads all.
+    A prose source counts the whole `.py` files that its docstrings stand in."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
+        require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens")
+        require(0 < self.weight < math.inf, self, "weight", self.weight, "a positive number")
+        require(bool(self.text_field), self, "text_field", self.text_field, "a name")
+        tags = ("auto", "en", "zh", "code", "other")
+        require(self.language in tags, self, "language", self.language, ", ".join(tags))
+        sample = self.sample_bytes
+        require(sample is None or sample > 0, self, "sample_bytes", sample, "a positive integer or None")
+        if self.uri == PYTHON_ENVIRONMENT:
+            require(self.domain in PYTHON_DOMAINS, self, "domain", self.domain, ", ".join(PYTHON_DOMAINS))
+
+    @property
+    def name(self) -> str:
+        """How messages and tables name this source."""
+        return f"{self.uri} ({self.domain})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurationConfig:
+    """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are the sources it names."""
+
+    sources: tuple[Source, ...]
+    """Where documents come from; a domain may have several sources, a source only one domain."""
+    min_characters: int = 100
+    """Shorter documents are refused as `short`; CCNet (arXiv 1911.00359, section 3.1) drops such fragments too."""
+    max_characters: int = 10_000_000
+    """Longer documents are refused as `long`: a whole novel has 3 million characters, a data dump more."""
+    max_bad_lines: int = 100
+    """Lines or rows without text that one file may hold before the run stops."""
+    near_duplicate_threshold: float = 0.8
+    """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
+    shingle_size: int = 5
+    """Words in a shingle, as in arXiv 2107.06499, section 4.2; a CJK character counts as a word."""
+    permutations: int = 128
+    """Values in a MinHash signature."""
+    validation_share: float = 0.01
+    """Share of each domain's bytes to hold out, about: whole groups are held out."""
+    mixture_temperature: float = 1.0
+    """Shares are proportional to weight^(1/temperature): above 1 raises under-represented domains (paper, section 2.1)."""
+    epoch_limit: float = 4.0
+    """How often a domain may be repeated; up to 4 epochs repeated data is nearly as good as new (arXiv 2305.16264)."""
+    epoch_limits: dict[str, float] = field(default_factory=dict)
+    """Limits of single domains where they differ from `epoch_limit`."""
+    shard_bytes: int = 128 * 1024 * 1024
+    """Text bytes that a worker holds at a time, and the size of the corpus's files."""
+    seed: int = 0
+    """Chooses samples and the split."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.sources), self, "sources", self.sources, "at least one source")
+        places = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
+        require(len(set(places)) == len(places), self, "sources", places, "each URI once, python-environment: once a domain")
+        for name in ("min_characters", "shingle_size", "permutations", "shard_bytes"):
+            require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
+        require(
+            self.max_characters >= self.min_characters, self, "max_characters", self.max_characters, "at least min_characters"
+        )
+        require(self.max_bad_lines >= 0, self, "max_bad_lines", self.max_bad_lines, "0 or more")
+        threshold = self.near_duplicate_threshold
+        require(0 < threshold <= 1, self, "near_duplicate_threshold", threshold, "above 0, at most 1")
+        require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "between 0 and 1")
+        temperature = self.mixture_temperature
+        require(0 < temperature < math.inf, self, "mixture_temperature", temperature, "a positive number")
+        self._require_epoch_limits()
+
+    def _require_epoch_limits(self) -> None:
+        require(self.epoch_limit > 0, self, "epoch_limit", self.epoch_limit, "a positive number")
+        limits = self.epoch_limits
+        require(all(limit > 0 for limit in limits.values()), self, "epoch_limits", limits, "positive numbers")
+        unknown = sorted(limits.keys() - {source.domain for source in self.sources})
+        require(not unknown, self, "epoch_limits", limits, f"domains of the sources, not {', '.join(unknown)}")

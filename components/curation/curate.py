@@ -1,0 +1,72 @@
+"""The curation step: sources in, a deduplicated and split corpus with its mixture out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation import tables
+from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig
+from components.curation.deduplication import find_duplicates
+from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
+from components.curation.layout import figures_of, shelves_of, write_documents
+from components.curation.ledger import Ledger, Tally, kept_in, write_metrics
+from components.curation.mixture import mixture_of
+from components.curation.sources import Listing, list_files
+from components.curation.split import assign
+from components.ports import Metrics, ShardEngine
+
+
+def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics) -> dict[str, Any]:
+    """Write the corpus below `output`; figures: documents and bytes, refusals by reason, and bytes by domain and split.
+
+    The bytes of every file depend on the sources and the config alone, not on the engine or its workers.
+    A shard that was read before the step was killed is taken from `scratch`.
+
+    Raises:
+        SourceError: a source is missing, empty, damaged, of too many bad lines, or gives no document.
+        ConfigError: a source of an unknown scheme.
+    """
+    listing = list_files(config)
+    shards = shards_of(listing.files, config, scratch / "read")
+    extracted = read_shards(shards, engine, metrics)
+    ledger = Ledger(extracted, find_duplicates(extracted, config, scratch, engine))
+    tally = Tally()
+    for _, table in ledger.rows():
+        tally.add(table)
+    tally.require_documents(config)
+    sizes = ledger.sizes()
+    splits = assign(sizes, listing.linked, share=config.validation_share, seed=config.seed)
+    write_documents(ledger, splits, shelves_of(sizes, splits, config), output, scratch, engine)
+    write_metrics(ledger, splits, output / "metrics" / "documents.parquet")
+    tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
+    tables.write(output / "removed.parquet", ledger.evidence())
+    tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
+    tables.write(output / "groups.parquet", _groups(ledger, listing, splits))
+    (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
+    return {**tally.figures(), "domains": figures_of(sizes, splits)}
+
+
+def _groups(ledger: Ledger, listing: Listing, splits: Mapping[str, str]) -> pa.Table:
+    source = dict.fromkeys(listing.linked, PYTHON_ENVIRONMENT)
+    for _, table in ledger.rows():
+        kept = table.filter(kept_in(table))
+        for group, uri in zip(kept["group"].to_pylist(), kept["source"].to_pylist(), strict=True):
+            source.setdefault(group, uri)
+    rows = [{"group": group, "split": splits[group], "source": source[group]} for group in sorted(source)]
+    return pa.Table.from_pylist(rows, tables.GROUPS)
+
+
+def read_shards(shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics) -> list[Extracted]:
+    """Read and filter every shard, telling how many raw bytes are done."""
+    sizes = [sum(file.size for file in shard.files) for shard in shards]
+    return engine.map_shards(
+        extract,
+        shards,
+        description="read and filter",
+        finished=lambda done: metrics.progress(sum(sizes[:done]), sum(sizes), "bytes"),
+    )

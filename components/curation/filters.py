@@ -1,0 +1,126 @@
+"""Rules that refuse a document. Each gives one reason, and every refusal is counted by it.
+
+To add a rule, write a class with `refusal` and put it into `filters_of`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from components.curation.characters import CharacterClass, Classes, Codes
+from components.curation.config import CurationConfig
+from components.curation.normalise import without_invisible
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A document on its way in."""
+
+    text: str
+    """Normalised."""
+    raw: str
+    """As it was read."""
+    codes: Codes
+    classes: Classes
+    language: str
+    """en, zh, code or other."""
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the rules for prose are not meant for it."""
+        return self.language == "code"
+
+
+class Filter(Protocol):
+    """One rule."""
+
+    def refusal(self, candidate: Candidate) -> str:
+        """The reason to refuse the document, or an empty string."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Fragments and data dumps."""
+
+    least: int
+    most: int
+
+    def refusal(self, candidate: Candidate) -> str:
+        """`short` or `long`, in characters."""
+        if len(candidate.text) < self.least:
+            return "short"
+        return "long" if len(candidate.text) > self.most else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Bytes that happen to decode: control characters and replacement characters."""
+
+    most: float = 0.005
+    """Share of the characters; mail and form feeds leave a few."""
+
+    def refusal(self, candidate: Candidate) -> str:
+        """`binary`."""
+        raw = candidate.raw.replace("\r", "")
+        strange = len(raw) - len(without_invisible(raw)) + raw.count("\ufffd")
+        return "binary" if strange > self.most * len(raw) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Tables of numbers, dumps, and rows of punctuation."""
+
+    prose: float = 0.5
+    """Least share of letters among the characters that are not space."""
+    code: float = 0.25
+    """StarCoder (arXiv 2305.06161, section 3.1) drops files with fewer than 25 % alphabetic characters."""
+
+    def refusal(self, candidate: Candidate) -> str:
+        """`few-letters`."""
+        counts = np.bincount(candidate.classes, minlength=len(CharacterClass))
+        visible = len(candidate.classes) - counts[CharacterClass.SPACE]
+        letters = counts[CharacterClass.LATIN : CharacterClass.HAN + 1].sum()
+        return "few-letters" if letters < (self.code if candidate.is_code else self.prose) * visible else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LongLines:
+    """Generated or minified code: the limits of Codex (arXiv 2107.03374, section 3.1)."""
+
+    mean: float = 100.0
+    most: int = 1000
+
+    def refusal(self, candidate: Candidate) -> str:
+        """`long-lines`, for code only."""
+        if not candidate.is_code:
+            return ""
+        lengths = np.diff(np.flatnonzero(candidate.codes == ord("\n")), prepend=-1) - 1
+        return "long-lines" if lengths.max() > self.most or lengths.mean() > self.mean else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedLines:
+    """Menus, logs and templates: the limit of Gopher (arXiv 2112.11446, table A1) on characters in repeated lines."""
+
+    most: float = 0.2
+
+    def refusal(self, candidate: Candidate) -> str:
+        """`repeated-lines`, for prose only."""
+        if candidate.is_code:
+            return ""
+        lines = [line for line in map(str.strip, candidate.text.split("\n")) if line]
+        total = sum(map(len, lines))
+        return "repeated-lines" if total - sum(map(len, set(lines))) > self.most * total else ""
+
+
+def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
+    """The rules in the order in which they are asked; the first refusal counts."""
+    return (Length(config.min_characters, config.max_characters), Binary(), Letters(), LongLines(), RepeatedLines())
+
+
+def first_refusal(filters: Sequence[Filter], candidate: Candidate) -> str:
+    """The first reason to refuse the document, or an empty string."""
+    return next(filter(None, (rule.refusal(candidate) for rule in filters)), "")

@@ -1,0 +1,111 @@
+"""The last pass: kept documents gathered by split and domain, sorted by id, in files of about `shard_bytes`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation import tables
+from components.curation.config import CurationConfig
+from components.curation.extraction import Extracted, order_of
+from components.curation.ledger import Ledger, kept_in
+from components.curation.split import TRAIN, VALIDATION
+from components.ports import ShardEngine
+
+TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
+"""A kept document and the number of the file that it belongs to."""
+
+ASSIGNMENTS = pa.schema({"document": pa.int64(), "group": pa.string(), "target": pa.int64()})
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The files of one domain on one side of the split: documents are spread over them by their ids, which are uniform."""
+
+    split: str
+    domain: str
+    first: int
+    """Number of its first file among all files."""
+    files: int
+
+    def target(self, identity: str) -> int:
+        """The number of the file that a document goes to; later ids go to later files."""
+        return self.first + (order_of(identity) * self.files >> 64)
+
+    @property
+    def paths(self) -> list[str]:
+        """Its files, relative to the corpus."""
+        return [f"documents/{self.split}/{self.domain}/part-{number:05d}.parquet" for number in range(self.files)]
+
+
+def shelves_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], config: CurationConfig) -> list[Shelf]:
+    """A shelf for each split and domain that has documents."""
+    total: dict[tuple[str, str], int] = {}
+    for group, domains in sizes.items():
+        for domain, size in domains.items():
+            total[splits[group], domain] = total.get((splits[group], domain), 0) + size
+    shelves: list[Shelf] = []
+    for split, domain in sorted(total):
+        first = shelves[-1].first + shelves[-1].files if shelves else 0
+        shelves.append(Shelf(split, domain, first, -(-total[split, domain] // config.shard_bytes)))
+    return shelves
+
+
+def write_documents(
+    ledger: Ledger, splits: Mapping[str, str], shelves: Sequence[Shelf], output: Path, scratch: Path, engine: ShardEngine
+) -> None:
+    """Write `documents/SPLIT/DOMAIN/part-*.parquet` below `output`."""
+    shelf_of = {(shelf.split, shelf.domain): shelf for shelf in shelves}
+    work = []
+    for shard, table in ledger.rows():
+        kept = table.filter(kept_in(table))
+        groups, domains, identities = (kept[name].to_pylist() for name in ("group", "domain", "id"))
+        targets = [shelf_of[splits[g], d].target(i) for g, d, i in zip(groups, domains, identities, strict=True)]
+        path = Path(shard.place) / "assignments.parquet"
+        tables.write(path, pa.table([kept["document"], groups, targets], schema=ASSIGNMENTS))
+        work.append((shard, path))
+    settled = engine.map_shards(settle, work, description="take the kept documents")
+    parts = [path for paths in settled for path in paths]
+    names = [path for shelf in shelves for path in shelf.paths]
+    gathered = engine.exchange(parts, key="target", partitions=len(names), output=scratch / "gathered")
+    places = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
+    engine.map_shards(shelve, places, description="write the corpus")
+
+
+def settle(work: tuple[Extracted, Path]) -> list[Path]:
+    """Write the kept documents of each part of a shard with their final group and target."""
+    shard, assignments = work
+    listed = pq.read_table(assignments)
+    return [_settled(part, listed) for part in shard.texts]
+
+
+def _settled(part: Path, listed: pa.Table) -> Path:
+    table = pq.read_table(part)
+    document = table["document"].to_numpy()
+    table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
+    rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))
+    columns = {name: listed[name].take(rows) for name in ("group", "target")}
+    path = part.with_name(part.name.replace("texts", "kept"))
+    tables.write(path, pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED))
+    return path
+
+
+def shelve(work: tuple[Path, Path]) -> None:
+    """Write one file of the corpus from its gathered documents."""
+    gathered, place = work
+    table = pq.read_table(gathered, columns=tables.DOCUMENTS.names)
+    if table.num_rows:
+        tables.write(place, table.cast(tables.DOCUMENTS))
+
+
+def figures_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Bytes of each domain on each side."""
+    figures: dict[str, dict[str, int]] = {}
+    for group, domains in sorted(sizes.items()):
+        for domain, size in domains.items():
+            sides = figures.setdefault(domain, {TRAIN: 0, VALIDATION: 0})
+            sides[splits[group]] += size
+    return {domain: figures[domain] for domain in sorted(figures)}

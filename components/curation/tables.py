@@ -1,0 +1,110 @@
+"""The tables of a corpus, and the ones that only pass between its steps."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+DOCUMENTS = pa.schema(
+    {
+        "id": pa.string(),
+        "text": pa.string(),
+        "source": pa.string(),
+        "uri": pa.string(),
+        "group": pa.string(),
+        "domain": pa.string(),
+        "language": pa.string(),
+        "licence": pa.string(),
+        "sha256": pa.string(),
+        "bytes": pa.int64(),
+    }
+)
+"""A kept document: `documents/SPLIT/DOMAIN/part-*.parquet`."""
+
+TEXTS = DOCUMENTS.append(pa.field("document", pa.int64()))
+"""A document that no filter refused, before deduplication. `document` numbers them: shard * 2^32 + row."""
+
+ROWS = pa.schema(
+    {
+        "document": pa.int64(),
+        "id": pa.string(),
+        "source": pa.string(),
+        "uri": pa.string(),
+        "domain": pa.string(),
+        "group": pa.string(),
+        "language": pa.string(),
+        "bytes": pa.int64(),
+        "characters": pa.int64(),
+        "reason": pa.string(),
+    }
+)
+"""Every document read, without its text; `document` is -1 where a filter refused it."""
+
+BANDS = pa.schema({"key": pa.uint64(), "text": pa.uint64(), "order": pa.uint64(), "document": pa.int64()})
+"""One row per LSH band of a document, and one whose key is the hash of its text."""
+
+MEMBERS = pa.schema(
+    {
+        "component": pa.int64(),
+        "order": pa.uint64(),
+        "document": pa.int64(),
+        "id": pa.string(),
+        "group": pa.string(),
+        "shingles": pa.large_binary(),
+    }
+)
+"""A document that is some other's candidate, with its shingles as sorted little-endian uint64."""
+
+PAIRS = pa.schema({"component": pa.int64(), "left": pa.int64(), "right": pa.int64()})
+"""Candidates; `left` comes first in the order of ids."""
+
+VERDICTS = pa.schema(
+    {"document": pa.int64(), "kept": pa.int64(), "similarity": pa.float64(), "reason": pa.string(), "group": pa.string()}
+)
+"""What became of a member: removed in favour of `kept`, or kept (-1) in a cluster that the split must not part."""
+
+RAW = pa.schema({"source": pa.string(), "uri": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
+GROUPS = pa.schema({"group": pa.string(), "split": pa.string(), "source": pa.string()})
+REMOVED = pa.schema({"removed": pa.string(), "kept": pa.string(), "similarity": pa.float64()})
+METRICS = pa.schema(
+    {
+        "id": pa.string(),
+        "source": pa.string(),
+        "domain": pa.string(),
+        "language": pa.string(),
+        "split": pa.string(),
+        "bytes": pa.int64(),
+        "characters": pa.int64(),
+        "kept": pa.bool_(),
+        "reason": pa.string(),
+        "uri": pa.string(),
+    }
+)
+SOURCES = pa.schema(
+    {
+        "source": pa.string(),
+        "domain": pa.string(),
+        "documents": pa.int64(),
+        "bytes": pa.int64(),
+        "kept_documents": pa.int64(),
+        "kept_bytes": pa.int64(),
+        "refused_documents": pa.int64(),
+        "duplicate_documents": pa.int64(),
+    }
+)
+
+
+@contextlib.contextmanager
+def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file that is written bit by bit; an empty table if nothing is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(path, schema, compression="zstd") as opened:
+        yield opened
+
+
+def write(path: Path, table: pa.Table) -> None:
+    """Write a whole table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd")
