@@ -82,10 +82,11 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Documents of one source and domain under one licence, train and held-out together."""
+    """Documents of one source, domain, language and licence, train and held-out together."""
 
     source: str
     domain: str
+    language: str
     licence: str
     documents: int
     bytes: int

@@ -26,6 +26,9 @@ _AFTER_WORD = re.compile(r"(?<=\S)\s")
 _LINE_END = re.compile(r"(?:(?<=\S)(?= )|(?<=\.)) ?(\w{4,})[^\w\s]{0,3}$", re.MULTILINE)
 _LONG_WORD = re.compile(r"\b\w{4,}\b")
 
+_POOL = 8
+"""Questions read for each option of an item, at least: a few items have wrong options to choose from too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
@@ -37,11 +40,10 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A context, its true continuation, and the pool whose other members' continuations may serve as wrong options."""
+    """A context and its true continuation, which may serve as a wrong option to other questions."""
 
     id: str
     group: str
-    pool: str
     context: str
     answer: str
 
@@ -50,15 +52,16 @@ def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs:
     """Cut the items of all tasks; `chat` renders a user's message as the prompt of a conversation."""
     domains = held_out.domains(corpus)
     per_domain = -(-config.items // len(domains))
-    continuations = [q for name in domains for q in islice(_continuations(config, name, corpus), per_domain)]
-    words = [row for name in domains for row in islice(_final_words(config, name, corpus), per_domain)]
-    answers = list(islice(_answers(config, held_out.records(conversations / "validation.jsonl"), chat), config.items))
-    preferred = list(islice(_preferences(config, held_out.records(pairs / "validation.jsonl"), chat), config.items))
+    answers = _answers(config, held_out.records(conversations / "validation.jsonl"), chat)
+    preferences = _preferences(config, held_out.records(pairs / "validation.jsonl"), chat)
     choices = {
-        "continuation-choice": _with_wrong_options(continuations, config),
-        "answer-choice": _with_wrong_options(answers, config),
-        "preferred-answer": preferred,
+        "continuation-choice": [
+            row for name in domains for row in _with_wrong_options(config, _continuations(config, name, corpus), per_domain)
+        ],
+        "answer-choice": _with_wrong_options(config, answers, config.items),
+        "preferred-answer": list(islice(preferences, config.items)),
     }
+    words = [row for name in domains for row in islice(_final_words(config, name, corpus), per_domain)]
     return Tasks(
         choices={name: rows for name, rows in choices.items() if rows},
         completions={"final-word": words} if words else {},
@@ -75,21 +78,21 @@ def shorten(text: str, characters: int) -> str:
 
 def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
     """Each document, cut after the first whole word of its second half: beginnings are too often licences and imports."""
-    for document in held_out.documents(corpus, domain, config.minimum_document_bytes):
+    for document in held_out.documents(corpus, domain):
         border = _AFTER_WORD.search(document.text, len(document.text) // 2)
         if border is None:
             continue
         answer = shorten(document.text[border.start() :], config.answer_characters)
         context = document.text[max(0, border.start() - config.context_characters) : border.start()]
         if len(answer.strip()) >= config.answer_characters // 2:
-            yield _Question(document.id, document.group, domain, context, answer)
+            yield _Question(document.id, document.group, context, answer)
 
 
 def _answers(config: EvaluationConfig, conversations: Iterable[Row], chat: Callable[[str], str]) -> Iterator[_Question]:
     """The first user message and answer of each conversation."""
     for record in conversations:
         asked, answered = (record["messages"][turn]["content"] for turn in (0, 1))
-        yield _Question(record["id"], record["group"], "", chat(asked), _option(config, answered))
+        yield _Question(record["id"], record["group"], chat(asked), _option(config, answered))
 
 
 def _preferences(config: EvaluationConfig, pairs: Iterable[Row], chat: Callable[[str], str]) -> Iterator[Row]:
@@ -104,15 +107,13 @@ def _option(config: EvaluationConfig, answer: str) -> str:
     return " " + shorten(answer.strip(), config.answer_characters)
 
 
-def _with_wrong_options(questions: list[_Question], config: EvaluationConfig) -> list[Row]:
-    """Questions for which enough other answers exist in their pool, with these as wrong options."""
-    pools: dict[str, list[_Question]] = {}
-    for question in questions:
-        pools.setdefault(question.pool, []).append(question)
+def _with_wrong_options(config: EvaluationConfig, questions: Iterator[_Question], count: int) -> list[Row]:
+    """The first `count` questions, with answers of the others as wrong options; none if there are too few other answers."""
+    pool = list(islice(questions, max(count, _POOL * config.choices)))
     rows = []
-    for question in questions:
+    for question in pool[:count]:
         rng = random.Random(f"{config.seed}/{question.id}")
-        wrong = _draw(pools[question.pool], question, config.choices - 1, rng)
+        wrong = _draw(pool, question, config.choices - 1, rng)
         if len(wrong) == config.choices - 1:
             rows.append(_shuffled(question.context, [question.answer, *wrong], rng))
     return rows
@@ -137,7 +138,7 @@ def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
 
 def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[Row]:
     """In each document the first line of the second half that ends in a word which its context already holds."""
-    for document in held_out.documents(corpus, domain, config.minimum_document_bytes):
+    for document in held_out.documents(corpus, domain):
         for match in _LINE_END.finditer(document.text, len(document.text) // 2):
             context = document.text[max(0, match.start() - config.context_characters) : match.start()]
             known = set(_LONG_WORD.findall(context))

@@ -1,4 +1,4 @@
-"""When an answer has fallen into endless repetition, and how many have."""
+"""When an answer has fallen into endless repetition."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,3 @@ def repeats_endlessly(answer: Sequence[int], limit: int) -> bool:
         return False
     half = len(answer) // 2
     return any(answer[half:] == answer[half - period : -period] for period in range(1, len(answer) // 4 + 1))
-
-
-def repetition_ratio(answers: Sequence[Sequence[int]], limit: int) -> float:
-    """Share of `answers` that repeat endlessly; `limit` is the number of tokens at which decoding was cut off."""
-    return sum(repeats_endlessly(answer, limit) for answer in answers) / len(answers)

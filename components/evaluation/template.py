@@ -33,7 +33,7 @@ p { margin: 4px 0 14px; color: var(--soft); }
 .tile b { display: block; font-size: 26px; font-variant-numeric: tabular-nums; line-height: 1.2; }
 .tile span { color: var(--soft); }
 svg { display: block; width: 100%; height: auto; }
-svg text { fill: var(--ink); font-size: 14px; dominant-baseline: central; }
+svg text { fill: var(--ink); font-size: 16px; dominant-baseline: central; }
 .model { fill: var(--model); }
 .baseline { fill: var(--baseline); }
 .chance { stroke: var(--chance); stroke-width: 2; stroke-dasharray: 4 3; }

@@ -1,4 +1,4 @@
-"""A small held-out world: documents of two domains, conversations, preference pairs."""
+"""A small world: documents of two domains, conversations, preference pairs, and three untrained models."""
 
 import hashlib
 import json
@@ -9,6 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+
+from components.artifacts import ModelShape
+from components.model import huggingface
+from components.model.decoder import Decoder, initialise
+from components.ports import InProcessShardEngine, SilentMetrics
+from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from components.tokenizer.token_shards import encode_corpus
+from components.tokenizer.training import train_tokenizer
 
 WORDS = ["alpha", "beta", "gamma", "delta", "value", "total", "index", "result", "matrix", "buffer", "stream", "config"]
 
@@ -73,6 +82,8 @@ def world(tmp_path_factory) -> World:
     corpus, conversations, pairs = root / "corpus", root / "conversations", root / "pairs"
     write_documents(corpus, "code", [code(rng) for _ in range(12)])
     write_documents(corpus, "prose", [prose(rng) for _ in range(12)])
+    write_documents(corpus, "code", [code(rng) for _ in range(4)], split="train")
+    write_documents(corpus, "prose", [prose(rng) for _ in range(4)], split="train")
     (corpus / "mixture.json").write_text(
         json.dumps({"shares": {"code": 0.75, "prose": 0.25}, "epoch_limits": {"code": 4, "prose": 4}})
     )
@@ -110,3 +121,42 @@ def world(tmp_path_factory) -> World:
         ],
     )
     return World(corpus=corpus, conversations=conversations, pairs=pairs)
+
+
+@dataclass(frozen=True)
+class Models:
+    """A tokenizer, token shards, and checkpoints by name."""
+
+    tokenizer: Path
+    token_shards: Path
+    checkpoints: dict[str, Path]
+
+
+@pytest.fixture(scope="session")
+def models(world, tmp_path_factory) -> Models:
+    """Untrained models of two layers, each from another seed, with alignment tables as fine-tuning leaves them."""
+    root = tmp_path_factory.mktemp("models")
+    tokenizer, shards = root / "tokenizer", root / "token_shards"
+    for directory in (tokenizer, shards):
+        directory.mkdir()
+    vocabulary = TokenizerConfig(regular_tokens=300, special_tokens=3, vocab_multiple=8, sample_bytes=20_000)
+    train_tokenizer(vocabulary, corpus=world.corpus, output=tokenizer, metrics=SilentMetrics())
+    encode_corpus(
+        TokenShardsConfig(),
+        corpus=world.corpus,
+        tokenizer=tokenizer,
+        output=shards,
+        engine=InProcessShardEngine(),
+        metrics=SilentMetrics(),
+    )
+    shape = ModelShape(n_layer=2, d_model=32, n_head=2, n_kv_head=2, d_ffn=64, vocab_size=304, context=64)
+    for seed, name in enumerate(("base", "sft", "dpo")):
+        model = Decoder(shape)
+        with torch.no_grad():
+            initialise(model, std=0.02, seed=seed)
+        huggingface.save(model, tokenizer, root / name)
+    for name in ("sft", "dpo"):
+        rows = [{"measure": f"{name} loss", "kind": "answers", "before": 2.5, "after": 2.25}]
+        (root / name / "metrics").mkdir()
+        pq.write_table(pa.Table.from_pylist(rows), root / name / "metrics/alignment.parquet")
+    return Models(tokenizer=tokenizer, token_shards=shards, checkpoints={name: root / name for name in ("dpo", "base", "sft")})

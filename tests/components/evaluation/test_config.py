@@ -14,7 +14,6 @@ def test_the_defaults_are_allowed():
     ("field", "value"),
     [
         ("bytes_per_domain", 0),
-        ("minimum_document_bytes", 0),
         ("items", 0),
         ("samples", 0),
         ("repetition_prompts", -1),
@@ -22,7 +21,6 @@ def test_the_defaults_are_allowed():
         ("context_characters", 3),
         ("answer_characters", 3),
         ("choices", 1),
-        ("sequence_length", 1),
         ("batch_tokens", 0),
         ("seed", -1),
         ("domain_shares", {"code": 0.5}),

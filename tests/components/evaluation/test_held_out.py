@@ -1,9 +1,12 @@
 """What is read of the held-out side, and in which order."""
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from components.errors import ArtifactError
+from components.errors import ArtifactError, MissingArtifact
 from components.evaluation import held_out
+from tests.components.evaluation import conftest
 
 
 def test_domains_are_those_with_held_out_documents(world):
@@ -15,16 +18,53 @@ def test_a_corpus_without_held_out_documents_is_refused(tmp_path):
         held_out.domains(tmp_path)
 
 
-def test_documents_come_by_id_and_short_ones_are_left_out(world):
-    every = list(held_out.documents(world.corpus, "code", 1))
-    assert [d.id for d in every] == sorted(d.id for d in every)
-    border = sorted(len(d.text.encode()) for d in every)[5]
-    kept = list(held_out.documents(world.corpus, "code", border))
-    assert kept == [d for d in every if len(d.text.encode()) >= border]
+def test_documents_come_by_id_and_short_ones_are_left_out(tmp_path):
+    conftest.write_documents(tmp_path, "code", ["x" * 999, "y" * 1000, "é" * 500, "z" * 2000])
+    found = list(held_out.documents(tmp_path, "code"))
+    assert [d.id for d in found] == sorted(d.id for d in found)
+    assert {d.text[0] for d in found} == {"y", "é", "z"}
 
 
 def test_the_first_documents_reach_the_size_asked_for_and_no_more(world):
-    every = list(held_out.documents(world.corpus, "prose", 1))
-    two = len(every[0].text.encode()) + 1
-    assert held_out.first_documents(world.corpus, "prose", minimum_bytes=1, total_bytes=two) == every[:2]
-    assert held_out.first_documents(world.corpus, "prose", minimum_bytes=1, total_bytes=10**9) == every
+    every = list(held_out.documents(world.corpus, "prose"))
+    assert held_out.first_documents(world.corpus, "prose", len(every[0].text.encode()) + 1) == every[:2]
+    assert held_out.first_documents(world.corpus, "prose", 10**9) == every
+
+
+def test_a_domain_with_short_documents_only_is_refused_by_name(tmp_path):
+    conftest.write_documents(tmp_path, "maths", ["short"])
+    with pytest.raises(ArtifactError, match="1000 bytes in maths"):
+        held_out.first_documents(tmp_path, "maths", 10)
+
+
+def test_missing_records_and_shares_are_named(tmp_path):
+    with pytest.raises(MissingArtifact, match=r"validation\.jsonl"):
+        held_out.records(tmp_path / "validation.jsonl")
+    with pytest.raises(MissingArtifact, match=r"mixture\.json"):
+        held_out.mixture_shares(tmp_path)
+
+
+def test_a_line_separator_inside_a_record_does_not_part_it(tmp_path):
+    (tmp_path / "lines.jsonl").write_text('{"id": "b", "text": "one\u2028two"}\n{"id": "a"}\n', encoding="utf-8")
+    assert [record["id"] for record in held_out.records(tmp_path / "lines.jsonl")] == ["a", "b"]
+
+
+class Shards:
+    """Token shards of three documents."""
+
+    def documents(self, split, domain):
+        return pa.table({"id": ["a", "b", "c"], "start": [0, 5, 9], "tokens": [5, 4, 3], "bytes": [50, 40, 30]})
+
+    def window(self, split, domain, start, length):
+        return np.arange(start, start + length)
+
+
+def test_only_the_chosen_documents_are_seen():
+    chosen = held_out.ChosenDocuments(Shards(), frozenset({"a", "c"}))
+    assert chosen.documents("validation", "code")["start"].to_pylist() == [0, 9]
+    assert chosen.window("validation", "code", 9, 3).tolist() == [9, 10, 11]
+
+
+def test_a_chosen_document_without_tokens_is_an_error():
+    with pytest.raises(ArtifactError, match="lack document d"):
+        held_out.ChosenDocuments(Shards(), frozenset({"a", "d"})).documents("validation", "code")

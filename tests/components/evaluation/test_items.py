@@ -7,7 +7,7 @@ from components.evaluation import held_out, items
 from components.evaluation.config import EvaluationConfig
 from tests.components.evaluation import conftest
 
-CONFIG = EvaluationConfig(items=20, context_characters=200, answer_characters=60, minimum_document_bytes=100)
+CONFIG = EvaluationConfig(items=20, context_characters=200, answer_characters=60)
 
 
 def chat(message):
@@ -35,7 +35,7 @@ def test_every_task_has_items(world):
 
 
 def test_the_right_option_continues_the_document_and_the_others_do_not(world):
-    texts = [d.text for name in ("code", "prose") for d in held_out.documents(world.corpus, name, 100)]
+    texts = [d.text for name in ("code", "prose") for d in held_out.documents(world.corpus, name)]
     for row in build(world).choices["continuation-choice"]:
         continued = [any(row["context"] + option in text for text in texts) for option in row["choices"]]
         assert [number for number, true in enumerate(continued) if true] == [row["gold"]]
@@ -46,7 +46,7 @@ def test_the_right_option_continues_the_document_and_the_others_do_not(world):
 def test_wrong_options_come_from_other_groups(world):
     groups = {}
     for name in ("code", "prose"):
-        for document in held_out.documents(world.corpus, name, 100):
+        for document in held_out.documents(world.corpus, name):
             groups[document.text] = document.group
     owner = lambda option: {group for text, group in groups.items() if option in text}  # noqa: E731
     for row in build(world).choices["continuation-choice"]:

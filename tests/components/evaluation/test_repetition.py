@@ -1,6 +1,6 @@
 """What counts as endless repetition."""
 
-from components.evaluation.repetition import repeats_endlessly, repetition_ratio
+from components.evaluation.repetition import repeats_endlessly
 
 
 def test_a_word_said_over_and_over_until_the_limit_is_endless():
@@ -25,7 +25,3 @@ def test_a_late_change_breaks_the_circle():
 
 def test_an_answer_of_one_token_is_not_endless():
     assert not repeats_endlessly([7], limit=1)
-
-
-def test_the_ratio_is_a_share_of_the_answers():
-    assert repetition_ratio([[7] * 8, [1, 2, 3]], limit=8) == 0.5

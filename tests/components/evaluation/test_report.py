@@ -30,7 +30,7 @@ def findings() -> f.Findings:
         alignment=(f.Alignment(measure="loss", kind="answers", before=3.5, after=2.5),),
         repetition=tuple(f.Repetition(model=model, repetition_ratio=0.125, prompts=8) for model in ("base", "sft", "dpo")),
         samples=tuple(f.Sample(prompt=NASTY, model=model, answer=NASTY if model == "dpo" else "") for model in ("base", "dpo")),
-        origins=(f.Origin(source="test:", domain="code", licence="MIT", documents=3, bytes=400),),
+        origins=(f.Origin(source="test:", domain="code", language="code", licence="MIT", documents=3, bytes=400),),
     )
 
 

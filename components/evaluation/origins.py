@@ -1,0 +1,26 @@
+"""Where the corpus came from: documents and bytes by source, domain, language and licence."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.evaluation.findings import Origin
+
+_KEYS = ["source", "domain", "language", "licence"]
+
+
+def origins(corpus: Path) -> tuple[Origin, ...]:
+    """Both splits of the corpus, sorted; only these small columns are read, one file at a time."""
+    parts = [
+        pq.read_table(path, columns=[*_KEYS, "bytes"]).group_by(_KEYS).aggregate([("bytes", "count"), ("bytes", "sum")])
+        for path in sorted((corpus / "documents").rglob("*.parquet"))
+    ]
+    if not parts:
+        return ()
+    total = pa.concat_tables(parts).group_by(_KEYS).aggregate([("bytes_count", "sum"), ("bytes_sum", "sum")])
+    rows = [
+        Origin(**{key: row[key] or "" for key in _KEYS}, documents=row["bytes_count_sum"], bytes=row["bytes_sum_sum"])
+        for row in total.to_pylist()
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.source, row.domain, row.language, row.licence)))
