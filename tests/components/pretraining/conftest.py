@@ -1,0 +1,83 @@
+"""Small token shards, a plan for them and a tokenizer's files, written by hand in the layout of the artifacts."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.artifacts import Mixture, ModelShape, Plan
+
+VOCABULARY, BOS, EOS = 64, 0, 1
+SHAPE = ModelShape(n_layer=2, d_model=16, n_head=2, n_kv_head=2, d_ffn=32, vocab_size=VOCABULARY, context=16)
+PLAN = Plan(
+    shape=SHAPE,
+    tokens=12 * 8 * 16,
+    batch_size=8,
+    sequence_length=16,
+    steps=12,
+    learning_rate=1e-2,
+    init_std=0.02,
+    warmup_steps=2,
+    compute=1e6,
+    memory_bytes=2**20,
+    law={},
+)
+
+
+@pytest.fixture
+def token_shards(tmp_path: Path) -> Path:
+    """Two domains whose text counts upwards, in steps of 1 and of 3: a model can learn it."""
+    root = tmp_path / "token-shards"
+    splits = {
+        split: {
+            domain: _write_domain(root / split / domain, stride, documents)
+            for domain, stride, documents in (("code", 1, documents), ("prose", 3, documents))
+        }
+        for split, documents in (("train", 40), ("validation", 4))
+    }
+    (root / "index.json").write_text(json.dumps({"dtype": "uint16", "vocab_size": VOCABULARY, "splits": splits}))
+    mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 4.0, "prose": 4.0})
+    (root / "mixture.json").write_text(json.dumps(asdict(mixture)))
+    return root
+
+
+def _write_domain(directory: Path, stride: int, documents: int) -> dict[str, object]:
+    directory.mkdir(parents=True)
+    texts = [2 + (number * 7 + stride * np.arange(60)) % (VOCABULARY - 2) for number in range(documents)]
+    ids = np.concatenate([[BOS, *text, EOS] for text in texts]).astype("<u2")
+    (directory / "tokens-00000.bin").write_bytes(ids.tobytes())
+    rows = [
+        {"id": f"{number:04d}", "shard": "tokens-00000.bin", "start": 62 * number, "tokens": 62, "bytes": 1200}
+        for number in range(documents)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), directory / "documents.parquet")
+    shards = [{"name": "tokens-00000.bin", "tokens": len(ids)}]
+    return {"tokens": len(ids), "documents": documents, "bytes": 1200 * documents, "shards": shards}
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    """The files that a checkpoint takes over; nothing here reads them."""
+    directory = tmp_path / "tokenizer"
+    directory.mkdir()
+    special = {"bos": BOS, "eos": EOS, "pad": 2, "vocab_size": VOCABULARY, "regular_tokens": 60}
+    for name, content in (("tokenizer", {}), ("tokenizer_config", {}), ("special_tokens", special)):
+        (directory / f"{name}.json").write_text(json.dumps(content))
+    return directory
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """Twelve steps of 128 tokens."""
+    return write_plan(tmp_path / "plan", PLAN)
+
+
+def write_plan(directory: Path, plan: Plan) -> Path:
+    """A training plan's directory."""
+    directory.mkdir()
+    (directory / "plan.json").write_text(json.dumps(asdict(plan)))
+    return directory

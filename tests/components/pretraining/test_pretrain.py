@@ -1,0 +1,130 @@
+"""Pretraining from token shards to a checkpoint directory."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.artifacts import Mixture
+from components.errors import ConfigError, ResourceError, TrainingError
+from components.model.huggingface import load
+from components.ports import InProcessLauncher, RecordedMetrics
+from components.pretraining.config import PretrainingConfig
+from components.pretraining.pretrain import pretrain
+
+CONFIG = PretrainingConfig(
+    precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, validation_bytes=3000, seed=3
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
+    """Pretrain into a directory of that name."""
+
+    def pretrained(name: str, config: PretrainingConfig = CONFIG, plan: Path = plan) -> tuple[dict[str, Any], Path, RecordedMetrics]:
+        output, metrics = tmp_path / name, RecordedMetrics()
+        output.mkdir()
+        figures = pretrain(
+            config,
+            plan=plan,
+            token_shards=token_shards,
+            tokenizer=tokenizer,
+            output=output,
+            scratch=tmp_path / f"{name}-scratch",
+            launcher=InProcessLauncher(),
+            metrics=metrics,
+        )
+        return figures, output, metrics
+
+    return pretrained
+
+
+def digests(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def edited_plan(plan: Path, **changes: Any) -> Path:
+    content = json.loads((plan / "plan.json").read_text())
+    (plan / "plan.json").write_text(json.dumps(content | changes))
+    return plan
+
+
+def test_a_model_learns_and_is_written_as_a_hugging_face_directory_with_its_metrics(run: Any) -> None:
+    figures, output, metrics = run("output")
+    history = pq.read_table(output / "metrics" / "training.parquet").to_pydict()
+    assert figures["steps"] == 12
+    assert figures["tokens"] == 12 * 128 == history["tokens"][-1]
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+    assert [value is not None for value in history["bits_per_byte"]] == [step in (6, 12) for step in range(1, 13)]
+    assert figures["bits_per_byte"] == history["bits_per_byte"][-1] < history["bits_per_byte"][5]
+    assert figures["bits_per_byte"] == pytest.approx(0.6 * figures["bits_per_byte/code"] + 0.4 * figures["bits_per_byte/prose"])
+    assert load(output).shape.d_model == 16
+    assert metrics.seen[-1] == (12, 12, "steps")
+    assert metrics.values[12]["tokens_per_second"] > 0
+
+
+def test_the_tokens_of_each_domain_add_up_at_every_step_and_follow_the_mixture(run: Any) -> None:
+    figures, output, _ = run("output")
+    history = pq.read_table(output / "metrics" / "training.parquet").to_pydict()
+    for total, code, prose in zip(history["tokens"], history["tokens/code"], history["tokens/prose"], strict=True):
+        assert code + prose == total
+        assert abs(code - 0.6 * total) <= 2 * 16
+    assert figures["tokens_by_domain"] == {"code": history["tokens/code"][-1], "prose": history["tokens/prose"][-1]}
+
+
+def test_the_same_inputs_give_the_same_bytes_even_after_an_interruption(run: Any, tmp_path: Path) -> None:
+    first, output, _ = run("first")
+    shutil.copytree(tmp_path / "first-scratch" / "checkpoints", tmp_path / "second-scratch" / "checkpoints", symlinks=True)
+    shutil.rmtree(tmp_path / "second-scratch" / "checkpoints" / "step-00000012")
+    second, again, metrics = run("second")
+    assert min(metrics.values) == 0
+    assert sorted(metrics.values)[1] == 11
+    assert first == second
+    assert digests(output) == digests(again)
+
+
+def test_a_domain_that_would_be_repeated_too_often_is_explained_before_training(run: Any, token_shards: Path) -> None:
+    mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 0.25, "prose": 4.0})
+    (token_shards / "mixture.json").write_text(json.dumps(dataclasses.asdict(mixture)))
+    figures, output, _ = run("output")
+    planned = {row["domain"]: row for row in pq.read_table(output / "metrics" / "mixture.parquet").to_pylist()}
+    assert planned["code"]["epochs"] == pytest.approx(0.25)
+    assert any("code would be repeated too often" in note for note in figures["notes"])
+
+
+def test_a_plan_that_wants_more_text_than_there_is_is_refused(run: Any, token_shards: Path) -> None:
+    mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 0.1, "prose": 0.1})
+    (token_shards / "mixture.json").write_text(json.dumps(dataclasses.asdict(mixture)))
+    with pytest.raises(TrainingError, match="epoch limits"):
+        run("output")
+
+
+def test_a_sequence_longer_than_the_context_is_refused(run: Any, plan: Path) -> None:
+    with pytest.raises(ConfigError, match="sequence length is 32"):
+        run("output", plan=edited_plan(plan, sequence_length=32))
+
+
+def test_another_vocabulary_than_that_of_the_token_shards_is_refused(run: Any, plan: Path) -> None:
+    shape = json.loads((plan / "plan.json").read_text())["shape"] | {"vocab_size": 128}
+    with pytest.raises(ConfigError, match="vocabulary is 128"):
+        run("output", plan=edited_plan(plan, shape=shape))
+
+
+def test_a_batch_smaller_than_the_number_of_workers_is_refused(run: Any, plan: Path) -> None:
+    with pytest.raises(ConfigError, match="batch size is 1"):
+        run("output", dataclasses.replace(CONFIG, workers=2), plan=edited_plan(plan, batch_size=1))
+
+
+def test_a_plan_that_needs_more_memory_than_is_free_is_refused_before_training(run: Any, plan: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="GiB"):
+        run("output", plan=edited_plan(plan, memory_bytes=2**60))
+    assert not (tmp_path / "output-scratch").exists()
