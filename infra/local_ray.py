@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -24,7 +25,10 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
     state = home / "ray"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(state / "token")
+    token = state / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     ray.init(
         num_cpus=cpus or os.cpu_count(),
         include_dashboard=False,

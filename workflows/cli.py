@@ -22,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+_options = {"debug": False}
+
 Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
@@ -38,7 +40,7 @@ def options(
 ) -> None:
     """From raw text to a registered, explained language model."""
     if debug:
-        sys.excepthook = sys.__excepthook__
+        _options["debug"] = True
     if version:
         from importlib.metadata import version as installed
 
@@ -231,20 +233,13 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _in_one_line(_: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What nobody caught, as one line on the standard error, and the exit code: 2 for usage, 1 for a failed run."""
+def _message(error: BaseException) -> tuple[str, int]:
+    """What went wrong in one line, and the exit code: 2 for usage, 1 for a failed run."""
     if isinstance(error, KeyboardInterrupt):
-        message, code = "interrupted; run the same command again to go on", 130
-    elif isinstance(error, LongrunError):
-        message, code = str(error), error.exit_code
-    else:
-        message, code = f"unexpected {type(error).__name__}: {error} (at {_innermost(trace)})", 1
-    one_line = " ".join(message.split())
-    sys.stderr.write(f"longrun: {one_line}\n")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Flyte's and Ray's threads may still be at work after an interruption; nothing they hold needs an orderly end.
-    os._exit(code)
+        return "interrupted; run the same command again to go on", 130
+    if isinstance(error, LongrunError):
+        return " ".join(str(error).split()), error.exit_code
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (at {_innermost(error.__traceback__)})", 1
 
 
 def _innermost(trace: TracebackType | None) -> str:
@@ -254,10 +249,19 @@ def _innermost(trace: TracebackType | None) -> str:
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    sys.excepthook = _in_one_line
-    # Calling `app` itself would put typer's own hook in the place of ours.
-    typer.main.get_command(app)(prog_name="longrun")
+    """Entry point of the console script: errors are one line, without a traceback unless `--debug` asks for it."""
+    try:
+        # Calling `app` itself would put typer's own exception hook in place.
+        typer.main.get_command(app)(prog_name="longrun")
+    except (Exception, KeyboardInterrupt) as error:
+        if _options["debug"]:
+            raise
+        message, code = _message(error)
+        sys.stdout.flush()
+        sys.stderr.write(f"longrun: {message}\n")
+        sys.stderr.flush()
+        # Flyte's and Ray's threads may still be at work after an interruption; nothing they hold needs an orderly end.
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Display:
 
 def _line(event: Event) -> str:
     match event["event"]:
-        case "started" | "finished":
+        case "run" | "started" | "finished":
             return ""
         case "made":
             return f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>9}  {headline(event['figures'])}"

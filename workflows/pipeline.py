@@ -28,6 +28,18 @@ async def pipeline(recipe: Recipe, run: Run) -> Artifact:
     return last
 
 
+@environments.driver.task
+async def run_recipe(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
+    """Run a recipe by its name or file, for Flyte's own command line."""
+    from infra.settings import settings
+    from workflows.recipe import load_recipe
+    from workflows.running import recorded
+
+    chosen = load_recipe(recipe)
+    with recorded(chosen, settings(home)) as run:
+        return await pipeline(chosen, run)
+
+
 async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]:
     """Each stage with its artifact, as soon as its checks have passed."""
     limits, checks = recipe.checks, {}

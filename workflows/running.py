@@ -20,60 +20,55 @@ if TYPE_CHECKING:
 
 
 def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> journal.Journal:
-    """Run `recipe` in this process and return the run's journal; a second run in the same home waits for the first.
+    """Run `recipe` through Flyte in this process and return the run's journal.
 
     Raises:
         LongrunError: what a step failed with, after the journal has it.
     """
+    import flyte
+    import flyte.errors
+
+    from workflows.pipeline import pipeline
+
+    with recorded(recipe, settings, until=until, fresh=fresh) as run:
+        state = settings.home / "flyte"
+        context = flyte.with_runcontext(mode="local", raw_data_path=str(state / "data"), run_base_dir=str(state / "runs"))
+        try:
+            context.run(pipeline, recipe, run)
+        except flyte.errors.RuntimeUserError as error:
+            raise _own(error) from error
+    return run.journal
+
+
+@contextlib.contextmanager
+def recorded(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
+    """A run of `recipe` in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
+
+    A second run in the same home waits for the first.
+    """
+    from infra import tracking
+    from infra.local_ray import stop_ray
+    from workflows.step import Run
+
     home = usable_home(settings.home)
     require_resources(recipe, home)
     with holding(home):
         shutil.rmtree(home / "writing", ignore_errors=True)
         record = journal.open_journal(settings.runs)
         record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid())
-        with contextlib.ExitStack() as stack:
-            stack.callback(_stop_ray, home)
-            stack.enter_context(journal.output_to(record.log("run")))
-            _follow(recipe, settings, record, until, fresh)
-    return record
-
-
-def _follow(recipe: Recipe, settings: Settings, record: journal.Journal, until: str, fresh: tuple[str, ...]) -> None:
-    from infra import tracking
-    from workflows.step import Run
-
-    parent = tracking.start_run(settings.tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
-    run = Run(
-        home=str(settings.home),
-        directory=str(record.directory),
-        tracking_uri=settings.tracking_uri,
-        mlflow_run=parent,
-        until=until,
-        fresh=fresh,
-    )
-    try:
-        _in_flyte(recipe, run, settings.home)
-    except BaseException as error:
-        tracking.finish_run(settings.tracking_uri, parent, failed=True)
-        record.write("finished", failed=True, message=str(error))
-        raise
-    tracking.finish_run(settings.tracking_uri, parent)
-    record.write("finished", failed=False)
-
-
-def _in_flyte(recipe: Recipe, run: "Run", home: Path) -> None:
-    import flyte
-    import flyte.errors
-
-    from workflows.pipeline import pipeline
-
-    context = flyte.with_runcontext(
-        mode="local", raw_data_path=str(home / "flyte" / "data"), run_base_dir=str(home / "flyte" / "runs")
-    )
-    try:
-        context.run(pipeline, recipe, run)
-    except flyte.errors.RuntimeUserError as error:
-        raise _own(error) from error
+        with journal.output_to(record.log("run")):
+            parent = tracking.start_run(settings.tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
+            places = {"home": str(home), "directory": str(record.directory), "tracking_uri": settings.tracking_uri}
+            try:
+                yield Run(**places, mlflow_run=parent, until=until, fresh=fresh)
+            except BaseException as error:
+                tracking.finish_run(settings.tracking_uri, parent, failed=True)
+                record.write("finished", failed=True, message=str(error))
+                raise
+            finally:
+                stop_ray(home)
+            tracking.finish_run(settings.tracking_uri, parent)
+            record.write("finished", failed=False)
 
 
 def _own(error: Exception) -> Exception:
@@ -102,9 +97,3 @@ def holding(home: Path) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
-
-
-def _stop_ray(home: Path) -> None:
-    from infra.local_ray import stop_ray
-
-    stop_ray(home)
