@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from components.artifacts import ModelShape
 from components.model import huggingface
@@ -152,8 +151,7 @@ def models(world, tmp_path_factory) -> Models:
     shape = ModelShape(n_layer=2, d_model=32, n_head=2, n_kv_head=2, d_ffn=64, vocab_size=304, context=64)
     for seed, name in enumerate(("base", "sft", "dpo")):
         model = Decoder(shape)
-        with torch.no_grad():
-            initialise(model, std=0.02, seed=seed)
+        initialise(model, std=0.02, seed=seed)
         huggingface.save(model, tokenizer, root / name)
     for name in ("sft", "dpo"):
         rows = [{"measure": f"{name} loss", "kind": "answers", "before": 2.5, "after": 2.25}]

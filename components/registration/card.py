@@ -1,0 +1,175 @@
+"""The model card: what a stranger must know before using the model, in the format of the Hugging Face hub.
+
+Format: https://huggingface.co/docs/hub/model-cards. Sections after Mitchell et al., "Model Cards for Model Reporting"
+(arXiv 1810.03993).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.artifacts import CheckReport
+from components.registration.config import RegistrationConfig
+
+Tree = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What is known of a model when its card is written."""
+
+    report: Mapping[str, Any]
+    """Content of the evaluation's `report.json`."""
+    lineage: dict[str, Any]
+    """The checkpoint's manifest and, below `inputs`, those of everything it was made from."""
+    checks: tuple[CheckReport, ...]
+    parameters: int
+
+
+def model_card(config: RegistrationConfig, facts: Facts) -> str:
+    """`README.md` of the registered directory."""
+    name = config.name or "model"
+    sections = [
+        _front_matter(config, facts),
+        f"# {name}\n\nA LLaMA-style language model with {facts.parameters:,} parameters, made by longrun with the recipe of "
+        "DeepSeek LLM (arXiv 2401.02954): pre-trained, fine-tuned on conversations, then on preferences.",
+        f"## Intended use and limits\n\n{config.intended_use}",
+        _HOW_TO_LOAD.replace("NAME", name),
+        f"## Data\n\n{_data(facts.report['origins'])}",
+        f"## Training plan\n\n{_plan(facts.lineage)}",
+        f"## Evaluation\n\n{_evaluation(facts.report)}",
+        f"## Checks\n\n{_checks(facts.checks)}",
+        f"## Lineage\n\n{_lineage(facts.lineage)}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def nodes(tree: Tree) -> Iterator[Tree]:
+    """Every artifact of a lineage once, the model first."""
+    seen: set[str] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop(0)
+        if node.get("digest", "") not in seen:
+            seen.add(node.get("digest", ""))
+            yield node
+            waiting.extend(node.get("inputs", {}).values())
+
+
+_HOW_TO_LOAD = """\
+## How to load it
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(".")  # this directory
+model = AutoModelForCausalLM.from_pretrained(".")
+messages = [{"role": "user", "content": "Hello"}]
+prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+print(tokenizer.decode(model.generate(**prompt, max_new_tokens=64)[0]))
+```
+
+Or `longrun generate NAME "Hello"`. There is no system prompt; answers end with the end-of-sentence token."""
+
+
+def _front_matter(config: RegistrationConfig, facts: Facts) -> str:
+    """YAML; every string is quoted as JSON, which YAML reads as it is."""
+    languages = sorted({row["language"] for row in facts.report["origins"]} & {"en", "zh"})
+    values = {
+        "license": config.licence,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["longrun", "llama"],
+    } | ({"language": languages} if languages else {})
+    return "\n".join(["---", *(f"{name}: {json.dumps(value)}" for name, value in values.items()), "---"])
+
+
+def _data(origins: Sequence[Mapping[str, Any]]) -> str:
+    sources: dict[tuple[str, str], list[int]] = {}
+    licences: dict[str, list[int]] = {}
+    for row in origins:
+        for total in (sources.setdefault((row["source"], row["domain"]), [0, 0]), licences.setdefault(row["licence"], [0, 0])):
+            total[0] += row["documents"]
+            total[1] += row["bytes"]
+    by_bytes = sorted(licences.items(), key=lambda item: (-item[1][1], item[0]))
+    return "\n\n".join(
+        [
+            "Train and held-out documents together, after filtering and deduplication.",
+            _table(
+                ["source", "domain", "documents", "bytes"],
+                ([*key, *map(_count, total)] for key, total in sorted(sources.items())),
+            ),
+            "Licences, as the documents' sources state them:",
+            _table(["licence", "documents", "bytes"], ([key or "not stated", *map(_count, total)] for key, total in by_bytes)),
+        ]
+    )
+
+
+def _plan(lineage: Tree) -> str:
+    """What the scaling step chose beside what the published law says, as far as the lineage tells."""
+    plan = next((node for node in nodes(lineage) if node.get("step") == "scaling"), None)
+    if plan is None or not plan.get("figures"):
+        return "The lineage holds no training plan."
+    rows = [[name, _value(value)] for name, value in _flat(plan["figures"])]
+    return "Chosen values and, under `law`, those of the published scaling laws for the same budget.\n\n" + _table(
+        ["figure", "value"], rows
+    )
+
+
+def _evaluation(report: Mapping[str, Any]) -> str:
+    rows = report["bits_per_byte"]
+    domains = list(dict.fromkeys(row["domain"] for row in rows))
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in rows}
+    lines = [[m, *(f"{bits[m, d]:.3f}" for d in domains), f"{report['aggregate'][m]:.3f}"] for m in models]
+    tasks = [
+        [row["task"], row["metric"], row["model"], f"{row['value']:.1%}", f"{row['chance']:.1%}", str(row["items"])]
+        for row in report["tasks"]
+    ]
+    parts = ["Bits per byte on held-out text, lower is better:", _table(["model", *domains, "aggregate"], lines)]
+    if tasks:
+        parts += ["Tasks cut from held-out text:", _table(["task", "metric", "model", "value", "chance", "items"], tasks)]
+    return "\n\n".join(parts)
+
+
+def _checks(checks: Sequence[CheckReport]) -> str:
+    rows = [[check.name, "passed" if check.passed else "failed", str(len(check.expectations))] for check in checks]
+    return _table(["check", "outcome", "expectations"], rows)
+
+
+def _lineage(lineage: Tree) -> str:
+    rows = [
+        [str(node.get("step", "")), str(node.get("kind", "")), *(f"`{node.get(d, '')}`" for d in ("digest", "code_digest"))]
+        for node in nodes(lineage)
+    ]
+    environments = sorted({str(node["environment_digest"]) for node in nodes(lineage) if node.get("environment_digest")})
+    raw = [[name, _value(value)] for node in nodes(lineage) for source in node.get("raw", ()) for name, value in _flat(source)]
+    parts = [
+        "From this model down to its raw sources; `lineage.json` holds the configurations and figures too.",
+        _table(["step", "kind", "digest", "code digest"], rows),
+        f"Environment: {', '.join(f'`{digest}`' for digest in environments) or 'not recorded'}",
+    ]
+    return "\n\n".join(parts + (["Raw sources:", _table(["fact", "value"], raw)] if raw else []))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values of nested mappings, names joined by dots."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _count(value) if type(value) is int else str(value)
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)

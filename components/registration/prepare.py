@@ -1,0 +1,89 @@
+"""From a checkpoint to the directory that is registered: weights, tokenizer, model card, lineage."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.artifacts import CheckReport
+from components.errors import MissingArtifact, RegistrationRefused
+from components.model import huggingface
+from components.registration.card import Facts, model_card
+from components.registration.config import RegistrationConfig
+from components.registration.rules import refuse_unless_promotable
+
+_FILES = (huggingface.WEIGHTS, huggingface.CONFIG, huggingface.GENERATION_CONFIG, *huggingface.TOKENIZER_FILES)
+
+
+def prepare(
+    config: RegistrationConfig,
+    *,
+    checkpoint: Path,
+    report: Path,
+    lineage: dict[str, Any],
+    checks: Sequence[CheckReport],
+    output: Path,
+) -> dict[str, Any]:
+    """Apply the promotion rule, then write the Hugging Face directory with `README.md` and `lineage.json` into `output`.
+
+    Args:
+        config: name, alias, and what the card says.
+        checkpoint: directory of the model.
+        report: directory of the evaluation report that measured it.
+        lineage: the checkpoint's manifest and, below `inputs`, those of everything it was made from.
+        checks: every check of the run.
+        output: empty directory.
+
+    Returns:
+        name, parameters, bits_per_byte (aggregate), checks (how many passed).
+
+    Raises:
+        RegistrationRefused: the promotion rule says no, or a weight is not finite.
+        ArtifactError: the checkpoint or the report is incomplete or damaged.
+    """
+    findings = _read(report / "report.json")
+    refuse_unless_promotable(config.model, findings, checks)
+    for name in _FILES:
+        _copy(checkpoint / name, output / name)
+    parameters = _parameters_of(output)
+    facts = Facts(report=findings, lineage=without_places(lineage), checks=tuple(checks), parameters=parameters)
+    (output / "README.md").write_text(model_card(config, facts), encoding="utf-8")
+    document = json.dumps(facts.lineage, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (output / "lineage.json").write_text(document, encoding="utf-8")
+    return {
+        "name": config.name,
+        "parameters": parameters,
+        "bits_per_byte": round(findings["aggregate"][config.model], 6),
+        "checks": len(checks),
+    }
+
+
+def without_places(tree: dict[str, Any]) -> dict[str, Any]:
+    """A lineage without the `uri` of any artifact: digests prove what it is, and where it lay is no part of that."""
+    inputs = {name: without_places(value) for name, value in tree.get("inputs", {}).items()}
+    return {name: value for name, value in tree.items() if name != "uri"} | {"inputs": inputs}
+
+
+def _parameters_of(directory: Path) -> int:
+    """Number of weights, after loading them from `directory` as a user would."""
+    model = huggingface.load(directory)
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise RegistrationRefused(f"weight {name} of the checkpoint is not finite; train again")
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise MissingArtifact(f"{source}: missing; make the checkpoint again")
+    shutil.copyfile(source, target)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingArtifact(f"{path}: missing; run the step evaluation") from error

@@ -1,0 +1,43 @@
+"""The promotion rule: which models may be registered."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from components.artifacts import CheckReport
+from components.errors import RegistrationRefused
+
+BASELINE = "byte-unigram"
+"""A model no better than this has learned nothing of how bytes follow each other."""
+
+
+def refuse_unless_promotable(model: str, report: Mapping[str, Any], checks: Sequence[CheckReport]) -> None:
+    """Pass if every check passed and `model` beats the byte-unigram baseline in every domain of the evaluation report.
+
+    `report` is the content of `report.json`.
+
+    Raises:
+        RegistrationRefused: with every reason there is.
+    """
+    if reasons := [*_failed(checks), *_too_weak(model, report["bits_per_byte"])]:
+        raise RegistrationRefused(f"model {model!r} is not registered: {'; '.join(reasons)}")
+
+
+def _failed(checks: Sequence[CheckReport]) -> Iterator[str]:
+    for check in checks:
+        if check.failures:
+            failures = ", ".join(f"{failure.name} (observed {failure.observed})" for failure in check.failures)
+            yield f"check {check.name} failed: {failures}"
+
+
+def _too_weak(model: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Compared so that a figure that is not a number counts as too weak."""
+    measured = {(row["model"], row["domain"]): row["bits_per_byte"] for row in rows}
+    domains = [domain for name, domain in measured if name == BASELINE]
+    if not domains:
+        yield f"the evaluation report holds no {BASELINE} baseline"
+    for domain in domains:
+        bits, baseline = measured.get((model, domain)), measured[BASELINE, domain]
+        if bits is None:
+            yield f"the evaluation report does not measure it on {domain}"
+        elif not bits < baseline:
+            yield f"{bits:.3f} bits per byte on {domain}, no better than {BASELINE} with {baseline:.3f}"

@@ -1,0 +1,79 @@
+"""What the model card says."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from components.registration.card import Facts, model_card, nodes
+from components.registration.config import RegistrationConfig
+from tests.components.registration.conftest import PASSED, REPORT, lineage
+
+CONFIG = RegistrationConfig(name="smoke")
+FACTS = Facts(report=REPORT, lineage=lineage(), checks=(PASSED,), parameters=1_800_000)
+
+
+@pytest.fixture(scope="module")
+def card():
+    return model_card(CONFIG, FACTS)
+
+
+def test_the_front_matter_is_yaml_that_the_hub_reads(card):
+    _, front, body = card.split("---\n", 2)
+    assert yaml.safe_load(front) == {
+        "license": "other",
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["longrun", "llama"],
+        "language": ["en"],
+    }
+    assert body.lstrip().startswith("# smoke\n")
+
+
+def test_sources_and_licences_are_added_up(card):
+    assert "| python-environment: | code | 8 | 9,000 |" in card
+    assert "| MIT | 9 | 10,000 |" in card
+    assert "| not stated | 2 | 3,000 |" in card
+
+
+def test_the_plan_stands_beside_the_law(card):
+    assert "| learning_rate | 0.001 |" in card
+    assert "| law.learning_rate | 0.0023 |" in card
+    assert "| tokens | 1,000,000 |" in card
+
+
+def test_the_evaluation_shows_models_and_baselines(card):
+    assert "| dpo | 2.100 | 2.300 | 2.200 |" in card
+    assert "| zlib-9 | 2.000 | 3.900 | 2.950 |" in card
+    assert "| answer-choice | acc_norm | dpo | 40.0% | 25.0% | 50 |" in card
+
+
+def test_checks_digests_and_raw_sources_are_listed(card):
+    assert "| corpus | passed | 1 |" in card
+    assert "| curation | Corpus | `digest-of-curation` | `code-of-curation` |" in card
+    assert "`environment-1`" in card
+    assert "| digest | raw-digest |" in card
+
+
+def test_it_says_how_to_load_the_model(card):
+    assert "AutoModelForCausalLM.from_pretrained" in card
+    assert 'longrun generate smoke "Hello"' in card
+
+
+def test_a_bar_in_a_name_does_not_break_a_table(card):
+    assert "| file:books\\|old | prose | 1 | 1,000 |" in card
+
+
+def test_nothing_tells_where_files_lay(card):
+    assert "/home/" not in card
+
+
+def test_an_artifact_used_twice_is_listed_once():
+    assert [node["step"] for node in nodes(lineage())] == ["dpo", "scaling", "curation"]
+
+
+def test_a_lineage_that_says_little_is_enough():
+    facts = dataclasses.replace(FACTS, lineage={"step": "dpo"}, report=REPORT | {"tasks": []})
+    card = model_card(RegistrationConfig(), facts)
+    assert "no training plan" in card
+    assert "not recorded" in card

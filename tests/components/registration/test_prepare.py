@@ -1,0 +1,116 @@
+"""The registered directory: whole, loadable, reproducible."""
+
+import json
+
+import pytest
+import torch
+import transformers
+
+from components.errors import DamagedArtifact, MissingArtifact, RegistrationRefused
+from components.model import huggingface
+from components.registration.config import RegistrationConfig
+from components.registration.prepare import prepare, without_places
+from tests.components.registration.conftest import FAILED, PASSED, REPORT, lineage
+
+CONFIG = RegistrationConfig(name="smoke")
+FILES = {
+    "README.md",
+    "config.json",
+    "generation_config.json",
+    "lineage.json",
+    "model.safetensors",
+    "special_tokens.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
+
+def run(finished, output, checks=(PASSED,)):
+    output.mkdir()
+    return prepare(
+        CONFIG, checkpoint=finished.checkpoint, report=finished.report, lineage=lineage(), checks=checks, output=output
+    )
+
+
+def test_the_directory_holds_model_tokenizer_card_and_lineage_and_nothing_else(finished, tmp_path):
+    figures = run(finished, tmp_path / "output")
+    assert {path.name for path in (tmp_path / "output").iterdir()} == FILES
+    assert figures == {"name": "smoke", "parameters": 35_488, "bits_per_byte": 2.2, "checks": 1}
+
+
+def test_the_weights_are_those_of_the_checkpoint(finished, tmp_path):
+    run(finished, tmp_path / "output")
+    before, after = (huggingface.load(path).state_dict() for path in (finished.checkpoint, tmp_path / "output"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_lineage_keeps_digests_and_forgets_places(finished, tmp_path):
+    run(finished, tmp_path / "output")
+    written = json.loads((tmp_path / "output/lineage.json").read_text())
+    assert written == without_places(lineage())
+    assert written["inputs"]["plan"]["inputs"]["corpus"]["digest"] == "digest-of-curation"
+    assert "uri" not in json.dumps(written)
+
+
+def test_the_same_inputs_give_the_same_bytes(finished, tmp_path):
+    run(finished, tmp_path / "one")
+    run(finished, tmp_path / "two")
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in FILES)
+
+
+def test_a_refused_model_leaves_nothing(finished, tmp_path):
+    with pytest.raises(RegistrationRefused, match="loss falls"):
+        run(finished, tmp_path / "output", checks=(FAILED,))
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_a_model_worse_than_the_baseline_is_refused(finished, tmp_path):
+    bits = [row | {"bits_per_byte": 4.0} if row["model"] == "byte-unigram" else row for row in REPORT["bits_per_byte"]]
+    worse = [row | {"bits_per_byte": 4.1} if (row["model"], row["domain"]) == ("dpo", "code") else row for row in bits]
+    (finished.report / "report.json").write_text(json.dumps(REPORT | {"bits_per_byte": worse}))
+    with pytest.raises(RegistrationRefused, match=r"4\.100 bits per byte on code, no better than byte-unigram with 4\.000"):
+        run(finished, tmp_path / "output")
+
+
+def test_weights_that_are_not_finite_are_refused(finished, tmp_path, tokenizer_directory):
+    model = huggingface.load(finished.checkpoint)
+    with torch.no_grad():
+        model.norm.weight[3] = torch.inf
+    huggingface.save(model, tokenizer_directory, finished.checkpoint)
+    with pytest.raises(RegistrationRefused, match=r"norm\.weight"):
+        run(finished, tmp_path / "output")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "generation_config.json"])
+def test_a_checkpoint_that_lacks_a_file_is_refused_by_its_name(finished, tmp_path, name):
+    (finished.checkpoint / name).unlink()
+    with pytest.raises(MissingArtifact, match=name):
+        run(finished, tmp_path / "output")
+
+
+def test_weights_cut_short_are_refused(finished, tmp_path):
+    weights = finished.checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DamagedArtifact, match=r"model\.safetensors"):
+        run(finished, tmp_path / "output")
+
+
+def test_a_missing_report_is_named(finished, tmp_path):
+    (finished.report / "report.json").unlink()
+    with pytest.raises(MissingArtifact, match=r"report\.json"):
+        run(finished, tmp_path / "output")
+
+
+def test_transformers_loads_it_with_the_same_logits_and_chat_format(finished, tmp_path):
+    run(finished, tmp_path / "output")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "output").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "output")
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hello"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    ids = prompt["input_ids"]
+    assert tokenizer.decode(ids[0]) == "<｜begin▁of▁sentence｜>User: Hello\n\nAssistant:"
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(ids).logits, huggingface.load(tmp_path / "output").eval()(ids), rtol=1e-4, atol=1e-5)
+    answer = theirs.generate(**prompt, max_new_tokens=4)
+    assert answer.shape[1] <= ids.shape[1] + 4

@@ -1,0 +1,56 @@
+"""The promotion rule, and the reason it gives."""
+
+import copy
+
+import pytest
+
+from components.errors import RegistrationRefused
+from components.registration.rules import refuse_unless_promotable
+from tests.components.registration.conftest import FAILED, PASSED, REPORT
+
+
+def changed(**bits):
+    """The report with other bits per byte for `model/domain`."""
+    report = copy.deepcopy(REPORT)
+    for row in report["bits_per_byte"]:
+        row["bits_per_byte"] = bits.get(f"{row['model']}/{row['domain']}".replace("/", "_"), row["bits_per_byte"])
+    return report
+
+
+def test_a_model_that_beats_the_baseline_with_all_checks_passed_is_promoted():
+    refuse_unless_promotable("dpo", REPORT, [PASSED])
+
+
+def test_a_failed_check_is_named_with_what_was_observed():
+    with pytest.raises(
+        RegistrationRefused, match=r"'dpo' is not registered: check training failed: loss falls \(observed 5\.1 to 5\.3\)$"
+    ):
+        refuse_unless_promotable("dpo", REPORT, [PASSED, FAILED])
+
+
+@pytest.mark.parametrize("bits", [4.4, 5.0, float("nan")])
+def test_a_model_no_better_than_the_baseline_in_one_domain_is_refused_with_the_figures(bits):
+    with pytest.raises(
+        RegistrationRefused, match=rf"'dpo'.*{bits:.3f} bits per byte on prose, no better than byte-unigram with 4\.400"
+    ):
+        refuse_unless_promotable("dpo", changed(dpo_prose=bits), [PASSED])
+
+
+def test_another_models_figures_do_not_matter():
+    refuse_unless_promotable("dpo", changed(base_code=9.0), [PASSED])
+
+
+def test_every_reason_is_given_at_once():
+    with pytest.raises(RegistrationRefused, match=r"check training failed.*on code.*on prose"):
+        refuse_unless_promotable("dpo", changed(dpo_code=9.0, dpo_prose=9.0), [FAILED])
+
+
+def test_a_model_that_was_not_measured_is_refused():
+    with pytest.raises(RegistrationRefused, match="does not measure it on code"):
+        refuse_unless_promotable("other", REPORT, [])
+
+
+def test_a_report_without_the_baseline_is_refused():
+    report = REPORT | {"bits_per_byte": [row for row in REPORT["bits_per_byte"] if row["model"] != "byte-unigram"]}
+    with pytest.raises(RegistrationRefused, match="no byte-unigram baseline"):
+        refuse_unless_promotable("dpo", report, [])
