@@ -7,7 +7,7 @@ from components.artifacts import CheckReport
 from components.checks import sides, suite
 from components.checks.limits import ConversationsLimits
 from components.checks.reading import metrics_table
-from components.checks.rules import between, median_between, no_duplicates, no_nulls, one_of
+from components.checks.rules import between, has_rows, median_between, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> Check
 
 def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
     rules = (
+        has_rows(),
         no_nulls("id"),
         no_duplicates("id"),
         no_nulls("source"),

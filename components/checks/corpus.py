@@ -8,7 +8,7 @@ from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import CorpusLimits
 from components.checks.reading import json_file, metrics_table
-from components.checks.rules import between, finite, holds, median_between, no_duplicates, no_nulls, one_of
+from components.checks.rules import between, finite, has_rows, holds, median_between, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def _documents(documents: "pd.DataFrame") -> Table:
         ~documents["kept"] & documents["split"].isna() & has_reason
     )
     rules = (
+        has_rows(),
         no_nulls("id"),
         no_duplicates("id"),
         no_nulls("source"),
@@ -46,6 +47,7 @@ def _documents(documents: "pd.DataFrame") -> Table:
 
 def _kept(kept: "pd.DataFrame", limits: CorpusLimits) -> Table:
     rules = (
+        has_rows(),
         one_of("split", ("train", "validation")),
         one_of("language", LANGUAGES),
         between("bytes", 1, limits.longest_bytes),
@@ -90,6 +92,7 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         & (listed["sum"].to_numpy() == counted["kept_documents"]),
     )
     rules = (
+        has_rows(),
         between("kept_documents", 1),
         between("refused_share", 0, limits.refused_share),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),

@@ -8,7 +8,7 @@ from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import EvaluationLimits
 from components.checks.reading import json_file, metrics_table
-from components.checks.rules import between, covers, finite, no_duplicates
+from components.checks.rules import between, covers, finite, has_rows, no_duplicates
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -82,4 +82,4 @@ def _tasks(artifact: Path, limits: EvaluationLimits) -> Table:
 
 def _alignment(artifact: Path) -> Table:
     rows = metrics_table(artifact, "alignment", ("measure", "kind", "before", "after"))
-    return Table(name="alignment", rows=rows, key=("measure", "kind"), rules=(finite("before"), finite("after")))
+    return Table(name="alignment", rows=rows, key=("measure", "kind"), rules=(has_rows(), finite("before"), finite("after")))

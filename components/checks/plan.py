@@ -7,7 +7,7 @@ from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import PlanLimits
 from components.checks.reading import json_file, metrics_table
-from components.checks.rules import between, finite, holds
+from components.checks.rules import between, finite, has_rows, holds
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def check(limits: PlanLimits, *, artifact: Path, output: Path) -> CheckReport:
 def _plan(plan: dict[str, Any], limits: PlanLimits) -> Table:
     fitted = FITTED_COMPUTE[0] <= plan["compute"] <= FITTED_COMPUTE[1]
     rules = (
-        *(between(name, 1) for name in ("tokens", "batch_size", "steps", "memory_bytes")),
+        *(between(name, 1) for name in ("tokens", "batch_size", "steps")),
         between("sequence_length", 1, plan["shape"]["context"]),
         between("unplanned_tokens", 0, plan["batch_size"] * plan["sequence_length"]),
         between("learning_rate", 1e-9, limits.learning_rate),
@@ -37,7 +37,7 @@ def _plan(plan: dict[str, Any], limits: PlanLimits) -> Table:
         holds("noted", "a plan outside of the fitted budgets, 1e17 to 3e20 FLOPs, says in its notes that the law extrapolates"),
         *([between("law_ratio", 1 / limits.law_ratio, limits.law_ratio, critical=False)] if fitted else []),
     )
-    return Table(name="plan", rows=_row(plan, fitted), key=(), rules=rules)
+    return Table(name="plan", rows=_row(plan, fitted), key=("steps",), rules=rules)
 
 
 def _row(plan: dict[str, Any], fitted: bool) -> "pd.DataFrame":
@@ -55,4 +55,4 @@ def _row(plan: dict[str, Any], fitted: bool) -> "pd.DataFrame":
 
 def _choices(artifact: Path) -> Table:
     rows = metrics_table(artifact, "plan", ("name", "chosen", "law"))
-    return Table(name="choices", rows=rows, key=("name",), rules=(finite("chosen"), finite("law", critical=False)))
+    return Table(name="choices", rows=rows, key=("name",), rules=(has_rows(), finite("chosen"), finite("law", critical=False)))

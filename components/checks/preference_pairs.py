@@ -1,4 +1,4 @@
-"""The check of preference pairs: chosen and rejected told apart by more than length, each kind in both splits, no group on both sides."""
+"""The check of preference pairs: answers of plausible lengths, each kind in both splits, no group on both sides."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from components.artifacts import CheckReport
 from components.checks import sides, suite
 from components.checks.limits import PreferencePairsLimits
 from components.checks.reading import metrics_table
-from components.checks.rules import between, no_duplicates, no_nulls, one_of
+from components.checks.rules import between, has_rows, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> Che
 
 def _pairs(rows: "pd.DataFrame") -> Table:
     rules = (
+        has_rows(),
         no_nulls("id"),
         no_duplicates("id"),
         no_nulls("group"),

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from great_expectations.expectations import Expectation
+    from great_expectations.expectations.expectation import Expectation
 
 
 def has_rows() -> "Expectation":
     """The table is not empty: on an empty one every rule on values would hold."""
-    return _expectation("ExpectTableRowCountToBeBetween", "has rows", min_value=1)
+    return _expectation("ExpectTableRowCountToBeBetween", "has rows", True, min_value=1)
 
 
 def no_nulls(column: str, *, critical: bool = True) -> "Expectation":
@@ -65,7 +65,7 @@ def holds(column: str, sentence: str, *, critical: bool = True) -> "Expectation"
     return _expectation("ExpectColumnValuesToBeInSet", sentence, critical, column=column, value_set=[True])
 
 
-def _expectation(kind: str, sentence: str, critical: bool = True, **arguments: Any) -> "Expectation":
+def _expectation(kind: str, sentence: str, critical: bool, **arguments: Any) -> "Expectation":
     import great_expectations.expectations as expectations
 
     made: Expectation = getattr(expectations, kind)(
@@ -76,7 +76,11 @@ def _expectation(kind: str, sentence: str, critical: bool = True, **arguments: A
 
 def _bounds(low: float | None, high: float | None) -> str:
     if high is None:
-        return f"at least {low:,}"
+        return f"at least {_number(low)}"
     if low is None:
-        return f"at most {high:,}"
-    return f"{low:,}" if low == high else f"between {low:,} and {high:,}"
+        return f"at most {_number(high)}"
+    return _number(low) if low == high else f"between {_number(low)} and {_number(high)}"
+
+
+def _number(value: float | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from components.artifacts import CheckReport, Expectation
 from components.checks.page import render
-from components.checks.rules import has_rows
 
 if TYPE_CHECKING:
-    import great_expectations.expectations as gxe
     import pandas as pd
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
+    from great_expectations.expectations.expectation import Expectation as Rule
 
 SHOWN = 3
 """Rows named in the words of a broken rule: enough to find the cause, and it stays one line."""
@@ -25,24 +25,19 @@ SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """Rows and what is expected of them. That there are rows at all is always expected."""
+    """Rows and what is expected of them."""
 
     name: str
     rows: "pd.DataFrame"
     key: tuple[str, ...]
     """Columns that name a row to the reader of the report."""
-    rules: tuple["gxe.Expectation", ...]
+    rules: tuple["Rule", ...]
     """From `components.checks.rules`."""
 
 
 def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
     """Validate the tables in order and write `output/NAME.html`, the same bytes for the same tables and rules."""
-    import great_expectations
-
-    context = great_expectations.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_pandas(name)
+    source = _context().data_sources.add_pandas(name)
     expectations: list[Expectation] = []
     for table in tables:
         batches = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("all")
@@ -53,11 +48,23 @@ def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
     return report
 
 
+def _context() -> "EphemeralDataContext":
+    """A context that lives in memory, writes nothing and tells nobody."""
+    from great_expectations import get_context
+    from great_expectations.data_context.types import base
+
+    config = base.DataContextConfig(
+        store_backend_defaults=base.InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars=base.ProgressBarsConfig(globally=False),
+    )
+    return get_context(mode="ephemeral", project_config=config)
+
+
 def _validate(table: Table, batch: Any) -> list[Expectation]:
     from great_expectations import ExpectationSuite
 
-    rules = [has_rows(), *table.rules]
-    numbered = [rule.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
+    numbered = [rule.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(table.rules)]
     outcome = batch.validate(
         ExpectationSuite(name=table.name, expectations=numbered),
         result_format={
@@ -68,32 +75,30 @@ def _validate(table: Table, batch: Any) -> list[Expectation]:
     )
     # Rules that raised come first in the results, so the order is restored by number.
     results = sorted(outcome.results, key=lambda result: result.expectation_config.meta["rule"])
-    return [_expectation(table, rule, result) for rule, result in zip(rules, results, strict=True)]
+    return [_expectation(table, rule, result) for rule, result in zip(table.rules, results, strict=True)]
 
 
-def _expectation(table: Table, rule: "gxe.Expectation", result: "ExpectationValidationResult") -> Expectation:
+def _expectation(table: Table, rule: "Rule", result: "ExpectationValidationResult") -> Expectation:
     return Expectation(
         name=f"{table.name}: {rule.description}",
-        observed=_observed(table, result),
+        observed=_observed(table, rule, result),
         passed=bool(result.success) and not result.result.get("missing_count"),
         critical=rule.severity.value == "critical",
     )
 
 
-def _observed(table: Table, result: "ExpectationValidationResult") -> str:
+def _observed(table: Table, rule: "Rule", result: "ExpectationValidationResult") -> str:
     values = result.result
     if not values:
         return f"could not be evaluated: {_reason(result.exception_info)}"
     if "element_count" not in values:
         return _aggregate(values)
-    rows = f"{values['element_count']:,} rows"
-    if values["unexpected_count"]:
-        named = "; ".join(_row(row) for row in values["partial_unexpected_index_list"])
-        more = "; …" if values["unexpected_count"] > SHOWN else ""
-        return f"{values['unexpected_count']:,} of {rows}: {named}{more}"
-    if values.get("missing_count"):
-        return f"{values['missing_count']:,} of {rows} have no value"
-    column = table.rows[result.expectation_config.kwargs["column"]]
+    rows, column = f"{values['element_count']:,} rows", table.rows[rule.configuration.kwargs["column"]]
+    if broken := values["unexpected_count"]:
+        return f"{broken:,} of {rows}: {_some(values['partial_unexpected_index_list'], broken)}"
+    if missing := values.get("missing_count"):
+        without = table.rows.loc[column.isna(), list(table.key)].head(SHOWN).to_dict("records")
+        return f"{missing:,} of {rows} have no value: {_some(without, missing)}"
     return _range(column) if column.dtype.kind in "iuf" and len(column) else rows
 
 
@@ -107,6 +112,11 @@ def _aggregate(values: Mapping[str, Any]) -> str:
 def _range(column: "pd.Series[Any]") -> str:
     low, high = _words(column.min()), _words(column.max())
     return low if low == high else f"{low} to {high}"
+
+
+def _some(rows: Sequence[Mapping[str, Any]], number: int) -> str:
+    """The first of `number` rows, by their key and the value in question."""
+    return "; ".join(_row(row) for row in rows) + ("; …" if number > SHOWN else "")
 
 
 def _row(row: Mapping[str, Any]) -> str:

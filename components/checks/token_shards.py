@@ -8,7 +8,7 @@ from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import TokenShardsLimits
 from components.checks.reading import json_file, metrics_table
-from components.checks.rules import between, covers, no_duplicates
+from components.checks.rules import between, covers, has_rows, no_duplicates
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def _shards(artifact: Path, shards: "pd.DataFrame", index: dict[str, Any], vocab
     in_file = [path.stat().st_size // ITEM_BYTES[index["dtype"]] if path.is_file() else 0 for path in paths]
     # A document is BOS, at least one id, and EOS.
     rules = (
+        has_rows(),
         between("tokens", 3),
         between("min_id", 0),
         between("max_id", 0, min(vocabulary, index["vocab_size"]) - 1),

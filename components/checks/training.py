@@ -9,7 +9,7 @@ from components.artifacts import CheckReport, Mixture
 from components.checks import suite
 from components.checks.limits import TrainingLimits
 from components.checks.reading import arrow_table, json_file
-from components.checks.rules import between, finite
+from components.checks.rules import between, finite, has_rows
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
     ahead = history[["step", "tokens"]].diff().fillna(1)
     rows = history.assign(step_gain=ahead["step"], token_gain=ahead["tokens"])[_learned(history)]
     rules = (
+        has_rows(),
         between("step_gain", 1, 1),
         between("token_gain", 1),
         between("gradient_norm", 0, limits.gradient_norm),
@@ -69,9 +70,8 @@ def _figures(arrow: "pa.Table") -> Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    names = [
-        field.name for field in arrow.schema if pa.types.is_floating(field.type) and field.name not in ("loss", "gradient_norm")
-    ]
+    real = [field.name for field in arrow.schema if pa.types.is_floating(field.type)]
+    names = [name for name in real if name not in ("loss", "gradient_norm")]
     measured = [arrow[name].drop_null() for name in names]
     rows = {
         "figure": names,
@@ -88,7 +88,7 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
     mixture = Mixture(**json_file(token_shards, "mixture.json"))
     train = json_file(token_shards, "index.json")["splits"]["train"]
     columns = [name for name in history.columns if name.startswith(TOKENS_OF)]
-    seen = {name.removeprefix(TOKENS_OF): float(history[name].iloc[-1]) for name in columns}
+    seen = {name.removeprefix(TOKENS_OF): float(history[name].tail(1).sum()) for name in columns}
     total = sum(seen.values())
     targets = _targets(mixture, {domain: entry["tokens"] for domain, entry in train.items()}, total)
     names = sorted({*targets, *seen})

@@ -1,0 +1,65 @@
+"""Data that breaks each expectation on an evaluation report."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.checks.evaluation import check
+from components.checks.limits import EvaluationLimits
+
+LIMITS = EvaluationLimits()
+
+BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "bits_per_byte: measurement has no duplicates": ("bits_per_byte", lambda t: t.assign(model="base")),
+    "bits_per_byte: bits_per_byte is between 0.05 and 16": ("bits_per_byte", lambda t: t.assign(bits_per_byte=float("nan"))),
+    "bits_per_byte: documents is at least 20": ("bits_per_byte", lambda t: t.assign(documents=19)),
+    "bits_per_byte: document_bytes is at least 1,000": ("bits_per_byte", lambda t: t.assign(bytes=20_000)),
+    "bytes: difference is 0": ("bits_per_byte", lambda t: t.assign(bytes=t["bytes"].where(t["model"] != "sft", 59_999))),
+    "models: above_unigram is at most 0": (
+        "bits_per_byte",
+        lambda t: t.assign(bits_per_byte=t["bits_per_byte"].replace(2.0, 5.0)),
+    ),
+    "tasks: model covers base, dpo, sft": ("tasks", lambda t: t[t["model"] != "sft"]),
+    "tasks: value is finite": ("tasks", lambda t: t.assign(value=float("inf"))),
+    "tasks: chance is between 0 and 1": ("tasks", lambda t: t.assign(chance=2.0)),
+    "tasks: items is at least 50": ("tasks", lambda t: t.assign(items=49)),
+    "alignment: has rows": ("alignment", lambda t: t.iloc[:0]),
+    "alignment: before is finite": ("alignment", lambda t: t.assign(before=float("nan"))),
+    "alignment: after is finite": ("alignment", lambda t: t.assign(after=float("inf"))),
+}
+
+
+def test_a_good_artifact_passes(evaluation: Path, output: Path) -> None:
+    report = check(LIMITS, artifact=evaluation, output=output)
+    assert [one.name for one in report.expectations if not one.passed] == []
+    assert report.passed
+    assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_every_expectation_has_data_that_breaks_it(evaluation: Path, output: Path) -> None:
+    report = check(LIMITS, artifact=evaluation, output=output)
+    assert [one.name for one in report.expectations] == list(BREAKS)
+
+
+@pytest.mark.parametrize("expectation", BREAKS)
+def test_a_broken_expectation_is_named(expectation: str, evaluation: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[expectation]
+    spoil(evaluation, name, change)
+    report = check(LIMITS, artifact=evaluation, output=output)
+    assert expectation in [one.name for one in report.expectations if not one.passed]
+
+
+def test_a_model_that_was_not_measured_on_a_domain_is_named(evaluation: Path, output: Path, spoil: Any) -> None:
+    spoil(evaluation, "bits_per_byte", lambda t: t[(t["model"] != "dpo") | (t["domain"] != "prose")])
+    report = check(LIMITS, artifact=evaluation, output=output)
+    observed = {one.name: one.observed for one in report.failures}
+    assert (
+        observed["bits_per_byte: bits_per_byte is between 0.05 and 16"] == "1 of 10 rows have no value: domain prose, model dpo"
+    )
+
+
+def test_a_model_no_better_than_byte_frequencies_is_a_warning(evaluation: Path, output: Path, spoil: Any) -> None:
+    spoil(evaluation, *BREAKS["models: above_unigram is at most 0"])
+    assert check(LIMITS, artifact=evaluation, output=output).passed

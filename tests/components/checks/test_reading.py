@@ -1,0 +1,43 @@
+"""Reading what checks look at: every way in which it can be unreadable is named."""
+
+from pathlib import Path
+
+import pytest
+
+from components.checks.reading import json_file, metrics_table
+from components.errors import DamagedArtifact
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
+        metrics_table(tmp_path, "documents", ("id",))
+
+
+def test_a_truncated_table_is_named(corpus: Path) -> None:
+    path = corpus / "metrics" / "documents.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DamagedArtifact, match=r"documents\.parquet: not a Parquet file"):
+        metrics_table(corpus, "documents", ("id",))
+
+
+def test_a_missing_column_is_named_with_those_that_exist(corpus: Path) -> None:
+    with pytest.raises(DamagedArtifact, match=r"documents\.parquet: no column colour; it has id, source"):
+        metrics_table(corpus, "documents", ("id", "colour"))
+
+
+def test_a_directory_called_like_a_partition_adds_no_column(corpus: Path, tmp_path: Path) -> None:
+    place = tmp_path / "year=2024"
+    corpus.rename(place)
+    assert "year" not in metrics_table(place, "documents", ("id",)).columns
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[1]", "not a JSON object")])
+def test_what_is_no_json_object_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DamagedArtifact, match=rf"plan\.json: {message}"):
+        json_file(tmp_path, "plan.json")
+
+
+def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DamagedArtifact, match=r"plan\.json: missing"):
+        json_file(tmp_path, "plan.json")

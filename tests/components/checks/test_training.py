@@ -1,0 +1,89 @@
+"""Data that breaks each expectation on a training run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.checks.limits import TrainingLimits
+from components.checks.training import check
+
+LIMITS = TrainingLimits()
+
+BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "steps: has rows": ("training", lambda t: t.iloc[:0]),
+    "steps: step_gain is 1": ("training", lambda t: t[t["step"] != 30]),
+    "steps: token_gain is at least 1": ("training", lambda t: t.assign(tokens=0)),
+    "steps: gradient_norm is between 0 and 100": ("training", lambda t: t.assign(gradient_norm=101.0)),
+    "steps: learning_rate is at least 0": ("training", lambda t: t.assign(learning_rate=-1.0)),
+    "course: not_finite_steps is 0": ("training", lambda t: t.assign(loss=t["loss"].where(t["step"] != 30))),
+    "course: first_loss is finite": ("training", lambda t: t.assign(loss=float("nan"))),
+    "course: last_loss is finite": ("training", lambda t: t.assign(gradient_norm=float("inf"))),
+    "course: loss_ratio is between 0 and 1": ("training", lambda t: t.assign(loss=t["step"] / 10)),
+    "figures: measured is at least 1": (
+        "training",
+        lambda t: t.assign(**{"validation/loss": t["validation/loss"].where(t["step"] < 0)}),
+    ),
+    "figures: not_finite is 0": (
+        "training",
+        lambda t: t.assign(**{"validation/loss": t["validation/loss"].replace(4.0, float("inf"))}),
+    ),
+    "mixture: realised is finite": ("training", lambda t: t.drop(columns=["tokens/code", "tokens/prose"])),
+    "mixture: deviation is between 0 and 0.02": (
+        "training",
+        lambda t: t.assign(**{"tokens/code": 50 * t["step"], "tokens/prose": 50 * t["step"]}),
+    ),
+}
+
+
+def test_a_good_artifact_passes(checkpoint: Path, token_shards: Path, output: Path) -> None:
+    report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
+    assert [one.name for one in report.expectations if not one.passed] == []
+    assert report.passed
+    assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_every_expectation_has_data_that_breaks_it(checkpoint: Path, token_shards: Path, output: Path) -> None:
+    report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
+    assert [one.name for one in report.expectations] == list(BREAKS)
+
+
+@pytest.mark.parametrize("expectation", BREAKS)
+def test_a_broken_expectation_is_named(expectation: str, checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[expectation]
+    spoil(checkpoint, name, change)
+    report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
+    assert expectation in [one.name for one in report.expectations if not one.passed]
+
+
+def test_without_token_shards_no_mixture_is_expected(checkpoint: Path, output: Path) -> None:
+    report = check(LIMITS, artifact=checkpoint, output=output)
+    assert report.passed
+    assert not [one.name for one in report.expectations if one.name.startswith("mixture")]
+
+
+def test_a_nan_among_the_validations_is_not_taken_for_an_unmeasured_one(checkpoint: Path, output: Path) -> None:
+    path = checkpoint / "metrics" / "training.parquet"
+    table = pq.read_table(path)
+    values = [float("nan") if value == 4.0 else value for value in table["validation/loss"].to_pylist()]
+    place = table.column_names.index("validation/loss")
+    pq.write_table(table.set_column(place, "validation/loss", pa.array(values, pa.float64())), path)
+    failures = {one.name: one.observed for one in check(LIMITS, artifact=checkpoint, output=output).failures}
+    assert failures == {"figures: not_finite is 0": "1 of 2 rows: figure validation/loss, not_finite 2"}
+
+
+def test_steps_that_were_skipped_are_counted_and_allowed_up_to_the_limit(checkpoint: Path, output: Path, spoil: Any) -> None:
+    spoil(checkpoint, "training", lambda t: t.assign(loss=t["loss"].where(t["step"] != 30)))
+    assert not check(LIMITS, artifact=checkpoint, output=output).passed
+    assert check(TrainingLimits(not_finite_steps=1), artifact=checkpoint, output=output).passed
+
+
+def test_the_target_of_a_domain_ends_at_its_epoch_limit(checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:
+    # 2 000 tokens of prose may be seen once: a third of 6 000, and code takes the rest.
+    spoil(token_shards, "mixture.json", lambda m: m | {"epoch_limits": {"code": 4.0, "prose": 1.0}})
+    halves = {"tokens/code": lambda t: 4000 * t["step"] / 60, "tokens/prose": lambda t: 2000 * t["step"] / 60}
+    spoil(checkpoint, "training", lambda t: t.assign(**halves))
+    assert check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output).passed
