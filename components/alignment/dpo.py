@@ -1,0 +1,110 @@
+"""Direct preference optimisation (arXiv 2305.18290) of the SFT model against its frozen self, as in DeepSeek LLM, section 4."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.alignment.batches import encode
+from components.alignment.config import DPOConfig
+from components.alignment.held_out import Change, by_kind, write_changes
+from components.alignment.objectives import PreferenceLoss, preference_losses
+from components.alignment.records import read_pairs
+from components.alignment.tuning import Labelled, Method, Place, Scores, Tuned, figures_of, tune
+from components.model.huggingface import load
+from components.ports import Launcher, Metrics, TrainingReporter
+from components.tokenizer.text_tokenizer import TextTokenizer
+from components.training.history import write_history
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """What a training worker is told."""
+
+    config: DPOConfig
+    place: Place
+
+
+def optimise_preferences(
+    config: DPOConfig,
+    *,
+    pairs: Path,
+    checkpoint: Path,
+    output: Path,
+    scratch: Path,
+    launcher: Launcher,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Optimise `checkpoint` on the pairs and write it as a Hugging Face directory with `metrics/`.
+
+    Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/alignment.parquet` has, by kind of held-out
+    pair, before and after (log-probabilities in nats, of whole answers):
+    - reward_margin: mean of β log(π/π_ref) of the chosen answer less that of the rejected one; 0 before, as π is π_ref.
+    - reward_accuracy: share of pairs with a positive reward margin, ties counting half; so 0.5 before.
+    - log_probability_margin: mean of log π(chosen) − log π(rejected).
+    - preference_accuracy: share of pairs whose chosen answer is the more probable one.
+    - chosen_log_probability, rejected_log_probability: means, which tell what a growing margin is made of.
+    - preference_loss: mean of DPO's loss; ln 2 before.
+
+    Returns:
+        steps, examples, left_out (too long), loss (last tenth), and margin and accuracy of the rewards before and after.
+
+    Raises:
+        ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
+        TrainingError: no pair fits, or a loss that is not finite.
+        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+    """
+    place = Place.of(data=pairs, checkpoint=checkpoint, output=output, scratch=scratch)
+    tuned = launcher.launch(_work, _Spec(config, place), workers=config.workers, metrics=metrics)[0]
+    write_history(tuned.trained.history, output / "metrics" / "training.parquet")
+    write_changes(tuned.changes, output)
+    return figures_of(tuned, headlines=("reward_margin", "reward_accuracy", "log_probability_margin"))
+
+
+def _work(spec: _Spec, reporter: TrainingReporter) -> Tuned:
+    """What each worker does."""
+    beta = spec.config.beta
+    method = Method(
+        read=_read,
+        objective=lambda: PreferenceLoss(load(spec.place.checkpoint), beta),
+        changes=lambda items, before, after: _preferences(items, before, after, beta),
+        held_out=spec.config.validation_pairs,
+    )
+    return tune(spec.config, spec.place, method, reporter)
+
+
+def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
+    found = []
+    for pair in read_pairs(artifact, split):
+        prompt = {"role": "user", "content": pair.prompt}
+        answers = ({"role": "assistant", "content": answer} for answer in (pair.chosen, pair.rejected))
+        chosen, rejected = (encode(tokenizer, (prompt, answer)) for answer in answers)
+        found.append(Labelled((chosen, rejected), pair.kind))
+    return found
+
+
+def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta: float) -> list[Change]:
+    """Every measure of every kind."""
+    changes = []
+    for kind, rows in by_kind([one.kind for one in items]).items():
+        old, new = (_measures(scores[rows], before[rows], beta) for scores in (before, after))
+        changes += [Change(measure, kind, old[measure], new[measure]) for measure in old]
+    return changes
+
+
+def _measures(scores: Scores, reference: Scores, beta: float) -> dict[str, float]:
+    """The measures of one kind of pairs; `scores` and `reference` are [pairs, (chosen, rejected)] of the model and before it."""
+    margins = scores[:, 0] - scores[:, 1]
+    rewards = beta * (margins - (reference[:, 0] - reference[:, 1]))
+    measures = {
+        "reward_margin": rewards,
+        "reward_accuracy": (rewards > 0) + 0.5 * (rewards == 0),
+        "log_probability_margin": margins,
+        "preference_accuracy": (margins > 0) + 0.5 * (margins == 0),
+        "chosen_log_probability": scores[:, 0],
+        "rejected_log_probability": scores[:, 1],
+        "preference_loss": preference_losses(torch.from_numpy(rewards)).numpy(),
+    }
+    return {name: float(values.mean()) for name, values in measures.items()}

@@ -1,0 +1,71 @@
+"""Log-probabilities of held-out answers, which every figure before and after a training comes from."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+
+from components.alignment.batches import Item, collate, cut
+from components.alignment.objectives import answer_log_probabilities
+
+Given = TypeVar("Given")
+
+ALL = "all"
+"""The kind that stands for every kind together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One held-out figure before and after a training."""
+
+    measure: str
+    kind: str
+    before: float
+    after: float
+
+
+@torch.no_grad()
+def log_probabilities(model: nn.Module, items: Sequence[Item], micro_batch_tokens: int) -> npt.NDArray[np.float64]:
+    """log π(answer | prompt) in nats of each example of each item: shape [items, examples of an item].
+
+    On the device and in the precision of the model as it is.
+    """
+    device = next(model.parameters()).device
+    scores = np.zeros((len(items), len(items[0])))
+    for part in cut(items, micro_batch_tokens):
+        batch = {name: tensor.to(device) for name, tensor in collate([items[index] for index in part]).items()}
+        found_E = answer_log_probabilities(model, batch).double().cpu().numpy()
+        scores[part] = found_E.reshape(len(items[0]), len(part)).T
+    return scores
+
+
+def by_kind(kinds: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which rows belong to each kind, in the order of names; `ALL` first where there are several."""
+    column = np.array(kinds)
+    masks = {kind: column == kind for kind in sorted(set(kinds))}
+    return masks if len(masks) == 1 else {ALL: np.ones(len(kinds), dtype=np.bool_)} | masks
+
+
+def first_of_each_kind(given: Iterable[Given], kind: Callable[[Given], str], limit: int) -> list[Given]:
+    """The first `limit` of each kind."""
+    counts: dict[str, int] = {}
+    chosen = []
+    for one in given:
+        counts[kind(one)] = counts.get(kind(one), 0) + 1
+        if counts[kind(one)] <= limit:
+            chosen.append(one)
+    return chosen
+
+
+def write_changes(changes: Sequence[Change], output: Path) -> None:
+    """Write `metrics/alignment.parquet`: measure, kind, before, after."""
+    (output / "metrics").mkdir(parents=True, exist_ok=True)
+    rows = [{"measure": c.measure, "kind": c.kind, "before": c.before, "after": c.after} for c in changes]
+    pq.write_table(pa.Table.from_pylist(rows), output / "metrics" / "alignment.parquet", compression="zstd")

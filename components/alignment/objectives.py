@@ -1,0 +1,83 @@
+"""What fine-tuning and preference optimisation minimise. Each is a `components.training.loop.Objective`.
+
+Shapes: E examples, T tokens, D d_model, N learned tokens, V vocabulary, P pairs (E = 2 P: the chosen, then the rejected).
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from components.alignment.batches import IGNORED
+from components.model.decoder import Decoder
+from components.model.loss import cross_entropy
+from components.training.loop import Batch, Terms
+
+
+def answer_losses(model: nn.Module, batch: Batch) -> Tensor:
+    """Cross-entropy in nats of each learned token, row by row: N of fp32.
+
+    Only the learned tokens pass through the head, the costliest matrix of a small model.
+    """
+    learned_ET = batch["targets"] != IGNORED
+    decoder = cast(Decoder, model)
+    logits_NV = decoder.head(decoder.hidden(batch["tokens"])[learned_ET])
+    return cross_entropy(logits_NV, batch["targets"][learned_ET], reduction="none")
+
+
+def answer_log_probabilities(model: nn.Module, batch: Batch) -> Tensor:
+    """log π(answer | prompt) of each example in nats, summed over its learned tokens: E of fp32."""
+    losses_N = answer_losses(model, batch)
+    example_N = (batch["targets"] != IGNORED).nonzero()[:, 0]
+    return losses_N.new_zeros(len(batch["targets"])).index_add(0, example_N, -losses_N)
+
+
+class AnswerLoss:
+    """Cross-entropy of the answers; prompts are masked. A term is a learned token."""
+
+    def weight(self, batch: Batch) -> float:
+        """Learned tokens of the micro-batch."""
+        return float((batch["targets"] != IGNORED).sum())
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        """The loss of one micro-batch."""
+        return Terms(answer_losses(model, batch).sum(), {})
+
+
+def preference_losses(margins_P: Tensor) -> Tensor:
+    """-log σ(reward margin) of each pair (DPO, arXiv 2305.18290, equation 7)."""
+    return -F.logsigmoid(margins_P)
+
+
+def reward_margins(policy_E: Tensor, reference_E: Tensor, beta: float) -> Tensor:
+    """The implicit reward β log(π/π_ref) (same paper, section 4) of each chosen answer less that of the rejected one: P."""
+    chosen_P, rejected_P = (beta * (policy_E - reference_E)).chunk(2)
+    return chosen_P - rejected_P
+
+
+class PreferenceLoss:
+    """DPO's loss against a frozen model. A term is a pair.
+
+    The reference is run beside the policy, in its precision and on its micro-batches, so that the first step's margins are
+    exactly 0. Precomputing would save nothing: in one epoch each pair is met once.
+    """
+
+    def __init__(self, reference: Decoder, beta: float) -> None:
+        """Take over `reference`; it is moved and cast to match the policy."""
+        self.reference = reference.requires_grad_(False).eval()
+        self.beta = beta
+
+    def weight(self, batch: Batch) -> float:
+        """Pairs of the micro-batch."""
+        return len(batch["tokens"]) / 2
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        """The loss of one micro-batch, with the sums of margins and of pairs ranked right (ties count half)."""
+        self.reference.to(next(model.parameters()))
+        with torch.no_grad():
+            reference_E = answer_log_probabilities(self.reference, batch)
+        margins_P = reward_margins(answer_log_probabilities(model, batch), reference_E, self.beta)
+        found_P = margins_P.detach()
+        figures = {"reward_margin": found_P.sum(), "reward_accuracy": (found_P.sign() + 1).sum() / 2}
+        return Terms(preference_losses(margins_P).sum(), figures)

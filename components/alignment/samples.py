@@ -1,0 +1,70 @@
+"""The SFT model's own answers to prompts: the rejected side of preference pairs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.alignment.config import PreferencePairsConfig
+from components.alignment.records import Conversation, identifier
+from components.errors import ConfigError
+from components.generation.sampling import generate
+from components.model.decoder import Decoder
+from components.model.huggingface import load
+from components.ports import Metrics
+from components.tokenizer.chat import encode_prompt
+from components.tokenizer.text_tokenizer import TextTokenizer
+from components.training.device import training_device
+
+BATCHES = 8
+"""Batches between two reports of progress; their prompts are batched by length, so that little is padded."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A model that answers, with its tokenizer and the settings of its samples."""
+
+    model: Decoder
+    tokenizer: TextTokenizer
+    config: PreferencePairsConfig
+    metrics: Metrics
+
+    @classmethod
+    def load(cls, checkpoint: Path, config: PreferencePairsConfig, metrics: Metrics) -> "Sampler":
+        """The model of a checkpoint.
+
+        Raises:
+            ConfigError: answers as long as the context.
+        """
+        model = load(checkpoint, device=training_device()).eval()
+        if config.max_new_tokens >= model.shape.context:
+            allowed = f"below the model's context of {model.shape.context}"
+            raise ConfigError(f"PreferencePairsConfig.max_new_tokens is {config.max_new_tokens}; allowed: {allowed}")
+        return cls(model, TextTokenizer.load(checkpoint), config, metrics)
+
+    def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:
+        """The conversations whose prompt leaves room for an answer, each with the model's own.
+
+        An answer that does not end by itself within `max_new_tokens` ends there: that it ran on is part of what is wrong with it.
+        """
+        prompts = [encode_prompt(self.tokenizer, talk.messages[:1]) for talk in conversations]
+        room = self.model.shape.context - self.config.max_new_tokens
+        fitting = [(talk, prompt) for talk, prompt in zip(conversations, prompts, strict=True) if len(prompt) <= room]
+        size = BATCHES * self.config.batch_size
+        for start in range(0, len(fitting), size):
+            talks, ids = zip(*fitting[start : start + size], strict=True)
+            yield from zip(talks, self._generate(ids), strict=True)
+            self.metrics.progress(min(start + size, len(fitting)), len(fitting), "samples")
+
+    def _generate(self, prompts: Sequence[Sequence[int]]) -> list[str]:
+        """What the model says after each prompt; the draws depend on the prompts, so that no two batches share theirs."""
+        generated = generate(
+            self.model,
+            prompts,
+            max_new_tokens=self.config.max_new_tokens,
+            temperature=self.config.temperature,
+            top_p=self.config.top_p,
+            stop_ids=(self.tokenizer.eos_id,),
+            seed=int(identifier(self.config.seed, *prompts[0])[:15], 16),
+            batch_size=self.config.batch_size,
+        )
+        return [self.tokenizer.decode(ids).strip() for ids in generated]

@@ -1,0 +1,75 @@
+"""Supervised fine-tuning (DeepSeek LLM, arXiv 2401.02954, section 4): the base model learns to answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.alignment.batches import encode
+from components.alignment.config import SFTConfig
+from components.alignment.held_out import Change, by_kind, write_changes
+from components.alignment.objectives import AnswerLoss
+from components.alignment.records import read_conversations
+from components.alignment.tuning import Labelled, Method, Place, Scores, Tuned, figures_of, tune
+from components.ports import Launcher, Metrics, TrainingReporter
+from components.tokenizer.text_tokenizer import TextTokenizer
+from components.training.history import write_history
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """What a training worker is told."""
+
+    config: SFTConfig
+    place: Place
+
+
+def fine_tune(
+    config: SFTConfig,
+    *,
+    conversations: Path,
+    checkpoint: Path,
+    output: Path,
+    scratch: Path,
+    launcher: Launcher,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Fine-tune `checkpoint` on the conversations and write it as a Hugging Face directory with `metrics/`.
+
+    Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/alignment.parquet` has the measure
+    "answer_loss": nats per token of held-out answers (their ends included), by task, before and after.
+
+    Returns:
+        steps, examples, left_out (too long), loss (last tenth), and the answer loss before and after.
+
+    Raises:
+        ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
+        TrainingError: no conversation fits, or a loss that is not finite.
+        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+    """
+    place = Place.of(data=conversations, checkpoint=checkpoint, output=output, scratch=scratch)
+    tuned = launcher.launch(_work, _Spec(config, place), workers=config.workers, metrics=metrics)[0]
+    write_history(tuned.trained.history, output / "metrics" / "training.parquet")
+    write_changes(tuned.changes, output)
+    return figures_of(tuned, headlines=("answer_loss",))
+
+
+def _work(spec: _Spec, reporter: TrainingReporter) -> Tuned:
+    """What each worker does."""
+    held_out = spec.config.validation_conversations
+    return tune(spec.config, spec.place, Method(_read, AnswerLoss, _answer_losses, held_out), reporter)
+
+
+def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
+    return [Labelled((encode(tokenizer, talk.messages),), talk.task) for talk in read_conversations(artifact, split)]
+
+
+def _answer_losses(items: Sequence[Labelled], before: Scores, after: Scores) -> list[Change]:
+    """Mean loss of an answer's token, by task."""
+    tokens = np.array([one.item[0].learned[1:].sum() for one in items])
+    return [
+        Change("answer_loss", kind, *(float(-scores[rows].sum() / tokens[rows].sum()) for scores in (before, after)))
+        for kind, rows in by_kind([one.kind for one in items]).items()
+    ]

@@ -1,0 +1,192 @@
+"""One tuning of a model on held-in items, measured on held-out ones before and after: what SFT and DPO share."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from components.alignment.batches import Item, ShuffledBatches, fits
+from components.alignment.config import DPOConfig, SFTConfig
+from components.alignment.held_out import Change, first_of_each_kind, log_probabilities
+from components.artifacts import sha256_of_file
+from components.errors import ConfigError, TrainingError
+from components.model.decoder import Decoder
+from components.model.huggingface import WEIGHTS, load, read_shape, save
+from components.ports import TrainingReporter
+from components.tokenizer.text_tokenizer import TextTokenizer
+from components.training.config import TrainingSettings
+from components.training.device import training_device
+from components.training.loop import Objective, Trained, train
+
+Scores = npt.NDArray[np.float64]
+"""log π(answer | prompt) of held-out examples in nats: [items, examples of an item]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An item and the kind under which it is measured."""
+
+    item: Item
+    kind: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tuning reads and writes. All paths are absolute, and seen by all workers."""
+
+    data: Path
+    """An artifact with `train.jsonl` and `validation.jsonl`."""
+    checkpoint: Path
+    """The model to start from."""
+    output: Path
+    checkpoints: Path
+
+    @classmethod
+    def of(cls, *, data: Path, checkpoint: Path, output: Path, scratch: Path) -> "Place":
+        """The place of one step."""
+        return cls(data.absolute(), checkpoint.absolute(), output.absolute(), scratch.absolute() / "checkpoints")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What differs between fine-tuning and preference optimisation."""
+
+    read: Callable[[Path, str, TextTokenizer], list[Labelled]]
+    """The items of one split of the data."""
+    objective: Callable[[], Objective]
+    changes: Callable[[Sequence[Labelled], Scores, Scores], list[Change]]
+    """Figures from the scores of held-out items before and after."""
+    held_out: int
+    """Held-out items of each kind at most."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a tuning leaves behind, beside the model in `output`."""
+
+    trained: Trained
+    changes: tuple[Change, ...]
+    """Empty on ranks other than 0."""
+    examples: int
+    """Items learned from."""
+    left_out: int
+    """Items of the training side that are too long."""
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """The held-out items and their scores before. A `components.training.loop.Validation`."""
+
+    items: Sequence[Labelled]
+    before: Scores
+    method: Method
+    micro_batch_tokens: int
+
+    def __call__(self, model: nn.Module) -> Mapping[str, float]:
+        """`validation/MEASURE/KIND` of the model as it is."""
+        return {f"validation/{change.measure}/{change.kind}": change.after for change in self.changes(model)}
+
+    def changes(self, model: nn.Module) -> list[Change]:
+        """Every figure of the model as it is, beside the one before."""
+        return self.method.changes(self.items, self.before, _scores(model, self.items, self.micro_batch_tokens))
+
+
+def tune(config: SFTConfig | DPOConfig, place: Place, method: Method, reporter: TrainingReporter) -> Tuned:
+    """Tune the model at `place.checkpoint`; rank 0 measures it before and after, in fp32, and writes it to `place.output`.
+
+    Raises:
+        ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
+        TrainingError: no item fits the length, on one of the sides.
+    """
+    model = load(place.checkpoint)
+    training, held_out, left_out = _items(config, place, method)
+    batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, config.micro_batch_tokens, config.seed)
+    batches.require_workers(reporter.world_size)
+    measured: _HeldOut | None = None
+    if reporter.rank == 0:
+        before = _scores(model.to(training_device(reporter.rank)), held_out, config.micro_batch_tokens)
+        measured = _HeldOut(held_out, before, method, config.micro_batch_tokens)
+    trained = train(
+        model,
+        method.objective(),
+        batches,
+        _settings(config, config.epochs * batches.steps_per_epoch),
+        reporter=reporter,
+        checkpoints=place.checkpoints,
+        identity=_identity(config, place),
+        validation=measured if config.validation_steps else None,
+    )
+    changes = _finish(model, measured, place, reporter) if measured else []
+    return Tuned(trained, tuple(changes), len(training), left_out)
+
+
+def _finish(model: Decoder, measured: _HeldOut, place: Place, reporter: TrainingReporter) -> list[Change]:
+    """Measure the tuned model and write it."""
+    changes = measured.changes(model.to(training_device(reporter.rank)))
+    save(model, place.checkpoint, place.output)
+    return changes
+
+
+def _items(config: SFTConfig | DPOConfig, place: Place, method: Method) -> tuple[list[Labelled], list[Labelled], int]:
+    """What is learned, what is held out, and how many of the former are too long to be learned."""
+    context = read_shape(place.checkpoint).context
+    max_length = config.max_length or context
+    if max_length > context:
+        raise ConfigError(f"{type(config).__name__}.max_length is {max_length}; allowed: up to the model's context of {context}")
+    tokenizer = TextTokenizer.load(place.checkpoint)
+    every = {split: method.read(place.data, split, tokenizer) for split in ("train", "validation")}
+    short = {split: [one for one in found if fits(one.item, max_length)] for split, found in every.items()}
+    for split, found in short.items():
+        if not found:
+            raise TrainingError(f"{place.data}: none of {len(every[split])} in {split} fits {max_length} tokens (max_length)")
+    held_out = first_of_each_kind(short["validation"], lambda one: one.kind, method.held_out)
+    return short["train"], held_out, len(every["train"]) - len(short["train"])
+
+
+def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int) -> Scores:
+    return log_probabilities(model, [labelled.item for labelled in items], micro_batch_tokens)
+
+
+def _settings(config: SFTConfig | DPOConfig, steps: int) -> TrainingSettings:
+    return TrainingSettings(
+        steps=steps,
+        learning_rate=config.learning_rate,
+        warmup_steps=math.ceil(config.warmup_share * steps),
+        schedule=config.schedule,
+        optimizer=config.optimizer,
+        precision=config.precision,
+        checkpoint_seconds=config.checkpoint_seconds,
+        checkpoint_steps=config.checkpoint_steps,
+        validation_steps=config.validation_steps,
+    )
+
+
+def _identity(config: SFTConfig | DPOConfig, place: Place) -> dict[str, Any]:
+    """All that the weights depend on."""
+    return {
+        "config": {type(config).__name__: asdict(config)},
+        "data": sha256_of_file(place.data / "train.jsonl"),
+        "weights": sha256_of_file(place.checkpoint / WEIGHTS),
+    }
+
+
+def figures_of(tuned: Tuned, headlines: Sequence[str]) -> dict[str, float | int]:
+    """Figures of a step: its size, the mean loss of the last tenth, and the measures in `headlines` before and after, by kind."""
+    losses = [row["loss"] for row in tuned.trained.history if "loss" in row]
+    tail = losses[-max(1, len(losses) // 10) :]
+    figures: dict[str, float | int] = {
+        "steps": len(tuned.trained.history),
+        "examples": tuned.examples,
+        "left_out": tuned.left_out,
+        "loss": sum(tail) / len(tail),
+    }
+    for change in tuned.changes:
+        if change.measure in headlines:
+            figures[f"{change.measure}/{change.kind}/before"] = change.before
+            figures[f"{change.measure}/{change.kind}/after"] = change.after
+    return figures
