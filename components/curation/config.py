@@ -62,6 +62,9 @@ class CurationConfig:
     """Shorter documents are refused as `short`; CCNet (arXiv 1911.00359, section 3.1) drops such fragments too."""
     max_characters: int = 10_000_000
     """Longer documents are refused as `long`: a whole novel has 3 million characters, a data dump more."""
+    max_repeated_lines: float = 0.2
+    """Share of the characters of prose in lines that repeat an earlier one (Gopher, arXiv 2112.11446, table A1).
+    Reference documentation repeats its section heads and parameters: 0.5 suits it."""
     max_bad_lines: int = 100
     """Lines or rows without text that one file may hold before the run stops."""
     near_duplicate_threshold: float = 0.8
@@ -92,6 +95,8 @@ class CurationConfig:
         require(
             self.max_characters >= self.min_characters, self, "max_characters", self.max_characters, "at least min_characters"
         )
+        repeated = self.max_repeated_lines
+        require(0 <= repeated <= 1, self, "max_repeated_lines", repeated, "from 0 to 1")
         require(self.max_bad_lines >= 0, self, "max_bad_lines", self.max_bad_lines, "0 or more")
         threshold = self.near_duplicate_threshold
         require(0 < threshold <= 1, self, "near_duplicate_threshold", threshold, "above 0, at most 1")

@@ -73,7 +73,7 @@ class Binary:
 class Letters:
     """Tables of numbers, dumps, and rows of punctuation."""
 
-    prose: float = 0.5
+    prose: float = 0.4
     """Least share of letters among the characters that are not space."""
     code: float = 0.25
     """StarCoder (arXiv 2305.06161, section 3.1) drops files with fewer than 25 % alphabetic characters."""
@@ -103,22 +103,29 @@ class LongLines:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedLines:
-    """Menus, logs and templates: the limit of Gopher (arXiv 2112.11446, table A1) on characters in repeated lines."""
+    """Menus, logs, templates and tables: characters in lines that repeat an earlier line, as a share of all."""
 
-    most: float = 0.2
+    prose: float
+    code: float = 0.75
+    """Code repeats itself honestly, up to two thirds in a wrapper with the same parameters in every function."""
 
     def refusal(self, candidate: Candidate) -> str:
-        """`repeated-lines`, for prose only."""
-        if candidate.is_code:
-            return ""
+        """`repeated-lines`."""
         lines = [line for line in map(str.strip, candidate.text.split("\n")) if line]
         total = sum(map(len, lines))
-        return "repeated-lines" if total - sum(map(len, set(lines))) > self.most * total else ""
+        repeated = total - sum(map(len, set(lines)))
+        return "repeated-lines" if repeated > (self.code if candidate.is_code else self.prose) * total else ""
 
 
 def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
     """The rules in the order in which they are asked; the first refusal counts."""
-    return (Length(config.min_characters, config.max_characters), Binary(), Letters(), LongLines(), RepeatedLines())
+    return (
+        Length(config.min_characters, config.max_characters),
+        Binary(),
+        Letters(),
+        LongLines(),
+        RepeatedLines(config.max_repeated_lines),
+    )
 
 
 def first_refusal(filters: Sequence[Filter], candidate: Candidate) -> str:
