@@ -19,11 +19,15 @@ _QUIET_SECONDS = 15.0
 
 _SHOWN_FIGURES = 4
 
+_WIDTH_OF_FILES = 160
+"""Columns of the table at the end where the output is not a terminal."""
+
 
 def steady_console(stream: TextIO | None = None) -> Console:
     """A console on a copy of the standard output, which later redirections of file descriptor 1 do not touch."""
     target = os.fdopen(os.dup((stream or sys.stdout).fileno()), "w", buffering=1)
-    return Console(file=target, highlight=False, soft_wrap=True)
+    width = None if target.isatty() else _WIDTH_OF_FILES
+    return Console(file=target, highlight=False, soft_wrap=True, width=width)
 
 
 class Display:

@@ -1,0 +1,166 @@
+"""The whole chain by its command: run once, then reused, killed, damaged and asked about."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+STEPS = 20
+"""Steps of the chain, checks included."""
+
+
+def command(*words: str, home: Path) -> list[str]:
+    return [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
+
+
+def longrun(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words, home=home), capture_output=True, text=True, check=False, cwd=home.parent)
+
+
+def as_json(*words: str, home: Path) -> Any:
+    ended = longrun(*words, "--json", home=home)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def steps(home: Path, kind: str) -> list[str]:
+    return [event["step"] for event in as_json("logs", "latest", home=home) if event["event"] == kind]
+
+
+def manifest(home: Path, step: str) -> dict[str, Any]:
+    (path,) = (home / "artifacts" / step).glob("*/manifest.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def hashes(home: Path, step: str) -> dict[str, str]:
+    return {record["path"]: record["sha256"] for record in manifest(home, step)["files"]}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("chain") / "home"
+    ended = longrun("run", "tiny", home=home)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    return home
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """A finished home of one's own, moved to another place."""
+    shutil.copytree(finished, tmp_path / "home", symlinks=True)
+    return tmp_path / "home"
+
+
+def test_the_chain_ends_with_a_registered_candidate(finished: Path) -> None:
+    (model,) = as_json("models", home=finished)
+    assert (model["model"], model["aliases"]) == ("tiny/1", ["candidate"])
+    assert len(steps(finished, "made")) == STEPS
+
+
+def test_nothing_is_left_but_the_record(finished: Path) -> None:
+    left = {path.name for path in finished.iterdir()}
+    assert left <= {"artifacts", "flyte", "lock", "mlflow", "runs", "scratch", "writing", "ray-train"}
+    assert not list(finished.glob("writing/*"))
+
+
+def test_a_rerun_in_a_moved_home_reuses_every_step_and_registers_nothing(copy: Path) -> None:
+    assert longrun("run", "tiny", home=copy).returncode == 0
+    assert len(steps(copy, "cached")) == STEPS
+    assert [model["model"] for model in as_json("models", home=copy)] == ["tiny/1"]
+
+
+def test_a_changed_config_makes_its_step_and_what_depends_on_it_again(copy: Path) -> None:
+    ended = longrun("run", "tiny", "--set", "dpo.beta=0.2", "--until", "dpo", home=copy)
+    assert ended.returncode == 0, ended.stderr
+    assert steps(copy, "made") == ["dpo", "check_dpo"]
+
+
+def test_a_failed_check_stops_the_run_and_names_expectation_observation_and_page(copy: Path) -> None:
+    ended = longrun("run", "tiny", "--set", "checks.corpus.validation_documents=100000", home=copy)
+    assert ended.returncode == 1
+    assert "check corpus failed" in ended.stderr
+    assert "validation_documents" in ended.stderr
+    page = Path(ended.stderr.rsplit("report: ", 1)[1].strip())
+    assert page.suffix == ".html"
+    assert page.is_file()
+    assert steps(copy, "made") == ["check_corpus"]
+
+
+def test_verify_finds_nothing_and_after_a_flipped_byte_names_the_file(copy: Path) -> None:
+    assert as_json("verify", "tiny", home=copy)["differences"] == {}
+    (weights,) = (copy / "artifacts" / "pretraining").glob("*/model.safetensors")
+    with weights.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last[0] ^ 1]))
+    ended = longrun("verify", "tiny", home=copy)
+    assert ended.returncode == 1
+    assert "model.safetensors: sha256 differs" in ended.stdout
+
+
+def test_lineage_reaches_from_the_model_to_the_raw_sources(finished: Path) -> None:
+    tree = as_json("lineage", "tiny@candidate", home=finished)
+    kinds, raw = set(), []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        kinds.add(node["kind"])
+        raw += node["raw"]
+        waiting += node["inputs"].values()
+    assert {"RegisteredModel", "Checkpoint", "TrainingPlan", "TokenShards", "Tokenizer", "Corpus", "Check"} <= kinds
+    assert {source["source"] for source in raw} == {f"python-environment: ({d})" for d in ("code", "prose", "maths")}
+
+
+def test_the_registered_model_answers(finished: Path) -> None:
+    answer = as_json("generate", "tiny", "def main(", "--raw", "--max-new-tokens", "8", home=finished)
+    assert answer["text"].startswith("def main(")
+
+
+def test_gc_deletes_only_what_no_registered_model_needs(copy: Path) -> None:
+    assert longrun("run", "tiny", "--set", "scaling.law=deepseek", "--set", "seed=1", home=copy).returncode == 2
+    longrun("run", "tiny", "--set", "dpo.beta=0.3", "--until", "dpo", home=copy)
+    assert longrun("gc", "--yes", home=copy).returncode == 0
+    assert longrun("verify", "tiny", home=copy).returncode == 0
+    assert as_json("gc", "--yes", home=copy) == []
+
+
+def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    words = command("run", "tiny", "--until", "pretraining", home=home)
+    with subprocess.Popen(words, cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: any(home.glob("scratch/pretraining/*/**/latest*")), process)
+        os.kill(process.pid, signal.SIGKILL)
+    assert not list(home.glob("artifacts/pretraining/*"))
+    assert longrun("run", "tiny", "--until", "pretraining", home=home).returncode == 0
+    assert "pretraining" in steps(home, "made")
+    assert "curation" in steps(home, "cached")
+    assert hashes(home, "pretraining") == hashes(finished, "pretraining")
+
+
+def wait_for(condition: Any, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_two_runs_in_one_home_at_once_wait_for_each_other(copy: Path) -> None:
+    both = [
+        subprocess.Popen(command("run", "tiny", home=copy), cwd=copy.parent, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("waiting: process" in output for output in outputs) == 1
+    assert [model["model"] for model in as_json("models", home=copy)] == ["tiny/1"]
