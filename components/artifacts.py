@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from components.errors import DamagedArtifact, NewerFormat, require
+from components.errors import ArtifactError, DamagedArtifact, NewerFormat, require
 
 FORMAT_VERSION = 1
 """Version of the manifest format. A reader accepts this version and every older one, and refuses newer ones."""
@@ -151,8 +151,16 @@ class Manifest:
     REQUIRED: ClassVar[tuple[str, ...]] = ("step", "kind", "cache_key", "config", "code_digest", "environment_digest")
 
     def to_bytes(self) -> bytes:
-        """The manifest as canonical JSON: sorted keys, so that equal manifests have equal bytes."""
-        return (json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+        """The manifest as canonical JSON: sorted keys, so that equal manifests have equal bytes.
+
+        Raises:
+            ArtifactError: the config or a figure is something that JSON cannot hold, such as NaN.
+        """
+        try:
+            text = json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+            return (text + "\n").encode()
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"{self.step}: config or figures are no JSON ({error}); allowed: finite numbers and text") from error
 
     @property
     def digest(self) -> str:
@@ -168,17 +176,17 @@ class Manifest:
             DamagedArtifact: it is not a manifest.
         """
         raw = _parse(data, where)
-        version = raw.get("format_version")
-        if isinstance(version, int) and version > FORMAT_VERSION:
+        version = _typed(raw, "format_version", int, where)
+        if version > FORMAT_VERSION:
             raise NewerFormat(f"{where}: format version {version}; this longrun reads up to {FORMAT_VERSION}: upgrade it")
         try:
             return cls(
-                **{name: raw[name] for name in cls.REQUIRED},
+                **{name: _typed(raw, name, dict if name == "config" else str, where) for name in cls.REQUIRED},
                 inputs={name: Artifact(**value) for name, value in raw["inputs"].items()},
                 files=tuple(FileRecord(**record) for record in raw["files"]),
-                figures=raw["figures"],
+                figures=_typed(raw, "figures", dict, where),
                 checks=tuple(_check_report(report) for report in raw["checks"]),
-                format_version=raw["format_version"],
+                format_version=version,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DamagedArtifact(f"{where}: not a longrun manifest ({error}); make the artifact again") from error
@@ -192,6 +200,12 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise DamagedArtifact(f"{where}: not a longrun manifest; make the artifact again")
     return raw
+
+
+def _typed(raw: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    if not isinstance(raw.get(name), kind):
+        raise DamagedArtifact(f"{where}: not a longrun manifest ({name} is no {kind.__name__}); make the artifact again")
+    return raw[name]
 
 
 def _check_report(raw: dict[str, Any]) -> CheckReport:

@@ -87,9 +87,14 @@ class InProcessShardEngine:
 
     def reduce(self, combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
         """Fold the values from the left."""
-        if not values:
-            raise ValueError("reduce of no values")
-        return functools.reduce(combine, values)
+        return fold(combine, values)
+
+
+def fold(combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
+    """Combine the values from the left. Raises `ValueError` if there are none."""
+    if not values:
+        raise ValueError("reduce of no values")
+    return functools.reduce(combine, values)
 
 
 def exchange_through_files(engine: ShardEngine, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:

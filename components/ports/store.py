@@ -1,6 +1,8 @@
 """Where artifacts live: written beside their place, moved in whole, found again by cache key."""
 
 import contextlib
+import errno
+import itertools
 import os
 import shutil
 import tempfile
@@ -84,19 +86,32 @@ class LocalArtifactStore:
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
         """Write the manifest, flush everything to disk, and rename the directory to its place."""
         (output / MANIFEST).write_bytes(manifest.to_bytes())
-        for path in output.rglob("*"):
-            if path.is_file():
-                _flush(path)
+        for path in (*output.rglob("*"), output):
+            _flush(path)
         uri = self._uri(manifest.step, manifest.cache_key)
         place = self.root / uri
         place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():
-            (place / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(place)
-        output.rename(place)
+        with self.writing(manifest.step) as former:
+            self._swap(output, place, former)
         _flush(place.parent)
         shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
         return Artifact(uri=uri, digest=manifest.digest)
+
+    @staticmethod
+    def _swap(output: Path, place: Path, former: Path) -> None:
+        """Rename `output` to `place` and what was there into `former`: never half of one and half of the other.
+
+        Another writer of the same key may put its own there in between; the last one stays.
+        """
+        for attempt in itertools.count():
+            with contextlib.suppress(FileNotFoundError):
+                place.rename(former / str(attempt))
+            try:
+                output.rename(place)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
 
     def manifest(self, uri: str) -> Manifest:
         """Read `manifest.json` of the directory `uri`."""
@@ -121,10 +136,11 @@ class LocalArtifactStore:
         return self.root / "scratch" / step / cache_key[:16]
 
     def artifacts(self) -> Iterator[Artifact]:
-        """Every directory below `artifacts/` that has a readable manifest."""
+        """Every directory below `artifacts/` whose manifest can be read. Raises `NewerFormat`."""
         for path in sorted(self.root.glob(f"artifacts/*/*/{MANIFEST}")):
             uri = path.parent.relative_to(self.root).as_posix()
-            yield Artifact(uri=uri, digest=self.manifest(uri).digest)
+            with contextlib.suppress(MissingArtifact, DamagedArtifact):
+                yield Artifact(uri=uri, digest=self.manifest(uri).digest)
 
     def delete(self, artifact: Artifact) -> None:
         """Remove the manifest, then the directory."""
@@ -136,11 +152,7 @@ class LocalArtifactStore:
         place = self.root / artifact.uri
         manifest = self.manifest(artifact.uri)
         found = [] if manifest.digest == artifact.digest else [f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"]
-        found += _wrong_sizes(place, manifest) or [
-            f"{record.path}: sha256 differs from the manifest"
-            for record in manifest.files
-            if sha256_of_file(place / record.path) != record.sha256
-        ]
+        found += [wrong for record in manifest.files if (wrong := _wrong_size(place, record) or _wrong_hash(place, record))]
         listed = {record.path for record in manifest.files} | {MANIFEST}
         return found + [f"{name}: not in the manifest" for name in sorted(_names(place) - listed)]
 
@@ -169,14 +181,19 @@ def _names(place: Path) -> set[str]:
 
 
 def _wrong_sizes(place: Path, manifest: Manifest) -> list[str]:
-    wrong = []
-    for record in manifest.files:
-        path = place / record.path
-        if not path.is_file():
-            wrong.append(f"{record.path}: missing")
-        elif path.stat().st_size != record.size:
-            wrong.append(f"{record.path}: {path.stat().st_size} bytes, the manifest says {record.size}")
-    return wrong
+    return [wrong for record in manifest.files if (wrong := _wrong_size(place, record))]
+
+
+def _wrong_size(place: Path, record: FileRecord) -> str:
+    path = place / record.path
+    if not path.is_file():
+        return f"{record.path}: missing"
+    size = path.stat().st_size
+    return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
+
+
+def _wrong_hash(place: Path, record: FileRecord) -> str:
+    return "" if sha256_of_file(place / record.path) == record.sha256 else f"{record.path}: sha256 differs from the manifest"
 
 
 def _flush(path: Path) -> None:
