@@ -160,7 +160,7 @@ class Manifest:
             text = json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
             return (text + "\n").encode()
         except (TypeError, ValueError) as error:
-            raise ArtifactError(f"{self.step}: config or figures are no JSON ({error}); allowed: finite numbers and text") from error
+            raise ArtifactError(f"{self.step}: config or figures are no JSON ({error}); allowed: finite numbers, text") from error
 
     @property
     def digest(self) -> str:

@@ -151,7 +151,9 @@ class LocalArtifactStore:
         """Compare the manifest's digest, then every file's hash, and name files nobody listed."""
         place = self.root / artifact.uri
         manifest = self.manifest(artifact.uri)
-        found = [] if manifest.digest == artifact.digest else [f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"]
+        found = []
+        if manifest.digest != artifact.digest:
+            found.append(f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}")
         found += [wrong for record in manifest.files if (wrong := _wrong_size(place, record) or _wrong_hash(place, record))]
         listed = {record.path for record in manifest.files} | {MANIFEST}
         return found + [f"{name}: not in the manifest" for name in sorted(_names(place) - listed)]
@@ -162,10 +164,12 @@ class LocalArtifactStore:
 
 def records_of(output: Path) -> tuple[FileRecord, ...]:
     """Path, hash, size and rows of every file below `output`, sorted by path."""
-    return tuple(
-        FileRecord(path=name, sha256=sha256_of_file(output / name), size=(output / name).stat().st_size, rows=_rows(output / name))
-        for name in sorted(_names(output) - {MANIFEST})
-    )
+    return tuple(_record(output, name) for name in sorted(_names(output) - {MANIFEST}))
+
+
+def _record(output: Path, name: str) -> FileRecord:
+    path = output / name
+    return FileRecord(path=name, sha256=sha256_of_file(path), size=path.stat().st_size, rows=_rows(path))
 
 
 def _rows(path: Path) -> int | None:
