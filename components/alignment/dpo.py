@@ -89,12 +89,12 @@ def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta:
     """Every measure of every kind."""
     changes = []
     for kind, rows in by_kind([one.kind for one in items]).items():
-        old, new = (_measures(scores[rows], before[rows], beta) for scores in (before, after))
+        old, new = (measures_of(scores[rows], before[rows], beta) for scores in (before, after))
         changes += [Change(measure, kind, old[measure], new[measure]) for measure in old]
     return changes
 
 
-def _measures(scores: Scores, reference: Scores, beta: float) -> dict[str, float]:
+def measures_of(scores: Scores, reference: Scores, beta: float) -> dict[str, float]:
     """The measures of one kind of pairs; `scores` and `reference` are [pairs, (chosen, rejected)] of the model and before it."""
     margins = scores[:, 0] - scores[:, 1]
     rewards = beta * (margins - (reference[:, 0] - reference[:, 1]))

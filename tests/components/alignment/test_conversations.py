@@ -1,0 +1,108 @@
+"""Conversations: on the corpus's side of the split, each once, the same bytes every time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.alignment.config import ConversationsConfig
+from components.alignment.conversations import make_conversations
+from components.errors import SourceError
+from tests.components.alignment.conftest import CONVERSATIONS, SIDES, lines, write_groups
+
+
+def talk(question: str, answer: str = "an answer", **more: object) -> dict[str, Any]:
+    """A line of a user's file."""
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], **more}
+
+
+def make(config: ConversationsConfig, corpus: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
+    """The lines of both splits."""
+    output.mkdir(parents=True, exist_ok=True)
+    make_conversations(config, corpus=corpus, output=output)
+    return {split: lines(output / f"{split}.jsonl") for split in ("train", "validation")}
+
+
+def questions(found: list[dict[str, Any]]) -> set[str]:
+    """The first message of each."""
+    return {line["messages"][0]["content"] for line in found}
+
+
+def test_each_distribution_is_on_the_side_that_the_corpus_gave_it(conversations: Path) -> None:
+    for split in ("train", "validation"):
+        groups = {line["group"] for line in lines(conversations / f"{split}.jsonl")}
+        assert groups == {group for group, side in SIDES.items() if side == split}
+
+
+def test_what_is_learned_is_never_held_out_too(jsonl: Callable[..., str], tmp_path: Path) -> None:
+    same, other = talk("What is it?"), talk("Why?")
+    uri = jsonl([same | {"group": "a"}, same | {"group": "b"}, other | {"group": "b"}])
+    corpus = write_groups(tmp_path / "corpus", {"a": "train", "b": "validation"})
+    found = make(ConversationsConfig(sources=(uri,)), corpus, tmp_path / "output")
+    assert (questions(found["train"]), questions(found["validation"])) == ({"What is it?"}, {"Why?"})
+
+
+def test_raising_the_number_of_training_conversations_changes_nothing_held_out(corpus: Path, tmp_path: Path) -> None:
+    few, many = (make(replace(CONVERSATIONS, number=n), corpus, tmp_path / str(n)) for n in (20, 60))
+    assert few["validation"] == many["validation"]
+    assert questions(few["train"]) < questions(many["train"])
+
+
+def test_a_users_lines_are_split_by_their_own_word_or_by_the_first_questions_hash(
+    jsonl: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    rows = [talk(f"Question {n // 2}?", f"answer {n}") for n in range(40)] + [talk("Held out?", split="validation")]
+    found = make(ConversationsConfig(sources=(jsonl(rows),), validation_share=0.1), corpus, tmp_path / "output")
+    assert len(questions(found["train"])) == 18
+    assert len(questions(found["validation"])) == 3
+    assert not questions(found["train"]) & questions(found["validation"])
+    assert "Held out?" in questions(found["validation"])
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        None,
+        [],
+        ["text"],
+        [{"role": "user", "content": "only a question"}],
+        [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}],
+        [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+        [{"role": "user", "content": "q"}, {"role": "assistant", "content": ""}],
+        [{"role": "user", "content": "q"}, {"role": "assistant"}],
+    ],
+)
+def test_messages_that_are_no_conversation_are_refused_with_their_line(
+    messages: object, jsonl: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    uri = jsonl([talk("one?"), {"messages": messages}, talk("two?"), talk("three?", split="test"), talk("four?", group=4)])
+    make(ConversationsConfig(sources=(uri,)), corpus, tmp_path)
+    refused = pq.read_table(tmp_path / "metrics" / "refused.parquet").to_pylist()
+    assert [row["line"] for row in refused] == [2, 4, 5]
+
+
+def test_a_side_without_conversations_is_refused(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="none for validation; add sources or distributions"):
+        make(ConversationsConfig(sources=(jsonl([talk("one?")]),)), corpus, tmp_path)
+
+
+def test_the_same_inputs_give_the_same_bytes(corpus: Path, jsonl: Callable[..., str], tmp_path: Path) -> None:
+    config = replace(CONVERSATIONS, sources=(jsonl([talk(f"{n}?") for n in range(9)]),))
+    for name in ("first", "second"):
+        make(config, corpus, tmp_path / name)
+    files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
+    assert len(files) == 5
+    assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in files)
+
+
+def test_the_metrics_table_counts_messages_and_characters(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
+    longer = talk("one?", "two")["messages"] + talk("three?", "four")["messages"]
+    make(ConversationsConfig(sources=(jsonl([{"messages": longer}, talk("held?", split="validation")]),)), corpus, tmp_path)
+    rows = pq.read_table(tmp_path / "metrics" / "conversations.parquet").to_pylist()
+    assert [(row["split"], row["messages"], row["prompt_characters"], row["answer_characters"], row["task"]) for row in rows] == [
+        ("train", 4, 10, 7, "user"),
+        ("validation", 2, 5, 9, "user"),
+    ]

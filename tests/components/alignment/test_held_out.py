@@ -1,0 +1,49 @@
+"""Figures of held-out items."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from components.alignment.batches import encode
+from components.alignment.held_out import Change, by_kind, first_of_each_kind, log_probabilities, write_changes
+from components.model.huggingface import load
+from components.tokenizer.text_tokenizer import TextTokenizer
+
+
+def test_scores_do_not_depend_on_how_items_are_put_into_batches(base: Path) -> None:
+    tokenizer, model = TextTokenizer.load(base), load(base)
+    items = [
+        tuple(
+            encode(tokenizer, [{"role": "user", "content": "q" * n}, {"role": "assistant", "content": side * (n % 5 + 1)}])
+            for side in ("right", "wrong")
+        )
+        for n in (3, 20, 7, 1, 12)
+    ]
+    together, alone = log_probabilities(model, items, 10_000), log_probabilities(model, items, 1)
+    assert together.shape == (5, 2)
+    assert (together < 0).all()
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+    np.testing.assert_allclose(together[2:3], log_probabilities(model, items[2:3], 1), rtol=1e-5)
+
+
+def test_kinds_come_in_the_order_of_names_after_all_of_them() -> None:
+    assert {kind: rows.tolist() for kind, rows in by_kind(["b", "a", "b"]).items()} == {
+        "all": [True, True, True],
+        "a": [False, True, False],
+        "b": [True, False, True],
+    }
+    assert list(by_kind(["b", "a", "b"])) == ["all", "a", "b"]
+    assert list(by_kind(["user", "user"])) == ["user"]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, "ab"), (2, "abb"), (9, "abbb")])
+def test_each_kind_keeps_its_first(limit: int, expected: str) -> None:
+    assert "".join(first_of_each_kind("abbb", str, limit)) == expected
+
+
+def test_changes_are_written_as_a_table(tmp_path: Path) -> None:
+    write_changes([Change("answer_loss", "all", 2.0, 1.5)], tmp_path)
+    rows = pq.read_table(tmp_path / "metrics" / "alignment.parquet").to_pylist()
+    assert rows == [{"measure": "answer_loss", "kind": "all", "before": 2.0, "after": 1.5}]

@@ -1,0 +1,125 @@
+"""Preference pairs: the right words chosen, on the conversations' side of the split."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.alignment.config import PreferencePairsConfig
+from components.alignment.preference_pairs import make_preference_pairs
+from components.errors import ConfigError, SourceError
+from components.ports import RecordedMetrics, SilentMetrics
+from tests.components.alignment.conftest import PAIRS, SIDES, lines
+
+USER = PreferencePairsConfig(kinds=(), sources=("filled in",))
+
+
+def make(config: PreferencePairsConfig, conversations: Path, checkpoint: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
+    """The lines of both splits."""
+    output.mkdir(parents=True, exist_ok=True)
+    make_preference_pairs(config, conversations=conversations, checkpoint=checkpoint, output=output, metrics=SilentMetrics())
+    return {split: lines(output / f"{split}.jsonl") for split in ("train", "validation")}
+
+
+def pair(prompt: str, **more: object) -> dict[str, object]:
+    """A line of a user's file."""
+    return {"prompt": prompt, "chosen": "good", "rejected": "bad", **more}
+
+
+def answers(conversations: Path, split: str) -> dict[str, str]:
+    """The authors' answer to each prompt."""
+    talks = [line["messages"] for line in lines(conversations / f"{split}.jsonl") if line["task"] == "describe"]
+    return {question["content"]: answer["content"] for question, answer in talks}
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_the_authors_words_are_chosen_on_their_conversations_side(split: str, conversations: Path, pairs: Path) -> None:
+    right, found = answers(conversations, split), lines(pairs / f"{split}.jsonl")
+    assert {line["kind"] for line in found} == {"author-vs-sample", "right-vs-other"}
+    assert all(line["chosen"] == right[line["prompt"]] != line["rejected"] for line in found)
+    assert all(SIDES[line["group"]] == split for line in found)
+    assert len({line["id"] for line in found}) == len(found)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_the_other_functions_words_are_an_authors_too_and_on_the_same_side(split: str, conversations: Path, pairs: Path) -> None:
+    rejected = {line["rejected"] for line in lines(pairs / f"{split}.jsonl") if line["kind"] == "right-vs-other"}
+    assert rejected <= set(answers(conversations, split).values())
+
+
+def test_the_samples_are_the_models_own(pairs: Path, conversations: Path) -> None:
+    samples = {line["rejected"] for line in lines(pairs / "train.jsonl") if line["kind"] == "author-vs-sample"}
+    assert len(samples) > 30
+    assert not samples & set(answers(conversations, "train").values())
+
+
+def test_the_table_counts_characters(pairs: Path) -> None:
+    rows = pq.read_table(pairs / "metrics" / "preference_pairs.parquet").to_pylist()
+    found = {line["id"]: line for split in ("train", "validation") for line in lines(pairs / f"{split}.jsonl")}
+    assert rows
+    assert all(row[f"{name}_characters"] == len(found[row["id"]][name]) for row in rows for name in ("chosen", "rejected"))
+
+
+def test_the_same_inputs_give_the_same_bytes_and_another_seed_others(
+    conversations: Path, base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    make(PAIRS, conversations, base, tmp_path / "again")
+    make(replace(PAIRS, seed=1), conversations, base, tmp_path / "other")
+    for name in ("train.jsonl", "validation.jsonl", "metrics/preference_pairs.parquet", "raw.parquet"):
+        assert (tmp_path / "again" / name).read_bytes() == (pairs / name).read_bytes()
+    assert (tmp_path / "other" / "train.jsonl").read_bytes() != (pairs / "train.jsonl").read_bytes()
+
+
+def test_sampling_says_how_far_it_is(conversations: Path, base: Path, tmp_path: Path) -> None:
+    metrics = RecordedMetrics()
+    config = replace(PAIRS, batch_size=2)
+    make_preference_pairs(config, conversations=conversations, checkpoint=base, output=tmp_path, metrics=metrics)
+    assert metrics.seen[:3] == [(16, 40, "samples"), (32, 40, "samples"), (40, 40, "samples")]
+
+
+def test_samples_as_long_as_the_context_are_refused(conversations: Path, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"max_new_tokens is 192; allowed: below the model's context of 192"):
+        make(replace(PAIRS, max_new_tokens=192), conversations, base, tmp_path)
+
+
+def test_prompts_that_leave_no_room_for_an_answer_are_left_out(conversations: Path, base: Path, tmp_path: Path) -> None:
+    config = replace(PAIRS, kinds=("author-vs-sample",), max_new_tokens=130)
+    found = make(config, conversations, base, tmp_path)
+    assert 0 < len(found["train"]) < 40
+
+
+def test_a_users_pairs_stay_on_the_side_of_their_group_and_need_no_model(
+    conversations: Path, jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    rows = [pair("1", group="typer"), pair("2", group="tqdm"), pair("3", split="validation"), pair("4", split="train", group="x")]
+    found = make(replace(USER, sources=(jsonl(rows),)), conversations, tmp_path / "nowhere", tmp_path / "output")
+    assert {line["prompt"] for line in found["train"]} == {"1", "4"}
+    assert {line["prompt"] for line in found["validation"]} == {"2", "3"}
+    assert {line["kind"] for line in found["train"]} == {"user"}
+
+
+def test_a_users_pairs_without_a_side_are_split_by_their_prompt(
+    conversations: Path, jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    uri = jsonl([pair(str(n // 2), chosen=f"good {n}") for n in range(40)])
+    found = make(replace(USER, sources=(uri,), validation_share=0.2), conversations, tmp_path, tmp_path / "output")
+    held_out = {line["prompt"] for line in found["validation"]}
+    assert len(held_out) == 4
+    assert not held_out & {line["prompt"] for line in found["train"]}
+
+
+def test_lines_that_are_no_pair_are_refused_with_their_number(
+    conversations: Path, jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    rows = [pair("1"), pair("2", rejected="good"), {"prompt": "3", "chosen": "c"}, pair("4", split="test"), pair("5")]
+    make(replace(USER, sources=(jsonl(rows),)), conversations, tmp_path, tmp_path / "output")
+    refused = pq.read_table(tmp_path / "output" / "metrics" / "refused.parquet").to_pylist()
+    assert [row["line"] for row in refused] == [2, 3, 4]
+
+
+def test_a_side_without_pairs_is_refused(conversations: Path, jsonl: Callable[..., str], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="none for validation; add kinds, sources or conversations"):
+        make(replace(USER, sources=(jsonl([pair("1")]),)), conversations, tmp_path, tmp_path / "output")

@@ -1,0 +1,118 @@
+"""What SFT and DPO share: resuming, and refusing what cannot be tuned."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.alignment.config import DPOConfig, SFTConfig
+from components.alignment.dpo import optimise_preferences
+from components.alignment.sft import fine_tune
+from components.errors import CheckpointError, ConfigError, TrainingError
+from components.ports import InProcessLauncher, Launcher, RecordedMetrics, SilentMetrics
+
+SFT = SFTConfig(epochs=1, learning_rate=3e-3, batch_size=32, precision="fp32", micro_batch_tokens=2048, checkpoint_steps=2)
+DPO = DPOConfig(epochs=1, learning_rate=3e-3, batch_size=16, precision="fp32", micro_batch_tokens=4096, checkpoint_steps=2)
+
+Tune = Callable[..., dict[str, Any]]
+
+
+class PowerCutError(Exception):
+    """What ends a training in the middle."""
+
+
+@dataclass
+class CutMetrics(SilentMetrics):
+    """Loses power when a step is reported."""
+
+    step: int
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Go on until the step."""
+        if step == self.step:
+            raise PowerCutError
+
+
+@pytest.fixture
+def tune(conversations: Path, pairs: Path, base: Path, tmp_path: Path) -> Tune:
+    """Tunes into `tmp_path/NAME/output`; checkpoints stay in `tmp_path/NAME/scratch`."""
+
+    def run(config: SFTConfig | DPOConfig, name: str = "one", metrics: Any = None, **changed: Any) -> dict[str, Any]:
+        place = tmp_path / name
+        (place / "output").mkdir(parents=True, exist_ok=True)
+        launcher: Launcher = changed.pop("launcher", InProcessLauncher())
+        common: dict[str, Any] = {
+            "checkpoint": base,
+            "output": place / "output",
+            "scratch": place / "scratch",
+            "launcher": launcher,
+            "metrics": metrics or SilentMetrics(),
+        }
+        if isinstance(config, SFTConfig):
+            return fine_tune(config, conversations=conversations, **common | changed)
+        return optimise_preferences(config, pairs=pairs, **common | changed)
+
+    return run
+
+
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_tuning_that_was_cut_off_goes_on_and_ends_bitwise_as_if_it_had_not_been(
+    config: SFTConfig | DPOConfig, tune: Tune, tmp_path: Path
+) -> None:
+    whole = tune(config, "whole")
+    with pytest.raises(PowerCutError):
+        tune(config, "cut", CutMetrics(4))
+    metrics = RecordedMetrics()
+    assert tune(config, "cut", metrics) == whole
+    assert min(metrics.values) == 3
+    names = [path.relative_to(tmp_path / "whole/output") for path in (tmp_path / "whole/output").rglob("*") if path.is_file()]
+    assert len(names) >= 8
+    assert all((tmp_path / "cut/output" / n).read_bytes() == (tmp_path / "whole/output" / n).read_bytes() for n in names)
+
+
+def test_checkpoints_of_another_config_are_refused(tune: Tune) -> None:
+    with pytest.raises(PowerCutError):
+        tune(SFT, "one", CutMetrics(4))
+    with pytest.raises(CheckpointError):
+        tune(replace(SFT, seed=1), "one")
+
+
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_length_beyond_the_context_is_refused(config: SFTConfig | DPOConfig, tune: Tune) -> None:
+    with pytest.raises(ConfigError, match=r"max_length is 193; allowed: up to the model's context of 192"):
+        tune(replace(config, max_length=193))
+
+
+def test_conversations_that_are_too_long_are_left_out_and_counted(tune: Tune) -> None:
+    figures, longer = (tune(replace(SFT, max_length=length), str(length)) for length in (100, 192))
+    assert figures["left_out"] > longer["left_out"]
+    assert figures["examples"] + figures["left_out"] == 160
+
+
+def test_lengths_that_leave_nothing_are_refused(tune: Tune) -> None:
+    with pytest.raises(TrainingError, match=r"none of 160 in train fits 3 tokens"):
+        tune(replace(SFT, max_length=3))
+
+
+def test_a_batch_smaller_than_the_number_of_workers_is_refused(tune: Tune) -> None:
+    class TwoRanks(InProcessLauncher):
+        """Says that there are two workers."""
+
+        def launch(self, work: Any, spec: Any, *, workers: int, metrics: Any) -> list[Any]:
+            """Run the first of two."""
+            return [work(spec, _Rank())]
+
+    with pytest.raises(ConfigError, match="1 examples for 2 workers; use a larger batch_size"):
+        tune(replace(SFT, batch_size=1, workers=2), launcher=TwoRanks())
+
+
+class _Rank:
+    """The first of two workers."""
+
+    rank = 0
+    world_size = 2
+
+    def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        """Tell nobody."""
