@@ -55,13 +55,9 @@ def plan_for(compute: float, choices: Choices, vocab_size: int, law: str = "deep
 
 def make_plan(config: ScalingConfig, choices: Choices, vocab_size: int) -> Plan:
     """The law's values at the budget, with what was chosen in their place. See `plan`."""
-    if choices.shape is not None and choices.shape.vocab_size != vocab_size:
-        raise ConfigError(
-            f"the chosen shape has a vocabulary of {choices.shape.vocab_size}; allowed: the tokenizer's {vocab_size}"
-        )
+    _refuse_another_vocabulary(choices, vocab_size)
     length = choices.sequence_length or (choices.shape.context if choices.shape else SEQUENCE_LENGTH)
-    budget = _budget(config, choices, length)
-    law = LAWS[config.law]
+    budget, law = _budget(config, choices, length), LAWS[config.law]
     says = law_values(law, budget)
     shape = choices.shape or nearest_shape(
         budget / choices.tokens if choices.tokens else says["non_embedding_flops_per_token"],
@@ -71,26 +67,17 @@ def make_plan(config: ScalingConfig, choices: Choices, vocab_size: int) -> Plan:
     scale = non_embedding_flops_per_token(shape, length)
     wanted_tokens = choices.tokens or budget / scale
     batch_size = choices.batch_size or _batch_size(says["batch_tokens"], wanted_tokens, length)
-    steps = round(wanted_tokens / (batch_size * length))
-    if steps < 1:
-        raise ConfigError(
-            f"{wanted_tokens:.0f} tokens are less than one batch of {batch_size} x {length}; allowed: a larger budget or "
-            "number of tokens, or a smaller batch, sequence or shape"
-        )
-    tokens = steps * batch_size * length
-    warmup = min(WARMUP_STEPS, int(WARMUP_SHARE * steps)) if choices.warmup_steps is None else choices.warmup_steps
-    if warmup > steps:
-        raise ConfigError(f"warmup_steps is {warmup}; allowed: at most the {steps} steps of the plan")
+    steps = _steps(wanted_tokens, batch_size, length)
     made = Plan(
         shape=shape,
-        tokens=tokens,
+        tokens=steps * batch_size * length,
         batch_size=batch_size,
         sequence_length=length,
         steps=steps,
         learning_rate=choices.learning_rate or says["learning_rate"],
         init_std=choices.init_std or INIT_STD,
-        warmup_steps=warmup,
-        compute=float(scale * tokens),
+        warmup_steps=_warmup_steps(choices.warmup_steps, steps),
+        compute=float(scale * steps * batch_size * length),
         memory_bytes=training_memory_bytes(
             shape,
             micro_batch_size=min(choices.micro_batch_size, batch_size),
@@ -129,6 +116,29 @@ def _budget(config: ScalingConfig, choices: Choices, length: int) -> float:
 def _batch_size(batch_tokens: float, tokens: float, length: int) -> int:
     """Sequences: the law's batch, or less where it would leave fewer than `LEAST_STEPS` steps."""
     return max(1, round(min(batch_tokens, tokens / LEAST_STEPS) / length))
+
+
+def _steps(tokens: float, batch_size: int, length: int) -> int:
+    steps = round(tokens / (batch_size * length))
+    if steps < 1:
+        raise ConfigError(
+            f"{tokens:.0f} tokens are less than one batch of {batch_size} x {length}; allowed: a larger budget or number of "
+            "tokens, or a smaller batch, sequence or shape"
+        )
+    return steps
+
+
+def _warmup_steps(chosen: int | None, steps: int) -> int:
+    if chosen is not None and chosen > steps:
+        raise ConfigError(f"warmup_steps is {chosen}; allowed: at most the {steps} steps of the plan")
+    return min(WARMUP_STEPS, int(WARMUP_SHARE * steps)) if chosen is None else chosen
+
+
+def _refuse_another_vocabulary(choices: Choices, vocab_size: int) -> None:
+    if choices.shape is not None and choices.shape.vocab_size != vocab_size:
+        raise ConfigError(
+            f"the chosen shape has a vocabulary of {choices.shape.vocab_size}; allowed: the tokenizer's {vocab_size}"
+        )
 
 
 def _figures(made: Plan) -> dict[str, Any]:

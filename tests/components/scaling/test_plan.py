@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
@@ -118,6 +120,15 @@ def test_a_law_batch_larger_than_the_run_is_noted_and_shrinks() -> None:
     assert any("tokens in a batch" in note for note in made.notes)
     tiny = plan_for(1e10, Choices(shape=dataclasses.replace(SHAPE, n_layer=64), sequence_length=1), 4096)
     assert any("larger than the run" in note for note in tiny.notes)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(exponent=st.floats(11, 28), length=st.sampled_from([16, 512, 4096]))
+def test_every_budget_has_a_plan_of_whole_batches_that_spends_it(exponent: float, length: int) -> None:
+    made = plan_for(10**exponent, Choices(sequence_length=length), 32768)
+    assert made.tokens == made.steps * made.batch_size * length
+    assert made.compute == pytest.approx(10**exponent, rel=0.5 / made.steps + 1e-9)
+    assert made.warmup_steps <= 0.05 * made.steps
 
 
 @pytest.mark.parametrize("compute", [0.0, -1.0, float("nan"), float("inf"), 1.0, 1e60])
