@@ -26,7 +26,7 @@ CONFIG = PretrainingConfig(
 def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
     """Pretrain into a directory of that name."""
 
-    def pretrained(name: str, config: PretrainingConfig = CONFIG, plan: Path = plan) -> tuple[dict[str, Any], Path, RecordedMetrics]:
+    def pretrained(name: str, config: PretrainingConfig = CONFIG, plan: Path = plan) -> Any:
         output, metrics = tmp_path / name, RecordedMetrics()
         output.mkdir()
         figures = pretrain(
