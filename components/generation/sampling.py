@@ -100,13 +100,20 @@ def choose(logits_BV: Tensor, draws_B: Tensor, temperature: float, top_p: float)
     if temperature == 0:
         return logits_BV.argmax(-1)
     probabilities_BV = torch.softmax(logits_BV.double() / temperature, -1)
-    probabilities_BV, ids_BV = probabilities_BV.sort(dim=-1, descending=True, stable=True)
-    before_BV = probabilities_BV.cumsum(-1) - probabilities_BV
-    nucleus_BV = probabilities_BV * (before_BV < top_p)
-    sums_BV = nucleus_BV.cumsum(-1)
-    place_B1 = torch.searchsorted(sums_BV, draws_B[:, None] * sums_BV[:, -1:], right=True)
-    last_B1 = (nucleus_BV > 0).sum(-1, keepdim=True) - 1
-    return ids_BV.gather(1, torch.minimum(place_B1, last_B1))[:, 0]
+    if top_p < 1:
+        probabilities_BV = _nucleus(probabilities_BV, top_p)
+    sums_BV = probabilities_BV.cumsum(-1)
+    total_B1 = sums_BV[:, -1:]
+    place_B1 = torch.searchsorted(sums_BV, draws_B[:, None] * total_B1, right=True)
+    last_B1 = (sums_BV < total_B1).sum(-1, keepdim=True)  # where rounding carries a draw to the total
+    return torch.minimum(place_B1, last_B1)[:, 0]
+
+
+def _nucleus(probabilities_BV: Tensor, top_p: float) -> Tensor:
+    """The probabilities with zeros outside of the smallest set that holds `top_p`."""
+    sorted_BV, ids_BV = probabilities_BV.sort(dim=-1, descending=True, stable=True)
+    before_BV = sorted_BV.cumsum(-1) - sorted_BV
+    return torch.zeros_like(probabilities_BV).scatter_(1, ids_BV, sorted_BV * (before_BV < top_p))
 
 
 def _refuse_prompt(index: int, length: int, context: int) -> None:
