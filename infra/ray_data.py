@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import ray
 import ray.data
-from ray import cloudpickle
 
 from components.errors import LongrunError
 from components.ports.shard_engine import exchange_through_files, fold, ignore
@@ -78,15 +77,16 @@ def _outcomes(work: Callable[[Shard], Result], shards: Sequence[Shard], descript
     with ray.data.DataContext.current(context):
         dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
         dataset.set_name(description)
-        return dataset.map(partial(_call, cloudpickle.dumps(work)), num_cpus=1).iter_rows()
+        return dataset.map(partial(_call, work), num_cpus=1).iter_rows()
 
 
-def _call(work: bytes, row: dict[str, Any]) -> dict[str, Any]:
+def _call(work: Callable[[Shard], Result], row: dict[str, Any]) -> dict[str, Any]:
     """In the worker: the result, or the `LongrunError`, as bytes, and when the component's own code ran."""
-    function, shard = pickle.loads(work), pickle.loads(row["shard"])  # noqa: S301 our own bytes
+    shard = pickle.loads(row["shard"])  # noqa: S301 our own bytes
     entered = time.time()
     try:
-        value, failed = function(shard), False
+        value: object = work(shard)
+        failed = False
     except LongrunError as error:
         value, failed = error, True
     return {"value": pickle.dumps(value), "failed": failed, "entered": entered, "left": time.time()}
