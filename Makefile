@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help install run test test-fast test-slow lint lock clean
+.PHONY: help install run test test-fast test-slow lint lock clean bench-chain
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -33,3 +33,6 @@ lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 
 clean:       ## Remove what installing left; artifacts in .longrun stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis longrun.egg-info
+
+bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke)
+	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke)

@@ -1,0 +1,117 @@
+"""The main job as a user runs it: a recipe from an empty home, again with nothing changed, and what the models reached.
+
+`python -m tests.benchmarks.chain [RECIPE]`: time and memory are held against the limits of the recipe, bits per byte against
+the baselines that the same report measured on the same documents.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.benchmarks.rows import Row, write
+
+LIMIT_SECONDS = {"tiny": 120.0, "smoke": 600.0, "laptop": 5400.0}
+LIMIT_BYTES = 6e9
+LIMIT_AGAIN_SECONDS = 20.0
+LIMIT_HELP_SECONDS = 0.5
+LIMIT_ORCHESTRATION = 0.15
+COMMAND = [sys.executable, "-m", "workflows.cli"]
+
+
+def main() -> None:
+    """Run the benchmark and write its rows."""
+    recipe = sys.argv[1] if len(sys.argv) > 1 else "smoke"
+    home = Path(tempfile.mkdtemp(prefix="chain-", dir=Path(".longrun").absolute() if Path(".longrun").is_dir() else None))
+    try:
+        first, peak = watched([*COMMAND, "run", recipe, "--home", str(home)])
+        again, _ = watched([*COMMAND, "run", recipe, "--home", str(home)])
+        rows = [
+            Row(name=f"{recipe}: first run", ours=first, reference=LIMIT_SECONDS[recipe], target="<= 1", unit="s"),
+            Row(name=f"{recipe}: peak memory", ours=peak / 1e9, reference=LIMIT_BYTES / 1e9, target="<= 1", unit="GB"),
+            Row(name=f"{recipe}: unchanged second run", ours=again, reference=LIMIT_AGAIN_SECONDS, target="<= 1", unit="s"),
+            Row(name="longrun --help", ours=quickest_help(), reference=LIMIT_HELP_SECONDS, target="<= 1", unit="s"),
+            orchestration(home, first),
+            *quality(home),
+        ]
+        write(f"chain-{recipe}", rows, Path(".longrun"))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def watched(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory in bytes (proportional set size of the process with all its descendants) of a command."""
+    started, peak = time.monotonic(), 0.0
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            peak = max(peak, memory(process.pid))
+            time.sleep(0.5)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return time.monotonic() - started, peak
+
+
+def memory(pid: int) -> float:
+    """Proportional set size of a process tree in bytes; processes that end meanwhile count nothing."""
+    total = 0.0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    for member in family:
+        try:
+            total += member.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total
+
+
+def quickest_help() -> float:
+    """The least of five timings of `longrun --help`."""
+    return min(watched_help() for _ in range(5))
+
+
+def watched_help() -> float:
+    """Seconds of one `longrun --help`."""
+    started = time.monotonic()
+    subprocess.run([*COMMAND, "--help"], check=True, capture_output=True)
+    return time.monotonic() - started
+
+
+def orchestration(home: Path, wall: float) -> Row:
+    """The share of the first run that no component worked."""
+    (first, *_) = sorted((home / "runs").iterdir())
+    events = [json.loads(line) for line in (first / "events.jsonl").read_text().splitlines()]
+    worked = sum(event.get("component_seconds", 0.0) for event in events)
+    return Row(name="orchestration share", ours=1 - worked / wall, reference=LIMIT_ORCHESTRATION, target="<= 1", unit="of time")
+
+
+def quality(home: Path) -> list[Row]:
+    """Bits per byte of the base model in each domain beside both baselines."""
+    import pyarrow.parquet as pq
+
+    (table,) = home.glob("artifacts/evaluation/*/metrics/bits_per_byte.parquet")
+    found: list[dict[str, Any]] = pq.read_table(table).to_pylist()
+    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in found}
+    domains = sorted({row["domain"] for row in found})
+    return [
+        Row(
+            name=f"bits per byte, {domain}, base / {baseline}",
+            ours=bits["base", domain],
+            reference=bits[baseline, domain],
+            target="< 1",
+            unit="bits/byte",
+        )
+        for domain in domains
+        for baseline in ("byte-unigram", "zlib-9")
+    ]
+
+
+if __name__ == "__main__":
+    main()
