@@ -53,7 +53,7 @@ class Launcher(Protocol):
 
 @dataclass
 class RecordingReporter:
-    """A reporter for one process, which hands everything to `metrics`."""
+    """Hands what rank 0 reports to `metrics`, in this process."""
 
     metrics: Metrics
     rank: int = 0
@@ -61,8 +61,9 @@ class RecordingReporter:
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Log the values and the progress."""
-        self.metrics.log(step, values)
-        self.metrics.progress(step, total_steps, "steps")
+        if self.rank == 0:
+            self.metrics.log(step, values)
+            self.metrics.progress(step, total_steps, "steps")
 
 
 @dataclass

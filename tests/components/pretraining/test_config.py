@@ -1,0 +1,54 @@
+"""The config of pretraining refuses what cannot be meant."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from components.artifacts import ModelShape
+from components.errors import ConfigError
+from components.pretraining.config import PretrainingConfig
+
+SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_size=64, context=16)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", -1.0),
+        ("tokens", 0),
+        ("batch_size", -8),
+        ("sequence_length", 0),
+        ("init_std", 0.0),
+        ("warmup_steps", -1),
+        ("precision", "fp8"),
+        ("workers", 0),
+        ("micro_batch_size", 0),
+        ("checkpoint_seconds", -1.0),
+        ("checkpoint_steps", 0),
+        ("keep_checkpoints", 0),
+        ("validation_steps", 0),
+        ("validation_bytes", 0),
+        ("non_finite", "ignore"),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_name_of_its_field(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"PretrainingConfig\.{field} is"):
+        PretrainingConfig(**{field: value})
+
+
+def test_a_sequence_longer_than_the_context_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sequence_length is 17; allowed: up to the model's context of 16"):
+        PretrainingConfig(shape=SHAPE, sequence_length=17)
+
+
+def test_fewer_sequences_than_workers_are_refused() -> None:
+    with pytest.raises(ConfigError, match="batch_size is 1; allowed: at least one sequence for each of 2 workers"):
+        PretrainingConfig(batch_size=1, workers=2)
+
+
+def test_importing_the_config_loads_neither_torch_nor_numpy() -> None:
+    code = "import sys, components.pretraining.config; print({'torch', 'numpy', 'ray', 'deepspeed'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

@@ -1,0 +1,70 @@
+"""Packed batches of token shards."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.artifacts import Mixture
+from components.pretraining.packed import NextToken, PackedBatches, windows_of
+from components.tokenizer.token_shards import TokenShardReader
+from components.training.data_order import DataOrder, apportion
+from tests.components.pretraining.conftest import SHAPE
+
+
+@pytest.fixture
+def batches(token_shards: Path) -> PackedBatches:
+    reader = TokenShardReader.open(token_shards)
+    mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 9.0, "prose": 9.0})
+    portions = apportion(mixture, windows_of(reader, ["code", "prose"], 16), 400)
+    return PackedBatches(reader, DataOrder(portions, 1), batch_size=7, sequence_length=16, micro_batch_size=3)
+
+
+def rows(batches: PackedBatches, step: int, rank: int, world_size: int) -> list[list[int]]:
+    return [row for batch in batches.micro_batches(step, rank, world_size) for row in batch["tokens"].tolist()]
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_every_world_size_sees_the_same_global_batch(batches: PackedBatches, world_size: int) -> None:
+    parts = [row for rank in range(world_size) for row in rows(batches, 5, rank, world_size)]
+    assert parts == rows(batches, 5, 0, 1)
+
+
+def test_micro_batches_are_no_larger_than_asked_for(batches: PackedBatches) -> None:
+    assert [len(batch["tokens"]) for batch in batches.micro_batches(0, 0, 1)] == [3, 3, 1]
+
+
+def test_targets_are_the_tokens_one_further_on(batches: PackedBatches) -> None:
+    (batch, *_) = batches.micro_batches(0, 0, 1)
+    assert batch["tokens"].dtype == torch.int64
+    assert torch.equal(batch["tokens"][:, 1:], batch["targets"][:, :-1])
+
+
+def test_a_step_can_be_asked_for_without_those_before_it(batches: PackedBatches) -> None:
+    before = rows(batches, 3, 0, 1)
+    rows(batches, 0, 0, 1)
+    assert rows(batches, 3, 0, 1) == before
+
+
+def test_tokens_by_domain_are_counted_from_the_batches(batches: PackedBatches) -> None:
+    counts = batches.tokens_by_domain(4)
+    assert [int(a + b) for a, b in zip(counts["code"], counts["prose"], strict=True)] == [112, 224, 336, 448]
+
+
+def test_a_domain_that_the_shards_lack_has_no_windows(token_shards: Path) -> None:
+    reader = TokenShardReader.open(token_shards)
+    assert windows_of(reader, ["books", "code"], 16) == {"books": 0, "code": (40 * 62 - 1) // 16}
+
+
+@given(vocabulary=st.integers(0, SHAPE.vocab_size - 1))
+def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary(vocabulary: int) -> None:
+    tokens = torch.full((2, 3), vocabulary)
+    batch = {"tokens": tokens, "targets": tokens}
+    logits = torch.zeros(2, 3, SHAPE.vocab_size)
+    model = torch.nn.Module()
+    model.forward = lambda _: logits  # type: ignore[method-assign]
+    terms = NextToken()(model, batch)
+    assert NextToken().weight(batch) == 6
+    assert float(terms.loss) == pytest.approx(6 * torch.tensor(float(SHAPE.vocab_size)).log().item())

@@ -1,0 +1,28 @@
+"""Devices and precisions."""
+
+import pytest
+import torch
+
+from components.training.device import peak_flops, resolved_precision, training_device
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_a_precision_that_was_chosen_stays(precision: str) -> None:
+    assert resolved_precision(precision, CPU) == precision
+
+
+def test_auto_is_bf16_exactly_where_the_processor_multiplies_it() -> None:
+    capabilities = torch.cpu.get_capabilities()
+    native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    assert resolved_precision("auto", CPU) == ("bf16" if native else "fp32")
+
+
+def test_the_peak_of_a_processor_is_not_known() -> None:
+    assert peak_flops(CPU, "bf16") is None
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_used_where_there_is_one() -> None:
+    assert training_device(0).type == "cuda"

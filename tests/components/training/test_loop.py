@@ -1,0 +1,220 @@
+"""The training loop: what it computes, what it refuses, and how it goes on."""
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from components.errors import CheckpointError, TrainingError
+from components.training.loop import Batch, Terms
+from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precision: str, tmp_path: Path) -> None:
+    whole, uninterrupted, _ = training(precision=precision)
+    shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
+    again, resumed, metrics = training(precision=precision)
+    assert resumed.resumed_from == 10
+    assert sorted(metrics.values) == [11, 12]
+    assert resumed.history == uninterrupted.history
+    assert equal(whole, again)
+
+
+def test_a_finished_training_only_loads_its_last_checkpoint(training: Training) -> None:
+    first, _, _ = training()
+    again, trained, metrics = training()
+    assert trained.resumed_from == 12
+    assert metrics.values == {}
+    assert equal(first, again)
+
+
+def test_the_first_step_is_what_adamw_does_in_a_plain_loop(training: Training) -> None:
+    model, trained, _ = training(steps=1, warmup_steps=0, checkpoint_steps=None)
+    plain = small_model()
+    matrices = [p for p in plain.parameters() if p.dim() > 1]
+    vectors = [p for p in plain.parameters() if p.dim() == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95))
+    batches = RepeatedPairs().micro_batches(0, 0, 1)
+    weight = sum(NextToken().weight(batch) for batch in batches)
+    for batch in batches:
+        (NextToken()(plain, batch).loss / weight).backward()
+    norm = nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+    optimizer.step()
+    assert trained.history[0]["gradient_norm"] == pytest.approx(float(norm), rel=1e-5)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_the_model_comes_back_in_fp32_without_hooks_and_the_group_is_gone(training: Training) -> None:
+    model, _, _ = training(precision="bf16", steps=2, checkpoint_steps=None)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not any(torch.equal(p, p.bfloat16().float()) for p in model.parameters() if p.dim() > 1)
+    model(torch.zeros(1, 4, dtype=torch.int64)).sum().backward()
+    assert not dist.is_initialized()
+
+
+def test_a_model_trained_before_is_not_rounded_to_bf16_at_the_start(training: Training) -> None:
+    model = small_model()
+    before = model.head.weight.detach().clone()
+    trained, _, _ = training(model=model, precision="bf16", steps=1, warmup_steps=1, learning_rate=1e-9)
+    torch.testing.assert_close(trained.head.weight, before, rtol=1e-6, atol=1e-8)
+
+
+def test_every_step_has_a_row_with_its_figures(training: Training) -> None:
+    _, trained, metrics = training()
+    assert [row["step"] for row in trained.history] == list(range(1, 13))
+    assert [row["tokens"] for row in trained.history] == [128 * step for step in range(1, 13)]
+    assert all(row["twice"] == pytest.approx(2 * row["loss"]) for row in trained.history)
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+    assert "tokens_per_second" in metrics.values[12]
+    assert metrics.seen[-1] == (12, 12, "steps")
+
+
+class Masked(RepeatedPairs):
+    """The same sequences; of the second micro-batch only the first token is learned."""
+
+    def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
+        first, second = super().micro_batches(step, rank, world_size)
+        targets = second["targets"].clone()
+        targets.view(-1)[1:] = -100
+        return [first, {"tokens": second["tokens"], "targets": targets}]
+
+
+def test_each_target_weighs_the_same_whatever_micro_batch_it_is_in(training: Training) -> None:
+    _, trained, _ = training(batches=Masked(), steps=1, warmup_steps=1)
+    batches = Masked().micro_batches(0, 0, 1)
+    with torch.no_grad():
+        total = sum(float(NextToken()(small_model(), batch).loss) for batch in batches)
+    assert trained.history[0]["loss"] == pytest.approx(total / 65, rel=1e-6)
+
+
+class TwiceForward(NextToken):
+    """Calls the model twice for one loss, as a preference objective does."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        halves = [{name: tensor[rows] for name, tensor in batch.items()} for rows in (slice(0, 2), slice(2, 4))]
+        terms = [NextToken.__call__(self, model, half) for half in halves]
+        return Terms(loss=sum((t.loss for t in terms), torch.tensor(0.0)), figures={"twice": terms[0].figures["twice"]})
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_objective_may_call_the_model_more_than_once(training: Training, precision: str, tmp_path: Path) -> None:
+    _, once, _ = training(precision=precision, steps=2, checkpoints=tmp_path / "once")
+    _, twice, _ = training(precision=precision, steps=2, checkpoints=tmp_path / "twice", objective=TwiceForward())
+    assert twice.history[1]["gradient_norm"] == pytest.approx(once.history[1]["gradient_norm"], rel=2e-2)
+
+
+def test_validation_is_measured_at_its_steps_and_after_the_last(training: Training) -> None:
+    seen = []
+
+    def validation(model: nn.Module) -> dict[str, float]:
+        seen.append((model.training, torch.is_grad_enabled()))
+        return {"validation/loss": float(len(seen))}
+
+    _, trained, _ = training(validation=validation, validation_steps=5)
+    measured = {row["step"]: row["validation/loss"] for row in trained.history if "validation/loss" in row}
+    assert measured == {5: 1.0, 10: 2.0, 12: 3.0}
+    assert set(seen) == {(False, False)}
+
+
+class BrokenAt(NextToken):
+    """The loss is not a number in the batch whose first token is marked."""
+
+    def __init__(self, steps: set[int]) -> None:
+        self.marks = {int(RepeatedPairs().micro_batches(step - 1, 0, 1)[0]["tokens"].sum()) for step in steps}
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        terms = super().__call__(model, batch)
+        broken = int(batch["tokens"].sum()) in self.marks
+        return Terms(loss=terms.loss * math.nan if broken else terms.loss, figures=terms.figures)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(training: Training) -> None:
+    with pytest.raises(TrainingError, match="step 3: loss nan"):
+        training(objective=BrokenAt({3}))
+    assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_loss_that_is_not_finite_can_be_skipped_without_touching_the_weights(training: Training, precision: str) -> None:
+    model, trained, _ = training(objective=BrokenAt({3}), non_finite="skip", precision=precision)
+    assert "loss" not in trained.history[2]
+    assert "gradient_norm" not in trained.history[2]
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_too_many_skipped_steps_in_a_row_stop_training(training: Training) -> None:
+    with pytest.raises(TrainingError, match="step 5"):
+        training(objective=BrokenAt({3, 4, 5}), non_finite="skip", max_skipped=2)
+
+
+class NothingToLearn(RepeatedPairs):
+    """Every target is masked."""
+
+    def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
+        batches = super().micro_batches(step, rank, world_size)
+        return [{"tokens": batch["tokens"], "targets": torch.full_like(batch["targets"], -100)} for batch in batches]
+
+
+def test_a_batch_without_a_single_target_is_refused(training: Training) -> None:
+    with pytest.raises(TrainingError, match="nothing to learn"):
+        training(batches=NothingToLearn())
+
+
+def test_a_checkpoint_of_another_training_is_refused(training: Training) -> None:
+    training(steps=5)
+    with pytest.raises(CheckpointError, match="another model, data or configuration"):
+        training(identity={"model": "other"})
+    with pytest.raises(CheckpointError, match="another model, data or configuration"):
+        training(precision="bf16")
+
+
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_counted(training: Training, tmp_path: Path) -> None:
+    whole, _, _ = training()
+    state = next((tmp_path / "checkpoints" / "step-00000012" / "state").iterdir())
+    state.write_bytes(state.read_bytes()[:-1])
+    again, trained, metrics = training()
+    assert trained.resumed_from == 10
+    assert metrics.values[10] == {"damaged_checkpoints": 1.0}
+    assert equal(whole, again)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from components.ports import RecordedMetrics, RecordingReporter
+from components.training.loop import train
+from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
+
+class Reporter(RecordingReporter):
+    def report(self, step, total_steps, values):
+        if step == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train(small_model(), NextToken(), RepeatedPairs(), settings(), reporter=Reporter(RecordedMetrics()),
+      checkpoints=Path(sys.argv[1]), identity={"model": "small"})
+"""
+
+
+def test_a_training_killed_in_the_middle_ends_as_if_it_had_not_been(training: Training, tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
+    killed = subprocess.run(command, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    resumed, trained, _ = training(checkpoints=tmp_path / "killed")
+    uninterrupted, whole, _ = training(checkpoints=tmp_path / "whole")
+    assert trained.resumed_from == 5
+    assert trained.history == whole.history
+    assert equal(resumed, uninterrupted)

@@ -1,0 +1,48 @@
+"""The learning rate as a function of the step."""
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from components.training.config import ScheduleConfig, TrainingSettings
+from components.training.schedule import learning_rate
+
+
+def settings(**changes: object) -> TrainingSettings:
+    return TrainingSettings(**{"steps": 1000, "learning_rate": 4.2e-4, "warmup_steps": 20} | changes)  # type: ignore[arg-type]
+
+
+def test_the_multi_step_schedule_has_the_figures_of_the_paper() -> None:
+    rates = [learning_rate(step, settings()) / 4.2e-4 for step in (0, 9, 19, 20, 799, 800, 899, 900, 999)]
+    assert rates == pytest.approx([0.05, 0.5, 1, 1, 1, 0.316, 0.316, 0.1, 0.1])
+
+
+def test_the_cosine_falls_from_the_maximum_to_its_final_share() -> None:
+    cosine = settings(schedule=ScheduleConfig(kind="cosine"))
+    assert learning_rate(20, cosine) == pytest.approx(4.2e-4)
+    assert learning_rate(510, cosine) == pytest.approx(4.2e-4 * 0.55)
+    assert learning_rate(999, cosine) == pytest.approx(4.2e-5, rel=1e-3)
+
+
+def test_the_constant_schedule_stays_at_the_maximum() -> None:
+    assert learning_rate(999, settings(schedule=ScheduleConfig(kind="constant"))) == 4.2e-4
+
+
+@given(
+    kind=st.sampled_from(["multi-step", "cosine", "constant"]),
+    steps=st.integers(1, 10_000),
+    share=st.floats(0, 1),
+    place=st.floats(0, 1, exclude_max=True),
+)
+def test_the_rate_is_positive_and_never_above_the_maximum(kind: str, steps: int, share: float, place: float) -> None:
+    config = settings(steps=steps, warmup_steps=int(share * steps), schedule=ScheduleConfig(kind=kind))
+    assert 0 < learning_rate(int(place * steps), config) <= 4.2e-4
+
+
+@given(steps=st.integers(2, 1_000), kind=st.sampled_from(["multi-step", "cosine"]))
+@examples(max_examples=30, deadline=None)
+def test_the_rate_never_rises_after_the_warm_up(steps: int, kind: str) -> None:
+    config = settings(steps=steps, warmup_steps=0, schedule=ScheduleConfig(kind=kind))
+    rates = [learning_rate(step, config) for step in range(steps)]
+    assert rates == sorted(rates, reverse=True)
