@@ -26,6 +26,9 @@ _AFTER_WORD = re.compile(r"(?<=\S)\s")
 _LINE_END = re.compile(r"(?:(?<=\S)(?= )|(?<=\.)) ?(\w{4,})[^\w\s]{0,3}$", re.MULTILINE)
 _LONG_WORD = re.compile(r"\b\w{4,}\b")
 
+_EIGHTHS = (4, 6, 2, 7, 5, 3, 1)
+"""Where documents are cut, in eighths of their length, and in which order."""
+
 _POOL = 8
 """Questions read for each option of an item, at least: a few items have wrong options to choose from too."""
 
@@ -77,15 +80,15 @@ def shorten(text: str, characters: int) -> str:
 
 
 def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
-    """Each document, cut after the first whole word of its second half: beginnings are too often licences and imports."""
-    for document in held_out.documents(corpus, domain):
-        border = _AFTER_WORD.search(document.text, len(document.text) // 2)
+    """Places of a document, each followed by what comes after the first whole word there."""
+    for id, document, start, _ in _places(config, domain, corpus):
+        border = _AFTER_WORD.search(document.text, start)
         if border is None:
             continue
         answer = shorten(document.text[border.start() :], config.answer_characters)
         context = document.text[max(0, border.start() - config.context_characters) : border.start()]
         if len(answer.strip()) >= config.answer_characters // 2:
-            yield _Question(document.id, document.group, context, answer)
+            yield _Question(id, document.group, context, answer)
 
 
 def _answers(config: EvaluationConfig, conversations: Iterable[Row], chat: Callable[[str], str]) -> Iterator[_Question]:
@@ -137,11 +140,24 @@ def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
 
 
 def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[Row]:
-    """In each document the first line of the second half that ends in a word which its context already holds."""
-    for document in held_out.documents(corpus, domain):
-        for match in _LINE_END.finditer(document.text, len(document.text) // 2):
+    """At each place of a document the first line that ends in a word which its context already holds."""
+    for _, document, start, stop in _places(config, domain, corpus):
+        for match in _LINE_END.finditer(document.text, start):
+            if match.start() >= stop:
+                break
             context = document.text[max(0, match.start() - config.context_characters) : match.start()]
             known = set(_LONG_WORD.findall(context))
             if match[1] in known:
                 yield {"context": context, "gold": match[1], "chance": 1 / len(known)}
                 break
+
+
+def _places(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tuple[str, held_out.Document, int, int]]:
+    """An id, the document, and from where to where in its text an item may begin: the middle of every document comes first,
+    then other eighths of those long enough. The first eighth is never used: too often it is a licence and imports.
+    """
+    for number, eighth in enumerate(_EIGHTHS):
+        for document in held_out.documents(corpus, domain):
+            length = len(document.text)
+            if length >= 2 * number * config.context_characters:
+                yield f"{document.id}/{eighth}", document, length * eighth // 8, length * (eighth + 1) // 8

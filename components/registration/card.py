@@ -107,13 +107,15 @@ def _data(origins: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plan(lineage: Tree) -> str:
-    """What the scaling step chose beside what the published law says, as far as the lineage tells."""
+    """What the scaling step chose, beside what the published law says, as far as the lineage tells."""
     plan = next((node for node in nodes(lineage) if node.get("step") == "scaling"), None)
     if plan is None or not plan.get("figures"):
         return "The lineage holds no training plan."
-    rows = [[name, _value(value)] for name, value in _flat(plan["figures"])]
-    return "Chosen values and, under `law`, those of the published scaling laws for the same budget.\n\n" + _table(
-        ["figure", "value"], rows
+    chosen = {name: value for name, value in plan["figures"].items() if name != "law"}
+    law = plan["figures"].get("law", {})
+    rows = [[name, _value(chosen.get(name)), _value(law.get(name))] for name in dict.fromkeys([*chosen, *law])]
+    return "What was chosen, and what the published scaling law says for the same budget.\n\n" + _table(
+        ["figure", "chosen", "law"], rows
     )
 
 
@@ -144,26 +146,26 @@ def _lineage(lineage: Tree) -> str:
         for node in nodes(lineage)
     ]
     environments = sorted({str(node["environment_digest"]) for node in nodes(lineage) if node.get("environment_digest")})
-    raw = [[name, _value(value)] for node in nodes(lineage) for source in node.get("raw", ()) for name, value in _flat(source)]
+    raw = [source for node in nodes(lineage) for source in node.get("raw", ())]
+    facts = list(dict.fromkeys(name for source in raw for name in source))
     parts = [
         "From this model down to its raw sources; `lineage.json` holds the configurations and figures too.",
         _table(["step", "kind", "digest", "code digest"], rows),
         f"Environment: {', '.join(f'`{digest}`' for digest in environments) or 'not recorded'}",
     ]
-    return "\n\n".join(parts + (["Raw sources:", _table(["fact", "value"], raw)] if raw else []))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and values of nested mappings, names joined by dots."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    if raw:
+        parts += ["Raw sources:", _table(facts, ([_value(source.get(name)) for name in facts] for source in raw))]
+    return "\n\n".join(parts)
 
 
 def _value(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _count(value) if type(value) is int else str(value)
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_value, value))
+    return _count(value) if type(value) is int else str(value)
 
 
 def _count(value: int) -> str:

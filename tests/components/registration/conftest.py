@@ -63,7 +63,12 @@ def lineage() -> dict[str, Any]:
         "scaling",
         "TrainingPlan",
         inputs={"corpus": corpus},
-        figures={"learning_rate": 0.001, "tokens": 1_000_000, "law": {"learning_rate": 0.0023}},
+        figures={
+            "learning_rate": 0.001,
+            "tokens": 1_000_000,
+            "notes": ["small", "extrapolated"],
+            "law": {"learning_rate": 0.0023},
+        },
     )
     return node("dpo", "Checkpoint", inputs={"plan": plan, "corpus": corpus})
 

@@ -37,9 +37,9 @@ def test_sources_and_licences_are_added_up(card):
 
 
 def test_the_plan_stands_beside_the_law(card):
-    assert "| learning_rate | 0.001 |" in card
-    assert "| law.learning_rate | 0.0023 |" in card
-    assert "| tokens | 1,000,000 |" in card
+    assert "| learning_rate | 0.001 | 0.0023 |" in card
+    assert "| tokens | 1,000,000 | – |" in card
+    assert "| notes | small; extrapolated | – |" in card
 
 
 def test_the_evaluation_shows_models_and_baselines(card):
@@ -52,7 +52,7 @@ def test_checks_digests_and_raw_sources_are_listed(card):
     assert "| corpus | passed | 1 |" in card
     assert "| curation | Corpus | `digest-of-curation` | `code-of-curation` |" in card
     assert "`environment-1`" in card
-    assert "| digest | raw-digest |" in card
+    assert "| python-environment: | 12 | 13,000 | raw-digest |" in card
 
 
 def test_it_says_how_to_load_the_model(card):
