@@ -25,7 +25,7 @@ class ConversationsConfig:
     validation_number: int = 10_000
     """Held-out conversations at most: enough to know the loss to about 1 %."""
     per_distribution: int = 20_000
-    """Instructions from one distribution at most, so that the largest ones do not drown the others' style."""
+    """Instructions from one distribution at most; they are taken from one after the other in turn, until there are enough."""
     describe_share: float = 0.5
     """Share of the embedded instructions that ask what a function does; the others ask for a function that fits a description."""
     max_prompt_characters: int = 400

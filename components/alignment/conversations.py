@@ -1,7 +1,8 @@
-"""Conversations to fine-tune on: instructions from installed packages, and a user's own files."""
+"""Conversations to fine-tune on: a user's own files, filled up with instructions from installed packages."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ from components.alignment.jsonl import BadLineError, JsonlSource, text_field, wr
 from components.alignment.records import SPLITS, Conversation, identifier, write_records
 from components.alignment.sides import Sides, wished_side
 from components.errors import SourceError
-from components.python_environment import distributions
+from components.python_environment import Distribution, distributions
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
     """A conversation that may be taken."""
 
     conversation: Conversation
     about: str
-    """Candidates about the same thing teach the same thing: one of them is taken."""
+    """Of the candidates about the same thing one is taken."""
     wish: str | None = None
     """The side that its own line names."""
 
@@ -29,31 +30,66 @@ class _Candidate:
 def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Path) -> dict[str, Any]:
     """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
 
-    Each conversation falls on the side where the corpus put its group. What is learned is never held out too.
+    Each conversation falls on the side where the corpus put its group. On each side the user's own come first, then one of each
+    distribution in turn. Held-out ones are chosen first: what they are about is not learned, and `number` does not change them.
 
     Raises:
         SourceError: a file that cannot be read as promised, or nothing for one of the sides.
     """
     files = [JsonlSource(uri, config.max_bad_lines) for uri in config.sources]
-    candidates = [*_embedded(config), *(candidate for file in files for candidate in _users(file))]
-    splits = _chosen(candidates, Sides.of_corpus(corpus, config.validation_share), config)
+    users = [candidate for file in files for candidate in _users(file)]
+    taken: set[str] = set()
+    splits = {}
+    for split, found in reversed(_by_side(users, Sides.of_corpus(corpus, config.validation_share), config).items()):
+        number = config.number if split == "train" else config.validation_number
+        chosen = itertools.islice(_distinct(found, taken), number)
+        splits[split] = sorted(chosen, key=lambda conversation: conversation.id)
+        if not splits[split]:
+            raise SourceError(f"conversations: none for {split}; add sources or distributions whose groups the corpus put there")
     write_records("conversations", splits, output)
     write_evidence(files, output)
+    return _figures(splits, files)
+
+
+def _by_side(users: list[Candidate], sides: Sides, config: ConversationsConfig) -> dict[str, Iterator[Candidate]]:
+    """The candidates of each side, best first; packages are only read as far as the iterators are."""
+    installed = {distribution.name: distribution for distribution in distributions(config.distributions)}
+    groups = [(candidate.conversation.group, candidate.wish) for candidate in users]
+    side = sides.split([*groups, *((name, None) for name in installed)])
+    users = sorted(users, key=lambda candidate: identifier(config.seed, candidate.conversation.id))
+    names = sorted(installed, key=lambda name: identifier(config.seed, name))
     return {
-        **{split: len(conversations) for split, conversations in splits.items()},
-        **{f"train/{task}": count for task, count in sorted(Counter(c.task for c in splits["train"]).items())},
-        "candidates": len(candidates),
-        "refused_lines": sum(len(file.refusals) for file in files),
+        split: itertools.chain(
+            [candidate for candidate in users if side[candidate.conversation.group] == split],
+            _in_turn([_embedded(installed[name], config) for name in names if side[name] == split]),
+        )
+        for split in SPLITS
     }
 
 
-def _embedded(config: ConversationsConfig) -> Iterator[_Candidate]:
-    for distribution in distributions(config.distributions):
-        for summary, conversation in instructions(distribution, config):
-            yield _Candidate(conversation, summary)
+def _embedded(distribution: Distribution, config: ConversationsConfig) -> Iterator[Candidate]:
+    return (Candidate(conversation, summary) for summary, conversation in instructions(distribution, config))
 
 
-def _users(file: JsonlSource) -> Iterator[_Candidate]:
+def _in_turn(streams: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
+    """One of each stream in turn, until all have ended."""
+    waiting = deque(streams)
+    while waiting:
+        stream = waiting.popleft()
+        for candidate in itertools.islice(stream, 1):
+            waiting.append(stream)
+            yield candidate
+
+
+def _distinct(candidates: Iterable[Candidate], taken: set[str]) -> Iterator[Conversation]:
+    """The first candidate about each thing that is not in `taken`, to which it is added."""
+    for candidate in candidates:
+        if candidate.about not in taken:
+            taken.add(candidate.about)
+            yield candidate.conversation
+
+
+def _users(file: JsonlSource) -> Iterator[Candidate]:
     for line, (messages, row) in file.rows(_parse):
         about = identifier(*(text for message in messages for text in message.values()))
         conversation = Conversation(
@@ -65,7 +101,7 @@ def _users(file: JsonlSource) -> Iterator[_Candidate]:
             licence=text_field(row, "licence", "unknown"),
             task="user",
         )
-        yield _Candidate(conversation, about, wished_side(row))
+        yield Candidate(conversation, about, wished_side(row))
 
 
 def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:
@@ -83,24 +119,11 @@ def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, A
     return messages, row
 
 
-def _chosen(candidates: Sequence[_Candidate], sides: Sides, config: ConversationsConfig) -> dict[str, list[Conversation]]:
-    """What is taken for each side, in the order of ids; training chooses first."""
-    side = sides.split((candidate.conversation.group, candidate.wish) for candidate in candidates)
-    order = sorted(candidates, key=lambda candidate: identifier(config.seed, candidate.conversation.id))
-    taken: set[str] = set()
-    splits = {}
-    for split, number in zip(SPLITS, (config.number, config.validation_number), strict=True):
-        # Training claims all of its candidates, also those beyond `number`: raising it changes nothing held out.
-        distinct = list(_distinct((c for c in order if side[c.conversation.group] == split), taken))
-        splits[split] = sorted(distinct[:number], key=lambda conversation: conversation.id)
-        if not distinct:
-            raise SourceError(f"conversations: none for {split}; add sources or distributions whose groups the corpus put there")
-    return splits
-
-
-def _distinct(candidates: Iterable[_Candidate], taken: set[str]) -> Iterator[Conversation]:
-    """The first candidate about each thing that is not in `taken`, to which it is added."""
-    for candidate in candidates:
-        if candidate.about not in taken:
-            taken.add(candidate.about)
-            yield candidate.conversation
+def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> dict[str, Any]:
+    """Conversations by side, of the training ones by task, and refused lines."""
+    tasks = Counter(conversation.task for conversation in splits["train"])
+    return {
+        **{split: len(splits[split]) for split in SPLITS},
+        **{f"train/{task}": tasks[task] for task in sorted(tasks)},
+        "refused_lines": sum(len(file.refusals) for file in files),
+    }

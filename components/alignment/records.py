@@ -71,10 +71,10 @@ def write_records(name: str, splits: Mapping[str, Sequence[Conversation | Prefer
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for split, records in splits.items():
-        write_jsonl(output / f"{split}.jsonl", map(dataclasses.asdict, records))
+    for split in SPLITS:
+        write_jsonl(output / f"{split}.jsonl", map(dataclasses.asdict, splits[split]))
     (output / "metrics").mkdir(exist_ok=True)
-    rows = [{"split": split, **record.measures()} for split, records in splits.items() for record in records]
+    rows = [{"split": split, **record.measures()} for split in SPLITS for record in splits[split]]
     pq.write_table(pa.Table.from_pylist(rows), output / "metrics" / f"{name}.parquet", compression="zstd")
 
 

@@ -1,5 +1,6 @@
 """Conversations: on the corpus's side of the split, each once, the same bytes every time."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,18 +38,28 @@ def test_each_distribution_is_on_the_side_that_the_corpus_gave_it(conversations:
         assert groups == {group for group, side in SIDES.items() if side == split}
 
 
-def test_what_is_learned_is_never_held_out_too(jsonl: Callable[..., str], tmp_path: Path) -> None:
+def test_what_is_held_out_is_not_learned_on_the_other_side(jsonl: Callable[..., str], tmp_path: Path) -> None:
     same, other = talk("What is it?"), talk("Why?")
-    uri = jsonl([same | {"group": "a"}, same | {"group": "b"}, other | {"group": "b"}])
+    uri = jsonl([same | {"group": "a"}, same | {"group": "b"}, other | {"group": "a"}])
     corpus = write_groups(tmp_path / "corpus", {"a": "train", "b": "validation"})
     found = make(ConversationsConfig(sources=(uri,)), corpus, tmp_path / "output")
-    assert (questions(found["train"]), questions(found["validation"])) == ({"What is it?"}, {"Why?"})
+    assert (questions(found["train"]), questions(found["validation"])) == ({"Why?"}, {"What is it?"})
 
 
 def test_raising_the_number_of_training_conversations_changes_nothing_held_out(corpus: Path, tmp_path: Path) -> None:
     few, many = (make(replace(CONVERSATIONS, number=n), corpus, tmp_path / str(n)) for n in (20, 60))
     assert few["validation"] == many["validation"]
     assert questions(few["train"]) < questions(many["train"])
+
+
+def test_the_users_own_come_first_and_every_distribution_gives_its_part(
+    jsonl: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    uri = jsonl([talk(f"{n}?", group="typer") for n in range(10)])
+    found = make(replace(CONVERSATIONS, sources=(uri,), number=40), corpus, tmp_path)["train"]
+    assert sum(line["source"] == uri for line in found) == 10
+    embedded = Counter(line["group"] for line in found if line["source"] != uri)
+    assert embedded == {"rich": 10, "typer": 10, "filelock": 10}
 
 
 def test_a_users_lines_are_split_by_their_own_word_or_by_the_first_questions_hash(

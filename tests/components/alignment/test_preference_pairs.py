@@ -29,17 +29,17 @@ def pair(prompt: str, **more: object) -> dict[str, object]:
     return {"prompt": prompt, "chosen": "good", "rejected": "bad", **more}
 
 
-def answers(conversations: Path, split: str) -> dict[str, str]:
-    """The authors' answer to each prompt."""
+def descriptions(conversations: Path, split: str) -> set[tuple[str, str]]:
+    """The prompts that ask what a function does, with the authors' answers."""
     talks = [line["messages"] for line in lines(conversations / f"{split}.jsonl") if line["task"] == "describe"]
-    return {question["content"]: answer["content"] for question, answer in talks}
+    return {(question["content"], answer["content"]) for question, answer in talks}
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_the_authors_words_are_chosen_on_their_conversations_side(split: str, conversations: Path, pairs: Path) -> None:
-    right, found = answers(conversations, split), lines(pairs / f"{split}.jsonl")
+    right, found = descriptions(conversations, split), lines(pairs / f"{split}.jsonl")
     assert {line["kind"] for line in found} == {"author-vs-sample", "right-vs-other"}
-    assert all(line["chosen"] == right[line["prompt"]] != line["rejected"] for line in found)
+    assert all((line["prompt"], line["chosen"]) in right and line["chosen"] != line["rejected"] for line in found)
     assert all(SIDES[line["group"]] == split for line in found)
     assert len({line["id"] for line in found}) == len(found)
 
@@ -47,13 +47,13 @@ def test_the_authors_words_are_chosen_on_their_conversations_side(split: str, co
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_the_other_functions_words_are_an_authors_too_and_on_the_same_side(split: str, conversations: Path, pairs: Path) -> None:
     rejected = {line["rejected"] for line in lines(pairs / f"{split}.jsonl") if line["kind"] == "right-vs-other"}
-    assert rejected <= set(answers(conversations, split).values())
+    assert rejected <= {answer for _, answer in descriptions(conversations, split)}
 
 
 def test_the_samples_are_the_models_own(pairs: Path, conversations: Path) -> None:
     samples = {line["rejected"] for line in lines(pairs / "train.jsonl") if line["kind"] == "author-vs-sample"}
     assert len(samples) > 30
-    assert not samples & set(answers(conversations, "train").values())
+    assert not samples & {answer for _, answer in descriptions(conversations, "train")}
 
 
 def test_the_table_counts_characters(pairs: Path) -> None:
