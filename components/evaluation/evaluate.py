@@ -1,67 +1,25 @@
 """The evaluation of a recipe's models: bits per byte, tasks, repetition and samples, beside two baselines."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from components.errors import MissingArtifact
-from components.evaluation import harness, held_out, items, report
+from components.evaluation import held_out, items, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
-from components.evaluation.findings import (
-    BYTE_UNIGRAM,
-    ZLIB_9,
-    Alignment,
-    BitsPerByte,
-    Findings,
-    Repetition,
-    Sample,
-    TaskResult,
-)
-from components.evaluation.held_out import ChosenDocuments
-from components.evaluation.language_model import HarnessModel
+from components.evaluation.findings import BYTE_UNIGRAM, ZLIB_9, Alignment, BitsPerByte, Findings
+from components.evaluation.measure import Material, Measured, measure_once
 from components.evaluation.origins import origins
-from components.evaluation.repetition import repeats_endlessly
-from components.generation.sampling import generate
-from components.model import huggingface
-from components.model.decoder import Decoder
 from components.ports import Metrics
-from components.tokenizer.chat import ASSISTANT, USER, encode_prompt
-from components.tokenizer.text_tokenizer import TextTokenizer
+from components.tokenizer.chat import ASSISTANT, USER
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.bits_per_byte import bits_per_byte
-from components.training.device import training_device
 
 _STAGES = ("base", "sft", "dpo")
 """The order in which models are measured and shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What every model is measured on."""
-
-    documents: dict[str, list[held_out.Document]]
-    reader: TokenShardReader
-    tasks: items.Tasks
-    shown: list[str]
-    """User messages whose answers are shown."""
-    repetition: list[str]
-    """User messages over which the repetition ratio is measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What was measured of one model."""
-
-    bits_per_byte: list[BitsPerByte]
-    tasks: list[TaskResult]
-    repetition: list[Repetition]
-    samples: list[Sample]
 
 
 def evaluate(
@@ -97,7 +55,7 @@ def evaluate(
     names = sorted(checkpoints, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
     for done, name in enumerate(names):
         metrics.progress(done, len(names), "models")
-        measured.append(_measure_once(config, name, checkpoints[name], material, scratch / f"{name}.json"))
+        measured.append(measure_once(config, name, checkpoints[name], material, scratch / f"{name}.json"))
         metrics.log(0, _logged(measured[-1]))
     metrics.progress(len(names), len(names), "models")
     found = Findings(
@@ -115,11 +73,11 @@ def evaluate(
 
 def _gather(
     config: EvaluationConfig, shares: Mapping[str, float], corpus: Path, token_shards: Path, conversations: Path, pairs: Path
-) -> _Material:
+) -> Material:
     """Documents of every domain that the mixture or the shares name."""
     domains = sorted({*shares, *held_out.mixture_shares(corpus)})
     asked = [record["messages"][0]["content"] for record in held_out.records(conversations / "validation.jsonl")]
-    return _Material(
+    return Material(
         documents={domain: held_out.first_documents(corpus, domain, config.bytes_per_domain) for domain in domains},
         reader=TokenShardReader.open(token_shards),
         tasks=items.build(config, corpus=corpus, conversations=conversations, pairs=pairs, chat=_as_prompt),
@@ -133,59 +91,12 @@ def _as_prompt(message: str) -> str:
     return f"{USER}{message}{ASSISTANT}"
 
 
-def _measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: _Material, remembered: Path) -> _Measured:
-    """Measure a model, or read what an interrupted evaluation measured: scratch belongs to these very inputs."""
-    if remembered.is_file():
-        return _from_json(json.loads(remembered.read_text(encoding="utf-8")))
-    measured = _measure(config, name, checkpoint, material)
-    unfinished = remembered.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(dataclasses.asdict(measured)), encoding="utf-8")
-    unfinished.replace(remembered)
-    return measured
-
-
-def _measure(config: EvaluationConfig, name: str, checkpoint: Path, material: _Material) -> _Measured:
-    model = huggingface.load(checkpoint, device=training_device()).eval()
-    tokenizer = TextTokenizer.load(checkpoint)
-    scores = harness.run(HarnessModel(model, tokenizer, config.batch_tokens), material.tasks)
-    messages = list(dict.fromkeys([*material.shown, *material.repetition]))
-    answers = _answers(config, model, tokenizer, messages)
-    stuck = [repeats_endlessly(*answers[message]) for message in material.repetition]
-    return _Measured(
-        bits_per_byte=list(_bits_per_byte(config, name, model, material)),
-        tasks=[TaskResult(model=name, **dataclasses.asdict(score)) for score in scores],
-        repetition=[Repetition(model=name, repetition_ratio=sum(stuck) / len(stuck), prompts=len(stuck))] if stuck else [],
-        samples=[Sample(prompt=m, model=name, answer=tokenizer.decode(answers[m][0])) for m in material.shown],
-    )
-
-
-def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material: _Material) -> Iterator[BitsPerByte]:
-    for domain, documents in material.documents.items():
-        reader = ChosenDocuments(material.reader, frozenset(document.id for document in documents))
-        found = bits_per_byte(model, reader, "validation", domain, batch_tokens=config.batch_tokens)
-        yield BitsPerByte(model=name, domain=domain, bits_per_byte=found.value, documents=found.documents, bytes=found.bytes)
-
-
 def _baselines(documents: Mapping[str, Sequence[held_out.Document]]) -> Iterator[BitsPerByte]:
     for model, measure in ((BYTE_UNIGRAM, byte_unigram), (ZLIB_9, zlib_9)):
         for domain, chosen in documents.items():
             texts = [document.text.encode() for document in chosen]
             value, size = measure(texts), sum(map(len, texts))
             yield BitsPerByte(model=model, domain=domain, bits_per_byte=value, documents=len(texts), bytes=size)
-
-
-def _answers(
-    config: EvaluationConfig, model: Decoder, tokenizer: TextTokenizer, messages: Sequence[str]
-) -> dict[str, tuple[list[int], int]]:
-    """Greedy answer (token ids) to each user message, and the number of tokens at which it was cut off.
-
-    The paper measures repetition at temperature 0 (section 5.4). A prompt that leaves less room loses its beginning, BOS stays.
-    """
-    limit = min(config.max_new_tokens, model.shape.context // 2)
-    prompts = [encode_prompt(tokenizer, [{"role": "user", "content": message}]) for message in messages]
-    fitting = [prompt[:1] + prompt[1:][-(model.shape.context - limit - 1) :] for prompt in prompts]
-    answers = generate(model, fitting, max_new_tokens=limit, stop_ids=(tokenizer.eos_id,))
-    return {message: (answer, limit) for message, answer in zip(messages, answers, strict=True)}
 
 
 def _alignment(checkpoint: Path) -> list[Alignment]:
@@ -196,15 +107,6 @@ def _alignment(checkpoint: Path) -> list[Alignment]:
     return [Alignment(**row) for row in pq.read_table(path, columns=columns).to_pylist()]
 
 
-def _logged(measured: _Measured) -> dict[str, float]:
+def _logged(measured: Measured) -> dict[str, float]:
     bits = {f"bits_per_byte/{row.model}/{row.domain}": row.bits_per_byte for row in measured.bits_per_byte}
     return bits | {f"{row.task}/{row.metric}/{row.model}": row.value for row in measured.tasks}
-
-
-def _from_json(raw: dict[str, Any]) -> _Measured:
-    return _Measured(
-        bits_per_byte=[BitsPerByte(**row) for row in raw["bits_per_byte"]],
-        tasks=[TaskResult(**row) for row in raw["tasks"]],
-        repetition=[Repetition(**row) for row in raw["repetition"]],
-        samples=[Sample(**row) for row in raw["samples"]],
-    )

@@ -37,7 +37,9 @@ class TaskScore:
 
 
 def run(model: LM, tasks: Tasks) -> list[TaskScore]:
-    """Score `model` on every task, in the order of `tasks`."""
+    """Score `model` on every task, in the order of `tasks`; nothing where there are none."""
+    if not (tasks.choices or tasks.completions):
+        return []
     with _quiet():
         choices = {name: _choice_task(name, rows) for name, rows in tasks.choices.items()}
         completions = {name: _completion_task(name, rows) for name, rows in tasks.completions.items()}

@@ -78,3 +78,7 @@ def test_nothing_is_printed_or_logged_and_no_hub_is_asked(capfd):
 def test_a_task_without_completions_is_no_trouble():
     scores = harness.run(Scripted(len, ""), Tasks(choices={"choice": CHOICES}, completions={}))
     assert [score.metric for score in scores] == ["acc", "acc_norm"]
+
+
+def test_without_tasks_there_are_no_scores():
+    assert harness.run(Scripted(len, ""), Tasks(choices={}, completions={})) == []

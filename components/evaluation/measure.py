@@ -1,0 +1,103 @@
+"""What is measured of one model: tasks, bits per byte, and greedy answers to held-out prompts."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.evaluation import harness
+from components.evaluation.config import EvaluationConfig
+from components.evaluation.findings import BitsPerByte, Repetition, Sample, TaskResult
+from components.evaluation.held_out import ChosenDocuments, Document
+from components.evaluation.items import Tasks
+from components.evaluation.language_model import HarnessModel
+from components.evaluation.repetition import repeats_endlessly
+from components.generation.sampling import generate
+from components.model import huggingface
+from components.model.decoder import Decoder
+from components.tokenizer.chat import encode_prompt
+from components.tokenizer.text_tokenizer import TextTokenizer
+from components.tokenizer.token_shards import TokenShardReader
+from components.training.bits_per_byte import bits_per_byte
+from components.training.device import training_device
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What every model is measured on."""
+
+    documents: dict[str, list[Document]]
+    reader: TokenShardReader
+    tasks: Tasks
+    shown: list[str]
+    """User messages whose answers are shown."""
+    repetition: list[str]
+    """User messages over which the repetition ratio is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of one model."""
+
+    bits_per_byte: list[BitsPerByte]
+    tasks: list[TaskResult]
+    repetition: list[Repetition]
+    samples: list[Sample]
+
+
+def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: Material, remembered: Path) -> Measured:
+    """Measure a model, or read what an interrupted evaluation measured: scratch belongs to these very inputs."""
+    if remembered.is_file():
+        return _from_json(json.loads(remembered.read_text(encoding="utf-8")))
+    measured = _measure(config, name, checkpoint, material)
+    unfinished = remembered.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(dataclasses.asdict(measured)), encoding="utf-8")
+    unfinished.replace(remembered)
+    return measured
+
+
+def _measure(config: EvaluationConfig, name: str, checkpoint: Path, material: Material) -> Measured:
+    model = huggingface.load(checkpoint, device=training_device()).eval()
+    tokenizer = TextTokenizer.load(checkpoint)
+    scores = harness.run(HarnessModel(model, tokenizer, config.batch_tokens), material.tasks)
+    messages = list(dict.fromkeys([*material.shown, *material.repetition]))
+    answers = _answers(config, model, tokenizer, messages)
+    stuck = [repeats_endlessly(*answers[message]) for message in material.repetition]
+    return Measured(
+        bits_per_byte=list(_bits_per_byte(config, name, model, material)),
+        tasks=[TaskResult(model=name, **dataclasses.asdict(score)) for score in scores],
+        repetition=[Repetition(model=name, repetition_ratio=sum(stuck) / len(stuck), prompts=len(stuck))] if stuck else [],
+        samples=[Sample(prompt=m, model=name, answer=tokenizer.decode(answers[m][0])) for m in material.shown],
+    )
+
+
+def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material: Material) -> Iterator[BitsPerByte]:
+    for domain, documents in material.documents.items():
+        reader = ChosenDocuments(material.reader, frozenset(document.id for document in documents))
+        found = bits_per_byte(model, reader, "validation", domain, batch_tokens=config.batch_tokens)
+        yield BitsPerByte(model=name, domain=domain, bits_per_byte=found.value, documents=found.documents, bytes=found.bytes)
+
+
+def _answers(
+    config: EvaluationConfig, model: Decoder, tokenizer: TextTokenizer, messages: Sequence[str]
+) -> dict[str, tuple[list[int], int]]:
+    """Greedy answer (token ids) to each user message, and the number of tokens at which it was cut off.
+
+    The paper measures repetition at temperature 0 (section 5.4). A prompt that leaves less room loses its beginning, BOS stays.
+    """
+    limit = min(config.max_new_tokens, model.shape.context // 2)
+    prompts = [encode_prompt(tokenizer, [{"role": "user", "content": message}]) for message in messages]
+    fitting = [prompt[:1] + prompt[1:][-(model.shape.context - limit - 1) :] for prompt in prompts]
+    answers = generate(model, fitting, max_new_tokens=limit, stop_ids=(tokenizer.eos_id,))
+    return {message: (answer, limit) for message, answer in zip(messages, answers, strict=True)}
+
+
+def _from_json(raw: dict[str, Any]) -> Measured:
+    return Measured(
+        bits_per_byte=[BitsPerByte(**row) for row in raw["bits_per_byte"]],
+        tasks=[TaskResult(**row) for row in raw["tasks"]],
+        repetition=[Repetition(**row) for row in raw["repetition"]],
+        samples=[Sample(**row) for row in raw["samples"]],
+    )
