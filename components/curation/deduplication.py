@@ -171,45 +171,42 @@ def verify_pairs(files: tuple[Path, Path], *, threshold: float) -> Path:
 def judge(members: Sequence[dict[str, Any]], pairs: Iterable[tuple[int, int]], threshold: float) -> list[dict[str, Any]]:
     """The verdicts on one component; members come in the order in which they are kept.
 
-    Kept members that are similar to the same removed one get one group: a distribution's name if one of them has it,
-    else the first id.
+    Kept members that similar ones connect, removed or not, share a group, so that the split does not part them.
     """
     candidates: dict[int, list[int]] = {}
     for left, right in pairs:
         candidates.setdefault(right, []).append(left)
-    shingles = {m["document"]: np.frombuffer(m["shingles"], dtype=np.uint64) for m in members}
-    kept: dict[int, dict[str, Any]] = {}
-    verdicts = []
-    clusters: list[list[int]] = []
+    position = {member["document"]: index for index, member in enumerate(members)}
+    shingles = {member["document"]: np.frombuffer(member["shingles"], dtype=np.uint64) for member in members}
+    removed: dict[int, dict[str, Any]] = {}
+    links: list[tuple[int, int]] = []
     for member in members:
         number = member["document"]
-        rivals = [rival for rival in candidates.get(number, []) if rival in kept]
-        similar = {r: s for r in rivals if (s := jaccard(shingles[number], shingles[r])) >= threshold}
-        if similar:
-            best = max(similar, key=lambda rival: (similar[rival], -rivals.index(rival)))
-            verdicts.append({"document": number, "kept": best, "similarity": similar[best], "reason": NEAR, "group": ""})
-            clusters.append(list(similar))
-        else:
-            kept[number] = member
-    return verdicts + _kept_in_clusters(kept, clusters)
+        near = {c: jaccard(shingles[number], shingles[c]) for c in sorted(candidates.get(number, []), key=position.__getitem__)}
+        near = {candidate: similarity for candidate, similarity in near.items() if similarity >= threshold}
+        links += [(position[number], position[candidate]) for candidate in near]
+        if kept := {candidate: similarity for candidate, similarity in near.items() if candidate not in removed}:
+            best = max(kept, key=kept.__getitem__)
+            removed[number] = {"document": number, "kept": best, "similarity": kept[best], "reason": NEAR, "group": ""}
+    clusters = connected(np.array(links, dtype=np.int64).reshape(-1, 2), len(members)).tolist()
+    stay = [(member, root) for member, root in zip(members, clusters, strict=True) if member["document"] not in removed]
+    return [*removed.values(), *_shared_groups(stay)]
 
 
-def _kept_in_clusters(kept: dict[int, dict[str, Any]], clusters: list[list[int]]) -> list[dict[str, Any]]:
-    numbers = list(kept)
-    position = {number: index for index, number in enumerate(numbers)}
-    links = [(position[first], position[other]) for first, *others in clusters for other in others]
-    if not links:
-        return []
-    label = connected(np.array(links), len(numbers))
-    size = np.bincount(label, minlength=len(numbers))
-    shared = [(kept[number], int(root)) for number, root in zip(numbers, label, strict=True) if size[root] > 1]
-    groups = {root: kept[numbers[root]]["id"] for _, root in shared}
-    for member, root in reversed(shared):
-        groups[root] = member["group"] or groups[root]
-    return [
-        {"document": member["document"], "kept": -1, "similarity": None, "reason": "", "group": groups[root]}
-        for member, root in shared
-    ]
+def _shared_groups(stay: Sequence[tuple[dict[str, Any], int]]) -> list[dict[str, Any]]:
+    """Verdicts on kept members of one cluster: their group is the first distribution among them, else the first id."""
+    clusters: dict[int, list[dict[str, Any]]] = {}
+    for member, root in stay:
+        clusters.setdefault(root, []).append(member)
+    verdicts = []
+    for cluster in clusters.values():
+        group = next((member["group"] for member in cluster if member["group"]), cluster[0]["id"])
+        verdicts += [
+            {"document": member["document"], "kept": -1, "similarity": None, "reason": "", "group": group}
+            for member in cluster
+            if len(cluster) > 1
+        ]
+    return verdicts
 
 
 def with_exact(near: pa.Table, exact: Numbers) -> pa.Table:

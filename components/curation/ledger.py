@@ -89,16 +89,18 @@ class Tally:
             self.bytes[source, domain, reason] += size
 
     def require_documents(self, config: CurationConfig) -> None:
-        """Raise `SourceError` for a source of which nothing was kept, with the reasons."""
+        """Raise `SourceError` for a source of which no document passed the filters, or a domain that is left empty."""
         for source in config.sources:
             reasons = {
-                r: n for (uri, domain, r), n in sorted(self.documents.items()) if (uri, domain) == (source.uri, source.domain)
+                reason: n for (uri, domain, reason), n in self.documents.items() if (uri, domain) == (source.uri, source.domain)
             }
+            found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
                 raise SourceError(f"source {source.name}: holds no documents of this domain")
-            if "" not in reasons:
-                found = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+            if reasons.keys().isdisjoint({"", EXACT, NEAR}):
                 raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({found})")
+            if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
+                raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({found})")
 
     def sources(self, config: CurationConfig) -> pa.Table:
         """`tables.SOURCES` in the order of the config."""

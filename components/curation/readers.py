@@ -4,7 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -108,7 +108,8 @@ def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]
 def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
     for document in _read_text(file, config):
         text = description(document.text)
-        yield RawDocument(taker=document.taker, uri=file.uri, text=text, raw=document.raw, refusal=document.refusal)
+        if text or document.refusal:
+            yield replace(document, text=text)
 
 
 READERS: dict[str, Callable[[RawFile, CurationConfig], Iterator[RawDocument]]] = {

@@ -1,0 +1,56 @@
+"""Bad values die when the config is made, with the field, the value and what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from components.curation import CurationConfig, Source
+from components.errors import ConfigError
+
+SOURCE = Source(uri="a.jsonl", domain="prose", weight=1.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("uri", " "), ("domain", "a/b"), ("weight", 0.0), ("text_field", ""), ("language", "klingon"), ("sample_bytes", 0)],
+)
+def test_a_source_refuses_values_that_mean_nothing(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"Source.{field} is .*; allowed: "):
+        Source(**{"uri": "a.jsonl", "domain": "prose", "weight": 1.0, field: value})
+
+
+def test_an_environment_has_only_its_three_domains() -> None:
+    with pytest.raises(ConfigError, match="allowed: code, prose, maths"):
+        Source(uri="python-environment:", domain="web", weight=1.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sources", ()),
+        ("sources", (SOURCE, SOURCE)),
+        ("min_characters", 0),
+        ("max_characters", 5),
+        ("max_repeated_lines", 1.5),
+        ("max_bad_lines", -1),
+        ("near_duplicate_threshold", 0.0),
+        ("near_duplicate_threshold", 1.1),
+        ("shingle_size", 0),
+        ("permutations", 0),
+        ("validation_share", 0.0),
+        ("validation_share", 1.0),
+        ("mixture_temperature", 0.0),
+        ("epoch_limit", 0.0),
+        ("epoch_limits", {"prose": -1.0}),
+        ("epoch_limits", {"code": 1.0}),
+        ("shard_bytes", 0),
+    ],
+)
+def test_a_config_refuses_values_that_mean_nothing(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"CurationConfig.{field} is .*; allowed: "):
+        CurationConfig(**{"sources": (SOURCE,), field: value})
+
+
+def test_one_environment_may_feed_several_domains() -> None:
+    sources = tuple(Source(uri="python-environment:", domain=d, weight=1.0) for d in ("code", "prose", "maths"))
+    assert CurationConfig(sources=sources).sources == sources

@@ -1,0 +1,189 @@
+"""Curation as a whole: what it writes is complete, true, and the same every time."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.artifacts import Mixture
+from components.curation import CurationConfig, tables
+from components.curation.sources import locate
+from components.errors import SourceError
+from components.ports import RecordedMetrics
+from components.python_environment import split_module
+from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
+
+PACKAGES = ("packaging", "typing-extensions", "mpmath", "networkx", "click", "attrs")
+GUTENBERG = Path(__file__).parents[4] / "shared/data/corpus/gutenberg"
+
+
+def environment(**fields: Any) -> CurationConfig:
+    """Code, prose and maths of a few real packages, some 2 MB of them."""
+    sources = (
+        source("python-environment:", "code", weight=2.0, distributions=PACKAGES, sample_bytes=600_000),
+        source("python-environment:", "prose", distributions=PACKAGES),
+        source("python-environment:", "maths", distributions=PACKAGES, sample_bytes=1_500_000),
+    )
+    return config(*sources, **{"shard_bytes": 300_000, "max_repeated_lines": 0.5, **fields})
+
+
+def hashes(place: Path) -> dict[str, str]:
+    files = sorted(path for path in (place / "corpus").rglob("*") if path.is_file())
+    return {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], RecordedMetrics]:
+    place, metrics = tmp_path_factory.mktemp("curated"), RecordedMetrics()
+    return place, run(environment(), place, metrics=metrics), metrics
+
+
+def test_an_environment_gives_a_whole_corpus_of_three_domains_with_both_sides(curated: Any) -> None:
+    place, figures, _ = curated
+    assert {path.relative_to(place / "corpus").parts[1:3] for path in (place / "corpus").glob("documents/*/*/*")} == {
+        (split, domain) for split in ("train", "validation") for domain in ("code", "prose", "maths")
+    }
+    for domain in ("code", "prose", "maths"):
+        assert figures["domains"][domain]["train"] > figures["domains"][domain]["validation"] > 1000
+    assert json.dumps(figures)
+
+
+def test_the_schemas_are_what_later_stages_read(curated: Any) -> None:
+    corpus = curated[0] / "corpus"
+    for path in corpus.glob("documents/*/*/*.parquet"):
+        assert pq.read_schema(path).equals(tables.DOCUMENTS)
+    for name, schema in {
+        "groups": tables.GROUPS,
+        "raw": tables.RAW,
+        "removed": tables.REMOVED,
+        "metrics/documents": tables.METRICS,
+        "metrics/sources": tables.SOURCES,
+    }.items():
+        assert pq.read_schema(corpus / f"{name}.parquet").equals(schema), name
+
+
+def test_rows_come_sorted_by_id_over_the_files_of_a_domain(curated: Any) -> None:
+    for domain in (curated[0] / "corpus/documents/train").iterdir():
+        ids = [row["id"] for path in sorted(domain.iterdir()) for row in rows(path)]
+        assert ids == sorted(ids)
+        assert len(set(ids)) == len(ids)
+    assert len(list((curated[0] / "corpus/documents/train/maths").iterdir())) > 1
+
+
+def test_a_distribution_is_never_parted_and_every_one_has_its_side(curated: Any) -> None:
+    place = curated[0]
+    sides = {row["group"]: row["split"] for row in rows(place / "corpus/groups.parquet")}
+    assert set(PACKAGES) <= sides.keys()
+    for split in ("train", "validation"):
+        assert {sides[row["group"]] for row in documents(place, split)} == {split}
+
+
+def test_the_metrics_table_has_every_document_once_and_agrees_with_the_corpus(curated: Any) -> None:
+    place, figures, _ = curated
+    listed = rows(place / "corpus/metrics/documents.parquet")
+    kept = {row["id"]: row for row in listed if row["kept"]}
+    assert len(listed) == figures["documents"] == len({row["id"] for row in listed})
+    assert kept.keys() == {row["id"] for row in documents(place)}
+    assert all(row["bytes"] == kept[row["id"]]["bytes"] == len(row["text"].encode()) for row in documents(place))
+    assert all((row["reason"] == "") == row["kept"] == (row["split"] is not None) for row in listed)
+
+
+def test_the_sources_table_adds_up(curated: Any) -> None:
+    place, figures, _ = curated
+    listed = rows(place / "corpus/metrics/sources.parquet")
+    assert [row["domain"] for row in listed] == ["code", "prose", "maths"]
+    for row in listed:
+        assert row["documents"] == row["kept_documents"] + row["refused_documents"] + row["duplicate_documents"]
+    assert sum(row["kept_bytes"] for row in listed) == figures["kept_bytes"]
+    assert sum(row["documents"] for row in listed) == figures["documents"]
+
+
+def test_every_raw_file_is_listed_once_with_its_hash(curated: Any) -> None:
+    listed = rows(curated[0] / "corpus/raw.parquet")
+    assert len({row["uri"] for row in listed}) == len(listed)
+    for row in listed[:50]:
+        data = locate(row["uri"]).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (row["sha256"], row["bytes"])
+    uris = {row["uri"] for row in listed}
+    assert all(row["uri"].removesuffix("#docstrings") in uris for row in documents(curated[0]))
+
+
+def test_the_mixture_reads_back(curated: Any) -> None:
+    mixture = Mixture(**json.loads((curated[0] / "corpus/mixture.json").read_text()))
+    assert mixture.shares == {"code": 0.5, "maths": 0.25, "prose": 0.25}
+
+
+def test_progress_runs_to_the_end_in_bytes(curated: Any) -> None:
+    seen = curated[2].seen
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_the_same_sources_and_config_give_the_same_bytes(curated: Any, tmp_path: Path) -> None:
+    place, figures, _ = curated
+    assert run(environment(), tmp_path) == figures
+    assert hashes(tmp_path) == hashes(place)
+
+
+def test_other_shard_sizes_give_the_same_documents_on_the_same_sides(curated: Any, tmp_path: Path) -> None:
+    run(environment(shard_bytes=10**8), tmp_path)
+    for split in ("train", "validation"):
+        assert sorted(d["id"] for d in documents(tmp_path, split)) == sorted(d["id"] for d in documents(curated[0], split))
+    assert rows(tmp_path / "corpus/removed.parquet") == rows(curated[0] / "corpus/removed.parquet")
+
+
+def test_a_source_of_which_nothing_is_kept_says_why(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [prose(1)])
+    write_jsonl(tmp_path / "b.jsonl", ["short", "shorter", None])
+    with pytest.raises(SourceError, match=r"b\.jsonl \(web\): none of its 3 documents was kept \(1 bad-line, 2 short\)"):
+        run(config(source(tmp_path / "a.jsonl"), source(tmp_path / "b.jsonl", "web")), tmp_path)
+
+
+def test_a_source_that_another_holds_too_may_vanish_but_a_domain_may_not(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [prose(1)])
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert run(config(source(first), source(second)), tmp_path / "x")["kept_documents"] == 1
+    with pytest.raises(SourceError, match="its domain is left empty, all is in other domains too"):
+        run(config(source(first), source(second, "web")), tmp_path / "y")
+
+
+def test_a_compressed_file_of_nothing_holds_no_documents(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b""))
+    with pytest.raises(SourceError, match=r"a\.jsonl\.gz \(prose\): holds no documents"):
+        run(config(source(tmp_path / "a.jsonl.gz")), tmp_path)
+
+
+def test_documents_of_a_user_stand_for_themselves_beside_distributions(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(3)])
+    run(config(source(tmp_path / "a.jsonl"), source("python-environment:", "code", distributions=PACKAGES[:2])), tmp_path)
+    groups = {row["group"]: row["source"] for row in rows(tmp_path / "corpus/groups.parquet")}
+    own = {row["id"] for row in documents(tmp_path) if row["domain"] == "prose"}
+    assert groups == {**dict.fromkeys(PACKAGES[:2], "python-environment:"), **dict.fromkeys(own, str(tmp_path / "a.jsonl"))}
+
+
+def test_a_copy_of_a_packages_text_in_a_users_source_is_found(tmp_path: Path) -> None:
+    code = split_module(locate("python-environment:packaging/packaging/tags.py").read_text(), "packaging.tags").code
+    (tmp_path / "a.txt").write_text(code.replace("\n", "  \r\n"))
+    package = source("python-environment:", "code", distributions=PACKAGES[:1])
+    figures = run(config(source(tmp_path, "code"), package), tmp_path)
+    assert figures["not_kept"]["exact-duplicate"] == 1
+    assert sum("def _normalize_string" in row["text"] for row in documents(tmp_path)) == 1
+
+
+@pytest.mark.skipif(not GUTENBERG.is_dir(), reason="needs the Gutenberg editions of ../shared/data")
+def test_editions_of_one_book_leave_one_and_the_evidence_is_their_true_similarity(tmp_path: Path) -> None:
+    run(config(source(GUTENBERG), min_characters=200), tmp_path)
+    kept = {Path(row["uri"]).name for row in documents(tmp_path)}
+    assert len(kept & {"2600-0.txt", "2600.txt", "wrnpc12.txt"}) == 1
+    assert len(kept & {"2701-0.txt", "2701.txt"}) == 1
+    similarities = sorted(row["similarity"] for row in rows(tmp_path / "corpus/removed.parquet"))
+    # War and Peace: 0.84 between 2600-0 and the others, 0.99 between those two; Moby-Dick: 0.97 (our own count).
+    assert similarities in (
+        [pytest.approx(v, abs=0.01) for v in expected] for expected in ([0.84, 0.84, 0.97], [0.84, 0.97, 0.99])
+    )
