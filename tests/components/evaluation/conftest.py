@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import ModelShape
+from components.evaluation import findings as f
 from components.model import huggingface
 from components.model.decoder import Decoder, initialise
 from components.ports import InProcessShardEngine, SilentMetrics
@@ -158,3 +159,28 @@ def models(world, tmp_path_factory) -> Models:
         (root / name / "metrics").mkdir()
         pq.write_table(pa.Table.from_pylist(rows), root / name / "metrics/alignment.parquet")
     return Models(tokenizer=tokenizer, token_shards=shards, checkpoints={name: root / name for name in ("dpo", "base", "sft")})
+
+
+BITS = {"base": (1.9, 2.4), "sft": (2.0, 2.5), "dpo": (2.1, 2.45), "byte-unigram": (4.6, 4.5), "zlib-9": (1.97, 3.9)}
+NASTY = 'a <script>alert("x")</script>\n```\n| {{ braces }} & 中文'
+
+
+def findings() -> f.Findings:
+    """What an evaluation of three models on two domains may find."""
+    return f.Findings(
+        domain_shares={"code": 0.75, "prose": 0.25},
+        bits_per_byte=tuple(
+            f.BitsPerByte(model=model, domain=domain, bits_per_byte=value, documents=12, bytes=34567)
+            for model, values in BITS.items()
+            for domain, value in zip(("code", "prose"), values, strict=True)
+        ),
+        tasks=tuple(
+            f.TaskResult(model=model, task=task, metric=metric, value=0.4, items=20, chance=0.25)
+            for model in ("base", "sft", "dpo")
+            for task, metric in (("answer-choice", "acc"), ("answer-choice", "acc_norm"), ("final-word", "exact_match"))
+        ),
+        alignment=(f.Alignment(measure="loss", kind="answers", before=3.5, after=2.5),),
+        repetition=tuple(f.Repetition(model=model, repetition_ratio=0.125, prompts=8) for model in ("base", "sft", "dpo")),
+        samples=tuple(f.Sample(prompt=NASTY, model=model, answer=NASTY if model == "dpo" else "") for model in ("base", "dpo")),
+        origins=(f.Origin(source="test:", domain="code", language="code", licence="MIT", documents=3, bytes=400),),
+    )

@@ -117,16 +117,6 @@ def test_the_same_inputs_give_the_same_bytes(finished, world, models, tmp_path):
     assert all((output / name).read_bytes() == (finished[1] / name).read_bytes() for name in names)
 
 
-def test_an_interrupted_evaluation_goes_on_with_the_models_left(finished, world, models, tmp_path):
-    broken = models.checkpoints | {"dpo": tmp_path / "gone"}
-    with pytest.raises(MissingArtifact):
-        run(world, models, tmp_path, checkpoints=broken)
-    assert {path.name for path in (tmp_path / "scratch").iterdir()} == {"base.json", "sft.json"}
-    unread = {"base": tmp_path / "gone", "dpo": models.checkpoints["dpo"], "sft": models.checkpoints["sft"]}
-    _, output = run(world, models, tmp_path, checkpoints=unread)
-    assert (output / "report.json").read_bytes() == (finished[1] / "report.json").read_bytes()
-
-
 def test_the_users_own_prompts_are_shown_and_own_shares_taken(world, models, tmp_path):
     config = dataclasses.replace(CONFIG, sample_prompts=("Who are you?",), domain_shares={"prose": 1.0}, items=2)
     _, output = run(world, models, tmp_path, config, checkpoints={"base": models.checkpoints["base"]})
