@@ -36,7 +36,8 @@ def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards:
 
 def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
     """Every step, but for those that were skipped because they were not finite: `_course` counts them."""
-    ahead = history[["step", "tokens"]].diff().fillna(1)
+    counts = history[["step", "tokens"]]
+    ahead = counts.diff().fillna(counts)
     rows = history.assign(step_gain=ahead["step"], token_gain=ahead["tokens"])[_learned(history)]
     rules = (
         has_rows(),

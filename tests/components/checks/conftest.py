@@ -220,6 +220,7 @@ def evaluation(tmp_path: Path) -> Path:
     write(artifact, "bits_per_byte", rows)
     task = {"task": "answer-choice", "metric": "acc", "value": 0.5, "items": 100, "chance": 0.25}
     write(artifact, "tasks", [{"model": model, **task} for model in ("base", "sft", "dpo")])
-    write(artifact, "alignment", [{"measure": "loss", "kind": "sft", "before": 4.0, "after": 3.0}])
+    alignment = [("answer_loss", 4.0, 3.0), ("reward_margin", 0.0, 0.5), ("chosen_log_probability", -9.0, -9.5)]
+    write(artifact, "alignment", [{"measure": m, "kind": "all", "before": b, "after": a} for m, b, a in alignment])
     write_json(artifact, "report.json", {"domain_shares": {"code": 0.5, "prose": 0.5}})
     return artifact

@@ -25,9 +25,10 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "tasks: value is finite": ("tasks", lambda t: t.assign(value=float("inf"))),
     "tasks: chance is between 0 and 1": ("tasks", lambda t: t.assign(chance=2.0)),
     "tasks: items is at least 50": ("tasks", lambda t: t.assign(items=49)),
-    "alignment: has rows": ("alignment", lambda t: t.iloc[:0]),
+    "alignment: measure covers answer_loss, reward_margin": ("alignment", lambda t: t[t["measure"] != "answer_loss"]),
     "alignment: before is finite": ("alignment", lambda t: t.assign(before=float("nan"))),
     "alignment: after is finite": ("alignment", lambda t: t.assign(after=float("inf"))),
+    "alignment: gain is at least 0": ("alignment", lambda t: t.assign(after=t["after"] - 1)),
 }
 
 
@@ -58,6 +59,22 @@ def test_a_model_that_was_not_measured_on_a_domain_is_named(evaluation: Path, ou
     assert (
         observed["bits_per_byte: bits_per_byte is between 0.05 and 16"] == "1 of 10 rows have no value: domain prose, model dpo"
     )
+
+
+@pytest.mark.parametrize(("before", "after", "measure"), [(0.0, 1.5, "answer_loss"), (2.0, 0.0, "reward_margin")])
+def test_alignment_that_did_not_help_is_a_warning(
+    before: float, after: float, measure: str, evaluation: Path, output: Path, spoil: Any
+) -> None:
+    def worse(t: Any) -> Any:
+        mine = t["measure"] == measure
+        return t.assign(before=t["before"].mask(mine, before), after=t["after"].mask(mine, after))
+
+    spoil(evaluation, "alignment", worse)
+    report = check(LIMITS, artifact=evaluation, output=output)
+    assert report.passed
+    observed = {one.name: one.observed for one in report.expectations if not one.passed}
+    assert list(observed) == ["alignment: gain is at least 0"]
+    assert f"measure {measure}" in observed["alignment: gain is at least 0"]
 
 
 def test_a_model_no_better_than_byte_frequencies_is_a_warning(evaluation: Path, output: Path, spoil: Any) -> None:
