@@ -16,6 +16,7 @@ from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, Sca
 
 from components.errors import ConfigError, LongrunError, TrainingError
 from components.ports import Metrics, TrainingReporter
+from infra.ray_mailbox import Outcome, mailbox_actor
 
 Spec = TypeVar("Spec")
 Result = TypeVar("Result")
@@ -51,12 +52,12 @@ class RayLauncher:
             TrainingError: workers were lost more often than `max_failures`, or failed otherwise.
         """
         started = time.time()
-        mailbox = _mailbox()
+        mailbox = mailbox_actor()
         threads = self._threads(workers)
         trainer = self._trainer({"work": work, "spec": spec, "mailbox": mailbox, "threads": threads}, workers, threads)
         failure = _fit(trainer, mailbox, metrics)
         shutil.rmtree(self.storage_path / str(trainer.run_config.name), ignore_errors=True)
-        outcome: _Outcome = ray.get(mailbox.outcome.remote())
+        outcome: Outcome = ray.get(mailbox.outcome.remote())
         self.overhead_seconds += _overhead(outcome, started, time.time())
         if outcome.error is not None:
             raise outcome.error
@@ -87,52 +88,6 @@ class RayLauncher:
                 logging_config=LoggingConfig(log_level="CRITICAL"),
             ),
         )
-
-
-@dataclass
-class _Outcome:
-    """What a launch left behind."""
-
-    results: dict[int, Any] = field(default_factory=dict)
-    error: LongrunError | None = None
-    entered: float | None = None
-    """Unix time at which the first worker entered the work."""
-    left: float | None = None
-    """Unix time at which the last worker left it."""
-
-
-class _Mailbox:
-    """Carries reports and results from the workers to the driver; lives as long as the launch."""
-
-    def __init__(self) -> None:
-        self.reports: list[tuple[int, int, dict[str, float]]] = []
-        self.kept = _Outcome()
-
-    def enter(self, now: float) -> bool:
-        """A worker is about to work; False if it shall not, because the work has failed for good."""
-        self.kept.entered = self.kept.entered or now
-        return self.kept.error is None
-
-    def report(self, step: int, total_steps: int, values: dict[str, float]) -> None:
-        self.reports.append((step, total_steps, values))
-
-    def leave(self, rank: int, result: Any, now: float) -> None:
-        self.kept.results[rank], self.kept.left = result, now
-
-    def fail(self, error: LongrunError, now: float) -> None:
-        self.kept.error, self.kept.left = self.kept.error or error, now
-
-    def take_reports(self) -> list[tuple[int, int, dict[str, float]]]:
-        reports, self.reports = self.reports, []
-        return reports
-
-    def outcome(self) -> _Outcome:
-        return self.kept
-
-
-def _mailbox() -> Any:
-    """The actor of a new mailbox; it ends when its last handle is gone."""
-    return ray.remote(num_cpus=0)(_Mailbox).remote()
 
 
 def _cluster() -> dict[str, float]:
@@ -167,7 +122,9 @@ def _enter(config: dict[str, Any]) -> None:
         result = config["work"](config["spec"], reporter)
     except LongrunError as error:
         ray.get(mailbox.fail.remote(error, time.time()))
-        raise
+        if reporter.world_size > 1:
+            raise  # the others may wait for this one: Ray must end them
+        return
     ray.get(mailbox.leave.remote(reporter.rank, result, time.time()))
 
 
@@ -191,7 +148,7 @@ def _fit(trainer: TorchTrainer, mailbox: Any, metrics: Metrics) -> Exception | N
     return failures[0] if failures else None
 
 
-def _overhead(outcome: _Outcome, started: float, ended: float) -> float:
+def _overhead(outcome: Outcome, started: float, ended: float) -> float:
     if outcome.entered is None or outcome.left is None:
         return 0.0
     return max(0.0, outcome.entered - started) + max(0.0, ended - outcome.left)

@@ -1,0 +1,147 @@
+"""Training workers on a real local Ray."""
+
+import hashlib
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import CheckpointError, ConfigError, TrainingError
+from components.ports import RecordedMetrics, TrainingReporter
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    import ray
+
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - this is how Ray spells it
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as directory:
+        environment = {"PYTHONPATH": str(ROOT)}
+        ray.init(
+            num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=directory, runtime_env={"env_vars": environment}
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Any:
+    from infra.ray_train import RayLauncher
+
+    return RayLauncher(storage_path=tmp_path / "ray-train", max_failures=1)
+
+
+def place(spec: str, reporter: TrainingReporter) -> dict[str, Any]:
+    """Where a worker finds itself."""
+    import torch
+    import torch.distributed as dist
+
+    for step in (1, 2):
+        reporter.report(step, 2, {"rank": float(reporter.rank)})
+    return {"spec": spec, "rank": reporter.rank, "group": dist.get_world_size(), "threads": torch.get_num_threads()}
+
+
+def refuse(spec: str, reporter: TrainingReporter) -> None:
+    """Count the attempts, and refuse on one rank."""
+    with Path(spec).open("a") as stream:
+        stream.write(f"{reporter.rank}\n")
+    if reporter.rank == 0:
+        raise CheckpointError("no such luck")
+
+
+def break_down(spec: str, reporter: TrainingReporter) -> None:
+    """Fail with something that is no error of ours."""
+    raise ValueError("a bug")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of the small model of the training tests."""
+
+    checkpoints: Path
+    killed_once: Path | None
+    """Where the second rank notes that it was killed; None: it is not."""
+
+
+class Fragile:
+    """A reporter that kills its process after step 8, once."""
+
+    def __init__(self, reporter: TrainingReporter, killed_once: Path | None) -> None:
+        self.reporter, self.killed_once = reporter, killed_once
+        self.rank, self.world_size = reporter.rank, reporter.world_size
+
+    def report(self, step: int, total_steps: int, values: Any) -> None:
+        self.reporter.report(step, total_steps, values)
+        if self.killed_once is not None and self.rank == 1 and step == 8 and not self.killed_once.exists():
+            self.killed_once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_small_model(spec: Training, reporter: TrainingReporter) -> tuple[Any, int, str]:
+    """The history, the step it went on from and a digest of the weights."""
+    from components.training.loop import train
+    from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
+
+    model = small_model()
+    trained = train(
+        model,
+        NextToken(),
+        RepeatedPairs(),
+        settings(precision="bf16"),
+        reporter=Fragile(reporter, spec.killed_once),
+        checkpoints=spec.checkpoints,
+        identity={"model": "small"},
+    )
+    weights = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())
+    return trained.history, trained.resumed_from, hashlib.sha256(weights).hexdigest()
+
+
+def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver(launcher: Any) -> None:
+    metrics = RecordedMetrics()
+    (result,) = launcher.launch(place, "spec", workers=1, metrics=metrics)
+    assert result == {"spec": "spec", "rank": 0, "group": 1, "threads": 2}
+    assert metrics.values == {1: {"rank": 0.0}, 2: {"rank": 0.0}}
+    assert metrics.seen[-1] == (2, 2, "steps")
+    assert launcher.overhead_seconds > 0
+    assert not any(launcher.storage_path.iterdir())
+
+
+def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again(launcher: Any, tmp_path: Path) -> None:
+    attempts = tmp_path / "attempts"
+    with pytest.raises(CheckpointError, match=r"^no such luck$"):
+        launcher.launch(refuse, str(attempts), workers=1, metrics=RecordedMetrics())
+    assert attempts.read_text().splitlines() == ["0"]
+
+
+def test_any_other_failure_is_a_training_error_with_its_reason(launcher: Any) -> None:
+    launcher.max_failures = 0
+    with pytest.raises(TrainingError, match="ValueError: a bug"):
+        launcher.launch(break_down, "", workers=1, metrics=RecordedMetrics())
+
+
+def test_more_workers_than_processors_are_refused_at_once(launcher: Any) -> None:
+    with pytest.raises(ConfigError, match="3 workers of 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
+        launcher.launch(place, "", workers=3, metrics=RecordedMetrics())
+
+
+def test_two_workers_of_which_one_is_killed_end_bitwise_as_two_that_were_not(launcher: Any, tmp_path: Path) -> None:
+    whole = Training(tmp_path / "whole", None)
+    fragile = Training(tmp_path / "fragile", tmp_path / "killed-once")
+    metrics = RecordedMetrics()
+    uninterrupted = launcher.launch(train_small_model, whole, workers=2, metrics=RecordedMetrics())
+    resumed = launcher.launch(train_small_model, fragile, workers=2, metrics=metrics)
+    assert (tmp_path / "killed-once").exists()
+    assert [result[1] for result in resumed] == [5, 5]
+    assert [result[2] for result in resumed] == [result[2] for result in uninterrupted]
+    assert len({result[2] for result in resumed}) == 1
+    assert resumed[0][0] == uninterrupted[0][0]
+    assert sorted(metrics.values) == list(range(1, 13))
