@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from components.alignment.config import ConversationsConfig, PreferencePairsConfig
 from components.artifacts import Artifact
 from components.curation.config import CurationConfig
 from components.scaling.config import Choices
@@ -62,13 +63,15 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     checks["pretraining"] = await checked(run, check_training, limits.training, step="check_pretraining", checkpoint=base)
     yield "pretraining", base
 
-    dialogues = await obtain(run, conversations, recipe.conversations, corpus=corpus)
+    facts = {"sources": _fingerprint_of_files(recipe.conversations)}
+    dialogues = await obtain(run, conversations, recipe.conversations, facts=facts, corpus=corpus)
     checks["conversations"] = await checked(run, check_conversations, limits.conversations, conversations=dialogues)
     tuned = await obtain(run, sft, recipe.sft, conversations=dialogues, checkpoint=base)
     checks["sft"] = await checked(run, check_training, limits.training, step="check_sft", checkpoint=tuned)
     yield "sft", tuned
 
-    pairs = await obtain(run, preference_pairs, recipe.preference_pairs, conversations=dialogues, checkpoint=tuned)
+    facts = {"sources": _fingerprint_of_files(recipe.preference_pairs)}
+    pairs = await obtain(run, preference_pairs, recipe.preference_pairs, facts=facts, conversations=dialogues, checkpoint=tuned)
     checks["preference_pairs"] = await checked(run, check_preference_pairs, limits.preference_pairs, pairs=pairs)
     aligned = await obtain(run, dpo, recipe.dpo, pairs=pairs, checkpoint=tuned)
     checks["dpo"] = await checked(run, check_training, limits.training, step="check_dpo", checkpoint=aligned)
@@ -96,6 +99,12 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
 
 def _fingerprint(config: CurationConfig) -> str:
     from components.curation.sources import fingerprint
+
+    return fingerprint(config)
+
+
+def _fingerprint_of_files(config: ConversationsConfig | PreferencePairsConfig) -> str:
+    from components.alignment.sources import fingerprint
 
     return fingerprint(config)
 
