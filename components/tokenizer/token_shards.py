@@ -80,7 +80,8 @@ def encode_corpus(
         raise SourceError(f"{corpus}: no document to encode; allowed: a corpus with at least one")
     for job in jobs:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-    shards = engine.map_shards(_encode_shard, jobs, description="encode documents")
+    tell = functools.partial(metrics.progress, total=len(jobs), unit="shards")
+    shards = engine.map_shards(_encode_shard, jobs, description="encode documents", finished=tell)
     index = _index(shards, TextTokenizer.load(tokenizer))
     for split, domain in sorted({(job.split, job.domain) for job in jobs}):
         _join_documents(output / split / domain)

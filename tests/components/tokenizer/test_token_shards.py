@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from components.artifacts import sha256_of_file
 from components.errors import DamagedArtifact, MissingArtifact, SourceError
 from components.ports import InProcessShardEngine, RecordedMetrics, SilentMetrics
+from components.ports.shard_engine import ignore
 from components.tokenizer.config import TokenShardsConfig
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.token_shards import TokenShardReader, encode_corpus
@@ -28,7 +29,14 @@ Result = TypeVar("Result")
 class ProcessPoolEngine(InProcessShardEngine):
     """Shards in two fresh processes, handed out from the last to the first."""
 
-    def map_shards(self, work: Callable[[Shard], Result], shards: Sequence[Shard], *, description: str) -> list[Result]:
+    def map_shards(
+        self,
+        work: Callable[[Shard], Result],
+        shards: Sequence[Shard],
+        *,
+        description: str,
+        finished: Callable[[int], None] = ignore,
+    ) -> list[Result]:
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
             return list(pool.map(work, reversed(shards)))[::-1]
 
@@ -155,6 +163,8 @@ def test_figures_are_the_totals_of_each_split(corpus: Path, tokenizer_directory:
     reader = TokenShardReader.open(tmp_path)
     assert figures["train"]["tokens"] == sum(reader.token_count("train", domain) for domain in reader.domains("train"))
     assert metrics.values[0]["validation/documents"] == figures["validation"]["documents"] > 0
+    shards = pq.read_metadata(tmp_path / "metrics" / "shards.parquet").num_rows
+    assert metrics.seen == [(number, shards, "shards") for number in range(1, shards + 1)]
 
 
 def test_a_large_vocabulary_is_written_in_four_bytes(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> None:
