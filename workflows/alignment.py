@@ -2,7 +2,7 @@
 
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import Check, Checkpoint, Conversations, Corpus, PreferencePairs
-from components.checks.limits import ConversationsLimits, PreferencePairsLimits
+from components.checks.limits import ConversationsLimits, PreferencePairsLimits, TrainingLimits
 from infra import environments
 from workflows.step import Order, make
 
@@ -114,5 +114,19 @@ async def dpo(order: Order, config: DPOConfig, pairs: PreferencePairs, checkpoin
             metrics=work,
         ),
         pairs=pairs,
+        checkpoint=checkpoint,
+    )
+
+
+@environments.cpu.task
+async def check_tuning(order: Order, limits: TrainingLimits, checkpoint: Checkpoint) -> Check:
+    """Check that training stayed finite and fell."""
+    from components.checks.training import check
+
+    return make(
+        order,
+        Check,
+        limits,
+        lambda work: work.report(check(limits, artifact=work.local(checkpoint), output=work.output)),
         checkpoint=checkpoint,
     )

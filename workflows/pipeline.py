@@ -8,10 +8,18 @@ from components.artifacts import Artifact
 from components.curation.config import CurationConfig
 from components.scaling.config import Choices
 from infra import environments
-from workflows.alignment import check_conversations, check_preference_pairs, conversations, dpo, preference_pairs, sft
+from workflows.alignment import (
+    check_conversations,
+    check_preference_pairs,
+    check_tuning,
+    conversations,
+    dpo,
+    preference_pairs,
+    sft,
+)
 from workflows.curation import check_corpus, curation
 from workflows.evaluation import check_evaluation, evaluation
-from workflows.pretraining import check_training, pretraining
+from workflows.pretraining import check_pretraining, pretraining
 from workflows.recipe import Recipe
 from workflows.registration import enter_registry, registration
 from workflows.scaling import PlanRequest, check_plan, scaling
@@ -60,21 +68,21 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     yield "scaling", plan
 
     base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
-    checks["pretraining"] = await checked(run, check_training, limits.training, step="check_pretraining", checkpoint=base)
+    checks["pretraining"] = await checked(run, check_pretraining, limits.training, checkpoint=base, token_shards=tokens)
     yield "pretraining", base
 
     facts = {"sources": _fingerprint_of_files(recipe.conversations)}
     dialogues = await obtain(run, conversations, recipe.conversations, facts=facts, corpus=corpus)
     checks["conversations"] = await checked(run, check_conversations, limits.conversations, conversations=dialogues)
     tuned = await obtain(run, sft, recipe.sft, conversations=dialogues, checkpoint=base)
-    checks["sft"] = await checked(run, check_training, limits.training, step="check_sft", checkpoint=tuned)
+    checks["sft"] = await checked(run, check_tuning, limits.training, step="check_sft", checkpoint=tuned)
     yield "sft", tuned
 
     facts = {"sources": _fingerprint_of_files(recipe.preference_pairs)}
     pairs = await obtain(run, preference_pairs, recipe.preference_pairs, facts=facts, conversations=dialogues, checkpoint=tuned)
     checks["preference_pairs"] = await checked(run, check_preference_pairs, limits.preference_pairs, pairs=pairs)
     aligned = await obtain(run, dpo, recipe.dpo, pairs=pairs, checkpoint=tuned)
-    checks["dpo"] = await checked(run, check_training, limits.training, step="check_dpo", checkpoint=aligned)
+    checks["dpo"] = await checked(run, check_tuning, limits.training, step="check_dpo", checkpoint=aligned)
     yield "dpo", aligned
 
     models = {"base": base, "sft": tuned, "dpo": aligned}

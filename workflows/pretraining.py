@@ -1,4 +1,4 @@
-"""Pretraining: from token shards and a plan to a base model, and the check of any training run."""
+"""Pretraining: from token shards and a plan to a base model, and its check."""
 
 from components.artifacts import Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan
 from components.checks.limits import TrainingLimits
@@ -35,7 +35,7 @@ async def pretraining(
 
 
 @environments.cpu.task
-async def check_training(order: Order, limits: TrainingLimits, checkpoint: Checkpoint) -> Check:
+async def check_pretraining(order: Order, limits: TrainingLimits, checkpoint: Checkpoint, token_shards: TokenShards) -> Check:
     """Check that training stayed finite, fell, and saw the mixture it was told to."""
     from components.checks.training import check
 
@@ -43,6 +43,9 @@ async def check_training(order: Order, limits: TrainingLimits, checkpoint: Check
         order,
         Check,
         limits,
-        lambda work: work.report(check(limits, artifact=work.local(checkpoint), output=work.output)),
+        lambda work: work.report(
+            check(limits, artifact=work.local(checkpoint), output=work.output, token_shards=work.local(token_shards))
+        ),
         checkpoint=checkpoint,
+        token_shards=token_shards,
     )
