@@ -1,7 +1,6 @@
 """Direct preference optimisation (arXiv 2305.18290) of the SFT model against its frozen self, as in DeepSeek LLM, section 4."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,13 @@ import torch
 
 from components.alignment.batches import encode
 from components.alignment.config import DPOConfig
-from components.alignment.held_out import Change, by_kind, write_changes
+from components.alignment.held_out import Change, by_kind
 from components.alignment.objectives import PreferenceLoss, preference_losses
 from components.alignment.records import read_pairs
-from components.alignment.tuning import Labelled, Method, Place, Scores, Tuned, figures_of, tune
+from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
 from components.model.huggingface import load
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
-from components.training.history import write_history
-
-
-@dataclass(frozen=True)
-class _Spec:
-    """What a training worker is told."""
-
-    config: DPOConfig
-    place: Place
 
 
 def optimise_preferences(
@@ -52,27 +42,25 @@ def optimise_preferences(
         steps, examples, left_out (too long), loss (last tenth), and margin and accuracy of the rewards before and after.
 
     Raises:
+        ResourceError: too little memory.
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
         TrainingError: no pair fits, or a loss that is not finite.
         CheckpointError: checkpoints in `scratch` that another number of workers saved.
     """
-    place = Place.of(data=pairs, checkpoint=checkpoint, output=output, scratch=scratch)
-    tuned = launcher.launch(_work, _Spec(config, place), workers=config.workers, metrics=metrics)[0]
-    write_history(tuned.trained.history, output / "metrics" / "training.parquet")
-    write_changes(tuned.changes, output)
-    return figures_of(tuned, headlines=("reward_margin", "reward_accuracy", "log_probability_margin"))
+    spec = Spec(config, data=pairs, checkpoint=checkpoint, output=output, scratch=scratch)
+    return launch(_work, spec, launcher, metrics, headlines=("reward_margin", "reward_accuracy", "log_probability_margin"))
 
 
-def _work(spec: _Spec, reporter: TrainingReporter) -> Tuned:
+def _work(spec: Spec[DPOConfig], reporter: TrainingReporter) -> Tuned:
     """What each worker does."""
     beta = spec.config.beta
     method = Method(
         read=_read,
-        objective=lambda: PreferenceLoss(load(spec.place.checkpoint), beta),
+        objective=lambda: PreferenceLoss(load(spec.checkpoint), beta),
         changes=lambda items, before, after: _preferences(items, before, after, beta),
         held_out=spec.config.validation_pairs,
     )
-    return tune(spec.config, spec.place, method, reporter)
+    return tune(spec, method, reporter)
 
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.alignment.config import PreferencePairsConfig
 from components.alignment.records import Conversation, identifier
-from components.errors import ConfigError
+from components.errors import require
 from components.generation.sampling import generate
 from components.model.decoder import Decoder
 from components.model.huggingface import load
@@ -36,9 +36,8 @@ class Sampler:
             ConfigError: answers as long as the context.
         """
         model = load(checkpoint, device=training_device()).eval()
-        if config.max_new_tokens >= model.shape.context:
-            allowed = f"below the model's context of {model.shape.context}"
-            raise ConfigError(f"PreferencePairsConfig.max_new_tokens is {config.max_new_tokens}; allowed: {allowed}")
+        context, asked = model.shape.context, config.max_new_tokens
+        require(asked < context, config, "max_new_tokens", asked, f"below the model's context of {context}")
         return cls(model, TextTokenizer.load(checkpoint), config, metrics)
 
     def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:

@@ -1,7 +1,6 @@
 """Supervised fine-tuning (DeepSeek LLM, arXiv 2401.02954, section 4): the base model learns to answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +8,12 @@ import numpy as np
 
 from components.alignment.batches import encode
 from components.alignment.config import SFTConfig
-from components.alignment.held_out import Change, by_kind, write_changes
+from components.alignment.held_out import Change, by_kind
 from components.alignment.objectives import AnswerLoss
 from components.alignment.records import read_conversations
-from components.alignment.tuning import Labelled, Method, Place, Scores, Tuned, figures_of, tune
+from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
-from components.training.history import write_history
-
-
-@dataclass(frozen=True)
-class _Spec:
-    """What a training worker is told."""
-
-    config: SFTConfig
-    place: Place
 
 
 def fine_tune(
@@ -45,21 +35,19 @@ def fine_tune(
         steps, examples, left_out (too long), loss (last tenth), and the answer loss before and after.
 
     Raises:
+        ResourceError: too little memory.
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
         TrainingError: no conversation fits, or a loss that is not finite.
         CheckpointError: checkpoints in `scratch` that another number of workers saved.
     """
-    place = Place.of(data=conversations, checkpoint=checkpoint, output=output, scratch=scratch)
-    tuned = launcher.launch(_work, _Spec(config, place), workers=config.workers, metrics=metrics)[0]
-    write_history(tuned.trained.history, output / "metrics" / "training.parquet")
-    write_changes(tuned.changes, output)
-    return figures_of(tuned, headlines=("answer_loss",))
+    spec = Spec(config, data=conversations, checkpoint=checkpoint, output=output, scratch=scratch)
+    return launch(_work, spec, launcher, metrics, headlines=("answer_loss",))
 
 
-def _work(spec: _Spec, reporter: TrainingReporter) -> Tuned:
+def _work(spec: Spec[SFTConfig], reporter: TrainingReporter) -> Tuned:
     """What each worker does."""
     held_out = spec.config.validation_conversations
-    return tune(spec.config, spec.place, Method(_read, AnswerLoss, _answer_losses, held_out), reporter)
+    return tune(spec, Method(_read, AnswerLoss, _answer_losses, held_out), reporter)
 
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:

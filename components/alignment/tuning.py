@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +12,22 @@ from torch import nn
 
 from components.alignment.batches import Item, ShuffledBatches, fits
 from components.alignment.config import DPOConfig, SFTConfig
-from components.alignment.held_out import Change, first_of_each_kind, log_probabilities
+from components.alignment.held_out import Change, first_of_each_kind, log_probabilities, write_changes
+from components.alignment.records import SPLITS
 from components.artifacts import sha256_of_file
-from components.errors import ConfigError, TrainingError
+from components.errors import TrainingError, require
+from components.flops import BYTES, parameters, training_memory_bytes
 from components.model.decoder import Decoder
 from components.model.huggingface import WEIGHTS, load, read_shape, save
-from components.ports import TrainingReporter
+from components.ports import Launcher, Metrics, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.config import TrainingSettings
 from components.training.device import training_device
+from components.training.history import write_history
 from components.training.loop import Objective, Trained, train
+from components.training.resources import require_memory
+
+Config = TypeVar("Config", SFTConfig, DPOConfig)
 
 Scores = npt.NDArray[np.float64]
 """log π(answer | prompt) of held-out examples in nats: [items, examples of an item]."""
@@ -36,20 +42,33 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a tuning reads and writes. All paths are absolute, and seen by all workers."""
+class Spec(Generic[Config]):
+    """What a training worker is told. All paths are absolute, and seen by all workers."""
 
+    config: Config
     data: Path
     """An artifact with `train.jsonl` and `validation.jsonl`."""
     checkpoint: Path
     """The model to start from."""
     output: Path
-    checkpoints: Path
+    scratch: Path
+    """For training checkpoints."""
 
-    @classmethod
-    def of(cls, *, data: Path, checkpoint: Path, output: Path, scratch: Path) -> "Place":
-        """The place of one step."""
-        return cls(data.absolute(), checkpoint.absolute(), output.absolute(), scratch.absolute() / "checkpoints")
+    @property
+    def absolute(self) -> "Spec[Config]":
+        """The same with absolute paths."""
+        paths = {name: getattr(self, name).absolute() for name in ("data", "checkpoint", "output", "scratch")}
+        return replace(self, **paths)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Expected peak of one worker, with a frozen model beside the one that learns, which only DPO needs."""
+        precision = "bf16" if self.config.precision == "bf16" else "fp32"
+        shape, tokens = read_shape(self.checkpoint), self.config.micro_batch_tokens
+        learning = training_memory_bytes(
+            shape, micro_batch_size=1, sequence_length=tokens, workers=self.config.workers, precision=precision
+        )
+        return learning + BYTES[precision] * parameters(shape)
 
 
 @dataclass(frozen=True)
@@ -96,15 +115,33 @@ class _HeldOut:
         return self.method.changes(self.items, self.before, _scores(model, self.items, self.micro_batch_tokens))
 
 
-def tune(config: SFTConfig | DPOConfig, place: Place, method: Method, reporter: TrainingReporter) -> Tuned:
-    """Tune the model at `place.checkpoint`; rank 0 measures it before and after, in fp32, and writes it to `place.output`.
+def launch(
+    work: Callable[[Spec[Config], TrainingReporter], Tuned],
+    spec: Spec[Config],
+    launcher: Launcher,
+    metrics: Metrics,
+    headlines: Sequence[str],
+) -> dict[str, Any]:
+    """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`.
+
+    Raises `ResourceError` where the machine has too little memory.
+    """
+    require_memory(spec.memory_bytes, spec.config.workers)
+    tuned = launcher.launch(work, spec.absolute, workers=spec.config.workers, metrics=metrics)[0]
+    write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
+    write_changes(tuned.changes, spec.output)
+    return _figures(tuned, headlines)
+
+
+def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tuned:
+    """Tune the model at `spec.checkpoint`; rank 0 measures it before and after, in fp32, and writes it to `spec.output`.
 
     Raises:
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
         TrainingError: no item fits the length, on one of the sides.
     """
-    model = load(place.checkpoint)
-    training, held_out, left_out = _items(config, place, method)
+    config, model = spec.config, load(spec.checkpoint)
+    training, held_out, left_out = _items(spec, method)
     batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, config.micro_batch_tokens, config.seed)
     batches.require_workers(reporter.world_size)
     measured: _HeldOut | None = None
@@ -117,33 +154,32 @@ def tune(config: SFTConfig | DPOConfig, place: Place, method: Method, reporter: 
         batches,
         _settings(config, config.epochs * batches.steps_per_epoch),
         reporter=reporter,
-        checkpoints=place.checkpoints,
-        identity=_identity(config, place),
+        checkpoints=spec.scratch / "checkpoints",
+        identity=_identity(spec),
         validation=measured if config.validation_steps else None,
     )
-    changes = _finish(model, measured, place, reporter) if measured else []
+    changes = _finish(model, measured, spec, reporter) if measured else []
     return Tuned(trained, tuple(changes), len(training), left_out)
 
 
-def _finish(model: Decoder, measured: _HeldOut, place: Place, reporter: TrainingReporter) -> list[Change]:
+def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: TrainingReporter) -> list[Change]:
     """Measure the tuned model and write it."""
     changes = measured.changes(model.to(training_device(reporter.rank)))
-    save(model, place.checkpoint, place.output)
+    save(model, spec.checkpoint, spec.output)
     return changes
 
 
-def _items(config: SFTConfig | DPOConfig, place: Place, method: Method) -> tuple[list[Labelled], list[Labelled], int]:
+def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Labelled], int]:
     """What is learned, what is held out, and how many of the former are too long to be learned."""
-    context = read_shape(place.checkpoint).context
-    max_length = config.max_length or context
-    if max_length > context:
-        raise ConfigError(f"{type(config).__name__}.max_length is {max_length}; allowed: up to the model's context of {context}")
-    tokenizer = TextTokenizer.load(place.checkpoint)
-    every = {split: method.read(place.data, split, tokenizer) for split in ("train", "validation")}
+    context = read_shape(spec.checkpoint).context
+    max_length = spec.config.max_length or context
+    require(max_length <= context, spec.config, "max_length", max_length, f"up to the model's context of {context}")
+    tokenizer = TextTokenizer.load(spec.checkpoint)
+    every = {split: method.read(spec.data, split, tokenizer) for split in SPLITS}
     short = {split: [one for one in found if fits(one.item, max_length)] for split, found in every.items()}
     for split, found in short.items():
         if not found:
-            raise TrainingError(f"{place.data}: none of {len(every[split])} in {split} fits {max_length} tokens (max_length)")
+            raise TrainingError(f"{spec.data}: none of {len(every[split])} in {split} fits {max_length} tokens (max_length)")
     held_out = first_of_each_kind(short["validation"], lambda one: one.kind, method.held_out)
     return short["train"], held_out, len(every["train"]) - len(short["train"])
 
@@ -166,17 +202,17 @@ def _settings(config: SFTConfig | DPOConfig, steps: int) -> TrainingSettings:
     )
 
 
-def _identity(config: SFTConfig | DPOConfig, place: Place) -> dict[str, Any]:
+def _identity(spec: Spec[Config]) -> dict[str, Any]:
     """All that the weights depend on."""
     return {
-        "config": {type(config).__name__: asdict(config)},
-        "data": sha256_of_file(place.data / "train.jsonl"),
-        "weights": sha256_of_file(place.checkpoint / WEIGHTS),
+        "config": {type(spec.config).__name__: asdict(spec.config)},
+        "data": sha256_of_file(spec.data / "train.jsonl"),
+        "weights": sha256_of_file(spec.checkpoint / WEIGHTS),
     }
 
 
-def figures_of(tuned: Tuned, headlines: Sequence[str]) -> dict[str, float | int]:
-    """Figures of a step: its size, the mean loss of the last tenth, and the measures in `headlines` before and after, by kind."""
+def _figures(tuned: Tuned, headlines: Sequence[str]) -> dict[str, float | int]:
+    """The size of a step, the mean loss of its last tenth, and the measures in `headlines` before and after, by kind."""
     losses = [row["loss"] for row in tuned.trained.history if "loss" in row]
     tail = losses[-max(1, len(losses) // 10) :]
     figures: dict[str, float | int] = {

@@ -10,7 +10,7 @@ import pytest
 from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.dpo import optimise_preferences
 from components.alignment.sft import fine_tune
-from components.errors import CheckpointError, ConfigError, TrainingError
+from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics, SilentMetrics
 
 SFT = SFTConfig(epochs=1, learning_rate=3e-3, batch_size=32, precision="fp32", micro_batch_tokens=2048, checkpoint_steps=2)
@@ -94,6 +94,12 @@ def test_conversations_that_are_too_long_are_left_out_and_counted(tune: Tune) ->
 def test_lengths_that_leave_nothing_are_refused(tune: Tune) -> None:
     with pytest.raises(TrainingError, match=r"none of 160 in train fits 3 tokens"):
         tune(replace(SFT, max_length=3))
+
+
+def test_more_memory_than_there_is_is_refused_before_any_work(tune: Tune, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="training needs about"):
+        tune(replace(SFT, micro_batch_tokens=10**12))
+    assert not (tmp_path / "one" / "scratch").exists()
 
 
 def test_a_batch_smaller_than_the_number_of_workers_is_refused(tune: Tune) -> None:
