@@ -34,11 +34,11 @@ def smoke() -> Recipe:
         # Far below the budgets that the laws were fitted on, so shape, batch and rate are chosen, and the law stands beside.
         scaling=ScalingConfig(compute=None),
         pretraining=PretrainingConfig(
-            shape=ModelShape(n_layer=4, d_model=192, n_head=6, n_kv_head=6, d_ffn=512, vocab_size=4096, context=256),
+            shape=ModelShape(n_layer=4, d_model=192, n_head=3, n_kv_head=3, d_ffn=512, vocab_size=4096, context=256),
             tokens=2_097_152,
             batch_size=8,
             sequence_length=256,
-            learning_rate=2e-3,
+            learning_rate=4e-3,
             init_std=0.02,
             warmup_steps=50,
             micro_batch_size=8,
