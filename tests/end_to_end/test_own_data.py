@@ -12,23 +12,7 @@ pytestmark = pytest.mark.ray
 
 README = Path(__file__).parents[2] / "README.md"
 
-WORDS = [
-    "river",
-    "stone",
-    "letter",
-    "garden",
-    "winter",
-    "market",
-    "signal",
-    "bridge",
-    "window",
-    "travel",
-    "answer",
-    "machine",
-    "paper",
-    "silver",
-    "morning",
-]
+WORDS = ("river", "stone", "letter", "garden", "winter", "market", "signal", "bridge", "window", "travel", "answer", "paper")
 
 
 def recipe_of_the_readme() -> str:
