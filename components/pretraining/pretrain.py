@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
-from components.flops import non_embedding_flops_per_token
+from components.flops import non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, initialise
 from components.model.huggingface import save
 from components.ports import Launcher, Metrics, TrainingReporter
@@ -23,7 +23,7 @@ from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder, Portion, apportion, explain
 from components.training.history import write_history
 from components.training.loop import Trained, train
-from components.training.resources import require_memory
+from components.training.resources import require_disk, require_memory
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +72,13 @@ def pretrain(
 
     Raises:
         ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary.
-        ResourceError: too little memory for the plan.
+        ResourceError: too little memory or disk for the plan.
         TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
         CheckpointError: checkpoints in `scratch` that another number of workers saved.
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
     require_memory(spec.plan.memory_bytes, config.workers)
+    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.keep_checkpoints + 1)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)

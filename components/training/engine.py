@@ -9,6 +9,7 @@ import io
 import logging
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch._C._distributed_c10d import HashStore
 
-from components.errors import TrainingError
+from components.errors import ConfigError, TrainingError
 from components.training.config import OptimizerConfig, TrainingSettings
 from components.training.objective import Batch, Objective
 
@@ -74,7 +75,13 @@ class Engine:
     """Gradients, optimizer steps and state of one model on one worker. `close` it; there can be one at a time."""
 
     def __init__(self, model: nn.Module, objective: Objective, settings: TrainingSettings, precision: str) -> None:
-        """Take over `model`, which is in fp32 on the training device, inside a process group."""
+        """Take over `model`, which is in fp32 on the training device, inside a process group.
+
+        Raises:
+            ConfigError: it shall be compiled, and there is no compiler.
+        """
+        if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+            raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
         self._model = model
         originals = [parameter.detach().clone() for parameter in model.parameters()]
         deepspeed = _deepspeed()

@@ -72,6 +72,7 @@ def train(
 
     Raises:
         CheckpointError: a checkpoint of another identity or world size.
+        ConfigError: `settings.compile` without a C++ compiler.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
     device = training_device(reporter.rank)

@@ -1,4 +1,7 @@
-"""Whether the machine has the memory that a training needs, asked before it starts."""
+"""Whether the machine has the memory and the disk that a training needs, asked before it starts."""
+
+import shutil
+from pathlib import Path
 
 import psutil
 import torch
@@ -20,4 +23,28 @@ def require_memory(needed: int, workers: int) -> None:
         raise ResourceError(
             f"training needs about {wanted / 2**30:.1f} GiB of {kind}, {available / 2**30:.1f} GiB are free; "
             "choose a smaller shape, micro-batch or sequence, or free memory"
+        )
+
+
+CHECKPOINT_BYTES = 16
+"""Of each weight in a training checkpoint: fp32 weights and the two moments of AdamW, and the weights again in up to fp32."""
+
+
+def require_disk(directory: Path, parameters: int, checkpoints: int) -> None:
+    """Refuse a training whose checkpoints would not fit where they go.
+
+    Args:
+        directory: of the checkpoints; need not exist.
+        parameters: weights of the model.
+        checkpoints: how many there are at once, the one being written included.
+
+    Raises:
+        ResourceError: less is free.
+    """
+    existing = next(place for place in (directory, *directory.parents) if place.exists())
+    wanted, available = CHECKPOINT_BYTES * parameters * checkpoints, shutil.disk_usage(existing).free
+    if wanted > available:
+        raise ResourceError(
+            f"{directory}: {checkpoints} training checkpoints need about {wanted / 2**30:.1f} GiB of disk, "
+            f"{available / 2**30:.1f} GiB are free; free some, keep fewer checkpoints or choose a smaller shape"
         )

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from components.errors import CheckpointError, TrainingError
+from components.errors import CheckpointError, ConfigError, TrainingError
 from components.training.loop import Batch, Terms
 from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
 
@@ -54,6 +54,19 @@ def test_the_first_step_is_what_adamw_does_in_a_plain_loop(training: Training) -
     assert trained.history[0]["gradient_norm"] == pytest.approx(float(norm), rel=1e-5)
     for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_compiled_model_learns_like_one_that_is_not(training: Training, tmp_path: Path) -> None:
+    _, plain, _ = training(steps=3, checkpoints=tmp_path / "plain")
+    _, compiled, _ = training(steps=3, checkpoints=tmp_path / "compiled", compile=True)
+    assert [row["loss"] for row in compiled.history] == pytest.approx([row["loss"] for row in plain.history], rel=1e-4)
+
+
+def test_compiling_without_a_compiler_is_refused(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match=r"no C\\+\\+ compiler"):
+        training(compile=True)
 
 
 def test_the_model_comes_back_in_fp32_without_hooks_and_the_group_is_gone(training: Training) -> None:

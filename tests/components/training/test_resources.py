@@ -1,10 +1,12 @@
-"""Memory is asked for before training starts."""
+"""Memory and disk are asked for before training starts."""
+
+from pathlib import Path
 
 import psutil
 import pytest
 
 from components.errors import ResourceError
-from components.training.resources import require_memory
+from components.training.resources import require_disk, require_memory
 
 
 def test_what_fits_is_let_through() -> None:
@@ -20,3 +22,12 @@ def test_all_workers_of_a_machine_without_a_gpu_count_together() -> None:
     half = psutil.virtual_memory().total // 2
     with pytest.raises(ResourceError):
         require_memory(half, 3)
+
+
+def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> None:
+    require_disk(tmp_path / "not" / "there", 10, 3)
+
+
+def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_the_place(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match=r"not-there: 3 training checkpoints need about .* GiB of disk, .* GiB are free"):
+        require_disk(tmp_path / "not-there", 2**50, 3)
