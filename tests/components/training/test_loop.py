@@ -65,7 +65,7 @@ def test_a_compiled_model_learns_like_one_that_is_not(training: Training, tmp_pa
 
 def test_compiling_without_a_compiler_is_refused(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigError, match=r"no C\\+\\+ compiler"):
+    with pytest.raises(ConfigError, match=r"no C\+\+ compiler"):
         training(compile=True)
 
 
