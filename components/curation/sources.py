@@ -71,17 +71,14 @@ def list_files(config: CurationConfig) -> Listing:
         if source.uri != PYTHON_ENVIRONMENT
         for file in _sampled(_local_files(source, position), source, config.seed)
     ]
-    python = [
-        (position, source, _installed(source))
-        for position, source in enumerate(config.sources)
-        if source.uri == PYTHON_ENVIRONMENT
-    ]
+    python = [(position, source) for position, source in enumerate(config.sources) if source.uri == PYTHON_ENVIRONMENT]
+    installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
     taken = [
         file
-        for position, source, found in python
-        for file in _sampled(_package_files(found, source, position), source, config.seed)
+        for position, source in python
+        for file in _sampled(_package_files(installed[source.distributions], source, position), source, config.seed)
     ]
-    linked = {d.name: d.linked for _, _, found in python for d in found}
+    linked = {d.name: d.linked for found in installed.values() for d in found}
     return Listing(files=(*local, *_merged(taken)), linked=linked)
 
 
@@ -158,10 +155,10 @@ def _local_file(path: Path, root: Path, source: Source, position: int) -> RawFil
     )
 
 
-def _installed(source: Source) -> tuple[Distribution, ...]:
+def _names(source: Source) -> tuple[str, ...]:
     if not source.distributions:
         raise ConfigError(f"source {source.name}: Source.distributions is empty; allowed: names of installed distributions")
-    return distributions(source.distributions)
+    return source.distributions
 
 
 def _package_files(found: Iterable[Distribution], source: Source, position: int) -> list[RawFile]:

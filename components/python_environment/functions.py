@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.python_environment.distributions import Distribution
-from components.python_environment.modules import parse
+from components.python_environment.distributions import Distribution, PackageFile
+from components.python_environment.modules import parse, without_collection
 
 DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -38,26 +38,29 @@ def functions(distribution: Distribution) -> Iterator[Function]:
     that are not UTF-8 or do not parse. Every docstring is given: filtering by length is for the reader.
     """
     for file in distribution.modules:
-        if _is_test(file.path):
-            continue
-        try:
-            source = Path(file.location).read_text(encoding="utf-8")
-            tree = parse(source) if "def " in source else None
-        except (UnicodeDecodeError, SyntaxError):
-            continue
-        uri = f"python-environment:{distribution.name}/{file.path}"
-        for name, node in _definitions(tree.body if tree else [], module_name(file.path)):
-            docstring = inspect.cleandoc(ast.get_docstring(node, clean=False) or "")
-            if docstring:
-                yield Function(
-                    name=name,
-                    signature=_signature(node),
-                    docstring=docstring,
-                    code=_code(node),
-                    distribution=distribution.name,
-                    licence=distribution.licence,
-                    uri=f"{uri}#{node.lineno}",
-                )
+        if not _is_test(file.path):
+            with without_collection():
+                found = list(_functions_in(file, distribution))
+            yield from found
+
+
+def _functions_in(file: PackageFile, distribution: Distribution) -> Iterator[Function]:
+    try:
+        source = Path(file.location).read_text(encoding="utf-8")
+        tree = parse(source) if "def " in source else ast.Module(body=[], type_ignores=[])
+    except (UnicodeDecodeError, SyntaxError):
+        return
+    for name, node in _definitions(tree.body, module_name(file.path)):
+        if docstring := inspect.cleandoc(ast.get_docstring(node, clean=False) or ""):
+            yield Function(
+                name=name,
+                signature=_signature(node),
+                docstring=docstring,
+                code=_code(node),
+                distribution=distribution.name,
+                licence=distribution.licence,
+                uri=f"python-environment:{distribution.name}/{file.path}#{node.lineno}",
+            )
 
 
 def module_name(path: str) -> str:

@@ -32,9 +32,26 @@ def split_module(source: str, module: str) -> ModuleText:
     """
     if '"""' not in source and "'''" not in source:
         return ModuleText(code=source, prose="")
+    with without_collection():
+        return _split(source, module)
+
+
+def _split(source: str, module: str) -> ModuleText:
     found = [(name, node, text) for name, node, text in docstrings(parse(source), module) if len(text) >= LONG_DOCSTRING]
     prose = "\n\n".join(f"{name}\n\n{inspect.cleandoc(text)}\n" for name, _, text in found)
     return ModuleText(code=_without(source, [node for _, node, _ in found]), prose=prose)
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep the garbage collector still while a tree lives: it has no garbage, and walking it costs a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def parse(source: str) -> ast.Module:
@@ -43,24 +60,12 @@ def parse(source: str) -> ast.Module:
     Raises:
         SyntaxError: also where the parser runs out of depth or meets a null character.
     """
-    with warnings.catch_warnings(), _without_collection():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return ast.parse(source)
         except (ValueError, RecursionError, MemoryError) as error:
             raise SyntaxError(str(error)) from error
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Keep the garbage collector still: a tree has no garbage, and walking it while it grows costs a third of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def docstrings(node: Documented, name: str) -> Iterator[tuple[str, Documented, str]]:
