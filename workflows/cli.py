@@ -33,19 +33,21 @@ Set = Annotated[
 Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("longrun"))
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """From raw text to a registered, explained language model."""
-    if debug:
-        _options["debug"] = True
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(installed("longrun"))
-        raise typer.Exit
+    _options["debug"] = debug
 
 
 @app.command()
