@@ -29,7 +29,7 @@ PIECE = "|".join(
         rf"[{_CJK}]+",
     )
 )
-"""One alternative for each class, the frequent ones first (a tenth faster). A single space goes to the word or the
+"""One alternative for each class, the frequent ones first. A single space goes to the word or the
 punctuation after it, as in GPT-2."""
 
 

@@ -1,9 +1,9 @@
 """Training checkpoints that are whole or do not exist: written beside their place, flushed, hashed, then renamed.
 
-    ROOT/step-00000100/manifest.json    step, identity, world size, sha256 of every other file
-    ROOT/step-00000100/history.jsonl    one row per step so far
-    ROOT/step-00000100/state/           what the engine saved, one file or more per rank
-    ROOT/latest                         a link to the newest
+ROOT/step-00000100/manifest.json    step, identity, world size, sha256 of every other file
+ROOT/step-00000100/history.jsonl    one row per step so far
+ROOT/step-00000100/state/           what the engine saved, one file or more per rank
+ROOT/latest                         a link to the newest
 """
 
 import json

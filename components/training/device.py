@@ -12,7 +12,7 @@ def training_device(local_rank: int = 0) -> torch.device:
 
 
 def resolved_precision(precision: str, device: torch.device) -> str:
-    """"bf16" or "fp32": "auto" is bf16 only where the device multiplies it natively; elsewhere it is emulated, and slow."""
+    """ "bf16" or "fp32": "auto" is bf16 only where the device multiplies it natively; elsewhere it is emulated, and slow."""
     if precision != "auto":
         return precision
     return "bf16" if _native_bf16(device) else "fp32"

@@ -4,13 +4,11 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from components.ports import InProcessShardEngine
-from infra.local_ray import ensure_ray, stop_ray
 from infra.ray_data import RayShardEngine, covered
 from tests.components.curation.conftest import config, prose, run, source, write_jsonl
 from tests.components.ports.shard_engine_suite import ShardEngineSuite
@@ -19,14 +17,6 @@ from tests.components.ports.shard_engine_suite import ShardEngineSuite
 def test_overlapping_intervals_count_once() -> None:
     assert covered([]) == 0
     assert covered([(5.0, 6.0), (1.0, 3.0), (2.0, 2.5), (2.0, 4.0)]) == 4.0
-
-
-@pytest.fixture(scope="module")
-def _ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    home = tmp_path_factory.mktemp("home")
-    ensure_ray(home, cpus=2)
-    yield
-    stop_ray(home)
 
 
 def process_of(shard: int) -> int:
@@ -41,7 +31,7 @@ def slow(seconds: float) -> float:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("_ray")
+@pytest.mark.usefixtures("local_ray")
 class TestRayShardEngine(ShardEngineSuite):
     @pytest.fixture
     def engine(self) -> RayShardEngine:

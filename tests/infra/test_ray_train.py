@@ -3,8 +3,6 @@
 import hashlib
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +12,9 @@ import pytest
 from components.errors import CheckpointError, ConfigError, TrainingError
 from components.ports import RecordedMetrics, TrainingReporter
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    import ray
-
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - this is how Ray spells it
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as directory:
-        environment = {"PYTHONPATH": str(ROOT)}
-        ray.init(
-            num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=directory, runtime_env={"env_vars": environment}
-        )
-        yield
-        ray.shutdown()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Versions, aliases and names in a real MLflow on SQLite."""
 
-
 import pytest
 
 from components.artifacts import Artifact

@@ -99,6 +99,6 @@ def test_evidence_holds_the_hash_of_each_file_and_every_refusal(jsonl: Callable[
 
 
 def test_what_is_written_is_read_back_whatever_the_text(tmp_path: Path) -> None:
-    rows = [{"text": "大学\u2028\x85 \n\t\"\\"}, {"text": "second"}]
+    rows = [{"text": '大学\u2028\x85 \n\t"\\'}, {"text": "second"}]
     write_jsonl(tmp_path / "a.jsonl", rows)
     assert read_jsonl(tmp_path / "a.jsonl") == rows

@@ -6,14 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from hypothesis import settings
 
 from components.curation import CurationConfig, Source
 from components.curation.curate import curate
 from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine
-
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 WORDS = (
     *("the", "of", "and", "to", "a", "in", "that", "is", "was", "he", "for", "it", "with", "as", "his", "on", "be", "at"),

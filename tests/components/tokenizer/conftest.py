@@ -9,15 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import settings
 
 from components.ports import SilentMetrics
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.training import train_tokenizer
-
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 CHINESE = (
     "大学之道，在明明德，在亲民，在止于至善。",

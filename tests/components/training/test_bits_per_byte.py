@@ -76,9 +76,7 @@ def test_a_domain_without_a_long_document_has_no_figure() -> None:
 
 def test_a_sample_is_fixed_by_its_seed_and_stays_below_its_bytes() -> None:
     reader, model = Documents([(10 + n, 1000 + n) for n in range(20)]), small_model()
-    first, second, other = (
-        bits_per_byte(model, reader, "validation", "code", max_bytes=5100, seed=seed) for seed in (0, 0, 1)
-    )
+    first, second, other = (bits_per_byte(model, reader, "validation", "code", max_bytes=5100, seed=seed) for seed in (0, 0, 1))
     assert first == second != other
     assert first.documents == 5
     assert first.bytes <= 5100
