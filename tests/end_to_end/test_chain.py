@@ -48,10 +48,14 @@ def hashes(home: Path, step: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("chain") / "home"
-    ended = longrun("run", "tiny", home=home)
+    place = tmp_path_factory.mktemp("chain")
+    (place / "user").mkdir()
+    (place / "temporary").mkdir()
+    environment = {**os.environ, "HOME": str(place / "user"), "TMPDIR": str(place / "temporary")}
+    words = command("run", "tiny", home=place / "home")
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place, env=environment)
     assert ended.returncode == 0, ended.stderr + ended.stdout
-    return home
+    return place / "home"
 
 
 @pytest.fixture
@@ -67,10 +71,12 @@ def test_the_chain_ends_with_a_registered_candidate(finished: Path) -> None:
     assert len(steps(finished, "made")) == STEPS
 
 
-def test_nothing_is_left_but_the_record(finished: Path) -> None:
+def test_nothing_is_left_but_the_record_and_nothing_outside_the_home(finished: Path) -> None:
     left = {path.name for path in finished.iterdir()}
     assert left <= {"artifacts", "flyte", "lock", "mlflow", "runs", "scratch", "writing", "ray-train"}
     assert not list(finished.glob("writing/*"))
+    assert not list((finished.parent / "user").iterdir())
+    assert not list((finished.parent / "temporary").iterdir())
 
 
 def test_a_rerun_in_a_moved_home_reuses_every_step_and_registers_nothing(copy: Path) -> None:
