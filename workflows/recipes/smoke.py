@@ -2,6 +2,7 @@
 
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import ModelShape
+from components.checks.limits import CheckLimits, CorpusLimits
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
 from components.evaluation.config import EvaluationConfig
 from components.pretraining.config import PretrainingConfig
@@ -49,12 +50,28 @@ def smoke() -> Recipe:
             validation_steps=500,
             validation_bytes=40_000,
         ),
-        conversations=ConversationsConfig(distributions=installed, number=4000, validation_number=300, per_distribution=400),
-        sft=SFTConfig(epochs=1, learning_rate=5e-4, batch_size=16, precision="auto", checkpoint_seconds=30.0),
-        preference_pairs=PreferencePairsConfig(number=800, validation_number=100, max_new_tokens=40),
-        dpo=DPOConfig(learning_rate=5e-5, batch_size=16, precision="auto", checkpoint_seconds=30.0),
+        conversations=ConversationsConfig(distributions=installed, number=3000, validation_number=300, per_distribution=400),
+        sft=SFTConfig(
+            epochs=1,
+            learning_rate=1e-3,
+            batch_size=16,
+            micro_batch_tokens=4096,
+            validation_conversations=150,
+            precision="auto",
+            checkpoint_seconds=30.0,
+        ),
+        preference_pairs=PreferencePairsConfig(number=400, validation_number=100, max_new_tokens=40),
+        dpo=DPOConfig(
+            learning_rate=3e-4,
+            batch_size=16,
+            micro_batch_tokens=4096,
+            precision="auto",
+            checkpoint_seconds=30.0,
+        ),
         evaluation=EvaluationConfig(
             bytes_per_domain=150_000, items=100, repetition_prompts=50, max_new_tokens=48, context_characters=400
         ),
         registration=RegistrationConfig(),
+        # Documents are whole source files here, and only a few distributions are mathematical.
+        checks=CheckLimits(corpus=CorpusLimits(validation_documents=10)),
     )
