@@ -76,7 +76,11 @@ def cut(items: Sequence[Item], micro_batch_tokens: int, at_least: int = 1) -> li
         if not parts or width * (len(parts[-1]) + 1) > micro_batch_tokens:
             parts.append([])
         parts[-1].append(index)
-    return parts if len(parts) >= at_least else [part.tolist() for part in np.array_split(order, at_least)]
+    while len(parts) < min(at_least, len(items)):
+        largest = max(parts, key=len)
+        parts.append(largest[len(largest) // 2 :])
+        del largest[len(largest) // 2 :]
+    return parts
 
 
 def _length(item: Item) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
 from components.alignment.conversations import make_conversations
@@ -18,6 +19,9 @@ from components.ports import SilentMetrics
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.training import train_tokenizer
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 SIDES = {"filelock": "train", "typer": "train", "rich": "train", "packaging": "validation", "tqdm": "validation"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from components.alignment.batches import IGNORED, Example, Item, ShuffledBatches, collate, cut, encode, fits
@@ -15,14 +15,14 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 LENGTHS = st.lists(st.integers(2, 40), min_size=1, max_size=60)
 
 
-def example(length: int, first: int = 0) -> Example:
+def tokens(length: int, first: int = 0) -> Example:
     """Tokens `first`, `first + 1`, …, of which the second half is the answer."""
     return Example(np.arange(first, first + length, dtype=np.int32), np.arange(length) >= length // 2)
 
 
 def items(lengths: list[int]) -> list[Item]:
     """One example each, told apart by the token it begins with."""
-    return [(example(length, 100 * number),) for number, length in enumerate(lengths)]
+    return [(tokens(length, 100 * number),) for number, length in enumerate(lengths)]
 
 
 def test_only_the_answers_and_their_ends_are_learned(base: Path) -> None:
@@ -39,7 +39,7 @@ def test_only_the_answers_and_their_ends_are_learned(base: Path) -> None:
 
 
 def test_targets_are_the_next_tokens_and_padding_counts_nothing() -> None:
-    batch = collate([(example(3), example(5, 10)), (example(4, 20), example(2, 30))])
+    batch = collate([(tokens(3), tokens(5, 10)), (tokens(4, 20), tokens(2, 30))])
     assert batch["tokens"].tolist() == [[0, 1, 0, 0], [20, 21, 22, 0], [10, 11, 12, 13], [30, 0, 0, 0]]
     i = IGNORED
     assert batch["targets"].tolist() == [[1, 2, i, i], [i, 22, 23, i], [i, 12, 13, 14], [31, i, i, i]]
@@ -47,10 +47,11 @@ def test_targets_are_the_next_tokens_and_padding_counts_nothing() -> None:
 
 
 def test_an_item_fits_if_all_that_the_model_reads_does() -> None:
-    assert fits((example(4), example(9)), 8)
-    assert not fits((example(4), example(9)), 7)
+    assert fits((tokens(4), tokens(9)), 8)
+    assert not fits((tokens(4), tokens(9)), 7)
 
 
+@example([40, 2, 2, 2, 2], 39, 3)
 @given(LENGTHS, st.integers(1, 200), st.integers(1, 5))
 def test_micro_batches_hold_every_item_once_within_the_limit(lengths: list[int], limit: int, at_least: int) -> None:
     parts = cut(items(lengths), limit, at_least)
