@@ -122,13 +122,11 @@ class LocalArtifactStore:
             raise MissingArtifact(f"{path}: no finished artifact here; run the step that makes it") from error
 
     def local(self, artifact: Artifact) -> Path:
-        """The directory itself, after its manifest's digest and its files' sizes were compared."""
+        """The directory itself, after its manifest's digest and every listed file were compared."""
         place = self.root / artifact.uri
         manifest = self.manifest(artifact.uri)
-        if manifest.digest != artifact.digest:
-            raise DamagedArtifact(f"{place}: manifest digest {manifest.digest[:12]}, expected {artifact.digest[:12]}; run again")
-        if wrong := _wrong_sizes(place, manifest):
-            raise DamagedArtifact(f"{place}: {wrong[0]}; run again")
+        if wrong := self._wrong(artifact, manifest):
+            raise DamagedArtifact(f"{place}: {wrong[0]}; make it again with --fresh {manifest.step}")
         return place
 
     def scratch(self, step: str, cache_key: str) -> Path:
@@ -149,14 +147,17 @@ class LocalArtifactStore:
 
     def differences(self, artifact: Artifact) -> list[str]:
         """Compare the manifest's digest, then every file's hash, and name files nobody listed."""
-        place = self.root / artifact.uri
         manifest = self.manifest(artifact.uri)
-        found = []
-        if manifest.digest != artifact.digest:
-            found.append(f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}")
-        found += [wrong for record in manifest.files if (wrong := _wrong_size(place, record) or _wrong_hash(place, record))]
         listed = {record.path for record in manifest.files} | {MANIFEST}
-        return found + [f"{name}: not in the manifest" for name in sorted(_names(place) - listed)]
+        unlisted = sorted(_names(self.root / artifact.uri) - listed)
+        return self._wrong(artifact, manifest) + [f"{name}: not in the manifest" for name in unlisted]
+
+    def _wrong(self, artifact: Artifact, manifest: Manifest) -> list[str]:
+        place = self.root / artifact.uri
+        found = [wrong for record in manifest.files if (wrong := _wrong_size(place, record) or _wrong_hash(place, record))]
+        if manifest.digest != artifact.digest:
+            found.insert(0, f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}")
+        return found
 
     def _uri(self, step: str, cache_key: str) -> str:
         return f"artifacts/{step}/{cache_key[:16]}"

@@ -115,6 +115,14 @@ def test_verify_finds_nothing_and_after_a_flipped_byte_names_the_file(copy: Path
     assert "model.safetensors: sha256 differs" in ended.stdout
 
 
+def test_a_changed_file_is_refused_by_the_step_that_reads_it_with_the_way_out(copy: Path) -> None:
+    (pairs,) = (copy / "artifacts" / "preference_pairs").glob("*/train.jsonl")
+    pairs.write_text(pairs.read_text().replace("e", "a", 1))
+    ended = longrun("run", "tiny", "--set", "dpo.beta=0.4", home=copy)
+    assert ended.returncode == 1
+    assert "train.jsonl: sha256 differs from the manifest; make it again with --fresh preference_pairs" in ended.stderr
+
+
 def test_lineage_reaches_from_the_model_to_the_raw_sources(finished: Path) -> None:
     tree = as_json("lineage", "tiny@candidate", home=finished)
     kinds, raw = set(), []

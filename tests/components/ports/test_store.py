@@ -184,7 +184,7 @@ def test_a_remade_artifact_takes_the_place_of_the_former(store: LocalArtifactSto
     former, artifact = _publish(store), _publish(store, text="other")
     assert store.find("curation", KEY) == artifact
     assert list(store.artifacts()) == [artifact]
-    with pytest.raises(DamagedArtifact, match="manifest digest"):
+    with pytest.raises(DamagedArtifact, match=r"manifest\.json: digest"):
         store.local(former)
 
 
@@ -231,7 +231,14 @@ def test_an_artifact_cut_short_is_neither_found_nor_handed_out(store: LocalArtif
     spoil, message = DAMAGE[damage]
     spoil(store.root / artifact.uri)
     assert store.find("curation", KEY) is None
-    with pytest.raises(DamagedArtifact, match=rf"{message}; run again$"):
+    with pytest.raises(DamagedArtifact, match=rf"{message}; make it again with --fresh curation$"):
+        store.local(artifact)
+
+
+def test_a_changed_byte_is_not_handed_out(store: LocalArtifactStore) -> None:
+    artifact = _publish(store)
+    (store.root / artifact.uri / "a.txt").write_text("tent")
+    with pytest.raises(DamagedArtifact, match=r"a\.txt: sha256 differs"):
         store.local(artifact)
 
 
@@ -240,7 +247,7 @@ def test_an_edited_manifest_is_not_the_one_that_was_pinned(store: LocalArtifactS
     path = store.root / artifact.uri / MANIFEST
     edited = dataclasses.replace(store.manifest(artifact.uri), figures={"documents": 9})
     path.write_bytes(edited.to_bytes())
-    with pytest.raises(DamagedArtifact, match=r"manifest digest [0-9a-f]{12}, expected"):
+    with pytest.raises(DamagedArtifact, match=r"manifest\.json: digest [0-9a-f]{12}, expected"):
         store.local(artifact)
     assert [message.split(":")[0] for message in store.differences(artifact)] == [MANIFEST]
 
