@@ -10,7 +10,7 @@ class EvaluationConfig:
     """How much is scored. The defaults are full-scale figures; recipes for small machines shrink them."""
 
     bytes_per_domain: int = 400_000_000
-    """UTF-8 bytes of held-out text scored in each domain, rounded up to a whole document.
+    """UTF-8 bytes of held-out text scored in each domain, at most; a document that does not fit is passed over.
 
     The paper's independent validation set has 100 M tokens (section 3.2), some 400 MB.
     """

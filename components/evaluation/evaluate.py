@@ -38,7 +38,7 @@ def evaluate(
 
     Bits per byte, by domain: the sum of -log2 p over every token of every document, its end-of-document token included, over
     the UTF-8 bytes of the text; each byte is scored once, and only documents of at least 1 kB count. It is measured by
-    `components.training.bits_per_byte`, which holds the definition. The documents are the first of each domain by id, up to
+    `components.training.bits_per_byte`, which holds the definition. The documents are taken by id while they fit into
     `config.bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
     weighs domains by fixed shares. Tasks are those of `components.evaluation.items`, through lm-eval.
 
@@ -78,7 +78,7 @@ def _gather(
     domains = sorted({*shares, *held_out.mixture_shares(corpus)})
     asked = [record["messages"][0]["content"] for record in held_out.records(conversations / "validation.jsonl")]
     return Material(
-        documents={domain: held_out.first_documents(corpus, domain, config.bytes_per_domain) for domain in domains},
+        documents={domain: held_out.fitting_documents(corpus, domain, config.bytes_per_domain) for domain in domains},
         reader=TokenShardReader.open(token_shards),
         tasks=items.build(config, corpus=corpus, conversations=conversations, pairs=pairs, chat=_as_prompt),
         shown=list(config.sample_prompts) or asked[: config.samples],

@@ -66,23 +66,29 @@ def documents(corpus: Path, domain: str) -> Iterator[Document]:
                         yield Document(id=row["id"], group=row["group"], text=row["text"])
 
 
-def first_documents(corpus: Path, domain: str, total_bytes: int) -> list[Document]:
-    """The first documents of a domain, as many as it takes to reach `total_bytes`, or all.
+def fitting_documents(corpus: Path, domain: str, total_bytes: int) -> list[Document]:
+    """Documents of a domain by id, each taken if it still fits into `total_bytes`; the first one where none fits.
+
+    So no document much longer than the others makes up most of the figure, or of the time.
 
     Raises `ArtifactError` if the domain has no document that counts.
     """
-    chosen, size = [], 0
+    chosen: list[Document] = []
+    first, room = None, total_bytes
     for document in documents(corpus, domain):
-        if size >= total_bytes:
+        first = first or document
+        size = len(document.text.encode())
+        if size <= room:
+            chosen.append(document)
+            room -= size
+        if room < MINIMUM_BYTES:
             break
-        chosen.append(document)
-        size += len(document.text.encode())
-    if not chosen:
+    if first is None:
         raise ArtifactError(
             f"{corpus}: no held-out document of at least {MINIMUM_BYTES} bytes in {domain}; "
             "give the domain more documents, or leave it out of the mixture"
         )
-    return chosen
+    return chosen or [first]
 
 
 def records(path: Path) -> list[dict[str, Any]]:

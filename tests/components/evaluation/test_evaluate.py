@@ -59,14 +59,14 @@ def test_models_and_baselines_are_measured_on_the_same_bytes(finished):
 def test_no_more_documents_are_scored_than_asked_for(finished, world):
     total = pq.read_table(world.corpus / "documents/validation/code")["bytes"].to_pylist()
     (scored,) = {row["bytes"] for row in table(finished[1], "bits_per_byte") if row["domain"] == "code"}
-    assert 6000 <= scored < sum(total)
+    assert 2000 < scored <= 6000 < sum(total)
 
 
 def test_an_untrained_model_needs_the_bits_of_a_uniform_guess(finished, models):
     documents = pq.read_table(models.token_shards / "validation/prose/documents.parquet")
     tokens_per_byte = sum(documents["tokens"].to_pylist()) / sum(documents["bytes"].to_pylist())
     bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in table(finished[1], "bits_per_byte")}
-    assert bits["base", "prose"] == pytest.approx(math.log2(304) * tokens_per_byte, rel=0.05)
+    assert bits["base", "prose"] == pytest.approx(math.log2(304) * tokens_per_byte, rel=0.1)
     assert bits["zlib-9", "code"] < bits["byte-unigram", "code"] < 8
 
 

@@ -25,16 +25,25 @@ def test_documents_come_by_id_and_short_ones_are_left_out(tmp_path):
     assert {d.text[0] for d in found} == {"y", "é", "z"}
 
 
-def test_the_first_documents_reach_the_size_asked_for_and_no_more(world):
-    every = list(held_out.documents(world.corpus, "prose"))
-    assert held_out.first_documents(world.corpus, "prose", len(every[0].text.encode()) + 1) == every[:2]
-    assert held_out.first_documents(world.corpus, "prose", 10**9) == every
+def test_documents_are_taken_in_order_while_they_fit(tmp_path):
+    conftest.write_documents(
+        tmp_path, "code", [letter * size for letter, size in zip("abcd", (1000, 9000, 1500, 2000), strict=True)]
+    )
+    order = [d.text[0] for d in held_out.documents(tmp_path, "code")]
+    small = [letter for letter in order if letter != "b"]
+    assert [d.text[0] for d in held_out.fitting_documents(tmp_path, "code", 4500)] == small
+    assert [d.text[0] for d in held_out.fitting_documents(tmp_path, "code", 10**9)] == order
+
+
+def test_where_no_document_fits_the_first_one_counts(tmp_path):
+    conftest.write_documents(tmp_path, "code", ["a" * 3000, "b" * 2000])
+    assert held_out.fitting_documents(tmp_path, "code", 5) == list(held_out.documents(tmp_path, "code"))[:1]
 
 
 def test_a_domain_with_short_documents_only_is_refused_by_name(tmp_path):
     conftest.write_documents(tmp_path, "maths", ["short"])
     with pytest.raises(ArtifactError, match="1000 bytes in maths"):
-        held_out.first_documents(tmp_path, "maths", 10)
+        held_out.fitting_documents(tmp_path, "maths", 10)
 
 
 def test_missing_records_and_shares_are_named(tmp_path):

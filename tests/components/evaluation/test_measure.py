@@ -17,7 +17,7 @@ CONFIG = EvaluationConfig(bytes_per_domain=2000, max_new_tokens=500, batch_token
 @pytest.fixture(scope="module")
 def material(world, models):
     return Material(
-        documents={"prose": held_out.first_documents(world.corpus, "prose", 2000)},
+        documents={"prose": held_out.fitting_documents(world.corpus, "prose", 2000)},
         reader=TokenShardReader.open(models.token_shards),
         tasks=Tasks(choices={}, completions={}),
         shown=["Hello", "alpha beta gamma " * 200],
