@@ -42,6 +42,11 @@ class Chart:
         return _LABEL + _WIDTH + 70
 
     @property
+    def figure_place(self) -> int:
+        """Where the column of figures begins, clear of the bars and of the line."""
+        return _LABEL + _WIDTH + 8
+
+    @property
     def height(self) -> int:
         """Of the whole drawing."""
         return _ROW * len(self.bars)

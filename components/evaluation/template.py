@@ -66,7 +66,7 @@ dd { margin: 0; color: var(--soft); }
 {% set length = chart.length(bar.value) %}
 <rect class="{{ bar.kind }}" rx="3" x="{{ chart.label_width }}" y="{{ y + 5 }}"
       width="{{ length }}" height="{{ chart.row - 10 }}"/>
-<text x="{{ chart.label_width + length + 8 }}" y="{{ y + chart.row / 2 }}">{{ bar.text }}</text>
+<text x="{{ chart.figure_place }}" y="{{ y + chart.row / 2 }}">{{ bar.text }}</text>
 {% endfor %}
 {% if chart.chance is not none %}
 {% set x = chart.label_width + chart.length(chart.chance) %}
