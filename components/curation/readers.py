@@ -15,7 +15,7 @@ import zstandard
 from components.curation.config import CurationConfig
 from components.curation.sources import RawFile, draw
 from components.errors import SourceError
-from components.python_environment import description, module_name, split_module
+from components.python_environment import ModuleText, description, module_name, split_module
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
@@ -88,21 +88,23 @@ def _read_text(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
 
 
 def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    """Code under the file's own URI, its docstrings under `URI#docstrings`."""
+    """Code under the file's own URI, each of its docstrings under `URI#LLINE`."""
     raw = Path(file.location).read_bytes()
-    parts, refusal = {"code": "", "docstrings": ""}, ""
+    found, refusal = ModuleText(code="", docstrings=()), ""
     try:
         found = split_module(raw.decode("utf-8-sig"), module_name(file.uri.partition("/")[2]))
-        parts = {"code": found.code, "docstrings": found.prose}
     except UnicodeDecodeError:
         refusal = "invalid-utf8"
     except SyntaxError:
         refusal = "unparsable"
     for taker in file.takers:
-        part = "code" if config.sources[taker].domain == "code" else "docstrings"
-        if parts[part] or refusal:
-            uri = file.uri if part == "code" else f"{file.uri}#docstrings"
-            yield RawDocument(taker=taker, uri=uri, text=parts[part], raw=raw, refusal=refusal)
+        if config.sources[taker].domain == "code":
+            if found.code or refusal:
+                yield RawDocument(taker=taker, uri=file.uri, text=found.code, raw=raw, refusal=refusal)
+        elif refusal:
+            yield RawDocument(taker=taker, uri=f"{file.uri}#docstrings", text="", raw=raw, refusal=refusal)
+        for one in found.docstrings if config.sources[taker].domain != "code" else ():
+            yield RawDocument(taker=taker, uri=f"{file.uri}#L{one.line}", text=one.text, raw=one.text.encode())
 
 
 def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:

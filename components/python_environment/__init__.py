@@ -5,10 +5,11 @@ Reads only the files that a distribution records as its own, and never imports o
 
 from components.python_environment.distributions import Distribution, PackageFile, description, distributions, locate
 from components.python_environment.functions import Function, functions, module_name
-from components.python_environment.modules import ModuleText, split_module
+from components.python_environment.modules import Docstring, ModuleText, split_module
 
 __all__ = [
     "Distribution",
+    "Docstring",
     "Function",
     "ModuleText",
     "PackageFile",

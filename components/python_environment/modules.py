@@ -15,13 +15,23 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Docstring:
+    """What an author wrote about one module, class or function."""
+
+    line: int
+    """Line of the file, from 1, in which it begins."""
+    text: str
+    """The dotted name, an empty line, and the docstring without its indentation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModuleText:
     """What one Python file says, apart."""
 
     code: str
     """The source without its long docstrings; it still parses."""
-    prose: str
-    """The long docstrings, each below its dotted name; empty if there are none."""
+    docstrings: tuple[Docstring, ...]
+    """The long docstrings in the order of the file."""
 
 
 def split_module(source: str, module: str) -> ModuleText:
@@ -31,15 +41,15 @@ def split_module(source: str, module: str) -> ModuleText:
         SyntaxError: this Python cannot parse it (such as a template, or a file for another version).
     """
     if '"""' not in source and "'''" not in source:
-        return ModuleText(code=source, prose="")
+        return ModuleText(code=source, docstrings=())
     with without_collection():
         return _split(source, module)
 
 
 def _split(source: str, module: str) -> ModuleText:
     found = [(name, node, text) for name, node, text in docstrings(parse(source), module) if len(text) >= LONG_DOCSTRING]
-    prose = "\n\n".join(f"{name}\n\n{inspect.cleandoc(text)}\n" for name, _, text in found)
-    return ModuleText(code=_without(source, [node for _, node, _ in found]), prose=prose)
+    texts = (Docstring(line=node.body[0].lineno, text=f"{name}\n\n{inspect.cleandoc(text)}\n") for name, node, text in found)
+    return ModuleText(code=_without(source, [node for _, node, _ in found]), docstrings=tuple(texts))
 
 
 @contextlib.contextmanager

@@ -27,8 +27,6 @@ def smoke() -> Recipe:
                 Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=0.25, sample_bytes=24 * MEGABYTE, distributions=installed),
                 Source(uri=PYTHON_ENVIRONMENT, domain="maths", weight=0.15, sample_bytes=24 * MEGABYTE, distributions=installed),
             ),
-            # Gopher's limit of 0.2 is for web pages: docstrings repeat the names of their sections and parameters.
-            max_repeated_lines=0.5,
             validation_share=0.05,
             shard_bytes=8 * MEGABYTE,
         ),

@@ -144,7 +144,7 @@ def test_a_module_gives_code_and_docstrings_to_those_who_take_them(install: Inst
     assert found == {
         ("shop-1.0.dist-info/METADATA", 1): ("A shop.", ""),
         ("shop/a.py", 0): ("x = 1\n", ""),
-        ("shop/a.py#docstrings", 1): (f"shop.a\n\n{words.strip()} \n", ""),
+        ("shop/a.py#L1", 1): (f"shop.a\n\n{words.strip()} \n", ""),
         ("shop/b.py", 0): ("y = 1\n", ""),
         ("shop/bad.py", 0): ("", "unparsable"),
         ("shop/bad.py#docstrings", 1): ("", "unparsable"),

@@ -15,14 +15,15 @@ def test_long_docstrings_leave_the_code_and_become_prose_under_their_names() -> 
     source = f'"""{LONG}"""\n\nclass A:\n    """{LONG}"""\n\n    def f(self):\n        """{LONG}"""\n        return 1\n'
     parts = split_module(source, "pack.mod")
     assert "Explains" not in parts.code
-    assert [line for line in parts.prose.splitlines() if line.startswith("pack")] == ["pack.mod", "pack.mod.A", "pack.mod.A.f"]
-    assert parts.prose.count(LONG.strip()) == 3
+    assert [one.text.splitlines()[0] for one in parts.docstrings] == ["pack.mod", "pack.mod.A", "pack.mod.A.f"]
+    assert all(LONG.strip() in one.text for one in parts.docstrings)
+    assert all('"""' in source.splitlines()[one.line - 1] for one in parts.docstrings)
 
 
 def test_short_docstrings_stay_in_the_code() -> None:
     source = 'def f():\n    """Return one."""\n    return 1\n'
     parts = split_module(source, "m")
-    assert (parts.code, parts.prose) == (source, "")
+    assert (parts.code, parts.docstrings) == (source, ())
 
 
 def test_a_body_that_was_only_a_docstring_still_parses() -> None:
