@@ -144,9 +144,13 @@ def next_commands(events: list[Event], settings: Settings) -> list[str]:
     registered = [event["model"] for event in events if event["event"] == "registered"]
     home = "" if settings.home == Path(".longrun").absolute() else f" --home {settings.home}"
     about = [
-        f'  longrun generate {registered[-1]} "def parse_args(" --raw{home}',
-        f"  longrun lineage {registered[-1]}{home}",
-        f"  longrun verify {registered[-1]}{home}",
+        command
+        for model in registered[-1:]
+        for command in (
+            f'  longrun generate {model} "def parse_args(" --raw{home}',
+            f"  longrun lineage {model}{home}",
+            f"  longrun verify {model}{home}",
+        )
     ]
     ui = f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
-    return ["next:", *(about if registered else []), f"  longrun logs latest{home}", ui]
+    return ["next:", *about, f"  longrun logs latest{home}", ui]

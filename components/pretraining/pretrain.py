@@ -46,9 +46,7 @@ class _Spec:
     @property
     def batches(self) -> PackedBatches:
         reader = TokenShardReader.open(self.token_shards)
-        return PackedBatches(
-            reader, self.order, self.plan.batch_size, self.plan.sequence_length, self.config.micro_batch_size
-        )
+        return PackedBatches(reader, self.order, self.plan.batch_size, self.plan.sequence_length, self.config.micro_batch_size)
 
 
 def pretrain(

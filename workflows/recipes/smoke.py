@@ -2,7 +2,7 @@
 
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import ModelShape
-from components.checks.limits import CheckLimits, CorpusLimits
+from components.checks.limits import CheckLimits, CorpusLimits, EvaluationLimits
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
 from components.evaluation.config import EvaluationConfig
 from components.pretraining.config import PretrainingConfig
@@ -36,7 +36,7 @@ def smoke() -> Recipe:
         scaling=ScalingConfig(compute=None),
         pretraining=PretrainingConfig(
             shape=ModelShape(n_layer=4, d_model=192, n_head=3, n_kv_head=3, d_ffn=512, vocab_size=4096, context=256),
-            tokens=2_097_152,
+            tokens=1_638_400,
             batch_size=8,
             sequence_length=256,
             learning_rate=4e-3,
@@ -48,7 +48,7 @@ def smoke() -> Recipe:
             validation_steps=500,
             validation_bytes=40_000,
         ),
-        conversations=ConversationsConfig(distributions=installed, number=3000, validation_number=300, per_distribution=400),
+        conversations=ConversationsConfig(distributions=installed, number=2000, validation_number=300, per_distribution=400),
         sft=SFTConfig(
             epochs=1,
             learning_rate=1e-3,
@@ -60,16 +60,25 @@ def smoke() -> Recipe:
         ),
         preference_pairs=PreferencePairsConfig(number=400, validation_number=100, max_new_tokens=40),
         dpo=DPOConfig(
-            learning_rate=3e-4,
+            # So few pairs teach so small a model something only over several passes.
+            epochs=3,
+            beta=0.3,
+            learning_rate=2e-4,
             batch_size=16,
             micro_batch_tokens=4096,
             precision="auto",
             checkpoint_seconds=30.0,
         ),
         evaluation=EvaluationConfig(
-            bytes_per_domain=150_000, items=100, repetition_prompts=50, max_new_tokens=48, context_characters=400
+            bytes_per_domain=100_000,
+            items=100,
+            repetition_prompts=50,
+            max_new_tokens=48,
+            context_characters=240,
+            answer_characters=120,
+            batch_tokens=2048,
         ),
         registration=RegistrationConfig(),
-        # Documents are whole source files here, and only a few distributions are mathematical.
-        checks=CheckLimits(corpus=CorpusLimits(validation_documents=10)),
+        # Documents of code are whole files: fewer of them fit into what is held out and measured at this size.
+        checks=CheckLimits(corpus=CorpusLimits(validation_documents=20), evaluation=EvaluationLimits(domain_documents=5)),
     )
