@@ -41,7 +41,7 @@ def smoke() -> Recipe:
             sequence_length=256,
             learning_rate=4e-3,
             init_std=0.02,
-            warmup_steps=50,
+            warmup_steps=40,
             micro_batch_size=8,
             precision="auto",
             checkpoint_seconds=30.0,
