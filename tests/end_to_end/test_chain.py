@@ -178,3 +178,11 @@ def test_two_runs_in_one_home_at_once_wait_for_each_other(copy: Path) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert sum("waiting: process" in output for output in outputs) == 1
     assert [model["model"] for model in as_json("models", home=copy)] == ["tiny/1"]
+
+
+def test_flytes_own_command_runs_the_same_graph_and_reuses_it(copy: Path) -> None:
+    words = ["run", "--local", "workflows/pipeline.py", "run_recipe", "--recipe", "tiny", "--home", str(copy)]
+    flyte = Path(sys.executable).with_name("flyte")
+    ended = subprocess.run([str(flyte), *words], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert len(steps(copy, "cached")) == STEPS
