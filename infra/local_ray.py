@@ -63,4 +63,7 @@ def _short_path(state: Path) -> Path:
 
 
 def _link(state: Path) -> Path:
-    return Path(tempfile.gettempdir()) / f"longrun-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
+    name = f"longrun-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
+    # Ray's own default is below /tmp too; a user's TMPDIR may be too long for its sockets.
+    places = [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - the name is the home's own
+    return next((place for place in places if len(str(place)) <= _LONGEST_ROOT), places[-1])

@@ -51,7 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("chain")
     (place / "user").mkdir()
     (place / "temporary").mkdir()
-    environment = {**os.environ, "HOME": str(place / "user"), "TMPDIR": str(place / "temporary")}
+    environment = {**os.environ, "HOME": str(place / "user"), "TMPDIR": str(place / "temporary")}  # too long for Ray's sockets
     words = command("run", "tiny", home=place / "home")
     ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place, env=environment)
     assert ended.returncode == 0, ended.stderr + ended.stdout
@@ -77,6 +77,8 @@ def test_nothing_is_left_but_the_record_and_nothing_outside_the_home(finished: P
     assert not list(finished.glob("writing/*"))
     assert not list((finished.parent / "user").iterdir())
     assert not list((finished.parent / "temporary").iterdir())
+    links = [path for path in Path("/tmp").glob("longrun-*") if path.is_symlink()]
+    assert not [link for link in links if link.readlink().is_relative_to(finished)]
 
 
 def test_a_rerun_in_a_moved_home_reuses_every_step_and_registers_nothing(copy: Path) -> None:
