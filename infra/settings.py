@@ -56,6 +56,13 @@ def quieten() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def contain(home: Path) -> None:
+    """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
+    os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
+    os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
+
+
 def usable_home(home: Path) -> Path:
     """Create `home` if needed and prove that it can be written.
 

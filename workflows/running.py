@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from components import errors
 from components.errors import LongrunError
-from infra.settings import Settings, usable_home
+from infra.settings import Settings, contain, usable_home
 from workflows import journal
 from workflows.recipe import Recipe
 from workflows.resources import require_resources
@@ -51,6 +51,7 @@ def recorded(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tupl
     from workflows.step import Run
 
     home = usable_home(settings.home)
+    contain(home)
     require_resources(recipe, home)
     with holding(home):
         shutil.rmtree(home / "writing", ignore_errors=True)

@@ -73,7 +73,7 @@ def test_the_chain_ends_with_a_registered_candidate(finished: Path) -> None:
 
 def test_nothing_is_left_but_the_record_and_nothing_outside_the_home(finished: Path) -> None:
     left = {path.name for path in finished.iterdir()}
-    assert left <= {"artifacts", "flyte", "lock", "mlflow", "runs", "scratch", "writing", "ray-train"}
+    assert left <= {"artifacts", "cache", "flyte", "lock", "mlflow", "runs", "scratch", "writing", "ray-train"}
     assert not list(finished.glob("writing/*"))
     assert not list((finished.parent / "user").iterdir())
     assert not list((finished.parent / "temporary").iterdir())
