@@ -3,6 +3,8 @@
 import csv
 import importlib.metadata
 import re
+import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import message_from_string
@@ -90,12 +92,16 @@ def description(metadata: str) -> str:
 
 
 def _installed(name: str) -> importlib.metadata.Distribution:
-    try:
-        return importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise SourceError(
-            f"python-environment: distribution {name!r} is not installed; install it or take it off the list"
-        ) from error
+    for found in importlib.metadata.Distribution.discover(name=name, path=_search_path()):
+        return found
+    raise SourceError(f"python-environment: distribution {name!r} is not installed; install it or take it off the list")
+
+
+def _search_path() -> list[str]:
+    """`sys.path` without directories inside the installation: a package that puts its vendored copies there when it is
+    imported, as Ray does, must not change what is installed."""
+    roots = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+    return [entry for entry in sys.path if not roots & set(Path(entry).parents)]
 
 
 def _root(found: importlib.metadata.Distribution) -> Path:

@@ -1,5 +1,7 @@
 """What a distribution records is what is read, and its licence and owner are known."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,15 @@ def test_a_recorded_file_is_found_again_by_distribution_and_path(install: Instal
 
 def test_installed_mathematics_is_known_as_such() -> None:
     assert {d.name: d.mathematical for d in distributions(["numpy", "pyarrow"])} == {"numpy": True, "pyarrow": False}
+
+
+def test_vendored_copies_that_an_import_puts_on_the_path_are_not_what_is_installed() -> None:
+    code = (
+        "from components.python_environment import distributions\n"
+        "before = distributions(['psutil'])\n"
+        "import ray, sys\n"
+        "assert any('thirdparty_files' in entry for entry in sys.path)\n"
+        "assert distributions(['psutil']) == before\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
