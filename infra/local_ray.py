@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,12 +17,12 @@ _LONGEST_ROOT = 40
 
 
 def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
-    """Start Ray unless this process has one already; the seconds it took."""
+    """Start Ray unless this process has one already; the seconds it took, its import included."""
+    started = time.monotonic()
     import ray
 
     if ray.is_initialized():
-        return 0.0
-    started = time.monotonic()
+        return time.monotonic() - started
     state = home / "ray"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
@@ -42,8 +43,6 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
 
 def stop_ray(home: Path) -> None:
     """Stop the Ray of this process, if there is one, and remove what it left."""
-    import sys
-
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         ray.shutdown()
     link = _link(home / "ray")

@@ -7,7 +7,6 @@ from components.artifacts import Artifact
 from components.errors import ConfigError, MissingArtifact
 from infra.tracking import client
 
-CANDIDATE = "candidate"
 _DIGEST, _URI = "longrun.digest", "longrun.uri"
 
 
@@ -48,8 +47,6 @@ def models(tracking_uri: str) -> list[Version]:
 
 def versions(tracking_uri: str, name: str) -> list[Version]:
     """The versions of one model, oldest first; none where the name is unknown."""
-    if not _exists(tracking_uri, name):
-        return []
     found = client(tracking_uri).search_model_versions(f"name = '{name}'")
     return [_version(tracking_uri, name, number) for number in sorted(int(version.version) for version in found)]
 

@@ -135,9 +135,7 @@ class Work:
     def _start_ray(self) -> None:
         from infra.local_ray import ensure_ray
 
-        started = time.monotonic()
-        ensure_ray(Path(self.order.run.home))
-        self.overhead_seconds += time.monotonic() - started
+        self.overhead_seconds += ensure_ray(Path(self.order.run.home))
 
     def _port(self, port: Any) -> Any:
         self._ports.append(port)

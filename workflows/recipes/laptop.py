@@ -1,4 +1,4 @@
-"""An hour on two cores, for a model that writes recognisable Python."""
+"""An hour on two cores, meant for a model that writes recognisable Python; not measured yet."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ def laptop() -> Recipe:
     return replace(
         base,
         name="laptop",
-        description="a model that writes recognisable Python, at most 90 minutes on two cores",
+        description="a larger model on more text, meant for at most 90 minutes on two cores; not measured yet",
         curation=replace(
             base.curation,
             sources=tuple(replace(source, sample_bytes=80 * MEGABYTE) for source in base.curation.sources),

@@ -1,4 +1,4 @@
-"""The whole chain in under a minute: for tests, and for trying out a change."""
+"""The whole chain in a minute or two: for tests, and for trying out a change."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def tiny() -> Recipe:
     return replace(
         base,
         name="tiny",
-        description="the whole chain in under a minute, for tests: a model that has seen next to nothing",
+        description="the whole chain in a minute or two, for tests: a model that has seen next to nothing",
         curation=replace(
             base.curation,
             sources=tuple(replace(source, sample_bytes=_SAMPLE[source.domain]) for source in base.curation.sources),
