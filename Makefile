@@ -34,5 +34,5 @@ lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 clean:       ## Remove what installing left; artifacts in .longrun stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis longrun.egg-info
 
-bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke)
-	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke)
+bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke, KEEP=DIR: a home that stays)
+	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke) $(KEEP)

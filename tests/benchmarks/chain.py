@@ -1,7 +1,7 @@
 """The main job as a user runs it: a recipe from an empty home, again with nothing changed, and what the models reached.
 
-`python -m tests.benchmarks.chain [RECIPE]`: time and memory are held against the limits of the recipe, bits per byte against
-the baselines that the same report measured on the same documents.
+`python -m tests.benchmarks.chain [RECIPE [HOME]]`: time and memory are held against the limits of the recipe, bits per byte
+against the baselines that the same report measured on the same documents. A home that is named is kept, another is removed.
 """
 
 import json
@@ -28,7 +28,10 @@ COMMAND = [sys.executable, "-m", "workflows.cli"]
 def main() -> None:
     """Run the benchmark and write its rows."""
     recipe = sys.argv[1] if len(sys.argv) > 1 else "smoke"
-    home = Path(tempfile.mkdtemp(prefix="chain-", dir=Path(".longrun").absolute() if Path(".longrun").is_dir() else None))
+    kept = Path(sys.argv[2]).absolute() if len(sys.argv) > 2 else None
+    if kept and kept.exists():
+        raise SystemExit(f"{kept} exists; name a home that does not, so that nothing in it is reused")
+    home = kept or Path(tempfile.mkdtemp(prefix="chain-"))
     try:
         first, peak = watched([*COMMAND, "run", recipe, "--home", str(home)])
         again, _ = watched([*COMMAND, "run", recipe, "--home", str(home)])
@@ -42,7 +45,8 @@ def main() -> None:
         ]
         write(f"chain-{recipe}", rows, Path(".longrun"))
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        if not kept:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def watched(command: list[str]) -> tuple[float, float]:

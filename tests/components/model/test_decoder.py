@@ -6,7 +6,7 @@ import torch
 from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.model.cache import KeyValueCache
-from components.model.decoder import Decoder, initialise
+from components.model.decoder import BLOCK, LONGEST_IN_BLOCKS, Decoder, attend, initialise
 
 SMALL = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=16)
 
@@ -102,6 +102,32 @@ def test_bf16_weights_keep_positions_exact() -> None:
     model, batch = small(std=0.05), tokens(2, 16)
     in_bf16 = small(std=0.05).bfloat16()(batch).float()
     torch.testing.assert_close(in_bf16, model(batch), rtol=0.05, atol=0.005)
+
+
+@pytest.mark.parametrize("length", [2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5, LONGEST_IN_BLOCKS + 1])
+@pytest.mark.parametrize("key_heads", [4, 2, 1])
+def test_attention_that_learns_gives_the_values_and_gradients_of_the_definition(length: int, key_heads: int) -> None:
+    generator = torch.Generator().manual_seed(length)
+    query, key, value, upstream = (
+        torch.randn(1, heads, length, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+        for heads in (4, key_heads, key_heads, 4)
+    )
+    scores = query @ key.repeat_interleave(4 // key_heads, 1).mT / 2.0
+    scores = scores.masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), -torch.inf)
+    expected = scores.softmax(-1) @ value.repeat_interleave(4 // key_heads, 1)
+    found = attend(query, key, value, None)
+    torch.testing.assert_close(found, expected)
+    inputs = (query, key, value)
+    pairs = zip(torch.autograd.grad(found, inputs, upstream), torch.autograd.grad(expected, inputs, upstream), strict=True)
+    for gradient, reference in pairs:
+        torch.testing.assert_close(gradient, reference)
+
+
+def test_attention_that_learns_holds_in_bf16_what_attention_that_scores_holds() -> None:
+    model, batch = small(std=0.05).bfloat16(), tokens(2, 16)
+    with torch.no_grad():
+        scored = model(batch)
+    torch.testing.assert_close(model(batch).detach(), scored, rtol=0.05, atol=0.005)
 
 
 @pytest.mark.slow
