@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from infra import ray_workers
 from infra.settings import REPOSITORY
 
 _LONGEST_ROOT = 40
@@ -44,6 +45,7 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
 def stop_ray(home: Path) -> None:
     """Stop the Ray of this process, if there is one, and remove what it left."""
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+        ray_workers.release()
         ray.shutdown()
     link = _link(home / "ray")
     if link.is_symlink():

@@ -118,10 +118,12 @@ class Work:
 
     @property
     def engine(self) -> ShardEngine:
-        """Shard work on Ray Data."""
+        """Shard work on Ray Data; training workers that stayed would keep their processors from it."""
         self._start_ray()
+        from infra import ray_workers
         from infra.ray_data import RayShardEngine
 
+        ray_workers.release()
         return self._port(RayShardEngine())
 
     @property

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Any:
+def launcher(tmp_path: Path) -> Iterator[Any]:
     from infra.ray_train import RayLauncher
+    from infra.ray_workers import release
 
-    return RayLauncher(storage_path=tmp_path / "ray-train", max_failures=1)
+    yield RayLauncher(storage_path=tmp_path / "ray-train", max_failures=1)
+    release()
 
 
 def place(spec: str, reporter: TrainingReporter) -> dict[str, Any]:
@@ -40,6 +43,21 @@ def refuse(spec: str, reporter: TrainingReporter) -> None:
         stream.write(f"{reporter.rank}\n")
     if reporter.rank == 0:
         raise CheckpointError("no such luck")
+
+
+def refuse_and_wait(spec: str, reporter: TrainingReporter) -> None:
+    """Refuse on one rank; the other waits for it in the process group."""
+    import torch.distributed as dist
+
+    if reporter.rank == 0:
+        raise CheckpointError("no such luck")
+    dist.barrier()
+
+
+def process(spec: str, reporter: TrainingReporter) -> int:
+    """The process that works."""
+    reporter.report(1, 1, {"loss": 1.0})
+    return os.getpid()
 
 
 def break_down(spec: str, reporter: TrainingReporter) -> None:
@@ -96,7 +114,34 @@ def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver(launcher: 
     assert metrics.values == {1: {"rank": 0.0}, 2: {"rank": 0.0}}
     assert metrics.seen[-1] == (2, 2, "steps")
     assert launcher.overhead_seconds > 0
+
+
+def test_workers_stay_for_the_next_launch_of_the_same_kind_and_leave_nothing_once_released(launcher: Any) -> None:
+    from infra.ray_workers import release
+
+    (first,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
+    metrics = RecordedMetrics()
+    (second,) = launcher.launch(process, "", workers=1, metrics=metrics)
+    both = launcher.launch(process, "", workers=2, metrics=RecordedMetrics())
+    assert first == second
+    assert metrics.values == {1: {"loss": 1.0}}
+    assert first not in both
+    release()
     assert not any(launcher.storage_path.iterdir())
+
+
+def test_after_a_refusal_the_next_launch_has_workers_of_its_own(launcher: Any, tmp_path: Path) -> None:
+    (before,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
+    with pytest.raises(CheckpointError):
+        launcher.launch(refuse, str(tmp_path / "attempts"), workers=1, metrics=RecordedMetrics())
+    (after,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
+    assert after != before
+
+
+def test_a_refusal_of_one_of_two_workers_comes_out_although_the_other_waits(launcher: Any, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"^no such luck$"):
+        launcher.launch(refuse_and_wait, str(tmp_path / "attempts"), workers=2, metrics=RecordedMetrics())
+    assert len(launcher.launch(process, "", workers=2, metrics=RecordedMetrics())) == 2
 
 
 def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again(launcher: Any, tmp_path: Path) -> None:

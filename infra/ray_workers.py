@@ -1,0 +1,187 @@
+"""Workers of Ray Train that stay between trainings: starting a trainer takes seconds, handing it the next training does not.
+
+There is one group at a time, because a group holds the processors that it was given.
+"""
+
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import LongrunError
+from components.ports import Metrics
+from infra.ray_mailbox import Outcome, mailbox_actor
+
+POLL_SECONDS = 0.25
+"""Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
+
+QUICK = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",  # 2 by default, which every group waits at its end
+    "RAY_TRAIN_METRICS_ENABLED": "0",  # for a Prometheus that is not there
+}
+"""Ray Train takes these from the driver's environment; whoever set them already is obeyed."""
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """What workers are asked for."""
+
+    workers: int
+    threads: int
+    """CPUs and threads of each."""
+    gpu: bool
+    """Whether each has a GPU."""
+    storage_path: Path
+    """Absolute; Ray Train keeps the state of a trainer there while it lasts."""
+    max_failures: int
+    """How often lost workers are started again."""
+
+
+class WorkerGroup:
+    """One trainer of Ray Train, in a thread of its own, whose workers wait for assignments."""
+
+    def __init__(self, config: GroupConfig) -> None:
+        self.config = config
+        self.mailbox = mailbox_actor(config.workers)
+        self.failure: Exception | None = None
+        self._name = f"training-{uuid.uuid4().hex[:12]}"
+        self._assigned = 0
+        self._spent = False
+        self._idle = True
+        self._thread = threading.Thread(target=self._fit, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it can take another assignment: its workers are there, and none of them failed or was lost so far."""
+        return self._thread.is_alive() and not self._spent
+
+    def run(self, pickled: bytes, metrics: Metrics) -> Outcome:
+        """Let all workers do an assignment; reports reach `metrics` in this thread, because metrics may belong to it."""
+        import ray
+
+        self._assigned += 1
+        self._idle = False
+        ray.get(self.mailbox.assign.remote(self._assigned, pickled))
+        finished = False
+        while self._thread.is_alive() and not finished:
+            self._thread.join(POLL_SECONDS)
+            finished = ray.get(self.mailbox.is_finished.remote())
+            for step, total, values in ray.get(self.mailbox.take_reports.remote()):
+                metrics.log(step, values)
+                metrics.progress(step, total, "steps")
+        outcome: Outcome = ray.get(self.mailbox.outcome.remote())
+        self._spent = outcome.error is not None or outcome.entries > self.config.workers
+        self._idle = True
+        return outcome
+
+    def dismiss(self) -> None:
+        """Send the workers home, and remove what Ray Train kept of them.
+
+        Waits until they are gone, unless they were left in the middle of an assignment: then the end of Ray ends them.
+        """
+        import ray
+
+        ray.get(self.mailbox.dismiss.remote())
+        if self._idle:
+            self._thread.join()
+        shutil.rmtree(self.config.storage_path / self._name, ignore_errors=True)
+
+    def _fit(self) -> None:
+        try:
+            self._trainer().fit()
+        except Exception as error:  # noqa: BLE001 - the launcher raises it in its own thread
+            self.failure = error
+
+    def _trainer(self) -> Any:
+        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+
+        for name, value in QUICK.items():
+            os.environ.setdefault(name, value)
+        config = self.config
+        return TorchTrainer(
+            _work,
+            train_loop_config={"mailbox": self.mailbox, "threads": config.threads},
+            torch_config=TorchConfig(backend="nccl" if config.gpu else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=config.workers,
+                use_gpu=config.gpu,
+                resources_per_worker={"CPU": config.threads} | ({"GPU": 1} if config.gpu else {}),
+            ),
+            run_config=RunConfig(  # type: ignore[arg-type]  # Ray's stubs are those of Train V1
+                name=self._name,
+                storage_path=str(config.storage_path),
+                failure_config=FailureConfig(max_failures=config.max_failures),
+                logging_config=LoggingConfig(log_level="CRITICAL"),
+            ),
+        )
+
+
+_groups: list[WorkerGroup] = []
+"""The one group of this process, if there is one."""
+
+
+def group_for(config: GroupConfig) -> WorkerGroup:
+    """The group that is there, if it is as asked and fresh; else another in its place."""
+    if _groups and (_groups[0].config != config or not _groups[0].is_fresh):
+        release()
+    if not _groups:
+        _groups.append(WorkerGroup(config))
+    return _groups[0]
+
+
+def release() -> None:
+    """Dismiss the group, if there is one: whoever else needs its processors, or stops Ray, calls this first."""
+    while _groups:
+        _groups.pop().dismiss()
+
+
+@dataclass(frozen=True)
+class _MailReporter:
+    """The reporter of a worker."""
+
+    rank: int
+    world_size: int
+    mailbox: Any
+
+    def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        """Post without waiting for the answer."""
+        if self.rank == 0:
+            self.mailbox.report.remote(step, total_steps, dict(values))
+
+
+def _work(config: dict[str, Any]) -> None:
+    """What Ray calls in each worker, again after a loss: one assignment after another."""
+    import ray
+    import ray.train
+    import torch
+
+    torch.set_num_threads(config["threads"])
+    mailbox, context = config["mailbox"], ray.train.get_context()
+    reporter = _MailReporter(context.get_world_rank(), context.get_world_size(), mailbox)
+    done = 0
+    while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
+        work, spec = ray.cloudpickle.loads(assignment.pickled)
+        _do(work, spec, reporter)
+        done = assignment.number
+
+
+def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
+    import ray
+
+    mailbox = reporter.mailbox
+    ray.get(mailbox.enter.remote(time.time()))
+    try:
+        result = ray.cloudpickle.dumps(work(spec, reporter))
+    except LongrunError as error:
+        ray.get(mailbox.fail.remote(error, time.time()))
+        if reporter.world_size > 1:
+            raise  # the others may wait for this one: Ray must end them
+        return
+    ray.get(mailbox.leave.remote(reporter.rank, result, time.time()))
