@@ -122,6 +122,43 @@ def plan(
 
 
 @app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="CSV file of finished runs, with a header.")],
+    columns: Annotated[
+        str,
+        typer.Option(help="Which column is what: n=…,d=…,loss=… (c= in place of one; batch=, learning_rate= for their laws)."),
+    ],
+    scale: Annotated[str, typer.Option(help="What n counts.")] = "parameters",
+    leave_out: Annotated[
+        int | None,
+        typer.Option(help="Runs of the least D/N that the parametric fit leaves out.", show_default="those that spoil it"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Write the law here, for `longrun plan --law`.")] = None,
+    base: Annotated[str, typer.Option(help="Law that the output takes from what is not fitted here.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Folder for the report and its plots, as HTML and PNG.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
+    from components.scaling.fitting.fit import FitConfig
+    from infra.settings import contain
+    from workflows.fitting import fit_lines, fit_table
+
+    contain(_settings(home).home)
+    made = fit_table(
+        table,
+        columns,
+        FitConfig(scale=scale, leave_out=leave_out, rounds=rounds, seed=seed),
+        output=output,
+        base=base,
+        report=report,
+    )
+    _print(made.as_json(), as_json, fit_lines(made))
+
+
+@app.command()
 def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of this home, newest last."""
     from workflows.inspection import list_runs
