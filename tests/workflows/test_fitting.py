@@ -54,8 +54,12 @@ def test_the_text_shows_intervals(table: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
-        (lambda text: text.replace("\n3,", "\n3,-"), 1, "line 5, n is '-"),
-        (lambda text: "\n".join([*text.splitlines()[:-1], "27,1e8,1e10,nan"]), 1, "line 29, loss is 'nan'; allowed: a positive"),
+        (lambda text: text.replace("\n3,", "\n3,-"), 1, "line 5, size is '-"),
+        (
+            lambda text: "\n".join([*text.splitlines()[:-1], "27,1e8,1e10,nan"]),
+            1,
+            "line 29, eval loss is 'nan'; allowed: a positive",
+        ),
         (lambda text: "\n".join(text.splitlines()[:15]), 1, "2 budgets; a law of compute needs at least 3"),
         (lambda text: text.replace("tokens", "words"), 2, "has no column tokens; it has: id, size, words, eval loss"),
     ],

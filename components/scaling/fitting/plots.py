@@ -80,8 +80,8 @@ def _profiles(axes: Axes, fit: Fit, found: IsoFlop | None) -> None:
             np.exp(u + profile.centre), np.exp(np.polynomial.polynomial.polyval(u, profile.curve)), color=colour, linewidth=1
         )
         axes.plot(profile.n_optimum.value, profile.loss, "*", markersize=10, color=colour)
-    lowest, highest = (share([profile.loss for profile in found.profiles]) for share in (min, max))
-    axes.set(xscale="log", xlabel="model scale N", ylabel="loss", ylim=(0.97 * lowest, highest * 1.15))
+    optima = [profile.loss for profile in found.profiles]
+    axes.set(xscale="log", xlabel="model scale N", ylabel="loss", ylim=(0.97 * min(optima), 1.15 * max(optima)))
 
 
 def _frontier(axes: Axes, fit: Fit, found: IsoFlop | None) -> None:

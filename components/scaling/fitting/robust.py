@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.intp]
 
 DELTA = 1e-3
 """Of the Huber loss, in log loss (Hoffmann et al., arXiv 2203.15556, appendix D.2, equation 6)."""
