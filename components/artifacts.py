@@ -294,6 +294,10 @@ class Plan:
     memory_bytes: int
     """Expected peak memory of one worker."""
     law: dict[str, float]
-    """The law's own values: non_embedding_flops_per_token, tokens, batch_tokens, learning_rate."""
+    """The law's own values: its model scale (such as non_embedding_flops_per_token), tokens, batch_tokens, learning_rate."""
     notes: tuple[str, ...] = ()
     """What a reader must know, such as that the law extrapolates here."""
+    flops_per_token: dict[str, float] = field(default_factory=dict)
+    """M beside 6N without and with embeddings (non_embedding, six_n, six_n_with_embeddings), and how far each 6N is from M."""
+    prediction: dict[str, float] | None = None
+    """Loss of the run by a law fitted here, and its 95 % interval (loss, low, high); None: the law predicts none."""

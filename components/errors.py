@@ -23,6 +23,10 @@ class SourceError(LongrunError):
     """A source of documents, conversations or pairs that cannot be read as promised."""
 
 
+class FitRefused(LongrunError):
+    """Runs that no scaling law can be fitted to; the message says why, by method."""
+
+
 class ResourceError(LongrunError):
     """Too little memory or disk for what was asked, found before the work starts."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from components.artifacts import ModelShape
 from components.errors import require
+from components.scaling.hardware import GPUS
 from components.scaling.laws import PLANNING
 
 BUDGETS = (1e10, 1e28)
@@ -18,7 +19,8 @@ class ScalingConfig:
     compute: float | None = 8.45e22
     """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: what chosen shape and tokens take."""
     law: str = "deepseek"
-    """A published law with coefficients, from `components.scaling.laws`."""
+    """A published law with coefficients, from `components.scaling.laws`; where it gives none, "deepseek" gives batch and
+    learning rate."""
 
     def __post_init__(self) -> None:
         require(self.law in PLANNING, self, "law", self.law, ", ".join(PLANNING))
@@ -64,6 +66,30 @@ class Choices:
             context = self.shape.context
             fits = self.sequence_length <= context
             require(fits, self, "sequence_length", self.sequence_length, f"at most the context of the shape, {context}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cluster:
+    """The accelerators that a plan is laid out on and priced for."""
+
+    gpus: int
+    """How many."""
+    gpu: str = "h100"
+    """Which, from `components.scaling.hardware`."""
+    mfu: float = 0.4
+    """Model FLOPs utilisation expected: the plan's C over what the accelerators could compute meanwhile."""
+    price: float | None = None
+    """For one accelerator and hour, in any currency; None: the plan names no cost."""
+    usable: float = 0.9
+    """Share of the device memory that training may fill; the rest is for the runtime, communication and fragmentation."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.gpus <= 2**17, self, "gpus", self.gpus, "an integer from 1 to 131072")
+        require(self.gpu in GPUS, self, "gpu", self.gpu, ", ".join(GPUS))
+        require(0 < self.mfu <= 1, self, "mfu", self.mfu, "a share above 0 and at most 1")
+        priced = self.price is None or (math.isfinite(self.price) and self.price >= 0)
+        require(priced, self, "price", self.price, "a number of at least 0, or None")
+        require(0 < self.usable <= 1, self, "usable", self.usable, "a share above 0 and at most 1")
 
 
 def require_budget(owner: object, compute: float) -> None:

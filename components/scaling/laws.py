@@ -1,49 +1,20 @@
-"""Published scaling laws as values. Where a paper gives only exponents, a law serves comparison and cannot plan.
+"""The published scaling laws as values, each with its source."""
 
-C is the compute budget in FLOPs, M non-embedding FLOPs per token, D training tokens; C = M·D.
-"""
-
-from dataclasses import dataclass
-
-from components.errors import ConfigError
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PowerLaw:
-    """coefficient · C^exponent."""
-
-    exponent: float
-    coefficient: float | None = None
-    """None: not published."""
-
-    def at(self, compute: float) -> float:
-        """The law's value at `compute` FLOPs. Raises `ConfigError` where only the exponent is known."""
-        if self.coefficient is None:
-            raise ConfigError(f"a law with the exponent {self.exponent} only gives no value; choose one with a coefficient")
-        return float(self.coefficient * compute**self.exponent)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Law:
-    """How to spend a budget, by one publication and its data."""
-
-    name: str
-    source: str
-    data: str
-    """The corpus it was fitted on: the better the data, the more of the budget goes to the model (paper, section 3.3)."""
-    model: PowerLaw
-    """Optimal M (FLOPs per token); of laws in parameters, only the exponent is comparable."""
-    tokens: PowerLaw
-    """Optimal D."""
-    batch_tokens: PowerLaw | None = None
-    """Optimal batch in tokens."""
-    learning_rate: PowerLaw | None = None
-    """Optimal maximum learning rate."""
-    fitted: tuple[float, float] | None = None
-    """Least and largest budget that it was fitted on, in FLOPs."""
-
+from components.scaling.law import Law, LossLaw, PowerLaw, allocation
 
 _PAPER = "DeepSeek LLM, arXiv 2401.02954"
+
+_PF_DAY = 8.64e19
+"""FLOPs of a petaflop/s-day, the unit of arXiv 2001.08361."""
+
+_KAPLAN = PowerLaw(exponent=0.73, coefficient=1.3e9 * _PF_DAY**-0.73)
+"""N_e · C_min^p_N, table 6."""
+
+_CHINCHILLA = PowerLaw(exponent=0.49, coefficient=0.1449)
+"""The coefficient follows from the rows of table A3 (approach 2: 10 billion parameters at 1.32e22), each to 0.3 % but one."""
+
+_REPLICATED = LossLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
+"""Table 1 of arXiv 2404.10102."""
 
 LAWS = {
     law.name: law
@@ -73,18 +44,31 @@ LAWS = {
             tokens=PowerLaw(exponent=0.422),
         ),
         Law(
-            name="openai",
-            source="Kaplan et al., arXiv 2001.08361, as in table 4 of arXiv 2401.02954",
-            data="OpenWebText2",
-            model=PowerLaw(exponent=0.73),
-            tokens=PowerLaw(exponent=0.27),
+            name="kaplan",
+            source="Kaplan et al., arXiv 2001.08361, table 6, at a batch far below the critical one",
+            data="WebText2",
+            scale="non_embedding_parameters",
+            model=_KAPLAN,
+            tokens=PowerLaw(exponent=0.27, coefficient=1 / (6 * (_KAPLAN.coefficient or 1.0))),
+            batch_tokens=PowerLaw(exponent=0.24, coefficient=2.0e6 * _PF_DAY**-0.24),
         ),
         Law(
             name="chinchilla",
-            source="Hoffmann et al., arXiv 2203.15556, as in table 4 of arXiv 2401.02954",
+            source="Hoffmann et al., arXiv 2203.15556, approach 2, tables 2 and A3",
             data="MassiveText",
-            model=PowerLaw(exponent=0.49),
-            tokens=PowerLaw(exponent=0.51),
+            scale="parameters",
+            model=_CHINCHILLA,
+            tokens=PowerLaw(exponent=0.51, coefficient=1 / (6 * (_CHINCHILLA.coefficient or 1.0))),
+            fitted=(6e18, 3e21),
+        ),
+        Law(
+            name="chinchilla-replicated",
+            source="Besiroglu et al., arXiv 2404.10102, table 1: approach 3 of arXiv 2203.15556, fitted again",
+            data="MassiveText",
+            scale="parameters",
+            model=allocation(_REPLICATED, 6.0)[0],
+            tokens=allocation(_REPLICATED, 6.0)[1],
+            fitted=(6e18, 3e21),
         ),
     )
 }
@@ -92,9 +76,8 @@ LAWS = {
 
 
 def can_plan(law: Law) -> bool:
-    """Whether a plan can be made by it: it has coefficients, a batch size and a learning rate."""
-    powers = (law.model, law.tokens, law.batch_tokens, law.learning_rate)
-    return all(power is not None and power.coefficient is not None for power in powers)
+    """Whether a plan can be made by it: model scale and tokens have coefficients."""
+    return law.model.coefficient is not None and law.tokens.coefficient is not None
 
 
 PLANNING = tuple(name for name, law in LAWS.items() if can_plan(law))

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 
 from components.artifacts import Mixture, Plan
-from components.flops import non_embedding_flops_per_token
-from components.scaling.laws import Law
+from components.scaling.law import Law, scale_of
+from components.scaling.laws import LAWS
+
+USUAL = (1e17, 1e25)
+"""FLOPs outside of which a law without a stated range is taken to extrapolate."""
 
 FAR = 1e25
 """FLOPs: ten times the largest model trained by the law (the paper's 67B, 9.94e23)."""
@@ -16,14 +19,25 @@ CLOSE = 0.1
 """Relative difference that is not worth a note."""
 
 
+SCALE_NAMES = {
+    "non_embedding_flops_per_token": "FLOPs per token",
+    "parameters": "parameters",
+    "non_embedding_parameters": "parameters without embeddings",
+}
+"""How notes call what a law counts."""
+
+_FIELDS = {"batch size": "batch_tokens", "learning rate": "learning_rate"}
+
+
 def budget_notes(plan: Plan, law: Law, budget: float | None) -> tuple[str, ...]:
     """Where the law extrapolates, and where the plan departs from it."""
-    scale = non_embedding_flops_per_token(plan.shape, plan.sequence_length)
+    scale = scale_of(plan.shape, plan.sequence_length, law.scale)
     batch_tokens = plan.batch_size * plan.sequence_length
     return (
         *_range_notes(plan.compute, law),
+        *_borrowed_notes(plan.compute, law),
         *_apart("FLOPs", plan.compute, budget, "the budget"),
-        *_apart("FLOPs per token", scale, plan.law["non_embedding_flops_per_token"], "the law's optimum"),
+        *_apart(SCALE_NAMES[law.scale], scale, plan.law[law.scale], "the law's optimum"),
         *_apart("learning rate", plan.learning_rate, plan.law["learning_rate"], "the law's"),
         *_apart("tokens in a batch", batch_tokens, plan.law["batch_tokens"], "the law's"),
         *_length_notes(plan),
@@ -47,14 +61,28 @@ def _epoch_note(domain: str, wanted: float, available: int, limit: float) -> str
 
 
 def _range_notes(compute: float, law: Law) -> tuple[str, ...]:
-    if law.fitted is None or law.fitted[0] <= compute <= law.fitted[1]:
+    least, most = law.fitted or USUAL
+    if least <= compute <= most:
         return ()
-    fitted = f"the law {law.name} was fitted from {law.fitted[0]:.0e} to {law.fitted[1]:.0e} FLOPs"
-    if compute < law.fitted[0]:
+    fitted = f"the law {law.name} was fitted from {least:.0e} to {most:.0e} FLOPs"
+    if law.fitted is None:
+        fitted = f"the law {law.name} states no range; laws are usually fitted within {least:.0e} to {most:.0e} FLOPs"
+    if compute < least:
         return (f"{fitted}; at {compute:.2e} it is extrapolated, and embeddings and head weigh more than it knows",)
     if compute > FAR:
         return (f"{fitted}; at {compute:.2e} it is extrapolated far beyond any model trained by it",)
     return (f"{fitted}; at {compute:.2e} it is extrapolated, as the paper's 7B and 67B were",)
+
+
+def _borrowed_notes(compute: float, law: Law) -> tuple[str, ...]:
+    """What the law does not give and DeepSeek's stands in for."""
+    lacking = [name for name in ("batch size", "learning rate") if getattr(law, _FIELDS[name]) is None]
+    if not lacking:
+        return ()
+    usual = LAWS["deepseek"]
+    least, most = usual.fitted or USUAL
+    beyond = "" if least <= compute <= most else f", extrapolated from {least:.0e} to {most:.0e} FLOPs"
+    return (f"the law {law.name} gives no {' and no '.join(lacking)}; {usual.name}'s stands in{beyond}",)
 
 
 def _apart(what: str, value: float, reference: float | None, whose: str) -> tuple[str, ...]:

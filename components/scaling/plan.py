@@ -7,10 +7,13 @@ from typing import Any
 
 from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
-from components.flops import non_embedding_flops_per_token, parameters, training_memory_bytes
+from components.flops import non_embedding_flops_per_token, parameters, six_n
 from components.scaling.config import Choices, ScalingConfig, require_budget
-from components.scaling.laws import LAWS, Law
+from components.scaling.law import SCALES, Law, scale_of
+from components.scaling.laws import LAWS, PLANNING, can_plan
+from components.scaling.layouts import Layout, memory_per_rank
 from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
+from components.scaling.prediction import predict
 from components.scaling.shapes import nearest_shape
 
 SEQUENCE_LENGTH = 4096
@@ -44,7 +47,7 @@ def plan(config: ScalingConfig, *, choices: Choices, tokenizer: Path, token_shar
     index, mixture = _read(token_shards / "index.json"), Mixture(**_read(token_shards / "mixture.json"))
     available = {domain: entry["tokens"] for domain, entry in index["splits"]["train"].items()}
     made = dataclasses.replace(made, notes=made.notes + epoch_notes(made.tokens, mixture, available))
-    _write(made, output)
+    _write(made, config, output)
     return _figures(made)
 
 
@@ -53,59 +56,93 @@ def plan_for(compute: float, choices: Choices, vocab_size: int, law: str = "deep
     return make_plan(ScalingConfig(compute=compute, law=law), choices, vocab_size)
 
 
-def make_plan(config: ScalingConfig, choices: Choices, vocab_size: int) -> Plan:
-    """The law's values at the budget, with what was chosen in their place. See `plan`."""
+def make_plan(
+    config: ScalingConfig, choices: Choices, vocab_size: int, *, law: Law | None = None, layout: Layout | None = None
+) -> Plan:
+    """The law's values at the budget, with what was chosen in their place. See `plan`.
+
+    Args:
+        config: budget and law.
+        choices: what is decided already.
+        vocab_size: of the shape that is looked for, and of the chosen one.
+        law: used instead of the one that the config names, such as one read from a file.
+        layout: what shape and batch must divide by; None: the workers of `choices` as replicas, and any batch.
+    """
     _refuse_another_vocabulary(choices, vocab_size)
     length = choices.sequence_length or (choices.shape.context if choices.shape else SEQUENCE_LENGTH)
-    budget, law = _budget(config, choices, length), LAWS[config.law]
-    says = law_values(law, budget)
+    law = law or LAWS[config.law]
+    budget = _budget(config, choices, length, law)
+    says, parallel = law_values(law, budget), layout or Layout(data=choices.workers)
     shape = choices.shape or nearest_shape(
-        budget / choices.tokens if choices.tokens else says["non_embedding_flops_per_token"],
+        budget / SCALES[law.scale] / choices.tokens if choices.tokens else says[law.scale],
         vocab_size=vocab_size,
         sequence_length=length,
+        scale=law.scale,
+        layout=parallel,
     )
-    scale = non_embedding_flops_per_token(shape, length)
-    wanted_tokens = choices.tokens or budget / scale
-    batch_size = choices.batch_size or _batch_size(says["batch_tokens"], wanted_tokens, length)
+    scale = scale_of(shape, length, law.scale)
+    wanted_tokens = choices.tokens or budget / (SCALES[law.scale] * scale)
+    batch_size = choices.batch_size or _batch_size(says["batch_tokens"], wanted_tokens, length, layout.data if layout else 1)
     steps = _steps(wanted_tokens, batch_size, length)
+    tokens = steps * batch_size * length
     made = Plan(
         shape=shape,
-        tokens=steps * batch_size * length,
+        tokens=tokens,
         batch_size=batch_size,
         sequence_length=length,
         steps=steps,
         learning_rate=choices.learning_rate or says["learning_rate"],
         init_std=choices.init_std or INIT_STD,
         warmup_steps=_warmup_steps(choices.warmup_steps, steps),
-        compute=float(scale * steps * batch_size * length),
-        memory_bytes=training_memory_bytes(
+        compute=float(non_embedding_flops_per_token(shape, length) * tokens),
+        memory_bytes=memory_per_rank(
+            parallel,
             shape,
             micro_batch_size=min(choices.micro_batch_size, batch_size),
             sequence_length=length,
-            workers=choices.workers,
             precision=choices.precision,
         ),
         law=says,
+        flops_per_token=flops_per_token(shape, length),
+        prediction=predict(law.loss, scale, tokens) if law.loss else None,
     )
     return dataclasses.replace(made, notes=budget_notes(made, law, config.compute))
 
 
 def law_values(law: Law, compute: float) -> dict[str, float]:
-    """What a law that can plan says for a budget."""
-    if law.batch_tokens is None or law.learning_rate is None:
-        raise ConfigError(f"the law {law.name} gives no batch size and learning rate; it serves comparison only")
+    """What a law that can plan says for a budget: model scale, tokens, batch and learning rate.
+
+    Where it gives no batch or learning rate, DeepSeek's stand in. Raises `ConfigError` for a law of which only exponents
+    are known.
+    """
+    if not can_plan(law):
+        raise ConfigError(
+            f"of the law {law.name} only exponents were published ({law.source}); it serves comparison only. "
+            f"Plan by one of: {', '.join(PLANNING)}, or by a law file"
+        )
+    usual = LAWS["deepseek"]
+    powers = (law.model, law.tokens, law.batch_tokens or usual.batch_tokens, law.learning_rate or usual.learning_rate)
+    names = (law.scale, "tokens", "batch_tokens", "learning_rate")
+    return {name: power.at(compute) for name, power in zip(names, powers, strict=True) if power is not None}
+
+
+def flops_per_token(shape: ModelShape, sequence_length: int) -> dict[str, float]:
+    """Training FLOPs of one token counted in three ways, and the two 6N as multiples of the paper's M (section 3.1, table 3)."""
+    scale = float(non_embedding_flops_per_token(shape, sequence_length))
+    without, with_embeddings = float(six_n(shape)), float(six_n(shape, with_embeddings=True))
     return {
-        "non_embedding_flops_per_token": law.model.at(compute),
-        "tokens": law.tokens.at(compute),
-        "batch_tokens": law.batch_tokens.at(compute),
-        "learning_rate": law.learning_rate.at(compute),
+        "non_embedding": scale,
+        "six_n": without,
+        "six_n_with_embeddings": with_embeddings,
+        "six_n_ratio": without / scale,
+        "six_n_with_embeddings_ratio": with_embeddings / scale,
     }
 
 
-def _budget(config: ScalingConfig, choices: Choices, length: int) -> float:
-    """FLOPs that the law is asked about: those of chosen shape and tokens, else the configured budget."""
+def _budget(config: ScalingConfig, choices: Choices, length: int, law: Law) -> float:
+    """FLOPs, as the law counts them, that it is asked about: those of chosen shape and tokens, else the configured budget."""
     if choices.shape is not None and choices.tokens is not None:
-        budget = float(non_embedding_flops_per_token(choices.shape, length) * choices.tokens)
+        budget = SCALES[law.scale] * scale_of(choices.shape, length, law.scale) * choices.tokens
         require_budget(config, budget)
         return budget
     if config.compute is None:
@@ -113,9 +150,9 @@ def _budget(config: ScalingConfig, choices: Choices, length: int) -> float:
     return config.compute
 
 
-def _batch_size(batch_tokens: float, tokens: float, length: int) -> int:
-    """Sequences: the law's batch, or less where it would leave fewer than `LEAST_STEPS` steps."""
-    return max(1, round(min(batch_tokens, tokens / LEAST_STEPS) / length))
+def _batch_size(batch_tokens: float, tokens: float, length: int, replicas: int) -> int:
+    """Sequences: the law's batch, or less where it would leave fewer than `LEAST_STEPS` steps; a multiple of the replicas."""
+    return replicas * max(1, round(min(batch_tokens, tokens / LEAST_STEPS) / length / replicas))
 
 
 def _steps(tokens: float, batch_size: int, length: int) -> int:
@@ -156,27 +193,29 @@ def _shape_in_words(shape: ModelShape) -> str:
     return f"{shape.n_layer} layers of width {shape.d_model}, {shape.n_head} heads"
 
 
-def _write(made: Plan, output: Path) -> None:
+def _write(made: Plan, config: ScalingConfig, output: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     (output / "plan.json").write_text(json.dumps(dataclasses.asdict(made), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    law = LAWS[config.law]
+    scale = scale_of(made.shape, made.sequence_length, law.scale)
     chosen = {
         "compute": made.compute,
-        "non_embedding_flops_per_token": non_embedding_flops_per_token(made.shape, made.sequence_length),
+        law.scale: scale,
         "tokens": made.tokens,
         "batch_tokens": made.batch_size * made.sequence_length,
         "learning_rate": made.learning_rate,
         "init_std": made.init_std,
         "warmup_steps": made.warmup_steps,
     }
-    law = {
+    says = {
         **made.law,
-        "compute": made.law["non_embedding_flops_per_token"] * made.law["tokens"],
+        "compute": SCALES[law.scale] * made.law[law.scale] * made.law["tokens"],
         "init_std": INIT_STD,
         "warmup_steps": WARMUP_STEPS,
     }
-    rows = [{"name": name, "chosen": float(value), "law": float(law[name])} for name, value in chosen.items()]
+    rows = [{"name": name, "chosen": float(value), "law": float(says[name])} for name, value in chosen.items()]
     schema = pa.schema([("name", pa.string()), ("chosen", pa.float64()), ("law", pa.float64())])
     (output / "metrics").mkdir()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), output / "metrics" / "plan.parquet", compression="zstd")

@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterator
 
 from components.artifacts import ModelShape
-from components.flops import non_embedding_flops_per_token
+from components.errors import ConfigError
+from components.scaling.law import scale_of
+from components.scaling.layouts import Layout, divides
 
 ASPECT = 108.0
 """d_model / n_layer: the geometric mean of the paper's 4096 / 30 and 8192 / 95 (table 2)."""
@@ -22,15 +24,33 @@ WIDTHS = (
 """Widths tried: steps of about an eighth, with an even number of heads from 512 on, and a multiple of 8 from 8 192 on."""
 
 
-def nearest_shape(flops_per_token: float, *, vocab_size: int, sequence_length: int) -> ModelShape:
-    """The shape whose M at `sequence_length` is nearest to `flops_per_token`, with a context of `sequence_length`."""
+def nearest_shape(
+    wanted: float,
+    *,
+    vocab_size: int,
+    sequence_length: int,
+    scale: str = "non_embedding_flops_per_token",
+    layout: Layout = Layout(),  # noqa: B008  (frozen)
+) -> ModelShape:
+    """The shape whose model scale is nearest to `wanted` among those that divide by `layout`, with the sequence as context.
+
+    Args:
+        wanted: model scale S, counted as `scale` says (`components.scaling.law.SCALES`).
+
+    Raises:
+        ConfigError: no shape tried divides by the layout.
+    """
 
     def distance(shape: ModelShape) -> float:
-        scale = non_embedding_flops_per_token(shape, sequence_length) / flops_per_token
+        apart = scale_of(shape, sequence_length, scale) / wanted
         aspect = shape.d_model / shape.n_layer / ASPECT
-        return abs(math.log(scale)) + ASPECT_WEIGHT * abs(math.log(aspect))
+        return abs(math.log(apart)) + ASPECT_WEIGHT * abs(math.log(aspect))
 
-    return min(_candidates(flops_per_token, vocab_size, sequence_length), key=distance)
+    tried = _candidates(wanted, vocab_size, sequence_length, scale, layout.pipeline)
+    fitting = [shape for shape in tried if divides(layout, shape)]
+    if not fitting:
+        raise ConfigError(f"no shape divides by {layout}; allowed: a divisor of heads and of the vocabulary of {vocab_size}")
+    return min(fitting, key=distance)
 
 
 def d_ffn(d_model: int) -> int:
@@ -38,13 +58,14 @@ def d_ffn(d_model: int) -> int:
     return math.ceil(8 * d_model / 3 / 256) * 256
 
 
-def _candidates(flops_per_token: float, vocab_size: int, sequence_length: int) -> Iterator[ModelShape]:
-    """For each width the two depths around the wanted scale."""
+def _candidates(wanted: float, vocab_size: int, length: int, scale: str, pipeline: int) -> Iterator[ModelShape]:
+    """For each width the two depths around the wanted scale, in whole stages."""
     for d_model in WIDTHS:
-        layer = 72 * d_model**2 + 12 * d_model * sequence_length
-        shallow = max(1, math.floor(flops_per_token / layer))
-        for n_layer in (shallow, shallow + 1):
-            yield _shape(n_layer, d_model, vocab_size, sequence_length)
+        one, two = (scale_of(_shape(n_layer, d_model, vocab_size, length), length, scale) for n_layer in (1, 2))
+        stage = pipeline * (two - one)
+        shallow = max(1, math.floor((wanted - (2 * one - two)) / stage))
+        for stages in (shallow, shallow + 1):
+            yield _shape(stages * pipeline, d_model, vocab_size, length)
 
 
 def _shape(n_layer: int, d_model: int, vocab_size: int, context: int) -> ModelShape:

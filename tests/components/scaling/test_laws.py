@@ -1,8 +1,12 @@
 """The published laws and the figures that the paper's models make of them."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from components.errors import ConfigError
+from components.scaling.law import SCALES, LossLaw, PowerLaw, allocation
 from components.scaling.laws import LAWS, PLANNING, can_plan
 from components.scaling.plan import law_values
 
@@ -28,14 +32,92 @@ def test_model_and_data_share_the_budget_in_every_law() -> None:
     assert says["non_embedding_flops_per_token"] * says["tokens"] == pytest.approx(1e19, rel=1e-3)
 
 
-def test_a_law_without_coefficients_is_for_comparison_and_refuses_values() -> None:
-    assert PLANNING == ("deepseek",)
-    assert not can_plan(LAWS["chinchilla"])
-    with pytest.raises(ConfigError, match=r"exponent 0\.49 only"):
-        LAWS["chinchilla"].model.at(1e20)
-    with pytest.raises(ConfigError, match="comparison only"):
-        law_values(LAWS["openai"], 1e20)
+def test_a_law_of_exponents_alone_is_for_comparison_and_refuses_values() -> None:
+    assert PLANNING == ("deepseek", "kaplan", "chinchilla", "chinchilla-replicated")
+    for name in ("deepseek-early", "deepseek-openwebtext2"):
+        assert not can_plan(LAWS[name])
+        with pytest.raises(
+            ConfigError, match=f"of the law {name} only exponents were published.*comparison only.*deepseek, kaplan"
+        ):
+            law_values(LAWS[name], 1e20)
+    with pytest.raises(ConfigError, match=r"exponent 0\.45 only"):
+        LAWS["deepseek-early"].model.at(1e20)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "compute", "tokens"),
+    [(4e8, 1.84e19, 7.7e9), (1e9, 1.20e20, 20.0e9), (1e10, 1.32e22, 219.5e9), (1e12, 1.59e26, 26.5e12)],
+)
+def test_chinchillas_law_gives_the_rows_of_its_table(parameters: float, compute: float, tokens: float) -> None:
+    says = law_values(LAWS["chinchilla"], compute)
+    assert says["parameters"] == pytest.approx(parameters, rel=0.005)
+    assert says["tokens"] == pytest.approx(tokens, rel=0.01)
+
+
+def test_kaplans_law_agrees_with_its_own_steps_and_batch() -> None:
+    says = law_values(LAWS["kaplan"], 8.64e19)
+    assert says["non_embedding_parameters"] == pytest.approx(1.3e9)
+    assert says["batch_tokens"] == pytest.approx(2.0e6)
+    assert says["tokens"] == pytest.approx(2.0e6 * 5.4e3, rel=0.03)  # B_e · S_e of the same table
+
+
+def test_the_replication_spends_twenty_tokens_on_a_parameter_at_chinchillas_budget() -> None:
+    says = law_values(LAWS["chinchilla-replicated"], 5.76e23)
+    assert says["tokens"] / says["parameters"] == pytest.approx(20, rel=0.15)
+
+
+@pytest.mark.parametrize("name", PLANNING)
+def test_the_law_spends_the_whole_budget_as_it_counts_it(name: str) -> None:
+    law = LAWS[name]
+    for compute in (1e17, 1e21, 1e25):
+        says = law_values(law, compute)
+        assert SCALES[law.scale] * says[law.scale] * says["tokens"] == pytest.approx(compute, rel=0.01)
+
+
+def test_deepseeks_hyper_parameters_stand_in_where_a_law_gives_none() -> None:
+    ours, theirs = law_values(LAWS["chinchilla"], 1e20), law_values(LAWS["deepseek"], 1e20)
+    assert all(ours[name] == theirs[name] for name in ("batch_tokens", "learning_rate"))
+
+
+def test_the_allocation_of_a_loss_is_where_the_loss_is_least() -> None:
+    loss = LossLaw(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37)
+    model, tokens = allocation(loss, 6.0)
+    best = model.at(1e21)
+    assert 6 * best * tokens.at(1e21) == pytest.approx(1e21)
+
+    def at(n: float) -> float:
+        return loss.A / n**loss.alpha + loss.B / (1e21 / 6 / n) ** loss.beta
+
+    assert at(best) < min(at(0.99 * best), at(1.01 * best))
 
 
 def test_every_law_names_its_source_and_data() -> None:
     assert all(law.source and law.data and name == law.name for name, law in LAWS.items())
+
+
+@pytest.mark.parametrize("exponent", [0.0, -0.2, 1.0, 1.7, float("nan"), float("inf")])
+def test_a_law_with_a_bad_exponent_is_refused(exponent: float) -> None:
+    with pytest.raises(ConfigError, match=r"exponent is .*; allowed: "):
+        dataclasses.replace(LAWS["deepseek"], model=PowerLaw(exponent=exponent, coefficient=1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tokens": PowerLaw(exponent=0.6, coefficient=1.0)}, r"Law\.tokens\.exponent is 0\.6; allowed: 1 - 0\.5243"),
+        ({"scale": "layers"}, "Law.scale is 'layers'; allowed: non_embedding_flops_per_token, parameters"),
+        ({"fitted": (1e20, 1e17)}, r"Law\.fitted is .*; allowed: two rising"),
+    ],
+)
+def test_a_law_that_contradicts_itself_is_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        dataclasses.replace(LAWS["deepseek"], **change)
+
+
+def test_a_coefficient_or_loss_that_is_not_positive_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"PowerLaw\.coefficient is -1"):
+        PowerLaw(exponent=0.5, coefficient=-1.0)
+    with pytest.raises(ConfigError, match=r"LossLaw\.E is 0"):
+        LossLaw(E=0.0, A=1.0, B=1.0, alpha=0.3, beta=0.3)
+    with pytest.raises(ConfigError, match=r"LossLaw\.draws is '1 rows'; allowed: rows of six"):
+        LossLaw(E=1.0, A=1.0, B=1.0, alpha=0.3, beta=0.3, draws=((1.0, 2.0),))

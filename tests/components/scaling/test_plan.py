@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
-from components.flops import non_embedding_flops_per_token
+from components.flops import non_embedding_flops_per_token, parameters
 from components.scaling.config import Choices, ScalingConfig
 from components.scaling.plan import plan, plan_for
 
@@ -166,9 +166,37 @@ def test_a_sequence_longer_than_the_context_is_refused() -> None:
 
 
 def test_an_unknown_law_or_one_without_coefficients_is_refused() -> None:
-    for law in ("gpt", "chinchilla"):
+    for law in ("gpt", "deepseek-early"):
         with pytest.raises(ConfigError, match=r"law is .*allowed: deepseek"):
             ScalingConfig(law=law)
+
+
+def test_the_plan_counts_flops_in_three_ways_and_says_how_far_they_differ() -> None:
+    counted = plan_for(1e20, Choices(shape=SEVEN_B, tokens=2_000_000_000_000), 102400).flops_per_token
+    assert counted["non_embedding"] == 30 * (72 * 4096**2 + 12 * 4096 * 4096)
+    assert counted["six_n"] == 72 * 30 * 4096**2
+    assert counted["six_n_with_embeddings"] == counted["six_n"] + 12 * 102400 * 4096
+    assert counted["six_n_ratio"] == pytest.approx(6 / 7)  # attention is a seventh where the sequence is as long as the width
+    assert counted["six_n_with_embeddings_ratio"] == pytest.approx(0.976, abs=5e-4)
+
+
+def test_a_law_in_parameters_gets_a_shape_of_so_many_parameters_and_a_note_on_what_it_lacks() -> None:
+    made = plan_for(1.20e20, Choices(), 32768, "chinchilla")
+    assert parameters(made.shape) == pytest.approx(1e9, rel=0.1)
+    assert made.tokens == pytest.approx(20e9, rel=0.1)
+    assert "the law chinchilla gives no batch size and no learning rate; deepseek's stands in" in made.notes
+    beyond = plan_for(1e21, Choices(), 32768, "chinchilla").notes
+    assert any("stands in, extrapolated from 1e+17 to 3e+20 FLOPs" in note for note in beyond)
+
+
+@pytest.mark.parametrize(("compute", "words"), [(1e16, "it is extrapolated, and embeddings"), (1e26, "extrapolated far beyond")])
+def test_a_law_that_states_no_range_extrapolates_outside_the_usual_one(compute: float, words: str) -> None:
+    assert words in plan_for(compute, Choices(), 32768, "kaplan").notes[0]
+    assert "extrapolat" not in plan_for(1e18, Choices(), 32768, "kaplan").notes[0]
+
+
+def test_a_published_law_predicts_no_loss() -> None:
+    assert plan_for(1e20, Choices(), 102400).prediction is None
 
 
 def test_a_shape_of_another_vocabulary_than_the_tokenizers_is_refused() -> None:

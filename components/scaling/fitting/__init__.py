@@ -1,0 +1,1 @@
+"""Fitting scaling laws to finished runs. Needs numpy, which planning does not."""

@@ -1,0 +1,153 @@
+"""Plots of a fit, as SVG and PNG of equal bytes for equal fits."""
+
+import io
+from collections.abc import Callable, Iterator
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from components.scaling.fitting.fit import Fit
+from components.scaling.fitting.hyper_parameters import NEAR, HyperParameters, Surface
+from components.scaling.fitting.isoflop import IsoFlop
+from components.scaling.fitting.robust import Array
+from components.scaling.law import SCALES, allocation
+
+_SIZE = (7.5, 5.0)
+"""Inches."""
+
+_DOTS = 130
+"""Per inch, of a PNG."""
+
+_COLOURS = "viridis"
+
+_LEVELS = (NEAR, 0.005, 0.01, 0.02, 0.04, 0.08)
+"""Of contours: near-optimal, then doubling."""
+
+
+def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
+    """Name, title and figure of each plot that the fit allows."""
+    if fit.isoflop is not None:
+        yield "isoflop", "IsoFLOP profiles", _drawn(lambda axes: _profiles(axes, fit, fit.isoflop))
+        yield "frontier", "Optimal frontier", _drawn(lambda axes: _frontier(axes, fit, fit.isoflop))
+    if fit.parametric is not None:
+        yield "predicted", "Predicted against actual loss", _drawn(lambda axes: _predicted(axes, fit))
+    if fit.hyper_parameters is not None:
+        yield "hyper-parameters", "Batch and learning rate", _contours(fit.hyper_parameters)
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, with text as paths: it looks the same everywhere."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "longrun"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _drawn(draw: Callable[[Axes], None]) -> Figure:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
+def _profiles(axes: Axes, fit: Fit, found: IsoFlop | None) -> None:
+    if found is None:
+        return
+    budgets = np.log10([profile.compute for profile in found.profiles])
+    colours = ScalarMappable(Normalize(budgets.min(), budgets.max()), _COLOURS)
+    axes.figure.colorbar(colours, ax=axes, label="log10 of C")
+    for profile, colour in zip(found.profiles, colours.to_rgba(budgets), strict=True):
+        n, loss = fit.data["n"][profile.runs], fit.data["loss"][profile.runs]
+        axes.plot(n, loss, "o", markersize=3.5, color=colour)
+        within = np.log(fit.data["n"][profile.fitted]) - profile.centre
+        u = np.linspace(within.min(), within.max(), 80)
+        axes.plot(
+            np.exp(u + profile.centre), np.exp(np.polynomial.polynomial.polyval(u, profile.curve)), color=colour, linewidth=1
+        )
+        axes.plot(profile.n_optimum.value, profile.loss, "*", markersize=10, color=colour)
+    optima = [profile.loss for profile in found.profiles]
+    axes.set(xscale="log", xlabel="model scale N", ylabel="loss", ylim=(0.97 * min(optima), 1.15 * max(optima)))
+
+
+def _frontier(axes: Axes, fit: Fit, found: IsoFlop | None) -> None:
+    if found is None:
+        return
+    compute = np.array([profile.compute for profile in found.profiles])
+    line = np.geomspace(compute.min(), 10 * compute.max(), 60)
+    series = (
+        ("N", "tab:blue", [p.n_optimum for p in found.profiles], found.n_exponent, found.n_coefficient),
+        ("D", "tab:orange", [p.d_optimum for p in found.profiles], found.d_exponent, found.d_coefficient),
+    )
+    for name, colour, optima, exponent, coefficient in series:
+        value = np.array([optimum.value for optimum in optima])
+        reach = [value - [optimum.low for optimum in optima], [optimum.high for optimum in optima] - value]
+        axes.errorbar(compute, value, yerr=np.maximum(reach, 0), fmt="o", markersize=4, color=colour, capsize=2)
+        label = f"{name}: exponent {exponent.value:.3f} [{exponent.low:.3f}, {exponent.high:.3f}]"
+        axes.plot(line, coefficient.value * line**exponent.value, color=colour, label=label)
+    if fit.parametric is not None:
+        for power, colour in zip(
+            allocation(fit.parametric.loss, SCALES[fit.config.scale]), ("tab:blue", "tab:orange"), strict=True
+        ):
+            axes.plot(line, [power.at(c) for c in line], "--", color=colour, label="by the parametric fit")
+    axes.set(xscale="log", yscale="log", xlabel="compute C, FLOPs", ylabel="optimal N and D")
+
+
+def _predicted(axes: Axes, fit: Fit) -> None:
+    if fit.parametric is None:
+        return
+    law, data = fit.parametric.loss, fit.data
+    predicted = law.E + law.A / data["n"] ** law.alpha + law.B / data["d"] ** law.beta
+    kept, spoilt = list(fit.parametric.kept), list(fit.parametric.spoilt)
+    colour = axes.scatter(predicted[kept], data["loss"][kept], c=np.log10(data["c"][kept]), cmap=_COLOURS, s=14)
+    axes.figure.colorbar(colour, ax=axes, label="log10 of C")
+    if spoilt:
+        axes.scatter(predicted[spoilt], data["loss"][spoilt], marker="x", color="tab:red", label="left out")
+    ends = np.array([min(predicted.min(), data["loss"].min()), max(predicted[kept].max(), data["loss"][kept].max())])
+    axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.set(xlabel="loss by the law", ylabel="loss of the run")
+
+
+def _contours(found: HyperParameters) -> Figure:
+    """One panel a budget: the excess of the loss over batch and learning rate, and what the laws say there."""
+    columns = min(3, len(found.surfaces))
+    rows = -(-len(found.surfaces) // columns)
+    figure = Figure(figsize=(3.4 * columns, 3.0 * rows), layout="constrained")
+    for place, surface in enumerate(found.surfaces):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        _contour(axes, surface)
+        said = (
+            found.batch_coefficient.value * surface.compute**found.batch_exponent.value,
+            found.learning_rate_coefficient.value * surface.compute**found.learning_rate_exponent.value,
+        )
+        axes.plot(*np.log10(said), "*", color="tab:red", markersize=10)
+        axes.set(title=f"{surface.compute:.2g} FLOPs", xlabel="log10 of the batch in tokens", ylabel="log10 of the learning rate")
+    return figure
+
+
+def _contour(axes: Axes, surface: Surface) -> None:
+    x, y = np.log10(surface.batch), np.log10(surface.learning_rate)
+    if _spans(x, y):
+        axes.tricontourf(x, y, surface.excess, levels=[0, *_LEVELS], cmap=f"{_COLOURS}_r", extend="max")
+    near = surface.excess <= NEAR
+    axes.plot(x[~near], y[~near], ".", color="grey", markersize=3)
+    axes.plot(x[near], y[near], ".", color="white", markeredgecolor="black", markersize=7)
+
+
+def _spans(x: Array, y: Array) -> bool:
+    """Whether the points lie on more than one line, as contours need."""
+    return bool(np.linalg.matrix_rank(np.stack([x - x.mean(), y - y.mean()]), tol=1e-6) == 2)

@@ -1,0 +1,87 @@
+"""A fit as one HTML page that needs nothing else, with its plots beside it as PNG."""
+
+import base64
+import json
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from components.scaling.fitting.fit import Fit
+from components.scaling.fitting.plots import plots, png, svg
+
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Scaling laws of {{ title }}</title>
+<style>
+body { margin: 0; background: #f5f7fa; color: #1d2430; font: 15px/1.55 system-ui, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 900px; margin: 0 auto; padding: 32px 20px 64px; }
+h1 { font-size: 26px; } h2 { font-size: 19px; margin-top: 36px; }
+section { background: #fff; border: 1px solid #e2e6ec; border-radius: 10px; padding: 14px 16px; overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid #e2e6ec; }
+th:first-child, td:first-child, td.words { text-align: left; }
+img { display: block; width: 100%; height: auto; }
+</style>
+</head>
+<body>
+<main>
+<h1>Scaling laws of {{ title }}</h1>
+<p>{{ said.runs }} runs, {{ said.config.rounds }} bootstrap rounds, 95 % intervals. n counts {{ said.config.scale }}.</p>
+{% for name, heading in headings.items() if said[name] %}
+<h2>{{ heading }}</h2>
+<section><table>
+<tr><th></th><th>value</th><th>low</th><th>high</th></tr>
+{% for key, value in said[name].items() if value is mapping %}
+<tr><td>{{ key }}</td>{% for end in ("value", "low", "high") %}<td>{{ "%.5g" | format(value[end]) }}</td>{% endfor %}</tr>
+{% endfor %}
+</table></section>
+{% endfor %}
+{% for heading, image in images %}
+<h2>{{ heading }}</h2>
+<section><img alt="{{ heading }}" src="data:image/svg+xml;base64,{{ image }}"></section>
+{% endfor %}
+{% if said.refused %}
+<h2>What was not fitted</h2>
+<section><table>
+{% for name, reason in said.refused.items() %}<tr><td>{{ name }}</td><td class="words">{{ reason }}</td></tr>{% endfor %}
+</table></section>
+{% endif %}
+{% if said.left_out %}
+<h2>What was left out</h2>
+<section><table>
+{% for entry in said.left_out %}
+<tr><td>{{ entry.method }}</td>
+<td>{% if entry.row %}line {{ entry.row }}{% else %}{{ "%.3g" | format(entry.compute) }} FLOPs{% endif %}</td>
+<td class="words">{{ entry.reason }}</td></tr>
+{% endfor %}
+</table></section>
+{% endif %}
+</main>
+</body>
+</html>
+"""
+
+HEADINGS = {
+    "isoflop": "IsoFLOP profiles",
+    "parametric": "Parametric fit: L = E + A / n^alpha + B / d^beta",
+    "parametric_with_all_runs": "The same with nothing left out",
+    "hyper_parameters": "Hyper-parameters",
+}
+"""Of the tables."""
+
+
+def write_report(fit: Fit, *, title: str, output: Path) -> None:
+    """Write `report.html`, `fit.json` and one PNG for each plot into the folder `output`, which is made if it is not there."""
+    output.mkdir(parents=True, exist_ok=True)
+    images = []
+    for name, heading, figure in plots(fit):
+        (output / f"{name}.png").write_bytes(png(figure))
+        images.append((heading, base64.b64encode(svg(figure)).decode()))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(PAGE).render(title=title, said=fit.as_json(), headings=HEADINGS, images=images)
+    (output / "report.html").write_text(page, encoding="utf-8")
+    (output / "fit.json").write_text(json.dumps(fit.as_json(), indent=1) + "\n", encoding="utf-8")

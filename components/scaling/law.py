@@ -1,0 +1,114 @@
+"""What a scaling law says, as values. Where a paper gives only exponents, a law serves comparison and cannot plan.
+
+C is the compute budget in FLOPs, D training tokens, and the model scale S is what the law's authors counted (`SCALES`):
+C = M·D for the paper's FLOPs per token M, C = 6·N·D for parameters N.
+"""
+
+import math
+from dataclasses import dataclass
+
+from components.artifacts import ModelShape
+from components.errors import ConfigError, require
+from components.flops import non_embedding_flops_per_token, parameters, six_n
+
+SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
+"""What a law can count as model scale S, and the k of its C = k·S·D."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerLaw:
+    """coefficient · C^exponent."""
+
+    exponent: float
+    coefficient: float | None = None
+    """None: not published."""
+
+    def __post_init__(self) -> None:
+        sane = _is_number(self.exponent) and abs(self.exponent) < 1
+        require(sane, self, "exponent", self.exponent, "a number between -1 and 1")
+        positive = self.coefficient is None or (_is_number(self.coefficient) and self.coefficient > 0)
+        require(positive, self, "coefficient", self.coefficient, "a positive number or None")
+
+    def at(self, compute: float) -> float:
+        """The law's value at `compute` FLOPs. Raises `ConfigError` where only the exponent is known."""
+        if self.coefficient is None:
+            raise ConfigError(f"a law with the exponent {self.exponent} only gives no value; choose one with a coefficient")
+        return float(self.coefficient * compute**self.exponent)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossLaw:
+    """L(S, D) = E + A / S^alpha + B / D^beta, with the draws of a fit's bootstrap (arXiv 2203.15556, equation 2)."""
+
+    E: float
+    A: float
+    B: float
+    alpha: float
+    beta: float
+    draws: tuple[tuple[float, ...], ...] = ()
+    """(E, A, B, alpha, beta, r) of each bootstrap round; r is the log residual of a run drawn at random."""
+
+    def __post_init__(self) -> None:
+        for name in ("E", "A", "B", "alpha", "beta"):
+            value = getattr(self, name)
+            require(_is_number(value) and value > 0, self, name, value, "a positive number")
+        whole = all(len(draw) == 6 and all(map(_is_number, draw)) for draw in self.draws)
+        require(whole, self, "draws", f"{len(self.draws)} rows", "rows of six numbers: E, A, B, alpha, beta, log residual")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Law:
+    """How to spend a budget, by one publication or fit and its data."""
+
+    name: str
+    source: str
+    data: str
+    """The corpus it was fitted on: the better the data, the more of the budget goes to the model (paper, section 3.3)."""
+    model: PowerLaw
+    """Optimal model scale S; where only the exponent was published, it is comparable whatever the authors counted."""
+    tokens: PowerLaw
+    """Optimal D."""
+    scale: str = "non_embedding_flops_per_token"
+    """What S counts, one of `SCALES`."""
+    batch_tokens: PowerLaw | None = None
+    """Optimal batch in tokens."""
+    learning_rate: PowerLaw | None = None
+    """Optimal maximum learning rate."""
+    fitted: tuple[float, float] | None = None
+    """Least and largest budget that it was fitted on, in FLOPs."""
+    loss: LossLaw | None = None
+    """Fitted here on a user's runs; published ones hold for their authors' corpus and tokenizer, and predict nothing."""
+
+    def __post_init__(self) -> None:
+        require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
+        for name in ("model", "tokens"):
+            exponent = getattr(self, name).exponent
+            require(0 < exponent < 1, self, f"{name}.exponent", exponent, "a number between 0 and 1")
+        total = self.model.exponent + self.tokens.exponent
+        require(abs(total - 1) < 0.02, self, "tokens.exponent", self.tokens.exponent, f"1 - {self.model.exponent}: C = k·S·D")
+        ordered = self.fitted is None or (all(map(_is_number, self.fitted)) and 0 < self.fitted[0] <= self.fitted[1])
+        require(ordered, self, "fitted", self.fitted, "two rising positive numbers of FLOPs, or None")
+
+
+def allocation(loss: LossLaw, flops: float) -> tuple[PowerLaw, PowerLaw]:
+    """Optimal S and D of a budget C = flops·S·D under `loss` (arXiv 2203.15556, equation 4).
+
+    S = G·(C / flops)^a and D = (C / flops)^b / G, with a = beta / (alpha + beta), b = 1 - a and
+    G = (alpha·A / (beta·B))^(1 / (alpha + beta)).
+    """
+    total = loss.alpha + loss.beta
+    a = loss.beta / total
+    g = (loss.alpha * loss.A / (loss.beta * loss.B)) ** (1 / total)
+    model = PowerLaw(exponent=a, coefficient=g * flops**-a)
+    return model, PowerLaw(exponent=1 - a, coefficient=flops ** (a - 1) / g)
+
+
+def scale_of(shape: ModelShape, sequence_length: int, scale: str) -> float:
+    """The scale S of a shape, counted as `scale` says."""
+    if scale == "non_embedding_flops_per_token":
+        return float(non_embedding_flops_per_token(shape, sequence_length))
+    return float(parameters(shape)) if scale == "parameters" else six_n(shape) / 6
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,126 @@
+"""A plan laid out on accelerators: the shape that divides and fits, hours, cost and energy; and the paper's own models."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from components.artifacts import ModelShape, Plan
+from components.errors import ConfigError
+from components.scaling.config import Choices, Cluster, ScalingConfig
+from components.scaling.hardware import GPUS, Gpu
+from components.scaling.law import Law
+from components.scaling.layouts import Layout, divides, layouts, memory_per_rank
+from components.scaling.plan import make_plan
+
+PAPER_MODELS = {
+    "7b": Choices(
+        shape=ModelShape(n_layer=30, d_model=4096, n_head=32, n_kv_head=32, d_ffn=11008, vocab_size=102_400, context=4096),
+        tokens=2_000_000_000_000,
+        batch_size=2304,
+        learning_rate=4.2e-4,
+    ),
+    "67b": Choices(
+        shape=ModelShape(n_layer=95, d_model=8192, n_head=64, n_kv_head=8, d_ffn=22016, vocab_size=102_400, context=4096),
+        tokens=2_000_000_000_000,
+        batch_size=4608,
+        learning_rate=3.2e-4,
+    ),
+}
+"""What the paper used (table 2)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A plan, the law it was made by, and what it takes on a cluster."""
+
+    plan: Plan
+    law: Law
+    cluster: Cluster | None = None
+    layout: Layout | None = None
+    """The one that splits the model least among those that fit."""
+    layouts: tuple[tuple[Layout, int], ...] = ()
+    """Every layout that the shape and the batch divide by and that fits, with the bytes of its fullest rank."""
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """C over what the accelerators compute at the expected utilisation."""
+        if self.cluster is None:
+            return None
+        return self.plan.compute / (GPUS[self.cluster.gpu].peak_flops * self.cluster.mfu) / 3600
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan's fields, with the law's name and what the cluster adds."""
+        return {
+            **dataclasses.asdict(self.plan),
+            "law_name": self.law.name,
+            "law_source": self.law.source,
+            "cluster": self._cluster_as_json(),
+        }
+
+    def _cluster_as_json(self) -> dict[str, Any] | None:
+        if self.cluster is None or self.layout is None or self.gpu_hours is None:
+            return None
+        price = self.cluster.price
+        return {
+            **dataclasses.asdict(self.cluster),
+            "layout": dataclasses.asdict(self.layout),
+            "layouts": [{**dataclasses.asdict(layout), "memory_bytes": memory} for layout, memory in self.layouts],
+            "hours": self.gpu_hours / self.cluster.gpus,
+            "gpu_hours": self.gpu_hours,
+            "cost": None if price is None else self.gpu_hours * price,
+            "energy_kwh": self.gpu_hours * GPUS[self.cluster.gpu].watts / 1000,
+        }
+
+
+def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, cluster: Cluster | None = None) -> Proposal:
+    """A plan by `law`; on a cluster, of the nearest shape that divides by a layout that fits its memory.
+
+    Layouts are tried in the order of how little they split the model, so that the shape is the law's wherever it fits.
+
+    Raises:
+        ConfigError: a budget or choice that makes no sense, a law that cannot plan, or a model that no layout holds.
+    """
+    if cluster is None:
+        return Proposal(plan=make_plan(config, choices, vocab_size, law=law), law=law)
+    gpu, least = GPUS[cluster.gpu], float("inf")
+    for layout in layouts(cluster.gpus, gpu.per_node):
+        plan = _laid_out(config, choices, vocab_size, law, layout)
+        if plan is None:
+            continue
+        if plan.memory_bytes <= cluster.usable * gpu.memory_bytes:
+            fitting = _fitting(plan, choices, cluster, gpu)
+            return Proposal(plan=plan, law=law, cluster=cluster, layout=layout, layouts=fitting)
+        least = min(least, plan.memory_bytes)
+    reason = "none divides shape and batch" if least == float("inf") else f"the least needs {least / 1e9:.0f} GB a rank"
+    raise ConfigError(
+        f"no layout of {cluster.gpus} x {cluster.gpu} with {gpu.memory_bytes / 1e9:.0f} GB holds the plan: {reason}; "
+        "allowed: another number of GPUs or another GPU, a smaller budget, or more tokens"
+    )
+
+
+def _laid_out(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, layout: Layout) -> Plan | None:
+    """The plan of the nearest shape that divides by `layout`; None where the chosen shape, vocabulary or batch does not."""
+    if vocab_size % layout.tensor or (choices.shape is not None and not divides(layout, choices.shape)):
+        return None
+    plan = make_plan(config, choices, vocab_size, law=law, layout=layout)
+    whole = plan.batch_size % layout.data == 0
+    # A batch stretched to give every replica a sequence is no longer the law's.
+    stretched = choices.batch_size is None and plan.batch_size * plan.sequence_length > 1.5 * plan.law["batch_tokens"]
+    return plan if whole and not stretched and divides(layout, plan.shape) else None
+
+
+def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[tuple[Layout, int], ...]:
+    found = []
+    for layout in layouts(cluster.gpus, gpu.per_node):
+        if not divides(layout, plan.shape) or plan.batch_size % layout.data:
+            continue
+        memory = memory_per_rank(
+            layout,
+            plan.shape,
+            micro_batch_size=min(choices.micro_batch_size, plan.batch_size),
+            sequence_length=plan.sequence_length,
+            precision=choices.precision,
+        )
+        if memory <= cluster.usable * gpu.memory_bytes:
+            found.append((layout, memory))
+    return tuple(found)

@@ -1,0 +1,58 @@
+"""Laws in files: written whole, read back equal, refused with the file's name and what is wrong in it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.scaling.law import Law, LossLaw
+from components.scaling.law_files import find_law, read_law, write_law
+from components.scaling.laws import LAWS
+
+FITTED = dataclasses.replace(
+    LAWS["chinchilla"],
+    name="mine",
+    loss=LossLaw(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37, draws=((1.8, 479.0, 2101.0, 0.35, 0.37, 0.001),)),
+)
+
+
+@pytest.mark.parametrize("law", [*LAWS.values(), FITTED], ids=lambda law: law.name)
+def test_a_law_is_read_as_it_was_written(law: Law, tmp_path: Path) -> None:
+    write_law(law, tmp_path / "law.json")
+    assert read_law(tmp_path / "law.json") == law
+    assert find_law(str(tmp_path / "law.json")) == law
+    assert [path.name for path in tmp_path.iterdir()] == ["law.json"]
+
+
+def test_a_published_law_is_found_by_its_name_and_nothing_else_is() -> None:
+    assert find_law("kaplan") is LAWS["kaplan"]
+    with pytest.raises(ConfigError, match=r"no law is called 'gpt' and no file lies there; allowed: deepseek, .*law file"):
+        find_law("gpt")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": {"exponent": 1.5, "coefficient": 0.1}}, "exponent is 1.5; allowed: a number between -1 and 1"),
+        ({"model": {"exponent": -0.5, "coefficient": 0.1}}, r"model.exponent is -0.5; allowed: a number between 0 and 1"),
+        ({"model": {"exponent": "0.5", "coefficient": 0.1}}, "exponent is '0.5'"),
+        ({"model": {"coefficient": 0.1}}, "not a law file .*exponent"),
+        ({"colour": "blue"}, "not a law file .*colour"),
+        ({"loss": {"E": 1.0}}, "not a law file"),
+        ({"fitted": [1e17]}, "not a law file"),
+    ],
+)
+def test_a_law_file_with_a_fault_is_refused_by_name(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    (tmp_path / "law.json").write_text(json.dumps(dataclasses.asdict(LAWS["chinchilla"]) | change))
+    with pytest.raises(ConfigError, match=rf"law\.json: .*{words}"):
+        read_law(tmp_path / "law.json")
+
+
+def test_what_is_no_json_or_no_object_is_refused(tmp_path: Path) -> None:
+    for text in ("{", "[]", "3"):
+        (tmp_path / "law.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"law\.json: not a law file"):
+            read_law(tmp_path / "law.json")

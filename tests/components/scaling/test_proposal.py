@@ -1,0 +1,82 @@
+"""Plans on accelerators: shapes that divide and fit, time, cost and energy, the paper's own models."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import ConfigError
+from components.flops import non_embedding_flops_per_token
+from components.scaling.config import Choices, Cluster, ScalingConfig
+from components.scaling.hardware import GPUS
+from components.scaling.laws import LAWS
+from components.scaling.layouts import divides
+from components.scaling.proposal import PAPER_MODELS, Proposal, propose
+
+
+def proposal(compute: float | None, cluster: Cluster | None, choices: Choices = Choices(micro_batch_size=1)) -> Proposal:  # noqa: B008
+    return propose(ScalingConfig(compute=compute), choices, 102_400, LAWS["deepseek"], cluster)
+
+
+def test_hours_cost_and_energy_follow_from_compute_and_utilisation() -> None:
+    said = proposal(1e21, Cluster(gpus=64, mfu=0.4, price=2.5)).as_json()
+    cluster = said["cluster"]
+    assert cluster["hours"] == pytest.approx(said["compute"] / (64 * 989e12 * 0.4) / 3600)
+    assert cluster["cost"] == pytest.approx(64 * cluster["hours"] * 2.5)
+    assert cluster["energy_kwh"] == pytest.approx(64 * cluster["hours"] * 0.7)
+
+
+def test_no_price_no_cost_and_no_cluster_no_hours() -> None:
+    assert proposal(1e21, Cluster(gpus=64)).as_json()["cluster"]["cost"] is None
+    assert proposal(1e21, None).as_json()["cluster"] is None
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(exponent=st.floats(17, 25), gpus=st.sampled_from([8, 64, 96, 512, 2048]), gpu=st.sampled_from(["h100", "h200", "a100"]))
+def test_whatever_is_proposed_divides_fits_and_spends_the_budget(exponent: float, gpus: int, gpu: str) -> None:
+    try:
+        made = proposal(10**exponent, Cluster(gpus=gpus, gpu=gpu))
+    except ConfigError as refusal:
+        assert "no layout of" in str(refusal)  # noqa: PT017
+        return
+    assert made.layout is not None
+    assert made.layout in [layout for layout, _ in made.layouts]
+    for layout, memory in made.layouts:
+        assert divides(layout, made.plan.shape)
+        assert made.plan.batch_size % layout.data == 0
+        assert layout.data * layout.tensor * layout.pipeline == gpus
+        assert memory <= 0.9 * GPUS[gpu].memory_bytes
+    assert made.plan.compute == pytest.approx(10**exponent, rel=0.01)
+    scale = non_embedding_flops_per_token(made.plan.shape, 4096)
+    assert scale == pytest.approx(made.plan.law["non_embedding_flops_per_token"], rel=0.5)
+
+
+def test_the_papers_67b_fits_on_its_scale_of_cluster_only_split() -> None:
+    made = proposal(None, Cluster(gpus=2048), dataclasses.replace(PAPER_MODELS["67b"], micro_batch_size=1))
+    assert made.layout is not None
+    assert made.layout.tensor * made.layout.pipeline >= 8
+    assert made.plan.law["learning_rate"] == pytest.approx(3.12e-4, rel=2e-3)
+    assert made.plan.learning_rate == 3.2e-4
+
+
+def test_a_model_that_nothing_holds_is_refused_with_what_it_needs() -> None:
+    with pytest.raises(
+        ConfigError, match=r"no layout of 1 x h100 with 80 GB holds the plan: the least needs \d+ GB a rank; allowed"
+    ):
+        proposal(1e24, Cluster(gpus=1))
+
+
+def test_gpus_that_divide_neither_shape_nor_batch_are_refused() -> None:
+    chosen = dataclasses.replace(PAPER_MODELS["7b"], batch_size=7)
+    with pytest.raises(ConfigError, match="none divides shape and batch"):
+        proposal(None, Cluster(gpus=13), chosen)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("gpus", 0), ("gpu", "tpu"), ("mfu", 0.0), ("mfu", 1.1), ("price", -1.0), ("price", float("nan")), ("usable", 2.0)],
+)
+def test_a_cluster_that_makes_no_sense_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"Cluster\.{field} is"):
+        Cluster(**{"gpus": 8, field: value})  # type: ignore[arg-type]

@@ -1,0 +1,57 @@
+"""What `longrun fit` makes of its options, and how it shows a fit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.scaling.fitting.fit import Fit, FitConfig, fit
+from components.scaling.fitting.fitted_law import law_of
+from components.scaling.fitting.runs import parse_columns, read_runs
+from components.scaling.law_files import find_law, write_law
+
+
+def fit_table(table: Path, columns: str, config: FitConfig, *, output: Path | None, base: str, report: Path | None) -> Fit:
+    """Fit a table; write the law to `output` and the report into `report` where they are named."""
+    taken = find_law(base) if base else None
+    made = fit(read_runs(table, parse_columns(columns)), config)
+    if output is not None:
+        write_law(law_of(made, name=output.stem, data=table.name, base=taken), output)
+    if report is not None:
+        from components.scaling.fitting.report import write_report
+
+        write_report(made, title=table.name, output=report)
+    return made
+
+
+def fit_lines(made: Fit) -> list[str]:
+    """A fit as text."""
+    said = made.as_json()
+    lines = [f"{said['runs']} runs, {made.config.rounds} bootstrap rounds; 95 % intervals in brackets"]
+    for name, title in _TITLES.items():
+        if said[name] is not None:
+            lines += [title.format(**said[name]), *(f"  {key:<26}{_interval(value)}" for key, value in _estimates(said[name]))]
+    lines += [f"not fitted: {name}: {reason}" for name, reason in made.refused.items()]
+    lines += [_left_out(entry) for entry in said["left_out"]]
+    edges = made.hyper_parameters.edges if made.hyper_parameters else ()
+    return lines + [f"note: at {compute:.3g} FLOPs {reason}" for compute, reason in edges]
+
+
+_TITLES = {
+    "isoflop": "IsoFLOP profiles",
+    "parametric": "parametric, L = E + A / n^alpha + B / d^beta, {runs} runs",
+    "parametric_with_all_runs": "the same with nothing left out, {runs} runs",
+    "hyper_parameters": "hyper-parameters",
+}
+
+
+def _estimates(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    return [(name, value) for name, value in found.items() if isinstance(value, dict)]
+
+
+def _interval(value: Mapping[str, float]) -> str:
+    return f"{value['value']:<12.5g}[{value['low']:.5g}, {value['high']:.5g}]"
+
+
+def _left_out(entry: Mapping[str, Any]) -> str:
+    what = f"line {entry['row']}" if entry["row"] else f"the budget {entry['compute']:.3g}"
+    return f"left out ({entry['method']}): {what}: {entry['reason']}"

@@ -1,0 +1,92 @@
+"""What `longrun plan` makes of its options, and how it shows a plan."""
+
+from dataclasses import replace
+
+from components.errors import ConfigError
+from components.scaling.config import Choices, Cluster, ScalingConfig
+from components.scaling.law_files import find_law
+from components.scaling.notes import SCALE_NAMES
+from components.scaling.proposal import PAPER_MODELS, Proposal, propose
+
+
+def proposal_for(
+    *, compute: float | None, law: str, model: str, choices: Choices, vocabulary: int, cluster: Cluster | None
+) -> Proposal:
+    """The plan for a budget or for one of the paper's models. Raises `ConfigError` for neither, both, or a bad value."""
+    if bool(model) == (compute is not None):
+        raise ConfigError("a plan needs --compute or --model, and not both; such as: longrun plan --compute 1e21")
+    if model and model not in PAPER_MODELS:
+        raise ConfigError(f"--model is {model!r}; allowed: {', '.join(PAPER_MODELS)}")
+    chosen = _with(PAPER_MODELS[model], choices) if model else choices
+    return propose(ScalingConfig(compute=compute), chosen, vocabulary, find_law(law), cluster)
+
+
+def _with(paper: Choices, choices: Choices) -> Choices:
+    """What the paper used, but for what was chosen."""
+    said = {name: getattr(choices, name) for name in ("tokens", "sequence_length") if getattr(choices, name) is not None}
+    return replace(paper, micro_batch_size=choices.micro_batch_size, **said)
+
+
+def plan_lines(made: Proposal) -> list[str]:
+    """A plan as text: what was chosen, beside what the law says, and what it takes."""
+    plan, law = made.plan, made.plan.law
+    shape, counted = plan.shape, plan.flops_per_token
+    lines = [
+        _line("law", f"{made.law.name} ({made.law.source})"),
+        _line("compute", f"{plan.compute:.4g} FLOPs"),
+        _line("shape", f"{shape.n_layer} layers of width {shape.d_model}, FFN {shape.d_ffn}, vocabulary {shape.vocab_size}"),
+        _line("heads", f"{shape.n_head} of {shape.d_head}, {shape.n_kv_head} for keys and values"),
+        _line("tokens", f"{plan.tokens:.4g}", f"{law['tokens']:.4g}"),
+        _line(
+            "batch", f"{plan.batch_size} sequences of {plan.sequence_length}", f"{law['batch_tokens'] / plan.sequence_length:.0f}"
+        ),
+        _line("learning rate", f"{plan.learning_rate:.3g}", f"{law['learning_rate']:.3g}"),
+        _line("steps", f"{plan.steps}, {plan.warmup_steps} of them warm-up"),
+        _line("FLOPs per token, M", f"{counted['non_embedding']:.4g}"),
+        _line("  6N without embeddings", f"{counted['six_n']:.4g}, {counted['six_n_ratio']:.3f} of M"),
+        _line(
+            "  6N with embeddings", f"{counted['six_n_with_embeddings']:.4g}, {counted['six_n_with_embeddings_ratio']:.3f} of M"
+        ),
+        _line(f"optimum, {SCALE_NAMES[made.law.scale]}", "", f"{law[made.law.scale]:.4g}"),
+        _line("loss", _prediction(made)),
+        _line("memory per rank", f"{plan.memory_bytes / 1e9:.1f} GB"),
+        *_cluster_lines(made),
+    ]
+    return [*lines, *(f"note: {note}" for note in plan.notes)]
+
+
+def _prediction(made: Proposal) -> str:
+    said = made.plan.prediction
+    if said is None:
+        return (
+            f"the law {made.law.name} predicts none; one fitted on runs of your own does: longrun fit RUNS.csv --output law.json"
+        )
+    return f"{said['loss']:.4f}, 95 % of such runs between {said['low']:.4f} and {said['high']:.4f}"
+
+
+def _cluster_lines(made: Proposal) -> list[str]:
+    extra = made.as_json()["cluster"]
+    if extra is None:
+        return []
+    cost = [] if extra["cost"] is None else [_line("cost", f"{extra['cost']:,.0f} at {extra['price']:g} an hour")]
+    return [
+        _line("time", f"{extra['hours']:,.1f} h on {extra['gpus']} x {extra['gpu']} at {extra['mfu']:.0%} of their peak"),
+        *cost,
+        _line("energy", f"{extra['energy_kwh']:,.0f} kWh of the accelerators alone"),
+        *(
+            _line(
+                "layout" if layout == made.layout else "  this fits too",
+                f"{_layout(layout.data, layout.tensor, layout.pipeline)}{memory / 1e9:.1f} GB",
+            )
+            for layout, memory in made.layouts
+        ),
+    ]
+
+
+def _layout(data: int, tensor: int, pipeline: int) -> str:
+    return f"data {data}, tensor {tensor}, pipeline {pipeline}: "
+
+
+def _line(name: str, value: str, law: str = "") -> str:
+    said = f"law {law}" if law else ""
+    return f"{name:<42}{value:<44}{said}".rstrip()
