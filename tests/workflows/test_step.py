@@ -1,6 +1,7 @@
 """Reuse, publication and failure of a step, without an engine: the store and MLflow are real."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from components.artifacts import Corpus
 from components.errors import SourceError
-from infra import tracking
+from components.ports import SilentMetrics, TrainingReporter
+from infra import ray_workers, tracking
 from workflows import journal
 from workflows.step import Order, Run, Work, make, obtain
 
@@ -126,3 +128,19 @@ def test_a_replayed_training_step_is_logged_once(run: Run) -> None:
     (child,) = client.search_runs([experiment.experiment_id], "tags.`mlflow.runName` = 'writing'")
     assert len(client.get_metric_history(child.info.run_id, "loss")) == 1
     assert child.data.metrics == {"loss": 2.0, "rate": 1.0, "words": 1.0}
+
+
+def own_process(spec: str, reporter: TrainingReporter) -> int:
+    """The process of a training worker."""
+    return os.getpid()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_shard_work_takes_the_processors_of_training_workers_that_stayed(run: Run) -> None:
+    job = Work(Order(step="step", cache_key="key", code_digest="code", run=run), Path(run.home), run.mlflow_run)
+    before = job.launcher.launch(own_process, "", workers=2, metrics=SilentMetrics())
+    assert job.engine.map_shards(abs, [-1, 2], description="numbers") == [1, 2]
+    after = job.launcher.launch(own_process, "", workers=2, metrics=SilentMetrics())
+    ray_workers.release()
+    assert not set(before) & set(after)
