@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.charts import helm, servers
+from tests import servers
+from tests.charts import helm
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""Real servers for the charts' tests: Postgres (the binaries of pgserver) and an S3 API (moto), each a process on localhost."""
+"""Real servers for tests: Postgres (the binaries of pgserver) and an S3 API (moto), each a process on localhost."""
 
 import contextlib
 import os
