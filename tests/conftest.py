@@ -1,4 +1,4 @@
-"""What every test shares: quiet dependencies, steady property tests, one Ray for all, and servers of one's own for each module."""
+"""What every test shares: quiet dependencies, steady property tests, one Ray for all, and servers for a module."""
 
 import tempfile
 from collections.abc import Iterator
