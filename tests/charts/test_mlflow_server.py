@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import servers
@@ -146,6 +147,16 @@ def test_the_upgrade_s_migration_runs_on_a_database_in_use(server: Server, datab
     assert container["args"] == ["postgresql+psycopg2://longrun@postgres.example.internal:5432/mlflow?sslmode=require"]
     done = subprocess.run([*container["command"], uri], env=dict(server.environment), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_processes_wait_for_jobs_that_longrun_does_not_have(server: Server) -> None:
+    running = [
+        " ".join(process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if (process.info["environ"] or {}).get("MLFLOW_AUTH_CONFIG_PATH") == server.environment["MLFLOW_AUTH_CONFIG_PATH"]
+    ]
+    assert [command for command in running if "mlflow server" in command]
+    assert [command for command in running if "huey" in command] == []
 
 
 def test_nothing_secret_is_logged(server: Server, database: servers.Postgres) -> None:
