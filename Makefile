@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help install run test test-fast test-slow lint lock clean bench-chain bench-scaling
+.PHONY: help install run test test-fast test-slow lint lock clean images sbom bench-chain bench-charts bench-scaling
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,12 @@ test-slow: install ## The long ones
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 	@infra/lock.sh
 
+images:      ## Build the images with docker, podman or buildah (REGISTRY=, VERSION=, IMAGES=, BASE=, UV_INDEX=)
+	@infra/containers/build.sh
+
+sbom: install ## A bill of materials for each image, into .longrun/sbom
+	@.venv/bin/python -m infra.sbom .longrun/sbom
+
 clean:       ## Remove what installing left; artifacts in .longrun stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis longrun.egg-info
 
@@ -39,3 +45,6 @@ bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE
 
 bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 	.venv/bin/python -m tests.benchmarks.scaling
+
+bench-charts: install ## Helm template and checks of the three shapes of the chart
+	.venv/bin/python -m tests.benchmarks.charts

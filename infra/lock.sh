@@ -9,7 +9,7 @@ trap 'rm -f "$together"' EXIT
 compile() {
     .venv/bin/uv pip compile --quiet --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header "$@"
 }
-groups=(core data train evaluate dev)
+groups=(core data train evaluate tracking dev)
 compile pyproject.toml "${groups[@]/#/--group=}" --no-annotate --output-file "$together"
 for group in "${groups[@]}"; do
     compile pyproject.toml --group "$group" --constraint "$together" --generate-hashes --no-annotate |

@@ -1,0 +1,170 @@
+{{- define "longrun.labels" -}}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+app.kubernetes.io/name: longrun
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: longrun
+{{- end }}
+
+{{/* Labels that select the pods of one component: (list root component) */}}
+{{- define "longrun.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: longrun
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* Reference of an image: (list root "name") */}}
+{{- define "longrun.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index $root.Values.images (index . 1) -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ $image.tag | default $root.Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{- define "longrun.pullSecrets" -}}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Restricted Pod Security of a pod that runs as the given user */}}
+{{- define "longrun.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "longrun.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* What the services of this release are called */}}
+{{- define "longrun.database.host" -}}
+{{- if .Values.database.bundled.enabled }}{{ .Release.Name }}-postgres{{ else }}{{ .Values.database.host }}{{ end -}}
+{{- end }}
+
+{{- define "longrun.database.secret" -}}
+{{- .Values.database.existingSecret | default (printf "%s-postgres" .Release.Name) -}}
+{{- end }}
+
+{{- define "longrun.database.port" -}}
+{{- if .Values.database.bundled.enabled }}5432{{ else }}{{ .Values.database.port }}{{ end -}}
+{{- end }}
+
+{{/* Whether the connection is checked against an authority's certificate */}}
+{{- define "longrun.database.verified" -}}
+{{- if and (not .Values.database.bundled.enabled) (hasPrefix "verify-" .Values.database.sslMode) }}true{{ end -}}
+{{- end }}
+
+{{/* Where the database is, without its password: libpq reads that from PGPASSWORD */}}
+{{- define "longrun.database.uri" -}}
+{{- $tls := ternary "disable" .Values.database.sslMode .Values.database.bundled.enabled -}}
+postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.host" . }}:{{ include "longrun.database.port" . }}/{{ .Values.database.name }}?sslmode={{ $tls }}
+{{- if include "longrun.database.verified" . }}&sslrootcert=/etc/postgres/ca.crt{{ end -}}
+{{- end }}
+
+{{/* The authority's certificate, as a volume */}}
+{{- define "longrun.database.authority" -}}
+{{- if include "longrun.database.verified" . }}
+- name: authority
+  secret:
+    secretName: {{ include "longrun.database.secret" . }}
+    items:
+      - {key: ca.crt, path: ca.crt}
+{{- end }}
+{{- end }}
+
+{{- define "longrun.store.endpoint" -}}
+{{- if .Values.store.bundled.enabled }}http://{{ .Release.Name }}-store:8333{{ else }}{{ .Values.store.endpoint }}{{ end -}}
+{{- end }}
+
+{{- define "longrun.store.secret" -}}
+{{- if .Values.store.bundled.enabled }}{{ .Values.store.existingSecret | default (printf "%s-store" .Release.Name) }}{{ else }}{{ .Values.store.existingSecret }}{{ end -}}
+{{- end }}
+
+{{/* Only a trial, where everything is bundled, may have its secrets made up */}}
+{{- define "longrun.trial" -}}
+{{- if and .Values.database.bundled.enabled .Values.store.bundled.enabled }}true{{ end -}}
+{{- end }}
+
+{{- define "longrun.mlflow.secret" -}}
+{{- .Values.mlflow.auth.existingSecret | default (printf "%s-mlflow" .Release.Name) -}}
+{{- end }}
+
+{{/* A secret value that stays what it was: (list secret key length), where secret is what lookup found */}}
+{{- define "longrun.kept" -}}
+{{- $found := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- if and $found (hasKey ($found.data | default dict) $key) -}}
+{{ index $found.data $key }}
+{{- else -}}
+{{ randAlphaNum (index . 2) | b64enc }}
+{{- end -}}
+{{- end }}
+
+{{/* Environment of whoever talks to the database */}}
+{{- define "longrun.database.env" -}}
+- name: PGPASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "longrun.database.secret" . }}
+      key: password
+{{- end }}
+
+{{/* Environment of whoever talks to the store */}}
+{{- define "longrun.store.env" -}}
+- name: AWS_DEFAULT_REGION
+  value: {{ .Values.store.region }}
+{{- with include "longrun.store.endpoint" . }}
+- name: MLFLOW_S3_ENDPOINT_URL
+  value: {{ . }}
+- name: MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE
+  value: path
+{{- end }}
+{{- with include "longrun.store.secret" . }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: AWS_ACCESS_KEY_ID
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: AWS_SECRET_ACCESS_KEY
+{{- end }}
+{{- end }}
+
+{{/* Refuse, in words, what would fail later */}}
+{{- define "longrun.validate" -}}
+{{- with .Values.database }}
+{{- if not .bundled.enabled }}
+{{- if not .host }}{{ fail "database.host is empty: name your Postgres, or set database.bundled.enabled=true for a trial" }}{{ end }}
+{{- if not .existingSecret }}{{ fail "database.existingSecret is empty: name a Secret with the key password" }}{{ end }}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.databaseCidrs) }}{{ fail "networkPolicy.databaseCidrs is empty: MLflow could not reach database.host; list its addresses" }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if and (not .Values.store.bundled.enabled) .Values.networkPolicy.enabled (not .Values.networkPolicy.storeCidrs) }}{{ fail "networkPolicy.storeCidrs is empty: nothing could reach the store; list its addresses" }}{{ end }}
+{{- if and (not (include "longrun.trial" .)) (not .Values.mlflow.auth.existingSecret) }}{{ fail "mlflow.auth.existingSecret is empty: name a Secret with the keys username, password and secret-key" }}{{ end }}
+{{- if .Values.mlflow.ingress.enabled }}
+{{- if not .Values.mlflow.ingress.host }}{{ fail "mlflow.ingress.host is empty" }}{{ end }}
+{{- if not .Values.mlflow.ingress.tlsSecret }}{{ fail "mlflow.ingress.tlsSecret is empty: basic auth must not travel in the clear" }}{{ end }}
+{{- end }}
+{{- if and .Values.retention.enabled (not .Values.retention.homeClaim) }}{{ fail "retention.homeClaim is empty: name the PersistentVolumeClaim that holds the home" }}{{ end }}
+{{- if not (gt (int .Values.priorityClasses.training) (int .Values.priorityClasses.evaluation)) }}{{ fail "priorityClasses.training must be above priorityClasses.evaluation" }}{{ end }}
+{{- end }}
