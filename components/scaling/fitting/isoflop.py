@@ -137,7 +137,7 @@ def _parabola(group: Indices, n: Array, d: Array, c: Array, loss: Array) -> _Par
     for _ in range(50):
         fitted = _window(group, x, centre)
         design = _design(x[fitted] - centre, log_c[fitted] - budget)
-        inverse = np.linalg.pinv(design)
+        inverse: Array = np.asarray(np.linalg.pinv(design), dtype=np.float64)
         coefficients: Array = np.asarray(inverse @ z[fitted], dtype=np.float64)
         if coefficients[2] <= 0:
             return float(np.exp(budget)), "no minimum: the profile is not convex around its least loss"
