@@ -110,4 +110,4 @@ def mailbox_actor(workers: int) -> Any:
     """A new mailbox as an actor; it ends when its last handle is gone. Every worker may wait in it at once."""
     import ray
 
-    return ray.remote(num_cpus=0, max_concurrency=1000)(Mailbox).remote(workers)
+    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000).remote(workers)

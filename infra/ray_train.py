@@ -46,7 +46,8 @@ class RayLauncher:
         """
         started = time.time()
         group = group_for(self._config(workers))
-        outcome = group.run(ray.cloudpickle.dumps((work, spec)), metrics)
+        pickled: bytes = ray.cloudpickle.dumps((work, spec))  # type: ignore[no-untyped-call]
+        outcome = group.run(pickled, metrics)
         self.overhead_seconds += _overhead(outcome, started, time.time())
         if outcome.error is not None:
             raise outcome.error

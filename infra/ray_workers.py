@@ -178,7 +178,7 @@ def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
     mailbox = reporter.mailbox
     ray.get(mailbox.enter.remote(time.time()))
     try:
-        result = ray.cloudpickle.dumps(work(spec, reporter))
+        result: bytes = ray.cloudpickle.dumps(work(spec, reporter))  # type: ignore[no-untyped-call]
     except LongrunError as error:
         ray.get(mailbox.fail.remote(error, time.time()))
         if reporter.world_size > 1:
