@@ -5,6 +5,12 @@ from components.artifacts import ModelShape
 BYTES = {"fp32": 4, "bf16": 2}
 """Bytes of a number in the precision of the forward and backward pass."""
 
+ATTENTION_BLOCK = 128
+"""Queries that attention takes at once on a CPU: fastest or next to it of 64 to 512, for sequences of 256 to 1 024."""
+
+LONGEST_IN_BLOCKS = 1024
+"""Longest sequence, in tokens, that attention takes in blocks on a CPU: the weights that it keeps grow with the square."""
+
 
 def non_embedding_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
     """The paper's model scale M = 72·n_layer·d_model² + 12·n_layer·d_model·l_seq (section 3.1, equation 2).
@@ -53,6 +59,16 @@ def activations_per_token(shape: ModelShape) -> int:
     return shape.n_layer * layer + 3 * shape.d_model
 
 
+def attention_weights_per_token(shape: ModelShape, sequence_length: int) -> int:
+    """Numbers that attention in blocks keeps besides, on average for each token; on a GPU, and beyond `LONGEST_IN_BLOCKS`, none.
+
+    In each layer and head, a query keeps a weight for every key up to the end of its block.
+    """
+    if sequence_length > LONGEST_IN_BLOCKS:
+        return 0
+    return shape.n_layer * shape.n_head * min(sequence_length, (sequence_length + ATTENTION_BLOCK) // 2)
+
+
 def training_memory(
     shape: ModelShape, *, micro_batch_size: int, sequence_length: int, workers: int = 1, precision: str = "bf16"
 ) -> dict[str, int]:
@@ -60,8 +76,8 @@ def training_memory(
 
     With N weights, w workers, t tokens in a micro-batch and b bytes a number (2 in bf16, 4 in fp32):
     weights b·N; gradients 4·N, accumulated in fp32 and whole on every worker; master weights 4·N / w and AdamW's two moments
-    8·N / w, both in fp32; activations b·t·`activations_per_token`; logits b·t·vocab_size, overwritten by their gradient.
-    What the process itself takes (Python, torch, CUDA's context) comes on top.
+    8·N / w, both in fp32; activations b·t·`activations_per_token`, and on a CPU b·t·`attention_weights_per_token`; logits
+    b·t·vocab_size, overwritten by their gradient. What the process itself takes (Python, torch, CUDA's context) comes on top.
     """
     count, width, tokens = parameters(shape), BYTES[precision], micro_batch_size * sequence_length
     return {
@@ -70,6 +86,7 @@ def training_memory(
         "master_weights": -(-4 * count // workers),
         "optimizer": -(-8 * count // workers),
         "activations": width * tokens * activations_per_token(shape),
+        "attention_weights": width * tokens * attention_weights_per_token(shape, sequence_length),
         "logits": width * tokens * shape.vocab_size,
     }
 

@@ -2,7 +2,7 @@
 untied embeddings. It knows nothing of how it is parallelised.
 
 Tensor names carry their shapes: B sequences, T tokens, S tokens seen (cache included), D d_model, H query heads,
-K key and value heads, E width of a head, F d_ffn, V vocabulary, Q queries of a block.
+K key and value heads, E width of a head, F d_ffn, V vocabulary, Q queries of a block, N = B · H.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
+from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
 from components.model.cache import KeyValueCache, LayerCache
 
 NORM_EPSILON = 1e-6
@@ -20,13 +21,6 @@ NORM_EPSILON = 1e-6
 
 ROPE_THETA = 10_000.0
 """Base of the rotary wavelengths (RoFormer, arXiv 2104.09864, section 3.2.2); the same file."""
-
-
-BLOCK = 128
-"""Queries in a block of `_attend_in_blocks`: fastest or next to it of 64 to 512, for sequences of 256 to 1 024."""
-
-LONGEST_IN_BLOCKS = 1024
-"""Tokens; measured up to here, and the weights kept grow with the square."""
 
 
 class Decoder(nn.Module):
@@ -132,7 +126,7 @@ def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask_B1TS: Tensor | N
     """Softmax attention: BHTE. Without a mask each query sees the keys up to its own, the last query all of them."""
     length, repeats = q_BHTE.shape[2], q_BHTE.shape[1] // k_BKSE.shape[1]
     causal = mask_B1TS is None and length > 1
-    if causal and q_BHTE.requires_grad and q_BHTE.device.type == "cpu" and length <= LONGEST_IN_BLOCKS:
+    if causal and q_BHTE.device.type == "cpu" and length <= LONGEST_IN_BLOCKS:
         return _attend_in_blocks(q_BHTE, *(x.repeat_interleave(repeats, dim=1) if repeats > 1 else x for x in (k_BKSE, v_BKSE)))
     return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask_B1TS, is_causal=causal, enable_gqa=repeats > 1)
 
@@ -141,19 +135,19 @@ def _attend_in_blocks(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor) -> Tensor:
     """Causal attention by matrix products of a block of queries with the keys up to its last.
 
     torch 2.13's flash kernel for CPUs multiplies bf16 at a third of the rate of its matrix product, forward and backward: at
-    256 and 512 tokens this is twice as fast, and training 1.1 to 1.3 times (`make bench-training`). It keeps the weights for
-    the backward pass, which is why long sequences go to the flash kernel.
+    256 and 512 tokens this is about twice as fast. It keeps the weights for the backward pass, which is why long sequences go
+    to the flash kernel.
     """
-    q_BHTE = q_BHTE * q_BHTE.shape[-1] ** -0.5
-    later = torch.ones(BLOCK, BLOCK, dtype=torch.bool, device=q_BHTE.device).triu(1)
+    q_NTE, k_NTE, v_NTE = (x_BHTE.flatten(0, 1) for x_BHTE in (q_BHTE * q_BHTE.shape[-1] ** -0.5, k_BHTE, v_BHTE))
+    later = torch.ones(ATTENTION_BLOCK, ATTENTION_BLOCK, dtype=torch.bool, device=q_NTE.device).triu(1)
     blocks = []
-    for start in range(0, q_BHTE.shape[2], BLOCK):
-        q_BHQE = q_BHTE[:, :, start : start + BLOCK]
-        end = start + q_BHQE.shape[2]
-        scores_BHQS = q_BHQE @ k_BHTE[:, :, :end].mT
-        scores_BHQS[..., start:].masked_fill_(later[: end - start, : end - start], -torch.inf)
-        blocks.append(scores_BHQS.softmax(-1) @ v_BHTE[:, :, :end])
-    return torch.cat(blocks, dim=2)
+    for start in range(0, q_NTE.shape[1], ATTENTION_BLOCK):
+        q_NQE = q_NTE[:, start : start + ATTENTION_BLOCK]
+        end = start + q_NQE.shape[1]
+        scores_NQS = q_NQE @ k_NTE[:, :end].mT
+        scores_NQS[..., start:].masked_fill_(later[: end - start, : end - start], -torch.inf)
+        blocks.append(scores_NQS.softmax(-1) @ v_NTE[:, :end])
+    return torch.cat(blocks, dim=1).view(q_BHTE.shape)
 
 
 def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
