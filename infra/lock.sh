@@ -10,6 +10,8 @@ compile() {
     .venv/bin/uv pip compile --quiet --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header "$@"
 }
 groups=(core data train evaluate dev)
+# What is locked already stays where it may: remove infra/locks/*.txt first to move everything
+cat infra/locks/{core,data,train,evaluate,dev}.txt > "$together" 2> /dev/null || true
 compile pyproject.toml "${groups[@]/#/--group=}" --no-annotate --output-file "$together"
 for group in "${groups[@]}"; do
     compile pyproject.toml --group "$group" --constraint "$together" --generate-hashes --no-annotate |
