@@ -15,12 +15,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from components.errors import ConfigError, require
+from infra.settings import variable
+
+CARRIER = "LONGRUN_PROFILE"
+"""Environment variable that carries a profile's TOML to tasks, whose own tasks are serialised where they run."""
 
 GPU_KINDS = ("A100", "H100", "H200")
 """Kinds that pod templates know a node label for."""
 
 IMAGE_GROUPS = ("core", "data", "train", "evaluate")
-"""Dependency groups with an image each, named REGISTRY/GROUP."""
+"""Dependency groups with an image each, named REGISTRY/GROUP; each holds the groups before it too."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123 label: what Kubernetes and Flyte take as names."""
@@ -61,6 +65,10 @@ class Profile:
     """MLflow's tracking and registry server, http:// or https://."""
     gpus: tuple[str, ...] = ()
     """GPU kinds that training may run on, in order of preference; empty: training runs on CPUs."""
+    gpus_per_worker: int = 8
+    """GPUs of one training worker's pod: a whole node's, so that its workers talk over NVLink."""
+    workers: int = 1
+    """Worker pods of a Ray cluster, for data and for training."""
     checkpoint_claim: str = ""
     """PersistentVolumeClaim (ReadWriteMany) for training checkpoints, which all training pods mount; empty: lost with the pod."""
     secrets: dict[str, str] = field(default_factory=dict)
@@ -78,6 +86,9 @@ class Profile:
         _require_images(self)
         unknown = sorted(set(self.gpus) - set(GPU_KINDS))
         require(not unknown and len(set(self.gpus)) == len(self.gpus), self, "gpus", list(self.gpus), f"each of {GPU_KINDS} once")
+        for name, most in (("gpus_per_worker", 16), ("workers", 4096)):
+            value = getattr(self, name)
+            require(type(value) is int and 1 <= value <= most, self, name, value, f"1 to {most}")
         require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
         claim = self.checkpoint_claim
         require(not claim or bool(_LABEL.fullmatch(claim)), self, "checkpoint_claim", claim, "the name of a claim, or nothing")
@@ -195,15 +206,22 @@ def make_profile(raw: Mapping[str, Any], where: str) -> Profile:
 
 def _typed(hint: Any, value: Any, name: str) -> Any:
     """`value` if it has the type; what is wrong is named and not shown."""
-    if hint is str and isinstance(value, str):
+    if hint in (str, int) and type(value) is hint:
         return value
     kind = typing.get_origin(hint)
     if kind is tuple and isinstance(value, list) and all(isinstance(one, str) for one in value):
         return tuple(value)
     if kind is dict and isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
         return value
-    allowed = "an array of strings" if kind is tuple else "a table of strings" if kind is dict else "a string"
+    words = {str: "a string", int: "an integer", tuple: "an array of strings", dict: "a table of strings"}
+    allowed = words[kind or hint]
     raise ConfigError(f"{name} is of type {type(value).__name__}; allowed: {allowed}")
+
+
+def profile_of_process() -> Profile | None:
+    """The profile of the cluster that this process serialises tasks for, from `$LONGRUN_PROFILE`; None on a machine alone."""
+    text = variable(CARRIER)
+    return parse_profile(text, f"${CARRIER}") if text else None
 
 
 def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = False) -> Path:

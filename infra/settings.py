@@ -80,5 +80,5 @@ def usable_home(home: Path) -> Path:
 
 
 def variable(name: str) -> str | None:
-    """The environment variable `name`, for secrets that a profile keeps there; None where it is not set."""
+    """The environment variable `name`: a profile, or a secret that a profile refers to; None where it is not set."""
     return os.environ.get(name)

@@ -3,10 +3,10 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from components.errors import ConfigError
-from infra.profiles import make_profile, profile_names, read_profile, write_profile
+from infra.profiles import Profile, make_profile, profile_names, read_profile, write_profile
 from infra.settings import Settings, usable_home
 
 
@@ -36,12 +36,12 @@ def _table(source: Path) -> dict[str, Any]:
 
 
 def _put(raw: dict[str, Any], assignment: str) -> None:
-    """`key=value`, `table.key=value`, or `key=[…]` in TOML's own form; whatever may be a secret is not repeated."""
+    """`key=value` or `table.key=value`, numbers and arrays in TOML's own form; whatever may be a secret is not repeated."""
     path, separator, text = assignment.partition("=")
     first, _, second = path.partition(".")
     if not separator or not first:
         raise ConfigError("--set: the form is KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
-    value = _array(path, text) if text.startswith("[") else text
+    value = _value(path, text) if text.startswith("[") or get_type_hints(Profile).get(path) is int else text
     if not second:
         raw[first] = value
     elif isinstance(raw.setdefault(first, {}), dict):
@@ -50,8 +50,8 @@ def _put(raw: dict[str, Any], assignment: str) -> None:
         raise ConfigError(f"--set {path}: {first} is no table")
 
 
-def _array(path: str, text: str) -> Any:
+def _value(path: str, text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f'--set {path}: an array is written as ["H100", "H200"]') from error
+        raise ConfigError(f'--set {path}: a number is written as 8, an array as ["H100", "H200"]') from error

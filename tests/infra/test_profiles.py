@@ -51,6 +51,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "digest": ({"image_digests": dict.fromkeys(IMAGE_GROUPS, "latest")}, r"image_digests\.core is 'latest'; allowed: sha256:"),
     "kind": ({"gpus": ("V100",)}, r"gpus is \['V100'\]; allowed: each of \('A100', 'H100', 'H200'\) once"),
     "twice": ({"gpus": ("H100", "H100")}, r"once"),
+    "workers": ({"workers": 0}, r"workers is 0; allowed: 1 to 4096"),
+    "share of a worker": ({"gpus_per_worker": True}, r"gpus_per_worker is True; allowed: 1 to 16"),
     "claim": ({"checkpoint_claim": "No Claim"}, r"checkpoint_claim"),
     "context": ({"context": "a\nb"}, r"context"),
     "variable": ({"secrets": {"NOT A NAME": "environment:A"}}, r"names of environment variables"),
@@ -96,6 +98,7 @@ def test_missing_keys_are_all_named() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ('workers = "two"', "workers is of type str; allowed: an integer"),
         ("project = 3", "project is of type int; allowed: a string"),
         ('gpus = "H100"', "gpus is of type str; allowed: an array of strings"),
         ("gpus = [1]", "gpus is of type list; allowed: an array of strings"),

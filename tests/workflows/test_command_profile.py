@@ -18,6 +18,7 @@ VALUES = (
     "artifact_root=s3://bucket/longrun",
     "mlflow_uri=https://mlflow.example.org",
     'gpus=["H100"]',
+    "workers=4",
     "secrets.MLFLOW_TRACKING_PASSWORD=kubernetes:mlflow/password",
 )
 
@@ -37,7 +38,7 @@ def test_a_profile_is_created_listed_and_shown(tmp_path: Path) -> None:
     assert "https://flyte.example.org" in longrun("profile", "list", home=tmp_path)
     assert json.loads(longrun("profile", "list", "--json", home=tmp_path))[0]["domain"] == "development"
     shown = json.loads(longrun("profile", "show", "site", "--json", home=tmp_path))
-    assert shown["gpus"] == ["H100"]
+    assert (shown["gpus"], shown["workers"]) == (["H100"], 4)
     assert shown["secrets"] == {"MLFLOW_TRACKING_PASSWORD": "kubernetes:mlflow/password"}
 
 
@@ -61,7 +62,8 @@ def test_a_home_without_profiles_says_how_to_make_one(tmp_path: Path) -> None:
         ("secrets.PASSWORD=planted-secret", "Profile.secrets.PASSWORD is no reference"),
         ("planted-secret", "the form is KEY=VALUE"),
         ("project.secret=planted-secret", "project is no table"),
-        ("gpus=[planted-secret", "an array is written as"),
+        ("workers=planted-secret", "a number is written as 8"),
+        ("gpus=[planted-secret", "an array as"),
         ("mlflow_uri=https://me:planted-secret@host", "Profile.mlflow_uri holds a user, a password"),
     ],
 )
