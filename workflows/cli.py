@@ -214,11 +214,24 @@ def gc(
 
 
 @app.command()
-def doctor(home: Home = None, as_json: Json = False) -> None:
-    """Look whether this machine and this installation can run longrun."""
-    from workflows.doctor import examine
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at a cluster and the services on it instead.")] = False,
+    profile: Annotated[str, typer.Option("--profile", help="The cluster's profile; needed where there is more than one.")] = "",
+    recipe: Annotated[str, typer.Option("--recipe", help="The recipe whose GPUs the cluster must have.")] = "smoke",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Look whether this machine and this installation, or a cluster, can run longrun."""
+    if cluster:
+        from infra.profiles import read_profile
+        from workflows.cluster_doctor import examine_cluster
+        from workflows.recipe import load_recipe
 
-    findings = examine(_settings(home))
+        findings = examine_cluster(read_profile(_settings(home).home, profile), load_recipe(recipe))
+    else:
+        from workflows.doctor import examine
+
+        findings = examine(_settings(home))
     lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
     _print(findings, as_json, lines)
     if any(finding["state"] == "failed" for finding in findings):
