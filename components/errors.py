@@ -47,6 +47,14 @@ class NewerFormat(ArtifactError):
     """A manifest written by a later version of longrun."""
 
 
+class StoreError(LongrunError):
+    """An artifact store that cannot be reached, or that refuses."""
+
+
+class ClusterError(LongrunError):
+    """A cluster, or a service on it, that cannot be reached, or that refuses."""
+
+
 class CheckFailed(LongrunError):
     """A critical check between two stages did not hold."""
 

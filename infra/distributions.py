@@ -1,4 +1,4 @@
-"""The runtime distributions of this environment: what the runtime locks name, never the `dev` group."""
+"""The runtime distributions of this environment: what the runtime locks name, not what a cluster or tests need besides."""
 
 import functools
 import re

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 LOCKS = REPOSITORY / "infra" / "locks"
 IMAGES = {
-    "core": ("core",),
-    "data": ("core", "data"),
-    "train": ("core", "data", "train"),
-    "evaluate": ("core", "data", "train", "evaluate"),
+    "core": ("core", "cluster"),
+    "data": ("core", "cluster", "data"),
+    "train": ("core", "cluster", "data", "train"),
+    "evaluate": ("core", "cluster", "data", "train", "evaluate"),
     "tracking": ("tracking",),
 }
 """The locks whose packages each image holds."""

@@ -78,3 +78,8 @@ def usable_home(home: Path) -> Path:
     except OSError as error:
         raise HomeError(f"home {home} cannot be used: {error.strerror}; choose another with --home") from error
     return home
+
+
+def variable(name: str) -> str | None:
+    """The environment variable `name`: a profile, or a secret that a profile refers to; None where it is not set."""
+    return os.environ.get(name)

@@ -22,6 +22,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+profile = typer.Typer(no_args_is_help=True, help="Keep profiles: where a cluster is, and what its tasks run in.")
+app.add_typer(profile, name="profile")
+
 _options = {"debug": False}
 
 Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
@@ -30,6 +33,7 @@ RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:fu
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Replace one value of the recipe. May be repeated.")
 ]
+ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name.")]
 Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
 
 
@@ -259,15 +263,68 @@ def gc(
 
 
 @app.command()
-def doctor(home: Home = None, as_json: Json = False) -> None:
-    """Look whether this machine and this installation can run longrun."""
-    from workflows.doctor import examine
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at a cluster and the services on it instead.")] = False,
+    profile: Annotated[str, typer.Option("--profile", help="The cluster's profile; needed where there is more than one.")] = "",
+    recipe: Annotated[str, typer.Option("--recipe", help="The recipe whose GPUs the cluster must have.")] = "smoke",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Look whether this machine and this installation, or a cluster, can run longrun."""
+    if cluster:
+        from infra.profiles import read_profile
+        from workflows.cluster_doctor import examine_cluster
+        from workflows.recipe import load_recipe
 
-    findings = examine(_settings(home))
+        findings = examine_cluster(read_profile(_settings(home).home, profile), load_recipe(recipe))
+    else:
+        from workflows.doctor import examine
+
+        findings = examine(_settings(home))
     lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
     _print(findings, as_json, lines)
     if any(finding["state"] == "failed" for finding in findings):
         raise typer.Exit(1)
+
+
+@profile.command("create")
+def profile_create(
+    name: ProfileName,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One value, such as endpoint=https://flyte.example.org. May be repeated."
+        ),
+    ] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A TOML file to begin with.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a profile of that name.")] = False,
+    home: Home = None,
+) -> None:
+    """Make a profile from a file, from single values, or from both."""
+    from workflows.command_profile import create
+
+    typer.echo(str(create(_settings(home), name, source, values or [], replace=replace)))
+
+
+@profile.command("list")
+def profile_list(home: Home = None, as_json: Json = False) -> None:
+    """List the profiles of this home."""
+    from workflows.command_profile import rows
+
+    found = rows(_settings(home))
+    lines = [f"{r['profile']:<20}{r['endpoint']:<40}{r['project']}/{r['domain']}" for r in found]
+    _print(found, as_json, lines or ["no profiles in this home yet; make one with: longrun profile create"])
+
+
+@profile.command("show")
+def profile_show(name: ProfileName, home: Home = None, as_json: Json = False) -> None:
+    """Print a profile. It holds no secrets, only where they are kept."""
+    import dataclasses
+
+    from infra.profiles import read_profile, to_toml
+
+    chosen = read_profile(_settings(home).home, name)
+    _print(dataclasses.asdict(chosen), as_json, [to_toml(chosen).rstrip()])
 
 
 def _settings(home: str | None) -> "Settings":

@@ -1,0 +1,260 @@
+"""The artifact store on an object store: S3 and whatever speaks its API. GCS has the same client, but was not tried.
+
+ROOT/artifacts/STEP/KEY/manifest.json          put last: without it the artifact does not exist
+ROOT/artifacts/STEP/KEY/DIGEST/…               the files of the manifest with that evidence digest
+
+Files of different content never share a place, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap,
+says whose count. obstore is what Flyte stores through: conditional puts, multipart and retries are its own.
+"""
+
+import contextlib
+import functools
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
+from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
+from components.ports import LocalArtifactStore
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
+"""The only retries between us and the store: about 3 s of waiting where nobody listens."""
+
+ABANDONED = timedelta(days=1)
+"""Age after which files that no manifest names are taken for a killed writer's: longer than any upload lasts."""
+
+_PART = 16 * 2**20
+"""Bytes read or put at once; S3 allows 10 000 parts of an object."""
+
+
+@dataclass(frozen=True)
+class ObjectArtifactStore:
+    """Artifacts below `root`, such as s3://bucket/prefix; whole copies of those that were used lie in `copies`.
+
+    Credentials come from the environment, in the names of the cloud's own tools. Every method raises `StoreError` where the
+    store cannot be reached or refuses.
+    """
+
+    root: str
+    copies: Path
+    """A directory of this machine: outputs being written, and copies."""
+    shared: Path
+    """A directory for scratch that outlives a killed pod, and that all workers of a training see: a shared volume."""
+    endpoint: str = ""
+    """URL of an S3 API other than Amazon's."""
+
+    def find(self, step: str, cache_key: str) -> Artifact | None:
+        """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
+        uri = _uri(step, cache_key)
+        try:
+            manifest = self.manifest(uri)
+        except (MissingArtifact, DamagedArtifact):
+            return None
+        sizes = self._sizes(f"{uri}/{_folder(manifest)}")
+        whole = manifest.cache_key == cache_key and not any(_wrong_size(sizes, record) for record in manifest.files)
+        return Artifact(uri=uri, digest=manifest.digest) if whole else None
+
+    @contextlib.contextmanager
+    def writing(self, step: str) -> Iterator[Path]:
+        """A fresh local directory. The store is looked at first, so that hours of work do not end at a missing bucket."""
+        self._sizes(f"artifacts/{step}")
+        with self._local.writing(step) as output:
+            yield output
+
+    def publish(self, output: Path, manifest: Manifest) -> Artifact:
+        """Put the files, then the manifest; keep `output` as the local copy. Of two writers of one key the last one stays."""
+        uri = _uri(manifest.step, manifest.cache_key)
+        for record in manifest.files:
+            with _refusals(f"{self.root}/{uri}"):
+                _obstore().put(self._store, f"{uri}/{_folder(manifest)}/{record.path}", output / record.path, chunk_size=_PART)
+        self._put_manifest(f"{uri}/{MANIFEST}", manifest.to_bytes())
+        self._sweep(uri, manifest)
+        artifact = self._local.publish(output, manifest)
+        shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
+        return artifact
+
+    def manifest(self, uri: str) -> Manifest:
+        """Get `manifest.json` below `uri`."""
+        where = f"{self.root}/{uri}/{MANIFEST}"
+        found = self._get(f"{uri}/{MANIFEST}")
+        if found is None:
+            raise MissingArtifact(f"{where}: no finished artifact here; run the step that makes it")
+        return Manifest.from_bytes(bytes(found.bytes()), where)
+
+    def local(self, artifact: Artifact) -> Path:
+        """A local copy, made unless there is one: the manifest's digest and every file's hash were compared."""
+        manifest = self.manifest(artifact.uri)
+        where = f"{self.root}/{artifact.uri}"
+        if wrong := _wrong_digest(artifact, manifest):
+            raise DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
+        with contextlib.suppress(ArtifactError):
+            return self._local.local(artifact)
+        with self._local.writing(manifest.step) as output:
+            for record in manifest.files:
+                if wrong := self._fetch(artifact.uri, manifest, record, output / record.path):
+                    raise DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
+            self._local.publish(output, manifest)
+        return self.copies / artifact.uri
+
+    def scratch(self, step: str, cache_key: str) -> Path:
+        """`scratch/STEP/KEY` on the shared volume; not created here."""
+        return LocalArtifactStore(self.shared).scratch(step, cache_key)
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Every manifest below `artifacts/` that can be read. Raises `NewerFormat`."""
+        names = sorted(name for name in self._sizes("artifacts") if name.count("/") == 2 and name.endswith(f"/{MANIFEST}"))
+        for name in names:
+            uri = f"artifacts/{name.removesuffix(f'/{MANIFEST}')}"
+            with contextlib.suppress(MissingArtifact, DamagedArtifact):
+                yield Artifact(uri=uri, digest=self.manifest(uri).digest)
+
+    def delete(self, artifact: Artifact) -> None:
+        """Remove the manifest, then everything below the artifact's place, then the local copy."""
+        self._delete([f"{artifact.uri}/{MANIFEST}"])
+        self._delete([f"{artifact.uri}/{name}" for name in self._sizes(artifact.uri)])
+        self._local.delete(artifact)
+
+    def differences(self, artifact: Artifact) -> list[str]:
+        """Compare the manifest's digest, then the hash of every file in the store, and name files nobody listed."""
+        manifest = self.manifest(artifact.uri)
+        found = [wrong] if (wrong := _wrong_digest(artifact, manifest)) else []
+        found += [wrong for record in manifest.files if (wrong := self._fetch(artifact.uri, manifest, record, None))]
+        listed = {record.path for record in manifest.files}
+        names = self._sizes(f"{artifact.uri}/{_folder(manifest)}")
+        return found + [f"{name}: not in the manifest" for name in sorted(set(names) - listed)]
+
+    @property
+    def _local(self) -> LocalArtifactStore:
+        return LocalArtifactStore(self.copies)
+
+    @property
+    def _store(self) -> "ObjectStore":
+        return _client(self.root, self.endpoint)
+
+    def _get(self, path: str) -> Any:
+        with _refusals(f"{self.root}/{path}"):
+            try:
+                return _obstore().get(self._store, path)
+            except FileNotFoundError:
+                return None
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        return {name: meta["size"] for name, meta in self._list(folder).items()}
+
+    def _list(self, folder: str) -> dict[str, Any]:
+        with _refusals(f"{self.root}/{folder}"):
+            pages = _obstore().list(self._store, folder)
+            return {meta["path"].removeprefix(f"{folder}/"): meta for page in pages for meta in page}
+
+    def _delete(self, paths: list[str]) -> None:
+        with _refusals(self.root), contextlib.suppress(FileNotFoundError):
+            _obstore().delete(self._store, paths)
+
+    def _put_manifest(self, path: str, data: bytes) -> None:
+        """Put if nobody has (If-None-Match), else in the place of exactly what was read (If-Match), until one of them holds."""
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        with _refusals(f"{self.root}/{path}"):
+            while True:
+                former = self._get(path)
+                # A retry inside obstore may meet what its own first attempt has put.
+                if former is not None and bytes(former.bytes()) == data:
+                    return
+                mode: Any = "create" if former is None else {"e_tag": former.meta["e_tag"]}
+                with contextlib.suppress(AlreadyExistsError, PreconditionError):
+                    _obstore().put(self._store, path, data, mode=mode)
+                    return
+
+    def _sweep(self, uri: str, manifest: Manifest) -> None:
+        """Remove what killed or former writers of this key left, by the store's own clock."""
+        found = self._list(uri)
+        now = max((meta["last_modified"] for meta in found.values()), default=None)
+        ours = f"{_folder(manifest)}/"
+        others = [name for name in found if name != MANIFEST and not name.startswith(ours)]
+        self._delete([f"{uri}/{name}" for name in others if now and now - found[name]["last_modified"] > ABANDONED])
+
+    def _fetch(self, uri: str, manifest: Manifest, record: FileRecord, path: Path | None) -> str:
+        """Read a file, into `path` if there is one; what differs from its record, or nothing."""
+        found = self._get(f"{uri}/{_folder(manifest)}/{record.path}")
+        if found is None:
+            return f"{record.path}: missing"
+        if wrong := _wrong_size({record.path: found.meta["size"]}, record):
+            return wrong
+        seen = hashlib.sha256()
+        with contextlib.ExitStack() as stack, _refusals(f"{self.root}/{uri}"):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                target = stack.enter_context(path.open("wb"))
+            for part in found.stream(min_chunk_size=_PART):
+                seen.update(part)
+                if path is not None:
+                    target.write(part)
+        return "" if seen.hexdigest() == record.sha256 else f"{record.path}: sha256 differs from the manifest"
+
+
+def store_answers(root: str, endpoint: str, seconds: float) -> None:
+    """List one page below `root`, once and without waiting longer. Raises `StoreError`."""
+    once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
+    with _refusals(root):
+        next(iter(_obstore().list(_connect(root, endpoint, once, timedelta(seconds=seconds)), chunk_size=1)), None)
+
+
+def _uri(step: str, cache_key: str) -> str:
+    return f"artifacts/{step}/{cache_key[:16]}"
+
+
+def _folder(manifest: Manifest) -> str:
+    return manifest.digest[:16]
+
+
+def _wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
+    if manifest.digest == artifact.digest:
+        return ""
+    return f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"
+
+
+def _wrong_size(sizes: dict[str, int], record: FileRecord) -> str:
+    if record.path not in sizes:
+        return f"{record.path}: missing"
+    size = sizes[record.path]
+    return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
+
+
+def _obstore() -> Any:
+    import obstore
+
+    return obstore
+
+
+@functools.cache
+def _client(root: str, endpoint: str) -> "ObjectStore":
+    return _connect(root, endpoint, RETRY)
+
+
+def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = None) -> "ObjectStore":
+    from obstore.store import from_url
+
+    config: Any = {"endpoint": endpoint} if endpoint else {}
+    options: Any = {"allow_http": True} if endpoint.startswith("http://") else {}
+    options |= {"timeout": timeout, "connect_timeout": timeout} if timeout else {}
+    return from_url(root, config=config, client_options=options, retry_config=retry)
+
+
+@contextlib.contextmanager
+def _refusals(where: str) -> Iterator[None]:
+    """What the store fails with, as one line of ours without the client's long report."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, FileNotFoundError, PermissionError) as error:
+        reason = " ".join(str(error).split("Debug source:")[0].split("<?xml")[0].split()).strip(" :")
+        code = str(error).partition("<Code>")[2].partition("</Code>")[0]
+        raise StoreError(f"{where}: {code or reason}; look at the store's address, its bucket and its credentials") from error

@@ -1,0 +1,216 @@
+"""What every artifact store promises: a suite that the tests of each implementation inherit."""
+
+import dataclasses
+import json
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.artifacts import FORMAT_VERSION, MANIFEST, Artifact, Manifest
+from components.errors import DamagedArtifact, MissingArtifact, NewerFormat
+from components.ports import ArtifactStore
+from components.ports.store import records_of
+
+KEY = "0123456789abcdef" * 4
+
+
+class Contents(Protocol):
+    """What is really kept, read and spoilt behind the store's back. Names are those of the manifest, and `manifest.json`."""
+
+    def read(self, artifact: Artifact, name: str) -> bytes: ...
+
+    def write(self, artifact: Artifact, name: str, data: bytes) -> None: ...
+
+    def remove(self, artifact: Artifact, name: str) -> None: ...
+
+    def outside_artifacts(self) -> list[str]:
+        """Every file that is kept, but for those below `artifacts/`."""
+        ...
+
+
+def fill(output: Path, text: str = "text") -> None:
+    (output / "metrics").mkdir()
+    (output / "a.txt").write_text(text, encoding="utf-8")
+    (output / "empty").write_bytes(b"")
+    pq.write_table(pa.table({"n": [1, 2, 3]}), output / "metrics" / "n.parquet")
+
+
+def manifest_of(output: Path, key: str = KEY, step: str = "curation") -> Manifest:
+    return Manifest(
+        step=step, kind="Corpus", cache_key=key, config={}, code_digest="c", environment_digest="e", files=records_of(output)
+    )
+
+
+def publish(store: ArtifactStore, *, key: str = KEY, step: str = "curation", text: str = "text") -> Artifact:
+    with store.writing(step) as output:
+        fill(output, text)
+        return store.publish(output, manifest_of(output, key, step))
+
+
+def publish_often(store: ArtifactStore, text: str, rounds: int, barrier: "multiprocessing.synchronize.Barrier") -> None:
+    """What one of two processes does."""
+    barrier.wait()
+    for _ in range(rounds):
+        publish(store, text=text)
+
+
+DAMAGE: dict[str, tuple[Callable[[Contents, Artifact], object], str]] = {
+    "deleted file": (lambda kept, one: kept.remove(one, "a.txt"), "a.txt: missing"),
+    "truncated file": (lambda kept, one: kept.write(one, "a.txt", b"tex"), "a.txt: 3 bytes, the manifest says 4"),
+    "grown file": (lambda kept, one: kept.write(one, "empty", b"x"), "empty: 1 bytes, the manifest says 0"),
+    "changed byte": (lambda kept, one: kept.write(one, "a.txt", b"tent"), "a.txt: sha256 differs from the manifest"),
+    "file nobody listed": (lambda kept, one: kept.write(one, "b.txt", b"x"), "b.txt: not in the manifest"),
+}
+
+
+class ArtifactStoreSuite:
+    """Inherit it and give `store`, `elsewhere` (the same store as another machine sees it) and `contents`."""
+
+    rounds = 20
+    """How often two writers publish against one another."""
+
+    def test_what_was_published_is_found_by_step_and_key(self, store: ArtifactStore) -> None:
+        artifact = publish(store)
+        assert store.find("curation", KEY) == artifact
+        assert store.manifest(artifact.uri).digest == artifact.digest
+        assert (store.local(artifact) / "a.txt").read_text(encoding="utf-8") == "text"
+        assert list(store.artifacts()) == [artifact]
+        assert store.differences(artifact) == []
+
+    def test_another_step_or_key_finds_nothing(self, store: ArtifactStore) -> None:
+        publish(store)
+        assert store.find("tokenizer", KEY) is None
+        assert store.find("curation", "f" * 64) is None
+
+    def test_a_key_that_only_begins_alike_finds_nothing(self, store: ArtifactStore) -> None:
+        publish(store)
+        assert store.find("curation", KEY[:16] + "f" * 48) is None
+
+    def test_nothing_stays_of_a_write_that_failed(self, store: ArtifactStore, contents: Contents) -> None:
+        def fail() -> None:
+            with store.writing("curation") as output:
+                fill(output)
+                raise RuntimeError("broken")
+
+        with pytest.raises(RuntimeError, match="broken"):
+            fail()
+        assert contents.outside_artifacts() == []
+        assert store.find("curation", KEY) is None
+
+    def test_nothing_stays_of_a_write_that_was_not_published(self, store: ArtifactStore, contents: Contents) -> None:
+        with store.writing("curation") as output:
+            fill(output)
+        assert contents.outside_artifacts() == []
+
+    def test_scratch_is_removed_when_its_step_publishes(self, store: ArtifactStore) -> None:
+        scratch = store.scratch("curation", KEY)
+        scratch.mkdir(parents=True)
+        (scratch / "checkpoint").write_bytes(b"x")
+        publish(store)
+        assert not scratch.exists()
+
+    def test_a_remade_artifact_takes_the_place_of_the_former(self, store: ArtifactStore) -> None:
+        former, artifact = publish(store), publish(store, text="other")
+        assert store.find("curation", KEY) == artifact
+        assert list(store.artifacts()) == [artifact]
+        with pytest.raises(DamagedArtifact, match=r"manifest\.json: digest"):
+            store.local(former)
+
+    def test_another_machine_reads_what_this_one_published(self, store: ArtifactStore, elsewhere: ArtifactStore) -> None:
+        artifact = publish(store)
+        assert elsewhere.find("curation", KEY) == artifact
+        place = elsewhere.local(artifact)
+        assert (place / "a.txt").read_text(encoding="utf-8") == "text"
+        assert pq.read_table(place / "metrics" / "n.parquet").num_rows == 3
+        assert elsewhere.local(artifact) == place
+
+    def test_two_writers_of_one_key_leave_one_whole_artifact(self, store: ArtifactStore, contents: Contents) -> None:
+        # Not fork: a store's client may have threads.
+        context = multiprocessing.get_context("forkserver")
+        barrier = context.Barrier(2)
+        arguments = [(store, text, self.rounds, barrier) for text in ("one", "other")]
+        writers = [context.Process(target=publish_often, args=one) for one in arguments]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert [writer.exitcode for writer in writers] == [0, 0]
+        found = store.find("curation", KEY)
+        assert found is not None
+        assert store.differences(found) == []
+        assert list(store.artifacts()) == [found]
+        assert contents.outside_artifacts() == []
+
+    @pytest.mark.parametrize("damage", DAMAGE)
+    def test_every_difference_from_the_manifest_is_named(self, store: ArtifactStore, contents: Contents, damage: str) -> None:
+        artifact = publish(store)
+        spoil, message = DAMAGE[damage]
+        spoil(contents, artifact)
+        assert store.differences(artifact) == [message]
+
+    def test_a_wrong_size_does_not_hide_a_changed_byte_elsewhere(self, store: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store)
+        contents.write(artifact, "a.txt", b"tent")
+        contents.write(artifact, "empty", b"x")
+        assert [message.partition(":")[0] for message in store.differences(artifact)] == ["a.txt", "empty"]
+
+    @pytest.mark.parametrize("damage", ["deleted file", "truncated file"])
+    def test_an_artifact_cut_short_is_neither_found_nor_handed_out(
+        self, store: ArtifactStore, elsewhere: ArtifactStore, contents: Contents, damage: str
+    ) -> None:
+        artifact = publish(store)
+        spoil, message = DAMAGE[damage]
+        spoil(contents, artifact)
+        assert store.find("curation", KEY) is None
+        with pytest.raises(DamagedArtifact, match=rf"{message}; make it again with --fresh curation$"):
+            elsewhere.local(artifact)
+
+    def test_a_changed_byte_is_not_handed_out(self, store: ArtifactStore, elsewhere: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store)
+        contents.write(artifact, "a.txt", b"tent")
+        with pytest.raises(DamagedArtifact, match=r"a\.txt: sha256 differs"):
+            elsewhere.local(artifact)
+
+    def test_an_edited_manifest_is_not_the_one_that_was_pinned(self, store: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store)
+        edited = dataclasses.replace(store.manifest(artifact.uri), figures={"documents": 9})
+        contents.write(artifact, MANIFEST, edited.to_bytes())
+        with pytest.raises(DamagedArtifact, match=r"manifest\.json: digest [0-9a-f]{12}, expected"):
+            store.local(artifact)
+        assert store.differences(artifact)[0].startswith(f"{MANIFEST}: digest")
+
+    def test_without_a_manifest_there_is_no_artifact(self, store: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store)
+        contents.remove(artifact, MANIFEST)
+        assert store.find("curation", KEY) is None
+        assert list(store.artifacts()) == []
+        with pytest.raises(MissingArtifact, match="no finished artifact here"):
+            store.local(artifact)
+
+    def test_an_unreadable_manifest_hides_no_other_artifact(self, store: ArtifactStore, contents: Contents) -> None:
+        first, second = publish(store), publish(store, step="tokenizer")
+        contents.write(first, MANIFEST, b"{")
+        assert list(store.artifacts()) == [second]
+        assert store.find("curation", KEY) is None
+        assert publish(store) == first
+        assert list(store.artifacts()) == [first, second]
+
+    def test_a_manifest_of_a_newer_format_is_refused_and_not_made_again(self, store: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store)
+        newer = json.loads(contents.read(artifact, MANIFEST)) | {"format_version": FORMAT_VERSION + 1}
+        contents.write(artifact, MANIFEST, json.dumps(newer).encode())
+        for look in (lambda: store.find("curation", KEY), lambda: store.local(artifact), lambda: list(store.artifacts())):
+            with pytest.raises(NewerFormat, match="upgrade it"):
+                look()
+
+    def test_a_deleted_artifact_is_gone(self, store: ArtifactStore) -> None:
+        kept, artifact = publish(store, step="tokenizer"), publish(store)
+        store.delete(artifact)
+        assert store.find("curation", KEY) is None
+        assert list(store.artifacts()) == [kept]
+        store.delete(artifact)

@@ -1,0 +1,164 @@
+"""A real S3 server process, what it keeps, and a proxy that kills the client at a chosen request."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+
+from components.artifacts import MANIFEST, Artifact, Manifest
+
+BUCKET = "artifacts"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def s3_server(*, within: float = 300.0) -> Iterator[str]:
+    """The URL of moto's server in a process of its own, ready to answer."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **CREDENTIALS})
+    try:
+        deadline = time.monotonic() + within
+        while not _answers(port):
+            assert process.poll() is None, "moto's server ended"
+            assert time.monotonic() < deadline, "moto's server does not answer"
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def client(endpoint: str) -> Any:
+    """Amazon's own client, which knows nothing of the store."""
+    return boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
+    )
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects below a prefix."""
+
+    endpoint: str
+    prefix: str
+
+    def read(self, artifact: Artifact, name: str) -> bytes:
+        return bytes(client(self.endpoint).get_object(Bucket=BUCKET, Key=self._key(artifact, name))["Body"].read())
+
+    def write(self, artifact: Artifact, name: str, data: bytes) -> None:
+        client(self.endpoint).put_object(Bucket=BUCKET, Key=self._key(artifact, name), Body=data)
+
+    def remove(self, artifact: Artifact, name: str) -> None:
+        client(self.endpoint).delete_object(Bucket=BUCKET, Key=self._key(artifact, name))
+
+    def names(self) -> list[str]:
+        """Every key below the prefix."""
+        pages = client(self.endpoint).get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{self.prefix}/")
+        return [one["Key"].removeprefix(f"{self.prefix}/") for page in pages for one in page.get("Contents", [])]
+
+    def outside_artifacts(self) -> list[str]:
+        return [name for name in self.names() if not name.startswith("artifacts/")]
+
+    def _key(self, artifact: Artifact, name: str) -> str:
+        folder = "" if name == MANIFEST else f"{artifact.digest[:16]}/"
+        return f"{self.prefix}/{artifact.uri}/{folder}{name}"
+
+    def manifest(self, artifact: Artifact) -> Manifest:
+        """The manifest as it is kept."""
+        return Manifest.from_bytes(self.read(artifact, MANIFEST), artifact.uri)
+
+
+@dataclass
+class KillingProxy:
+    """Hands requests on to the server, and kills `victim` at the nth, before or after the server has done it."""
+
+    target: str
+    fatal: int
+    before: bool
+    victim: int = 0
+    seen: int = 0
+    killed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """The proxy's URL."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                fatal = proxy.count()
+                if fatal and proxy.before:
+                    return proxy.kill()
+                status, headers, answer = proxy.hand_on(self.command, self.path, dict(self.headers), body)
+                if fatal:
+                    return proxy.kill()
+                self.send_response(status)
+                for name, value in headers:
+                    if name.lower() not in {"transfer-encoding", "connection", "content-length", "date", "server"}:
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+                return None
+
+            do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815 names of the standard library
+
+            def log_message(self, *_: object) -> None:
+                """Stay silent."""
+
+        return Handler
+
+    def count(self) -> bool:
+        with self.lock:
+            self.seen += 1
+            return self.seen == self.fatal
+
+    def kill(self) -> None:
+        self.killed = True
+        os.kill(self.victim, signal.SIGKILL)
+
+    def hand_on(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection(self.target.removeprefix("http://"), timeout=30)
+        connection.request(method, path, body=body, headers=headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer.status, answer.getheaders(), data

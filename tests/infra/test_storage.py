@@ -1,0 +1,192 @@
+"""The artifact store on a real S3 server process: the promises of the port, kills at every request, and clear refusals."""
+
+import multiprocessing
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from components.artifacts import MANIFEST
+from components.errors import StoreError
+from infra import storage
+from infra.storage import ObjectArtifactStore
+from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, manifest_of, publish
+from tests.infra.s3_server import BUCKET, CREDENTIALS, KillingProxy, Objects, client, free_port, s3_server
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An S3 server with an empty bucket."""
+    with s3_server() as url, pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        client(url).create_bucket(Bucket=BUCKET)
+        yield url
+
+
+@pytest.fixture
+def contents(endpoint: str) -> Objects:
+    """What is kept below a prefix of its own."""
+    return Objects(endpoint, uuid.uuid4().hex)
+
+
+@pytest.fixture
+def store(endpoint: str, contents: Objects, tmp_path: Path) -> ObjectArtifactStore:
+    """A store below that prefix."""
+    return ObjectArtifactStore(
+        root=f"s3://{BUCKET}/{contents.prefix}", copies=tmp_path / "here", shared=tmp_path / "shared", endpoint=endpoint
+    )
+
+
+@pytest.fixture
+def elsewhere(store: ObjectArtifactStore, tmp_path: Path) -> ObjectArtifactStore:
+    """The same store from a machine without copies."""
+    return replace(store, copies=tmp_path / "elsewhere")
+
+
+class TestObjectArtifactStore(ArtifactStoreSuite):
+    rounds = 5
+
+
+def test_the_manifest_is_put_after_every_file_and_only_where_nobody_has(
+    store: ObjectArtifactStore, contents: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    put, calls = obstore.put, []
+
+    def recording(*arguments: object, **options: object) -> object:
+        calls.append((str(arguments[1]).rpartition("/")[2], options.get("mode")))
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(obstore, "put", recording)
+    publish(store)
+    assert calls == [("a.txt", None), ("empty", None), ("n.parquet", None), (MANIFEST, "create")]
+
+
+def test_a_file_of_many_parts_comes_back_as_it_was(
+    store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, contents: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_PART", 5 * 2**20)
+    data = bytes(range(256)) * (12 * 2**12)
+    with store.writing("curation") as output:
+        (output / "large").write_bytes(data)
+        artifact = store.publish(output, manifest_of(output))
+    key = next(name for name in contents.names() if name.endswith("/large"))
+    tag = client(contents.endpoint).head_object(Bucket=BUCKET, Key=f"{contents.prefix}/{key}")["ETag"]
+    assert tag.strip('"').endswith("-3")  # S3's tag of an object that came in three parts
+    assert (elsewhere.local(artifact) / "large").read_bytes() == data
+
+
+def test_what_was_published_is_not_fetched_again(
+    store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, contents: Objects
+) -> None:
+    artifact = publish(store)
+    elsewhere.local(artifact)
+    contents.remove(artifact, "a.txt")
+    for machine in (store, elsewhere):
+        assert (machine.local(artifact) / "a.txt").read_text() == "text"
+
+
+def test_a_damaged_copy_is_fetched_again(store: ObjectArtifactStore) -> None:
+    artifact = publish(store)
+    (store.copies / artifact.uri / "a.txt").write_text("tent")
+    assert (store.local(artifact) / "a.txt").read_text() == "text"
+
+
+def _publish_when_told(store: ObjectArtifactStore, told: "multiprocessing.synchronize.Event") -> None:
+    told.wait()
+    publish(store, text="other")
+
+
+def _publish_through(proxy: KillingProxy, store: ObjectArtifactStore) -> None:
+    """Publish in a process of its own, which the proxy may kill."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["obstore", "pyarrow.parquet", "tests.components.ports.store_suite"])
+    told = context.Event()
+    with proxy.serving() as url:
+        process = context.Process(target=_publish_when_told, args=(replace(store, endpoint=url), told))
+        process.start()
+        proxy.victim = process.pid or 0
+        told.set()
+        process.join()
+    assert process.exitcode == (-9 if proxy.killed else 0)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("remake", [False, True], ids=["new", "remade"])
+def test_a_writer_killed_at_any_request_leaves_a_whole_artifact_or_none(
+    store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, endpoint: str, before: bool, remake: bool, tmp_path: Path
+) -> None:
+    fatal, killed = 0, True
+    while killed:
+        fatal += 1
+        attempt = replace(store, root=f"{store.root}/{fatal}")
+        former = publish(attempt) if remake else None
+        proxy = KillingProxy(endpoint, fatal=fatal, before=before)
+        _publish_through(proxy, attempt)
+        killed = proxy.killed
+        found = attempt.find("curation", KEY)
+        assert list(attempt.artifacts()) == ([found] if found else [])
+        assert found is None or attempt.differences(found) == []
+        assert not remake or found is not None
+        again = publish(attempt, text="other")
+        assert attempt.find("curation", KEY) == again
+        assert killed or (found == again != former)
+    assert fatal > 6  # every request of a publication was a moment to be killed at
+
+
+def test_what_a_killed_writer_left_is_removed_when_its_time_is_up(
+    store: ObjectArtifactStore, contents: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = publish(store)
+    left = replace(artifact, digest="f" * 64)
+    contents.write(left, "a.txt", b"half")
+    publish(store)
+    assert contents.read(left, "a.txt") == b"half"
+    monkeypatch.setattr(storage, "ABANDONED", timedelta(seconds=-1))
+    publish(store)
+    assert not [name for name in contents.names() if "f" * 16 in name]
+    assert store.differences(artifact) == []
+
+
+def test_a_deleted_artifact_leaves_no_object_and_no_copy(store: ObjectArtifactStore, contents: Objects) -> None:
+    store.delete(publish(store))
+    assert contents.names() == []
+    assert not [path for path in store.copies.rglob("*") if path.is_file()]
+
+
+def test_a_missing_bucket_is_refused_before_the_work(store: ObjectArtifactStore) -> None:
+    with pytest.raises(StoreError, match=r"^s3://absent/x/artifacts/curation: NoSuchBucket; look at"):
+        publish(replace(store, root="s3://absent/x"))
+
+
+@pytest.mark.parametrize("method", ["find", "writing", "artifacts"])
+def test_a_store_that_does_not_answer_is_an_error_and_not_an_empty_store(
+    method: str, store: ObjectArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "RETRY", storage.RETRY | {"max_retries": 1})
+    silent = replace(store, endpoint=f"http://127.0.0.1:{free_port()}")
+    calls = {
+        "find": lambda: silent.find("curation", KEY),
+        "writing": lambda: publish(silent),
+        "artifacts": lambda: list(silent.artifacts()),
+    }
+    with pytest.raises(StoreError, match=r"s3://.*look at the store's address") as caught:
+        calls[method]()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_upload_leaves_the_former_artifact(store: ObjectArtifactStore) -> None:
+    former = publish(store)
+    with store.writing("curation") as output:
+        fill(output, "other")
+        manifest = manifest_of(output)
+        (output / "a.txt").unlink()
+        with pytest.raises(StoreError):
+            store.publish(output, manifest)
+    assert store.find("curation", KEY) == former
+    assert store.differences(former) == []
