@@ -76,7 +76,7 @@ def _ask_all(questions: dict[str, Callable[[str], Finding]]) -> list[Finding]:
 _REMEDIES = {
     "kubernetes": "look at the kubeconfig (KUBECONFIG) and at the profile's context",
     "flyte": "look at the profile's endpoint, and whether flyte-binary runs: kubectl get pods",
-    "mlflow": "look at the profile's mlflow_uri, and whether it runs: kubectl get pods -l app.kubernetes.io/name=mlflow",
+    "mlflow": "look at the profile's mlflow_uri, and whether it runs: kubectl get pods -l app.kubernetes.io/component=mlflow",
     "object store": "look at artifact_root, object_store_endpoint and the credentials in the environment",
 }
 
