@@ -21,7 +21,7 @@ from infra.profiles import CARRIER, Profile, to_toml
 from infra.settings import REPOSITORY
 from tests.infra.conftest import sample_profile
 
-SCHEMAS = REPOSITORY.parents[1] / "shared" / "schemas" / "kuberay"
+SCHEMAS = REPOSITORY.parent / "shared" / "schemas" / "kuberay"
 Tasks = Mapping[str, dict[str, Any]]
 
 
@@ -249,7 +249,7 @@ def strict(schema: Any) -> Any:
 @functools.cache
 def validator(kind: str) -> Draft202012Validator:
     if not SCHEMAS.is_dir():
-        pytest.skip("the schemas of KubeRay's kinds are not in ../../shared/schemas/kuberay")
+        pytest.skip("the schemas of KubeRay's kinds are not in ../shared/schemas/kuberay")
     documents = [one for one in yaml.safe_load_all((SCHEMAS / f"{kind.lower()}s.yaml").read_text()) if one]
     (version,) = (one for one in documents[0]["spec"]["versions"] if one["name"] == "v1")
     return Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]))
