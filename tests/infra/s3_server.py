@@ -1,62 +1,32 @@
-"""A real S3 server process, what it keeps, and a proxy that kills the client at a chosen request."""
+"""A bucket on a real S3 server process, what it keeps, and a proxy that kills the client at a chosen request."""
 
 import http.client
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
 
-import boto3
+import pytest
 
 from components.artifacts import MANIFEST, Artifact, Manifest
+from tests.servers import client, object_store
 
 BUCKET = "artifacts"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def s3_server(*, within: float = 300.0) -> Iterator[str]:
-    """The URL of moto's server in a process of its own, ready to answer."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **CREDENTIALS})
-    try:
-        deadline = time.monotonic() + within
-        while not _answers(port):
-            assert process.poll() is None, "moto's server ended"
-            assert time.monotonic() < deadline, "moto's server does not answer"
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def client(endpoint: str) -> Any:
-    """Amazon's own client, which knows nothing of the store."""
-    return boto3.client(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
-    )
+def bucket(log: Path) -> Iterator[str]:
+    """The URL of an S3 server with an empty bucket, whose credentials stand in the environment."""
+    with object_store(log) as url, pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        client(url).create_bucket(Bucket=BUCKET)
+        yield url
 
 
 @dataclass(frozen=True)

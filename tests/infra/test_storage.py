@@ -14,16 +14,14 @@ from components.errors import StoreError
 from infra import storage
 from infra.storage import ObjectArtifactStore
 from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, manifest_of, publish
-from tests.infra.s3_server import BUCKET, CREDENTIALS, KillingProxy, Objects, client, free_port, s3_server
+from tests.infra.s3_server import BUCKET, KillingProxy, Objects, bucket
+from tests.servers import client, free_port
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An S3 server with an empty bucket."""
-    with s3_server() as url, pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        client(url).create_bucket(Bucket=BUCKET)
+    with bucket(tmp_path_factory.mktemp("s3") / "log") as url:
         yield url
 
 

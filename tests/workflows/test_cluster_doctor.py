@@ -15,7 +15,8 @@ import infra.cluster
 from components.errors import ClusterError
 from infra.profiles import Profile, write_profile
 from tests.infra.conftest import sample_profile
-from tests.infra.s3_server import BUCKET, CREDENTIALS, client, free_port, s3_server
+from tests.infra.s3_server import BUCKET, bucket
+from tests.servers import free_port
 from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version, listing, node, resource
 from workflows import cluster_doctor
 from workflows.cli import app
@@ -42,12 +43,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[str]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An S3 server with the bucket."""
-    with s3_server() as url, pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        client(url).create_bucket(Bucket=BUCKET)
+    with bucket(tmp_path_factory.mktemp("s3") / "log") as url:
         yield url
 
 
