@@ -13,6 +13,7 @@ from components.artifacts import MANIFEST
 from components.errors import StoreError
 from infra import storage
 from infra.storage import ObjectArtifactStore
+from tests import processes
 from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, manifest_of, publish
 from tests.infra.s3_server import BUCKET, KillingProxy, Objects, bucket
 from tests.servers import client, free_port
@@ -102,12 +103,9 @@ def _publish_when_told(store: ObjectArtifactStore, told: "multiprocessing.synchr
 
 def _publish_through(proxy: KillingProxy, store: ObjectArtifactStore) -> None:
     """Publish in a process of its own, which the proxy may kill."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["obstore", "pyarrow.parquet", "tests.components.ports.store_suite"])
-    told = context.Event()
+    told = processes.server().Event()
     with proxy.serving() as url:
-        process = context.Process(target=_publish_when_told, args=(replace(store, endpoint=url), told))
-        process.start()
+        process = processes.started(_publish_when_told, replace(store, endpoint=url), told)
         proxy.victim = process.pid or 0
         told.set()
         process.join()

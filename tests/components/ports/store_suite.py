@@ -15,6 +15,7 @@ from components.artifacts import FORMAT_VERSION, MANIFEST, Artifact, Manifest
 from components.errors import DamagedArtifact, MissingArtifact, NewerFormat
 from components.ports import ArtifactStore
 from components.ports.store import records_of
+from tests import processes
 
 KEY = "0123456789abcdef" * 4
 
@@ -130,13 +131,8 @@ class ArtifactStoreSuite:
         assert elsewhere.local(artifact) == place
 
     def test_two_writers_of_one_key_leave_one_whole_artifact(self, store: ArtifactStore, contents: Contents) -> None:
-        # Not fork: a store's client may have threads.
-        context = multiprocessing.get_context("forkserver")
-        barrier = context.Barrier(2)
-        arguments = [(store, text, self.rounds, barrier) for text in ("one", "other")]
-        writers = [context.Process(target=publish_often, args=one) for one in arguments]
-        for writer in writers:
-            writer.start()
+        barrier = processes.server().Barrier(2)
+        writers = [processes.started(publish_often, store, text, self.rounds, barrier) for text in ("one", "other")]
         for writer in writers:
             writer.join()
         assert [writer.exitcode for writer in writers] == [0, 0]
