@@ -67,6 +67,10 @@ class CheckpointError(TrainingError):
     """A training checkpoint that is incomplete, changed, or of another model or layout."""
 
 
+class SupersededAttempt(CheckpointError):
+    """An attempt at a training that goes on although a later one has taken its checkpoints over."""
+
+
 class RegistrationRefused(LongrunError):
     """The promotion rule says no."""
 

@@ -72,11 +72,12 @@ def pretrain(
         ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary.
         ResourceError: too little memory or disk for the plan.
         TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
-        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+        CheckpointError: no checkpoints in `scratch` but those of another training.
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
-    require_memory(spec.plan.memory_bytes, config.workers)
-    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.keep_checkpoints + 1)
+    weights = parameters(spec.plan.shape)
+    require_memory(spec.plan.memory_bytes, config.workers, parameters=weights)
+    require_disk(spec.checkpoints, weights, config.keep_checkpoints + 1)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)

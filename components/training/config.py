@@ -1,5 +1,6 @@
 """The settings that every kind of training shares: schedule, optimizer, precision, checkpoints."""
 
+import math
 from dataclasses import dataclass, field
 
 from components.errors import require
@@ -78,7 +79,9 @@ class TrainingSettings:
     checkpoint_steps: int | None = None
     """Steps between two checkpoints; None: not by steps."""
     keep_checkpoints: int = 2
-    """Whole checkpoints that stay: one more than the newest, in case that one is damaged."""
+    """Newest checkpoints that stay: one more than the newest, in case that one is damaged."""
+    permanent_checkpoints: tuple[float, ...] = ()
+    """Shares of the training after which a checkpoint is made that stays for good."""
     validation_steps: int | None = None
     """Steps between two validations; the last step is always validated. None: only the last step."""
     non_finite: str = "stop"
@@ -86,7 +89,14 @@ class TrainingSettings:
     max_skipped: int = 10
     """Steps skipped in a row after which training stops all the same."""
 
+    @property
+    def permanent_steps(self) -> frozenset[int]:
+        """Steps after which the permanent checkpoints are made: the least that have each share behind them."""
+        return frozenset(math.ceil(share * self.steps) for share in self.permanent_checkpoints)
+
     def __post_init__(self) -> None:
+        shares = self.permanent_checkpoints
+        require(all(0 < share <= 1 for share in shares), self, "permanent_checkpoints", shares, "shares above 0, up to 1")
         require(self.steps > 0, self, "steps", self.steps, "a positive integer")
         require(self.learning_rate > 0, self, "learning_rate", self.learning_rate, "a positive number")
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")

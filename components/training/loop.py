@@ -4,6 +4,7 @@ What differs between them is passed in: see `components.training.objective`.
 """
 
 import itertools
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,15 @@ from torch import Tensor, nn
 
 from components.errors import TrainingError
 from components.ports import TrainingReporter
-from components.training.checkpoints import Checkpoints, Row, read_history
+from components.training.checkpoint_files import Row, read_history, state_files
+from components.training.checkpoints import Checkpoints
 from components.training.config import TrainingSettings
 from components.training.device import resolved_precision, training_device
 from components.training.engine import Engine, process_group
 from components.training.meters import Meter
 from components.training.objective import Batch, Batches, Objective, Terms, Validation
 from components.training.schedule import learning_rate
+from components.training.state import SavedState
 
 __all__ = ["Batch", "Batches", "Objective", "Terms", "Trained", "Validation", "train"]
 
@@ -54,7 +57,8 @@ def train(
 ) -> Trained:
     """Train `model` in place; afterwards its parameters are the fp32 weights, on the CPU, on every rank.
 
-    Goes on from the newest whole checkpoint below `checkpoints`, bitwise as if never interrupted (at the same world size).
+    Goes on from the newest whole checkpoint below `checkpoints`: bitwise as if never interrupted at the same world size, with
+    bitwise the same state at another one. Steps do not wait for checkpoints; one that cannot be written is done without.
     Trainings can follow one another in one process. With several workers the process group exists already; with one, a group
     of one process is made and taken down.
 
@@ -64,35 +68,53 @@ def train(
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and tokens_per_second and
-            model_flops_utilisation (where the device's peak is known); damaged_checkpoints where some were skipped.
+            model_flops_utilisation (where the device's peak is known); damaged_checkpoints where some were refused, and
+            failed_checkpoints where some could not be written.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, for the utilisation; None: not reported.
 
     Raises:
-        CheckpointError: a checkpoint of another identity or world size.
+        CheckpointError: no checkpoint but those of another identity, or a directory that cannot be written.
         ConfigError: `settings.compile` without a C++ compiler.
+        SupersededAttempt: a later attempt at this training has begun.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
     device = training_device(reporter.rank)
     precision = resolved_precision(settings.precision, device)
     with process_group(device, reporter.world_size):
-        store = Checkpoints(
-            checkpoints, {**identity, "precision": precision}, reporter.rank, reporter.world_size, settings.keep_checkpoints
-        )
         engine = Engine(model.to(device).train(), objective, settings, precision)
+        store = None
         try:
+            store = _checkpoints(checkpoints, {**identity, "precision": precision}, model, settings, reporter)
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
             run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter)
             resumed_from = run.resume()
             for step in range(resumed_from, settings.steps):
                 run.advance(step)
+            store.finish()
             weights = engine.weights()
         finally:
+            if store is not None:
+                store.close()
             engine.close()
     _put_back(model, weights)
     return Trained(tuple(run.history), resumed_from)
+
+
+def _checkpoints(
+    root: Path, identity: Mapping[str, Any], model: nn.Module, settings: TrainingSettings, reporter: TrainingReporter
+) -> Checkpoints:
+    return Checkpoints(
+        root,
+        identity,
+        rank=reporter.rank,
+        world_size=reporter.world_size,
+        keep=settings.keep_checkpoints,
+        permanent=settings.permanent_steps,
+        sizes={name: parameter.numel() for name, parameter in model.named_parameters()},
+    )
 
 
 def _put_back(model: nn.Module, weights: Sequence[Tensor]) -> None:
@@ -116,14 +138,17 @@ class _Run:
     device: torch.device
     meter: Meter
     history: list[Row] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    """The history as checkpoints keep it: made once for each row, not again for each checkpoint."""
     saved_at: float = field(default_factory=time.monotonic)
 
     def resume(self) -> int:
         """Load the newest checkpoint, if any; the steps that are done."""
         found = self.store.newest()
         if found.directory is not None:
-            self.engine.load(found.directory)
+            self.engine.load(SavedState(state_files(found.directory)), self.store.rank)
             self.history = read_history(found.directory)
+            self.lines = [json.dumps(row) for row in self.history]
         if found.damaged:
             self.reporter.report(found.step, self.settings.steps, {"damaged_checkpoints": float(len(found.damaged))})
         return found.step
@@ -138,9 +163,11 @@ class _Run:
         if self.validation is not None and self._is_due(done, self.settings.validation_steps):
             row |= self._validated(self.validation)
         self.history.append(row)
-        self.reporter.report(done, self.settings.steps, row | speed)
-        if save or self._is_due(done, self.settings.checkpoint_steps):
-            self.store.save(done, self.history, self.engine.save)
+        self.lines.append(json.dumps(row))
+        failed = {"failed_checkpoints": float(self.store.failed)} if self.store.failed else {}
+        self.reporter.report(done, self.settings.steps, row | speed | failed)
+        if save or done in self.settings.permanent_steps or self._is_due(done, self.settings.checkpoint_steps):
+            self.store.save(done, self.lines, self.engine.state())
             self.saved_at = time.monotonic()
 
     def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], bool]:
@@ -151,6 +178,7 @@ class _Run:
             raise TrainingError(f"step {step + 1}: the batch has nothing to learn from: every token is masked or it is empty")
         loss, figures = self._accumulate(micro_batches, self.store.world_size / weight)
         rate = learning_rate(step, self.settings)
+        self.store.before_update()
         norm = self.engine.step(rate)
         tokens = sum(batch["tokens"].numel() for batch in micro_batches)
         names = sorted(figures)
@@ -195,9 +223,11 @@ class _Run:
         return done == self.settings.steps or (interval is not None and done % interval == 0)
 
     def _is_late(self) -> bool:
-        """Whether this rank 0 has not saved for long enough."""
+        """Whether this is rank 0, has not saved for long enough, and would not have to wait for the former checkpoint."""
         seconds = self.settings.checkpoint_seconds
-        return self.store.rank == 0 and seconds is not None and time.monotonic() - self.saved_at >= seconds
+        if self.store.rank != 0 or seconds is None or self.store.is_busy:
+            return False
+        return time.monotonic() - self.saved_at >= seconds
 
     def _sum(self, values: Sequence[float]) -> list[float]:
         """Sums over the ranks, in fp64."""

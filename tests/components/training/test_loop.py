@@ -196,7 +196,7 @@ def test_a_checkpoint_of_another_training_is_refused(training: Training) -> None
 
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_counted(training: Training, tmp_path: Path) -> None:
     whole, _, _ = training()
-    state = next((tmp_path / "checkpoints" / "step-00000012" / "state").iterdir())
+    state = tmp_path / "checkpoints" / "step-00000012" / "rank-00000.safetensors"
     state.write_bytes(state.read_bytes()[:-1])
     again, trained, metrics = training()
     assert trained.resumed_from == 10
@@ -213,7 +213,7 @@ from tests.components.training.conftest import NextToken, RepeatedPairs, setting
 
 class Reporter(RecordingReporter):
     def report(self, step, total_steps, values):
-        if step == 8:
+        if step == 11:
             os.kill(os.getpid(), signal.SIGKILL)
 
 train(small_model(), NextToken(), RepeatedPairs(), settings(), reporter=Reporter(RecordedMetrics()),
@@ -228,6 +228,6 @@ def test_a_training_killed_in_the_middle_ends_as_if_it_had_not_been(training: Tr
     assert killed.returncode == -signal.SIGKILL
     resumed, trained, _ = training(checkpoints=tmp_path / "killed")
     uninterrupted, whole, _ = training(checkpoints=tmp_path / "whole")
-    assert trained.resumed_from == 5
+    assert trained.resumed_from in (5, 10)  # that of step 10 may still have been on its way to the disk
     assert trained.history == whole.history
     assert equal(resumed, uninterrupted)
