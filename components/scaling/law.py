@@ -14,6 +14,9 @@ from components.flops import non_embedding_flops_per_token, parameters, six_n
 SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
 """What a law can count as model scale S, and the k of its C = k·S·D."""
 
+FIGURES = ("loss", "bits_per_byte")
+"""What a law can predict: the training loss in nats per token, or bits per byte of held-out text."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerLaw:
@@ -78,9 +81,12 @@ class Law:
     """Least and largest budget that it was fitted on, in FLOPs."""
     loss: LossLaw | None = None
     """Fitted here on a user's runs; published ones hold for their authors' corpus and tokenizer, and predict nothing."""
+    figure: str = "loss"
+    """Which figure of a finished training `loss` is about, one of `FIGURES`."""
 
     def __post_init__(self) -> None:
         require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
+        require(self.figure in FIGURES, self, "figure", self.figure, ", ".join(FIGURES))
         for name in ("model", "tokens"):
             exponent = getattr(self, name).exponent
             require(0 < exponent < 1, self, f"{name}.exponent", exponent, "a number between 0 and 1")

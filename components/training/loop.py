@@ -51,6 +51,7 @@ def train(
     identity: Mapping[str, Any],
     validation: Validation | None = None,
     flops_per_token: float | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train `model` in place; afterwards its parameters are the fp32 weights, on the CPU, on every rank.
 
@@ -69,6 +70,7 @@ def train(
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, for the utilisation; None: not reported.
+        until: stop after this step with a checkpoint, from which this training or another can go on; None: all steps.
 
     Raises:
         CheckpointError: a checkpoint of another identity or world size.
@@ -84,9 +86,9 @@ def train(
         engine = Engine(model.to(device).train(), objective, settings, precision)
         try:
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
-            run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter)
+            run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter, until)
             resumed_from = run.resume()
-            for step in range(resumed_from, settings.steps):
+            for step in range(resumed_from, until or settings.steps):
                 run.advance(step)
             weights = engine.weights()
         finally:
@@ -115,6 +117,7 @@ class _Run:
     engine: Engine
     device: torch.device
     meter: Meter
+    until: int | None
     history: list[Row] = field(default_factory=list)
     saved_at: float = field(default_factory=time.monotonic)
 
@@ -139,7 +142,7 @@ class _Run:
             row |= self._validated(self.validation)
         self.history.append(row)
         self.reporter.report(done, self.settings.steps, row | speed)
-        if save or self._is_due(done, self.settings.checkpoint_steps):
+        if save or done == self.until or self._is_due(done, self.settings.checkpoint_steps):
             self.store.save(done, self.history, self.engine.save)
             self.saved_at = time.monotonic()
 

@@ -1,7 +1,8 @@
 """Plots of a fit, as SVG and PNG of equal bytes for equal fits."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from components.artifacts import Plan
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import NEAR, HyperParameters, Surface
 from components.scaling.fitting.isoflop import IsoFlop
@@ -37,6 +39,11 @@ def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
         yield "predicted", "Predicted against actual loss", _drawn(lambda axes: _predicted(axes, fit))
     if fit.hyper_parameters is not None:
         yield "hyper-parameters", "Batch and learning rate", _contours(fit.hyper_parameters)
+
+
+def verdict_plot(fit: Fit, plan: Plan, verdict: Mapping[str, Any]) -> Figure:
+    """The runs that were fitted, what the law said of the training that it predicted, and what came out."""
+    return _drawn(lambda axes: _verdict(axes, fit, plan, verdict))
 
 
 def svg(figure: Figure) -> bytes:
@@ -120,6 +127,31 @@ def _predicted(axes: Axes, fit: Fit) -> None:
     ends = np.array([min(predicted.min(), data["loss"].min()), max(predicted[kept].max(), data["loss"][kept].max())])
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set(xlabel="loss by the law", ylabel="loss of the run")
+
+
+def _verdict(axes: Axes, fit: Fit, plan: Plan, verdict: Mapping[str, Any]) -> None:
+    axes.plot(fit.data["c"], fit.data["loss"], "o", markersize=3, color="tab:grey", label="trainings fitted")
+    if fit.parametric is not None:
+        law, flops = fit.parametric.loss, SCALES[fit.config.scale]
+        line = np.geomspace(fit.data["c"].min(), 2 * plan.compute, 60)
+        model, tokens = allocation(law, flops)
+        best = [law.E + law.A / model.at(c) ** law.alpha + law.B / tokens.at(c) ** law.beta for c in line]
+        axes.plot(line, best, color="tab:blue", linewidth=1, label="optimal frontier by the law")
+    low, high = verdict["predicted"] - verdict["low"], verdict["high"] - verdict["predicted"]
+    axes.errorbar(
+        [plan.compute],
+        [verdict["predicted"]],
+        yerr=[[low], [high]],
+        fmt="s",
+        markersize=4,
+        capsize=4,
+        color="tab:blue",
+        label="predicted, 95 % interval",
+    )
+    axes.plot([plan.compute], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
+    axes.set(xscale="log", yscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
+    axes.yaxis.set_major_formatter("{x:.2f}")
+    axes.yaxis.set_minor_formatter("{x:.2f}")
 
 
 def _contours(found: HyperParameters) -> Figure:
