@@ -49,7 +49,7 @@ class RayWorkerPool:
                 actor = free.pop()
                 pickled: bytes = ray.cloudpickle.dumps((work, spec))  # type: ignore[no-untyped-call]
                 busy[actor.run.options(num_returns="streaming").remote(pickled)] = (number, actor)
-            (ready, *_), _ = ray.wait(list(busy))
+            ready: Any = ray.wait(list(busy))[0][0]
             reference = next(ready, None)
             if reference is None:
                 free.append(busy.pop(ready)[1])

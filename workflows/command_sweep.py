@@ -31,18 +31,17 @@ def sweep_and_show(config: Sweep, settings: Settings) -> None:
 def sweep_lines(events: list[Event], settings: Settings) -> list[str]:
     """Law, prediction and verdict of a finished sweep, and where its report is."""
     steps = {event["step"]: event for event in events if event["event"] in {"made", "cached"}}
-    law, verdict = steps["scaling_law"]["figures"], steps["ladder_verdict"]
+    law, verdict = steps["scaling_law"]["figures"], steps["verdict"]
     return ["", *_law_lines(law), *verdict_lines(verdict["figures"]), *_places(settings, steps["scaling_law"], verdict)]
 
 
 def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
     """The verdict in words."""
     name = verdict["figure"].replace("_", " ")
-    place = "inside" if verdict["inside"] else "outside"
     return [
         f"predicted   {verdict['predicted']:.4f} {name}, "
         f"95 % of such trainings between {verdict['low']:.4f} and {verdict['high']:.4f}",
-        f"came out    {verdict['actual']:.4f}, {place} the interval, {abs(verdict['excess']):.2%} "
+        f"came out    {verdict['actual']:.4f}, {verdict['place']} the interval, {abs(verdict['excess']):.2%} "
         f"{'above' if verdict['excess'] > 0 else 'below'} the prediction",
     ]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from components.artifacts import (
     Artifact,
-    Checkpoint,
     Point,
     ScalingLaw,
     SweepPoint,
@@ -29,7 +28,7 @@ from infra import caching, environments, tracking
 from workflows import journal
 from workflows.curation import check_corpus, curation
 from workflows.pretraining import check_pretraining, pretraining
-from workflows.scaling import check_plan
+from workflows.scaling import check_plan, verdict
 from workflows.step import Order, Run, checked, make, obtain
 from workflows.sweep import Sweep
 from workflows.tokenizer import check_token_shards, token_shards, tokenizer
@@ -90,8 +89,8 @@ async def sweep(config: Sweep, run: Run) -> Verdict:
     await checked(run, check_plan, config.checks.plan, plan=plan)
     base = await obtain(run, pretraining, config.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
     await checked(run, check_pretraining, config.checks.training, checkpoint=base, token_shards=tokens)
-    verdict: Verdict = await obtain(run, ladder_verdict, how, runs=runs, plan=plan, checkpoint=base)
-    return verdict
+    judged: Verdict = await obtain(run, verdict, config.fit, plan=plan, checkpoint=base)
+    return judged
 
 
 @environments.train.task
@@ -167,34 +166,6 @@ async def extrapolation(
         law=law,
         tokenizer=tokenizer,
         token_shards=token_shards,
-    )
-
-
-@environments.cpu.task
-async def ladder_verdict(
-    order: Order, config: LawRequest, runs: SweepRuns, plan: TrainingPlan, checkpoint: Checkpoint
-) -> Verdict:
-    """Hold the training against its prediction, and fit the law again with it."""
-    from components.scaling.fitting.verdict import judge_ladder
-    from components.scaling.plan import read_plan
-
-    manifest = order.run.store.manifest(checkpoint.uri)
-    return make(
-        order,
-        Verdict,
-        config,
-        lambda work: judge_ladder(
-            config.fit,
-            name=config.name,
-            plan=read_plan(work.local(plan)),
-            seed=manifest.config["seed"],
-            measured=manifest.figures,
-            runs=work.local(runs) / "runs.csv",
-            output=work.output,
-        ),
-        runs=runs,
-        plan=plan,
-        checkpoint=checkpoint,
     )
 
 

@@ -7,7 +7,7 @@ from components.errors import FitRefused
 from components.scaling.config import ScalingConfig
 from components.scaling.ladder import Ladder
 from components.scaling.law_files import read_law
-from components.scaling.plan import plan
+from components.scaling.plan import LAW, plan
 
 
 def plan_beyond(ladder: Ladder, *, law: Path, tokenizer: Path, token_shards: Path, output: Path) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def plan_beyond(ladder: Ladder, *, law: Path, tokenizer: Path, token_shards: Pat
     Raises:
         FitRefused: the law predicts no loss.
     """
-    found = read_law(law / "law.json")
+    found = read_law(law / LAW)
     if found.loss is None:
         raise FitRefused(f"the law {found.name} predicts nothing: its parametric fit was refused, and `fit.json` says why")
     compute, choices = ladder.extrapolated(found)

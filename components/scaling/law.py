@@ -83,6 +83,8 @@ class Law:
     """Fitted here on a user's runs; published ones hold for their authors' corpus and tokenizer, and predict nothing."""
     figure: str = "loss"
     """Which figure of a finished training `loss` is about, one of `FIGURES`."""
+    runs: tuple[tuple[float, ...], ...] = ()
+    """(S, D, loss) of each run that it was fitted to: a training that it predicts joins them."""
 
     def __post_init__(self) -> None:
         require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
@@ -92,6 +94,8 @@ class Law:
             require(0 < exponent < 1, self, f"{name}.exponent", exponent, "a number between 0 and 1")
         total = self.model.exponent + self.tokens.exponent
         require(abs(total - 1) < 0.02, self, "tokens.exponent", self.tokens.exponent, f"1 - {self.model.exponent}: C = k·S·D")
+        whole = all(len(run) == 3 and all(_is_number(value) and value > 0 for value in run) for run in self.runs)
+        require(whole, self, "runs", f"{len(self.runs)} rows", "rows of three positive numbers: model scale, tokens, loss")
         ordered = self.fitted is None or (all(map(_is_number, self.fitted)) and 0 < self.fitted[0] <= self.fitted[1])
         require(ordered, self, "fitted", self.fitted, "two rising positive numbers of FLOPs, or None")
 

@@ -10,6 +10,7 @@ from components.errors import ConfigError, DamagedArtifact, MissingArtifact
 from components.flops import non_embedding_flops_per_token, parameters, six_n
 from components.scaling.config import Choices, ScalingConfig, require_budget
 from components.scaling.law import SCALES, Law, scale_of
+from components.scaling.law_files import find_law, write_law
 from components.scaling.laws import LAWS, PLANNING, can_plan
 from components.scaling.layouts import Layout, memory_per_rank
 from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
@@ -21,6 +22,9 @@ SEQUENCE_LENGTH = 4096
 
 INIT_STD = 0.006
 """Paper, section 2.3."""
+
+LAW = "law.json"
+"""Beside a plan with a prediction: the law that predicts it."""
 
 WARMUP_STEPS = 2000
 """Paper, section 2.3."""
@@ -34,6 +38,8 @@ def plan(
 ) -> dict[str, Any]:
     """Write `plan.json` (a `Plan`) and `metrics/plan.parquet` (what was chosen, beside the law); the headline figures.
 
+    A law that predicts a loss is written beside them, so that the finished training can be held against it.
+
     Args:
         config: budget and law.
         choices: what is decided already.
@@ -46,12 +52,14 @@ def plan(
         ConfigError: a budget or choice that makes no sense, or a chosen shape of another vocabulary than the tokenizer's.
         MissingArtifact, DamagedArtifact: a file of the tokenizer or of the shards is missing or unreadable.
     """
-    law = law or LAWS[config.law]
+    law = law or find_law(config.law)
     made = make_plan(config, choices, _read(tokenizer / "special_tokens.json")["vocab_size"], law=law)
     index, mixture = _read(token_shards / "index.json"), Mixture(**_read(token_shards / "mixture.json"))
     available = {domain: entry["tokens"] for domain, entry in index["splits"]["train"].items()}
     made = dataclasses.replace(made, notes=made.notes + epoch_notes(made.tokens, mixture, available))
     _write(made, law, output)
+    if made.prediction is not None:
+        write_law(law, output / LAW)
     return _figures(made)
 
 
@@ -80,7 +88,7 @@ def make_plan(
     """
     _refuse_another_vocabulary(choices, vocab_size)
     length = choices.sequence_length or (choices.shape.context if choices.shape else SEQUENCE_LENGTH)
-    law = law or LAWS[config.law]
+    law = law or find_law(config.law)
     budget = _budget(config, choices, length, law)
     says, parallel = law_values(law, budget), layout or Layout(data=choices.workers)
     shape = choices.shape or nearest_shape(

@@ -64,6 +64,12 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         writer.writerows(ordered)
 
 
+def write_runs(runs: Sequence[Sequence[float]], path: Path) -> None:
+    """Write (S, D, loss) of each run as CSV with the columns n, d and loss, sorted."""
+    lines = [",".join(repr(float(value)) for value in run) for run in sorted(runs)]
+    path.write_text("\n".join(["n,d,loss", *lines]) + "\n", encoding="utf-8")
+
+
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of such a table, as text."""
     with path.open(encoding="utf-8", newline="") as stream:

@@ -8,7 +8,9 @@ from components.errors import FitRefused
 
 
 def judge(plan: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """figure, predicted, low, high, actual, inside (whether low <= actual <= high) and excess (actual / predicted - 1).
+    """figure, predicted, low, high, actual, place and excess.
+
+    place is "inside", "above" or "below" the interval, excess is actual / predicted - 1.
 
     Args:
         plan: with a prediction.
@@ -29,6 +31,6 @@ def judge(plan: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
         "low": said["low"],
         "high": said["high"],
         "actual": float(actual),
-        "inside": said["low"] <= actual <= said["high"],
+        "place": "below" if actual < said["low"] else "above" if actual > said["high"] else "inside",
         "excess": actual / said["loss"] - 1,
     }

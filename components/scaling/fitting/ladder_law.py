@@ -11,9 +11,8 @@ from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
 from components.scaling.law import Law
 from components.scaling.law_files import write_law
+from components.scaling.plan import LAW
 from components.scaling.table import FIGURE, FITTED
-
-LAW = "law.json"
 
 
 def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path) -> dict[str, Any]:

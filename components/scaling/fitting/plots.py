@@ -16,7 +16,7 @@ from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import NEAR, HyperParameters, Surface
 from components.scaling.fitting.isoflop import IsoFlop
 from components.scaling.fitting.robust import Array
-from components.scaling.law import SCALES, allocation
+from components.scaling.law import SCALES, Law, LossLaw, allocation, scale_of
 
 _SIZE = (7.5, 5.0)
 """Inches."""
@@ -41,9 +41,9 @@ def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
         yield "hyper-parameters", "Batch and learning rate", _contours(fit.hyper_parameters)
 
 
-def verdict_plot(fit: Fit, plan: Plan, verdict: Mapping[str, Any]) -> Figure:
-    """The runs that were fitted, what the law said of the training that it predicted, and what came out."""
-    return _drawn(lambda axes: _verdict(axes, fit, plan, verdict))
+def verdict_plot(law: Law, plan: Plan, verdict: Mapping[str, Any]) -> Figure:
+    """The runs that a law was fitted to, what it said of the training that it predicted, and what came out."""
+    return _drawn(lambda axes: _verdict(axes, law, plan, verdict))
 
 
 def svg(figure: Figure) -> bytes:
@@ -129,29 +129,26 @@ def _predicted(axes: Axes, fit: Fit) -> None:
     axes.set(xlabel="loss by the law", ylabel="loss of the run")
 
 
-def _verdict(axes: Axes, fit: Fit, plan: Plan, verdict: Mapping[str, Any]) -> None:
-    axes.plot(fit.data["c"], fit.data["loss"], "o", markersize=3, color="tab:grey", label="trainings fitted")
-    if fit.parametric is not None:
-        law, flops = fit.parametric.loss, SCALES[fit.config.scale]
-        line = np.geomspace(fit.data["c"].min(), 2 * plan.compute, 60)
-        model, tokens = allocation(law, flops)
-        best = [law.E + law.A / model.at(c) ** law.alpha + law.B / tokens.at(c) ** law.beta for c in line]
-        axes.plot(line, best, color="tab:blue", linewidth=1, label="optimal frontier by the law")
-    low, high = verdict["predicted"] - verdict["low"], verdict["high"] - verdict["predicted"]
-    axes.errorbar(
-        [plan.compute],
-        [verdict["predicted"]],
-        yerr=[[low], [high]],
-        fmt="s",
-        markersize=4,
-        capsize=4,
-        color="tab:blue",
-        label="predicted, 95 % interval",
-    )
-    axes.plot([plan.compute], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
-    axes.set(xscale="log", yscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
-    axes.yaxis.set_major_formatter("{x:.2f}")
-    axes.yaxis.set_minor_formatter("{x:.2f}")
+def _verdict(axes: Axes, law: Law, plan: Plan, verdict: Mapping[str, Any]) -> None:
+    flops = SCALES[law.scale]
+    compute = np.array([flops * scale * tokens for scale, tokens, _ in law.runs])
+    target = flops * scale_of(plan.shape, plan.sequence_length, law.scale) * plan.tokens
+    axes.plot(compute, [loss for _, _, loss in law.runs], "o", markersize=3, color="tab:grey", label="trainings fitted")
+    if law.loss is not None:
+        line = np.geomspace(min(compute.min(initial=target), target / 10), 2 * target, 60)
+        axes.plot(
+            line, _frontier_losses(law.loss, flops, line), color="tab:blue", linewidth=1, label="optimal frontier by the law"
+        )
+    reach = [[verdict["predicted"] - verdict["low"]], [verdict["high"] - verdict["predicted"]]]
+    said = {"fmt": "s", "markersize": 4, "capsize": 4, "color": "tab:blue", "label": "predicted, 95 % interval"}
+    axes.errorbar([target], [verdict["predicted"]], yerr=reach, **said)
+    axes.plot([target], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
+    axes.set(xscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
+
+
+def _frontier_losses(loss: LossLaw, flops: float, compute: Array) -> Array:
+    model, tokens = allocation(loss, flops)
+    return np.array([loss.E + loss.A / model.at(c) ** loss.alpha + loss.B / tokens.at(c) ** loss.beta for c in compute])
 
 
 def _contours(found: HyperParameters) -> Figure:
