@@ -52,6 +52,26 @@ class TrainingPlan(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SweepPoint(Artifact):
+    """What came out of one training of a sweep."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepRuns(Artifact):
+    """The trainings of a sweep as a table."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScalingLaw(Artifact):
+    """A law fitted to the trainings of a sweep, with its report."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict(Artifact):
+    """What came out of a plan beside what its law predicted, and the law fitted again with that training."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Conversations(Artifact):
     """Conversations for supervised fine-tuning, split into train and validation."""
 
@@ -301,3 +321,16 @@ class Plan:
     """M beside 6N without and with embeddings (non_embedding, six_n, six_n_with_embeddings), and how far each 6N is from M."""
     prediction: dict[str, float] | None = None
     """Loss of the run by a law fitted here, and its 95 % interval (loss, low, high); None: the law predicts none."""
+    predicted_figure: str = "loss"
+    """Which figure of the finished training the prediction is about: "loss" (nats per token) or "bits_per_byte"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One training of a sweep."""
+
+    budget: float
+    """FLOPs that it belongs to; the plan's own differ by less than a batch."""
+    plan: Plan
+    seed: int
+    """Of the initial weights and of the data order."""

@@ -146,7 +146,7 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
-    from components.scaling.fitting.fit import FitConfig
+    from components.scaling.config import FitConfig
     from infra.settings import contain
     from workflows.fitting import fit_lines, fit_table
 
@@ -160,6 +160,26 @@ def fit(
         report=report,
     )
     _print(made.as_json(), as_json, fit_lines(made))
+
+
+@app.command()
+def sweep(
+    name: Annotated[str, typer.Argument(help="A sweep's name, or file.py[:function].")] = "smoke-ladder", home: Home = None
+) -> None:
+    """Train a ladder of small models, fit a law to it, and hold a larger training against the law's prediction."""
+    from workflows.command_sweep import sweep_and_show
+    from workflows.sweep import load_sweep
+
+    sweep_and_show(load_sweep(name), _settings(home))
+
+
+@app.command()
+def sweeps(as_json: Json = False) -> None:
+    """List the sweeps that come with longrun."""
+    from workflows.sweep import BUILT_IN, load_sweep
+
+    known = {name: load_sweep(name).description for name in BUILT_IN}
+    _print(known, as_json, [f"{name:<14}{description}" for name, description in known.items()])
 
 
 @app.command()

@@ -97,6 +97,13 @@ def _line(event: Event) -> str:
             return f"  [red]failed[/]  {event['step']}"
         case "registered":
             return f"  {'registered' if event['new'] else 'already registered'} as {event['model']}"
+        case "points":
+            return f"  {event['total'] - event['missing']} of {event['total']} trainings are there already"
+        case "overhead":
+            return (
+                f"  {event['workers']} workers trained for {_seconds(event['core_seconds'])} together in "
+                f"{_seconds(event['wall_seconds'])}: overhead {event['ratio']:.3f}"
+            )
         case "waiting":
             return f"  waiting: {event['why']}"
         case _:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components import errors
 from components.errors import LongrunError
@@ -17,6 +17,7 @@ from workflows.resources import require_resources
 
 if TYPE_CHECKING:
     from workflows.step import Run
+    from workflows.sweep import Sweep
 
 
 def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> journal.Journal:
@@ -25,24 +26,37 @@ def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tu
     Raises:
         LongrunError: what a step failed with, after the journal has it.
     """
-    import flyte
-    import flyte.errors
-
     from workflows.pipeline import pipeline
 
     with recorded(recipe, settings, until=until, fresh=fresh) as run:
-        state = settings.home / "flyte"
-        context = flyte.with_runcontext(mode="local", raw_data_path=str(state / "data"), run_base_dir=str(state / "runs"))
-        try:
-            context.run(pipeline, recipe, run)
-        except flyte.errors.RuntimeUserError as error:
-            raise _own(error) from error
+        _through_flyte(pipeline, recipe, run, settings)
     return run.journal
 
 
+def run_sweep(config: "Sweep", settings: Settings) -> journal.Journal:
+    """Run a sweep as `run_recipe` runs a recipe."""
+    from workflows.sweeping import sweep
+
+    with recorded(config, settings) as run:
+        _through_flyte(sweep, config, run, settings)
+    return run.journal
+
+
+def _through_flyte(task: Any, config: Any, run: "Run", settings: Settings) -> None:
+    import flyte
+    import flyte.errors
+
+    state = settings.home / "flyte"
+    context = flyte.with_runcontext(mode="local", raw_data_path=str(state / "data"), run_base_dir=str(state / "runs"))
+    try:
+        context.run(task, config, run)
+    except flyte.errors.RuntimeUserError as error:
+        raise _own(error) from error
+
+
 @contextlib.contextmanager
-def recorded(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
-    """A run of `recipe` in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
+def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
+    """A run of a recipe or a sweep in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
 
     A second run in the same home waits for the first.
     """

@@ -213,7 +213,7 @@ def _publish(
         figures=figures,
         checks=job.checks,
     )
-    for page in job.output.glob("*.html"):
+    for page in sorted([*job.output.glob("*.html"), *job.output.glob("*.png")]):
         tracking.log_file(order.run.tracking_uri, job.mlflow_run, page)
     artifact = order.run.store.publish(job.output, manifest)
     tags = {"uri": artifact.uri, "digest": artifact.digest, "cache_key": order.cache_key, "code_digest": order.code_digest}

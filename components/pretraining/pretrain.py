@@ -88,7 +88,7 @@ def pretrain(
         trained.history, output / "metrics" / "training.parquet", {f"tokens/{domain}": seen[domain] for domain in sorted(seen)}
     )
     pq.write_table(_mixture_table(spec.order.portions), output / "metrics" / "mixture.parquet", compression="zstd")
-    return _figures(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
+    return figures_of(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
 
 
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
@@ -114,14 +114,14 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
 
 def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:
     reader = TokenShardReader.open(token_shards)
-    _refuse_misfits(config, plan, reader.vocab_size)
+    refuse_misfits(config, plan, reader.vocab_size)
     mixture = Mixture(**json.loads((token_shards / "mixture.json").read_text()))
     windows = windows_of(reader, sorted(mixture.shares), plan.sequence_length)
     portions = apportion(mixture, windows, plan.steps * plan.batch_size)
     return _Spec(
         config=config,
         plan=plan,
-        settings=_settings(config, plan),
+        settings=settings_of(config, plan),
         shares=mixture.shares,
         order=DataOrder(portions, config.seed),
         token_shards=token_shards.absolute(),
@@ -131,7 +131,8 @@ def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: 
     )
 
 
-def _refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
+def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
+    """Raise `ConfigError` for a plan that does not go with the configuration or with shards of that vocabulary."""
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
@@ -141,7 +142,8 @@ def _refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> N
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
 
 
-def _settings(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
+def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
+    """What the training loop is told of the plan and the configuration."""
     return TrainingSettings(
         steps=plan.steps,
         learning_rate=plan.learning_rate,
@@ -181,7 +183,8 @@ def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
     return pa.Table.from_pylist([asdict(portion) for portion in portions])
 
 
-def _figures(trained: Trained) -> dict[str, Any]:
+def figures_of(trained: Trained) -> dict[str, Any]:
+    """Steps, tokens, loss (mean of the last tenth) and bits per byte of a finished training."""
     losses = [row["loss"] for row in trained.history if "loss" in row]
     if not losses:
         raise TrainingError("no step had a finite loss; lower the learning rate")

@@ -51,5 +51,6 @@ def _law(raw: Any) -> Law:
     rest = {
         "loss": LossLaw(**loss | {"draws": draws}) if loss else None,
         "fitted": (fitted[0], fitted[1]) if fitted else None,
+        "runs": tuple(tuple(run) for run in raw.get("runs", ())),
     }
     return Law(**raw | powers | rest)

@@ -54,6 +54,7 @@ def train(
     identity: Mapping[str, Any],
     validation: Validation | None = None,
     flops_per_token: float | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train `model` in place; afterwards its parameters are the fp32 weights, on the CPU, on every rank.
 
@@ -74,6 +75,7 @@ def train(
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, for the utilisation; None: not reported.
+        until: stop after this step with a checkpoint, from which this training or another can go on; None: all steps.
 
     Raises:
         CheckpointError: no checkpoint but those of another identity, or a directory that cannot be written.
@@ -89,9 +91,9 @@ def train(
         try:
             store = _checkpoints(checkpoints, {**identity, "precision": precision}, model, settings, reporter)
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
-            run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter)
+            run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter, until)
             resumed_from = run.resume()
-            for step in range(resumed_from, settings.steps):
+            for step in range(resumed_from, until or settings.steps):
                 run.advance(step)
             store.finish()
             weights = engine.weights()
@@ -137,6 +139,7 @@ class _Run:
     engine: Engine
     device: torch.device
     meter: Meter
+    until: int | None
     history: list[Row] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     """The history as checkpoints keep it: made once for each row, not again for each checkpoint."""
@@ -166,7 +169,7 @@ class _Run:
         self.lines.append(json.dumps(row))
         failed = {"failed_checkpoints": float(self.store.failed)} if self.store.failed else {}
         self.reporter.report(done, self.settings.steps, row | speed | failed)
-        if save or done in self.settings.permanent_steps or self._is_due(done, self.settings.checkpoint_steps):
+        if save or self._ends_with_checkpoint(done):
             self.store.save(done, self.lines, self.engine.state())
             self.saved_at = time.monotonic()
 
@@ -218,6 +221,10 @@ class _Run:
             self.model.train()
         dist.broadcast_object_list(box, src=0)
         return box[0]
+
+    def _ends_with_checkpoint(self, done: int) -> bool:
+        planned = done == self.until or done in self.settings.permanent_steps
+        return planned or self._is_due(done, self.settings.checkpoint_steps)
 
     def _is_due(self, done: int, interval: int | None) -> bool:
         return done == self.settings.steps or (interval is not None and done % interval == 0)

@@ -65,6 +65,7 @@ def training(tmp_path: Path) -> Training:
         validation: Any = None,
         identity: Any = None,
         model: Decoder | None = None,
+        until: int | None = None,
         **changes: Any,
     ) -> tuple[Decoder, Trained, RecordedMetrics]:
         model, metrics = model or small_model(), RecordedMetrics()
@@ -77,6 +78,7 @@ def training(tmp_path: Path) -> Training:
             checkpoints=checkpoints,
             identity=identity or {"model": "small"},
             validation=validation,
+            until=until,
         )
         return model, trained, metrics
 

@@ -231,3 +231,14 @@ def test_a_training_killed_in_the_middle_ends_as_if_it_had_not_been(training: Tr
     assert trained.resumed_from in (5, 10)  # that of step 10 may still have been on its way to the disk
     assert trained.history == whole.history
     assert equal(resumed, uninterrupted)
+
+
+def test_a_training_that_stops_early_leaves_a_checkpoint_from_which_it_goes_on_bitwise(
+    training: Training, tmp_path: Path
+) -> None:
+    whole, uninterrupted, _ = training()
+    _, stopped, _ = training(checkpoints=tmp_path / "stopped", until=7)
+    again, resumed, _ = training(checkpoints=tmp_path / "stopped")
+    assert (len(stopped.history), resumed.resumed_from) == (7, 7)
+    assert resumed.history == uninterrupted.history
+    assert equal(whole, again)

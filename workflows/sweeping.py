@@ -1,0 +1,208 @@
+"""How a sweep is done: trainings in parallel, each an artifact of its own; then the law, a larger training, and the verdict.
+
+A killed sweep goes on with the trainings that are missing, and those that were under way go on from their checkpoints. The same
+training in two sweeps is done once.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.artifacts import (
+    Artifact,
+    Point,
+    ScalingLaw,
+    SweepPoint,
+    SweepRuns,
+    Tokenizer,
+    TokenShards,
+    TrainingPlan,
+    Verdict,
+)
+from components.pretraining.config import PretrainingConfig
+from components.scaling.config import FitConfig
+from components.scaling.ladder import Ladder
+from infra import caching, environments, tracking
+from workflows import journal
+from workflows.curation import check_corpus, curation
+from workflows.pretraining import check_pretraining, pretraining
+from workflows.scaling import check_plan, verdict
+from workflows.step import Order, Run, checked, make, obtain
+from workflows.sweep import Sweep
+from workflows.tokenizer import check_token_shards, token_shards, tokenizer
+
+if TYPE_CHECKING:
+    from components.pretraining.trunks import Branch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PointRequest:
+    """One training of a sweep, and how it is done."""
+
+    point: Point
+    training: PretrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LadderRequest:
+    """All trainings of a ladder."""
+
+    ladder: Ladder
+    training: PretrainingConfig
+
+    def points(self) -> dict[str, PointRequest]:
+        """Each by its number."""
+        return {
+            f"{number:04d}": PointRequest(point=point, training=self.training)
+            for number, point in enumerate(self.ladder.points())
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LawRequest:
+    """How a ladder is fitted."""
+
+    name: str
+    fit: FitConfig
+
+
+@environments.driver.task
+async def sweep(config: Sweep, run: Run) -> Verdict:
+    """Corpus, tokens, trainings, law, plan, the training that the law predicts, and the verdict."""
+    from components.curation.sources import fingerprint
+
+    corpus = await obtain(run, curation, config.curation, facts={"sources": fingerprint(config.curation)})
+    await checked(run, check_corpus, config.checks.corpus, corpus=corpus)
+    words = await obtain(run, tokenizer, config.tokenizer, corpus=corpus)
+    tokens = await obtain(run, token_shards, config.token_shards, corpus=corpus, tokenizer=words)
+    await checked(run, check_token_shards, config.checks.token_shards, token_shards=tokens, tokenizer=words)
+
+    request = LadderRequest(ladder=config.ladder, training=config.pretraining)
+    points = await sweep_points(request, run, tokens)
+    runs = await obtain(run, sweep_runs, request, points=points, token_shards=tokens)
+    how = LawRequest(name=config.name, fit=config.fit)
+    law = await obtain(run, scaling_law, how, runs=runs)
+
+    plan = await obtain(run, extrapolation, config.ladder, law=law, tokenizer=words, token_shards=tokens)
+    await checked(run, check_plan, config.checks.plan, plan=plan)
+    base = await obtain(run, pretraining, config.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
+    await checked(run, check_pretraining, config.checks.training, checkpoint=base, token_shards=tokens)
+    judged: Verdict = await obtain(run, verdict, config.fit, plan=plan, checkpoint=base)
+    return judged
+
+
+@environments.train.task
+async def sweep_points(config: LadderRequest, run: Run, token_shards: TokenShards) -> dict[str, SweepPoint]:
+    """Train the points that are missing, in workers that stay; each is published as soon as it is done."""
+    found = {name: _find(run, request, token_shards) for name, request in config.points().items()}
+    if missing := {name: config.points()[name] for name, artifact in found.items() if artifact is None}:
+        run.journal.write("points", step="sweep_points", missing=len(missing), total=len(found))
+        with journal.output_to(run.journal.log("sweep_points")):
+            _train(run, missing, config, token_shards)
+        found = {name: _find(run, request, token_shards) for name, request in config.points().items()}
+    return {name: SweepPoint(uri=artifact.uri, digest=artifact.digest) for name, artifact in found.items() if artifact}
+
+
+def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:
+    """Publish what came out of one training."""
+    from components.pretraining.trunks import write_branch
+
+    return make(
+        order, SweepPoint, config, lambda work: write_branch(branch, config.point, work.output), token_shards=token_shards
+    )
+
+
+@environments.cpu.task
+async def sweep_runs(order: Order, config: LadderRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> SweepRuns:
+    """Put the trainings of a ladder into one table."""
+    from components.scaling.table import row_of, tabulate
+
+    store = order.run.store
+    rows = [row_of(request.point, store.manifest(points[name].uri).figures) for name, request in config.points().items()]
+    return make(
+        order,
+        SweepRuns,
+        config,
+        lambda work: tabulate(rows, work.output),
+        points=points,
+        token_shards=token_shards,
+    )
+
+
+@environments.cpu.task
+async def scaling_law(order: Order, config: LawRequest, runs: SweepRuns) -> ScalingLaw:
+    """Fit the law, with its report and plots."""
+    from components.scaling.fitting.ladder_law import fit_ladder
+
+    return make(
+        order,
+        ScalingLaw,
+        config,
+        lambda work: fit_ladder(config.fit, name=config.name, runs=work.local(runs) / "runs.csv", output=work.output),
+        runs=runs,
+    )
+
+
+@environments.cpu.task
+async def extrapolation(
+    order: Order, config: Ladder, law: ScalingLaw, tokenizer: Tokenizer, token_shards: TokenShards
+) -> TrainingPlan:
+    """Plan the training beyond the ladder whose outcome the law predicts."""
+    from components.scaling.extrapolation import plan_beyond
+
+    return make(
+        order,
+        TrainingPlan,
+        config,
+        lambda work: plan_beyond(
+            config,
+            law=work.local(law),
+            tokenizer=work.local(tokenizer),
+            token_shards=work.local(token_shards),
+            output=work.output,
+        ),
+        law=law,
+        tokenizer=tokenizer,
+        token_shards=token_shards,
+    )
+
+
+def _key(request: PointRequest, token_shards: TokenShards) -> str:
+    return caching.cache_key(sweep_point, request, {"token_shards": token_shards}, {})
+
+
+def _find(run: Run, request: PointRequest, token_shards: TokenShards) -> Artifact | None:
+    return run.store.find("sweep_point", _key(request, token_shards))
+
+
+def _train(run: Run, missing: Mapping[str, PointRequest], config: LadderRequest, token_shards: TokenShards) -> None:
+    """Train what is missing and publish it, and say what of the processors' time was not training."""
+    from components.pretraining.trunks import train_trunk, trunks
+    from infra import ray_workers
+    from infra.local_ray import ensure_ray
+    from infra.ray_pool import RayWorkerPool
+
+    started, seconds, done = time.monotonic(), 0.0, 0
+    place = Path(run.home).absolute() / "scratch" / "sweep_points"
+    found = trunks(
+        [request.point for request in missing.values()], config.training, run.store.local(token_shards).absolute(), place
+    )
+    ensure_ray(Path(run.home))
+    ray_workers.release()
+    with RayWorkerPool() as pool:
+        for number, branch in pool.stream(train_trunk, found):
+            request = PointRequest(point=found[number].points[branch.number], training=config.training)
+            order = Order(
+                step="sweep_point", cache_key=_key(request, token_shards), code_digest=caching.code_digest(sweep_point), run=run
+            )
+            sweep_point(order, request, branch, token_shards)
+            seconds, done = seconds + branch.seconds, done + 1
+            journal.progress("sweep_points", done, len(missing), "trainings")
+        wall = time.monotonic() - started
+        overhead = wall * pool.workers / seconds
+    run.journal.write(
+        "overhead", step="sweep_points", wall_seconds=wall, workers=pool.workers, core_seconds=seconds, ratio=overhead
+    )
+    tracking.log_values(run.tracking_uri, run.mlflow_run, 0, {"sweep_overhead": overhead, "sweep_wall_seconds": wall})
