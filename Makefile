@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help install run test test-fast test-slow lint lock clean images sbom bench-chain bench-charts bench-scaling
+.PHONY: help install run test test-fast test-slow lint lock clean images sbom bench-chain bench-charts bench-filters bench-scaling
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE
 
 bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 	.venv/bin/python -m tests.benchmarks.scaling
+
+bench-filters: install ## The heuristic filters of curation beside datatrove's
+	.venv/bin/python -m tests.benchmarks.filters
 
 bench-charts: install ## Helm template and checks of the three shapes of the chart
 	.venv/bin/python -m tests.benchmarks.charts

@@ -11,6 +11,9 @@ PYTHON_ENVIRONMENT = "python-environment:"
 PYTHON_DOMAINS = ("code", "prose", "maths")
 """What `python-environment:` divides into: `.py` files, docstrings and descriptions, and those of mathematical packages."""
 
+RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
+"""Sets of published rules, in the order in which they are asked; `components.curation.heuristics` holds each with its source."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
@@ -65,6 +68,12 @@ class CurationConfig:
     max_repeated_lines: float = 0.2
     """Share of the characters of prose in lines that repeat an earlier one (Gopher, arXiv 2112.11446, table A1).
     Reference documentation repeats its section heads and parameters: 0.5 suits it."""
+    heuristics: tuple[str, ...] = ()
+    """Published rule sets to ask besides: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents, c4-lines
+    drops boilerplate lines. They are meant for web text: manuals and tables of one's own fail rules that were set on crawls."""
+    heuristic_limits: dict[str, float] = field(default_factory=dict)
+    """Limits in place of published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh, other,
+    unspaced, code, maths."""
     max_bad_lines: int = 100
     """Lines or rows without text that one file may hold before the run stops."""
     near_duplicate_threshold: float = 0.8
@@ -104,6 +113,16 @@ class CurationConfig:
         temperature = self.mixture_temperature
         require(0 < temperature < math.inf, self, "mixture_temperature", temperature, "a positive number")
         self._require_epoch_limits()
+        self._require_heuristics()
+
+    def _require_heuristics(self) -> None:
+        require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
+        if self.heuristic_limits:
+            from components.curation.heuristics import limit_names
+
+            unknown = sorted(self.heuristic_limits.keys() - limit_names())
+            allowed = "RULE or KIND:RULE of components/curation/heuristics.py"
+            require(not unknown, self, "heuristic_limits", unknown, allowed)
 
     def _require_epoch_limits(self) -> None:
         require(self.epoch_limit > 0, self, "epoch_limit", self.epoch_limit, "a positive number")

@@ -44,6 +44,7 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     write_documents(ledger, splits, shelves_of(sizes, splits, config), output, scratch, engine)
     write_metrics(ledger, splits, output / "metrics" / "documents.parquet")
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
+    tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
     tables.write(output / "removed.parquet", ledger.evidence())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     tables.write(output / "groups.parquet", _groups(ledger, listing, splits))

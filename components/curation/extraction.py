@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import pyarrow as pa
 
 from components.artifacts import sha256_of_file
 from components.curation import tables
+from components.curation.boilerplate import without_boilerplate
+from components.curation.candidate import Candidate
 from components.curation.characters import classes_of, codes_of
 from components.curation.config import CurationConfig, Source
-from components.curation.filters import Candidate, Filter, filters_of, first_refusal
+from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.language import language_of
 from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
 from components.curation.normalise import normalise
@@ -141,7 +143,7 @@ class _Extraction:
     def take(self, file: RawFile, document: RawDocument) -> None:
         """Normalise, judge and hash one document."""
         source = self.shard.config.sources[document.taker]
-        candidate = candidate_of(document, source)
+        candidate = candidate_of(document, source, self.shard.config.heuristics)
         reason = document.refusal or first_refusal(self.filters, candidate)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
@@ -193,14 +195,21 @@ class _Extraction:
         return pa.Table.from_arrays([pa.array(column) for column in (keys.ravel(), *repeated)], schema=tables.BANDS)
 
 
-def candidate_of(document: RawDocument, source: Source) -> Candidate:
+def candidate_of(document: RawDocument, source: Source, heuristics: Sequence[str] = ()) -> Candidate:
     """The document normalised and tagged, ready for the filters."""
     text = "" if document.refusal else normalise(document.text)
     codes = codes_of(text)
     classes = classes_of(codes)
     guessed = "code" if source.domain == "code" else language_of(text, classes)
     language = guessed if source.language == "auto" else source.language
-    return Candidate(text=text, raw=document.text, codes=codes, classes=classes, language=language)
+    found = Candidate(text=text, raw=document.text, codes=codes, classes=classes, language=language, domain=source.domain)
+    return _without_boilerplate(found) if "c4-lines" in heuristics and not found.is_code and not found.is_maths else found
+
+
+def _without_boilerplate(candidate: Candidate) -> Candidate:
+    text = without_boilerplate(candidate.text, spaced=not candidate.unspaced)
+    codes = codes_of(text)
+    return replace(candidate, text=text, codes=codes, classes=classes_of(codes))
 
 
 def identity_of(source: Source, document: RawDocument) -> str:

@@ -9,28 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from components.curation.characters import CharacterClass, Classes, Codes
+from components.curation.candidate import Candidate
+from components.curation.characters import CharacterClass
 from components.curation.config import CurationConfig
+from components.curation.heuristics import heuristics
 from components.curation.normalise import without_invisible
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """A document on its way in."""
-
-    text: str
-    """Normalised."""
-    raw: str
-    """As it was read."""
-    codes: Codes
-    classes: Classes
-    language: str
-    """en, zh, code or other."""
-
-    @property
-    def is_code(self) -> bool:
-        """Whether the rules for prose are not meant for it."""
-        return self.language == "code"
 
 
 class Filter(Protocol):
@@ -125,6 +108,7 @@ def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
         Letters(),
         LongLines(),
         RepeatedLines(config.max_repeated_lines),
+        heuristics(config.heuristics, config.heuristic_limits),
     )
 
 

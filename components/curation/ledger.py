@@ -81,12 +81,17 @@ class Tally:
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Documents of (source, domain, reason); the reason is empty where they were kept."""
     bytes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    languages: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Documents of (source, domain, language, reason)."""
+    language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
     def add(self, table: pa.Table) -> None:
         """Count the rows of a ledger."""
-        for source, domain, reason, size in _lists(table, "source", "domain", "reason", "bytes"):
+        for source, domain, language, reason, size in _lists(table, "source", "domain", "language", "reason", "bytes"):
             self.documents[source, domain, reason] += 1
             self.bytes[source, domain, reason] += size
+            self.languages[source, domain, language, reason] += 1
+            self.language_bytes[source, domain, language, reason] += size
 
     def require_documents(self, config: CurationConfig) -> None:
         """Raise `SourceError` for a source of which no document passed the filters, or a domain that is left empty."""
@@ -105,6 +110,11 @@ class Tally:
     def sources(self, config: CurationConfig) -> pa.Table:
         """`tables.SOURCES` in the order of the config."""
         return pa.Table.from_pylist([self._source(source.uri, source.domain) for source in config.sources], tables.SOURCES)
+
+    def refusals(self) -> pa.Table:
+        """`tables.REFUSALS`, sorted."""
+        rows = [(*key, self.languages[key], self.language_bytes[key]) for key in sorted(self.languages)]
+        return pa.Table.from_pylist([dict(zip(tables.REFUSALS.names, row, strict=True)) for row in rows], tables.REFUSALS)
 
     def _source(self, uri: str, domain: str) -> dict[str, Any]:
         counts = {reason: n for (u, d, reason), n in self.documents.items() if (u, d) == (uri, domain)}

@@ -95,6 +95,18 @@ SOURCES = pa.schema(
     }
 )
 
+REFUSALS = pa.schema(
+    {
+        "source": pa.string(),
+        "domain": pa.string(),
+        "language": pa.string(),
+        "reason": pa.string(),
+        "documents": pa.int64(),
+        "bytes": pa.int64(),
+    }
+)
+"""What was not kept, counted by source, domain, language and reason; an empty reason counts what was kept."""
+
 
 @contextlib.contextmanager
 def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:

@@ -187,3 +187,17 @@ def test_editions_of_one_book_leave_one_and_the_evidence_is_their_true_similarit
     assert similarities in (
         [pytest.approx(v, abs=0.01) for v in expected] for expected in ([0.84, 0.84, 0.97], [0.84, 0.97, 0.99])
     )
+
+
+def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_path: Path) -> None:
+    lines = [*(prose(number) for number in range(6)), "too short", "知止而后有定；定而后能静；静而后能安。" * 2 + "虑而后能得"]
+    web = write_jsonl(tmp_path / "web.jsonl", lines)
+    run(config(source(web), heuristics=("gopher-quality",), heuristic_limits={"gopher-short-words": 1}), tmp_path)
+    found = rows(tmp_path / "corpus/metrics/refusals.parquet")
+    assert {(row["language"], row["reason"]): row["documents"] for row in found} == {
+        ("en", ""): 6,
+        ("other", "short"): 1,
+        ("zh", "gopher-few-words"): 1,
+    }
+    assert {(row["source"], row["domain"]) for row in found} == {(str(web), "prose")}
+    assert sum(row["bytes"] for row in found) == sum(len(line.encode()) + 1 for line in lines)

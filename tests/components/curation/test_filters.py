@@ -2,8 +2,9 @@
 
 import pytest
 
+from components.curation.candidate import Candidate
 from components.curation.extraction import candidate_of
-from components.curation.filters import Candidate, filters_of, first_refusal
+from components.curation.filters import filters_of, first_refusal
 from components.curation.readers import RawDocument
 from tests.components.curation.conftest import config, prose, source
 

@@ -1,0 +1,42 @@
+"""A document on its way in: what the filters judge."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.curation.characters import CharacterClass, Classes, Codes
+
+MATHS_DOMAINS = ("maths", "math", "mathematics")
+"""A domain of one of these names, or one that begins with it and a hyphen, holds mathematical text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A document on its way in."""
+
+    text: str
+    """Normalised."""
+    raw: str
+    """As it was read."""
+    codes: Codes
+    classes: Classes
+    language: str
+    """en, zh, code or other."""
+    domain: str
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the rules for prose are not meant for it."""
+        return self.language == "code"
+
+    @property
+    def is_maths(self) -> bool:
+        """Whether formulae stand where prose has words."""
+        return self.domain.partition("-")[0] in MATHS_DOMAINS
+
+    @property
+    def unspaced(self) -> bool:
+        """Whether most letters are Han or kana, whose words no spaces part."""
+        counts = np.bincount(self.classes, minlength=len(CharacterClass))
+        letters = counts[CharacterClass.LATIN : CharacterClass.HAN + 1].sum()
+        return bool(2 * (counts[CharacterClass.KANA] + counts[CharacterClass.HAN]) > letters)
