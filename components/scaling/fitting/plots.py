@@ -140,8 +140,8 @@ def _verdict(axes: Axes, law: Law, plan: Plan, verdict: Mapping[str, Any]) -> No
             line, _frontier_losses(law.loss, flops, line), color="tab:blue", linewidth=1, label="optimal frontier by the law"
         )
     reach = [[verdict["predicted"] - verdict["low"]], [verdict["high"] - verdict["predicted"]]]
-    said = "predicted, 95 % interval"
-    axes.errorbar([target], [verdict["predicted"]], yerr=reach, fmt="s", markersize=4, capsize=4, color="tab:blue", label=said)
+    said = axes.errorbar([target], [verdict["predicted"]], yerr=reach, fmt="s", markersize=4, capsize=4, color="tab:blue")
+    said.set_label("predicted, 95 % interval")
     axes.plot([target], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
     axes.set(xscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
 
