@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help install run test test-fast test-slow lint lock clean images sbom bench-chain bench-charts bench-scaling
+.PHONY: help install run test test-fast test-slow lint lock clean images sbom bench-chain bench-charts bench-scaling bench-submit
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -48,3 +48,6 @@ bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 
 bench-charts: install ## Helm template and checks of the three shapes of the chart
 	.venv/bin/python -m tests.benchmarks.charts
+
+bench-submit: install ## A submission to a cluster: our part, from the command's start
+	.venv/bin/python -m tests.benchmarks.submit
