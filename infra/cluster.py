@@ -123,6 +123,19 @@ class Cluster:
         with self._asking():
             self._core.read_namespaced_service_account(name, self.profile.namespace, _request_timeout=SECONDS)
 
+    def ensure_namespace(self) -> bool:
+        """Make the profile's namespace, with restricted Pod Security, unless it is there; whether it was made."""
+        name, k8s = self.profile.namespace, self._k8s
+        try:
+            with self._asking():
+                self._core.read_namespace(name, _request_timeout=SECONDS)
+        except Missing:
+            meta = k8s.V1ObjectMeta(name=name, labels={"pod-security.kubernetes.io/enforce": "restricted"})
+            with self._asking():
+                self._core.create_namespace(k8s.V1Namespace(metadata=meta), _request_timeout=SECONDS)
+            return True
+        return False
+
     def gpus(self) -> Gpus:
         """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have asked for."""
         with self._asking():

@@ -26,6 +26,7 @@ app = typer.Typer(
 app.add_typer(cli_cluster.profile, name="profile")
 app.command()(cli_cluster.status)
 app.command()(cli_cluster.cancel)
+app.command()(cli_cluster.deploy)
 
 _options = {"debug": False}
 
@@ -291,10 +292,7 @@ def doctor(
         from workflows.doctor import examine
 
         findings = examine(_settings(home))
-    lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
-    _print(findings, as_json, lines)
-    if any(finding["state"] == "failed" for finding in findings):
-        raise typer.Exit(1)
+    cli_cluster.print_findings(findings, as_json)
 
 
 def _text(value: Any) -> str:

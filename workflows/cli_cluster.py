@@ -11,6 +11,7 @@ from workflows.cli_options import Home, Json, ProfileOption, print_result, setti
 if TYPE_CHECKING:
     from infra.settings import Settings
     from workflows.command_cluster import ClusterRun
+    from workflows.doctor import Finding
     from workflows.recipe import Recipe
 
 profile = typer.Typer(no_args_is_help=True, help="Keep profiles: where a cluster is, and what its tasks run in.")
@@ -75,6 +76,41 @@ def cancel(run: RunName, profile: ProfileOption = "", home: Home = None) -> None
         raise ConfigError(f"run {found.name} is one of this machine: stop it with Ctrl-C where it runs")
     cluster.cancel(found)
     typer.echo(f"run {found.name} is being stopped")
+
+
+def deploy(
+    values: Annotated[
+        list[str] | None, typer.Option(help="Values file for charts/longrun, or trial, production, gpu. May be repeated.")
+    ] = None,
+    flyte_values: Annotated[
+        list[str] | None, typer.Option(help="Values file for Flyte, over charts/values/flyte.yaml. May be repeated.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the commands, and render our chart without a cluster.")
+    ] = False,
+    recipe: Annotated[str, typer.Option("--recipe", help="The recipe whose GPUs the cluster must have.")] = "smoke",
+    profile: ProfileOption = "",
+    home: Home = None,
+) -> None:
+    """Install or upgrade KubeRay, the chart longrun and Flyte in a cluster, wait for each, and examine it."""
+    from infra.profiles import read_profile
+    from workflows import command_deploy
+    from workflows.recipe import load_recipe
+
+    chosen = read_profile(settings_of(home).home, profile)
+    words = {"values": values or [], "flyte_values": flyte_values or [], "say": typer.echo}
+    if dry_run:
+        command_deploy.show(chosen, **words)
+    else:
+        print_findings(command_deploy.deploy(chosen, load_recipe(recipe), **words), as_json=False)
+
+
+def print_findings(findings: "list[Finding]", as_json: bool) -> None:
+    """A line a finding, with its remedy; the command fails where one has failed."""
+    lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
+    print_result(findings, as_json, lines)
+    if any(finding["state"] == "failed" for finding in findings):
+        raise typer.Exit(1)
 
 
 @profile.command("create")
