@@ -4,7 +4,6 @@ Commands are lists of arguments. A failure is one line with what helm said last,
 only for our own chart, whose notes are known to hold no secret.
 """
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -115,7 +114,7 @@ def helm() -> str:
 
 def run(command: list[str], release: Release) -> str:
     """What helm prints. Raises `ClusterError` with its last line where it fails."""
-    done = subprocess.run(command, env=os.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {done.returncode}"
