@@ -55,6 +55,22 @@ class ClusterError(LongrunError):
     """A cluster, or a service on it, that cannot be reached, or that refuses."""
 
 
+class EndpointError(ClusterError):
+    """Nothing answers where a service should be, or what answers is another service."""
+
+
+class LoginRefused(ClusterError):
+    """A service does not know the user, or does not let them do this."""
+
+
+class ImageMissing(ClusterError):
+    """An image that tasks run in cannot be had from its registry."""
+
+
+class QuotaExceeded(ClusterError):
+    """A namespace has no room for what was asked."""
+
+
 class CheckFailed(LongrunError):
     """A critical check between two stages did not hold."""
 

@@ -6,6 +6,7 @@ No secret is ever in a profile, only where it is kept: in a Kubernetes Secret or
 import dataclasses
 import json
 import re
+import sys
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from components.errors import ConfigError, require
-from infra.settings import variable
+from infra.settings import set_variable, variable
 
 CARRIER = "LONGRUN_PROFILE"
 """Environment variable that carries a profile's TOML to tasks, whose own tasks are serialised where they run."""
@@ -222,6 +223,18 @@ def profile_of_process() -> Profile | None:
     """The profile of the cluster that this process serialises tasks for, from `$LONGRUN_PROFILE`; None on a machine alone."""
     text = variable(CARRIER)
     return parse_profile(text, f"${CARRIER}") if text else None
+
+
+def in_pod() -> bool:
+    """Whether this process is a task on a cluster: Flyte's runtime names its action, and the pod carries the profile."""
+    return bool(variable(CARRIER) and variable("ACTION_NAME"))
+
+
+def adopt(profile: Profile) -> None:
+    """Let this process serialise tasks for the profile's cluster; `infra.environments` must not be imported before."""
+    if "infra.environments" in sys.modules and profile_of_process() != profile:
+        raise RuntimeError("the task environments are made already, for another cluster or for this machine")
+    set_variable(CARRIER, to_toml(profile))
 
 
 def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = False) -> Path:

@@ -64,6 +64,14 @@ def contain(home: Path) -> None:
     os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
 
 
+def keep_flyte_state(home: Path) -> None:
+    """Let Flyte keep what it remembers of submissions in `home`, which must exist, and not in the user's own home."""
+    config = home / "flyte" / "config.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.touch()
+    os.environ["UCTL_CONFIG"] = str(config)
+
+
 def usable_home(home: Path) -> Path:
     """Create `home` if needed and prove that it can be written.
 
@@ -78,6 +86,11 @@ def usable_home(home: Path) -> Path:
     except OSError as error:
         raise HomeError(f"home {home} cannot be used: {error.strerror}; choose another with --home") from error
     return home
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set an environment variable of this process and of those it starts."""
+    os.environ[name] = value
 
 
 def variable(name: str) -> str | None:

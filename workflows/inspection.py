@@ -18,15 +18,17 @@ from workflows.lineage import Tree, below, raw_differences, tree
 def list_runs(settings: Settings) -> list[dict[str, Any]]:
     """Each run of the home with its recipe, state and what it made, oldest first."""
     directories = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
-    return [_run_row(Journal(directory)) for directory in directories if (directory / "events.jsonl").is_file()]
+    return [run_row(Journal(directory)) for directory in directories if (directory / "events.jsonl").is_file()]
 
 
-def _run_row(journal: Journal) -> dict[str, Any]:
+def run_row(journal: Journal) -> dict[str, Any]:
+    """A run's id, recipe and state, and how many steps it made and reused; of a run on a cluster only that it was sent there."""
     events = journal.events()
     kinds = [event["event"] for event in events]
     ended = next((event for event in reversed(events) if event["event"] == "finished"), None)
-    state = "unfinished" if ended is None else "failed" if ended["failed"] else "finished"
-    recipe = next((event["recipe"] for event in events if event["event"] == "run"), "?")
+    sent = next((kind for kind in kinds if kind in {"submitted", "refused"}), "")
+    state = sent or ("unfinished" if ended is None else "failed" if ended["failed"] else "finished")
+    recipe = next((event["recipe"] for event in events if "recipe" in event), "?")
     return {"run": journal.name, "recipe": recipe, "state": state, "made": kinds.count("made"), "cached": kinds.count("cached")}
 
 

@@ -31,11 +31,16 @@ from workflows.tokenizer import check_token_shards, token_shards, tokenizer
 @environments.driver.task
 async def pipeline(recipe: Recipe, run: Run) -> Artifact:
     """Run the stages of a recipe in order, up to `run.until`; the last stage's artifact."""
-    async for stage, artifact in chain(recipe, run):
-        last = Artifact(uri=artifact.uri, digest=artifact.digest)
-        if stage == run.until:
-            break
-    return last
+    return await _last(recipe, run)
+
+
+@environments.driver.task
+async def run_on_cluster(recipe: Recipe, name: str, until: str, fresh: list[str]) -> Artifact:
+    """The same in the driver's pod: the profile that it carries says where artifacts and records go."""
+    from workflows.running import recorded_on_cluster
+
+    with recorded_on_cluster(recipe, name, until=until, fresh=tuple(fresh)) as run:
+        return await _last(recipe, run)
 
 
 @environments.driver.task
@@ -48,6 +53,14 @@ async def run_recipe(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
     chosen = load_recipe(recipe)
     with recorded(chosen, settings(home)) as run:
         return await pipeline(chosen, run)
+
+
+async def _last(recipe: Recipe, run: Run) -> Artifact:
+    async for stage, artifact in chain(recipe, run):
+        last = Artifact(uri=artifact.uri, digest=artifact.digest)
+        if stage == run.until:
+            break
+    return last
 
 
 async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]:

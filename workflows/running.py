@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components import errors
-from components.errors import LongrunError
+from components.errors import ConfigError, LongrunError
+from infra.profiles import CARRIER, profile_of_process
 from infra.settings import Settings, contain, usable_home
 from workflows import journal
 from workflows.recipe import Recipe
@@ -60,9 +61,7 @@ def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", f
 
     A second run in the same home waits for the first.
     """
-    from infra import tracking
     from infra.local_ray import stop_ray
-    from workflows.step import Run
 
     home = usable_home(settings.home)
     contain(home)
@@ -70,20 +69,51 @@ def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", f
     with holding(home):
         shutil.rmtree(home / "writing", ignore_errors=True)
         record = journal.open_journal(settings.runs)
-        record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid())
-        with journal.output_to(record.log("run")):
-            parent = tracking.start_run(settings.tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
-            places = {"home": str(home), "directory": str(record.directory), "tracking_uri": settings.tracking_uri}
+        with _started(recipe, record, home, settings.tracking_uri, until, fresh) as run:
             try:
-                yield Run(**places, mlflow_run=parent, until=until, fresh=fresh)
-            except BaseException as error:
-                tracking.finish_run(settings.tracking_uri, parent, failed=True)
-                record.write("finished", failed=True, message=str(error))
-                raise
+                yield run
             finally:
                 stop_ray(home)
-            tracking.finish_run(settings.tracking_uri, parent)
-            record.write("finished", failed=False)
+
+
+@contextlib.contextmanager
+def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
+    """The run `name` of `recipe` in a driver's pod: its own folder, and the parent run in the profile's MLflow.
+
+    Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
+    """
+    from infra.settings import settings
+
+    profile = profile_of_process()
+    if profile is None:
+        raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
+    place = settings()
+    home = usable_home(place.home)
+    contain(home)
+    record = journal.open_journal(place.runs, name)
+    with _started(recipe, record, home, profile.mlflow_uri, until, fresh) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def _started(
+    recipe: "Recipe | Sweep", record: journal.Journal, home: Path, tracking_uri: str, until: str, fresh: tuple[str, ...]
+) -> Iterator["Run"]:
+    from infra import tracking
+    from workflows.step import Run
+
+    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid())
+    with journal.output_to(record.log("run")):
+        parent = tracking.start_run(tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
+        places = {"home": str(home), "directory": str(record.directory), "tracking_uri": tracking_uri}
+        try:
+            yield Run(**places, mlflow_run=parent, until=until, fresh=fresh)
+        except BaseException as error:
+            tracking.finish_run(tracking_uri, parent, failed=True)
+            record.write("finished", failed=True, message=str(error))
+            raise
+        tracking.finish_run(tracking_uri, parent)
+        record.write("finished", failed=False)
 
 
 def _own(error: Exception) -> Exception:

@@ -65,7 +65,7 @@ def test_every_task_of_the_pipeline_is_serialised(tasks: Tasks) -> None:
 
     functions = {name.partition(".")[2] for name in tasks}
     steps = {step for stage in STAGES.values() for step in stage} - {"check_sft", "check_dpo"}
-    assert functions == steps | {"check_tuning", "pipeline", "run_recipe"}
+    assert functions == steps | {"check_tuning", "pipeline", "run_on_cluster", "run_recipe"}
 
 
 def test_on_one_machine_nothing_of_a_cluster_is_loaded_or_serialised() -> None:
