@@ -6,7 +6,8 @@ from dataclasses import replace
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
 from components.artifacts import Artifact
 from components.curation.config import CurationConfig
-from components.scaling.config import Choices
+from components.scaling.config import Choices, FitConfig
+from components.scaling.law_files import law_fingerprint
 from infra import environments
 from workflows.alignment import (
     check_conversations,
@@ -22,7 +23,7 @@ from workflows.evaluation import check_evaluation, evaluation
 from workflows.pretraining import check_pretraining, pretraining
 from workflows.recipe import Recipe
 from workflows.registration import enter_registry, registration
-from workflows.scaling import PlanRequest, check_plan, scaling
+from workflows.scaling import PlanRequest, check_plan, scaling, verdict
 from workflows.step import Run, checked, obtain
 from workflows.tokenizer import check_token_shards, token_shards, tokenizer
 
@@ -63,12 +64,16 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     yield "tokenizer", tokens
 
     request = PlanRequest(scaling=recipe.scaling, choices=_choices(recipe))
-    plan = await obtain(run, scaling, request, tokenizer=words, token_shards=tokens)
+    facts = {"law": law_fingerprint(recipe.scaling.law)}
+    plan = await obtain(run, scaling, request, facts=facts, tokenizer=words, token_shards=tokens)
     checks["plan"] = await checked(run, check_plan, limits.plan, plan=plan)
     yield "scaling", plan
 
     base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
     checks["pretraining"] = await checked(run, check_pretraining, limits.training, checkpoint=base, token_shards=tokens)
+    verdicts = {}
+    if "prediction" in run.store.manifest(plan.uri).figures:
+        verdicts["pretraining"] = await obtain(run, verdict, FitConfig(), plan=plan, checkpoint=base)
     yield "pretraining", base
 
     facts = {"sources": _fingerprint_of_files(recipe.conversations)}
@@ -100,7 +105,7 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     yield "evaluation", report
 
     named = replace(recipe.registration, name=recipe.registration.name or recipe.name)
-    model = await obtain(run, registration, named, checkpoint=aligned, report=report, checks=checks)
+    model = await obtain(run, registration, named, checkpoint=aligned, report=report, checks=checks, verdicts=verdicts)
     enter_registry(run, named, model)
     yield "registration", model
 

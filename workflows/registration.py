@@ -1,6 +1,6 @@
 """Registration: a model with its card and lineage, and a version in the registry."""
 
-from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel
+from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel, Verdict
 from components.registration.config import RegistrationConfig
 from infra import environments, registry
 from workflows.step import Order, Run, make
@@ -8,7 +8,12 @@ from workflows.step import Order, Run, make
 
 @environments.cpu.task
 async def registration(
-    order: Order, config: RegistrationConfig, checkpoint: Checkpoint, report: EvaluationReport, checks: dict[str, Check]
+    order: Order,
+    config: RegistrationConfig,
+    checkpoint: Checkpoint,
+    report: EvaluationReport,
+    checks: dict[str, Check],
+    verdicts: dict[str, Verdict],
 ) -> RegisteredModel:
     """Apply the promotion rule, then write the model directory that the registry will point to."""
     from components.registration.prepare import prepare
@@ -25,11 +30,13 @@ async def registration(
             report=work.local(report),
             lineage=tree(store, checkpoint),
             checks=[found for check in checks.values() for found in store.manifest(check.uri).checks],
+            verdicts=[store.manifest(judged.uri).figures for judged in verdicts.values()],
             output=work.output,
         ),
         checkpoint=checkpoint,
         report=report,
         checks=checks,
+        verdicts=verdicts,
     )
 
 

@@ -20,11 +20,12 @@ class ScalingConfig:
     compute: float | None = 8.45e22
     """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: what chosen shape and tokens take."""
     law: str = "deepseek"
-    """A published law with coefficients, from `components.scaling.laws`; where it gives none, "deepseek" gives batch and
-    learning rate."""
+    """A published law with coefficients, from `components.scaling.laws`, or the path of a law file (`.json`); where it gives
+    none, "deepseek" gives batch and learning rate."""
 
     def __post_init__(self) -> None:
-        require(self.law in PLANNING, self, "law", self.law, ", ".join(PLANNING))
+        known = self.law in PLANNING or self.law.endswith(".json")
+        require(known, self, "law", self.law, f"{', '.join(PLANNING)}, or the path of a law file (.json)")
         if self.compute is not None:
             require_budget(self, self.compute)
 
