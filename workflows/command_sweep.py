@@ -29,10 +29,15 @@ def sweep_and_show(config: Sweep, settings: Settings) -> None:
 
 
 def sweep_lines(events: list[Event], settings: Settings) -> list[str]:
-    """Law, prediction and verdict of a finished sweep, and where its report is."""
+    """Laws, prediction and verdict of a finished sweep, and where its reports are."""
     steps = {event["step"]: event for event in events if event["event"] in {"made", "cached"}}
-    law, verdict = steps["scaling_law"]["figures"], steps["verdict"]
-    return ["", *_law_lines(law), *verdict_lines(verdict["figures"]), *_places(settings, steps["scaling_law"], verdict)]
+    fitted = [steps[name] for name in ("hyper_parameter_law", "scaling_law") if name in steps]
+    lines = ["", *(line for event in fitted for line in _law_lines(event["figures"]))]
+    if "verdict" in steps:
+        lines += verdict_lines(steps["verdict"]["figures"])
+    reports = [*fitted, *(steps[name] for name in ("verdict",) if name in steps)]
+    places = [f"report      {settings.home / event['uri'] / 'report.html'}" for event in reports]
+    return [*lines, f"law         {settings.home / fitted[-1]['uri'] / 'law.json'}", *places]
 
 
 def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
@@ -47,16 +52,15 @@ def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def _law_lines(law: Mapping[str, Any]) -> list[str]:
-    named = (("IsoFLOP", "isoflop", "n_exponent"), ("parametric", "parametric", "n_exponent"))
-    found = [(title, law[method][key]) for title, method, key in named if method in law]
+    named = (
+        ("IsoFLOP", "isoflop", "n_exponent", "M_opt"),
+        ("parametric", "parametric", "n_exponent", "M_opt"),
+        ("grid", "hyper_parameters", "batch_exponent", "batch"),
+        ("grid", "hyper_parameters", "learning_rate_exponent", "learning rate"),
+    )
+    found = [(title, what, law[method][key]) for title, method, key, what in named if method in law]
     lines = [
-        f"{title:<12}M_opt grows as C^{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" for title, value in found
+        f"{title:<12}{what} grows as C^{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+        for title, what, value in found
     ]
     return [*lines, *(f"not fitted: {name}: {reason}" for name, reason in law["refused"].items())]
-
-
-def _places(settings: Settings, law: Event, verdict: Event) -> list[str]:
-    return [
-        f"law         {settings.home / law['uri'] / 'law.json'}",
-        f"report      {settings.home / verdict['uri'] / 'report.html'}",
-    ]

@@ -19,7 +19,6 @@ from components.artifacts import (
     Tokenizer,
     TokenShards,
     TrainingPlan,
-    Verdict,
 )
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig
@@ -46,31 +45,54 @@ class PointRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LadderRequest:
-    """All trainings of a ladder."""
+class PointsRequest:
+    """All trainings of a ladder or a grid."""
 
-    ladder: Ladder
+    points: tuple[Point, ...]
     training: PretrainingConfig
 
-    def points(self) -> dict[str, PointRequest]:
+    def requests(self) -> dict[str, PointRequest]:
         """Each by its number."""
-        return {
-            f"{number:04d}": PointRequest(point=point, training=self.training)
-            for number, point in enumerate(self.ladder.points())
-        }
+        return {f"{number:04d}": PointRequest(point=point, training=self.training) for number, point in enumerate(self.points)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LawRequest:
-    """How a ladder is fitted."""
+    """How a ladder or a grid is fitted."""
 
     name: str
     fit: FitConfig
 
 
 @environments.driver.task
-async def sweep(config: Sweep, run: Run) -> Verdict:
-    """Corpus, tokens, trainings, law, plan, the training that the law predicts, and the verdict."""
+async def sweep(config: Sweep, run: Run) -> Artifact:
+    """The laws of a sweep; where it has a ladder, also the training that they predict, and the verdict, which is returned."""
+    words, tokens = await _tokens(config, run)
+    law = await laws(config, run, tokens)
+    if config.ladder is None:
+        return Artifact(uri=law.uri, digest=law.digest)
+    plan = await obtain(run, extrapolation, config.ladder, law=law, tokenizer=words, token_shards=tokens)
+    await checked(run, check_plan, config.checks.plan, plan=plan)
+    base = await obtain(run, pretraining, config.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
+    await checked(run, check_pretraining, config.checks.training, checkpoint=base, token_shards=tokens)
+    judged = await obtain(run, verdict, config.fit, plan=plan, checkpoint=base)
+    return Artifact(uri=judged.uri, digest=judged.digest)
+
+
+async def laws(config: Sweep, run: Run, tokens: TokenShards) -> ScalingLaw:
+    """The law of the sweep's ladder, with batch and learning rate by its grid; or that of the grid alone."""
+    how, bases = LawRequest(name=config.name, fit=config.fit), dict[str, ScalingLaw]()
+    if config.grid is not None:
+        bases["grid"] = await obtain(run, hyper_parameter_law, how, runs=await _runs(config.grid.points(), config, run, tokens))
+    if config.ladder is None:
+        return bases["grid"]
+    law: ScalingLaw = await obtain(
+        run, scaling_law, how, runs=await _runs(config.ladder.points(), config, run, tokens), bases=bases
+    )
+    return law
+
+
+async def _tokens(config: Sweep, run: Run) -> tuple[Tokenizer, TokenShards]:
     from components.curation.sources import fingerprint
 
     corpus = await obtain(run, curation, config.curation, facts={"sources": fingerprint(config.curation)})
@@ -78,30 +100,25 @@ async def sweep(config: Sweep, run: Run) -> Verdict:
     words = await obtain(run, tokenizer, config.tokenizer, corpus=corpus)
     tokens = await obtain(run, token_shards, config.token_shards, corpus=corpus, tokenizer=words)
     await checked(run, check_token_shards, config.checks.token_shards, token_shards=tokens, tokenizer=words)
+    return words, tokens
 
-    request = LadderRequest(ladder=config.ladder, training=config.pretraining)
-    points = await sweep_points(request, run, tokens)
-    runs = await obtain(run, sweep_runs, request, points=points, token_shards=tokens)
-    how = LawRequest(name=config.name, fit=config.fit)
-    law = await obtain(run, scaling_law, how, runs=runs)
 
-    plan = await obtain(run, extrapolation, config.ladder, law=law, tokenizer=words, token_shards=tokens)
-    await checked(run, check_plan, config.checks.plan, plan=plan)
-    base = await obtain(run, pretraining, config.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
-    await checked(run, check_pretraining, config.checks.training, checkpoint=base, token_shards=tokens)
-    judged: Verdict = await obtain(run, verdict, config.fit, plan=plan, checkpoint=base)
-    return judged
+async def _runs(points: tuple[Point, ...], config: Sweep, run: Run, tokens: TokenShards) -> SweepRuns:
+    request = PointsRequest(points=points, training=config.pretraining)
+    found = await sweep_points(request, run, tokens)
+    runs: SweepRuns = await obtain(run, sweep_runs, request, points=found, token_shards=tokens)
+    return runs
 
 
 @environments.train.task
-async def sweep_points(config: LadderRequest, run: Run, token_shards: TokenShards) -> dict[str, SweepPoint]:
+async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShards) -> dict[str, SweepPoint]:
     """Train the points that are missing, in workers that stay; each is published as soon as it is done."""
-    found = {name: _find(run, request, token_shards) for name, request in config.points().items()}
-    if missing := {name: config.points()[name] for name, artifact in found.items() if artifact is None}:
+    found = {name: _find(run, request, token_shards) for name, request in config.requests().items()}
+    if missing := {name: config.requests()[name] for name, artifact in found.items() if artifact is None}:
         run.journal.write("points", step="sweep_points", missing=len(missing), total=len(found))
         with journal.output_to(run.journal.log("sweep_points")):
             _train(run, missing, config, token_shards)
-        found = {name: _find(run, request, token_shards) for name, request in config.points().items()}
+        found = {name: _find(run, request, token_shards) for name, request in config.requests().items()}
     return {name: SweepPoint(uri=artifact.uri, digest=artifact.digest) for name, artifact in found.items() if artifact}
 
 
@@ -115,12 +132,12 @@ def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shar
 
 
 @environments.cpu.task
-async def sweep_runs(order: Order, config: LadderRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> SweepRuns:
+async def sweep_runs(order: Order, config: PointsRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> SweepRuns:
     """Put the trainings of a ladder into one table."""
     from components.scaling.table import row_of, tabulate
 
     store = order.run.store
-    rows = [row_of(request.point, store.manifest(points[name].uri).figures) for name, request in config.points().items()]
+    rows = [row_of(request.point, store.manifest(points[name].uri).figures) for name, request in config.requests().items()]
     return make(
         order,
         SweepRuns,
@@ -132,16 +149,38 @@ async def sweep_runs(order: Order, config: LadderRequest, points: dict[str, Swee
 
 
 @environments.cpu.task
-async def scaling_law(order: Order, config: LawRequest, runs: SweepRuns) -> ScalingLaw:
-    """Fit the law, with its report and plots."""
-    from components.scaling.fitting.ladder_law import fit_ladder
+async def hyper_parameter_law(order: Order, config: LawRequest, runs: SweepRuns) -> ScalingLaw:
+    """Fit the laws of batch and learning rate to a grid, with their report and contours."""
+    from components.scaling.fitting.sweep_law import fit_grid
 
     return make(
         order,
         ScalingLaw,
         config,
-        lambda work: fit_ladder(config.fit, name=config.name, runs=work.local(runs) / "runs.csv", output=work.output),
+        lambda work: fit_grid(config.fit, name=config.name, runs=work.local(runs) / "runs.csv", output=work.output),
         runs=runs,
+    )
+
+
+@environments.cpu.task
+async def scaling_law(order: Order, config: LawRequest, runs: SweepRuns, bases: dict[str, ScalingLaw]) -> ScalingLaw:
+    """Fit the law of a ladder, with its report and plots; batch and learning rate come from the base, if there is one."""
+    from components.scaling.fitting.sweep_law import fit_ladder
+    from components.scaling.law_files import read_law
+
+    return make(
+        order,
+        ScalingLaw,
+        config,
+        lambda work: fit_ladder(
+            config.fit,
+            name=config.name,
+            runs=work.local(runs) / "runs.csv",
+            base=next((read_law(work.local(base) / "law.json") for base in bases.values()), None),
+            output=work.output,
+        ),
+        runs=runs,
+        bases=bases,
     )
 
 
@@ -177,7 +216,7 @@ def _find(run: Run, request: PointRequest, token_shards: TokenShards) -> Artifac
     return run.store.find("sweep_point", _key(request, token_shards))
 
 
-def _train(run: Run, missing: Mapping[str, PointRequest], config: LadderRequest, token_shards: TokenShards) -> None:
+def _train(run: Run, missing: Mapping[str, PointRequest], config: PointsRequest, token_shards: TokenShards) -> None:
     """Train what is missing and publish it, and say what of the processors' time was not training."""
     from components.pretraining.trunks import train_trunk, trunks
     from infra import ray_workers

@@ -64,7 +64,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         writer.writerows(ordered)
 
 
-def write_runs(runs: Sequence[Sequence[float]], path: Path) -> None:
+def write_runs(runs: Sequence[tuple[float, ...]], path: Path) -> None:
     """Write (S, D, loss) of each run as CSV with the columns n, d and loss, sorted."""
     lines = [",".join(repr(float(value)) for value in run) for run in sorted(runs, key=tuple)]
     path.write_text("\n".join(["n,d,loss", *lines]) + "\n", encoding="utf-8")

@@ -101,3 +101,12 @@ def test_the_same_sweep_again_trains_nothing(finished: tuple[Path, str]) -> None
     assert ended.returncode == 0, ended.stderr
     assert [event["step"] for event in events(home) if event["event"] == "made"] == []
     assert "came out" in ended.stdout
+
+
+def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(finished: tuple[Path, str]) -> None:
+    home, _ = finished
+    words = [sys.executable, "-m", "workflows.cli", "sweep", "tiny-grid", "--home", str(home)]
+    ended = subprocess.run(words, cwd=home.parent, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert "learning rate grows as C^" in ended.stdout
+    assert list((home / "artifacts" / "hyper_parameter_law").glob("*/hyper-parameters.png"))

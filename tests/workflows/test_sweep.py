@@ -21,12 +21,15 @@ def mine():
 def test_every_built_in_sweep_has_its_name_and_enough_budgets(name: str) -> None:
     sweep = load_sweep(name)
     assert sweep.name == name
-    assert len(sweep.ladder.profiles) >= 3
-    assert sweep.ladder.vocab_size == sweep.tokenizer.regular_tokens + 15
+    planned = sweep.ladder or sweep.grid
+    assert planned is not None
+    assert planned.family.vocab_size == sweep.tokenizer.regular_tokens + 15
+    assert len({point.budget for point in planned.points()}) >= 3
 
 
 def test_the_smoke_ladder_is_as_large_as_it_must_be() -> None:
     ladder = load_sweep("smoke-ladder").ladder
+    assert ladder is not None
     assert len(ladder.profiles) >= 4
     assert ladder.profiles[0].seeds >= 2
     assert 8 <= ladder.target <= 10
@@ -58,3 +61,8 @@ def test_what_the_ladder_chooses_cannot_be_chosen_beside_it() -> None:
     sweep = load_sweep("tiny-ladder")
     with pytest.raises(ConfigError, match="one with learning_rate'; allowed: none of these"):
         replace(sweep, pretraining=replace(sweep.pretraining, learning_rate=1e-3))
+
+
+def test_a_sweep_without_ladder_and_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a ladder, a grid, or both"):
+        replace(load_sweep("tiny-grid"), grid=None)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from components.checks.limits import PlanLimits
 from components.pretraining.config import PretrainingConfig
+from components.scaling.family import Family
 from components.scaling.ladder import Ladder, Profile
 from components.tokenizer.config import TokenizerConfig
 from workflows.recipes.smoke import MEGABYTE, smoke
@@ -27,9 +28,7 @@ def smoke_ladder() -> Sweep:
                 Profile(compute=1.2e12, widths=(24, 32, 40, 48, 64, 80, 96)),
                 Profile(compute=2.4e12, widths=(32, 40, 48, 64, 80, 96, 128)),
             ),
-            n_layer=2,
-            vocab_size=512,
-            sequence_length=128,
+            family=Family(n_layer=2, vocab_size=512, sequence_length=128),
             batch_size=16,
             # Best of 3e-3 to 2.4e-2 at widths of 16, 32 and 64, to within a factor of two.
             learning_rate=6.25e-3,

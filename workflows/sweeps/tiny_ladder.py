@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from components.scaling.family import Family
 from components.scaling.ladder import Ladder, Profile
 from workflows.recipes.tiny import KILOBYTE, tiny
 from workflows.sweep import Sweep
@@ -24,12 +25,9 @@ def tiny_ladder() -> Sweep:
                 Profile(compute=6e9, widths=(12, 16, 24, 32)),
                 Profile(compute=1.2e10, widths=(16, 24, 32, 48)),
             ),
-            n_layer=1,
-            vocab_size=512,
-            sequence_length=64,
+            family=Family(n_layer=1, vocab_size=512, sequence_length=64, warmup_steps=10),
             batch_size=8,
             learning_rate=6.25e-3,
-            warmup_steps=10,
             target=2.0,
         ),
         pretraining=replace(ladder.pretraining, micro_batch_size=8, validation_bytes=5 * KILOBYTE),

@@ -8,6 +8,7 @@ import numpy as np
 
 from components.artifacts import Plan
 from components.flops import non_embedding_flops_per_token
+from components.scaling.family import Family
 from components.scaling.ladder import Ladder, Profile
 from components.scaling.law import LossLaw
 from components.scaling.table import row_of
@@ -19,9 +20,7 @@ LADDER = Ladder(
         Profile(compute=3e11 * 2**rung, widths=tuple(8 * (rung + step) for step in range(2, 9)), seeds=2 - min(rung, 1))
         for rung in range(4)
     ),
-    n_layer=2,
-    vocab_size=512,
-    sequence_length=128,
+    family=Family(n_layer=2, vocab_size=512, sequence_length=128),
     batch_size=16,
     learning_rate=6e-3,
 )

@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import FitRefused
 from components.scaling.config import FitConfig, ScalingConfig
-from components.scaling.fitting.ladder_law import fit_ladder
+from components.scaling.fitting.sweep_law import fit_ladder
 from components.scaling.fitting.verdict import judge_plan
 from components.scaling.law_files import read_law, write_law
 from components.scaling.plan import make_plan, read_plan
