@@ -173,6 +173,22 @@ def sweep(
     sweep_and_show(load_sweep(name), _settings(home))
 
 
+@app.command("compare-corpora")
+def compare_corpora(
+    first: Annotated[str, typer.Argument(metavar="A", help="A file or folder of texts, or python-environment:DOMAIN.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    compute: Annotated[float, typer.Option(help="Largest budget of each ladder in FLOPs.")] = 1.2e12,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Train a small ladder on each of two corpora, and compare how their laws split a budget and what it buys."""
+    from workflows.command_compare import compare_corpora as compared
+    from workflows.command_compare import comparison_lines
+
+    found = compared((first, second), compute, _settings(home), quiet=as_json)
+    _print(found, as_json, comparison_lines(found))
+
+
 @app.command()
 def sweeps(as_json: Json = False) -> None:
     """List the sweeps that come with longrun."""
