@@ -14,6 +14,7 @@ from workflows import cli_cluster
 from workflows.cli_options import Home, Json, ProfileOption
 from workflows.cli_options import print_result as _print
 from workflows.cli_options import settings_of as _settings
+from workflows.cli_scaling import scaling
 
 app = typer.Typer(
     name="longrun",
@@ -22,11 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-
-app.add_typer(cli_cluster.profile, name="profile")
-app.command()(cli_cluster.status)
-app.command()(cli_cluster.cancel)
-app.command()(cli_cluster.deploy)
 
 _options = {"debug": False}
 
@@ -101,93 +97,6 @@ def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = Fa
 
     config = dataclasses.asdict(load_recipe(recipe, overrides or []))
     _print(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
-
-
-@app.command()
-def plan(
-    compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
-    law: Annotated[str, typer.Option(help="A published law's name, or a law file that `longrun fit` wrote.")] = "deepseek",
-    model: Annotated[str, typer.Option(help="7b or 67b: what the paper used, beside what the law says.")] = "",
-    tokens: Annotated[float | None, typer.Option(help="Training tokens, instead of the law's.")] = None,
-    sequence_length: Annotated[int | None, typer.Option(help="Tokens in a sequence.", show_default="4096")] = None,
-    vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
-    gpus: Annotated[int | None, typer.Option(help="Accelerators to lay the plan out on.")] = None,
-    gpu: Annotated[str, typer.Option(help="Which accelerator.")] = "h100",
-    mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
-    price: Annotated[float | None, typer.Option(help="Of one accelerator for an hour.")] = None,
-    micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Plan shape, tokens, batch and learning rate for a compute budget by a scaling law."""
-    from components.scaling.config import Choices, Cluster
-    from workflows.planning import plan_lines, proposal_for
-
-    made = proposal_for(
-        compute=compute,
-        law=law,
-        model=model,
-        choices=Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length, micro_batch_size=micro_batch),
-        vocabulary=vocabulary,
-        cluster=Cluster(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
-    )
-    _print(made.as_json(), as_json, plan_lines(made))
-
-
-@app.command()
-def fit(
-    table: Annotated[Path, typer.Argument(help="CSV file of finished runs, with a header.")],
-    columns: Annotated[
-        str,
-        typer.Option(help="Which column is what: n=…,d=…,loss=… (c= in place of one; batch=, learning_rate= for their laws)."),
-    ],
-    scale: Annotated[str, typer.Option(help="What n counts.")] = "parameters",
-    leave_out: Annotated[
-        int | None,
-        typer.Option(help="Runs of the least D/N that the parametric fit leaves out.", show_default="those that spoil it"),
-    ] = None,
-    rounds: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    output: Annotated[Path | None, typer.Option(help="Write the law here, for `longrun plan --law`.")] = None,
-    base: Annotated[str, typer.Option(help="Law that the output takes from what is not fitted here.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Folder for the report and its plots, as HTML and PNG.")] = None,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
-    from components.scaling.config import FitConfig
-    from infra.settings import contain
-    from workflows.fitting import fit_lines, fit_table
-
-    contain(_settings(home).home)
-    made = fit_table(
-        table,
-        columns,
-        FitConfig(scale=scale, leave_out=leave_out, rounds=rounds, seed=seed),
-        output=output,
-        base=base,
-        report=report,
-    )
-    _print(made.as_json(), as_json, fit_lines(made))
-
-
-@app.command()
-def sweep(
-    name: Annotated[str, typer.Argument(help="A sweep's name, or file.py[:function].")] = "smoke-ladder", home: Home = None
-) -> None:
-    """Train a ladder of small models, fit a law to it, and hold a larger training against the law's prediction."""
-    from workflows.command_sweep import sweep_and_show
-    from workflows.sweep import load_sweep
-
-    sweep_and_show(load_sweep(name), _settings(home))
-
-
-@app.command()
-def sweeps(as_json: Json = False) -> None:
-    """List the sweeps that come with longrun."""
-    from workflows.sweep import BUILT_IN, load_sweep
-
-    known = {name: load_sweep(name).description for name in BUILT_IN}
-    _print(known, as_json, [f"{name:<14}{description}" for name, description in known.items()])
 
 
 @app.command()
@@ -313,6 +222,13 @@ def doctor(
 
         findings = examine(_settings(home))
     cli_cluster.print_findings(findings, as_json)
+
+
+app.add_typer(cli_cluster.profile, name="profile")
+app.command()(cli_cluster.status)
+app.command()(cli_cluster.cancel)
+app.command()(cli_cluster.deploy)
+app.add_typer(scaling)
 
 
 def _text(value: Any) -> str:

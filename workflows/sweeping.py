@@ -66,10 +66,10 @@ class LawRequest:
 
 @environments.driver.task
 async def sweep(config: Sweep, run: Run) -> Artifact:
-    """The laws of a sweep; where it has a ladder, also the training that they predict, and the verdict, which is returned."""
+    """The laws of a sweep; where its ladder has a target, also the training that they predict, and the verdict on it."""
     words, tokens = await _tokens(config, run)
     law = await laws(config, run, tokens)
-    if config.ladder is None:
+    if config.ladder is None or config.ladder.target is None:
         return Artifact(uri=law.uri, digest=law.digest)
     plan = await obtain(run, extrapolation, config.ladder, law=law, tokenizer=words, token_shards=tokens)
     await checked(run, check_plan, config.checks.plan, plan=plan)

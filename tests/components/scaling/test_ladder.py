@@ -7,7 +7,7 @@ import pytest
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token
 from components.scaling.family import Family
-from components.scaling.ladder import Ladder, Profile
+from components.scaling.ladder import Ladder, Profile, ladder_up_to
 from components.scaling.law import Law, PowerLaw, scale_of
 
 LADDER = Ladder(
@@ -90,3 +90,17 @@ def test_a_ladder_that_makes_no_sense_is_refused(change: dict[str, object], mess
 def test_a_profile_that_makes_no_sense_is_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Profile(**values)  # type: ignore[arg-type]
+
+
+def test_a_ladder_up_to_a_budget_doubles_four_times_with_models_around_the_guess() -> None:
+    ladder = ladder_up_to(2e12, like=LADDER)
+    assert [profile.compute for profile in ladder.profiles] == [2.5e11, 5e11, 1e12, 2e12]
+    assert all(len(profile.widths) >= 6 for profile in ladder.profiles)
+    assert ladder.target is None
+    with pytest.raises(ConfigError, match="for a training to be predicted"):
+        ladder.extrapolated(law(0.5, 1.0))
+
+
+def test_a_budget_too_small_for_the_family_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 50: a larger budget"):
+        ladder_up_to(1e9, like=LADDER)
