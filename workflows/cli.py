@@ -62,16 +62,25 @@ def run(
     fresh: Annotated[
         list[str] | None, typer.Option(help="Stage or step to make again although it is cached. May be repeated.")
     ] = None,
+    artifact_root: Annotated[
+        str,
+        typer.Option(help="Keep artifacts in a bucket: s3://bucket/prefix.", show_default="as in this home's last run, or home"),
+    ] = "",
+    mlflow_uri: Annotated[
+        str, typer.Option(help="Keep runs and models on an MLflow server.", show_default="as in this home's last run, or home")
+    ] = "",
     home: Home = None,
 ) -> None:
     """Run the whole chain of a recipe; what is already there and unchanged is reused."""
+    from infra.settings import settings
     from workflows.command_run import run_and_show
     from workflows.recipe import load_recipe
     from workflows.stages import last_stage, steps_of
 
     chosen = load_recipe(recipe, overrides or [])
     again = tuple(step for name in fresh or [] for step in steps_of(name))
-    run_and_show(chosen, _settings(home), until=last_stage(until) if until else "", fresh=again)
+    where = settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
+    run_and_show(chosen, where, until=last_stage(until) if until else "", fresh=again)
 
 
 @app.command()

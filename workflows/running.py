@@ -1,8 +1,10 @@
 """Running a recipe on this machine: the home's lock, the run's record, Flyte in local mode, and what failed."""
 
 import contextlib
+import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from components import errors
 from components.errors import LongrunError
-from infra.settings import Settings, contain, usable_home
+from infra import patience
+from infra.settings import HERE, Settings, contain, object_store_endpoint, remember, usable_home
+from infra.storage import store_answers
+from infra.tracking import server_answers
 from workflows import journal
 from workflows.recipe import Recipe
 from workflows.resources import require_resources
@@ -18,6 +23,9 @@ from workflows.resources import require_resources
 if TYPE_CHECKING:
     from workflows.step import Run
     from workflows.sweep import Sweep
+
+_FIRST_SECONDS = 10.0
+"""For the first answers of the bucket and of MLflow, before anything is done."""
 
 
 def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> journal.Journal:
@@ -67,23 +75,50 @@ def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", f
     home = usable_home(settings.home)
     contain(home)
     require_resources(recipe, home)
+    _require_record(settings)
     with holding(home):
+        remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
         record = journal.open_journal(settings.runs)
-        record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid())
-        with journal.output_to(record.log("run")):
+        places = {"artifact_root": settings.artifact_root, "tracking_uri": settings.tracking_uri}
+        record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid(), **places)
+        with _telling(record), journal.output_to(record.log("run")):
             parent = tracking.start_run(settings.tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
-            places = {"home": str(home), "directory": str(record.directory), "tracking_uri": settings.tracking_uri}
             try:
-                yield Run(**places, mlflow_run=parent, until=until, fresh=fresh)
+                yield Run(home=str(home), directory=str(record.directory), **places, mlflow_run=parent, until=until, fresh=fresh)
             except BaseException as error:
-                tracking.finish_run(settings.tracking_uri, parent, failed=True)
+                tracking.fail_run(settings.tracking_uri, parent)
                 record.write("finished", failed=True, message=str(error))
                 raise
             finally:
                 stop_ray(home)
             tracking.finish_run(settings.tracking_uri, parent)
             record.write("finished", failed=False)
+
+
+def _require_record(settings: Settings) -> None:
+    """The bucket and MLflow answer now, so that a wrong address is no reason to wait. Raises `StoreError` or `TrackingError`."""
+    if settings.artifact_root != HERE:
+        store_answers(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
+    if settings.mlflow_uri != HERE:
+        server_answers(settings.mlflow_uri, _FIRST_SECONDS)
+
+
+@contextlib.contextmanager
+def _telling(record: journal.Journal) -> Iterator[None]:
+    """What is waited for stands in the run's events and in the log of the step that waits."""
+
+    class Telling(logging.StreamHandler[Any]):
+        def emit(self, said: logging.LogRecord) -> None:
+            record.write("waiting", why=said.getMessage())
+            super().emit(said)
+
+    handler = Telling(sys.stderr)
+    patience.logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        patience.logger.removeHandler(handler)
 
 
 def _own(error: Exception) -> Exception:
