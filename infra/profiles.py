@@ -69,7 +69,10 @@ class Profile:
     workers: int = 1
     """Worker pods of a Ray cluster, for data and for training."""
     checkpoint_claim: str = ""
-    """PersistentVolumeClaim (ReadWriteMany) for training checkpoints, which all training pods mount; empty: lost with the pod."""
+    """PersistentVolumeClaim (ReadWriteMany) that the pods of Ray clusters share, for checkpoints and what they read and write.
+
+    Empty: each pod has files of its own, which is enough only where a Ray cluster is one pod.
+    """
     secrets: dict[str, str] = field(default_factory=dict)
     """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
 

@@ -129,10 +129,14 @@ def require_url(owner: object, name: str, schemes: tuple[str, ...], *, or_else: 
 
 
 def object_store_endpoint(root: str) -> str:
-    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it; empty otherwise."""
+    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it, else from the profile."""
+    from infra.profiles import profile_of_process
+
     if not root.startswith("s3://"):
         return ""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    profile = profile_of_process()
+    own = profile.object_store_endpoint if profile else ""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or own
 
 
 def quieten() -> None:

@@ -216,7 +216,7 @@ class ObjectArtifactStore:
 
 
 def store_at(root: str, home: Path) -> ArtifactStore:
-    """The store of artifacts at `root`, which is a URL or the home; what it keeps on this machine lies in the home."""
+    """The store of artifacts at `root`, which is a URL or the home; what it keeps on this machine lies in `home`."""
     if root == HERE:
         return LocalArtifactStore(home)
     return ObjectArtifactStore(root=root, copies=home, shared=home, endpoint=object_store_endpoint(root))

@@ -6,7 +6,9 @@ from typing import Any
 
 import psutil
 
+from components.artifacts import Artifact
 from infra.settings import Settings
+from infra.storage import store_at
 from workflows.display import Display, steady_console, summary
 from workflows.journal import Event, listening
 from workflows.running import run_sweep
@@ -56,7 +58,6 @@ def _law_lines(law: Mapping[str, Any]) -> list[str]:
 
 
 def _places(settings: Settings, law: Event, verdict: Event) -> list[str]:
-    return [
-        f"law         {settings.home / law['uri'] / 'law.json'}",
-        f"report      {settings.home / verdict['uri'] / 'report.html'}",
-    ]
+    store = store_at(settings.artifact_root, settings.home)
+    fitted, judged = (store.local(Artifact(uri=event["uri"], digest=event["digest"])) for event in (law, verdict))
+    return [f"law         {fitted / 'law.json'}", f"report      {judged / 'report.html'}"]

@@ -16,6 +16,7 @@ from components.errors import LongrunError
 from components.ports import ArtifactStore, Launcher, ShardEngine
 from components.ports.store import records_of
 from infra import caching, tracking
+from infra.pods import shared_place
 from infra.settings import HERE
 from infra.storage import store_at
 from workflows import journal
@@ -45,7 +46,12 @@ class Run:
     @property
     def store(self) -> ArtifactStore:
         """The artifacts of this run."""
-        return store_at(self.artifact_root, Path(self.home))
+        return store_at(self.artifact_root, self.place)
+
+    @property
+    def place(self) -> Path:
+        """Where files are that training workers and shard work share with their driver."""
+        return shared_place(Path(self.home))
 
     @property
     def journal(self) -> journal.Journal:
@@ -136,7 +142,7 @@ class Work:
         self._start_ray()
         from infra.ray_train import RayLauncher
 
-        return self._port(RayLauncher(storage_path=Path(self.order.run.home) / "ray-train"))
+        return self._port(RayLauncher(storage_path=self.order.run.place / "ray-train"))
 
     def _start_ray(self) -> None:
         from infra.local_ray import ensure_ray

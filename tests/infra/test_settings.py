@@ -1,6 +1,7 @@
 """Where the home is, whether it can be used, and where the record of its runs is kept."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,10 @@ def test_a_task_on_a_cluster_keeps_the_record_where_its_profile_says(
     tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(settings(str(tmp_path), artifact_root="s3://bucket/runs"))
-    monkeypatch.setenv("LONGRUN_PROFILE", to_toml(profile))
+    monkeypatch.setenv("LONGRUN_PROFILE", to_toml(replace(profile, object_store_endpoint="https://s3.example.org")))
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    assert object_store_endpoint(profile.artifact_root) == "https://s3.example.org"
     chosen = settings(str(tmp_path))
     assert (chosen.artifact_root, chosen.mlflow_uri) == (profile.artifact_root, profile.mlflow_uri)
 
