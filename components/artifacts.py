@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from components.errors import ArtifactError, DamagedArtifact, NewerFormat, require
+from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat, require
 
 FORMAT_VERSION = 1
 """Version of the manifest format. A reader accepts this version and every older one, and refuses newer ones."""
@@ -186,6 +186,13 @@ class Manifest:
     def digest(self) -> str:
         """The evidence digest: sha256 of `to_bytes()`, in hex."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def file(self, path: str) -> FileRecord:
+        """The record of the file `path`. Raises `MissingArtifact` where there is none."""
+        for record in self.files:
+            if record.path == path:
+                return record
+        raise MissingArtifact(f"{self.step}: no file {path!r} in its manifest")
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Self:

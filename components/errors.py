@@ -51,6 +51,10 @@ class StoreError(LongrunError):
     """An artifact store that cannot be reached, or that refuses."""
 
 
+class TrackingError(LongrunError):
+    """An MLflow server that cannot be reached, or that refuses."""
+
+
 class ClusterError(LongrunError):
     """A cluster, or a service on it, that cannot be reached, or that refuses."""
 

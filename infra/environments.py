@@ -88,8 +88,10 @@ cpu = _environment(Machine(environment="cpu", image="train", cpu="2", memory="8G
 """Tokenizer, plans, checks, reports, registration. Its image is that of training, because registration reads weights."""
 
 data = _environment(
-    Machine(environment="data", image="data", cpu="4", memory="16Gi", shared_memory="5Gi"),
-    worker=Machine(environment="data", image="data", cpu="16", memory="64Gi", shared_memory="20Gi", spread=True),
+    Machine(environment="data", image="data", cpu="4", memory="16Gi", shared_memory="5Gi", checkpoints=True),
+    worker=Machine(
+        environment="data", image="data", cpu="16", memory="64Gi", shared_memory="20Gi", checkpoints=True, spread=True
+    ),
 )
 """Shard work on Ray Data."""
 

@@ -1,9 +1,10 @@
 """Pods of tasks on Kubernetes: resources, shared memory, GPU kinds, priority, spread, secrets by reference."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.profiles import CARRIER, Profile, to_toml
+from infra.profiles import CARRIER, Profile, profile_of_process, to_toml
 
 if TYPE_CHECKING:
     import flyte
@@ -29,6 +30,12 @@ CHECKPOINTS = "/checkpoints"
 
 _ENVIRONMENT = "app.kubernetes.io/component"
 """Label with the environment's name."""
+
+
+def shared_place(home: Path) -> Path:
+    """Where all pods of a Ray cluster see the same files: the mounted checkpoint claim, on one machine the home."""
+    profile, mounted = profile_of_process(), Path(CHECKPOINTS)
+    return mounted if profile and profile.checkpoint_claim and mounted.is_dir() else home
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from components.errors import ConfigError, require
-from infra.settings import set_variable, variable
+from infra.settings import require_url, set_variable, variable
 
 CARRIER = "LONGRUN_PROFILE"
 """Environment variable that carries a profile's TOML to tasks, whose own tasks are serialised where they run."""
@@ -71,16 +70,19 @@ class Profile:
     workers: int = 1
     """Worker pods of a Ray cluster, for data and for training."""
     checkpoint_claim: str = ""
-    """PersistentVolumeClaim (ReadWriteMany) for training checkpoints, which all training pods mount; empty: lost with the pod."""
+    """PersistentVolumeClaim (ReadWriteMany) that the pods of Ray clusters share, for checkpoints and what they read and write.
+
+    Empty: each pod has files of its own, which is enough only where a Ray cluster is one pod.
+    """
     secrets: dict[str, str] = field(default_factory=dict)
     """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
 
     def __post_init__(self) -> None:
-        _require_url(self, "endpoint", ("http", "https", "dns"))
-        _require_url(self, "mlflow_uri", ("http", "https"))
-        _require_url(self, "artifact_root", ("s3", "gs"))
+        require_url(self, "endpoint", ("http", "https", "dns"))
+        require_url(self, "mlflow_uri", ("http", "https"))
+        require_url(self, "artifact_root", ("s3", "gs"))
         if self.object_store_endpoint:
-            _require_url(self, "object_store_endpoint", ("http", "https"))
+            require_url(self, "object_store_endpoint", ("http", "https"))
         for name in ("project", "domain", "namespace", "release"):
             value = getattr(self, name)
             require(bool(_LABEL.fullmatch(value)), self, name, value, "lower-case letters, digits and '-', 63 at most")
@@ -110,24 +112,6 @@ class Profile:
         """Environment variable -> variable of this machine's environment that holds it."""
         found = {name: _SECRET.fullmatch(reference) for name, reference in self.secrets.items()}
         return {name: match["variable"] for name, match in found.items() if match and match["variable"]}
-
-
-def _require_url(profile: Profile, name: str, schemes: tuple[str, ...]) -> None:
-    """A wrong URL is not repeated in the message: it may hold a password."""
-    value = getattr(profile, name)
-    try:
-        parts = urlsplit(value)
-        secret = "@" in value or bool(parts.query or parts.fragment)
-        good = parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "dns" and parts.path.strip("/")))
-        # reading the port proves that it is one
-        good = good and (parts.port is None or parts.port > 0)
-    except ValueError:
-        secret, good = True, False
-    if secret:
-        raise ConfigError(
-            f"Profile.{name} holds a user, a password, a query or a wrong host; allowed: the plain URL, secrets below [secrets]"
-        )
-    require(good and value.isprintable() and " " not in value, profile, name, value, " or ".join(f"{s}://…" for s in schemes))
 
 
 def _require_images(profile: Profile) -> None:

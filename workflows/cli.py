@@ -61,16 +61,24 @@ def run(
     on: Annotated[str, typer.Option(help="Where: `here` on this machine, `cluster` on the profile's.")] = "here",
     profile: ProfileOption = "",
     follow: Annotated[bool, typer.Option("--follow", help="On a cluster: show what happens until the run ends.")] = False,
+    artifact_root: Annotated[
+        str,
+        typer.Option(help="Keep artifacts in a bucket: s3://bucket/prefix.", show_default="as in this home's last run, or home"),
+    ] = "",
+    mlflow_uri: Annotated[
+        str, typer.Option(help="Keep runs and models on an MLflow server.", show_default="as in this home's last run, or home")
+    ] = "",
     home: Home = None,
 ) -> None:
     """Run the whole chain of a recipe; what is already there and unchanged is reused."""
     from workflows.recipe import load_recipe
     from workflows.stages import last_stage, steps_of
 
-    chosen, settings = load_recipe(recipe, overrides or []), _settings(home)
+    chosen = load_recipe(recipe, overrides or [])
+    settings = _settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
     last = last_stage(until) if until else ""
     again = tuple(step for name in fresh or [] for step in steps_of(name))
-    if cli_cluster.is_cluster(on, profile=profile, follow=follow):
+    if cli_cluster.is_cluster(on, profile=profile, follow=follow, places=bool(artifact_root or mlflow_uri)):
         cli_cluster.run(chosen, settings, profile=profile, until=last, fresh=again, follow=follow)
     else:
         from workflows.command_run import run_and_show

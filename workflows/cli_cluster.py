@@ -20,12 +20,17 @@ ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="The profile's 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `latest`.")]
 
 
-def is_cluster(on: str, *, profile: str, follow: bool) -> bool:
-    """Whether `--on` means a cluster. Raises `ConfigError` for other words, and for a cluster's options without one."""
+def is_cluster(on: str, *, profile: str, follow: bool, places: bool = False) -> bool:
+    """Whether `--on` means a cluster. Raises `ConfigError` for other words, and for options that do not go with it.
+
+    `places`: whether the command names where artifacts and records are kept, which on a cluster its profile does.
+    """
     if on not in {"here", "cluster"}:
         raise ConfigError(f"--on {on}: allowed: here, cluster")
     if on == "here" and (profile or follow):
         raise ConfigError("--profile and --follow are about a run on a cluster: add --on cluster")
+    if on == "cluster" and places:
+        raise ConfigError("--artifact-root and --mlflow-uri are the profile's on a cluster: longrun profile show NAME")
     return on == "cluster"
 
 

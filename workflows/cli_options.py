@@ -13,11 +13,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 ProfileOption = Annotated[str, typer.Option("--profile", help="The cluster's profile; needed where there is more than one.")]
 
 
-def settings_of(home: str | None) -> "Settings":
-    """The settings of `--home`."""
+def settings_of(home: str | None, *, artifact_root: str = "", mlflow_uri: str = "") -> "Settings":
+    """The settings of `--home`, and of `--artifact-root` and `--mlflow-uri` where a command has them."""
     from infra.settings import settings
 
-    return settings(home)
+    return settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
 
 
 def print_result(value: Any, as_json: bool, lines: list[str]) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import psutil
 
+from components.artifacts import Artifact
 from infra.settings import Settings
+from infra.storage import store_at
 from workflows.display import Display, steady_console, summary
 from workflows.journal import Event, listening
 from workflows.running import run_sweep
@@ -36,8 +38,9 @@ def sweep_lines(events: list[Event], settings: Settings) -> list[str]:
     if "verdict" in steps:
         lines += verdict_lines(steps["verdict"]["figures"])
     reports = [*fitted, *(steps[name] for name in ("verdict",) if name in steps)]
-    places = [f"report      {settings.home / event['uri'] / 'report.html'}" for event in reports]
-    return [*lines, f"law         {settings.home / fitted[-1]['uri'] / 'law.json'}", *places]
+    store = store_at(settings.artifact_root, settings.home)
+    places = [store.local(Artifact(uri=event["uri"], digest=event["digest"])) for event in [fitted[-1], *reports]]
+    return [*lines, f"law         {places[0] / 'law.json'}", *(f"report      {place / 'report.html'}" for place in places[1:])]
 
 
 def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from infra.settings import Settings
+from infra.settings import HERE, Settings
 from workflows.journal import Event
 
 _QUIET_SECONDS = 15.0
@@ -159,5 +159,5 @@ def next_commands(events: list[Event], settings: Settings) -> list[str]:
             f"  longrun verify {model}{home}",
         )
     ]
-    ui = f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
+    ui = f"  {settings.mlflow_uri}" if settings.mlflow_uri != HERE else f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
     return ["next:", *about, f"  longrun logs latest{home}", ui]

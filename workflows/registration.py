@@ -1,8 +1,12 @@
 """Registration: a model with its card and lineage, and a version in the registry."""
 
+import platform
+from urllib.parse import urlsplit
+
 from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel, Verdict
 from components.registration.config import RegistrationConfig
 from infra import environments, registry
+from infra.settings import HERE
 from workflows.step import Order, Run, make
 
 
@@ -40,6 +44,14 @@ async def registration(
     )
 
 
+def _source(run: Run, model: RegisteredModel) -> str:
+    """Where MLflow shall say that the files are: a server refuses a plain path, which might be one of its own machine."""
+    if run.artifact_root != HERE:
+        return f"{run.artifact_root}/{model.uri}"
+    place = run.store.local(model)
+    return f"sftp://{platform.node()}{place}" if urlsplit(run.tracking_uri).scheme in {"http", "https"} else str(place)
+
+
 def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel) -> None:
     """Register `model` as a version of `config.name`, unless a version already holds it."""
     manifest = run.store.manifest(model.uri)
@@ -48,7 +60,7 @@ def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel)
         run.tracking_uri,
         config.name,
         model,
-        source=str(run.store.local(model)),
+        source=_source(run, model),
         run_id=run.mlflow_run,
         alias=config.alias,
         tags=tags,

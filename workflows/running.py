@@ -1,8 +1,10 @@
 """Running a recipe on this machine: the home's lock, the run's record, Flyte in local mode, and what failed."""
 
 import contextlib
+import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from components import errors
 from components.errors import ConfigError, LongrunError
+from infra import patience
 from infra.profiles import CARRIER, profile_of_process
-from infra.settings import Settings, contain, usable_home
+from infra.settings import HERE, Settings, contain, object_store_endpoint, remember, usable_home
+from infra.storage import store_answers
+from infra.tracking import server_answers
 from workflows import journal
 from workflows.recipe import Recipe
 from workflows.resources import require_resources
@@ -19,6 +24,9 @@ from workflows.resources import require_resources
 if TYPE_CHECKING:
     from workflows.step import Run
     from workflows.sweep import Sweep
+
+_FIRST_SECONDS = 10.0
+"""For the first answers of the bucket and of MLflow, before anything is done."""
 
 
 def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> journal.Journal:
@@ -66,10 +74,11 @@ def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", f
     home = usable_home(settings.home)
     contain(home)
     require_resources(recipe, home)
+    _require_record(settings)
     with holding(home):
+        remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
-        record = journal.open_journal(settings.runs)
-        with _started(recipe, record, home, settings.tracking_uri, until, fresh) as run:
+        with _started(recipe, journal.open_journal(settings.runs), settings, until, fresh) as run:
             try:
                 yield run
             finally:
@@ -78,42 +87,67 @@ def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", f
 
 @contextlib.contextmanager
 def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
-    """The run `name` of `recipe` in a driver's pod: its own folder, and the parent run in the profile's MLflow.
+    """The run `name` of `recipe` in a driver's pod: its own folder, artifacts and parent run where the profile says.
 
     Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
     """
     from infra.settings import settings
 
-    profile = profile_of_process()
-    if profile is None:
+    if profile_of_process() is None:
         raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
     place = settings()
-    home = usable_home(place.home)
-    contain(home)
-    record = journal.open_journal(place.runs, name)
-    with _started(recipe, record, home, profile.mlflow_uri, until, fresh) as run:
+    contain(usable_home(place.home))
+    _require_record(place)
+    with _started(recipe, journal.open_journal(place.runs, name), place, until, fresh) as run:
         yield run
 
 
 @contextlib.contextmanager
 def _started(
-    recipe: "Recipe | Sweep", record: journal.Journal, home: Path, tracking_uri: str, until: str, fresh: tuple[str, ...]
+    recipe: "Recipe | Sweep", record: journal.Journal, settings: Settings, until: str, fresh: tuple[str, ...]
 ) -> Iterator["Run"]:
     from infra import tracking
     from workflows.step import Run
 
-    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid())
-    with journal.output_to(record.log("run")):
-        parent = tracking.start_run(tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
-        places = {"home": str(home), "directory": str(record.directory), "tracking_uri": tracking_uri}
+    uri, name = settings.tracking_uri, f"{recipe.name} {record.name}"
+    places = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
+    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid(), **places)
+    with _telling(record), journal.output_to(record.log("run")):
+        parent = tracking.start_run(uri, name, tags={"recipe": recipe.name})
+        own = {"home": str(settings.home), "directory": str(record.directory), "mlflow_run": parent}
         try:
-            yield Run(**places, mlflow_run=parent, until=until, fresh=fresh)
+            yield Run(**own, **places, until=until, fresh=fresh)
         except BaseException as error:
-            tracking.finish_run(tracking_uri, parent, failed=True)
+            tracking.fail_run(uri, parent)
             record.write("finished", failed=True, message=str(error))
             raise
-        tracking.finish_run(tracking_uri, parent)
+        tracking.finish_run(uri, parent)
         record.write("finished", failed=False)
+
+
+def _require_record(settings: Settings) -> None:
+    """The bucket and MLflow answer now, so that a wrong address is no reason to wait. Raises `StoreError` or `TrackingError`."""
+    if settings.artifact_root != HERE:
+        store_answers(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
+    if settings.mlflow_uri != HERE:
+        server_answers(settings.mlflow_uri, _FIRST_SECONDS)
+
+
+@contextlib.contextmanager
+def _telling(record: journal.Journal) -> Iterator[None]:
+    """What is waited for stands in the run's events and in the log of the step that waits."""
+
+    class Telling(logging.StreamHandler[Any]):
+        def emit(self, said: logging.LogRecord) -> None:
+            record.write("waiting", why=said.getMessage())
+            super().emit(said)
+
+    handler = Telling(sys.stderr)
+    patience.logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        patience.logger.removeHandler(handler)
 
 
 def _own(error: Exception) -> Exception:

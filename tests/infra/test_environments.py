@@ -146,13 +146,13 @@ def test_ray_nodes_have_shared_memory_within_their_memory(tasks: Tasks) -> None:
             assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) < int(memory.removesuffix("Gi")) / 2
 
 
-def test_all_pods_of_a_training_mount_the_checkpoint_claim_and_no_others(tasks: Tasks) -> None:
+def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(tasks: Tasks) -> None:
     for name, task in tasks.items():
         for pod in pods(task):
             claims = [
                 one["persistentVolumeClaim"]["claimName"] for one in pod.get("volumes", []) if "persistentVolumeClaim" in one
             ]
-            assert claims == (["checkpoints"] if name.startswith("train.") else [])
+            assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
 
 
 def test_training_stands_above_evaluation(tasks: Tasks) -> None:

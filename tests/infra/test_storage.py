@@ -165,13 +165,14 @@ def test_a_store_that_does_not_answer_is_an_error_and_not_an_empty_store(
     method: str, store: ObjectArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "RETRY", storage.RETRY | {"max_retries": 1})
+    monkeypatch.setenv("LONGRUN_PATIENCE", "0")
     silent = replace(store, endpoint=f"http://127.0.0.1:{free_port()}")
     calls = {
         "find": lambda: silent.find("curation", KEY),
         "writing": lambda: publish(silent),
         "artifacts": lambda: list(silent.artifacts()),
     }
-    with pytest.raises(StoreError, match=r"s3://.*look at the store's address") as caught:
+    with pytest.raises(StoreError, match=r"object store s3://.* did not answer .*look at the store's address") as caught:
         calls[method]()
     assert "\n" not in str(caught.value)
 
