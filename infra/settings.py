@@ -102,7 +102,7 @@ def remember(chosen: Settings) -> None:
 def _remembered(path: Path) -> Mapping[str, str]:
     try:
         return {name: str(value) for name, value in tomllib.loads(path.read_text(encoding="utf-8")).items() if name in _PLACES}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}; remove it, and name both places at the next run") from error
