@@ -84,13 +84,17 @@ def _training_worker() -> Machine:
     )
 
 
-cpu = _environment(Machine(environment="cpu", image="train", cpu="2", memory="8Gi"))
-"""Tokenizer, plans, checks, reports, registration. Its image is that of training, because registration reads weights."""
+# What reads the text of this Python environment, a corpus of the recipes that come with longrun, must find all of it: the driver
+# takes its fingerprint, shard work and `conversations` read it. `evaluate` is the image that holds every runtime lock.
+_WHOLE = "evaluate"
+
+cpu = _environment(Machine(environment="cpu", image=_WHOLE, cpu="2", memory="8Gi"))
+"""Tokenizer, plans, conversations, checks, reports, registration."""
 
 data = _environment(
-    Machine(environment="data", image="data", cpu="4", memory="16Gi", shared_memory="5Gi", checkpoints=True),
+    Machine(environment="data", image=_WHOLE, cpu="4", memory="16Gi", shared_memory="5Gi", checkpoints=True),
     worker=Machine(
-        environment="data", image="data", cpu="16", memory="64Gi", shared_memory="20Gi", checkpoints=True, spread=True
+        environment="data", image=_WHOLE, cpu="16", memory="64Gi", shared_memory="20Gi", checkpoints=True, spread=True
     ),
 )
 """Shard work on Ray Data."""
@@ -104,7 +108,7 @@ train = _environment(
 evaluate = _environment(
     Machine(
         environment="evaluate",
-        image="evaluate",
+        image="vllm",
         cpu="4",
         memory="16Gi",
         shared_memory="5Gi",
@@ -116,7 +120,7 @@ evaluate = _environment(
 """Scoring and generation."""
 
 driver = _environment(
-    Machine(environment="driver", image="core", cpu="1", memory="2Gi"),
+    Machine(environment="driver", image=_WHOLE, cpu="1", memory="2Gi"),
     depends_on=[cpu, data, train, evaluate],
     include=code_files() if _profile else (),
 )

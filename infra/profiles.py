@@ -23,8 +23,8 @@ CARRIER = "LONGRUN_PROFILE"
 GPU_KINDS = ("A100", "H100", "H200")
 """Kinds that pod templates know a node label for."""
 
-IMAGE_GROUPS = ("core", "data", "train", "evaluate")
-"""Dependency groups with an image each, named REGISTRY/GROUP; each holds the groups before it too."""
+IMAGE_GROUPS = ("core", "train", "evaluate", "vllm")
+"""Images that a cluster needs, named REGISTRY/GROUP: core is for the chart's retention job, the others for tasks."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123 label: what Kubernetes and Flyte take as names."""

@@ -23,6 +23,7 @@ IMAGES = {
     "data": ("core", "cluster", "data"),
     "train": ("core", "cluster", "data", "train"),
     "evaluate": ("core", "cluster", "data", "train", "evaluate"),
+    "vllm": ("vllm",),
     "tracking": ("tracking",),
 }
 """The locks whose packages each image holds."""

@@ -17,6 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from infra import caching, environments, sbom
+from infra.distributions import runtime_distributions
 from infra.profiles import CARRIER, Profile, to_toml
 from infra.settings import REPOSITORY
 from tests.infra.conftest import sample_profile
@@ -99,7 +100,7 @@ def test_workers_are_as_many_as_the_profile_says_and_the_head_takes_no_work(task
 def test_every_image_is_pinned_by_digest(tasks: Tasks) -> None:
     images = {container["image"] for pod in every_pod(tasks) for container in pod["containers"]}
     assert all(re.fullmatch(r"registry\.example\.org:5000/longrun/[a-z]+@sha256:[0-9a-f]{64}", image) for image in images)
-    assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"core", "data", "train", "evaluate"}
+    assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"train", "evaluate", "vllm"}
 
 
 def test_limits_are_the_requests(tasks: Tasks) -> None:
@@ -200,7 +201,7 @@ def test_no_value_of_a_secret_is_in_anything_serialised() -> None:
 
 # Each image holds its group and those before it; a step must find in its image what it imports.
 
-IMAGES = {"cpu": "train", "data": "data", "train": "train", "evaluate": "evaluate", "driver": "core"}
+IMAGES = {"cpu": "evaluate", "data": "evaluate", "train": "train", "evaluate": "vllm", "driver": "evaluate"}
 
 
 def locked(group: str) -> set[str]:
@@ -227,6 +228,18 @@ def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> 
         assert f"/{IMAGES[environment]}@" in image
         missing = [one for one in imported(task.func) if not {d.lower().replace("_", "-") for d in distributions[one]} & here]
         assert missing == [], task.name
+
+
+@pytest.mark.parametrize("environment", ["cpu", "data", "driver"])
+def test_where_the_text_of_the_python_environment_is_read_all_of_it_is_installed(environment: str) -> None:
+    assert {name.lower().replace("_", "-") for name in runtime_distributions()} <= locked(IMAGES[environment])
+
+
+def test_vllm_comes_with_the_torch_of_training_and_the_versions_that_it_wants() -> None:
+    versions = {name: version for name, (version, _) in sbom.locked("vllm").items()}
+    assert versions["torch"] == sbom.locked("train")["torch"][0]
+    assert versions["flyte"] == sbom.locked("core")["flyte"][0]
+    assert tuple(map(int, versions["transformers"].split(".")))[:2] < (5, 20)
 
 
 # KubeRay's own schemas, with no field allowed that they do not name.

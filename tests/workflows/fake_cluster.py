@@ -149,7 +149,7 @@ class FakeCluster:
         return Handler
 
     def answer(self, path: str, body: bytes, authorization: str) -> Any:
-        if body:
+        if body and path.startswith("/api"):
             self.posted.setdefault(path, []).append(json.loads(body))
         if path == REVIEWS:
             return self._review(json.loads(body))

@@ -303,9 +303,9 @@ def test_a_refused_run_is_remembered_as_one_that_never_started(home: Path, flyte
 def test_an_image_that_its_registry_has_not_stops_the_submission_before_flyte_is_asked(
     home: Path, flyte: FakeFlyte, registry: FakeCluster
 ) -> None:
-    registry.answers[f"/v2/longrun/train/manifests/sha256:{'2' * 64}"] = 404
+    registry.answers[f"/v2/longrun/train/manifests/sha256:{'1' * 64}"] = 404
     line = refused(home)
-    assert f"{registry.host}/longrun/train@sha256:2222" in line
+    assert f"{registry.host}/longrun/train@sha256:1111" in line
     assert "make images, push them" in line
     assert flyte.asked == []
 
