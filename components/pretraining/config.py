@@ -36,10 +36,15 @@ class PretrainingConfig:
     """"bf16" with fp32 accumulation (paper, section 2.4), "fp32", or "auto": bf16 where the device multiplies it natively."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    deterministic: bool = False
+    """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
     """Training workers; the batch is parted between them."""
     micro_batch_size: int = 8
     """Sequences in one forward and backward pass of a worker; bounds memory, changes nothing else."""
+    loss_rows: int | None = None
+    """Targets whose logits exist at once, for long vocabularies: with 102 400 ids and 4 096 targets, 512 hold an eighth of the
+    logits; None: all of a micro-batch, which is faster where they fit."""
     checkpoint_seconds: float | None = 300.0
     """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
     checkpoint_steps: int | None = None
@@ -56,7 +61,7 @@ class PretrainingConfig:
     """Of the initial weights and of the order of the data."""
 
     def __post_init__(self) -> None:
-        for name in (*CHOICES[1:6], "checkpoint_seconds", "checkpoint_steps", "validation_steps"):
+        for name in (*CHOICES[1:6], "loss_rows", "checkpoint_seconds", "checkpoint_steps", "validation_steps"):
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive number or None")
         for name in ("workers", "micro_batch_size", "keep_checkpoints", "validation_bytes"):

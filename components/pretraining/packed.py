@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from components.model.loss import cross_entropy
+from components.model.decoder import Decoder
+from components.model.loss import cross_entropy, linear_cross_entropy
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.data_order import DataOrder
 from components.training.objective import Batch, Terms
@@ -59,8 +61,12 @@ def windows_of(reader: TokenShardReader, domains: Sequence[str], sequence_length
     return {domain: max(0, count - 1) // sequence_length for domain, count in counts.items()}
 
 
+@dataclass(frozen=True)
 class NextToken:
     """The mean cross-entropy of the next token, in nats."""
+
+    loss_rows: int | None = None
+    """Targets whose logits exist at once; None: all of a micro-batch."""
 
     def weight(self, batch: Batch) -> float:
         """Target tokens."""
@@ -68,5 +74,8 @@ class NextToken:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
         """The sum over the micro-batch."""
-        losses: Tensor = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none")
-        return Terms(loss=losses.sum(), figures={})
+        if self.loss_rows is None:
+            losses: Tensor = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none")
+            return Terms(loss=losses.sum(), figures={})
+        hidden_BTD, head_VD = model(batch["tokens"], with_head=False), cast(Decoder, model).head.weight
+        return Terms(loss=linear_cross_entropy(hidden_BTD, head_VD, batch["targets"], rows=self.loss_rows), figures={})

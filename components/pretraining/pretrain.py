@@ -98,7 +98,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     initialise(model, plan.init_std, spec.config.seed)
     trained = train(
         model,
-        NextToken(),
+        NextToken(spec.config.loss_rows),
         batches,
         spec.settings,
         reporter=reporter,
@@ -152,6 +152,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
+        deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,
         keep_checkpoints=config.keep_checkpoints,

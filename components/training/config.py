@@ -74,6 +74,8 @@ class TrainingSettings:
     "fp32": everything in fp32; "auto": bf16 where the device multiplies it natively, else fp32."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    deterministic: bool = False
+    """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     checkpoint_seconds: float | None = 300.0
     """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
     checkpoint_steps: int | None = None

@@ -21,7 +21,7 @@ from components.ports import TrainingReporter
 from components.training.checkpoint_files import Row, read_history, state_files
 from components.training.checkpoints import Checkpoints
 from components.training.config import TrainingSettings
-from components.training.device import resolved_precision, training_device
+from components.training.device import determinism, resolved_precision, training_device
 from components.training.engine import Engine, process_group
 from components.training.meters import Meter
 from components.training.objective import Batch, Batches, Objective, Terms, Validation
@@ -69,7 +69,7 @@ def train(
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and tokens_per_second and
-            model_flops_utilisation (where the device's peak is known); damaged_checkpoints where some were refused, and
+            model_flops_utilisation (where the device's peak is known); resumed_from and damaged_checkpoints after a resume, and
             failed_checkpoints where some could not be written.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
@@ -85,7 +85,7 @@ def train(
     """
     device = training_device(reporter.rank)
     precision = resolved_precision(settings.precision, device)
-    with process_group(device, reporter.world_size):
+    with process_group(device, reporter.world_size), determinism(settings.deterministic):
         engine = Engine(model.to(device).train(), objective, settings, precision)
         store = None
         try:
@@ -152,8 +152,9 @@ class _Run:
             self.engine.load(SavedState(state_files(found.directory)), self.store.rank)
             self.history = read_history(found.directory)
             self.lines = [json.dumps(row) for row in self.history]
-        if found.damaged:
-            self.reporter.report(found.step, self.settings.steps, {"damaged_checkpoints": float(len(found.damaged))})
+        facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
+        if any(facts.values()):
+            self.reporter.report(found.step, self.settings.steps, {name: float(n) for name, n in facts.items() if n})
         return found.step
 
     def advance(self, step: int) -> None:

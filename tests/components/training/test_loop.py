@@ -25,7 +25,8 @@ def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precisio
     shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
     again, resumed, metrics = training(precision=precision)
     assert resumed.resumed_from == 10
-    assert sorted(metrics.values) == [11, 12]
+    assert metrics.values[10] == {"resumed_from": 10.0}
+    assert sorted(metrics.values) == [10, 11, 12]
     assert resumed.history == uninterrupted.history
     assert equal(whole, again)
 
@@ -34,7 +35,7 @@ def test_a_finished_training_only_loads_its_last_checkpoint(training: Training) 
     first, _, _ = training()
     again, trained, metrics = training()
     assert trained.resumed_from == 12
-    assert metrics.values == {}
+    assert metrics.values == {12: {"resumed_from": 12.0}}
     assert equal(first, again)
 
 
@@ -200,7 +201,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_counted(training
     state.write_bytes(state.read_bytes()[:-1])
     again, trained, metrics = training()
     assert trained.resumed_from == 10
-    assert metrics.values[10] == {"damaged_checkpoints": 1.0}
+    assert metrics.values[10] == {"resumed_from": 10.0, "damaged_checkpoints": 1.0}
     assert equal(whole, again)
 
 
