@@ -45,11 +45,12 @@ def cross_entropy(
 
 def linear_cross_entropy(
     hidden_BTD: Tensor, head_VD: Tensor, targets_BT: Tensor, *, rows: int, ignore_index: int = -100
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Summed cross-entropy of the logits `hidden @ head.T`, of which `rows` exist at once; in nats, fp32 (fp64 for fp64).
 
     Both gradients are made in the forward pass, chunk by chunk, as Liger does (arXiv 2410.10989, section 3.2); that of the head
     is summed over the chunks in fp32. It costs no product more than the head itself, because logits are never made twice.
+    Returns the sum, which the gradient flows from, and the loss of each target, detached, 0 where ignored.
 
     Args:
         hidden_BTD: any leading dimensions, then d_model.
@@ -58,20 +59,22 @@ def linear_cross_entropy(
         rows: targets in a chunk.
         ignore_index: the target that is ignored.
     """
-    total: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+    total, losses_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_BTD.flatten(0, -2), head_VD, targets_BT.flatten(), rows, ignore_index
     )
-    return total
+    return total, losses_N.view(targets_BT.shape)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     """The summed losses of N rows; backward only scales the gradients."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, rows: int, ignore_index: int) -> Tensor:
+    def forward(
+        ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, rows: int, ignore_index: int
+    ) -> tuple[Tensor, Tensor]:
         learning = any(ctx.needs_input_grad[:2])
         precise = torch.promote_types(hidden_ND.dtype, torch.float32)
-        total = hidden_ND.new_zeros((), dtype=precise)
+        losses_N = hidden_ND.new_empty(len(targets_N), dtype=precise)
         hidden_gradient_ND = torch.empty_like(hidden_ND) if learning else None
         head_gradient_VD = torch.zeros_like(head_VD, dtype=precise) if learning else None
         for hidden_RD, targets_R, place in zip(
@@ -79,17 +82,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ):
             counted_R = targets_R != ignore_index
             logits_RV = hidden_RD @ head_VD.T
-            total += _losses(logits_RV, targets_R.where(counted_R, 0), counted_R.to(precise), overwrite=learning).sum()
+            losses_N[place : place + rows] = _losses(
+                logits_RV, targets_R.where(counted_R, 0), counted_R.to(precise), overwrite=learning
+            )
             if hidden_gradient_ND is not None and head_gradient_VD is not None:
                 torch.mm(logits_RV, head_VD, out=hidden_gradient_ND[place : place + rows])
                 head_gradient_VD += logits_RV.T @ hidden_RD
         if hidden_gradient_ND is not None and head_gradient_VD is not None:
             ctx.save_for_backward(hidden_gradient_ND, head_gradient_VD.to(head_VD.dtype))
-        return total
+        ctx.mark_non_differentiable(losses_N)
+        return losses_N.sum(), losses_N
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_gradient_ND, head_gradient_VD = ctx.saved_tensors
         return hidden_gradient_ND * gradient, head_gradient_VD * gradient, None, None, None
 

@@ -8,6 +8,7 @@ from components.errors import require
 SCHEDULES = ("multi-step", "cosine", "constant")
 PRECISIONS = ("auto", "bf16", "fp32")
 NON_FINITE = ("stop", "skip")
+ON_SPIKE = ("report", "skip", "stop")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +89,10 @@ class TrainingSettings:
     """Steps between two validations; the last step is always validated. None: only the last step."""
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" raises TrainingError, "skip" leaves the weights as they are."""
+    spike_deviations: float | None = 8.0
+    """A loss so many standard deviations above the mean of the last 100 is a spike; None: none is."""
+    on_spike: str = "report"
+    """"report" notes the documents of the batch; "skip" also leaves the weights as they are; "stop" raises TrainingError."""
     max_skipped: int = 10
     """Steps skipped in a row after which training stops all the same."""
 
@@ -104,7 +109,8 @@ class TrainingSettings:
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
-        for name in ("checkpoint_seconds", "checkpoint_steps", "validation_steps"):
+        require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
+        for name in ("checkpoint_seconds", "checkpoint_steps", "validation_steps", "spike_deviations"):
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive number or None")
         for name in ("keep_checkpoints", "max_skipped"):
