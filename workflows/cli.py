@@ -139,6 +139,20 @@ def logs(
 
 
 @app.command()
+def batch(
+    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")],
+    step: Annotated[int, typer.Argument(help="Of its pretraining, from 1.")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print the documents that a step of pretraining saw."""
+    from workflows import batch as seen
+
+    found = seen.batch(_settings(home), run, step)
+    _print(found, as_json, seen.batch_lines(found))
+
+
+@app.command()
 def models(home: Home = None, as_json: Json = False) -> None:
     """List the registered models."""
     from workflows.inspection import list_models

@@ -183,7 +183,7 @@ def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Map
     run, started = order.run, time.monotonic()
     if order.step in run.fresh:
         shutil.rmtree(run.store.scratch(order.step, order.cache_key), ignore_errors=True)
-    run.journal.write("started", step=order.step)
+    run.journal.write("started", step=order.step, config=caching.as_json(config))
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:
         with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):

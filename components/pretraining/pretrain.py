@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
-from components.flops import non_embedding_flops_per_token, parameters
+from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, initialise
 from components.model.huggingface import save
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.pretraining.config import PretrainingConfig
+from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches, windows_of
 from components.tokenizer.token_shards import INDEX, TokenShardReader
@@ -26,6 +27,8 @@ from components.training.loop import Trained, train
 from components.training.resources import require_disk, require_memory
 
 logger = logging.getLogger(__name__)
+
+INCIDENTS = "incidents.jsonl"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class _Spec:
     checkpoints: Path
 
     @property
+    def incidents(self) -> Path:
+        """Where the documents of steps are noted in which something went wrong."""
+        return self.checkpoints.with_name(INCIDENTS)
+
+    @property
     def batches(self) -> PackedBatches:
+        """What each step sees."""
         reader = TokenShardReader.open(self.token_shards)
         return PackedBatches(reader, self.order, self.plan.batch_size, self.plan.sequence_length, self.config.micro_batch_size)
 
@@ -64,6 +73,8 @@ def pretrain(
 
     Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/training.parquet` has one row per step,
     `metrics/mixture.parquet` one per domain: domain, target (share asked for), share (planned), windows (of an epoch), epochs.
+    `metrics/incidents.jsonl`, if there were any, has the documents of each step whose loss or gradient was not finite, or whose
+    loss was a spike.
 
     Returns:
         steps, tokens, loss (mean of the last tenth), bits per byte after the last step, tokens by domain, and notes.
@@ -88,7 +99,16 @@ def pretrain(
         trained.history, output / "metrics" / "training.parquet", {f"tokens/{domain}": seen[domain] for domain in sorted(seen)}
     )
     pq.write_table(_mixture_table(spec.order.portions), output / "metrics" / "mixture.parquet", compression="zstd")
+    incidents = read_incidents(spec.incidents)
+    if incidents:
+        lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in incidents)
+        (output / "metrics" / INCIDENTS).write_text("".join(lines))
     return figures_of(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
+
+
+def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:
+    """What each step of such a pretraining sees. Raises as `pretrain` does."""
+    return _spec(config, _read_plan(plan), token_shards, Path(), Path(), Path()).batches
 
 
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
@@ -98,14 +118,18 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     initialise(model, plan.init_std, spec.config.seed)
     trained = train(
         model,
-        NextToken(),
+        NextToken(spec.config.loss_rows, tuple(portion.domain for portion in spec.order.portions)),
         batches,
         spec.settings,
         reporter=reporter,
         checkpoints=spec.checkpoints,
         identity=_identity(spec),
         validation=HeldOutBitsPerByte(batches.reader, spec.shares, spec.config.validation_bytes, spec.config.seed),
-        flops_per_token=non_embedding_flops_per_token(plan.shape, plan.sequence_length),
+        flops_per_token={
+            "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
+            "paper_flops_utilisation": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
+        },
+        on_incident=Incidents(spec.incidents, batches),
     )
     if reporter.rank == 0:
         save(model, spec.tokenizer, spec.output)
@@ -152,11 +176,14 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
+        deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,
         keep_checkpoints=config.keep_checkpoints,
         validation_steps=config.validation_steps,
         non_finite=config.non_finite,
+        spike_deviations=config.spike_deviations,
+        on_spike=config.on_spike,
     )
 
 

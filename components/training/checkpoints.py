@@ -114,17 +114,18 @@ class Checkpoints:
         """Whether the former checkpoint is still being written; for rank 0 by any worker."""
         return self._job is not None and not self._job.done()
 
-    def save(self, step: int, history: Sequence[str], state: State) -> None:
+    def save(self, step: int, history: Sequence[str], state: State, *, goodput: Mapping[str, Any]) -> None:
         """Begin to save; all ranks in the same step. Waits only for the former checkpoint, if it is still being written.
 
         Args:
             step: steps that are done.
             history: a line of JSON for each.
             state: views that keep their values until `before_update` has returned.
+            goodput: JSON of `components.training.meters.Goodput`.
         """
         self.wait()
         self._copied.clear()
-        self._job = self._pool.submit(self._write, step, tuple(history), state)
+        self._job = self._pool.submit(self._write, {"step": step, "goodput": goodput}, tuple(history), state)
 
     def before_update(self) -> None:
         """Wait until the state is copied: the weights may change afterwards.
@@ -151,8 +152,9 @@ class Checkpoints:
         """End the thread."""
         self._pool.shutdown()
 
-    def _write(self, step: int, history: Sequence[str], state: State) -> None:
+    def _write(self, facts: Mapping[str, Any], history: Sequence[str], state: State) -> None:
         """In the thread: this worker's part, and on rank 0 the whole."""
+        step: int = facts["step"]
         staging, receipt = self._attempt.staging(step), {"error": "broken off"}
         try:
             try:
@@ -169,26 +171,27 @@ class Checkpoints:
         finally:
             _get_default_store().set(self._key(step, self.rank), json.dumps(receipt))
         if self.rank == 0:
-            self._complete(step, history, staging)
+            self._complete(facts, history, staging)
 
-    def _complete(self, step: int, history: Sequence[str], staging: Path) -> None:
+    def _complete(self, facts: Mapping[str, Any], history: Sequence[str], staging: Path) -> None:
         """Publish the checkpoint, or do without it."""
         try:
-            digests = self._receipts(step)
+            digests = self._receipts(facts["step"])
             (staging / files.HISTORY).write_text("".join(line + "\n" for line in history))
             digests[files.HISTORY] = sha256_of_file(staging / files.HISTORY)
             SavedState(files.state_files(staging)).require_whole(self._sizes)
-            files.publish(self._attempt, staging, self._manifest(step, digests), keep=self._keep, permanent=self._permanent)
+            manifest = {**facts, **self._manifest(digests)}
+            files.publish(self._attempt, staging, manifest, keep=self._keep, permanent=self._permanent)
         except SupersededAttempt:
             raise
         except (OSError, CheckpointError) as error:
             self.failed += 1
-            logger.warning("step %d: checkpoint not written, the former ones stay: %s", step, error)
+            logger.warning("step %d: checkpoint not written, the former ones stay: %s", facts["step"], error)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def _manifest(self, step: int, digests: Mapping[str, str]) -> dict[str, Any]:
-        facts = {"format": files.FORMAT, "step": step, "world_size": self.world_size, "identity": self.identity}
+    def _manifest(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        facts = {"format": files.FORMAT, "world_size": self.world_size, "identity": self.identity}
         return {**facts, "sizes": self._sizes, "files": dict(sorted(digests.items()))}
 
     def _receipts(self, step: int) -> dict[str, str]:

@@ -99,15 +99,18 @@ class Engine:
             deepspeed.utils.safe_set_full_fp32_param(parameter, original)
         self._make_moments()
 
-    def accumulate(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add the gradient of `scale` times a micro-batch's loss, averaged over workers; `last` ends the accumulation.
+    def forward(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The loss of a micro-batch times `scale`, for `backward`; the loss and the figures, unscaled and detached.
 
-        Returns the loss and the figures, unscaled and detached.
+        `last` says that the accumulation ends with it.
         """
         self._engine.set_gradient_accumulation_boundary(last)
         scaled, loss, figures = self._engine(batch, scale)
+        return scaled, loss, figures
+
+    def backward(self, scaled: Tensor) -> None:
+        """Add the gradient, averaged over workers."""
         self._engine.backward(scaled)
-        return loss, figures
 
     def step(self, learning_rate: float) -> float | None:
         """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was done."""

@@ -66,6 +66,7 @@ def training(tmp_path: Path) -> Training:
         identity: Any = None,
         model: Decoder | None = None,
         until: int | None = None,
+        on_incident: Any = None,
         **changes: Any,
     ) -> tuple[Decoder, Trained, RecordedMetrics]:
         model, metrics = model or small_model(), RecordedMetrics()
@@ -78,6 +79,7 @@ def training(tmp_path: Path) -> Training:
             checkpoints=checkpoints,
             identity=identity or {"model": "small"},
             validation=validation,
+            on_incident=on_incident,
             until=until,
         )
         return model, trained, metrics

@@ -39,7 +39,7 @@ def state(value: float = 1.0) -> State:
 def save(root: Path, *steps: int, **options: Any) -> Checkpoints:
     store = checkpoints(root, **options)
     for step in steps:
-        store.save(step, [json.dumps({"step": step, "loss": 0.1})], state(float(step)))
+        store.save(step, [json.dumps({"step": step, "loss": 0.1})], state(float(step)), goodput={})
     store.finish()
     store.close()
     return store
@@ -74,7 +74,7 @@ def test_only_the_newest_and_the_permanent_are_kept(tmp_path: Path) -> None:
 def test_saving_does_not_wait_for_the_disk_and_updates_wait_for_the_copy_alone(tmp_path: Path) -> None:
     store, live = checkpoints(tmp_path), state(5.0)
     with FileLock(tmp_path / "lock"):
-        store.save(5, [], live)
+        store.save(5, [], live, goodput={})
         store.before_update()
         live.fragments[0].tensors["weight"].fill_(-1)
         assert store.is_busy
@@ -147,7 +147,7 @@ def test_an_older_format_is_refused_by_its_number(tmp_path: Path) -> None:
 def test_an_attempt_that_was_superseded_writes_nothing_over_its_successor(tmp_path: Path) -> None:
     older = checkpoints(tmp_path)
     save(tmp_path, 5)
-    older.save(10, [], state())
+    older.save(10, [], state(), goodput={})
     with pytest.raises(SupersededAttempt, match="attempt 2 writes checkpoints now; attempt 1 ends"):
         older.finish()
     assert names(tmp_path) == ["step-00000005"]
@@ -159,13 +159,13 @@ def test_a_full_disk_costs_one_checkpoint_and_leaves_the_former(tmp_path: Path) 
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
     try:
-        store.save(10, [], state())
+        store.save(10, [], state(), goodput={})
         store.wait()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     assert store.failed == 1
     assert names(tmp_path) == ["step-00000005"]
-    store.save(15, [], state())
+    store.save(15, [], state(), goodput={})
     store.finish()
     assert (tmp_path / "latest").resolve().name == "step-00000015"
 
@@ -176,11 +176,11 @@ def test_a_store_that_is_away_costs_the_checkpoints_of_that_time(tmp_path: Path)
     store = checkpoints(root)
     root.rename(tmp_path / "away")
     root.touch()
-    store.save(10, [], state())
+    store.save(10, [], state(), goodput={})
     store.wait()
     root.unlink()
     (tmp_path / "away").rename(root)
-    store.save(15, [], state())
+    store.save(15, [], state(), goodput={})
     store.finish()
     assert store.failed == 1
     assert names(root) == ["step-00000005", "step-00000015"]
@@ -189,7 +189,7 @@ def test_a_store_that_is_away_costs_the_checkpoints_of_that_time(tmp_path: Path)
 def test_a_state_that_lacks_elements_is_not_published(tmp_path: Path) -> None:
     store = checkpoints(tmp_path)
     half = Fragment("head.weight", 0, {kind: torch.ones(3) for kind in KINDS})
-    store.save(5, [], State([half], 1, {}))
+    store.save(5, [], State([half], 1, {}), goodput={})
     store.finish()
     assert (store.failed, names(tmp_path)) == (1, [])
 
