@@ -14,7 +14,7 @@ from components.curation.shingles import Hashes, Numbers, mixed
 from components.curation.sketches import Part
 from components.curation.tables import columns
 
-NEIGHBOURS = 8
+NEIGHBOURS = 6
 """A document is compared with this many of the first documents in its bucket, so that a large bucket costs no square."""
 
 

@@ -119,8 +119,8 @@ def sketch_texts(raw, offsets, fold, places, word_factors, factors, addends, row
     longest = 0
     for text in range(len(offsets) - 1):
         longest = max(longest, offsets[text + 1] - offsets[text])
-    words = np.empty(longest + len(word_factors), dtype=np.uint64)
-    shingles = np.empty(longest + len(word_factors), dtype=np.uint64)
+    words = np.empty(longest + len(word_factors) + 1, dtype=np.uint64)
+    shingles = np.empty(longest + len(word_factors) + 1, dtype=np.uint64)
     signature = np.empty(len(factors), dtype=np.uint32)
     for text in range(len(offsets) - 1):
         count = hash_shingles(raw, offsets[text], offsets[text + 1], fold, places, word_factors, words, shingles)

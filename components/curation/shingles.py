@@ -65,14 +65,14 @@ def fold_of(words: str) -> Fold:
 def words_of(text: str, words: str = ALPHANUMERIC) -> Hashes:
     """A hash of each word in order, uint64 [words]."""
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
-    found = np.empty(len(raw) + 1, dtype=np.uint64)
+    found = np.empty(len(raw) + 2, dtype=np.uint64)
     return found[: hash_words(raw, 0, len(raw), fold_of(words), random(PLACES, 1), found)]
 
 
 def shingles_of(text: str, size: int, words: str = ALPHANUMERIC) -> Hashes:
     """A hash of each run of `size` words, uint64 [max(1, words - size + 1)]; a shorter text is one shingle."""
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
-    found, shingles = np.empty(len(raw) + size, dtype=np.uint64), np.empty(len(raw) + size, dtype=np.uint64)
+    found, shingles = (np.empty(len(raw) + size + 1, dtype=np.uint64) for _ in range(2))
     return shingles[: hash_shingles(raw, 0, len(raw), fold_of(words), random(PLACES, 1), random(size, 2), found, shingles)]
 
 
@@ -91,38 +91,41 @@ def mix(value):  # type: ignore[no-untyped-def]
 
 @compiled
 def hash_words(raw, start, end, fold, weights, found):  # type: ignore[no-untyped-def]
-    """Hash the words of `raw[start:end]` into `found`; their number.
+    """Hash the words of `raw[start:end]` into `found`, which has room for one more than there may be; their number.
 
-    A word is the sum of its code points times the weights of their places, mixed after every 64 (multilinear hashing): unlike in
-    FNV, a character need not wait for the one before it, which makes it 1.6 times as fast.
+    A word is the sum of its characters times the weights of their places, mixed after every 64 (multilinear hashing), then mixed
+    with its length: no character waits for the one before it. Unsigned places spare the test for negative ones. Together 1.7
+    times as fast as FNV-1a with signed places.
     """
-    count, value, length, place = 0, np.uint64(0), 0, start
-    while place < end:
-        code = np.uint32(raw[place])
-        place += 1
-        if code >= 0x80:
-            extra = 1 if code < 0xE0 else 2 if code < 0xF0 else 3
-            code &= np.uint32(0x3F >> extra)
+    nothing, one, last = np.uint64(0), np.uint64(1), np.uint64(PLACES - 1)
+    count, value, length, place, stop = nothing, nothing, nothing, np.uint64(start), np.uint64(end)
+    while place < stop:
+        code = np.uint64(raw[place])
+        place += one
+        if code >= np.uint64(0x80):
+            extra = one if code < np.uint64(0xE0) else np.uint64(2) if code < np.uint64(0xF0) else np.uint64(3)
+            code &= np.uint64(0x3F) >> extra
             for _ in range(extra):
-                code = np.uint32((code << np.uint32(6)) | np.uint32(raw[place] & 0x3F))
-                place += 1
-        folded = fold[code] if code < len(fold) else np.uint32(0)
-        if length and (folded == 0 or folded & SINGLE):
-            found[count] = mix(value + np.uint64(length))
-            count += 1
-            value, length = np.uint64(0), 0
-        if folded & SINGLE:
-            found[count] = mix(np.uint64(folded) * weights[0] + np.uint64(1))
-            count += 1
+                code = (code << np.uint64(6)) | (np.uint64(raw[place]) & np.uint64(0x3F))
+                place += one
+        folded = np.uint64(fold[code]) if code < np.uint64(len(fold)) else nothing
+        alone = folded & np.uint64(SINGLE)
+        if length and (folded == nothing or alone):
+            found[count] = mix(value + length)
+            count += one
+            value, length = nothing, nothing
+        if alone:
+            found[count] = mix(folded * weights[nothing] + one)
+            count += one
         elif folded:
-            value += np.uint64(folded) * weights[length & (PLACES - 1)]
-            length += 1
-            if length & (PLACES - 1) == 0:
+            value += folded * weights[length & last]
+            length += one
+            if length & last == nothing:
                 value = mix(value)
     if length:
-        found[count] = mix(value + np.uint64(length))
-        count += 1
-    return count
+        found[count] = mix(value + length)
+        count += one
+    return np.int64(count)
 
 
 @compiled

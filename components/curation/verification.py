@@ -44,7 +44,7 @@ def _members(batch: pa.RecordBatch, rows: Any, block: Any, part: int, config: Cu
 def _shingles(texts: pa.Array, config: CurationConfig) -> Iterator[bytes]:
     sketching = sketching_of(config)
     raw, offsets = bytes_of(texts)
-    longest = int(np.diff(offsets).max()) + config.shingle_size
+    longest = int(np.diff(offsets).max()) + config.shingle_size + 1
     words, found = np.empty(longest, dtype=np.uint64), np.empty(longest, dtype=np.uint64)
     table = np.empty(_capacity(longest), dtype=np.uint64)
     tables_of_hashing = sketching.fold, sketching.weights, sketching.factors

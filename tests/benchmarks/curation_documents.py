@@ -44,5 +44,5 @@ def _text(path: Path) -> str:
 def _write(path: Path, first: int, texts: list[str]) -> Path:
     ids = [hashlib.sha256(f"{first + row}".encode()).hexdigest() for row in range(len(texts))]
     table = pa.table([range(first, first + len(texts)), ids, [""] * len(texts), texts], schema=SCHEMA)
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, path)
     return path

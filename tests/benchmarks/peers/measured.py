@@ -35,5 +35,5 @@ def shingles(text: str) -> list[str]:
 
 def kept(table: pa.Table, stay: list[bool], path: str) -> None:
     """Write the kept documents and say how long everything took, in seconds of processor time."""
-    pq.write_table(table.filter(pa.array(stay)), path, compression="zstd")
+    pq.write_table(table.filter(pa.array(stay)), path)
     print(json.dumps({"seconds": _seconds() - started}))
