@@ -150,6 +150,7 @@ def contain(home: Path) -> None:
     """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
     os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
+    os.environ["NUMBA_CACHE_DIR"] = str(home / "cache" / "numba")
     os.environ["MPLCONFIGDIR"] = str(home / "cache" / "matplotlib")
     os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
 

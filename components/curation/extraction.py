@@ -1,4 +1,4 @@
-"""The first pass over a shard of raw files: read, normalise, filter, and hash for deduplication, in one go."""
+"""The first pass over a shard of raw files: read, normalise and filter, in one go."""
 
 import hashlib
 import json
@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from components.artifacts import sha256_of_file
@@ -18,7 +17,6 @@ from components.curation.characters import classes_of, codes_of
 from components.curation.config import CurationConfig, Source
 from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.language import language_of
-from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
 from components.curation.normalise import normalise
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile
@@ -52,11 +50,6 @@ class Extracted:
     def rows(self) -> Path:
         """Every document read, as `tables.ROWS`."""
         return Path(self.place) / "rows.parquet"
-
-    @property
-    def bands(self) -> Path:
-        """Keys for deduplication, as `tables.BANDS`."""
-        return Path(self.place) / "bands.parquet"
 
     @property
     def raw(self) -> Path:
@@ -114,7 +107,6 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
             extraction.take(file, document)
     extraction.flush()
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
-    tables.write(place / "bands.parquet", extraction.bands())
     tables.write(place / "raw.parquet", pa.Table.from_pylist(list(_raw_rows(shard)), tables.RAW))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
@@ -126,22 +118,17 @@ class _Extraction:
     shard: ExtractionShard
     place: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
-    keys: list[np.ndarray[Any, Any]] = field(default_factory=list)
-    heads: list[tuple[int, int, int]] = field(default_factory=list)
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
     parts: int = 0
     passed: int = 0
     filters: tuple[Filter, ...] = field(init=False)
-    shape: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        config = self.shard.config
-        self.filters = filters_of(config)
-        self.shape = bands_and_rows(config.near_duplicate_threshold, config.permutations)
+        self.filters = filters_of(self.shard.config)
 
     def take(self, file: RawFile, document: RawDocument) -> None:
-        """Normalise, judge and hash one document."""
+        """Normalise and judge one document."""
         source = self.shard.config.sources[document.taker]
         candidate = candidate_of(document, source, self.shard.config.heuristics)
         reason = document.refusal or first_refusal(self.filters, candidate)
@@ -164,16 +151,10 @@ class _Extraction:
             self._keep(row, candidate.text)
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
-        config = self.shard.config
-        bands, rows = self.shape
-        shingles = shingles_of(text, config.shingle_size)
-        own = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-        self.keys.append(np.append(band_keys(signature_of(shingles, config.permutations), bands, rows), np.uint64(own)))
-        self.heads.append((own, order_of(row["id"]), row["document"]))
         self.passed += 1
         self.buffer.append(row | {"text": text})
         self.buffered += row["bytes"]
-        if self.buffered >= config.shard_bytes:
+        if self.buffered >= self.shard.config.shard_bytes:
             self.flush()
 
     def flush(self) -> None:
@@ -182,17 +163,6 @@ class _Extraction:
             tables.write(texts_path(self.place, self.parts), pa.Table.from_pylist(self.buffer, tables.TEXTS))
             self.parts += 1
             self.buffer, self.buffered = [], 0
-
-    def bands(self) -> pa.Table:
-        """All keys of the documents that passed."""
-        if not self.keys:
-            return tables.BANDS.empty_table()
-        keys = np.stack(self.keys)
-        text, order, document = zip(*self.heads, strict=True)
-        repeated = [
-            np.repeat(np.array(column, kind), keys.shape[1]) for column, kind in ((text, "u8"), (order, "u8"), (document, "i8"))
-        ]
-        return pa.Table.from_arrays([pa.array(column) for column in (keys.ravel(), *repeated)], schema=tables.BANDS)
 
 
 def candidate_of(document: RawDocument, source: Source, heuristics: Sequence[str] = ()) -> Candidate:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.curation.extraction import SHARD_BITS, Extracted, extract, order_of, shards_of
+from components.curation.extraction import SHARD_BITS, Extracted, extract, shards_of
 from components.curation.sources import list_files
 from components.errors import SourceError
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
@@ -98,16 +98,3 @@ def test_a_shard_that_failed_is_read_again(tmp_path: Path) -> None:
         extract(shard)
     write_jsonl(tmp_path / "data/a.jsonl", [prose(1)])
     assert extract(shard).documents == 1
-
-
-def test_every_document_has_one_key_per_band_and_one_for_its_text(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    write_jsonl(tmp_path / "data/a.jsonl", [prose(1), prose(2), prose(1)])
-    (shard,) = extracted(tmp_path)
-    keys = rows(shard.bands)
-    assert len(keys) == 3 * 19
-    first, second, copy = (keys[19 * number : 19 * number + 19] for number in range(3))
-    assert [row["key"] for row in first] == [row["key"] for row in copy]
-    assert not {row["key"] for row in first} & {row["key"] for row in second}
-    assert first[18]["key"] == first[0]["text"]
-    assert {row["order"] for row in first} == {order_of(rows(shard.rows)[0]["id"])}
