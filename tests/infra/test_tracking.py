@@ -11,6 +11,8 @@ from infra import registry, tracking
 from tests import servers
 from tests.infra.s3_server import LosingProxy
 
+PASSWORD = "a-long-enough-password"
+
 
 def test_a_step_is_a_child_run_with_config_figures_and_tags(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
@@ -32,10 +34,17 @@ def test_names_that_mlflow_refuses_are_made_plain() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an MLflow server on SQLite."""
+    """The URL of an MLflow server on SQLite that asks for the login in the environment."""
     place = tmp_path_factory.mktemp("mlflow")
-    places = [f"--backend-store-uri=sqlite:///{place}/db", f"--artifacts-destination={place}/artifacts"]
-    with servers.mlflow_server(places, place, {}).running() as running:
+    (place / "basic_auth.ini").write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{place}/users\nadmin_username = operator\n"
+        f"admin_password = {PASSWORD}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    environment = {"MLFLOW_AUTH_CONFIG_PATH": str(place / "basic_auth.ini"), "MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 48}
+    places = ["--app-name=basic-auth", f"--backend-store-uri=sqlite:///{place}/db", f"--artifacts-destination={place}/artifacts"]
+    with servers.mlflow_server(places, place, environment).running() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_USERNAME", "operator")
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
         yield running.url
 
 
@@ -95,6 +104,16 @@ def test_a_version_is_registered_once_whichever_answer_was_lost(server: str, pat
     assert new
     assert registry.versions(server, name) == [made]
     assert made.aliases == ("candidate",)
+
+
+def test_a_wrong_password_is_refused_at_once_and_the_message_says_where_it_comes_from(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-but-secret")
+    with pytest.raises(TrackingError, match=r"401.*a login comes from MLFLOW_TRACKING_USERNAME") as caught:
+        tracking.start_run(server, "nobody")
+    assert "wrong-but-secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_a_server_refuses_is_one_line_and_nothing_is_waited_for(server: str) -> None:
