@@ -156,6 +156,16 @@ def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(task
             assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
 
 
+def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read() -> None:
+    for name, task in serialised(sample_profile(source_claim="texts"))["tasks"].items():
+        reads = name.partition(".")[0] in {"driver", "cpu", "data"}
+        for pod in pods(task):
+            claims = [one["persistentVolumeClaim"] for one in pod.get("volumes", []) if one["name"] == "sources"]
+            mounts = [one for one in pod["containers"][0].get("volumeMounts", []) if one["name"] == "sources"]
+            assert claims == ([{"claimName": "texts", "readOnly": True}] if reads else []), name
+            assert mounts == ([{"name": "sources", "mountPath": "/sources", "readOnly": True}] if reads else []), name
+
+
 def test_training_stands_above_evaluation(tasks: Tasks) -> None:
     classes = {name: {pod["priorityClassName"] for pod in pods(task)} for name, task in tasks.items()}
     for name, found in classes.items():

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,15 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 from typer.testing import CliRunner
 
 import infra.flyte_runs
-from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing, LoginRefused, QuotaExceeded
+from components.errors import (
+    ClusterError,
+    ConfigError,
+    EndpointError,
+    ImageMissing,
+    LoginRefused,
+    QuotaExceeded,
+    SourceError,
+)
 from infra.bundle import code_files
 from infra.profiles import CARRIER, Profile, parse_profile, write_profile
 from infra.settings import REPOSITORY, Settings
@@ -28,6 +38,7 @@ from tests.servers import free_port
 from tests.workflows.fake_cluster import FakeCluster
 from workflows import command_cluster
 from workflows.cli import app
+from workflows.recipe import load_recipe
 
 PLANTED = "planted-in-the-environment"
 SECRETS = {
@@ -345,6 +356,26 @@ def test_a_token_that_is_not_set_is_named() -> None:
 )
 def test_wrong_words_are_refused_with_what_is_allowed(words: tuple[str, ...], message: str, home: Path) -> None:
     assert message in reading(home, *words)[1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "claim", "seen"),
+    [
+        ("texts.jsonl", "", False),
+        ("/sources/texts.jsonl", "", False),
+        ("texts.jsonl", "texts", False),
+        ("/sources/../etc/x.jsonl", "texts", False),
+        ("/sources/texts.jsonl", "texts", True),
+        ("file:///sources/texts", "texts", True),
+    ],
+)
+def test_a_source_that_pods_do_not_see_is_refused(uri: str, claim: str, seen: bool) -> None:
+    recipe = load_recipe("tiny")
+    own = replace(recipe.curation.sources[0], uri=uri, distributions=())
+    recipe = replace(recipe, curation=replace(recipe.curation, sources=(own,)))
+    context = nullcontext() if seen else pytest.raises(SourceError, match="where pods do not see it; put it into")
+    with context:
+        command_cluster.require_sources(recipe, sample_profile(source_claim=claim))
 
 
 # Following
