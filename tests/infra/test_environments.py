@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from flyteidl2.plugins import ray_pb2
 from jsonschema import Draft202012Validator
 
 from infra import caching, environments, sbom
@@ -312,6 +313,11 @@ def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
     for name, task in tasks.items():
         if task["type"] == "ray":
             assert [f"{name}: {error.json_path}: {error.message[:200]}" for error in checks.iter_errors(ray_job(task))] == []
+
+
+def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> None:
+    assert not [name for name in ray_pb2.RayJob.DESCRIPTOR.fields_by_name if "backoff" in name or "retr" in name]
+    assert validator("RayJob").schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
 
 
 @pytest.mark.parametrize(
