@@ -88,13 +88,20 @@ def _training_worker() -> Machine:
 # takes its fingerprint, shard work and `conversations` read it. `evaluate` is the image that holds every runtime lock.
 _WHOLE = "evaluate"
 
-cpu = _environment(Machine(environment="cpu", image=_WHOLE, cpu="2", memory="8Gi"))
+cpu = _environment(Machine(environment="cpu", image=_WHOLE, cpu="2", memory="8Gi", sources=True))
 """Tokenizer, plans, conversations, checks, reports, registration."""
 
 data = _environment(
-    Machine(environment="data", image=_WHOLE, cpu="4", memory="16Gi", shared_memory="5Gi", checkpoints=True),
+    Machine(environment="data", image=_WHOLE, cpu="4", memory="16Gi", shared_memory="5Gi", checkpoints=True, sources=True),
     worker=Machine(
-        environment="data", image=_WHOLE, cpu="16", memory="64Gi", shared_memory="20Gi", checkpoints=True, spread=True
+        environment="data",
+        image=_WHOLE,
+        cpu="16",
+        memory="64Gi",
+        shared_memory="20Gi",
+        checkpoints=True,
+        sources=True,
+        spread=True,
     ),
 )
 """Shard work on Ray Data."""
@@ -120,7 +127,7 @@ evaluate = _environment(
 """Scoring and generation."""
 
 driver = _environment(
-    Machine(environment="driver", image=_WHOLE, cpu="1", memory="2Gi"),
+    Machine(environment="driver", image=_WHOLE, cpu="1", memory="2Gi", sources=True),
     depends_on=[cpu, data, train, evaluate],
     include=code_files() if _profile else (),
 )

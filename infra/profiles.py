@@ -74,6 +74,8 @@ class Profile:
 
     Empty: each pod has files of its own, which is enough only where a Ray cluster is one pod.
     """
+    source_claim: str = ""
+    """PersistentVolumeClaim with the files that recipes name as sources, below /sources in pods that read them; empty: none."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
 
@@ -93,8 +95,9 @@ class Profile:
             value = getattr(self, name)
             require(type(value) is int and 1 <= value <= most, self, name, value, f"1 to {most}")
         require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
-        claim = self.checkpoint_claim
-        require(not claim or bool(_LABEL.fullmatch(claim)), self, "checkpoint_claim", claim, "the name of a claim, or nothing")
+        for name in ("checkpoint_claim", "source_claim"):
+            claim = getattr(self, name)
+            require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or nothing")
         _require_references(self)
 
     def image(self, group: str) -> str:

@@ -1,5 +1,6 @@
 """`longrun run --on cluster`, `status`, `logs` and `cancel`: runs on a cluster, submitted and followed through Flyte."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing
+from components.curation.config import PYTHON_ENVIRONMENT
+from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing, SourceError
+from infra.pods import SOURCES
 from infra.profiles import IMAGE_GROUPS, Profile, adopt, profile_names, read_profile
 from infra.settings import Settings, keep_flyte_state, usable_home
 from workflows import journal
@@ -39,9 +42,11 @@ def submit(
 
     Raises:
         ConfigError: there is no such profile.
+        SourceError: the recipe names a file that pods do not see.
         ClusterError: Flyte cannot be reached, refuses, or an image is missing; nothing was started.
     """
     chosen = read_profile(settings.home, profile)
+    require_sources(recipe, chosen)
     profile = profile or profile_names(settings.home)[0]
     adopt(chosen)
     from infra.flyte_runs import FlyteRuns
@@ -75,6 +80,24 @@ def _next(name: str, url: str, profile: Profile, settings: Settings) -> list[str
         f"  longrun logs {name}{home}       # what the driver prints; or a step, named after the run",
         f"  longrun cancel {name}{home}     # stop it",
     ]
+
+
+def require_sources(recipe: Recipe, profile: Profile) -> None:
+    """Raise `SourceError` for a source that pods do not see: they have the Python environment and what the source claim holds."""
+    of_texts = [source.uri for source in recipe.curation.sources if source.uri != PYTHON_ENVIRONMENT]
+    named = [*of_texts, *recipe.conversations.sources, *recipe.preference_pairs.sources]
+    unseen = [uri for uri in named if not (profile.source_claim and _inside(uri.removeprefix("file://"), SOURCES))]
+    if unseen:
+        where = (
+            f"the claim {profile.source_claim}"
+            if profile.source_claim
+            else "a claim, and name that as the profile's source_claim"
+        )
+        raise SourceError(f"source {unseen[0]} is on this machine, where pods do not see it; put it into {where}: {SOURCES}/…")
+
+
+def _inside(path: str, folder: str) -> bool:
+    return os.path.normpath(path).startswith(f"{folder}/")
 
 
 def require_images(profile: Profile) -> None:

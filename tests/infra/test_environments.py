@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from flyteidl2.plugins import ray_pb2
 from jsonschema import Draft202012Validator
 
 from infra import caching, environments, sbom
@@ -154,6 +155,16 @@ def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(task
                 one["persistentVolumeClaim"]["claimName"] for one in pod.get("volumes", []) if "persistentVolumeClaim" in one
             ]
             assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
+
+
+def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read() -> None:
+    for name, task in serialised(sample_profile(source_claim="texts"))["tasks"].items():
+        reads = name.partition(".")[0] in {"driver", "cpu", "data"}
+        for pod in pods(task):
+            claims = [one["persistentVolumeClaim"] for one in pod.get("volumes", []) if one["name"] == "sources"]
+            mounts = [one for one in pod["containers"][0].get("volumeMounts", []) if one["name"] == "sources"]
+            assert claims == ([{"claimName": "texts", "readOnly": True}] if reads else []), name
+            assert mounts == ([{"name": "sources", "mountPath": "/sources", "readOnly": True}] if reads else []), name
 
 
 def test_training_stands_above_evaluation(tasks: Tasks) -> None:
@@ -302,6 +313,11 @@ def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
     for name, task in tasks.items():
         if task["type"] == "ray":
             assert [f"{name}: {error.json_path}: {error.message[:200]}" for error in checks.iter_errors(ray_job(task))] == []
+
+
+def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> None:
+    assert not [name for name in ray_pb2.RayJob.DESCRIPTOR.fields_by_name if "backoff" in name or "retr" in name]
+    assert validator("RayJob").schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
 
 
 @pytest.mark.parametrize(

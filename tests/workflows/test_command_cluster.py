@@ -1,6 +1,8 @@
 """`longrun run --on cluster`, `status`, `logs` and `cancel` against a Flyte service over a real connection."""
 
+import datetime
 import io
+import ipaddress
 import json
 import os
 import re
@@ -8,6 +10,8 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,15 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 from typer.testing import CliRunner
 
 import infra.flyte_runs
-from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing, LoginRefused, QuotaExceeded
+from components.errors import (
+    ClusterError,
+    ConfigError,
+    EndpointError,
+    ImageMissing,
+    LoginRefused,
+    QuotaExceeded,
+    SourceError,
+)
 from infra.bundle import code_files
 from infra.profiles import CARRIER, Profile, parse_profile, write_profile
 from infra.settings import REPOSITORY, Settings
@@ -28,6 +40,7 @@ from tests.servers import free_port
 from tests.workflows.fake_cluster import FakeCluster
 from workflows import command_cluster
 from workflows.cli import app
+from workflows.recipe import load_recipe
 
 PLANTED = "planted-in-the-environment"
 SECRETS = {
@@ -345,6 +358,64 @@ def test_a_token_that_is_not_set_is_named() -> None:
 )
 def test_wrong_words_are_refused_with_what_is_allowed(words: tuple[str, ...], message: str, home: Path) -> None:
     assert message in reading(home, *words)[1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "claim", "seen"),
+    [
+        ("texts.jsonl", "", False),
+        ("/sources/texts.jsonl", "", False),
+        ("texts.jsonl", "texts", False),
+        ("/sources/../etc/x.jsonl", "texts", False),
+        ("/sources/texts.jsonl", "texts", True),
+        ("file:///sources/texts", "texts", True),
+    ],
+)
+def test_a_source_that_pods_do_not_see_is_refused(uri: str, claim: str, seen: bool) -> None:
+    recipe = load_recipe("tiny")
+    own = replace(recipe.curation.sources[0], uri=uri, distributions=())
+    recipe = replace(recipe, curation=replace(recipe.curation, sources=(own,)))
+    context = nullcontext() if seen else pytest.raises(SourceError, match="where pods do not see it; put it into")
+    with context:
+        command_cluster.require_sources(recipe, sample_profile(source_claim=claim))
+
+
+def certificate(place: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    (place / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    (place / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return place / "certificate.pem", place / "key.pem"
+
+
+def test_a_token_is_sent_over_tls_and_shown_nowhere(tmp_path: Path, registry: FakeCluster) -> None:
+    trusted, key = certificate(tmp_path)
+    with FakeFlyte().serving(ssl_certfile=trusted, ssl_keyfile=key) as flyte:
+        secrets = {"FLYTE_TOKEN": "environment:MY_FLYTE_TOKEN"}
+        site = sample_profile(endpoint=flyte.url, image_registry=f"{registry.host}/longrun", secrets=secrets)
+        write_profile(tmp_path / "home", "site", site)
+        flyte.runs.add(f"r{RUN}")
+        flyte.logs["a0"] = ["a line"]
+        shown = []
+        for words in (("status", RUN), ("logs", RUN), ("cancel", RUN), ("status", "20260102-000000-dead")):
+            done = longrun(tmp_path / "home", *words, SSL_CERT_FILE=str(trusted))
+            shown.append(done.stdout + done.stderr)
+    assert {headers.get("authorization") for headers in flyte.headers} == {f"Bearer {PLANTED}"}
+    assert [line for line in shown if PLANTED in line] == []
+    assert ["running" in shown[0], shown[1], "is being stopped" in shown[2]] == [True, "a line\n", True], shown
 
 
 # Following
