@@ -4,6 +4,7 @@ A killed sweep goes on with the trainings that are missing, and those that were 
 training in two sweeps is done once.
 """
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,13 +114,14 @@ async def _runs(points: tuple[Point, ...], config: Sweep, run: Run, tokens: Toke
 @environments.train.task
 async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShards) -> dict[str, SweepPoint]:
     """Train the points that are missing, in workers that stay; each is published as soon as it is done."""
-    found = {name: _find(run, request, token_shards) for name, request in config.requests().items()}
-    if missing := {name: config.requests()[name] for name, artifact in found.items() if artifact is None}:
-        run.journal.write("points", step="sweep_points", missing=len(missing), total=len(found))
+    requests = config.requests()
+    found = {name: artifact for name, request in requests.items() if (artifact := _find(run, request, token_shards))}
+    missing = {name: request for name, request in requests.items() if name not in found}
+    if missing:
+        run.journal.write("points", step="sweep_points", missing=len(missing), total=len(requests))
         with journal.output_to(run.journal.log("sweep_points")):
-            _train(run, missing, config, token_shards)
-        found = {name: _find(run, request, token_shards) for name, request in config.requests().items()}
-    return {name: SweepPoint(uri=artifact.uri, digest=artifact.digest) for name, artifact in found.items() if artifact}
+            found |= _train(run, missing, config.training, token_shards)
+    return {name: SweepPoint(uri=found[name].uri, digest=found[name].digest) for name in requests}
 
 
 def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:
@@ -216,32 +218,37 @@ def _find(run: Run, request: PointRequest, token_shards: TokenShards) -> Artifac
     return run.store.find("sweep_point", _key(request, token_shards))
 
 
-def _train(run: Run, missing: Mapping[str, PointRequest], config: PointsRequest, token_shards: TokenShards) -> None:
+def _train(
+    run: Run, missing: Mapping[str, PointRequest], training: PretrainingConfig, token_shards: TokenShards
+) -> dict[str, Artifact]:
     """Train what is missing and publish it, and say what of the processors' time was not training."""
     from components.pretraining.trunks import train_trunk, trunks
     from infra import ray_workers
     from infra.local_ray import ensure_ray
     from infra.ray_pool import RayWorkerPool
 
-    started, seconds, done = time.monotonic(), 0.0, 0
+    started, seconds = time.monotonic(), 0.0
+    names = {id(request.point): name for name, request in missing.items()}
+    points = [request.point for request in missing.values()]
     place = Path(run.home).absolute() / "scratch" / "sweep_points"
-    found = trunks(
-        [request.point for request in missing.values()], config.training, run.store.local(token_shards).absolute(), place
-    )
+    found = trunks(points, training, run.store.local(token_shards).absolute(), place)
+    made: dict[str, Artifact] = {}
     ensure_ray(Path(run.home))
     ray_workers.release()
     with RayWorkerPool() as pool:
         for number, branch in pool.stream(train_trunk, found):
-            request = PointRequest(point=found[number].points[branch.number], training=config.training)
-            order = Order(
-                step="sweep_point", cache_key=_key(request, token_shards), code_digest=caching.code_digest(sweep_point), run=run
-            )
-            sweep_point(order, request, branch, token_shards)
-            seconds, done = seconds + branch.seconds, done + 1
-            journal.progress("sweep_points", done, len(missing), "trainings")
-        wall = time.monotonic() - started
-        overhead = wall * pool.workers / seconds
-    run.journal.write(
-        "overhead", step="sweep_points", wall_seconds=wall, workers=pool.workers, core_seconds=seconds, ratio=overhead
-    )
-    tracking.log_values(run.tracking_uri, run.mlflow_run, 0, {"sweep_overhead": overhead, "sweep_wall_seconds": wall})
+            name = names[id(found[number].points[branch.number])]
+            made[name] = _publish(run, missing[name], branch, token_shards)
+            seconds += branch.seconds
+            journal.progress("sweep_points", len(made), len(missing), "trainings")
+        wall, workers = time.monotonic() - started, pool.workers
+    shutil.rmtree(place, ignore_errors=True)
+    facts = {"wall_seconds": wall, "workers": workers, "core_seconds": seconds, "ratio": wall * workers / max(seconds, 1e-9)}
+    run.journal.write("overhead", step="sweep_points", **facts)
+    tracking.log_values(run.tracking_uri, run.mlflow_run, 0, {"sweep_overhead": facts["ratio"], "sweep_wall_seconds": wall})
+    return made
+
+
+def _publish(run: Run, request: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:
+    key, code = _key(request, token_shards), caching.code_digest(sweep_point)
+    return sweep_point(Order(step="sweep_point", cache_key=key, code_digest=code, run=run), request, branch, token_shards)

@@ -17,6 +17,10 @@ from workflows.journal import find_journal
 
 pytestmark = pytest.mark.ray
 
+ROOT = Path(__file__).parents[2]
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
 TRAININGS = 16
 
 
@@ -43,7 +47,12 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     """A home in which a sweep was killed when some of its trainings were done, and which ones were."""
     home = tmp_path_factory.mktemp("sweep") / "home"
     running = subprocess.Popen(
-        command(home), cwd=home.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command(home),
+        cwd=home.parent,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     while len(points(home)) < 3 and running.poll() is None:
         time.sleep(0.1)
@@ -56,7 +65,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
 def finished(killed: tuple[Path, set[str]]) -> tuple[Path, str]:
     """The same home after the same command, and what it printed."""
     home, _ = killed
-    ended = subprocess.run(command(home), cwd=home.parent, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command(home), cwd=home.parent, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     return home, ended.stdout
 
@@ -97,7 +106,7 @@ def test_every_training_is_an_input_of_the_table_and_the_predicted_one_joins_it(
 
 def test_the_same_sweep_again_trains_nothing(finished: tuple[Path, str]) -> None:
     home, _ = finished
-    ended = subprocess.run(command(home), cwd=home.parent, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command(home), cwd=home.parent, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert [event["step"] for event in events(home) if event["event"] == "made"] == []
     assert "came out" in ended.stdout
@@ -106,7 +115,7 @@ def test_the_same_sweep_again_trains_nothing(finished: tuple[Path, str]) -> None
 def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(finished: tuple[Path, str]) -> None:
     home, _ = finished
     words = [sys.executable, "-m", "workflows.cli", "sweep", "tiny-grid", "--home", str(home)]
-    ended = subprocess.run(words, cwd=home.parent, capture_output=True, text=True, check=False)
+    ended = subprocess.run(words, cwd=home.parent, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     assert "learning rate grows as C^" in ended.stdout
     assert list((home / "artifacts" / "hyper_parameter_law").glob("*/hyper-parameters.png"))
