@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTEST := .venv/bin/python -m pytest
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
-	bench-chain bench-charts bench-filters bench-scaling bench-submit
+	bench-chain bench-charts bench-filters bench-scaling bench-submit bench-training
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -47,6 +47,9 @@ clean:       ## Remove what installing left; artifacts in .longrun stay
 
 bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke, KEEP=DIR: a home that stays)
 	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke) $(KEEP)
+
+bench-training: install ## Training beside a plain PyTorch loop and Hugging Face's Trainer, and the stall of checkpoints (SIZE=small)
+	.venv/bin/python -m tests.benchmarks.training $(SIZE)
 
 bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 	.venv/bin/python -m tests.benchmarks.scaling
