@@ -233,7 +233,7 @@ def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> 
     import workflows.pipeline  # noqa: F401 - defines the tasks
 
     # triton comes with torch's CUDA build, which is not the one that is installed everywhere
-    distributions = {"triton": ["torch"], **importlib.metadata.packages_distributions()}
+    distributions = {**importlib.metadata.packages_distributions(), "triton": ["torch"]}
     here = locked(IMAGES[environment])
     for task in getattr(environments, environment).tasks.values():
         image = tasks[f"{environment}.{task.func.__name__}"]["k8sPod"]["podSpec"]["containers"][0]["image"]
