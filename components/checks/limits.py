@@ -22,13 +22,20 @@ class CorpusLimits:
     refused_share: float = 0.95
     """Share of a source's documents refused or removed at most. The paper's own removal over 91 dumps is 89.8 % (table 1),
     so more means that a filter misreads the source."""
+    duplicate_share: float = 0.9
+    """Share of a source's documents removed as duplicates at most: its loss budget. More than the 89.8 % that 91 dumps lost
+    together in the paper means that the source is another one once more, or that a template makes its documents alike."""
+    cluster_share: float = 0.25
+    """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
+    error page or a template, which filters should refuse."""
 
     def __post_init__(self) -> None:
         for name in ("median_bytes", "domain_share"):
             _rising(self, name)
         for name in ("longest_bytes", "validation_documents"):
             _at_least(self, name, 1)
-        _share(self, "refused_share")
+        for name in ("refused_share", "duplicate_share", "cluster_share"):
+            _share(self, name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from components.curation.extraction import Extracted, ExtractionShard, extract, 
 from components.curation.layout import figures_of, shelves_of, write_documents
 from components.curation.ledger import Tally, added, write_ledger
 from components.curation.mixture import mixture_of
-from components.curation.records import write_evidence, write_groups, write_metrics
+from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.sources import list_files
 from components.curation.split import assign
 from components.ports import Metrics, ShardEngine
@@ -45,6 +45,8 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     memory = config.shard_bytes
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
+    clusters = output / "metrics" / "clusters.parquet"
+    write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)

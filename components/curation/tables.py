@@ -143,6 +143,12 @@ SOURCES = pa.schema(
     }
 )
 
+LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.int64()})
+"""How many documents of a source went in favour of one that stays."""
+
+CLUSTERS = pa.schema({"source": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()})
+"""The largest clusters of each source: what was removed of it in favour of `kept`, and its share of the source's documents."""
+
 REFUSALS = pa.schema(
     {
         "source": pa.string(),
