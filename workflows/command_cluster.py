@@ -49,12 +49,15 @@ def submit(
     require_sources(recipe, chosen)
     profile = profile or profile_names(settings.home)[0]
     adopt(chosen)
-    from infra.flyte_runs import FlyteRuns
-    from workflows.pipeline import run_on_cluster
-
     home = usable_home(settings.home)
     keep_flyte_state(home)
-    require_images(chosen)
+    with ThreadPoolExecutor(1) as beside:
+        # The registry is asked while a second of imports goes by.
+        images = beside.submit(require_images, chosen)
+        from infra.flyte_runs import FlyteRuns
+        from workflows.pipeline import run_on_cluster
+
+        images.result()
     record = journal.open_journal(settings.runs)
     run = ClusterRun(name=f"r{record.name}", profile=chosen)
     facts = {"recipe": recipe.name, "until": until, "fresh": list(fresh), "profile": profile, "flyte": run.name}
