@@ -1,5 +1,6 @@
 """One Ray on this machine for a whole run, started when the first step needs it, with its state inside the home."""
 
+import functools
 import hashlib
 import logging
 import os
@@ -28,7 +29,7 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
     token = state / "token"
-    token.write_text(secrets.token_hex(32))
+    token.write_text(_token())
     token.chmod(0o600)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     ray.init(
@@ -51,6 +52,12 @@ def stop_ray(home: Path) -> None:
     if link.is_symlink():
         link.unlink()
     shutil.rmtree(home / "ray", ignore_errors=True)
+
+
+@functools.cache
+def _token() -> str:
+    """Of every Ray that this process starts: Ray reads it once in a process."""
+    return secrets.token_hex(32)
 
 
 def _short_path(state: Path) -> Path:

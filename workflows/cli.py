@@ -86,6 +86,25 @@ def run(
         run_and_show(chosen, settings, until=last, fresh=again)
 
 
+@app.command("resume-proof")
+def resume_proof(
+    recipe: RecipeName = "smoke",
+    overrides: Set = None,
+    steps: Annotated[int, typer.Option(min=8, help="Of the shortened training.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the step at which a worker is killed.")] = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that pretraining survives a kill: train, kill a worker at random, resume at the same and another world size."""
+    from workflows import resume_proof as proof
+    from workflows.recipe import load_recipe
+
+    verdicts = proof.prove(load_recipe(recipe, overrides or []), _settings(home), steps=steps, seed=seed)
+    _print(proof.as_json(verdicts), as_json, proof.verdict_lines(verdicts))
+    if not all(verdict.holds for verdict in verdicts):
+        raise typer.Exit(1)
+
+
 @app.command()
 def recipes(as_json: Json = False) -> None:
     """List the recipes that come with longrun."""
