@@ -80,7 +80,7 @@ def blocks_of(left: Numbers, right_part: Numbers, blocks: int) -> Numbers:
 
 
 def packed(high: Numbers, low: Numbers) -> Numbers:
-    """Two numbers below 2^31 in one, which sorts ten times as fast as two columns."""
+    """Two numbers below 2^31 in one, which sorts faster than two columns."""
     return (high.astype(np.int64) << 32) | low
 
 

@@ -94,8 +94,7 @@ def hash_words(raw, start, end, fold, weights, found):  # type: ignore[no-untype
     """Hash the words of `raw[start:end]` into `found`, which has room for one more than there may be; their number.
 
     A word is the sum of its characters times the weights of their places, mixed after every 64 (multilinear hashing), then mixed
-    with its length: no character waits for the one before it. Unsigned places spare the test for negative ones. Together 1.7
-    times as fast as FNV-1a with signed places.
+    with its length: no character waits for the one before it. Unsigned places spare the test for negative ones.
     """
     nothing, one, last = np.uint64(0), np.uint64(1), np.uint64(PLACES - 1)
     count, value, length, place, stop = nothing, nothing, nothing, np.uint64(start), np.uint64(end)

@@ -126,7 +126,7 @@ def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
     base.mkdir(exist_ok=True)
     table = pq.read_table(source)
     target = partition_of(table[key], partitions)
-    # Two bytes are sorted by radix, four times as fast as eight.
+    # Two bytes are sorted by radix.
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
     table = table.take(pa.array(np.argsort(narrow, kind="stable")))
     ends = np.cumsum(np.bincount(target, minlength=partitions))
@@ -141,8 +141,7 @@ def _join(shard: tuple[list[Path], Path]) -> None:
 
 
 def _order(table: pa.Table) -> npt.NDArray[np.int64]:
-    """The rows sorted by all columns. Where the first is an integer, rows that it decides are not looked at again: twice as fast
-    for keys that mostly differ."""
+    """The rows sorted by all columns. Where the first is an integer, rows that it decides are not looked at again."""
     head = table.column(0)
     if not pa.types.is_integer(head.type):
         return _order_by_all(table)
