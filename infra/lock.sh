@@ -9,7 +9,7 @@ trap 'rm -f "$together"' EXIT
 compile() {
     .venv/bin/uv pip compile --quiet --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header "$@"
 }
-groups=(core data train evaluate cluster tracking dev)
+groups=(core data train evaluate crawl cluster tracking dev)
 # What is locked already stays where it may: remove infra/locks/*.txt first to move everything
 for group in "${groups[@]}"; do cat "infra/locks/$group.txt" 2> /dev/null || true; done > "$together"
 compile pyproject.toml "${groups[@]/#/--group=}" --no-annotate --output-file "$together"

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DOCUMENT_COLUMNS = ("id", "source", "domain", "language", "split", "bytes", "characters", "kept", "reason")
-SOURCE_COLUMNS = ("source", "domain", "documents", "kept_documents", "refused_documents", "duplicate_documents")
+SOURCE_COLUMNS = (
+    "source",
+    "domain",
+    "documents",
+    "kept_documents",
+    "refused_documents",
+    "duplicate_documents",
+    "set_aside_files",
+)
 LANGUAGES = ("en", "zh", "code", "other")
 
 
@@ -95,6 +103,7 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         has_rows(),
         between("kept_documents", 1),
         between("refused_share", 0, limits.refused_share),
+        between("set_aside_files", 0, limits.set_aside_files),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )
     return Table(name="sources", rows=rows, key=("source",), rules=rules)

@@ -22,8 +22,11 @@ class CorpusLimits:
     refused_share: float = 0.95
     """Share of a source's documents refused or removed at most. The paper's own removal over 91 dumps is 89.8 % (table 1),
     so more means that a filter misreads the source."""
+    set_aside_files: int = 0
+    """Files of a source at most that could not be read and were set aside: `metrics/set_aside.parquet` has their errors."""
 
     def __post_init__(self) -> None:
+        _at_least(self, "set_aside_files", 0)
         for name in ("median_bytes", "domain_share"):
             _rising(self, name)
         for name in ("longest_bytes", "validation_documents"):

@@ -20,7 +20,8 @@ class Source:
     """Documents of one domain at one place."""
 
     uri: str
-    """`python-environment:`, or a path or `file://` URI of a folder or file: JSONL or text (plain, .gz, .zst) or Parquet."""
+    """`python-environment:`, or a path, `file://` or `s3://` URI of a folder or file: JSONL, text, WARC or WET (plain, .gz,
+    .zst), Parquet, or a Hugging Face dataset on disk."""
     domain: str
     """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only that part is taken."""
     weight: float
@@ -30,11 +31,11 @@ class Source:
     language: str = "auto"
     """`auto` tags each document by its script; a fixed tag otherwise. Documents tagged `code` skip the rules for prose."""
     text_field: str = "text"
-    """Field of a JSON line, or column of a Parquet file, that holds the text."""
+    """Field of a JSON line, or column of a Parquet or Arrow file, that holds the text."""
     distributions: tuple[str, ...] = ()
     """Distributions that `python-environment:` reads."""
     sample_bytes: int | None = None
-    """Raw bytes to read, about, chosen by hash: whole files, or rows of JSONL and Parquet; None reads all.
+    """Raw bytes to read, about, chosen by hash: whole files, or rows of files that hold many; None reads all.
     A prose source counts the whole `.py` files that its docstrings stand in."""
 
     def __post_init__(self) -> None:
@@ -75,7 +76,11 @@ class CurationConfig:
     """Limits in place of published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh, other,
     unspaced, code, maths."""
     max_bad_lines: int = 100
-    """Lines or rows without text that one file may hold before the run stops."""
+    """Lines or rows without text that one file may hold before it is set aside."""
+    max_document_bytes: int = 64 * 1024 * 1024
+    """Longer lines, cells, records and text files are refused as `long` without being held in memory."""
+    read_attempts: int = 3
+    """How often a file is read, or its worker may die of it, before it is set aside with its error: the check then fails."""
     near_duplicate_threshold: float = 0.8
     """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
     shingle_size: int = 5
@@ -99,7 +104,7 @@ class CurationConfig:
         require(bool(self.sources), self, "sources", self.sources, "at least one source")
         places = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
         require(len(set(places)) == len(places), self, "sources", places, "each URI once, python-environment: once a domain")
-        for name in ("min_characters", "shingle_size", "permutations", "shard_bytes"):
+        for name in ("min_characters", "max_document_bytes", "read_attempts", "shingle_size", "permutations", "shard_bytes"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(
             self.max_characters >= self.min_characters, self, "max_characters", self.max_characters, "at least min_characters"

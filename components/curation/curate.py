@@ -1,7 +1,7 @@
 """The curation step: sources in, a deduplicated and split corpus with its mixture out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from components.curation.ledger import Ledger, Tally, kept_in, write_metrics
 from components.curation.mixture import mixture_of
 from components.curation.sources import Listing, list_files
 from components.curation.split import assign
+from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
 
 
@@ -28,16 +29,21 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     A shard that was read before the step was killed is taken from `scratch`.
 
     Raises:
-        SourceError: a source is missing, empty, damaged, of too many bad lines, or gives no document.
+        SourceError: a source is missing, empty, gives no document, or changed since a killed run had planned its shards.
+            A file that is damaged, or of too many bad lines, is set aside instead.
         ConfigError: a source of an unknown scheme.
+        StoreError: an object store cannot be reached, or refuses.
     """
     listing = list_files(config)
     shards = shards_of(listing.files, config, scratch / "read")
+    tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
     extracted = read_shards(shards, engine, metrics)
     ledger = Ledger(extracted, find_duplicates(extracted, config, scratch, engine))
     tally = Tally()
     for _, table in ledger.rows():
         tally.add(table)
+    set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
+    tally.add_set_aside(set_aside)
     tally.require_documents(config)
     sizes = ledger.sizes()
     splits = assign(sizes, listing.linked, share=config.validation_share, seed=config.seed)
@@ -45,11 +51,29 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     write_metrics(ledger, splits, output / "metrics" / "documents.parquet")
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
+    tables.write(output / "metrics" / "set_aside.parquet", set_aside)
     tables.write(output / "removed.parquet", ledger.evidence())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     tables.write(output / "groups.parquet", _groups(ledger, listing, splits))
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
     return {**tally.figures(), "domains": figures_of(sizes, splits)}
+
+
+def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
+    rows = [
+        {"shard": shard.number, "source": shard.config.sources[file.takers[0]].uri, "uri": file.uri, "bytes": file.size}
+        for shard in shards
+        for file in shard.files
+    ]
+    return pa.Table.from_pylist(rows, tables.SHARDS)
+
+
+def _frozen(plan: pa.Table, place: Path) -> pa.Table:
+    """The plan, which a rerun must find as the killed run had left it: its finished shards are numbered by it."""
+    if place.exists() and not pq.read_table(place).equals(plan):
+        raise SourceError(f"{place}: the sources changed since this run was begun; delete {place.parent} to begin again")
+    tables.write(place, plan)
+    return plan
 
 
 def _groups(ledger: Ledger, listing: Listing, splits: Mapping[str, str]) -> pa.Table:

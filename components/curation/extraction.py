@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.language import language_of
 from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
 from components.curation.normalise import normalise
+from components.curation.places import fetched
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile
+from components.errors import StoreError
 
 SHARD_BITS = 32
 """A document's number is its shard's number shifted by this, plus its row among the documents that passed the filters."""
@@ -64,6 +66,11 @@ class Extracted:
         return Path(self.place) / "raw.parquet"
 
     @property
+    def set_aside(self) -> Path:
+        """The files that could not be read, as `tables.SET_ASIDE`."""
+        return Path(self.place) / "set-aside.parquet"
+
+    @property
     def texts(self) -> list[Path]:
         """The documents that passed, as `tables.TEXTS`, in the order of their numbers."""
         return [texts_path(Path(self.place), number) for number in range(self.parts)]
@@ -93,8 +100,10 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
 def extract(shard: ExtractionShard) -> Extracted:
     """Write the tables of a shard, or take those that a killed run has finished.
 
+    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`.
+
     Raises:
-        SourceError: a file cannot be read, or holds more bad lines than allowed.
+        StoreError: an object store cannot be reached; the rerun reads what is missing.
     """
     place = Path(shard.place)
     finished = place / "finished.json"
@@ -109,13 +118,13 @@ def extract(shard: ExtractionShard) -> Extracted:
 
 def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     extraction = _Extraction(shard=shard, place=place)
-    for file in shard.files:
-        for document in read_documents(file, shard.config):
-            extraction.take(file, document)
+    for number, file in enumerate(shard.files):
+        extraction.read(number, file)
     extraction.flush()
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
     tables.write(place / "bands.parquet", extraction.bands())
-    tables.write(place / "raw.parquet", pa.Table.from_pylist(list(_raw_rows(shard)), tables.RAW))
+    tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
+    tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
 
@@ -130,8 +139,12 @@ class _Extraction:
     heads: list[tuple[int, int, int]] = field(default_factory=list)
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
+    raw: list[dict[str, Any]] = field(default_factory=list)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
     parts: int = 0
     passed: int = 0
+    settled: tuple[int, int, int] = (0, 0, 0)
+    """Rows, parts and passed documents of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
     shape: tuple[int, int] = field(init=False)
 
@@ -139,6 +152,60 @@ class _Extraction:
         config = self.shard.config
         self.filters = filters_of(config)
         self.shape = bands_and_rows(config.near_duplicate_threshold, config.permutations)
+
+    def read(self, number: int, file: RawFile) -> None:
+        """Take every document of a file, or none of them and its error."""
+        attempts = self.shard.config.read_attempts
+        deaths = self._begin(number)
+        error: object = f"its worker died {deaths} times while reading it"
+        for _ in range(deaths, attempts):
+            self.settled = (len(self.rows), self.parts, self.passed)
+            try:
+                self._read(file)
+                return
+            except StoreError:
+                raise
+            except Exception as caught:  # noqa: BLE001 whatever a file makes a reader do, the other files are not to suffer
+                error = caught
+                self._go_back()
+        source = self.shard.config.sources[file.takers[0]]
+        message = " ".join(str(error).split())[:500]
+        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
+        self.set_aside.append({**named, "error": message})
+
+    def _begin(self, number: int) -> int:
+        """How often a worker died of the file, by a note that the next file replaces."""
+        note = self.place / "reading.json"
+        before = json.loads(note.read_text()) if note.exists() else {"file": -1, "begun": 0}
+        deaths = before["begun"] if before["file"] == number else 0
+        # Files before it begin again with the shard: only the file that was being read when the worker died is suspected.
+        if number >= before["file"]:
+            partial = note.with_suffix(".partial")
+            partial.write_text(json.dumps({"file": number, "begun": deaths + 1}))
+            partial.replace(note)
+        return int(deaths)
+
+    def _read(self, file: RawFile) -> None:
+        with fetched(file.location, self.place) as path:
+            for document in read_documents(replace(file, location=str(path)), self.shard.config):
+                self.take(file, document)
+            source = self.shard.config.sources[file.takers[0]].uri
+            digest = sha256_of_file(path)
+            self.raw.append({"source": source, "uri": file.uri, "sha256": digest, "bytes": file.size})
+
+    def _go_back(self) -> None:
+        """Forget what a file gave before it failed."""
+        rows, parts, passed = self.settled
+        del self.rows[rows:], self.keys[passed:], self.heads[passed:]
+        for number in range(parts, self.parts):
+            texts_path(self.place, number).unlink()
+        self.buffer = self._buffered_before()
+        self.buffered = sum(row["bytes"] for row in self.buffer)
+        self.parts, self.passed = parts, passed
+
+    def _buffered_before(self) -> list[dict[str, Any]]:
+        first = (self.shard.number << SHARD_BITS) + self.settled[2]
+        return [row for row in self.buffer if row["document"] < first]
 
     def take(self, file: RawFile, document: RawDocument) -> None:
         """Normalise, judge and hash one document."""
@@ -174,14 +241,25 @@ class _Extraction:
         self.buffer.append(row | {"text": text})
         self.buffered += row["bytes"]
         if self.buffered >= config.shard_bytes:
+            self._flush_apart()
+
+    def _flush_apart(self) -> None:
+        """Flush, with the documents of earlier files in a part of their own, so that this file's can be taken back."""
+        before = self._buffered_before()
+        own = self.buffer[len(before) :]
+        if before:
+            self.buffer = before
             self.flush()
+            self.settled = (self.settled[0], self.parts, self.settled[2])
+        self.buffer = own
+        self.flush()
 
     def flush(self) -> None:
         """Write the texts that wait in memory as the next part."""
         if self.buffer:
             tables.write(texts_path(self.place, self.parts), pa.Table.from_pylist(self.buffer, tables.TEXTS))
             self.parts += 1
-            self.buffer, self.buffered = [], 0
+        self.buffer, self.buffered = [], 0
 
     def bands(self) -> pa.Table:
         """All keys of the documents that passed."""
@@ -222,9 +300,3 @@ def identity_of(source: Source, document: RawDocument) -> str:
 def order_of(identity: str) -> int:
     """The first 64 bits of an id: documents are ordered by it, so that neither size nor source decides what is kept."""
     return int(identity[:16], 16)
-
-
-def _raw_rows(shard: ExtractionShard) -> Iterator[dict[str, Any]]:
-    for file in shard.files:
-        source = shard.config.sources[file.takers[0]].uri
-        yield {"source": source, "uri": file.uri, "sha256": sha256_of_file(Path(file.location)), "bytes": file.size}

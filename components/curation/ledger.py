@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.config import CurationConfig
+from components.curation.config import CurationConfig, Source
 from components.curation.deduplication import EXACT, NEAR
 from components.curation.extraction import Extracted
 from components.errors import SourceError
@@ -85,6 +85,9 @@ class Tally:
     """Documents of (source, domain, language, reason)."""
     language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of `tables.SET_ASIDE`."""
+
     def add(self, table: pa.Table) -> None:
         """Count the rows of a ledger."""
         for source, domain, language, reason, size in _lists(table, "source", "domain", "language", "reason", "bytes"):
@@ -92,6 +95,10 @@ class Tally:
             self.bytes[source, domain, reason] += size
             self.languages[source, domain, language, reason] += 1
             self.language_bytes[source, domain, language, reason] += size
+
+    def add_set_aside(self, table: pa.Table) -> None:
+        """Take over `tables.SET_ASIDE`."""
+        self.set_aside += table.to_pylist()
 
     def require_documents(self, config: CurationConfig) -> None:
         """Raise `SourceError` for a source of which no document passed the filters, or a domain that is left empty."""
@@ -101,11 +108,15 @@ class Tally:
             }
             found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
-                raise SourceError(f"source {source.name}: holds no documents of this domain")
+                raise SourceError(f"source {source.name}: holds no documents of this domain{self._first_error(source)}")
             if reasons.keys().isdisjoint({"", EXACT, NEAR}):
                 raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({found})")
             if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
                 raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({found})")
+
+    def _first_error(self, source: Source) -> str:
+        errors = [row["error"] for row in self.set_aside if row["source"] == source.uri]
+        return f"; {len(errors)} files cannot be read, the first: {errors[0]}" if errors else ""
 
     def sources(self, config: CurationConfig) -> pa.Table:
         """`tables.SOURCES` in the order of the config."""
@@ -129,6 +140,7 @@ class Tally:
             "kept_bytes": sizes.get("", 0),
             "refused_documents": sum(counts.values()) - counts.get("", 0) - duplicates,
             "duplicate_documents": duplicates,
+            "set_aside_files": sum((row["source"], row["domain"]) == (uri, domain) for row in self.set_aside),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -141,6 +153,7 @@ class Tally:
             "bytes": self.bytes.total(),
             "kept_documents": by_reason[""],
             "kept_bytes": sum(size for (_, _, reason), size in self.bytes.items() if not reason),
+            "set_aside_files": len(self.set_aside),
             "not_kept": {reason: by_reason[reason] for reason in sorted(by_reason) if reason},
         }
 

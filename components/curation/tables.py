@@ -92,8 +92,17 @@ SOURCES = pa.schema(
         "kept_bytes": pa.int64(),
         "refused_documents": pa.int64(),
         "duplicate_documents": pa.int64(),
+        "set_aside_files": pa.int64(),
     }
 )
+
+SET_ASIDE = pa.schema(
+    {"source": pa.string(), "domain": pa.string(), "uri": pa.string(), "bytes": pa.int64(), "error": pa.string()}
+)
+"""A raw file that could not be read to its end: nothing of it is in the corpus."""
+
+SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
+"""The plan of the shards: which file is read in which."""
 
 REFUSALS = pa.schema(
     {

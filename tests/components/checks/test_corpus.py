@@ -37,6 +37,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sources: has rows": ("sources", lambda t: t.iloc[:0]),
     "sources: kept_documents is at least 1": ("sources", lambda t: t.assign(kept_documents=0)),
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
+    "sources: set_aside_files is 0": ("sources", lambda t: t.assign(set_aside_files=1)),
     "sources: kept, refused and duplicate documents add up to the documents listed": (
         "sources",
         lambda t: t.assign(duplicate_documents=1),
