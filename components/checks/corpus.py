@@ -24,7 +24,6 @@ SOURCE_COLUMNS = (
     "duplicate_documents",
     "set_aside_files",
 )
-LANGUAGES = ("en", "zh", "code", "other")
 
 
 def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
@@ -57,13 +56,14 @@ def _kept(kept: "pd.DataFrame", limits: CorpusLimits) -> Table:
     rules = (
         has_rows(),
         one_of("split", ("train", "validation")),
-        one_of("language", LANGUAGES),
+        holds("tagged", "language is an ISO 639 code, code or other"),
         between("bytes", 1, limits.longest_bytes),
         median_between("bytes", *limits.median_bytes),
         # UTF-8 takes one to four bytes a character (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
-    rows = kept.assign(bytes_per_character=kept["bytes"] / kept["characters"])
+    tagged = kept["language"].astype(str).str.fullmatch("[a-z]{2,3}|code|other")
+    rows = kept.assign(bytes_per_character=kept["bytes"] / kept["characters"], tagged=tagged)
     return Table(name="kept", rows=rows, key=("id",), rules=rules)
 
 

@@ -11,6 +11,8 @@ PYTHON_ENVIRONMENT = "python-environment:"
 PYTHON_DOMAINS = ("code", "prose", "maths")
 """What `python-environment:` divides into: `.py` files, docstrings and descriptions, and those of mathematical packages."""
 
+LANGUAGE_MODELS = ("script", "lid176")
+
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
 """Sets of published rules, in the order in which they are asked; `components.curation.heuristics` holds each with its source."""
 
@@ -69,6 +71,9 @@ class CurationConfig:
     max_repeated_lines: float = 0.2
     """Share of the characters of prose in lines that repeat an earlier one (Gopher, arXiv 2112.11446, table A1).
     Reference documentation repeats its section heads and parameters: 0.5 suits it."""
+    language_model: str = "script"
+    """How `auto` tags: `script` tells en, zh and other by script and English function words; `lid176` tells 176 languages by
+    fastText's model, and code by its lines, in every domain (group `crawl`)."""
     heuristics: tuple[str, ...] = ()
     """Published rule sets to ask besides: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents, c4-lines
     drops boilerplate lines. They are meant for web text: manuals and tables of one's own fail rules that were set on crawls."""
@@ -121,6 +126,7 @@ class CurationConfig:
         self._require_heuristics()
 
     def _require_heuristics(self) -> None:
+        require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
         require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
         if self.heuristic_limits:
             from components.curation.heuristics import limit_names

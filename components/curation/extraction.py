@@ -14,10 +14,10 @@ from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.boilerplate import without_boilerplate
 from components.curation.candidate import Candidate
-from components.curation.characters import classes_of, codes_of
+from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
 from components.curation.filters import Filter, filters_of, first_refusal
-from components.curation.language import language_of
+from components.curation.language import language_of, modelled_language_of
 from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
 from components.curation.normalise import normalise
 from components.curation.places import fetched
@@ -209,8 +209,9 @@ class _Extraction:
 
     def take(self, file: RawFile, document: RawDocument) -> None:
         """Normalise, judge and hash one document."""
-        source = self.shard.config.sources[document.taker]
-        candidate = candidate_of(document, source, self.shard.config.heuristics)
+        config = self.shard.config
+        source = config.sources[document.taker]
+        candidate = candidate_of(document, source, config.heuristics, config.language_model)
         reason = document.refusal or first_refusal(self.filters, candidate)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
@@ -273,15 +274,22 @@ class _Extraction:
         return pa.Table.from_arrays([pa.array(column) for column in (keys.ravel(), *repeated)], schema=tables.BANDS)
 
 
-def candidate_of(document: RawDocument, source: Source, heuristics: Sequence[str] = ()) -> Candidate:
+def candidate_of(
+    document: RawDocument, source: Source, heuristics: Sequence[str] = (), language_model: str = "script"
+) -> Candidate:
     """The document normalised and tagged, ready for the filters."""
     text = "" if document.refusal else normalise(document.text)
     codes = codes_of(text)
     classes = classes_of(codes)
-    guessed = "code" if source.domain == "code" else language_of(text, classes)
-    language = guessed if source.language == "auto" else source.language
+    language = source.language if source.language != "auto" else _tag(text, classes, source, language_model)
     found = Candidate(text=text, raw=document.text, codes=codes, classes=classes, language=language, domain=source.domain)
     return _without_boilerplate(found) if "c4-lines" in heuristics and not found.is_code and not found.is_maths else found
+
+
+def _tag(text: str, classes: Classes, source: Source, model: str) -> str:
+    if source.domain == "code":
+        return "code"
+    return modelled_language_of(text) if model == "lid176" else language_of(text, classes)
 
 
 def _without_boilerplate(candidate: Candidate) -> Candidate:

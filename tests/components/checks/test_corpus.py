@@ -21,7 +21,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: every document is kept in a split, or refused with a reason": ("documents", lambda t: t.assign(reason="")),
     "kept: has rows": ("documents", lambda t: t.assign(kept=False)),
     "kept: split is one of train, validation": ("documents", lambda t: t.assign(split="test")),
-    "kept: language is one of code, en, other, zh": ("documents", lambda t: t.assign(language="fr")),
+    "kept: language is an ISO 639 code, code or other": ("documents", lambda t: t.assign(language="French")),
     "kept: bytes is between 1 and 50,000,000": ("documents", lambda t: t.assign(bytes=t["bytes"].replace(1000, 60_000_000))),
     "kept: median bytes is between 200 and 50,000": ("documents", lambda t: t.assign(bytes=20)),
     "kept: bytes_per_character is between 1 and 4": (
