@@ -11,6 +11,9 @@ PYTHON_ENVIRONMENT = "python-environment:"
 PYTHON_DOMAINS = ("code", "prose", "maths")
 """What `python-environment:` divides into: `.py` files, docstrings and descriptions, and those of mathematical packages."""
 
+PERSONAL_DATA = ("email", "ipv6", "iban", "chinese-identity", "card", "ipv4", "phone")
+"""Kinds of personal data, in the order in which they are replaced."""
+
 LANGUAGE_MODELS = ("script", "lid176")
 
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
@@ -80,6 +83,8 @@ class CurationConfig:
     heuristic_limits: dict[str, float] = field(default_factory=dict)
     """Limits in place of published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh, other,
     unspaced, code, maths."""
+    personal_data: tuple[str, ...] = ()
+    """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
     max_bad_lines: int = 100
     """Lines or rows without text that one file may hold before it is set aside."""
     max_document_bytes: int = 64 * 1024 * 1024
@@ -126,6 +131,9 @@ class CurationConfig:
         self._require_heuristics()
 
     def _require_heuristics(self) -> None:
+        require(
+            set(self.personal_data) <= set(PERSONAL_DATA), self, "personal_data", self.personal_data, ", ".join(PERSONAL_DATA)
+        )
         require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
         require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
         if self.heuristic_limits:

@@ -52,6 +52,7 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
     tables.write(output / "metrics" / "set_aside.parquet", set_aside)
+    tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     tables.write(output / "removed.parquet", ledger.evidence())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     tables.write(output / "groups.parquet", _groups(ledger, listing, splits))
@@ -74,6 +75,14 @@ def _frozen(plan: pa.Table, place: Path) -> pa.Table:
         raise SourceError(f"{place}: the sources changed since this run was begun; delete {place.parent} to begin again")
     tables.write(place, plan)
     return plan
+
+
+def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
+    found = pa.concat_tables([pq.read_table(shard.personal_data) for shard in extracted])
+    keys = ["source", "domain", "kind"]
+    total = found.group_by(keys, use_threads=False).aggregate([("documents", "sum"), ("found", "sum")])
+    named = total.rename_columns({"documents_sum": "documents", "found_sum": "found"})
+    return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
 def _groups(ledger: Ledger, listing: Listing, splits: Mapping[str, str]) -> pa.Table:

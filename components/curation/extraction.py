@@ -20,6 +20,7 @@ from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.language import language_of, modelled_language_of
 from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
 from components.curation.normalise import normalise
+from components.curation.personal_data import without_personal_data
 from components.curation.places import fetched
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile
@@ -69,6 +70,11 @@ class Extracted:
     def set_aside(self) -> Path:
         """The files that could not be read, as `tables.SET_ASIDE`."""
         return Path(self.place) / "set-aside.parquet"
+
+    @property
+    def personal_data(self) -> Path:
+        """What personal data was replaced, as `tables.PERSONAL_DATA`, a row for each document and kind."""
+        return Path(self.place) / "personal-data.parquet"
 
     @property
     def texts(self) -> list[Path]:
@@ -124,6 +130,7 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
     tables.write(place / "bands.parquet", extraction.bands())
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
+    tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
     tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
@@ -143,8 +150,9 @@ class _Extraction:
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     parts: int = 0
     passed: int = 0
-    settled: tuple[int, int, int] = (0, 0, 0)
-    """Rows, parts and passed documents of the files before the one that is being read."""
+    personal_data: list[dict[str, Any]] = field(default_factory=list)
+    settled: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Rows, parts, passed documents and personal data of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
     shape: tuple[int, int] = field(init=False)
 
@@ -159,7 +167,7 @@ class _Extraction:
         deaths = self._begin(number)
         error: object = f"its worker died {deaths} times while reading it"
         for _ in range(deaths, attempts):
-            self.settled = (len(self.rows), self.parts, self.passed)
+            self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data))
             try:
                 self._read(file)
                 return
@@ -195,8 +203,8 @@ class _Extraction:
 
     def _go_back(self) -> None:
         """Forget what a file gave before it failed."""
-        rows, parts, passed = self.settled
-        del self.rows[rows:], self.keys[passed:], self.heads[passed:]
+        rows, parts, passed, personal = self.settled
+        del self.rows[rows:], self.keys[passed:], self.heads[passed:], self.personal_data[personal:]
         for number in range(parts, self.parts):
             texts_path(self.place, number).unlink()
         self.buffer = self._buffered_before()
@@ -213,6 +221,7 @@ class _Extraction:
         source = config.sources[document.taker]
         candidate = candidate_of(document, source, config.heuristics, config.language_model)
         reason = document.refusal or first_refusal(self.filters, candidate)
+        text = candidate.text if reason else self._without_personal_data(candidate, source)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
             "id": identity_of(source, document),
@@ -223,13 +232,19 @@ class _Extraction:
             "language": candidate.language,
             "licence": file.licence,
             "sha256": hashlib.sha256(document.raw).hexdigest(),
-            "bytes": len(candidate.text.encode()),
-            "characters": len(candidate.text),
+            "bytes": len(text.encode()),
+            "characters": len(text),
             "reason": reason,
         }
         self.rows.append(row)
         if not reason:
-            self._keep(row, candidate.text)
+            self._keep(row, text)
+
+    def _without_personal_data(self, candidate: Candidate, source: Source) -> str:
+        text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
+        named = {"source": source.uri, "domain": source.domain, "documents": 1}
+        self.personal_data += [{**named, "kind": kind, "found": count} for kind, count in found.items()]
+        return text
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
         config = self.shard.config
@@ -251,7 +266,7 @@ class _Extraction:
         if before:
             self.buffer = before
             self.flush()
-            self.settled = (self.settled[0], self.parts, self.settled[2])
+            self.settled = (self.settled[0], self.parts, *self.settled[2:])
         self.buffer = own
         self.flush()
 

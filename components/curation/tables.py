@@ -101,6 +101,11 @@ SET_ASIDE = pa.schema(
 )
 """A raw file that could not be read to its end: nothing of it is in the corpus."""
 
+PERSONAL_DATA = pa.schema(
+    {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
+)
+"""Personal data replaced in documents that no filter refused."""
+
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
 """The plan of the shards: which file is read in which."""
 
