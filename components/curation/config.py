@@ -62,6 +62,21 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """An evaluation set whose items no document of the corpus may hold."""
+
+    name: str
+    uri: str
+    """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
+    fields: tuple[str, ...] = ()
+    """Fields of a record whose text counts, such as the question and its answer; empty: every text in it."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.name.strip()), self, "name", self.name, "a name")
+        require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CurationConfig:
     """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are the sources it names."""
 
@@ -85,6 +100,10 @@ class CurationConfig:
     unspaced, code, maths."""
     personal_data: tuple[str, ...] = ()
     """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
+    benchmarks: tuple[Benchmark, ...] = ()
+    """Evaluation sets: documents with `benchmark_gram` words in a row of one of their items are refused as `contaminated`."""
+    benchmark_gram: int = 13
+    """Words in a row (GPT-3, arXiv 2005.14165, appendix C); a CJK character counts as a word."""
     max_bad_lines: int = 100
     """Lines or rows without text that one file may hold before it is set aside."""
     max_document_bytes: int = 64 * 1024 * 1024
@@ -114,7 +133,17 @@ class CurationConfig:
         require(bool(self.sources), self, "sources", self.sources, "at least one source")
         places = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
         require(len(set(places)) == len(places), self, "sources", places, "each URI once, python-environment: once a domain")
-        for name in ("min_characters", "max_document_bytes", "read_attempts", "shingle_size", "permutations", "shard_bytes"):
+        names = [benchmark.name for benchmark in self.benchmarks]
+        require(len(set(names)) == len(names), self, "benchmarks", names, "each name once")
+        for name in (
+            "benchmark_gram",
+            "min_characters",
+            "max_document_bytes",
+            "read_attempts",
+            "shingle_size",
+            "permutations",
+            "shard_bytes",
+        ):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(
             self.max_characters >= self.min_characters, self, "max_characters", self.max_characters, "at least min_characters"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig
+from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
 from components.curation.layout import figures_of, shelves_of, write_documents
@@ -37,6 +38,7 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     listing = list_files(config)
     shards = shards_of(listing.files, config, scratch / "read")
     tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
+    searched = write_index(config, scratch / "read") if config.benchmarks else {}
     extracted = read_shards(shards, engine, metrics)
     ledger = Ledger(extracted, find_duplicates(extracted, config, scratch, engine))
     tally = Tally()
@@ -52,12 +54,15 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
     tables.write(output / "metrics" / "set_aside.parquet", set_aside)
+    contamination = pa.concat_tables([pq.read_table(shard.contamination) for shard in extracted])
+    keys = [(name, "ascending") for name in ("id", "benchmark", "file", "item")]
+    tables.write(output / "contamination.parquet", contamination.sort_by(keys))
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     tables.write(output / "removed.parquet", ledger.evidence())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     tables.write(output / "groups.parquet", _groups(ledger, listing, splits))
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), "domains": figures_of(sizes, splits)}
+    return {**tally.figures(), **searched, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:

@@ -16,6 +16,7 @@ from components.curation.boilerplate import without_boilerplate
 from components.curation.candidate import Candidate
 from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
+from components.curation.decontamination import CONTAMINATED, read_index
 from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.language import language_of, modelled_language_of
 from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
@@ -70,6 +71,11 @@ class Extracted:
     def set_aside(self) -> Path:
         """The files that could not be read, as `tables.SET_ASIDE`."""
         return Path(self.place) / "set-aside.parquet"
+
+    @property
+    def contamination(self) -> Path:
+        """Which document hit which item, as `tables.CONTAMINATION`."""
+        return Path(self.place) / "contamination.parquet"
 
     @property
     def personal_data(self) -> Path:
@@ -130,6 +136,7 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
     tables.write(place / "bands.parquet", extraction.bands())
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
+    tables.write(place / "contamination.parquet", pa.Table.from_pylist(extraction.contamination, tables.CONTAMINATION))
     tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
     tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
@@ -151,8 +158,9 @@ class _Extraction:
     parts: int = 0
     passed: int = 0
     personal_data: list[dict[str, Any]] = field(default_factory=list)
-    settled: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Rows, parts, passed documents and personal data of the files before the one that is being read."""
+    contamination: list[dict[str, Any]] = field(default_factory=list)
+    settled: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
     shape: tuple[int, int] = field(init=False)
 
@@ -167,7 +175,7 @@ class _Extraction:
         deaths = self._begin(number)
         error: object = f"its worker died {deaths} times while reading it"
         for _ in range(deaths, attempts):
-            self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data))
+            self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data), len(self.contamination))
             try:
                 self._read(file)
                 return
@@ -203,8 +211,8 @@ class _Extraction:
 
     def _go_back(self) -> None:
         """Forget what a file gave before it failed."""
-        rows, parts, passed, personal = self.settled
-        del self.rows[rows:], self.keys[passed:], self.heads[passed:], self.personal_data[personal:]
+        rows, parts, passed, personal, hits = self.settled
+        del self.rows[rows:], self.keys[passed:], self.heads[passed:], self.personal_data[personal:], self.contamination[hits:]
         for number in range(parts, self.parts):
             texts_path(self.place, number).unlink()
         self.buffer = self._buffered_before()
@@ -220,11 +228,12 @@ class _Extraction:
         config = self.shard.config
         source = config.sources[document.taker]
         candidate = candidate_of(document, source, config.heuristics, config.language_model)
-        reason = document.refusal or first_refusal(self.filters, candidate)
+        identity = identity_of(source, document)
+        reason = document.refusal or first_refusal(self.filters, candidate) or self._contamination(identity, candidate, source)
         text = candidate.text if reason else self._without_personal_data(candidate, source)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
-            "id": identity_of(source, document),
+            "id": identity,
             "source": source.uri,
             "uri": document.uri,
             "group": file.group,
@@ -239,6 +248,18 @@ class _Extraction:
         self.rows.append(row)
         if not reason:
             self._keep(row, text)
+
+    def _contamination(self, identity: str, candidate: Candidate, source: Source) -> str:
+        config = self.shard.config
+        if not config.benchmarks:
+            return ""
+        hits = read_index(self.place.parent, config.benchmark_gram).hits(candidate.text)
+        named = {"id": identity, "source": source.uri, "domain": source.domain}
+        self.contamination += [
+            {**named, "benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
+            for hit in hits
+        ]
+        return CONTAMINATED if hits else ""
 
     def _without_personal_data(self, candidate: Candidate, source: Source) -> str:
         text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from components.curation.benchmarks import files_of
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
 from components.curation.places import S3, Found, find, path_of, read_bytes, state_of
 from components.errors import ConfigError, SourceError
@@ -96,13 +97,17 @@ def list_files(config: CurationConfig) -> Listing:
 
 
 def fingerprint(config: CurationConfig) -> str:
-    """sha256 over the names and bytes (of objects in a store, their ETags) of the files that would be read now, in hex.
+    """sha256 over the names and bytes (of objects in a store, their ETags) of the files that would be read now, those of
+    the benchmarks too, in hex.
 
     Raises what `list_files` raises.
     """
     digest = hashlib.sha256()
     for file in list_files(config).files:
         digest.update(f"{file.uri}\0{state_of(file.location)}\n".encode())
+    for benchmark in config.benchmarks:
+        for found in files_of(benchmark):
+            digest.update(f"{benchmark.name}\0{found.inside}\0{state_of(found.location)}\n".encode())
     return digest.hexdigest()
 
 

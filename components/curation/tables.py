@@ -101,6 +101,20 @@ SET_ASIDE = pa.schema(
 )
 """A raw file that could not be read to its end: nothing of it is in the corpus."""
 
+CONTAMINATION = pa.schema(
+    {
+        "id": pa.string(),
+        "source": pa.string(),
+        "domain": pa.string(),
+        "benchmark": pa.string(),
+        "file": pa.string(),
+        "item": pa.int64(),
+        "shared": pa.int64(),
+        "share": pa.float64(),
+    }
+)
+"""Which document hit which item of which benchmark: the n-grams that they share, and their share of the item's."""
+
 PERSONAL_DATA = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
 )
