@@ -66,6 +66,7 @@ class Benchmark:
     """An evaluation set whose items no document of the corpus may hold."""
 
     name: str
+    """What `contamination.parquet` calls it; evaluation joins by it."""
     uri: str
     """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
     fields: tuple[str, ...] = ()
