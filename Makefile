@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help install run test test-fast test-slow lint lock clean images sbom bench-chain bench-charts bench-filters bench-scaling
+.PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
+	bench-chain bench-charts bench-filters bench-scaling bench-submit bench-training
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -34,6 +35,10 @@ lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 images:      ## Build the images with docker, podman or buildah (REGISTRY=, VERSION=, IMAGES=, BASE=, UV_INDEX=)
 	@infra/containers/build.sh
 
+deploy: install ## Install what must stand in a cluster (PROFILE=, VALUES=trial or a file, FLYTE_VALUES=, DRY_RUN=1)
+	@.venv/bin/longrun deploy $(if $(PROFILE),--profile $(PROFILE)) $(if $(VALUES),--values $(VALUES)) \
+	    $(if $(FLYTE_VALUES),--flyte-values $(FLYTE_VALUES)) $(if $(DRY_RUN),--dry-run)
+
 sbom: install ## A bill of materials for each image, into .longrun/sbom
 	@.venv/bin/python -m infra.sbom .longrun/sbom
 
@@ -43,6 +48,9 @@ clean:       ## Remove what installing left; artifacts in .longrun stay
 bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke, KEEP=DIR: a home that stays)
 	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke) $(KEEP)
 
+bench-training: install ## Training beside a plain PyTorch loop and Hugging Face's Trainer, and the stall of checkpoints (SIZE=small)
+	.venv/bin/python -m tests.benchmarks.training $(SIZE)
+
 bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 	.venv/bin/python -m tests.benchmarks.scaling
 
@@ -51,3 +59,6 @@ bench-filters: install ## The heuristic filters of curation beside datatrove's
 
 bench-charts: install ## Helm template and checks of the three shapes of the chart
 	.venv/bin/python -m tests.benchmarks.charts
+
+bench-submit: install ## A submission to a cluster: our part, from the command's start
+	.venv/bin/python -m tests.benchmarks.submit

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from components.errors import ArtifactError, DamagedArtifact, NewerFormat, require
+from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat, require
 
 FORMAT_VERSION = 1
 """Version of the manifest format. A reader accepts this version and every older one, and refuses newer ones."""
@@ -49,6 +49,26 @@ class TokenShards(Artifact):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingPlan(Artifact):
     """Shape, tokens, batch and learning rate for a compute budget, as a `Plan`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepPoint(Artifact):
+    """What came out of one training of a sweep."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepRuns(Artifact):
+    """The trainings of a sweep as a table."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScalingLaw(Artifact):
+    """A law fitted to the trainings of a sweep, with its report."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict(Artifact):
+    """What came out of a plan beside what its law predicted, and the law fitted again with that training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,6 +186,13 @@ class Manifest:
     def digest(self) -> str:
         """The evidence digest: sha256 of `to_bytes()`, in hex."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def file(self, path: str) -> FileRecord:
+        """The record of the file `path`. Raises `MissingArtifact` where there is none."""
+        for record in self.files:
+            if record.path == path:
+                return record
+        raise MissingArtifact(f"{self.step}: no file {path!r} in its manifest")
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Self:
@@ -301,3 +328,16 @@ class Plan:
     """M beside 6N without and with embeddings (non_embedding, six_n, six_n_with_embeddings), and how far each 6N is from M."""
     prediction: dict[str, float] | None = None
     """Loss of the run by a law fitted here, and its 95 % interval (loss, low, high); None: the law predicts none."""
+    predicted_figure: str = "loss"
+    """Which figure of the finished training the prediction is about: "loss" (nats per token) or "bits_per_byte"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One training of a sweep."""
+
+    budget: float
+    """FLOPs that it belongs to; the plan's own differ by less than a batch."""
+    plan: Plan
+    seed: int
+    """Of the initial weights and of the data order."""

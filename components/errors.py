@@ -51,8 +51,28 @@ class StoreError(LongrunError):
     """An artifact store that cannot be reached, or that refuses."""
 
 
+class TrackingError(LongrunError):
+    """An MLflow server that cannot be reached, or that refuses."""
+
+
 class ClusterError(LongrunError):
     """A cluster, or a service on it, that cannot be reached, or that refuses."""
+
+
+class EndpointError(ClusterError):
+    """Nothing answers where a service should be, or what answers is another service."""
+
+
+class LoginRefused(ClusterError):
+    """A service does not know the user, or does not let them do this."""
+
+
+class ImageMissing(ClusterError):
+    """An image that tasks run in cannot be had from its registry."""
+
+
+class QuotaExceeded(ClusterError):
+    """A namespace has no room for what was asked."""
 
 
 class CheckFailed(LongrunError):
@@ -65,6 +85,10 @@ class TrainingError(LongrunError):
 
 class CheckpointError(TrainingError):
     """A training checkpoint that is incomplete, changed, or of another model or layout."""
+
+
+class SupersededAttempt(CheckpointError):
+    """An attempt at a training that goes on although a later one has taken its checkpoints over."""
 
 
 class RegistrationRefused(LongrunError):

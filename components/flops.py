@@ -21,6 +21,16 @@ def non_embedding_flops_per_token(shape: ModelShape, sequence_length: int) -> in
     return 72 * shape.n_layer * shape.d_model**2 + 12 * shape.n_layer * shape.d_model * sequence_length
 
 
+def model_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
+    """FLOPs of forward and backward pass for one token as they are done: 6·(matrix weights) + 6·n_layer·d_model·l_seq.
+
+    Matrix weights are those of attention, FFN and head; the embedding is a lookup. Causal attention needs half of the scores
+    (PaLM, arXiv 2204.02311, appendix B, counts them all: 12·n_layer·d_model·l_seq).
+    """
+    parts = parameters_by_part(shape)
+    return 6 * (parts["attention"] + parts["ffn"] + parts["head"]) + 6 * shape.n_layer * shape.d_model * sequence_length
+
+
 def six_n(shape: ModelShape, *, with_embeddings: bool = False) -> int:
     """FLOPs per token as earlier work counts them: 6N, N = 12·n_layer·d_model², plus embedding and head if asked (6N₁, 6N₂).
 

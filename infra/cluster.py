@@ -1,5 +1,6 @@
 """What can be asked of a cluster and the services on it: each question has a time limit, and an answer or a `ClusterError`."""
 
+import functools
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from infra.profiles import Profile
 from infra.settings import variable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     import httpx
@@ -120,6 +122,19 @@ class Cluster:
         """Whether the account is there: `Missing` where it is not."""
         with self._asking():
             self._core.read_namespaced_service_account(name, self.profile.namespace, _request_timeout=SECONDS)
+
+    def ensure_namespace(self) -> bool:
+        """Make the profile's namespace, with restricted Pod Security, unless it is there; whether it was made."""
+        name, k8s = self.profile.namespace, self._k8s
+        try:
+            with self._asking():
+                self._core.read_namespace(name, _request_timeout=SECONDS)
+        except Missing:
+            meta = k8s.V1ObjectMeta(name=name, labels={"pod-security.kubernetes.io/enforce": "restricted"})
+            with self._asking():
+                self._core.create_namespace(k8s.V1Namespace(metadata=meta), _request_timeout=SECONDS)
+            return True
+        return False
 
     def gpus(self) -> Gpus:
         """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have asked for."""
@@ -248,10 +263,18 @@ def _ask(call: Callable[[Any], Any], url: str) -> Any:
     import httpx
 
     try:
-        with httpx.Client(timeout=SECONDS, follow_redirects=True) as http:
+        with httpx.Client(timeout=SECONDS, follow_redirects=True, verify=_trust()) as http:
             return call(http)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ClusterError(f"{url} does not answer: {_innermost(error)}") from error
+
+
+@functools.cache
+def _trust() -> "ssl.SSLContext":
+    """The certificates that are trusted, read once: each reading takes 0.1 s."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _require_good(answer: Any, url: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import flyte
 
+from infra.bundle import code_files
 from infra.pods import Machine, pod_template
 from infra.profiles import Profile, profile_of_process
 
@@ -26,9 +27,12 @@ _profile = profile_of_process()
 
 
 def _environment(
-    machine: Machine, *, worker: Machine | None = None, depends_on: list[Any] | None = None
+    machine: Machine, *, worker: Machine | None = None, depends_on: list[Any] | None = None, include: tuple[str, ...] = ()
 ) -> flyte.TaskEnvironment:
-    """The environment of `machine`; on a cluster with pods of `worker` it is the head of a Ray cluster."""
+    """The environment of `machine`; on a cluster with pods of `worker` it is the head of a Ray cluster.
+
+    `include` names the files that travel with a run of its tasks; the tasks that these call get them too.
+    """
     name = f"longrun-{machine.environment}"
     if _profile is None:
         resources = flyte.Resources(cpu=machine.cpu, memory=machine.memory)
@@ -39,6 +43,7 @@ def _environment(
         pod_template=pod_template(_profile, _submitter(machine) if worker else machine),
         plugin_config=_ray(_profile, machine, worker) if worker else None,
         depends_on=depends_on or [],
+        include=include,
     )
 
 
@@ -79,12 +84,25 @@ def _training_worker() -> Machine:
     )
 
 
-cpu = _environment(Machine(environment="cpu", image="train", cpu="2", memory="8Gi"))
-"""Tokenizer, plans, checks, reports, registration. Its image is that of training, because registration reads weights."""
+# What reads the text of this Python environment, a corpus of the recipes that come with longrun, must find all of it: the driver
+# takes its fingerprint, shard work and `conversations` read it. `evaluate` is the image that holds every runtime lock.
+_WHOLE = "evaluate"
+
+cpu = _environment(Machine(environment="cpu", image=_WHOLE, cpu="2", memory="8Gi", sources=True))
+"""Tokenizer, plans, conversations, checks, reports, registration."""
 
 data = _environment(
-    Machine(environment="data", image="data", cpu="4", memory="16Gi", shared_memory="5Gi"),
-    worker=Machine(environment="data", image="data", cpu="16", memory="64Gi", shared_memory="20Gi", spread=True),
+    Machine(environment="data", image=_WHOLE, cpu="4", memory="16Gi", shared_memory="5Gi", checkpoints=True, sources=True),
+    worker=Machine(
+        environment="data",
+        image=_WHOLE,
+        cpu="16",
+        memory="64Gi",
+        shared_memory="20Gi",
+        checkpoints=True,
+        sources=True,
+        spread=True,
+    ),
 )
 """Shard work on Ray Data."""
 
@@ -97,7 +115,7 @@ train = _environment(
 evaluate = _environment(
     Machine(
         environment="evaluate",
-        image="evaluate",
+        image="vllm",
         cpu="4",
         memory="16Gi",
         shared_memory="5Gi",
@@ -108,5 +126,9 @@ evaluate = _environment(
 )
 """Scoring and generation."""
 
-driver = _environment(Machine(environment="driver", image="core", cpu="1", memory="2Gi"), depends_on=[cpu, data, train, evaluate])
+driver = _environment(
+    Machine(environment="driver", image=_WHOLE, cpu="1", memory="2Gi", sources=True),
+    depends_on=[cpu, data, train, evaluate],
+    include=code_files() if _profile else (),
+)
 """The pipeline itself: decides what to reuse, and waits."""

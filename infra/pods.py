@@ -1,9 +1,10 @@
 """Pods of tasks on Kubernetes: resources, shared memory, GPU kinds, priority, spread, secrets by reference."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.profiles import CARRIER, Profile, to_toml
+from infra.profiles import CARRIER, Profile, profile_of_process, to_toml
 
 if TYPE_CHECKING:
     import flyte
@@ -27,8 +28,17 @@ GPU = "nvidia.com/gpu"
 CHECKPOINTS = "/checkpoints"
 """Where the checkpoint claim is mounted."""
 
+SOURCES = "/sources"
+"""Where the source claim is mounted, read-only."""
+
 _ENVIRONMENT = "app.kubernetes.io/component"
 """Label with the environment's name."""
+
+
+def shared_place(home: Path) -> Path:
+    """Where all pods of a Ray cluster see the same files: the mounted checkpoint claim, on one machine the home."""
+    profile, mounted = profile_of_process(), Path(CHECKPOINTS)
+    return mounted if profile and profile.checkpoint_claim and mounted.is_dir() else home
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +59,8 @@ class Machine:
     """Priority class of the chart: training pushes evaluation out, which pushes nobody out."""
     checkpoints: bool = False
     """Whether it mounts the checkpoint claim."""
+    sources: bool = False
+    """Whether it mounts the source claim, to read."""
     spread: bool = False
     """Whether pods of the environment go to different nodes where they can."""
 
@@ -79,13 +91,19 @@ def _container(profile: Profile, machine: Machine, name: str) -> "k8s.V1Containe
 
     amounts = {"cpu": machine.cpu, "memory": machine.memory} | ({GPU: str(machine.gpus)} if machine.gpus else {})
     mounts = {"shared-memory": "/dev/shm"} if machine.shared_memory else {}  # noqa: S108 a mount, not a file of ours
-    mounts |= {"checkpoints": CHECKPOINTS} if _keeps_checkpoints(profile, machine) else {}
     return k8s.V1Container(
         name=name,
         image=profile.image(machine.image),
         env=_environment(profile),
         resources=k8s.V1ResourceRequirements(requests=amounts, limits=amounts),
-        volume_mounts=[k8s.V1VolumeMount(name=volume, mount_path=path) for volume, path in mounts.items()] or None,
+        volume_mounts=[
+            *(k8s.V1VolumeMount(name=volume, mount_path=path) for volume, path in mounts.items()),
+            *(
+                k8s.V1VolumeMount(name=volume, mount_path=path, read_only=(path == SOURCES) or None)
+                for volume, (_, path) in _claims(profile, machine).items()
+            ),
+        ]
+        or None,
         security_context=k8s.V1SecurityContext(allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])),
     )
 
@@ -106,14 +124,19 @@ def _volumes(profile: Profile, machine: Machine) -> list[Any]:
     if machine.shared_memory:
         memory = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=machine.shared_memory)
         volumes.append(k8s.V1Volume(name="shared-memory", empty_dir=memory))
-    if _keeps_checkpoints(profile, machine):
-        claim = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=profile.checkpoint_claim)
-        volumes.append(k8s.V1Volume(name="checkpoints", persistent_volume_claim=claim))
+    for name, (claim, path) in _claims(profile, machine).items():
+        source = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=claim, read_only=(path == SOURCES) or None)
+        volumes.append(k8s.V1Volume(name=name, persistent_volume_claim=source))
     return volumes
 
 
-def _keeps_checkpoints(profile: Profile, machine: Machine) -> bool:
-    return machine.checkpoints and bool(profile.checkpoint_claim)
+def _claims(profile: Profile, machine: Machine) -> dict[str, tuple[str, str]]:
+    """Volume -> claim and where it is mounted, for those that the machine mounts and the profile names."""
+    known = {
+        "checkpoints": (machine.checkpoints, profile.checkpoint_claim, CHECKPOINTS),
+        "sources": (machine.sources, profile.source_claim, SOURCES),
+    }
+    return {name: (claim, path) for name, (wanted, claim, path) in known.items() if wanted and claim}
 
 
 def _affinity(profile: Profile) -> "k8s.V1Affinity":

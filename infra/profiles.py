@@ -6,16 +6,16 @@ No secret is ever in a profile, only where it is kept: in a Kubernetes Secret or
 import dataclasses
 import json
 import re
+import sys
 import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from components.errors import ConfigError, require
-from infra.settings import variable
+from infra.settings import require_url, set_variable, variable
 
 CARRIER = "LONGRUN_PROFILE"
 """Environment variable that carries a profile's TOML to tasks, whose own tasks are serialised where they run."""
@@ -23,8 +23,8 @@ CARRIER = "LONGRUN_PROFILE"
 GPU_KINDS = ("A100", "H100", "H200")
 """Kinds that pod templates know a node label for."""
 
-IMAGE_GROUPS = ("core", "data", "train", "evaluate")
-"""Dependency groups with an image each, named REGISTRY/GROUP; each holds the groups before it too."""
+IMAGE_GROUPS = ("core", "train", "evaluate", "vllm")
+"""Images that a cluster needs, named REGISTRY/GROUP: core is for the chart's retention job, the others for tasks."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123 label: what Kubernetes and Flyte take as names."""
@@ -70,16 +70,21 @@ class Profile:
     workers: int = 1
     """Worker pods of a Ray cluster, for data and for training."""
     checkpoint_claim: str = ""
-    """PersistentVolumeClaim (ReadWriteMany) for training checkpoints, which all training pods mount; empty: lost with the pod."""
+    """PersistentVolumeClaim (ReadWriteMany) that the pods of Ray clusters share, for checkpoints and what they read and write.
+
+    Empty: each pod has files of its own, which is enough only where a Ray cluster is one pod.
+    """
+    source_claim: str = ""
+    """PersistentVolumeClaim with the files that recipes name as sources, below /sources in pods that read them; empty: none."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
 
     def __post_init__(self) -> None:
-        _require_url(self, "endpoint", ("http", "https", "dns"))
-        _require_url(self, "mlflow_uri", ("http", "https"))
-        _require_url(self, "artifact_root", ("s3", "gs"))
+        require_url(self, "endpoint", ("http", "https", "dns"))
+        require_url(self, "mlflow_uri", ("http", "https"))
+        require_url(self, "artifact_root", ("s3", "gs"))
         if self.object_store_endpoint:
-            _require_url(self, "object_store_endpoint", ("http", "https"))
+            require_url(self, "object_store_endpoint", ("http", "https"))
         for name in ("project", "domain", "namespace", "release"):
             value = getattr(self, name)
             require(bool(_LABEL.fullmatch(value)), self, name, value, "lower-case letters, digits and '-', 63 at most")
@@ -90,8 +95,9 @@ class Profile:
             value = getattr(self, name)
             require(type(value) is int and 1 <= value <= most, self, name, value, f"1 to {most}")
         require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
-        claim = self.checkpoint_claim
-        require(not claim or bool(_LABEL.fullmatch(claim)), self, "checkpoint_claim", claim, "the name of a claim, or nothing")
+        for name in ("checkpoint_claim", "source_claim"):
+            claim = getattr(self, name)
+            require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or nothing")
         _require_references(self)
 
     def image(self, group: str) -> str:
@@ -109,24 +115,6 @@ class Profile:
         """Environment variable -> variable of this machine's environment that holds it."""
         found = {name: _SECRET.fullmatch(reference) for name, reference in self.secrets.items()}
         return {name: match["variable"] for name, match in found.items() if match and match["variable"]}
-
-
-def _require_url(profile: Profile, name: str, schemes: tuple[str, ...]) -> None:
-    """A wrong URL is not repeated in the message: it may hold a password."""
-    value = getattr(profile, name)
-    try:
-        parts = urlsplit(value)
-        secret = "@" in value or bool(parts.query or parts.fragment)
-        good = parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "dns" and parts.path.strip("/")))
-        # reading the port proves that it is one
-        good = good and (parts.port is None or parts.port > 0)
-    except ValueError:
-        secret, good = True, False
-    if secret:
-        raise ConfigError(
-            f"Profile.{name} holds a user, a password, a query or a wrong host; allowed: the plain URL, secrets below [secrets]"
-        )
-    require(good and value.isprintable() and " " not in value, profile, name, value, " or ".join(f"{s}://…" for s in schemes))
 
 
 def _require_images(profile: Profile) -> None:
@@ -222,6 +210,18 @@ def profile_of_process() -> Profile | None:
     """The profile of the cluster that this process serialises tasks for, from `$LONGRUN_PROFILE`; None on a machine alone."""
     text = variable(CARRIER)
     return parse_profile(text, f"${CARRIER}") if text else None
+
+
+def in_pod() -> bool:
+    """Whether this process is a task on a cluster: Flyte's runtime names its action, and the pod carries the profile."""
+    return bool(variable(CARRIER) and variable("ACTION_NAME"))
+
+
+def adopt(profile: Profile) -> None:
+    """Let this process serialise tasks for the profile's cluster; `infra.environments` must not be imported before."""
+    if "infra.environments" in sys.modules and profile_of_process() != profile:
+        raise RuntimeError("the task environments are made already, for another cluster or for this machine")
+    set_variable(CARRIER, to_toml(profile))
 
 
 def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = False) -> Path:

@@ -1,11 +1,16 @@
 """The model registry: names, versions and aliases in MLflow, pointing to artifacts by URI and digest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from components.artifacts import Artifact
 from components.errors import ConfigError, MissingArtifact
-from infra.tracking import client
+from infra.tracking import ask
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 _DIGEST, _URI = "longrun.digest", "longrun.uri"
 
@@ -31,24 +36,29 @@ def register(
     for version in versions(tracking_uri, name):
         if version.artifact.digest == artifact.digest:
             return version, False
-    mlflow = client(tracking_uri)
-    if not _exists(tracking_uri, name):
-        mlflow.create_registered_model(name)
-    made = mlflow.create_model_version(name, source, run_id, tags={_DIGEST: artifact.digest, _URI: artifact.uri, **tags})
-    mlflow.set_registered_model_alias(name, alias, made.version)
-    return _version(tracking_uri, name, int(made.version)), True
+    told = {_DIGEST: artifact.digest, _URI: artifact.uri, **tags}
+
+    def create(mlflow: "MlflowClient") -> Version:
+        return _version(mlflow.create_model_version(name, source, run_id, tags=told))
+
+    def created(mlflow: "MlflowClient") -> Version | None:
+        return next((one for one in _versions(mlflow, name) if one.artifact == artifact), None)
+
+    ask(tracking_uri, lambda mlflow: _create_name(mlflow, name))
+    made = ask(tracking_uri, create, lost=created)
+    ask(tracking_uri, lambda mlflow: mlflow.set_registered_model_alias(name, alias, str(made.version)))
+    return replace(made, aliases=(alias,)), True
 
 
 def models(tracking_uri: str) -> list[Version]:
     """Every registered version of every model, by name and version."""
-    names = sorted(model.name for model in client(tracking_uri).search_registered_models())
-    return [version for name in names for version in versions(tracking_uri, name)]
+    found = ask(tracking_uri, lambda mlflow: mlflow.search_registered_models())
+    return [version for name in sorted(model.name for model in found) for version in versions(tracking_uri, name)]
 
 
 def versions(tracking_uri: str, name: str) -> list[Version]:
     """The versions of one model, oldest first; none where the name is unknown."""
-    found = client(tracking_uri).search_model_versions(f"name = '{name}'")
-    return [_version(tracking_uri, name, number) for number in sorted(int(version.version) for version in found)]
+    return ask(tracking_uri, lambda mlflow: _versions(mlflow, name))
 
 
 def resolve(tracking_uri: str, model: str) -> Version:
@@ -73,15 +83,27 @@ def resolve(tracking_uri: str, model: str) -> Version:
     return matching[-1]
 
 
-def _exists(tracking_uri: str, name: str) -> bool:
-    return any(model.name == name for model in client(tracking_uri).search_registered_models(f"name = '{name}'"))
+def _create_name(mlflow: "MlflowClient", name: str) -> None:
+    """Make the model that versions belong to, unless it is there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        mlflow.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
-def _version(tracking_uri: str, name: str, number: int) -> Version:
-    raw = client(tracking_uri).get_model_version(name, str(number))
+def _versions(mlflow: "MlflowClient", name: str) -> list[Version]:
+    numbers = sorted(int(found.version) for found in mlflow.search_model_versions(f"name = '{name}'"))
+    # a search does not tell aliases
+    return [_version(mlflow.get_model_version(name, str(number))) for number in numbers]
+
+
+def _version(raw: "ModelVersion") -> Version:
     return Version(
-        name=name,
-        version=number,
+        name=raw.name,
+        version=int(raw.version),
         aliases=tuple(sorted(raw.aliases)),
         artifact=Artifact(uri=raw.tags.get(_URI, ""), digest=raw.tags.get(_DIGEST, "")),
         tags=dict(raw.tags),

@@ -23,6 +23,7 @@ IMAGES = {
     "data": ("core", "cluster", "data", "crawl"),
     "train": ("core", "cluster", "data", "crawl", "train"),
     "evaluate": ("core", "cluster", "data", "crawl", "train", "evaluate"),
+    "vllm": ("vllm",),
     "tracking": ("tracking",),
 }
 """The locks whose packages each image holds."""

@@ -1,10 +1,14 @@
 """The only reader of environment variables and of the user's configuration."""
 
+import json
 import os
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from components.errors import HomeError
+from components.errors import ConfigError, HomeError, require
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -23,18 +27,35 @@ QUIET = {
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+HERE = "home"
+"""What stands for a place in the home, where a bucket or a server may be named."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Where this user's longrun keeps its state."""
 
     home: Path
-    """Everything longrun writes: artifacts, scratch, runs, MLflow, Flyte's and Ray's own state."""
+    """Everything longrun writes on this machine: artifacts or copies, scratch, runs, MLflow, Flyte's and Ray's own state."""
+    artifact_root: str = HERE
+    """Where artifacts are kept: s3://bucket/prefix, gs://bucket/prefix, or the home."""
+    mlflow_uri: str = HERE
+    """MLflow's tracking and registry server: http:// or https://, or a SQLite file in the home."""
+
+    def __post_init__(self) -> None:
+        for name, schemes in (("artifact_root", ("s3", "gs")), ("mlflow_uri", ("http", "https"))):
+            if getattr(self, name) != HERE:
+                require_url(self, name, schemes, or_else=f" or {HERE}")
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking and registry store: a SQLite file in the home."""
-        return f"sqlite:///{self.home}/mlflow/mlflow.db"
+        """MLflow's tracking and registry store, as MLflow calls it."""
+        return self.mlflow_uri if self.mlflow_uri != HERE else f"sqlite:///{self.home}/mlflow/mlflow.db"
+
+    @property
+    def record(self) -> Path:
+        """The file that remembers where the record of this home's runs is kept."""
+        return self.home / "record.toml"
 
     @property
     def runs(self) -> Path:
@@ -42,11 +63,80 @@ class Settings:
         return self.home / "runs"
 
 
-def settings(home: str | None = None) -> Settings:
-    """Settings for `home`, else `$LONGRUN_HOME`, else `.longrun` in the current directory; telemetry is switched off."""
+def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: str = "") -> Settings:
+    """Settings for `home`, else `$LONGRUN_HOME`, else `.longrun` in the current directory; telemetry is switched off.
+
+    Artifacts and MLflow are where the arguments say, else where the profile in `$LONGRUN_PROFILE` says, else where the
+    home's last run kept them, else in the home.
+
+    Raises:
+        ConfigError: a place is none, or the home's file of places is damaged.
+    """
+    from infra.profiles import profile_of_process
+
     quieten()
-    chosen = home or os.environ.get("LONGRUN_HOME") or ".longrun"
-    return Settings(home=Path(chosen).expanduser().absolute())
+    chosen = Settings(home=Path(home or os.environ.get("LONGRUN_HOME") or ".longrun").expanduser().absolute())
+    profile = profile_of_process()
+    known = {name: str(getattr(profile, name)) for name in _PLACES} if profile else _remembered(chosen.record)
+    return replace(
+        chosen,
+        artifact_root=artifact_root or known.get("artifact_root", HERE),
+        mlflow_uri=mlflow_uri or known.get("mlflow_uri", HERE),
+    )
+
+
+_PLACES = ("artifact_root", "mlflow_uri")
+
+
+def remember(chosen: Settings) -> None:
+    """Let later commands in this home find the record where `chosen` keeps it. No secret is in it: `Settings` refuses them."""
+    if all(getattr(chosen, name) == HERE for name in _PLACES):
+        chosen.record.unlink(missing_ok=True)
+        return
+    beside = chosen.record.with_suffix(".new")
+    # a JSON string is a TOML string too
+    beside.write_text("".join(f"{name} = {json.dumps(getattr(chosen, name))}\n" for name in _PLACES), encoding="utf-8")
+    beside.replace(chosen.record)
+
+
+def _remembered(path: Path) -> Mapping[str, str]:
+    try:
+        return {name: str(value) for name, value in tomllib.loads(path.read_text(encoding="utf-8")).items() if name in _PLACES}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}; remove it, and name both places at the next run") from error
+
+
+def require_url(owner: object, name: str, schemes: tuple[str, ...], *, or_else: str = "") -> None:
+    """Raise `ConfigError` unless the field `name` is a plain URL. A wrong one is not repeated: it may hold a password."""
+    value = getattr(owner, name)
+    try:
+        parts = urlsplit(value)
+        secret = "@" in value or bool(parts.query or parts.fragment)
+        good = parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "dns" and parts.path.strip("/")))
+        # reading the port proves that it is one
+        good = good and (parts.port is None or parts.port > 0)
+    except ValueError:
+        secret, good = True, False
+    if secret:
+        raise ConfigError(
+            f"{type(owner).__name__}.{name} holds a user, a password, a query or a wrong host; "
+            "allowed: the plain URL, secrets in the environment or by reference"
+        )
+    allowed = " or ".join(f"{scheme}://…" for scheme in schemes) + or_else
+    require(good and value.isprintable() and " " not in value, owner, name, value, allowed)
+
+
+def object_store_endpoint(root: str) -> str:
+    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it, else from the profile."""
+    from infra.profiles import profile_of_process
+
+    if not root.startswith("s3://"):
+        return ""
+    profile = profile_of_process()
+    own = profile.object_store_endpoint if profile else ""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or own
 
 
 def quieten() -> None:
@@ -60,8 +150,17 @@ def contain(home: Path) -> None:
     """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
     os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
+    os.environ["NUMBA_CACHE_DIR"] = str(home / "cache" / "numba")
     os.environ["MPLCONFIGDIR"] = str(home / "cache" / "matplotlib")
     os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
+
+
+def keep_flyte_state(home: Path) -> None:
+    """Let Flyte keep what it remembers of submissions in `home`, which must exist, and not in the user's own home."""
+    config = home / "flyte" / "config.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.touch()
+    os.environ["UCTL_CONFIG"] = str(config)
 
 
 def usable_home(home: Path) -> Path:
@@ -78,6 +177,26 @@ def usable_home(home: Path) -> Path:
     except OSError as error:
         raise HomeError(f"home {home} cannot be used: {error.strerror}; choose another with --home") from error
     return home
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set an environment variable of this process and of those it starts."""
+    os.environ[name] = value
+
+
+PATIENCE = "LONGRUN_PATIENCE"
+
+DEFAULT_PATIENCE = 300.0
+"""Seconds: a pod of MLflow with its migration, or a node of an object store, is back in less."""
+
+
+def patience_seconds() -> float:
+    """How long a service that does not answer is waited for. Raises `ConfigError` for what is no number of seconds."""
+    text = os.environ.get(PATIENCE) or str(DEFAULT_PATIENCE)
+    seconds = float(text) if text.replace(".", "", 1).isdigit() else -1.0
+    if seconds < 0:
+        raise ConfigError(f"${PATIENCE} is {text!r}; allowed: a number of seconds, such as 300")
+    return seconds
 
 
 def variable(name: str) -> str | None:

@@ -10,22 +10,28 @@ says whose count. obstore is what Flyte stores through: conditional puts, multip
 import contextlib
 import functools
 import hashlib
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
-from components.ports import LocalArtifactStore
+from components.ports import ArtifactStore, LocalArtifactStore
+from components.ports.store import wrong_digest
+from infra.patience import Passing, wait_out
+from infra.settings import HERE, object_store_endpoint
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+Result = TypeVar("Result")
+
 RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
-"""The only retries between us and the store: about 3 s of waiting where nobody listens."""
+"""obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer waits are `infra.patience`'s."""
 
 ABANDONED = timedelta(days=1)
 """Age after which files that no manifest names are taken for a killed writer's: longer than any upload lasts."""
@@ -72,8 +78,8 @@ class ObjectArtifactStore:
         """Put the files, then the manifest; keep `output` as the local copy. Of two writers of one key the last one stays."""
         uri = _uri(manifest.step, manifest.cache_key)
         for record in manifest.files:
-            with _refusals(f"{self.root}/{uri}"):
-                _obstore().put(self._store, f"{uri}/{_folder(manifest)}/{record.path}", output / record.path, chunk_size=_PART)
+            path = f"{uri}/{_folder(manifest)}/{record.path}"
+            self._ask(path, functools.partial(_obstore().put, self._store, path, output / record.path, chunk_size=_PART))
         self._put_manifest(f"{uri}/{MANIFEST}", manifest.to_bytes())
         self._sweep(uri, manifest)
         artifact = self._local.publish(output, manifest)
@@ -83,16 +89,16 @@ class ObjectArtifactStore:
     def manifest(self, uri: str) -> Manifest:
         """Get `manifest.json` below `uri`."""
         where = f"{self.root}/{uri}/{MANIFEST}"
-        found = self._get(f"{uri}/{MANIFEST}")
+        found = self._ask(f"{uri}/{MANIFEST}", lambda: _small(self._store, f"{uri}/{MANIFEST}"))
         if found is None:
             raise MissingArtifact(f"{where}: no finished artifact here; run the step that makes it")
-        return Manifest.from_bytes(bytes(found.bytes()), where)
+        return Manifest.from_bytes(found[0], where)
 
     def local(self, artifact: Artifact) -> Path:
         """A local copy, made unless there is one: the manifest's digest and every file's hash were compared."""
         manifest = self.manifest(artifact.uri)
         where = f"{self.root}/{artifact.uri}"
-        if wrong := _wrong_digest(artifact, manifest):
+        if wrong := wrong_digest(artifact, manifest):
             raise DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
         with contextlib.suppress(ArtifactError):
             return self._local.local(artifact)
@@ -102,6 +108,16 @@ class ObjectArtifactStore:
                     raise DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
             self._local.publish(output, manifest)
         return self.copies / artifact.uri
+
+    def read(self, artifact: Artifact, path: str) -> bytes:
+        """Get one file, after the manifest's digest was compared; its hash is compared too."""
+        manifest = self.manifest(artifact.uri)
+        record = manifest.file(path)
+        with self._local.writing(manifest.step) as output:
+            wrong = wrong_digest(artifact, manifest) or self._fetch(artifact.uri, manifest, record, output / path)
+            if wrong:
+                raise DamagedArtifact(f"{self.root}/{artifact.uri}: {wrong}; make it again with --fresh {manifest.step}")
+            return (output / path).read_bytes()
 
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY` on the shared volume; not created here."""
@@ -124,7 +140,7 @@ class ObjectArtifactStore:
     def differences(self, artifact: Artifact) -> list[str]:
         """Compare the manifest's digest, then the hash of every file in the store, and name files nobody listed."""
         manifest = self.manifest(artifact.uri)
-        found = [wrong] if (wrong := _wrong_digest(artifact, manifest)) else []
+        found = [wrong] if (wrong := wrong_digest(artifact, manifest)) else []
         found += [wrong for record in manifest.files if (wrong := self._fetch(artifact.uri, manifest, record, None))]
         listed = {record.path for record in manifest.files}
         names = self._sizes(f"{artifact.uri}/{_folder(manifest)}")
@@ -138,39 +154,50 @@ class ObjectArtifactStore:
     def _store(self) -> "ObjectStore":
         return _client(self.root, self.endpoint)
 
-    def _get(self, path: str) -> Any:
-        with _refusals(f"{self.root}/{path}"):
-            try:
-                return _obstore().get(self._store, path)
-            except FileNotFoundError:
-                return None
+    def _ask(self, path: str, call: Callable[[], Result]) -> Result:
+        """What `call` returns, as soon as the store answers."""
+
+        def once() -> Result:
+            with _refusals(f"{self.root}/{path}"):
+                return call()
+
+        return wait_out(f"object store {self.root}", once, StoreError)
 
     def _sizes(self, folder: str) -> dict[str, int]:
         return {name: meta["size"] for name, meta in self._list(folder).items()}
 
     def _list(self, folder: str) -> dict[str, Any]:
-        with _refusals(f"{self.root}/{folder}"):
-            pages = _obstore().list(self._store, folder)
-            return {meta["path"].removeprefix(f"{folder}/"): meta for page in pages for meta in page}
+        def pages() -> dict[str, Any]:
+            found = _obstore().list(self._store, folder)
+            return {meta["path"].removeprefix(f"{folder}/"): meta for page in found for meta in page}
+
+        return self._ask(folder, pages)
 
     def _delete(self, paths: list[str]) -> None:
-        with _refusals(self.root), contextlib.suppress(FileNotFoundError):
-            _obstore().delete(self._store, paths)
+        def delete() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                _obstore().delete(self._store, paths)
+
+        self._ask("", delete)
 
     def _put_manifest(self, path: str, data: bytes) -> None:
         """Put if nobody has (If-None-Match), else in the place of exactly what was read (If-Match), until one of them holds."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        with _refusals(f"{self.root}/{path}"):
-            while True:
-                former = self._get(path)
-                # A retry inside obstore may meet what its own first attempt has put.
-                if former is not None and bytes(former.bytes()) == data:
-                    return
-                mode: Any = "create" if former is None else {"e_tag": former.meta["e_tag"]}
-                with contextlib.suppress(AlreadyExistsError, PreconditionError):
-                    _obstore().put(self._store, path, data, mode=mode)
-                    return
+        def put() -> bool:
+            former = _small(self._store, path)
+            # a retry may meet what an attempt whose answer was lost has put
+            if former is not None and former[0] == data:
+                return True
+            mode: Any = "create" if former is None else {"e_tag": former[1]}
+            try:
+                _obstore().put(self._store, path, data, mode=mode)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            return True
+
+        while not self._ask(path, put):
+            pass
 
     def _sweep(self, uri: str, manifest: Manifest) -> None:
         """Remove what killed or former writers of this key left, by the store's own clock."""
@@ -182,28 +209,27 @@ class ObjectArtifactStore:
 
     def _fetch(self, uri: str, manifest: Manifest, record: FileRecord, path: Path | None) -> str:
         """Read a file, into `path` if there is one; what differs from its record, or nothing."""
-        found = self._get(f"{uri}/{_folder(manifest)}/{record.path}")
-        if found is None:
-            return f"{record.path}: missing"
-        if wrong := _wrong_size({record.path: found.meta["size"]}, record):
-            return wrong
-        seen = hashlib.sha256()
-        with contextlib.ExitStack() as stack, _refusals(f"{self.root}/{uri}"):
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                target = stack.enter_context(path.open("wb"))
-            for part in found.stream(min_chunk_size=_PART):
-                seen.update(part)
-                if path is not None:
-                    target.write(part)
-        return "" if seen.hexdigest() == record.sha256 else f"{record.path}: sha256 differs from the manifest"
+        place = f"{uri}/{_folder(manifest)}/{record.path}"
+        target = path or Path(os.devnull)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return self._ask(place, lambda: _fetched(self._store, place, record, target))
+
+
+def store_at(root: str, home: Path) -> ArtifactStore:
+    """The store of artifacts at `root`, which is a URL or the home; what it keeps on this machine lies in `home`."""
+    if root == HERE:
+        return LocalArtifactStore(home)
+    return ObjectArtifactStore(root=root, copies=home, shared=home, endpoint=object_store_endpoint(root))
 
 
 def store_answers(root: str, endpoint: str, seconds: float) -> None:
     """List one page below `root`, once and without waiting longer. Raises `StoreError`."""
     once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
-    with _refusals(root):
-        next(iter(_obstore().list(_connect(root, endpoint, once, timedelta(seconds=seconds)), chunk_size=1)), None)
+    try:
+        with _refusals(root):
+            next(iter(_obstore().list(_connect(root, endpoint, once, timedelta(seconds=seconds)), chunk_size=1)), None)
+    except Passing as error:
+        raise StoreError(str(error)) from error
 
 
 def _uri(step: str, cache_key: str) -> str:
@@ -214,10 +240,28 @@ def _folder(manifest: Manifest) -> str:
     return manifest.digest[:16]
 
 
-def _wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
-    if manifest.digest == artifact.digest:
-        return ""
-    return f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"
+def _small(store: "ObjectStore", path: str) -> tuple[bytes, str] | None:
+    """Bytes and tag of a small object; None where there is none."""
+    try:
+        found = _obstore().get(store, path)
+    except FileNotFoundError:
+        return None
+    return bytes(found.bytes()), found.meta["e_tag"]
+
+
+def _fetched(store: "ObjectStore", place: str, record: FileRecord, target: Path) -> str:
+    try:
+        found = _obstore().get(store, place)
+    except FileNotFoundError:
+        return f"{record.path}: missing"
+    if wrong := _wrong_size({record.path: found.meta["size"]}, record):
+        return wrong
+    seen = hashlib.sha256()
+    with target.open("wb") as stream:
+        for part in found.stream(min_chunk_size=_PART):
+            seen.update(part)
+            stream.write(part)
+    return "" if seen.hexdigest() == record.sha256 else f"{record.path}: sha256 differs from the manifest"
 
 
 def _wrong_size(sizes: dict[str, int], record: FileRecord) -> str:
@@ -249,12 +293,15 @@ def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = N
 
 @contextlib.contextmanager
 def _refusals(where: str) -> Iterator[None]:
-    """What the store fails with, as one line of ours without the client's long report."""
+    """What the store fails with, as one line of ours without the client's long report; `Passing` where it may pass."""
     from obstore.exceptions import BaseError
 
     try:
         yield
     except (BaseError, FileNotFoundError, PermissionError) as error:
-        reason = " ".join(str(error).split("Debug source:")[0].split("<?xml")[0].split()).strip(" :")
+        said = str(error).split("Debug source:")[0]
+        reason = " ".join(said.split("<?xml")[0].split()).strip(" :")
         code = str(error).partition("<Code>")[2].partition("</Code>")[0]
-        raise StoreError(f"{where}: {code or reason}; look at the store's address, its bucket and its credentials") from error
+        message = f"{where}: {code or reason}; look at the store's address, its bucket and its credentials"
+        # so it says where it tried again, which it does for what may pass by itself
+        raise (Passing if " retries, max_retries: " in said else StoreError)(message) from error

@@ -1,15 +1,33 @@
-"""Runs in MLflow: one parent for a pipeline run, one child for each step. Direct calls, no global state."""
+"""Runs in MLflow: one parent for a pipeline run, one child for each step. Direct calls, no global state.
+
+A server that restarts is waited for (`infra.patience`). What is sent again then has been written so that it counts once: metrics
+and parameters are the same rows, and a run carries a mark by which it is found where the answer of its creation was lost.
+"""
 
 import functools
+import logging
+import os
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from components.errors import TrackingError
+from infra.patience import Passing, wait_out
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+    from requests.exceptions import RequestException
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 EXPERIMENT = "longrun"
+MARK = "longrun.mark"
+"""Tag of a run by which whoever asked for it finds it again."""
+
 _LONGEST_VALUE = 500
 """Characters of a parameter or tag that every MLflow store accepts."""
 
@@ -17,6 +35,8 @@ _LONGEST_VALUE = 500
 @functools.cache
 def client(tracking_uri: str) -> "MlflowClient":
     """An MLflow client for runs and the registry at `tracking_uri`; a SQLite store's directory is created."""
+    # MLflow repeats every request itself, also one that creates something and whose answer alone was lost
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     from mlflow.tracking import MlflowClient
 
     if tracking_uri.startswith("sqlite:///"):
@@ -24,21 +44,96 @@ def client(tracking_uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
+def ask(
+    tracking_uri: str, call: "Callable[[MlflowClient], Result]", *, lost: "Callable[[MlflowClient], Result | None] | None" = None
+) -> Result:
+    """What `call` returns, as soon as MLflow answers; `lost` finds what an attempt has done whose answer was lost.
+
+    Raises:
+        TrackingError: MLflow refuses, or patience ends.
+    """
+    mlflow = client(tracking_uri)
+    looking = functools.partial(_once, tracking_uri, lambda: lost(mlflow)) if lost else None
+    return wait_out(f"MLflow at {tracking_uri}", lambda: _once(tracking_uri, lambda: call(mlflow)), TrackingError, lost=looking)
+
+
+def _once(tracking_uri: str, call: Callable[[], Result]) -> Result:
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
+    try:
+        return call()
+    except (MlflowException, RequestException) as error:
+        cause = error.__context__ if isinstance(error, MlflowException) else error
+        if isinstance(cause, RequestException) and _may_pass(cause):
+            raise Passing(_innermost(cause)) from error
+        reason = " ".join(str(error).split())
+        advice = "; a login comes from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if " 401" in reason else ""
+        raise TrackingError(f"MLflow at {tracking_uri}: {reason}{advice}") from error
+
+
+def _may_pass(error: "RequestException") -> bool:
+    """Whether it tells of a server in trouble, and not of a request or a certificate that is refused."""
+    from requests.exceptions import InvalidURL, SSLError
+
+    refused = error.response is not None and error.response.status_code < 500
+    return not refused and not isinstance(error, InvalidURL | SSLError)
+
+
+def server_answers(tracking_uri: str, seconds: float) -> None:
+    """Ask a server for its health, once and without waiting longer. Raises `TrackingError`."""
+    import httpx
+
+    try:
+        httpx.get(f"{tracking_uri.rstrip('/')}/health", timeout=seconds)
+    except httpx.HTTPError as error:
+        raise TrackingError(
+            f"MLflow at {tracking_uri} does not answer ({error}); look at its address and whether it runs"
+        ) from error
+
+
 def start_run(tracking_uri: str, name: str, *, parent: str | None = None, tags: Mapping[str, str] | None = None) -> str:
     """Start an MLflow run in the experiment `longrun` and return its id."""
-    mlflow = client(tracking_uri)
-    found = mlflow.get_experiment_by_name(EXPERIMENT)
-    experiment = (
-        found.experiment_id if found else mlflow.create_experiment(EXPERIMENT, artifact_location=_artifacts(tracking_uri))
-    )
+    experiment, mark = ask(tracking_uri, _experiment), uuid.uuid4().hex
     nested = {"mlflow.parentRunId": parent} if parent else {}
-    run = mlflow.create_run(experiment, run_name=name, tags={**nested, **_short(tags or {})})
-    return str(run.info.run_id)
+    told = {**nested, **_short(tags or {}), MARK: mark}
+
+    def create(mlflow: "MlflowClient") -> str:
+        return str(mlflow.create_run(experiment, run_name=name, tags=told).info.run_id)
+
+    def created(mlflow: "MlflowClient") -> str | None:
+        found = mlflow.search_runs([experiment], f"tags.`{MARK}` = '{mark}'")
+        return str(found[0].info.run_id) if found else None
+
+    return ask(tracking_uri, create, lost=created)
 
 
-def finish_run(tracking_uri: str, run_id: str, *, failed: bool = False) -> None:
+def _experiment(mlflow: "MlflowClient") -> str:
+    """Id of the experiment, which another run may be making just now."""
+    from mlflow.exceptions import MlflowException
+
+    if (found := mlflow.get_experiment_by_name(EXPERIMENT)) is not None:
+        return str(found.experiment_id)
+    try:
+        return str(mlflow.create_experiment(EXPERIMENT, artifact_location=_artifacts(mlflow.tracking_uri)))
+    except MlflowException as error:
+        found = mlflow.get_experiment_by_name(EXPERIMENT) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def finish_run(tracking_uri: str, run_id: str) -> None:
     """End an MLflow run."""
-    client(tracking_uri).set_terminated(run_id, status="FAILED" if failed else "FINISHED")
+    ask(tracking_uri, lambda mlflow: mlflow.set_terminated(run_id, status="FINISHED"))
+
+
+def fail_run(tracking_uri: str, run_id: str) -> None:
+    """End an MLflow run as failed, without patience: what it failed with may be that MLflow does not answer."""
+    try:
+        _once(tracking_uri, lambda: client(tracking_uri).set_terminated(run_id, status="FAILED"))
+    except (Passing, TrackingError) as error:
+        logger.warning("MLflow's run %s stays open: %s", run_id, error)
 
 
 def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, float]) -> None:
@@ -46,7 +141,8 @@ def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, f
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    client(tracking_uri).log_batch(run_id, metrics=[Metric(name, float(value), now, step) for name, value in values.items()])
+    metrics = [Metric(name, float(value), now, step) for name, value in values.items()]
+    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, metrics=metrics))
 
 
 def log_record(
@@ -58,17 +154,15 @@ def log_record(
     now = int(time.time() * 1000)
     flat = flatten(figures)
     numbers = {name: value for name, value in flat.items() if isinstance(value, int | float) and not isinstance(value, bool)}
-    client(tracking_uri).log_batch(
-        run_id,
-        params=[Param(name, value) for name, value in _short(flatten(config)).items()][:100],
-        metrics=[Metric(name, float(value), now, 0) for name, value in numbers.items()],
-        tags=[RunTag(name, value) for name, value in _short(tags).items()],
-    )
+    metrics = [Metric(name, float(value), now, 0) for name, value in numbers.items()]
+    params = [Param(name, value) for name, value in _short(flatten(config)).items()][:100]
+    told = [RunTag(name, value) for name, value in _short(tags).items()]
+    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, params=params, metrics=metrics, tags=told))
 
 
 def log_file(tracking_uri: str, run_id: str, path: Path) -> None:
     """Attach a small file, such as an HTML report."""
-    client(tracking_uri).log_artifact(run_id, str(path))
+    ask(tracking_uri, lambda mlflow: mlflow.log_artifact(run_id, str(path)))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -88,3 +182,10 @@ def _artifacts(tracking_uri: str) -> str | None:
     if not tracking_uri.startswith("sqlite:///"):
         return None
     return (Path(tracking_uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+
+
+def _innermost(error: BaseException) -> str:
+    """Of a chain of exceptions that each quote the next one, the innermost."""
+    while isinstance(inner := next((one for one in error.args if isinstance(one, BaseException)), None), BaseException):
+        error = inner
+    return " ".join(str(getattr(error, "reason", None) or error).split())

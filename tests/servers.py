@@ -4,13 +4,14 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,6 +129,61 @@ def object_store(log: Path) -> Iterator[str]:
     program = str(Path(sys.executable).with_name("moto_server"))
     with serving([program, "--host", "127.0.0.1", "--port", str(port)], url, log, os.environ):
         yield url
+
+
+@dataclass
+class Server:
+    """A server process that can be killed, and started again at the same address with what it has kept."""
+
+    command: list[str]
+    url: str
+    health: str
+    """Path at which it answers as soon as it is ready."""
+    log: Path
+    environment: Mapping[str, str]
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True
+            )
+        _wait_for(f"{self.url}{self.health}", self._process, self.log)
+
+    def kill(self) -> None:
+        """`kill -9` for it and its children."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    @contextlib.contextmanager
+    def running(self) -> "Iterator[Server]":
+        """Started, and killed at the end of the block."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.kill()
+
+
+def durable_object_store(directory: Path) -> Server:
+    """An S3 API that keeps what it was given when it is killed."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.durable_s3", str(port), str(directory / "notes")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    return Server(command, f"http://127.0.0.1:{port}", "/", directory / "store.log", environment)
+
+
+def mlflow_server(places: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Server:
+    """An MLflow that keeps its record where the arguments `places` say, artifacts by way of itself."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("mlflow")), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
+    command += ["--serve-artifacts", "--default-artifact-root=mlflow-artifacts:/", *places]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    own = {"PATH": path, "HOME": str(directory), **quiet, **environment}
+    return Server(command, f"http://127.0.0.1:{port}", "/health", directory / "mlflow.log", own)
 
 
 def client(url: str) -> Any:

@@ -5,14 +5,16 @@ import os
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from components.errors import LongrunError
-
-if TYPE_CHECKING:
-    from infra.settings import Settings
+from workflows import cli_cluster
+from workflows.cli_options import Home, Json, ProfileOption
+from workflows.cli_options import print_result as _print
+from workflows.cli_options import settings_of as _settings
+from workflows.cli_scaling import scaling
 
 app = typer.Typer(
     name="longrun",
@@ -22,18 +24,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-profile = typer.Typer(no_args_is_help=True, help="Keep profiles: where a cluster is, and what its tasks run in.")
-app.add_typer(profile, name="profile")
-
 _options = {"debug": False}
 
-Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Replace one value of the recipe. May be repeated.")
 ]
-ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name.")]
 Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
 
 
@@ -62,16 +58,32 @@ def run(
     fresh: Annotated[
         list[str] | None, typer.Option(help="Stage or step to make again although it is cached. May be repeated.")
     ] = None,
+    on: Annotated[str, typer.Option(help="Where: `here` on this machine, `cluster` on the profile's.")] = "here",
+    profile: ProfileOption = "",
+    follow: Annotated[bool, typer.Option("--follow", help="On a cluster: show what happens until the run ends.")] = False,
+    artifact_root: Annotated[
+        str,
+        typer.Option(help="Keep artifacts in a bucket: s3://bucket/prefix.", show_default="as in this home's last run, or home"),
+    ] = "",
+    mlflow_uri: Annotated[
+        str, typer.Option(help="Keep runs and models on an MLflow server.", show_default="as in this home's last run, or home")
+    ] = "",
     home: Home = None,
 ) -> None:
     """Run the whole chain of a recipe; what is already there and unchanged is reused."""
-    from workflows.command_run import run_and_show
     from workflows.recipe import load_recipe
     from workflows.stages import last_stage, steps_of
 
     chosen = load_recipe(recipe, overrides or [])
+    settings = _settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
+    last = last_stage(until) if until else ""
     again = tuple(step for name in fresh or [] for step in steps_of(name))
-    run_and_show(chosen, _settings(home), until=last_stage(until) if until else "", fresh=again)
+    if cli_cluster.is_cluster(on, profile=profile, follow=follow, places=bool(artifact_root or mlflow_uri)):
+        cli_cluster.run(chosen, settings, profile=profile, until=last, fresh=again, follow=follow)
+    else:
+        from workflows.command_run import run_and_show
+
+        run_and_show(chosen, settings, until=last, fresh=again)
 
 
 @app.command()
@@ -96,73 +108,6 @@ def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = Fa
 
 
 @app.command()
-def plan(
-    compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
-    law: Annotated[str, typer.Option(help="A published law's name, or a law file that `longrun fit` wrote.")] = "deepseek",
-    model: Annotated[str, typer.Option(help="7b or 67b: what the paper used, beside what the law says.")] = "",
-    tokens: Annotated[float | None, typer.Option(help="Training tokens, instead of the law's.")] = None,
-    sequence_length: Annotated[int | None, typer.Option(help="Tokens in a sequence.", show_default="4096")] = None,
-    vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
-    gpus: Annotated[int | None, typer.Option(help="Accelerators to lay the plan out on.")] = None,
-    gpu: Annotated[str, typer.Option(help="Which accelerator.")] = "h100",
-    mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
-    price: Annotated[float | None, typer.Option(help="Of one accelerator for an hour.")] = None,
-    micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Plan shape, tokens, batch and learning rate for a compute budget by a scaling law."""
-    from components.scaling.config import Choices, Cluster
-    from workflows.planning import plan_lines, proposal_for
-
-    made = proposal_for(
-        compute=compute,
-        law=law,
-        model=model,
-        choices=Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length, micro_batch_size=micro_batch),
-        vocabulary=vocabulary,
-        cluster=Cluster(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
-    )
-    _print(made.as_json(), as_json, plan_lines(made))
-
-
-@app.command()
-def fit(
-    table: Annotated[Path, typer.Argument(help="CSV file of finished runs, with a header.")],
-    columns: Annotated[
-        str,
-        typer.Option(help="Which column is what: n=…,d=…,loss=… (c= in place of one; batch=, learning_rate= for their laws)."),
-    ],
-    scale: Annotated[str, typer.Option(help="What n counts.")] = "parameters",
-    leave_out: Annotated[
-        int | None,
-        typer.Option(help="Runs of the least D/N that the parametric fit leaves out.", show_default="those that spoil it"),
-    ] = None,
-    rounds: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    output: Annotated[Path | None, typer.Option(help="Write the law here, for `longrun plan --law`.")] = None,
-    base: Annotated[str, typer.Option(help="Law that the output takes from what is not fitted here.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Folder for the report and its plots, as HTML and PNG.")] = None,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
-    from components.scaling.fitting.fit import FitConfig
-    from infra.settings import contain
-    from workflows.fitting import fit_lines, fit_table
-
-    contain(_settings(home).home)
-    made = fit_table(
-        table,
-        columns,
-        FitConfig(scale=scale, leave_out=leave_out, rounds=rounds, seed=seed),
-        output=output,
-        base=base,
-        report=report,
-    )
-    _print(made.as_json(), as_json, fit_lines(made))
-
-
-@app.command()
 def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of this home, newest last."""
     from workflows.inspection import list_runs
@@ -176,18 +121,35 @@ def runs(home: Home = None, as_json: Json = False) -> None:
 def logs(
     run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")] = "latest",
     stage: Annotated[str | None, typer.Argument(help="A step, to see what it and its libraries printed.")] = None,
+    profile: ProfileOption = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show the events of a run, or the log of one step."""
+    """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end."""
+    from workflows.command_cluster import ClusterRun, find_run
     from workflows.inspection import event_lines, read_log
-    from workflows.journal import find_journal
 
-    journal = find_journal(_settings(home).runs, run)
-    if stage:
+    journal = find_run(_settings(home), run, profile)
+    if isinstance(journal, ClusterRun):
+        cli_cluster.logs(journal, stage or "", as_json)
+    elif stage:
         _print(read_log(journal, stage), as_json, [read_log(journal, stage)])
     else:
         _print(journal.events(), as_json, event_lines(journal.events()))
+
+
+@app.command()
+def batch(
+    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")],
+    step: Annotated[int, typer.Argument(help="Of its pretraining, from 1.")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print the documents that a step of pretraining saw."""
+    from workflows import batch as seen
+
+    found = seen.batch(_settings(home), run, step)
+    _print(found, as_json, seen.batch_lines(found))
 
 
 @app.command()
@@ -265,7 +227,7 @@ def gc(
 @app.command()
 def doctor(
     cluster: Annotated[bool, typer.Option("--cluster", help="Look at a cluster and the services on it instead.")] = False,
-    profile: Annotated[str, typer.Option("--profile", help="The cluster's profile; needed where there is more than one.")] = "",
+    profile: ProfileOption = "",
     recipe: Annotated[str, typer.Option("--recipe", help="The recipe whose GPUs the cluster must have.")] = "smoke",
     home: Home = None,
     as_json: Json = False,
@@ -281,60 +243,14 @@ def doctor(
         from workflows.doctor import examine
 
         findings = examine(_settings(home))
-    lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
-    _print(findings, as_json, lines)
-    if any(finding["state"] == "failed" for finding in findings):
-        raise typer.Exit(1)
+    cli_cluster.print_findings(findings, as_json)
 
 
-@profile.command("create")
-def profile_create(
-    name: ProfileName,
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="One value, such as endpoint=https://flyte.example.org. May be repeated."
-        ),
-    ] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="A TOML file to begin with.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a profile of that name.")] = False,
-    home: Home = None,
-) -> None:
-    """Make a profile from a file, from single values, or from both."""
-    from workflows.command_profile import create
-
-    typer.echo(str(create(_settings(home), name, source, values or [], replace=replace)))
-
-
-@profile.command("list")
-def profile_list(home: Home = None, as_json: Json = False) -> None:
-    """List the profiles of this home."""
-    from workflows.command_profile import rows
-
-    found = rows(_settings(home))
-    lines = [f"{r['profile']:<20}{r['endpoint']:<40}{r['project']}/{r['domain']}" for r in found]
-    _print(found, as_json, lines or ["no profiles in this home yet; make one with: longrun profile create"])
-
-
-@profile.command("show")
-def profile_show(name: ProfileName, home: Home = None, as_json: Json = False) -> None:
-    """Print a profile. It holds no secrets, only where they are kept."""
-    import dataclasses
-
-    from infra.profiles import read_profile, to_toml
-
-    chosen = read_profile(_settings(home).home, name)
-    _print(dataclasses.asdict(chosen), as_json, [to_toml(chosen).rstrip()])
-
-
-def _settings(home: str | None) -> "Settings":
-    from infra.settings import settings
-
-    return settings(home)
-
-
-def _print(value: Any, as_json: bool, lines: list[str]) -> None:
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
+app.add_typer(cli_cluster.profile, name="profile")
+app.command()(cli_cluster.status)
+app.command()(cli_cluster.cancel)
+app.command()(cli_cluster.deploy)
+app.add_typer(scaling)
 
 
 def _text(value: Any) -> str:

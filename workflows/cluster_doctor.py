@@ -22,8 +22,9 @@ RIGHTS = (
     ("list", "pods", "", ""),
     ("get", "pods", "", "log"),
     ("list", "events", "", ""),
-    ("list", "persistentvolumeclaims", "", ""),
+    ("get", "persistentvolumeclaims", "", ""),
     ("list", "resourcequotas", "", ""),
+    ("get", "serviceaccounts", "", ""),
     ("list", "rayjobs", "ray.io", ""),
     ("list", "rayclusters", "ray.io", ""),
 )

@@ -4,7 +4,7 @@ import time
 
 import psutil
 
-from infra.settings import Settings
+from infra.settings import HERE, Settings
 from workflows.display import Display, next_commands, orchestration_share, steady_console, summary
 from workflows.journal import listening
 from workflows.recipe import Recipe
@@ -16,6 +16,8 @@ def run_and_show(recipe: Recipe, settings: Settings, *, until: str, fresh: tuple
     console = steady_console()
     console.print(f"[bold]longrun[/] recipe {recipe.name}: {recipe.description}")
     console.print(f"  home {settings.home}")
+    if settings.artifact_root != HERE or settings.mlflow_uri != HERE:
+        console.print(f"  artifacts {settings.artifact_root}, MLflow {settings.mlflow_uri}")
     with Display(console) as display, listening(display):
         record = run_recipe(recipe, settings, until=until, fresh=fresh)
     # The wall time starts with the process, so that imports count.

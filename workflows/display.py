@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from infra.settings import Settings
+from infra.settings import HERE, Settings
 from workflows.journal import Event
 
 _QUIET_SECONDS = 15.0
@@ -97,6 +97,13 @@ def _line(event: Event) -> str:
             return f"  [red]failed[/]  {event['step']}"
         case "registered":
             return f"  {'registered' if event['new'] else 'already registered'} as {event['model']}"
+        case "points":
+            return f"  {event['total'] - event['missing']} of {event['total']} trainings are there already"
+        case "overhead":
+            return (
+                f"  {event['workers']} workers trained for {_seconds(event['core_seconds'])} together in "
+                f"{_seconds(event['wall_seconds'])}: overhead {event['ratio']:.3f}"
+            )
         case "waiting":
             return f"  waiting: {event['why']}"
         case _:
@@ -152,5 +159,5 @@ def next_commands(events: list[Event], settings: Settings) -> list[str]:
             f"  longrun verify {model}{home}",
         )
     ]
-    ui = f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
+    ui = f"  {settings.mlflow_uri}" if settings.mlflow_uri != HERE else f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
     return ["next:", *about, f"  longrun logs latest{home}", ui]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.scaling.fitting.fit import Fit, FitConfig, fit
+from components.scaling.config import FitConfig
+from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.runs import parse_columns, read_runs
 from components.scaling.law_files import find_law, write_law

@@ -1,5 +1,6 @@
 """What the reading commands show: runs, models, lineage, verification, generation, and what nothing needs."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import Artifact
-from components.errors import ConfigError, LongrunError
-from components.ports import LocalArtifactStore
+from components.errors import ConfigError, DamagedArtifact, LongrunError
+from components.ports import ArtifactStore, LocalArtifactStore
 from infra import registry
-from infra.settings import Settings
+from infra.settings import HERE, Settings
+from infra.storage import store_at
 from workflows.journal import Event, Journal, find_journal
 from workflows.lineage import Tree, below, raw_differences, tree
 
@@ -18,21 +20,23 @@ from workflows.lineage import Tree, below, raw_differences, tree
 def list_runs(settings: Settings) -> list[dict[str, Any]]:
     """Each run of the home with its recipe, state and what it made, oldest first."""
     directories = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
-    return [_run_row(Journal(directory)) for directory in directories if (directory / "events.jsonl").is_file()]
+    return [run_row(Journal(directory)) for directory in directories if (directory / "events.jsonl").is_file()]
 
 
-def _run_row(journal: Journal) -> dict[str, Any]:
+def run_row(journal: Journal) -> dict[str, Any]:
+    """A run's id, recipe and state, and how many steps it made and reused; of a run on a cluster only that it was sent there."""
     events = journal.events()
     kinds = [event["event"] for event in events]
     ended = next((event for event in reversed(events) if event["event"] == "finished"), None)
-    state = "unfinished" if ended is None else "failed" if ended["failed"] else "finished"
-    recipe = next((event["recipe"] for event in events if event["event"] == "run"), "?")
+    sent = next((kind for kind in kinds if kind in {"submitted", "refused"}), "")
+    state = sent or ("unfinished" if ended is None else "failed" if ended["failed"] else "finished")
+    recipe = next((event["recipe"] for event in events if "recipe" in event), "?")
     return {"run": journal.name, "recipe": recipe, "state": state, "made": kinds.count("made"), "cached": kinds.count("cached")}
 
 
 def event_lines(events: Sequence[Event]) -> list[str]:
     """One line an event: time, what happened, to which step, and why."""
-    shown = ("step", "recipe", "model", "message", "digest", "seconds")
+    shown = ("step", "recipe", "model", "message", "why", "digest", "seconds")
     return [
         f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']:<11}"
         + "  ".join(_fact(name, event[name]) for name in shown if name in event)
@@ -62,7 +66,7 @@ def list_models(settings: Settings) -> list[dict[str, Any]]:
             "model": str(version),
             "aliases": list(version.aliases),
             "digest": version.artifact.digest,
-            "place": str(settings.home / version.artifact.uri),
+            "place": f"{settings.home if settings.artifact_root == HERE else settings.artifact_root}/{version.artifact.uri}",
         }
         for version in _versions(settings)
     ]
@@ -74,13 +78,17 @@ def _versions(settings: Settings) -> list[registry.Version]:
 
 
 def _has_registry(settings: Settings) -> bool:
-    return (settings.home / "mlflow" / "mlflow.db").is_file()
+    return settings.mlflow_uri != HERE or (settings.home / "mlflow" / "mlflow.db").is_file()
+
+
+def _store(settings: Settings) -> ArtifactStore:
+    return store_at(settings.artifact_root, settings.home)
 
 
 def model_tree(settings: Settings, model: str) -> Tree:
     """The lineage of a model, from its registered version down to the raw sources."""
     version = _resolve(settings, model)
-    found = tree(LocalArtifactStore(settings.home), version.artifact)
+    found = tree(_store(settings), version.artifact)
     return {"model": str(version), "aliases": list(version.aliases), **found}
 
 
@@ -136,7 +144,7 @@ class Verification:
 
 def verify_model(settings: Settings, model: str) -> Verification:
     """Hash every artifact below a model and every raw file it came from."""
-    store, found = LocalArtifactStore(settings.home), Verification()
+    store, found = _store(settings), Verification()
     waiting, seen = [_resolve(settings, model).artifact], set()
     while waiting:
         artifact = waiting.pop()
@@ -152,9 +160,9 @@ def verify_model(settings: Settings, model: str) -> Verification:
             continue
         found.files += len(manifest.files)
         waiting.extend(manifest.inputs.values())
-        raw = settings.home / artifact.uri / "raw.parquet"
-        if raw.is_file():
-            counted, changed = raw_differences(raw)
+        # a damaged list of raw files is among the differences already
+        with contextlib.suppress(DamagedArtifact):
+            counted, changed = raw_differences(store, artifact)
             found.raw_files += counted
             differences += changed
         if differences:
@@ -164,7 +172,7 @@ def verify_model(settings: Settings, model: str) -> Verification:
 
 def answer(settings: Settings, model: str, prompt: str, *, raw: bool, max_new_tokens: int, temperature: float, seed: int) -> str:
     """What a registered model says to `prompt`, in the chat format or, with `raw`, as a continuation."""
-    directory = LocalArtifactStore(settings.home).local(_resolve(settings, model).artifact)
+    directory = _store(settings).local(_resolve(settings, model).artifact)
     from components.generation.sampling import generate
     from components.model.huggingface import load
     from components.tokenizer.chat import encode_prompt
@@ -187,8 +195,11 @@ def answer(settings: Settings, model: str, prompt: str, *, raw: bool, max_new_to
 
 
 def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
-    """Artifacts and scratch that neither a registered model nor a run in `keep` needs, with their bytes."""
-    store = LocalArtifactStore(settings.home)
+    """Artifacts and scratch that neither a registered model nor a run in `keep` needs, with their bytes.
+
+    Where artifacts are kept in a bucket, only copies in the home are meant: other homes may need what is in the bucket.
+    """
+    store, here = _store(settings), LocalArtifactStore(settings.home)
     roots = [version.artifact for version in _versions(settings)]
     for run in keep:
         roots += [
@@ -197,7 +208,7 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
             if event["event"] in {"made", "cached"}
         ]
     needed = {artifact.uri for root in roots for artifact in below(store, root)}
-    directories = [settings.home / artifact.uri for artifact in store.artifacts() if artifact.uri not in needed]
+    directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
     return [{"uri": path.relative_to(settings.home).as_posix(), "bytes": _bytes(path)} for path in directories]
 

@@ -6,6 +6,7 @@ Each event is one JSON line, flushed at once, so a killed run still tells how fa
 import contextlib
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
+from infra.profiles import in_pod
 
 Event = dict[str, Any]
 
@@ -31,8 +33,13 @@ class Journal:
     def write(self, event: str, **facts: Any) -> None:
         """Append an event and show it to the listeners of this process."""
         line: Event = {"event": event, "time": time.time(), **facts}
+        # a step on a cluster has a pod of its own, and with it a folder of its own
+        self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "events.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
+        if in_pod():
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
         _tell(line)
 
     def events(self) -> list[Event]:
@@ -59,11 +66,16 @@ def _parsed(line: str) -> Event | None:
     return event if isinstance(event, dict) else None
 
 
-def open_journal(runs: Path) -> Journal:
-    """A new run's journal: its id is the time of its start and four random characters."""
-    name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-    (runs / name).mkdir(parents=True)
-    return Journal(runs / name)
+def open_journal(runs: Path, name: str = "") -> Journal:
+    """A new run's journal: its id is the time of its start and four random characters, or the one that it has already."""
+    directory = runs / (name or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2))
+    directory.mkdir(parents=True, exist_ok=bool(name))
+    return Journal(directory)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` could be the id of a run, in whichever home."""
+    return bool(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", text))
 
 
 def find_journal(runs: Path, run: str) -> Journal:
@@ -103,7 +115,13 @@ def _tell(event: Event) -> None:
 
 @contextlib.contextmanager
 def output_to(path: Path) -> Iterator[None]:
-    """Send what this process and its children print (file descriptors 1 and 2) to `path` inside the block."""
+    """Send what this process and its children print (file descriptors 1 and 2) to `path` inside the block.
+
+    What a pod prints is kept by the cluster, and stays where it is.
+    """
+    if in_pod():
+        yield
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(1), os.dup(2)]

@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
+import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from components.artifacts import Artifact
@@ -11,6 +11,9 @@ from components.errors import SourceError, StoreError
 from components.ports import ArtifactStore
 
 Tree = dict[str, Any]
+
+RAW = "raw.parquet"
+"""The file of an artifact that names the raw files it was read from."""
 
 
 def tree(store: ArtifactStore, artifact: Artifact) -> Tree:
@@ -27,15 +30,14 @@ def tree(store: ArtifactStore, artifact: Artifact) -> Tree:
         "figures": manifest.figures,
         "checks": [dataclasses.asdict(check) for check in manifest.checks],
         "inputs": {name: tree(store, value) for name, value in manifest.inputs.items()},
-        "raw": raw_sources(store.local(artifact)),
+        "raw": _raw_sources(store, artifact),
     }
 
 
-def raw_sources(directory: Path) -> list[Tree]:
+def _raw_sources(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
     """Files, bytes and one hash over all file hashes for each source of a corpus; empty for any other artifact."""
-    rows = _raw_rows(directory / "raw.parquet")
     sources: dict[str, list[Tree]] = {}
-    for row in rows:
+    for row in _raw_rows(store, artifact):
         sources.setdefault(row["source"], []).append(row)
     return [
         {
@@ -48,12 +50,12 @@ def raw_sources(directory: Path) -> list[Tree]:
     ]
 
 
-def raw_differences(table: Path) -> tuple[int, list[str]]:
-    """How many raw files a corpus was read from, and which of them are gone or no longer hash the same."""
+def raw_differences(store: ArtifactStore, artifact: Artifact) -> tuple[int, list[str]]:
+    """How many raw files an artifact was read from, and which of them are gone or no longer hash the same."""
     from components.curation.places import sha256_at
     from components.curation.sources import locate
 
-    files = {row["uri"]: row["sha256"] for row in _raw_rows(table)}
+    files = {row["uri"]: row["sha256"] for row in _raw_rows(store, artifact)}
     differences = []
     for uri, expected in files.items():
         try:
@@ -65,12 +67,12 @@ def raw_differences(table: Path) -> tuple[int, list[str]]:
     return len(files), differences
 
 
-def _raw_rows(table: Path) -> list[Tree]:
-    if not table.is_file():
+def _raw_rows(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
+    if RAW not in {record.path for record in store.manifest(artifact.uri).files}:
         return []
     import pyarrow.parquet as pq
 
-    rows: list[Tree] = pq.read_table(table).to_pylist()
+    rows: list[Tree] = pq.read_table(io.BytesIO(store.read(artifact, RAW))).to_pylist()
     return rows
 
 

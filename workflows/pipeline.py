@@ -6,7 +6,8 @@ from dataclasses import replace
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
 from components.artifacts import Artifact
 from components.curation.config import CurationConfig
-from components.scaling.config import Choices
+from components.scaling.config import Choices, FitConfig
+from components.scaling.law_files import law_fingerprint
 from infra import environments
 from workflows.alignment import (
     check_conversations,
@@ -22,7 +23,7 @@ from workflows.evaluation import check_evaluation, evaluation
 from workflows.pretraining import check_pretraining, pretraining
 from workflows.recipe import Recipe
 from workflows.registration import enter_registry, registration
-from workflows.scaling import PlanRequest, check_plan, scaling
+from workflows.scaling import PlanRequest, check_plan, scaling, verdict
 from workflows.step import Run, checked, obtain
 from workflows.tokenizer import check_token_shards, token_shards, tokenizer
 
@@ -30,11 +31,16 @@ from workflows.tokenizer import check_token_shards, token_shards, tokenizer
 @environments.driver.task
 async def pipeline(recipe: Recipe, run: Run) -> Artifact:
     """Run the stages of a recipe in order, up to `run.until`; the last stage's artifact."""
-    async for stage, artifact in chain(recipe, run):
-        last = Artifact(uri=artifact.uri, digest=artifact.digest)
-        if stage == run.until:
-            break
-    return last
+    return await _last(recipe, run)
+
+
+@environments.driver.task
+async def run_on_cluster(recipe: Recipe, name: str, until: str, fresh: list[str]) -> Artifact:
+    """The same in the driver's pod: the profile that it carries says where artifacts and records go."""
+    from workflows.running import recorded_on_cluster
+
+    with recorded_on_cluster(recipe, name, until=until, fresh=tuple(fresh)) as run:
+        return await _last(recipe, run)
 
 
 @environments.driver.task
@@ -47,6 +53,14 @@ async def run_recipe(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
     chosen = load_recipe(recipe)
     with recorded(chosen, settings(home)) as run:
         return await pipeline(chosen, run)
+
+
+async def _last(recipe: Recipe, run: Run) -> Artifact:
+    async for stage, artifact in chain(recipe, run):
+        last = Artifact(uri=artifact.uri, digest=artifact.digest)
+        if stage == run.until:
+            break
+    return last
 
 
 async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]:
@@ -63,12 +77,16 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     yield "tokenizer", tokens
 
     request = PlanRequest(scaling=recipe.scaling, choices=_choices(recipe))
-    plan = await obtain(run, scaling, request, tokenizer=words, token_shards=tokens)
+    facts = {"law": law_fingerprint(recipe.scaling.law)}
+    plan = await obtain(run, scaling, request, facts=facts, tokenizer=words, token_shards=tokens)
     checks["plan"] = await checked(run, check_plan, limits.plan, plan=plan)
     yield "scaling", plan
 
     base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
     checks["pretraining"] = await checked(run, check_pretraining, limits.training, checkpoint=base, token_shards=tokens)
+    verdicts = {}
+    if "prediction" in run.store.manifest(plan.uri).figures:
+        verdicts["pretraining"] = await obtain(run, verdict, FitConfig(), plan=plan, checkpoint=base)
     yield "pretraining", base
 
     facts = {"sources": _fingerprint_of_files(recipe.conversations)}
@@ -100,7 +118,7 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     yield "evaluation", report
 
     named = replace(recipe.registration, name=recipe.registration.name or recipe.name)
-    model = await obtain(run, registration, named, checkpoint=aligned, report=report, checks=checks)
+    model = await obtain(run, registration, named, checkpoint=aligned, report=report, checks=checks, verdicts=verdicts)
     enter_registry(run, named, model)
     yield "registration", model
 

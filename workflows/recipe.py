@@ -1,15 +1,10 @@
 """A recipe: everything that decides a model, as one frozen value made of the stages' configs."""
 
 import dataclasses
-import importlib
-import importlib.util
 import json
-import sys
-import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
@@ -21,6 +16,7 @@ from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from workflows.loading import load
 from workflows.stages import unknown
 
 BUILT_IN = ("tiny", "smoke", "laptop")
@@ -59,65 +55,10 @@ def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: no such recipe, file or function; the function fails or returns something else; a bad override.
     """
-    recipe = _from_file(argument) if ".py" in argument else _built_in(argument)
+    recipe = load(argument, Recipe, "workflows.recipes", BUILT_IN)
     for override in overrides:
         recipe = apply_override(recipe, override)
     return recipe
-
-
-def _built_in(name: str) -> Recipe:
-    if name not in BUILT_IN:
-        raise ConfigError(f"{unknown('recipe', name, list(BUILT_IN))}, or a file: my_recipe.py[:function]")
-    recipe: Recipe = getattr(importlib.import_module(f"workflows.recipes.{name}"), name)()
-    return recipe
-
-
-def _from_file(argument: str) -> Recipe:
-    file, _, function = argument.partition(":")
-    path = Path(file).expanduser().resolve()
-    if not path.is_file():
-        raise ConfigError(f"recipe file {path} does not exist")
-    module = _import_file(path)
-    name = function or _only_function(path, module)
-    make = getattr(module, name, None)
-    if not callable(make):
-        raise ConfigError(f"recipe file {path} has no function {name!r}; it has: {', '.join(_functions(module)) or 'none'}")
-    try:
-        recipe = make()
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"recipe {path}:{name} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(recipe, Recipe):
-        raise ConfigError(f"recipe {path}:{name} returned {type(recipe).__name__}; it must return a Recipe")
-    return recipe
-
-
-def _import_file(path: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(f"longrun_recipe_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"recipe file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"recipe file {path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _functions(module: types.ModuleType) -> list[str]:
-    own = (name for name, value in vars(module).items() if isinstance(value, types.FunctionType))
-    return sorted(name for name in own if getattr(module, name).__module__ == module.__name__ and not name.startswith("_"))
-
-
-def _only_function(path: Path, module: types.ModuleType) -> str:
-    names = _functions(module)
-    if len(names) != 1:
-        raise ConfigError(f"recipe file {path} has {len(names)} functions; name one: {path.name}:FUNCTION of {', '.join(names)}")
-    return names[0]
 
 
 def apply_override(recipe: Recipe, override: str) -> Recipe:

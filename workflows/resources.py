@@ -7,6 +7,7 @@ import psutil
 
 from components.errors import ResourceError
 from workflows.recipe import Recipe
+from workflows.sweep import Sweep
 
 _COPIES_OF_TEXT = 4
 """Text on disk at once: kept documents, intermediate tables, token shards, and the tokenizer's sample."""
@@ -21,7 +22,7 @@ _BYTES_PER_PARAMETER = 16
 """fp32 weights, master copy and the two AdamW moments."""
 
 
-def require_resources(recipe: Recipe, home: Path) -> None:
+def require_resources(recipe: Recipe | Sweep, home: Path) -> None:
     """Raise `ResourceError` where the home's disk or this machine's memory cannot hold the recipe."""
     free, wanted = shutil.disk_usage(home).free, disk_bytes(recipe)
     if free < wanted:
@@ -31,18 +32,18 @@ def require_resources(recipe: Recipe, home: Path) -> None:
         raise ResourceError(f"recipe {recipe.name} needs {_gib(needed)} of memory; {_gib(available)} is available")
 
 
-def disk_bytes(recipe: Recipe) -> int:
+def disk_bytes(recipe: Recipe | Sweep) -> int:
     """Bytes that a run of `recipe` puts on the disk at most, where its sources say how much they take."""
     text = sum(source.sample_bytes or 0 for source in recipe.curation.sources)
     return _LEAST_FREE + _COPIES_OF_TEXT * text + _CHECKPOINTS * _BYTES_PER_PARAMETER * _parameters(recipe)
 
 
-def memory_bytes(recipe: Recipe) -> int:
+def memory_bytes(recipe: Recipe | Sweep) -> int:
     """Bytes of memory that pretraining needs at least, where the recipe says the shape; 1 GiB for everything else."""
     return 2**30 + _BYTES_PER_PARAMETER * _parameters(recipe)
 
 
-def _parameters(recipe: Recipe) -> int:
+def _parameters(recipe: Recipe | Sweep) -> int:
     from components.flops import parameters
 
     shape = recipe.pretraining.shape

@@ -1,22 +1,32 @@
 """Running a recipe on this machine: the home's lock, the run's record, Flyte in local mode, and what failed."""
 
 import contextlib
+import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components import errors
-from components.errors import LongrunError
-from infra.settings import Settings, contain, usable_home
+from components.errors import ConfigError, LongrunError
+from infra import patience
+from infra.profiles import CARRIER, profile_of_process
+from infra.settings import HERE, Settings, contain, object_store_endpoint, remember, usable_home
+from infra.storage import store_answers
+from infra.tracking import server_answers
 from workflows import journal
 from workflows.recipe import Recipe
 from workflows.resources import require_resources
 
 if TYPE_CHECKING:
     from workflows.step import Run
+    from workflows.sweep import Sweep
+
+_FIRST_SECONDS = 10.0
+"""For the first answers of the bucket and of MLflow, before anything is done."""
 
 
 def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> journal.Journal:
@@ -25,51 +35,119 @@ def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tu
     Raises:
         LongrunError: what a step failed with, after the journal has it.
     """
-    import flyte
-    import flyte.errors
-
     from workflows.pipeline import pipeline
 
     with recorded(recipe, settings, until=until, fresh=fresh) as run:
-        state = settings.home / "flyte"
-        context = flyte.with_runcontext(mode="local", raw_data_path=str(state / "data"), run_base_dir=str(state / "runs"))
-        try:
-            context.run(pipeline, recipe, run)
-        except flyte.errors.RuntimeUserError as error:
-            raise _own(error) from error
+        _through_flyte(pipeline, recipe, run, settings)
     return run.journal
 
 
+def run_sweep(config: "Sweep", settings: Settings) -> journal.Journal:
+    """Run a sweep as `run_recipe` runs a recipe."""
+    from workflows.sweeping import sweep
+
+    with recorded(config, settings) as run:
+        _through_flyte(sweep, config, run, settings)
+    return run.journal
+
+
+def _through_flyte(task: Any, config: Any, run: "Run", settings: Settings) -> None:
+    import flyte
+    import flyte.errors
+
+    state = settings.home / "flyte"
+    context = flyte.with_runcontext(mode="local", raw_data_path=str(state / "data"), run_base_dir=str(state / "runs"))
+    try:
+        context.run(task, config, run)
+    except flyte.errors.RuntimeUserError as error:
+        raise _own(error) from error
+
+
 @contextlib.contextmanager
-def recorded(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
-    """A run of `recipe` in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
+def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
+    """A run of a recipe or a sweep in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
 
     A second run in the same home waits for the first.
     """
-    from infra import tracking
     from infra.local_ray import stop_ray
-    from workflows.step import Run
 
     home = usable_home(settings.home)
     contain(home)
     require_resources(recipe, home)
+    _require_record(settings)
     with holding(home):
+        remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
-        record = journal.open_journal(settings.runs)
-        record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid())
-        with journal.output_to(record.log("run")):
-            parent = tracking.start_run(settings.tracking_uri, f"{recipe.name} {record.name}", tags={"recipe": recipe.name})
-            places = {"home": str(home), "directory": str(record.directory), "tracking_uri": settings.tracking_uri}
+        with _started(recipe, journal.open_journal(settings.runs), settings, until, fresh) as run:
             try:
-                yield Run(**places, mlflow_run=parent, until=until, fresh=fresh)
-            except BaseException as error:
-                tracking.finish_run(settings.tracking_uri, parent, failed=True)
-                record.write("finished", failed=True, message=str(error))
-                raise
+                yield run
             finally:
                 stop_ray(home)
-            tracking.finish_run(settings.tracking_uri, parent)
-            record.write("finished", failed=False)
+
+
+@contextlib.contextmanager
+def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
+    """The run `name` of `recipe` in a driver's pod: its own folder, artifacts and parent run where the profile says.
+
+    Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
+    """
+    from infra.settings import settings
+
+    if profile_of_process() is None:
+        raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
+    place = settings()
+    contain(usable_home(place.home))
+    _require_record(place)
+    with _started(recipe, journal.open_journal(place.runs, name), place, until, fresh) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def _started(
+    recipe: "Recipe | Sweep", record: journal.Journal, settings: Settings, until: str, fresh: tuple[str, ...]
+) -> Iterator["Run"]:
+    from infra import tracking
+    from workflows.step import Run
+
+    uri, name = settings.tracking_uri, f"{recipe.name} {record.name}"
+    places = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
+    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid(), **places)
+    with _telling(record), journal.output_to(record.log("run")):
+        parent = tracking.start_run(uri, name, tags={"recipe": recipe.name})
+        own = {"home": str(settings.home), "directory": str(record.directory), "mlflow_run": parent}
+        try:
+            yield Run(**own, **places, until=until, fresh=fresh)
+        except BaseException as error:
+            tracking.fail_run(uri, parent)
+            record.write("finished", failed=True, message=str(error))
+            raise
+        tracking.finish_run(uri, parent)
+        record.write("finished", failed=False)
+
+
+def _require_record(settings: Settings) -> None:
+    """The bucket and MLflow answer now, so that a wrong address is no reason to wait. Raises `StoreError` or `TrackingError`."""
+    if settings.artifact_root != HERE:
+        store_answers(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
+    if settings.mlflow_uri != HERE:
+        server_answers(settings.mlflow_uri, _FIRST_SECONDS)
+
+
+@contextlib.contextmanager
+def _telling(record: journal.Journal) -> Iterator[None]:
+    """What is waited for stands in the run's events and in the log of the step that waits."""
+
+    class Telling(logging.StreamHandler[Any]):
+        def emit(self, said: logging.LogRecord) -> None:
+            record.write("waiting", why=said.getMessage())
+            super().emit(said)
+
+    handler = Telling(sys.stderr)
+    patience.logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        patience.logger.removeHandler(handler)
 
 
 def _own(error: Exception) -> Exception:

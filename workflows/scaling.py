@@ -1,10 +1,10 @@
-"""Scaling: from a compute budget to a training plan, and its check."""
+"""Scaling: from a compute budget to a training plan, its check, and the verdict on what it predicted."""
 
 from dataclasses import dataclass
 
-from components.artifacts import Check, Tokenizer, TokenShards, TrainingPlan
+from components.artifacts import Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, Verdict
 from components.checks.limits import PlanLimits
-from components.scaling.config import Choices, ScalingConfig
+from components.scaling.config import Choices, FitConfig, ScalingConfig
 from infra import environments
 from workflows.step import Order, make
 
@@ -35,6 +35,22 @@ async def scaling(order: Order, config: PlanRequest, tokenizer: Tokenizer, token
         ),
         tokenizer=tokenizer,
         token_shards=token_shards,
+    )
+
+
+@environments.cpu.task
+async def verdict(order: Order, config: FitConfig, plan: TrainingPlan, checkpoint: Checkpoint) -> Verdict:
+    """Hold a finished training against its plan's prediction, and fit the law again with it."""
+    from components.scaling.fitting.verdict import judge_plan
+
+    measured = order.run.store.manifest(checkpoint.uri).figures
+    return make(
+        order,
+        Verdict,
+        config,
+        lambda work: judge_plan(config, plan=work.local(plan), measured=measured, output=work.output),
+        plan=plan,
+        checkpoint=checkpoint,
     )
 
 

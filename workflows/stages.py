@@ -8,7 +8,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "curation": ("curation", "check_corpus"),
     "tokenizer": ("tokenizer", "token_shards", "check_token_shards"),
     "scaling": ("scaling", "check_plan"),
-    "pretraining": ("pretraining", "check_pretraining"),
+    "pretraining": ("pretraining", "check_pretraining", "verdict"),
     "sft": ("conversations", "check_conversations", "sft", "check_sft"),
     "dpo": ("preference_pairs", "check_preference_pairs", "dpo", "check_dpo"),
     "evaluation": ("evaluation", "check_evaluation"),

@@ -13,9 +13,12 @@ from typing import Any, TypeVar, get_type_hints
 
 from components.artifacts import Artifact, Check, CheckReport, Manifest
 from components.errors import LongrunError
-from components.ports import ArtifactStore, Launcher, LocalArtifactStore, ShardEngine
+from components.ports import ArtifactStore, Launcher, ShardEngine
 from components.ports.store import records_of
 from infra import caching, tracking
+from infra.pods import shared_place
+from infra.settings import HERE
+from infra.storage import store_at
 from workflows import journal
 from workflows.gates import gate
 
@@ -33,6 +36,8 @@ class Run:
     tracking_uri: str
     mlflow_run: str
     """Id of the parent run in MLflow."""
+    artifact_root: str = HERE
+    """Where artifacts are kept: a URL, or the home."""
     until: str = ""
     """Last stage to run; empty for all."""
     fresh: tuple[str, ...] = ()
@@ -40,8 +45,13 @@ class Run:
 
     @property
     def store(self) -> ArtifactStore:
-        """The artifacts of this run's home."""
-        return LocalArtifactStore(Path(self.home))
+        """The artifacts of this run."""
+        return store_at(self.artifact_root, self.place)
+
+    @property
+    def place(self) -> Path:
+        """Where files are that training workers and shard work share with their driver."""
+        return shared_place(Path(self.home))
 
     @property
     def journal(self) -> journal.Journal:
@@ -132,7 +142,7 @@ class Work:
         self._start_ray()
         from infra.ray_train import RayLauncher
 
-        return self._port(RayLauncher(storage_path=Path(self.order.run.home) / "ray-train"))
+        return self._port(RayLauncher(storage_path=self.order.run.place / "ray-train"))
 
     def _start_ray(self) -> None:
         from infra.local_ray import ensure_ray
@@ -173,14 +183,14 @@ def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Map
     run, started = order.run, time.monotonic()
     if order.step in run.fresh:
         shutil.rmtree(run.store.scratch(order.step, order.cache_key), ignore_errors=True)
-    run.journal.write("started", step=order.step)
+    run.journal.write("started", step=order.step, config=caching.as_json(config))
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:
         with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
             job = Work(order=order, output=output, mlflow_run=mlflow_run)
             artifact = _publish(job, kind, config, work, dict(_flat(inputs)), started)
     except BaseException as error:
-        tracking.finish_run(run.tracking_uri, mlflow_run, failed=True)
+        tracking.fail_run(run.tracking_uri, mlflow_run)
         kind_of_error = type(error).__name__
         run.journal.write(
             "failed", step=order.step, error=kind_of_error, message=str(error), known=isinstance(error, LongrunError)
@@ -213,7 +223,7 @@ def _publish(
         figures=figures,
         checks=job.checks,
     )
-    for page in job.output.glob("*.html"):
+    for page in sorted([*job.output.glob("*.html"), *job.output.glob("*.png")]):
         tracking.log_file(order.run.tracking_uri, job.mlflow_run, page)
     artifact = order.run.store.publish(job.output, manifest)
     tags = {"uri": artifact.uri, "digest": artifact.digest, "cache_key": order.cache_key, "code_digest": order.code_digest}

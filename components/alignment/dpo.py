@@ -45,7 +45,7 @@ def optimise_preferences(
         ResourceError: too little memory.
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
         TrainingError: no pair fits, or a loss that is not finite.
-        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+        CheckpointError: no checkpoints in `scratch` but those of another training.
     """
     spec = Spec(config, data=pairs, checkpoint=checkpoint, output=output, scratch=scratch)
     return launch(_work, spec, launcher, metrics, headlines=("reward_margin", "reward_accuracy", "log_probability_margin"))

@@ -38,7 +38,7 @@ def fine_tune(
         ResourceError: too little memory.
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
         TrainingError: no conversation fits, or a loss that is not finite.
-        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+        CheckpointError: no checkpoints in `scratch` but those of another training.
     """
     spec = Spec(config, data=conversations, checkpoint=checkpoint, output=output, scratch=scratch)
     return launch(_work, spec, launcher, metrics, headlines=("answer_loss",))

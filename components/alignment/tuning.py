@@ -126,7 +126,7 @@ def launch(
 
     Raises `ResourceError` where the machine has too little memory.
     """
-    require_memory(spec.memory_bytes, spec.config.workers)
+    require_memory(spec.memory_bytes, spec.config.workers, parameters=parameters(read_shape(spec.checkpoint)))
     tuned = launcher.launch(work, spec.absolute, workers=spec.config.workers, metrics=metrics)[0]
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
     write_changes(tuned.changes, spec.output)

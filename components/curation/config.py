@@ -115,6 +115,9 @@ class CurationConfig:
     """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
     shingle_size: int = 5
     """Words in a shingle, as in arXiv 2107.06499, section 4.2; a CJK character counts as a word."""
+    shingle_words: str = "alphanumeric"
+    """What words are: `alphanumeric` takes runs of letters and digits in lower case, with each Han and kana character by itself,
+    so that it serves Chinese and code; `whitespace` what spaces part, as it is written, which is the paper's own rule there."""
     permutations: int = 128
     """Values in a MinHash signature."""
     validation_share: float = 0.01
@@ -154,6 +157,8 @@ class CurationConfig:
         require(self.max_bad_lines >= 0, self, "max_bad_lines", self.max_bad_lines, "0 or more")
         threshold = self.near_duplicate_threshold
         require(0 < threshold <= 1, self, "near_duplicate_threshold", threshold, "above 0, at most 1")
+        words = ("alphanumeric", "whitespace")
+        require(self.shingle_words in words, self, "shingle_words", self.shingle_words, ", ".join(words))
         require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "between 0 and 1")
         temperature = self.mixture_temperature
         require(0 < temperature < math.inf, self, "mixture_temperature", temperature, "a positive number")

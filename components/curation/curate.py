@@ -1,7 +1,7 @@
 """The curation step: sources in, a deduplicated and split corpus with its mixture out."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig
+from components.curation.config import CurationConfig
 from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
 from components.curation.layout import figures_of, shelves_of, write_documents
-from components.curation.ledger import Ledger, Tally, kept_in, write_metrics
+from components.curation.ledger import Tally, added, write_ledger
 from components.curation.mixture import mixture_of
-from components.curation.sources import Listing, list_files
+from components.curation.records import write_evidence, write_groups, write_metrics
+from components.curation.sources import list_files
 from components.curation.split import assign
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
@@ -40,17 +41,16 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
     searched = write_index(config, scratch / "read") if config.benchmarks else {}
     extracted = read_shards(shards, engine, metrics)
-    ledger = Ledger(extracted, find_duplicates(extracted, config, scratch, engine))
-    tally = Tally()
-    for _, table in ledger.rows():
-        tally.add(table)
+    duplicates = find_duplicates([part for shard in extracted for part in shard.texts], config, scratch / "duplicates", engine)
+    tally = count(extracted, duplicates.verdicts, engine)
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
-    sizes = ledger.sizes()
-    splits = assign(sizes, listing.linked, share=config.validation_share, seed=config.seed)
-    write_documents(ledger, splits, shelves_of(sizes, splits, config), output, scratch, engine)
-    write_metrics(ledger, splits, output / "metrics" / "documents.parquet")
+    sizes, linked = tally.sizes_by_unit(), listing.linked
+    splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
+    write_documents(extracted, splits, shelves_of(sizes, splits, config), output, scratch, engine)
+    write_metrics(extracted, splits, output / "metrics" / "documents.parquet")
+    memory = config.shard_bytes
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
     tables.write(output / "metrics" / "set_aside.parquet", set_aside)
@@ -58,11 +58,11 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     keys = [(name, "ascending") for name in ("id", "benchmark", "file", "item")]
     tables.write(output / "contamination.parquet", contamination.sort_by(keys))
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
-    tables.write(output / "removed.parquet", ledger.evidence())
+    write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
-    tables.write(output / "groups.parquet", _groups(ledger, listing, splits))
+    write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), **searched, "domains": figures_of(sizes, splits)}
+    return {**tally.figures(), **searched, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
@@ -90,14 +90,11 @@ def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
     return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
-def _groups(ledger: Ledger, listing: Listing, splits: Mapping[str, str]) -> pa.Table:
-    source = dict.fromkeys(listing.linked, PYTHON_ENVIRONMENT)
-    for _, table in ledger.rows():
-        kept = table.filter(kept_in(table))
-        for group, uri in zip(kept["group"].to_pylist(), kept["source"].to_pylist(), strict=True):
-            source.setdefault(group, uri)
-    rows = [{"group": group, "split": splits[group], "source": source[group]} for group in sorted(source)]
-    return pa.Table.from_pylist(rows, tables.GROUPS)
+def count(shards: Sequence[Extracted], verdicts: Sequence[Path], engine: ShardEngine) -> Tally:
+    """Write the ledger of every shard, and count what they hold together."""
+    waiting = iter(verdicts)
+    work = [(shard, tuple(next(waiting) for _ in shard.texts)) for shard in shards]
+    return engine.reduce(added, engine.map_shards(write_ledger, work, description="join verdicts"))
 
 
 def read_shards(shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics) -> list[Extracted]:

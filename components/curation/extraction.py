@@ -1,4 +1,4 @@
-"""The first pass over a shard of raw files: read, normalise, filter, and hash for deduplication, in one go."""
+"""The first pass over a shard of raw files: read, normalise and filter, in one go."""
 
 import hashlib
 import json
@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from components.artifacts import sha256_of_file
@@ -19,7 +18,6 @@ from components.curation.config import CurationConfig, Source
 from components.curation.decontamination import CONTAMINATED, read_index
 from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.language import language_of, modelled_language_of
-from components.curation.minhash import band_keys, bands_and_rows, shingles_of, signature_of
 from components.curation.normalise import normalise
 from components.curation.personal_data import without_personal_data
 from components.curation.places import fetched
@@ -56,11 +54,6 @@ class Extracted:
     def rows(self) -> Path:
         """Every document read, as `tables.ROWS`."""
         return Path(self.place) / "rows.parquet"
-
-    @property
-    def bands(self) -> Path:
-        """Keys for deduplication, as `tables.BANDS`."""
-        return Path(self.place) / "bands.parquet"
 
     @property
     def raw(self) -> Path:
@@ -134,7 +127,6 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
         extraction.read(number, file)
     extraction.flush()
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
-    tables.write(place / "bands.parquet", extraction.bands())
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
     tables.write(place / "contamination.parquet", pa.Table.from_pylist(extraction.contamination, tables.CONTAMINATION))
     tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
@@ -149,8 +141,6 @@ class _Extraction:
     shard: ExtractionShard
     place: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
-    keys: list[np.ndarray[Any, Any]] = field(default_factory=list)
-    heads: list[tuple[int, int, int]] = field(default_factory=list)
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
     raw: list[dict[str, Any]] = field(default_factory=list)
@@ -162,12 +152,9 @@ class _Extraction:
     settled: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
-    shape: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        config = self.shard.config
-        self.filters = filters_of(config)
-        self.shape = bands_and_rows(config.near_duplicate_threshold, config.permutations)
+        self.filters = filters_of(self.shard.config)
 
     def read(self, number: int, file: RawFile) -> None:
         """Take every document of a file, or none of them and its error."""
@@ -212,7 +199,7 @@ class _Extraction:
     def _go_back(self) -> None:
         """Forget what a file gave before it failed."""
         rows, parts, passed, personal, hits = self.settled
-        del self.rows[rows:], self.keys[passed:], self.heads[passed:], self.personal_data[personal:], self.contamination[hits:]
+        del self.rows[rows:], self.personal_data[personal:], self.contamination[hits:]
         for number in range(parts, self.parts):
             texts_path(self.place, number).unlink()
         self.buffer = self._buffered_before()
@@ -224,7 +211,7 @@ class _Extraction:
         return [row for row in self.buffer if row["document"] < first]
 
     def take(self, file: RawFile, document: RawDocument) -> None:
-        """Normalise, judge and hash one document."""
+        """Normalise and judge one document."""
         config = self.shard.config
         source = config.sources[document.taker]
         candidate = candidate_of(document, source, config.heuristics, config.language_model)
@@ -268,16 +255,10 @@ class _Extraction:
         return text
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
-        config = self.shard.config
-        bands, rows = self.shape
-        shingles = shingles_of(text, config.shingle_size)
-        own = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-        self.keys.append(np.append(band_keys(signature_of(shingles, config.permutations), bands, rows), np.uint64(own)))
-        self.heads.append((own, order_of(row["id"]), row["document"]))
         self.passed += 1
         self.buffer.append(row | {"text": text})
         self.buffered += row["bytes"]
-        if self.buffered >= config.shard_bytes:
+        if self.buffered >= self.shard.config.shard_bytes:
             self._flush_apart()
 
     def _flush_apart(self) -> None:
@@ -297,17 +278,6 @@ class _Extraction:
             tables.write(texts_path(self.place, self.parts), pa.Table.from_pylist(self.buffer, tables.TEXTS))
             self.parts += 1
         self.buffer, self.buffered = [], 0
-
-    def bands(self) -> pa.Table:
-        """All keys of the documents that passed."""
-        if not self.keys:
-            return tables.BANDS.empty_table()
-        keys = np.stack(self.keys)
-        text, order, document = zip(*self.heads, strict=True)
-        repeated = [
-            np.repeat(np.array(column, kind), keys.shape[1]) for column, kind in ((text, "u8"), (order, "u8"), (document, "i8"))
-        ]
-        return pa.Table.from_arrays([pa.array(column) for column in (keys.ravel(), *repeated)], schema=tables.BANDS)
 
 
 def candidate_of(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,12 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.extraction import Extracted, order_of
-from components.curation.ledger import Ledger, kept_in
+from components.curation.ledger import kept_in, ledger_of, units_of
 from components.curation.split import TRAIN, VALIDATION
 from components.ports import ShardEngine
 
 TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
 """A kept document and the number of the file that it belongs to."""
-
-ASSIGNMENTS = pa.schema({"document": pa.int64(), "group": pa.string(), "target": pa.int64()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +54,17 @@ def shelves_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str]
 
 
 def write_documents(
-    ledger: Ledger, splits: Mapping[str, str], shelves: Sequence[Shelf], output: Path, scratch: Path, engine: ShardEngine
+    shards: Sequence[Extracted],
+    splits: Mapping[str, str],
+    shelves: Sequence[Shelf],
+    output: Path,
+    scratch: Path,
+    engine: ShardEngine,
 ) -> None:
     """Write `documents/SPLIT/DOMAIN/part-*.parquet` below `output`."""
-    shelf_of = {(shelf.split, shelf.domain): shelf for shelf in shelves}
-    work = []
-    for shard, table in ledger.rows():
-        kept = table.filter(kept_in(table))
-        groups, domains, identities = (kept[name].to_pylist() for name in ("group", "domain", "id"))
-        targets = [shelf_of[splits[g], d].target(i) for g, d, i in zip(groups, domains, identities, strict=True)]
-        path = Path(shard.place) / "assignments.parquet"
-        tables.write(path, pa.table([kept["document"], groups, targets], schema=ASSIGNMENTS))
-        work.append((shard, path))
-    settled = engine.map_shards(settle, work, description="take the kept documents")
+    settled = engine.map_shards(
+        partial(settle, splits=dict(splits), shelves=tuple(shelves)), list(shards), description="take the kept documents"
+    )
     parts = [path for paths in settled for path in paths]
     names = [path for shelf in shelves for path in shelf.paths]
     gathered = engine.exchange(parts, key="target", partitions=len(names), output=scratch / "gathered")
@@ -75,10 +72,14 @@ def write_documents(
     engine.map_shards(shelve, places, description="write the corpus")
 
 
-def settle(work: tuple[Extracted, Path]) -> list[Path]:
+def settle(shard: Extracted, *, splits: Mapping[str, str], shelves: Sequence[Shelf]) -> list[Path]:
     """Write the kept documents of each part of a shard with their final group and target."""
-    shard, assignments = work
-    listed = pq.read_table(assignments)
+    shelf_of = {(shelf.split, shelf.domain): shelf for shelf in shelves}
+    table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "group", "reason"])
+    kept = table.filter(kept_in(table))
+    units, domains, identities = units_of(kept["group"]).to_pylist(), kept["domain"].to_pylist(), kept["id"].to_pylist()
+    targets = [shelf_of[splits[u], d].target(i) for u, d, i in zip(units, domains, identities, strict=True)]
+    listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
     return [_settled(part, listed) for part in shard.texts]
 
 

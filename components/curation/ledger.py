@@ -1,7 +1,7 @@
-"""What became of every document: the verdicts of filters, deduplication and split joined, without any text."""
+"""What became of every document: the verdicts of filters and deduplication joined, shard by shard, without any text."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,74 +9,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.curation import tables
+from components.curation.clusters import EXACT, NEAR
 from components.curation.config import CurationConfig, Source
-from components.curation.deduplication import EXACT, NEAR
 from components.curation.extraction import Extracted
 from components.errors import SourceError
 
 Column = npt.NDArray[Any]
 
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """The rows of all shards with the verdicts of deduplication applied; one shard is read at a time."""
-
-    shards: Sequence[Extracted]
-    verdicts: pa.Table
-    """`tables.VERDICTS`, sorted by document."""
-
-    def rows(self) -> Iterator[tuple[Extracted, pa.Table]]:
-        """Each shard with its `tables.ROWS`: final `reason`; final `group` of every kept document."""
-        listed, kept, reason, group = (_column(self.verdicts, name) for name in ("document", "kept", "reason", "group"))
-        for shard in self.shards:
-            table = pq.read_table(shard.rows)
-            document = _column(table, "document")
-            place = np.searchsorted(listed, document)
-            hit = np.append(listed, -2)[place] == document
-            removed = hit.copy()
-            removed[hit] = kept[place[hit]] >= 0
-            reasons = _column(table, "reason")
-            reasons[removed] = reason[place[removed]]
-            groups = _column(table, "group")
-            groups[groups == ""] = _column(table, "id")[groups == ""]
-            clustered = hit & ~removed & (_column(table, "group") == "")
-            groups[clustered] = group[place[clustered]]
-            yield shard, _replaced(table, reason=reasons, group=groups)
-
-    def sizes(self) -> dict[str, dict[str, int]]:
-        """Kept bytes of each domain in each group."""
-        sizes: dict[str, dict[str, int]] = {}
-        for _, table in self.rows():
-            for group, domain, size in _lists(table.filter(kept_in(table)), "group", "domain", "bytes"):
-                domains = sizes.setdefault(group, {})
-                domains[domain] = domains.get(domain, 0) + size
-        return sizes
-
-    def evidence(self) -> pa.Table:
-        """`tables.REMOVED`, sorted by the removed id."""
-        removed = self.verdicts.filter(pa.array(_column(self.verdicts, "kept") >= 0))
-        document, kept = _column(removed, "document"), _column(removed, "kept")
-        wanted = np.unique(np.concatenate([document, kept]))
-        names = np.empty(len(wanted), dtype=object)
-        for shard in self.shards:
-            table = pq.read_table(shard.rows, columns=["document", "id"])
-            found = np.isin(_column(table, "document"), wanted)
-            names[np.searchsorted(wanted, _column(table, "document")[found])] = _column(table, "id")[found]
-        columns = [names[np.searchsorted(wanted, side)].tolist() for side in (document, kept)]
-        return pa.table([*columns, removed["similarity"]], schema=tables.REMOVED).sort_by("removed")
-
-
-def kept_in(table: pa.Table) -> pa.Array:
-    """Which rows of a ledger are kept."""
-    return pa.array(_column(table, "reason") == "")
+UNIT_DIGITS = 4
+"""Documents that stand for themselves are split in 2^16 units, by the first digits of their ids: whoever splits needs no list of
+all documents."""
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """Counts by source and domain, and by reason."""
+    """Counts by source and domain, and by reason; kept bytes by unit of the split and domain."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Documents of (source, domain, reason); the reason is empty where they were kept."""
@@ -84,17 +35,36 @@ class Tally:
     languages: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Documents of (source, domain, language, reason)."""
     language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Kept bytes of (unit, domain)."""
 
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     """Rows of `tables.SET_ASIDE`."""
 
+    def counters(self) -> tuple[Counter[Any], ...]:
+        """All counts, so that two tallies can be added."""
+        return self.documents, self.bytes, self.languages, self.language_bytes, self.sizes
+
     def add(self, table: pa.Table) -> None:
         """Count the rows of a ledger."""
-        for source, domain, language, reason, size in _lists(table, "source", "domain", "language", "reason", "bytes"):
-            self.documents[source, domain, reason] += 1
-            self.bytes[source, domain, reason] += size
-            self.languages[source, domain, language, reason] += 1
-            self.language_bytes[source, domain, language, reason] += size
+        counted = table.group_by(["source", "domain", "language", "reason"]).aggregate([("bytes", "count"), ("bytes", "sum")])
+        for row in counted.to_pylist():
+            source, domain, language, reason = row["source"], row["domain"], row["language"], row["reason"]
+            self.documents[source, domain, reason] += row["bytes_count"]
+            self.bytes[source, domain, reason] += row["bytes_sum"]
+            self.languages[source, domain, language, reason] += row["bytes_count"]
+            self.language_bytes[source, domain, language, reason] += row["bytes_sum"]
+        kept = table.filter(kept_in(table))
+        split = pa.table([units_of(kept["group"]), kept["domain"], kept["bytes"]], names=["unit", "domain", "bytes"])
+        for row in split.group_by(["unit", "domain"]).aggregate([("bytes", "sum")]).to_pylist():
+            self.sizes[row["unit"], row["domain"]] += row["bytes_sum"]
+
+    def sizes_by_unit(self) -> dict[str, dict[str, int]]:
+        """Kept bytes of each domain in each unit."""
+        sizes: dict[str, dict[str, int]] = {}
+        for (unit, domain), size in sorted(self.sizes.items()):
+            sizes.setdefault(unit, {})[domain] = size
+        return sizes
 
     def add_set_aside(self, table: pa.Table) -> None:
         """Take over `tables.SET_ASIDE`."""
@@ -158,23 +128,60 @@ class Tally:
         }
 
 
-def write_metrics(ledger: Ledger, splits: Mapping[str, str], path: Path) -> None:
-    """`tables.METRICS`: one row per document read, in the order of reading."""
-    with tables.writer(path, tables.METRICS) as output:
-        for _, table in ledger.rows():
-            kept = kept_in(table).to_pylist()
-            split = [splits[group] if keep else None for group, keep in zip(table["group"].to_pylist(), kept, strict=True)]
-            table = table.append_column("split", pa.array(split, pa.string())).append_column("kept", pa.array(kept, pa.bool_()))
-            output.write_table(table.select(tables.METRICS.names))
+def added(left: Tally, right: Tally) -> Tally:
+    """Both together, in the left one."""
+    for mine, others in zip(left.counters(), right.counters(), strict=True):
+        mine.update(others)
+    return left
+
+
+def ledger_of(shard: Extracted) -> Path:
+    """Where the ledger of a shard is: its `tables.ROWS` with the final `reason`, and the final `group` of what was kept."""
+    return Path(shard.place) / "ledger.parquet"
+
+
+def write_ledger(work: tuple[Extracted, Sequence[Path]]) -> Tally:
+    """Write the ledger of a shard from its rows and the verdicts on its parts; what it counts."""
+    shard, verdicts = work
+    table = pq.read_table(shard.rows)
+    parts = [pq.read_table(path) for path in verdicts]
+    table = _applied(table, pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table())
+    tables.write(ledger_of(shard), table)
+    tally = Tally()
+    tally.add(table)
+    return tally
+
+
+def _applied(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+    listed, kept, reason, group = (_column(verdicts, name) for name in ("document", "kept", "reason", "group"))
+    document = _column(table, "document")
+    place = np.searchsorted(listed, document)
+    hit = np.append(listed, -2)[place] == document
+    removed = hit.copy()
+    removed[hit] = kept[place[hit]] >= 0
+    reasons = _column(table, "reason")
+    reasons[removed] = reason[place[removed]]
+    groups = _column(table, "group")
+    groups[groups == ""] = _column(table, "id")[groups == ""]
+    clustered = hit & ~removed & (_column(table, "group") == "")
+    groups[clustered] = group[place[clustered]]
+    return _replaced(table, reason=reasons, group=groups)
+
+
+def kept_in(table: pa.Table) -> pa.Array:
+    """Which rows of a ledger are kept."""
+    return pc.equal(table["reason"], "")
+
+
+def units_of(groups: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The unit of the split of each group: itself, or for a document that stands for itself the first digits of its id."""
+    ids = pc.equal(pc.utf8_length(groups), 64)
+    return pc.if_else(ids, pc.utf8_slice_codeunits(groups, 0, UNIT_DIGITS), groups)
 
 
 def _column(table: pa.Table, name: str) -> Column:
     column = table[name].to_numpy()
     return column if column.flags.writeable else column.copy()
-
-
-def _lists(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
-    return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
 def _replaced(table: pa.Table, **columns: Column) -> pa.Table:

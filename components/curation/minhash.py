@@ -1,96 +1,128 @@
-"""Word shingles, MinHash signatures and LSH bands as array arithmetic.
+"""MinHash signatures, LSH bands, and what they find.
 
 The Jaccard similarity of two documents is that of their sets of shingles. Two signatures agree at a position with that
 probability (Broder 1997), and share at least one of b bands of r positions with probability 1 - (1 - s^r)^b
 (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, section 3.4.2).
 """
 
-import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from components.curation.characters import CharacterClass, classes_of, codes_of
+from components.curation.shingles import Bytes, Fold, Hashes, Numbers, compiled, hash_shingles, mix, random
 
-Hashes = npt.NDArray[np.uint64]
 Signature = npt.NDArray[np.uint32]
 
 RECALL = 0.95
 """Share of the pairs right at the threshold that the bands must find; more similar pairs are found more surely."""
 
-BLOCK = 2048
-"""Shingles hashed at a time: the table of all permutations of a block stays in the processor's cache."""
+SHOWN = tuple(step / 20 for step in range(8, 21))
+"""Similarities of the S-curve."""
 
 
-def mixed(values: Hashes) -> Hashes:
-    """A bijection that spreads every input bit over all 64 (the finaliser of SplitMix64: Steele, Lea, Flood 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bands:
+    """How a signature is cut."""
+
+    bands: int
+    rows: int
+
+    @classmethod
+    def of(cls, threshold: float, permutations: int) -> "Bands":
+        """The most rows per band, and so the fewest false candidates, that still find a pair at the threshold with `RECALL`."""
+        for rows in range(permutations, 1, -1):
+            chosen = cls(bands=permutations // rows, rows=rows)
+            if chosen.found(threshold) >= RECALL:
+                return chosen
+        return cls(bands=permutations, rows=1)
+
+    def found(self, similarity: float) -> float:
+        """Probability that a pair of this similarity becomes a candidate."""
+        return float(1 - (1 - similarity**self.rows) ** self.bands)
+
+    def curve(self, similarities: Sequence[float] = SHOWN) -> dict[str, float]:
+        """The S-curve: `found` by similarity."""
+        return {f"{similarity:.2f}": round(self.found(similarity), 6) for similarity in similarities}
 
 
-@functools.cache
-def _random(count: int, stream: int) -> Hashes:
-    return mixed(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(stream))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sketching:
+    """What turns a text into band keys; the same arrays for every text of a corpus."""
+
+    fold: Fold
+    weights: Hashes
+    """Of the characters of a word, uint64 [PLACES]."""
+    factors: Hashes
+    """Of the words of a shingle, uint64 [size]."""
+    permutations: int
+    shape: Bands
+
+    def keys(self, raw: Bytes, offsets: Numbers) -> Hashes:
+        """The band keys of texts, uint64 [texts, bands]: texts that share a key are candidates. `offsets` int64 [texts + 1]."""
+        shape = self.shape
+        keys = np.empty((len(offsets) - 1, shape.bands), dtype=np.uint64)
+        factors, addends = (_short(random(self.permutations, stream)) for stream in (3, 4))
+        weights = random(shape.rows, 6), random(shape.bands, 7)
+        sketch_texts(raw, offsets, self.fold, self.weights, self.factors, factors | np.uint32(1), addends, *weights, keys)
+        return keys
 
 
-def words_of(text: str) -> Hashes:
-    """A hash of each word in order, uint64 [words]: runs of letters and digits in lower case, single Han and kana characters."""
-    codes = codes_of(text.lower())
-    classes = classes_of(codes)
-    inside = classes >= CharacterClass.LATIN
-    single = (classes == CharacterClass.HAN) | (classes == CharacterClass.KANA)
-    starts_word = inside.copy()
-    starts_word[1:] &= ~inside[:-1] | single[1:] | single[:-1]
-    starts = np.flatnonzero(starts_word)
-    if not len(starts):
-        return np.zeros(0, dtype=np.uint64)
-    codes, inside, starts = codes[starts[0] :], inside[starts[0] :], starts - starts[0]
-    positions = np.arange(len(codes)) - np.repeat(starts, np.diff(starts, append=len(codes)))
-    letters = mixed(codes.astype(np.uint64)) * _random(64, 1)[positions & 63]
-    letters[~inside] = 0
-    return np.add.reduceat(letters, starts)
-
-
-def shingles_of(text: str, size: int) -> Hashes:
-    """A hash of each run of `size` words, uint64 [max(1, words - size + 1)]; a shorter text is one shingle."""
-    words = words_of(text)
-    if len(words) < size:
-        words = np.concatenate([words, np.zeros(size - len(words), dtype=np.uint64)])
-    count = len(words) - size + 1
-    total = np.zeros(count, dtype=np.uint64)
-    for offset, factor in enumerate(_random(size, 2)):
-        total += mixed(words[offset : offset + count]) * (factor | np.uint64(1))
-    return mixed(total)
-
-
-def jaccard(left: Hashes, right: Hashes) -> float:
-    """Similarity of two sorted arrays without repetitions: size of the intersection over size of the union."""
-    shared = len(np.intersect1d(left, right, assume_unique=True))
-    return shared / (len(left) + len(right) - shared)
+def _short(values: Hashes) -> Signature:
+    return (values >> np.uint64(32)).astype(np.uint32)
 
 
 def signature_of(shingles: Hashes, permutations: int) -> Signature:
     """The least value of every permutation over the shingles, uint32 [permutations]."""
-    values = (shingles >> np.uint64(32)).astype(np.uint32)
-    factors = (_random(permutations, 3) >> np.uint64(32)).astype(np.uint32)[:, None] | np.uint32(1)
-    offsets = (_random(permutations, 4) >> np.uint64(32)).astype(np.uint32)[:, None]
-    least = np.full(permutations, np.iinfo(np.uint32).max, dtype=np.uint32)
-    for start in range(0, len(values), BLOCK):
-        np.minimum(least, (factors * values[start : start + BLOCK] + offsets).min(axis=1), out=least)
-    return least
+    factors, addends = (_short(random(permutations, stream)) for stream in (3, 4))
+    signature = np.empty(permutations, dtype=np.uint32)
+    sign(shingles, len(shingles), factors | np.uint32(1), addends, signature)
+    return signature
 
 
-def bands_and_rows(threshold: float, permutations: int) -> tuple[int, int]:
-    """The most rows per band, and so the fewest false candidates, that still find a pair at the threshold with `RECALL`."""
-    for rows in range(permutations, 1, -1):
-        bands = permutations // rows
-        if 1 - (1 - threshold**rows) ** bands >= RECALL:
-            return bands, rows
-    return permutations, 1
+@compiled
+def sign(shingles, count, factors, addends, signature):  # type: ignore[no-untyped-def]
+    """The least of `factor * value + addend` modulo 2^32 over the upper halves of the shingles, for each permutation.
+
+    Four shingles at a time: signature, factors and addends are loaded once for all of them.
+    """
+    signature[:] = np.uint32(0xFFFFFFFF)
+    for start in range(0, count - 3, 4):
+        one, two = np.uint32(shingles[start] >> np.uint64(32)), np.uint32(shingles[start + 1] >> np.uint64(32))
+        three, four = np.uint32(shingles[start + 2] >> np.uint64(32)), np.uint32(shingles[start + 3] >> np.uint64(32))
+        for place in range(len(signature)):
+            factor, addend = factors[place], addends[place]
+            first = min(np.uint32(factor * one + addend), np.uint32(factor * two + addend))
+            second = min(np.uint32(factor * three + addend), np.uint32(factor * four + addend))
+            signature[place] = min(signature[place], min(first, second))
+    for start in range(count - count % 4, count):
+        one = np.uint32(shingles[start] >> np.uint64(32))
+        for place in range(len(signature)):
+            signature[place] = min(signature[place], np.uint32(factors[place] * one + addends[place]))
 
 
-def band_keys(signature: Signature, bands: int, rows: int) -> Hashes:
-    """One key for each band, uint64 [bands]: documents that share a key are candidates."""
-    table = signature[: bands * rows].reshape(bands, rows).astype(np.uint64)
-    return mixed((mixed(table + _random(rows, 5)) * (_random(rows, 6) | np.uint64(1))).sum(axis=1) + _random(bands, 7))
+@compiled
+def cut(signature, row_weights, band_weights, keys):  # type: ignore[no-untyped-def]
+    """One key for each band: a hash of its rows and of its number."""
+    rows = len(row_weights)
+    for band in range(len(keys)):
+        total = band_weights[band]
+        for row in range(rows):
+            total += mix(np.uint64(signature[band * rows + row]) + row_weights[row]) * row_weights[row]
+        keys[band] = mix(total)
+
+
+@compiled
+def sketch_texts(raw, offsets, fold, places, word_factors, factors, addends, row_weights, band_weights, keys):  # type: ignore[no-untyped-def]
+    """Fill `keys` with the band keys of every text."""
+    longest = 0
+    for text in range(len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    words = np.empty(longest + len(word_factors) + 1, dtype=np.uint64)
+    shingles = np.empty(longest + len(word_factors) + 1, dtype=np.uint64)
+    signature = np.empty(len(factors), dtype=np.uint32)
+    for text in range(len(offsets) - 1):
+        count = hash_shingles(raw, offsets[text], offsets[text + 1], fold, places, word_factors, words, shingles)
+        sign(shingles, count, factors, addends, signature)
+        cut(signature, row_weights, band_weights, keys[text])

@@ -3,7 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,28 +44,74 @@ ROWS = pa.schema(
 )
 """Every document read, without its text; `document` is -1 where a filter refused it."""
 
-BANDS = pa.schema({"key": pa.uint64(), "text": pa.uint64(), "order": pa.uint64(), "document": pa.int64()})
-"""One row per LSH band of a document, and one whose key is the hash of its text."""
+HEADS = pa.schema(
+    {
+        "text": pa.uint64(),
+        "check": pa.uint64(),
+        "rank": pa.uint64(),
+        "document": pa.int64(),
+        "part": pa.int64(),
+        "id": pa.string(),
+        "group": pa.string(),
+    }
+)
+"""A document without its text: the halves of the text's 128-bit hash, and its rank, whose least of a cluster is kept."""
+
+ENDS = ("document", "rank", "part", "id", "group")
+"""What an edge says of either end."""
+
+COPIES = pa.schema({"part": pa.int64(), "document": pa.int64()})
+"""Documents whose text an earlier one has."""
+
+BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
+"""One row per LSH band of a document."""
+
+PAIRS = pa.schema({"block": pa.int64(), "left": pa.int64(), "right": pa.int64()})
+"""Candidates, by the block in which they are verified; `left` comes first by rank."""
+
+NEEDS = pa.schema({"part": pa.int64(), "block": pa.int64(), "document": pa.int64()})
+"""Which blocks need the shingles of a part's document."""
 
 MEMBERS = pa.schema(
     {
-        "component": pa.int64(),
-        "order": pa.uint64(),
+        "block": pa.int64(),
         "document": pa.int64(),
+        "rank": pa.uint64(),
+        "part": pa.int64(),
         "id": pa.string(),
         "group": pa.string(),
         "shingles": pa.large_binary(),
     }
 )
-"""A document that is some other's candidate, with its shingles as sorted little-endian uint64."""
+"""A candidate with its distinct shingles as little-endian uint64."""
 
-PAIRS = pa.schema({"component": pa.int64(), "left": pa.int64(), "right": pa.int64()})
-"""Candidates; `left` comes first in the order of ids."""
+EDGES = pa.schema(
+    [
+        pa.field("similarity", pa.float64()),
+        pa.field("copy", pa.bool_()),
+        *(pa.field(f"{side}_{name}", HEADS.field(name).type) for side in ("left", "right") for name in ENDS),
+    ]
+)
+"""A verified pair; a copy has the text of its left end."""
+
+LABELS = pa.schema({"node": pa.int64(), "component": pa.int64()})
+"""The least document of the connected component that a document is in; that one itself is not listed."""
+
+CONNECTED = pa.schema([pa.field("component", pa.int64()), *EDGES])
 
 VERDICTS = pa.schema(
-    {"document": pa.int64(), "kept": pa.int64(), "similarity": pa.float64(), "reason": pa.string(), "group": pa.string()}
+    {
+        "part": pa.int64(),
+        "document": pa.int64(),
+        "kept": pa.int64(),
+        "similarity": pa.float64(),
+        "reason": pa.string(),
+        "group": pa.string(),
+        "id": pa.string(),
+        "kept_id": pa.string(),
+    }
 )
-"""What became of a member: removed in favour of `kept`, or kept (-1) in a cluster that the split must not part."""
+"""What became of a document: removed in favour of `kept`, or kept (-1) in a cluster that the split must not part."""
 
 RAW = pa.schema({"source": pa.string(), "uri": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
 GROUPS = pa.schema({"group": pa.string(), "split": pa.string(), "source": pa.string()})
@@ -144,7 +192,27 @@ def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         yield opened
 
 
+@contextlib.contextmanager
+def scratch_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Like `writer`, for hashes and numbers that pass between two steps: nothing in them can be compressed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as opened:
+        yield opened
+
+
 def write(path: Path, table: pa.Table) -> None:
     """Write a whole table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")
+    with writer(path, table.schema) as opened:
+        opened.write_table(table)
+
+
+def write_scratch(path: Path, table: pa.Table) -> Path:
+    """Write a whole table as `scratch_writer` does; its path."""
+    with scratch_writer(path, table.schema) as opened:
+        opened.write_table(table)
+    return path
+
+
+def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:
+    """Columns as arrays."""
+    return tuple(table[name].to_numpy() for name in names)

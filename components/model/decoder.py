@@ -37,13 +37,14 @@ class Decoder(nn.Module):
         self.norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
         self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
 
-    def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights.
+    def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, *, with_head: bool = True) -> Tensor:
+        """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights; without the head, what it reads: BTD.
 
         Raises:
             ConfigError: the sequence is longer than the context.
         """
-        return self.head(self.hidden(tokens_BT, cache))
+        hidden_BTD = self.hidden(tokens_BT, cache)
+        return self.head(hidden_BTD) if with_head else hidden_BTD
 
     def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """What the head reads: x_BTD after the last norm. Appends to `cache`, whose tokens precede `tokens_BT`."""

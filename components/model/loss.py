@@ -3,7 +3,9 @@
 The logits stay in their dtype; some rows at a time are turned to fp32. So training never holds a second tensor of the size of
 the logits, let alone one in fp32: with a vocabulary of 102 400 that is the largest activation.
 
-Shapes: N rows, one per target, R of them in a chunk, V vocabulary.
+`linear_cross_entropy` takes the head along and holds the logits of some rows at a time: for long vocabularies.
+
+Shapes: N rows, one per target, R of them in a chunk, V vocabulary, D d_model.
 """
 
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
-"""Logits turned to fp32 at once: fastest of 2^16 to 2^21 on CPU; 256 MiB on a GPU, where a few large kernels are better."""
+"""Logits turned to fp32 at once: fastest of 2^16 to 2^21 on CPU; 256 MiB on a GPU, for what the kernel does not take."""
 
 
 def cross_entropy(
@@ -41,6 +43,63 @@ def cross_entropy(
     return losses if reduction == "mean" else losses.view(targets_BT.shape)
 
 
+def linear_cross_entropy(
+    hidden_BTD: Tensor, head_VD: Tensor, targets_BT: Tensor, *, rows: int, ignore_index: int = -100
+) -> tuple[Tensor, Tensor]:
+    """Summed cross-entropy of the logits `hidden @ head.T`, of which `rows` exist at once; in nats, fp32 (fp64 for fp64).
+
+    Both gradients are made in the forward pass, chunk by chunk, as Liger does (arXiv 2410.10989, section 3.2); that of the head
+    is summed over the chunks in fp32. It costs no product more than the head itself, because logits are never made twice.
+    Returns the sum, which the gradient flows from, and the loss of each target, detached, 0 where ignored.
+
+    Args:
+        hidden_BTD: any leading dimensions, then d_model.
+        head_VD: the head's weight, in the same dtype.
+        targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
+        rows: targets in a chunk.
+        ignore_index: the target that is ignored.
+    """
+    total, losses_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden_BTD.flatten(0, -2), head_VD, targets_BT.flatten(), rows, ignore_index
+    )
+    return total, losses_N.view(targets_BT.shape)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The summed losses of N rows; backward only scales the gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, rows: int, ignore_index: int
+    ) -> tuple[Tensor, Tensor]:
+        learning = any(ctx.needs_input_grad[:2])
+        precise = torch.promote_types(hidden_ND.dtype, torch.float32)
+        losses_N = hidden_ND.new_empty(len(targets_N), dtype=precise)
+        hidden_gradient_ND = torch.empty_like(hidden_ND) if learning else None
+        head_gradient_VD = torch.zeros_like(head_VD, dtype=precise) if learning else None
+        for hidden_RD, targets_R, place in zip(
+            hidden_ND.split(rows), targets_N.split(rows), range(0, len(targets_N), rows), strict=True
+        ):
+            counted_R = targets_R != ignore_index
+            logits_RV = hidden_RD @ head_VD.T
+            losses_N[place : place + rows] = _losses(
+                logits_RV, targets_R.where(counted_R, 0), counted_R.to(precise), overwrite=learning
+            )
+            if hidden_gradient_ND is not None and head_gradient_VD is not None:
+                torch.mm(logits_RV, head_VD, out=hidden_gradient_ND[place : place + rows])
+                head_gradient_VD += logits_RV.T @ hidden_RD
+        if hidden_gradient_ND is not None and head_gradient_VD is not None:
+            ctx.save_for_backward(hidden_gradient_ND, head_gradient_VD.to(head_VD.dtype))
+        ctx.mark_non_differentiable(losses_N)
+        return losses_N.sum(), losses_N
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        hidden_gradient_ND, head_gradient_VD = ctx.saved_tensors
+        return hidden_gradient_ND * gradient, head_gradient_VD * gradient, None, None, None
+
+
 class _InPlaceCrossEntropy(torch.autograd.Function):
     """Weighted losses of N rows, or their sum. The gradient is made at once and only scaled in the backward pass.
 
@@ -49,9 +108,7 @@ class _InPlaceCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, summed: bool) -> Tensor:
-        losses_N = torch.empty_like(weights_N)
-        for rows in _chunks(logits_NV):
-            losses_N[rows] = _one_chunk(logits_NV[rows], targets_N[rows], weights_N[rows], overwrite=ctx.needs_input_grad[0])
+        losses_N = _losses(logits_NV, targets_N, weights_N, overwrite=ctx.needs_input_grad[0])
         ctx.save_for_backward(logits_NV)
         return losses_N.sum() if summed else losses_N
 
@@ -65,6 +122,18 @@ class _InPlaceCrossEntropy(torch.autograd.Function):
             for rows in _chunks(gradient_NV):
                 gradient_NV[rows] = gradient_NV[rows].to(gradient.dtype).mul_(gradient[rows, None])
         return gradient_NV, None, None, None
+
+
+def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:
+    """The weighted losses of N rows; their gradient goes over the logits."""
+    if logits_NV.is_cuda and logits_NV.is_contiguous() and logits_NV.dtype != torch.float64:
+        from components.model.cross_entropy_kernel import overwrite_rows
+
+        return overwrite_rows(logits_NV, targets_N, weights_N, overwrite=overwrite)
+    losses_N = torch.empty_like(weights_N)
+    for rows in _chunks(logits_NV):
+        losses_N[rows] = _one_chunk(logits_NV[rows], targets_N[rows], weights_N[rows], overwrite=overwrite)
+    return losses_N
 
 
 def _one_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overwrite: bool) -> Tensor:

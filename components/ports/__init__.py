@@ -4,10 +4,12 @@ from components.ports.launcher import InProcessLauncher, Launcher, RecordingRepo
 from components.ports.metrics import Metrics, RecordedMetrics, SilentMetrics
 from components.ports.shard_engine import InProcessShardEngine, ShardEngine
 from components.ports.store import ArtifactStore, LocalArtifactStore
+from components.ports.worker_pool import InProcessPool, WorkerPool
 
 __all__ = [
     "ArtifactStore",
     "InProcessLauncher",
+    "InProcessPool",
     "InProcessShardEngine",
     "Launcher",
     "LocalArtifactStore",
@@ -17,4 +19,5 @@ __all__ = [
     "ShardEngine",
     "SilentMetrics",
     "TrainingReporter",
+    "WorkerPool",
 ]

@@ -39,6 +39,10 @@ class ArtifactStore(Protocol):
         """A local directory with the artifact's files. Raises `DamagedArtifact` if its digest or files differ."""
         ...
 
+    def read(self, artifact: Artifact, path: str) -> bytes:
+        """One small file without the others. Raises `DamagedArtifact` if the digest or that file differs."""
+        ...
+
     def scratch(self, step: str, cache_key: str) -> Path:
         """A directory that outlives a killed step, for its training checkpoints; removed when the step publishes."""
         ...
@@ -129,6 +133,14 @@ class LocalArtifactStore:
             raise DamagedArtifact(f"{place}: {wrong[0]}; make it again with --fresh {manifest.step}")
         return place
 
+    def read(self, artifact: Artifact, path: str) -> bytes:
+        """The file's bytes, after the manifest's digest and the file's hash were compared."""
+        place, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
+        record = manifest.file(path)
+        if wrong := wrong_digest(artifact, manifest) or _wrong_size(place, record) or _wrong_hash(place, record):
+            raise DamagedArtifact(f"{place}: {wrong}; make it again with --fresh {manifest.step}")
+        return (place / path).read_bytes()
+
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY`; not created here."""
         return self.root / "scratch" / step / cache_key[:16]
@@ -155,12 +167,17 @@ class LocalArtifactStore:
     def _wrong(self, artifact: Artifact, manifest: Manifest) -> list[str]:
         place = self.root / artifact.uri
         found = [wrong for record in manifest.files if (wrong := _wrong_size(place, record) or _wrong_hash(place, record))]
-        if manifest.digest != artifact.digest:
-            found.insert(0, f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}")
-        return found
+        return [wrong, *found] if (wrong := wrong_digest(artifact, manifest)) else found
 
     def _uri(self, step: str, cache_key: str) -> str:
         return f"artifacts/{step}/{cache_key[:16]}"
+
+
+def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
+    """How the manifest is another than the artifact's, or nothing."""
+    if manifest.digest == artifact.digest:
+        return ""
+    return f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"
 
 
 def records_of(output: Path) -> tuple[FileRecord, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
-from components.training.config import NON_FINITE, PRECISIONS, OptimizerConfig, ScheduleConfig
+from components.training.config import NON_FINITE, ON_SPIKE, PRECISIONS, OptimizerConfig, ScheduleConfig
 
 CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
 """Fields that choose instead of the scaling law. Planning reads them; pretraining reads the plan."""
@@ -36,10 +36,15 @@ class PretrainingConfig:
     """"bf16" with fp32 accumulation (paper, section 2.4), "fp32", or "auto": bf16 where the device multiplies it natively."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    deterministic: bool = False
+    """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
     """Training workers; the batch is parted between them."""
     micro_batch_size: int = 8
     """Sequences in one forward and backward pass of a worker; bounds memory, changes nothing else."""
+    loss_rows: int | None = None
+    """Targets whose logits exist at once, for long vocabularies: with 102 400 ids and 4 096 targets, 512 hold an eighth of the
+    logits; None: all of a micro-batch, which is faster where they fit."""
     checkpoint_seconds: float | None = 300.0
     """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
     checkpoint_steps: int | None = None
@@ -52,11 +57,22 @@ class PretrainingConfig:
     """UTF-8 bytes of held-out documents that each measurement reads in each domain."""
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" or "skip" the step."""
+    spike_deviations: float | None = 8.0
+    """A loss so many standard deviations above the mean of the last 100 is a spike; None: none is."""
+    on_spike: str = "report"
+    """"report" writes the documents of the batch down; "skip" also leaves the weights as they are; "stop" ends the training."""
     seed: int = 0
     """Of the initial weights and of the order of the data."""
 
     def __post_init__(self) -> None:
-        for name in (*CHOICES[1:6], "checkpoint_seconds", "checkpoint_steps", "validation_steps"):
+        for name in (
+            *CHOICES[1:6],
+            "loss_rows",
+            "checkpoint_seconds",
+            "checkpoint_steps",
+            "validation_steps",
+            "spike_deviations",
+        ):
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive number or None")
         for name in ("workers", "micro_batch_size", "keep_checkpoints", "validation_bytes"):
@@ -65,6 +81,7 @@ class PretrainingConfig:
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
+        require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
         self._require_room()
 
     def _require_room(self) -> None:

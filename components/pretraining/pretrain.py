@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
-from components.flops import non_embedding_flops_per_token, parameters
+from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, initialise
 from components.model.huggingface import save
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.pretraining.config import PretrainingConfig
+from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches, windows_of
 from components.tokenizer.token_shards import INDEX, TokenShardReader
@@ -26,6 +27,8 @@ from components.training.loop import Trained, train
 from components.training.resources import require_disk, require_memory
 
 logger = logging.getLogger(__name__)
+
+INCIDENTS = "incidents.jsonl"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class _Spec:
     checkpoints: Path
 
     @property
+    def incidents(self) -> Path:
+        """Where the documents of steps are noted in which something went wrong."""
+        return self.checkpoints.with_name(INCIDENTS)
+
+    @property
     def batches(self) -> PackedBatches:
+        """What each step sees."""
         reader = TokenShardReader.open(self.token_shards)
         return PackedBatches(reader, self.order, self.plan.batch_size, self.plan.sequence_length, self.config.micro_batch_size)
 
@@ -64,6 +73,8 @@ def pretrain(
 
     Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/training.parquet` has one row per step,
     `metrics/mixture.parquet` one per domain: domain, target (share asked for), share (planned), windows (of an epoch), epochs.
+    `metrics/incidents.jsonl`, if there were any, has the documents of each step whose loss or gradient was not finite, or whose
+    loss was a spike.
 
     Returns:
         steps, tokens, loss (mean of the last tenth), bits per byte after the last step, tokens by domain, and notes.
@@ -72,11 +83,12 @@ def pretrain(
         ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary.
         ResourceError: too little memory or disk for the plan.
         TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
-        CheckpointError: checkpoints in `scratch` that another number of workers saved.
+        CheckpointError: no checkpoints in `scratch` but those of another training.
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
-    require_memory(spec.plan.memory_bytes, config.workers)
-    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.keep_checkpoints + 1)
+    weights = parameters(spec.plan.shape)
+    require_memory(spec.plan.memory_bytes, config.workers, parameters=weights)
+    require_disk(spec.checkpoints, weights, config.keep_checkpoints + 1)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)
@@ -87,7 +99,16 @@ def pretrain(
         trained.history, output / "metrics" / "training.parquet", {f"tokens/{domain}": seen[domain] for domain in sorted(seen)}
     )
     pq.write_table(_mixture_table(spec.order.portions), output / "metrics" / "mixture.parquet", compression="zstd")
-    return _figures(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
+    incidents = read_incidents(spec.incidents)
+    if incidents:
+        lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in incidents)
+        (output / "metrics" / INCIDENTS).write_text("".join(lines))
+    return figures_of(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
+
+
+def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:
+    """What each step of such a pretraining sees. Raises as `pretrain` does."""
+    return _spec(config, _read_plan(plan), token_shards, Path(), Path(), Path()).batches
 
 
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
@@ -97,14 +118,18 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     initialise(model, plan.init_std, spec.config.seed)
     trained = train(
         model,
-        NextToken(),
+        NextToken(spec.config.loss_rows, tuple(portion.domain for portion in spec.order.portions)),
         batches,
         spec.settings,
         reporter=reporter,
         checkpoints=spec.checkpoints,
         identity=_identity(spec),
         validation=HeldOutBitsPerByte(batches.reader, spec.shares, spec.config.validation_bytes, spec.config.seed),
-        flops_per_token=non_embedding_flops_per_token(plan.shape, plan.sequence_length),
+        flops_per_token={
+            "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
+            "paper_flops_utilisation": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
+        },
+        on_incident=Incidents(spec.incidents, batches),
     )
     if reporter.rank == 0:
         save(model, spec.tokenizer, spec.output)
@@ -113,14 +138,14 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
 
 def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:
     reader = TokenShardReader.open(token_shards)
-    _refuse_misfits(config, plan, reader.vocab_size)
+    refuse_misfits(config, plan, reader.vocab_size)
     mixture = Mixture(**json.loads((token_shards / "mixture.json").read_text()))
     windows = windows_of(reader, sorted(mixture.shares), plan.sequence_length)
     portions = apportion(mixture, windows, plan.steps * plan.batch_size)
     return _Spec(
         config=config,
         plan=plan,
-        settings=_settings(config, plan),
+        settings=settings_of(config, plan),
         shares=mixture.shares,
         order=DataOrder(portions, config.seed),
         token_shards=token_shards.absolute(),
@@ -130,7 +155,8 @@ def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: 
     )
 
 
-def _refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
+def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
+    """Raise `ConfigError` for a plan that does not go with the configuration or with shards of that vocabulary."""
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
@@ -140,7 +166,8 @@ def _refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> N
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
 
 
-def _settings(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
+def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
+    """What the training loop is told of the plan and the configuration."""
     return TrainingSettings(
         steps=plan.steps,
         learning_rate=plan.learning_rate,
@@ -149,11 +176,14 @@ def _settings(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
+        deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,
         keep_checkpoints=config.keep_checkpoints,
         validation_steps=config.validation_steps,
         non_finite=config.non_finite,
+        spike_deviations=config.spike_deviations,
+        on_spike=config.on_spike,
     )
 
 
@@ -180,7 +210,8 @@ def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
     return pa.Table.from_pylist([asdict(portion) for portion in portions])
 
 
-def _figures(trained: Trained) -> dict[str, Any]:
+def figures_of(trained: Trained) -> dict[str, Any]:
+    """Steps, tokens, loss (mean of the last tenth) and bits per byte of a finished training."""
     losses = [row["loss"] for row in trained.history if "loss" in row]
     if not losses:
         raise TrainingError("no step had a finite loss; lower the learning rate")

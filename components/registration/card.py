@@ -25,6 +25,8 @@ class Facts:
     """The checkpoint's manifest and, below `inputs`, those of everything it was made from."""
     checks: tuple[CheckReport, ...]
     parameters: int
+    verdicts: tuple[Mapping[str, Any], ...] = ()
+    """What came out beside what the law of the plan had predicted."""
 
 
 def model_card(config: RegistrationConfig, facts: Facts) -> str:
@@ -38,6 +40,7 @@ def model_card(config: RegistrationConfig, facts: Facts) -> str:
         _HOW_TO_LOAD.replace("NAME", name),
         f"## Data\n\n{_data(facts.report['origins'])}",
         f"## Training plan\n\n{_plan(facts.lineage)}",
+        *(f"## Prediction and outcome\n\n{_verdict(verdict)}" for verdict in facts.verdicts),
         f"## Evaluation\n\n{_evaluation(facts.report)}",
         f"## Checks\n\n{_checks(facts.checks)}",
         f"## Lineage\n\n{_lineage(facts.lineage)}",
@@ -116,6 +119,16 @@ def _plan(lineage: Tree) -> str:
     rows = [[name, _value(chosen.get(name)), _value(law.get(name))] for name in dict.fromkeys([*chosen, *law])]
     return "What was chosen, and what the published scaling law says for the same budget.\n\n" + _table(
         ["figure", "chosen", "law"], rows
+    )
+
+
+def _verdict(verdict: Mapping[str, Any]) -> str:
+    """What the scaling law said before the training, and what came out."""
+    what, side = verdict["figure"].replace("_", " "), "above" if verdict["excess"] > 0 else "below"
+    return (
+        f"Before the base model was trained, the scaling law of its plan predicted {verdict['predicted']:.4f} {what}, and "
+        f"95 % of such trainings between {verdict['low']:.4f} and {verdict['high']:.4f}. {verdict['actual']:.4f} came out: "
+        f"{verdict['place']} the interval, {abs(verdict['excess']):.2%} {side} the prediction."
     )
 
 

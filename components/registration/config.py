@@ -8,6 +8,9 @@ from components.errors import require
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+VERDICTS = ("warn", "block")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrationConfig:
     """How the last checkpoint of a recipe becomes a registered model."""
@@ -18,6 +21,9 @@ class RegistrationConfig:
     """Alias that moves to the new version."""
     model: str = "dpo"
     """What the checkpoint is called in the evaluation report; the promotion rule looks at its figures."""
+    verdict: str = "warn"
+    """A base model that came out above the interval that the law of its plan had predicted: "warn" says so on the card, "block"
+    refuses the registration."""
     licence: str = "other"
     """Licence of the weights as the Hugging Face hub names it (huggingface.co/docs/hub/repositories-licenses)."""
     intended_use: str = (
@@ -30,5 +36,6 @@ class RegistrationConfig:
         allowed = "letters, digits, '.', '-' and '_', beginning with a letter or digit"
         require(not self.name or bool(_NAME.fullmatch(self.name)), self, "name", self.name, f"{allowed}, or empty")
         require(bool(_NAME.fullmatch(self.alias)), self, "alias", self.alias, allowed)
+        require(self.verdict in VERDICTS, self, "verdict", self.verdict, ", ".join(VERDICTS))
         require(bool(self.model), self, "model", self.model, "the name of a model in the evaluation report")
         require(bool(self.licence), self, "licence", self.licence, "a licence identifier, such as apache-2.0 or other")

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def prepare(
     report: Path,
     lineage: dict[str, Any],
     checks: Sequence[CheckReport],
+    verdicts: Sequence[Mapping[str, Any]] = (),
     output: Path,
 ) -> dict[str, Any]:
     """Apply the promotion rule, then write the Hugging Face directory with `README.md` and `lineage.json` into `output`.
@@ -35,6 +36,7 @@ def prepare(
         report: directory of the evaluation report that measured it.
         lineage: the checkpoint's manifest and, below `inputs`, those of everything it was made from.
         checks: every check of the run.
+        verdicts: what came out beside what the law of the plan had predicted, where it predicted anything.
         output: empty directory.
 
     Returns:
@@ -45,11 +47,17 @@ def prepare(
         ArtifactError: the checkpoint or the report is incomplete or damaged.
     """
     findings = _read(report / "report.json")
-    refuse_unless_promotable(config.model, findings, checks)
+    refuse_unless_promotable(config.model, findings, checks, verdicts if config.verdict == "block" else ())
     for name in _FILES:
         _copy(checkpoint / name, output / name)
     parameters = _parameters_of(output)
-    facts = Facts(report=findings, lineage=without_places(lineage), checks=tuple(checks), parameters=parameters)
+    facts = Facts(
+        report=findings,
+        lineage=without_places(lineage),
+        checks=tuple(checks),
+        verdicts=tuple(verdicts),
+        parameters=parameters,
+    )
     (output / "README.md").write_text(model_card(config, facts), encoding="utf-8")
     document = json.dumps(facts.lineage, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (output / "lineage.json").write_text(document, encoding="utf-8")

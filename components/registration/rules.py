@@ -10,15 +10,18 @@ BASELINE = "byte-unigram"
 """A model no better than this has learned nothing of how bytes follow each other."""
 
 
-def refuse_unless_promotable(model: str, report: Mapping[str, Any], checks: Sequence[CheckReport]) -> None:
+def refuse_unless_promotable(
+    model: str, report: Mapping[str, Any], checks: Sequence[CheckReport], verdicts: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Pass if every check passed and `model` beats the byte-unigram baseline in every domain of the evaluation report.
 
-    `report` is the content of `report.json`.
+    `report` is the content of `report.json`. A verdict that a training came out above its predicted interval refuses too; below
+    it is better than promised, which is the law's fault and not the model's.
 
     Raises:
         RegistrationRefused: with every reason there is.
     """
-    if reasons := [*_failed(checks), *_too_weak(model, report["bits_per_byte"])]:
+    if reasons := [*_failed(checks), *_too_weak(model, report["bits_per_byte"]), *_worse_than_planned(verdicts)]:
         raise RegistrationRefused(f"model {model!r} is not registered: {'; '.join(reasons)}")
 
 
@@ -41,3 +44,10 @@ def _too_weak(model: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"the evaluation report does not measure it on {domain}"
         elif not bits < baseline:
             yield f"{bits:.3f} bits per byte on {domain}, no better than {BASELINE} with {baseline:.3f}"
+
+
+def _worse_than_planned(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for verdict in verdicts:
+        if verdict["place"] == "above":
+            what = f"{verdict['actual']:.4f} {verdict['figure'].replace('_', ' ')} of the base model"
+            yield f"{what} lies above the interval that its plan predicted, {verdict['low']:.4f} to {verdict['high']:.4f}"

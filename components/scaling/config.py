@@ -1,4 +1,4 @@
-"""The settings of planning: a compute budget, a law, and what is chosen instead of what the law says."""
+"""The settings of planning and fitting: a compute budget, a law, what is chosen instead of what the law says, how to fit."""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from components.artifacts import ModelShape
 from components.errors import require
 from components.scaling.hardware import GPUS
+from components.scaling.law import SCALES
 from components.scaling.laws import PLANNING
 
 BUDGETS = (1e10, 1e28)
@@ -19,11 +20,12 @@ class ScalingConfig:
     compute: float | None = 8.45e22
     """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: what chosen shape and tokens take."""
     law: str = "deepseek"
-    """A published law with coefficients, from `components.scaling.laws`; where it gives none, "deepseek" gives batch and
-    learning rate."""
+    """A published law with coefficients, from `components.scaling.laws`, or the path of a law file (`.json`); where it gives
+    none, "deepseek" gives batch and learning rate."""
 
     def __post_init__(self) -> None:
-        require(self.law in PLANNING, self, "law", self.law, ", ".join(PLANNING))
+        known = self.law in PLANNING or self.law.endswith(".json")
+        require(known, self, "law", self.law, f"{', '.join(PLANNING)}, or the path of a law file (.json)")
         if self.compute is not None:
             require_budget(self, self.compute)
 
@@ -90,6 +92,26 @@ class Cluster:
         priced = self.price is None or (math.isfinite(self.price) and self.price >= 0)
         require(priced, self, "price", self.price, "a number of at least 0, or None")
         require(0 < self.usable <= 1, self, "usable", self.usable, "a share above 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitConfig:
+    """How to fit."""
+
+    scale: str = "parameters"
+    """What the column n counts, one of `SCALES`: it says how C, N and D follow from one another."""
+    leave_out: int | None = None
+    """Runs of the least D/N that the parametric fit leaves out; None: those that spoil it."""
+    rounds: int = 1000
+    """Of each bootstrap."""
+    seed: int = 0
+    """Of each bootstrap."""
+
+    def __post_init__(self) -> None:
+        require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
+        require(self.leave_out is None or self.leave_out >= 0, self, "leave_out", self.leave_out, "0 or more, or None")
+        require(100 <= self.rounds <= 100_000, self, "rounds", self.rounds, "an integer from 100 to 100000")
+        require(self.seed >= 0, self, "seed", self.seed, "0 or more")
 
 
 def require_budget(owner: object, compute: float) -> None:

@@ -14,6 +14,9 @@ from components.flops import non_embedding_flops_per_token, parameters, six_n
 SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
 """What a law can count as model scale S, and the k of its C = k·S·D."""
 
+FIGURES = ("loss", "bits_per_byte")
+"""What a law can predict: the training loss in nats per token, or bits per byte of held-out text."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerLaw:
@@ -78,14 +81,21 @@ class Law:
     """Least and largest budget that it was fitted on, in FLOPs."""
     loss: LossLaw | None = None
     """Fitted here on a user's runs; published ones hold for their authors' corpus and tokenizer, and predict nothing."""
+    figure: str = "loss"
+    """Which figure of a finished training `loss` is about, one of `FIGURES`."""
+    runs: tuple[tuple[float, ...], ...] = ()
+    """(S, D, loss) of each run that it was fitted to: a training that it predicts joins them."""
 
     def __post_init__(self) -> None:
         require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
+        require(self.figure in FIGURES, self, "figure", self.figure, ", ".join(FIGURES))
         for name in ("model", "tokens"):
             exponent = getattr(self, name).exponent
             require(0 < exponent < 1, self, f"{name}.exponent", exponent, "a number between 0 and 1")
         total = self.model.exponent + self.tokens.exponent
         require(abs(total - 1) < 0.02, self, "tokens.exponent", self.tokens.exponent, f"1 - {self.model.exponent}: C = k·S·D")
+        whole = all(len(run) == 3 and all(_is_number(value) and value > 0 for value in run) for run in self.runs)
+        require(whole, self, "runs", f"{len(self.runs)} rows", "rows of three positive numbers: model scale, tokens, loss")
         ordered = self.fitted is None or (all(map(_is_number, self.fitted)) and 0 < self.fitted[0] <= self.fitted[1])
         require(ordered, self, "fitted", self.fitted, "two rising positive numbers of FLOPs, or None")
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from components.artifacts import sha256_of_file
 from components.errors import ConfigError
 from components.scaling.law import Law, LossLaw, PowerLaw
 from components.scaling.laws import LAWS
@@ -20,6 +21,14 @@ def find_law(name: str) -> Law:
     if not path.is_file():
         raise ConfigError(f"no law is called {name!r} and no file lies there; allowed: {', '.join(LAWS)}, or a law file's path")
     return read_law(path)
+
+
+def law_fingerprint(name: str) -> str:
+    """What decides reuse besides the law's name: the digest of a law file. Raises `ConfigError` where there is none."""
+    if name in LAWS:
+        return name
+    find_law(name)
+    return sha256_of_file(Path(name))
 
 
 def write_law(law: Law, path: Path) -> None:
@@ -51,5 +60,6 @@ def _law(raw: Any) -> Law:
     rest = {
         "loss": LossLaw(**loss | {"draws": draws}) if loss else None,
         "fitted": (fitted[0], fitted[1]) if fitted else None,
+        "runs": tuple(tuple(run) for run in raw.get("runs", ())),
     }
     return Law(**raw | powers | rest)

@@ -10,6 +10,7 @@ from components.errors import ConfigError, DamagedArtifact, MissingArtifact
 from components.flops import non_embedding_flops_per_token, parameters, six_n
 from components.scaling.config import Choices, ScalingConfig, require_budget
 from components.scaling.law import SCALES, Law, scale_of
+from components.scaling.law_files import find_law, write_law
 from components.scaling.laws import LAWS, PLANNING, can_plan
 from components.scaling.layouts import Layout, memory_per_rank
 from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
@@ -22,6 +23,9 @@ SEQUENCE_LENGTH = 4096
 INIT_STD = 0.006
 """Paper, section 2.3."""
 
+LAW = "law.json"
+"""Beside a plan with a prediction: the law that predicts it."""
+
 WARMUP_STEPS = 2000
 """Paper, section 2.3."""
 
@@ -29,8 +33,12 @@ LEAST_STEPS = 100
 """Where the law's batch leaves fewer steps the batch shrinks: each tenth of the multi-step schedule then has ten."""
 
 
-def plan(config: ScalingConfig, *, choices: Choices, tokenizer: Path, token_shards: Path, output: Path) -> dict[str, Any]:
+def plan(
+    config: ScalingConfig, *, choices: Choices, tokenizer: Path, token_shards: Path, output: Path, law: Law | None = None
+) -> dict[str, Any]:
     """Write `plan.json` (a `Plan`) and `metrics/plan.parquet` (what was chosen, beside the law); the headline figures.
+
+    A law that predicts a loss is written beside them, so that the finished training can be held against it.
 
     Args:
         config: budget and law.
@@ -38,17 +46,27 @@ def plan(config: ScalingConfig, *, choices: Choices, tokenizer: Path, token_shar
         tokenizer: a tokenizer artifact; the shape's vocabulary is its own.
         token_shards: the training tokens, for the epochs that the plan needs.
         output: an empty directory.
+        law: used instead of the one that the config names.
 
     Raises:
         ConfigError: a budget or choice that makes no sense, or a chosen shape of another vocabulary than the tokenizer's.
         MissingArtifact, DamagedArtifact: a file of the tokenizer or of the shards is missing or unreadable.
     """
-    made = make_plan(config, choices, _read(tokenizer / "special_tokens.json")["vocab_size"])
+    law = law or find_law(config.law)
+    made = make_plan(config, choices, _read(tokenizer / "special_tokens.json")["vocab_size"], law=law)
     index, mixture = _read(token_shards / "index.json"), Mixture(**_read(token_shards / "mixture.json"))
     available = {domain: entry["tokens"] for domain, entry in index["splits"]["train"].items()}
     made = dataclasses.replace(made, notes=made.notes + epoch_notes(made.tokens, mixture, available))
-    _write(made, config, output)
+    _write(made, law, output)
+    if made.prediction is not None:
+        write_law(law, output / LAW)
     return _figures(made)
+
+
+def read_plan(directory: Path) -> Plan:
+    """The plan that `plan` wrote there. Raises `MissingArtifact` or `DamagedArtifact`."""
+    raw = _read(directory / "plan.json")
+    return Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
 
 
 def plan_for(compute: float, choices: Choices, vocab_size: int, law: str = "deepseek") -> Plan:
@@ -70,7 +88,7 @@ def make_plan(
     """
     _refuse_another_vocabulary(choices, vocab_size)
     length = choices.sequence_length or (choices.shape.context if choices.shape else SEQUENCE_LENGTH)
-    law = law or LAWS[config.law]
+    law = law or find_law(config.law)
     budget = _budget(config, choices, length, law)
     says, parallel = law_values(law, budget), layout or Layout(data=choices.workers)
     shape = choices.shape or nearest_shape(
@@ -105,6 +123,7 @@ def make_plan(
         law=says,
         flops_per_token=flops_per_token(shape, length),
         prediction=predict(law.loss, scale, tokens) if law.loss else None,
+        predicted_figure=law.figure,
     )
     return dataclasses.replace(made, notes=budget_notes(made, law, config.compute))
 
@@ -185,6 +204,7 @@ def _figures(made: Plan) -> dict[str, Any]:
         **{name: getattr(made, name) for name in ("tokens", "steps", "batch_size", "sequence_length", "learning_rate")},
         "compute": made.compute,
         "memory_bytes": made.memory_bytes,
+        **({"prediction": {"figure": made.predicted_figure, **made.prediction}} if made.prediction else {}),
         "notes": list(made.notes),
     }
 
@@ -193,12 +213,11 @@ def _shape_in_words(shape: ModelShape) -> str:
     return f"{shape.n_layer} layers of width {shape.d_model}, {shape.n_head} heads"
 
 
-def _write(made: Plan, config: ScalingConfig, output: Path) -> None:
+def _write(made: Plan, law: Law, output: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     (output / "plan.json").write_text(json.dumps(dataclasses.asdict(made), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    law = LAWS[config.law]
     scale = scale_of(made.shape, made.sequence_length, law.scale)
     chosen = {
         "compute": made.compute,

@@ -1,31 +1,37 @@
-"""Training checkpoints that are whole or do not exist: written beside their place, flushed, hashed, then renamed.
+"""Checkpoints of one training on one worker: found, verified and written while the training goes on.
 
-ROOT/step-00000100/manifest.json    step, identity, world size, sha256 of every other file
-ROOT/step-00000100/history.jsonl    one row per step so far
-ROOT/step-00000100/state/           what the engine saved, one file or more per rank
-ROOT/latest                         a link to the newest
+Saving copies the state, which only an update of the weights changes, while the next step goes forward and backward (CheckFreq,
+Mohan et al., FAST 2021); the copy is written, read back and hashed by a thread. Rank 0 waits for the other workers' receipts
+and then names the checkpoint. A disk that is full, or a store that is down, costs that one checkpoint and nothing else.
 """
 
 import json
 import logging
-import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import _get_default_store
 
 from components.artifacts import sha256_of_file
-from components.errors import CheckpointError
+from components.errors import CheckpointError, SupersededAttempt
+from components.training import checkpoint_files as files
+from components.training.checkpoint_files import Attempt
+from components.training.state import SavedState, Snapshot, State
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
-HISTORY = "history.jsonl"
-STAGING = "writing"
-Row = Mapping[str, float]
+RECEIPT_SECONDS = 1800.0
+"""Longest wait for the other workers' parts: a worker that is lost takes this one with it long before."""
+
+POLL_SECONDS = 0.01
+"""Between two looks for receipts."""
 
 
 @dataclass(frozen=True)
@@ -37,39 +43,175 @@ class Found:
     step: int
     """Steps that are done."""
     damaged: tuple[str, ...]
-    """The newer checkpoints that were skipped, each with what is wrong with it."""
+    """The newer checkpoints that were refused, each with what is wrong with it."""
 
 
-@dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one training below `root`, which all ranks see. Every method is called by all ranks together."""
+    """The checkpoints of one training below `root`, which all ranks see."""
 
-    root: Path
-    identity: Mapping[str, Any]
-    """JSON that says what is trained; a checkpoint of another identity is refused."""
-    rank: int
-    world_size: int
-    keep: int
-    """Whole checkpoints that stay."""
+    def __init__(
+        self,
+        root: Path,
+        identity: Mapping[str, Any],
+        *,
+        rank: int,
+        world_size: int,
+        keep: int,
+        permanent: Collection[int] = (),
+        sizes: Mapping[str, int],
+    ) -> None:
+        """Claim `root` for this attempt; all ranks together, inside a process group.
 
-    def newest(self) -> Found:
-        """The newest checkpoint whose checksums hold; damaged ones are skipped, and removed with a warning.
+        Args:
+            root: absolute; need not exist.
+            identity: JSON that says what is trained; a checkpoint of another identity is refused.
+            rank: of this worker.
+            world_size: workers.
+            keep: newest checkpoints that stay.
+            permanent: steps whose checkpoints stay besides.
+            sizes: elements of each parameter, by name.
 
         Raises:
-            CheckpointError: it is of another identity or world size.
+            CheckpointError: `root` cannot be written.
         """
-        found = self._from_first_rank(self._search)
-        if found.directory is not None:
-            self._refuse_strangers(found.directory)
-        return found
+        self.root, self.identity, self.rank, self.world_size = root, identity, rank, world_size
+        self.failed = 0
+        """Checkpoints that could not be written so far; counted on rank 0."""
+        self._keep, self._permanent, self._sizes = keep, frozenset(permanent), dict(sizes)
+        self._attempt: Attempt = self._from_first_rank(lambda: Attempt.claim(root))
+        self._snapshot, self._copied = Snapshot(), threading.Event()
+        self._copied.set()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._job: Future[None] | None = None
 
-    def save(self, step: int, history: Sequence[Row], save: Callable[[Path], None]) -> None:
-        """Let `save` write this rank's files, and make the whole a checkpoint; a kill at any moment leaves the former ones."""
-        staging = self.root / STAGING
-        self._from_first_rank(lambda: _emptied(staging))
-        save(staging)
+    def newest(self) -> Found:
+        """The newest checkpoint whose checksums hold and that is of this training; all ranks together.
+
+        Damaged ones are removed with a warning. Those of another training are set aside if there is one of this training.
+
+        Raises:
+            CheckpointError: all that there are belong to another training.
+        """
+        refused: list[str] = []
+        strangers: list[Path] = []
+        for directory in self._from_first_rank(lambda: files.published(self.root)):
+            wrong = self._gathered(files.differences(directory, self.identity, part=self.rank, parts=self.world_size))
+            if not wrong:
+                self._from_first_rank(lambda: _set_aside(strangers))
+                return Found(directory, files.step_of(directory), tuple(refused))
+            refused.append(f"{directory.name}: {wrong[0]}")
+            logger.warning("checkpoint refused: %s: %s", directory, wrong[0])
+            if wrong[0] == files.STRANGER:
+                strangers.append(directory)
+            else:
+                self._from_first_rank(lambda: shutil.rmtree(directory))  # noqa: B023 - called at once
+        if strangers:
+            raise CheckpointError(f"{strangers[0]}: {files.STRANGER}; remove it or use another directory")
+        return Found(None, 0, tuple(refused))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the former checkpoint is still being written; for rank 0 by any worker."""
+        return self._job is not None and not self._job.done()
+
+    def save(self, step: int, history: Sequence[str], state: State, *, goodput: Mapping[str, Any]) -> None:
+        """Begin to save; all ranks in the same step. Waits only for the former checkpoint, if it is still being written.
+
+        Args:
+            step: steps that are done.
+            history: a line of JSON for each.
+            state: views that keep their values until `before_update` has returned.
+            goodput: JSON of `components.training.meters.Goodput`.
+        """
+        self.wait()
+        self._copied.clear()
+        self._job = self._pool.submit(self._write, {"step": step, "goodput": goodput}, tuple(history), state)
+
+    def before_update(self) -> None:
+        """Wait until the state is copied: the weights may change afterwards.
+
+        Raises:
+            SupersededAttempt: a later attempt writes here now.
+        """
+        self._copied.wait()
+        if self._job is not None and self._job.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the checkpoint that is being written is written, or has failed. Raises as `before_update` does."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
+
+    def finish(self) -> None:
+        """Wait until what all ranks were writing is written; all ranks together."""
+        self.wait()
         dist.barrier()
-        self._from_first_rank(lambda: self._publish(staging, step, history))
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown()
+
+    def _write(self, facts: Mapping[str, Any], history: Sequence[str], state: State) -> None:
+        """In the thread: this worker's part, and on rank 0 the whole."""
+        step: int = facts["step"]
+        staging, receipt = self._attempt.staging(step), {"error": "broken off"}
+        try:
+            try:
+                self._snapshot.take(state)
+            finally:
+                self._copied.set()
+            staging.mkdir(parents=True, exist_ok=True)
+            path = files.state_file(staging, self.rank)
+            self._snapshot.write(path)
+            files.flush(path)
+            receipt = {"sha256": sha256_of_file(path)}
+        except OSError as error:
+            receipt = {"error": str(error)}
+        finally:
+            _get_default_store().set(self._key(step, self.rank), json.dumps(receipt))
+        if self.rank == 0:
+            self._complete(facts, history, staging)
+
+    def _complete(self, facts: Mapping[str, Any], history: Sequence[str], staging: Path) -> None:
+        """Publish the checkpoint, or do without it."""
+        try:
+            digests = self._receipts(facts["step"])
+            (staging / files.HISTORY).write_text("".join(line + "\n" for line in history))
+            digests[files.HISTORY] = sha256_of_file(staging / files.HISTORY)
+            SavedState(files.state_files(staging)).require_whole(self._sizes)
+            manifest = {**facts, **self._manifest(digests)}
+            files.publish(self._attempt, staging, manifest, keep=self._keep, permanent=self._permanent)
+        except SupersededAttempt:
+            raise
+        except (OSError, CheckpointError) as error:
+            self.failed += 1
+            logger.warning("step %d: checkpoint not written, the former ones stay: %s", facts["step"], error)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _manifest(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        facts = {"format": files.FORMAT, "world_size": self.world_size, "identity": self.identity}
+        return {**facts, "sizes": self._sizes, "files": dict(sorted(digests.items()))}
+
+    def _receipts(self, step: int) -> dict[str, str]:
+        """Digests of all workers' files. Raises `CheckpointError` where one has failed."""
+        store, digests, until = _get_default_store(), {}, time.monotonic() + RECEIPT_SECONDS
+        for rank in range(self.world_size):
+            key = self._key(step, rank)
+            while not store.check([key]):
+                if time.monotonic() > until:
+                    raise CheckpointError(f"worker {rank} has not written its part in {RECEIPT_SECONDS:.0f} s")
+                time.sleep(POLL_SECONDS)
+            receipt = json.loads(store.get(key))
+            store.delete_key(key)
+            if "error" in receipt:
+                raise CheckpointError(f"worker {rank}: {receipt['error']}")
+            digests[files.state_file(Path(), rank).name] = receipt["sha256"]
+        return digests
+
+    def _key(self, step: int, rank: int) -> str:
+        return f"checkpoint/{self._attempt.number}/{step}/{rank}"
 
     def _from_first_rank(self, call: Callable[[], Any]) -> Any:
         """Call on rank 0 alone, and give its result to all: the ranks must not differ in what they see of the disk."""
@@ -77,79 +219,15 @@ class Checkpoints:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def _search(self) -> Found:
-        damaged: list[str] = []
-        for directory in self._whole():
-            wrong = differences(directory)
-            if not wrong:
-                return Found(directory, _manifest(directory)["step"], tuple(damaged))
-            damaged.append(f"{directory.name}: {wrong[0]}")
-            logger.warning("checkpoint skipped: %s: %s", directory, wrong[0])
-            shutil.rmtree(directory)
-        return Found(None, 0, tuple(damaged))
-
-    def _whole(self) -> list[Path]:
-        """Renamed directories, newest first."""
-        return sorted(self.root.glob("step-*"), reverse=True)
-
-    def _refuse_strangers(self, directory: Path) -> None:
-        manifest = _manifest(directory)
-        if manifest["identity"] != json.loads(json.dumps(self.identity)):
-            raise CheckpointError(f"{directory}: of another model, data or configuration; remove it or use another directory")
-        workers = manifest["world_size"]
-        if workers != self.world_size:
-            raise CheckpointError(f"{directory}: saved by {workers} workers; go on with as many, not {self.world_size}")
-
-    def _publish(self, staging: Path, step: int, history: Sequence[Row]) -> None:
-        (staging / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history))
-        paths = [path for path in sorted(staging.rglob("*")) if path.is_file()]
-        files = {path.relative_to(staging).as_posix(): sha256_of_file(path) for path in paths}
-        content = {"step": step, "identity": self.identity, "world_size": self.world_size, "files": files}
-        (staging / MANIFEST).write_text(json.dumps(content, indent=1))
-        for path in [*paths, staging / MANIFEST, *(p for p in staging.rglob("*") if p.is_dir()), staging]:
-            _flush(path)
-        place = self.root / f"step-{step:08d}"
-        staging.rename(place)
-        self._point_to(place)
-        for old in self._whole()[self.keep :]:
-            shutil.rmtree(old)
-
-    def _point_to(self, place: Path) -> None:
-        link = self.root / "latest.new"
-        link.unlink(missing_ok=True)
-        link.symlink_to(place.name)
-        link.replace(self.root / "latest")
-        _flush(self.root)
+    def _gathered(self, found: list[str]) -> list[str]:
+        boxes: list[list[str]] = [[] for _ in range(self.world_size)]
+        dist.all_gather_object(boxes, found)
+        return [wrong for box in boxes for wrong in box]
 
 
-def differences(directory: Path) -> list[str]:
-    """What is wrong with a checkpoint after hashing its files; empty if nothing is."""
-    try:
-        files = _manifest(directory)["files"]
-    except (OSError, ValueError, KeyError) as error:
-        return [f"{MANIFEST} cannot be read ({error})"]
-    missing = [f"{name} is missing" for name in files if not (directory / name).is_file()]
-    return missing or [f"{name} was changed" for name, digest in files.items() if sha256_of_file(directory / name) != digest]
-
-
-def read_history(directory: Path) -> list[Row]:
-    """The rows of the steps before the checkpoint."""
-    return [json.loads(line) for line in (directory / HISTORY).read_text().splitlines()]
-
-
-def _manifest(directory: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
-    return content
-
-
-def _emptied(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _set_aside(directories: Sequence[Path]) -> None:
+    """Rename, so that their steps are free."""
+    for directory in directories:
+        place = directory.with_name(f"refused-{directory.name}")
+        shutil.rmtree(place, ignore_errors=True)
+        directory.rename(place)

@@ -1,5 +1,6 @@
 """The settings that every kind of training shares: schedule, optimizer, precision, checkpoints."""
 
+import math
 from dataclasses import dataclass, field
 
 from components.errors import require
@@ -7,6 +8,7 @@ from components.errors import require
 SCHEDULES = ("multi-step", "cosine", "constant")
 PRECISIONS = ("auto", "bf16", "fp32")
 NON_FINITE = ("stop", "skip")
+ON_SPIKE = ("report", "skip", "stop")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,26 +75,42 @@ class TrainingSettings:
     "fp32": everything in fp32; "auto": bf16 where the device multiplies it natively, else fp32."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    deterministic: bool = False
+    """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     checkpoint_seconds: float | None = 300.0
     """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
     checkpoint_steps: int | None = None
     """Steps between two checkpoints; None: not by steps."""
     keep_checkpoints: int = 2
-    """Whole checkpoints that stay: one more than the newest, in case that one is damaged."""
+    """Newest checkpoints that stay: one more than the newest, in case that one is damaged."""
+    permanent_checkpoints: tuple[float, ...] = ()
+    """Shares of the training after which a checkpoint is made that stays for good."""
     validation_steps: int | None = None
     """Steps between two validations; the last step is always validated. None: only the last step."""
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" raises TrainingError, "skip" leaves the weights as they are."""
+    spike_deviations: float | None = 8.0
+    """A loss so many standard deviations above the mean of the last 100 is a spike; None: none is."""
+    on_spike: str = "report"
+    """"report" notes the documents of the batch; "skip" also leaves the weights as they are; "stop" raises TrainingError."""
     max_skipped: int = 10
     """Steps skipped in a row after which training stops all the same."""
 
+    @property
+    def permanent_steps(self) -> frozenset[int]:
+        """Steps after which the permanent checkpoints are made: the least that have each share behind them."""
+        return frozenset(math.ceil(share * self.steps) for share in self.permanent_checkpoints)
+
     def __post_init__(self) -> None:
+        shares = self.permanent_checkpoints
+        require(all(0 < share <= 1 for share in shares), self, "permanent_checkpoints", shares, "shares above 0, up to 1")
         require(self.steps > 0, self, "steps", self.steps, "a positive integer")
         require(self.learning_rate > 0, self, "learning_rate", self.learning_rate, "a positive number")
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
-        for name in ("checkpoint_seconds", "checkpoint_steps", "validation_steps"):
+        require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
+        for name in ("checkpoint_seconds", "checkpoint_steps", "validation_steps", "spike_deviations"):
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive number or None")
         for name in ("keep_checkpoints", "max_skipped"):

@@ -1,5 +1,9 @@
 """Which device a worker trains on, what it does well, and what it can do at most."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import torch
 
 PEAK_BF16_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
@@ -16,6 +20,22 @@ def resolved_precision(precision: str, device: torch.device) -> str:
     if precision != "auto":
         return precision
     return "bf16" if _native_bf16(device) else "fp32"
+
+
+@contextlib.contextmanager
+def determinism(wanted: bool) -> Iterator[None]:
+    """Inside the block torch takes operations that give the same bits each time, and refuses those that it has no such form of
+    (https://docs.pytorch.org/docs/stable/notes/randomness.html)."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _native_bf16(device: torch.device) -> bool:

@@ -10,8 +10,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -23,9 +22,10 @@ from torch._C._distributed_c10d import HashStore
 from components.errors import ConfigError, TrainingError
 from components.training.config import OptimizerConfig, TrainingSettings
 from components.training.objective import Batch, Objective
+from components.training.state import Fragment, SavedState, State
 
-TAG = "state"
-"""DeepSpeed's name for the one folder it makes in a checkpoint."""
+_MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
+"""What torch's AdamW calls them."""
 
 
 @contextlib.contextmanager
@@ -82,13 +82,13 @@ class Engine:
         """
         if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
-        self._model = model
+        self._model, self._adamw = model, _adamw(model, settings.optimizer)
         originals = [parameter.detach().clone() for parameter in model.parameters()]
         deepspeed = _deepspeed()
         with _quiet(), _frozen_heap():
             self._engine, *_ = deepspeed.initialize(
                 model=_Pass(model, objective),
-                optimizer=_adamw(model, settings.optimizer),
+                optimizer=self._adamw,
                 config=_config(settings.optimizer, precision),
                 dist_init_required=False,
             )
@@ -97,16 +97,20 @@ class Engine:
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
         for parameter, original in zip(model.parameters(), originals, strict=True):
             deepspeed.utils.safe_set_full_fp32_param(parameter, original)
+        self._make_moments()
 
-    def accumulate(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add the gradient of `scale` times a micro-batch's loss, averaged over workers; `last` ends the accumulation.
+    def forward(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The loss of a micro-batch times `scale`, for `backward`; the loss and the figures, unscaled and detached.
 
-        Returns the loss and the figures, unscaled and detached.
+        `last` says that the accumulation ends with it.
         """
         self._engine.set_gradient_accumulation_boundary(last)
         scaled, loss, figures = self._engine(batch, scale)
+        return scaled, loss, figures
+
+    def backward(self, scaled: Tensor) -> None:
+        """Add the gradient, averaged over workers."""
         self._engine.backward(scaled)
-        return loss, figures
 
     def step(self, learning_rate: float) -> float | None:
         """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was done."""
@@ -118,14 +122,24 @@ class Engine:
         norm = float(self._engine.get_global_grad_norm())
         return norm if math.isfinite(norm) else None
 
-    def save(self, directory: Path) -> None:
-        """Write this worker's part of the state; every worker calls it with the same directory."""
-        self._engine.save_checkpoint(str(directory), tag=TAG, save_latest=False)
+    def state(self) -> State:
+        """What this worker keeps, as views: of the weights in fp32 and the moments of AdamW."""
+        updates = int(self._adamw_states[0]["step"])
+        return State(tuple(self._fragments()), updates, _random_states())
 
-    def load(self, directory: Path) -> None:
-        """Read what `save` wrote with the same number of workers."""
-        with _quiet():
-            self._engine.load_checkpoint(str(directory), tag=TAG)
+    def load(self, saved: SavedState, rank: int) -> None:
+        """Take over what any number of workers saved; all workers call it together.
+
+        Raises:
+            CheckpointError: something that this worker keeps was not saved.
+        """
+        for fragment in self._fragments():
+            for kind, tensor in fragment.tensors.items():
+                tensor.copy_(saved.read(kind, fragment.name, fragment.start, tensor.numel()))
+        for state in self._adamw_states:
+            state["step"].fill_(saved.updates)
+        self._engine.optimizer.update_lp_params()
+        _set_random_states(saved.random(rank))
 
     def weights(self) -> list[Tensor]:
         """The fp32 weights on the CPU, whole on every worker, in the order of the model's parameters."""
@@ -136,9 +150,40 @@ class Engine:
         """Take the hooks off the model; its parameters stay in the engine's precision."""
         self._engine.destroy()
 
+    @property
+    def _adamw_states(self) -> list[dict[str, Tensor]]:
+        """Of each group of parameters, which DeepSpeed has made one flat tensor."""
+        return [self._adamw.state[flat] for group in self._adamw.param_groups for flat in group["params"]]
+
+    def _make_moments(self) -> None:
+        """What AdamW itself makes at its first update, so that there is something to save and to load from the start."""
+        for group in self._adamw.param_groups:
+            for flat in group["params"]:
+                moments = {name: torch.zeros_like(flat) for name in _MOMENTS.values()}
+                self._adamw.state[flat] = {"step": torch.zeros((), device=flat.device), **moments}
+        self._engine.optimizer._lazy_init_hp_params_optimizer_state()
+
+    def _fragments(self) -> Iterator[Fragment]:
+        """The elements of each parameter that lie in this worker's part; `_hp_mapping` is what Universal Checkpoint reads too."""
+        for name, parameter in self._model.named_parameters():
+            if (kept := parameter._hp_mapping) is not None:  # type: ignore[attr-defined]
+                moments = {kind: kept.optim_fragment[theirs] for kind, theirs in _MOMENTS.items()}
+                yield Fragment(name, kept.lp_fragment_address.start, {"weight": kept.hp_fragment.detach(), **moments})
+
+
+def _random_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def _set_random_states(states: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+
 
 def _quiet() -> contextlib.AbstractContextManager[io.StringIO]:
-    """DeepSpeed 0.19.8 prints its memory while it starts and its progress while it loads."""
+    """DeepSpeed 0.19.8 prints its memory while it starts."""
     return contextlib.redirect_stdout(io.StringIO())
 
 

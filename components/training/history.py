@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.training.checkpoints import Row
+from components.training.checkpoint_files import Row
 
 FIRST = {
     "step": pa.int64(),

@@ -4,6 +4,8 @@ What differs between them is passed in: see `components.training.objective`.
 """
 
 import itertools
+import json
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +19,18 @@ from torch import Tensor, nn
 
 from components.errors import TrainingError
 from components.ports import TrainingReporter
-from components.training.checkpoints import Checkpoints, Row, read_history
+from components.training.checkpoint_files import Row, read_history, read_manifest, state_files
+from components.training.checkpoints import Checkpoints
 from components.training.config import TrainingSettings
-from components.training.device import resolved_precision, training_device
+from components.training.device import determinism, resolved_precision, training_device
 from components.training.engine import Engine, process_group
-from components.training.meters import Meter
-from components.training.objective import Batch, Batches, Objective, Terms, Validation
+from components.training.meters import Goodput, Meter
+from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
 from components.training.schedule import learning_rate
+from components.training.spikes import WINDOW, is_spike
+from components.training.state import SavedState
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Batch", "Batches", "Objective", "Terms", "Trained", "Validation", "train"]
 
@@ -50,11 +57,14 @@ def train(
     checkpoints: Path,
     identity: Mapping[str, Any],
     validation: Validation | None = None,
-    flops_per_token: float | None = None,
+    flops_per_token: Mapping[str, float] | None = None,
+    until: int | None = None,
+    on_incident: OnIncident | None = None,
 ) -> Trained:
     """Train `model` in place; afterwards its parameters are the fp32 weights, on the CPU, on every rank.
 
-    Goes on from the newest whole checkpoint below `checkpoints`, bitwise as if never interrupted (at the same world size).
+    Goes on from the newest whole checkpoint below `checkpoints`: bitwise as if never interrupted at the same world size, with
+    bitwise the same state at another one. Steps do not wait for checkpoints; one that cannot be written is done without.
     Trainings can follow one another in one process. With several workers the process group exists already; with one, a group
     of one process is made and taken down.
 
@@ -63,36 +73,58 @@ def train(
         objective: the loss.
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
-        reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and tokens_per_second and
-            model_flops_utilisation (where the device's peak is known); damaged_checkpoints where some were skipped.
+        reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and those of
+            `components.training.meters.Meter`; resumed_from and damaged_checkpoints after a resume, and failed_checkpoints where
+            some could not be written.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
-        flops_per_token: FLOPs of forward and backward for one token, for the utilisation; None: not reported.
+        flops_per_token: FLOPs of forward and backward for one token, by the name of the utilisation to report; None: none is.
+        until: stop after this step with a checkpoint, from which this training or another can go on; None: all steps.
+        on_incident: told of losses and gradients that are not finite, and of spikes of the loss.
 
     Raises:
-        CheckpointError: a checkpoint of another identity or world size.
+        CheckpointError: no checkpoint but those of another identity, or a directory that cannot be written.
         ConfigError: `settings.compile` without a C++ compiler.
+        SupersededAttempt: a later attempt at this training has begun.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
     device = training_device(reporter.rank)
     precision = resolved_precision(settings.precision, device)
-    with process_group(device, reporter.world_size):
-        store = Checkpoints(
-            checkpoints, {**identity, "precision": precision}, reporter.rank, reporter.world_size, settings.keep_checkpoints
-        )
+    with process_group(device, reporter.world_size), determinism(settings.deterministic):
         engine = Engine(model.to(device).train(), objective, settings, precision)
+        store = None
         try:
+            store = _checkpoints(checkpoints, {**identity, "precision": precision}, model, settings, reporter)
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
-            run = _Run(model, objective, batches, settings, reporter, store, validation, engine, device, meter)
+            run = _Run(
+                model, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
+            )
             resumed_from = run.resume()
-            for step in range(resumed_from, settings.steps):
+            for step in range(resumed_from, until or settings.steps):
                 run.advance(step)
+            store.finish()
             weights = engine.weights()
         finally:
+            if store is not None:
+                store.close()
             engine.close()
     _put_back(model, weights)
     return Trained(tuple(run.history), resumed_from)
+
+
+def _checkpoints(
+    root: Path, identity: Mapping[str, Any], model: nn.Module, settings: TrainingSettings, reporter: TrainingReporter
+) -> Checkpoints:
+    return Checkpoints(
+        root,
+        identity,
+        rank=reporter.rank,
+        world_size=reporter.world_size,
+        keep=settings.keep_checkpoints,
+        permanent=settings.permanent_steps,
+        sizes={name: parameter.numel() for name, parameter in model.named_parameters()},
+    )
 
 
 def _put_back(model: nn.Module, weights: Sequence[Tensor]) -> None:
@@ -115,68 +147,102 @@ class _Run:
     engine: Engine
     device: torch.device
     meter: Meter
+    until: int | None
+    on_incident: OnIncident | None
     history: list[Row] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    """The history as checkpoints keep it: made once for each row, not again for each checkpoint."""
     saved_at: float = field(default_factory=time.monotonic)
 
     def resume(self) -> int:
         """Load the newest checkpoint, if any; the steps that are done."""
         found = self.store.newest()
         if found.directory is not None:
-            self.engine.load(found.directory)
+            self.engine.load(SavedState(state_files(found.directory)), self.store.rank)
             self.history = read_history(found.directory)
-        if found.damaged:
-            self.reporter.report(found.step, self.settings.steps, {"damaged_checkpoints": float(len(found.damaged))})
+            self.lines = [json.dumps(row) for row in self.history]
+            self.meter.goodput = Goodput(**read_manifest(found.directory)["goodput"])
+        facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
+        if any(facts.values()):
+            self.reporter.report(found.step, self.settings.steps, {name: float(n) for name, n in facts.items() if n})
         return found.step
 
     def advance(self, step: int) -> None:
         """Do `step` (from 0): the optimizer's step, and what is due after it."""
-        done = step + 1
+        done, part = step + 1, self.meter.stopwatch.part
         before = self.history[-1]["tokens"] if self.history else 0
         started = time.monotonic()
         row, save = self._step(step, before)
-        speed = self.meter.figures(row["tokens"] - before, time.monotonic() - started)
         if self.validation is not None and self._is_due(done, self.settings.validation_steps):
-            row |= self._validated(self.validation)
+            with part("validation"):
+                row |= self._validated(self.validation)
         self.history.append(row)
-        self.reporter.report(done, self.settings.steps, row | speed)
-        if save or self._is_due(done, self.settings.checkpoint_steps):
-            self.store.save(done, self.history, self.engine.save)
+        self.lines.append(json.dumps(row))
+        if save or self._ends_with_checkpoint(done):
+            with part("checkpoint"):
+                self.store.save(done, self.lines, self.engine.state(), goodput=self.meter.goodput.as_json())
             self.saved_at = time.monotonic()
+        speed = self.meter.figures(row["tokens"] - before, time.monotonic() - started, self.settings.steps - done)
+        failed = {"failed_checkpoints": float(self.store.failed)} if self.store.failed else {}
+        self.reporter.report(done, self.settings.steps, row | speed | failed)
 
     def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], bool]:
         """One optimizer step: its row, and whether a checkpoint is due by time, on which all ranks agree."""
-        micro_batches = self.batches.micro_batches(step, self.store.rank, self.store.world_size)
+        part = self.meter.stopwatch.part
+        with part("data"):
+            micro_batches = self.batches.micro_batches(step, self.store.rank, self.store.world_size)
         (weight,) = self._sum([sum(self.objective.weight(batch) for batch in micro_batches)])
         if weight <= 0:
             raise TrainingError(f"step {step + 1}: the batch has nothing to learn from: every token is masked or it is empty")
-        loss, figures = self._accumulate(micro_batches, self.store.world_size / weight)
+        loss, figures = self._accumulate(micro_batches, weight)
         rate = learning_rate(step, self.settings)
-        norm = self.engine.step(rate)
+        with part("checkpoint"):
+            self.store.before_update()
+        with part("step"):
+            norm = self.engine.step(rate)
         tokens = sum(batch["tokens"].numel() for batch in micro_batches)
         names = sorted(figures)
         total, read, save, *sums = self._sum([loss, tokens, self._is_late(), *(figures[name] for name in names)])
         row = {"step": step + 1, "loss": total / weight, "learning_rate": rate, "tokens": int(tokens_before + read)}
-        row |= {name: value / weight for name, value in zip(names, sums, strict=True)}
+        row |= {name: value / weight for name, value in zip(names, sums, strict=True) if not math.isnan(value)}
         return self._judged(row, norm), save > 0
 
-    def _accumulate(self, micro_batches: Sequence[Batch], scale: float) -> tuple[float, dict[str, float]]:
+    def _accumulate(self, micro_batches: Sequence[Batch], weight: float) -> tuple[float, dict[str, float]]:
         """Gradients of this rank's micro-batches; sums of the loss and the figures."""
         sums: dict[str, Tensor] = {}
+        part = self.meter.stopwatch.part
         for number, batch in enumerate(micro_batches, start=1):
-            moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
-            loss, figures = self.engine.accumulate(moved, scale, last=number == len(micro_batches))
+            last = number == len(micro_batches)
+            with part("forward"):
+                moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+                scaled, loss, figures = self.engine.forward(moved, self.store.world_size / weight, last=last)
             for name, value in {"": loss, **figures}.items():
                 sums[name] = sums[name] + value if name in sums else value
+            if last and self.settings.on_spike == "skip" and self._is_spike(self._sum([float(sums[""])])[0] / weight):
+                scaled = scaled * math.nan  # a gradient that is not finite is what the engine leaves out, on all workers alike
+            with part("backward"):
+                self.engine.backward(scaled)
         totals = {name: float(value) for name, value in sums.items()}
         return totals.pop(""), totals
 
+    def _is_spike(self, loss: float) -> bool:
+        learned = [row["loss"] for row in self.history[-2 * WINDOW :] if "gradient_norm" in row]
+        return is_spike(learned, loss, self.settings.spike_deviations)
+
     def _judged(self, row: dict[str, float], norm: float | None) -> dict[str, float]:
-        """The row with the norm. Where loss or gradient are not finite: raise, or leave them out of the row."""
-        if norm is not None and math.isfinite(row["loss"]):
+        """The row with the norm. Where loss or gradient are not finite, or the loss is a spike, what the policy says."""
+        spike = self._is_spike(row["loss"])
+        if norm is not None and math.isfinite(row["loss"]) and not spike:
+            return row | {"gradient_norm": norm}
+        what = f"loss {row['loss']:.4g}, " + ("a spike" if spike else f"gradient {'not finite' if norm is None else 'finite'}")
+        logger.warning("step %d: %s", row["step"], what)
+        if self.on_incident is not None and self.store.rank == 0:
+            self.on_incident(int(row["step"]), what)
+        policy = self.settings.on_spike if spike else self.settings.non_finite
+        if policy == "report" and norm is not None:
             return row | {"gradient_norm": norm}
         skipped = 1 + sum(1 for _ in itertools.takewhile(lambda old: "gradient_norm" not in old, reversed(self.history)))
-        if self.settings.non_finite == "stop" or skipped > self.settings.max_skipped:
-            what = f"loss {row['loss']:.4g}, gradient {'not finite' if norm is None else 'finite'}"
+        if policy == "stop" or skipped > self.settings.max_skipped:
             raise TrainingError(f"step {row['step']}: {what}; lower the learning rate or look at the data of this step")
         return {name: value for name, value in row.items() if math.isfinite(value)}
 
@@ -191,13 +257,19 @@ class _Run:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def _ends_with_checkpoint(self, done: int) -> bool:
+        planned = done == self.until or done in self.settings.permanent_steps
+        return planned or self._is_due(done, self.settings.checkpoint_steps)
+
     def _is_due(self, done: int, interval: int | None) -> bool:
         return done == self.settings.steps or (interval is not None and done % interval == 0)
 
     def _is_late(self) -> bool:
-        """Whether this rank 0 has not saved for long enough."""
+        """Whether this is rank 0, has not saved for long enough, and would not have to wait for the former checkpoint."""
         seconds = self.settings.checkpoint_seconds
-        return self.store.rank == 0 and seconds is not None and time.monotonic() - self.saved_at >= seconds
+        if self.store.rank != 0 or seconds is None or self.store.is_busy:
+            return False
+        return time.monotonic() - self.saved_at >= seconds
 
     def _sum(self, values: Sequence[float]) -> list[float]:
         """Sums over the ranks, in fp64."""

@@ -31,8 +31,8 @@ class Terms:
     loss: Tensor
     """Scalar of fp32 that the gradient flows from: the sum of the loss over the terms, not their mean."""
     figures: Mapping[str, Tensor]
-    """Detached scalars to report, sums over the same terms, under the same names in every micro-batch;
-    the loop divides them like the loss."""
+    """Detached scalars to report, sums over the same terms, under the same names in every micro-batch; the loop divides them like
+    the loss. Not a number: not measured in this step."""
 
 
 class Objective(Protocol):
@@ -48,6 +48,14 @@ class Objective(Protocol):
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
         """The loss of one micro-batch, which is on the model's device; `model` may be in bf16."""
+        ...
+
+
+class OnIncident(Protocol):
+    """Is told of steps in which something went wrong."""
+
+    def __call__(self, step: int, reason: str) -> None:
+        """Note what `step` (from 1) saw; called on rank 0, again where a step is replayed."""
         ...
 
 

@@ -8,26 +8,35 @@ import torch
 
 from components.errors import ResourceError
 
+CHECKPOINT_BYTES = 12
+"""Of each weight in a training checkpoint, and in the copy that is taken of it in memory: the weight and the two moments of
+AdamW, all in fp32."""
 
-def require_memory(needed: int, workers: int) -> None:
+
+def require_memory(needed: int, workers: int, *, parameters: int = 0) -> None:
     """Refuse a training of `workers` workers on this machine that need `needed` bytes each.
 
+    Args:
+        needed: bytes of the device's memory.
+        workers: on this machine.
+        parameters: weights of the model, of whose state the workers together hold one copy in the host's memory.
+
     Raises:
-        ResourceError: the CPU's free memory holds less than all of them, or a GPU's less than one.
+        ResourceError: the CPU's free memory holds less than all of them and the copy, or a GPU's less than one.
     """
     gpu = torch.cuda.is_available()
-    available = torch.cuda.mem_get_info()[0] if gpu else psutil.virtual_memory().available
-    wanted = needed if gpu else needed * workers
+    host = CHECKPOINT_BYTES * parameters + (0 if gpu else needed * workers)
+    _refuse_beyond(psutil.virtual_memory().available, host, "memory")
+    if gpu:
+        _refuse_beyond(torch.cuda.mem_get_info()[0], needed, "GPU memory")
+
+
+def _refuse_beyond(available: int, wanted: int, kind: str) -> None:
     if wanted > available:
-        kind = "GPU memory" if gpu else "memory"
         raise ResourceError(
             f"training needs about {wanted / 2**30:.1f} GiB of {kind}, {available / 2**30:.1f} GiB are free; "
             "choose a smaller shape, micro-batch or sequence, or free memory"
         )
-
-
-CHECKPOINT_BYTES = 16
-"""Of each weight in a training checkpoint: fp32 weights and the two moments of AdamW, and the weights again in up to fp32."""
 
 
 def require_disk(directory: Path, parameters: int, checkpoints: int) -> None:

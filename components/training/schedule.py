@@ -17,6 +17,21 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
     return settings.learning_rate * _factor(step, settings)
 
 
+def common_steps(settings: TrainingSettings) -> int:
+    """The steps that a longer training with the same settings begins with too: those before the first drop of the rate.
+
+    Multi-step: warm-up and first stage, which the paper reuses (section 2.3). Constant: all. Cosine: none, because its rate
+    depends on the length from the warm-up's end on, and that is too short to be worth sharing.
+    """
+    if settings.schedule.kind == "constant":
+        return settings.steps
+    if settings.schedule.kind == "cosine" or not settings.schedule.milestones:
+        return 0
+    steps, first = settings.steps, settings.schedule.milestones[0]
+    drop = next((step for step in range(int(first * steps), steps) if step / steps >= first), steps)
+    return max(settings.warmup_steps, drop)
+
+
 def _factor(step: int, settings: TrainingSettings) -> float:
     if settings.schedule.kind == "multi-step":
         return _multi_step(step / settings.steps, settings.schedule)

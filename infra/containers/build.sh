@@ -19,7 +19,7 @@ case ${BASE:-@sha256:} in *@sha256:*) ;; *) fail "BASE is $BASE; allowed: an ima
 "$builder" info > /dev/null 2>&1 || fail "$builder is here, but its engine does not answer: start it, or choose another with BUILDER="
 
 version=${VERSION:-$(sed -nE 's/^version = "(.*)"/\1/p' pyproject.toml)}
-for stage in ${IMAGES:-core data train evaluate tracking}; do
+for stage in ${IMAGES:-core data train evaluate vllm tracking}; do
     grep -qE "^FROM [a-z]+ AS $stage\$" infra/containers/Containerfile || fail "no stage $stage in infra/containers/Containerfile"
     echo "longrun: building ${REGISTRY:-longrun}/$stage:$version with $builder"
     "$builder" build --file infra/containers/Containerfile --target "$stage" --tag "${REGISTRY:-longrun}/$stage:$version" \

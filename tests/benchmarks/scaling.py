@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from components.scaling.config import Choices, Cluster, ScalingConfig
-from components.scaling.fitting.fit import FitConfig, fit
+from components.scaling.config import Choices, Cluster, FitConfig, ScalingConfig
+from components.scaling.fitting.fit import fit
 from components.scaling.fitting.parametric import best
 from components.scaling.fitting.robust import DELTA, Array
 from components.scaling.fitting.runs import Runs

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.charts import helm
+from workflows.cluster_doctor import RIGHTS, WIDE_RIGHTS
 
 PODS = [pytest.param(shape, name, id=f"{shape}-{name}") for shape in helm.SHAPES for name in helm.pod_templates(shape)]
 
@@ -90,14 +91,19 @@ ROLE = {
     ("", "pods/log"),
     ("", "events"),
     ("", "services"),
+    ("", "serviceaccounts"),
     ("", "persistentvolumeclaims"),
     ("", "resourcequotas"),
 }
 CLUSTER_ROLE = {("", "nodes"), ("storage.k8s.io", "storageclasses"), ("apiextensions.k8s.io", "customresourcedefinitions")}
 
 
+def _rules(role: helm.Document) -> list[tuple[str, str, helm.Document]]:
+    return [(group, resource, rule) for rule in role["rules"] for group in rule["apiGroups"] for resource in rule["resources"]]
+
+
 def _rights(role: helm.Document) -> set[tuple[str, str]]:
-    return {(group, resource) for rule in role["rules"] for group in rule["apiGroups"] for resource in rule["resources"]}
+    return {(group, resource) for group, resource, _ in _rules(role)}
 
 
 @pytest.mark.parametrize("shape", helm.SHAPES)
@@ -108,6 +114,14 @@ def test_the_chart_gives_the_right_to_look_and_no_other(shape: str) -> None:
         "longrun-longrun-observer": CLUSTER_ROLE,
     }
     assert {verb for role in roles.values() for rule in role["rules"] for verb in rule["verbs"]} <= READING
+
+
+def test_an_observer_may_ask_all_that_the_examination_of_a_cluster_asks() -> None:
+    roles = helm.of_kind("trial", "Role", "ClusterRole")
+    for role, asked in (("longrun-observer", RIGHTS), ("longrun-longrun-observer", WIDE_RIGHTS)):
+        given = {(verb, group, resource) for group, resource, rule in _rules(roles[role]) for verb in rule["verbs"]}
+        wanted = {(verb, group, "/".join(filter(None, (resource, sub)))) for verb, resource, group, sub in asked}
+        assert wanted - given == set()
 
 
 @pytest.mark.parametrize("shape", helm.SHAPES)

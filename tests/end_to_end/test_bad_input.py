@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import free_port
+
 USAGE = {
     "run nothing": "unknown recipe 'nothing'; allowed: tiny, smoke, laptop",
     "run tyny": "did you mean 'tiny'?",
@@ -23,6 +25,9 @@ USAGE = {
     "run tiny --set name.first=a": "name has no fields",
     "run tiny --set pretraining": "the form is section.field=value",
     "run tiny --home file": "file cannot be used",
+    "run tiny --artifact-root bucket": "artifact_root is 'bucket'; allowed: s3://… or gs://… or home",
+    "run tiny --mlflow-uri sqlite:///db": "mlflow_uri is 'sqlite:///db'; allowed: http://… or https://… or home",
+    "run tiny --mlflow-uri https://me:word@host": "mlflow_uri holds a user, a password",
     "lineage": "Missing argument",
     "lineage model --home nothing-yet": "has no registered models",
     "logs --home nothing-yet": "matches 0 runs",
@@ -51,6 +56,14 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(words: str, tmp_path: Pat
     assert ended.returncode == 2, ended.stderr
     assert USAGE[words] in " ".join(ended.stderr.split())
     assert "Traceback" not in ended.stderr
+
+
+def test_a_server_that_does_not_answer_is_refused_before_any_work_and_not_remembered(tmp_path: Path) -> None:
+    ended = longrun("run", "tiny", "--home", "home", "--mlflow-uri", f"http://127.0.0.1:{free_port()}", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "does not answer" in ended.stderr
+    assert "look at its address and whether it runs" in ended.stderr
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def test_a_source_that_does_not_exist_is_named_before_any_work(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ class KillingProxy:
 
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                fatal = proxy.count()
+                fatal = proxy.is_fatal(self.path)
+                self.close_connection = fatal
                 if fatal and proxy.before:
                     return proxy.kill()
                 status, headers, answer = proxy.hand_on(self.command, self.path, dict(self.headers), body)
@@ -109,14 +110,14 @@ class KillingProxy:
                 self.wfile.write(answer)
                 return None
 
-            do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815 names of the standard library
+            do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = do_GET  # noqa: N815 names of the standard library
 
             def log_message(self, *_: object) -> None:
                 """Stay silent."""
 
         return Handler
 
-    def count(self) -> bool:
+    def is_fatal(self, path: str) -> bool:
         with self.lock:
             self.seen += 1
             return self.seen == self.fatal
@@ -132,3 +133,18 @@ class KillingProxy:
         data = answer.read()
         connection.close()
         return answer.status, answer.getheaders(), data
+
+
+@dataclass
+class LosingProxy(KillingProxy):
+    """Loses the answer to the first request whose path ends with `path`; nobody is killed."""
+
+    fatal: int = 1
+    before: bool = False
+    path: str = ""
+
+    def is_fatal(self, path: str) -> bool:
+        return path.partition("?")[0].endswith(self.path) and super().is_fatal(path)
+
+    def kill(self) -> None:
+        self.killed = True

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from flyteidl2.plugins import ray_pb2
 from jsonschema import Draft202012Validator
 
 from infra import caching, environments, sbom
+from infra.distributions import runtime_distributions
 from infra.profiles import CARRIER, Profile, to_toml
 from infra.settings import REPOSITORY
 from tests.infra.conftest import sample_profile
@@ -65,7 +67,7 @@ def test_every_task_of_the_pipeline_is_serialised(tasks: Tasks) -> None:
 
     functions = {name.partition(".")[2] for name in tasks}
     steps = {step for stage in STAGES.values() for step in stage} - {"check_sft", "check_dpo"}
-    assert functions == steps | {"check_tuning", "pipeline", "run_recipe"}
+    assert functions == steps | {"check_tuning", "pipeline", "run_on_cluster", "run_recipe"}
 
 
 def test_on_one_machine_nothing_of_a_cluster_is_loaded_or_serialised() -> None:
@@ -99,7 +101,7 @@ def test_workers_are_as_many_as_the_profile_says_and_the_head_takes_no_work(task
 def test_every_image_is_pinned_by_digest(tasks: Tasks) -> None:
     images = {container["image"] for pod in every_pod(tasks) for container in pod["containers"]}
     assert all(re.fullmatch(r"registry\.example\.org:5000/longrun/[a-z]+@sha256:[0-9a-f]{64}", image) for image in images)
-    assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"core", "data", "train", "evaluate"}
+    assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"train", "evaluate", "vllm"}
 
 
 def test_limits_are_the_requests(tasks: Tasks) -> None:
@@ -146,13 +148,23 @@ def test_ray_nodes_have_shared_memory_within_their_memory(tasks: Tasks) -> None:
             assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) < int(memory.removesuffix("Gi")) / 2
 
 
-def test_all_pods_of_a_training_mount_the_checkpoint_claim_and_no_others(tasks: Tasks) -> None:
+def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(tasks: Tasks) -> None:
     for name, task in tasks.items():
         for pod in pods(task):
             claims = [
                 one["persistentVolumeClaim"]["claimName"] for one in pod.get("volumes", []) if "persistentVolumeClaim" in one
             ]
-            assert claims == (["checkpoints"] if name.startswith("train.") else [])
+            assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
+
+
+def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read() -> None:
+    for name, task in serialised(sample_profile(source_claim="texts"))["tasks"].items():
+        reads = name.partition(".")[0] in {"driver", "cpu", "data"}
+        for pod in pods(task):
+            claims = [one["persistentVolumeClaim"] for one in pod.get("volumes", []) if one["name"] == "sources"]
+            mounts = [one for one in pod["containers"][0].get("volumeMounts", []) if one["name"] == "sources"]
+            assert claims == ([{"claimName": "texts", "readOnly": True}] if reads else []), name
+            assert mounts == ([{"name": "sources", "mountPath": "/sources", "readOnly": True}] if reads else []), name
 
 
 def test_training_stands_above_evaluation(tasks: Tasks) -> None:
@@ -200,7 +212,7 @@ def test_no_value_of_a_secret_is_in_anything_serialised() -> None:
 
 # Each image holds its group and those before it; a step must find in its image what it imports.
 
-IMAGES = {"cpu": "train", "data": "data", "train": "train", "evaluate": "evaluate", "driver": "core"}
+IMAGES = {"cpu": "evaluate", "data": "evaluate", "train": "train", "evaluate": "vllm", "driver": "evaluate"}
 
 
 def locked(group: str) -> set[str]:
@@ -220,13 +232,26 @@ def imported(function: Any) -> set[str]:
 def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> None:
     import workflows.pipeline  # noqa: F401 - defines the tasks
 
-    distributions = importlib.metadata.packages_distributions()
+    # triton comes with torch's CUDA build, which is not the one that is installed everywhere
+    distributions = {**importlib.metadata.packages_distributions(), "triton": ["torch"]}
     here = locked(IMAGES[environment])
     for task in getattr(environments, environment).tasks.values():
         image = tasks[f"{environment}.{task.func.__name__}"]["k8sPod"]["podSpec"]["containers"][0]["image"]
         assert f"/{IMAGES[environment]}@" in image
         missing = [one for one in imported(task.func) if not {d.lower().replace("_", "-") for d in distributions[one]} & here]
         assert missing == [], task.name
+
+
+@pytest.mark.parametrize("environment", ["cpu", "data", "driver"])
+def test_where_the_text_of_the_python_environment_is_read_all_of_it_is_installed(environment: str) -> None:
+    assert {name.lower().replace("_", "-") for name in runtime_distributions()} <= locked(IMAGES[environment])
+
+
+def test_vllm_comes_with_the_torch_of_training_and_the_versions_that_it_wants() -> None:
+    versions = {name: version for name, (version, _) in sbom.locked("vllm").items()}
+    assert versions["torch"] == sbom.locked("train")["torch"][0]
+    assert versions["flyte"] == sbom.locked("core")["flyte"][0]
+    assert tuple(map(int, versions["transformers"].split(".")))[:2] < (5, 20)
 
 
 # KubeRay's own schemas, with no field allowed that they do not name.
@@ -289,6 +314,11 @@ def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
     for name, task in tasks.items():
         if task["type"] == "ray":
             assert [f"{name}: {error.json_path}: {error.message[:200]}" for error in checks.iter_errors(ray_job(task))] == []
+
+
+def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> None:
+    assert not [name for name in ray_pb2.RayJob.DESCRIPTOR.fields_by_name if "backoff" in name or "retr" in name]
+    assert validator("RayJob").schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Training:
 
 
 class Fragile:
-    """A reporter that kills its process after step 8, once."""
+    """A reporter that kills its process after step 11, once."""
 
     def __init__(self, reporter: TrainingReporter, killed_once: Path | None) -> None:
         self.reporter, self.killed_once = reporter, killed_once
@@ -83,7 +83,7 @@ class Fragile:
 
     def report(self, step: int, total_steps: int, values: Any) -> None:
         self.reporter.report(step, total_steps, values)
-        if self.killed_once is not None and self.rank == 1 and step == 8 and not self.killed_once.exists():
+        if self.killed_once is not None and self.rank == 1 and step == 11 and not self.killed_once.exists():
             self.killed_once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -169,7 +169,7 @@ def test_two_workers_of_which_one_is_killed_end_bitwise_as_two_that_were_not(lau
     uninterrupted = launcher.launch(train_small_model, whole, workers=2, metrics=RecordedMetrics())
     resumed = launcher.launch(train_small_model, fragile, workers=2, metrics=metrics)
     assert (tmp_path / "killed-once").exists()
-    assert [result[1] for result in resumed] == [5, 5]
+    assert [result[1] for result in resumed] in ([5, 5], [10, 10])  # the last one may still have been on its way to the disk
     assert [result[2] for result in resumed] == [result[2] for result in uninterrupted]
     assert len({result[2] for result in resumed}) == 1
     assert resumed[0][0] == uninterrupted[0][0]

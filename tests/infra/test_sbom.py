@@ -21,8 +21,9 @@ def test_a_bill_holds_every_package_of_the_locks_and_no_other(image: str) -> Non
     assert bill["metadata"]["component"]["name"] == f"longrun/{image}"
 
 
-def test_every_package_but_torch_has_the_digests_of_its_files() -> None:
-    parts = json.loads(sbom.bill_of_materials("train"))["components"]
+@pytest.mark.parametrize("image", ["train", "vllm"])
+def test_every_package_but_torch_has_the_digests_of_its_files(image: str) -> None:
+    parts = json.loads(sbom.bill_of_materials(image))["components"]
     assert [part["name"] for part in parts if not part["externalReferences"][0].get("hashes")] == ["torch"]
 
 

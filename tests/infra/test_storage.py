@@ -1,8 +1,9 @@
 """The artifact store on a real S3 server process: the promises of the port, kills at every request, and clear refusals."""
 
+import logging
 import multiprocessing
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +12,12 @@ import pytest
 
 from components.artifacts import MANIFEST
 from components.errors import StoreError
-from infra import storage
+from infra import patience, storage
 from infra.storage import ObjectArtifactStore
 from tests import processes
 from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, manifest_of, publish
-from tests.infra.s3_server import BUCKET, KillingProxy, Objects, bucket
-from tests.servers import client, free_port
+from tests.infra.s3_server import BUCKET, KillingProxy, LosingProxy, Objects, bucket
+from tests.servers import Server, client, durable_object_store, free_port
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +166,14 @@ def test_a_store_that_does_not_answer_is_an_error_and_not_an_empty_store(
     method: str, store: ObjectArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "RETRY", storage.RETRY | {"max_retries": 1})
+    monkeypatch.setenv("LONGRUN_PATIENCE", "0")
     silent = replace(store, endpoint=f"http://127.0.0.1:{free_port()}")
     calls = {
         "find": lambda: silent.find("curation", KEY),
         "writing": lambda: publish(silent),
         "artifacts": lambda: list(silent.artifacts()),
     }
-    with pytest.raises(StoreError, match=r"s3://.*look at the store's address") as caught:
+    with pytest.raises(StoreError, match=r"object store s3://.* did not answer .*look at the store's address") as caught:
         calls[method]()
     assert "\n" not in str(caught.value)
 
@@ -186,3 +188,65 @@ def test_a_failed_upload_leaves_the_former_artifact(store: ObjectArtifactStore) 
             store.publish(output, manifest)
     assert store.find("curation", KEY) == former
     assert store.differences(former) == []
+
+
+@pytest.fixture
+def dying(tmp_path: Path) -> Iterator[Server]:
+    """A server with the bucket that keeps what it has when it is killed."""
+    with durable_object_store(tmp_path).running() as server:
+        client(server.url).create_bucket(Bucket=BUCKET)
+        yield server
+
+
+class _Restart(logging.Handler):
+    """Starts the server when it is said that it is waited for."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.server, self.said = server, list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+        if "does not answer" in self.said[-1]:
+            self.server.start()
+
+
+def test_every_method_waits_for_a_store_that_was_killed_and_comes_back(
+    endpoint: str, dying: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "RETRY", storage.RETRY | {"max_retries": 1})
+    store = ObjectArtifactStore(root=f"s3://{BUCKET}/x", copies=tmp_path / "a", shared=tmp_path, endpoint=dying.url)
+    elsewhere = replace(store, copies=tmp_path / "b")
+    restart = _Restart(dying)
+    monkeypatch.setattr(patience.logger, "handlers", [restart])
+    artifact = publish(store)
+    calls: dict[str, Callable[[], object]] = {
+        "publish": lambda: publish(store),
+        "find": lambda: store.find("curation", KEY) == artifact,
+        "read": lambda: store.read(artifact, "a.txt") == b"text",
+        "local": lambda: (elsewhere.local(artifact) / "a.txt").read_text() == "text",
+        "differences": lambda: store.differences(artifact) == [],
+        "artifacts": lambda: list(store.artifacts()) == [artifact],
+        "delete": lambda: store.delete(artifact) is None and list(store.artifacts()) == [],
+    }
+    for name, call in calls.items():
+        dying.kill()
+        restart.said.clear()
+        assert call(), name
+        waiting, back = restart.said
+        assert waiting.startswith(f"object store {store.root} does not answer"), name
+        assert "answers again" in back
+
+
+def test_a_publication_is_whole_whichever_answer_was_lost(store: ObjectArtifactStore, endpoint: str) -> None:
+    number, lost = 0, True
+    while lost:
+        number += 1
+        attempt = replace(store, root=f"{store.root}/{number}")
+        proxy = LosingProxy(endpoint, fatal=number)
+        with proxy.serving() as url:
+            artifact = publish(replace(attempt, endpoint=url))
+        lost = proxy.killed
+        assert list(attempt.artifacts()) == [artifact]
+        assert attempt.differences(artifact) == []
+    assert number > 6  # every request of a publication was one whose answer was lost

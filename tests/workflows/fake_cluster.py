@@ -97,6 +97,8 @@ class FakeCluster:
     """Paths that are never answered while the server runs."""
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    posted: dict[str, list[Any]] = field(default_factory=dict)
+    """Path -> the bodies that were posted there."""
     _closing: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -147,6 +149,8 @@ class FakeCluster:
         return Handler
 
     def answer(self, path: str, body: bytes, authorization: str) -> Any:
+        if body and path.startswith("/api"):
+            self.posted.setdefault(path, []).append(json.loads(body))
         if path == REVIEWS:
             return self._review(json.loads(body))
         if path.startswith("/v2/") and path not in self.answers:

@@ -101,7 +101,7 @@ def test_a_healthy_cluster_is_ok_in_every_line(profile: Profile) -> None:
         "flyte",
         "mlflow",
         "object store",
-        *(f"image: {group}" for group in ("core", "data", "train", "evaluate")),
+        *(f"image: {group}" for group in ("core", "train", "evaluate", "vllm")),
     ]
     assert {one["what"]: one["found"] for one in findings}["gpus"].startswith("H100, A100: 16 on ready nodes, 13 free;")
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from components.errors import ConfigError
 from workflows.cli import app
 
-GROUPS = ("core", "data", "train", "evaluate")
+GROUPS = ("core", "train", "evaluate", "vllm")
 VALUES = (
     "endpoint=https://flyte.example.org",
     "project=longrun",

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from components.errors import ConfigError, FitRefused, require
+from components.errors import ConfigError, FitRefused
+from components.scaling.config import FitConfig
 from components.scaling.fitting.hyper_parameters import HyperParameters, fit_hyper_parameters
 from components.scaling.fitting.intervals import Estimate
 from components.scaling.fitting.isoflop import LEAST_BUDGETS, IsoFlop, budgets, fit_isoflop
@@ -15,26 +16,6 @@ from components.scaling.fitting.parametric import Parametric, fit_parametric
 from components.scaling.fitting.robust import Array
 from components.scaling.fitting.runs import LeftOut, Runs
 from components.scaling.law import SCALES
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FitConfig:
-    """How to fit."""
-
-    scale: str = "parameters"
-    """What the column n counts, one of `SCALES`: it says how C, N and D follow from one another."""
-    leave_out: int | None = None
-    """Runs of the least D/N that the parametric fit leaves out; None: those that spoil it."""
-    rounds: int = 1000
-    """Of each bootstrap."""
-    seed: int = 0
-    """Of each bootstrap."""
-
-    def __post_init__(self) -> None:
-        require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
-        require(self.leave_out is None or self.leave_out >= 0, self, "leave_out", self.leave_out, "0 or more, or None")
-        require(100 <= self.rounds <= 100_000, self, "rounds", self.rounds, "an integer from 100 to 100000")
-        require(self.seed >= 0, self, "seed", self.seed, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

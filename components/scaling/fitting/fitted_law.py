@@ -38,6 +38,7 @@ def law_of(fit: Fit, *, name: str, data: str, base: Law | None = None) -> Law:
         tokens=tokens,
         scale=fit.config.scale,
         fitted=(float(compute.min()), float(compute.max())),
+        runs=tuple(zip(*(fit.data[name].tolist() for name in ("n", "d", "loss")), strict=True)),
         loss=fit.parametric.loss if fit.parametric else None,
         batch_tokens=base.batch_tokens if base else None,
         learning_rate=base.learning_rate if base else None,

@@ -1,7 +1,8 @@
 """Plots of a fit, as SVG and PNG of equal bytes for equal fits."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,11 +11,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from components.artifacts import Plan
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import NEAR, HyperParameters, Surface
 from components.scaling.fitting.isoflop import IsoFlop
 from components.scaling.fitting.robust import Array
-from components.scaling.law import SCALES, allocation
+from components.scaling.law import SCALES, Law, LossLaw, allocation, scale_of
 
 _SIZE = (7.5, 5.0)
 """Inches."""
@@ -37,6 +39,11 @@ def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
         yield "predicted", "Predicted against actual loss", _drawn(lambda axes: _predicted(axes, fit))
     if fit.hyper_parameters is not None:
         yield "hyper-parameters", "Batch and learning rate", _contours(fit.hyper_parameters)
+
+
+def verdict_plot(law: Law, plan: Plan, verdict: Mapping[str, Any]) -> Figure:
+    """The runs that a law was fitted to, what it said of the training that it predicted, and what came out."""
+    return _drawn(lambda axes: _verdict(axes, law, plan, verdict))
 
 
 def svg(figure: Figure) -> bytes:
@@ -120,6 +127,28 @@ def _predicted(axes: Axes, fit: Fit) -> None:
     ends = np.array([min(predicted.min(), data["loss"].min()), max(predicted[kept].max(), data["loss"][kept].max())])
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set(xlabel="loss by the law", ylabel="loss of the run")
+
+
+def _verdict(axes: Axes, law: Law, plan: Plan, verdict: Mapping[str, Any]) -> None:
+    flops = SCALES[law.scale]
+    compute = np.array([flops * scale * tokens for scale, tokens, _ in law.runs])
+    target = flops * scale_of(plan.shape, plan.sequence_length, law.scale) * plan.tokens
+    axes.plot(compute, [loss for _, _, loss in law.runs], "o", markersize=3, color="tab:grey", label="trainings fitted")
+    if law.loss is not None:
+        line = np.geomspace(min(compute.min(initial=target), target / 10), 2 * target, 60)
+        axes.plot(
+            line, _frontier_losses(law.loss, flops, line), color="tab:blue", linewidth=1, label="optimal frontier by the law"
+        )
+    reach = [[verdict["predicted"] - verdict["low"]], [verdict["high"] - verdict["predicted"]]]
+    said = axes.errorbar([target], [verdict["predicted"]], yerr=reach, fmt="s", markersize=4, capsize=4, color="tab:blue")
+    said.set_label("predicted, 95 % interval")
+    axes.plot([target], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
+    axes.set(xscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
+
+
+def _frontier_losses(loss: LossLaw, flops: float, compute: Array) -> Array:
+    model, tokens = allocation(loss, flops)
+    return np.array([loss.E + loss.A / model.at(c) ** loss.alpha + loss.B / tokens.at(c) ** loss.beta for c in compute])
 
 
 def _contours(found: HyperParameters) -> Figure:

@@ -2,9 +2,11 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
+from matplotlib.figure import Figure
 
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.plots import plots, png, svg
@@ -31,6 +33,10 @@ img { display: block; width: 100%; height: auto; }
 <main>
 <h1>Scaling laws of {{ title }}</h1>
 <p>{{ said.runs }} runs, {{ said.config.rounds }} bootstrap rounds, 95 % intervals. n counts {{ said.config.scale }}.</p>
+{% for heading, image in images[:first] %}
+<h2>{{ heading }}</h2>
+<section><img alt="{{ heading }}" src="data:image/svg+xml;base64,{{ image }}"></section>
+{% endfor %}
 {% for name, heading in headings.items() if said[name] %}
 <h2>{{ heading }}</h2>
 <section><table>
@@ -40,7 +46,7 @@ img { display: block; width: 100%; height: auto; }
 {% endfor %}
 </table></section>
 {% endfor %}
-{% for heading, image in images %}
+{% for heading, image in images[first:] %}
 <h2>{{ heading }}</h2>
 <section><img alt="{{ heading }}" src="data:image/svg+xml;base64,{{ image }}"></section>
 {% endfor %}
@@ -74,14 +80,19 @@ HEADINGS = {
 """Of the tables."""
 
 
-def write_report(fit: Fit, *, title: str, output: Path) -> None:
-    """Write `report.html`, `fit.json` and one PNG for each plot into the folder `output`, which is made if it is not there."""
+def write_report(fit: Fit, *, title: str, output: Path, more: Mapping[str, Figure] | None = None) -> None:
+    """Write `report.html`, `fit.json` and one PNG for each plot into the folder `output`, which is made if it is not there.
+
+    `more` are further plots by their headings, for the head of the page alone.
+    """
     output.mkdir(parents=True, exist_ok=True)
-    images = []
+    images = [(heading, base64.b64encode(svg(figure)).decode()) for heading, figure in (more or {}).items()]
     for name, heading, figure in plots(fit):
         (output / f"{name}.png").write_bytes(png(figure))
         images.append((heading, base64.b64encode(svg(figure)).decode()))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(PAGE).render(title=title, said=fit.as_json(), headings=HEADINGS, images=images)
+    page = environment.from_string(PAGE).render(
+        title=title, said=fit.as_json(), headings=HEADINGS, images=images, first=len(more or {})
+    )
     (output / "report.html").write_text(page, encoding="utf-8")
     (output / "fit.json").write_text(json.dumps(fit.as_json(), indent=1) + "\n", encoding="utf-8")

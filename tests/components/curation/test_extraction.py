@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from components.curation import CurationConfig, extraction
-from components.curation.extraction import SHARD_BITS, Extracted, extract, order_of, shards_of
+from components.curation.extraction import SHARD_BITS, Extracted, extract, shards_of
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile, list_files
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
@@ -110,7 +110,6 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
     texts = [row for part in shard.texts for row in rows(part)]
     assert [row["text"].strip() for row in texts] == [prose(1), prose(2), prose(3)]
     assert [row["document"] for row in texts] == [row["document"] for row in rows(shard.rows)] == [0, 1, 2]
-    assert len(rows(shard.bands)) == 3 * 19
     assert {Path(row["uri"]).name for row in rows(shard.raw)} == {"a.jsonl", "c.jsonl"}
     (aside,) = rows(shard.set_aside)
     assert aside["uri"].endswith("b.jsonl.gz")
@@ -153,16 +152,3 @@ def test_a_file_that_its_workers_died_of_is_set_aside_without_another_try(tmp_pa
     assert found.documents == 2
     (aside,) = rows(found.set_aside)
     assert aside["error"] == "its worker died 3 times while reading it"
-
-
-def test_every_document_has_one_key_per_band_and_one_for_its_text(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    write_jsonl(tmp_path / "data/a.jsonl", [prose(1), prose(2), prose(1)])
-    (shard,) = extracted(tmp_path)
-    keys = rows(shard.bands)
-    assert len(keys) == 3 * 19
-    first, second, copy = (keys[19 * number : 19 * number + 19] for number in range(3))
-    assert [row["key"] for row in first] == [row["key"] for row in copy]
-    assert not {row["key"] for row in first} & {row["key"] for row in second}
-    assert first[18]["key"] == first[0]["text"]
-    assert {row["order"] for row in first} == {order_of(rows(shard.rows)[0]["id"])}

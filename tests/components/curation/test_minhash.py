@@ -1,51 +1,36 @@
-"""Shingles are sets of word runs, signatures estimate their similarity, and bands find what is similar."""
+"""Signatures estimate similarity, and bands find what is similar."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from components.curation.minhash import RECALL, band_keys, bands_and_rows, jaccard, shingles_of, signature_of, words_of
-
-
-def test_words_are_runs_of_letters_and_digits_in_any_case_and_single_han_characters() -> None:
-    words = words_of("The cat, the CAT_2! 大学大 x大y")
-    names = ["the", "cat", "the", "cat_2", "大", "学", "大", "x", "大", "y"]
-    assert len(words) == len(names)
-    assert len(set(zip(words.tolist(), names, strict=True))) == len(set(words.tolist())) == len(set(names))
+from components.curation.minhash import RECALL, Bands, Sketching, signature_of
+from components.curation.shingles import PLACES, fold_of, random
+from components.curation.sketches import bytes_of
 
 
-def test_a_word_has_the_same_hash_wherever_it_stands() -> None:
-    assert words_of("?? alpha beta")[1] == words_of("beta")[0] == words_of("x y z beta gamma")[3]
+def jaccard(left: np.ndarray, right: np.ndarray) -> float:
+    shared = len(set(left.tolist()) & set(right.tolist()))
+    return shared / (len(left) + len(right) - shared)
 
 
-def test_anagrams_and_long_words_differ() -> None:
-    assert words_of("listen")[0] != words_of("silent")[0]
-    assert words_of("a" * 70)[0] != words_of("a" * 71)[0]
-
-
-@given(st.lists(st.sampled_from("abcdefgh"), min_size=0, max_size=30), st.integers(1, 6))
-def test_two_texts_share_a_shingle_exactly_where_they_share_a_run_of_words(words: list[str], size: int) -> None:
-    runs = {tuple(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
-    assert len(np.unique(shingles_of(" ".join(words), size))) == len(runs)
-
-
-@pytest.mark.parametrize("text", ["", "...", "one", "one two"])
-def test_a_text_shorter_than_a_shingle_is_one_shingle(text: str) -> None:
-    assert len(shingles_of(text, 5)) == 1
-
-
-def test_jaccard_is_intersection_over_union() -> None:
-    left, right = np.array([1, 2, 3, 4], dtype=np.uint64), np.array([3, 4, 5], dtype=np.uint64)
-    assert jaccard(left, right) == 2 / 5
+def keys(*texts: str, threshold: float = 0.8) -> np.ndarray:
+    sketching = Sketching(
+        fold=fold_of("alphanumeric"),
+        weights=random(PLACES, 1),
+        factors=random(5, 2),
+        permutations=128,
+        shape=Bands.of(threshold, 128),
+    )
+    return sketching.keys(*bytes_of(pa.array(texts)))
 
 
 @pytest.mark.parametrize("similarity", [0.3, 0.5, 0.8, 0.95])
 def test_signatures_estimate_similarity_without_bias(similarity: float) -> None:
-    random = np.random.default_rng(1)
+    generator = np.random.default_rng(1)
     errors = []
     for _ in range(100):
-        values = random.integers(0, 2**63, 1000, dtype=np.uint64)
+        values = generator.integers(0, 2**63, 1000, dtype=np.uint64)
         shared = round(500 * 2 * similarity / (1 + similarity))
         left, right = np.unique(values[:500]), np.unique(np.append(values[:shared], values[500 : 1000 - shared]))
         errors.append((signature_of(left, 128) == signature_of(right, 128)).mean() - jaccard(left, right))
@@ -54,22 +39,38 @@ def test_signatures_estimate_similarity_without_bias(similarity: float) -> None:
     assert np.std(errors) < 1.5 * np.sqrt(similarity * (1 - similarity) / 128)
 
 
-def test_a_signature_does_not_depend_on_the_order_of_shingles() -> None:
-    shingles = np.random.default_rng(2).integers(0, 2**63, 5000, dtype=np.uint64)
-    assert np.array_equal(signature_of(shingles, 64), signature_of(shingles[::-1], 64))
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 5000])
+def test_a_signature_does_not_depend_on_the_order_or_the_number_of_shingles_taken_at_a_time(count: int) -> None:
+    shingles = np.random.default_rng(2).integers(0, 2**63, count, dtype=np.uint64)
+    whole = signature_of(shingles, 64)
+    assert np.array_equal(whole, signature_of(shingles[::-1], 64))
+    assert np.array_equal(whole, np.min([signature_of(shingles[i : i + 1], 64) for i in range(count)], axis=0))
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9])
 def test_bands_find_pairs_at_the_threshold_and_one_more_row_would_not(threshold: float) -> None:
-    bands, rows = bands_and_rows(threshold, 128)
-    assert bands * rows <= 128
-    assert 1 - (1 - threshold**rows) ** bands >= RECALL
-    assert 1 - (1 - threshold ** (rows + 1)) ** (128 // (rows + 1)) < RECALL
+    chosen = Bands.of(threshold, 128)
+    assert chosen.bands * chosen.rows <= 128
+    assert chosen.found(threshold) >= RECALL
+    assert Bands(bands=128 // (chosen.rows + 1), rows=chosen.rows + 1).found(threshold) < RECALL
 
 
-def test_equal_bands_give_equal_keys_and_no_others() -> None:
-    signature = signature_of(np.arange(100, dtype=np.uint64) << np.uint64(32), 126)
-    other = signature.copy()
-    other[7] += 1
-    assert (band_keys(signature, 18, 7) == band_keys(other, 18, 7)).tolist() == [True, False] + [True] * 16
-    assert len(set(band_keys(np.zeros(126, dtype=np.uint32), 18, 7).tolist())) == 18
+def test_the_curve_rises_from_the_dissimilar_to_the_equal() -> None:
+    curve = Bands.of(0.8, 128).curve()
+    assert next(iter(curve)) == "0.40"
+    assert list(curve.values()) == sorted(curve.values())
+    assert curve["1.00"] == 1
+    assert curve["0.80"] >= RECALL > 0.2 > curve["0.50"]
+
+
+def test_equal_texts_share_every_key_and_others_none() -> None:
+    same, copy, other = keys("one two three four five six", "One, two, three: four five six", "six five four three two one")
+    assert (same == copy).all()
+    assert not set(same.tolist()) & set(other.tolist())
+    assert len(set(same.tolist())) == len(same)
+
+
+def test_the_keys_of_a_text_do_not_depend_on_its_neighbours() -> None:
+    texts = ["a b c d e f g", "", "大学之道在明明德", "x " * 3000]
+    together = keys(*texts)
+    assert all(np.array_equal(together[place], keys(text)[0]) for place, text in enumerate(texts))

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from components.model import loss
-from components.model.loss import cross_entropy
+from components.model.loss import cross_entropy, linear_cross_entropy
 
 
 def batch(dtype: torch.dtype = torch.float64, vocabulary: int = 33) -> tuple[Tensor, Tensor]:
@@ -94,3 +95,69 @@ def test_a_batch_without_targets_has_loss_zero_and_gradient_zero() -> None:
 def test_very_unlikely_targets_have_a_finite_loss() -> None:
     logits = torch.tensor([[500.0, -500.0, 0.0]])
     assert cross_entropy(logits, torch.tensor([1])).item() == pytest.approx(1000.0)
+
+
+def head(dtype: torch.dtype, vocabulary: int = 33) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    hidden, weight = (torch.randn(size, generator=generator).to(dtype) for size in ((3, 7, 16), (vocabulary, 16)))
+    return hidden.requires_grad_(), weight.requires_grad_()
+
+
+@pytest.mark.parametrize("rows", [1, 4, 21, 100])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_a_loss_chunked_with_the_head_has_the_value_and_gradients_of_fp64_cross_entropy(
+    rows: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    (hidden, weight), (_, targets) = head(dtype), batch()
+    exact = [tensor.detach().double().requires_grad_() for tensor in (hidden, weight)]
+    expected = F.cross_entropy((exact[0] @ exact[1].T).flatten(0, 1), targets.flatten(), reduction="sum")
+    (expected * 0.3).backward()
+    loss, losses = linear_cross_entropy(hidden, weight, targets, rows=rows)
+    torch.testing.assert_close(losses.sum(), loss.detach())
+    assert losses[0, 2] == 0
+    (loss * 0.3).backward()
+    torch.testing.assert_close(loss.double(), expected, rtol=tolerance, atol=tolerance)
+    for ours, theirs in zip((hidden, weight), exact, strict=True):
+        assert ours.grad is not None
+        assert ours.grad.dtype == dtype
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=tolerance, atol=tolerance)
+
+
+class Largest(TorchDispatchMode):
+    """The most elements of any tensor that an operation made."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        made = function(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.elements = max(self.elements, made.numel())
+        return made
+
+
+def test_a_chunked_loss_never_holds_more_logits_than_a_chunk() -> None:
+    (hidden, weight), (_, targets) = head(torch.bfloat16, vocabulary=1000), batch(vocabulary=1000)
+    with Largest() as largest:
+        linear_cross_entropy(hidden, weight, targets, rows=2)[0].backward()
+    assert largest.elements == weight.numel() < targets.numel() * 1000
+
+
+def test_a_chunked_loss_without_gradients_has_the_same_value() -> None:
+    (hidden, weight), (_, targets) = head(torch.float32), batch()
+    with torch.no_grad():
+        alone = linear_cross_entropy(hidden, weight, targets, rows=4)
+    assert torch.equal(alone[0], linear_cross_entropy(hidden, weight, targets, rows=4)[0].detach())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("vocabulary", [33, 102_400])
+def test_the_kernel_of_a_gpu_gives_what_the_processor_gives(dtype: torch.dtype, vocabulary: int) -> None:
+    logits, targets = batch(dtype, vocabulary)
+    results = []
+    for device in ("cpu", "cuda"):
+        leaf = logits.to(device).requires_grad_()
+        cross_entropy(leaf, targets.to(device)).backward()
+        assert leaf.grad is not None
+        results.append(leaf.grad.cpu())
+    torch.testing.assert_close(*results, rtol=2e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-7)

@@ -130,6 +130,21 @@ class ArtifactStoreSuite:
         assert pq.read_table(place / "metrics" / "n.parquet").num_rows == 3
         assert elsewhere.local(artifact) == place
 
+    def test_one_file_is_read_without_the_others(
+        self, store: ArtifactStore, elsewhere: ArtifactStore, contents: Contents
+    ) -> None:
+        artifact = publish(store)
+        contents.remove(artifact, "empty")
+        for machine in (store, elsewhere):
+            assert machine.read(artifact, "a.txt") == b"text"
+        contents.write(artifact, "a.txt", b"tent")
+        with pytest.raises(DamagedArtifact, match=r"a\.txt: sha256 differs .*--fresh curation"):
+            elsewhere.read(artifact, "a.txt")
+        with pytest.raises(MissingArtifact, match=r"no file 'b\.txt'"):
+            store.read(artifact, "b.txt")
+        with pytest.raises(DamagedArtifact, match="digest"):
+            store.read(dataclasses.replace(artifact, digest="0" * 64), "a.txt")
+
     def test_two_writers_of_one_key_leave_one_whole_artifact(self, store: ArtifactStore, contents: Contents) -> None:
         barrier = processes.server().Barrier(2)
         writers = [processes.started(publish_often, store, text, self.rounds, barrier) for text in ("one", "other")]

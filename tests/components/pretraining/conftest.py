@@ -31,7 +31,11 @@ PLAN = Plan(
 @pytest.fixture
 def token_shards(tmp_path: Path) -> Path:
     """Two domains whose text counts upwards, in steps of 1 and of 3: a model can learn it."""
-    root = tmp_path / "token-shards"
+    return write_token_shards(tmp_path / "token-shards")
+
+
+def write_token_shards(root: Path) -> Path:
+    """Token shards' directory."""
     splits = {
         split: {
             domain: _write_domain(root / split / domain, stride, documents)

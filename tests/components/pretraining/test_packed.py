@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.artifacts import Mixture
+from components.model.decoder import Decoder, initialise
+from components.model.loss import cross_entropy
 from components.pretraining.packed import NextToken, PackedBatches, windows_of
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.data_order import DataOrder, apportion
@@ -68,3 +70,25 @@ def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary(vocabula
     terms = NextToken()(model, batch)
     assert NextToken().weight(batch) == 6
     assert float(terms.loss) == pytest.approx(6 * torch.tensor(float(SHAPE.vocab_size)).log().item())
+
+
+def test_the_losses_of_the_domains_are_means_over_their_own_targets(batches: PackedBatches) -> None:
+    objective = NextToken(domains=tuple(portion.domain for portion in batches.order.portions))
+    model = Decoder(SHAPE)
+    initialise(model, 0.1, 0)
+    found = batches.micro_batches(3, 0, 1)
+    with torch.no_grad():
+        terms = [objective(model, batch) for batch in found]
+        losses = torch.cat([cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none") for batch in found])
+    places = torch.cat([batch["domains"] for batch in found])
+    weight = sum(objective.weight(batch) for batch in found)
+    for place, name in enumerate(objective.domains):
+        mean = sum(float(term.figures[f"loss/{name}"]) for term in terms) / weight
+        assert mean == pytest.approx(float(losses[places == place].mean()), rel=1e-5)
+
+
+def test_a_domain_without_a_sequence_in_the_batch_has_no_loss(batches: PackedBatches) -> None:
+    (batch, *_) = batches.micro_batches(0, 0, 1)
+    alone = {**batch, "domain_scale": torch.tensor([1.0, torch.nan])}
+    terms = NextToken(domains=("code", "prose"))(Decoder(SHAPE), alone)
+    assert torch.isnan(terms.figures["loss/prose"])

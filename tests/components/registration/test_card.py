@@ -77,3 +77,22 @@ def test_a_lineage_that_says_little_is_enough():
     card = model_card(RegistrationConfig(), facts)
     assert "no training plan" in card
     assert "not recorded" in card
+
+
+def test_what_the_law_predicted_stands_beside_what_came_out():
+    verdict = {
+        "figure": "bits_per_byte",
+        "predicted": 2.1,
+        "low": 2.0,
+        "high": 2.2,
+        "actual": 2.31,
+        "place": "above",
+        "excess": 0.1,
+    }
+    card = model_card(CONFIG, dataclasses.replace(FACTS, verdicts=(verdict,)))
+    assert "predicted 2.1000 bits per byte" in card
+    assert "2.3100 came out: above the interval, 10.00% above the prediction" in card
+
+
+def test_without_a_prediction_the_card_speaks_of_none(card):
+    assert "Prediction" not in card

@@ -1,5 +1,6 @@
 """The registered directory: whole, loadable, reproducible."""
 
+import dataclasses
 import json
 
 import pytest
@@ -25,10 +26,16 @@ FILES = {
 }
 
 
-def run(finished, output, checks=(PASSED,)):
+def run(finished, output, checks=(PASSED,), config=CONFIG, verdicts=()):
     output.mkdir()
     return prepare(
-        CONFIG, checkpoint=finished.checkpoint, report=finished.report, lineage=lineage(), checks=checks, output=output
+        config,
+        checkpoint=finished.checkpoint,
+        report=finished.report,
+        lineage=lineage(),
+        checks=checks,
+        verdicts=verdicts,
+        output=output,
     )
 
 
@@ -114,3 +121,11 @@ def test_transformers_loads_it_with_the_same_logits_and_chat_format(finished, tm
         torch.testing.assert_close(theirs(ids).logits, huggingface.load(tmp_path / "output").eval()(ids), rtol=1e-4, atol=1e-5)
     answer = theirs.generate(**prompt, max_new_tokens=4)
     assert answer.shape[1] <= ids.shape[1] + 4
+
+
+def test_an_outcome_above_the_prediction_warns_on_the_card_or_blocks_as_configured(finished, tmp_path):
+    verdict = {"figure": "loss", "predicted": 2.1, "low": 2.0, "high": 2.2, "actual": 2.31, "place": "above", "excess": 0.1}
+    run(finished, tmp_path / "warned", verdicts=[verdict])
+    assert "above the interval" in (tmp_path / "warned/README.md").read_text()
+    with pytest.raises(RegistrationRefused, match="lies above the interval"):
+        run(finished, tmp_path / "blocked", config=dataclasses.replace(CONFIG, verdict="block"), verdicts=[verdict])

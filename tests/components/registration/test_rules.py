@@ -54,3 +54,17 @@ def test_a_report_without_the_baseline_is_refused():
     report = REPORT | {"bits_per_byte": [row for row in REPORT["bits_per_byte"] if row["model"] != "byte-unigram"]}
     with pytest.raises(RegistrationRefused, match="no byte-unigram baseline"):
         refuse_unless_promotable("dpo", report, [])
+
+
+def verdict(place: str) -> dict[str, object]:
+    return {"figure": "bits_per_byte", "low": 2.0, "high": 2.1, "actual": 2.2, "place": place}
+
+
+def test_a_base_model_above_its_predicted_interval_is_refused_with_both():
+    with pytest.raises(RegistrationRefused, match=r"2\.2000 bits per byte of the base model lies above .* 2\.0000 to 2\.1000$"):
+        refuse_unless_promotable("dpo", REPORT, [PASSED], [verdict("above")])
+
+
+@pytest.mark.parametrize("place", ["inside", "below"])
+def test_a_base_model_that_is_no_worse_than_predicted_is_promoted(place):
+    refuse_unless_promotable("dpo", REPORT, [PASSED], [verdict(place)])

@@ -9,12 +9,14 @@ import pytest
 
 from components.errors import ConfigError
 from components.scaling.law import Law, LossLaw
-from components.scaling.law_files import find_law, read_law, write_law
+from components.scaling.law_files import find_law, law_fingerprint, read_law, write_law
 from components.scaling.laws import LAWS
 
 FITTED = dataclasses.replace(
     LAWS["chinchilla"],
     name="mine",
+    figure="bits_per_byte",
+    runs=((1e8, 2e9, 3.1), (1e9, 2e10, 2.4)),
     loss=LossLaw(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37, draws=((1.8, 479.0, 2101.0, 0.35, 0.37, 0.001),)),
 )
 
@@ -56,3 +58,13 @@ def test_what_is_no_json_or_no_object_is_refused(tmp_path: Path) -> None:
         (tmp_path / "law.json").write_text(text)
         with pytest.raises(ConfigError, match=r"law\.json: not a law file"):
             read_law(tmp_path / "law.json")
+
+
+def test_the_fingerprint_of_a_law_file_is_that_of_its_content(tmp_path: Path) -> None:
+    write_law(FITTED, tmp_path / "law.json")
+    before = law_fingerprint(str(tmp_path / "law.json"))
+    write_law(dataclasses.replace(FITTED, data="other"), tmp_path / "law.json")
+    assert law_fingerprint(str(tmp_path / "law.json")) != before
+    assert law_fingerprint("deepseek") == "deepseek"
+    with pytest.raises(ConfigError, match="no file lies there"):
+        law_fingerprint(str(tmp_path / "none.json"))

@@ -65,6 +65,8 @@ def training(tmp_path: Path) -> Training:
         validation: Any = None,
         identity: Any = None,
         model: Decoder | None = None,
+        until: int | None = None,
+        on_incident: Any = None,
         **changes: Any,
     ) -> tuple[Decoder, Trained, RecordedMetrics]:
         model, metrics = model or small_model(), RecordedMetrics()
@@ -77,6 +79,8 @@ def training(tmp_path: Path) -> Training:
             checkpoints=checkpoints,
             identity=identity or {"model": "small"},
             validation=validation,
+            on_incident=on_incident,
+            until=until,
         )
         return model, trained, metrics
 

@@ -1,15 +1,24 @@
-"""Training checkpoints: whole or not there."""
+"""Checkpoints: whole or not there, written beside the training, by one attempt at a time."""
 
 import json
+import resource
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
-from components.errors import CheckpointError
-from components.training.checkpoints import Checkpoints, differences, read_history
+from components.errors import CheckpointError, SupersededAttempt
+from components.training.checkpoint_files import STRANGER, Attempt, differences, read_history, state_files
+from components.training.checkpoints import Checkpoints
 from components.training.engine import process_group
+from components.training.state import KINDS, Fragment, SavedState, State
+
+SIZES = {"head.weight": 6}
+IDENTITY = {"model": "a"}
 
 
 @pytest.fixture(autouse=True)
@@ -18,26 +27,38 @@ def _group() -> Iterator[None]:
         yield
 
 
-def checkpoints(root: Path, *, world_size: int = 1, keep: int = 2, identity: str = "a") -> Checkpoints:
-    return Checkpoints(root, {"model": identity}, 0, world_size, keep)
+def checkpoints(root: Path, *, keep: int = 2, model: str = "a", **options: Any) -> Checkpoints:
+    return Checkpoints(root, {"model": model}, rank=0, world_size=1, keep=keep, sizes=SIZES, **options)
 
 
-def write(directory: Path) -> None:
-    (directory / "state").mkdir()
-    (directory / "state" / "rank-0").write_bytes(b"weights")
+def state(value: float = 1.0) -> State:
+    fragment = Fragment("head.weight", 0, {kind: torch.full((6,), value) for kind in KINDS})
+    return State([fragment], 3, {"cpu": torch.get_rng_state()})
 
 
-def save(root: Path, *steps: int) -> None:
+def save(root: Path, *steps: int, **options: Any) -> Checkpoints:
+    store = checkpoints(root, **options)
     for step in steps:
-        checkpoints(root).save(step, [{"step": step, "loss": 0.1}], write)
+        store.save(step, [json.dumps({"step": step, "loss": 0.1})], state(float(step)), goodput={})
+    store.finish()
+    store.close()
+    return store
 
 
-def test_a_saved_checkpoint_is_found_with_its_step_and_history(tmp_path: Path) -> None:
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.glob("*-*"))
+
+
+def test_a_saved_checkpoint_is_found_with_its_step_history_and_state(tmp_path: Path) -> None:
     save(tmp_path, 5)
     found = checkpoints(tmp_path).newest()
     assert (found.step, found.damaged) == (5, ())
     assert found.directory is not None
     assert read_history(found.directory) == [{"step": 5, "loss": 0.1}]
+    saved = SavedState(state_files(found.directory))
+    assert saved.read("second_moment", "head.weight", 2, 3).tolist() == [5.0] * 3
+    assert saved.updates == 3
+    assert torch.equal(saved.random(0)["cpu"], torch.get_rng_state())
     assert (tmp_path / "latest").resolve() == found.directory.resolve()
 
 
@@ -45,61 +66,141 @@ def test_training_begins_afresh_where_there_is_nothing(tmp_path: Path) -> None:
     assert checkpoints(tmp_path / "missing").newest().step == 0
 
 
-def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    save(tmp_path, 5, 10, 15)
-    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000010", "step-00000015"]
+def test_only_the_newest_and_the_permanent_are_kept(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10, 15, 20, permanent={5})
+    assert names(tmp_path) == ["step-00000005", "step-00000015", "step-00000020"]
 
 
-def test_what_was_being_written_when_the_process_died_is_no_checkpoint(tmp_path: Path) -> None:
+def test_saving_does_not_wait_for_the_disk_and_updates_wait_for_the_copy_alone(tmp_path: Path) -> None:
+    store, live = checkpoints(tmp_path), state(5.0)
+    with FileLock(tmp_path / "lock"):
+        store.save(5, [], live, goodput={})
+        store.before_update()
+        live.fragments[0].tensors["weight"].fill_(-1)
+        assert store.is_busy
+        assert not (tmp_path / "latest").exists()
+    store.finish()
+    assert SavedState(state_files(tmp_path / "latest")).read("weight", "head.weight", 0, 6).tolist() == [5.0] * 6
+
+
+def test_what_was_being_written_when_the_process_died_is_no_checkpoint_and_is_removed(tmp_path: Path) -> None:
     save(tmp_path, 5)
-
-    def dies(directory: Path) -> None:
-        write(directory)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        checkpoints(tmp_path).save(10, [], dies)
+    shutil.copytree(tmp_path / "step-00000005", Attempt(tmp_path, 1).staging(10))
     assert checkpoints(tmp_path).newest().step == 5
-    save(tmp_path, 10)
-    assert checkpoints(tmp_path).newest().step == 10
+    assert names(tmp_path) == ["step-00000005"]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "wrong"),
     [
-        ("state/rank-0", b"weight", "state/rank-0 was changed"),
-        ("state/rank-0", None, "state/rank-0 is missing"),
+        ("rank-00000.safetensors", b"weight", "rank-00000.safetensors was changed"),
+        ("rank-00000.safetensors", None, "rank-00000.safetensors is missing"),
         ("history.jsonl", b"", "history.jsonl was changed"),
-        ("manifest.json", b"{", "manifest.json cannot be read"),
+        ("manifest.json", b'{"step": 1', "manifest.json cannot be read"),
         ("manifest.json", None, "manifest.json cannot be read"),
     ],
 )
-def test_a_damaged_checkpoint_is_named_skipped_and_removed(tmp_path: Path, name: str, content: bytes | None, wrong: str) -> None:
+def test_a_damaged_checkpoint_is_named_refused_and_removed(tmp_path: Path, name: str, content: bytes | None, wrong: str) -> None:
     save(tmp_path, 5, 10)
     damaged = tmp_path / "step-00000010" / name
     damaged.unlink()
     if content is not None:
         damaged.write_bytes(content)
-    assert wrong in differences(tmp_path / "step-00000010")[0]
+    assert wrong in differences(tmp_path / "step-00000010", IDENTITY)[0]
     found = checkpoints(tmp_path).newest()
     assert found.step == 5
     assert found.damaged[0].startswith("step-00000010: ")
     assert not (tmp_path / "step-00000010").exists()
 
 
-def test_a_checkpoint_of_another_identity_is_refused(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10)
+    path = tmp_path / "step-00000010" / "rank-00000.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert checkpoints(tmp_path).newest().step == 5
+
+
+def test_a_checkpoint_of_another_training_is_set_aside_for_the_one_before(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    save(tmp_path, 10, model="b")
+    found = checkpoints(tmp_path).newest()
+    assert (found.step, found.damaged) == (5, (f"step-00000010: {STRANGER}",))
+    assert names(tmp_path) == ["refused-step-00000010", "step-00000005"]
+
+
+def test_nothing_but_checkpoints_of_another_training_is_an_error(tmp_path: Path) -> None:
     save(tmp_path, 5)
     with pytest.raises(CheckpointError, match="of another model"):
-        checkpoints(tmp_path, identity="b").newest()
+        checkpoints(tmp_path, model="b").newest()
+    assert names(tmp_path) == ["step-00000005"]
 
 
-def test_a_checkpoint_of_another_number_of_workers_is_refused(tmp_path: Path) -> None:
+def test_an_older_format_is_refused_by_its_number(tmp_path: Path) -> None:
     save(tmp_path, 5)
-    with pytest.raises(CheckpointError, match="saved by 1 workers; go on with as many, not 2"):
-        checkpoints(tmp_path, world_size=2).newest()
+    manifest = tmp_path / "step-00000005" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
+    assert differences(tmp_path / "step-00000005", IDENTITY) == ["of format 1, not 2"]
+
+
+def test_an_attempt_that_was_superseded_writes_nothing_over_its_successor(tmp_path: Path) -> None:
+    older = checkpoints(tmp_path)
+    save(tmp_path, 5)
+    older.save(10, [], state(), goodput={})
+    with pytest.raises(SupersededAttempt, match="attempt 2 writes checkpoints now; attempt 1 ends"):
+        older.finish()
+    assert names(tmp_path) == ["step-00000005"]
+
+
+def test_a_full_disk_costs_one_checkpoint_and_leaves_the_former(tmp_path: Path) -> None:
+    store = save(tmp_path, 5)
+    store = checkpoints(tmp_path)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
+    try:
+        store.save(10, [], state(), goodput={})
+        store.wait()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert store.failed == 1
+    assert names(tmp_path) == ["step-00000005"]
+    store.save(15, [], state(), goodput={})
+    store.finish()
+    assert (tmp_path / "latest").resolve().name == "step-00000015"
+
+
+def test_a_store_that_is_away_costs_the_checkpoints_of_that_time(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    save(root, 5)
+    store = checkpoints(root)
+    root.rename(tmp_path / "away")
+    root.touch()
+    store.save(10, [], state(), goodput={})
+    store.wait()
+    root.unlink()
+    (tmp_path / "away").rename(root)
+    store.save(15, [], state(), goodput={})
+    store.finish()
+    assert store.failed == 1
+    assert names(root) == ["step-00000005", "step-00000015"]
+
+
+def test_a_state_that_lacks_elements_is_not_published(tmp_path: Path) -> None:
+    store = checkpoints(tmp_path)
+    half = Fragment("head.weight", 0, {kind: torch.ones(3) for kind in KINDS})
+    store.save(5, [], State([half], 1, {}), goodput={})
+    store.finish()
+    assert (store.failed, names(tmp_path)) == (1, [])
+
+
+def test_a_directory_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be written there"):
+        checkpoints(tmp_path / "file")
 
 
 def test_the_manifest_lists_every_file_but_itself(tmp_path: Path) -> None:
     save(tmp_path, 5)
     manifest = json.loads((tmp_path / "latest" / "manifest.json").read_text())
-    assert set(manifest["files"]) == {"history.jsonl", "state/rank-0"}
+    assert set(manifest["files"]) == {"history.jsonl", "rank-00000.safetensors"}

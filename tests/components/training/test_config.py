@@ -30,7 +30,10 @@ GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
         (TrainingSettings, "checkpoint_steps", -1),
         (TrainingSettings, "validation_steps", 0),
         (TrainingSettings, "keep_checkpoints", 0),
+        (TrainingSettings, "permanent_checkpoints", (0.0,)),
         (TrainingSettings, "non_finite", "ignore"),
+        (TrainingSettings, "on_spike", "ignore"),
+        (TrainingSettings, "spike_deviations", 0.0),
         (TrainingSettings, "max_skipped", 0),
     ],
 )
@@ -45,3 +48,7 @@ def test_the_defaults_are_those_of_the_paper() -> None:
     assert (optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.clip) == (0.9, 0.95, 0.1, 1.0)
     assert (schedule.milestones, schedule.factors) == ((0.8, 0.9), (0.316, 0.1))
     assert TrainingSettings(**GOOD).checkpoint_seconds == 300
+
+
+def test_permanent_checkpoints_come_once_their_share_is_behind() -> None:
+    assert TrainingSettings(**GOOD | {"steps": 11}, permanent_checkpoints=(0.8, 1.0)).permanent_steps == {9, 11}

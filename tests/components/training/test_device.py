@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from components.training.device import peak_flops, resolved_precision, training_device
+from components.training.device import determinism, peak_flops, resolved_precision, training_device
 
 CPU = torch.device("cpu")
 
@@ -21,6 +21,13 @@ def test_auto_is_bf16_exactly_where_the_processor_multiplies_it() -> None:
 
 def test_the_peak_of_a_processor_is_not_known() -> None:
     assert peak_flops(CPU, "bf16") is None
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_determinism_is_switched_on_where_it_is_wanted_and_off_afterwards(wanted: bool) -> None:
+    with determinism(wanted):
+        assert torch.are_deterministic_algorithms_enabled() is wanted
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.gpu

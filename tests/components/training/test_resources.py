@@ -24,6 +24,12 @@ def test_all_workers_of_a_machine_without_a_gpu_count_together() -> None:
         require_memory(half, 3)
 
 
+def test_the_copy_of_the_state_counts_besides() -> None:
+    require_memory(1, 1, parameters=1)
+    with pytest.raises(ResourceError, match=r"12884901888\.0 GiB of memory"):
+        require_memory(1, 1, parameters=2**60)
+
+
 def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> None:
     require_disk(tmp_path / "not" / "there", 10, 3)
 

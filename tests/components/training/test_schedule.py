@@ -6,7 +6,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from components.training.config import ScheduleConfig, TrainingSettings
-from components.training.schedule import learning_rate
+from components.training.schedule import common_steps, learning_rate
 
 
 def settings(**changes: object) -> TrainingSettings:
@@ -46,3 +46,19 @@ def test_the_rate_never_rises_after_the_warm_up(steps: int, kind: str) -> None:
     config = settings(steps=steps, warmup_steps=0, schedule=ScheduleConfig(kind=kind))
     rates = [learning_rate(step, config) for step in range(steps)]
     assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 10, 155, 1000])
+def test_two_trainings_have_the_rates_of_the_common_steps_in_common_and_not_the_next(steps: int) -> None:
+    short, long = (TrainingSettings(steps=count, learning_rate=1.0, warmup_steps=1) for count in (steps, 10 * steps))
+    common = common_steps(short)
+    assert [learning_rate(step, short) for step in range(common)] == [learning_rate(step, long) for step in range(common)]
+    assert common == steps or learning_rate(common, short) < learning_rate(common, long)
+
+
+def test_a_cosine_has_nothing_in_common_with_a_longer_one_and_a_constant_rate_everything() -> None:
+    cosine, constant = (
+        TrainingSettings(steps=10, learning_rate=1.0, warmup_steps=1, schedule=ScheduleConfig(kind=kind))
+        for kind in ("cosine", "constant")
+    )
+    assert (common_steps(cosine), common_steps(constant)) == (0, 10)

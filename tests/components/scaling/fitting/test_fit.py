@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from components.errors import ConfigError, FitRefused
-from components.scaling.config import Choices, ScalingConfig
-from components.scaling.fitting.fit import Fit, FitConfig, fit
+from components.scaling.config import Choices, FitConfig, ScalingConfig
+from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.runs import Runs, read_runs
 from components.scaling.law_files import read_law, write_law

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.scaling.fitting.fit import Fit, FitConfig, fit
+from components.scaling.config import FitConfig
+from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import Runs
 from tests.components.scaling.fitting.conftest import drawn

@@ -1,0 +1,121 @@
+"""Which documents may be duplicates: those of one text, and those that share an LSH band."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation import tables
+from components.curation.shingles import Hashes, Numbers, mixed
+from components.curation.sketches import Part
+from components.curation.tables import columns
+
+NEIGHBOURS = 6
+"""A document is compared with this many of the first documents in its bucket, so that a large bucket costs no square."""
+
+
+def find_copies(heads: Path) -> tuple[Path, Path]:
+    """Write the copies of one partition of `tables.HEADS`: as edges from the first of their text, and as `tables.COPIES`."""
+    table = pq.read_table(heads)
+    text, check = columns(table, "text", "check")
+    first = starts(text, check)
+    original = np.maximum.accumulate(np.where(first, np.arange(len(text)), 0))
+    copies = np.flatnonzero(~first)
+    edges = edges_between(table, original[copies], copies, np.ones(len(copies)), copy=True)
+    return (
+        tables.write_scratch(heads.with_suffix(".edges"), edges),
+        tables.write_scratch(heads.with_suffix(".copies"), table.take(pa.array(copies)).select(tables.COPIES.names)),
+    )
+
+
+def edges_between(ends: pa.Table, left: Numbers, right: Numbers, similarity: npt.NDArray[Any], *, copy: bool) -> pa.Table:
+    """`tables.EDGES` between rows of a table that has the columns `tables.ENDS`."""
+    sides = [ends.take(pa.array(rows)).select(tables.ENDS) for rows in (left, right)]
+    copies = np.full(len(left), copy)
+    return pa.table([pa.array(similarity), pa.array(copies), *sides[0].columns, *sides[1].columns], schema=tables.EDGES)
+
+
+def spread_bands(work: tuple[Part, Path]) -> Path:
+    """Write `tables.BANDS` of a part, without its copies: the first of a text stands for all."""
+    part, copies = work
+    heads = pq.read_table(part.place / "heads.parquet", columns=["document", "rank"])
+    document, rank = columns(heads, "document", "rank")
+    (copied,) = columns(pq.read_table(copies), "document")
+    stay = ~np.isin(document, copied)
+    keys = np.load(part.place / "keys.npy")[stay]
+    repeated = [np.repeat(column[stay], keys.shape[1]) for column in (rank, document)]
+    return tables.write_scratch(part.place / "bands.parquet", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))
+
+
+def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
+    """Write the candidates of one partition of `tables.BANDS`, as `tables.PAIRS` and as `tables.NEEDS`.
+
+    A pair's block depends on its left document and on the part of its right one: what one document brings together is never
+    more than a part. `firsts` are the numbers of the parts' first documents.
+    """
+    key, document = columns(pq.read_table(bands, columns=["key", "document"]), "key", "document")
+    left, right = neighbours(key, document)
+    documents, number = np.unique(np.concatenate([left, right]), return_inverse=True)
+    left, right = unpacked(np.unique(packed(*number.reshape(2, -1))))
+    part = np.searchsorted(firsts, documents, side="right") - 1
+    block = blocks_of(documents[left], part[right], blocks)
+    needed, which = unpacked(np.unique(np.concatenate([packed(block, left), packed(block, right)])))
+    pairs = pa.table([block, documents[left], documents[right]], schema=tables.PAIRS)
+    needs = pa.table([part[which], needed, documents[which]], schema=tables.NEEDS)
+    return (
+        tables.write_scratch(bands.with_suffix(".pairs"), pairs),
+        tables.write_scratch(bands.with_suffix(".needs"), needs),
+    )
+
+
+def blocks_of(left: Numbers, right_part: Numbers, blocks: int) -> Numbers:
+    """The block of each pair."""
+    spread = mixed(left.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right_part.astype(np.uint64))
+    return (spread % np.uint64(blocks)).astype(np.int64)
+
+
+def packed(high: Numbers, low: Numbers) -> Numbers:
+    """Two numbers below 2^31 in one, which sorts ten times as fast as two columns."""
+    return (high.astype(np.int64) << 32) | low
+
+
+def unpacked(values: Numbers) -> tuple[Numbers, Numbers]:
+    """What `packed` packed."""
+    return values >> 32, values & 0xFFFFFFFF
+
+
+def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers]:
+    """Pairs of each document with the first `NEIGHBOURS` of its bucket; rows come sorted by key and rank."""
+    first = starts(key)
+    alone = first & np.append(first[1:], True)
+    key, document = key[~alone], document[~alone]
+    index = np.arange(len(key))
+    start = np.maximum.accumulate(np.where(starts(key), index, 0))
+    pairs = []
+    later = np.flatnonzero(index > start)
+    for step in range(NEIGHBOURS):
+        pairs.append((document[start[later] + step], document[later]))
+        later = later[later - start[later] > step + 1]
+    left, right = zip(*pairs, strict=True)
+    return np.concatenate(left), np.concatenate(right)
+
+
+def starts(*sorted_columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a row differs from the one before it."""
+    differs = np.zeros(len(sorted_columns[0]), dtype=bool)
+    differs[:1] = True
+    for column in sorted_columns:
+        differs[1:] |= column[1:] != column[:-1]
+    return differs
+
+
+def distinct(*rows: Numbers) -> Sequence[Numbers]:
+    """The distinct rows, sorted by the first column, then the next."""
+    place = np.lexsort(rows[::-1])
+    ordered = [column[place] for column in rows]
+    first = starts(*ordered)
+    return [column[first] for column in ordered]

@@ -1,0 +1,101 @@
+"""The tables beside the documents of a corpus: metrics, groups, and the evidence of each removal."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.curation import tables
+from components.curation.candidates import starts
+from components.curation.config import PYTHON_ENVIRONMENT
+from components.curation.extraction import Extracted
+from components.curation.ledger import kept_in, ledger_of, units_of
+from components.ports import ShardEngine
+
+Splits = Mapping[str, str]
+"""The side of each unit."""
+
+OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
+EVIDENCE = pa.schema([pa.field("slot", pa.int64()), *tables.REMOVED])
+
+ROW_BYTES = 512
+"""What a row of either takes in memory while it is sorted."""
+
+
+def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
+    """The side of each group."""
+    encoded = units_of(groups).combine_chunks().dictionary_encode()
+    names = [splits[unit] for unit in encoded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(encoded.indices)
+
+
+def write_metrics(shards: Sequence[Extracted], splits: Splits, path: Path) -> None:
+    """`tables.METRICS`: one row per document read, in the order of reading."""
+    with tables.writer(path, tables.METRICS) as output:
+        for shard in shards:
+            table = pq.read_table(ledger_of(shard))
+            kept = kept_in(table)
+            known = pc.if_else(kept, table["group"], pa.scalar(None, pa.string()))
+            sides = [splits_of(pc.drop_null(known), splits), pa.array([None], pa.string())]
+            row = np.where(kept.to_numpy(), np.cumsum(kept.to_numpy()) - 1, len(sides[0]))
+            split = pa.concat_arrays(sides).take(pa.array(row))
+            output.write_table(table.append_column("split", split).append_column("kept", kept).select(tables.METRICS.names))
+
+
+def write_groups(
+    shards: Sequence[Extracted],
+    linked: Sequence[str],
+    splits: Splits,
+    path: Path,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    memory: int,
+) -> None:
+    """`tables.GROUPS`: the side and the first source of each group that was kept, and of every distribution."""
+    owned = engine.map_shards(find_groups, list(shards), description="list groups")
+    known = pa.table([list(linked), np.full(len(linked), -1), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
+    owned.append(tables.write_scratch(scratch / "linked.parquet", known))
+    partitions = _partitions(owned, memory)
+    with tables.writer(path, tables.GROUPS) as output:
+        for gathered in engine.exchange(owned, key="group", partitions=partitions, output=scratch / "groups"):
+            table = pq.read_table(gathered)
+            table = table.filter(pa.array(starts(table["group"].to_numpy())))
+            output.write_table(
+                pa.table([table["group"], splits_of(table["group"], splits), table["source"]], schema=tables.GROUPS)
+            )
+
+
+def find_groups(shard: Extracted) -> Path:
+    """Write the groups of a shard with the first document that was kept of each, as `OWNED`."""
+    table = pq.read_table(ledger_of(shard))
+    kept = table.filter(kept_in(table)).select(OWNED.names).sort_by([("group", "ascending"), ("document", "ascending")])
+    first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
+    return tables.write_scratch(Path(shard.place) / "groups.parquet", first)
+
+
+def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
+    """`tables.REMOVED`: every removal with the document that stays and their similarity, sorted by the removed id."""
+    partitions = _partitions(verdicts, memory)
+    found = engine.map_shards(partial(find_evidence, partitions=partitions), list(verdicts), description="list removals")
+    with tables.writer(path, tables.REMOVED) as output:
+        gathered = engine.exchange(found, key="slot", partitions=partitions, output=scratch / "evidence") if found else ()
+        for one in gathered:
+            output.write_table(pq.read_table(one).select(tables.REMOVED.names))
+
+
+def find_evidence(verdicts: Path, *, partitions: int) -> Path:
+    """Write the removals of a part, as `EVIDENCE`; later ids are in later slots."""
+    table = pq.read_table(verdicts)
+    table = table.filter(pc.greater_equal(table["kept"], 0))
+    slots = [int(identity[:12], 16) * partitions >> 48 for identity in table["id"].to_pylist()]
+    evidence = pa.table([slots, table["id"], table["kept_id"], table["similarity"]], schema=EVIDENCE)
+    return tables.write_scratch(verdicts.with_suffix(".evidence"), evidence)
+
+
+def _partitions(files: Sequence[Path], memory: int) -> int:
+    return max(1, -(-sum(pq.read_metadata(path).num_rows for path in files) * ROW_BYTES // memory))

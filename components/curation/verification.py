@@ -1,0 +1,148 @@
+"""Candidates measured: the Jaccard similarity of their sets of shingles, counted and not estimated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation import tables
+from components.curation.candidates import distinct, edges_between
+from components.curation.config import CurationConfig
+from components.curation.shingles import compiled, hash_shingles
+from components.curation.sketches import Part, batches, bytes_of, ranks_of, sketching_of
+from components.curation.tables import columns
+
+
+def gather_members(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
+    """Write the shingles of a part's candidates for the blocks that need them, as `tables.MEMBERS`."""
+    part, needs = work
+    block, document = distinct(*columns(pq.read_table(needs), "block", "document"))
+    place = np.lexsort((block, document))
+    block, document = block[place], document[place]
+    path = part.place / "members.parquet"
+    with tables.scratch_writer(path, tables.MEMBERS) as output:
+        for batch in batches(part.texts) if len(document) else ():
+            (numbers,) = columns(batch, "document")
+            begin, end = np.searchsorted(document, [numbers[0], numbers[-1] + 1])
+            rows = np.searchsorted(numbers, document[begin:end])
+            if len(rows):
+                output.write_table(_members(batch, rows, block[begin:end], part.number, config))
+    return path
+
+
+def _members(batch: pa.RecordBatch, rows: Any, block: Any, part: int, config: CurationConfig) -> pa.Table:
+    taken = batch.take(pa.array(rows))
+    numbers = np.full(len(rows), part, dtype=np.int64)
+    shingles = pa.array(_shingles(taken["text"], config), pa.large_binary())
+    columns = [block, taken["document"], ranks_of(taken), numbers, taken["id"], taken["group"], shingles]
+    return pa.table(columns, schema=tables.MEMBERS)
+
+
+def _shingles(texts: pa.Array, config: CurationConfig) -> Iterator[bytes]:
+    sketching = sketching_of(config)
+    raw, offsets = bytes_of(texts)
+    longest = int(np.diff(offsets).max()) + config.shingle_size + 1
+    words, found = np.empty(longest, dtype=np.uint64), np.empty(longest, dtype=np.uint64)
+    table = np.empty(_capacity(longest), dtype=np.uint64)
+    tables_of_hashing = sketching.fold, sketching.weights, sketching.factors
+    for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        count = distinct_shingles(raw, start, end, *tables_of_hashing, words, found, table)
+        yield found[:count].tobytes()
+
+
+def _capacity(entries: int) -> int:
+    return 1 << (2 * entries).bit_length()
+
+
+@compiled
+def insert(table, mask, value):  # type: ignore[no-untyped-def]
+    """Put a value into an open-addressed table of zeros; whether it is new."""
+    place = value & mask
+    while table[place] != np.uint64(0):
+        if table[place] == value:
+            return False
+        place = (place + np.uint64(1)) & mask
+    table[place] = value
+    return True
+
+
+@compiled
+def holds(table, mask, value):  # type: ignore[no-untyped-def]
+    """Whether the table has the value."""
+    place = value & mask
+    while table[place] != np.uint64(0):
+        if table[place] == value:
+            return True
+        place = (place + np.uint64(1)) & mask
+    return False
+
+
+@compiled
+def cleared(table, entries):  # type: ignore[no-untyped-def]
+    """Make room for so many entries at a load of at most a half; the mask of the room."""
+    capacity = 4
+    while capacity < 2 * entries:
+        capacity *= 2
+    table[:capacity] = np.uint64(0)
+    return np.uint64(capacity - 1)
+
+
+@compiled
+def distinct_shingles(raw, start, end, fold, weights, factors, words, found, table):  # type: ignore[no-untyped-def]
+    """The distinct shingles of a text in `found`; their number. Zero marks room, so it counts as one."""
+    count = hash_shingles(raw, start, end, fold, weights, factors, words, found)
+    mask = cleared(table, count)
+    kept = 0
+    for place in range(count):
+        value = max(found[place], np.uint64(1))
+        if insert(table, mask, value):
+            found[kept] = value
+            kept += 1
+    return kept
+
+
+def verify_pairs(work: tuple[Path, Path], *, threshold: float) -> tuple[Path, int]:
+    """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also how many were measured."""
+    members = pq.read_table(work[0])
+    left, right = distinct(*columns(pq.read_table(work[1]), "left", "right"))
+    (document,) = columns(members, "document")
+    left, right = np.searchsorted(document, left), np.searchsorted(document, right)
+    similarity = np.zeros(len(left))
+    if len(left):
+        chunk = members["shingles"].combine_chunks()
+        raw, offsets = bytes_of(chunk)
+        begin = offsets // 8
+        table = np.empty(_capacity(int(np.diff(begin).max())), dtype=np.uint64)
+        measure(raw.view(np.uint64), begin, left, right, threshold, table, similarity)
+    similar = similarity >= threshold
+    edges = edges_between(members, left[similar], right[similar], similarity[similar], copy=False)
+    return tables.write_scratch(work[0].with_suffix(".edges"), edges), len(left)
+
+
+@compiled
+def measure(shingles, begin, left, right, threshold, table, similarity):  # type: ignore[no-untyped-def]
+    """The Jaccard similarity of each pair, sorted by `left`; 0 where it is below the threshold.
+
+    Sizes alone show that of some, and of others as many misses as no pair at the threshold can have: it shares at least
+    T / (1 + T) of the sum of both sizes.
+    """
+    standing, mask = -1, np.uint64(0)
+    for pair in range(len(left)):
+        one, two = left[pair], right[pair]
+        sizes = begin[one + 1] - begin[one], begin[two + 1] - begin[two]
+        if min(sizes) < threshold * max(sizes):
+            continue
+        if standing != one:
+            mask = cleared(table, sizes[0])
+            for place in range(begin[one], begin[one + 1]):
+                insert(table, mask, shingles[place])
+            standing = one
+        shared, place, spare = 0, begin[two], sizes[1] - threshold / (1 + threshold) * (sizes[0] + sizes[1])
+        while place < begin[two + 1] and place - begin[two] - shared <= spare + 1:
+            shared += holds(table, mask, shingles[place])
+            place += 1
+        if place == begin[two + 1]:
+            similarity[pair] = shared / (sizes[0] + sizes[1] - shared)

@@ -1,0 +1,52 @@
+"""The in-place cross-entropy as one Triton kernel, for GPUs: each row is read twice and overwritten once, and never copied.
+
+Triton comes with torch's CUDA builds; nothing else imports this module.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+BLOCK = 4096
+"""Logits of a row that a program holds at once."""
+
+
+@triton.jit
+def _row(logits, targets, weights, losses, columns, overwrite: tl.constexpr, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    row = tl.program_id(0).to(tl.int64)
+    start = logits + row * columns
+    target = tl.load(targets + row)
+    weight = tl.load(weights + row)
+    largest = -float("inf")
+    total = 0.0
+    # Sum of exponentials in one pass, rescaled whenever a larger logit turns up (Milakov and Gimelshein, arXiv 1805.02867).
+    for first in range(0, columns, block):
+        at = first + tl.arange(0, block)
+        x = tl.load(start + at, mask=at < columns, other=-float("inf")).to(tl.float32)
+        higher = tl.maximum(largest, tl.max(x, 0))
+        total = total * tl.exp(largest - higher) + tl.sum(tl.exp(x - higher), 0)
+        largest = higher
+    normaliser = largest + tl.log(total)
+    tl.store(losses + row, (normaliser - tl.load(start + target).to(tl.float32)) * weight)
+    if overwrite:
+        tl.debug_barrier()  # the target's logit has been read by every thread before it is overwritten
+        for first in range(0, columns, block):
+            at = first + tl.arange(0, block)
+            x = tl.load(start + at, mask=at < columns, other=-float("inf")).to(tl.float32)
+            gradient = (tl.exp(x - normaliser) - tl.where(at == target, 1.0, 0.0)) * weight
+            tl.store(start + at, gradient.to(logits.dtype.element_ty), mask=at < columns)
+
+
+def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:
+    """The weighted losses of N rows in fp32; their gradient, weight · (softmax - one-hot), goes over the logits if asked.
+
+    Args:
+        logits_NV: contiguous; bf16, fp16 or fp32.
+        targets_N: int64, each below V.
+        weights_N: fp32.
+        overwrite: whether the gradient is wanted.
+    """
+    losses_N = torch.empty_like(weights_N)
+    _row[(len(logits_NV),)](logits_NV, targets_N, weights_N, losses_N, logits_NV.shape[1], overwrite, BLOCK)
+    return losses_N

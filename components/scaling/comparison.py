@@ -1,0 +1,47 @@
+"""Two corpora by the laws fitted on them: how a budget is split, and what it buys (arXiv 2401.02954, section 3.3).
+
+The better the data, the more of the budget goes to the model. Pure arithmetic.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.errors import FitRefused
+from components.scaling.law import SCALES, Law, allocation
+from components.scaling.prediction import predict, quantile
+
+
+def compare(laws: Mapping[str, Law], compute: float) -> dict[str, Any]:
+    """For each corpus its exponents and the loss of the optimal training at `compute` FLOPs, each with an interval.
+
+    `apart` names the figures whose 95 % intervals do not overlap.
+
+    Raises:
+        FitRefused: a law without a parametric fit.
+    """
+    said = {name: _said(law, compute) for name, law in laws.items()}
+    figures = ("n_exponent", "d_exponent", "loss")
+    apart = [figure for figure in figures if not _overlap([entry[figure] for entry in said.values()])]
+    return {"compute": compute, "corpora": said, "apart": apart}
+
+
+def _said(law: Law, compute: float) -> dict[str, Any]:
+    if law.loss is None:
+        raise FitRefused(f"the law {law.name} has no parametric fit to compare by; its report says why")
+    model, tokens = allocation(law.loss, SCALES[law.scale])
+    loss = predict(law.loss, model.at(compute), tokens.at(compute))
+    shares = [beta / (alpha + beta) for _, _, _, alpha, beta, _ in law.loss.draws] or [model.exponent]
+    low, high = quantile(shares, 0.025), quantile(shares, 0.975)
+    return {
+        "n_exponent": {"value": model.exponent, "low": low, "high": high},
+        "d_exponent": {"value": tokens.exponent, "low": 1 - high, "high": 1 - low},
+        "isoflop_n_exponent": law.model.exponent,
+        "loss": {"value": loss["loss"], "low": loss["low"], "high": loss["high"]},
+        "figure": law.figure,
+        "model_optimum": model.at(compute),
+        "tokens_optimum": tokens.at(compute),
+    }
+
+
+def _overlap(intervals: list[Mapping[str, float]]) -> bool:
+    return max(interval["low"] for interval in intervals) <= min(interval["high"] for interval in intervals)

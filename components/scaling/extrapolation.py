@@ -1,0 +1,25 @@
+"""The plan of a training beyond a ladder, whose outcome the ladder's law predicts."""
+
+from pathlib import Path
+from typing import Any
+
+from components.errors import FitRefused
+from components.scaling.config import ScalingConfig
+from components.scaling.ladder import Ladder
+from components.scaling.law_files import read_law
+from components.scaling.plan import LAW, plan
+
+
+def plan_beyond(ladder: Ladder, *, law: Path, tokenizer: Path, token_shards: Path, output: Path) -> dict[str, Any]:
+    """Write the plan of the ladder's target by the law in the directory `law`; see `components.scaling.plan.plan`.
+
+    Raises:
+        FitRefused: the law predicts no loss.
+    """
+    found = read_law(law / LAW)
+    if found.loss is None:
+        raise FitRefused(f"the law {found.name} predicts nothing: its parametric fit was refused, and `fit.json` says why")
+    compute, choices = ladder.extrapolated(found)
+    return plan(
+        ScalingConfig(compute=compute), choices=choices, tokenizer=tokenizer, token_shards=token_shards, output=output, law=found
+    )

@@ -1,0 +1,87 @@
+"""Models of one family, small enough for a sweep, and how much of a budget each of them gets."""
+
+import math
+from dataclasses import dataclass
+
+from components.artifacts import ModelShape, Plan
+from components.errors import require
+from components.flops import non_embedding_flops_per_token, training_memory_bytes
+
+HEAD = 16
+"""Width of an attention head, about: models of a sweep are narrower than a usual head."""
+
+LEAST_STEPS = 50
+"""Of a training: in fewer, the multi-step schedule has hardly a stage."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Models that differ in their width alone, so that there are no jumps in their proportions."""
+
+    n_layer: int
+    """Layers of every model."""
+    vocab_size: int
+    """Of the tokenizer; M does not count embeddings, so they should be small."""
+    sequence_length: int
+    """Tokens in a sequence; also the context."""
+    init_std: float = 0.02
+    """Standard deviation of the initial weights."""
+    warmup_steps: int = 20
+    """Steps of linear warm-up, the same in every training, so that they can share trunks."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_layer", "vocab_size", "sequence_length", "init_std"):
+            require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive number")
+        require(self.warmup_steps >= 0, self, "warmup_steps", self.warmup_steps, "0 or more")
+
+    def shape(self, width: int) -> ModelShape:
+        """The model of a width: FFN of 8/3 of it, rounded to 8; heads of about 16."""
+        heads = max(1, math.floor(width / HEAD + 0.5))
+        heads = next(count for count in range(heads, 0, -1) if width % (2 * count) == 0)
+        return ModelShape(
+            n_layer=self.n_layer,
+            d_model=width,
+            n_head=heads,
+            n_kv_head=heads,
+            d_ffn=8 * max(1, math.floor(width / 3 + 0.5)),
+            vocab_size=self.vocab_size,
+            context=self.sequence_length,
+        )
+
+    def scale(self, width: int) -> int:
+        """M of the model of a width."""
+        return non_embedding_flops_per_token(self.shape(width), self.sequence_length)
+
+    def nearest_width(self, scale: float) -> int:
+        """The width, a multiple of 4, whose M is nearest to `scale`."""
+        return min(range(8, 4096, 4), key=lambda width: abs(math.log(self.scale(width) / scale)))
+
+    def steps(self, compute: float, width: int, batch_size: int) -> int:
+        """Steps that spend a budget on a model; at least `LEAST_STEPS` and the warm-up. Raises `ConfigError` for fewer."""
+        steps, least = (
+            round(compute / self.scale(width) / (batch_size * self.sequence_length)),
+            max(LEAST_STEPS, self.warmup_steps),
+        )
+        what = f"{compute:.3g} FLOPs on a width of {width} in batches of {batch_size}: {steps} steps"
+        require(steps >= least, self, "steps", what, f"at least {least}: a larger budget, or a smaller model or batch")
+        return steps
+
+    def plan(self, compute: float, width: int, *, batch_size: int, learning_rate: float) -> Plan:
+        """The training that spends a budget, to within half a batch, on the model of a width."""
+        shape, steps = self.shape(width), self.steps(compute, width, batch_size)
+        tokens = steps * batch_size * self.sequence_length
+        return Plan(
+            shape=shape,
+            tokens=tokens,
+            batch_size=batch_size,
+            sequence_length=self.sequence_length,
+            steps=steps,
+            learning_rate=learning_rate,
+            init_std=self.init_std,
+            warmup_steps=self.warmup_steps,
+            compute=float(self.scale(width) * tokens),
+            memory_bytes=training_memory_bytes(
+                shape, micro_batch_size=batch_size, sequence_length=self.sequence_length, precision="fp32"
+            ),
+            law={},
+        )

@@ -1,0 +1,69 @@
+"""The verdict on a plan, and the law fitted again with the training that it predicted."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Plan
+from components.errors import FitRefused
+from components.scaling.config import FitConfig
+from components.scaling.fitting.fit import fit
+from components.scaling.fitting.fitted_law import law_of
+from components.scaling.fitting.plots import png, verdict_plot
+from components.scaling.fitting.report import write_report
+from components.scaling.fitting.runs import read_runs
+from components.scaling.law import Law, scale_of
+from components.scaling.law_files import read_law, write_law
+from components.scaling.plan import LAW, read_plan
+from components.scaling.table import write_runs
+from components.scaling.verdict import judge
+
+
+def judge_plan(config: FitConfig, *, plan: Path, measured: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """Hold a training against its plan's prediction, and let its point join those of the law.
+
+    Writes `verdict.json`, `verdict.png`, `runs.csv` (the law's runs and the new one), and law and report of the joint fit.
+
+    Args:
+        config: how to fit again; what n counts is as in the law.
+        plan: a plan with a prediction, and its law beside it.
+        measured: figures of the finished training.
+        output: an empty directory.
+
+    Raises:
+        FitRefused: the plan predicts nothing, or the training has no such figure.
+        ConfigError: the law beside the plan cannot be read.
+    """
+    made = read_plan(plan)
+    verdict = judge(made, measured)
+    law = read_law(plan / LAW)
+    figure = verdict_plot(law, made, verdict)
+    (output / "verdict.json").write_text(json.dumps(verdict, indent=1) + "\n", encoding="utf-8")
+    (output / "verdict.png").write_bytes(png(figure))
+    point = (scale_of(made.shape, made.sequence_length, law.scale), float(made.tokens), verdict["actual"])
+    write_runs([*law.runs, point], output / "runs.csv")
+    try:
+        again = _fitted_again(config, law, made, verdict, output)
+    except FitRefused as refusal:
+        return {**verdict, "joint_fit": str(refusal)}
+    return {**verdict, "law_before": _coefficients(law), "law_after": _coefficients(again)}
+
+
+def _fitted_again(config: FitConfig, law: Law, plan: Plan, verdict: Mapping[str, Any], output: Path) -> Law:
+    """The law of all runs, written with its report."""
+    made = fit(
+        read_runs(output / "runs.csv", {name: name for name in ("n", "d", "loss")}), dataclasses.replace(config, scale=law.scale)
+    )
+    again = dataclasses.replace(law_of(made, name=law.name, data=law.data, base=law), figure=law.figure)
+    write_law(again, output / LAW)
+    more = {"The verdict": verdict_plot(law, plan, verdict)}
+    write_report(made, title=f"{law.name}, with the training that it predicted", output=output, more=more)
+    return again
+
+
+def _coefficients(law: Law) -> dict[str, float]:
+    if law.loss is None:
+        raise FitRefused("the parametric fit of all runs was refused")
+    return {name: getattr(law.loss, name) for name in ("E", "A", "B", "alpha", "beta")}

@@ -1,0 +1,46 @@
+"""A grid over batch size and learning rate at several budgets (DeepSeek LLM, arXiv 2401.02954, section 3.1). Pure arithmetic."""
+
+from dataclasses import dataclass
+
+from components.artifacts import Point
+from components.errors import require
+from components.scaling.family import Family
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """Every batch with every rate at every budget, on one model, so that trainings of a batch and a rate share a trunk.
+
+    The paper's first stage was reused over budgets in the same way.
+    """
+
+    budgets: tuple[float, ...]
+    """Rising, in FLOPs; a law needs three."""
+    family: Family
+    """Of the model."""
+    width: int
+    """d_model of the model; about optimal for the budget in the middle."""
+    batch_sizes: tuple[int, ...]
+    """Rising, in sequences."""
+    learning_rates: tuple[float, ...]
+    """Rising."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("budgets", 3), ("batch_sizes", 2), ("learning_rates", 2)):
+            values = getattr(self, name)
+            sound = len(values) >= least and list(values) == sorted(set(values)) and values[0] > 0
+            require(sound, self, name, values, f"{least} or more rising positive numbers")
+        self.family.steps(self.budgets[0], self.width, self.batch_sizes[-1])
+
+    def points(self) -> tuple[Point, ...]:
+        """Every training of the grid."""
+        return tuple(
+            Point(
+                budget=compute,
+                plan=self.family.plan(compute, self.width, batch_size=batch_size, learning_rate=learning_rate),
+                seed=0,
+            )
+            for compute in self.budgets
+            for batch_size in self.batch_sizes
+            for learning_rate in self.learning_rates
+        )

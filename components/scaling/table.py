@@ -1,0 +1,76 @@
+"""The trainings of a sweep as the table that fits read."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Point
+from components.flops import non_embedding_flops_per_token
+
+FIGURE = "bits_per_byte"
+"""What laws of a ladder predict: of held-out text, the mean over domains by the mixture's shares."""
+
+FITTED = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
+"""What a fit of the allocation calls the columns, and what the table does: M, D and C."""
+
+GRID = {"c": "c", "batch": "batch", "learning_rate": "learning_rate", "loss": FIGURE}
+"""The same for the laws of batch (in tokens) and learning rate."""
+
+SCALE = "non_embedding_flops_per_token"
+"""What n counts."""
+
+_HEAD = ("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "steps", "seed", "loss", "failure")
+
+
+def row_of(point: Point, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """A row: what was trained and what came out; a training that broke down has no bits per byte, and fits leave it out."""
+    plan = point.plan
+    return {
+        "budget": point.budget,
+        "n": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
+        "d": plan.tokens,
+        "c": plan.compute,
+        FIGURE: figures.get(FIGURE, ""),
+        "batch": plan.batch_size * plan.sequence_length,
+        "learning_rate": plan.learning_rate,
+        "n_layer": plan.shape.n_layer,
+        "d_model": plan.shape.d_model,
+        "steps": plan.steps,
+        "seed": point.seed,
+        "loss": figures.get("loss", ""),
+        "failure": figures.get("failure", ""),
+    }
+
+
+def tabulate(rows: Sequence[Mapping[str, Any]], output: Path) -> dict[str, Any]:
+    """Write `runs.csv`; how many trainings there are, how many broke down, and the least bits per byte."""
+    write_table(rows, output / "runs.csv")
+    measured = [float(row[FIGURE]) for row in rows if row[FIGURE] != ""]
+    return {
+        "trainings": len(rows),
+        "broken": len(rows) - len(measured),
+        **({f"least_{FIGURE}": min(measured)} if measured else {}),
+        "compute": sum(float(row["c"]) for row in rows),
+    }
+
+
+def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the rows as CSV, sorted, so that the order of completion changes nothing."""
+    ordered = sorted(rows, key=lambda row: tuple(float(row[name]) for name in ("budget", "n", "batch", "learning_rate", "seed")))
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, _HEAD, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(ordered)
+
+
+def write_runs(runs: Sequence[tuple[float, ...]], path: Path) -> None:
+    """Write (S, D, loss) of each run as CSV with the columns n, d and loss, sorted."""
+    lines = [",".join(repr(float(value)) for value in run) for run in sorted(runs, key=tuple)]
+    path.write_text("\n".join(["n,d,loss", *lines]) + "\n", encoding="utf-8")
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of such a table, as text."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

@@ -1,0 +1,29 @@
+"""The code that travels to a cluster with a run: our packages and locks, file by file, and nothing that lies beside them."""
+
+import hashlib
+from pathlib import Path
+
+from infra.settings import REPOSITORY
+
+_KINDS = {".py", ".txt"}
+"""Modules, and the locks that a task's environment digest is made of."""
+
+
+def code_files(root: Path = REPOSITORY) -> tuple[str, ...]:
+    """Absolute paths, sorted. Only what is named is taken, so neither a home, nor a `.env`, nor a link to elsewhere is."""
+    packages = (root / package for package in ("components", "infra", "workflows"))
+    found = (path for package in packages for path in package.rglob("*") if path.suffix in _KINDS)
+    return tuple(sorted(str(path) for path in [root / "pyproject.toml", *found] if _is_ours(path, root)))
+
+
+def code_version(root: Path = REPOSITORY) -> str:
+    """32 hexadecimal digits over names and bytes of the code files: the version that tasks have on a cluster."""
+    digest = hashlib.sha256()
+    for path in map(Path, code_files(root)):
+        digest.update(f"{path.relative_to(root)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _is_ours(path: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return path.is_file() and not path.is_symlink() and not hidden

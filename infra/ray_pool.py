@@ -1,0 +1,86 @@
+"""The worker pool on Ray: actors of one processor each, in a Ray that somebody else has started."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayError
+
+from components.errors import LongrunError, TrainingError
+
+Spec = TypeVar("Spec")
+Result = TypeVar("Result")
+
+
+@dataclass
+class RayWorkerPool:
+    """As many actors as the cluster has processors; they live as long as the pool is open. Use as a context manager.
+
+    For models so small that their kernels do not fill two processors, as many workers of one thread do about twice the work
+    of one worker with all threads.
+    """
+
+    workers: int = field(default=0)
+    """How many; 0: the processors of the cluster."""
+    max_restarts: int = 2
+    """How often a lost worker is started again; what it worked on begins anew, from its own checkpoints."""
+    _actors: list[Any] = field(default_factory=list, init=False)
+
+    def __enter__(self) -> "RayWorkerPool":
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        self.workers = self.workers or int(resources.get("CPU", 1))
+        worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=self.max_restarts, max_task_retries=self.max_restarts)
+        self._actors = [worker.remote() for _ in range(self.workers)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._actors:
+            ray.kill(self._actors.pop())
+
+    def stream(self, work: Callable[[Spec], Iterator[Result]], specs: Sequence[Spec]) -> Iterator[tuple[int, Result]]:
+        """See the port. Raises `TrainingError` where a worker is lost too often, or fails with an error that is none of ours."""
+        waiting = list(enumerate(specs))
+        busy: dict[Any, tuple[int, Any]] = {}
+        free = list(self._actors)
+        while waiting or busy:
+            while waiting and free:
+                number, spec = waiting.pop(0)
+                actor = free.pop()
+                pickled: bytes = ray.cloudpickle.dumps((work, spec))  # type: ignore[no-untyped-call]
+                busy[actor.run.options(num_returns="streaming").remote(pickled)] = (number, actor)
+            ready: Any = ray.wait(list(busy))[0][0]
+            reference = next(ready, None)
+            if reference is None:
+                free.append(busy.pop(ready)[1])
+                continue
+            yield busy[ready][0], _opened(reference)
+
+
+def _opened(reference: Any) -> Any:
+    try:
+        result = ray.cloudpickle.loads(ray.get(reference))
+    except RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise TrainingError(f"a worker of the pool failed: {reason}; the logs are in Ray's session") from error
+    if isinstance(result, LongrunError):
+        raise result
+    return result
+
+
+class _Worker:
+    """The process of one worker."""
+
+    def __init__(self) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+
+    def run(self, pickled: bytes) -> Iterator[bytes]:
+        """The results of a piece of work, pickled; at the end the error that it refused with, if it did."""
+        work, spec = ray.cloudpickle.loads(pickled)
+        try:
+            for result in work(spec):
+                yield ray.cloudpickle.dumps(result)  # type: ignore[no-untyped-call]
+        except LongrunError as error:
+            yield ray.cloudpickle.dumps(error)  # type: ignore[no-untyped-call]

@@ -1,0 +1,48 @@
+"""The documents of the benchmark of curation: text files of the installed packages, as Parquet tables that every peer reads."""
+
+import hashlib
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation.normalise import normalise
+
+SUFFIXES = (".py", ".pyi", ".h", ".md", ".txt", ".rst", ".yaml", ".json")
+LONGEST = 20_000
+"""Bytes; longer files are data."""
+
+SCHEMA = pa.schema({"document": pa.int64(), "id": pa.string(), "group": pa.string(), "text": pa.string()})
+
+
+def write_documents(folder: Path, *, documents: int, parts: int) -> list[Path]:
+    """Write so many documents, or all there are, in the order of their hashes; the paths of the parts."""
+    paths = sorted(_files(), key=lambda path: hashlib.sha256(str(path).encode()).digest())
+    texts = [text for path in paths if (text := _text(path))][:documents]
+    folder.mkdir(parents=True, exist_ok=True)
+    each = -(-len(texts) // parts)
+    return [_write(folder / f"part-{n:05d}.parquet", n << 32, texts[n * each : (n + 1) * each]) for n in range(parts)]
+
+
+def _files() -> Iterator[Path]:
+    root = Path(sysconfig.get_path("purelib"))
+    yield from (path for path in root.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    if not 200 <= len(raw) <= LONGEST:
+        return ""
+    try:
+        return normalise(raw.decode())
+    except UnicodeDecodeError:
+        return ""
+
+
+def _write(path: Path, first: int, texts: list[str]) -> Path:
+    ids = [hashlib.sha256(f"{first + row}".encode()).hexdigest() for row in range(len(texts))]
+    table = pa.table([range(first, first + len(texts)), ids, [""] * len(texts), texts], schema=SCHEMA)
+    pq.write_table(table, path)
+    return path

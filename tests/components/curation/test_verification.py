@@ -1,0 +1,46 @@
+"""Similarities are counted, and no pair at the threshold is lost on the way."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.curation import tables
+from components.curation.verification import measure, verify_pairs
+from tests.components.curation.conftest import rows
+
+Sets = list[set[int]]
+
+
+def jaccard(left: set[int], right: set[int]) -> float:
+    return len(left & right) / len(left | right)
+
+
+@given(st.lists(st.sets(st.integers(1, 12), min_size=1), min_size=2, max_size=6), st.sampled_from([0.3, 0.5, 0.75, 0.8, 1.0]))
+def test_every_pair_at_the_threshold_has_its_similarity_and_no_other_reaches_it(sets: Sets, threshold: float) -> None:
+    values = np.concatenate([np.array(sorted(one), dtype=np.uint64) for one in sets])
+    begin = np.cumsum([0, *map(len, sets)])
+    left, right = np.triu_indices(len(sets), 1)
+    found = np.zeros(len(left))
+    measure(values, begin, left, right, threshold, np.empty(64, dtype=np.uint64), found)
+    for one, two, similarity in zip(left, right, found.tolist(), strict=True):
+        true = jaccard(sets[one], sets[two])
+        assert similarity == true if true >= threshold else similarity < threshold
+
+
+def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
+    sets = {5: range(1, 101), 6: range(6, 106), 9: range(50, 150)}
+    packed = {number: np.array(one, dtype=np.uint64).tobytes() for number, one in sets.items()}
+    members = [
+        {"block": 0, "document": n, "rank": 100 - n, "part": 2, "id": f"id-{n}", "group": "", "shingles": packed[n]} for n in sets
+    ]
+    pq.write_table(pa.Table.from_pylist(members, tables.MEMBERS), tmp_path / "m.parquet")
+    listed = [{"block": 0, "left": left, "right": right} for left, right in ((6, 5), (6, 5), (9, 5), (9, 6))]
+    pq.write_table(pa.Table.from_pylist(listed, tables.PAIRS), tmp_path / "p.parquet")
+    edges, measured = verify_pairs((tmp_path / "m.parquet", tmp_path / "p.parquet"), threshold=0.8)
+    (edge,) = rows(edges)
+    assert measured == 3
+    assert (edge["left_id"], edge["right_id"], edge["similarity"], edge["copy"]) == ("id-6", "id-5", 95 / 105, False)

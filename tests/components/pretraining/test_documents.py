@@ -1,0 +1,48 @@
+"""Which documents a step saw."""
+
+from pathlib import Path
+
+import pytest
+
+from components.artifacts import Mixture
+from components.pretraining.documents import Incidents, documents_of, read_incidents
+from components.pretraining.packed import PackedBatches, windows_of
+from components.tokenizer.token_shards import TokenShardReader
+from components.training.data_order import DataOrder, apportion
+
+
+@pytest.fixture
+def batches(token_shards: Path) -> PackedBatches:
+    reader = TokenShardReader.open(token_shards)
+    mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 4.0, "prose": 4.0})
+    portions = apportion(mixture, windows_of(reader, ["code", "prose"], 16), 96)
+    return PackedBatches(reader, DataOrder(portions, 3), 8, 16, 4)
+
+
+def test_the_documents_are_those_whose_tokens_are_in_the_batch(batches: PackedBatches) -> None:
+    rows = [row for batch in batches.micro_batches(5, 0, 1) for row in batch["tokens"].tolist()]
+    found = list(documents_of(batches, 5))
+    assert len(found) == len(rows) == 8
+    for row, sequence in zip(rows, found, strict=True):
+        table = batches.reader.documents("train", sequence.domain).to_pylist()
+        ids = batches.reader.window("train", sequence.domain, sequence.start, 16).tolist()
+        assert ids == row
+        end = sequence.start + 17
+        touched = [d["id"] for d in table if d["start"] < end and d["start"] + d["tokens"] > sequence.start]
+        assert list(sequence.documents) == touched
+
+
+def test_incidents_are_written_once_a_step_and_read_in_order(batches: PackedBatches, tmp_path: Path) -> None:
+    note = Incidents(tmp_path / "below" / "incidents.jsonl", batches)
+    note(6, "a spike")
+    note(2, "not finite")
+    note(6, "again")
+    found = read_incidents(note.path)
+    assert [(line["step"], line["reason"]) for line in found] == [(2, "not finite"), (6, "a spike")]
+    assert found[1]["sequences"] == [
+        {"domain": s.domain, "start": s.start, "documents": list(s.documents)} for s in documents_of(batches, 5)
+    ]
+
+
+def test_without_incidents_there_are_none(tmp_path: Path) -> None:
+    assert read_incidents(tmp_path / "missing") == []

@@ -1,0 +1,85 @@
+"""The verdict on a ladder's prediction, and the point that joins the fit."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import FitRefused
+from components.scaling.config import FitConfig, ScalingConfig
+from components.scaling.fitting.sweep_law import fit_ladder
+from components.scaling.fitting.verdict import judge_plan
+from components.scaling.law_files import read_law, write_law
+from components.scaling.plan import make_plan, read_plan
+from components.scaling.table import SCALE, write_table
+from tests.components.scaling.ladder_truth import LADDER, expected, rows
+
+CONFIG = FitConfig(scale=SCALE, rounds=200)
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan beyond a ladder, with the ladder's law beside it."""
+    place = tmp_path_factory.mktemp("ladder")
+    write_table(rows(), place / "runs.csv")
+    fit_ladder(CONFIG, name="small", runs=place / "runs.csv", output=place)
+    write_plan(place)
+    return place
+
+
+def write_plan(place: Path) -> None:
+    law = read_law(place / "law.json")
+    compute, choices = LADDER.extrapolated(law)
+    plan = make_plan(ScalingConfig(compute=compute), choices, 512, law=law)
+    (place / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
+
+
+def judged(ladder: Path, output: Path, factor: float) -> dict[str, Any]:
+    output.mkdir()
+    measured = {"bits_per_byte": factor * expected(read_plan(ladder)), "loss": 1.5}
+    return judge_plan(CONFIG, plan=ladder, measured=measured, output=output)
+
+
+def test_what_the_truth_says_eight_times_beyond_the_ladder_is_inside(ladder: Path, tmp_path: Path) -> None:
+    verdict = judged(ladder, tmp_path / "verdict", 1.0)
+    assert verdict["place"] == "inside"
+    assert json.loads((tmp_path / "verdict" / "verdict.json").read_text())["actual"] == verdict["actual"]
+    assert (tmp_path / "verdict" / "verdict.png").read_bytes().startswith(b"\x89PNG")
+    assert "The verdict" in (tmp_path / "verdict" / "report.html").read_text()
+
+
+def test_what_is_a_tenth_worse_is_above_and_moves_the_law(ladder: Path, tmp_path: Path) -> None:
+    verdict = judged(ladder, tmp_path / "verdict", 1.1)
+    assert verdict["place"] == "above"
+    assert verdict["excess"] == pytest.approx(0.1, abs=0.02)
+    assert verdict["law_after"] != verdict["law_before"]
+
+
+def test_the_point_joins_the_data_of_the_fit(ladder: Path, tmp_path: Path) -> None:
+    verdict = judged(ladder, tmp_path / "verdict", 1.0)
+    old, new = read_law(ladder / "law.json"), read_law(tmp_path / "verdict" / "law.json")
+    (added,) = set(new.runs) - set(old.runs)
+    assert added[2] == verdict["actual"]
+    assert added[0] * added[1] == pytest.approx(8 * LADDER.profiles[-1].compute, rel=1e-3)
+    assert len((tmp_path / "verdict" / "runs.csv").read_text().splitlines()) == len(new.runs) + 1
+    assert (new.figure, new.scale) == (old.figure, old.scale)
+
+
+def test_a_fit_that_is_refused_leaves_the_verdict(ladder: Path, tmp_path: Path) -> None:
+    law = read_law(ladder / "law.json")
+    (tmp_path / "plan").mkdir()
+    shutil.copy(ladder / "plan.json", tmp_path / "plan")
+    write_law(dataclasses.replace(law, runs=law.runs[:3]), tmp_path / "plan" / "law.json")
+    verdict = judged(tmp_path / "plan", tmp_path / "verdict", 1.0)
+    assert verdict["place"] == "inside"
+    assert "nothing was fitted" in verdict["joint_fit"]
+
+
+def test_without_a_prediction_there_is_no_verdict(ladder: Path, tmp_path: Path) -> None:
+    plan = dataclasses.replace(read_plan(ladder), prediction=None)
+    (tmp_path / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
+    with pytest.raises(FitRefused, match="predicts nothing"):
+        judge_plan(CONFIG, plan=tmp_path, measured={}, output=tmp_path)

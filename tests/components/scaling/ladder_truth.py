@@ -1,0 +1,48 @@
+"""What trainings of a small ladder would come out at under a known law, as their artifacts tell it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from components.artifacts import Plan
+from components.flops import non_embedding_flops_per_token
+from components.scaling.family import Family
+from components.scaling.ladder import Ladder, Profile
+from components.scaling.law import LossLaw
+from components.scaling.table import row_of
+
+TRUTH = LossLaw(E=1.0, A=60.0, B=440.0, alpha=0.32, beta=0.45)
+
+LADDER = Ladder(
+    profiles=tuple(
+        Profile(compute=3e11 * 2**rung, widths=tuple(8 * (rung + step) for step in range(2, 9)), seeds=2 - min(rung, 1))
+        for rung in range(4)
+    ),
+    family=Family(n_layer=2, vocab_size=512, sequence_length=128),
+    batch_size=16,
+    learning_rate=6e-3,
+)
+
+
+def expected(plan: Plan) -> float:
+    """Bits per byte by the truth."""
+    scale = non_embedding_flops_per_token(plan.shape, plan.sequence_length)
+    return float(TRUTH.E + TRUTH.A / scale**TRUTH.alpha + TRUTH.B / plan.tokens**TRUTH.beta)
+
+
+def rows(ladder: Ladder = LADDER, noise: float = 0.002, seed: int = 0) -> list[Mapping[str, Any]]:
+    """The ladder's table."""
+    generator = np.random.default_rng(seed)
+    return [
+        row_of(point, {"bits_per_byte": expected(point.plan) * np.exp(noise * generator.standard_normal()), "loss": 1.0})
+        for point in ladder.points()
+    ]
+
+
+def predicting(plan: Plan, low: float, high: float) -> Plan:
+    """The plan with a prediction around what the truth says, as factors of it."""
+    value = expected(plan)
+    said = {"loss": value, "low": low * value, "high": high * value}
+    return replace(plan, prediction=said, predicted_figure="bits_per_byte")

@@ -1,0 +1,36 @@
+"""The table of a sweep: the same bytes whatever came first."""
+
+from pathlib import Path
+
+from components.scaling.fitting.runs import read_runs
+from components.scaling.table import FITTED, GRID, read_table, row_of, tabulate, write_table
+from tests.components.scaling.ladder_truth import LADDER, rows
+
+
+def test_the_order_of_completion_changes_nothing(tmp_path: Path) -> None:
+    found = rows()
+    write_table(found, tmp_path / "one.csv")
+    write_table(found[::-1], tmp_path / "two.csv")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_fits_read_it(tmp_path: Path) -> None:
+    figures = tabulate(rows(), tmp_path)
+    assert len(read_runs(tmp_path / "runs.csv", FITTED)) == len(LADDER.points()) == figures["trainings"]
+    assert set(read_runs(tmp_path / "runs.csv", GRID).values) == {"c", "batch", "learning_rate", "loss"}
+
+
+def test_a_training_that_broke_down_is_counted_and_left_out_of_fits(tmp_path: Path) -> None:
+    found = [*rows()[1:], row_of(LADDER.points()[0], {"failure": "step 3: loss nan"})]
+    assert tabulate(found, tmp_path)["broken"] == 1
+    runs = read_runs(tmp_path / "runs.csv", FITTED)
+    assert len(runs) == len(found) - 1
+    assert runs.left_out[0].reason == "no value for bits_per_byte"
+
+
+def test_what_was_written_can_be_written_again_with_a_row_more(tmp_path: Path) -> None:
+    found = rows()
+    write_table(found[1:], tmp_path / "less.csv")
+    write_table([found[0], *read_table(tmp_path / "less.csv")], tmp_path / "more.csv")
+    write_table(found, tmp_path / "all.csv")
+    assert (tmp_path / "more.csv").read_bytes() == (tmp_path / "all.csv").read_bytes()

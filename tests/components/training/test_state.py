@@ -1,0 +1,74 @@
+"""The state in fragments: cut anywhere, read anywhere."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import CheckpointError
+from components.training.state import KINDS, Fragment, SavedState, Snapshot, State
+
+WHOLE = torch.arange(20.0)
+
+
+def write(directory: Path, cuts: list[int]) -> list[Path]:
+    """A parameter of 20 elements, cut before each of `cuts`, one file a part."""
+    paths = []
+    for rank, (start, end) in enumerate(zip([0, *cuts], [*cuts, 20], strict=True)):
+        part = Fragment("a/b", start, dict.fromkeys(KINDS, WHOLE[start:end]))
+        snapshot = Snapshot()
+        snapshot.take(State([part], 7, {"cpu": torch.tensor([rank], dtype=torch.uint8)}))
+        paths.append(directory / f"rank-{rank:05d}.safetensors")
+        snapshot.write(paths[-1])
+    return paths
+
+
+CUTS = st.lists(st.integers(1, 19), max_size=4, unique=True).map(sorted)
+
+
+@given(cuts=CUTS, start=st.integers(0, 19), length=st.integers(0, 20))
+def test_any_elements_are_read_whatever_the_cuts(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int], start: int, length: int
+) -> None:
+    saved = SavedState(write(tmp_path_factory.mktemp("state"), cuts))
+    saved.require_whole({"a/b": 20})
+    length = min(length, 20 - start)
+    assert torch.equal(saved.read("weight", "a/b", start, length), WHOLE[start : start + length])
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    first, _, third = write(tmp_path, [5, 10])
+    saved = SavedState([first, third])
+    with pytest.raises(CheckpointError, match="weight of a/b: 5 of 20 elements are saved"):
+        saved.require_whole({"a/b": 20})
+    with pytest.raises(CheckpointError, match="first_moment of a/b: 3 of 8 elements from 2 on are saved"):
+        saved.read("first_moment", "a/b", 2, 8)
+
+
+def test_a_parameter_of_another_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="a/b is no parameter of this model"):
+        SavedState(write(tmp_path, [])).require_whole({"c": 20})
+
+
+def test_each_worker_gets_its_own_generators_and_a_further_one_those_of_the_first(tmp_path: Path) -> None:
+    saved = SavedState(write(tmp_path, [10]))
+    assert [int(saved.random(rank)["cpu"]) for rank in (0, 1, 2)] == [0, 1, 0]
+    assert saved.updates == 7
+
+
+def test_a_file_cut_short_is_refused_by_its_name(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, [])
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(CheckpointError, match=r"rank-00000\.safetensors cannot be read"):
+        SavedState([path])
+
+
+def test_a_snapshot_keeps_its_room(tmp_path: Path) -> None:
+    snapshot, values = Snapshot(), torch.zeros(4)
+    for value in (1.0, 2.0):
+        snapshot.take(State([Fragment("a", 0, dict.fromkeys(KINDS, values.fill_(value)))], 1, {}))
+        values.fill_(-1)
+        snapshot.write(tmp_path / "file")
+        assert SavedState([tmp_path / "file"]).read("weight", "a", 0, 4).tolist() == [value] * 4

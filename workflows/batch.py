@@ -1,0 +1,56 @@
+"""`longrun batch RUN STEP`: the documents that a step of a run's pretraining saw, whether or not the run has finished."""
+
+from dataclasses import asdict
+from typing import Any
+
+from components.errors import ConfigError
+from components.ports import LocalArtifactStore
+from infra.settings import Settings
+from workflows.journal import Event, Journal, find_journal
+
+
+def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
+    """Domain, first token and document ids of each sequence of `step` (from 1).
+
+    Raises:
+        ConfigError: no such run or step, or a run that has not come to pretraining.
+    """
+    from components.pretraining.documents import documents_of
+    from components.pretraining.pretrain import planned_batches
+
+    journal, store = find_journal(settings.runs, run), LocalArtifactStore(settings.home)
+    config = _config(journal, store)
+    plan, shards = (settings.home / _uri(journal, name) for name in ("scaling", "token_shards"))
+    batches = planned_batches(config, plan=plan, token_shards=shards)
+    steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
+    if not 1 <= step <= round(steps):
+        raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
+    return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
+
+
+def batch_lines(found: list[dict[str, Any]]) -> list[str]:
+    """One line a sequence."""
+    return [f"{row['domain']:<12}token {row['start']:<14}{' '.join(row['documents'])}" for row in found]
+
+
+def _config(journal: Journal, store: LocalArtifactStore) -> Any:
+    """The configuration of pretraining: from the step's begin, or from the artifact that was reused."""
+    from pydantic import TypeAdapter
+
+    from components.pretraining.config import PretrainingConfig
+
+    event = _last(journal, "pretraining", ("started", "cached"))
+    raw = event["config"] if "config" in event else store.manifest(event["uri"]).config
+    return TypeAdapter(PretrainingConfig).validate_python({name: value for name, value in raw.items() if name != "type"})
+
+
+def _uri(journal: Journal, step: str) -> str:
+    uri: str = _last(journal, step, ("made", "cached"))["uri"]
+    return uri
+
+
+def _last(journal: Journal, step: str, kinds: tuple[str, ...]) -> Event:
+    found = [event for event in journal.events() if event.get("step") == step and event["event"] in kinds]
+    if not found:
+        raise ConfigError(f"run {journal.name} has no {step} yet; see: longrun logs {journal.name}")
+    return found[-1]

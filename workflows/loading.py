@@ -1,0 +1,89 @@
+"""Named values that Python functions return: recipes and sweeps, ours by name, a user's by file."""
+
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from components.errors import ConfigError
+from workflows.stages import unknown
+
+Value = TypeVar("Value")
+
+
+def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
+    """The value that one of `names` in `package`, or `file.py[:function]`, means.
+
+    Raises:
+        ConfigError: no such name, file or function; the function fails or returns something else.
+    """
+    return _from_file(argument, kind) if ".py" in argument else _built_in(argument, kind, package, names)
+
+
+def _built_in(name: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
+    if name not in names:
+        word = _word(kind)
+        raise ConfigError(f"{unknown(word, name, list(names))}, or a file: my_{word}.py[:function]")
+    function = name.replace("-", "_")
+    made: Value = getattr(importlib.import_module(f"{package}.{function}"), function)()
+    return made
+
+
+def _from_file(argument: str, kind: type[Value]) -> Value:
+    word = _word(kind)
+    file, _, function = argument.partition(":")
+    path = Path(file).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"{word} file {path} does not exist")
+    module = _import_file(path, word)
+    name = function or _only_function(path, module, word)
+    make = getattr(module, name, None)
+    if not callable(make):
+        raise ConfigError(f"{word} file {path} has no function {name!r}; it has: {', '.join(_functions(module)) or 'none'}")
+    made = _called(make, f"{path}:{name}", word)
+    if not isinstance(made, kind):
+        raise ConfigError(f"{word} {path}:{name} returned {type(made).__name__}; it must return a {kind.__name__}")
+    return made
+
+
+def _called(make: Any, where: str, word: str) -> Any:
+    try:
+        return make()
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{word} {where} failed: {type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path, word: str) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(f"longrun_{word}_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{word} file {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{word} file {path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _functions(module: types.ModuleType) -> list[str]:
+    own = (name for name, value in vars(module).items() if isinstance(value, types.FunctionType))
+    return sorted(name for name in own if getattr(module, name).__module__ == module.__name__ and not name.startswith("_"))
+
+
+def _only_function(path: Path, module: types.ModuleType, word: str) -> str:
+    names = _functions(module)
+    if len(names) != 1:
+        raise ConfigError(f"{word} file {path} has {len(names)} functions; name one: {path.name}:FUNCTION of {', '.join(names)}")
+    return names[0]
+
+
+def _word(kind: type) -> str:
+    return kind.__name__.lower()

@@ -1,0 +1,53 @@
+"""A sweep: everything that decides a ladder of trainings and the law fitted to them, as one frozen value."""
+
+from dataclasses import dataclass, field
+
+from components.checks.limits import CheckLimits
+from components.curation.config import CurationConfig
+from components.errors import require
+from components.pretraining.config import CHOICES, PretrainingConfig
+from components.scaling.config import FitConfig
+from components.scaling.grid import Grid
+from components.scaling.ladder import Ladder
+from components.scaling.table import SCALE
+from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from workflows.loading import load
+
+BUILT_IN = ("tiny-ladder", "smoke-ladder", "tiny-grid", "smoke-grid")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sweep:
+    """Data, ladder and grid, how to train and how to fit. Make a variant with `dataclasses.replace`."""
+
+    name: str
+    """Also the name of the law."""
+    description: str
+    """One line for `longrun sweeps`."""
+    curation: CurationConfig
+    tokenizer: TokenizerConfig
+    token_shards: TokenShardsConfig
+    pretraining: PretrainingConfig
+    """How all of them are trained; ladder and grid choose what `CHOICES` names."""
+    ladder: Ladder | None = None
+    """The trainings that the law is fitted to, and how much larger the one is that it must predict; None: only a grid."""
+    grid: Grid | None = None
+    """The trainings that the laws of batch and learning rate are fitted to; None: DeepSeek's stand in."""
+    fit: FitConfig = field(default_factory=lambda: FitConfig(scale=SCALE))
+    """How the law is fitted."""
+    checks: CheckLimits = field(default_factory=CheckLimits)
+
+    def __post_init__(self) -> None:
+        chosen = [name for name in CHOICES if getattr(self.pretraining, name) is not None]
+        require(bool(self.ladder or self.grid), self, "ladder", None, "a ladder, a grid, or both")
+        require(not chosen, self, "pretraining", f"one with {', '.join(chosen)}", "none of these: ladder and grid choose them")
+        require(self.fit.scale == SCALE, self, "fit.scale", self.fit.scale, SCALE)
+
+
+def load_sweep(argument: str) -> Sweep:
+    """The sweep that a name or `file.py[:function]` means.
+
+    Raises:
+        ConfigError: no such sweep, file or function; the function fails or returns something else.
+    """
+    return load(argument, Sweep, "workflows.sweeps", BUILT_IN)

@@ -1,0 +1,35 @@
+"""A ladder of trainings that take a second each: for tests, and for trying out a change."""
+
+from dataclasses import replace
+
+from components.scaling.family import Family
+from components.scaling.ladder import Ladder, Profile
+from workflows.recipes.tiny import KILOBYTE, tiny
+from workflows.sweep import Sweep
+from workflows.sweeps.smoke_ladder import smoke_ladder
+
+
+def tiny_ladder() -> Sweep:
+    """Three budgets of four models each on the text of `tiny`: its law is worth nothing, but it is one."""
+    base, ladder = tiny(), smoke_ladder()
+    return replace(
+        ladder,
+        name="tiny-ladder",
+        description="three budgets of trainings that take a second each, for tests: a law that is worth nothing",
+        curation=base.curation,
+        tokenizer=base.tokenizer,
+        token_shards=base.token_shards,
+        ladder=Ladder(
+            profiles=(
+                Profile(compute=3e9, widths=(12, 16, 24, 32), seeds=2),
+                Profile(compute=6e9, widths=(12, 16, 24, 32)),
+                Profile(compute=1.2e10, widths=(16, 24, 32, 48)),
+            ),
+            family=Family(n_layer=1, vocab_size=512, sequence_length=64, warmup_steps=10),
+            batch_size=8,
+            learning_rate=6.25e-3,
+            target=2.0,
+        ),
+        pretraining=replace(ladder.pretraining, micro_batch_size=8, validation_bytes=5 * KILOBYTE),
+        checks=replace(base.checks, plan=ladder.checks.plan),
+    )
