@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTEST := .venv/bin/python -m pytest
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
-	bench-chain bench-charts bench-filters bench-scaling bench-submit bench-training
+	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-submit bench-training
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE
 
 bench-training: install ## Training beside a plain PyTorch loop and Hugging Face's Trainer, and the stall of checkpoints (SIZE=small)
 	.venv/bin/python -m tests.benchmarks.training $(SIZE)
+
+bench-curation: install ## Near-duplicate removal beside rensa, datasketch, text-dedup and datatrove (DOCUMENTS=100000)
+	.venv/bin/python -m tests.benchmarks.curation $(DOCUMENTS)
 
 bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 	.venv/bin/python -m tests.benchmarks.scaling

@@ -44,6 +44,7 @@ class Mailbox:
         self._dismissed = False
         self._reports: list[Report] = []
         self._outcome = Outcome()
+        self._held: list[Any] = []
         self._changed = asyncio.Condition()
 
     async def assign(self, number: int, pickled: bytes) -> None:
@@ -65,6 +66,14 @@ class Mailbox:
         async with self._changed:
             await self._changed.wait_for(lambda: self._dismissed or self._is_open(after))
             return None if self._dismissed else self._assignment
+
+    async def hold(self, placement_group: Any) -> None:
+        """A worker is there, with the processors of that placement group."""
+        self._held.append(placement_group)
+
+    async def held(self) -> list[Any]:
+        """The placement groups of all workers that there were."""
+        return self._held
 
     async def enter(self, now: float) -> None:
         """A worker begins."""

@@ -90,7 +90,20 @@ class WorkerGroup:
         ray.get(self.mailbox.dismiss.remote())
         if self._idle:
             self._thread.join()
+        if self.failure is not None:
+            self._free()
         shutil.rmtree(self.config.storage_path / self._name, ignore_errors=True)
+
+    def _free(self) -> None:
+        """End the workers that a dead controller has left, and give their processors back.
+
+        Ray Train has a cleaner for that, but it asks the dashboard whether the controller is alive, which is off here.
+        """
+        import ray
+        from ray.util.placement_group import remove_placement_group
+
+        for group in ray.get(self.mailbox.held.remote()):
+            remove_placement_group(group)
 
     def _fit(self) -> None:
         try:
@@ -164,6 +177,7 @@ def _work(config: dict[str, Any]) -> None:
 
     torch.set_num_threads(config["threads"])
     mailbox, context = config["mailbox"], ray.train.get_context()
+    mailbox.hold.remote(ray.util.get_current_placement_group())
     reporter = _MailReporter(context.get_world_rank(), context.get_world_size(), mailbox)
     done = 0
     while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:

@@ -24,6 +24,9 @@ SOURCE_COLUMNS = (
     "duplicate_documents",
     "set_aside_files",
 )
+CLUSTER_COLUMNS = ("source", "kept", "documents", "share")
+NAMED = 3
+"""Clusters named beside a source that loses too much."""
 
 
 def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
@@ -32,6 +35,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     shares = json_file(artifact, "mixture.json")["shares"]
     kept = documents[documents["kept"]]
     tables = [_documents(documents), _kept(kept, limits), _domains(kept, shares, limits), _sources(artifact, documents, limits)]
+    tables.append(_clusters(artifact, limits))
     return suite.run("corpus", tables, output)
 
 
@@ -95,6 +99,8 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
     lost = counted["refused_documents"] + counted["duplicate_documents"]
     rows = counted.assign(
         refused_share=lost / counted["documents"].clip(lower=1),
+        duplicate_share=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
+        largest_clusters=[_named(artifact, source) for source in counted["source"]],
         complete=(counted["kept_documents"] + lost == counted["documents"])
         & (listed["size"].to_numpy() == counted["documents"])
         & (listed["sum"].to_numpy() == counted["kept_documents"]),
@@ -104,6 +110,19 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         between("kept_documents", 1),
         between("refused_share", 0, limits.refused_share),
         between("set_aside_files", 0, limits.set_aside_files),
+        between("duplicate_share", 0, limits.duplicate_share),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )
-    return Table(name="sources", rows=rows, key=("source",), rules=rules)
+    return Table(name="sources", rows=rows, key=("source", "largest_clusters"), rules=rules)
+
+
+def _named(artifact: Path, source: str) -> str:
+    clusters = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
+    largest = clusters[clusters["source"] == source].head(NAMED)
+    named = [f"{count} like {kept[:12]}" for count, kept in zip(largest["documents"], largest["kept"], strict=True)]
+    return ", ".join(named) or "none"
+
+
+def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
+    rows = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
+    return Table(name="clusters", rows=rows, key=("source", "kept"), rules=(between("share", 0, limits.cluster_share),))

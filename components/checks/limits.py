@@ -24,6 +24,12 @@ class CorpusLimits:
     so more means that a filter misreads the source."""
     set_aside_files: int = 0
     """Files of a source at most that could not be read and were set aside: `metrics/set_aside.parquet` has their errors."""
+    duplicate_share: float = 0.9
+    """Share of a source's documents removed as duplicates at most: its loss budget. More than the 89.8 % that 91 dumps lost
+    together in the paper means that the source is another one once more, or that a template makes its documents alike."""
+    cluster_share: float = 0.25
+    """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
+    error page or a template, which filters should refuse."""
 
     def __post_init__(self) -> None:
         _at_least(self, "set_aside_files", 0)
@@ -31,7 +37,8 @@ class CorpusLimits:
             _rising(self, name)
         for name in ("longest_bytes", "validation_documents"):
             _at_least(self, name, 1)
-        _share(self, "refused_share")
+        for name in ("refused_share", "duplicate_share", "cluster_share"):
+            _share(self, name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -61,7 +61,8 @@ def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path
     left, right = neighbours(key, document)
     documents, number = np.unique(np.concatenate([left, right]), return_inverse=True)
     left, right = unpacked(np.unique(packed(*number.reshape(2, -1))))
-    part = np.searchsorted(firsts, documents, side="right") - 1
+    by_first = np.argsort(firsts)
+    part = by_first[np.searchsorted(firsts, documents, side="right", sorter=by_first) - 1]
     block = blocks_of(documents[left], part[right], blocks)
     needed, which = unpacked(np.unique(np.concatenate([packed(block, left), packed(block, right)])))
     pairs = pa.table([block, documents[left], documents[right]], schema=tables.PAIRS)

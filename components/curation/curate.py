@@ -17,7 +17,7 @@ from components.curation.extraction import Extracted, ExtractionShard, extract, 
 from components.curation.layout import figures_of, shelves_of, write_documents
 from components.curation.ledger import Tally, added, write_ledger
 from components.curation.mixture import mixture_of
-from components.curation.records import write_evidence, write_groups, write_metrics
+from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.sources import list_files
 from components.curation.split import assign
 from components.errors import SourceError
@@ -58,6 +58,8 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     keys = [(name, "ascending") for name in ("id", "benchmark", "file", "item")]
     tables.write(output / "contamination.parquet", contamination.sort_by(keys))
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
+    clusters = output / "metrics" / "clusters.parquet"
+    write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)

@@ -70,6 +70,13 @@ class Tally:
         """Take over `tables.SET_ASIDE`."""
         self.set_aside += table.to_pylist()
 
+    def documents_by_source(self) -> Counter[str]:
+        """Documents read from each source."""
+        counts: Counter[str] = Counter()
+        for (source, _, _), count in self.documents.items():
+            counts[source] += count
+        return counts
+
     def require_documents(self, config: CurationConfig) -> None:
         """Raise `SourceError` for a source of which no document passed the filters, or a domain that is left empty."""
         for source in config.sources:
@@ -143,13 +150,26 @@ def ledger_of(shard: Extracted) -> Path:
 def write_ledger(work: tuple[Extracted, Sequence[Path]]) -> Tally:
     """Write the ledger of a shard from its rows and the verdicts on its parts; what it counts."""
     shard, verdicts = work
-    table = pq.read_table(shard.rows)
     parts = [pq.read_table(path) for path in verdicts]
-    table = _applied(table, pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table())
+    judged = pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table()
+    table = _applied(pq.read_table(shard.rows), judged)
     tables.write(ledger_of(shard), table)
+    tables.write_scratch(losses_of(shard), _losses(table, judged))
     tally = Tally()
     tally.add(table)
     return tally
+
+
+def losses_of(shard: Extracted) -> Path:
+    """Where the `tables.LOSSES` of a shard are."""
+    return Path(shard.place) / "losses.parquet"
+
+
+def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
+    gone = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_id"])
+    found = gone.join(table.select(["document", "source"]), "document").group_by(["kept_id", "source"])
+    counted = found.aggregate([("document", "count")])
+    return pa.table([counted["kept_id"], counted["source"], counted["document_count"]], schema=tables.LOSSES)
 
 
 def _applied(table: pa.Table, verdicts: pa.Table) -> pa.Table:

@@ -1,6 +1,8 @@
 """The tables beside the documents of a corpus: metrics, groups, and the evidence of each removal."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from components.curation import tables
 from components.curation.candidates import starts
 from components.curation.config import PYTHON_ENVIRONMENT
 from components.curation.extraction import Extracted
-from components.curation.ledger import kept_in, ledger_of, units_of
+from components.curation.ledger import kept_in, ledger_of, losses_of, units_of
 from components.ports import ShardEngine
 
 Splits = Mapping[str, str]
@@ -21,6 +23,12 @@ Splits = Mapping[str, str]
 
 OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
 EVIDENCE = pa.schema([pa.field("slot", pa.int64()), *tables.REMOVED])
+
+Cluster = tuple[str, str, int]
+"""A source, the id of the document that stays, and how many of the source went in its favour."""
+
+LARGEST = 10
+"""Clusters of a source that are listed."""
 
 ROW_BYTES = 512
 """What a row of either takes in memory while it is sorted."""
@@ -95,6 +103,32 @@ def find_evidence(verdicts: Path, *, partitions: int) -> Path:
     slots = [int(identity[:12], 16) * partitions >> 48 for identity in table["id"].to_pylist()]
     evidence = pa.table([slots, table["id"], table["kept_id"], table["similarity"]], schema=EVIDENCE)
     return tables.write_scratch(verdicts.with_suffix(".evidence"), evidence)
+
+
+def write_clusters(
+    shards: Sequence[Extracted], documents: Mapping[str, int], path: Path, scratch: Path, engine: ShardEngine, *, memory: int
+) -> None:
+    """`tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first. `documents` counts those of each source."""
+    losses = [losses_of(shard) for shard in shards]
+    gathered = engine.exchange(losses, key="kept", partitions=_partitions(losses, memory), output=scratch / "losses")
+    found = engine.map_shards(find_largest, gathered, description="find large clusters")
+    clusters = [cluster for clusters in found for cluster in clusters]
+    rows = [
+        {"source": source, "kept": kept, "documents": count, "share": count / documents[source]}
+        for source, kept, count in _largest(clusters)
+    ]
+    tables.write(path, pa.Table.from_pylist(rows, tables.CLUSTERS))
+
+
+def find_largest(losses: Path) -> list[Cluster]:
+    """The largest clusters of each source in one partition of `tables.LOSSES`."""
+    found = pq.read_table(losses).group_by(["source", "kept"]).aggregate([("documents", "sum")])
+    return _largest(zip(*(found[name].to_pylist() for name in ("source", "kept", "documents_sum")), strict=True))
+
+
+def _largest(clusters: Iterable[Cluster]) -> list[Cluster]:
+    ordered = sorted(clusters, key=lambda cluster: (cluster[0], -cluster[2], cluster[1]))
+    return [one for _, own in itertools.groupby(ordered, key=operator.itemgetter(0)) for one in itertools.islice(own, LARGEST)]
 
 
 def _partitions(files: Sequence[Path], memory: int) -> int:

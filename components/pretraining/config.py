@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
-from components.training.config import NON_FINITE, ON_SPIKE, PRECISIONS, OptimizerConfig, ScheduleConfig
+from components.training.config import NON_FINITE, ON_SPIKE, PRECISIONS, ZERO_STAGES, OptimizerConfig, ScheduleConfig
 
 CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
 """Fields that choose instead of the scaling law. Planning reads them; pretraining reads the plan."""
@@ -36,6 +36,9 @@ class PretrainingConfig:
     """"bf16" with fp32 accumulation (paper, section 2.4), "fp32", or "auto": bf16 where the device multiplies it natively."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    zero_stage: int = 1
+    """ZeRO (arXiv 1910.02054): 1 parts the optimizer's state and fp32 weights between workers (paper, section 2.4), 3 the weights
+    and gradients of the passes too: less memory, more communication."""
     deterministic: bool = False
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
@@ -81,6 +84,9 @@ class PretrainingConfig:
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
+        require(self.zero_stage in ZERO_STAGES, self, "zero_stage", self.zero_stage, "1 or 3")
+        # The chunked loss reads the head's weight outside of its module, where ZeRO-3 has not gathered it.
+        require(self.zero_stage == 1 or self.loss_rows is None, self, "loss_rows", self.loss_rows, "None with zero_stage 3")
         require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
         self._require_room()
 

@@ -176,6 +176,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
+        zero_stage=config.zero_stage,
         deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,

@@ -1,9 +1,11 @@
-"""The DeepSpeed engine: ZeRO-1, AdamW, bf16 with fp32 accumulation. The one module that knows DeepSpeed.
+"""The DeepSpeed engine: ZeRO, AdamW, bf16 with fp32 accumulation. The one module that knows DeepSpeed.
 
-ZeRO-1 (arXiv 1910.02054, section 5.1) keeps fp32 weights and optimizer state in as many parts as there are workers.
+ZeRO-1 (arXiv 1910.02054, section 5.1) keeps fp32 weights and optimizer state in as many parts as there are workers; ZeRO-3
+(section 5.3) the weights and gradients of the passes too, and gathers those of a layer when it is their turn.
 """
 
 import contextlib
+import copy
 import gc
 import io
 import logging
@@ -82,14 +84,17 @@ class Engine:
         """
         if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
-        self._model, self._adamw = model, _adamw(model, settings.optimizer)
+        self._model, self._adamw, self._stage = model, _adamw(model, settings.optimizer), settings.zero_stage
+        self.sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+        """Elements of each parameter; what it holds itself is empty under ZeRO-3."""
+        self._skeleton = copy.deepcopy(model).to("meta") if self._stage == 3 else None
         originals = [parameter.detach().clone() for parameter in model.parameters()]
         deepspeed = _deepspeed()
         with _quiet(), _frozen_heap():
             self._engine, *_ = deepspeed.initialize(
                 model=_Pass(model, objective),
                 optimizer=self._adamw,
-                config=_config(settings.optimizer, precision),
+                config=_config(settings.optimizer, precision, self._stage),
                 dist_init_required=False,
             )
         if settings.compile:
@@ -138,7 +143,7 @@ class Engine:
                 tensor.copy_(saved.read(kind, fragment.name, fragment.start, tensor.numel()))
         for state in self._adamw_states:
             state["step"].fill_(saved.updates)
-        self._engine.optimizer.update_lp_params()
+        self._refresh_weights()
         _set_random_states(saved.random(rank))
 
     def weights(self) -> list[Tensor]:
@@ -146,29 +151,83 @@ class Engine:
         full = _deepspeed().utils.safe_get_full_fp32_param
         return [full(parameter).cpu() for parameter in self._model.parameters()]
 
+    def measurable(self) -> nn.Module:
+        """The model as it is, whole, for a forward pass on one worker; every worker calls it together."""
+        if self._skeleton is None:
+            return self._model
+        weights, device = self.weights(), next(self._model.parameters()).device
+        kind = torch.bfloat16 if self._engine.bfloat16_enabled() else torch.float32
+        whole = copy.deepcopy(self._skeleton)
+        names = [name for name, _ in whole.named_parameters()]
+        whole.load_state_dict({name: weight.to(device, kind) for name, weight in zip(names, weights, strict=True)}, assign=True)
+        return whole
+
     def close(self) -> None:
         """Take the hooks off the model; its parameters stay in the engine's precision."""
         self._engine.destroy()
 
     @property
+    def _flat(self) -> list[Tensor]:
+        """The flat fp32 tensors that DeepSpeed has made of the parameters that this worker keeps."""
+        if self._stage == 3:
+            flat: list[Tensor] = self._engine.optimizer.fp32_partitioned_groups_flat
+            return flat
+        return [flat for group in self._adamw.param_groups for flat in group["params"]]
+
+    @property
     def _adamw_states(self) -> list[dict[str, Tensor]]:
-        """Of each group of parameters, which DeepSpeed has made one flat tensor."""
-        return [self._adamw.state[flat] for group in self._adamw.param_groups for flat in group["params"]]
+        return [self._adamw.state[flat] for flat in self._flat]
 
     def _make_moments(self) -> None:
-        """What AdamW itself makes at its first update, so that there is something to save and to load from the start."""
-        for group in self._adamw.param_groups:
-            for flat in group["params"]:
-                moments = {name: torch.zeros_like(flat) for name in _MOMENTS.values()}
-                self._adamw.state[flat] = {"step": torch.zeros((), device=flat.device), **moments}
-        self._engine.optimizer._lazy_init_hp_params_optimizer_state()
+        """What AdamW itself makes at its first update, so that there is something to save and to load from the start.
+
+        ZeRO-3 has made it already, by an update that changed nothing but was counted.
+        """
+        for flat in self._flat:
+            moments = {name: torch.zeros_like(flat) for name in _MOMENTS.values()}
+            self._adamw.state[flat] = {"step": torch.zeros((), device=flat.device), **moments}
+        if self._stage != 3:
+            self._engine.optimizer._lazy_init_hp_params_optimizer_state()
 
     def _fragments(self) -> Iterator[Fragment]:
-        """The elements of each parameter that lie in this worker's part; `_hp_mapping` is what Universal Checkpoint reads too."""
+        """The elements of each parameter that lie in this worker's part."""
+        part = self._part_of_zero_3 if self._stage == 3 else self._part_of_zero_1
         for name, parameter in self._model.named_parameters():
-            if (kept := parameter._hp_mapping) is not None:  # type: ignore[attr-defined]
-                moments = {kind: kept.optim_fragment[theirs] for kind, theirs in _MOMENTS.items()}
-                yield Fragment(name, kept.lp_fragment_address.start, {"weight": kept.hp_fragment.detach(), **moments})
+            if (found := part(parameter)) is not None:
+                yield Fragment(name, *found)
+
+    def _part_of_zero_1(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
+        """Parts are cut from all parameters in a row; `_hp_mapping` is what Universal Checkpoint reads too."""
+        kept = parameter._hp_mapping  # type: ignore[attr-defined]
+        if kept is None:
+            return None
+        moments = {kind: kept.optim_fragment[theirs] for kind, theirs in _MOMENTS.items()}
+        return kept.lp_fragment_address.start, {"weight": kept.hp_fragment.detach(), **moments}
+
+    def _part_of_zero_3(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
+        """Every parameter is cut into equal parts, the last of which are filled up."""
+        start, length = self._span(parameter)
+        if length <= 0:
+            return None
+        local = _deepspeed().utils
+        tensors = {kind: local.safe_get_local_optimizer_state(parameter, theirs) for kind, theirs in _MOMENTS.items()}
+        tensors["weight"] = local.safe_get_local_fp32_param(parameter).detach()
+        return start, {kind: tensor[:length] for kind, tensor in tensors.items()}
+
+    def _span(self, parameter: nn.Parameter) -> tuple[int, int]:
+        part = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
+        start = dist.get_rank() * part
+        return start, min(part, parameter.ds_numel - start)  # type: ignore[attr-defined]
+
+    def _refresh_weights(self) -> None:
+        """Make the weights of the passes from the fp32 ones."""
+        if self._stage != 3:
+            self._engine.optimizer.update_lp_params()
+            return
+        for parameter in self._model.parameters():
+            if (found := self._part_of_zero_3(parameter)) is not None:
+                weight = found[1]["weight"]
+                parameter.ds_tensor.data[: weight.numel()].copy_(weight)  # type: ignore[attr-defined]
 
 
 def _random_states() -> dict[str, Tensor]:
@@ -225,15 +284,18 @@ def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     )
 
 
-def _config(optimizer: OptimizerConfig, precision: str) -> dict[str, Any]:
-    """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here."""
+def _config(optimizer: OptimizerConfig, precision: str, stage: int) -> dict[str, Any]:
+    """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here.
+
+    ZeRO-3 keeps no parameter whole beyond its turn (persistence threshold 0), so that all are parted alike.
+    """
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": optimizer.clip,
-        "zero_optimization": {"stage": 1},
+        "zero_optimization": {"stage": stage, **({"stage3_param_persistence_threshold": 0} if stage == 3 else {})},
         "zero_allow_untested_optimizer": True,
     }
     if precision == "bf16":
-        config |= {"bf16": {"enabled": True, "immediate_grad_update": True}, "data_types": {"grad_accum_dtype": "fp32"}}
+        config |= {"bf16": {"enabled": True, "immediate_grad_update": stage == 1}, "data_types": {"grad_accum_dtype": "fp32"}}
     return config

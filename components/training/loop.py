@@ -95,7 +95,7 @@ def train(
         engine = Engine(model.to(device).train(), objective, settings, precision)
         store = None
         try:
-            store = _checkpoints(checkpoints, {**identity, "precision": precision}, model, settings, reporter)
+            store = _checkpoints(checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter)
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
             run = _Run(
                 model, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
@@ -114,7 +114,7 @@ def train(
 
 
 def _checkpoints(
-    root: Path, identity: Mapping[str, Any], model: nn.Module, settings: TrainingSettings, reporter: TrainingReporter
+    root: Path, identity: Mapping[str, Any], sizes: Mapping[str, int], settings: TrainingSettings, reporter: TrainingReporter
 ) -> Checkpoints:
     return Checkpoints(
         root,
@@ -123,7 +123,7 @@ def _checkpoints(
         world_size=reporter.world_size,
         keep=settings.keep_checkpoints,
         permanent=settings.permanent_steps,
-        sizes={name: parameter.numel() for name, parameter in model.named_parameters()},
+        sizes=sizes,
     )
 
 
@@ -249,11 +249,12 @@ class _Run:
     def _validated(self, validation: Validation) -> Mapping[str, float]:
         """The figures of rank 0, on every rank."""
         box: list[Mapping[str, float]] = [{}]
+        model = self.engine.measurable()
         if self.store.rank == 0:
-            self.model.eval()
+            model.eval()
             with torch.no_grad():
-                box = [dict(validation(self.model))]
-            self.model.train()
+                box = [dict(validation(model))]
+            model.train()
         dist.broadcast_object_list(box, src=0)
         return box[0]
 

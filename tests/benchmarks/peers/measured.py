@@ -37,3 +37,10 @@ def kept(table: pa.Table, stay: list[bool], path: str) -> None:
     """Write the kept documents and say how long everything took, in seconds of processor time."""
     pq.write_table(table.filter(pa.array(stay)), path)
     print(json.dumps({"seconds": _seconds() - started}))
+
+
+def kept_ids(ids: list[str], path: str) -> None:
+    """Like `kept`, for tools that have written the kept documents themselves."""
+    seconds = _seconds() - started
+    pq.write_table(pa.table({"id": list(ids)}), path)
+    print(json.dumps({"seconds": seconds}))

@@ -48,6 +48,7 @@ def corpus(tmp_path: Path) -> Path:
     documents = [_document(number) for number in range(100)]
     write(artifact, "documents", documents)
     write(artifact, "sources", [_source(name, documents) for name in ("folder:a", "folder:b")])
+    write(artifact, "clusters", [{"source": "folder:a", "kept": "0" * 64, "documents": 2, "share": 0.04}])
     mixture = {"shares": {"code": 0.5, "prose": 0.5}, "epoch_limits": {"code": 4.0, "prose": 4.0}}
     write_json(artifact, "mixture.json", mixture)
     return artifact

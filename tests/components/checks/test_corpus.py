@@ -38,10 +38,12 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sources: kept_documents is at least 1": ("sources", lambda t: t.assign(kept_documents=0)),
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
     "sources: set_aside_files is 0": ("sources", lambda t: t.assign(set_aside_files=1)),
+    "sources: duplicate_share is between 0 and 0.9": ("sources", lambda t: t.assign(duplicate_documents=48)),
     "sources: kept, refused and duplicate documents add up to the documents listed": (
         "sources",
         lambda t: t.assign(duplicate_documents=1),
     ),
+    "clusters: share is between 0 and 0.25": ("clusters", lambda t: t.assign(share=0.3)),
 }
 
 
@@ -78,3 +80,18 @@ def test_counts_that_disagree_with_the_documents_are_found(corpus: Path, output:
     assert [one.name for one in report.failures] == [
         "sources: kept, refused and duplicate documents add up to the documents listed"
     ]
+
+
+def test_a_source_that_loses_more_than_its_budget_is_named_with_its_largest_clusters(
+    corpus: Path, output: Path, spoil: Any
+) -> None:
+    spoil(corpus, "sources", lambda t: t.assign(duplicate_documents=[48, 0]))
+    report = check(LIMITS, artifact=corpus, output=output)
+    observed = {one.name: one.observed for one in report.failures}["sources: duplicate_share is between 0 and 0.9"]
+    assert "folder:a" in observed
+    assert "2 like 000000000000" in observed
+
+
+def test_a_corpus_without_duplicates_has_no_clusters_and_passes(corpus: Path, output: Path, spoil: Any) -> None:
+    spoil(corpus, "clusters", lambda t: t.iloc[:0])
+    assert check(LIMITS, artifact=corpus, output=output).passed

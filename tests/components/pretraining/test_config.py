@@ -31,6 +31,10 @@ SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_
         ("validation_steps", 0),
         ("validation_bytes", 0),
         ("non_finite", "ignore"),
+        ("on_spike", "ignore"),
+        ("spike_deviations", 0.0),
+        ("loss_rows", 0),
+        ("zero_stage", 2),
     ],
 )
 def test_a_bad_value_is_refused_with_the_name_of_its_field(field: str, value: Any) -> None:
@@ -41,6 +45,11 @@ def test_a_bad_value_is_refused_with_the_name_of_its_field(field: str, value: An
 def test_a_sequence_longer_than_the_context_is_refused() -> None:
     with pytest.raises(ConfigError, match="sequence_length is 17; allowed: up to the model's context of 16"):
         PretrainingConfig(shape=SHAPE, sequence_length=17)
+
+
+def test_a_chunked_loss_is_refused_with_zero_3() -> None:
+    with pytest.raises(ConfigError, match="loss_rows is 512; allowed: None with zero_stage 3"):
+        PretrainingConfig(loss_rows=512, zero_stage=3)
 
 
 def test_fewer_sequences_than_workers_are_refused() -> None:

@@ -32,6 +32,7 @@ GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
         (TrainingSettings, "keep_checkpoints", 0),
         (TrainingSettings, "permanent_checkpoints", (0.0,)),
         (TrainingSettings, "non_finite", "ignore"),
+        (TrainingSettings, "zero_stage", 2),
         (TrainingSettings, "on_spike", "ignore"),
         (TrainingSettings, "spike_deviations", 0.0),
         (TrainingSettings, "max_skipped", 0),

@@ -19,11 +19,12 @@ from components.training.loop import Batch, Terms
 from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
 
 
+@pytest.mark.parametrize("zero_stage", [1, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precision: str, tmp_path: Path) -> None:
-    whole, uninterrupted, _ = training(precision=precision)
+def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precision: str, zero_stage: int, tmp_path: Path) -> None:
+    whole, uninterrupted, _ = training(precision=precision, zero_stage=zero_stage)
     shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
-    again, resumed, metrics = training(precision=precision)
+    again, resumed, metrics = training(precision=precision, zero_stage=zero_stage)
     assert resumed.resumed_from == 10
     assert metrics.values[10] == {"resumed_from": 10.0}
     assert sorted(metrics.values) == [10, 11, 12]
@@ -129,6 +130,19 @@ def test_an_objective_may_call_the_model_more_than_once(training: Training, prec
     assert twice.history[1]["gradient_norm"] == pytest.approx(once.history[1]["gradient_norm"], rel=2e-2)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_parted_model_is_measured_as_a_whole_one(training: Training, precision: str, tmp_path: Path) -> None:
+    def validation(model: nn.Module) -> dict[str, float]:
+        batch = RepeatedPairs().micro_batches(99, 0, 1)[0]
+        return {"validation/loss": float(NextToken()(model, batch).loss) / NextToken().weight(batch)}
+
+    measured = [
+        training(validation=validation, zero_stage=stage, precision=precision, checkpoints=tmp_path / str(stage))[1].history[-1]
+        for stage in (1, 3)
+    ]
+    assert measured[0]["validation/loss"] == pytest.approx(measured[1]["validation/loss"], rel=5e-3)
+
+
 def test_validation_is_measured_at_its_steps_and_after_the_last(training: Training) -> None:
     seen = []
 
@@ -160,9 +174,12 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(training: T
     assert not dist.is_initialized()
 
 
+@pytest.mark.parametrize("zero_stage", [1, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_loss_that_is_not_finite_can_be_skipped_without_touching_the_weights(training: Training, precision: str) -> None:
-    model, trained, _ = training(objective=BrokenAt({3}), non_finite="skip", precision=precision)
+def test_a_loss_that_is_not_finite_can_be_skipped_without_touching_the_weights(
+    training: Training, precision: str, zero_stage: int
+) -> None:
+    model, trained, _ = training(objective=BrokenAt({3}), non_finite="skip", precision=precision, zero_stage=zero_stage)
     assert "loss" not in trained.history[2]
     assert "gradient_norm" not in trained.history[2]
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]

@@ -20,6 +20,7 @@ class Spec:
     checkpoints: Path
     precision: str
     stop_after: int
+    zero_stage: int = 1
 
 
 class EnoughError(Exception):
@@ -48,7 +49,7 @@ def work(spec: Spec, reporter: TrainingReporter) -> tuple[int, list[Any], list[f
             model,
             NextToken(),
             RepeatedPairs(),
-            settings(precision=spec.precision, checkpoint_steps=6),
+            settings(precision=spec.precision, checkpoint_steps=6, zero_stage=spec.zero_stage),
             reporter=Stopping(reporter.rank, reporter.world_size, spec.stop_after),
             checkpoints=spec.checkpoints,
             identity={"model": "small"},
@@ -91,3 +92,25 @@ def test_weights_that_are_loaded_and_saved_by_other_workers_stay_bitwise_what_th
         resumed_from, same, _ = launch(Spec(tmp_path, "bf16", 12), workers)
         assert resumed_from == 12
         assert all(np.array_equal(a, b) for a, b in zip(weights, same, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("precision", "workers"),
+    [("fp32", 2), pytest.param("bf16", 2, marks=pytest.mark.slow), pytest.param("fp32", 3, marks=pytest.mark.slow)],
+)
+def test_zero_3_learns_what_one_worker_does_and_zero_1_goes_on_from_it(precision: str, workers: int, tmp_path: Path) -> None:
+    _, _, whole = launch(Spec(tmp_path / "whole", precision, 12), 1)
+    _, weights, losses = launch(Spec(tmp_path / "three", precision, 12, zero_stage=3), workers)
+    resumed_from, same, _ = launch(Spec(tmp_path / "three", precision, 12, zero_stage=1), 1)
+    assert losses == pytest.approx(whole, rel=TOLERANCE[precision])
+    assert resumed_from == 12
+    assert all(np.array_equal(a, b) for a, b in zip(weights, same, strict=True))
+
+
+@pytest.mark.slow
+def test_zero_3_goes_on_from_zero_1(tmp_path: Path) -> None:
+    _, _, whole = launch(Spec(tmp_path / "whole", "fp32", 12), 1)
+    launch(Spec(tmp_path / "cut", "fp32", 6), 1)
+    resumed_from, _, losses = launch(Spec(tmp_path / "cut", "fp32", 12, zero_stage=3), 2)
+    assert resumed_from == 6
+    assert losses == pytest.approx(whole, rel=TOLERANCE["fp32"])

@@ -1,0 +1,215 @@
+"""Near-duplicate removal, ours beside what people use, on the same documents in one run.
+
+`python -m tests.benchmarks.curation [DOCUMENTS]`: text files of the installed packages. Every tool takes the whole step, from
+Parquet on disk to Parquet on disk, on one core; what is counted is processor time without imports and, for us, without the
+compilation that the first run on a machine does. What each left and removed wrongly is counted by `tests.exact_pairs`, which
+shares no code with any of them, by the Jaccard similarity of 5-word shingles between spaces; ours is set to those, and to the
+peers' threshold.
+The peers live in an environment of their own below `.longrun/bench`, made on the first run.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation.config import CurationConfig, Source
+from components.curation.deduplication import find_duplicates
+from components.ports import InProcessShardEngine
+from tests.benchmarks.curation_documents import write_documents
+from tests.benchmarks.rows import Row, write
+from tests.exact_pairs import shingles, similar_pairs
+
+HOME = Path(".longrun")
+PLACE = HOME.absolute() / "bench" / "curation"
+PEERS = Path(__file__).parent / "peers"
+NAMES = ("rensa", "datasketch", "text_dedup", "datatrove")
+THRESHOLD = 0.75
+PARTS = 8
+SCALE = 4
+"""How much larger the second of two corpora is whose memory and time are compared."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tool made of the documents."""
+
+    seconds: float
+    peak: float
+    """Bytes."""
+    left: int
+    """Pairs of kept documents whose similarity reaches the threshold."""
+    wrong: int
+    """Removed documents that are similar to no other one."""
+
+
+def main() -> None:
+    """Run the benchmark and write its rows."""
+    if sys.argv[1:2] == ["ours"]:
+        ours(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+        return
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    shutil.rmtree(PLACE, ignore_errors=True)
+    parts = write_documents(PLACE / "documents", documents=number, parts=PARTS)
+    size = sum(pq.read_table(path, columns=["text"])["text"].nbytes for path in parts) / 1e6
+    count = sum(pq.read_metadata(path).num_rows for path in parts)
+    truth = Truth.of(parts)
+    outcomes = {"ours": judged(truth, *removed_by_us(PLACE / "documents", shard_bytes=128 * 2**20))}
+    python = environment_of_peers()
+    for name in NAMES:
+        outcomes[name] = judged(truth, *removed_by(python, name))
+    mine = outcomes["ours"]
+    rows = [Row(name=f"{count} documents", ours=size, reference=size, target="the same", unit="MB")]
+    for name in NAMES:
+        target = ">= 3" if name == "rensa" else "> 1"
+        speed = size / mine.seconds, size / outcomes[name].seconds
+        rows.append(Row(name=f"speed / {name}", ours=speed[0], reference=speed[1], target=target, unit="MB/s/core"))
+    for name in NAMES:
+        other = outcomes[name]
+        rows.append(
+            Row(name=f"pairs left + 1 / {name}", ours=mine.left + 1, reference=other.left + 1, target="<= 1", unit="pairs")
+        )
+        wrong = mine.wrong + 1, other.wrong + 1
+        rows.append(Row(name=f"wrong removals + 1 / {name}", ours=wrong[0], reference=wrong[1], target="<= 1", unit="documents"))
+    write("curation", rows + scaling(), HOME)
+
+
+def ours(folder: Path, output: Path, shard_bytes: int) -> None:
+    """The whole step in this process: find duplicates, write the kept documents, say what it took."""
+    pa.set_cpu_count(1)
+    texts = sorted(folder.glob("*.parquet"))
+    warm = write_first(texts[0], output / "warm.parquet")
+    step([warm], output / "warm", shard_bytes)
+    base, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    step(texts, output, shard_bytes)
+    seconds, peak = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds, "peak": peak * 1024, "base": base * 1024}))
+
+
+def write_first(texts: Path, path: Path) -> Path:
+    """A few documents, to have the machine code loaded."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pq.read_table(texts).slice(0, 50), path)
+    return path
+
+
+def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
+    """What is measured."""
+    source = Source(uri="documents", domain="code", weight=1.0)
+    config = CurationConfig(
+        sources=(source,), near_duplicate_threshold=THRESHOLD, shingle_words="whitespace", shard_bytes=shard_bytes
+    )
+    found = find_duplicates(texts, config, output / "scratch", InProcessShardEngine())
+    for path, verdicts in zip(texts, found.verdicts, strict=True):
+        table, judged_rows = pq.read_table(path), pq.read_table(verdicts, columns=["document", "kept"])
+        gone = judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0]
+        pq.write_table(table.filter(pa.array(~np.isin(table["document"].to_numpy(), gone))), output / f"kept-{path.name}")
+
+
+def removed_by_us(folder: Path, shard_bytes: int) -> tuple[dict[str, float], set[str]]:
+    """Our figures, and the ids of what we keep."""
+    output = PLACE / f"ours-{folder.name}"
+    shutil.rmtree(output, ignore_errors=True)
+    command = [sys.executable, "-m", "tests.benchmarks.curation", "ours", str(folder), str(output), str(shard_bytes)]
+    figures = said(subprocess.run(command, check=True, capture_output=True, text=True, env=environment()))
+    return figures, {one for path in output.glob("kept-*") for one in pq.read_table(path, columns=["id"])["id"].to_pylist()}
+
+
+def removed_by(python: Path, name: str) -> tuple[dict[str, float], set[str]]:
+    """A peer's figures, and the ids of what it keeps."""
+    kept = PLACE / f"{name}.parquet"
+    command = [str(python), str(PEERS / f"{name}_script.py"), str(PLACE / "documents"), str(kept)]
+    figures = said(subprocess.run(command, check=True, capture_output=True, text=True, env=environment(), cwd=PLACE))
+    return figures, set(pq.read_table(kept, columns=["id"])["id"].to_pylist())
+
+
+def said(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
+    """The figures that a process prints last."""
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def environment() -> dict[str, str]:
+    """One thread each, and no network."""
+    quiet = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, **quiet, "NUMBA_CACHE_DIR": str(PLACE.parent / "numba")}
+
+
+def environment_of_peers() -> Path:
+    """The Python of the peers' environment, which is made where it is not there or not what is asked for."""
+    place, wanted = PLACE.parent / "peers", (PEERS / "requirements.txt").read_text()
+    if not (place / "installed").exists() or (place / "installed").read_text() != wanted:
+        uv = str(Path(sys.executable).with_name("uv"))
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
+        install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
+        subprocess.run([*install, "-r", str(PEERS / "requirements.txt")], check=True)
+        (place / "installed").write_text(wanted)
+    return place / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Which documents are similar."""
+
+    classes: list[list[str]]
+    """Ids of documents of the same shingles."""
+    pairs: dict[tuple[int, int], float]
+    """Similar classes."""
+
+    @classmethod
+    def of(cls, parts: list[Path]) -> "Truth":
+        """Count out all pairs of the documents."""
+        classes: dict[frozenset[str], list[str]] = defaultdict(list)
+        for path in parts:
+            for row in pq.read_table(path, columns=["id", "text"]).to_pylist():
+                classes[frozenset(map(hash, shingles(row["text"])))].append(row["id"])
+        return cls(list(classes.values()), similar_pairs([map(str, one) for one in classes], THRESHOLD))
+
+
+def judged(truth: Truth, figures: dict[str, float], kept: set[str]) -> Outcome:
+    """Count what a tool left and what it removed without a reason."""
+    stay = [sum(one in kept for one in members) for members in truth.classes]
+    left = sum(n * (n - 1) // 2 for n in stay) + sum(stay[a] * stay[b] for a, b in truth.pairs)
+    similar = {number for pair in truth.pairs for number in pair}
+    alone = [number for number, members in enumerate(truth.classes) if len(members) == 1 and number not in similar]
+    wrong = sum(not stay[number] for number in alone)
+    return Outcome(seconds=figures["seconds"], peak=figures.get("peak", 0.0), left=left, wrong=wrong)
+
+
+def scaling() -> list[Row]:
+    """Our own memory and time on all documents beside those on a quarter of them, both in small pieces."""
+    small = PLACE / "quarter"
+    small.mkdir()
+    for path in sorted((PLACE / "documents").glob("*.parquet"))[: PARTS // SCALE]:
+        shutil.copy(path, small)
+    figures = [removed_by_us(folder, shard_bytes=8 * 2**20)[0] for folder in (PLACE / "documents", small)]
+    whole, quarter = figures
+    return [
+        Row(
+            name=f"peak memory, {SCALE} times as much",
+            ours=whole["peak"] / 1e6,
+            reference=quarter["peak"] / 1e6,
+            target="<= 1.3",
+            unit="MB",
+        ),
+        Row(
+            name=f"time, {SCALE} times as much",
+            ours=whole["seconds"],
+            reference=quarter["seconds"],
+            target="<= 4.4",
+            unit="s",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A training that kills a process at a given step: a worker, the trainer's controller, or everything that its driver started."""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from components.ports import SilentMetrics, TrainingReporter
+
+INTERVAL = 4
+"""Steps between two checkpoints."""
+
+STEPS = 24
+KINDS = ("worker", "controller", "tree")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What is killed, and when."""
+
+    kind: str
+    step: int
+    rank: int
+    """The worker that does it, after that step."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of the small model by two workers."""
+
+    place: Path
+    kill: Kill | None
+    driver: int
+    """Process id."""
+
+
+@dataclass(frozen=True)
+class Killing:
+    """A reporter that kills once."""
+
+    reporter: TrainingReporter
+    training: Training
+
+    @property
+    def rank(self) -> int:
+        """Of this worker."""
+        return self.reporter.rank
+
+    @property
+    def world_size(self) -> int:
+        """Workers."""
+        return self.reporter.world_size
+
+    def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        """Pass it on, and kill if it is time."""
+        self.reporter.report(step, total_steps, values)
+        kill, done = self.training.kill, self.training.place / "killed"
+        if kill is None or done.exists() or (kill.step, kill.rank) != (step, self.rank):
+            return
+        done.touch()
+        for pid in _targets(kill.kind, self.training.driver):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _targets(kind: str, driver: int) -> list[int]:
+    """Process ids, this one last."""
+    if kind == "worker":
+        return [os.getpid()]
+    below = psutil.Process(driver).children(recursive=True)
+    if kind == "controller":
+        found = [process.pid for process in below if "TrainController" in _title(process)]
+        if not found:
+            raise LookupError("no controller of Ray Train")
+        return found
+    return [driver, *(process.pid for process in below if process.pid != os.getpid()), os.getpid()]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""  # it has ended meanwhile
+
+
+def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
+    """Where the training went on from, and a digest of its weights and history."""
+    from components.training.loop import train
+    from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
+
+    model = small_model()
+    trained = train(
+        model,
+        NextToken(),
+        RepeatedPairs(),
+        settings(steps=STEPS, precision="bf16", checkpoint_steps=INTERVAL, deterministic=True),
+        reporter=Killing(reporter, training),
+        checkpoints=training.place / "checkpoints",
+        identity={"model": "small"},
+    )
+    weights = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())
+    return trained.resumed_from, hashlib.sha256(weights + repr(trained.history).encode()).hexdigest()
+
+
+def main() -> None:
+    """`python -m tests.infra.kills HOME KIND STEP RANK`: train with a Ray of its own; KIND "none" kills nothing."""
+    from infra.local_ray import ensure_ray, stop_ray
+    from infra.ray_train import RayLauncher
+    from infra.settings import quieten
+
+    quieten()
+    home, kind, step, rank = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    ensure_ray(home, cpus=2)
+    kill = Kill(kind, step, rank) if kind in KINDS else None
+    launcher = RayLauncher(storage_path=home / "ray-train")
+    result: list[Any] = launcher.launch(work, Training(home, kill, os.getpid()), workers=2, metrics=SilentMetrics())
+    stop_ray(home)
+    sys.stdout.write(json.dumps(result[0]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
