@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from components.artifacts import Artifact, sha256_of_file
-from components.errors import SourceError
+from components.artifacts import Artifact
+from components.errors import SourceError, StoreError
 from components.ports import ArtifactStore
 
 Tree = dict[str, Any]
@@ -52,14 +52,15 @@ def _raw_sources(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
 
 def raw_differences(store: ArtifactStore, artifact: Artifact) -> tuple[int, list[str]]:
     """How many raw files an artifact was read from, and which of them are gone or no longer hash the same."""
+    from components.curation.places import sha256_at
     from components.curation.sources import locate
 
     files = {row["uri"]: row["sha256"] for row in _raw_rows(store, artifact)}
     differences = []
     for uri, expected in files.items():
         try:
-            same = sha256_of_file(locate(uri)) == expected
-        except (OSError, SourceError) as error:
+            same = sha256_at(locate(uri)) == expected
+        except (OSError, SourceError, StoreError) as error:
             differences.append(f"raw {uri}: {error}")
         else:
             differences += [] if same else [f"raw {uri}: sha256 differs from what was read"]

@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DOCUMENT_COLUMNS = ("id", "source", "domain", "language", "split", "bytes", "characters", "kept", "reason")
-SOURCE_COLUMNS = ("source", "domain", "documents", "kept_documents", "refused_documents", "duplicate_documents")
+SOURCE_COLUMNS = (
+    "source",
+    "domain",
+    "documents",
+    "kept_documents",
+    "refused_documents",
+    "duplicate_documents",
+    "set_aside_files",
+)
 CLUSTER_COLUMNS = ("source", "kept", "documents", "share")
 NAMED = 3
 """Clusters named beside a source that loses too much."""
-LANGUAGES = ("en", "zh", "code", "other")
 
 
 def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
@@ -53,13 +60,14 @@ def _kept(kept: "pd.DataFrame", limits: CorpusLimits) -> Table:
     rules = (
         has_rows(),
         one_of("split", ("train", "validation")),
-        one_of("language", LANGUAGES),
+        holds("tagged", "language is an ISO 639 code, code or other"),
         between("bytes", 1, limits.longest_bytes),
         median_between("bytes", *limits.median_bytes),
         # UTF-8 takes one to four bytes a character (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
-    rows = kept.assign(bytes_per_character=kept["bytes"] / kept["characters"])
+    tagged = kept["language"].astype(str).str.fullmatch("[a-z]{2,3}|code|other")
+    rows = kept.assign(bytes_per_character=kept["bytes"] / kept["characters"], tagged=tagged)
     return Table(name="kept", rows=rows, key=("id",), rules=rules)
 
 
@@ -101,6 +109,7 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         has_rows(),
         between("kept_documents", 1),
         between("refused_share", 0, limits.refused_share),
+        between("set_aside_files", 0, limits.set_aside_files),
         between("duplicate_share", 0, limits.duplicate_share),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )

@@ -22,6 +22,8 @@ class CorpusLimits:
     refused_share: float = 0.95
     """Share of a source's documents refused or removed at most. The paper's own removal over 91 dumps is 89.8 % (table 1),
     so more means that a filter misreads the source."""
+    set_aside_files: int = 0
+    """Files of a source at most that could not be read and were set aside: `metrics/set_aside.parquet` has their errors."""
     duplicate_share: float = 0.9
     """Share of a source's documents removed as duplicates at most: its loss budget. More than the 89.8 % that 91 dumps lost
     together in the paper means that the source is another one once more, or that a template makes its documents alike."""
@@ -30,6 +32,7 @@ class CorpusLimits:
     error page or a template, which filters should refuse."""
 
     def __post_init__(self) -> None:
+        _at_least(self, "set_aside_files", 0)
         for name in ("median_bytes", "domain_share"):
             _rising(self, name)
         for name in ("longest_bytes", "validation_documents"):

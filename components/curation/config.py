@@ -11,6 +11,11 @@ PYTHON_ENVIRONMENT = "python-environment:"
 PYTHON_DOMAINS = ("code", "prose", "maths")
 """What `python-environment:` divides into: `.py` files, docstrings and descriptions, and those of mathematical packages."""
 
+PERSONAL_DATA = ("email", "ipv6", "iban", "chinese-identity", "card", "ipv4", "phone")
+"""Kinds of personal data, in the order in which they are replaced."""
+
+LANGUAGE_MODELS = ("script", "lid176")
+
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
 """Sets of published rules, in the order in which they are asked; `components.curation.heuristics` holds each with its source."""
 
@@ -20,7 +25,8 @@ class Source:
     """Documents of one domain at one place."""
 
     uri: str
-    """`python-environment:`, or a path or `file://` URI of a folder or file: JSONL or text (plain, .gz, .zst) or Parquet."""
+    """`python-environment:`, or a path, `file://` or `s3://` URI of a folder or file: JSONL, text, WARC or WET (plain, .gz,
+    .zst), Parquet, or a Hugging Face dataset on disk."""
     domain: str
     """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only that part is taken."""
     weight: float
@@ -30,11 +36,11 @@ class Source:
     language: str = "auto"
     """`auto` tags each document by its script; a fixed tag otherwise. Documents tagged `code` skip the rules for prose."""
     text_field: str = "text"
-    """Field of a JSON line, or column of a Parquet file, that holds the text."""
+    """Field of a JSON line, or column of a Parquet or Arrow file, that holds the text."""
     distributions: tuple[str, ...] = ()
     """Distributions that `python-environment:` reads."""
     sample_bytes: int | None = None
-    """Raw bytes to read, about, chosen by hash: whole files, or rows of JSONL and Parquet; None reads all.
+    """Raw bytes to read, about, chosen by hash: whole files, or rows of files that hold many; None reads all.
     A prose source counts the whole `.py` files that its docstrings stand in."""
 
     def __post_init__(self) -> None:
@@ -56,6 +62,22 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """An evaluation set whose items no document of the corpus may hold."""
+
+    name: str
+    """What `contamination.parquet` calls it; evaluation joins by it."""
+    uri: str
+    """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
+    fields: tuple[str, ...] = ()
+    """Fields of a record whose text counts, such as the question and its answer; empty: every text in it."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.name.strip()), self, "name", self.name, "a name")
+        require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CurationConfig:
     """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are the sources it names."""
 
@@ -68,14 +90,27 @@ class CurationConfig:
     max_repeated_lines: float = 0.2
     """Share of the characters of prose in lines that repeat an earlier one (Gopher, arXiv 2112.11446, table A1).
     Reference documentation repeats its section heads and parameters: 0.5 suits it."""
+    language_model: str = "script"
+    """How `auto` tags: `script` tells en, zh and other by script and English function words; `lid176` tells 176 languages by
+    fastText's model, and code by its lines, in every domain (group `crawl`)."""
     heuristics: tuple[str, ...] = ()
     """Published rule sets to ask besides: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents, c4-lines
     drops boilerplate lines. They are meant for web text: manuals and tables of one's own fail rules that were set on crawls."""
     heuristic_limits: dict[str, float] = field(default_factory=dict)
     """Limits in place of published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh, other,
     unspaced, code, maths."""
+    personal_data: tuple[str, ...] = ()
+    """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
+    benchmarks: tuple[Benchmark, ...] = ()
+    """Evaluation sets: documents with `benchmark_gram` words in a row of one of their items are refused as `contaminated`."""
+    benchmark_gram: int = 13
+    """Words in a row (GPT-3, arXiv 2005.14165, appendix C); a CJK character counts as a word."""
     max_bad_lines: int = 100
-    """Lines or rows without text that one file may hold before the run stops."""
+    """Lines or rows without text that one file may hold before it is set aside."""
+    max_document_bytes: int = 64 * 1024 * 1024
+    """Longer lines, cells, records and text files are refused as `long` without being held in memory."""
+    read_attempts: int = 3
+    """How often a file is read, or its worker may die of it, before it is set aside with its error: the check then fails."""
     near_duplicate_threshold: float = 0.8
     """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
     shingle_size: int = 5
@@ -102,7 +137,17 @@ class CurationConfig:
         require(bool(self.sources), self, "sources", self.sources, "at least one source")
         places = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
         require(len(set(places)) == len(places), self, "sources", places, "each URI once, python-environment: once a domain")
-        for name in ("min_characters", "shingle_size", "permutations", "shard_bytes"):
+        names = [benchmark.name for benchmark in self.benchmarks]
+        require(len(set(names)) == len(names), self, "benchmarks", names, "each name once")
+        for name in (
+            "benchmark_gram",
+            "min_characters",
+            "max_document_bytes",
+            "read_attempts",
+            "shingle_size",
+            "permutations",
+            "shard_bytes",
+        ):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(
             self.max_characters >= self.min_characters, self, "max_characters", self.max_characters, "at least min_characters"
@@ -121,6 +166,10 @@ class CurationConfig:
         self._require_heuristics()
 
     def _require_heuristics(self) -> None:
+        require(
+            set(self.personal_data) <= set(PERSONAL_DATA), self, "personal_data", self.personal_data, ", ".join(PERSONAL_DATA)
+        )
+        require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
         require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
         if self.heuristic_limits:
             from components.curation.heuristics import limit_names

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.config import CurationConfig
+from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
 from components.curation.layout import figures_of, shelves_of, write_documents
@@ -19,6 +20,7 @@ from components.curation.mixture import mixture_of
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.sources import list_files
 from components.curation.split import assign
+from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
 
 
@@ -29,14 +31,20 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     A shard that was read before the step was killed is taken from `scratch`.
 
     Raises:
-        SourceError: a source is missing, empty, damaged, of too many bad lines, or gives no document.
+        SourceError: a source is missing, empty, gives no document, or changed since a killed run had planned its shards.
+            A file that is damaged, or of too many bad lines, is set aside instead.
         ConfigError: a source of an unknown scheme.
+        StoreError: an object store cannot be reached, or refuses.
     """
     listing = list_files(config)
     shards = shards_of(listing.files, config, scratch / "read")
+    tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
+    searched = write_index(config, scratch / "read") if config.benchmarks else {}
     extracted = read_shards(shards, engine, metrics)
     duplicates = find_duplicates([part for shard in extracted for part in shard.texts], config, scratch / "duplicates", engine)
     tally = count(extracted, duplicates.verdicts, engine)
+    set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
+    tally.add_set_aside(set_aside)
     tally.require_documents(config)
     sizes, linked = tally.sizes_by_unit(), listing.linked
     splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
@@ -45,13 +53,43 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     memory = config.shard_bytes
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
+    tables.write(output / "metrics" / "set_aside.parquet", set_aside)
+    contamination = pa.concat_tables([pq.read_table(shard.contamination) for shard in extracted])
+    keys = [(name, "ascending") for name in ("id", "benchmark", "file", "item")]
+    tables.write(output / "contamination.parquet", contamination.sort_by(keys))
+    tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
+    return {**tally.figures(), **searched, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
+
+
+def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
+    rows = [
+        {"shard": shard.number, "source": shard.config.sources[file.takers[0]].uri, "uri": file.uri, "bytes": file.size}
+        for shard in shards
+        for file in shard.files
+    ]
+    return pa.Table.from_pylist(rows, tables.SHARDS)
+
+
+def _frozen(plan: pa.Table, place: Path) -> pa.Table:
+    """The plan, which a rerun must find as the killed run had left it: its finished shards are numbered by it."""
+    if place.exists() and not pq.read_table(place).equals(plan):
+        raise SourceError(f"{place}: the sources changed since this run was begun; delete {place.parent} to begin again")
+    tables.write(place, plan)
+    return plan
+
+
+def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
+    found = pa.concat_tables([pq.read_table(shard.personal_data) for shard in extracted])
+    keys = ["source", "domain", "kind"]
+    total = found.group_by(keys, use_threads=False).aggregate([("documents", "sum"), ("found", "sum")])
+    named = total.rename_columns({"documents_sum": "documents", "found_sum": "found"})
+    return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
 def count(shards: Sequence[Extracted], verdicts: Sequence[Path], engine: ShardEngine) -> Tally:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,17 @@ from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.boilerplate import without_boilerplate
 from components.curation.candidate import Candidate
-from components.curation.characters import classes_of, codes_of
+from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
+from components.curation.decontamination import CONTAMINATED, read_index
 from components.curation.filters import Filter, filters_of, first_refusal
-from components.curation.language import language_of
+from components.curation.language import language_of, modelled_language_of
 from components.curation.normalise import normalise
+from components.curation.personal_data import without_personal_data
+from components.curation.places import fetched
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile
+from components.errors import StoreError
 
 SHARD_BITS = 32
 """A document's number is its shard's number shifted by this, plus its row among the documents that passed the filters."""
@@ -57,6 +61,21 @@ class Extracted:
         return Path(self.place) / "raw.parquet"
 
     @property
+    def set_aside(self) -> Path:
+        """The files that could not be read, as `tables.SET_ASIDE`."""
+        return Path(self.place) / "set-aside.parquet"
+
+    @property
+    def contamination(self) -> Path:
+        """Which document hit which item, as `tables.CONTAMINATION`."""
+        return Path(self.place) / "contamination.parquet"
+
+    @property
+    def personal_data(self) -> Path:
+        """What personal data was replaced, as `tables.PERSONAL_DATA`, a row for each document and kind."""
+        return Path(self.place) / "personal-data.parquet"
+
+    @property
     def texts(self) -> list[Path]:
         """The documents that passed, as `tables.TEXTS`, in the order of their numbers."""
         return [texts_path(Path(self.place), number) for number in range(self.parts)]
@@ -86,8 +105,10 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
 def extract(shard: ExtractionShard) -> Extracted:
     """Write the tables of a shard, or take those that a killed run has finished.
 
+    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`.
+
     Raises:
-        SourceError: a file cannot be read, or holds more bad lines than allowed.
+        StoreError: an object store cannot be reached; the rerun reads what is missing.
     """
     place = Path(shard.place)
     finished = place / "finished.json"
@@ -102,12 +123,14 @@ def extract(shard: ExtractionShard) -> Extracted:
 
 def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     extraction = _Extraction(shard=shard, place=place)
-    for file in shard.files:
-        for document in read_documents(file, shard.config):
-            extraction.take(file, document)
+    for number, file in enumerate(shard.files):
+        extraction.read(number, file)
     extraction.flush()
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
-    tables.write(place / "raw.parquet", pa.Table.from_pylist(list(_raw_rows(shard)), tables.RAW))
+    tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
+    tables.write(place / "contamination.parquet", pa.Table.from_pylist(extraction.contamination, tables.CONTAMINATION))
+    tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
+    tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
 
@@ -120,21 +143,84 @@ class _Extraction:
     rows: list[dict[str, Any]] = field(default_factory=list)
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
+    raw: list[dict[str, Any]] = field(default_factory=list)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
     parts: int = 0
     passed: int = 0
+    personal_data: list[dict[str, Any]] = field(default_factory=list)
+    contamination: list[dict[str, Any]] = field(default_factory=list)
+    settled: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.filters = filters_of(self.shard.config)
 
+    def read(self, number: int, file: RawFile) -> None:
+        """Take every document of a file, or none of them and its error."""
+        attempts = self.shard.config.read_attempts
+        deaths = self._begin(number)
+        error: object = f"its worker died {deaths} times while reading it"
+        for _ in range(deaths, attempts):
+            self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data), len(self.contamination))
+            try:
+                self._read(file)
+                return
+            except StoreError:
+                raise
+            except Exception as caught:  # noqa: BLE001 whatever a file makes a reader do, the other files are not to suffer
+                error = caught
+                self._go_back()
+        source = self.shard.config.sources[file.takers[0]]
+        message = " ".join(str(error).split())[:500]
+        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
+        self.set_aside.append({**named, "error": message})
+
+    def _begin(self, number: int) -> int:
+        """How often a worker died of the file, by a note that the next file replaces."""
+        note = self.place / "reading.json"
+        before = json.loads(note.read_text()) if note.exists() else {"file": -1, "begun": 0}
+        deaths = before["begun"] if before["file"] == number else 0
+        # Files before it begin again with the shard: only the file that was being read when the worker died is suspected.
+        if number >= before["file"]:
+            partial = note.with_suffix(".partial")
+            partial.write_text(json.dumps({"file": number, "begun": deaths + 1}))
+            partial.replace(note)
+        return int(deaths)
+
+    def _read(self, file: RawFile) -> None:
+        with fetched(file.location, self.place) as path:
+            for document in read_documents(replace(file, location=str(path)), self.shard.config):
+                self.take(file, document)
+            source = self.shard.config.sources[file.takers[0]].uri
+            digest = sha256_of_file(path)
+            self.raw.append({"source": source, "uri": file.uri, "sha256": digest, "bytes": file.size})
+
+    def _go_back(self) -> None:
+        """Forget what a file gave before it failed."""
+        rows, parts, passed, personal, hits = self.settled
+        del self.rows[rows:], self.personal_data[personal:], self.contamination[hits:]
+        for number in range(parts, self.parts):
+            texts_path(self.place, number).unlink()
+        self.buffer = self._buffered_before()
+        self.buffered = sum(row["bytes"] for row in self.buffer)
+        self.parts, self.passed = parts, passed
+
+    def _buffered_before(self) -> list[dict[str, Any]]:
+        first = (self.shard.number << SHARD_BITS) + self.settled[2]
+        return [row for row in self.buffer if row["document"] < first]
+
     def take(self, file: RawFile, document: RawDocument) -> None:
         """Normalise and judge one document."""
-        source = self.shard.config.sources[document.taker]
-        candidate = candidate_of(document, source, self.shard.config.heuristics)
-        reason = document.refusal or first_refusal(self.filters, candidate)
+        config = self.shard.config
+        source = config.sources[document.taker]
+        candidate = candidate_of(document, source, config.heuristics, config.language_model)
+        identity = identity_of(source, document)
+        reason = document.refusal or first_refusal(self.filters, candidate) or self._contamination(identity, candidate, source)
+        text = candidate.text if reason else self._without_personal_data(candidate, source)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
-            "id": identity_of(source, document),
+            "id": identity,
             "source": source.uri,
             "uri": document.uri,
             "group": file.group,
@@ -142,38 +228,74 @@ class _Extraction:
             "language": candidate.language,
             "licence": file.licence,
             "sha256": hashlib.sha256(document.raw).hexdigest(),
-            "bytes": len(candidate.text.encode()),
-            "characters": len(candidate.text),
+            "bytes": len(text.encode()),
+            "characters": len(text),
             "reason": reason,
         }
         self.rows.append(row)
         if not reason:
-            self._keep(row, candidate.text)
+            self._keep(row, text)
+
+    def _contamination(self, identity: str, candidate: Candidate, source: Source) -> str:
+        config = self.shard.config
+        if not config.benchmarks:
+            return ""
+        hits = read_index(self.place.parent, config.benchmark_gram).hits(candidate.text)
+        named = {"id": identity, "source": source.uri, "domain": source.domain}
+        self.contamination += [
+            {**named, "benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
+            for hit in hits
+        ]
+        return CONTAMINATED if hits else ""
+
+    def _without_personal_data(self, candidate: Candidate, source: Source) -> str:
+        text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
+        named = {"source": source.uri, "domain": source.domain, "documents": 1}
+        self.personal_data += [{**named, "kind": kind, "found": count} for kind, count in found.items()]
+        return text
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
         self.passed += 1
         self.buffer.append(row | {"text": text})
         self.buffered += row["bytes"]
         if self.buffered >= self.shard.config.shard_bytes:
+            self._flush_apart()
+
+    def _flush_apart(self) -> None:
+        """Flush, with the documents of earlier files in a part of their own, so that this file's can be taken back."""
+        before = self._buffered_before()
+        own = self.buffer[len(before) :]
+        if before:
+            self.buffer = before
             self.flush()
+            self.settled = (self.settled[0], self.parts, *self.settled[2:])
+        self.buffer = own
+        self.flush()
 
     def flush(self) -> None:
         """Write the texts that wait in memory as the next part."""
         if self.buffer:
             tables.write(texts_path(self.place, self.parts), pa.Table.from_pylist(self.buffer, tables.TEXTS))
             self.parts += 1
-            self.buffer, self.buffered = [], 0
+        self.buffer, self.buffered = [], 0
 
 
-def candidate_of(document: RawDocument, source: Source, heuristics: Sequence[str] = ()) -> Candidate:
+def candidate_of(
+    document: RawDocument, source: Source, heuristics: Sequence[str] = (), language_model: str = "script"
+) -> Candidate:
     """The document normalised and tagged, ready for the filters."""
     text = "" if document.refusal else normalise(document.text)
     codes = codes_of(text)
     classes = classes_of(codes)
-    guessed = "code" if source.domain == "code" else language_of(text, classes)
-    language = guessed if source.language == "auto" else source.language
+    language = source.language if source.language != "auto" else _tag(text, classes, source, language_model)
     found = Candidate(text=text, raw=document.text, codes=codes, classes=classes, language=language, domain=source.domain)
     return _without_boilerplate(found) if "c4-lines" in heuristics and not found.is_code and not found.is_maths else found
+
+
+def _tag(text: str, classes: Classes, source: Source, model: str) -> str:
+    if source.domain == "code":
+        return "code"
+    return modelled_language_of(text) if model == "lid176" else language_of(text, classes)
 
 
 def _without_boilerplate(candidate: Candidate) -> Candidate:
@@ -192,9 +314,3 @@ def identity_of(source: Source, document: RawDocument) -> str:
 def order_of(identity: str) -> int:
     """The first 64 bits of an id: documents are ordered by it, so that neither size nor source decides what is kept."""
     return int(identity[:16], 16)
-
-
-def _raw_rows(shard: ExtractionShard) -> Iterator[dict[str, Any]]:
-    for file in shard.files:
-        source = shard.config.sources[file.takers[0]].uri
-        yield {"source": source, "uri": file.uri, "sha256": sha256_of_file(Path(file.location)), "bytes": file.size}

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.clusters import EXACT, NEAR
-from components.curation.config import CurationConfig
+from components.curation.config import CurationConfig, Source
 from components.curation.extraction import Extracted
 from components.errors import SourceError
 
@@ -37,6 +37,9 @@ class Tally:
     language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Kept bytes of (unit, domain)."""
+
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of `tables.SET_ASIDE`."""
 
     def counters(self) -> tuple[Counter[Any], ...]:
         """All counts, so that two tallies can be added."""
@@ -63,6 +66,10 @@ class Tally:
             sizes.setdefault(unit, {})[domain] = size
         return sizes
 
+    def add_set_aside(self, table: pa.Table) -> None:
+        """Take over `tables.SET_ASIDE`."""
+        self.set_aside += table.to_pylist()
+
     def documents_by_source(self) -> Counter[str]:
         """Documents read from each source."""
         counts: Counter[str] = Counter()
@@ -78,11 +85,15 @@ class Tally:
             }
             found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
-                raise SourceError(f"source {source.name}: holds no documents of this domain")
+                raise SourceError(f"source {source.name}: holds no documents of this domain{self._first_error(source)}")
             if reasons.keys().isdisjoint({"", EXACT, NEAR}):
                 raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({found})")
             if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
                 raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({found})")
+
+    def _first_error(self, source: Source) -> str:
+        errors = [row["error"] for row in self.set_aside if row["source"] == source.uri]
+        return f"; {len(errors)} files cannot be read, the first: {errors[0]}" if errors else ""
 
     def sources(self, config: CurationConfig) -> pa.Table:
         """`tables.SOURCES` in the order of the config."""
@@ -106,6 +117,7 @@ class Tally:
             "kept_bytes": sizes.get("", 0),
             "refused_documents": sum(counts.values()) - counts.get("", 0) - duplicates,
             "duplicate_documents": duplicates,
+            "set_aside_files": sum((row["source"], row["domain"]) == (uri, domain) for row in self.set_aside),
         }
 
     def figures(self) -> dict[str, Any]:
@@ -118,6 +130,7 @@ class Tally:
             "bytes": self.bytes.total(),
             "kept_documents": by_reason[""],
             "kept_bytes": sum(size for (_, _, reason), size in self.bytes.items() if not reason),
+            "set_aside_files": len(self.set_aside),
             "not_kept": {reason: by_reason[reason] for reason in sorted(by_reason) if reason},
         }
 

@@ -1,4 +1,4 @@
-"""Raw files taken apart into documents: JSON lines, Parquet, text, and the parts of Python packages."""
+"""Raw files taken apart into documents: JSON lines, Parquet, Arrow, web archives, text, and the parts of Python packages."""
 
 import gzip
 import json
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,11 +14,13 @@ import zstandard
 
 from components.curation.config import CurationConfig
 from components.curation.sources import RawFile, draw
+from components.curation.streams import CHUNK, chunks, lines, whole
+from components.curation.web import pages
 from components.errors import SourceError
 from components.python_environment import ModuleText, description, module_name, split_module
 
-CHUNK = 1 << 20
-"""Bytes read at a time."""
+Row = tuple[bytes, str, str]
+"""The bytes of a row, its text, and why it is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +34,7 @@ class RawDocument:
     raw: bytes
     """The bytes that hold it: a line, a file, or a cell."""
     refusal: str = ""
-    """Why it cannot be a document at all: bad-line, invalid-utf8 or unparsable; then `text` is empty."""
+    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable or long; then `text` is empty."""
 
 
 def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -50,8 +52,16 @@ def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocumen
 
 def _read_jsonl(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
     field = config.sources[file.takers[0]].text_field
-    rows = ((line, _text_of_line(line, field)) for line in _lines(_chunks(Path(file.location))))
+    longest = config.max_document_bytes
+    rows = (_row_of_line(line, field) for line in lines(chunks(Path(file.location)), longest))
     yield from _rows(file, config, rows, f"a JSON object with text in {field!r}")
+
+
+def _row_of_line(line: bytes | None, field: str) -> Row:
+    if line is None:
+        return b"", "", "long"
+    text = _text_of_line(line, field)
+    return line, text or "", "" if text else "bad-line"
 
 
 def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -60,31 +70,71 @@ def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument
         names = table.schema_arrow.names
         if field not in names:
             raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
-        cells = (cell for batch in table.iter_batches(batch_size=1024, columns=[field]) for cell in batch.column(0).to_pylist())
-        rows = ((cell.encode(), cell) if isinstance(cell, str) and cell.strip() else (b"", None) for cell in cells)
+        rows = (_row_of_cell(cell, config.max_document_bytes) for cell in _cells(table, field))
         yield from _rows(file, config, rows, f"text in column {field!r}")
 
 
-def _rows(file: RawFile, config: CurationConfig, rows: Iterator[tuple[bytes, str | None]], wanted: str) -> Iterator[RawDocument]:
-    bad = 0
-    for number, (raw, text) in enumerate(rows, start=1):
+def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:
+    """The cells of a column; rows of a batch are so few that it fills about `CHUNK`, by what the row group says of itself."""
+    for number in range(table.num_row_groups):
+        group = table.metadata.row_group(number)
+        rows = max(1, min(1024, CHUNK * group.num_rows // max(1, group.total_byte_size)))
+        for batch in table.iter_batches(batch_size=rows, row_groups=[number], columns=[field]):
+            yield from _values(batch.column(0))
+
+
+def _values(column: pa.Array) -> Iterator[Any]:
+    # One at a time: a dictionary of one long text would become as many copies of it as there are rows.
+    return (column[number].as_py() for number in range(len(column)))
+
+
+def _row_of_cell(cell: Any, longest: int) -> Row:
+    if not isinstance(cell, str) or not cell.strip():
+        return b"", "", "bad-line"
+    raw = cell.encode()
+    return (raw, cell, "") if len(raw) <= longest else (b"", "", "long")
+
+
+def _read_arrow(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    """A stream of record batches, as Hugging Face datasets are saved."""
+    field = config.sources[file.takers[0]].text_field
+    with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
+        names = stream.schema.names
+        if field not in names:
+            raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
+        cells = (cell for batch in stream for cell in _values(batch.column(field)))
+        rows = (_row_of_cell(cell, config.max_document_bytes) for cell in cells)
+        yield from _rows(file, config, rows, f"text in column {field!r}")
+
+
+def _read_warc(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    """The main text of each page under `URI#NUMBER URL`."""
+    for number, page in enumerate(pages(Path(file.location), config.max_document_bytes), start=1):
         uri = f"{file.uri}#{number}"
         if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
             continue
-        if text is None:
-            bad += 1
-            if bad > config.max_bad_lines:
-                allowed = f"{bad} bad lines, at most {config.max_bad_lines} allowed (curation.max_bad_lines)"
-                raise SourceError(f"{file.location}: line {number} is not {wanted}; {allowed}")
-        refusal = "bad-line" if text is None else ""
-        yield RawDocument(taker=file.takers[0], uri=uri, text=text or "", raw=raw, refusal=refusal)
+        uri = f"{uri} {page.uri}"
+        yield RawDocument(taker=file.takers[0], uri=uri, text=page.text, raw=page.raw, refusal=page.refusal)
+
+
+def _rows(file: RawFile, config: CurationConfig, rows: Iterator[Row], wanted: str) -> Iterator[RawDocument]:
+    bad = 0
+    for number, (raw, text, refusal) in enumerate(rows, start=1):
+        uri = f"{file.uri}#{number}"
+        if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
+            continue
+        bad += refusal == "bad-line"
+        if bad > config.max_bad_lines:
+            allowed = f"{bad} bad lines, at most {config.max_bad_lines} allowed (curation.max_bad_lines)"
+            raise SourceError(f"{file.location}: line {number} is not {wanted}; {allowed}")
+        yield RawDocument(taker=file.takers[0], uri=uri, text=text, raw=raw, refusal=refusal)
 
 
 def _read_text(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    raw = b"".join(_chunks(Path(file.location)))
-    text = _decoded(raw)
-    refusal = "invalid-utf8" if text is None else ""
-    yield RawDocument(taker=file.takers[0], uri=file.uri, text=text or "", raw=raw, refusal=refusal)
+    raw = whole(chunks(Path(file.location)), config.max_document_bytes)
+    text = None if raw is None else _decoded(raw)
+    refusal = "long" if raw is None else "invalid-utf8" if text is None else ""
+    yield RawDocument(taker=file.takers[0], uri=file.uri, text=text or "", raw=raw or b"", refusal=refusal)
 
 
 def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -117,6 +167,8 @@ def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocu
 READERS: dict[str, Callable[[RawFile, CurationConfig], Iterator[RawDocument]]] = {
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
+    "arrow": _read_arrow,
+    "warc": _read_warc,
     "text": _read_text,
     "module": _read_module,
     "description": _read_description,
@@ -141,43 +193,3 @@ def _text_of_line(line: bytes, field: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return text
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, decompressed by its suffix."""
-    with path.open("rb") as stream:
-        if path.suffix == ".gz":
-            yield from _pieces(gzip.GzipFile(fileobj=stream))
-        elif path.suffix == ".zst":
-            yield from _zstandard_chunks(stream)
-        else:
-            yield from _pieces(stream)
-
-
-def _pieces(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
-    while piece := stream.read(CHUNK):
-        yield piece
-
-
-def _zstandard_chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    # The library's own stream reader takes the end of the file for the end of the frame, so truncation would pass unseen.
-    decompressor = zstandard.ZstdDecompressor()
-    frame = decompressor.decompressobj()
-    whole = True
-    for piece in _pieces(stream):
-        while piece:
-            if frame.eof:
-                frame = decompressor.decompressobj()
-            yield frame.decompress(piece)
-            whole, piece = frame.eof, frame.unused_data
-    if not whole:
-        raise EOFError("the file ends inside a zstandard frame")

@@ -1,13 +1,14 @@
 """The raw files behind the sources: found, sampled, located again, and fingerprinted, without reading a document."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from pathlib import PurePath
 
-from components.artifacts import sha256_of_file
+from components.curation.benchmarks import files_of
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
+from components.curation.places import S3, Found, find, path_of, read_bytes, state_of
 from components.errors import ConfigError, SourceError
 from components.python_environment import Distribution, PackageFile, distributions
 from components.python_environment import locate as locate_in_environment
@@ -16,13 +17,25 @@ KINDS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".warc": "warc",
+    ".wet": "warc",
     ".txt": "text",
     ".md": "text",
     ".rst": "text",
     ".tex": "text",
     ".py": "text",
 }
-"""What a file holds, by its suffix; JSON lines and text may also be compressed."""
+"""What a file holds, by its suffix; JSON lines, text and WARC may also be compressed."""
+
+TABLES = ("parquet", "arrow")
+"""Kinds that compress by themselves."""
+
+ROWS = ("jsonl", "warc", *TABLES)
+"""Kinds that hold many documents: a sample takes a share of each."""
+
+HF_STATE = "state.json"
+"""Beside the Arrow files of a saved Hugging Face dataset: which of them are its data (`Dataset.save_to_disk`)."""
 
 COMPRESSED = (".gz", ".zst")
 
@@ -34,11 +47,11 @@ class RawFile:
     uri: str
     """As the source names it: a path below the source's URI, or `python-environment:DISTRIBUTION/PATH`."""
     location: str
-    """Absolute path on this machine."""
+    """Absolute path on this machine, or `s3://` URI."""
     size: int
     """Bytes."""
     kind: str
-    """jsonl, parquet, text, module (a `.py` file of a distribution) or description (its metadata)."""
+    """jsonl, parquet, arrow, warc (WET too), text, module (a `.py` file of a distribution) or description (its metadata)."""
     takers: tuple[int, ...]
     """Positions of the sources that take documents from it, in the config."""
     group: str = ""
@@ -64,12 +77,13 @@ def list_files(config: CurationConfig) -> Listing:
     Raises:
         SourceError: a source does not exist, is empty, holds no file of a known kind, or is not installed.
         ConfigError: a URI of an unknown scheme, or `python-environment:` without distributions.
+        StoreError: an object store cannot be reached, or refuses.
     """
     local = [
         file
         for position, source in enumerate(config.sources)
         if source.uri != PYTHON_ENVIRONMENT
-        for file in _sampled(_local_files(source, position), source, config.seed)
+        for file in _sampled(_files_of(source, position), source, config.seed)
     ]
     python = [(position, source) for position, source in enumerate(config.sources) if source.uri == PYTHON_ENVIRONMENT]
     installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
@@ -83,25 +97,29 @@ def list_files(config: CurationConfig) -> Listing:
 
 
 def fingerprint(config: CurationConfig) -> str:
-    """sha256 over the names and bytes of the files that would be read now, in hex.
+    """sha256 over the names and bytes (of objects in a store, their ETags) of the files that would be read now, those of
+    the benchmarks too, in hex.
 
     Raises what `list_files` raises.
     """
     digest = hashlib.sha256()
     for file in list_files(config).files:
-        digest.update(f"{file.uri}\0{sha256_of_file(Path(file.location))}\n".encode())
+        digest.update(f"{file.uri}\0{state_of(file.location)}\n".encode())
+    for benchmark in config.benchmarks:
+        for found in files_of(benchmark):
+            digest.update(f"{benchmark.name}\0{found.inside}\0{state_of(found.location)}\n".encode())
     return digest.hexdigest()
 
 
-def locate(uri: str) -> Path:
-    """Where the raw file that `raw.parquet` calls `uri` is on this machine.
+def locate(uri: str) -> str:
+    """Where the raw file that `raw.parquet` calls `uri` is: a path on this machine, or an `s3://` URI.
 
     Raises:
         SourceError: its distribution is not installed.
     """
     if uri.startswith(PYTHON_ENVIRONMENT):
-        return locate_in_environment(uri.removeprefix(PYTHON_ENVIRONMENT))
-    return _path_of(uri)
+        return str(locate_in_environment(uri.removeprefix(PYTHON_ENVIRONMENT)))
+    return uri if uri.startswith(S3) else str(path_of(uri))
 
 
 def draw(seed: int, name: str) -> float:
@@ -110,49 +128,54 @@ def draw(seed: int, name: str) -> float:
     return int.from_bytes(digest, "big") / 2**56
 
 
-def kind_of(path: Path) -> str:
+def kind_of(path: PurePath) -> str:
     """What a file holds, or an empty string."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         inner = KINDS.get(suffixes[-2], "") if len(suffixes) > 1 else ""
-        return "" if inner == "parquet" else inner
+        return "" if inner in TABLES else inner
     return KINDS.get(suffixes[-1], "") if suffixes else ""
 
 
-def _path_of(uri: str) -> Path:
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    if parts.scheme and "://" in uri:
-        allowed = f"{PYTHON_ENVIRONMENT}, a path, or file://"
-        raise ConfigError(f"source {uri!r}: scheme {parts.scheme!r} is not supported; allowed: {allowed}")
-    return Path(uri).expanduser().absolute()
+def _files_of(source: Source, position: int) -> list[RawFile]:
+    found = find(source.uri, source.name)
+    known = _data_files([file for file in found if kind_of(PurePath(file.location))], found)
+    if not known:
+        kinds = ", ".join(KINDS)
+        compressed = "JSON lines, text and WARC also as .gz or .zst"
+        raise SourceError(f"source {source.name}: no file to read; allowed: {kinds}; {compressed}")
+    if not sum(file.size for file in known):
+        raise SourceError(f"source {source.name}: {source.uri} is empty (0 bytes)")
+    return [
+        RawFile(
+            uri=source.uri.rstrip("/") + (f"/{file.inside}" if file.inside else ""),
+            location=file.location,
+            size=file.size,
+            kind=kind_of(PurePath(file.location)),
+            takers=(position,),
+            licence=source.licence,
+        )
+        for file in known
+    ]
 
 
-def _local_files(source: Source, position: int) -> list[RawFile]:
-    root = _path_of(source.uri)
-    if not root.exists():
-        raise SourceError(f"source {source.name}: {root} does not exist")
-    found = [path for path in sorted(root.rglob("*")) if path.is_file() and kind_of(path)] if root.is_dir() else [root]
-    if not found or not kind_of(found[0]):
-        known = ", ".join(KINDS)
-        raise SourceError(f"source {source.name}: no file to read; allowed: {known}, text and JSON lines also as .gz or .zst")
-    files = [_local_file(path, root, source, position) for path in found]
-    if not sum(file.size for file in files):
-        raise SourceError(f"source {source.name}: {root} is empty (0 bytes)")
-    return files
+def _data_files(known: list[Found], found: list[Found]) -> list[Found]:
+    """Without the caches that a saved Hugging Face dataset keeps beside its data, which `state.json` tells apart."""
+    states = {file.location.rpartition("/")[0]: file.location for file in found if PurePath(file.location).name == HF_STATE}
+    named = {folder: _named_by(location) for folder, location in states.items()}
+
+    def is_data(file: Found) -> bool:
+        folder, _, name = file.location.rpartition("/")
+        return not name.endswith(".arrow") or folder not in named or name in named[folder]
+
+    return [file for file in known if is_data(file)]
 
 
-def _local_file(path: Path, root: Path, source: Source, position: int) -> RawFile:
-    inside = f"/{path.relative_to(root).as_posix()}" if path != root else ""
-    return RawFile(
-        uri=source.uri.rstrip("/") + inside,
-        location=str(path),
-        size=path.stat().st_size,
-        kind=kind_of(path),
-        takers=(position,),
-        licence=source.licence,
-    )
+def _named_by(state: str) -> frozenset[str]:
+    try:
+        return frozenset(file["filename"] for file in json.loads(read_bytes(state))["_data_files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{state}: no state of a saved Hugging Face dataset ({type(error).__name__}); save it again") from error
 
 
 def _names(source: Source) -> tuple[str, ...]:
@@ -183,14 +206,14 @@ def _package_files(found: Iterable[Distribution], source: Source, position: int)
 
 
 def _sampled(files: list[RawFile], source: Source, seed: int) -> list[RawFile]:
-    """Whole files in the order of their draw until the sample is full; rows of JSONL and Parquet by their share."""
+    """Whole files in the order of their draw until the sample is full; rows of files that hold many by their share."""
     if source.sample_bytes is None:
         return files
     share = min(1.0, source.sample_bytes / max(1, sum(file.size for file in files)))
-    taken = [replace(file, row_share=share) for file in files if file.kind in ("jsonl", "parquet")]
+    taken = [replace(file, row_share=share) for file in files if file.kind in ROWS]
     room = source.sample_bytes - sum(file.size * file.row_share for file in taken)
     # Descriptions come first: they are few, and the only prose that was written for readers who do not know the package.
-    whole = [file for file in files if file.kind not in ("jsonl", "parquet")]
+    whole = [file for file in files if file.kind not in ROWS]
     for file in sorted(whole, key=lambda file: (file.kind != "description", draw(seed, file.uri), file.uri)):
         if room <= 0:
             break

@@ -140,8 +140,36 @@ SOURCES = pa.schema(
         "kept_bytes": pa.int64(),
         "refused_documents": pa.int64(),
         "duplicate_documents": pa.int64(),
+        "set_aside_files": pa.int64(),
     }
 )
+
+SET_ASIDE = pa.schema(
+    {"source": pa.string(), "domain": pa.string(), "uri": pa.string(), "bytes": pa.int64(), "error": pa.string()}
+)
+"""A raw file that could not be read to its end: nothing of it is in the corpus."""
+
+CONTAMINATION = pa.schema(
+    {
+        "id": pa.string(),
+        "source": pa.string(),
+        "domain": pa.string(),
+        "benchmark": pa.string(),
+        "file": pa.string(),
+        "item": pa.int64(),
+        "shared": pa.int64(),
+        "share": pa.float64(),
+    }
+)
+"""Which document hit which item of which benchmark: the n-grams that they share, and their share of the item's."""
+
+PERSONAL_DATA = pa.schema(
+    {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
+)
+"""Personal data replaced in documents that no filter refused."""
+
+SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
+"""The plan of the shards: which file is read in which."""
 
 LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.int64()})
 """How many documents of a source went in favour of one that stays."""

@@ -21,7 +21,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: every document is kept in a split, or refused with a reason": ("documents", lambda t: t.assign(reason="")),
     "kept: has rows": ("documents", lambda t: t.assign(kept=False)),
     "kept: split is one of train, validation": ("documents", lambda t: t.assign(split="test")),
-    "kept: language is one of code, en, other, zh": ("documents", lambda t: t.assign(language="fr")),
+    "kept: language is an ISO 639 code, code or other": ("documents", lambda t: t.assign(language="French")),
     "kept: bytes is between 1 and 50,000,000": ("documents", lambda t: t.assign(bytes=t["bytes"].replace(1000, 60_000_000))),
     "kept: median bytes is between 200 and 50,000": ("documents", lambda t: t.assign(bytes=20)),
     "kept: bytes_per_character is between 1 and 4": (
@@ -37,6 +37,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sources: has rows": ("sources", lambda t: t.iloc[:0]),
     "sources: kept_documents is at least 1": ("sources", lambda t: t.assign(kept_documents=0)),
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
+    "sources: set_aside_files is 0": ("sources", lambda t: t.assign(set_aside_files=1)),
     "sources: duplicate_share is between 0 and 0.9": ("sources", lambda t: t.assign(duplicate_documents=48)),
     "sources: kept, refused and duplicate documents add up to the documents listed": (
         "sources",

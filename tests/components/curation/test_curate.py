@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_every_raw_file_is_listed_once_with_its_hash(curated: Any) -> None:
     listed = rows(curated[0] / "corpus/raw.parquet")
     assert len({row["uri"] for row in listed}) == len(listed)
     for row in listed[:50]:
-        data = locate(row["uri"]).read_bytes()
+        data = Path(locate(row["uri"])).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (row["sha256"], row["bytes"])
     uris = {row["uri"] for row in listed}
     assert all(row["uri"].partition("#")[0] in uris for row in documents(curated[0]))
@@ -168,7 +169,7 @@ def test_documents_of_a_user_stand_for_themselves_beside_distributions(tmp_path:
 
 
 def test_a_copy_of_a_packages_text_in_a_users_source_is_found(tmp_path: Path) -> None:
-    code = split_module(locate("python-environment:packaging/packaging/tags.py").read_text(), "packaging.tags").code
+    code = split_module(Path(locate("python-environment:packaging/packaging/tags.py")).read_text(), "packaging.tags").code
     (tmp_path / "a.txt").write_text(code.replace("\n", "  \r\n"))
     package = source("python-environment:", "code", distributions=PACKAGES[:1])
     figures = run(config(source(tmp_path, "code"), package), tmp_path)
@@ -187,6 +188,27 @@ def test_editions_of_one_book_leave_one_and_the_evidence_is_their_true_similarit
     assert similarities in (
         [pytest.approx(v, abs=0.01) for v in expected] for expected in ([0.84, 0.84, 0.97], [0.84, 0.97, 0.99])
     )
+
+
+def test_a_damaged_file_is_set_aside_with_its_error_and_the_rest_becomes_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    write_jsonl(tmp_path / "web/a.jsonl", [prose(number) for number in range(6)])
+    (tmp_path / "web/b.jsonl.gz").write_bytes(gzip.compress(b'{"text": "x"}\n' * 1000)[:-4])
+    figures = run(config(source(tmp_path / "web")), tmp_path)
+    assert (figures["kept_documents"], figures["set_aside_files"]) == (6, 1)
+    (aside,) = rows(tmp_path / "corpus/metrics/set_aside.parquet")
+    assert (aside["uri"], aside["bytes"]) == (f"{tmp_path}/web/b.jsonl.gz", (tmp_path / "web/b.jsonl.gz").stat().st_size)
+    assert [row["set_aside_files"] for row in rows(tmp_path / "corpus/metrics/sources.parquet")] == [1]
+    assert [Path(row["uri"]).name for row in rows(tmp_path / "corpus/shards.parquet")] == ["a.jsonl", "b.jsonl.gz"]
+
+
+def test_a_rerun_over_sources_that_changed_is_refused(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(6)])
+    run(config(source(tmp_path / "a.jsonl")), tmp_path)
+    write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(7)])
+    shutil.rmtree(tmp_path / "corpus")
+    with pytest.raises(SourceError, match="the sources changed since this run was begun"):
+        run(config(source(tmp_path / "a.jsonl")), tmp_path)
 
 
 def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_path: Path) -> None:

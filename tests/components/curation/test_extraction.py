@@ -1,13 +1,21 @@
 """The first pass over a shard leaves everything that later steps need, and a finished shard is not read again."""
 
+import gzip
 import hashlib
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from components.curation import CurationConfig, extraction
 from components.curation.extraction import SHARD_BITS, Extracted, extract, shards_of
-from components.curation.sources import list_files
-from components.errors import SourceError
+from components.curation.readers import RawDocument, read_documents
+from components.curation.sources import RawFile, list_files
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
 
 
@@ -89,12 +97,58 @@ def test_a_shard_that_was_finished_before_a_kill_is_not_read_again(tmp_path: Pat
     assert extract(shard) == first
 
 
-def test_a_shard_that_failed_is_read_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard_bytes", [100_000, 2 * len(prose(0))])
+def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_path: Path, shard_bytes: int) -> None:
     (tmp_path / "data").mkdir()
-    write_jsonl(tmp_path / "data/a.jsonl", [prose(1), None])
-    chosen = config(source(tmp_path / "data"), max_bad_lines=0)
-    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
-    with pytest.raises(SourceError):
-        extract(shard)
     write_jsonl(tmp_path / "data/a.jsonl", [prose(1)])
-    assert extract(shard).documents == 1
+    whole = gzip.compress("".join(json.dumps({"text": prose(number)}) + "\n" for number in range(10, 60)).encode())
+    (tmp_path / "data/b.jsonl.gz").write_bytes(whole[:-50])
+    write_jsonl(tmp_path / "data/c.jsonl", [prose(2), prose(3)])
+    chosen = config(source(tmp_path / "data"), shard_bytes=100_000)
+    (planned,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    shard = extract(replace(planned, config=replace(chosen, shard_bytes=shard_bytes)))
+    texts = [row for part in shard.texts for row in rows(part)]
+    assert [row["text"].strip() for row in texts] == [prose(1), prose(2), prose(3)]
+    assert [row["document"] for row in texts] == [row["document"] for row in rows(shard.rows)] == [0, 1, 2]
+    assert {Path(row["uri"]).name for row in rows(shard.raw)} == {"a.jsonl", "c.jsonl"}
+    (aside,) = rows(shard.set_aside)
+    assert aside["uri"].endswith("b.jsonl.gz")
+    assert "cannot be read to its end" in aside["error"]
+
+
+def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [prose(1), prose(2)])
+    chosen = config(source(tmp_path / "a.jsonl"))
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    tries = iter([OSError("the disk was away"), None])
+
+    def sometimes(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
+        for document in read_documents(file, chosen):
+            yield document
+            if error := next(tries, None):
+                raise error
+
+    monkeypatch.setattr(extraction, "read_documents", sometimes)
+    found = extract(shard)
+    assert (found.documents, rows(found.set_aside)) == (2, [])
+
+
+def test_a_file_that_its_workers_died_of_is_set_aside_without_another_try(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in "abc":
+        write_jsonl(tmp_path / f"data/{name}.jsonl", [prose(ord(name))])
+    chosen = config(source(tmp_path / "data"))
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    script = (
+        "import os, pickle, sys; from components.curation import extraction\n"
+        "read = extraction.read_documents\n"
+        "extraction.read_documents = lambda file, config: os.abort() if 'b.jsonl' in file.uri else read(file, config)\n"
+        "extraction.extract(pickle.loads(bytes.fromhex(sys.argv[1])))\n"
+    )
+    for died in (True, True, True, False):
+        done = subprocess.run([sys.executable, "-c", script, pickle.dumps(shard).hex()], capture_output=True, check=False)
+        assert (done.returncode != 0) == died, done.stderr
+    found = extract(shard)
+    assert found.documents == 2
+    (aside,) = rows(found.set_aside)
+    assert aside["error"] == "its worker died 3 times while reading it"

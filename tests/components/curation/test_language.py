@@ -1,9 +1,18 @@
 """The script tells the language, and function words tell English."""
 
+import inspect
+import json
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from components.curation.characters import classes_of, codes_of
-from components.curation.language import language_of
+from components.curation.extraction import candidate_of
+from components.curation.language import language_of, modelled_language_of
+from components.curation.readers import RawDocument
+from components.errors import ConfigError
+from tests.components.curation.conftest import config, source
 
 
 @pytest.mark.parametrize(
@@ -24,3 +33,53 @@ from components.curation.language import language_of
 )
 def test_the_tag_follows_script_and_function_words(text: str, language: str) -> None:
     assert language_of(text, classes_of(codes_of(text))) == language
+
+
+GO = 'package main\n\nimport "fmt"\n\nfunc main() {\n\tfor i := 0; i < 3; i++ {\n\t\tfmt.Println(i)\n\t}\n}\n'
+SQL = "CREATE TABLE boats (id int, name text);\nINSERT INTO boats VALUES (1, 'Ada');\nSELECT name FROM boats WHERE id = 1;\n"
+LISTING = (
+    "To print the numbers, one writes a loop. The loop begins at nought and ends before three.\n\n"
+    "    for i in range(3):\n        print(i)\n\n"
+    "Each number then stands on a line of its own, and the program ends.\nThat is all there is to it.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("It is a truth universally acknowledged that a single man in possession of a good fortune must want a wife.", "en"),
+        ("大学之道，在明明德，在亲民，在止于至善。", "zh"),
+        ("これは日本語の文章です。漢字と仮名が混ざっています。", "ja"),
+        ("Longtemps, je me suis couché de bonne heure; parfois, à peine ma bougie éteinte, mes yeux se fermaient.", "fr"),
+        ("Все счастливые семьи похожи друг на друга.", "ru"),
+        ("123 456", "other"),
+        ("", "other"),
+        (GO, "code"),
+        (SQL, "code"),
+        (inspect.getsource(textwrap.TextWrapper._wrap_chunks), "code"),
+        (inspect.getsource(json.decoder), "code"),
+        (LISTING, "en"),
+    ],
+)
+def test_the_model_tells_languages_and_lines_tell_code(text: str, language: str) -> None:
+    assert modelled_language_of(text) == language
+
+
+def test_pages_of_real_books_are_not_taken_for_code() -> None:
+    book = Path(__file__).parents[4] / "shared/data/corpus/gutenberg/2701.txt"
+    if not book.exists():
+        pytest.skip("needs ../shared/data")
+    text = book.read_text(encoding="utf-8", errors="replace")
+    tags = [modelled_language_of(text[start : start + 2000]) for start in range(0, len(text), 20_000)]
+    assert tags.count("en") >= 0.95 * len(tags)
+    assert "code" not in tags
+
+
+def test_the_model_tags_only_where_the_config_asks_for_it(tmp_path: Path) -> None:
+    german = "Die Hafenstadt lag ruhig, als die ersten Boote mit der Abendflut zurückkamen. Niemand hatte das erwartet."
+    document = RawDocument(taker=0, uri="", text=german, raw=b"")
+    assert candidate_of(document, source("x")).language == "other"
+    assert candidate_of(document, source("x"), language_model="lid176").language == "de"
+    assert candidate_of(document, source("x", language="en"), language_model="lid176").language == "en"
+    with pytest.raises(ConfigError, match="language_model is 'lid218'; allowed: script, lid176"):
+        config(source("x"), language_model="lid218")

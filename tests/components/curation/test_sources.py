@@ -70,7 +70,7 @@ def test_a_module_is_listed_once_for_all_its_domains_and_a_description_only_for_
     ]
     assert [file.group for file in listing.files] == ["numpy", "numpy", "shop", "shop"]
     assert listing.files[3].licence == "MIT"
-    assert locate(listing.files[3].uri).read_text() == "x = 1\n"
+    assert Path(locate(listing.files[3].uri)).read_text() == "x = 1\n"
 
 
 def test_a_sample_holds_about_its_bytes_and_a_larger_one_holds_the_smaller(tmp_path: Path) -> None:

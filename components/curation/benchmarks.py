@@ -1,0 +1,100 @@
+"""The items of evaluation sets, read from the files that benchmarks are published as."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from components.curation.config import Benchmark
+from components.curation.places import Found, fetched, find
+from components.curation.streams import chunks, whole
+from components.errors import SourceError
+
+KINDS = (".jsonl", ".json", ".csv", ".parquet")
+LONGEST = 1 << 30
+"""Bytes of a benchmark's file at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One question of a benchmark."""
+
+    benchmark: str
+    file: str
+    """Path below the benchmark's URI."""
+    number: int
+    """Position in its file, from 0."""
+    text: str
+
+
+def files_of(benchmark: Benchmark) -> list[Found]:
+    """The files of a benchmark that are read, sorted. Raises `SourceError` where there are none."""
+    found = [file for file in find(benchmark.uri, benchmark.name) if _kind(file.location)]
+    if not found:
+        raise SourceError(f"benchmark {benchmark.name}: no file to read at {benchmark.uri}; allowed: {', '.join(KINDS)}")
+    return found
+
+
+def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
+    """Every item, in the order of files.
+
+    Raises:
+        SourceError: there is no file, one cannot be read, or a named field holds no text.
+    """
+    for file in files_of(benchmark):
+        name = file.inside or PurePath(file.location).name
+        with fetched(file.location, scratch) as path:
+            try:
+                for number, record in enumerate(_records(path)):
+                    yield Item(benchmark=benchmark.name, file=name, number=number, text=_text(record, benchmark.fields))
+            except (ValueError, KeyError, OSError, EOFError) as error:
+                raise SourceError(f"benchmark {benchmark.name}: {file.location} cannot be read ({error})") from error
+
+
+def _kind(location: str) -> str:
+    suffixes = [suffix for suffix in PurePath(location).suffixes if suffix not in (".gz", ".zst")]
+    return suffixes[-1] if suffixes and suffixes[-1] in KINDS else ""
+
+
+def _records(path: Path) -> Iterator[Any]:
+    kind = _kind(path.name)
+    if kind == ".parquet":
+        import pyarrow.parquet as pq
+
+        yield from pq.read_table(path).to_pylist()
+        return
+    data = whole(chunks(path), LONGEST)
+    if data is None:
+        raise ValueError(f"more than {LONGEST} bytes")
+    text = data.decode("utf-8-sig")
+    if kind == ".jsonl":
+        yield from (json.loads(line) for line in text.split("\n") if line.strip())
+    elif kind == ".csv":
+        yield from csv.DictReader(io.StringIO(text))
+    else:
+        yield from _listed(json.loads(text))
+
+
+def _listed(value: Any) -> list[Any]:
+    """The longest list in a JSON file: benchmarks keep their items beside a few words about them."""
+    if isinstance(value, list):
+        return value
+    lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else []
+    return max(lists, key=len) if lists else [value]
+
+
+def _text(record: Any, fields: tuple[str, ...]) -> str:
+    if fields:
+        record = [record[field] for field in fields]
+    return "\n".join(_strings(record))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)

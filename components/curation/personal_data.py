@@ -1,0 +1,148 @@
+"""Personal data replaced by its kind: addresses and numbers whose form, and checksum where there is one, is right.
+
+A number that only looks like one stays: cards pass Luhn's sum (ISO/IEC 7812-1, annex B), IBANs modulo 97 (ISO 13616-1), Chinese
+identity numbers ISO 7064 MOD 11-2 (GB 11643-1999), and Internet addresses are those of the public Internet (FineWeb,
+arXiv 2406.17557, appendix A, replaces e-mail and public IP addresses). The marks are StarCoder's (arXiv 2305.06161, section 4).
+"""
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from components.curation.config import PERSONAL_DATA
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of personal data."""
+
+    needs: str
+    """A character without which no text holds it, to pass over most texts; empty: any digit."""
+    form: re.Pattern[str]
+    is_real: Callable[[str], bool]
+
+    def replaced(self, text: str, mark: str) -> tuple[str, int]:
+        """The text with the mark in place of each, and how many there were."""
+        if self.needs and self.needs not in text:
+            return text, 0
+        found = 0
+
+        def mark_of(match: re.Match[str]) -> str:
+            nonlocal found
+            if not self.is_real(match[0]):
+                return match[0]
+            found += 1
+            return mark
+
+        return self.form.sub(mark_of, text), found
+
+
+def luhn(digits: str) -> bool:
+    """Whether the digits pass Luhn's sum."""
+    total = sum(map(int, digits[-1::-2])) + sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return total % 10 == 0
+
+
+def _is_card(text: str) -> bool:
+    digits = re.sub(r"\D", "", text)
+    return 13 <= len(digits) <= 19 and len(set(digits)) > 1 and luhn(digits)
+
+
+def _is_iban(text: str) -> bool:
+    plain = text.replace(" ", "")
+    turned = plain[4:] + plain[:4]
+    return 15 <= len(plain) <= 34 and int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
+
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def _is_chinese_identity(text: str) -> bool:
+    remainder = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, text, strict=False)) % 11
+    if text[17].upper() != "10X98765432"[remainder]:
+        return False
+    try:
+        born = date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except ValueError:
+        return False
+    return 1900 <= born.year <= 2100
+
+
+def _is_public(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
+
+
+def _always(text: str) -> bool:
+    return True
+
+
+def _is_phone(text: str) -> bool:
+    digits = sum(character.isdigit() for character in text)
+    # ITU-T E.164: at most 15 digits; national numbers have at least 7 besides the prefix.
+    return 9 <= digits <= 15
+
+
+def _form(*alternatives: str) -> re.Pattern[str]:
+    # ASCII: Chinese characters are no part of a word, and often stand beside a number without a space.
+    return re.compile("|".join(alternatives), re.ASCII)
+
+
+_END = r"(?![\w-]|\.\d)"
+
+KINDS: Mapping[str, Kind] = {
+    "email": Kind(
+        "@",
+        _form(
+            r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@"
+            r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}(?![\w-])"
+        ),
+        _always,
+    ),
+    "ipv6": Kind(":", _form(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:{1,2}){2,7}[0-9A-Fa-f]{1,4}(?![\w:.])"), _is_public),
+    "iban": Kind("", _form(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"), _is_iban),
+    "chinese-identity": Kind("", _form(r"(?<![\w.])[1-9]\d{5}(?:19|20)\d{9}[\dXx](?!\w)"), _is_chinese_identity),
+    "card": Kind(
+        "",
+        _form(
+            rf"(?<![\w.,-])[3-6]\d{{3}}(?:[ -]?\d{{4}}){{2}}[ -]?\d{{1,7}}{_END}",
+            rf"(?<![\w.,-])3[47]\d{{2}}[ -]?\d{{6}}[ -]?\d{{5}}{_END}",
+        ),
+        _is_card,
+    ),
+    "ipv4": Kind(".", _form(rf"(?<![\w.-])(?<![vV]ersion )(?:\d{{1,3}}\.){{3}}\d{{1,3}}{_END}"), _is_public),
+    "phone": Kind(
+        "",
+        _form(
+            rf"(?<![\w.+-])\+\d{{1,3}}[ .-]?(?:\(\d{{1,4}}\)[ .-]?)?\d{{1,4}}(?:[ .-]?\d{{2,4}}){{2,4}}{_END}",
+            rf"(?<![\w.+-])(?:\(\d{{3}}\) ?\d{{3}}[ .-]\d{{4}}|\d{{3}}-\d{{3}}-\d{{4}}){_END}",
+            rf"(?<![\w.+-])(?:1[3-9]\d(?:-?\d{{4}}){{2}}|0\d{{2,3}}-\d{{7,8}}){_END}",
+        ),
+        _is_phone,
+    ),
+}
+"""In the order in which they are replaced: a card may hold a phone number, but no phone number a card."""
+
+IN_CODE = frozenset({"email", "ipv6", "ipv4", "iban", "card"})
+"""What is looked for in code: a row of digits there is a constant more often than a phone number."""
+
+
+def mark_of(kind: str) -> str:
+    """What stands in the text instead."""
+    return f"<{kind.upper().replace('-', '_')}>"
+
+
+def without_personal_data(text: str, kinds: Sequence[str], *, code: bool) -> tuple[str, Counter[str]]:
+    """The text with the chosen kinds replaced by their marks, and how many of each there were."""
+    found: Counter[str] = Counter()
+    for name in PERSONAL_DATA:
+        if name in kinds and not (code and name not in IN_CODE):
+            text, count = KINDS[name].replaced(text, mark_of(name))
+            if count:
+                found[name] = count
+    return text, found

@@ -1,0 +1,151 @@
+"""Where raw files are: on this machine, or in an S3 bucket, which is read through fsspec with obstore beneath.
+
+Endpoint, region and keys are those that obstore finds in the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`,
+`AWS_ACCESS_KEY_ID`, …; `AWS_ALLOW_HTTP=true` for an endpoint without TLS); it retries by itself.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from components.artifacts import sha256_of_file
+from components.curation.config import PYTHON_ENVIRONMENT
+from components.errors import ConfigError, SourceError, StoreError
+
+S3 = "s3://"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A file below a URI."""
+
+    inside: str
+    """Path below the URI with forward slashes; empty where the URI is the file itself."""
+    location: str
+    """Absolute path, or `s3://` URI."""
+    size: int
+    """Bytes."""
+
+
+def find(uri: str, name: str) -> list[Found]:
+    """Every file at or below `uri`, sorted by path; `name` names the source in errors.
+
+    Raises:
+        SourceError: nothing is there.
+        ConfigError: an unknown scheme.
+        StoreError: the object store cannot be reached, or refuses.
+    """
+    if uri.startswith(S3):
+        return _find_objects(uri.rstrip("/"), name)
+    root = path_of(uri)
+    if not root.exists():
+        raise SourceError(f"source {name}: {root} does not exist")
+    paths = [path for path in sorted(root.rglob("*")) if path.is_file()] if root.is_dir() else [root]
+    return [
+        Found(inside=path.relative_to(root).as_posix() if path != root else "", location=str(path), size=path.stat().st_size)
+        for path in paths
+    ]
+
+
+def path_of(uri: str) -> Path:
+    """The local path that a path or `file://` URI means. Raises `ConfigError` for an unknown scheme."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    if parts.scheme and "://" in uri:
+        allowed = f"{PYTHON_ENVIRONMENT}, a path, file:// or {S3}"
+        raise ConfigError(f"source {uri!r}: scheme {parts.scheme!r} is not supported; allowed: {allowed}")
+    return Path(uri).expanduser().absolute()
+
+
+@contextlib.contextmanager
+def fetched(location: str, scratch: Path) -> Iterator[Path]:
+    """The file at a location as a local path; an object is fetched below `scratch` once and deleted after the block.
+
+    Raises:
+        StoreError: the object store cannot be reached, or refuses.
+    """
+    if not location.startswith(S3):
+        yield Path(location)
+        return
+    # The suffixes tell how a file is read.
+    copy = scratch / "fetched" / location.rpartition("/")[2]
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with _telling(location):
+        _file_system().get_file(location, str(copy))
+    try:
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def read_bytes(location: str) -> bytes:
+    """The bytes of a small file. Raises `StoreError` where the object store cannot be reached, or refuses."""
+    if not location.startswith(S3):
+        return Path(location).read_bytes()
+    with _telling(location):
+        return bytes(_file_system().cat_file(location))
+
+
+def sha256_at(location: str) -> str:
+    """sha256 of the bytes at a location, in hex, streamed.
+
+    Raises:
+        OSError: a local file cannot be read.
+        StoreError: the object store cannot be reached, or refuses.
+    """
+    if not location.startswith(S3):
+        return sha256_of_file(Path(location))
+    import hashlib
+
+    with _telling(location), _file_system().open(location, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def state_of(location: str) -> str:
+    """What changes when the file changes: a local file's sha256, an object's ETag with its size, so that none is downloaded."""
+    if not location.startswith(S3):
+        return sha256_of_file(Path(location))
+    with _telling(location):
+        facts = _file_system().info(location)
+    return f"{facts.get('e_tag')} {facts['size']}"
+
+
+def _find_objects(uri: str, name: str) -> list[Found]:
+    with _telling(uri):
+        system = _file_system()
+        try:
+            # Of a URI that is an object itself, it tells the path alone.
+            facts = {path: fact or system.info(path) for path, fact in system.find(uri, detail=True).items()}
+        except FileNotFoundError:
+            facts = {}
+    found = [
+        Found(inside=path.removeprefix(uri.removeprefix(S3)).strip("/"), location=S3 + path, size=fact["size"])
+        for path, fact in sorted((path.removeprefix(S3), fact) for path, fact in facts.items())
+        if not path.endswith("/")
+    ]
+    if not found:
+        raise SourceError(f"source {name}: {uri} does not exist")
+    return found
+
+
+def _file_system() -> Any:
+    from obstore.fsspec import FsspecStore
+
+    return FsspecStore("s3")
+
+
+@contextlib.contextmanager
+def _telling(location: str) -> Iterator[None]:
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise StoreError(
+            f"{location}: cannot be read from the object store ({reason}); check the bucket, the endpoint and the keys"
+        ) from error
