@@ -1,7 +1,7 @@
 """Web archives: WARC records with HTML, whose main text is taken, and WET records, which are text already.
 
-fastwarc parses and resiliparse extracts; both are compiled, and part of the `curation` group. DCLM (arXiv 2406.11794, section 4.2)
-found models trained on resiliparse's text as good as on trafilatura's, at an eighth of the time.
+fastwarc parses and resiliparse extracts; both are compiled, and part of the `curation` group. DCLM (arXiv 2406.11794, section
+4.2) found models trained on resiliparse's text as good as on trafilatura's, at an eighth of the time.
 """
 
 import re
