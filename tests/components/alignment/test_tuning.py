@@ -63,7 +63,7 @@ def test_a_tuning_that_was_cut_off_goes_on_and_ends_bitwise_as_if_it_had_not_bee
 ) -> None:
     whole = tune(config, "whole")
     with pytest.raises(PowerCutError):
-        tune(config, "cut", CutMetrics(4))
+        tune(config, "cut", CutMetrics(3))
     metrics = RecordedMetrics()
     assert tune(config, "cut", metrics) == whole
     assert metrics.values[2] == {"resumed_from": 2.0}
@@ -74,7 +74,7 @@ def test_a_tuning_that_was_cut_off_goes_on_and_ends_bitwise_as_if_it_had_not_bee
 
 def test_checkpoints_of_another_config_are_refused(tune: Tune) -> None:
     with pytest.raises(PowerCutError):
-        tune(SFT, "one", CutMetrics(4))
+        tune(SFT, "one", CutMetrics(3))
     with pytest.raises(CheckpointError):
         tune(replace(SFT, seed=1), "one")
 
