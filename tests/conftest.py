@@ -25,19 +25,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def ray_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the Ray of these tests keeps its state."""
-    return tmp_path_factory.mktemp("ray")
-
-
-@pytest.fixture(scope="session")
-def local_ray(ray_home: Path) -> Iterator[None]:
+def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A real Ray of two CPUs on this machine."""
     from infra.local_ray import ensure_ray, stop_ray
 
-    ensure_ray(ray_home, cpus=2)
+    home = tmp_path_factory.mktemp("ray")
+    ensure_ray(home, cpus=2)
     yield
-    stop_ray(ray_home)
+    stop_ray(home)
 
 
 @pytest.fixture(scope="module")

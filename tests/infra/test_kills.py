@@ -28,13 +28,11 @@ def whole(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _another_ray_afterwards(local_ray: None, ray_home: Path) -> Iterator[None]:
-    """What Ray Train leaves behind a dead controller prints for ever into the output of other tests, until its Ray ends."""
-    from infra.local_ray import ensure_ray, stop_ray
+def _released(local_ray: None) -> Iterator[None]:
+    from infra.ray_workers import release
 
     yield
-    stop_ray(ray_home)
-    ensure_ray(ray_home, cpus=2)
+    release()
 
 
 def launch(place: Path, kill: Kill | None) -> tuple[int, str]:
