@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -270,10 +270,6 @@ app.command()(cli_cluster.status)
 app.command()(cli_cluster.cancel)
 app.command()(cli_cluster.deploy)
 app.add_typer(scaling)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _message(error: BaseException) -> tuple[str, int]:
