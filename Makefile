@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
+# What needs Ray in one process, the rest in another
+SHARED := $(PYTEST) --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-submit bench-training
@@ -21,10 +23,10 @@ lint: install ## ruff, mypy and the import contracts
 	.venv/bin/lint-imports
 
 test: install lint ## Everything but the marks slow, gpu and cluster
-	$(PYTEST) -m "not slow and not gpu and not cluster"
+	$(SHARED) -m "not slow and not gpu and not cluster"
 
 test-fast: install ## What needs no Ray
-	$(PYTEST) -m "not slow and not gpu and not cluster and not ray"
+	$(SHARED) -m "not slow and not gpu and not cluster and not ray"
 
 test-slow: install ## The long ones
 	$(PYTEST) -m "slow and not gpu and not cluster"

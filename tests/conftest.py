@@ -24,6 +24,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("no GPU on this machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes share the tests by file, whose tests share servers; what needs Ray is all in one, and begins."""
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A real Ray of two CPUs on this machine."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,6 +114,16 @@ class FakeCluster:
             self._closing.set()
             server.shutdown()
             server.server_close()
+
+    def write_kubeconfig(self, path: Path, token: str) -> None:
+        """Write a kubeconfig whose only context is this cluster, with the user's token."""
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": self.url}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "site", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "site",
+        }
+        path.write_text(json.dumps(config))
 
     @property
     def host(self) -> str:

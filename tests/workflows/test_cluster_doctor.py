@@ -54,13 +54,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
     """A cluster where everything is well."""
     with FakeCluster().serving() as fake:
         fake.answers["/version"] = version("mlflow")
-        config = {
-            "clusters": [{"name": "c", "cluster": {"server": fake.url}}],
-            "users": [{"name": "u", "user": {"token": PLANTED}}],
-            "contexts": [{"name": "site", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "site",
-        }
-        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        fake.write_kubeconfig(tmp_path / "kubeconfig", PLANTED)
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         yield fake
 

@@ -55,13 +55,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
     monkeypatch.setattr(cluster_doctor, "LIMIT_SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "SECONDS", 1.0)
     with FakeCluster().serving() as fake:
-        config = {
-            "clusters": [{"name": "c", "cluster": {"server": fake.url}}],
-            "users": [{"name": "u", "user": {"token": PLANTED}}],
-            "contexts": [{"name": "site", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "site",
-        }
-        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        fake.write_kubeconfig(tmp_path / "kubeconfig", PLANTED)
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         fake.answers[NAMESPACE] = {"metadata": {"name": "longrun"}}
         yield fake
