@@ -24,6 +24,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("no GPU on this machine")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several processes share the tests by file, whose tests share servers; what needs Ray is all in one, and begins."""
     items.sort(key=lambda item: item.get_closest_marker("ray") is None)
