@@ -19,9 +19,11 @@ SOURCE_COLUMNS = (
     "source",
     "domain",
     "documents",
+    "bytes",
     "kept_documents",
     "refused_documents",
     "duplicate_documents",
+    "duplicate_bytes",
     "set_aside_files",
 )
 CLUSTER_COLUMNS = ("source", "kept", "documents", "share")
@@ -100,6 +102,7 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
     rows = counted.assign(
         refused_share=lost / counted["documents"].clip(lower=1),
         duplicate_share=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
+        duplicate_bytes_share=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
         largest_clusters=[_named(artifact, source) for source in counted["source"]],
         complete=(counted["kept_documents"] + lost == counted["documents"])
         & (listed["size"].to_numpy() == counted["documents"])
@@ -111,6 +114,7 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         between("refused_share", 0, limits.refused_share),
         between("set_aside_files", 0, limits.set_aside_files),
         between("duplicate_share", 0, limits.duplicate_share),
+        between("duplicate_bytes_share", 0, limits.duplicate_share),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )
     return Table(name="sources", rows=rows, key=("source", "largest_clusters"), rules=rules)

@@ -25,7 +25,8 @@ class CorpusLimits:
     set_aside_files: int = 0
     """Files of a source at most that could not be read and were set aside: `metrics/set_aside.parquet` has their errors."""
     duplicate_share: float = 0.9
-    """Share of a source's documents removed as duplicates at most: its loss budget. More than the 89.8 % that 91 dumps lost
+    """Share of a source's documents, and of its bytes with those of repeated passages, removed as duplicates at most: its loss
+    budget. More than the 89.8 % that 91 dumps lost
     together in the paper means that the source is another one once more, or that a template makes its documents alike."""
     cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an

@@ -14,6 +14,9 @@ PYTHON_DOMAINS = ("code", "prose", "maths")
 PERSONAL_DATA = ("email", "ipv6", "iban", "chinese-identity", "card", "ipv4", "phone")
 """Kinds of personal data, in the order in which they are replaced."""
 
+PASSAGES = ("line", "substring")
+"""Kinds of repeated passages."""
+
 LANGUAGE_MODELS = ("script", "lid176")
 
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
@@ -120,6 +123,23 @@ class CurationConfig:
     so that it serves Chinese and code; `whitespace` what spaces part, as it is written, which is the paper's own rule there."""
     permutations: int = 128
     """Values in a MinHash signature."""
+    duplicate_passages: tuple[str, ...] = ()
+    """Passages to look for in what deduplication of documents leaves: `line`, a whole line that stands in more than
+    `line_documents` documents, and `substring`, a run of `substring_words` words that stands anywhere twice, also in one
+    document. Of each only the first place stays; a document of which less than `min_characters` are left goes. They are meant for
+    web text: manuals describe the same parameter honestly in many places, and lose it there."""
+    passage_action: str = "remove"
+    """`remove`, or `mask`: a mark `<REPEATED>` stands for each passage, so that what was apart does not read on."""
+    passages_in_code: bool = False
+    """Whether code has and loses such passages too: licence headers, imports and common calls repeat honestly, and a file
+    without them does not compile."""
+    line_words: int = 10
+    """Words that a line must have: shorter ones, such as headings and answers, repeat honestly. A Han or kana character counts as
+    a word, here and in `substring_words`; otherwise words are what white space parts."""
+    line_documents: int = 6
+    """Documents that may share a line, as in Llama 3 (arXiv 2407.21783, section 3.1.1), there of each 30 million."""
+    substring_words: int = 50
+    """Words of a substring: 50 BPE tokens, which are fewer words, in arXiv 2107.06499, section 4.1."""
     validation_share: float = 0.01
     """Share of each domain's bytes to hold out, about: whole groups are held out."""
     mixture_temperature: float = 1.0
@@ -147,6 +167,8 @@ class CurationConfig:
             "shingle_size",
             "permutations",
             "shard_bytes",
+            "line_words",
+            "line_documents",
         ):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(
@@ -159,6 +181,10 @@ class CurationConfig:
         require(0 < threshold <= 1, self, "near_duplicate_threshold", threshold, "above 0, at most 1")
         words = ("alphanumeric", "whitespace")
         require(self.shingle_words in words, self, "shingle_words", self.shingle_words, ", ".join(words))
+        kinds = self.duplicate_passages
+        require(set(kinds) <= set(PASSAGES), self, "duplicate_passages", kinds, ", ".join(PASSAGES))
+        require(self.passage_action in ("remove", "mask"), self, "passage_action", self.passage_action, "remove, mask")
+        require(self.substring_words > 1, self, "substring_words", self.substring_words, "an integer of at least 2")
         require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "between 0 and 1")
         temperature = self.mixture_temperature
         require(0 < temperature < math.inf, self, "mixture_temperature", temperature, "a positive number")

@@ -17,6 +17,7 @@ from components.curation.extraction import Extracted, ExtractionShard, extract, 
 from components.curation.layout import figures_of, shelves_of, write_documents
 from components.curation.ledger import Tally, added, write_ledger
 from components.curation.mixture import mixture_of
+from components.curation.passage_deduplication import find_passages, write_passages
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.sources import list_files
 from components.curation.split import assign
@@ -41,14 +42,17 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
     searched = write_index(config, scratch / "read") if config.benchmarks else {}
     extracted = read_shards(shards, engine, metrics)
-    duplicates = find_duplicates([part for shard in extracted for part in shard.texts], config, scratch / "duplicates", engine)
-    tally = count(extracted, duplicates.verdicts, engine)
+    texts = [part for shard in extracted for part in shard.texts]
+    duplicates = find_duplicates(texts, config, scratch / "duplicates", engine)
+    passages = find_passages(texts, duplicates.verdicts, config, scratch / "passages", engine)
+    trimmed = by_shard(extracted, passages.trimmed)
+    tally = count(extracted, duplicates.verdicts, trimmed, engine)
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
     sizes, linked = tally.sizes_by_unit(), listing.linked
     splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
-    write_documents(extracted, splits, shelves_of(sizes, splits, config), output, scratch, engine)
+    write_documents(extracted, trimmed, splits, shelves_of(sizes, splits, config), output, scratch, engine)
     write_metrics(extracted, splits, output / "metrics" / "documents.parquet")
     memory = config.shard_bytes
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
@@ -61,6 +65,7 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
+    write_passages(passages, output, scratch, engine)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
@@ -92,10 +97,17 @@ def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
     return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
-def count(shards: Sequence[Extracted], verdicts: Sequence[Path], engine: ShardEngine) -> Tally:
+def by_shard(shards: Sequence[Extracted], files: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Files of parts as those of each shard; none, if there are none."""
+    waiting = iter(files)
+    return [tuple(next(waiting) for _ in shard.texts) if files else () for shard in shards]
+
+
+def count(
+    shards: Sequence[Extracted], verdicts: Sequence[Path], trimmed: Sequence[tuple[Path, ...]], engine: ShardEngine
+) -> Tally:
     """Write the ledger of every shard, and count what they hold together."""
-    waiting = iter(verdicts)
-    work = [(shard, tuple(next(waiting) for _ in shard.texts)) for shard in shards]
+    work = list(zip(shards, by_shard(shards, verdicts), trimmed, strict=True))
     return engine.reduce(added, engine.map_shards(write_ledger, work, description="join verdicts"))
 
 

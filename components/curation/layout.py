@@ -1,5 +1,6 @@
 """The last pass: kept documents gathered by split and domain, sorted by id, in files of about `shard_bytes`."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.config import CurationConfig
+from components.curation.cuts import with_left
 from components.curation.extraction import Extracted, order_of
 from components.curation.ledger import kept_in, ledger_of, units_of
 from components.curation.split import TRAIN, VALIDATION
@@ -55,15 +57,18 @@ def shelves_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str]
 
 def write_documents(
     shards: Sequence[Extracted],
+    trimmed: Sequence[Sequence[Path]],
     splits: Mapping[str, str],
     shelves: Sequence[Shelf],
     output: Path,
     scratch: Path,
     engine: ShardEngine,
 ) -> None:
-    """Write `documents/SPLIT/DOMAIN/part-*.parquet` below `output`."""
+    """Write `documents/SPLIT/DOMAIN/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
     settled = engine.map_shards(
-        partial(settle, splits=dict(splits), shelves=tuple(shelves)), list(shards), description="take the kept documents"
+        partial(settle, splits=dict(splits), shelves=tuple(shelves)),
+        list(zip(shards, trimmed, strict=True)),
+        description="take the kept documents",
     )
     parts = [path for paths in settled for path in paths]
     names = [path for shelf in shelves for path in shelf.paths]
@@ -72,19 +77,21 @@ def write_documents(
     engine.map_shards(shelve, places, description="write the corpus")
 
 
-def settle(shard: Extracted, *, splits: Mapping[str, str], shelves: Sequence[Shelf]) -> list[Path]:
-    """Write the kept documents of each part of a shard with their final group and target."""
+def settle(work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], shelves: Sequence[Shelf]) -> list[Path]:
+    """Write the kept documents of each part of a shard with their final text, group and target."""
+    shard, trimmed = work
     shelf_of = {(shelf.split, shelf.domain): shelf for shelf in shelves}
     table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "group", "reason"])
     kept = table.filter(kept_in(table))
     units, domains, identities = units_of(kept["group"]).to_pylist(), kept["domain"].to_pylist(), kept["id"].to_pylist()
     targets = [shelf_of[splits[u], d].target(i) for u, d, i in zip(units, domains, identities, strict=True)]
     listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
-    return [_settled(part, listed) for part in shard.texts]
+    return [_settled(part, left, listed) for part, left in itertools.zip_longest(shard.texts, trimmed)]
 
 
-def _settled(part: Path, listed: pa.Table) -> Path:
+def _settled(part: Path, trimmed: Path | None, listed: pa.Table) -> Path:
     table = pq.read_table(part)
+    table = with_left(table, pq.read_table(trimmed)) if trimmed else table
     document = table["document"].to_numpy()
     table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
     rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))

@@ -15,10 +15,14 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.clusters import EXACT, NEAR
 from components.curation.config import CurationConfig, Source
+from components.curation.cuts import DUPLICATE_PASSAGES, TRIMMED
 from components.curation.extraction import Extracted
 from components.errors import SourceError
 
 Column = npt.NDArray[Any]
+
+DUPLICATES = (EXACT, NEAR, DUPLICATE_PASSAGES)
+"""Reasons that are no refusal of a filter."""
 
 UNIT_DIGITS = 4
 """Documents that stand for themselves are split in 2^16 units, by the first digits of their ids: whoever splits needs no list of
@@ -35,6 +39,8 @@ class Tally:
     languages: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Documents of (source, domain, language, reason)."""
     language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    cut: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Bytes of (source, domain) that kept documents lost to repeated passages."""
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Kept bytes of (unit, domain)."""
 
@@ -43,15 +49,18 @@ class Tally:
 
     def counters(self) -> tuple[Counter[Any], ...]:
         """All counts, so that two tallies can be added."""
-        return self.documents, self.bytes, self.languages, self.language_bytes, self.sizes
+        return self.documents, self.bytes, self.languages, self.language_bytes, self.cut, self.sizes
 
     def add(self, table: pa.Table) -> None:
         """Count the rows of a ledger."""
-        counted = table.group_by(["source", "domain", "language", "reason"]).aggregate([("bytes", "count"), ("bytes", "sum")])
+        counted = table.group_by(["source", "domain", "language", "reason"]).aggregate(
+            [("bytes", "count"), ("bytes", "sum"), ("cut", "sum")]
+        )
         for row in counted.to_pylist():
             source, domain, language, reason = row["source"], row["domain"], row["language"], row["reason"]
             self.documents[source, domain, reason] += row["bytes_count"]
             self.bytes[source, domain, reason] += row["bytes_sum"]
+            self.cut[source, domain] += row["cut_sum"]
             self.languages[source, domain, language, reason] += row["bytes_count"]
             self.language_bytes[source, domain, language, reason] += row["bytes_sum"]
         kept = table.filter(kept_in(table))
@@ -86,7 +95,7 @@ class Tally:
             found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
                 raise SourceError(f"source {source.name}: holds no documents of this domain{self._first_error(source)}")
-            if reasons.keys().isdisjoint({"", EXACT, NEAR}):
+            if reasons.keys().isdisjoint({"", *DUPLICATES}):
                 raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({found})")
             if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
                 raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({found})")
@@ -107,16 +116,18 @@ class Tally:
     def _source(self, uri: str, domain: str) -> dict[str, Any]:
         counts = {reason: n for (u, d, reason), n in self.documents.items() if (u, d) == (uri, domain)}
         sizes = {reason: n for (u, d, reason), n in self.bytes.items() if (u, d) == (uri, domain)}
-        duplicates = counts.get(EXACT, 0) + counts.get(NEAR, 0)
+        duplicates = sum(counts.get(reason, 0) for reason in DUPLICATES)
+        cut = self.cut[uri, domain]
         return {
             "source": uri,
             "domain": domain,
             "documents": sum(counts.values()),
-            "bytes": sum(sizes.values()),
+            "bytes": sum(sizes.values()) + cut,
             "kept_documents": counts.get("", 0),
             "kept_bytes": sizes.get("", 0),
             "refused_documents": sum(counts.values()) - counts.get("", 0) - duplicates,
             "duplicate_documents": duplicates,
+            "duplicate_bytes": sum(sizes.get(reason, 0) for reason in DUPLICATES) + cut,
             "set_aside_files": sum((row["source"], row["domain"]) == (uri, domain) for row in self.set_aside),
         }
 
@@ -127,7 +138,7 @@ class Tally:
             by_reason[reason] += count
         return {
             "documents": self.documents.total(),
-            "bytes": self.bytes.total(),
+            "bytes": self.bytes.total() + self.cut.total(),
             "kept_documents": by_reason[""],
             "kept_bytes": sum(size for (_, _, reason), size in self.bytes.items() if not reason),
             "set_aside_files": len(self.set_aside),
@@ -147,12 +158,12 @@ def ledger_of(shard: Extracted) -> Path:
     return Path(shard.place) / "ledger.parquet"
 
 
-def write_ledger(work: tuple[Extracted, Sequence[Path]]) -> Tally:
-    """Write the ledger of a shard from its rows and the verdicts on its parts; what it counts."""
-    shard, verdicts = work
+def write_ledger(work: tuple[Extracted, Sequence[Path], Sequence[Path]]) -> Tally:
+    """Write the ledger of a shard from its rows, and the verdicts on its parts with what passages they lost; what it counts."""
+    shard, verdicts, trimmed = work
     parts = [pq.read_table(path) for path in verdicts]
     judged = pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table()
-    table = _applied(pq.read_table(shard.rows), judged)
+    table = _cut(_applied(pq.read_table(shard.rows), judged), trimmed)
     tables.write(ledger_of(shard), table)
     tables.write_scratch(losses_of(shard), _losses(table, judged))
     tally = Tally()
@@ -186,6 +197,26 @@ def _applied(table: pa.Table, verdicts: pa.Table) -> pa.Table:
     clustered = hit & ~removed & (_column(table, "group") == "")
     groups[clustered] = group[place[clustered]]
     return _replaced(table, reason=reasons, group=groups)
+
+
+def _cut(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
+    """With what is left of documents that lost passages, and the bytes `cut`; one that goes altogether keeps its size."""
+    names = ["document", "bytes", "characters", "cut", "reason"]
+    listed = pa.concat_tables([TRIMMED.empty_table().select(names), *(pq.read_table(path, columns=names) for path in trimmed)])
+    number, size, characters, cut, reason = (_column(listed, name) for name in names)
+    document = _column(table, "document")
+    place = np.searchsorted(number, document)
+    rows = np.flatnonzero(np.append(number, -2)[place] == document)
+    place = place[rows]
+    reasons, lost = _column(table, "reason"), np.zeros(len(document), dtype=np.int64)
+    reasons[rows] = reason[place]
+    stay, left = rows[reason[place] == ""], place[reason[place] == ""]
+    lost[stay] = cut[left]
+    for name, values in (("bytes", size), ("characters", characters)):
+        own = _column(table, name)
+        own[stay] = values[left]
+        table = table.set_column(table.column_names.index(name), name, pa.array(own))
+    return _replaced(table, reason=reasons).append_column("cut", pa.array(lost))
 
 
 def kept_in(table: pa.Table) -> pa.Array:

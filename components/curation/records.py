@@ -22,7 +22,6 @@ Splits = Mapping[str, str]
 """The side of each unit."""
 
 OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
-EVIDENCE = pa.schema([pa.field("slot", pa.int64()), *tables.REMOVED])
 
 Cluster = tuple[str, str, int]
 """A source, the id of the document that stays, and how many of the source went in its favour."""
@@ -90,19 +89,34 @@ def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: 
     """`tables.REMOVED`: every removal with the document that stays and their similarity, sorted by the removed id."""
     partitions = _partitions(verdicts, memory)
     found = engine.map_shards(partial(find_evidence, partitions=partitions), list(verdicts), description="list removals")
-    with tables.writer(path, tables.REMOVED) as output:
-        gathered = engine.exchange(found, key="slot", partitions=partitions, output=scratch / "evidence") if found else ()
-        for one in gathered:
-            output.write_table(pq.read_table(one).select(tables.REMOVED.names))
+    write_sorted(found, tables.REMOVED, path, scratch / "evidence", engine, partitions=partitions)
+
+
+def write_sorted(
+    found: Sequence[Path], schema: pa.Schema, path: Path, scratch: Path, engine: ShardEngine, *, partitions: int
+) -> None:
+    """Join tables with slots into one that is sorted by all its columns, of which the first is an id."""
+    with tables.writer(path, schema) as output:
+        for one in engine.exchange(found, key="slot", partitions=partitions, output=scratch) if found else ():
+            output.write_table(pq.read_table(one).select(schema.names))
+
+
+def slotted(schema: pa.Schema) -> pa.Schema:
+    """The schema with a slot in front."""
+    return pa.schema([pa.field("slot", pa.int64()), *schema])
+
+
+def slots_of(identities: pa.ChunkedArray, partitions: int) -> pa.Array:
+    """The partition of each id; later ids are in later slots."""
+    return pa.array([int(identity[:12], 16) * partitions >> 48 for identity in identities.to_pylist()], pa.int64())
 
 
 def find_evidence(verdicts: Path, *, partitions: int) -> Path:
-    """Write the removals of a part, as `EVIDENCE`; later ids are in later slots."""
+    """Write the removals of a part, with their slots."""
     table = pq.read_table(verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
-    slots = [int(identity[:12], 16) * partitions >> 48 for identity in table["id"].to_pylist()]
-    evidence = pa.table([slots, table["id"], table["kept_id"], table["similarity"]], schema=EVIDENCE)
-    return tables.write_scratch(verdicts.with_suffix(".evidence"), evidence)
+    values = [slots_of(table["id"], partitions), table["id"], table["kept_id"], table["similarity"]]
+    return tables.write_scratch(verdicts.with_suffix(".evidence"), pa.table(values, schema=slotted(tables.REMOVED)))
 
 
 def write_clusters(

@@ -140,6 +140,7 @@ SOURCES = pa.schema(
         "kept_bytes": pa.int64(),
         "refused_documents": pa.int64(),
         "duplicate_documents": pa.int64(),
+        "duplicate_bytes": pa.int64(),
         "set_aside_files": pa.int64(),
     }
 )
@@ -188,6 +189,34 @@ REFUSALS = pa.schema(
     }
 )
 """What was not kept, counted by source, domain, language and reason; an empty reason counts what was kept."""
+
+
+PASSAGES = pa.schema(
+    {
+        "id": pa.string(),
+        "kind": pa.string(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "kept": pa.string(),
+        "kept_start": pa.int64(),
+        "kept_end": pa.int64(),
+        "text": pa.string(),
+    }
+)
+"""A line or substring that a document lost, and the document that has it first; places are in UTF-8 bytes of the normalised texts
+before any passage was taken out. `text` is how it begins."""
+
+PASSAGE_COUNTS = pa.schema(
+    {
+        "source": pa.string(),
+        "domain": pa.string(),
+        "documents": pa.int64(),
+        "lines": pa.int64(),
+        "substrings": pa.int64(),
+        "bytes": pa.int64(),
+    }
+)
+"""Documents of a source that lost passages, the passages, and the bytes lost."""
 
 
 @contextlib.contextmanager

@@ -81,6 +81,7 @@ def _source(name: str, documents: list[dict[str, Any]]) -> dict[str, Any]:
         "kept_bytes": sum(document["bytes"] for document in kept),
         "refused_documents": len(own) - len(kept),
         "duplicate_documents": 0,
+        "duplicate_bytes": 0,
         "set_aside_files": 0,
     }
 

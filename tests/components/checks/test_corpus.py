@@ -39,6 +39,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
     "sources: set_aside_files is 0": ("sources", lambda t: t.assign(set_aside_files=1)),
     "sources: duplicate_share is between 0 and 0.9": ("sources", lambda t: t.assign(duplicate_documents=48)),
+    "sources: duplicate_bytes_share is between 0 and 0.9": ("sources", lambda t: t.assign(duplicate_bytes=t["bytes"])),
     "sources: kept, refused and duplicate documents add up to the documents listed": (
         "sources",
         lambda t: t.assign(duplicate_documents=1),
