@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from components.artifacts import Artifact, Check, CheckReport, Manifest
+from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
 from components.errors import LongrunError
 from components.ports import ArtifactStore, Launcher, ShardEngine
 from components.ports.store import records_of
@@ -23,6 +23,15 @@ from workflows import journal
 from workflows.gates import gate
 
 Kind = TypeVar("Kind", bound=Artifact)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Branch:
+    """Where pretraining goes on from, as another token budget would have it."""
+
+    run: str
+    """Id of the run that came by there."""
+    state: TrainingState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,11 +51,18 @@ class Run:
     """Last stage to run; empty for all."""
     fresh: tuple[str, ...] = ()
     """Steps to make again although they are there."""
+    branch: Branch | None = None
+    """Where pretraining begins; None: at its first step."""
 
     @property
     def store(self) -> ArtifactStore:
         """The artifacts of this run."""
         return store_at(self.artifact_root, self.place)
+
+    @property
+    def trunk(self) -> TrainingState | None:
+        """Where pretraining begins; None: at its first step."""
+        return self.branch.state if self.branch else None
 
     @property
     def place(self) -> Path:
@@ -99,7 +115,7 @@ def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
             flat += [(f"{name}.{key}", artifact) for key, artifact in value.items()]
         elif isinstance(value, Artifact):
             flat.append((name, value))
-        else:
+        elif value is not None:
             flat += [(f"{name}.{number}", artifact) for number, artifact in enumerate(value)]
     return flat
 

@@ -58,6 +58,7 @@ def train(
     identity: Mapping[str, Any],
     validation: Validation | None = None,
     flops_per_token: Mapping[str, float] | None = None,
+    trunk: Path | None = None,
     until: int | None = None,
     on_incident: OnIncident | None = None,
 ) -> Trained:
@@ -80,11 +81,14 @@ def train(
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, by the name of the utilisation to report; None: none is.
+        trunk: an absolute directory with a checkpoint of a training of another length that began in the same way; where this one
+            begins. None: at its first step.
         until: stop after this step with a checkpoint, from which this training or another can go on; None: all steps.
         on_incident: told of losses and gradients that are not finite, and of spikes of the loss.
 
     Raises:
-        CheckpointError: no checkpoint but those of another identity, or a directory that cannot be written.
+        CheckpointError: no checkpoint but those of another identity, a trunk that is damaged or began otherwise, or a directory
+            that cannot be written.
         ConfigError: `settings.compile` without a C++ compiler.
         SupersededAttempt: a later attempt at this training has begun.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
@@ -95,7 +99,7 @@ def train(
         engine = Engine(model.to(device).train(), objective, settings, precision)
         store = None
         try:
-            store = _checkpoints(checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter)
+            store = _checkpoints(checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter, trunk)
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
             run = _Run(
                 model, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
@@ -114,7 +118,12 @@ def train(
 
 
 def _checkpoints(
-    root: Path, identity: Mapping[str, Any], sizes: Mapping[str, int], settings: TrainingSettings, reporter: TrainingReporter
+    root: Path,
+    identity: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    settings: TrainingSettings,
+    reporter: TrainingReporter,
+    trunk: Path | None,
 ) -> Checkpoints:
     return Checkpoints(
         root,
@@ -123,6 +132,7 @@ def _checkpoints(
         world_size=reporter.world_size,
         keep=settings.keep_checkpoints,
         permanent=settings.permanent_steps,
+        trunk=trunk,
         sizes=sizes,
     )
 
@@ -161,7 +171,7 @@ class _Run:
             self.engine.load(SavedState(state_files(found.directory)), self.store.rank)
             self.history = read_history(found.directory)
             self.lines = [json.dumps(row) for row in self.history]
-            self.meter.goodput = Goodput(**read_manifest(found.directory)["goodput"])
+            self.meter.goodput = Goodput(**read_manifest(found.directory).get("goodput", {}))
         facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
         if any(facts.values()):
             self.reporter.report(found.step, self.settings.steps, {name: float(n) for name, n in facts.items() if n})
