@@ -32,6 +32,10 @@ from components.training.state import SavedState
 
 logger = logging.getLogger(__name__)
 
+RECALLED = 10_000
+"""Steps before a resume that are reported again. A checkpoint may have been written before the report of its step, and of those
+before it, had come through; a receiver that keeps figures by step has most of them, and a new one gets the curve so far."""
+
 __all__ = ["Batch", "Batches", "Objective", "Terms", "Trained", "Validation", "train"]
 
 
@@ -75,8 +79,8 @@ def train(
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and those of
-            `components.training.meters.Meter`; resumed_from and damaged_checkpoints after a resume, and failed_checkpoints where
-            some could not be written.
+            `components.training.meters.Meter`; after a resume the rows so far again, resumed_from and damaged_checkpoints, and
+            failed_checkpoints where some could not be written.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
@@ -172,6 +176,8 @@ class _Run:
             self.history = read_history(found.directory)
             self.lines = [json.dumps(row) for row in self.history]
             self.meter.goodput = Goodput(**read_manifest(found.directory).get("goodput", {}))
+        for row in self.history[-RECALLED:]:
+            self.reporter.report(int(row["step"]), self.settings.steps, row)
         facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
         if any(facts.values()):
             self.reporter.report(found.step, self.settings.steps, {name: float(n) for name, n in facts.items() if n})
