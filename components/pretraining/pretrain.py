@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import ConfigError, TrainingError
@@ -132,6 +133,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     plan, batches = spec.plan, spec.batches
     model = Decoder(plan.shape)
     initialise(model, plan.init_std, spec.config.seed)
+    torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
     trained = train(
         model,
         NextToken(spec.config.loss_rows, tuple(portion.domain for portion in spec.order.portions)),
