@@ -6,7 +6,7 @@ PYTEST := .venv/bin/python -m pytest
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
-	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-submit bench-training
+	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-schedules bench-submit bench-training
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-curation: install ## Near-duplicate removal beside rensa, datasketch, text
 
 bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 	.venv/bin/python -m tests.benchmarks.scaling
+
+bench-schedules: install ## The multi-step schedule beside the cosine one (RECIPE=smoke, KEEP=DIR: a home that stays)
+	.venv/bin/python -m tests.benchmarks.schedules $(or $(RECIPE),smoke) $(KEEP)
 
 bench-filters: install ## The heuristic filters of curation beside datatrove's
 	.venv/bin/python -m tests.benchmarks.filters

@@ -87,6 +87,11 @@ class Checkpoint(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingState(Artifact):
+    """A training checkpoint in the middle of pretraining: trainings with another token budget branch from it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationReport(Artifact):
     """What was measured of the models, beside the baselines."""
 

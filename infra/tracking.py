@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,12 @@ logger = logging.getLogger(__name__)
 EXPERIMENT = "longrun"
 MARK = "longrun.mark"
 """Tag of a run by which whoever asked for it finds it again."""
+
+_MOST_METRICS = 1000
+"""That MLflow takes in one request."""
+
+_TOGETHER_SECONDS = 1.0
+"""How long metrics wait for others: a request a step would cost more than the step of a small model."""
 
 _LONGEST_VALUE = 500
 """Characters of a parameter or tag that every MLflow store accepts."""
@@ -138,11 +144,42 @@ def fail_run(tracking_uri: str, run_id: str) -> None:
 
 def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, float]) -> None:
     """Log metrics of one step in one call."""
+    _log_steps(tracking_uri, run_id, [(step, values)])
+
+
+class StepMetrics:
+    """Metrics of a run by step: each once, however often it is told, and sent with what else comes within a second."""
+
+    def __init__(self, tracking_uri: str, run_id: str) -> None:
+        self._tracking_uri, self._run_id = tracking_uri, run_id
+        self._known: set[tuple[int, str]] = set()
+        self._waiting: list[tuple[int, Mapping[str, float]]] = []
+        self._sent_at = 0.0
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Take what is new."""
+        new = {name: value for name, value in values.items() if (step, name) not in self._known}
+        self._known.update((step, name) for name in new)
+        if new:
+            self._waiting.append((step, new))
+        if time.monotonic() - self._sent_at >= _TOGETHER_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._waiting:
+            _log_steps(self._tracking_uri, self._run_id, self._waiting)
+        self._waiting, self._sent_at = [], time.monotonic()
+
+
+def _log_steps(tracking_uri: str, run_id: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    metrics = [Metric(name, float(value), now, step) for name, value in values.items()]
-    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, metrics=metrics))
+    metrics = [Metric(name, float(value), now, step) for step, values in rows for name, value in values.items()]
+    for first in range(0, len(metrics), _MOST_METRICS):
+        part = metrics[first : first + _MOST_METRICS]
+        ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, metrics=part))  # noqa: B023 - called at once
 
 
 def log_record(

@@ -59,6 +59,10 @@ def run(
     fresh: Annotated[
         list[str] | None, typer.Option(help="Stage or step to make again although it is cached. May be repeated.")
     ] = None,
+    parent: Annotated[
+        str, typer.Option("--from", metavar="RUN", help="Begin pretraining where that of another run was, by id or `latest`.")
+    ] = "",
+    at: Annotated[str, typer.Option("--at", help="With --from: the share of that run's training.")] = "80%",
     on: Annotated[str, typer.Option(help="Where: `here` on this machine, `cluster` on the profile's.")] = "here",
     profile: ProfileOption = "",
     follow: Annotated[bool, typer.Option("--follow", help="On a cluster: show what happens until the run ends.")] = False,
@@ -79,12 +83,13 @@ def run(
     settings = _settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
     last = last_stage(until) if until else ""
     again = tuple(step for name in fresh or [] for step in steps_of(name))
-    if cli_cluster.is_cluster(on, profile=profile, follow=follow, places=bool(artifact_root or mlflow_uri)):
+    if cli_cluster.is_cluster(on, profile=profile, follow=follow, places=bool(artifact_root or mlflow_uri), branch=bool(parent)):
         cli_cluster.run(chosen, settings, profile=profile, until=last, fresh=again, follow=follow)
     else:
+        from workflows.branching import find_branch
         from workflows.command_run import run_and_show
 
-        run_and_show(chosen, settings, until=last, fresh=again)
+        run_and_show(chosen, settings, until=last, fresh=again, branch=find_branch(settings, parent, at) if parent else None)
 
 
 @app.command("resume-proof")

@@ -20,10 +20,11 @@ ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="The profile's 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `latest`.")]
 
 
-def is_cluster(on: str, *, profile: str, follow: bool, places: bool = False) -> bool:
+def is_cluster(on: str, *, profile: str, follow: bool, places: bool = False, branch: bool = False) -> bool:
     """Whether `--on` means a cluster. Raises `ConfigError` for other words, and for options that do not go with it.
 
-    `places`: whether the command names where artifacts and records are kept, which on a cluster its profile does.
+    `places`: whether the command names where artifacts and records are kept, which on a cluster its profile does. `branch`:
+    whether it names a run to branch from, whose record is in a home.
     """
     if on not in {"here", "cluster"}:
         raise ConfigError(f"--on {on}: allowed: here, cluster")
@@ -31,6 +32,8 @@ def is_cluster(on: str, *, profile: str, follow: bool, places: bool = False) -> 
         raise ConfigError("--profile and --follow are about a run on a cluster: add --on cluster")
     if on == "cluster" and places:
         raise ConfigError("--artifact-root and --mlflow-uri are the profile's on a cluster: longrun profile show NAME")
+    if on == "cluster" and branch:
+        raise ConfigError("--from names a run of this machine's home; on a cluster, train from the beginning")
     return on == "cluster"
 
 

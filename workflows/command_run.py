@@ -9,17 +9,20 @@ from workflows.display import Display, next_commands, orchestration_share, stead
 from workflows.journal import listening
 from workflows.recipe import Recipe
 from workflows.running import run_recipe
+from workflows.step import Branch
 
 
-def run_and_show(recipe: Recipe, settings: Settings, *, until: str, fresh: tuple[str, ...]) -> None:
+def run_and_show(recipe: Recipe, settings: Settings, *, until: str, fresh: tuple[str, ...], branch: Branch | None = None) -> None:
     """Run `recipe`, showing each step, and end with a table and the next commands."""
     console = steady_console()
     console.print(f"[bold]longrun[/] recipe {recipe.name}: {recipe.description}")
     console.print(f"  home {settings.home}")
     if settings.artifact_root != HERE or settings.mlflow_uri != HERE:
         console.print(f"  artifacts {settings.artifact_root}, MLflow {settings.mlflow_uri}")
+    if branch:
+        console.print(f"  pretraining goes on from run {branch.run}, training state {branch.state.digest[:12]}")
     with Display(console) as display, listening(display):
-        record = run_recipe(recipe, settings, until=until, fresh=fresh)
+        record = run_recipe(recipe, settings, until=until, fresh=fresh, branch=branch)
     # The wall time starts with the process, so that imports count.
     wall_seconds = time.time() - psutil.Process().create_time()
     events = record.events()

@@ -205,7 +205,7 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
         roots += [
             Artifact(uri=event["uri"], digest=event["digest"])
             for event in find_journal(settings.runs, run).events()
-            if event["event"] in {"made", "cached"}
+            if event["event"] in {"made", "cached", "kept"}
         ]
     needed = {artifact.uri for root in roots for artifact in below(store, root)}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]

@@ -18,6 +18,7 @@ from workflows.alignment import (
     preference_pairs,
     sft,
 )
+from workflows.branching import require_same_data
 from workflows.curation import check_corpus, curation
 from workflows.evaluation import check_evaluation, evaluation
 from workflows.pretraining import check_pretraining, pretraining
@@ -82,7 +83,8 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     checks["plan"] = await checked(run, check_plan, limits.plan, plan=plan)
     yield "scaling", plan
 
-    base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
+    require_same_data(run, token_shards=tokens, tokenizer=words)
+    base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words, trunk=run.trunk)
     checks["pretraining"] = await checked(run, check_pretraining, limits.training, checkpoint=base, token_shards=tokens)
     verdicts = {}
     if "prediction" in run.store.manifest(plan.uri).figures:

@@ -22,22 +22,24 @@ from workflows.recipe import Recipe
 from workflows.resources import require_resources
 
 if TYPE_CHECKING:
-    from workflows.step import Run
+    from workflows.step import Branch, Run
     from workflows.sweep import Sweep
 
 _FIRST_SECONDS = 10.0
 """For the first answers of the bucket and of MLflow, before anything is done."""
 
 
-def run_recipe(recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> journal.Journal:
-    """Run `recipe` through Flyte in this process and return the run's journal.
+def run_recipe(
+    recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = (), branch: "Branch | None" = None
+) -> journal.Journal:
+    """Run `recipe` through Flyte in this process and return the run's journal; its pretraining begins at `branch`.
 
     Raises:
         LongrunError: what a step failed with, after the journal has it.
     """
     from workflows.pipeline import pipeline
 
-    with recorded(recipe, settings, until=until, fresh=fresh) as run:
+    with recorded(recipe, settings, until=until, fresh=fresh, branch=branch) as run:
         _through_flyte(pipeline, recipe, run, settings)
     return run.journal
 
@@ -64,7 +66,14 @@ def _through_flyte(task: Any, config: Any, run: "Run", settings: Settings) -> No
 
 
 @contextlib.contextmanager
-def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
+def recorded(
+    recipe: "Recipe | Sweep",
+    settings: Settings,
+    *,
+    until: str = "",
+    fresh: tuple[str, ...] = (),
+    branch: "Branch | None" = None,
+) -> Iterator["Run"]:
     """A run of a recipe or a sweep in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
 
     A second run in the same home waits for the first.
@@ -78,7 +87,7 @@ def recorded(recipe: "Recipe | Sweep", settings: Settings, *, until: str = "", f
     with holding(home):
         remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
-        with _started(recipe, journal.open_journal(settings.runs), settings, until, fresh) as run:
+        with _started(recipe, journal.open_journal(settings.runs), settings, until, fresh, branch) as run:
             try:
                 yield run
             finally:
@@ -104,19 +113,25 @@ def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tu
 
 @contextlib.contextmanager
 def _started(
-    recipe: "Recipe | Sweep", record: journal.Journal, settings: Settings, until: str, fresh: tuple[str, ...]
+    recipe: "Recipe | Sweep",
+    record: journal.Journal,
+    settings: Settings,
+    until: str,
+    fresh: tuple[str, ...],
+    branch: "Branch | None" = None,
 ) -> Iterator["Run"]:
     from infra import tracking
     from workflows.step import Run
 
     uri, name = settings.tracking_uri, f"{recipe.name} {record.name}"
     places = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
-    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid(), **places)
+    origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
+    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid(), **places, **origin)
     with _telling(record), journal.output_to(record.log("run")):
-        parent = tracking.start_run(uri, name, tags={"recipe": recipe.name})
+        parent = tracking.start_run(uri, name, tags={"recipe": recipe.name, **origin})
         own = {"home": str(settings.home), "directory": str(record.directory), "mlflow_run": parent}
         try:
-            yield Run(**own, **places, until=until, fresh=fresh)
+            yield Run(**own, **places, until=until, fresh=fresh, branch=branch)
         except BaseException as error:
             tracking.fail_run(uri, parent)
             record.write("finished", failed=True, message=str(error))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from components.artifacts import Artifact, Check, CheckReport, Manifest
-from components.errors import LongrunError
+from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
+from components.errors import LongrunError, TrackingError
 from components.ports import ArtifactStore, Launcher, ShardEngine
 from components.ports.store import records_of
 from infra import caching, tracking
@@ -23,6 +23,15 @@ from workflows import journal
 from workflows.gates import gate
 
 Kind = TypeVar("Kind", bound=Artifact)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Branch:
+    """Where pretraining goes on from, as another token budget would have it."""
+
+    run: str
+    """Id of the run that came by there."""
+    state: TrainingState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,11 +51,18 @@ class Run:
     """Last stage to run; empty for all."""
     fresh: tuple[str, ...] = ()
     """Steps to make again although they are there."""
+    branch: Branch | None = None
+    """Where pretraining begins; None: at its first step."""
 
     @property
     def store(self) -> ArtifactStore:
         """The artifacts of this run."""
         return store_at(self.artifact_root, self.place)
+
+    @property
+    def trunk(self) -> TrainingState | None:
+        """Where pretraining begins; None: at its first step."""
+        return self.branch.state if self.branch else None
 
     @property
     def place(self) -> Path:
@@ -99,7 +115,7 @@ def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
             flat += [(f"{name}.{key}", artifact) for key, artifact in value.items()]
         elif isinstance(value, Artifact):
             flat.append((name, value))
-        else:
+        elif value is not None:
             flat += [(f"{name}.{number}", artifact) for number, artifact in enumerate(value)]
     return flat
 
@@ -115,7 +131,10 @@ class Work:
     """Time inside the component's call that was not the component's: starting Ray and trainers."""
     checks: tuple[CheckReport, ...] = ()
     _ports: list[Any] = field(default_factory=list)
-    _logged: set[tuple[int, str]] = field(default_factory=set)
+    _metrics: tracking.StepMetrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._metrics = tracking.StepMetrics(self.order.run.tracking_uri, self.mlflow_run)
 
     @property
     def scratch(self) -> Path:
@@ -155,10 +174,11 @@ class Work:
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Metrics of a training step, to MLflow; what a restarted worker replays is already there."""
-        new = {name: value for name, value in values.items() if (step, name) not in self._logged}
-        self._logged.update((step, name) for name in new)
-        if new:
-            tracking.log_values(self.order.run.tracking_uri, self.mlflow_run, step, new)
+        self._metrics.log(step, values)
+
+    def flush(self) -> None:
+        """Send MLflow what still waits."""
+        self._metrics.flush()
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Progress, to whoever watches."""
@@ -209,7 +229,14 @@ def _publish(
     started: float,
 ) -> Kind:
     order, entered = job.order, time.monotonic()
-    figures = dict(work(job))
+    try:
+        figures = dict(work(job))
+    except TrackingError:
+        raise  # what still waits would wait for the same server again
+    except BaseException:
+        job.flush()
+        raise
+    job.flush()
     component_seconds = time.monotonic() - entered - job.component_overhead
     manifest = Manifest(
         step=order.step,

@@ -28,7 +28,8 @@ class TrainingReporter(Protocol):
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Tell that `step` of `total_steps` is done, with its figures; only rank 0's report is passed on.
 
-        Steps replayed after a failure are reported again under the same step.
+        Steps replayed after a failure, and those before the checkpoint that training goes on from, are reported again under the
+        same step.
         """
         ...
 

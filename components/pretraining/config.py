@@ -4,7 +4,15 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
-from components.training.config import NON_FINITE, ON_SPIKE, PRECISIONS, ZERO_STAGES, OptimizerConfig, ScheduleConfig
+from components.training.config import (
+    NON_FINITE,
+    ON_SPIKE,
+    PRECISIONS,
+    ZERO_STAGES,
+    OptimizerConfig,
+    ScheduleConfig,
+    require_shares,
+)
 
 CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
 """Fields that choose instead of the scaling law. Planning reads them; pretraining reads the plan."""
@@ -53,7 +61,10 @@ class PretrainingConfig:
     checkpoint_steps: int | None = None
     """Steps between two checkpoints; None: not by steps."""
     keep_checkpoints: int = 2
-    """Whole checkpoints that stay."""
+    """Whole checkpoints that stay while it trains."""
+    permanent_checkpoints: tuple[float, ...] = (0.8,)
+    """Shares of the training after which a checkpoint stays for good, 12 bytes a weight: trainings with another token budget
+    branch from it (`longrun run --from RUN --at 80%`). The end of the first stage (paper, section 2.3); empty: none stays."""
     validation_steps: int | None = 1000
     """Steps between two measurements of bits per byte; None: only after the last step."""
     validation_bytes: int = 1_000_000
@@ -82,6 +93,7 @@ class PretrainingConfig:
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         warmup = self.warmup_steps
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
+        require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
         require(self.zero_stage in ZERO_STAGES, self, "zero_stage", self.zero_stage, "1 or 3")

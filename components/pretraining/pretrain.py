@@ -2,24 +2,27 @@
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
-from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
+from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import ConfigError, TrainingError
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, initialise
 from components.model.huggingface import save
 from components.ports import Launcher, Metrics, TrainingReporter
+from components.pretraining.beginnings import CHECKPOINT, beginning, require_same_beginning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches, windows_of
-from components.tokenizer.token_shards import INDEX, TokenShardReader
+from components.tokenizer.token_shards import TokenShardReader
+from components.training.checkpoint_files import LENGTH, published, step_of
 from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder, Portion, apportion, explain
 from components.training.history import write_history
@@ -45,6 +48,8 @@ class _Spec:
     tokenizer: Path
     output: Path
     checkpoints: Path
+    trunk: Path | None = None
+    """A checkpoint of a training of another length, where this one begins."""
 
     @property
     def incidents(self) -> Path:
@@ -68,10 +73,12 @@ def pretrain(
     scratch: Path,
     launcher: Launcher,
     metrics: Metrics,
+    trunk: Path | None = None,
 ) -> dict[str, Any]:
     """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
 
-    Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/training.parquet` has one row per step,
+    Goes on from the checkpoints in `scratch`, if a former attempt left any, else from `trunk`, the training state of one with
+    another token budget: what comes out is bitwise what would have without. `metrics/training.parquet` has one row per step,
     `metrics/mixture.parquet` one per domain: domain, target (share asked for), share (planned), windows (of an epoch), epochs.
     `metrics/incidents.jsonl`, if there were any, has the documents of each step whose loss or gradient was not finite, or whose
     loss was a spike.
@@ -80,15 +87,19 @@ def pretrain(
         steps, tokens, loss (mean of the last tenth), bits per byte after the last step, tokens by domain, and notes.
 
     Raises:
-        ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary.
+        ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary,
+            a trunk that began otherwise.
         ResourceError: too little memory or disk for the plan.
         TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
-        CheckpointError: no checkpoints in `scratch` but those of another training.
+        CheckpointError: no checkpoints in `scratch` but those of another training, or a damaged trunk.
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
+    if trunk is not None:
+        spec = replace(spec, trunk=trunk.absolute() / CHECKPOINT)
+        require_same_beginning(trunk / CHECKPOINT, _beginning(spec), spec.settings)
     weights = parameters(spec.plan.shape)
     require_memory(spec.plan.memory_bytes, config.workers, parameters=weights)
-    require_disk(spec.checkpoints, weights, config.keep_checkpoints + 1)
+    require_disk(spec.checkpoints, weights, config.keep_checkpoints + len(config.permanent_checkpoints) + 1)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)
@@ -111,11 +122,18 @@ def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path
     return _spec(config, _read_plan(plan), token_shards, Path(), Path(), Path()).batches
 
 
+def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Path) -> list[Path]:
+    """The checkpoints that a finished pretraining has left in `scratch` for others to branch from, by step."""
+    steps = settings_of(config, _read_plan(plan)).permanent_steps
+    return sorted(place for place in published(scratch / "checkpoints") if step_of(place) in steps)
+
+
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     """What each worker does; rank 0 writes the model."""
     plan, batches = spec.plan, spec.batches
     model = Decoder(plan.shape)
     initialise(model, plan.init_std, spec.config.seed)
+    torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
     trained = train(
         model,
         NextToken(spec.config.loss_rows, tuple(portion.domain for portion in spec.order.portions)),
@@ -123,13 +141,14 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
         spec.settings,
         reporter=reporter,
         checkpoints=spec.checkpoints,
-        identity=_identity(spec),
+        identity=_beginning(spec) | {LENGTH: spec.plan.steps},
         validation=HeldOutBitsPerByte(batches.reader, spec.shares, spec.config.validation_bytes, spec.config.seed),
         flops_per_token={
             "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
             "paper_flops_utilisation": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
         },
         on_incident=Incidents(spec.incidents, batches),
+        trunk=spec.trunk,
     )
     if reporter.rank == 0:
         save(model, spec.tokenizer, spec.output)
@@ -181,6 +200,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,
         keep_checkpoints=config.keep_checkpoints,
+        permanent_checkpoints=config.permanent_checkpoints,
         validation_steps=config.validation_steps,
         non_finite=config.non_finite,
         spike_deviations=config.spike_deviations,
@@ -188,18 +208,8 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
     )
 
 
-def _identity(spec: _Spec) -> dict[str, Any]:
-    """All that the weights depend on."""
-    decides = ("shape", "steps", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
-    plan = asdict(spec.plan)
-    return {
-        "plan": {name: plan[name] for name in decides},
-        "optimizer": asdict(spec.settings.optimizer),
-        "schedule": asdict(spec.settings.schedule),
-        "order": asdict(spec.order),
-        "micro_batch_size": spec.config.micro_batch_size,
-        "token_shards": sha256_of_file(spec.token_shards / INDEX),
-    }
+def _beginning(spec: _Spec) -> dict[str, Any]:
+    return beginning(spec.plan, spec.config, spec.order, spec.token_shards)
 
 
 def _read_plan(directory: Path) -> Plan:

@@ -6,22 +6,23 @@ So the trunk is trained once, and each training branches from it at its own drop
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Mixture, Point, sha256_of_file
+from components.artifacts import Mixture, Point
 from components.errors import TrainingError
 from components.model.decoder import Decoder, initialise
+from components.pretraining.beginnings import beginning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches, windows_of
 from components.pretraining.pretrain import figures_of, refuse_misfits, settings_of
-from components.tokenizer.token_shards import INDEX, TokenShardReader
+from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoint_files import Row
+from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder, apportion
 from components.training.history import write_history
 from components.training.loop import Trained, train
@@ -64,7 +65,7 @@ def trunks(points: Sequence[Point], config: PretrainingConfig, token_shards: Pat
     groups: dict[str, list[Point]] = {}
     for number, point in enumerate(points):
         alone = number if common_steps(settings_of(config, point.plan)) == 0 else None
-        key = json.dumps([_identity(point, config, token_shards), alone], sort_keys=True)
+        key = json.dumps([beginning(point.plan, config, _order(point, token_shards), token_shards), alone], sort_keys=True)
         groups.setdefault(hashlib.sha256(key.encode()).hexdigest()[:16], []).append(point)
     found = [
         Trunk(
@@ -137,26 +138,26 @@ class _Clock:
 def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
     """The training of one point, from the trunk; that of the longest is the trunk itself."""
     point, stem = trunk.points[number], trunk.checkpoints / "trunk"
-    place = trunk.checkpoints / f"steps-{point.plan.steps:08d}"
     if number == len(trunk.points) - 1:
-        return _train(trunk, point, stem, clock, until=None)
-    if not place.exists():
-        until = common_steps(settings_of(trunk.config, point.plan))
-        # A trunk that is further already, because the point was there before and was deleted, gives no branch.
-        if _train(trunk, trunk.points[-1], stem, clock, until=until).resumed_from <= until:
-            _copy(stem, place)
-    return _train(trunk, point, place, clock, until=None)
+        return _train(trunk, point, stem, clock)
+    until = common_steps(settings_of(trunk.config, point.plan))
+    fork = stem / f"step-{until:08d}"
+    if not fork.exists():
+        _train(trunk, trunk.points[-1], stem, clock, until=until)
+    # A trunk that was further already, because the point is new in it, gives no branch.
+    return _train(trunk, point, trunk.checkpoints / f"steps-{point.plan.steps:08d}", clock, fork=fork if fork.exists() else None)
 
 
-def _copy(stem: Path, place: Path) -> None:
-    """Copy a trunk's checkpoints beside a branch's place and move them in: the place exists only when they are whole."""
-    beside = place.with_name(f".{place.name}")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(stem, beside, symlinks=True)
-    beside.rename(place)
+def _settings(trunk: Trunk, point: Point) -> TrainingSettings:
+    """Those of a point; of the longest, checkpoints stay where the others branch off."""
+    settings, length = settings_of(trunk.config, point.plan), point.plan.steps
+    forks = (common_steps(settings_of(trunk.config, other.plan)) / length for other in trunk.points if other.plan.steps < length)
+    return replace(settings, keep_checkpoints=1, permanent_checkpoints=tuple(forks) if point is trunk.points[-1] else ())
 
 
-def _train(trunk: Trunk, point: Point, checkpoints: Path, clock: _Clock, *, until: int | None) -> Trained:
+def _train(
+    trunk: Trunk, point: Point, checkpoints: Path, clock: _Clock, *, until: int | None = None, fork: Path | None = None
+) -> Trained:
     config, plan, reader = trunk.config, point.plan, TokenShardReader.open(trunk.token_shards)
     refuse_misfits(config, plan, reader.vocab_size)
     model = Decoder(plan.shape)
@@ -166,27 +167,14 @@ def _train(trunk: Trunk, point: Point, checkpoints: Path, clock: _Clock, *, unti
         model,
         NextToken(),
         PackedBatches(reader, order, plan.batch_size, plan.sequence_length, config.micro_batch_size),
-        replace(settings_of(config, plan), keep_checkpoints=1),
+        _settings(trunk, point),
         reporter=clock.start(),
         checkpoints=checkpoints,
-        identity=_identity(point, config, trunk.token_shards),
+        identity=beginning(plan, config, order, trunk.token_shards),
         validation=HeldOutBitsPerByte(reader, _mixture(trunk.token_shards).shares, config.validation_bytes, config.seed),
+        trunk=fork,
         until=until,
     )
-
-
-def _identity(point: Point, config: PretrainingConfig, token_shards: Path) -> dict[str, Any]:
-    """All that a step depends on, the number of steps left out."""
-    decides = ("shape", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
-    values, order = asdict(point.plan), _order(point, token_shards)
-    return {
-        "plan": {name: values[name] for name in decides},
-        "optimizer": asdict(config.optimizer),
-        "schedule": asdict(config.schedule),
-        "order": {portion.domain: [portion.windows, portion.share] for portion in order.portions} | {"": order.seed},
-        "micro_batch_size": config.micro_batch_size,
-        "token_shards": sha256_of_file(token_shards / INDEX),
-    }
 
 
 def _order(point: Point, token_shards: Path) -> DataOrder:

@@ -32,6 +32,9 @@ LOCK_SECONDS = 60.0
 """Longest wait for the lock, which is held for some renames: longer means a worker that hangs in between."""
 
 STRANGER = "of another model, data or configuration"
+LENGTH = "steps"
+"""The part of an identity in which a training may differ from the trunk that it branches from."""
+
 Row = Mapping[str, float]
 
 
@@ -119,6 +122,29 @@ def differences(directory: Path, identity: Mapping[str, Any], *, part: int = 0, 
     missing = [f"{name} is missing" for name in files if not (directory / name).is_file()]
     mine = list(files.items())[part::parts]
     return missing or [f"{name} was changed" for name, digest in mine if sha256_of_file(directory / name) != digest]
+
+
+def trunk_differences(directory: Path, identity: Mapping[str, Any], *, part: int = 0, parts: int = 1) -> list[str]:
+    """What keeps a training of that identity from branching from a checkpoint: its damage, or each value that is another."""
+    try:
+        found = read_manifest(directory)["identity"]
+    except (OSError, ValueError, KeyError):
+        found = {}
+    expected = json.loads(json.dumps(identity)) | {name: found[name] for name in (LENGTH,) if name in found}
+    apart = unlike(found, expected) if found else []
+    return apart or differences(directory, expected, part=part, parts=parts)
+
+
+def unlike(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Each value in which two identities differ, by its dotted name: "plan.batch_size is 8, not 4"."""
+    names: list[str] = []
+    for name in dict.fromkeys((*found, *wanted)):
+        left, right = found.get(name), wanted.get(name)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            names += unlike(left, right, f"{prefix}{name}.")
+        elif left != right:
+            names.append(f"{prefix}{name} is {left!r}, not {right!r}")
+    return names
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

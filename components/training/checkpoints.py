@@ -58,6 +58,7 @@ class Checkpoints:
         world_size: int,
         keep: int,
         permanent: Collection[int] = (),
+        trunk: Path | None = None,
         sizes: Mapping[str, int],
     ) -> None:
         """Claim `root` for this attempt; all ranks together, inside a process group.
@@ -69,6 +70,7 @@ class Checkpoints:
             world_size: workers.
             keep: newest checkpoints that stay.
             permanent: steps whose checkpoints stay besides.
+            trunk: a checkpoint of a training that began like this one: where it begins as long as `root` has none.
             sizes: elements of each parameter, by name.
 
         Raises:
@@ -77,7 +79,7 @@ class Checkpoints:
         self.root, self.identity, self.rank, self.world_size = root, identity, rank, world_size
         self.failed = 0
         """Checkpoints that could not be written so far; counted on rank 0."""
-        self._keep, self._permanent, self._sizes = keep, frozenset(permanent), dict(sizes)
+        self._keep, self._permanent, self._trunk, self._sizes = keep, frozenset(permanent), trunk, dict(sizes)
         self._attempt: Attempt = self._from_first_rank(lambda: Attempt.claim(root))
         self._snapshot, self._copied = Snapshot(), threading.Event()
         self._copied.set()
@@ -85,12 +87,12 @@ class Checkpoints:
         self._job: Future[None] | None = None
 
     def newest(self) -> Found:
-        """The newest checkpoint whose checksums hold and that is of this training; all ranks together.
+        """The newest checkpoint whose checksums hold and that is of this training, else its trunk; all ranks together.
 
         Damaged ones are removed with a warning. Those of another training are set aside if there is one of this training.
 
         Raises:
-            CheckpointError: all that there are belong to another training.
+            CheckpointError: all that there are belong to another training, or the trunk is damaged or began otherwise.
         """
         refused: list[str] = []
         strangers: list[Path] = []
@@ -107,7 +109,14 @@ class Checkpoints:
                 self._from_first_rank(lambda: shutil.rmtree(directory))  # noqa: B023 - called at once
         if strangers:
             raise CheckpointError(f"{strangers[0]}: {files.STRANGER}; remove it or use another directory")
-        return Found(None, 0, tuple(refused))
+        return self._beginning(tuple(refused))
+
+    def _beginning(self, refused: tuple[str, ...]) -> Found:
+        if self._trunk is None:
+            return Found(None, 0, refused)
+        if wrong := self._gathered(files.trunk_differences(self._trunk, self.identity, part=self.rank, parts=self.world_size)):
+            raise CheckpointError(f"{self._trunk}: this training cannot branch from there: {wrong[0]}")
+        return Found(self._trunk, files.read_manifest(self._trunk)["step"], refused)
 
     @property
     def is_busy(self) -> bool:

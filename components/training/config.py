@@ -1,6 +1,5 @@
 """The settings that every kind of training shares: schedule, optimizer, precision, checkpoints."""
 
-import math
 from dataclasses import dataclass, field
 
 from components.errors import require
@@ -10,6 +9,16 @@ PRECISIONS = ("auto", "bf16", "fp32")
 NON_FINITE = ("stop", "skip")
 ZERO_STAGES = (1, 3)
 ON_SPIKE = ("report", "skip", "stop")
+
+
+def first_step(share: float, steps: int) -> int:
+    """The least number of `steps` that is at least a share of them."""
+    return next((step for step in range(int(share * steps), steps) if step / steps >= share), steps)
+
+
+def require_shares(owner: object, field: str, shares: tuple[float, ...]) -> None:
+    """Raise `ConfigError` unless these are shares of a training after which a checkpoint can be made."""
+    require(all(0 < share <= 1 for share in shares), owner, field, shares, "shares above 0, up to 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,11 +112,10 @@ class TrainingSettings:
     @property
     def permanent_steps(self) -> frozenset[int]:
         """Steps after which the permanent checkpoints are made: the least that have each share behind them."""
-        return frozenset(math.ceil(share * self.steps) for share in self.permanent_checkpoints)
+        return frozenset(first_step(share, self.steps) for share in self.permanent_checkpoints)
 
     def __post_init__(self) -> None:
-        shares = self.permanent_checkpoints
-        require(all(0 < share <= 1 for share in shares), self, "permanent_checkpoints", shares, "shares above 0, up to 1")
+        require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.steps > 0, self, "steps", self.steps, "a positive integer")
         require(self.learning_rate > 0, self, "learning_rate", self.learning_rate, "a positive number")
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")

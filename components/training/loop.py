@@ -32,6 +32,10 @@ from components.training.state import SavedState
 
 logger = logging.getLogger(__name__)
 
+RECALLED = 10_000
+"""Steps before a resume that are reported again. A checkpoint may have been written before the report of its step, and of those
+before it, had come through; a receiver that keeps figures by step has most of them, and a new one gets the curve so far."""
+
 __all__ = ["Batch", "Batches", "Objective", "Terms", "Trained", "Validation", "train"]
 
 
@@ -58,6 +62,7 @@ def train(
     identity: Mapping[str, Any],
     validation: Validation | None = None,
     flops_per_token: Mapping[str, float] | None = None,
+    trunk: Path | None = None,
     until: int | None = None,
     on_incident: OnIncident | None = None,
 ) -> Trained:
@@ -74,17 +79,20 @@ def train(
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and those of
-            `components.training.meters.Meter`; resumed_from and damaged_checkpoints after a resume, and failed_checkpoints where
-            some could not be written.
+            `components.training.meters.Meter`; after a resume the rows so far again, resumed_from and damaged_checkpoints, and
+            failed_checkpoints where some could not be written.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, by the name of the utilisation to report; None: none is.
+        trunk: an absolute directory with a checkpoint of a training of another length that began in the same way; where this one
+            begins. None: at its first step.
         until: stop after this step with a checkpoint, from which this training or another can go on; None: all steps.
         on_incident: told of losses and gradients that are not finite, and of spikes of the loss.
 
     Raises:
-        CheckpointError: no checkpoint but those of another identity, or a directory that cannot be written.
+        CheckpointError: no checkpoint but those of another identity, a trunk that is damaged or began otherwise, or a directory
+            that cannot be written.
         ConfigError: `settings.compile` without a C++ compiler.
         SupersededAttempt: a later attempt at this training has begun.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
@@ -95,7 +103,7 @@ def train(
         engine = Engine(model.to(device).train(), objective, settings, precision)
         store = None
         try:
-            store = _checkpoints(checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter)
+            store = _checkpoints(checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter, trunk)
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
             run = _Run(
                 model, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
@@ -114,7 +122,12 @@ def train(
 
 
 def _checkpoints(
-    root: Path, identity: Mapping[str, Any], sizes: Mapping[str, int], settings: TrainingSettings, reporter: TrainingReporter
+    root: Path,
+    identity: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    settings: TrainingSettings,
+    reporter: TrainingReporter,
+    trunk: Path | None,
 ) -> Checkpoints:
     return Checkpoints(
         root,
@@ -123,6 +136,7 @@ def _checkpoints(
         world_size=reporter.world_size,
         keep=settings.keep_checkpoints,
         permanent=settings.permanent_steps,
+        trunk=trunk,
         sizes=sizes,
     )
 
@@ -161,7 +175,9 @@ class _Run:
             self.engine.load(SavedState(state_files(found.directory)), self.store.rank)
             self.history = read_history(found.directory)
             self.lines = [json.dumps(row) for row in self.history]
-            self.meter.goodput = Goodput(**read_manifest(found.directory)["goodput"])
+            self.meter.goodput = Goodput(**read_manifest(found.directory).get("goodput", {}))
+        for row in self.history[-RECALLED:]:
+            self.reporter.report(int(row["step"]), self.settings.steps, row)
         facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
         if any(facts.values()):
             self.reporter.report(found.step, self.settings.steps, {name: float(n) for name, n in facts.items() if n})

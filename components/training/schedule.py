@@ -3,7 +3,7 @@
 import bisect
 import math
 
-from components.training.config import ScheduleConfig, TrainingSettings
+from components.training.config import ScheduleConfig, TrainingSettings, first_step
 
 
 def learning_rate(step: int, settings: TrainingSettings) -> float:
@@ -27,9 +27,7 @@ def common_steps(settings: TrainingSettings) -> int:
         return settings.steps
     if settings.schedule.kind == "cosine" or not settings.schedule.milestones:
         return 0
-    steps, first = settings.steps, settings.schedule.milestones[0]
-    drop = next((step for step in range(int(first * steps), steps) if step / steps >= first), steps)
-    return max(settings.warmup_steps, drop)
+    return max(settings.warmup_steps, first_step(settings.schedule.milestones[0], settings.steps))
 
 
 def _factor(step: int, settings: TrainingSettings) -> float:

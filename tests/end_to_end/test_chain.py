@@ -1,5 +1,6 @@
 """The whole chain by its command: run once, then reused, killed, damaged and asked about."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -162,6 +163,23 @@ def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(fini
     assert "pretraining" in steps(home, "made")
     assert "curation" in steps(home, "cached")
     assert hashes(home, "pretraining") == hashes(finished, "pretraining")
+
+
+def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) -> None:
+    (parent,) = as_json("runs", home=copy)
+    longer = ("--until", "pretraining", "--set", f"pretraining.tokens={230 * 4 * 256}")
+    words = ("run", "tiny", "--from", "latest", "--at", "80%", *longer)
+    assert longrun(*words, home=copy).returncode == 0
+    (state,) = copy.glob("artifacts/training_state/*/manifest.json")
+    (event,) = [event for event in as_json("logs", "latest", home=copy) if event.get("step") == "pretraining"][-1:]
+    made = json.loads((copy / event["uri"] / "manifest.json").read_text())
+    digest = hashlib.sha256(state.read_bytes()).hexdigest()
+    assert made["inputs"]["trunk"]["digest"] == digest
+    assert made["figures"]["branched_from"] == {"run": parent["run"], "step": 160, "training_state": digest}
+    assert made["figures"]["steps"] == 230
+    refused = longrun(*words, "--set", "pretraining.learning_rate=0.001", home=copy)
+    assert "there plan.learning_rate is 0.004, not 0.001" in refused.stderr
+    assert longrun("run", "tiny", "--from", "latest", "--at", "50%", home=copy).returncode == 2
 
 
 def wait_for(condition: Any, process: subprocess.Popen[bytes]) -> None:

@@ -92,7 +92,7 @@ def test_the_same_inputs_give_the_same_bytes_even_after_an_interruption(run: Any
     shutil.copytree(tmp_path / "first-scratch" / "checkpoints", tmp_path / "second-scratch" / "checkpoints", symlinks=True)
     shutil.rmtree(tmp_path / "second-scratch" / "checkpoints" / "step-00000012")
     second, again, metrics = run("second")
-    assert sorted(metrics.values) == [0, 10, 11, 12]
+    assert [step for step, values in metrics.values.items() if "tokens_per_second" in values] == [11, 12]
     assert first == second
     assert digests(output) == digests(again)
 

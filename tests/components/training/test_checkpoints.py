@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from components.errors import CheckpointError, SupersededAttempt
 from components.training.checkpoint_files import STRANGER, Attempt, differences, read_history, state_files
-from components.training.checkpoints import Checkpoints
+from components.training.checkpoints import Checkpoints, Found
 from components.training.engine import process_group
 from components.training.state import KINDS, Fragment, SavedState, State
 
@@ -81,6 +81,27 @@ def test_saving_does_not_wait_for_the_disk_and_updates_wait_for_the_copy_alone(t
         assert not (tmp_path / "latest").exists()
     store.finish()
     assert SavedState(state_files(tmp_path / "latest")).read("weight", "head.weight", 0, 6).tolist() == [5.0] * 6
+
+
+def test_a_training_without_checkpoints_begins_at_its_trunk_and_with_some_at_its_own(tmp_path: Path) -> None:
+    save(tmp_path / "trunk", 5)
+    trunk, root = (tmp_path / "trunk" / "latest").resolve(), tmp_path / "own"
+    assert checkpoints(root, trunk=trunk).newest() == Found(trunk, 5, ())
+    save(root, 10, trunk=trunk)
+    assert checkpoints(root, trunk=trunk).newest().step == 10
+
+
+def test_a_trunk_of_another_training_or_a_damaged_one_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
+    save(tmp_path / "trunk", 5)
+    trunk = tmp_path / "trunk" / "step-00000005"
+    with pytest.raises(CheckpointError, match="cannot branch from there: model is 'a', not 'b'"):
+        checkpoints(tmp_path / "own", model="b", trunk=trunk).newest()
+    (trunk / "history.jsonl").write_text("")
+    with pytest.raises(CheckpointError, match=r"history\.jsonl was changed"):
+        checkpoints(tmp_path / "own", trunk=trunk).newest()
+    (trunk / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=r"manifest\.json cannot be read"):
+        checkpoints(tmp_path / "own", trunk=trunk).newest()
 
 
 def test_what_was_being_written_when_the_process_died_is_no_checkpoint_and_is_removed(tmp_path: Path) -> None:

@@ -26,17 +26,38 @@ def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precisio
     shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
     again, resumed, metrics = training(precision=precision, zero_stage=zero_stage)
     assert resumed.resumed_from == 10
-    assert metrics.values[10] == {"resumed_from": 10.0}
-    assert sorted(metrics.values) == [10, 11, 12]
+    assert metrics.values[10] == {**resumed.history[9], "resumed_from": 10.0}
+    assert [step for step, values in metrics.values.items() if "tokens_per_second" in values] == [11, 12]
     assert resumed.history == uninterrupted.history
     assert equal(whole, again)
+
+
+def test_after_a_resume_every_step_has_been_reported_whatever_was_lost_with_the_worker(training: Training) -> None:
+    class Killed(BaseException):
+        """Takes the place of a signal."""
+
+    def lost(self: object, step: int, total_steps: int, values: object) -> None:
+        if step == 10:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.ports.RecordingReporter.report", lost)
+        with pytest.raises(Killed):
+            training()
+    _, trained, metrics = training()
+    assert trained.resumed_from == 10
+    assert {step: values["loss"] for step, values in metrics.values.items()} == {
+        row["step"]: row["loss"] for row in trained.history
+    }
 
 
 def test_a_finished_training_only_loads_its_last_checkpoint(training: Training) -> None:
     first, _, _ = training()
     again, trained, metrics = training()
     assert trained.resumed_from == 12
-    assert metrics.values == {12: {"resumed_from": 12.0}}
+    assert metrics.values == {row["step"]: dict(row) for row in trained.history[:-1]} | {
+        12: {**trained.history[-1], "resumed_from": 12.0}
+    }
     assert equal(first, again)
 
 
@@ -269,7 +290,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_counted(training
     state.write_bytes(state.read_bytes()[:-1])
     again, trained, metrics = training()
     assert trained.resumed_from == 10
-    assert metrics.values[10] == {"resumed_from": 10.0, "damaged_checkpoints": 1.0}
+    assert metrics.values[10] == {**trained.history[9], "resumed_from": 10.0, "damaged_checkpoints": 1.0}
     assert equal(whole, again)
 
 

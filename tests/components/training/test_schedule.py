@@ -48,6 +48,13 @@ def test_the_rate_never_rises_after_the_warm_up(steps: int, kind: str) -> None:
     assert rates == sorted(rates, reverse=True)
 
 
+@given(steps=st.integers(1, 10_000), share=st.floats(0.01, 0.99))
+def test_a_permanent_checkpoint_at_a_milestone_is_the_last_before_the_rate_drops(steps: int, share: float) -> None:
+    schedule = ScheduleConfig(milestones=(share,), factors=(0.3,))
+    config = settings(steps=steps, warmup_steps=0, schedule=schedule, permanent_checkpoints=(share,))
+    assert config.permanent_steps == {common_steps(config)}
+
+
 @pytest.mark.parametrize("steps", [1, 2, 7, 10, 155, 1000])
 def test_two_trainings_have_the_rates_of_the_common_steps_in_common_and_not_the_next(steps: int) -> None:
     short, long = (TrainingSettings(steps=count, learning_rate=1.0, warmup_steps=1) for count in (steps, 10 * steps))
