@@ -13,10 +13,13 @@ from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
+from components.curation.evidence import write_samples
 from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
+from components.curation.flagged_words import write_lists
 from components.curation.layout import figures_of, shelves_of, write_documents
 from components.curation.ledger import Tally, added, write_ledger
 from components.curation.mixture import mixture_of
+from components.curation.quality import grade
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.sources import list_files
 from components.curation.split import assign
@@ -40,9 +43,15 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     shards = shards_of(listing.files, config, scratch / "read")
     tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
     searched = write_index(config, scratch / "read") if config.benchmarks else {}
-    extracted = read_shards(shards, engine, metrics)
+    if config.flagged_words:
+        write_lists(config, scratch / "read")
+    read = extracted = read_shards(shards, engine, metrics)
+    learned: dict[str, Any] = {}
+    if config.quality.references:
+        extracted, learned = grade(config, extracted, output, scratch / "quality", engine)
     duplicates = find_duplicates([part for shard in extracted for part in shard.texts], config, scratch / "duplicates", engine)
-    tally = count(extracted, duplicates.verdicts, engine)
+    judged = with_verdicts(extracted, duplicates.verdicts)
+    tally = count(judged, engine)
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
@@ -60,11 +69,13 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
+    if config.samples:
+        write_samples(config, read, judged, output, engine)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), **searched, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
+    return {**tally.figures(), **searched, **learned, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
@@ -92,11 +103,15 @@ def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
     return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
-def count(shards: Sequence[Extracted], verdicts: Sequence[Path], engine: ShardEngine) -> Tally:
-    """Write the ledger of every shard, and count what they hold together."""
+def with_verdicts(shards: Sequence[Extracted], verdicts: Sequence[Path]) -> list[tuple[Extracted, Sequence[Path]]]:
+    """Each shard with the verdicts on its parts."""
     waiting = iter(verdicts)
-    work = [(shard, tuple(next(waiting) for _ in shard.texts)) for shard in shards]
-    return engine.reduce(added, engine.map_shards(write_ledger, work, description="join verdicts"))
+    return [(shard, tuple(next(waiting) for _ in shard.texts)) for shard in shards]
+
+
+def count(judged: Sequence[tuple[Extracted, Sequence[Path]]], engine: ShardEngine) -> Tally:
+    """Write the ledger of every shard, and count what they hold together."""
+    return engine.reduce(added, engine.map_shards(write_ledger, list(judged), description="join verdicts"))
 
 
 def read_shards(shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics) -> list[Extracted]:
