@@ -6,7 +6,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.ports import LocalArtifactStore
 from infra.settings import Settings
-from workflows.journal import Event, Journal, find_journal
+from workflows.journal import Journal, find_journal
 
 
 def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
@@ -39,18 +39,11 @@ def _config(journal: Journal, store: LocalArtifactStore) -> Any:
 
     from components.pretraining.config import PretrainingConfig
 
-    event = _last(journal, "pretraining", ("started", "cached"))
+    event = journal.last("pretraining", ("started", "cached"))
     raw = event["config"] if "config" in event else store.manifest(event["uri"]).config
     return TypeAdapter(PretrainingConfig).validate_python({name: value for name, value in raw.items() if name != "type"})
 
 
 def _uri(journal: Journal, step: str) -> str:
-    uri: str = _last(journal, step, ("made", "cached"))["uri"]
+    uri: str = journal.last(step, ("made", "cached"))["uri"]
     return uri
-
-
-def _last(journal: Journal, step: str, kinds: tuple[str, ...]) -> Event:
-    found = [event for event in journal.events() if event.get("step") == step and event["event"] in kinds]
-    if not found:
-        raise ConfigError(f"run {journal.name} has no {step} yet; see: longrun logs {journal.name}")
-    return found[-1]

@@ -178,6 +178,24 @@ def batch(
 
 
 @app.command()
+def inspect(
+    corpus: Annotated[
+        str,
+        typer.Argument(help="A corpus: its folder, artifacts/STEP/KEY, s3://…/artifacts/STEP/KEY, or a run's id or `latest`."),
+    ] = "latest",
+    output: Annotated[Path | None, typer.Option(help="File of the page.", show_default="below the home")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page about a corpus: counts, distributions, samples before and after each step, clusters of duplicates."""
+    from workflows.command_inspect import inspect as inspected
+    from workflows.command_inspect import inspect_lines
+
+    found = inspected(_settings(home), corpus, output)
+    _print(found, as_json, inspect_lines(found))
+
+
+@app.command()
 def models(home: Home = None, as_json: Json = False) -> None:
     """List the registered models."""
     from workflows.inspection import list_models

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.curation.config import PYTHON_ENVIRONMENT
+from components.curation.ldnoobw import SHIPPED
 from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing, SourceError
 from infra.pods import SOURCES
 from infra.profiles import IMAGE_GROUPS, Profile, adopt, profile_names, read_profile
@@ -87,7 +88,10 @@ def _next(name: str, url: str, profile: Profile, settings: Settings) -> list[str
 
 def require_sources(recipe: Recipe, profile: Profile) -> None:
     """Raise `SourceError` for a source that pods do not see: they have the Python environment and what the source claim holds."""
-    of_texts = [source.uri for source in recipe.curation.sources if source.uri != PYTHON_ENVIRONMENT]
+    curation = recipe.curation
+    read = (*curation.sources, *curation.quality.references, *curation.benchmarks)
+    of_texts = [source.uri for source in read if source.uri != PYTHON_ENVIRONMENT]
+    of_texts += [name for name in curation.flagged_words.values() if name != SHIPPED]
     named = [*of_texts, *recipe.conversations.sources, *recipe.preference_pairs.sources]
     unseen = [uri for uri in named if not (profile.source_claim and _inside(uri.removeprefix("file://"), SOURCES))]
     if unseen:

@@ -48,6 +48,13 @@ class Journal:
         lines = path.read_text().splitlines() if path.is_file() else []
         return [event for line in lines if (event := _parsed(line)) is not None]
 
+    def last(self, step: str, kinds: tuple[str, ...]) -> Event:
+        """The last event of a step that is one of `kinds`. Raises `ConfigError` where there is none yet."""
+        found = [event for event in self.events() if event.get("step") == step and event["event"] in kinds]
+        if not found:
+            raise ConfigError(f"run {self.name} has no {step} yet; see: longrun logs {self.name}")
+        return found[-1]
+
     def log(self, step: str) -> Path:
         """The file that takes what a step and the libraries below it print."""
         return self.directory / f"{step}.log"

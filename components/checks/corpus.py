@@ -26,7 +26,11 @@ SOURCE_COLUMNS = (
     "duplicate_bytes",
     "set_aside_files",
 )
+QUALITY_COLUMNS = ("language", "domain", "documents", "refused_documents", "bytes", "refused_bytes", "auc")
 CLUSTER_COLUMNS = ("source", "kept", "documents", "share")
+LEAST_AUC = 0.6
+"""Area under the ROC curve below which a quality score is hardly one. A warning: references and sources may be as good."""
+
 NAMED = 3
 """Clusters named beside a source that loses too much."""
 
@@ -38,6 +42,8 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     kept = documents[documents["kept"]]
     tables = [_documents(documents), _kept(kept, limits), _domains(kept, shares, limits), _sources(artifact, documents, limits)]
     tables.append(_clusters(artifact, limits))
+    if (artifact / "metrics" / "quality.parquet").exists():
+        tables.append(_quality(artifact, limits))
     return suite.run("corpus", tables, output)
 
 
@@ -118,6 +124,22 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )
     return Table(name="sources", rows=rows, key=("source", "largest_clusters"), rules=rules)
+
+
+def _quality(artifact: Path, limits: CorpusLimits) -> Table:
+    rows = metrics_table(artifact, "quality", QUALITY_COLUMNS)
+    rows = rows.assign(
+        refused_share=rows["refused_documents"] / rows["documents"].clip(lower=1),
+        refused_bytes_share=rows["refused_bytes"] / rows["bytes"].clip(lower=1),
+    )
+    rules = (
+        has_rows(),
+        between("refused_share", 0, limits.low_quality_share),
+        between("refused_bytes_share", 0, 1),
+        # At a half, a classifier tells references from sources no better than a coin.
+        between("auc", LEAST_AUC, 1, critical=False),
+    )
+    return Table(name="quality", rows=rows, key=("language", "domain"), rules=rules, every_row=True)
 
 
 def _named(artifact: Path, source: str) -> str:

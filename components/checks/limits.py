@@ -28,6 +28,9 @@ class CorpusLimits:
     """Share of a source's documents, and of its bytes with those of repeated passages, removed as duplicates at most: its loss
     budget. More than the 89.8 % that 91 dumps lost
     together in the paper means that the source is another one once more, or that a template makes its documents alike."""
+    low_quality_share: float = 0.3
+    """Share of each language in each domain refused by the learned quality score at most; the check says the share of every one.
+    The recipe's own `quality.refused_share` bounds it too: this is for who reads a corpus that somebody else made."""
     cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
     error page or a template, which filters should refuse."""
@@ -38,7 +41,7 @@ class CorpusLimits:
             _rising(self, name)
         for name in ("longest_bytes", "validation_documents"):
             _at_least(self, name, 1)
-        for name in ("refused_share", "duplicate_share", "cluster_share"):
+        for name in ("refused_share", "duplicate_share", "low_quality_share", "cluster_share"):
             _share(self, name)
 
 

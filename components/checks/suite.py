@@ -5,7 +5,7 @@ watches that a check opens no connection. It ignores rows without a value in eve
 break the rule, so that a NaN cannot slip through a bound.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ class Table:
     """Columns that name a row to the reader of the report."""
     rules: tuple["Rule", ...]
     """From `components.checks.rules`."""
+    every_row: bool = False
+    """Say the value of every row, for tables of a few dozen rows that readers want to see."""
 
 
 def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
@@ -99,7 +101,13 @@ def _observed(table: Table, rule: "Rule", result: "ExpectationValidationResult")
     if missing := values.get("missing_count"):
         without = table.rows.loc[column.isna(), list(table.key)].head(SHOWN).to_dict("records")
         return f"{missing:,} of {rows} have no value: {_some(without, missing)}"
+    if table.every_row:
+        return "; ".join(f"{' '.join(map(str, key))} {_words(value)}" for key, value in _by_key(table, column))
     return _range(column) if column.dtype.kind in "iuf" and len(column) else rows
+
+
+def _by_key(table: Table, column: "pd.Series[Any]") -> Iterator[tuple[tuple[Any, ...], Any]]:
+    return zip(table.rows[list(table.key)].itertuples(index=False, name=None), column, strict=True)
 
 
 def _aggregate(values: Mapping[str, Any]) -> str:

@@ -81,6 +81,29 @@ class Benchmark:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quality:
+    """A learned quality score: how much a document reads like the references rather than like the sources."""
+
+    references: tuple[Source, ...] = ()
+    """Documents to prefer more of, such as an encyclopedia; read and filtered like sources, but no part of the corpus, and
+    their weights do not count. A language without references is not scored, and loses nothing. Empty: no score."""
+    refused_share: float = 0.1
+    """Share of each language in each domain, its lowest scores, that is refused as `low-quality`, at most; 0 scores alone. DCLM
+    (arXiv 2406.11794, section 4.4) keeps the top tenth of English web text; such a cut is for those who have a crawl to lose."""
+    sample_documents: int = 10_000
+    """Documents of the references, and as many of the sources, that the classifier of a language learns from: what a worker
+    holds while it trains, some 200 MB."""
+    least_documents: int = 200
+    """Reference documents without which a language has no classifier: of fewer it would learn their topics."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.refused_share < 1, self, "refused_share", self.refused_share, "at least 0, below 1")
+        require(self.least_documents > 0, self, "least_documents", self.least_documents, "a positive integer")
+        enough = self.sample_documents >= self.least_documents
+        require(enough, self, "sample_documents", self.sample_documents, "at least least_documents")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CurationConfig:
     """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are the sources it names."""
 
@@ -104,6 +127,19 @@ class CurationConfig:
     unspaced, code, maths."""
     personal_data: tuple[str, ...] = ()
     """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
+    quality: Quality = field(default_factory=Quality)
+    """A quality score learned from references; deduplication keeps the better of two by it."""
+    flagged_words: dict[str, str] = field(default_factory=dict)
+    """Lists of obscene and abusive words by language, such as `{"en": "ldnoobw", "zh": "my/words.txt"}`: a shipped list's name,
+    or the path or URI of a UTF-8 file with a word or phrase on each line. A document is held against its own language's list."""
+    flagged_words_ratio: float = 0.01
+    """Share of a document's words in flagged ones above which it is refused as `flagged-words`; 1 scores alone. ROOTS (arXiv
+    2303.03915) refuses English above 0.01 (`flagged_words_max_cutoff` of github.com/bigscience-workshop/data-preparation).
+    C4 refuses for a single word, and so loses much text by and about minorities (arXiv 2104.08758)."""
+    flagged_words_least: int = 3
+    """Flagged words of a document that may be refused for them: short ones are not refused for one or two."""
+    samples: int = 4
+    """Documents of each step and reason that are kept as evidence for `longrun inspect`, with personal data replaced; 0: none."""
     benchmarks: tuple[Benchmark, ...] = ()
     """Evaluation sets: documents with `benchmark_gram` words in a row of one of their items are refused as `contaminated`."""
     benchmark_gram: int = 13
@@ -188,6 +224,9 @@ class CurationConfig:
         require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "between 0 and 1")
         temperature = self.mixture_temperature
         require(0 < temperature < math.inf, self, "mixture_temperature", temperature, "a positive number")
+        require(0 < self.flagged_words_ratio <= 1, self, "flagged_words_ratio", self.flagged_words_ratio, "above 0, at most 1")
+        require(self.flagged_words_least > 0, self, "flagged_words_least", self.flagged_words_least, "a positive integer")
+        require(self.samples >= 0, self, "samples", self.samples, "0 or more")
         self._require_epoch_limits()
         self._require_heuristics()
 

@@ -13,11 +13,14 @@ from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
+from components.curation.evidence import write_samples
 from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
+from components.curation.flagged_words import write_lists
 from components.curation.layout import figures_of, shelves_of, write_documents
 from components.curation.ledger import Tally, added, write_ledger
 from components.curation.mixture import mixture_of
 from components.curation.passage_deduplication import find_passages, write_passages
+from components.curation.quality import grade
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.sources import list_files
 from components.curation.split import assign
@@ -41,12 +44,18 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     shards = shards_of(listing.files, config, scratch / "read")
     tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
     searched = write_index(config, scratch / "read") if config.benchmarks else {}
-    extracted = read_shards(shards, engine, metrics)
+    if config.flagged_words:
+        write_lists(config, scratch / "read")
+    read = extracted = read_shards(shards, engine, metrics)
+    learned: dict[str, Any] = {}
+    if config.quality.references:
+        extracted, learned = grade(config, extracted, output, scratch / "quality", engine)
     texts = [part for shard in extracted for part in shard.texts]
     duplicates = find_duplicates(texts, config, scratch / "duplicates", engine)
     passages = find_passages(texts, duplicates.verdicts, config, scratch / "passages", engine)
+    judged = list(zip(extracted, by_shard(extracted, duplicates.verdicts), strict=True))
     trimmed = by_shard(extracted, passages.trimmed)
-    tally = count(extracted, duplicates.verdicts, trimmed, engine)
+    tally = count(judged, trimmed, engine)
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
@@ -64,12 +73,14 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
+    if config.samples:
+        write_samples(config, read, judged, output, engine)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     write_passages(passages, output, scratch, engine)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), **searched, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
+    return {**tally.figures(), **searched, **learned, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
@@ -103,11 +114,9 @@ def by_shard(shards: Sequence[Extracted], files: Sequence[Path]) -> list[tuple[P
     return [tuple(next(waiting) for _ in shard.texts) if files else () for shard in shards]
 
 
-def count(
-    shards: Sequence[Extracted], verdicts: Sequence[Path], trimmed: Sequence[tuple[Path, ...]], engine: ShardEngine
-) -> Tally:
+def count(judged: Sequence[tuple[Extracted, Sequence[Path]]], trimmed: Sequence[Sequence[Path]], engine: ShardEngine) -> Tally:
     """Write the ledger of every shard, and count what they hold together."""
-    work = list(zip(shards, by_shard(shards, verdicts), trimmed, strict=True))
+    work = [(shard, verdicts, left) for (shard, verdicts), left in zip(judged, trimmed, strict=True)]
     return engine.reduce(added, engine.map_shards(write_ledger, work, description="join verdicts"))
 
 

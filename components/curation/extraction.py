@@ -17,11 +17,13 @@ from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
 from components.curation.decontamination import CONTAMINATED, read_index
 from components.curation.filters import Filter, filters_of, first_refusal
+from components.curation.flagged_words import FLAGGED, Flagged, read_lists
 from components.curation.language import language_of, modelled_language_of
 from components.curation.normalise import normalise
-from components.curation.personal_data import without_personal_data
+from components.curation.personal_data import mark_of, without_personal_data
 from components.curation.places import fetched
 from components.curation.readers import RawDocument, read_documents
+from components.curation.samples import EXCERPT, FILTER, NORMALISE, PERSONAL, SEEN, Samples
 from components.curation.sources import RawFile
 from components.errors import StoreError
 
@@ -49,11 +51,13 @@ class Extracted:
     """Number of tables of texts, each of about `shard_bytes`."""
     documents: int
     """Documents that passed the filters."""
+    graded: bool = False
+    """Whether these are the rows and texts that `components.curation.quality` wrote."""
 
     @property
     def rows(self) -> Path:
         """Every document read, as `tables.ROWS`."""
-        return Path(self.place) / "rows.parquet"
+        return Path(self.place) / ("graded-rows.parquet" if self.graded else "rows.parquet")
 
     @property
     def raw(self) -> Path:
@@ -76,14 +80,19 @@ class Extracted:
         return Path(self.place) / "personal-data.parquet"
 
     @property
+    def samples(self) -> Path:
+        """A few documents before and after each step, as `tables.SAMPLES`."""
+        return Path(self.place) / "samples.parquet"
+
+    @property
     def texts(self) -> list[Path]:
         """The documents that passed, as `tables.TEXTS`, in the order of their numbers."""
-        return [texts_path(Path(self.place), number) for number in range(self.parts)]
+        return [texts_path(Path(self.place), number, graded=self.graded) for number in range(self.parts)]
 
 
-def texts_path(place: Path, number: int) -> Path:
+def texts_path(place: Path, number: int, *, graded: bool = False) -> Path:
     """Where part `number` of a shard's texts is."""
-    return place / f"texts-{number:05d}.parquet"
+    return place / f"{'graded-' if graded else ''}texts-{number:05d}.parquet"
 
 
 def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path) -> list[ExtractionShard]:
@@ -130,6 +139,7 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
     tables.write(place / "contamination.parquet", pa.Table.from_pylist(extraction.contamination, tables.CONTAMINATION))
     tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
+    tables.write(place / "samples.parquet", extraction.samples.table())
     tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
@@ -152,8 +162,10 @@ class _Extraction:
     settled: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
+    samples: Samples = field(init=False)
 
     def __post_init__(self) -> None:
+        self.samples = Samples(self.shard.config.samples)
         self.filters = filters_of(self.shard.config)
 
     def read(self, number: int, file: RawFile) -> None:
@@ -162,6 +174,7 @@ class _Extraction:
         deaths = self._begin(number)
         error: object = f"its worker died {deaths} times while reading it"
         for _ in range(deaths, attempts):
+            sampled = self.samples.copy()
             self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data), len(self.contamination))
             try:
                 self._read(file)
@@ -170,6 +183,7 @@ class _Extraction:
                 raise
             except Exception as caught:  # noqa: BLE001 whatever a file makes a reader do, the other files are not to suffer
                 error = caught
+                self.samples = sampled
                 self._go_back()
         source = self.shard.config.sources[file.takers[0]]
         message = " ".join(str(error).split())[:500]
@@ -216,8 +230,10 @@ class _Extraction:
         source = config.sources[document.taker]
         candidate = candidate_of(document, source, config.heuristics, config.language_model)
         identity = identity_of(source, document)
-        reason = document.refusal or first_refusal(self.filters, candidate) or self._contamination(identity, candidate, source)
-        text = candidate.text if reason else self._without_personal_data(candidate, source)
+        reason = document.refusal or first_refusal(self.filters, candidate)
+        flagged = None if reason else self._flagged(candidate)
+        reason = reason or self._flagged_refusal(flagged) or self._contamination(identity, candidate, source)
+        text, replaced = (candidate.text, ()) if reason else self._without_personal_data(candidate, source)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
             "id": identity,
@@ -230,11 +246,35 @@ class _Extraction:
             "sha256": hashlib.sha256(document.raw).hexdigest(),
             "bytes": len(text.encode()),
             "characters": len(text),
+            "flagged_words_ratio": flagged and flagged.ratio,
             "reason": reason,
         }
         self.rows.append(row)
+        self._sample(row, document, candidate, text, replaced)
         if not reason:
             self._keep(row, text)
+
+    def _sample(
+        self, row: dict[str, Any], document: RawDocument, candidate: Candidate, text: str, replaced: Sequence[str]
+    ) -> None:
+        raw = document.text or document.raw[:SEEN].decode(errors="replace")
+        if row["reason"]:
+            self.samples.offer(FILTER, row["reason"], row, before=candidate.text or raw)
+        elif raw.strip() != candidate.text.strip():
+            self.samples.offer(NORMALISE, "", row, before=raw, after=candidate.text)
+        for kind in replaced:
+            self.samples.offer(PERSONAL, kind, row, after=text[max(0, text.find(mark_of(kind)) - EXCERPT // 2) :])
+
+    def _flagged(self, candidate: Candidate) -> Flagged | None:
+        if candidate.language not in self.shard.config.flagged_words:
+            return None
+        return read_lists(self.place.parent)[candidate.language].flagged(candidate.text)
+
+    def _flagged_refusal(self, flagged: Flagged | None) -> str:
+        config = self.shard.config
+        if flagged is None or flagged.terms < config.flagged_words_least:
+            return ""
+        return FLAGGED if flagged.ratio > config.flagged_words_ratio else ""
 
     def _contamination(self, identity: str, candidate: Candidate, source: Source) -> str:
         config = self.shard.config
@@ -248,11 +288,11 @@ class _Extraction:
         ]
         return CONTAMINATED if hits else ""
 
-    def _without_personal_data(self, candidate: Candidate, source: Source) -> str:
+    def _without_personal_data(self, candidate: Candidate, source: Source) -> tuple[str, Sequence[str]]:
         text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
         named = {"source": source.uri, "domain": source.domain, "documents": 1}
         self.personal_data += [{**named, "kind": kind, "found": count} for kind, count in found.items()]
-        return text
+        return text, tuple(found)
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
         self.passed += 1

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from components.curation.benchmarks import files_of
-from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
+from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Quality, Source
+from components.curation.ldnoobw import SHIPPED
 from components.curation.places import S3, Found, find, path_of, read_bytes, state_of
 from components.errors import ConfigError, SourceError
 from components.python_environment import Distribution, PackageFile, distributions
@@ -98,17 +99,26 @@ def list_files(config: CurationConfig) -> Listing:
 
 def fingerprint(config: CurationConfig) -> str:
     """sha256 over the names and bytes (of objects in a store, their ETags) of the files that would be read now, those of
-    the benchmarks too, in hex.
+    the benchmarks, the references of quality and the lists of flagged words too, in hex.
 
     Raises what `list_files` raises.
     """
     digest = hashlib.sha256()
-    for file in list_files(config).files:
+    references = list_files(reading_of_references(config)).files if config.quality.references else ()
+    for file in (*list_files(config).files, *references):
         digest.update(f"{file.uri}\0{state_of(file.location)}\n".encode())
+    for language, name in sorted(config.flagged_words.items()):
+        digest.update(f"{language}\0{'' if name == SHIPPED else state_of(locate(name))}\n".encode())
     for benchmark in config.benchmarks:
         for found in files_of(benchmark):
             digest.update(f"{benchmark.name}\0{found.inside}\0{state_of(found.location)}\n".encode())
     return digest.hexdigest()
+
+
+def reading_of_references(config: CurationConfig) -> CurationConfig:
+    """How the references of quality are read: as sources are, but neither scored nor searched."""
+    sources = config.quality.references
+    return replace(config, sources=sources, quality=Quality(), flagged_words={}, benchmarks=(), epoch_limits={}, samples=0)
 
 
 def locate(uri: str) -> str:

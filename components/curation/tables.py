@@ -21,9 +21,12 @@ DOCUMENTS = pa.schema(
         "licence": pa.string(),
         "sha256": pa.string(),
         "bytes": pa.int64(),
+        "flagged_words_ratio": pa.float32(),
+        "quality": pa.float32(),
     }
 )
-"""A kept document: `documents/SPLIT/DOMAIN/part-*.parquet`."""
+"""A kept document: `documents/SPLIT/DOMAIN/part-*.parquet`. `flagged_words_ratio` is the share of its words that are
+flagged, `quality` the share of its language in its domain that scored lower; null where there is no list, or no reference."""
 
 TEXTS = DOCUMENTS.append(pa.field("document", pa.int64()))
 """A document that no filter refused, before deduplication. `document` numbers them: shard * 2^32 + row."""
@@ -39,6 +42,8 @@ ROWS = pa.schema(
         "language": pa.string(),
         "bytes": pa.int64(),
         "characters": pa.int64(),
+        "flagged_words_ratio": pa.float32(),
+        "quality": pa.float32(),
         "reason": pa.string(),
     }
 )
@@ -128,6 +133,8 @@ METRICS = pa.schema(
         "kept": pa.bool_(),
         "reason": pa.string(),
         "uri": pa.string(),
+        "flagged_words_ratio": pa.float32(),
+        "quality": pa.float32(),
     }
 )
 SOURCES = pa.schema(
@@ -168,6 +175,41 @@ PERSONAL_DATA = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
 )
 """Personal data replaced in documents that no filter refused."""
+
+QUALITY = pa.schema(
+    {
+        "language": pa.string(),
+        "domain": pa.string(),
+        "reference_documents": pa.int64(),
+        "auc": pa.float64(),
+        "cut": pa.float64(),
+        "documents": pa.int64(),
+        "bytes": pa.int64(),
+        "refused_documents": pa.int64(),
+        "refused_bytes": pa.int64(),
+    }
+)
+"""What the learned score refused of each language in each domain: `auc` is the chance that a reference scores above a document of
+the sources, of those that were not learned from; `cut` the log-odds below which documents were refused."""
+
+SAMPLES = pa.schema(
+    {
+        "step": pa.string(),
+        "reason": pa.string(),
+        "id": pa.string(),
+        "source": pa.string(),
+        "uri": pa.string(),
+        "domain": pa.string(),
+        "language": pa.string(),
+        "before": pa.string(),
+        "after": pa.string(),
+        "kept": pa.string(),
+        "similarity": pa.float64(),
+        "quality": pa.float32(),
+    }
+)
+"""A few documents of each step and reason, the heads of their texts before and after it, with personal data replaced. Of a
+duplicate `after` is the text of the document `kept` in its place."""
 
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
 """The plan of the shards: which file is read in which."""

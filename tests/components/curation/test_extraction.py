@@ -42,6 +42,8 @@ def test_texts_carry_where_they_come_from(tmp_path: Path) -> None:
         "licence": "MIT",
         "sha256": hashlib.sha256(raw.encode()).hexdigest(),
         "bytes": len(prose(1)) + 1,
+        "flagged_words_ratio": None,
+        "quality": None,
     }
     (listed,) = rows(shard.raw)
     assert listed == {"source": f"{tmp_path}/data", "uri": uri, "sha256": document["sha256"], "bytes": len(raw)}
