@@ -89,8 +89,8 @@ def _next(name: str, url: str, profile: Profile, settings: Settings) -> list[str
 def require_sources(recipe: Recipe, profile: Profile) -> None:
     """Raise `SourceError` for a source that pods do not see: they have the Python environment and what the source claim holds."""
     curation = recipe.curation
-    read = (*curation.sources, *curation.quality.references, *curation.benchmarks)
-    of_texts = [source.uri for source in read if source.uri != PYTHON_ENVIRONMENT]
+    of_texts = [source.uri for source in (*curation.sources, *curation.quality.references) if source.uri != PYTHON_ENVIRONMENT]
+    of_texts += [benchmark.uri for benchmark in curation.benchmarks]
     of_texts += [name for name in curation.flagged_words.values() if name != SHIPPED]
     named = [*of_texts, *recipe.conversations.sources, *recipe.preference_pairs.sources]
     unseen = [uri for uri in named if not (profile.source_claim and _inside(uri.removeprefix("file://"), SOURCES))]

@@ -50,7 +50,8 @@ def counted(bins: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.ND
 
 def added(left: Histogram, right: Histogram) -> Histogram:
     """Both together."""
-    return {group: sum(side[group] for side in (left, right) if group in side) for group in {**left, **right}}
+    nothing = np.zeros((2, BINS), dtype=np.int64)
+    return {group: left.get(group, nothing) + right.get(group, nothing) for group in {**left, **right}}
 
 
 def standings(histogram: Mapping[Group, npt.NDArray[np.int64]], refused_share: float) -> dict[Group, Standing]:

@@ -220,8 +220,8 @@ def _distributions(corpus: Path) -> Iterator[Distribution]:
     if qualities.any():
         yield _distribution("Quality", "share of its language in its domain that scored lower", shares, qualities)
     if flagged.any():
-        steps = ("0", *(f"{100 * number / FLAGGED_STEPS:g} %" for number in range(1, SHARES)))
-        yield _distribution("Flagged words", "share of a document's words; the last bar is all above", steps, flagged)
+        ratios = ("0", *(f"{100 * number / FLAGGED_STEPS:g} %" for number in range(1, SHARES)))
+        yield _distribution("Flagged words", "share of a document's words; the last bar is all above", ratios, flagged)
     similarities = _similarities(corpus / "removed.parquet")
     if similarities.any():
         yield _distribution(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from components.artifacts import Corpus, Manifest
+from components.artifacts import Manifest
 from components.errors import ConfigError, MissingArtifact
 from components.ports import LocalArtifactStore
 from components.ports.store import records_of
@@ -39,7 +39,7 @@ def settings(tmp_path: Path) -> Settings:
             if path.is_file():
                 (writing / path.relative_to(output)).parent.mkdir(parents=True, exist_ok=True)
                 (writing / path.relative_to(output)).write_bytes(path.read_bytes())
-        corpus = Corpus(**{name: getattr(store.publish(writing, manifest), name) for name in ("uri", "digest")})
+        corpus = store.publish(writing, manifest)
     open_journal(settings.runs).write("made", step="curation", uri=corpus.uri, digest=corpus.digest)
     return settings
 
