@@ -2,6 +2,7 @@
 
 ROOT/artifacts/STEP/KEY/manifest.json          put last: without it the artifact does not exist
 ROOT/artifacts/STEP/KEY/DIGEST/…               the files of the manifest with that evidence digest
+ROOT/scratch/STEP/KEY/…                        what a step that is being made keeps for another machine
 
 Files of different content never share a place, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap,
 says whose count. obstore is what Flyte stores through: conditional puts, multipart and retries are its own.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
-from components.ports import ArtifactStore, LocalArtifactStore
+from components.ports import ArtifactStore, LocalArtifactStore, RemotePlace
 from components.ports.store import wrong_digest
 from infra.patience import Passing, wait_out
 from infra.settings import HERE, object_store_endpoint
@@ -84,6 +85,8 @@ class ObjectArtifactStore:
         self._sweep(uri, manifest)
         artifact = self._local.publish(output, manifest)
         shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
+        folder = _scratch(manifest.step, manifest.cache_key)
+        self._delete([f"{folder}/{name}" for name in self._sizes(folder)])
         return artifact
 
     def manifest(self, uri: str) -> Manifest:
@@ -122,6 +125,10 @@ class ObjectArtifactStore:
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY` on the shared volume; not created here."""
         return LocalArtifactStore(self.shared).scratch(step, cache_key)
+
+    def remote_scratch(self, step: str, cache_key: str) -> RemotePlace:
+        """`scratch/STEP/KEY` below the root."""
+        return RemotePlace(url=f"{self.root.rstrip('/')}/{_scratch(step, cache_key)}", endpoint=self.endpoint)
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every manifest below `artifacts/` that can be read. Raises `NewerFormat`."""
@@ -234,6 +241,10 @@ def store_answers(root: str, endpoint: str, seconds: float) -> None:
 
 def _uri(step: str, cache_key: str) -> str:
     return f"artifacts/{step}/{cache_key[:16]}"
+
+
+def _scratch(step: str, cache_key: str) -> str:
+    return f"scratch/{step}/{cache_key[:16]}"
 
 
 def _folder(manifest: Manifest) -> str:

@@ -92,6 +92,7 @@ def require_sources(recipe: Recipe, profile: Profile) -> None:
     of_texts = [source.uri for source in (*curation.sources, *curation.quality.references) if source.uri != PYTHON_ENVIRONMENT]
     of_texts += [benchmark.uri for benchmark in curation.benchmarks]
     of_texts += [name for name in curation.flagged_words.values() if name != SHIPPED]
+    of_texts += [recipe.pretraining.start] if recipe.pretraining.start else []
     named = [*of_texts, *recipe.conversations.sources, *recipe.preference_pairs.sources]
     unseen = [uri for uri in named if not (profile.source_claim and _inside(uri.removeprefix("file://"), SOURCES))]
     if unseen:

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
-from components.artifacts import Artifact
+from components.artifacts import Artifact, Checkpoint, ModelShape
 from components.curation.config import CurationConfig
 from components.scaling.config import Choices, FitConfig
 from components.scaling.law_files import law_fingerprint
@@ -21,7 +22,7 @@ from workflows.alignment import (
 from workflows.branching import require_same_data
 from workflows.curation import check_corpus, curation
 from workflows.evaluation import check_evaluation, evaluation
-from workflows.pretraining import check_pretraining, pretraining
+from workflows.pretraining import Start, check_pretraining, pretraining, start
 from workflows.recipe import Recipe
 from workflows.registration import enter_registry, registration
 from workflows.scaling import PlanRequest, check_plan, scaling, verdict
@@ -72,19 +73,21 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     checks["corpus"] = await checked(run, check_corpus, limits.corpus, corpus=corpus)
     yield "curation", corpus
 
-    words = await obtain(run, tokenizer, recipe.tokenizer, corpus=corpus)
+    origin = await _origin(run, recipe.pretraining.start)
+    words = await obtain(run, tokenizer, recipe.tokenizer, corpus=corpus, start=origin)
     tokens = await obtain(run, token_shards, recipe.token_shards, corpus=corpus, tokenizer=words)
     checks["token_shards"] = await checked(run, check_token_shards, limits.token_shards, token_shards=tokens, tokenizer=words)
     yield "tokenizer", tokens
 
-    request = PlanRequest(scaling=recipe.scaling, choices=_choices(recipe))
+    request = PlanRequest(scaling=recipe.scaling, choices=_choices(recipe, run, origin))
     facts = {"law": law_fingerprint(recipe.scaling.law)}
     plan = await obtain(run, scaling, request, facts=facts, tokenizer=words, token_shards=tokens)
     checks["plan"] = await checked(run, check_plan, limits.plan, plan=plan)
     yield "scaling", plan
 
     require_same_data(run, token_shards=tokens, tokenizer=words)
-    base = await obtain(run, pretraining, recipe.pretraining, plan=plan, token_shards=tokens, tokenizer=words, trunk=run.trunk)
+    learned = {"plan": plan, "token_shards": tokens, "tokenizer": words}
+    base = await obtain(run, pretraining, recipe.pretraining, **learned, trunk=run.trunk, start=origin)
     checks["pretraining"] = await checked(run, check_pretraining, limits.training, checkpoint=base, token_shards=tokens)
     verdicts = {}
     if "prediction" in run.store.manifest(plan.uri).figures:
@@ -137,10 +140,21 @@ def _fingerprint_of_files(config: ConversationsConfig | PreferencePairsConfig) -
     return fingerprint(config)
 
 
-def _choices(recipe: Recipe) -> Choices:
+async def _origin(run: Run, directory: str) -> Checkpoint | None:
+    """The checkpoint whose weights and tokenizer pretraining starts with, imported; None: it starts with neither."""
+    if not directory:
+        return None
+    from components.model.origin import fingerprint
+
+    imported: Checkpoint = await obtain(run, start, Start(directory=directory), facts={"files": fingerprint(Path(directory))})
+    return imported
+
+
+def _choices(recipe: Recipe, run: Run, origin: Checkpoint | None) -> Choices:
     chosen = recipe.pretraining
+    given = ModelShape(**run.store.manifest(origin.uri).figures["shape"]) if origin else None
     return Choices(
-        shape=chosen.shape,
+        shape=chosen.shape or given,
         tokens=chosen.tokens,
         batch_size=chosen.batch_size,
         sequence_length=chosen.sequence_length,

@@ -1,13 +1,31 @@
 """Pretraining: from token shards and a plan to a base model, and its check."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from components.artifacts import Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, TrainingState
+from components.artifacts import Artifact, Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, TrainingState
 from components.checks.limits import TrainingLimits
 from components.pretraining.config import PretrainingConfig
 from infra import environments
 from workflows.branching import keep_states, of_parent
 from workflows.step import Order, Work, make
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """Whose weights and tokenizer training starts with."""
+
+    directory: str
+    """A Hugging Face LLaMA: config, safetensors, tokenizer.json."""
+
+
+@environments.cpu.task
+async def start(order: Order, config: Start) -> Checkpoint:
+    """Import the checkpoint where continued pretraining starts."""
+    from components.model.imported import import_checkpoint
+
+    return make(order, Checkpoint, config, lambda work: import_checkpoint(Path(config.directory), work.output))
 
 
 @environments.train.task
@@ -18,11 +36,14 @@ async def pretraining(
     token_shards: TokenShards,
     tokenizer: Tokenizer,
     trunk: TrainingState | None = None,
+    start: Checkpoint | None = None,
 ) -> Checkpoint:
-    """Train the base model, from the beginning or from where another one is as it would be; keep what others branch from."""
+    """Train the base model, from the weights of `start` or new ones, or from where another training came by; keep what others
+    branch from."""
     from components.pretraining.pretrain import permanent_checkpoints, pretrain
 
-    inputs = {"plan": plan, "token_shards": token_shards, "tokenizer": tokenizer}
+    inputs: dict[str, Artifact] = {"plan": plan, "token_shards": token_shards, "tokenizer": tokenizer}
+    inputs |= {"start": start} if start else {}
 
     def work(job: Work) -> dict[str, Any]:
         figures = pretrain(
@@ -35,6 +56,8 @@ async def pretraining(
             launcher=job.launcher,
             metrics=job,
             trunk=job.local(trunk) if trunk else None,
+            start=job.local(start) if start else None,
+            uploads=job.remote_scratch,
         )
         keep_states(job, config, permanent_checkpoints(config, plan=job.local(plan), scratch=job.scratch), inputs)
         return figures | of_parent(job.order.run)

@@ -6,7 +6,7 @@ from components.errors import ConfigError
 
 STAGES: dict[str, tuple[str, ...]] = {
     "curation": ("curation", "check_corpus"),
-    "tokenizer": ("tokenizer", "token_shards", "check_token_shards"),
+    "tokenizer": ("start", "tokenizer", "token_shards", "check_token_shards"),
     "scaling": ("scaling", "check_plan"),
     "pretraining": ("pretraining", "check_pretraining", "verdict"),
     "sft": ("conversations", "check_conversations", "sft", "check_sft"),

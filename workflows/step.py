@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
 from components.errors import LongrunError, TrackingError
-from components.ports import ArtifactStore, Launcher, ShardEngine
+from components.ports import ArtifactStore, Launcher, RemotePlace, ShardEngine
 from components.ports.store import records_of
 from infra import caching, tracking
 from infra.pods import shared_place
@@ -140,6 +140,11 @@ class Work:
     def scratch(self) -> Path:
         """A directory that survives a kill, for checkpoints; it is removed when the step is published."""
         return self.order.run.store.scratch(self.order.step, self.order.cache_key)
+
+    @property
+    def remote_scratch(self) -> RemotePlace | None:
+        """A place in the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
+        return self.order.run.store.remote_scratch(self.order.step, self.order.cache_key)
 
     def local(self, artifact: Artifact) -> Path:
         """The directory of an input."""

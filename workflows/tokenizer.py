@@ -1,24 +1,26 @@
 """Tokenizer: from a corpus to a byte-level BPE and token shards, and their check."""
 
-from components.artifacts import Check, Corpus, Tokenizer, TokenShards
+from typing import Any
+
+from components.artifacts import Check, Checkpoint, Corpus, Tokenizer, TokenShards
 from components.checks.limits import TokenShardsLimits
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from infra import environments
-from workflows.step import Order, make
+from workflows.step import Order, Work, make
 
 
 @environments.cpu.task
-async def tokenizer(order: Order, config: TokenizerConfig, corpus: Corpus) -> Tokenizer:
-    """Train the tokenizer on a byte-weighted sample of the corpus."""
-    from components.tokenizer.training import train_tokenizer
+async def tokenizer(order: Order, config: TokenizerConfig, corpus: Corpus, start: Checkpoint | None = None) -> Tokenizer:
+    """Train the tokenizer on a byte-weighted sample of the corpus, or take that of the checkpoint where training starts."""
+    from components.tokenizer.training import adopt_tokenizer, train_tokenizer
 
-    return make(
-        order,
-        Tokenizer,
-        config,
-        lambda work: train_tokenizer(config, corpus=work.local(corpus), output=work.output, metrics=work),
-        corpus=corpus,
-    )
+    def work(job: Work) -> dict[str, Any]:
+        given = {"corpus": job.local(corpus), "output": job.output}
+        if start is None:
+            return train_tokenizer(config, **given, metrics=job)
+        return adopt_tokenizer(config, start=job.local(start), **given, metrics=job)
+
+    return make(order, Tokenizer, config, work, corpus=corpus, start=start)
 
 
 @environments.data.task

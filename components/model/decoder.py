@@ -16,12 +16,6 @@ from components.errors import ConfigError
 from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
 from components.model.cache import KeyValueCache, LayerCache
 
-NORM_EPSILON = 1e-6
-"""https://huggingface.co/deepseek-ai/deepseek-llm-7b-base/blob/main/config.json"""
-
-ROPE_THETA = 10_000.0
-"""Base of the rotary wavelengths (RoFormer, arXiv 2104.09864, section 3.2.2); the same file."""
-
 
 class Decoder(nn.Module):
     """Maps token ids to logits. Weights are meaningless until `initialise` or `huggingface.load`.
@@ -34,7 +28,7 @@ class Decoder(nn.Module):
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocab_size, shape.d_model)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layer))
-        self.norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
 
     def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, *, with_head: bool = True) -> Tensor:
@@ -53,7 +47,7 @@ class Decoder(nn.Module):
         x_BTD = self.embedding(tokens_BT)
         positions = torch.arange(new, device=tokens_BT.device) if cache is None else cache.positions(new)
         mask_B1TS = None if cache is None else cache.mask(new)
-        rotation = rotary_tables(positions, self.shape.d_head, x_BTD.dtype)
+        rotation = rotary_tables(positions, self.shape.d_head, x_BTD.dtype, self.shape.rope_theta)
         for index, layer in enumerate(self.layers):
             x_BTD = layer(x_BTD, rotation, mask_B1TS, None if cache is None else cache.layers[index])
         return self.norm(x_BTD)
@@ -68,9 +62,9 @@ class Layer(nn.Module):
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.attention_norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.attention = Attention(shape)
-        self.ffn_norm = nn.RMSNorm(shape.d_model, eps=NORM_EPSILON)
+        self.ffn_norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.ffn = FeedForward(shape)
 
     def forward(
@@ -151,12 +145,12 @@ def _attend_in_blocks(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor) -> Tensor:
     return torch.cat(blocks, dim=1).view(q_BHTE.shape)
 
 
-def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosines and sines for positions T or BT, shaped to multiply heads: (B 1) T E/2.
+def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines for positions T or BT and wavelengths of base `theta`, shaped to multiply heads: (B 1) T E/2.
 
     Computed in fp32 for each batch: a buffer would lose its precision when the model is cast to bf16.
     """
-    frequencies = ROPE_THETA ** -(torch.arange(0, d_head, 2, device=positions.device).float() / d_head)
+    frequencies = theta ** -(torch.arange(0, d_head, 2, device=positions.device).float() / d_head)
     angles = positions[..., None].float() * frequencies
     if angles.dim() == 3:
         angles = angles[:, None]

@@ -3,8 +3,10 @@
 Format: https://huggingface.co/docs/transformers/model_doc/llama. `transformers` itself is not imported: it takes seconds.
 """
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ from torch import Tensor
 
 from components.artifacts import ModelShape
 from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact
-from components.model.decoder import NORM_EPSILON, ROPE_THETA, Decoder
+from components.model.decoder import Decoder
+from components.tokenizer.special_tokens import TOKENIZER_FILES
 
 WEIGHTS = "model.safetensors"
+PARTED_WEIGHTS = "model.safetensors.index.json"
+"""Of a checkpoint in several files: which one holds which tensor."""
+
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens.json")
-"""What a tokenizer artifact gives to a checkpoint."""
 
 _NAMES = {
     "embedding.": "model.embed_tokens.",
@@ -29,6 +33,7 @@ _NAMES = {
     "norm.": "model.norm.",
     "head.": "lm_head.",
 }
+_HEAD = "lm_head.weight"
 _NAMES_IN_LAYER = {
     "attention_norm.": "input_layernorm.",
     "attention.query.": "self_attn.q_proj.",
@@ -70,7 +75,9 @@ def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torc
 
 
 def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Decoder:
-    """Read a decoder written by `save`, or by transformers for the same architecture in one safetensors file.
+    """Read a decoder written by `save`, or by transformers for the same architecture, in one safetensors file or several.
+
+    Where the head is tied to the embedding it becomes a copy of it: the same logits, and from then on two matrices.
 
     Raises:
         MissingArtifact: no config or no safetensors weights.
@@ -81,17 +88,55 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
     with torch.device("meta"):
         model = Decoder(shape)
     expected = {huggingface_name(name): (name, tensor.shape) for name, tensor in model.state_dict().items()}
-    path = directory / WEIGHTS
-    if not path.is_file():
-        raise MissingArtifact(f"{path}: missing; only safetensors weights in one file are read, pickled ones never")
-    try:
-        with safe_open(path, framework="pt", device=str(device)) as weights:
-            _compare_names(path, expected.keys(), weights.keys())
-            state = {own: _tensor(path, weights, name, size).to(dtype) for name, (own, size) in expected.items()}
-    except SafetensorError as error:
-        raise DamagedArtifact(f"{path}: not a whole safetensors file ({error}); make the checkpoint again") from error
+    tied = _read_json(directory / CONFIG).get("tie_word_embeddings", False)
+    files = _files(directory)
+    found = {name: path for path, names in files.items() for name in names}
+    _compare_names(directory, expected.keys() - ({_HEAD} if tied else set()), found.keys() - {_HEAD if tied else ""})
+    state = {}
+    for path, names in files.items():
+        for name, tensor in _tensors(path, sorted(names & expected.keys()), device):
+            own, size = expected[name]
+            if tensor.shape != size:
+                raise DamagedArtifact(f"{path}: {name} has shape {tuple(tensor.shape)}, config.json says {tuple(size)}")
+            state[own] = tensor.to(dtype)
+    if tied:
+        state["head.weight"] = state["embedding.weight"].clone()
     model.load_state_dict(state, assign=True)
     return model
+
+
+def _files(directory: Path) -> dict[Path, set[str]]:
+    """The safetensors files with the names of their tensors; older exports hold rotary frequencies besides, which follow from
+    the config."""
+    path, index = directory / WEIGHTS, directory / PARTED_WEIGHTS
+    if index.is_file():
+        names = {Path(name).name for name in _read_json(index).get("weight_map", {}).values()}
+        paths = [directory / name for name in sorted(names)]
+    else:
+        paths = [path]
+    if missing := [path for path in paths if not path.is_file()] or ([index] if not paths else []):
+        raise MissingArtifact(f"{missing[0]}: missing; only safetensors weights are read, pickled ones never")
+    return {path: {name for name in _names(path) if not name.endswith(".rotary_emb.inv_freq")} for path in paths}
+
+
+def _names(path: Path) -> list[str]:
+    with _opened(path, "cpu") as weights:
+        return list(weights.keys())
+
+
+def _tensors(path: Path, names: list[str], device: str | torch.device) -> Iterator[tuple[str, Tensor]]:
+    with _opened(path, device) as weights:
+        for name in names:
+            yield name, weights.get_tensor(name)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, device: str | torch.device) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as weights:
+            yield weights
+    except SafetensorError as error:
+        raise DamagedArtifact(f"{path}: not a whole safetensors file ({error}); make the checkpoint again") from error
 
 
 def read_shape(directory: Path) -> ModelShape:
@@ -107,6 +152,8 @@ def read_shape(directory: Path) -> ModelShape:
             d_ffn=config["intermediate_size"],
             vocab_size=config["vocab_size"],
             context=config["max_position_embeddings"],
+            norm_epsilon=config.get("rms_norm_eps", 1e-6),
+            rope_theta=float(_rope(config).get("rope_theta") or config.get("rope_theta") or 10_000.0),
         )
     except KeyError as error:
         raise DamagedArtifact(f"{path}: no {error}; make the checkpoint again") from error
@@ -134,9 +181,9 @@ def huggingface_config(shape: ModelShape, dtype: torch.dtype) -> dict[str, Any]:
         "num_hidden_layers": shape.n_layer,
         "num_key_value_heads": shape.n_kv_head,
         "pretraining_tp": 1,
-        "rms_norm_eps": NORM_EPSILON,
-        "rope_theta": ROPE_THETA,
-        "rope_parameters": {"rope_theta": ROPE_THETA, "rope_type": "default"},
+        "rms_norm_eps": shape.norm_epsilon,
+        "rope_theta": shape.rope_theta,
+        "rope_parameters": {"rope_theta": shape.rope_theta, "rope_type": "default"},
         "tie_word_embeddings": False,
         "use_cache": True,
         "vocab_size": shape.vocab_size,
@@ -157,17 +204,13 @@ def huggingface_name(name: str) -> str:
 
 
 def _refuse_other_architectures(path: Path, config: dict[str, Any], shape: ModelShape) -> None:
-    rope = config.get("rope_parameters") or {}
     allowed: dict[str, tuple[Any, Any]] = {
         "model_type": (config.get("model_type"), "llama"),
         "hidden_act": (config.get("hidden_act", "silu"), "silu"),
         "attention_bias": (config.get("attention_bias", False), False),
         "mlp_bias": (config.get("mlp_bias", False), False),
-        "tie_word_embeddings": (config.get("tie_word_embeddings", False), False),
         "head_dim": (config.get("head_dim") or shape.d_head, shape.d_head),
-        "rms_norm_eps": (config.get("rms_norm_eps"), NORM_EPSILON),
-        "rope_theta": (rope.get("rope_theta", config.get("rope_theta", ROPE_THETA)), ROPE_THETA),
-        "rope_type": (rope.get("rope_type", "default"), "default"),
+        "rope_type": (_rope(config).get("rope_type", "default"), "default"),
         "rope_scaling": (config.get("rope_scaling"), None),
     }
     for name, (value, wanted) in allowed.items():
@@ -175,18 +218,15 @@ def _refuse_other_architectures(path: Path, config: dict[str, Any], shape: Model
             raise ArtifactError(f"{path}: {name} is {value!r}; the decoder has {wanted!r} only")
 
 
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    return config.get("rope_parameters") or {}
+
+
 def _compare_names(path: Path, expected: Any, found: Any) -> None:
     if missing := sorted(expected - set(found)):
         raise DamagedArtifact(f"{path}: {len(missing)} tensors missing, the first is {missing[0]}; config.json's shape has it")
     if surplus := sorted(set(found) - expected):
         raise DamagedArtifact(f"{path}: {len(surplus)} tensors too many, the first is {surplus[0]}; not in config.json's shape")
-
-
-def _tensor(path: Path, weights: Any, name: str, size: torch.Size) -> Tensor:
-    tensor: Tensor = weights.get_tensor(name)
-    if tensor.shape != size:
-        raise DamagedArtifact(f"{path}: {name} has shape {tuple(tensor.shape)}, config.json says {tuple(size)}")
-    return tensor
 
 
 def _read_json(path: Path) -> dict[str, Any]:

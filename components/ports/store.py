@@ -16,6 +16,16 @@ from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest, sha25
 from components.errors import DamagedArtifact, MissingArtifact
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemotePlace:
+    """A place in an object store."""
+
+    url: str
+    """Such as s3://bucket/prefix."""
+    endpoint: str = ""
+    """URL of an S3 API other than Amazon's."""
+
+
 class ArtifactStore(Protocol):
     """Keeps artifacts. One place per (step, cache key)."""
 
@@ -45,6 +55,10 @@ class ArtifactStore(Protocol):
 
     def scratch(self, step: str, cache_key: str) -> Path:
         """A directory that outlives a killed step, for its training checkpoints; removed when the step publishes."""
+        ...
+
+    def remote_scratch(self, step: str, cache_key: str) -> RemotePlace | None:
+        """A place in the store that outlives this machine, for the same; None: the store is on this machine."""
         ...
 
     def artifacts(self) -> Iterator[Artifact]:
@@ -144,6 +158,9 @@ class LocalArtifactStore:
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY`; not created here."""
         return self.root / "scratch" / step / cache_key[:16]
+
+    def remote_scratch(self, step: str, cache_key: str) -> None:
+        """None."""
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every directory below `artifacts/` whose manifest can be read. Raises `NewerFormat`."""

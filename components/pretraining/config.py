@@ -22,8 +22,11 @@ CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", 
 class PretrainingConfig:
     """What is chosen instead of the scaling law, and how to train (DeepSeek LLM, arXiv 2401.02954, section 2)."""
 
+    start: str = ""
+    """Directory of a Hugging Face LLaMA (config, safetensors, tokenizer.json) whose weights, shape and tokenizer training starts
+    with; empty: weights are drawn, and a tokenizer is trained."""
     shape: ModelShape | None = None
-    """The decoder; None: as the plan says."""
+    """The decoder; None: that of `start`, else as the plan says."""
     tokens: int | None = None
     """Training tokens; None: as the plan says."""
     batch_size: int | None = None
@@ -60,6 +63,8 @@ class PretrainingConfig:
     """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
     checkpoint_steps: int | None = None
     """Steps between two checkpoints; None: not by steps."""
+    upload_checkpoints: bool = True
+    """Where artifacts are kept in a bucket, copy checkpoints there too, in the background: another machine goes on from them."""
     keep_checkpoints: int = 2
     """Whole checkpoints that stay while it trains."""
     permanent_checkpoints: tuple[float, ...] = (0.8,)

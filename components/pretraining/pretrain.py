@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.artifacts import Mixture, ModelShape, Plan
+from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, initialise
-from components.model.huggingface import save
-from components.ports import Launcher, Metrics, TrainingReporter
+from components.model.huggingface import WEIGHTS, load, read_shape, save
+from components.ports import Launcher, Metrics, RemotePlace, TrainingReporter
 from components.pretraining.beginnings import CHECKPOINT, beginning, require_same_beginning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
@@ -48,8 +48,14 @@ class _Spec:
     tokenizer: Path
     output: Path
     checkpoints: Path
+    start: Path | None = None
+    """A checkpoint whose weights training starts with."""
+    start_digest: str = ""
+    """sha256 of those weights."""
+    uploads: RemotePlace | None = None
+    """Where checkpoints are copied to."""
     trunk: Path | None = None
-    """A checkpoint of a training of another length, where this one begins."""
+    """A training checkpoint of a training of another length, where this one begins."""
 
     @property
     def incidents(self) -> Path:
@@ -74,8 +80,14 @@ def pretrain(
     launcher: Launcher,
     metrics: Metrics,
     trunk: Path | None = None,
+    start: Path | None = None,
+    uploads: RemotePlace | None = None,
 ) -> dict[str, Any]:
     """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
+
+    Weights are drawn, or are those of the checkpoint `start`.
+
+    Checkpoints are copied to `uploads` too, unless the configuration says otherwise.
 
     Goes on from the checkpoints in `scratch`, if a former attempt left any, else from `trunk`, the training state of one with
     another token budget: what comes out is bitwise what would have without. `metrics/training.parquet` has one row per step,
@@ -88,12 +100,16 @@ def pretrain(
 
     Raises:
         ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary,
-            a trunk that began otherwise.
+            a start of another shape, a trunk that began otherwise.
         ResourceError: too little memory or disk for the plan.
         TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
         CheckpointError: no checkpoints in `scratch` but those of another training, or a damaged trunk.
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
+    spec = replace(spec, uploads=uploads if config.upload_checkpoints else None)
+    if start is not None:
+        refuse_another_shape(spec.plan.shape, start)
+        spec = replace(spec, start=start.absolute(), start_digest=sha256_of_file(start / WEIGHTS))
     if trunk is not None:
         spec = replace(spec, trunk=trunk.absolute() / CHECKPOINT)
         require_same_beginning(trunk / CHECKPOINT, _beginning(spec), spec.settings)
@@ -131,8 +147,7 @@ def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Pat
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     """What each worker does; rank 0 writes the model."""
     plan, batches = spec.plan, spec.batches
-    model = Decoder(plan.shape)
-    initialise(model, plan.init_std, spec.config.seed)
+    model = _initial_model(spec)
     torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
     trained = train(
         model,
@@ -149,10 +164,19 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
         },
         on_incident=Incidents(spec.incidents, batches),
         trunk=spec.trunk,
+        uploads=spec.uploads,
     )
     if reporter.rank == 0:
         save(model, spec.tokenizer, spec.output)
     return trained
+
+
+def _initial_model(spec: _Spec) -> Decoder:
+    if spec.start is not None:
+        return load(spec.start)
+    model = Decoder(spec.plan.shape)
+    initialise(model, spec.plan.init_std, spec.config.seed)
+    return model
 
 
 def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:
@@ -185,6 +209,15 @@ def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> No
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
 
 
+def refuse_another_shape(shape: ModelShape, start: Path) -> None:
+    """Raise `ConfigError` unless the checkpoint at `start` has the plan's shape."""
+    ours, theirs = asdict(shape), asdict(read_shape(start))
+    apart = [f"{name} {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+    if apart:
+        found = ", ".join(apart)
+        raise ConfigError(f"the plan's shape is not that of the checkpoint at {start}, which has {found}; leave the shape out")
+
+
 def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
     """What the training loop is told of the plan and the configuration."""
     return TrainingSettings(
@@ -209,7 +242,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
 
 
 def _beginning(spec: _Spec) -> dict[str, Any]:
-    return beginning(spec.plan, spec.config, spec.order, spec.token_shards)
+    return beginning(spec.plan, spec.config, spec.order, spec.token_shards) | {"start": spec.start_digest}
 
 
 def _read_plan(directory: Path) -> Plan:

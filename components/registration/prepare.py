@@ -14,8 +14,9 @@ from components.model import huggingface
 from components.registration.card import Facts, model_card
 from components.registration.config import RegistrationConfig
 from components.registration.rules import refuse_unless_promotable
+from components.tokenizer.special_tokens import TOKENIZER_FILES
 
-_FILES = (huggingface.WEIGHTS, huggingface.CONFIG, huggingface.GENERATION_CONFIG, *huggingface.TOKENIZER_FILES)
+_FILES = (huggingface.WEIGHTS, huggingface.CONFIG, huggingface.GENERATION_CONFIG, *TOKENIZER_FILES)
 
 
 def prepare(

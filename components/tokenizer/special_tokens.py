@@ -20,6 +20,9 @@ PAD = "<｜▁pad▁｜>"
 
 FILE = "special_tokens.json"
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", FILE)
+"""What a tokenizer artifact gives to a checkpoint."""
+
 
 def names(count: int) -> list[str]:
     """The names of `count` special tokens in the order of their ids, reserved ones last.

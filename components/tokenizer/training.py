@@ -1,6 +1,7 @@
 """Training the tokenizer: byte-level BPE on a byte-weighted sample of the corpus."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from components.errors import SourceError, require
+from components.errors import MissingArtifact, SourceError, require
 from components.ports import Metrics
 from components.tokenizer import chat, documents, fertility, sample, special_tokens, text_tokenizer
 from components.tokenizer.config import TokenizerConfig
@@ -36,15 +37,20 @@ def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metr
     require(found == config.regular_tokens, config, "regular_tokens", config.regular_tokens, allowed)
     _add_special_tokens(library, config)
     _write(library, config, output)
-    measured = _measure(config, corpus, output)
-    figures = {
-        "vocab_size": config.vocab_size,
-        "sample_bytes": sum(quotas.values()),
-        "tokens_per_byte": {row.domain: round(row.tokens_per_byte, 4) for row in measured},
-        "round_trip_failures": sum(row.round_trip_failures for row in measured),
-    }
-    metrics.log(0, {f"tokens_per_byte/{row.domain}": row.tokens_per_byte for row in measured})
-    return figures
+    return {"sample_bytes": sum(quotas.values())} | _measured(config, corpus, output, metrics)
+
+
+def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
+    """Take over the tokenizer of a checkpoint of ours instead, and measure it in the same way; the same figures but the sample.
+
+    Raises:
+        MissingArtifact: a file of the tokenizer is missing.
+    """
+    for name in special_tokens.TOKENIZER_FILES:
+        if not (start / name).is_file():
+            raise MissingArtifact(f"{start / name}: missing; import the checkpoint again")
+        shutil.copyfile(start / name, output / name)
+    return _measured(config, corpus, output, metrics)
 
 
 def _quotas(config: TokenizerConfig, corpus: Path) -> dict[str, int]:
@@ -108,6 +114,16 @@ def _for_transformers(config: TokenizerConfig) -> dict[str, Any]:
         "clean_up_tokenization_spaces": False,
         "split_special_tokens": False,
         "chat_template": chat.TEMPLATE,
+    }
+
+
+def _measured(config: TokenizerConfig, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
+    rows = _measure(config, corpus, output)
+    metrics.log(0, {f"tokens_per_byte/{row.domain}": row.tokens_per_byte for row in rows})
+    return {
+        "vocab_size": TextTokenizer.load(output).vocab_size,
+        "tokens_per_byte": {row.domain: round(row.tokens_per_byte, 4) for row in rows},
+        "round_trip_failures": sum(row.round_trip_failures for row in rows),
     }
 
 

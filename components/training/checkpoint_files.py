@@ -77,8 +77,10 @@ class Attempt:
             yield
 
 
-def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, keep: int, permanent: Collection[int]) -> None:
-    """Make what stands in `staging` the checkpoint of `manifest["step"]`; older ones beyond `keep` go, but for `permanent` steps.
+def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, keep: int, permanent: Collection[int]) -> Path:
+    """Make what stands in `staging` the checkpoint of `manifest["step"]`; its place.
+
+    Of all that there are, the newest `keep` stay, and those of `permanent` steps.
 
     Raises:
         OSError: it cannot be written; the former checkpoints are untouched.
@@ -96,6 +98,20 @@ def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, kee
         temporary = [path for path in published(attempt.root) if step_of(path) not in permanent]
         for old in temporary[keep:]:
             shutil.rmtree(old)
+    return place
+
+
+def adopt(attempt: Attempt, staging: Path, step: int) -> None:
+    """Make what stands in `staging`, manifest and all, the checkpoint of `step`, in the place of another one.
+
+    Raises:
+        SupersededAttempt: a later attempt has taken over.
+    """
+    place = attempt.root / f"step-{step:08d}"
+    with attempt.holding():
+        shutil.rmtree(place, ignore_errors=True)
+        staging.rename(place)
+        _point_to(place)
 
 
 def published(root: Path) -> list[Path]:

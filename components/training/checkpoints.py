@@ -21,9 +21,11 @@ from torch.distributed.distributed_c10d import _get_default_store
 
 from components.artifacts import sha256_of_file
 from components.errors import CheckpointError, SupersededAttempt
+from components.ports import RemotePlace
 from components.training import checkpoint_files as files
 from components.training.checkpoint_files import Attempt
 from components.training.state import SavedState, Snapshot, State
+from components.training.uploads import begin
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Checkpoints:
         keep: int,
         permanent: Collection[int] = (),
         trunk: Path | None = None,
+        uploads: RemotePlace | None = None,
         sizes: Mapping[str, int],
     ) -> None:
         """Claim `root` for this attempt; all ranks together, inside a process group.
@@ -71,16 +74,18 @@ class Checkpoints:
             keep: newest checkpoints that stay.
             permanent: steps whose checkpoints stay besides.
             trunk: a checkpoint of a training that began like this one: where it begins as long as `root` has none.
+            uploads: a place in an object store where checkpoints are copied to, and found when `root` has none or older ones.
             sizes: elements of each parameter, by name.
 
         Raises:
-            CheckpointError: `root` cannot be written.
+            CheckpointError: `root` cannot be written, or has no checkpoint and the store cannot be asked for one.
         """
         self.root, self.identity, self.rank, self.world_size = root, identity, rank, world_size
         self.failed = 0
         """Checkpoints that could not be written so far; counted on rank 0."""
         self._keep, self._permanent, self._trunk, self._sizes = keep, frozenset(permanent), trunk, dict(sizes)
         self._attempt: Attempt = self._from_first_rank(lambda: Attempt.claim(root))
+        self._uploads = begin(uploads, self._attempt, keep=keep, permanent=permanent) if uploads and rank == 0 else None
         self._snapshot, self._copied = Snapshot(), threading.Event()
         self._copied.set()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
@@ -140,9 +145,11 @@ class Checkpoints:
         """Wait until the state is copied: the weights may change afterwards.
 
         Raises:
-            SupersededAttempt: a later attempt writes here now.
+            SupersededAttempt: a later attempt writes here, or to the store, now.
         """
         self._copied.wait()
+        if self._uploads is not None and self._uploads.superseded is not None:
+            raise self._uploads.superseded
         if self._job is not None and self._job.done():
             self.wait()
 
@@ -155,11 +162,20 @@ class Checkpoints:
     def finish(self) -> None:
         """Wait until what all ranks were writing is written; all ranks together."""
         self.wait()
+        if self._uploads is not None:
+            self._uploads.finish()
         dist.barrier()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._pool.shutdown()
+        if self._uploads is not None:
+            self._uploads.close()
+
+    def figures(self) -> dict[str, float]:
+        """failed_checkpoints and failed_uploads so far, where there are any; on rank 0."""
+        failed = {"failed_checkpoints": self.failed, "failed_uploads": self._uploads.failed if self._uploads else 0}
+        return {name: float(count) for name, count in failed.items() if count}
 
     def _write(self, facts: Mapping[str, Any], history: Sequence[str], state: State) -> None:
         """In the thread: this worker's part, and on rank 0 the whole."""
@@ -190,7 +206,9 @@ class Checkpoints:
             digests[files.HISTORY] = sha256_of_file(staging / files.HISTORY)
             SavedState(files.state_files(staging)).require_whole(self._sizes)
             manifest = {**facts, **self._manifest(digests)}
-            files.publish(self._attempt, staging, manifest, keep=self._keep, permanent=self._permanent)
+            place = files.publish(self._attempt, staging, manifest, keep=self._keep, permanent=self._permanent)
+            if self._uploads is not None:
+                self._uploads.offer(facts["step"], place)
         except SupersededAttempt:
             raise
         except (OSError, CheckpointError) as error:

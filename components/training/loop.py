@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from components.errors import TrainingError
-from components.ports import TrainingReporter
+from components.ports import RemotePlace, TrainingReporter
 from components.training.checkpoint_files import Row, read_history, read_manifest, state_files
 from components.training.checkpoints import Checkpoints
 from components.training.config import TrainingSettings
@@ -63,6 +63,7 @@ def train(
     validation: Validation | None = None,
     flops_per_token: Mapping[str, float] | None = None,
     trunk: Path | None = None,
+    uploads: RemotePlace | None = None,
     until: int | None = None,
     on_incident: OnIncident | None = None,
 ) -> Trained:
@@ -80,13 +81,14 @@ def train(
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and those of
             `components.training.meters.Meter`; after a resume the rows so far again, resumed_from and damaged_checkpoints, and
-            failed_checkpoints where some could not be written.
+            failed_checkpoints and failed_uploads where some could not be written or copied.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, by the name of the utilisation to report; None: none is.
         trunk: an absolute directory with a checkpoint of a training of another length that began in the same way; where this one
             begins. None: at its first step.
+        uploads: where checkpoints are copied to in the background, and found again on another machine; None: nowhere.
         until: stop after this step with a checkpoint, from which this training or another can go on; None: all steps.
         on_incident: told of losses and gradients that are not finite, and of spikes of the loss.
 
@@ -103,7 +105,9 @@ def train(
         engine = Engine(model.to(device).train(), objective, settings, precision)
         store = None
         try:
-            store = _checkpoints(checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter, trunk)
+            store = _checkpoints(
+                checkpoints, {**identity, "precision": precision}, engine.sizes, settings, reporter, trunk, uploads
+            )
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
             run = _Run(
                 model, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
@@ -128,6 +132,7 @@ def _checkpoints(
     settings: TrainingSettings,
     reporter: TrainingReporter,
     trunk: Path | None,
+    uploads: RemotePlace | None,
 ) -> Checkpoints:
     return Checkpoints(
         root,
@@ -137,6 +142,7 @@ def _checkpoints(
         keep=settings.keep_checkpoints,
         permanent=settings.permanent_steps,
         trunk=trunk,
+        uploads=uploads,
         sizes=sizes,
     )
 
@@ -199,8 +205,7 @@ class _Run:
                 self.store.save(done, self.lines, self.engine.state(), goodput=self.meter.goodput.as_json())
             self.saved_at = time.monotonic()
         speed = self.meter.figures(row["tokens"] - before, time.monotonic() - started, self.settings.steps - done)
-        failed = {"failed_checkpoints": float(self.store.failed)} if self.store.failed else {}
-        self.reporter.report(done, self.settings.steps, row | speed | failed)
+        self.reporter.report(done, self.settings.steps, row | speed | self.store.figures())
 
     def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], bool]:
         """One optimizer step: its row, and whether a checkpoint is due by time, on which all ranks agree."""

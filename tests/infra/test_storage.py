@@ -150,6 +150,14 @@ def test_what_a_killed_writer_left_is_removed_when_its_time_is_up(
     assert store.differences(artifact) == []
 
 
+def test_what_a_step_keeps_for_other_machines_goes_when_it_publishes(store: ObjectArtifactStore, contents: Objects) -> None:
+    for step in ("curation", "tokenizer"):
+        key = f"{store.remote_scratch(step, KEY).url.removeprefix(f's3://{BUCKET}/')}/latest"
+        client(contents.endpoint).put_object(Bucket=BUCKET, Key=key, Body=b"step-00000005")
+    publish(store)
+    assert contents.outside_artifacts() == [f"scratch/tokenizer/{KEY[:16]}/latest"]
+
+
 def test_a_deleted_artifact_leaves_no_object_and_no_copy(store: ObjectArtifactStore, contents: Objects) -> None:
     store.delete(publish(store))
     assert contents.names() == []

@@ -7,7 +7,7 @@ from workflows.stages import STAGES, last_stage, steps_of
 
 
 def test_a_stage_stands_for_all_its_steps_and_a_step_for_itself() -> None:
-    assert steps_of("tokenizer") == ("tokenizer", "token_shards", "check_token_shards")
+    assert steps_of("tokenizer") == ("start", "tokenizer", "token_shards", "check_token_shards")
     assert steps_of("token_shards") == ("token_shards",)
 
 

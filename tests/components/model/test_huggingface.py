@@ -70,6 +70,43 @@ def test_what_transformers_saves_is_read_back(tmp_path: Path) -> None:
     torch.testing.assert_close(load(tmp_path)(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("size", ["20KB", "1GB"])
+def test_llamas_of_others_give_the_same_logits_and_so_do_their_exports(
+    tied: bool, size: str, tokenizer: Path, tmp_path: Path
+) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=32, rms_norm_eps=1e-5, rope_theta=5e5, tie_word_embeddings=tied, initializer_range=0.3,
+    )  # fmt: skip
+    theirs = LlamaForCausalLM(config)
+    theirs.save_pretrained(tmp_path / "theirs", max_shard_size=size)
+    assert (tmp_path / "theirs" / "model.safetensors.index.json").exists() == (size == "20KB")
+    model, tokens = load(tmp_path / "theirs"), torch.arange(32)[None]
+    assert (model.shape.norm_epsilon, model.shape.rope_theta) == (1e-5, 5e5)
+    torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+    save(model, tokenizer, tmp_path / "ours")
+    ours = LlamaForCausalLM.from_pretrained(tmp_path / "ours", dtype=torch.float32)
+    torch.testing.assert_close(ours(tokens).logits, theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_rotary_frequencies_that_older_exports_hold_are_passed_over(checkpoint: Path) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    save_file(weights, checkpoint / "model.safetensors")
+    assert load(checkpoint).shape == SHAPE
+
+
+def test_a_missing_part_of_the_weights_is_named(checkpoint: Path) -> None:
+    weight_map = {"lm_head.weight": "model-00002-of-00002.safetensors", "model.norm.weight": "model.safetensors"}
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(MissingArtifact, match=r"model-00002-of-00002\.safetensors: missing"):
+        load(checkpoint)
+
+
 def test_a_loaded_model_is_the_saved_one_and_can_be_trained(checkpoint: Path) -> None:
     model, loaded = decoder(), load(checkpoint)
     assert loaded.shape == SHAPE == read_shape(checkpoint)
@@ -136,11 +173,9 @@ def test_missing_and_surplus_tensors_are_refused_by_name(checkpoint: Path, name:
     "changes",
     [
         {"model_type": "gpt2"},
-        {"tie_word_embeddings": True},
         {"attention_bias": True},
-        {"rms_norm_eps": 1e-5},
-        {"rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"}},
         {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "linear", "factor": 4.0}},
+        {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
         {"head_dim": 16},
     ],
 )

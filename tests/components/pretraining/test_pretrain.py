@@ -9,9 +9,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from components.artifacts import Mixture
-from components.errors import ConfigError, ResourceError, TrainingError
+from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import load
 from components.ports import InProcessLauncher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
@@ -26,7 +27,7 @@ CONFIG = PretrainingConfig(
 def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
     """Pretrain into a directory of that name."""
 
-    def pretrained(name: str, config: PretrainingConfig = CONFIG, plan: Path = plan) -> Any:
+    def pretrained(name: str, config: PretrainingConfig = CONFIG, plan: Path = plan, start: Path | None = None) -> Any:
         output, metrics = tmp_path / name, RecordedMetrics()
         output.mkdir()
         figures = pretrain(
@@ -38,6 +39,7 @@ def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
             scratch=tmp_path / f"{name}-scratch",
             launcher=InProcessLauncher(),
             metrics=metrics,
+            start=start,
         )
         return figures, output, metrics
 
@@ -70,6 +72,30 @@ def test_a_model_learns_and_is_written_as_a_hugging_face_directory_with_its_metr
     assert load(output).shape.d_model == 16
     assert metrics.seen[-1] == (12, 12, "steps")
     assert metrics.values[12]["tokens_per_second"] > 0
+
+
+def test_training_starts_with_the_weights_of_a_checkpoint(run: Any, plan: Path) -> None:
+    _, first, _ = run("first")
+    _, second, _ = run("second", start=first, plan=edited_plan(plan, learning_rate=1e-9))
+    ends, begins = (pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (first, second))
+    assert abs(begins[0] - ends[-1]) < 0.2 * (ends[0] - ends[-1])
+    for ours, theirs in zip(load(second).parameters(), load(first).parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_a_checkpoint_of_another_shape_is_no_start(run: Any, plan: Path) -> None:
+    _, first, _ = run("first")
+    shape = json.loads((plan / "plan.json").read_text())["shape"] | {"d_ffn": 48, "rope_theta": 5e5}
+    with pytest.raises(ConfigError, match=r"which has d_ffn 32, rope_theta 10000\.0; leave the shape out"):
+        run("second", start=first, plan=edited_plan(plan, shape=shape))
+
+
+def test_a_training_from_other_weights_does_not_go_on_from_its_checkpoints(run: Any, plan: Path, tmp_path: Path) -> None:
+    _, first, _ = run("first")
+    run("second", start=first)
+    shutil.rmtree(tmp_path / "second")
+    with pytest.raises(CheckpointError, match="another model, data or configuration"):
+        run("second")
 
 
 def test_a_loss_chunked_with_the_head_teaches_the_same(run: Any) -> None:

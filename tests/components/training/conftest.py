@@ -67,6 +67,7 @@ def training(tmp_path: Path) -> Training:
         model: Decoder | None = None,
         until: int | None = None,
         on_incident: Any = None,
+        uploads: Any = None,
         **changes: Any,
     ) -> tuple[Decoder, Trained, RecordedMetrics]:
         model, metrics = model or small_model(), RecordedMetrics()
@@ -80,6 +81,7 @@ def training(tmp_path: Path) -> Training:
             identity=identity or {"model": "small"},
             validation=validation,
             on_incident=on_incident,
+            uploads=uploads,
             until=until,
         )
         return model, trained, metrics
