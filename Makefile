@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTEST := .venv/bin/python -m pytest
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
-	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-submit bench-training
+	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-submit bench-tokenizing bench-training
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-scaling: install ## Fits and plans: time, beside L-BFGS-B on the same fit
 
 bench-filters: install ## The heuristic filters of curation beside datatrove's
 	.venv/bin/python -m tests.benchmarks.filters
+
+bench-tokenizing: install ## Token shards beside encode_batch and tiktoken, in MB/s of one core (MEGABYTES=10 a domain)
+	.venv/bin/python -m tests.benchmarks.tokenizing $(MEGABYTES)
 
 bench-charts: install ## Helm template and checks of the three shapes of the chart
 	.venv/bin/python -m tests.benchmarks.charts
