@@ -19,6 +19,7 @@ from components.curation.sources import fingerprint
 from components.errors import ConfigError, SourceError
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
+from tests.components.curation.test_deduplication_proof import PoolEngine
 
 CHINESE = "春眠不觉晓处处闻啼鸟夜来风雨声花落知多少白日依山尽黄河入海流欲穷千里目更上一层楼"
 
@@ -119,6 +120,17 @@ def test_shard_sizes_and_their_order_change_nothing(sources: CurationConfig, tmp
         model = (tmp_path / str(number) / "corpus/quality/en.npz").read_bytes()
         outcomes.append((model, sorted((row["id"], row["quality"], row["reason"]) for row in listed(tmp_path / str(number)))))
     assert outcomes[0] == outcomes[1]
+
+
+def test_the_number_of_workers_changes_no_byte(sources: CurationConfig, tmp_path: Path) -> None:
+    run(sources, tmp_path / "here")
+    engine = PoolEngine(workers=2)
+    with engine.pool:
+        run(sources, tmp_path / "pool", engine=engine)
+    files = [path for path in sorted((tmp_path / "here/corpus").rglob("*")) if path.is_file()]
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "pool" / path.relative_to(tmp_path / "here")).read_bytes(), path.name
+    assert {path.name for path in files} >= {"en.npz", "quality.parquet", "samples.parquet"}
 
 
 def test_of_two_duplicates_the_better_is_kept(sources: CurationConfig, tmp_path: Path) -> None:
