@@ -74,7 +74,8 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     if config.samples:
-        write_samples(config, read, judged, output, engine)
+        outcomes = [(shard, verdicts, left) for (shard, verdicts), left in zip(judged, trimmed, strict=True)]
+        write_samples(config, read, outcomes, output, engine)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     write_passages(passages, output, scratch, engine)
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
