@@ -220,6 +220,31 @@ LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.
 CLUSTERS = pa.schema({"source": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()})
 """The largest clusters of each source: what was removed of it in favour of `kept`, and its share of the source's documents."""
 
+AUDIT = pa.schema(
+    {
+        "reason": pa.string(),
+        "removed": pa.string(),
+        "kept": pa.string(),
+        "recorded": pa.float64(),
+        "counted": pa.float64(),
+        "similar": pa.bool_(),
+    }
+)
+"""Sampled removals: their similarity as deduplication recorded it and as it was counted anew, and whether that is enough."""
+
+PRECISION = pa.schema(
+    {
+        "reason": pa.string(),
+        "removals": pa.int64(),
+        "sampled": pa.int64(),
+        "similar": pa.int64(),
+        "precision": pa.float64(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+    }
+)
+"""Share of the sampled removals of each reason that have their partner, and its 95 % interval over all of them."""
+
 REFUSALS = pa.schema(
     {
         "source": pa.string(),
