@@ -169,7 +169,7 @@ def count_similarities(sides: Path, *, config: CurationConfig) -> list[tuple[int
     texts: dict[int, list[str]] = {}
     for row in pq.read_table(sides).to_pylist():
         texts.setdefault(row["pair"], []).append(row["text"])
-    return [(pair, jaccard(*both, config)) for pair, both in texts.items()]
+    return [(pair, jaccard(left, right, config)) for pair, (left, right) in texts.items()]
 
 
 def jaccard(left: str, right: str, config: CurationConfig) -> float:

@@ -20,6 +20,7 @@ from components.curation.curve_page import write_page
 from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.extraction import ExtractionShard, shards_of
+from components.curation.flagged_words import write_lists
 from components.curation.sources import list_files
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
@@ -82,6 +83,8 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
     shards = [replace(shard, number=n, place=str(place)) for n, ((_, shard), place) in enumerate(zip(owned, places, strict=True))]
     if config.benchmarks:
         write_index(config, scratch / "read")
+    if config.flagged_words:
+        write_lists(config, scratch / "read")
     texts: list[list[Path]] = [[] for _ in config.sources]
     for (position, _), extracted in zip(owned, read_shards(shards, engine, metrics), strict=True):
         texts[position] += extracted.texts
