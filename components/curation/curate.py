@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
+from components.curation.audit import audit
 from components.curation.config import CurationConfig
 from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
@@ -78,10 +79,14 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
         write_samples(config, read, outcomes, output, engine)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     write_passages(passages, output, scratch, engine)
+    audited = audit(texts, duplicates.verdicts, config, scratch / "audit", engine)
+    tables.write(output / "metrics" / "audit.parquet", audited.pairs)
+    tables.write(output / "metrics" / "precision.parquet", audited.table())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), **searched, **learned, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
+    found = {**duplicates.figures, "audit": audited.figures()}
+    return {**tally.figures(), **searched, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
