@@ -6,7 +6,8 @@ PYTEST := .venv/bin/python -m pytest
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
-	bench-chain bench-charts bench-curation bench-filters bench-scaling bench-schedules bench-submit bench-tokenizing bench-training
+	bench-chain bench-charts bench-curation bench-filters bench-recovery \
+	bench-scaling bench-schedules bench-submit bench-tokenizing bench-training
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -52,6 +53,9 @@ bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE
 
 bench-training: install ## Training beside a plain PyTorch loop and Hugging Face's Trainer, and the stall of checkpoints (SIZE=small)
 	.venv/bin/python -m tests.benchmarks.training $(SIZE)
+
+bench-recovery: install ## How long training stands still after a lost worker, and after a lost node
+	.venv/bin/python -m tests.benchmarks.recovery
 
 bench-curation: install ## Near-duplicate removal beside rensa, datasketch, text-dedup and datatrove (DOCUMENTS=100000)
 	.venv/bin/python -m tests.benchmarks.curation $(DOCUMENTS)

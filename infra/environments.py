@@ -3,9 +3,10 @@
 On one machine they are names alone. Where `$LONGRUN_PROFILE` says that tasks are serialised for a cluster, each has its image,
 its pods and, for data and training, its own Ray cluster; only then is Flyte's Ray plugin imported, which takes 3 s.
 
-Who tries again, one owner in each layer: a lost training worker is Ray Train's (`RayLauncher.max_failures`), a lost pod or node
-is that of Flyte's system retries, a request to the object store is obstore's. A step's own failure would fail again, and KubeRay
-starts no second cluster behind Flyte's back: both have 0.
+Who tries again, one owner in each layer: a lost training worker, alone or with its node, is Ray Train's
+(`RayLauncher.max_failures`), the pod of such a node is KubeRay's, the pod of a driver or of Ray's head that of Flyte's system
+retries, a request to the object store is obstore's. A step's own failure would fail again, and KubeRay starts no second cluster
+behind Flyte's back: both have 0.
 """
 
 from dataclasses import replace

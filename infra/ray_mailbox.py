@@ -20,36 +20,57 @@ class Assignment:
     """A function and its spec, which only the workers open: opening imports what they need."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """A worker's place among those that Ray Train started together."""
+
+    group: str
+    """Which start it was: after a loss all workers are started anew, as many as there is room for."""
+    rank: int
+    world_size: int
+
+
 @dataclass
 class Outcome:
     """What an assignment has left behind so far."""
 
     results: dict[int, bytes] = field(default_factory=dict)
     """By rank, pickled."""
+    workers: int = 0
+    """How many are at it; 0: none is there yet."""
     error: LongrunError | None = None
     entered: float | None = None
     """Unix time at which the first worker entered the work."""
     left: float | None = None
     """Unix time at which the last worker left it."""
-    entries: int = 0
-    """How often a worker entered the work: more often than there are workers where some were lost."""
+    groups: set[str] = field(default_factory=set)
+    """Groups of workers that entered the work: more than one where workers were lost."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every worker has left a result."""
+        return 0 < self.workers == len(self.results)
 
 
 class Mailbox:
-    """Hands assignments to workers that wait for them, and what those post to the driver."""
+    """Hands assignments to workers that wait for them, and what those post to the driver.
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    Workers of a former group, cut off from Ray but alive, may go on posting: nobody hears them.
+    """
+
+    def __init__(self) -> None:
         self._assignment: Assignment | None = None
         self._dismissed = False
         self._reports: list[Report] = []
         self._outcome = Outcome()
-        self._held: list[Any] = []
+        self._held: dict[str, Any] = {}
+        self._group = ""
+        self._workers = 0
         self._changed = asyncio.Condition()
 
     async def assign(self, number: int, pickled: bytes) -> None:
         """Give all workers something to do."""
-        self._reports, self._outcome = [], Outcome()
+        self._reports, self._outcome = [], Outcome(workers=self._workers)
         self._assignment = Assignment(number, pickled)
         await self._notify()
 
@@ -67,30 +88,39 @@ class Mailbox:
             await self._changed.wait_for(lambda: self._dismissed or self._is_open(after))
             return None if self._dismissed else self._assignment
 
-    async def hold(self, placement_group: Any) -> None:
-        """A worker is there, with the processors of that placement group."""
-        self._held.append(placement_group)
+    async def join(self, place: Place, placement_group: Any) -> None:
+        """A worker is there, with the processors of that placement group; the first of a new group ends the one before."""
+        if place.group in self._held:
+            return
+        self._held[place.group] = placement_group
+        self._group, self._workers = place.group, place.world_size
+        if not await self.is_finished():
+            self._outcome.results, self._outcome.workers = {}, place.world_size
 
     async def held(self) -> list[Any]:
         """The placement groups of all workers that there were."""
-        return self._held
+        return list(self._held.values())
 
-    async def enter(self, now: float) -> None:
+    async def enter(self, place: Place, now: float) -> None:
         """A worker begins."""
-        self._outcome.entered = self._outcome.entered or now
-        self._outcome.entries += 1
+        if place.group == self._group:
+            self._outcome.entered = self._outcome.entered or now
+            self._outcome.groups.add(place.group)
 
-    async def report(self, step: int, total_steps: int, values: dict[str, float]) -> None:
+    async def report(self, place: Place, step: int, total_steps: int, values: dict[str, float]) -> None:
         """A step is done."""
-        self._reports.append((step, total_steps, values))
+        if place.group == self._group:
+            self._reports.append((step, total_steps, values))
 
-    async def leave(self, rank: int, result: bytes, now: float) -> None:
+    async def leave(self, place: Place, result: bytes, now: float) -> None:
         """A worker is done."""
-        self._outcome.results[rank], self._outcome.left = result, now
+        if place.group == self._group:
+            self._outcome.results[place.rank], self._outcome.left = result, now
 
-    async def fail(self, error: LongrunError, now: float) -> None:
+    async def fail(self, place: Place, error: LongrunError, now: float) -> None:
         """A worker refuses to go on; the first reason stays."""
-        self._outcome.error, self._outcome.left = self._outcome.error or error, now
+        if place.group == self._group:
+            self._outcome.error, self._outcome.left = self._outcome.error or error, now
 
     async def take_reports(self) -> list[Report]:
         """The reports since the last call."""
@@ -99,7 +129,7 @@ class Mailbox:
 
     async def is_finished(self) -> bool:
         """Whether the assignment has all its results, or an error."""
-        return self._outcome.error is not None or len(self._outcome.results) == self._workers
+        return self._outcome.error is not None or self._outcome.is_complete
 
     async def outcome(self) -> Outcome:
         """Results and times so far."""
@@ -108,15 +138,20 @@ class Mailbox:
     def _is_open(self, after: int) -> bool:
         if self._assignment is None or self._assignment.number <= after:
             return False
-        return self._outcome.error is None and len(self._outcome.results) < self._workers
+        return self._outcome.error is None and not self._outcome.is_complete
 
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
 
-def mailbox_actor(workers: int) -> Any:
-    """A new mailbox as an actor; it ends when its last handle is gone. Every worker may wait in it at once."""
-    import ray
+def mailbox_actor() -> Any:
+    """A new mailbox as an actor; it ends when its last handle is gone. Every worker may wait in it at once.
 
-    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000).remote(workers)
+    It stands where the driver does, so that no node can be lost with it that the driver survives.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote()

@@ -35,9 +35,18 @@ class RayLauncher:
     """Wall time of launches before the first worker entered the work and after the last one left it."""
 
     def launch(
-        self, work: Callable[[Spec, TrainingReporter], Result], spec: Spec, *, workers: int, metrics: Metrics
+        self,
+        work: Callable[[Spec, TrainingReporter], Result],
+        spec: Spec,
+        *,
+        workers: int,
+        metrics: Metrics,
+        min_workers: int | None = None,
     ) -> list[Result]:
         """Call `work` in every worker; reports reach `metrics` in this thread while the work goes on.
+
+        With `min_workers` it begins, and goes on after a loss, with as many as there is room for; once a minute Ray Train looks
+        whether there is room for more, and starts them all anew.
 
         Raises:
             ConfigError: more workers than the cluster has CPUs for.
@@ -45,27 +54,28 @@ class RayLauncher:
             TrainingError: workers were lost more often than `max_failures`, or failed otherwise.
         """
         started = time.time()
-        group = group_for(self._config(workers))
+        group = group_for(self._config(workers, min_workers or workers))
         pickled: bytes = ray.cloudpickle.dumps((work, spec))  # type: ignore[no-untyped-call]
         outcome = group.run(pickled, metrics)
         self.overhead_seconds += _overhead(outcome, started, time.time())
         if outcome.error is not None:
             raise outcome.error
-        if len(outcome.results) < workers:
+        if not outcome.is_complete:
             reason = _last_line(group.failure)
             raise TrainingError(f"training workers failed: {reason}; the logs are in Ray's session") from group.failure
-        return [ray.cloudpickle.loads(outcome.results[rank]) for rank in range(workers)]
+        return [ray.cloudpickle.loads(outcome.results[rank]) for rank in range(outcome.workers)]
 
-    def _config(self, workers: int) -> GroupConfig:
+    def _config(self, workers: int, least: int) -> GroupConfig:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         cpus = int(resources.get("CPU", 0))
         threads = self.threads_per_worker or max(1, cpus // max(1, workers))
-        if workers < 1 or workers * threads > cpus:
-            raise ConfigError(f"{workers} workers of {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
+        if not 1 <= least <= workers or least * threads > cpus:
+            raise ConfigError(f"{least} workers of {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
         return GroupConfig(
             workers=workers,
+            min_workers=least,
             threads=threads,
-            gpu=resources.get("GPU", 0) >= workers,
+            gpu=resources.get("GPU", 0) >= least,
             storage_path=self.storage_path.absolute(),
             max_failures=self.max_failures,
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 from components.errors import LongrunError
 from components.ports import Metrics
-from infra.ray_mailbox import Outcome, mailbox_actor
+from infra.ray_mailbox import Outcome, Place, mailbox_actor
 
 POLL_SECONDS = 0.25
 """Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
@@ -23,6 +23,10 @@ POLL_SECONDS = 0.25
 QUICK = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",  # 2 by default, which every group waits at its end
     "RAY_TRAIN_METRICS_ENABLED": "0",  # for a Prometheus that is not there
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # otherwise what DeepSpeed prints cannot be kept off the terminal
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # workers do nothing else when their node is to be taken away
+    # 60 by default: how long workers wait for processors that may have been lost with their node, before what is left is counted.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
 }
 """Ray Train takes these from the driver's environment; whoever set them already is obeyed."""
 
@@ -32,6 +36,8 @@ class GroupConfig:
     """What workers are asked for."""
 
     workers: int
+    min_workers: int
+    """How few are enough where nodes were lost; as many as `workers`: none may be missing."""
     threads: int
     """CPUs and threads of each."""
     gpu: bool
@@ -47,7 +53,7 @@ class WorkerGroup:
 
     def __init__(self, config: GroupConfig) -> None:
         self.config = config
-        self.mailbox = mailbox_actor(config.workers)
+        self.mailbox = mailbox_actor()
         self.failure: Exception | None = None
         self._name = f"training-{uuid.uuid4().hex[:12]}"
         self._assigned = 0
@@ -76,7 +82,7 @@ class WorkerGroup:
                 metrics.log(step, values)
                 metrics.progress(step, total, "steps")
         outcome: Outcome = ray.get(self.mailbox.outcome.remote())
-        self._spent = outcome.error is not None or outcome.entries > self.config.workers
+        self._spent = outcome.error is not None or len(outcome.groups) > 1
         self._idle = True
         return outcome
 
@@ -95,10 +101,7 @@ class WorkerGroup:
         shutil.rmtree(self.config.storage_path / self._name, ignore_errors=True)
 
     def _free(self) -> None:
-        """End the workers that a dead controller has left, and give their processors back.
-
-        Ray Train has a cleaner for that, but it asks the dashboard whether the controller is alive, which is off here.
-        """
+        """End the workers that a dead controller has left, and give their processors back."""
         import ray
         from ray.util.placement_group import remove_placement_group
 
@@ -112,28 +115,48 @@ class WorkerGroup:
             self.failure = error
 
     def _trainer(self) -> Any:
-        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.torch import TorchConfig
         from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
         for name, value in QUICK.items():
             os.environ.setdefault(name, value)
         config = self.config
-        return TorchTrainer(
+        elastic = config.min_workers < config.workers
+        return _trainer_class()(
             _work,
             train_loop_config={"mailbox": self.mailbox, "threads": config.threads},
             torch_config=TorchConfig(backend="nccl" if config.gpu else "gloo"),
             scaling_config=ScalingConfig(
-                num_workers=config.workers,
+                num_workers=(config.min_workers, config.workers) if elastic else config.workers,
                 use_gpu=config.gpu,
                 resources_per_worker={"CPU": config.threads} | ({"GPU": 1} if config.gpu else {}),
             ),
-            run_config=RunConfig(  # type: ignore[arg-type]  # Ray's stubs are those of Train V1
+            run_config=RunConfig(
                 name=self._name,
                 storage_path=str(config.storage_path),
                 failure_config=FailureConfig(max_failures=config.max_failures),
                 logging_config=LoggingConfig(log_level="CRITICAL"),
             ),
         )
+
+
+def _trainer_class() -> Any:
+    """Ray Train's trainer without two of its helpers, each an actor whose start costs seconds.
+
+    The cleaner of placement groups outlives a dead controller to give its processors back; but it asks the dashboard whether the
+    controller is alive, which is off here, and complains into the terminal ever after. `WorkerGroup.dismiss` gives them back.
+    The manager of Ray Data's datasets has nothing to manage.
+    """
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+    from ray.train.v2.torch.torch_trainer import TorchTrainer
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            needless = (DatasetsCallback, PlacementGroupCleanerCallback)
+            return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, needless)]
+
+    return Trainer
 
 
 _groups: list[WorkerGroup] = []
@@ -159,14 +182,23 @@ def release() -> None:
 class _MailReporter:
     """The reporter of a worker."""
 
-    rank: int
-    world_size: int
+    place: Place
     mailbox: Any
+
+    @property
+    def rank(self) -> int:
+        """Of this worker."""
+        return self.place.rank
+
+    @property
+    def world_size(self) -> int:
+        """Workers."""
+        return self.place.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Post without waiting for the answer."""
         if self.rank == 0:
-            self.mailbox.report.remote(step, total_steps, dict(values))
+            self.mailbox.report.remote(self.place, step, total_steps, dict(values))
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -177,8 +209,9 @@ def _work(config: dict[str, Any]) -> None:
 
     torch.set_num_threads(config["threads"])
     mailbox, context = config["mailbox"], ray.train.get_context()
-    mailbox.hold.remote(ray.util.get_current_placement_group())
-    reporter = _MailReporter(context.get_world_rank(), context.get_world_size(), mailbox)
+    held: Any = ray.util.get_current_placement_group()
+    reporter = _MailReporter(Place(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)
+    ray.get(mailbox.join.remote(reporter.place, held))
     done = 0
     while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
         work, spec = ray.cloudpickle.loads(assignment.pickled)
@@ -189,13 +222,13 @@ def _work(config: dict[str, Any]) -> None:
 def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
     import ray
 
-    mailbox = reporter.mailbox
-    ray.get(mailbox.enter.remote(time.time()))
+    mailbox, place = reporter.mailbox, reporter.place
+    ray.get(mailbox.enter.remote(place, time.time()))
     try:
         result: bytes = ray.cloudpickle.dumps(work(spec, reporter))  # type: ignore[no-untyped-call]
     except LongrunError as error:
-        ray.get(mailbox.fail.remote(error, time.time()))
+        ray.get(mailbox.fail.remote(place, error, time.time()))
         if reporter.world_size > 1:
             raise  # the others may wait for this one: Ray must end them
         return
-    ray.get(mailbox.leave.remote(reporter.rank, result, time.time()))
+    ray.get(mailbox.leave.remote(place, result, time.time()))

@@ -14,7 +14,7 @@ class SpawningLauncher:
 
     overhead_seconds = 0.0
 
-    def launch(self, work: Any, spec: Any, *, workers: int, metrics: Any) -> list[Any]:
+    def launch(self, work: Any, spec: Any, *, workers: int, metrics: Any, min_workers: int | None = None) -> list[Any]:
         """Call `work` in each process."""
         context = mp.get_context("spawn")
         results = context.Queue()

@@ -152,7 +152,8 @@ def _asked(profile: Profile) -> int:
 
 
 def _gpus(cluster: Cluster, recipe: Recipe, what: str) -> Finding:
-    profile, asked, wanted = cluster.profile, _asked(cluster.profile), recipe.pretraining.workers
+    profile, asked = cluster.profile, _asked(cluster.profile)
+    wanted = recipe.pretraining.min_workers or recipe.pretraining.workers
     if not asked:
         return finding(what, True, "none asked for: training runs on CPUs", "")
     if wanted > asked:

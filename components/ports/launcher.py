@@ -41,12 +41,19 @@ class Launcher(Protocol):
     """Wall time spent in `launch` before the first worker entered `work` and after the last one left it."""
 
     def launch(
-        self, work: Callable[[Spec, TrainingReporter], Result], spec: Spec, *, workers: int, metrics: Metrics
+        self,
+        work: Callable[[Spec, TrainingReporter], Result],
+        spec: Spec,
+        *,
+        workers: int,
+        metrics: Metrics,
+        min_workers: int | None = None,
     ) -> list[Result]:
         """Call `work(spec, reporter)` in every worker; results in the order of ranks.
 
         `work` is an importable function, `spec` and the results are picklable; all paths in them are absolute.
         A process group (gloo or nccl) exists in the workers where `workers` > 1.
+        Where workers are lost `work` is called again in all; with `min_workers` that may be fewer, down to so many.
         An exception of `work` that is a `LongrunError` is raised again as it is.
         """
         ...
@@ -74,7 +81,13 @@ class InProcessLauncher:
     overhead_seconds: float = field(default=0.0, init=False)
 
     def launch(
-        self, work: Callable[[Spec, TrainingReporter], Result], spec: Spec, *, workers: int, metrics: Metrics
+        self,
+        work: Callable[[Spec, TrainingReporter], Result],
+        spec: Spec,
+        *,
+        workers: int,
+        metrics: Metrics,
+        min_workers: int | None = None,
     ) -> list[Result]:
         """Call `work` here. Raises `ConfigError` for more than one worker."""
         if workers != 1:

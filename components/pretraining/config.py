@@ -54,6 +54,9 @@ class PretrainingConfig:
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
     """Training workers; the batch is parted between them."""
+    min_workers: int | None = None
+    """With how few training goes on where nodes are lost, until there is room for more: the same batches, parted between fewer.
+    None: it waits until there is room for all."""
     micro_batch_size: int = 8
     """Sequences in one forward and backward pass of a worker; bounds memory, changes nothing else."""
     loss_rows: int | None = None
@@ -96,7 +99,8 @@ class PretrainingConfig:
             require(value is None or value > 0, self, name, value, "a positive number or None")
         for name in ("workers", "micro_batch_size", "keep_checkpoints", "validation_bytes"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
-        warmup = self.warmup_steps
+        least, warmup = self.min_workers, self.warmup_steps
+        require(least is None or 1 <= least <= self.workers, self, "min_workers", least, f"1 to workers {self.workers}, or None")
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))

@@ -120,7 +120,7 @@ def pretrain(
     for note in notes:
         logger.warning("%s", note)
     metrics.log(0, {f"planned_share/{p.domain}": p.share for p in spec.order.portions})
-    trained = launcher.launch(_work, spec, workers=config.workers, metrics=metrics)[0]
+    trained = launcher.launch(_work, spec, workers=config.workers, min_workers=config.min_workers, metrics=metrics)[0]
     seen = spec.batches.tokens_by_domain(spec.plan.steps)
     write_history(
         trained.history, output / "metrics" / "training.parquet", {f"tokens/{domain}": seen[domain] for domain in sorted(seen)}
@@ -205,6 +205,11 @@ def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> No
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
     if plan.batch_size < config.workers:
         raise ConfigError(f"the plan's batch size is {plan.batch_size}; allowed: at least {config.workers}, one for each worker")
+    if config.zero_stage == 3 and (uneven := _uneven_world(config, plan.batch_size)):
+        raise ConfigError(
+            f"{uneven} workers would part the plan's batch size of {plan.batch_size} into unequal numbers of micro-batches; "
+            "allowed with zero_stage 3: a multiple of micro_batch_size times every number of workers"
+        )
     if vocabulary != vocab_size:
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
 
@@ -216,6 +221,15 @@ def refuse_another_shape(shape: ModelShape, start: Path) -> None:
     if apart:
         found = ", ".join(apart)
         raise ConfigError(f"the plan's shape is not that of the checkpoint at {start}, which has {found}; leave the shape out")
+
+
+def _uneven_world(config: PretrainingConfig, batch_size: int) -> int | None:
+    """A number of workers, of those that may train, whose passes would differ in number; None: there is none."""
+    for workers in range(config.min_workers or config.workers, config.workers + 1):
+        least, most = batch_size // workers, -(-batch_size // workers)
+        if -(-least // config.micro_batch_size) != -(-most // config.micro_batch_size):
+            return workers
+    return None
 
 
 def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:

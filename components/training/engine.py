@@ -97,6 +97,9 @@ class Engine:
                 config=_config(settings.optimizer, precision, self._stage),
                 dist_init_required=False,
             )
+        if precision == "bf16" and self._stage == 1:
+            # A single worker has nothing to sum; DeepSpeed would copy all gradients to and fro for it.
+            self._engine.enable_backward_allreduce = dist.get_world_size() > 1
         if settings.compile:
             model.compile()
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.

@@ -80,8 +80,8 @@ def train(
         batches: the data of each step.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and those of
-            `components.training.meters.Meter`; after a resume the rows so far again, resumed_from and damaged_checkpoints, and
-            failed_checkpoints and failed_uploads where some could not be written or copied.
+            `components.training.meters.Meter`; after a resume the rows so far again, resumed_from, workers and
+            damaged_checkpoints, and failed_checkpoints and failed_uploads where some could not be written or copied.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
         validation: measured every `settings.validation_steps` and after the last step.
@@ -186,6 +186,7 @@ class _Run:
             self.reporter.report(int(row["step"]), self.settings.steps, row)
         facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
         if any(facts.values()):
+            facts |= {"workers": self.reporter.world_size}
             self.reporter.report(found.step, self.settings.steps, {name: float(n) for name, n in facts.items() if n})
         return found.step
 

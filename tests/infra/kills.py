@@ -2,14 +2,12 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -111,19 +109,16 @@ def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
 
 
 def main() -> None:
-    """`python -m tests.infra.kills HOME KIND STEP RANK`: train with a Ray of its own; KIND "none" kills nothing."""
-    from infra.local_ray import ensure_ray, stop_ray
+    """`python -m tests.infra.kills HOME KIND STEP RANK`: train with a Ray of its own, and be killed."""
+    from infra.local_ray import ensure_ray
     from infra.ray_train import RayLauncher
     from infra.settings import quieten
 
     quieten()
-    home, kind, step, rank = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    home, kill = Path(sys.argv[1]), Kill(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     ensure_ray(home, cpus=2)
-    kill = Kill(kind, step, rank) if kind in KINDS else None
     launcher = RayLauncher(storage_path=home / "ray-train")
-    result: list[Any] = launcher.launch(work, Training(home, kill, os.getpid()), workers=2, metrics=SilentMetrics())
-    stop_ray(home)
-    sys.stdout.write(json.dumps(result[0]) + "\n")
+    launcher.launch(work, Training(home, kill, os.getpid()), workers=2, metrics=SilentMetrics())
 
 
 if __name__ == "__main__":

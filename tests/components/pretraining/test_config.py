@@ -24,6 +24,8 @@ SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_
         ("warmup_steps", -1),
         ("precision", "fp8"),
         ("workers", 0),
+        ("min_workers", 0),
+        ("min_workers", 2),
         ("micro_batch_size", 0),
         ("checkpoint_seconds", -1.0),
         ("checkpoint_steps", 0),

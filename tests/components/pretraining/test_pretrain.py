@@ -155,6 +155,16 @@ def test_a_batch_smaller_than_the_number_of_workers_is_refused(run: Any, plan: P
         run("output", dataclasses.replace(CONFIG, workers=2), plan=edited_plan(plan, batch_size=1))
 
 
+def test_workers_whose_passes_would_differ_in_number_are_refused_where_zero_3_makes_all_take_part_in_each(
+    run: Any, plan: Path
+) -> None:
+    three = dataclasses.replace(CONFIG, workers=4, min_workers=2, zero_stage=3, micro_batch_size=2)
+    with pytest.raises(
+        ConfigError, match=r"^3 workers would part the plan's batch size of 8 into unequal numbers of micro-batches"
+    ):
+        run("output", three, plan=edited_plan(plan, batch_size=8))
+
+
 def test_a_plan_that_needs_more_memory_than_is_free_is_refused_before_training(run: Any, plan: Path, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="GiB"):
         run("output", plan=edited_plan(plan, memory_bytes=2**60))

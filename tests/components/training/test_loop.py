@@ -26,7 +26,7 @@ def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precisio
     shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
     again, resumed, metrics = training(precision=precision, zero_stage=zero_stage)
     assert resumed.resumed_from == 10
-    assert metrics.values[10] == {**resumed.history[9], "resumed_from": 10.0}
+    assert metrics.values[10] == {**resumed.history[9], "resumed_from": 10.0, "workers": 1.0}
     assert [step for step, values in metrics.values.items() if "tokens_per_second" in values] == [11, 12]
     assert resumed.history == uninterrupted.history
     assert equal(whole, again)
@@ -56,7 +56,7 @@ def test_a_finished_training_only_loads_its_last_checkpoint(training: Training) 
     again, trained, metrics = training()
     assert trained.resumed_from == 12
     assert metrics.values == {row["step"]: dict(row) for row in trained.history[:-1]} | {
-        12: {**trained.history[-1], "resumed_from": 12.0}
+        12: {**trained.history[-1], "resumed_from": 12.0, "workers": 1.0}
     }
     assert equal(first, again)
 
@@ -290,7 +290,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_counted(training
     state.write_bytes(state.read_bytes()[:-1])
     again, trained, metrics = training()
     assert trained.resumed_from == 10
-    assert metrics.values[10] == {**trained.history[9], "resumed_from": 10.0, "damaged_checkpoints": 1.0}
+    assert metrics.values[10] == {**trained.history[9], "resumed_from": 10.0, "workers": 1.0, "damaged_checkpoints": 1.0}
     assert equal(whole, again)
 
 

@@ -1,0 +1,158 @@
+"""A training on a Ray of two nodes with a processor each, from which a worker or a node is taken away."""
+
+import json
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.ports import TrainingReporter
+
+STEPS, INTERVAL, LOST_AFTER = 12, 5, 7
+SEQUENCES = 9
+"""In a batch: more for one of two workers than for the other."""
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class OddBatches:
+    """Sequences in which every second token repeats the one before, in micro-batches of one."""
+
+    def micro_batches(self, step: int, rank: int, world_size: int) -> list[dict[str, Any]]:
+        """The rank's part, which may be a sequence larger than another's."""
+        import torch
+
+        ids = torch.randint(0, 32, (SEQUENCES, 17), generator=torch.Generator().manual_seed(step))
+        ids[:, 1::2] = ids[:, 0:-1:2]
+        mine = ids[SEQUENCES * rank // world_size : SEQUENCES * (rank + 1) // world_size]
+        return [{"tokens": part[:, :-1], "targets": part[:, 1:]} for part in mine.split(1)]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A reporter that waits after a step until something is lost, once."""
+
+    reporter: TrainingReporter
+    place: Path
+
+    @property
+    def rank(self) -> int:
+        """Of this worker."""
+        return self.reporter.rank
+
+    @property
+    def world_size(self) -> int:
+        """Workers."""
+        return self.reporter.world_size
+
+    def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        """Pass it on, and wait if it is time."""
+        self.reporter.report(step, total_steps, values)
+        if step == LOST_AFTER and not (self.place / "lost").exists():
+            (self.place / f"waits-{self.rank}").write_text(str(os.getpid()))
+            while not (self.place / "lost").exists():
+                time.sleep(POLL_SECONDS)
+
+
+def work(place: Path, reporter: TrainingReporter) -> list[float]:
+    """The losses."""
+    from components.training.loop import train
+    from tests.components.training.conftest import NextToken, settings, small_model
+
+    trained = train(
+        small_model(),
+        NextToken(),
+        OddBatches(),
+        settings(steps=STEPS, precision="bf16", checkpoint_steps=INTERVAL),
+        reporter=Waiting(reporter, place),
+        checkpoints=place / "checkpoints",
+        identity={"model": "small"},
+    )
+    return [row["loss"] for row in trained.history]
+
+
+@dataclass
+class Losing:
+    """Metrics that take something away once all workers wait, and note how training went on."""
+
+    place: Path
+    lose: Callable[[], None]
+    lost_at: float | None = None
+    seconds: float | None = None
+    """From the loss to the end of the first step after it."""
+    resumed_from: int = 0
+    workers: int = 0
+    """That went on."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Lose it if it is time, or note what came after."""
+        if self.lost_at is None and step == LOST_AFTER:
+            while not all((self.place / f"waits-{rank}").exists() for rank in (0, 1)):
+                time.sleep(POLL_SECONDS)
+            self.lost_at = time.monotonic()
+            self.lose()
+            (self.place / "lost").touch()
+        elif self.lost_at is not None and "resumed_from" in values:
+            self.resumed_from, self.workers = int(values["resumed_from"]), int(values["workers"])
+        elif self.lost_at is not None and self.seconds is None and "tokens_per_second" in values:
+            self.seconds = time.monotonic() - self.lost_at
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Nothing to do."""
+
+
+def main() -> None:
+    """`python -m tests.infra.elastic PLACE worker|node`: train, lose one, and print how training went on."""
+    from infra.settings import quieten
+
+    quieten()
+    place, what = Path(sys.argv[1]), sys.argv[2]
+    with tempfile.TemporaryDirectory(prefix="lr-", ignore_cleanup_errors=True) as state:  # short, for Ray's sockets
+        token = Path(state) / "token"
+        token.write_text(secrets.token_hex(32))
+        os.environ |= {"RAY_TMPDIR": state, "RAY_AUTH_TOKEN_PATH": str(token)}
+        sys.stdout.write(json.dumps(trained(place, what)) + "\n")
+
+
+def trained(place: Path, what: str) -> dict[str, Any]:
+    """Train on a cluster of this process's own."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from infra.ray_train import RayLauncher
+    from infra.ray_workers import release
+    from infra.settings import REPOSITORY
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    node = cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY)}})
+
+    def lose() -> None:
+        if what == "node":
+            cluster.remove_node(node, allow_graceful=False)
+        else:
+            os.kill(int((place / "waits-1").read_text()), signal.SIGKILL)
+
+    metrics, launcher = Losing(place, lose), RayLauncher(storage_path=place / "ray-train")
+    losses = launcher.launch(work, place, workers=2, min_workers=1, metrics=metrics)
+    release()
+    ray.shutdown()
+    cluster.shutdown()
+    return {
+        "losses": losses[0],
+        "results": len(losses),
+        "workers": metrics.workers,
+        "resumed_from": metrics.resumed_from,
+        "seconds": metrics.seconds,
+    }
+
+
+if __name__ == "__main__":
+    main()
