@@ -7,26 +7,30 @@ and each digit stands alone. So GPT-2's contractions ('s, 't) are no exception h
 
 from tokenizers import Regex, pre_tokenizers
 
-_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u30FC"
-"""Scripts; U+30FC is the long vowel mark, which Unicode gives to no script."""
+_SCRIPTS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u30FC"
+"""U+30FC is the long vowel mark, which Unicode gives to no script."""
 
-_LETTER = rf"[\p{{L}}\p{{M}}&&[^{_CJK}]]"
+CJK = rf"[{_SCRIPTS}]"
+
+LETTER = rf"[\p{{L}}\p{{M}}&&[^{_SCRIPTS}]]"
 """With combining marks, which GPT-2 takes for punctuation: they would cut the words of Indic scripts."""
 
-_OTHER = rf"[^\s\p{{L}}\p{{M}}\p{{N}}{_CJK}]"
+OTHER = rf"[^\s\p{{L}}\p{{M}}\p{{N}}{_SCRIPTS}]"
 """Punctuation, symbols, control characters."""
 
-_SPACE = r"[^\S\r\n]"
+SPACE = r"[^\S\r\n]"
+
+NUMBER = r"\p{N}"
 
 PIECE = "|".join(
     (
-        rf" ?{_LETTER}+",
-        rf" ?{_OTHER}+",
+        rf" ?{LETTER}+",
+        rf" ?{OTHER}+",
         r"[\r\n]+",
-        rf"{_SPACE}+(?= (?:{_LETTER}|{_OTHER}))",
-        rf"{_SPACE}+",
-        r"\p{N}",
-        rf"[{_CJK}]+",
+        rf"{SPACE}+(?= (?:{LETTER}|{OTHER}))",
+        rf"{SPACE}+",
+        NUMBER,
+        rf"{CJK}+",
     )
 )
 """One alternative for each class, the frequent ones first. A single space goes to the word or the
@@ -35,5 +39,9 @@ punctuation after it, as in GPT-2."""
 
 def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
     """Cut by `PIECE`, then write bytes as the library's 256 printable characters."""
-    cut = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
-    return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PIECE), behavior="isolated"), byte_level()])
+
+
+def byte_level() -> pre_tokenizers.PreTokenizer:
+    """Write bytes as the library's 256 printable characters, without a cut."""
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

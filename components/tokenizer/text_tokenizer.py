@@ -45,6 +45,11 @@ class TextTokenizer:
             raise DamagedArtifact(f"{path}: not a tokenizer ({error}); run the step tokenizer again") from error
 
     @property
+    def library(self) -> tokenizers.Tokenizer:
+        """The library's own tokenizer."""
+        return self._library
+
+    @property
     def bos_id(self) -> int:
         """Id of the token before every text."""
         return self._special.bos

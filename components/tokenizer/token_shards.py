@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from components.ports import Metrics, ShardEngine
 from components.tokenizer import documents
 from components.tokenizer.config import TokenShardsConfig
 from components.tokenizer.text_tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from components.tokenizer.batch_encoder import BatchEncoder
 
 SPLITS = ("train", "validation")
 
@@ -107,14 +110,14 @@ def _jobs(config: TokenShardsConfig, corpus: Path, tokenizer: Path, output: Path
 
 
 def _encode_shard(job: _Job) -> ShardFigures:
-    tokenizer = _tokenizer(job.tokenizer)
-    dtype = _dtype(tokenizer.vocab_size)
-    digest, low, high, size, offset = hashlib.sha256(), tokenizer.vocab_size, 0, 0, 0
+    encoder, vocab_size = _encoder(job.tokenizer)
+    dtype = _dtype(vocab_size)
+    digest, low, high, size, offset = hashlib.sha256(), vocab_size, 0, 0, 0
     beside = job.target.with_suffix(".parquet")
     with job.target.open("wb") as stream, pq.ParquetWriter(beside, _DOCUMENTS, compression="zstd") as table:
         for batch in documents.batches(job.rows, ["id", "text", "bytes"]):
-            ids, lengths = _encode(tokenizer, batch["text"].to_pylist(), dtype)
-            stream.write(data := ids.tobytes())
+            ids, lengths = encoder.encode(batch["text"].combine_chunks())
+            stream.write(data := ids.astype(dtype).tobytes())
             digest.update(data)
             low, high, size = min(low, int(ids.min())), max(high, int(ids.max())), size + sum(batch["bytes"].to_pylist())
             table.write_table(_located(batch, job.target.name, lengths, offset))
@@ -133,25 +136,21 @@ def _encode_shard(job: _Job) -> ShardFigures:
 
 
 @functools.lru_cache(maxsize=1)
-def _tokenizer(directory: Path) -> TextTokenizer:
-    """Kept from shard to shard: a worker of the engine lives for many."""
-    return TextTokenizer.load(directory)
+def _encoder(directory: Path) -> tuple["BatchEncoder", int]:
+    """With the size of the vocabulary; kept from shard to shard, with the pieces that it knows: a worker lives for many."""
+    from components.tokenizer.batch_encoder import BatchEncoder
+
+    tokenizer = TextTokenizer.load(directory)
+    return BatchEncoder(tokenizer), tokenizer.vocab_size
 
 
 def _dtype(vocab_size: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
     return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
 
 
-def _encode(tokenizer: TextTokenizer, texts: list[str], dtype: Any) -> tuple[Tokens, list[int]]:
-    """All documents' ids in one array, and the tokens of each. One text at a time, which the library does in one thread."""
-    pieces = [[tokenizer.bos_id, *tokenizer.encode(text), tokenizer.eos_id] for text in texts]
-    lengths = [len(piece) for piece in pieces]
-    return np.fromiter(itertools.chain.from_iterable(pieces), dtype=dtype, count=sum(lengths)), lengths
-
-
-def _located(batch: pa.Table, shard: str, lengths: list[int], offset: int) -> pa.Table:
+def _located(batch: pa.Table, shard: str, lengths: npt.NDArray[np.int64], offset: int) -> pa.Table:
     """Where each document of a batch begins; `offset` is that of the first, within the shard."""
-    starts = np.cumsum([offset, *lengths[:-1]])
+    starts = np.cumsum(lengths) - lengths + offset
     columns = [batch["id"].cast(pa.string()), pa.array([shard] * len(lengths)), starts, lengths, batch["bytes"].cast(pa.int64())]
     return pa.table(columns, schema=_DOCUMENTS)
 
