@@ -1,7 +1,8 @@
 """Many documents to ids at once, in one thread: the ids of `TextTokenizer`, without a Python object for a text or a piece.
 
 Texts are cut into pieces in machine code. Most pieces occur again: their ids are kept; others are merged by a table of pairs.
-Long pieces go to the library, whose time does not grow with the square of their length.
+Long pieces go to the library, whose time does not grow with the square of their length. With reading and
+writing, a sixth of the library's processor time or less (`make bench-tokenizing`): about what tiktoken takes with neither.
 """
 
 import secrets
