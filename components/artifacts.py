@@ -37,6 +37,11 @@ class Corpus(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeduplicationCurve(Artifact):
+    """Removal rate by number of sources deduplicated together, as a table and a plot."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tokenizer(Artifact):
     """A trained byte-level BPE tokenizer with its special tokens and chat format."""
 

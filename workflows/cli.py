@@ -12,7 +12,8 @@ import typer
 
 from components.errors import LongrunError
 from workflows import cli_cluster
-from workflows.cli_options import Home, Json, ProfileOption
+from workflows.cli_curation import curation
+from workflows.cli_options import Home, Json, ProfileOption, RecipeName, Set
 from workflows.cli_options import print_result as _print
 from workflows.cli_options import settings_of as _settings
 from workflows.cli_scaling import scaling
@@ -27,10 +28,6 @@ app = typer.Typer(
 
 _options = {"debug": False}
 
-RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Replace one value of the recipe. May be repeated.")
-]
 Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
 
 
@@ -294,6 +291,7 @@ app.command()(cli_cluster.status)
 app.command()(cli_cluster.cancel)
 app.command()(cli_cluster.deploy)
 app.add_typer(scaling)
+app.add_typer(curation)
 
 
 def _message(error: BaseException) -> tuple[str, int]:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Replace one value of the recipe. May be repeated.")
+]
 ProfileOption = Annotated[str, typer.Option("--profile", help="The cluster's profile; needed where there is more than one.")]
 
 

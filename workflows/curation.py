@@ -1,10 +1,10 @@
-"""Curation: from sources to a corpus, and its check."""
+"""Curation: from sources to a corpus, and its check; and the curve of deduplication."""
 
-from components.artifacts import Check, Corpus
+from components.artifacts import Artifact, Check, Corpus, DeduplicationCurve
 from components.checks.limits import CorpusLimits
 from components.curation.config import CurationConfig
 from infra import environments
-from workflows.step import Order, make
+from workflows.step import Order, Run, make, obtain
 
 
 @environments.data.task
@@ -31,4 +31,26 @@ async def check_corpus(order: Order, limits: CorpusLimits, corpus: Corpus) -> Ch
         limits,
         lambda work: work.report(check(limits, artifact=work.local(corpus), output=work.output)),
         corpus=corpus,
+    )
+
+
+@environments.driver.task
+async def dedup_curve(config: CurationConfig, run: Run) -> Artifact:
+    """The curve of deduplication of some sources; what is already there and unchanged is reused."""
+    from components.curation.sources import fingerprint
+
+    curve = await obtain(run, deduplication_curve, config, facts={"sources": fingerprint(config)})
+    return Artifact(uri=curve.uri, digest=curve.digest)
+
+
+@environments.data.task
+async def deduplication_curve(order: Order, config: CurationConfig) -> DeduplicationCurve:
+    """Deduplicate one source, two and so on up to all of them together."""
+    from components.curation.curve import measure_curve
+
+    return make(
+        order,
+        DeduplicationCurve,
+        config,
+        lambda work: measure_curve(config, output=work.output, scratch=work.scratch, engine=work.engine, metrics=work),
     )

@@ -53,6 +53,15 @@ def run_sweep(config: "Sweep", settings: Settings) -> journal.Journal:
     return run.journal
 
 
+def run_dedup_curve(recipe: Recipe, settings: Settings) -> journal.Journal:
+    """Measure the curve of a recipe's deduplication as `run_recipe` runs the recipe."""
+    from workflows.curation import dedup_curve
+
+    with recorded(recipe, settings) as run:
+        _through_flyte(dedup_curve, recipe.curation, run, settings)
+    return run.journal
+
+
 def _through_flyte(task: Any, config: Any, run: "Run", settings: Settings) -> None:
     import flyte
     import flyte.errors

@@ -28,6 +28,8 @@ SOURCE_COLUMNS = (
 )
 QUALITY_COLUMNS = ("language", "domain", "documents", "refused_documents", "bytes", "refused_bytes", "auc")
 CLUSTER_COLUMNS = ("source", "kept", "documents", "share")
+AUDIT_COLUMNS = ("reason", "removed", "kept", "counted", "similar")
+PRECISION_COLUMNS = ("reason", "removals", "sampled", "precision", "low")
 LEAST_AUC = 0.6
 """Area under the ROC curve below which a quality score is hardly one. A warning: references and sources may be as good."""
 
@@ -41,7 +43,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     shares = json_file(artifact, "mixture.json")["shares"]
     kept = documents[documents["kept"]]
     tables = [_documents(documents), _kept(kept, limits), _domains(kept, shares, limits), _sources(artifact, documents, limits)]
-    tables.append(_clusters(artifact, limits))
+    tables += [_clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
     if (artifact / "metrics" / "quality.parquet").exists():
         tables.append(_quality(artifact, limits))
     return suite.run("corpus", tables, output)
@@ -152,3 +154,16 @@ def _named(artifact: Path, source: str) -> str:
 def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
     return Table(name="clusters", rows=rows, key=("source", "kept"), rules=(between("share", 0, limits.cluster_share),))
+
+
+def _audit(artifact: Path) -> Table:
+    rows = metrics_table(artifact, "audit", AUDIT_COLUMNS)
+    rule = holds("similar", "the similarity of each sampled removal, counted anew, reaches the threshold")
+    return Table(name="audit", rows=rows, key=("reason", "removed", "kept", "counted"), rules=(rule,))
+
+
+def _precision(artifact: Path, limits: CorpusLimits) -> Table:
+    rows = metrics_table(artifact, "precision", PRECISION_COLUMNS)
+    named = rows.rename(columns={"low": "lower_end"})
+    rule = between("lower_end", limits.removal_precision)
+    return Table(name="removal precision", rows=named, key=("reason", "sampled", "precision"), rules=(rule,))

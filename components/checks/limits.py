@@ -34,6 +34,9 @@ class CorpusLimits:
     cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
     error page or a template, which filters should refuse."""
+    removal_precision: float = 0.98
+    """Lower end at least of the 95 % interval of the share of removals that have their partner, by the similarity of a sample of
+    them counted anew. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908."""
 
     def __post_init__(self) -> None:
         _at_least(self, "set_aside_files", 0)
@@ -41,7 +44,7 @@ class CorpusLimits:
             _rising(self, name)
         for name in ("longest_bytes", "validation_documents"):
             _at_least(self, name, 1)
-        for name in ("refused_share", "duplicate_share", "low_quality_share", "cluster_share"):
+        for name in ("refused_share", "duplicate_share", "low_quality_share", "cluster_share", "removal_precision"):
             _share(self, name)
 
 

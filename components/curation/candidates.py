@@ -34,9 +34,9 @@ def find_copies(heads: Path) -> tuple[Path, Path]:
 
 def edges_between(ends: pa.Table, left: Numbers, right: Numbers, similarity: npt.NDArray[Any], *, copy: bool) -> pa.Table:
     """`tables.EDGES` between rows of a table that has the columns `tables.ENDS`."""
-    sides = [ends.take(pa.array(rows)).select(tables.ENDS) for rows in (left, right)]
-    copies = np.full(len(left), copy)
-    return pa.table([pa.array(similarity), pa.array(copies), *sides[0].columns, *sides[1].columns], schema=tables.EDGES)
+    sides = [ends.select(tables.ENDS).take(pa.array(rows)) for rows in (left, right)]
+    columns = [side[name] for name in tables.ENDS for side in sides]
+    return pa.table([*columns, pa.array(similarity), pa.array(np.full(len(left), copy))], schema=tables.EDGES)
 
 
 def spread_bands(work: tuple[Part, Path]) -> Path:
@@ -65,8 +65,8 @@ def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path
     part = by_first[np.searchsorted(firsts, documents, side="right", sorter=by_first) - 1]
     block = blocks_of(documents[left], part[right], blocks)
     needed, which = unpacked(np.unique(np.concatenate([packed(block, left), packed(block, right)])))
-    pairs = pa.table([block, documents[left], documents[right]], schema=tables.PAIRS)
-    needs = pa.table([part[which], needed, documents[which]], schema=tables.NEEDS)
+    pairs = pa.table([documents[left], documents[right], block], schema=tables.PAIRS)
+    needs = pa.table([documents[which], needed, part[which]], schema=tables.NEEDS)
     return (
         tables.write_scratch(bands.with_suffix(".pairs"), pairs),
         tables.write_scratch(bands.with_suffix(".needs"), needs),

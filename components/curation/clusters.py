@@ -88,7 +88,7 @@ def decide(left: Any, right: Any, similarity: Any, copy: Any, count: int) -> tup
 
 def _verdicts(nodes: pa.Table, rows: Any, kept: Any, similarity: Any, reason: Any) -> pa.Table:
     mine, others = nodes.take(pa.array(rows)), nodes.take(pa.array(kept))
-    values = [mine["part"], mine["document"], others["document"], pa.array(similarity), pa.array(reason, pa.string())]
+    values = [mine["document"], mine["part"], others["document"], pa.array(similarity), pa.array(reason, pa.string())]
     none = pa.array([""] * len(rows), pa.string())
     return pa.table([*values, none, mine["id"], others["id"]], schema=tables.VERDICTS)
 
@@ -109,6 +109,6 @@ def _grouped(nodes: pa.Table, stay: Any) -> pa.Table:
     count = len(stay)
     kept = [pa.array(np.full(count, -1)), pa.nulls(count, pa.float64()), pa.array([""] * count, pa.string())]
     return pa.table(
-        [taken["part"], taken["document"], *kept, pa.array(named, pa.string()), taken["id"], pa.array([""] * count, pa.string())],
+        [taken["document"], taken["part"], *kept, pa.array(named, pa.string()), taken["id"], pa.array([""] * count, pa.string())],
         schema=tables.VERDICTS,
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
+from components.curation.audit import audit
 from components.curation.config import CurationConfig
 from components.curation.decontamination import searched, write_index
 from components.curation.deduplication import find_duplicates
@@ -76,13 +77,18 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     if config.samples:
-        write_samples(config, read, judged, output, engine)
+        outcomes = [(shard, verdicts, left) for (shard, verdicts), left in zip(judged, trimmed, strict=True)]
+        write_samples(config, read, outcomes, output, engine)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     write_passages(passages, output, scratch, engine)
+    audited = audit(texts, duplicates.verdicts, config, scratch / "audit", engine)
+    tables.write(output / "metrics" / "audit.parquet", audited.pairs)
+    tables.write(output / "metrics" / "precision.parquet", audited.table())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
-    return {**tally.figures(), **counted, **learned, "deduplication": duplicates.figures, "domains": figures_of(sizes, splits)}
+    found = {**duplicates.figures, "audit": audited.figures()}
+    return {**tally.figures(), **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:

@@ -18,7 +18,7 @@ from components.curation.config import CurationConfig
 from components.curation.extraction import SHARD_BITS, Extracted
 from components.curation.ledger import ledger_of
 from components.curation.quality import LOW_QUALITY
-from components.curation.samples import DEDUPLICATE, KEEP, QUALITY, Row, Samples, excerpt
+from components.curation.samples import DEDUPLICATE, KEEP, QUALITY, TRIM, Row, Samples, excerpt
 from components.ports import ShardEngine
 
 CLUSTERS = 10
@@ -26,6 +26,11 @@ CLUSTERS = 10
 
 CLUSTER = "cluster"
 """The step of their rows; their reason is the document that stays."""
+
+LEFT = ["document", "text"]
+
+Judged = tuple[Extracted, Sequence[Path], Sequence[Path]]
+"""A shard, the verdicts on its parts, and what is left of their documents that lost passages."""
 
 NAMED = ("document", "id", "source", "uri", "domain", "language", "quality")
 
@@ -36,11 +41,11 @@ Texts = dict[int, str]
 def write_samples(
     config: CurationConfig,
     read: Sequence[Extracted],
-    judged: Sequence[tuple[Extracted, Sequence[Path]]],
+    judged: Sequence[Judged],
     output: Path,
     engine: ShardEngine,
 ) -> None:
-    """Write `samples.parquet`. `read` are the shards as they were read, `judged` those that were left, with their verdicts."""
+    """Write `samples.parquet`. `read` are the shards as they were read, `judged` what was left of them and what became of it."""
     samples = Samples(config.samples)
     for shard in read:
         samples.add(pq.read_table(shard.samples).to_pylist())
@@ -56,9 +61,9 @@ def write_samples(
     tables.write(output / "samples.parquet", pa.Table.from_pylist([_filled(row, texts) for row in rows], tables.SAMPLES))
 
 
-def pick(work: tuple[Extracted, Sequence[Path]], *, most: int, largest: frozenset[str]) -> list[Row]:
-    """Documents of a shard that may be shown, without their texts."""
-    shard, verdicts = work
+def pick(work: Judged, *, most: int, largest: frozenset[str]) -> list[Row]:
+    """Documents of a shard that may be shown, without texts but what is left of those that lost passages."""
+    shard, verdicts, trimmed = work
     samples = Samples(most)
     table = pq.read_table(ledger_of(shard))
     refused = table.filter(pc.equal(table["reason"], LOW_QUALITY))
@@ -66,7 +71,9 @@ def pick(work: tuple[Extracted, Sequence[Path]], *, most: int, largest: frozense
     stay = table.filter(pc.equal(table["reason"], ""))
     for domain in sorted(set(stay["domain"].to_pylist())):
         own = stay.filter(pc.equal(stay["domain"], domain))
-        samples.add([{**row, "step": KEEP, "reason": domain} for row in _least(own, most)])
+        samples.add([{**row, "step": KEEP, "reason": domain, **_left(row, trimmed)} for row in _least(own, most)])
+    for part in trimmed:
+        samples.add(_trimmed(pq.read_table(part, columns=LEFT), table, most))
     for part in verdicts:
         samples.add(_duplicates(pq.read_table(part), table, most, largest))
     return samples.rows()
@@ -75,6 +82,21 @@ def pick(work: tuple[Extracted, Sequence[Path]], *, most: int, largest: frozense
 def _least(table: pa.Table, most: int) -> list[Row]:
     rows: list[Row] = table.sort_by("id").slice(0, most).select(NAMED).to_pylist()
     return rows
+
+
+def _left(row: Row, trimmed: Sequence[Path]) -> Row:
+    """What is left of a document that lost passages."""
+    for part in trimmed:
+        table = pq.read_table(part, columns=LEFT, filters=[("document", "==", row["document"])])
+        if table.num_rows:
+            return {"after": excerpt(table["text"][0].as_py())}
+    return {}
+
+
+def _trimmed(left: pa.Table, ledger: pa.Table, most: int) -> list[Row]:
+    own = ledger.filter(pc.is_in(ledger["document"], left["document"].combine_chunks()))
+    texts = dict(zip(left["document"].to_pylist(), left["text"].to_pylist(), strict=True))
+    return [{**row, "step": TRIM, "reason": "", "after": excerpt(texts[row["document"]])} for row in _least(own, most)]
 
 
 def _duplicates(verdicts: pa.Table, ledger: pa.Table, most: int, largest: frozenset[str]) -> list[Row]:
@@ -135,5 +157,7 @@ def _filled(row: Row, texts: Texts) -> Row:
         return row
     own = texts.get(row["document"], "")
     if row["step"] == KEEP:
-        return {**row, "before": "", "after": own}
+        return {**row, "before": "", "after": row.get("after") or own}
+    if row["step"] == TRIM:
+        return {**row, "before": own}
     return {**row, "before": own, "after": texts.get(row.get("kept_document", -1), "")}

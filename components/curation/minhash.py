@@ -1,50 +1,17 @@
-"""MinHash signatures, LSH bands, and what they find.
+"""MinHash signatures of texts, and the keys of their LSH bands.
 
-The Jaccard similarity of two documents is that of their sets of shingles. Two signatures agree at a position with that
-probability (Broder 1997), and share at least one of b bands of r positions with probability 1 - (1 - s^r)^b
-(Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, section 3.4.2).
+The Jaccard similarity of two documents is that of their sets of shingles; `components.curation.bands` says which pairs meet.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from components.curation.bands import Bands
 from components.curation.shingles import Bytes, Fold, Hashes, Numbers, compiled, hash_shingles, mix, random
 
 Signature = npt.NDArray[np.uint32]
-
-RECALL = 0.95
-"""Share of the pairs right at the threshold that the bands must find; more similar pairs are found more surely."""
-
-SHOWN = tuple(step / 20 for step in range(8, 21))
-"""Similarities of the S-curve."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bands:
-    """How a signature is cut."""
-
-    bands: int
-    rows: int
-
-    @classmethod
-    def of(cls, threshold: float, permutations: int) -> "Bands":
-        """The most rows per band, and so the fewest false candidates, that still find a pair at the threshold with `RECALL`."""
-        for rows in range(permutations, 1, -1):
-            chosen = cls(bands=permutations // rows, rows=rows)
-            if chosen.found(threshold) >= RECALL:
-                return chosen
-        return cls(bands=permutations, rows=1)
-
-    def found(self, similarity: float) -> float:
-        """Probability that a pair of this similarity becomes a candidate."""
-        return float(1 - (1 - similarity**self.rows) ** self.bands)
-
-    def curve(self, similarities: Sequence[float] = SHOWN) -> dict[str, float]:
-        """The S-curve: `found` by similarity."""
-        return {f"{similarity:.2f}": round(self.found(similarity), 6) for similarity in similarities}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

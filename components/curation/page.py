@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from components.curation.overview import Distribution, Overview
 from components.curation.page_template import PAGE
-from components.curation.samples import DEDUPLICATE, FILTER, KEEP, NORMALISE, PERSONAL, QUALITY
+from components.curation.samples import DEDUPLICATE, FILTER, KEEP, NORMALISE, PERSONAL, QUALITY, TRIM
 
 STEPS = {
     NORMALISE: ("Read and normalised", "What extraction and normalisation changed; what is gone is red, what is new green."),
@@ -21,6 +21,7 @@ STEPS = {
     PERSONAL: ("Personal data replaced", "What stood in the place of the marks is not kept anywhere."),
     QUALITY: ("Refused by quality", "The lowest scores of their language and domain."),
     DEDUPLICATE: ("Removed as duplicates", "The removed document beside the one that stays; what differs is coloured."),
+    TRIM: ("Repeated passages taken out", "What went is red, where it stood in the part of the text that is shown."),
     KEEP: ("Kept", "As the corpus holds them."),
 }
 """Heading and caption of each step, in order."""

@@ -14,7 +14,8 @@ from components.curation import tables
 from components.curation.config import PERSONAL_DATA
 from components.curation.personal_data import without_personal_data
 
-NORMALISE, FILTER, PERSONAL, QUALITY, DEDUPLICATE, KEEP = "normalise", "filter", "personal-data", "quality", "deduplicate", "keep"
+NORMALISE, FILTER, PERSONAL, QUALITY = "normalise", "filter", "personal-data", "quality"
+DEDUPLICATE, TRIM, KEEP = "deduplicate", "trim", "keep"
 """Steps, in their order."""
 
 EXCERPT = 1200

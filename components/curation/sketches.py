@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import xxhash
 
 from components.curation import tables
+from components.curation.bands import Bands
 from components.curation.config import CurationConfig
-from components.curation.minhash import Bands, Sketching
+from components.curation.minhash import Sketching
 from components.curation.shingles import PLACES, Bytes, Hashes, Numbers, fold_of, random
 
 BATCH = 8192

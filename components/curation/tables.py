@@ -1,4 +1,7 @@
-"""The tables of a corpus, and the ones that only pass between its steps."""
+"""The tables of a corpus, and the ones that only pass between its steps.
+
+An exchange sorts by all columns: the integers that tell most rows apart come first, so that few strings are compared.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -65,22 +68,22 @@ HEADS = pa.schema(
 ENDS = ("document", "rank", "part", "id", "group")
 """What an edge says of either end."""
 
-COPIES = pa.schema({"part": pa.int64(), "document": pa.int64()})
+COPIES = pa.schema({"document": pa.int64(), "part": pa.int64()})
 """Documents whose text an earlier one has."""
 
 BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
 """One row per LSH band of a document."""
 
-PAIRS = pa.schema({"block": pa.int64(), "left": pa.int64(), "right": pa.int64()})
+PAIRS = pa.schema({"left": pa.int64(), "right": pa.int64(), "block": pa.int64()})
 """Candidates, by the block in which they are verified; `left` comes first by rank."""
 
-NEEDS = pa.schema({"part": pa.int64(), "block": pa.int64(), "document": pa.int64()})
+NEEDS = pa.schema({"document": pa.int64(), "block": pa.int64(), "part": pa.int64()})
 """Which blocks need the shingles of a part's document."""
 
 MEMBERS = pa.schema(
     {
-        "block": pa.int64(),
         "document": pa.int64(),
+        "block": pa.int64(),
         "rank": pa.uint64(),
         "part": pa.int64(),
         "id": pa.string(),
@@ -92,9 +95,9 @@ MEMBERS = pa.schema(
 
 EDGES = pa.schema(
     [
+        *(pa.field(f"{side}_{name}", HEADS.field(name).type) for name in ENDS for side in ("left", "right")),
         pa.field("similarity", pa.float64()),
         pa.field("copy", pa.bool_()),
-        *(pa.field(f"{side}_{name}", HEADS.field(name).type) for side in ("left", "right") for name in ENDS),
     ]
 )
 """A verified pair; a copy has the text of its left end."""
@@ -106,8 +109,8 @@ CONNECTED = pa.schema([pa.field("component", pa.int64()), *EDGES])
 
 VERDICTS = pa.schema(
     {
-        "part": pa.int64(),
         "document": pa.int64(),
+        "part": pa.int64(),
         "kept": pa.int64(),
         "similarity": pa.float64(),
         "reason": pa.string(),
@@ -224,6 +227,31 @@ LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.
 
 CLUSTERS = pa.schema({"source": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()})
 """The largest clusters of each source: what was removed of it in favour of `kept`, and its share of the source's documents."""
+
+AUDIT = pa.schema(
+    {
+        "reason": pa.string(),
+        "removed": pa.string(),
+        "kept": pa.string(),
+        "recorded": pa.float64(),
+        "counted": pa.float64(),
+        "similar": pa.bool_(),
+    }
+)
+"""Sampled removals: their similarity as deduplication recorded it and as it was counted anew, and whether that is enough."""
+
+PRECISION = pa.schema(
+    {
+        "reason": pa.string(),
+        "removals": pa.int64(),
+        "sampled": pa.int64(),
+        "similar": pa.int64(),
+        "precision": pa.float64(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+    }
+)
+"""Share of the sampled removals of each reason that have their partner, and its 95 % interval over all of them."""
 
 REFUSALS = pa.schema(
     {

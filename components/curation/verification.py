@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.candidates import distinct, edges_between
+from components.curation.candidates import distinct, edges_between, starts
 from components.curation.config import CurationConfig
-from components.curation.shingles import compiled, hash_shingles
+from components.curation.shingles import Numbers, compiled, hash_shingles
 from components.curation.sketches import Part, batches, bytes_of, ranks_of, sketching_of
 from components.curation.tables import columns
 
@@ -19,26 +18,28 @@ from components.curation.tables import columns
 def gather_members(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
     """Write the shingles of a part's candidates for the blocks that need them, as `tables.MEMBERS`."""
     part, needs = work
-    block, document = distinct(*columns(pq.read_table(needs), "block", "document"))
-    place = np.lexsort((block, document))
-    block, document = block[place], document[place]
+    document, block = distinct(*columns(pq.read_table(needs), "document", "block"))
     path = part.place / "members.parquet"
     with tables.scratch_writer(path, tables.MEMBERS) as output:
         for batch in batches(part.texts) if len(document) else ():
             (numbers,) = columns(batch, "document")
             begin, end = np.searchsorted(document, [numbers[0], numbers[-1] + 1])
-            rows = np.searchsorted(numbers, document[begin:end])
-            if len(rows):
-                output.write_table(_members(batch, rows, block[begin:end], part.number, config))
+            if begin < end:
+                output.write_table(_members(batch, document[begin:end], block[begin:end], part.number, config))
     return path
 
 
-def _members(batch: pa.RecordBatch, rows: Any, block: Any, part: int, config: CurationConfig) -> pa.Table:
-    taken = batch.take(pa.array(rows))
-    numbers = np.full(len(rows), part, dtype=np.int64)
+def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, part: int, config: CurationConfig) -> pa.Table:
+    """A row for each document and block; they come sorted. The shingles of a document are counted out once."""
+    first = starts(document)
+    taken = batch.take(pa.array(np.searchsorted(batch["document"].to_numpy(), document[first])))
+    numbers = np.full(len(taken), part, dtype=np.int64)
     shingles = pa.array(_shingles(taken["text"], config), pa.large_binary())
-    columns = [block, taken["document"], ranks_of(taken), numbers, taken["id"], taken["group"], shingles]
-    return pa.table(columns, schema=tables.MEMBERS)
+    values = [taken["document"], numbers, ranks_of(taken), numbers, taken["id"], taken["group"], shingles]
+    table = pa.table(values, schema=tables.MEMBERS)
+    if not first.all():
+        table = table.take(pa.array(np.cumsum(first) - 1))
+    return table.set_column(1, tables.MEMBERS.field("block"), pa.array(block))
 
 
 def _shingles(texts: pa.Array, config: CurationConfig) -> Iterator[bytes]:

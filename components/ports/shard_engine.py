@@ -5,11 +5,13 @@ so no process ever needs to hold the corpus.
 """
 
 import functools
+import itertools
+import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -98,65 +100,91 @@ def fold(combine: Callable[[Result, Result], Result], values: Sequence[Result]) 
 
 
 def exchange_through_files(engine: ShardEngine, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
-    """A shuffle made of two maps with files between them: split each table by key, then join the parts of each partition.
+    """A shuffle made of two maps with files between them: sort each table by partition, then join each partition.
 
-    Holds one table or one partition in memory at a time, in each worker. A single partition needs no splitting.
+    Between them a table is one Arrow file with a batch for each partition, so that there are as many files as tables and not as
+    tables times partitions. Holds one table or one partition in memory at a time, in each worker. A single partition needs no
+    sorting of tables.
     """
     output.mkdir(parents=True, exist_ok=True)
     parts = [output / f"part-{number:05d}.parquet" for number in range(partitions)]
     if partitions == 1 and tables:
-        engine.map_shards(_join, [(list(tables), parts[0])], description=f"join by {key}")
+        engine.map_shards(_join_tables, [(list(tables), parts[0])], description=f"join by {key}")
         return parts
-    pieces = output / "pieces"
-    pieces.mkdir(exist_ok=True)
-    named = [(table, pieces / f"{number:05d}") for number, table in enumerate(tables)]
+    between = output / "between"
+    between.mkdir(exist_ok=True)
+    named = [(table, _batches_of(between, number)) for number, table in enumerate(tables)]
     engine.map_shards(functools.partial(_split, key=key, partitions=partitions), named, description=f"split by {key}")
-    joins = [([base / f"{number:05d}.parquet" for _, base in named], part) for number, part in enumerate(parts)]
-    engine.map_shards(_join, joins, description=f"join by {key}")
-    for _, base in named:
-        for piece in base.iterdir():
-            piece.unlink()
-        base.rmdir()
-    pieces.rmdir()
+    join = functools.partial(_join_batches, between=between, tables=len(tables))
+    engine.map_shards(join, list(enumerate(parts)), description=f"join by {key}")
+    shutil.rmtree(between)
     return parts
 
 
+def _batches_of(between: Path, table: int) -> Path:
+    return between / f"{table:05d}.arrow"
+
+
 def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
-    source, base = shard
-    base.mkdir(exist_ok=True)
+    source, path = shard
     table = pq.read_table(source)
     target = partition_of(table[key], partitions)
     # Two bytes are sorted by radix.
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
-    table = table.take(pa.array(np.argsort(narrow, kind="stable")))
-    ends = np.cumsum(np.bincount(target, minlength=partitions))
-    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        _write(table.slice(start, end - start), base / f"{number:05d}.parquet")
+    columns = [column.combine_chunks() for column in table.take(pa.array(np.argsort(narrow, kind="stable"))).columns]
+    sizes = np.bincount(target, minlength=partitions)
+    with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as output:
+        for start, size in zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist(), strict=True):
+            output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
 
 
-def _join(shard: tuple[list[Path], Path]) -> None:
-    parts, target = shard
-    table = pa.concat_tables([pq.read_table(part) for part in parts])
+def _join_batches(shard: tuple[int, Path], *, between: Path, tables: int) -> None:
+    number, target = shard
+    _join([_batch(_batches_of(between, table), number) for table in range(tables)], target)
+
+
+def _batch(path: Path, number: int) -> pa.Table:
+    with pa.OSFile(str(path)) as stream, pa.ipc.open_file(stream) as opened:
+        return pa.Table.from_batches([opened.get_batch(number)])
+
+
+def _join_tables(shard: tuple[list[Path], Path]) -> None:
+    tables, target = shard
+    _join([pq.read_table(table) for table in tables], target)
+
+
+def _join(tables: list[pa.Table], target: Path) -> None:
+    table = pa.concat_tables(tables).combine_chunks()
     _write(table.take(pa.array(_order(table))), target)
 
 
 def _order(table: pa.Table) -> npt.NDArray[np.int64]:
-    """The rows sorted by all columns. Where the first is an integer, rows that it decides are not looked at again."""
-    head = table.column(0)
-    if not pa.types.is_integer(head.type):
+    """The rows sorted by all columns; what the integers before the first other column tell apart is not looked at again."""
+    leading = [column.to_numpy() for column in itertools.takewhile(lambda one: pa.types.is_integer(one.type), table.columns)]
+    if not leading:
         return _order_by_all(table)
-    values = head.to_numpy()
-    order = np.argsort(values)
-    same = values[order][1:] == values[order][:-1]
-    tied = np.append(same, False) | np.append(False, same) if len(values) > 1 else np.zeros(len(values), dtype=bool)
-    rows = order[tied]
-    order[tied] = rows[_order_by_all(table.take(pa.array(rows)))]
+    order = np.argsort(leading[0])
+    tied = _tied(order, leading[:1])
+    if len(leading) > 1 and tied.any():
+        rows = order[tied]
+        order[tied] = rows[np.lexsort([values[rows] for values in reversed(leading)])]
+        tied = _tied(order, leading)
+    if len(leading) < table.num_columns and tied.any():
+        rows = order[tied]
+        order[tied] = rows[_order_by_all(table.take(pa.array(rows)))]
     return order
 
 
+def _tied(order: npt.NDArray[np.int64], columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """Which rows equal the one before or after them, in sorted columns."""
+    same = np.ones(max(0, len(order) - 1), dtype=bool)
+    for values in columns:
+        ordered = values[order]
+        same &= ordered[1:] == ordered[:-1]
+    return np.append(same, False)[: len(order)] | np.append(False, same)[: len(order)]
+
+
 def _order_by_all(table: pa.Table) -> npt.NDArray[np.int64]:
-    if all(pa.types.is_integer(column.type) for column in table.schema):
-        return np.lexsort([column.to_numpy() for column in reversed(table.columns)])
     return pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names]).to_numpy().astype(np.int64)
 
 

@@ -42,6 +42,7 @@ def test_the_version_is_that_of_the_installation(tmp_path: Path) -> None:
         ["recipes"],
         ["show", "tiny"],
         ["plan", "--compute", "1e21"],
+        ["plan", "tiny"],
         ["runs"],
         ["models"],
         ["gc"],

@@ -49,6 +49,10 @@ def corpus(tmp_path: Path) -> Path:
     write(artifact, "documents", documents)
     write(artifact, "sources", [_source(name, documents) for name in ("folder:a", "folder:b")])
     write(artifact, "clusters", [{"source": "folder:a", "kept": "0" * 64, "documents": 2, "share": 0.04}])
+    pair = {"reason": "near-duplicate", "removed": "1" * 64, "kept": "0" * 64, "recorded": 0.9, "counted": 0.9, "similar": True}
+    write(artifact, "audit", [pair])
+    precision = {"removals": 1, "sampled": 1, "similar": 1, "precision": 1.0, "low": 1.0, "high": 1.0}
+    write(artifact, "precision", [{"reason": "near-duplicate", **precision}])
     mixture = {"shares": {"code": 0.5, "prose": 0.5}, "epoch_limits": {"code": 4.0, "prose": 4.0}}
     write_json(artifact, "mixture.json", mixture)
     return artifact

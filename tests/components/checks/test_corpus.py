@@ -45,6 +45,11 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
         lambda t: t.assign(duplicate_documents=1),
     ),
     "clusters: share is between 0 and 0.25": ("clusters", lambda t: t.assign(share=0.3)),
+    "audit: the similarity of each sampled removal, counted anew, reaches the threshold": (
+        "audit",
+        lambda t: t.assign(counted=0.7, similar=False),
+    ),
+    "removal precision: lower_end is at least 0.98": ("precision", lambda t: t.assign(low=0.95)),
 }
 
 
@@ -95,4 +100,16 @@ def test_a_source_that_loses_more_than_its_budget_is_named_with_its_largest_clus
 
 def test_a_corpus_without_duplicates_has_no_clusters_and_passes(corpus: Path, output: Path, spoil: Any) -> None:
     spoil(corpus, "clusters", lambda t: t.iloc[:0])
+    assert check(LIMITS, artifact=corpus, output=output).passed
+
+
+def test_a_removal_without_its_partner_is_named(corpus: Path, output: Path, spoil: Any) -> None:
+    spoil(corpus, "audit", lambda t: t.assign(counted=0.71, similar=False))
+    (failure,) = check(LIMITS, artifact=corpus, output=output).failures
+    assert all(words in failure.observed for words in ("counted 0.71", "kept 0000", "removed 1111"))
+
+
+def test_a_corpus_without_removals_has_nothing_to_audit_and_passes(corpus: Path, output: Path, spoil: Any) -> None:
+    spoil(corpus, "audit", lambda t: t.iloc[:0])
+    spoil(corpus, "precision", lambda t: t.iloc[:0])
     assert check(LIMITS, artifact=corpus, output=output).passed

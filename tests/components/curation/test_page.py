@@ -94,6 +94,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         personal_data=("email",),
         quality=Quality(references=(source(place / "reference.jsonl"),), least_documents=10),
         flagged_words={"en": str(place / "words.txt")},
+        samples=60,
     )
     run(chosen, place)
     return place / "corpus"

@@ -7,7 +7,7 @@ import pytest
 
 from components.curation import tables
 from components.curation.samples import EXCERPT, SEEN, Samples, excerpt
-from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
+from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 
 MAIL = "jane.roe@example.org"
 
@@ -75,6 +75,22 @@ def test_a_file_that_fails_half_way_leaves_none(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "data/b.jsonl", ["short", *[None] * 5])
     run(config(source(tmp_path / "data"), max_bad_lines=2), tmp_path)
     assert {row["uri"].partition("#")[0] for row in samples(tmp_path)} == {f"{tmp_path}/data/a.jsonl"}
+
+
+def test_what_lost_a_passage_is_shown_with_and_without_it_and_kept_as_the_corpus_holds_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    passage = prose(99, 80)
+    write_jsonl(tmp_path / "data/a.jsonl", [f"{prose(n, 60)}\n{passage}\n{prose(n + 50, 60)}" for n in range(3)])
+    run(config(source(tmp_path / "data"), duplicate_passages=("substring",), near_duplicate_threshold=1.0), tmp_path)
+    trimmed = {row["id"]: row for row in samples(tmp_path) if row["step"] == "trim"}
+    assert len(trimmed) == 2
+    held = {row["id"]: row["text"] for row in documents(tmp_path)}
+    for identity, row in trimmed.items():
+        assert (passage[:200] in row["before"], passage[:200] in row["after"]) == (True, False)
+        assert row["after"].rstrip("…") == held[identity][: len(row["after"].rstrip("…"))]
+    for row in samples(tmp_path):
+        if row["step"] == "keep":
+            assert row["after"].rstrip("…") == held[row["id"]][: len(row["after"].rstrip("…"))]
 
 
 def test_none_are_kept_where_none_are_wanted(tmp_path: Path) -> None:

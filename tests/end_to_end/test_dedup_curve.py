@@ -1,0 +1,51 @@
+"""The curve of deduplication by its command, on a user's own dumps."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+RECIPE = """
+from dataclasses import replace
+from components.curation.config import Source
+from workflows.recipes.tiny import tiny
+
+def mine():
+    base = tiny()
+    sources = tuple(Source(uri=f"dump-{n}.jsonl", domain="mine", weight=1.0) for n in range(3))
+    return replace(base, name="mine", curation=replace(base.curation, sources=sources))
+"""
+
+
+def command(place: Path, *words: str) -> str:
+    whole = [sys.executable, "-m", "workflows.cli", "dedup-curve", "mine.py", "--home", "home", *words]
+    ended = subprocess.run(whole, cwd=place, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_one_command_measures_the_curve_and_the_next_finds_it(tmp_path: Path) -> None:
+    for dump in range(3):
+        texts = [" ".join(f"word{(number * 7919 + i * (number + 3)) % 5003} of" for i in range(80)) for number in range(20)]
+        own = [
+            f"{text} and dump {dump}" if number % 2 else f"{dump} {text}".replace("of", f"of{dump}")
+            for number, text in enumerate(texts)
+        ]
+        (tmp_path / f"dump-{dump}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in own))
+    (tmp_path / "mine.py").write_text(RECIPE)
+    shown = command(tmp_path)
+    assert "together" in shown
+    said = json.loads(command(tmp_path, "--json"))
+    assert [point["removed_documents"] for point in said["points"]] == [0, 10, 20]
+    assert all(Path(path).is_file() for path in said["files"].values())
+    (manifest,) = (tmp_path / "home/artifacts/deduplication_curve").glob("*/manifest.json")
+    assert json.loads(manifest.read_text())["figures"]["removal_rate"] == said["removal_rate"] == 20 / 60
