@@ -6,8 +6,8 @@ PYTEST := .venv/bin/python -m pytest
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
-	bench-chain bench-charts bench-curation bench-filters bench-recovery \
-	bench-scaling bench-schedules bench-submit bench-tokenizing bench-training
+	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
+	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench-schedules: install ## The multi-step schedule beside the cosine one (RECIP
 
 bench-filters: install ## The heuristic filters of curation beside datatrove's
 	.venv/bin/python -m tests.benchmarks.filters
+
+bench-whole-curation: install ## The whole curation with every step on, in MB/s of one core, by step (MEGABYTES=20 a domain)
+	.venv/bin/python -m tests.benchmarks.whole_curation $(MEGABYTES)
 
 bench-tokenizing: install ## Token shards beside encode_batch and tiktoken, in MB/s of one core (MEGABYTES=10 a domain)
 	.venv/bin/python -m tests.benchmarks.tokenizing $(MEGABYTES)

@@ -8,7 +8,7 @@ from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import EvaluationLimits
 from components.checks.reading import json_file, metrics_table
-from components.checks.rules import between, covers, finite, no_duplicates
+from components.checks.rules import between, covers, finite, holds, no_duplicates
 from components.checks.suite import Table
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ BITS_COLUMNS = ("model", "domain", "bits_per_byte", "documents", "bytes")
 UNIGRAM = "byte-unigram"
 BETTER = {"answer_loss": -1, "reward_margin": 1}
 """What SFT and DPO are for, on held-out data: whether less (-1) or more (1) is better."""
-TASK_COLUMNS = ("model", "task", "metric", "value", "items", "chance")
+TASK_COLUMNS = ("model", "task", "metric", "value", "items", "chance", "clean_value", "clean_items")
+CONTAMINATION_COLUMNS = ("benchmark", "items", "contaminated", "not_searched", "documents")
 
 
 def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckReport:
@@ -33,6 +34,8 @@ def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckRep
         _domains(bits),
         _gaps(bits, limits),
         _tasks(artifact, limits),
+        _benchmarks(artifact, limits),
+        _contamination(artifact, limits),
         _alignment(artifact),
     ]
     return suite.run("evaluation", tables, output)
@@ -80,6 +83,31 @@ def _tasks(artifact: Path, limits: EvaluationLimits) -> Table:
     )
     rows = metrics_table(artifact, "tasks", TASK_COLUMNS)
     return Table(name="tasks", rows=rows, key=("model", "task", "metric"), rules=rules)
+
+
+def _benchmarks(artifact: Path, limits: EvaluationLimits) -> Table:
+    """Scores on all items beside those on clean ones; only warnings, as the documents that held items were refused."""
+    tasks = metrics_table(artifact, "tasks", TASK_COLUMNS)
+    rows = tasks[tasks["clean_items"].notna()]
+    rules = (
+        between("clean_items", limits.task_items, critical=False),
+        between("above_clean", None, limits.above_clean, critical=False),
+    )
+    rows = rows.assign(above_clean=rows["value"] - rows["clean_value"])
+    return Table(name="benchmarks", rows=rows, key=("model", "task", "metric"), rules=rules)
+
+
+def _contamination(artifact: Path, limits: EvaluationLimits) -> Table:
+    rows = metrics_table(artifact, "contamination", CONTAMINATION_COLUMNS)
+    rules = (
+        holds("counted", "contaminated items and those not searched for are no more than all"),
+        between("contaminated_share", 0, limits.contaminated_share, critical=False),
+    )
+    derived = rows.assign(
+        counted=rows["contaminated"] + rows["not_searched"] <= rows["items"],
+        contaminated_share=rows["contaminated"] / rows["items"],
+    )
+    return Table(name="contamination", rows=derived, key=("benchmark",), rules=rules)
 
 
 def _alignment(artifact: Path) -> Table:

@@ -165,13 +165,20 @@ class EvaluationLimits:
     """Mean UTF-8 bytes of the documents at least: only documents of at least 1 kB are measured (see
     `components.training.bits_per_byte`)."""
     task_items: int = 50
-    """Items of a task at least: at 50, an accuracy has a standard error of 7 %. A warning."""
+    """Items of a task at least, and clean items of a benchmark: at 50, an accuracy has a standard error of 7 %. A warning."""
+    above_clean: float = 0.05
+    """How far a benchmark's score on all items may lie above that on clean ones: more, and it was learned by heart. A warning."""
+    contaminated_share: float = 0.1
+    """Share of a benchmark's items at most that documents of the sources held. Those were refused, but a source that holds so
+    much of a benchmark may hold the rest in other words. A warning."""
 
     def __post_init__(self) -> None:
         require(bool(self.models), self, "models", self.models, "at least one model")
         _rising(self, "bits_per_byte")
         for name in ("domain_documents", "document_bytes", "task_items"):
             _at_least(self, name, 1)
+        for name in ("above_clean", "contaminated_share"):
+            _share(self, name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,6 +28,8 @@ class Item:
     number: int
     """Position in its file, from 0."""
     text: str
+    record: str
+    """The whole item, as JSON."""
 
 
 def files_of(benchmark: Benchmark) -> list[Found]:
@@ -49,9 +51,14 @@ def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
         with fetched(file.location, scratch) as path:
             try:
                 for number, record in enumerate(_records(path)):
-                    yield Item(benchmark=benchmark.name, file=name, number=number, text=_text(record, benchmark.fields))
+                    yield _item(benchmark, name, number, record)
             except (ValueError, KeyError, OSError, EOFError) as error:
                 raise SourceError(f"benchmark {benchmark.name}: {file.location} cannot be read ({error})") from error
+
+
+def _item(benchmark: Benchmark, file: str, number: int, record: Any) -> Item:
+    whole = json.dumps(record, ensure_ascii=False, default=str)
+    return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=whole)
 
 
 def _kind(location: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.audit import audit
 from components.curation.config import CurationConfig
-from components.curation.decontamination import write_index
+from components.curation.decontamination import searched, write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.evidence import write_samples
 from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
@@ -44,7 +44,9 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     listing = list_files(config)
     shards = shards_of(listing.files, config, scratch / "read")
     tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
-    searched = write_index(config, scratch / "read") if config.benchmarks else {}
+    items = write_index(config, scratch / "read") if config.benchmarks else tables.BENCHMARKS.empty_table()
+    tables.write(output / "benchmarks.parquet", items)
+    counted = searched(items) if config.benchmarks else {}
     if config.flagged_words:
         write_lists(config, scratch / "read")
     read = extracted = read_shards(shards, engine, metrics)
@@ -86,7 +88,7 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
     found = {**duplicates.figures, "audit": audited.figures()}
-    return {**tally.figures(), **searched, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
+    return {**tally.figures(), **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:

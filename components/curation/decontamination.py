@@ -30,7 +30,6 @@ CONTAMINATED = "contaminated"
 """The reason of a refusal."""
 
 _GRAMS = pa.schema({"gram": pa.uint64(), "item": pa.int64()})
-_ITEMS = pa.schema({"benchmark": pa.string(), "file": pa.string(), "number": pa.int64(), "grams": pa.int64()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,11 @@ class Index:
 
     def _hit(self, item: int, shared: int) -> Hit:
         row = self.listed[item]
-        return Hit(row["benchmark"], row["file"], row["number"], shared, shared / row["grams"])
+        return Hit(row["benchmark"], row["file"], row["item"], shared, shared / row["grams"])
 
 
-def write_index(config: CurationConfig, place: Path) -> dict[str, int]:
-    """Write the index of all benchmarks below `place`; figures: items, and those too short to be found.
+def write_index(config: CurationConfig, place: Path) -> pa.Table:
+    """Write the index of all benchmarks below `place`; their items, as `tables.BENCHMARKS`.
 
     Raises:
         SourceError: a benchmark has no file to read, or one that cannot be read.
@@ -91,18 +90,25 @@ def write_index(config: CurationConfig, place: Path) -> dict[str, int]:
     tables.write(place / INDEX, pa.table([keys[rare], owners[rare]], schema=_GRAMS))
     held = np.bincount(owners[rare], minlength=len(items))
     rows = [
-        {"benchmark": item.benchmark, "file": item.file, "number": item.number, "grams": int(count)}
+        {"benchmark": item.benchmark, "file": item.file, "item": item.number, "grams": int(count), "record": item.record}
         for item, count in zip(items, held, strict=True)
     ]
-    tables.write(place / ITEMS, pa.Table.from_pylist(rows, _ITEMS))
-    return {"benchmark_items": len(items), "benchmark_items_not_searched": int((held == 0).sum())}
+    listed = pa.Table.from_pylist(rows, tables.BENCHMARKS)
+    tables.write(place / ITEMS, listed)
+    return listed
+
+
+def searched(items: pa.Table) -> dict[str, int]:
+    """Figures of `tables.BENCHMARKS`: items, and those too short to be found."""
+    return {"benchmark_items": items.num_rows, "benchmark_items_not_searched": int((items["grams"].to_numpy() == 0).sum())}
 
 
 @functools.lru_cache(maxsize=1)
 def read_index(place: Path, size: int) -> Index:
     """The index that `write_index` wrote; kept for the shards that this process reads."""
     table = pq.read_table(place / INDEX)
-    return Index(table["gram"].to_numpy(), table["item"].to_numpy(), pq.read_table(place / ITEMS).to_pylist(), size)
+    listed = pq.read_table(place / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
+    return Index(table["gram"].to_numpy(), table["item"].to_numpy(), listed, size)
 
 
 def _grams(item: Item, size: int) -> Hashes:

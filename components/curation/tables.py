@@ -174,6 +174,11 @@ CONTAMINATION = pa.schema(
 )
 """Which document hit which item of which benchmark: the n-grams that they share, and their share of the item's."""
 
+BENCHMARKS = pa.schema(
+    {"benchmark": pa.string(), "file": pa.string(), "item": pa.int64(), "grams": pa.int64(), "record": pa.string()}
+)
+"""The items of the evaluation sets that documents were searched for: by how many n-grams (0: too short), and the item as JSON."""
+
 PERSONAL_DATA = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
 )

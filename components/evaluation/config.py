@@ -4,6 +4,29 @@ from dataclasses import dataclass, field
 
 from components.errors import require
 
+ANSWER_FORMS = ("number", "letter", "text")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchmarkTask:
+    """How the items of a benchmark are asked; curation must have searched its documents for them."""
+
+    name: str
+    """Of one of `CurationConfig.benchmarks`."""
+    prompt: str
+    """What stands before the answer, with fields of an item in braces: `Question: {question}\\nAnswer:`."""
+    answer: str
+    """Field of an item with the right option, or, without options, with the word to write; `a.b` is field b of field a."""
+    choices: tuple[str, ...] = ()
+    """Fields with the options, or the one with a list of them; empty: the model writes a word, as in LAMBADA (1606.06031)."""
+    answer_form: str = "number"
+    """How the answer names an option: `number` counts from 0, `letter` from A, `text` repeats it."""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "prompt", "answer"):
+            require(bool(getattr(self, name).strip()), self, name, getattr(self, name), "some text")
+        require(self.answer_form in ANSWER_FORMS, self, "answer_form", self.answer_form, ", ".join(ANSWER_FORMS))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationConfig:
@@ -24,6 +47,8 @@ class EvaluationConfig:
     """Longest context of an item cut from a held-out document, in characters; some 300 tokens."""
     answer_characters: int = 240
     """Longest option of a multiple-choice item, in characters; HellaSwag's endings are about as long."""
+    benchmarks: tuple[BenchmarkTask, ...] = ()
+    """Public benchmarks, scored on all items and on those that no document held."""
     samples: int = 3
     """Prompts whose answers are shown, one of each model."""
     sample_prompts: tuple[str, ...] = ()
@@ -42,6 +67,8 @@ class EvaluationConfig:
             require(getattr(self, name) >= 1, self, name, getattr(self, name), "a positive integer")
         for name in ("context_characters", "answer_characters"):
             require(getattr(self, name) >= 40, self, name, getattr(self, name), "at least 40 characters")
+        names = [benchmark.name for benchmark in self.benchmarks]
+        require(len(set(names)) == len(names), self, "benchmarks", names, "each name once")
         require(self.choices >= 2, self, "choices", self.choices, "at least 2")
         require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
         shares = self.domain_shares

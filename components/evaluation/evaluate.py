@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from components.errors import MissingArtifact
-from components.evaluation import held_out, items, report
+from components.evaluation import benchmarks, held_out, items, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
 from components.evaluation.findings import BYTE_UNIGRAM, ZLIB_9, Alignment, BitsPerByte, Findings
@@ -40,13 +40,16 @@ def evaluate(
     the UTF-8 bytes of the text; each byte is scored once, and only documents of at least 1 kB count. It is measured by
     `components.training.bits_per_byte`, which holds the definition. The documents are taken by id while they fit into
     `config.bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
-    weighs domains by fixed shares. Tasks are those of `components.evaluation.items`, through lm-eval.
+    weighs domains by fixed shares. Tasks are those of `components.evaluation.items` and the public benchmarks of
+    `components.evaluation.benchmarks`, through lm-eval.
 
     Models that a killed evaluation had finished are read back from `scratch`. Returns aggregates, task scores and repetition
     ratios by model.
 
     Raises:
-        ArtifactError: an input is incomplete, or a domain has no held-out document that counts.
+        ArtifactError: an input is incomplete, a domain has no held-out document that counts, or curation did not search for a
+            benchmark.
+        SourceError: an item of a benchmark cannot be asked.
     """
     shares = dict(sorted(config.domain_shares.items())) or held_out.mixture_shares(corpus)
     material = _gather(config, shares, corpus, token_shards, conversations, pairs)
@@ -62,6 +65,7 @@ def evaluate(
         domain_shares=shares,
         bits_per_byte=(*(row for one in measured for row in one.bits_per_byte), *_baselines(material.documents)),
         tasks=tuple(row for one in measured for row in one.tasks),
+        contamination=benchmarks.contamination(corpus),
         alignment=tuple(row for name in names if name != "base" for row in _alignment(checkpoints[name])),
         repetition=tuple(row for one in measured for row in one.repetition),
         samples=tuple(row for one in measured for row in one.samples),
@@ -77,10 +81,11 @@ def _gather(
     """Documents of every domain that the mixture or the shares name."""
     domains = sorted({*shares, *held_out.mixture_shares(corpus)})
     asked = [record["messages"][0]["content"] for record in held_out.records(conversations / "validation.jsonl")]
+    local = items.build(config, corpus=corpus, conversations=conversations, pairs=pairs, chat=_as_prompt)
     return Material(
         documents={domain: held_out.fitting_documents(corpus, domain, config.bytes_per_domain) for domain in domains},
         reader=TokenShardReader.open(token_shards),
-        tasks=items.build(config, corpus=corpus, conversations=conversations, pairs=pairs, chat=_as_prompt),
+        tasks=local.joined(benchmarks.build(config, corpus)),
         shown=list(config.sample_prompts) or asked[: config.samples],
         repetition=asked[: config.repetition_prompts],
     )

@@ -24,9 +24,16 @@ DEFINITIONS = {
     "continuation-choice": "Which text continues this held-out document? The others continue other documents of its domain.",
     "answer-choice": "Which answer belongs to this held-out instruction? The others answer other instructions.",
     "preferred-answer": "Is the preferred answer of a held-out pair more likely than the rejected one?",
+    "clean": "Items that documents were searched for, and of which none held a part; documents that held one were refused.",
+    "contaminated": "Items of which a document of the sources held some words in a row, as many as curation searches for.",
     "final-word": "Which word ends this line of a held-out document? It occurs earlier in the text.",
 }
 """What each figure means, in one sentence; printed in every report."""
+
+
+def share(value: float | None) -> str:
+    """A share in percent, or a dash where there is none."""
+    return "–" if value is None else f"{value:.1%}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +57,29 @@ class TaskResult:
     value: float
     items: int
     chance: float
+    clean_value: float | None = None
+    """The same on clean items alone; None where there is none, and for items cut from held-out text."""
+    clean_items: int | None = None
+    """None for items cut from held-out text: those are no benchmark."""
+
+    @property
+    def is_benchmark(self) -> bool:
+        """Whether its items are public."""
+        return self.clean_items is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contamination:
+    """What curation found of a benchmark in the documents."""
+
+    benchmark: str
+    items: int
+    contaminated: int
+    """Items of which some document held a part."""
+    not_searched: int
+    """Items of too few words to be found."""
+    documents: int
+    """Documents that held a part of an item, and were refused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +129,7 @@ class Findings:
     domain_shares: dict[str, float]
     bits_per_byte: tuple[BitsPerByte, ...]
     tasks: tuple[TaskResult, ...]
+    contamination: tuple[Contamination, ...]
     alignment: tuple[Alignment, ...]
     repetition: tuple[Repetition, ...]
     samples: tuple[Sample, ...]
@@ -113,6 +144,16 @@ class Findings:
     def domains(self) -> list[str]:
         """Domains, in the order in which they were measured."""
         return list(dict.fromkeys(row.domain for row in self.bits_per_byte))
+
+    @property
+    def held_out_tasks(self) -> list[TaskResult]:
+        """Tasks cut from held-out text."""
+        return [row for row in self.tasks if not row.is_benchmark]
+
+    @property
+    def benchmarks(self) -> list[TaskResult]:
+        """Public benchmarks."""
+        return [row for row in self.tasks if row.is_benchmark]
 
     @property
     def bits(self) -> dict[tuple[str, str], float]:

@@ -34,6 +34,9 @@ class TaskScore:
     items: int
     chance: float
     """What guessing scores: one in the number of options; for a word, one in the candidates of its context, on average."""
+    clean_value: float | None = None
+    clean_items: int | None = None
+    """Over the rows marked `clean`; None where rows carry no such mark."""
 
 
 def run(model: LM, tasks: Tasks) -> list[TaskScore]:
@@ -43,17 +46,29 @@ def run(model: LM, tasks: Tasks) -> list[TaskScore]:
     with _quiet():
         choices = {name: _choice_task(name, rows) for name, rows in tasks.choices.items()}
         completions = {name: _completion_task(name, rows) for name, rows in tasks.completions.items()}
-        outcome = evaluator.evaluate(lm=model, task_dict=choices | completions, bootstrap_iters=0, log_samples=False)
+        outcome = evaluator.evaluate(lm=model, task_dict=choices | completions, bootstrap_iters=0, log_samples=True)
     results: Mapping[str, Mapping[str, Any]] = outcome["results"]
+    samples: Mapping[str, Sequence[Mapping[str, Any]]] = outcome["samples"]
     scores = []
     for name, rows in tasks.choices.items():
         chance = fmean(1 / len(row["choices"]) for row in rows)
         values = {metric: float(results[name][f"{metric},none"]) for metric in ("acc", "acc_norm")}
-        scores += [TaskScore(name, metric, value, len(rows), chance) for metric, value in values.items()]
+        scores += [
+            TaskScore(name, metric, value, len(rows), chance, *_clean(samples[name], metric)) for metric, value in values.items()
+        ]
     for name, rows in tasks.completions.items():
         value = float(results[name]["exact_match,first-word"])
-        scores.append(TaskScore(name, "exact_match", value, len(rows), fmean(row["chance"] for row in rows)))
+        clean = _clean(samples[name], "exact_match")
+        scores.append(TaskScore(name, "exact_match", value, len(rows), fmean(row["chance"] for row in rows), *clean))
     return scores
+
+
+def _clean(samples: Sequence[Mapping[str, Any]], metric: str) -> tuple[float | None, int | None]:
+    """The mean of a metric over the items marked as clean, and how many those are."""
+    if "clean" not in samples[0]["doc"]:
+        return None, None
+    values = [float(sample[metric]) for sample in samples if sample["doc"]["clean"]]
+    return fmean(values) if values else None, len(values)
 
 
 def _choice_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:

@@ -16,11 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from components.errors import ConfigError
 from components.evaluation import held_out
 from components.evaluation.config import EvaluationConfig
 
 Row = dict[str, Any]
-"""A multiple-choice item {context, choices, gold}, or a completion {context, gold, chance}."""
+"""A multiple-choice item {context, choices, gold}, or a completion {context, gold, chance}; of a benchmark, with {clean}."""
 
 _AFTER_WORD = re.compile(r"(?<=\S)\s")
 _LINE_END = re.compile(r"(?:(?<=\S)(?= )|(?<=\.)) ?(\w{4,})[^\w\s]{0,3}$", re.MULTILINE)
@@ -39,6 +40,14 @@ class Tasks:
 
     choices: dict[str, list[Row]]
     completions: dict[str, list[Row]]
+
+    def joined(self, others: "Tasks") -> "Tasks":
+        """Both together. Raises `ConfigError` where a name occurs in both."""
+        if twice := sorted({*self.choices, *self.completions} & {*others.choices, *others.completions}):
+            raise ConfigError(
+                f"EvaluationConfig.benchmarks names {twice[0]}, which is a task of held-out text; allowed: another name"
+            )
+        return Tasks(choices=self.choices | others.choices, completions=self.completions | others.completions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, StrictUndefined
 
-from components.evaluation.findings import BASELINES, DEFINITIONS, Findings
+from components.evaluation.findings import BASELINES, DEFINITIONS, Findings, share
 from components.evaluation.template import PAGE
 
 _LABEL, _WIDTH, _ROW = 120, 460, 30
@@ -65,7 +65,7 @@ def render(findings: Findings) -> str:
         definitions=DEFINITIONS,
         bits_charts=_bits_charts(findings),
         task_charts=_task_charts(findings),
-        tested=list(dict.fromkeys(row.model for row in findings.tasks)),
+        share=share,
         prompts=list(dict.fromkeys(sample.prompt for sample in findings.samples)),
     )
 
@@ -90,8 +90,7 @@ def _task_charts(findings: Findings) -> list[Chart]:
     for task in dict.fromkeys(row.task for row in findings.tasks):
         rows = [row for row in findings.tasks if row.task == task and row.metric != "acc"]
         bars = tuple(Bar(row.model, row.value, f"{row.value:.1%}", "model") for row in rows)
-        caption = (
-            f"{DEFINITIONS.get(task, '')} {rows[0].metric}, {rows[0].items:,} items; the line is chance, {rows[0].chance:.1%}."
-        )
+        known = DEFINITIONS.get(task, "A public benchmark, all items." if rows[0].is_benchmark else "")
+        caption = f"{known} {rows[0].metric}, {rows[0].items:,} items; the line is chance, {rows[0].chance:.1%}."
         charts.append(Chart(title=task, caption=caption.strip(), bars=bars, full=1.0, chance=rows[0].chance))
     return charts

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.evaluation.findings import DEFINITIONS, Findings
+from components.evaluation.findings import DEFINITIONS, Findings, share
 from components.evaluation.page import render
 
 _SCHEMAS = {
@@ -29,6 +29,17 @@ _SCHEMAS = {
             ("value", pa.float64()),
             ("items", pa.int64()),
             ("chance", pa.float64()),
+            ("clean_value", pa.float64()),
+            ("clean_items", pa.int64()),
+        ]
+    ),
+    "contamination": pa.schema(
+        [
+            ("benchmark", pa.string()),
+            ("items", pa.int64()),
+            ("contaminated", pa.int64()),
+            ("not_searched", pa.int64()),
+            ("documents", pa.int64()),
         ]
     ),
     "alignment": pa.schema([("measure", pa.string()), ("kind", pa.string()), ("before", pa.float64()), ("after", pa.float64())]),
@@ -55,6 +66,7 @@ def markdown(findings: Findings) -> str:
         "# Evaluation",
         _section("Bits per byte on held-out text", DEFINITIONS["bits_per_byte"], bits_table(findings)),
         _section("Tasks", "Items are cut from held-out text; all models see the same.", tasks_table(findings)),
+        *_benchmark_sections(findings),
         _section("Before and after alignment", "On held-out conversations and pairs.", _alignment_table(findings)),
         _section("Endless repetition", DEFINITIONS["repetition_ratio"], _repetition_table(findings)),
         "## Samples\n\n" + "\n\n".join(_sample(prompt, findings) for prompt in dict.fromkeys(s.prompt for s in findings.samples)),
@@ -73,15 +85,25 @@ def bits_table(findings: Findings) -> str:
 
 
 def tasks_table(findings: Findings) -> str:
-    """Tasks by model, as a Markdown table."""
-    models = list(dict.fromkeys(row.model for row in findings.tasks))
-    value = {(row.task, row.metric, row.model): f"{row.value:.1%}" for row in findings.tasks}
-    first = {(row.task, row.metric): row for row in findings.tasks}
+    """Tasks cut from held-out text by model, as a Markdown table."""
+    tasks = findings.held_out_tasks
+    models = list(dict.fromkeys(row.model for row in tasks))
+    value = {(row.task, row.metric, row.model): f"{row.value:.1%}" for row in tasks}
+    first = {(row.task, row.metric): row for row in tasks}
     rows = [
         [task, metric, *(value[task, metric, model] for model in models), f"{row.chance:.1%}", str(row.items)]
         for (task, metric), row in first.items()
     ]
     return table(["task", "metric", *models, "chance", "items"], rows)
+
+
+def benchmarks_table(findings: Findings) -> str:
+    """Benchmarks on all items and on clean ones, as a Markdown table."""
+    rows = [
+        [r.task, r.metric, r.model, f"{r.value:.1%}", share(r.clean_value), f"{r.chance:.1%}", str(r.items), str(r.clean_items)]
+        for r in findings.benchmarks
+    ]
+    return table(["benchmark", "metric", "model", "all items", "clean items", "chance", "items", "clean"], rows)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -92,6 +114,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _section(title: str, meaning: str, body: str) -> str:
     return f"## {title}\n\n{meaning}\n\n{body}"
+
+
+def _benchmark_sections(findings: Findings) -> list[str]:
+    """Scores where benchmarks were scored, and counts where curation searched for some."""
+    scores = _section("Benchmarks", f"Clean: {DEFINITIONS['clean']}", benchmarks_table(findings))
+    rows = [
+        [row.benchmark, *(f"{count:,}" for count in (row.items, row.contaminated, row.not_searched, row.documents))]
+        for row in findings.contamination
+    ]
+    head = ["benchmark", "items", "contaminated", "too short to search for", "documents refused"]
+    counts = _section("Contamination", f"Contaminated: {DEFINITIONS['contaminated']}", table(head, rows))
+    return [*([scores] if findings.benchmarks else []), *([counts] if rows else [])]
 
 
 def _alignment_table(findings: Findings) -> str:

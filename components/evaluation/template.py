@@ -106,12 +106,37 @@ dd { margin: 0; color: var(--soft); }
 </table></div>
 
 <h2>Tasks</h2>
-<p>Items are cut from held-out text and are the same for every model.</p>
+<p>Items are the same for every model; they are cut from held-out text, or are a public benchmark's.</p>
 <div class="charts">
 {% for chart in task_charts %}
 {{ draw(chart) }}
 {% endfor %}
 </div>
+
+{% if found.benchmarks %}
+<h2>Benchmarks</h2>
+<p>Clean: {{ definitions.clean }}</p>
+<div class="card scroll"><table>
+<tr><th>benchmark</th><th>metric</th><th>model</th>
+<th>all items</th><th>clean items</th><th>chance</th><th>items</th><th>clean</th></tr>
+{% for row in found.benchmarks %}
+<tr><td>{{ row.task }}</td><td>{{ row.metric }}</td><td>{{ row.model }}</td>
+<td>{{ share(row.value) }}</td><td>{{ share(row.clean_value) }}</td><td>{{ share(row.chance) }}</td>
+<td>{{ row.items }}</td><td>{{ row.clean_items }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
+{% if found.contamination %}
+<h2>Contamination</h2>
+<p>Contaminated: {{ definitions.contaminated }}</p>
+<div class="card scroll"><table>
+<tr><th>benchmark</th><th>items</th><th>contaminated</th><th>too short to search for</th><th>documents refused</th></tr>
+{% for row in found.contamination %}
+<tr><td>{{ row.benchmark }}</td><td>{{ row.items }}</td><td>{{ row.contaminated }}</td><td>{{ row.not_searched }}</td>
+<td>{{ row.documents }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
 
 <h2>Before and after alignment</h2>
 <p>On held-out conversations and preference pairs, as measured while fine-tuning.</p>

@@ -141,11 +141,35 @@ def _evaluation(report: Mapping[str, Any]) -> str:
     tasks = [
         [row["task"], row["metric"], row["model"], f"{row['value']:.1%}", f"{row['chance']:.1%}", str(row["items"])]
         for row in report["tasks"]
+        if row["clean_items"] is None
     ]
     parts = ["Bits per byte on held-out text, lower is better:", _table(["model", *domains, "aggregate"], lines)]
     if tasks:
         parts += ["Tasks cut from held-out text:", _table(["task", "metric", "model", "value", "chance", "items"], tasks)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_benchmarks(report)])
+
+
+def _benchmarks(report: Mapping[str, Any]) -> Iterator[str]:
+    """Scores on all and on clean items, and how many items of each benchmark documents held."""
+    scores = [
+        [
+            *(row[name] for name in ("task", "metric", "model")),
+            f"{row['value']:.1%}",
+            "–" if row["clean_value"] is None else f"{row['clean_value']:.1%}",
+            f"{row['chance']:.1%}",
+            *(_count(row[name]) for name in ("items", "clean_items")),
+        ]
+        for row in report["tasks"]
+        if row["clean_items"] is not None
+    ]
+    if scores:
+        yield "Public benchmarks, on all items and on clean ones, which no document held a part of:"
+        yield _table(["benchmark", "metric", "model", "all items", "clean items", "chance", "items", "clean"], scores)
+    names = ("items", "contaminated", "not_searched", "documents")
+    counts = [[row["benchmark"], *(_count(row[name]) for name in names)] for row in report["contamination"]]
+    if counts:
+        yield "Items of benchmarks that documents of the sources held; these documents were refused:"
+        yield _table(["benchmark", "items", "contaminated", "too short to search for", "documents refused"], counts)
 
 
 def _checks(checks: Sequence[CheckReport]) -> str:

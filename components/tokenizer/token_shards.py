@@ -23,7 +23,7 @@ from components.tokenizer.config import TokenShardsConfig
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
-    from components.tokenizer.batch_encoder import BatchEncoder
+    from components.tokenizer.batch_encoder import BatchEncoder, LibraryEncoder
 
 SPLITS = ("train", "validation")
 
@@ -136,12 +136,12 @@ def _encode_shard(job: _Job) -> ShardFigures:
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(directory: Path) -> tuple["BatchEncoder", int]:
+def _encoder(directory: Path) -> tuple["BatchEncoder | LibraryEncoder", int]:
     """With the size of the vocabulary; kept from shard to shard, with the pieces that it knows: a worker lives for many."""
-    from components.tokenizer.batch_encoder import BatchEncoder
+    from components.tokenizer.batch_encoder import encoder_of
 
     tokenizer = TextTokenizer.load(directory)
-    return BatchEncoder(tokenizer), tokenizer.vocab_size
+    return encoder_of(tokenizer), tokenizer.vocab_size
 
 
 def _dtype(vocab_size: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:

@@ -226,7 +226,10 @@ def evaluation(tmp_path: Path) -> Path:
     ]
     write(artifact, "bits_per_byte", rows)
     task = {"task": "answer-choice", "metric": "acc", "value": 0.5, "items": 100, "chance": 0.25}
-    write(artifact, "tasks", [{"model": model, **task} for model in ("base", "sft", "dpo")])
+    local = [{"model": model, **task, "clean_value": None, "clean_items": None} for model in ("base", "sft", "dpo")]
+    write(artifact, "tasks", [*local, {"model": "dpo", **task, "task": "quiz", "clean_value": 0.48, "clean_items": 90}])
+    counted = {"benchmark": "quiz", "items": 100, "contaminated": 6, "not_searched": 4, "documents": 9}
+    write(artifact, "contamination", [counted])
     alignment = [("answer_loss", 4.0, 3.0), ("reward_margin", 0.0, 0.5), ("chosen_log_probability", -9.0, -9.5)]
     write(artifact, "alignment", [{"measure": m, "kind": "all", "before": b, "after": a} for m, b, a in alignment])
     write_json(artifact, "report.json", {"domain_shares": {"code": 0.5, "prose": 0.5}})

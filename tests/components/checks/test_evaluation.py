@@ -25,6 +25,13 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "tasks: value is finite": ("tasks", lambda t: t.assign(value=float("inf"))),
     "tasks: chance is between 0 and 1": ("tasks", lambda t: t.assign(chance=2.0)),
     "tasks: items is at least 50": ("tasks", lambda t: t.assign(items=49)),
+    "benchmarks: clean_items is at least 50": ("tasks", lambda t: t.assign(clean_items=t["clean_items"].replace(90, 49))),
+    "benchmarks: above_clean is at most 0.05": ("tasks", lambda t: t.assign(value=0.6)),
+    "contamination: contaminated items and those not searched for are no more than all": (
+        "contamination",
+        lambda t: t.assign(not_searched=95),
+    ),
+    "contamination: contaminated_share is between 0 and 0.1": ("contamination", lambda t: t.assign(contaminated=11)),
     "alignment: measure covers answer_loss, reward_margin": ("alignment", lambda t: t[t["measure"] != "answer_loss"]),
     "alignment: before is finite": ("alignment", lambda t: t.assign(before=float("nan"))),
     "alignment: after is finite": ("alignment", lambda t: t.assign(after=float("inf"))),
@@ -75,6 +82,29 @@ def test_alignment_that_did_not_help_is_a_warning(
     observed = {one.name: one.observed for one in report.expectations if not one.passed}
     assert list(observed) == ["alignment: gain is at least 0"]
     assert f"measure {measure}" in observed["alignment: gain is at least 0"]
+
+
+@pytest.mark.parametrize(
+    "name", ["benchmarks: above_clean is at most 0.05", "contamination: contaminated_share is between 0 and 0.1"]
+)
+def test_contamination_is_a_warning(name: str, evaluation: Path, output: Path, spoil: Any) -> None:
+    spoil(evaluation, *BREAKS[name])
+    report = check(LIMITS, artifact=evaluation, output=output)
+    assert (report.passed, [one.name for one in report.expectations if not one.passed]) == (True, [name])
+
+
+def test_a_benchmark_without_a_clean_item_is_a_warning(evaluation: Path, output: Path, spoil: Any) -> None:
+    spoil(evaluation, "tasks", lambda t: t.assign(clean_value=None, clean_items=t["clean_items"].replace(90, 0)))
+    report = check(LIMITS, artifact=evaluation, output=output)
+    observed = {one.name: one.observed for one in report.expectations if not one.passed}
+    assert report.passed
+    assert observed["benchmarks: above_clean is at most 0.05"] == "1 of 1 rows have no value: metric acc, model dpo, task quiz"
+
+
+def test_without_benchmarks_there_is_nothing_to_warn_of(evaluation: Path, output: Path, spoil: Any) -> None:
+    spoil(evaluation, "tasks", lambda t: t[t["task"] != "quiz"])
+    spoil(evaluation, "contamination", lambda t: t[:0])
+    assert [one.name for one in check(LIMITS, artifact=evaluation, output=output).expectations if not one.passed] == []
 
 
 def test_a_model_no_better_than_byte_frequencies_is_a_warning(evaluation: Path, output: Path, spoil: Any) -> None:

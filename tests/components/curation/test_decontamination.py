@@ -9,7 +9,7 @@ import pytest
 
 from components.curation import Benchmark
 from components.curation.benchmarks import items_of
-from components.curation.decontamination import COMMON, read_index, write_index
+from components.curation.decontamination import COMMON, read_index, searched, write_index
 from components.curation.sources import fingerprint
 from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
@@ -55,8 +55,8 @@ def test_the_template_of_a_benchmark_hits_nobody(tmp_path: Path) -> None:
 
 def test_items_too_short_to_be_found_are_counted(tmp_path: Path) -> None:
     found = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
-    figures = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
-    assert figures == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
+    listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
+    assert searched(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
 
 
 def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
@@ -70,6 +70,11 @@ def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
         ("maths", "test.jsonl", 0),
         ("maths", "test.jsonl", 1),
     }
+    kept = rows(tmp_path / "corpus/benchmarks.parquet")
+    assert [(row["item"], row["grams"] > 0, json.loads(row["record"])["question"]) for row in kept] == [
+        (0, True, QUESTION),
+        (1, True, CHINESE),
+    ]
     # The answer is part of the item, and not of the documents.
     assert all(0.8 < row["share"] < 1 for row in table)
     refused = {row["id"] for row in rows(tmp_path / "corpus/metrics/documents.parquet") if row["reason"] == "contaminated"}

@@ -68,6 +68,25 @@ def write_documents(corpus: Path, domain: str, texts: list[str], split: str = "v
     pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"])), directory / "part-00000.parquet")
 
 
+def write_benchmarks(corpus: Path) -> None:
+    """Six items of a quiz, of which a document held one and one is too short to be searched for."""
+    rows = [
+        {
+            "benchmark": "quiz",
+            "file": "test.jsonl",
+            "item": number,
+            "grams": 0 if number == 5 else 7,
+            "record": json.dumps(
+                {"question": f"Which word is number {number}?", "options": WORDS[number : number + 2], "gold": 0}
+            ),
+        }
+        for number in range(6)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), corpus / "benchmarks.parquet")
+    hits = [{"id": "a" * 64, "benchmark": "quiz", "file": "test.jsonl", "item": 2}]
+    pq.write_table(pa.Table.from_pylist(hits), corpus / "contamination.parquet")
+
+
 def write_lines(path: Path, records: list[dict]) -> None:
     """A JSONL file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +106,7 @@ def world(tmp_path_factory) -> World:
     (corpus / "mixture.json").write_text(
         json.dumps({"shares": {"code": 0.75, "prose": 0.25}, "epoch_limits": {"code": 4, "prose": 4}})
     )
+    write_benchmarks(corpus)
     ask = "What does the function {} do?"
     answers = [f"Return the {rng.choice(WORDS)} of the {rng.choice(WORDS)} number {number}." for number in range(10)]
     write_lines(
@@ -178,7 +198,21 @@ def findings() -> f.Findings:
             f.TaskResult(model=model, task=task, metric=metric, value=0.4, items=20, chance=0.25)
             for model in ("base", "sft", "dpo")
             for task, metric in (("answer-choice", "acc"), ("answer-choice", "acc_norm"), ("final-word", "exact_match"))
+        )
+        + tuple(
+            f.TaskResult(
+                model=model,
+                task="quiz",
+                metric="acc_norm",
+                value=0.625,
+                items=20,
+                chance=0.5,
+                clean_value=0.5 if model == "dpo" else None,
+                clean_items=16 if model == "dpo" else 0,
+            )
+            for model in ("base", "dpo")
         ),
+        contamination=(f.Contamination(benchmark="quiz", items=1200, contaminated=30, not_searched=4, documents=50),),
         alignment=(f.Alignment(measure="loss", kind="answers", before=3.5, after=2.5),),
         repetition=tuple(f.Repetition(model=model, repetition_ratio=0.125, prompts=8) for model in ("base", "sft", "dpo")),
         samples=tuple(f.Sample(prompt=NASTY, model=model, answer=NASTY if model == "dpo" else "") for model in ("base", "dpo")),

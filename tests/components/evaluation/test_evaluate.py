@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import ArtifactError, MissingArtifact
-from components.evaluation.config import EvaluationConfig
+from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.evaluation.evaluate import evaluate
 from components.ports import RecordedMetrics
 
@@ -92,6 +92,18 @@ def test_every_model_has_a_score_with_its_chance_on_every_task(finished):
     assert len(rows) == 3 * 7
     assert {row["chance"] for row in rows if row["task"] == "answer-choice"} == {0.25}
     assert {row["chance"] for row in rows if row["task"] == "preferred-answer"} == {0.5}
+
+
+def test_a_benchmark_is_scored_on_all_items_and_on_clean_ones(world, models, tmp_path):
+    quiz = BenchmarkTask(name="quiz", prompt="{question}", choices=("options",), answer="gold")
+    config = dataclasses.replace(CONFIG, benchmarks=(quiz,))
+    _, output = run(world, models, tmp_path, config, checkpoints={"base": models.checkpoints["base"]})
+    rows = [row for row in table(output, "tasks") if row["task"] == "quiz"]
+    assert [(row["metric"], row["items"], row["clean_items"]) for row in rows] == [("acc", 6, 4), ("acc_norm", 6, 4)]
+    assert all(0 <= row["clean_value"] * 4 <= row["value"] * 6 for row in rows)
+    assert table(output, "contamination") == [
+        {"benchmark": "quiz", "items": 6, "contaminated": 1, "not_searched": 1, "documents": 1}
+    ]
 
 
 def test_each_model_answers_the_shown_prompts(finished, world):

@@ -63,6 +63,17 @@ def test_items_and_chance_are_reported():
     assert (by_metric["exact_match"].items, by_metric["exact_match"].chance) == (2, 0.375)
 
 
+def test_items_marked_as_clean_are_also_scored_alone():
+    marked = [{**row, "clean": "yes" in row["choices"][1]} for row in CHOICES]
+    words = [{**row, "clean": False} for row in WORDS]
+    tasks = Tasks(choices={"choice": marked, "local": CHOICES}, completions={"word": words})
+    model = Scripted(lambda option: 0.0 if "no, it is right" in option else -1.0, " gamma")
+    found = {(s.task, s.metric): s for s in harness.run(model, tasks)}
+    assert [found["choice", "acc"].value, found["choice", "acc"].clean_value, found["choice", "acc"].clean_items] == [0.5, 1.0, 1]
+    assert (found["word", "exact_match"].clean_value, found["word", "exact_match"].clean_items) == (None, 0)
+    assert (found["local", "acc"].clean_value, found["local", "acc"].clean_items) == (None, None)
+
+
 def test_contexts_reach_the_model_as_they_are_braces_included():
     model = Scripted(len, "")
     harness.run(model, TASKS)

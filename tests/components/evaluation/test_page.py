@@ -57,9 +57,16 @@ def test_what_a_model_wrote_is_shown_and_never_interpreted(page):
 
 
 def test_every_model_and_baseline_has_a_bar_in_every_domain(page):
-    bits, tasks = len(BITS) * 2, 3 * 2
-    assert page.tags.count("rect") == bits + tasks
-    assert page.tags.count("line") == 2
+    bits, tasks, benchmark = len(BITS) * 2, 3 * 2, 2
+    assert page.tags.count("rect") == bits + tasks + benchmark
+    assert page.tags.count("line") == 3
+
+
+def test_benchmarks_are_shown_on_all_and_on_clean_items_with_what_documents_held(text):
+    rows = ["".join(row.split()) for row in text.split("<tr>")]
+    cells = ["quiz", "acc_norm", "dpo", "62.5%", "50.0%", "50.0%", "20", "16"]
+    assert any(row.startswith("".join(f"<td>{cell}</td>" for cell in cells)) for row in rows)
+    assert any(row.startswith("".join(f"<td>{cell}</td>" for cell in ("quiz", 1200, 30, 4, 50))) for row in rows)
 
 
 def test_without_tasks_alignment_and_samples_the_page_is_still_whole():

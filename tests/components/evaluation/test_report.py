@@ -18,11 +18,14 @@ def written(tmp_path):
 
 
 def test_the_metrics_tables_hold_one_row_for_each_figure(written):
-    expected = {"bits_per_byte": 10, "tasks": 9, "alignment": 1}
+    expected = {"bits_per_byte": 10, "tasks": 11, "contamination": 1, "alignment": 1}
     tables = {name: pq.read_table(written / f"metrics/{name}.parquet") for name in expected}
     assert {name: table.num_rows for name, table in tables.items()} == expected
     assert tables["bits_per_byte"].column_names == ["model", "domain", "bits_per_byte", "documents", "bytes"]
-    assert tables["tasks"].column_names == ["model", "task", "metric", "value", "items", "chance"]
+    assert tables["tasks"].column_names == [
+        *("model", "task", "metric", "value", "items", "chance", "clean_value", "clean_items")
+    ]
+    assert tables["contamination"].column_names == ["benchmark", "items", "contaminated", "not_searched", "documents"]
     assert tables["alignment"].column_names == ["measure", "kind", "before", "after"]
 
 
@@ -30,6 +33,9 @@ def test_the_markdown_has_the_figures_and_escapes_bars(written):
     text = (written / "report.md").read_text(encoding="utf-8")
     assert "| base | 1.900 | 2.400 | 2.025 |" in text
     assert "| answer-choice | acc_norm | 40.0% | 40.0% | 40.0% | 25.0% | 20 |" in text
+    assert "| quiz | acc_norm | dpo | 62.5% | 50.0% | 50.0% | 20 | 16 |" in text
+    assert "| quiz | acc_norm | base | 62.5% | – | 50.0% | 20 | 0 |" in text
+    assert "| quiz | 1,200 | 30 | 4 | 50 |" in text
     assert report.table(["a|b"], []) == "| a\\|b |\n| --- |"
 
 
@@ -50,13 +56,14 @@ def test_equal_findings_give_equal_bytes(written, tmp_path_factory):
     again = tmp_path_factory.mktemp("again")
     report.write(findings(), again)
     names = sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    assert len(names) == 7
+    assert len(names) == 8
     assert all((again / name).read_bytes() == (written / name).read_bytes() for name in names)
 
 
 def test_without_items_and_alignment_the_report_is_still_whole(tmp_path):
-    report.write(dataclasses.replace(findings(), tasks=(), alignment=(), samples=()), tmp_path)
+    report.write(dataclasses.replace(findings(), tasks=(), contamination=(), alignment=(), samples=()), tmp_path)
     assert "Bits per byte" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not {"## Benchmarks", "## Contamination"} & set((tmp_path / "report.md").read_text(encoding="utf-8").splitlines())
 
 
 def test_what_a_model_wrote_is_no_markdown(written):

@@ -30,7 +30,17 @@ REPORT = {
         for domain, value in zip(("code", "prose"), values, strict=True)
     ],
     "aggregate": {"base": 2.1, "dpo": 2.2, "byte-unigram": 4.5, "zlib-9": 2.95},
-    "tasks": [{"model": "dpo", "task": "answer-choice", "metric": "acc_norm", "value": 0.4, "items": 50, "chance": 0.25}],
+    "tasks": [
+        {
+            **{"model": "dpo", "task": "answer-choice", "metric": "acc_norm", "value": 0.4, "items": 50, "chance": 0.25},
+            **{"clean_value": None, "clean_items": None},
+        },
+        {
+            **{"model": "dpo", "task": "quiz", "metric": "acc", "value": 0.45, "items": 1200, "chance": 0.25},
+            **{"clean_value": 0.44, "clean_items": 1160},
+        },
+    ],
+    "contamination": [{"benchmark": "quiz", "items": 1200, "contaminated": 30, "not_searched": 10, "documents": 41}],
     "origins": [
         {"source": "python-environment:", "domain": "code", "language": "code", "licence": "MIT", "documents": 8, "bytes": 9000},
         {"source": "python-environment:", "domain": "prose", "language": "en", "licence": "", "documents": 2, "bytes": 3000},

@@ -48,6 +48,17 @@ def test_the_evaluation_shows_models_and_baselines(card):
     assert "| answer-choice | acc_norm | dpo | 40.0% | 25.0% | 50 |" in card
 
 
+def test_benchmarks_stand_on_all_and_on_clean_items_with_what_documents_held(card):
+    assert "| quiz | acc | dpo | 45.0% | 44.0% | 25.0% | 1,200 | 1,160 |" in card
+    assert "| quiz | 1,200 | 30 | 10 | 41 |" in card
+
+
+def test_a_benchmark_without_clean_items_has_no_score_on_them():
+    quiz = {**REPORT["tasks"][1], "clean_value": None, "clean_items": 0}
+    card = model_card(CONFIG, dataclasses.replace(FACTS, report=REPORT | {"tasks": [quiz]}))
+    assert "| quiz | acc | dpo | 45.0% | – | 25.0% | 1,200 | 0 |" in card
+
+
 def test_checks_digests_and_raw_sources_are_listed(card):
     assert "| corpus | passed | 1 |" in card
     assert "| curation | Corpus | `digest-of-curation` | `code-of-curation` |" in card
@@ -73,10 +84,11 @@ def test_an_artifact_used_twice_is_listed_once():
 
 
 def test_a_lineage_that_says_little_is_enough():
-    facts = dataclasses.replace(FACTS, lineage={"step": "dpo"}, report=REPORT | {"tasks": []})
+    facts = dataclasses.replace(FACTS, lineage={"step": "dpo"}, report=REPORT | {"tasks": [], "contamination": []})
     card = model_card(RegistrationConfig(), facts)
     assert "no training plan" in card
     assert "not recorded" in card
+    assert "enchmarks" not in card
 
 
 def test_what_the_law_predicted_stands_beside_what_came_out():

@@ -1,19 +1,18 @@
 """Whole batches become the ids that the library gives text by text, whatever the texts say."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import pre_tokenizers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
-from components.errors import DamagedArtifact, SourceError
+from components.errors import SourceError
 from components.tokenizer import batch_encoder
-from components.tokenizer.batch_encoder import BatchEncoder
-from components.tokenizer.special_tokens import names
+from components.tokenizer.batch_encoder import BatchEncoder, LibraryEncoder, encoder_of
+from components.tokenizer.special_tokens import EOS, names
 from components.tokenizer.text_tokenizer import TextTokenizer
 from tests.components.tokenizer.hostile import MEGABYTES, TEXTS
 
@@ -26,7 +25,7 @@ def encoder(tokenizer: TextTokenizer) -> BatchEncoder:
     return BatchEncoder(tokenizer)
 
 
-def encoded(encoder: BatchEncoder, texts: list[str]) -> list[list[int]]:
+def encoded(encoder: BatchEncoder | LibraryEncoder, texts: list[str]) -> list[list[int]]:
     ids, counts = encoder.encode(pa.array(texts, pa.string()))
     assert counts.sum() == len(ids)
     rows, place = ids.tolist(), 0
@@ -107,12 +106,30 @@ def test_bytes_that_are_no_text_are_refused_with_their_place(encoder: BatchEncod
         encoder.encode(texts)
 
 
-def test_a_tokenizer_that_cuts_otherwise_is_refused(tokenizer_directory: Path, tmp_path: Path) -> None:
-    for name in ("tokenizer.json", "special_tokens.json"):
-        (tmp_path / name).write_bytes((tokenizer_directory / name).read_bytes())
-    other = TextTokenizer.load(tmp_path)
-    other.library.pre_tokenizer = pre_tokenizers.ByteLevel()
-    (tmp_path / "tokenizer.json").write_text(other.library.to_str())
-    assert json.loads((tmp_path / "tokenizer.json").read_text())["pre_tokenizer"]["type"] == "ByteLevel"
-    with pytest.raises(DamagedArtifact, match="cuts text in another way"):
-        BatchEncoder(TextTokenizer.load(tmp_path))
+def other(directory: Path, change: Callable[[Tokenizer], object]) -> TextTokenizer:
+    changed = TextTokenizer.load(directory)
+    change(changed.library)
+    return changed
+
+
+OTHERS: dict[str, Callable[[Tokenizer], object]] = {
+    "cuts": lambda library: setattr(library, "pre_tokenizer", pre_tokenizers.ByteLevel()),
+    "nothing cut": lambda library: setattr(library, "pre_tokenizer", None),
+    "normalizer": lambda library: setattr(library, "normalizer", normalizers.Lowercase()),
+    "added token": lambda library: library.add_tokens(["of the"]),
+    "whole pieces": lambda library: setattr(library.model, "ignore_merges", True),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_tokenizer_of_another_make_gives_the_ids_that_it_gives(tokenizer_directory: Path, name: str) -> None:
+    foreign = other(tokenizer_directory, OTHERS[name])
+    encoder = encoder_of(foreign)
+    texts = ["The end of the world's 12 Days", "", f"a {EOS} b"]
+    assert isinstance(encoder, LibraryEncoder)
+    assert encoded(encoder, texts) == between_marks(foreign, texts)
+    assert encoder.encode(pa.array([], pa.string()))[0].tolist() == []
+
+
+def test_a_tokenizer_of_our_make_is_encoded_in_machine_code(tokenizer: TextTokenizer) -> None:
+    assert isinstance(encoder_of(tokenizer), BatchEncoder)

@@ -1,0 +1,125 @@
+"""Public benchmarks: their items as tasks, beside what curation found of them in the documents.
+
+The corpus holds both: `benchmarks.parquet` has the items that documents were searched for, `contamination.parquet` which document
+held how much of which item. An item is clean where it was searched for and no document held any part of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.errors import ArtifactError, MissingArtifact, SourceError
+from components.evaluation.config import BenchmarkTask, EvaluationConfig
+from components.evaluation.findings import Contamination
+from components.evaluation.items import Row, Tasks
+
+_ITEM = ("benchmark", "file", "item")
+"""What names an item in both tables."""
+
+
+def contamination(corpus: Path) -> tuple[Contamination, ...]:
+    """What curation found of each benchmark, by name. Raises `MissingArtifact`."""
+    items, hits = _tables(corpus)
+    held = _held(hits)
+    found = []
+    for name in sorted(set(items["benchmark"].to_pylist())):
+        rows = [row for row in items.select([*_ITEM, "grams"]).to_pylist() if row["benchmark"] == name]
+        documents = {row["id"] for row in hits.select(["benchmark", "id"]).to_pylist() if row["benchmark"] == name}
+        found.append(
+            Contamination(
+                benchmark=name,
+                items=len(rows),
+                contaminated=sum(_key(row) in held for row in rows),
+                not_searched=sum(row["grams"] == 0 for row in rows),
+                documents=len(documents),
+            )
+        )
+    return tuple(found)
+
+
+def build(config: EvaluationConfig, corpus: Path) -> Tasks:
+    """The items of the benchmarks that the config names, at most `config.items` of each, drawn by a hash.
+
+    Raises:
+        MissingArtifact: the corpus has no table of items.
+        ArtifactError: curation did not search for a benchmark.
+        SourceError: an item lacks a field, or its answer is none of its options.
+    """
+    items, hits = _tables(corpus)
+    held = _held(hits)
+    built = {task.name: list(_rows(config, task, items, held)) for task in config.benchmarks}
+    return Tasks(
+        choices={task.name: built[task.name] for task in config.benchmarks if task.choices},
+        completions={task.name: built[task.name] for task in config.benchmarks if not task.choices},
+    )
+
+
+def _tables(corpus: Path) -> tuple[pa.Table, pa.Table]:
+    paths = corpus / "benchmarks.parquet", corpus / "contamination.parquet"
+    for path in paths:
+        if not path.is_file():
+            raise MissingArtifact(f"{path}: missing; run the step curation again")
+    items, hits = (pq.read_table(path, partitioning=None) for path in paths)
+    return items, hits
+
+
+def _held(hits: pa.Table) -> set[tuple[Any, ...]]:
+    return {_key(row) for row in hits.select(list(_ITEM)).to_pylist()}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _ITEM)
+
+
+def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, held: set[tuple[Any, ...]]) -> Iterator[Row]:
+    own = [row for row in items.to_pylist() if row["benchmark"] == task.name]
+    if not own:
+        known = ", ".join(sorted(set(items["benchmark"].to_pylist()))) or "none"
+        raise ArtifactError(f"benchmark {task.name}: curation did not search for it; CurationConfig.benchmarks has {known}")
+    for row in sorted(own, key=lambda row: hashlib.sha256(f"{config.seed}/{_key(row)}".encode()).digest())[: config.items]:
+        try:
+            asked = _asked(task, json.loads(row["record"]))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            where = f"benchmark {task.name}: item {row['item']} of {row['file']}"
+            raise SourceError(f"{where} cannot be asked ({error!r}); its fields: {row['record'][:200]}") from error
+        yield {**asked, "clean": row["grams"] > 0 and _key(row) not in held}
+
+
+def _asked(task: BenchmarkTask, record: Mapping[str, Any]) -> Row:
+    context, answer = task.prompt.format_map(record), _field(record, task.answer)
+    if not task.choices:
+        return {"context": context, "gold": _word(answer), "chance": 0.0}
+    options = [_field(record, name) for name in task.choices]
+    if len(options) == 1 and isinstance(options[0], list):
+        options = options[0]
+    texts = [str(option).strip() for option in options]
+    return {"context": context, "choices": [f" {text}" for text in texts], "gold": _place(task, answer, texts)}
+
+
+def _field(record: Any, name: str) -> Any:
+    for part in name.split("."):
+        record = record[part]
+    return record
+
+
+def _place(task: BenchmarkTask, answer: Any, options: list[str]) -> int:
+    """Which option the answer means."""
+    said = str(answer).strip()
+    if task.answer_form == "text":
+        return options.index(said)
+    place = int(said) if task.answer_form == "number" else ord(said.upper()) - ord("A")
+    if not 0 <= place < len(options):
+        raise ValueError(f"the answer {answer!r} is none of {len(options)} options")
+    return place
+
+
+def _word(answer: Any) -> str:
+    word = str(answer).strip()
+    if not word.replace("_", "a").isalnum():
+        raise ValueError(f"the answer {answer!r} is no single word")
+    return word

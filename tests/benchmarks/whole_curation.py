@@ -1,0 +1,121 @@
+"""The whole curation with every step on, in MB/s of one core, and where the time goes.
+
+`python -m tests.benchmarks.whole_curation [MEGABYTES]`: code, prose and maths of the installed packages, so many raw MB of each.
+Every step in this process: reading, normalisation, fastText's language model, all published heuristics, personal data, flagged
+words, decontamination, near duplicates with verification, repeated passages, and layout; not the learned quality score, whose
+references a user names. Processor time is counted over the raw bytes read, by step of the
+shard engine; the first run compiles, and is not counted.
+"""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation.config import (
+    PASSAGES,
+    PERSONAL_DATA,
+    PYTHON_DOMAINS,
+    PYTHON_ENVIRONMENT,
+    RULE_SETS,
+    Benchmark,
+    CurationConfig,
+    Source,
+)
+from components.curation.curate import curate
+from components.ports import InProcessShardEngine, SilentMetrics
+from components.ports.shard_engine import ignore
+from infra.distributions import runtime_distributions
+from tests.benchmarks.rows import Row, write
+
+HOME = Path(".longrun")
+PLACE = HOME.absolute() / "bench" / "whole-curation"
+BENCHMARKS = Path("../shared/data/eval")
+MEGABYTE = 1_000_000
+TARGET = 2.0
+"""MB/s of one core."""
+SHOWN = 12
+"""Steps that take the most time."""
+
+Shard = TypeVar("Shard")
+Result = TypeVar("Result")
+
+
+class TimedEngine(InProcessShardEngine):
+    """Counts processor seconds by step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    def map_shards(
+        self,
+        work: Callable[[Shard], Result],
+        shards: Sequence[Shard],
+        *,
+        description: str,
+        finished: Callable[[int], None] = ignore,
+    ) -> list[Result]:
+        """As the engine below, with the time that it took."""
+        started = time.process_time()
+        results = super().map_shards(work, shards, description=description, finished=finished)
+        self.seconds[description] = self.seconds.get(description, 0.0) + time.process_time() - started
+        return results
+
+
+def main() -> None:
+    """Run the benchmark and write its rows."""
+    pa.set_cpu_count(1)
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    run(config(1))
+    seconds, engine, raw = run(config(size))
+    rows = [Row(name=f"every step, {raw:.0f} MB", ours=raw / seconds, reference=TARGET, target=">= 1", unit="MB/s/core")]
+    steps = {**engine.seconds, "the rest": seconds - sum(engine.seconds.values())}
+    for name, taken in sorted(steps.items(), key=lambda item: -item[1])[:SHOWN]:
+        rows.append(Row(name=name, ours=taken, reference=seconds, target="-", unit="s"))
+    write("whole-curation", rows, HOME)
+
+
+def config(megabytes: int) -> CurationConfig:
+    """Everything on."""
+    sources = tuple(
+        Source(
+            uri=PYTHON_ENVIRONMENT,
+            domain=domain,
+            weight=1.0,
+            sample_bytes=megabytes * MEGABYTE,
+            distributions=runtime_distributions(),
+        )
+        for domain in PYTHON_DOMAINS
+    )
+    names = ("gsm8k", "humaneval", "mbpp", "ifeval") if BENCHMARKS.exists() else ()
+    return CurationConfig(
+        sources=sources,
+        language_model="lid176",
+        heuristics=RULE_SETS,
+        personal_data=PERSONAL_DATA,
+        flagged_words={"en": "ldnoobw"},
+        duplicate_passages=PASSAGES,
+        benchmarks=tuple(Benchmark(name=name, uri=str(BENCHMARKS / name)) for name in names),
+    )
+
+
+def run(chosen: CurationConfig) -> tuple[float, TimedEngine, float]:
+    """Processor seconds of a curation, its engine, and the raw megabytes read."""
+    shutil.rmtree(PLACE, ignore_errors=True)
+    engine, started = TimedEngine(), time.process_time()
+    figures = curate(chosen, output=PLACE / "corpus", scratch=PLACE / "scratch", engine=engine, metrics=SilentMetrics())
+    seconds = time.process_time() - started
+    print(json.dumps(figures["not_kept"]))
+    raw = sum(pq.read_table(PLACE / "corpus" / "raw.parquet")["bytes"].to_pylist()) / MEGABYTE
+    return seconds, engine, raw
+
+
+if __name__ == "__main__":
+    main()

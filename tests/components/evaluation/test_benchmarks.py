@@ -1,0 +1,126 @@
+"""Benchmarks that curation searched for become tasks, and what documents held of them is counted and kept apart."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.curation.config import Benchmark, CurationConfig, Source
+from components.curation.curate import curate
+from components.errors import ArtifactError, ConfigError, MissingArtifact, SourceError
+from components.evaluation import benchmarks
+from components.evaluation.config import BenchmarkTask, EvaluationConfig
+from components.evaluation.findings import Contamination
+from components.evaluation.items import Tasks
+from components.ports import InProcessShardEngine, SilentMetrics
+
+QUIZ = BenchmarkTask(name="quiz", prompt="Question: {question}\nAnswer:", choices=("right", "wrong"), answer="place")
+RECORDS = [{"question": f"What is {number}?", "right": number, "wrong": f"not {number} ", "place": 0} for number in range(5)]
+
+
+def corpus(place: Path, records: list[dict[str, Any]], *, held: tuple[int, ...] = (), short: tuple[int, ...] = ()) -> Path:
+    """What curation leaves of the benchmark `quiz` in the file `test.jsonl`; each held item is in two documents."""
+    items = [
+        {"benchmark": "quiz", "file": "test.jsonl", "item": n, "grams": 0 if n in short else 9, "record": json.dumps(record)}
+        for n, record in enumerate(records)
+    ]
+    hits = [
+        {"id": f"{document}" * 64, "benchmark": "quiz", "file": "test.jsonl", "item": item, "shared": 1, "share": 0.1}
+        for item in held
+        for document in "ab"
+    ]
+    place.mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(items), place / "benchmarks.parquet")
+    names = {"id": pa.string(), "benchmark": pa.string(), "file": pa.string(), "item": pa.int64()}
+    pq.write_table(pa.Table.from_pylist(hits, pa.schema(names)), place / "contamination.parquet")
+    return place
+
+
+def built(task: BenchmarkTask, place: Path, **changes: Any) -> list[dict[str, Any]]:
+    tasks = benchmarks.build(EvaluationConfig(benchmarks=(task,), **changes), place)
+    return {**tasks.choices, **tasks.completions}[task.name]
+
+
+def test_an_item_becomes_a_prompt_with_options_and_the_place_of_the_right_one(tmp_path: Path) -> None:
+    rows = built(QUIZ, corpus(tmp_path, RECORDS))
+    assert {"context": "Question: What is 3?\nAnswer:", "choices": [" 3", " not 3"], "gold": 0, "clean": True} in rows
+    assert len(rows) == 5
+
+
+def test_held_items_and_those_too_short_to_be_found_are_not_clean(tmp_path: Path) -> None:
+    rows = built(QUIZ, corpus(tmp_path, RECORDS, held=(1,), short=(4,)))
+    assert {row["context"][18:-9] for row in rows if not row["clean"]} == {"1", "4"}
+
+
+def test_what_documents_held_is_counted(tmp_path: Path) -> None:
+    found = benchmarks.contamination(corpus(tmp_path, RECORDS, held=(1, 2), short=(4,)))
+    assert found == (Contamination(benchmark="quiz", items=5, contaminated=2, not_searched=1, documents=2),)
+
+
+@pytest.mark.parametrize(
+    ("form", "answer", "options"),
+    [("number", 1, ["2", "1"]), ("number", "1", ["2", "1"]), ("letter", "B", ["a", "b"]), ("text", "1", ["2", "1 "])],
+)
+def test_an_answer_names_its_option_in_the_form_that_was_said(tmp_path: Path, form: str, answer: Any, options: Any) -> None:
+    task = BenchmarkTask(name="quiz", prompt="{q}", choices=("given.options",), answer="key", answer_form=form)
+    (row,) = built(task, corpus(tmp_path, [{"q": "Which?", "given": {"options": options}, "key": answer}]))
+    assert (row["gold"], len(row["choices"])) == (1, 2)
+
+
+def test_without_options_the_model_writes_a_word(tmp_path: Path) -> None:
+    task = BenchmarkTask(name="quiz", prompt="{text}", answer="word")
+    place = corpus(tmp_path, [{"text": "a b", "word": " c"}])
+    assert built(task, place) == [{"context": "a b", "gold": "c", "chance": 0.0, "clean": True}]
+    with pytest.raises(SourceError, match="'two words' is no single word"):
+        built(task, corpus(tmp_path, [{"text": "a", "word": "two words"}]))
+
+
+def test_fewer_items_are_drawn_by_the_seed(tmp_path: Path) -> None:
+    place = corpus(tmp_path, RECORDS)
+    drawn = [[row["context"] for row in built(QUIZ, place, items=2, seed=seed)] for seed in range(9)]
+    assert drawn[0] == [row["context"] for row in built(QUIZ, place, seed=0)][:2]
+    assert len({tuple(one) for one in drawn}) > 1
+
+
+@pytest.mark.parametrize(("record", "said"), [({"question": "x"}, "KeyError"), ({**RECORDS[0], "place": 2}, "none of 2 options")])
+def test_an_item_that_cannot_be_asked_is_named_with_its_fields(tmp_path: Path, record: Any, said: str) -> None:
+    with pytest.raises(SourceError, match=rf"benchmark quiz: item 0 of test\.jsonl cannot be asked \(.*{said}.*its fields: "):
+        built(QUIZ, corpus(tmp_path, [record]))
+
+
+def test_a_benchmark_that_was_not_searched_for_is_refused(tmp_path: Path) -> None:
+    other = BenchmarkTask(name="other", prompt="{q}", answer="a")
+    with pytest.raises(ArtifactError, match=r"benchmark other: curation did not search for it; .* has quiz"):
+        built(other, corpus(tmp_path, RECORDS))
+    with pytest.raises(MissingArtifact, match=r"benchmarks\.parquet: missing"):
+        benchmarks.contamination(tmp_path / "nowhere")
+
+
+def test_a_benchmark_with_the_name_of_a_local_task_is_refused() -> None:
+    local = Tasks(choices={"answer-choice": []}, completions={})
+    with pytest.raises(ConfigError, match="names answer-choice, which is a task of held-out text"):
+        local.joined(Tasks(choices={}, completions={"answer-choice": []}))
+
+
+def test_what_curation_writes_is_what_evaluation_joins(tmp_path: Path) -> None:
+    words = "the first question asks which of two very different answers is the one that we look for here"
+    records = [{"question": words, "right": "yes", "wrong": "no", "place": 0}, {"question": words[::-1], **RECORDS[0]}]
+    records[1]["question"] = " ".join(f"word{number}" for number in range(20))
+    (tmp_path / "quiz.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    texts = [f"{number} " + " ".join(f"document{number}x{place}" for place in range(60)) for number in range(30)]
+    lines = [json.dumps({"text": text}) + "\n" for text in [*texts, f"{texts[0][::-1]} {words}"]]
+    (tmp_path / "web.jsonl").write_text("".join(lines))
+    config = CurationConfig(
+        sources=(Source(uri=str(tmp_path / "web.jsonl"), domain="web", weight=1.0, language="en"),),
+        benchmarks=(Benchmark(name="quiz", uri=str(tmp_path / "quiz.jsonl")),),
+        max_repeated_lines=1.0,
+    )
+    place = tmp_path / "corpus"
+    curate(config, output=place, scratch=tmp_path / "scratch", engine=InProcessShardEngine(), metrics=SilentMetrics())
+    assert benchmarks.contamination(place) == (
+        Contamination(benchmark="quiz", items=2, contaminated=1, not_searched=0, documents=1),
+    )
+    assert {row["context"][10:14]: row["clean"] for row in built(QUIZ, place)} == {"the ": False, "word": True}
