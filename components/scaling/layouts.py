@@ -49,9 +49,8 @@ def memory_per_rank(
     parts = parameters_by_part(shape)
     layers = (parts["attention"] + parts["ffn"] + parts["norms"]) // layout.pipeline
     stage, width = dataclasses.replace(shape, n_layer=shape.n_layer // layout.pipeline), BYTES[precision]
-    activations = activation_bytes(stage, tokens, precision) + width * tokens * attention_weights_per_token(
-        stage, sequence_length
-    )
+    activations = activation_bytes(stage, tokens, precision)
+    activations += width * tokens * attention_weights_per_token(stage, sequence_length)
     logits = width * tokens * shape.vocab_size
     if layout.pipeline == 1:
         stages = [(layers + parts["embedding"] + parts["head"], activations + logits)]
