@@ -102,7 +102,7 @@ class Uploads:
 
 
 def begin(place: RemotePlace, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
-    """Claim a place for an attempt, and bring the newest checkpoint from there if it is newer than all that are here.
+    """Claim a place for an attempt; bring from there the newest checkpoint if it is newer than all here, and permanent ones.
 
     Raises:
         CheckpointError: there is none here, and the store cannot be asked for one.
@@ -120,15 +120,21 @@ def begin(place: RemotePlace, attempt: Attempt, *, keep: int, permanent: Collect
 
 
 def _bring_back(remote: RemoteCheckpoints, attempt: Attempt) -> None:
-    here = max((local_step_of(path) for path in published(attempt.root)), default=0)
-    for name in remote.newest():
-        step = step_of(name)
-        if step <= here:
-            return
-        staging = attempt.staging(step)
-        shutil.rmtree(staging, ignore_errors=True)
-        if remote.fetch(name, staging):
-            adopt(attempt, staging, step)
-            return
-        shutil.rmtree(staging)
-        logger.warning("checkpoint refused: %s/%s is not what its manifest says", remote.place.url, name)
+    here = {local_step_of(path) for path in published(attempt.root)}
+    names = remote.newest()
+    newer = (name for name in names if step_of(name) > max(here, default=0))
+    newest = next((name for name in newer if _fetched(remote, attempt, name)), "")
+    for name in names:
+        if name != newest and step_of(name) in set(remote.permanent) - here:
+            _fetched(remote, attempt, name)
+
+
+def _fetched(remote: RemoteCheckpoints, attempt: Attempt, name: str) -> bool:
+    staging = attempt.staging(step_of(name))
+    shutil.rmtree(staging, ignore_errors=True)
+    if remote.fetch(name, staging):
+        adopt(attempt, staging, step_of(name))
+        return True
+    shutil.rmtree(staging)
+    logger.warning("checkpoint refused: %s/%s is not what its manifest says", remote.place.url, name)
+    return False
