@@ -48,7 +48,7 @@ class Uploads:
     def finish(self) -> None:
         """Wait until what was offered is there, unless the store is down."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failing or not (self._waiting or self._busy))
+            self._changed.wait_for(lambda: self._failing or self._closed or not (self._waiting or self._busy))
 
     def close(self) -> None:
         """End the thread, after the file that is on its way."""
@@ -59,12 +59,18 @@ class Uploads:
 
     def _work(self) -> None:
         pause = PAUSES[0]
-        while (job := self._next()) is not None:
-            error = self._tried(*job)
-            pause = PAUSES[0] if error is None else self._pause(*job, error, pause)
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
+        try:
+            while (job := self._next()) is not None:
+                error = self._tried(*job)
+                pause = PAUSES[0] if error is None else self._pause(*job, error, pause)
+                self._tell()
+        finally:
+            self._tell(closed=True)  # nobody may wait for a thread that has died of a bug
+
+    def _tell(self, *, closed: bool = False) -> None:
+        with self._changed:
+            self._busy, self._closed = False, self._closed or closed
+            self._changed.notify_all()
 
     def _next(self) -> tuple[int, Path] | None:
         """What to copy, permanent ones first; None: the end."""
@@ -123,9 +129,10 @@ def _bring_back(remote: RemoteCheckpoints, attempt: Attempt) -> None:
     here = {local_step_of(path) for path in published(attempt.root)}
     names = remote.newest()
     newer = (name for name in names if step_of(name) > max(here, default=0))
-    newest = next((name for name in newer if _fetched(remote, attempt, name)), "")
+    newest = next((name for name in newer if _fetched(remote, attempt, name)), None)
+    here |= {step_of(newest)} if newest else set()
     for name in names:
-        if name != newest and step_of(name) in set(remote.permanent) - here:
+        if step_of(name) in set(remote.permanent) - here:
             _fetched(remote, attempt, name)
 
 
