@@ -69,6 +69,20 @@ def activations_per_token(shape: ModelShape) -> int:
     return shape.n_layer * layer + 3 * shape.d_model
 
 
+def norms_per_token(shape: ModelShape) -> int:
+    """Of `activations_per_token`, those that norms keep in fp32 whatever the precision: their input and their normalised input.
+
+    A fused norm on a GPU keeps the first as it came, and the second not at all: there this is too much, by a few percent of all.
+    """
+    return 2 * (2 * shape.n_layer + 1) * shape.d_model
+
+
+def activation_bytes(shape: ModelShape, tokens: int, precision: str) -> int:
+    """Bytes that the backward pass needs for a micro-batch of so many tokens, attention's weights and logits left out."""
+    width = BYTES[precision]
+    return tokens * (width * activations_per_token(shape) + (BYTES["fp32"] - width) * norms_per_token(shape))
+
+
 def attention_weights_per_token(shape: ModelShape, sequence_length: int) -> int:
     """Numbers that attention in blocks keeps besides, on average for each token; on a GPU, and beyond `LONGEST_IN_BLOCKS`, none.
 
@@ -86,7 +100,7 @@ def training_memory(
 
     With N weights, w workers, t tokens in a micro-batch and b bytes a number (2 in bf16, 4 in fp32):
     weights b·N; gradients 4·N, accumulated in fp32 and whole on every worker; master weights 4·N / w and AdamW's two moments
-    8·N / w, both in fp32; activations b·t·`activations_per_token`, and on a CPU b·t·`attention_weights_per_token`; logits
+    8·N / w, both in fp32; activations as `activation_bytes`, and on a CPU b·t·`attention_weights_per_token`; logits
     b·t·vocab_size, overwritten by their gradient. What the process itself takes (Python, torch, CUDA's context) comes on top.
     """
     count, width, tokens = parameters(shape), BYTES[precision], micro_batch_size * sequence_length
@@ -95,7 +109,7 @@ def training_memory(
         "gradients": 4 * count,
         "master_weights": -(-4 * count // workers),
         "optimizer": -(-8 * count // workers),
-        "activations": width * tokens * activations_per_token(shape),
+        "activations": activation_bytes(shape, tokens, precision),
         "attention_weights": width * tokens * attention_weights_per_token(shape, sequence_length),
         "logits": width * tokens * shape.vocab_size,
     }

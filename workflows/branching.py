@@ -17,7 +17,7 @@ from components.training.config import first_step
 from infra import caching
 from infra.settings import Settings
 from infra.storage import store_at
-from workflows.journal import find_journal
+from workflows.journal import Journal, find_journal
 from workflows.step import Branch, Run, Work
 
 STEP = "training_state"
@@ -47,17 +47,19 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Ma
 
 
 def find_branch(settings: Settings, run: str, at: str) -> Branch:
-    """Where a training branches off that of `run`, a run's id or `latest`, after the share `at`, such as 80% or 0.8.
+    """Where a training branches off that of `run`, after the share `at` of its steps, such as 80% or 0.8.
+
+    `run` is a run's id, or `latest`: the newest that has finished pretraining.
 
     Raises:
         ConfigError: no such run, one without a finished pretraining, or one that has kept no checkpoint there.
     """
-    share, journal = _share(at), find_journal(settings.runs, run)
-    found = [event for event in journal.events() if event.get("step") == "pretraining" and event["event"] in {"made", "cached"}]
-    if not found:
+    share, journal = _share(at), _newest(settings) if run == "latest" else find_journal(settings.runs, run)
+    uri = _base_of(journal)
+    if not uri:
         raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it goes on where it stopped")
     store = store_at(settings.artifact_root, settings.home)
-    base = store.manifest(found[-1]["uri"])
+    base = store.manifest(uri)
     state = _find(store, base, share)
     if state is None:
         kept = [f"{other:.4g}" for other in base.config.get("permanent_checkpoints", ()) if _find(store, base, other)]
@@ -87,6 +89,17 @@ def of_parent(run: Run) -> dict[str, Any]:
         return {}
     step = run.store.manifest(run.branch.state.uri).figures["step"]
     return {"branched_from": {"run": run.branch.run, "step": step, "training_state": run.branch.state.digest}}
+
+
+def _newest(settings: Settings) -> Journal:
+    journals = [Journal(place) for place in sorted(settings.runs.iterdir(), reverse=True)] if settings.runs.is_dir() else []
+    return next((journal for journal in journals if _base_of(journal)), find_journal(settings.runs, "latest"))
+
+
+def _base_of(journal: Journal) -> str:
+    """Where the base model of a run is; empty where it has none yet."""
+    found = [event for event in journal.events() if event.get("step") == "pretraining" and event["event"] in {"made", "cached"}]
+    return str(found[-1]["uri"]) if found else ""
 
 
 def _find(store: ArtifactStore, base: Manifest, share: float) -> TrainingState | None:

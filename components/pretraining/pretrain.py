@@ -2,10 +2,13 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -85,12 +88,11 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
 
-    Weights are drawn, or are those of the checkpoint `start`.
+    Weights are drawn, or are those of the checkpoint `start`. Goes on from the checkpoints in `scratch`, if a former attempt left
+    any, or those copied to `uploads`, else from `trunk`, the training state of a training with another token budget: what comes
+    out is bitwise what would have without.
 
-    Checkpoints are copied to `uploads` too, unless the configuration says otherwise.
-
-    Goes on from the checkpoints in `scratch`, if a former attempt left any, else from `trunk`, the training state of one with
-    another token budget: what comes out is bitwise what would have without. `metrics/training.parquet` has one row per step,
+    `metrics/training.parquet` has one row per step,
     `metrics/mixture.parquet` one per domain: domain, target (share asked for), share (planned), windows (of an epoch), epochs.
     `metrics/incidents.jsonl`, if there were any, has the documents of each step whose loss or gradient was not finite, or whose
     loss was a spike.
@@ -106,13 +108,7 @@ def pretrain(
         CheckpointError: no checkpoints in `scratch` but those of another training, or a damaged trunk.
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
-    spec = replace(spec, uploads=uploads if config.upload_checkpoints else None)
-    if start is not None:
-        refuse_another_shape(spec.plan.shape, start)
-        spec = replace(spec, start=start.absolute(), start_digest=sha256_of_file(start / WEIGHTS))
-    if trunk is not None:
-        spec = replace(spec, trunk=trunk.absolute() / CHECKPOINT)
-        require_same_beginning(trunk / CHECKPOINT, _beginning(spec), spec.settings)
+    spec = _placed(replace(spec, uploads=uploads if config.upload_checkpoints else None), start, trunk)
     weights = parameters(spec.plan.shape)
     require_memory(spec.plan.memory_bytes, config.workers, parameters=weights)
     require_disk(spec.checkpoints, weights, config.keep_checkpoints + len(config.permanent_checkpoints) + 1)
@@ -121,16 +117,30 @@ def pretrain(
         logger.warning("%s", note)
     metrics.log(0, {f"planned_share/{p.domain}": p.share for p in spec.order.portions})
     trained = launcher.launch(_work, spec, workers=config.workers, min_workers=config.min_workers, metrics=metrics)[0]
-    seen = spec.batches.tokens_by_domain(spec.plan.steps)
-    write_history(
-        trained.history, output / "metrics" / "training.parquet", {f"tokens/{domain}": seen[domain] for domain in sorted(seen)}
-    )
+    seen = dict(sorted(spec.batches.tokens_by_domain(spec.plan.steps).items()))
+    _write_metrics(spec, trained, {f"tokens/{domain}": counts for domain, counts in seen.items()})
+    return figures_of(trained) | {"tokens_by_domain": {d: int(counts[-1]) for d, counts in seen.items()}, "notes": list(notes)}
+
+
+def _placed(spec: _Spec, start: Path | None, trunk: Path | None) -> _Spec:
+    """With the weights to start with, and where training begins, both checked."""
+    if start is not None:
+        refuse_another_shape(spec.plan.shape, start)
+        spec = replace(spec, start=start.absolute(), start_digest=sha256_of_file(start / WEIGHTS))
+    if trunk is not None:
+        spec = replace(spec, trunk=trunk.absolute() / CHECKPOINT)
+        require_same_beginning(trunk / CHECKPOINT, _beginning(spec), spec.settings)
+    return spec
+
+
+def _write_metrics(spec: _Spec, trained: Trained, columns: Mapping[str, npt.NDArray[np.int64]]) -> None:
+    output = spec.output
+    write_history(trained.history, output / "metrics" / "training.parquet", columns)
     pq.write_table(_mixture_table(spec.order.portions), output / "metrics" / "mixture.parquet", compression="zstd")
     incidents = read_incidents(spec.incidents)
     if incidents:
         lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in incidents)
         (output / "metrics" / INCIDENTS).write_text("".join(lines))
-    return figures_of(trained) | {"tokens_by_domain": {d: int(seen[d][-1]) for d in sorted(seen)}, "notes": list(notes)}
 
 
 def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:

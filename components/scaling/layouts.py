@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.artifacts import ModelShape
-from components.flops import BYTES, activations_per_token, parameters_by_part
+from components.flops import BYTES, activation_bytes, attention_weights_per_token, parameters_by_part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,21 +48,21 @@ def memory_per_rank(
     tokens = micro_batch_size * sequence_length
     parts = parameters_by_part(shape)
     layers = (parts["attention"] + parts["ffn"] + parts["norms"]) // layout.pipeline
-    activations = tokens * activations_per_token(dataclasses.replace(shape, n_layer=shape.n_layer // layout.pipeline))
-    logits = tokens * shape.vocab_size
+    stage, width = dataclasses.replace(shape, n_layer=shape.n_layer // layout.pipeline), BYTES[precision]
+    activations = activation_bytes(stage, tokens, precision)
+    activations += width * tokens * attention_weights_per_token(stage, sequence_length)
+    logits = width * tokens * shape.vocab_size
     if layout.pipeline == 1:
         stages = [(layers + parts["embedding"] + parts["head"], activations + logits)]
     else:
         stages = [(layers + parts["embedding"], layout.pipeline * activations), (layers + parts["head"], activations + logits)]
-    return max(
-        _bytes(-(-weights // layout.tensor), -(-kept // layout.tensor), layout, BYTES[precision]) for weights, kept in stages
-    )
+    return max(_bytes(-(-weights // layout.tensor), -(-kept // layout.tensor), layout, width) for weights, kept in stages)
 
 
 def _bytes(weights: int, kept: int, layout: Layout, width: int) -> int:
     """Weights and gradients whole, master weights and the optimizer's moments shared by the replicas, and what is kept."""
     shared = -(-4 * weights // layout.data) - (-8 * weights // layout.data)
-    return width * weights + 4 * weights + shared + width * kept
+    return width * weights + 4 * weights + shared + kept
 
 
 def _divisors(number: int) -> list[int]:

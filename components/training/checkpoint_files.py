@@ -111,7 +111,7 @@ def adopt(attempt: Attempt, staging: Path, step: int) -> None:
     with attempt.holding():
         shutil.rmtree(place, ignore_errors=True)
         staging.rename(place)
-        _point_to(place)
+        _point_to(published(attempt.root)[0])
 
 
 def published(root: Path) -> list[Path]:

@@ -48,7 +48,7 @@ class Uploads:
     def finish(self) -> None:
         """Wait until what was offered is there, unless the store is down."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failing or not (self._waiting or self._busy))
+            self._changed.wait_for(lambda: self._failing or self._closed or not (self._waiting or self._busy))
 
     def close(self) -> None:
         """End the thread, after the file that is on its way."""
@@ -59,12 +59,18 @@ class Uploads:
 
     def _work(self) -> None:
         pause = PAUSES[0]
-        while (job := self._next()) is not None:
-            error = self._tried(*job)
-            pause = PAUSES[0] if error is None else self._pause(*job, error, pause)
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
+        try:
+            while (job := self._next()) is not None:
+                error = self._tried(*job)
+                pause = PAUSES[0] if error is None else self._pause(*job, error, pause)
+                self._tell()
+        finally:
+            self._tell(closed=True)  # nobody may wait for a thread that has died of a bug
+
+    def _tell(self, *, closed: bool = False) -> None:
+        with self._changed:
+            self._busy, self._closed = False, self._closed or closed
+            self._changed.notify_all()
 
     def _next(self) -> tuple[int, Path] | None:
         """What to copy, permanent ones first; None: the end."""
@@ -102,7 +108,7 @@ class Uploads:
 
 
 def begin(place: RemotePlace, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
-    """Claim a place for an attempt, and bring the newest checkpoint from there if it is newer than all that are here.
+    """Claim a place for an attempt; bring from there the newest checkpoint if it is newer than all here, and permanent ones.
 
     Raises:
         CheckpointError: there is none here, and the store cannot be asked for one.
@@ -120,15 +126,22 @@ def begin(place: RemotePlace, attempt: Attempt, *, keep: int, permanent: Collect
 
 
 def _bring_back(remote: RemoteCheckpoints, attempt: Attempt) -> None:
-    here = max((local_step_of(path) for path in published(attempt.root)), default=0)
-    for name in remote.newest():
-        step = step_of(name)
-        if step <= here:
-            return
-        staging = attempt.staging(step)
-        shutil.rmtree(staging, ignore_errors=True)
-        if remote.fetch(name, staging):
-            adopt(attempt, staging, step)
-            return
-        shutil.rmtree(staging)
-        logger.warning("checkpoint refused: %s/%s is not what its manifest says", remote.place.url, name)
+    here = {local_step_of(path) for path in published(attempt.root)}
+    names = remote.newest()
+    newer = (name for name in names if step_of(name) > max(here, default=0))
+    newest = next((name for name in newer if _fetched(remote, attempt, name)), None)
+    here |= {step_of(newest)} if newest else set()
+    for name in names:
+        if step_of(name) in set(remote.permanent) - here:
+            _fetched(remote, attempt, name)
+
+
+def _fetched(remote: RemoteCheckpoints, attempt: Attempt, name: str) -> bool:
+    staging = attempt.staging(step_of(name))
+    shutil.rmtree(staging, ignore_errors=True)
+    if remote.fetch(name, staging):
+        adopt(attempt, staging, step_of(name))
+        return True
+    shutil.rmtree(staging)
+    logger.warning("checkpoint refused: %s/%s is not what its manifest says", remote.place.url, name)
+    return False

@@ -8,7 +8,8 @@ import torch
 
 from components.artifacts import ModelShape
 from components.flops import (
-    activations_per_token,
+    BYTES,
+    activation_bytes,
     attention_weights_per_token,
     non_embedding_flops_per_token,
     parameters,
@@ -57,8 +58,9 @@ def test_six_n_leaves_out_attention_or_counts_the_embeddings() -> None:
 @pytest.mark.parametrize(
     "shape", [SMALL, ModelShape(n_layer=2, d_model=96, n_head=3, n_kv_head=3, d_ffn=256, vocab_size=300, context=64)]
 )
-def test_activations_are_what_torch_keeps_for_the_backward_pass(shape: ModelShape) -> None:
-    model, kept = Decoder(shape), {}
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_activations_are_what_torch_keeps_for_the_backward_pass(shape: ModelShape, precision: str, dtype: torch.dtype) -> None:
+    model, kept = Decoder(shape).to(dtype), {}
     weights = {parameter.data_ptr() for parameter in model.parameters()}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -71,8 +73,8 @@ def test_activations_are_what_torch_keeps_for_the_backward_pass(shape: ModelShap
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = cross_entropy(model(tokens), tokens)
     measured = sum(size for size, _ in kept.values())
-    numbers = activations_per_token(shape) + attention_weights_per_token(shape, shape.context) + shape.vocab_size
-    expected = 4 * tokens.numel() * numbers
+    numbers = attention_weights_per_token(shape, shape.context) + shape.vocab_size
+    expected = activation_bytes(shape, tokens.numel(), precision) + BYTES[precision] * tokens.numel() * numbers
     assert loss.requires_grad
     assert measured == pytest.approx(expected, rel=0.05)
 

@@ -179,7 +179,23 @@ def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) 
     assert made["figures"]["steps"] == 230
     refused = longrun(*words, "--set", "pretraining.learning_rate=0.001", home=copy)
     assert "there plan.learning_rate is 0.004, not 0.001" in refused.stderr
-    assert longrun("run", "tiny", "--from", "latest", "--at", "50%", home=copy).returncode == 2
+    assert "no training state after 0.5" in longrun("run", "tiny", "--from", "latest", "--at", "50%", home=copy).stderr
+
+
+@pytest.mark.slow
+def test_pretraining_starts_with_a_model_that_is_there_and_its_tokenizer(copy: Path, tmp_path: Path) -> None:
+    (base,) = (copy / "artifacts" / "pretraining").iterdir()
+    shutil.copytree(base, tmp_path / "llama")
+    first = hashes(copy, "pretraining")
+    words = ("run", "tiny", "--until", "pretraining", "--set", f"pretraining.start={tmp_path / 'llama'}")
+    assert longrun(*words, home=copy).returncode == 0
+    assert steps(copy, "made")[:2] == ["start", "tokenizer"]
+    (event,) = [event for event in as_json("logs", "latest", home=copy) if event.get("step") == "pretraining"][-1:]
+    made = json.loads((copy / event["uri"] / "manifest.json").read_text())
+    assert made["inputs"]["start"]["uri"].startswith("artifacts/start/")
+    read = {record["path"]: record["sha256"] for record in made["files"]}
+    assert read["tokenizer.json"] == first["tokenizer.json"]
+    assert read["model.safetensors"] != first["model.safetensors"]
 
 
 def wait_for(condition: Any, process: subprocess.Popen[bytes]) -> None:

@@ -97,6 +97,11 @@ def test_a_run_that_has_not_finished_pretraining_is_refused(home: Settings) -> N
         find_branch(home, "1999", "80%")
 
 
+def test_latest_is_the_newest_run_that_has_finished_pretraining(home: Settings, finished: Journal) -> None:
+    Journal(home.runs / "20990101-000000-0000").write("run")
+    assert find_branch(home, "latest", "80%").run == finished.name
+
+
 def test_a_branch_says_its_parent_and_needs_the_same_data(home: Settings, finished: Journal) -> None:
     branch = find_branch(home, finished.name, "80%")
     run: Any = run_of(home, finished, branch)

@@ -104,6 +104,16 @@ def test_the_newest_and_the_permanent_stay_in_the_store_too(place: RemotePlace, 
 
 
 @alone
+def test_another_machine_has_the_permanent_checkpoints_too(place: RemotePlace, tmp_path: Path) -> None:
+    saved(tmp_path / "here", place, 5, 10, 15, permanent={5})
+    store = opened(tmp_path / "there", place, permanent={5})
+    assert store.newest().step == 15
+    store.close()
+    assert sorted(path.name for path in (tmp_path / "there").glob("step-*")) == ["step-00000005", "step-00000015"]
+    assert (tmp_path / "there" / "latest").resolve().name == "step-00000015"
+
+
+@alone
 def test_what_was_cut_short_is_not_found_and_goes_with_the_next(place: RemotePlace, tmp_path: Path) -> None:
     saved(tmp_path / "here", place, 5, 10)
     cut = f"{place.url.removeprefix(f's3://{BUCKET}/')}/{latest(place)}/manifest.json"

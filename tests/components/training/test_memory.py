@@ -1,0 +1,24 @@
+"""The plan's memory estimate beside what a training takes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.scaling.layouts import Layout, memory_per_rank
+from tests.components.training.peak_memory import MALLOC, SHAPE
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel does not let this process reset its peak")
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("sequences", [2, 8])
+def test_a_training_takes_the_memory_that_its_plan_says(sequences: int, precision: str) -> None:
+    command = [sys.executable, "-m", "tests.components.training.peak_memory", str(sequences), precision]
+    environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], env=environment, check=True, capture_output=True, text=True)
+    planned = memory_per_rank(Layout(), SHAPE, micro_batch_size=sequences, sequence_length=SHAPE.context, precision=precision)
+    assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(planned, rel=0.15)
