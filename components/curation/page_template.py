@@ -50,6 +50,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 th:first-child, td:first-child, td.words { text-align: left; overflow-wrap: anywhere; }
+.counted td { white-space: nowrap; } .counted td:first-child, .counted td.words { white-space: normal; }
 tr:last-child td { border-bottom: 0; }
 .meter { background: var(--ground); border-radius: 3px; height: 8px; min-width: 90px; margin-top: 8px; overflow: hidden; }
 .meter i { display: block; height: 8px; background: var(--kept); }
@@ -67,7 +68,7 @@ summary span { color: var(--soft); font-weight: 400; }
 <main>
 {% macro counted(heading, shares, whole) %}
 <h3>{{ heading }}</h3>
-<div class="card scroll"><table>
+<div class="card scroll"><table class="counted">
 <tr><th>{{ heading | lower }}</th><th>documents</th><th>bytes</th><th>kept documents</th><th>kept bytes</th><th>of its bytes</th>
 <th>of all kept</th><th>mostly lost as</th></tr>
 {% for one in shares %}
