@@ -17,6 +17,9 @@ from components.curation.tables import columns
 NEIGHBOURS = 6
 """A document is compared with this many of the first documents in its bucket, so that a large bucket costs no square."""
 
+CROWD = 64
+"""Documents of a bucket that are gathered in one place: with those of all bands that is some 1 000 documents at most."""
+
 
 def find_copies(heads: Path) -> tuple[Path, Path]:
     """Write the copies of one partition of `tables.HEADS`: as edges from the first of their text, and as `tables.COPIES`."""
@@ -54,16 +57,21 @@ def spread_bands(work: tuple[Part, Path]) -> Path:
 def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
     """Write the candidates of one partition of `tables.BANDS`, as `tables.PAIRS` and as `tables.NEEDS`.
 
-    A pair's block depends on its left document and on the part of its right one: what one document brings together is never
-    more than a part. `firsts` are the numbers of the parts' first documents.
+    A pair is measured where its left document is at home, so that this one is gathered once. Of a bucket of more than `CROWD`
+    each part is measured apart: what a document brings together is never more than a part. `firsts` are the numbers of the parts'
+    first documents.
     """
     key, document = columns(pq.read_table(bands, columns=["key", "document"]), "key", "document")
-    left, right = neighbours(key, document)
+    left, right, crowded = neighbours(key, document)
     documents, number = np.unique(np.concatenate([left, right]), return_inverse=True)
-    left, right = unpacked(np.unique(packed(*number.reshape(2, -1))))
+    left, right = number.reshape(2, -1)
+    pair = packed(left, right)
+    place = np.lexsort((crowded, pair))
+    place = place[starts(pair[place])]
+    left, right = left[place], right[place]
     by_first = np.argsort(firsts)
     part = by_first[np.searchsorted(firsts, documents, side="right", sorter=by_first) - 1]
-    block = blocks_of(documents[left], part[right], blocks)
+    block = blocks_of(documents[left], np.where(crowded[place], part[right], -1), blocks)
     needed, which = unpacked(np.unique(np.concatenate([packed(block, left), packed(block, right)])))
     pairs = pa.table([documents[left], documents[right], block], schema=tables.PAIRS)
     needs = pa.table([documents[which], needed, part[which]], schema=tables.NEEDS)
@@ -89,20 +97,24 @@ def unpacked(values: Numbers) -> tuple[Numbers, Numbers]:
     return values >> 32, values & 0xFFFFFFFF
 
 
-def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers]:
-    """Pairs of each document with the first `NEIGHBOURS` of its bucket; rows come sorted by key and rank."""
+def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
+    """Pairs of each document with the first `NEIGHBOURS` of its bucket, and whether that is crowded; rows come sorted by key and
+    rank.
+    """
     first = starts(key)
     alone = first & np.append(first[1:], True)
     key, document = key[~alone], document[~alone]
-    index = np.arange(len(key))
-    start = np.maximum.accumulate(np.where(starts(key), index, 0))
-    pairs = []
+    index, first = np.arange(len(key)), starts(key)
+    start = np.maximum.accumulate(np.where(first, index, 0))
+    crowded = np.repeat((sizes := np.diff(np.append(np.flatnonzero(first), len(key)))) > CROWD, sizes)
+    left, right = [], []
     later = np.flatnonzero(index > start)
     for step in range(NEIGHBOURS):
-        pairs.append((document[start[later] + step], document[later]))
+        left.append(start[later] + step)
+        right.append(later)
         later = later[later - start[later] > step + 1]
-    left, right = zip(*pairs, strict=True)
-    return np.concatenate(left), np.concatenate(right)
+    ones, others = np.concatenate(left), np.concatenate(right)
+    return document[ones], document[others], crowded[others]
 
 
 def starts(*sorted_columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -133,7 +133,7 @@ def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
     columns = [column.combine_chunks() for column in table.take(pa.array(np.argsort(narrow, kind="stable"))).columns]
     sizes = np.bincount(target, minlength=partitions)
-    with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as output:
+    with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression=_compression(table))) as output:
         for start, size in zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist(), strict=True):
             output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
 
@@ -190,7 +190,12 @@ def _order_by_all(table: pa.Table) -> npt.NDArray[np.int64]:
 
 def _write(table: pa.Table, path: Path) -> None:
     """Without dictionaries and statistics: most columns are hashes, and each file is read once."""
-    pq.write_table(table, path, compression="lz4", use_dictionary=False, write_statistics=False)
+    pq.write_table(table, path, compression=_compression(table) or "none", use_dictionary=False, write_statistics=False)
+
+
+def _compression(table: pa.Table) -> str | None:
+    """None where most is binary, which is hashes: they do not become smaller."""
+    return None if any(pa.types.is_large_binary(kind) for kind in table.schema.types) else "lz4"
 
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
