@@ -16,7 +16,7 @@ async def curation(order: Order, config: CurationConfig) -> Corpus:
         order,
         Corpus,
         config,
-        lambda work: curate(config, output=work.output, scratch=work.scratch, engine=work.engine, metrics=work),
+        lambda work: curate(config, output=work.output, scratch=work.scratch, engine=work.engine, metrics=work, index=work.index),
     )
 
 

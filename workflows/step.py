@@ -4,6 +4,7 @@
 `make` runs in the step's own task, and turns a component's output directory into a published artifact.
 """
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -146,6 +147,11 @@ class Work:
         """A place in the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
         return self.order.run.store.remote_scratch(self.order.step, self.order.cache_key)
 
+    @property
+    def index(self) -> Path:
+        """A directory for finished work that later runs of the same code in the same environment may take up."""
+        return index_of(self.order)
+
     def local(self, artifact: Artifact) -> Path:
         """The directory of an input."""
         return self.order.run.store.local(artifact)
@@ -200,6 +206,12 @@ class Work:
         return self.overhead_seconds + sum(port.overhead_seconds for port in self._ports)
 
 
+def index_of(order: Order) -> Path:
+    """Where finished work of a step stays beyond its publication, for the same code and environment; `longrun gc` deletes it."""
+    made_by = hashlib.sha256(f"{order.code_digest} {caching.environment_digest()}".encode()).hexdigest()
+    return order.run.store.scratch(f"{order.step}-index", made_by)
+
+
 def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Mapping[str, Any]], **inputs: Any) -> Kind:
     """Call `work`, which fills `Work.output` and returns figures, and publish what it made.
 
@@ -207,7 +219,8 @@ def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Map
     """
     run, started = order.run, time.monotonic()
     if order.step in run.fresh:
-        shutil.rmtree(run.store.scratch(order.step, order.cache_key), ignore_errors=True)
+        for left in (run.store.scratch(order.step, order.cache_key), index_of(order)):
+            shutil.rmtree(left, ignore_errors=True)
     run.journal.write("started", step=order.step, config=caching.as_json(config))
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:

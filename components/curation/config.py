@@ -189,6 +189,9 @@ class CurationConfig:
     """Limits of single domains where they differ from `epoch_limit`."""
     shard_bytes: int = 128 * 1024 * 1024
     """Text bytes that a worker holds at a time, and the size of the corpus's files."""
+    keep_shards: bool = True
+    """Keep in the home what shards came to before deduplication, with their hashes, so that a corpus with one more source reads
+    and hashes that alone; about as large as the corpus, until `longrun gc`."""
     seed: int = 0
     """Chooses samples and the split."""
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from components.curation.config import CurationConfig
 from components.curation.decontamination import searched, write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.evidence import write_samples
-from components.curation.extraction import Extracted, ExtractionShard, extract, shards_of
+from components.curation.extraction import Extracted, ExtractionShard, shards_of
 from components.curation.flagged_words import write_lists
 from components.curation.layout import figures_of, shelves_of, write_documents
 from components.curation.ledger import Tally, added, write_ledger
@@ -23,17 +24,21 @@ from components.curation.mixture import mixture_of
 from components.curation.passage_deduplication import find_passages, write_passages
 from components.curation.quality import grade
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
+from components.curation.shard_index import read_shard
 from components.curation.sources import list_files
 from components.curation.split import assign
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
 
 
-def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics) -> dict[str, Any]:
+def curate(
+    config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics, index: Path | None = None
+) -> dict[str, Any]:
     """Write the corpus below `output`; figures: documents and bytes, refusals by reason, and bytes by domain and split.
 
     The bytes of every file depend on the sources and the config alone, not on the engine or its workers.
-    A shard that was read before the step was killed is taken from `scratch`.
+    A shard that was read before the step was killed is taken from `scratch`, and one that an earlier corpus has read too from
+    `index`, a directory for runs of the same code: metrics tell how many documents were read and hashed.
 
     Raises:
         SourceError: a source is missing, empty, gives no document, or changed since a killed run had planned its shards.
@@ -49,12 +54,15 @@ def curate(config: CurationConfig, *, output: Path, scratch: Path, engine: Shard
     counted = searched(items) if config.benchmarks else {}
     if config.flagged_words:
         write_lists(config, scratch / "read")
-    read = extracted = read_shards(shards, engine, metrics)
+    index = index if config.keep_shards else None
+    read, documents_read = read_shards(shards, engine, metrics, index)
+    extracted = read
     learned: dict[str, Any] = {}
     if config.quality.references:
         extracted, learned = grade(config, extracted, output, scratch / "quality", engine)
     texts = [part for shard in extracted for part in shard.texts]
-    duplicates = find_duplicates(texts, config, scratch / "duplicates", engine)
+    duplicates = find_duplicates(texts, config, scratch / "duplicates", engine, index=index)
+    metrics.log(0, {"documents_read": documents_read, "documents_hashed": duplicates.hashed})
     passages = find_passages(texts, duplicates.verdicts, config, scratch / "passages", engine)
     judged = list(zip(extracted, by_shard(extracted, duplicates.verdicts), strict=True))
     trimmed = by_shard(extracted, passages.trimmed)
@@ -128,12 +136,16 @@ def count(judged: Sequence[tuple[Extracted, Sequence[Path]]], trimmed: Sequence[
     return engine.reduce(added, engine.map_shards(write_ledger, work, description="join verdicts"))
 
 
-def read_shards(shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics) -> list[Extracted]:
-    """Read and filter every shard, telling how many raw bytes are done."""
+def read_shards(
+    shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics, index: Path | None
+) -> tuple[list[Extracted], int]:
+    """Read and filter every shard that the index does not know, telling how many raw bytes are done; also the documents read."""
     sizes = [sum(file.size for file in shard.files) for shard in shards]
-    return engine.map_shards(
-        extract,
+    found = engine.map_shards(
+        partial(read_shard, index=index),
         shards,
         description="read and filter",
         finished=lambda done: metrics.progress(sum(sizes[:done]), sum(sizes), "bytes"),
     )
+    read = sum(pq.read_metadata(shard.rows).num_rows for shard, known in found if not known)
+    return [shard for shard, _ in found], read

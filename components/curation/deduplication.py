@@ -19,7 +19,8 @@ from components.curation.candidates import find_copies, find_pairs, spread_bands
 from components.curation.clusters import join_components, judge
 from components.curation.components import label_components
 from components.curation.config import CurationConfig
-from components.curation.sketches import Part, Sketch, sketch, sketching_of
+from components.curation.shard_index import sketch_part
+from components.curation.sketches import Part, Sketch, sketching_of
 from components.curation.verification import gather_members, verify_pairs
 from components.ports import ShardEngine
 
@@ -35,17 +36,22 @@ class Duplicates:
     """`tables.VERDICTS` of each part."""
     figures: dict[str, Any]
     """How they were found: bands, candidates, and how many of them were similar."""
+    hashed: int
+    """Documents whose hashes were not in the index."""
 
 
-def find_duplicates(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Duplicates:
-    """Judge the documents of all tables of texts together.
+def find_duplicates(
+    texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine, *, index: Path | None = None
+) -> Duplicates:
+    """Judge the documents of all tables of texts together; hashes of parts that `shard_index` knows are taken from `index`.
 
     The verdicts depend on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
     """
     if not texts:
-        return Duplicates(verdicts=(), figures={})
+        return Duplicates(verdicts=(), figures={}, hashed=0)
     parts = [Part(number=n, texts=path, place=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
-    sketches = engine.map_shards(partial(sketch, config=config), parts, description="hash documents")
+    hashed = engine.map_shards(partial(sketch_part, config=config, index=index), parts, description="hash documents")
+    sketches = [made for made, _ in hashed]
     search = _Search(parts=parts, sketches=sketches, config=config, scratch=scratch, engine=engine)
     copies, sharers = search.copies()
     edges, measured = search.near_duplicates(sharers)
@@ -58,7 +64,8 @@ def find_duplicates(texts: Sequence[Path], config: CurationConfig, scratch: Path
         "candidates": measured,
         "similar": sum(pq.read_metadata(path).num_rows for path in edges),
     }
-    return Duplicates(verdicts=tuple(verdicts), figures=figures)
+    new = sum(made.documents for made, known in hashed if not known)
+    return Duplicates(verdicts=tuple(verdicts), figures=figures, hashed=new)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

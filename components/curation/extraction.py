@@ -96,11 +96,16 @@ def texts_path(place: Path, number: int, *, graded: bool = False) -> Path:
 
 
 def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path) -> list[ExtractionShard]:
-    """Neighbouring files together until they reach `shard_bytes`; a larger file is a shard of its own."""
+    """Neighbouring files of a source together until they reach `shard_bytes`; a larger file is a shard of its own.
+
+    Sources share no shard, so that another one leaves the shards of the others what they were.
+    """
     groups: list[list[RawFile]] = []
-    room = 0
+    room, before = 0, ""
     for file in files:
-        if not groups or file.size > room:
+        uri = config.sources[file.takers[0]].uri
+        if uri != before or file.size > room:
+            before = uri
             groups.append([])
             room = config.shard_bytes
         groups[-1].append(file)
