@@ -203,8 +203,12 @@ def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> No
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
-    if plan.batch_size < config.workers:
-        raise ConfigError(f"the plan's batch size is {plan.batch_size}; allowed: at least {config.workers}, one for each worker")
+    layout = config.layout.over(config.workers)
+    layout.require_fit(plan.shape, plan.sequence_length)
+    if plan.batch_size < layout.replicas:
+        raise ConfigError(
+            f"the plan's batch size is {plan.batch_size}; allowed: at least {layout.replicas}, one sequence for each replica"
+        )
     if vocabulary != vocab_size:
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
 
@@ -228,7 +232,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
-        zero_stage=config.zero_stage,
+        layout=config.layout,
         deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,
