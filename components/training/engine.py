@@ -45,7 +45,6 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
             raise TrainingError(f"a process group of {found} workers; this training has {world_size}: let the launcher make it")
         yield
         return
-    os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=HashStore(), rank=0, world_size=1)
     try:
         yield
@@ -100,6 +99,7 @@ class Engine:
         self._model = self._part.model.to(device).train()
         self._adamw = _adamw(self._model, settings.optimizer)
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
+        os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
         library = deepspeed()
         library.utils.groups.mpu = None  # of the training before
         with _quiet(), _frozen_heap():

@@ -4,7 +4,6 @@
 The objective is asked by the last stage alone, with what came out of its layers.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -60,7 +59,6 @@ class Pipeline:
         library = deepspeed()
         from deepspeed.runtime.pipe.topology import PipeModelDataParallelTopology
 
-        os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
         self._objective, self._layout, self._at, self._group, self._device = objective, layout, at, group, device
         self._tail = _Tail(stage)
         self._scale, self._sums = 1.0, dict[str, Tensor]()
