@@ -78,7 +78,7 @@ def _cluster_lines(made: Proposal) -> list[str]:
         *(
             _line(
                 "layout" if layout == made.layout else "  this fits too",
-                f"data {layout.replicas}, tensor {layout.tensor}, pipeline {layout.pipeline}: {memory / 1e9:.1f} GB",
+                f"{layout.in_words()}: {memory / 1e9:.1f} GB",
             )
             for layout, memory in made.layouts
         ),

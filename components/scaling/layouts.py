@@ -9,14 +9,15 @@ from components.training.layout import ParallelLayout
 
 
 def layouts(gpus: int, per_node: int) -> Iterator[ParallelLayout]:
-    """Every layout of so many GPUs with tensor parallelism inside a node, the least splitting of the model first."""
+    """Every layout of so many GPUs with parts of matrices and sequences inside a node, the least splitting of the model first."""
     found = [
-        ParallelLayout(data=gpus // (tensor * pipeline), tensor=tensor, pipeline=pipeline)
-        for tensor in _divisors(gpus)
-        if tensor <= per_node
-        for pipeline in _divisors(gpus // tensor)
+        ParallelLayout(data=gpus // (inside * pipeline), tensor=tensor, sequence=inside // tensor, pipeline=pipeline)
+        for inside in _divisors(gpus)
+        if inside <= per_node
+        for tensor in _divisors(inside)
+        for pipeline in _divisors(gpus // inside)
     ]
-    yield from sorted(found, key=lambda layout: (layout.tensor * layout.pipeline, layout.pipeline))
+    yield from sorted(found, key=lambda layout: (layout.replica, layout.sequence, layout.pipeline))
 
 
 def memory_per_rank(

@@ -107,13 +107,13 @@ def _laid_out(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law
     whole = plan.batch_size % layout.replicas == 0
     # A batch stretched to give every replica a sequence is no longer the law's.
     stretched = choices.batch_size is None and plan.batch_size * plan.sequence_length > 1.5 * plan.law["batch_tokens"]
-    return plan if whole and not stretched and not layout.misfit(plan.shape) else None
+    return plan if whole and not stretched and not layout.misfit(plan.shape, plan.sequence_length) else None
 
 
 def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[tuple[ParallelLayout, int], ...]:
     found = []
     for layout in layouts(cluster.gpus, gpu.per_node):
-        if layout.misfit(plan.shape) or plan.batch_size % layout.replicas:
+        if layout.misfit(plan.shape, plan.sequence_length) or plan.batch_size % layout.replicas:
             continue
         memory = memory_per_rank(
             layout,

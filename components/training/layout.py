@@ -61,7 +61,7 @@ class ParallelLayout:
         """The same with `data` filled in. Raises `ConfigError` where so many workers do not make whole replicas."""
         if workers % self.replica or (self.data is not None and self.workers != workers):
             wanted = f"{self.workers}" if self.data else f"a multiple of {self.replica}"
-            raise ConfigError(f"{workers} workers for {self._in_words()}; allowed: {wanted}")
+            raise ConfigError(f"{workers} workers for {self.in_words()}; allowed: {wanted}")
         return replace(self, data=workers // self.replica)
 
     def misfit(self, shape: ModelShape, sequence_length: int | None = None) -> str:
@@ -78,6 +78,11 @@ class ParallelLayout:
         """Raise `ConfigError` where `misfit` finds one."""
         if misfit := self.misfit(shape, sequence_length):
             raise ConfigError(f"ParallelLayout.{misfit}")
+
+    def in_words(self) -> str:
+        """The directions with their workers."""
+        named = itertools.chain([] if self.data is None else ["data"], ["tensor", "sequence", "pipeline"])
+        return " x ".join(f"{name} {getattr(self, name)}" for name in named)
 
     def place(self, rank: int) -> dict[str, int]:
         """Where a worker is in each direction."""
@@ -100,7 +105,3 @@ class ParallelLayout:
         here = {f"{name} of a tensor part" if self.tensor > 1 else name: n // self.tensor for name, n in heads.items()}
         yield "sequence", {**here, **({} if sequence_length is None else {"tokens of a sequence": sequence_length})}
         yield "pipeline", {"layers": shape.n_layer}
-
-    def _in_words(self) -> str:
-        named = itertools.chain([] if self.data is None else ["data"], ["tensor", "sequence", "pipeline"])
-        return " x ".join(f"{name} {getattr(self, name)}" for name in named)
