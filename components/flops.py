@@ -57,16 +57,17 @@ def parameters_by_part(shape: ModelShape) -> dict[str, int]:
     }
 
 
-def activations_per_token(shape: ModelShape) -> int:
+def activations_per_token(shape: ModelShape, parts: int = 1) -> int:
     """Numbers that the backward pass needs for each token, logits left out.
 
     In each layer, of width d_model: input, normalised input and output of two norms (fused norms keep one less), query, and
     what attention reads, in two layouts; key and value; and four of width d_ffn: gate, its SiLU, up, and their product.
-    At the end, the three of the last norm.
+    At the end, the three of the last norm. Where matrices have several parts, each has what the norms keep, and its part of the
+    rest.
     """
     d_key_value = shape.n_kv_head * shape.d_head
-    layer = 9 * shape.d_model + 2 * d_key_value + 4 * shape.d_ffn
-    return shape.n_layer * layer + 3 * shape.d_model
+    shared = 3 * shape.d_model + 2 * d_key_value + 4 * shape.d_ffn
+    return shape.n_layer * (6 * shape.d_model + -(-shared // parts)) + 3 * shape.d_model
 
 
 def norms_per_token(shape: ModelShape) -> int:
@@ -77,10 +78,13 @@ def norms_per_token(shape: ModelShape) -> int:
     return 2 * (2 * shape.n_layer + 1) * shape.d_model
 
 
-def activation_bytes(shape: ModelShape, tokens: int, precision: str) -> int:
-    """Bytes that the backward pass needs for a micro-batch of so many tokens, attention's weights and logits left out."""
+def activation_bytes(shape: ModelShape, tokens: int, precision: str, parts: int = 1) -> int:
+    """Bytes that the backward pass needs for a micro-batch of so many tokens, attention's weights and logits left out.
+
+    Where matrices have several parts, those of one of them.
+    """
     width = BYTES[precision]
-    return tokens * (width * activations_per_token(shape) + (BYTES["fp32"] - width) * norms_per_token(shape))
+    return tokens * (width * activations_per_token(shape, parts) + (BYTES["fp32"] - width) * norms_per_token(shape))
 
 
 def attention_weights_per_token(shape: ModelShape, sequence_length: int) -> int:

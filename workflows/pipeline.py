@@ -163,5 +163,6 @@ def _choices(recipe: Recipe, run: Run, origin: Checkpoint | None) -> Choices:
         warmup_steps=chosen.warmup_steps,
         micro_batch_size=chosen.micro_batch_size,
         workers=chosen.workers,
+        layout=chosen.layout,
         precision="fp32" if chosen.precision == "fp32" else "bf16",
     )

@@ -78,15 +78,11 @@ def _cluster_lines(made: Proposal) -> list[str]:
         *(
             _line(
                 "layout" if layout == made.layout else "  this fits too",
-                f"{_layout(layout.data, layout.tensor, layout.pipeline)}{memory / 1e9:.1f} GB",
+                f"{layout.in_words()}: {memory / 1e9:.1f} GB",
             )
             for layout, memory in made.layouts
         ),
     ]
-
-
-def _layout(data: int, tensor: int, pipeline: int) -> str:
-    return f"data {data}, tensor {tensor}, pipeline {pipeline}: "
 
 
 def _line(name: str, value: str, law: str = "") -> str:

@@ -104,8 +104,9 @@ def _verdicts(
     ensure_ray(home)
     try:
         whole = proof.trained("whole", config.workers, None)
-        other = config.workers + 1 if config.workers < (os.cpu_count() or 1) else config.workers - 1
-        sizes = [config.workers, *([other] if other else [])]
+        more = config.workers + config.layout.replica
+        other = more if more <= (os.cpu_count() or 1) else config.workers - config.layout.replica
+        sizes = [config.workers, *([other] if other and config.layout.data is None else [])]
         return [proof.verdict(whole, after, chance.randint(steps // 2, 3 * steps // 4)) for after in sizes]
     finally:
         stop_ray(home)

@@ -86,7 +86,8 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
     if config.flagged_words:
         write_lists(config, scratch / "read")
     texts: list[list[Path]] = [[] for _ in config.sources]
-    for (position, _), extracted in zip(owned, read_shards(shards, engine, metrics), strict=True):
+    read, _ = read_shards(shards, engine, metrics, index=None)
+    for (position, _), extracted in zip(owned, read, strict=True):
         texts[position] += extracted.texts
     for source, own in zip(config.sources, texts, strict=True):
         if not own:

@@ -6,6 +6,7 @@ K key and value heads, E width of a head, F d_ffn, V vocabulary, Q queries of a 
 """
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
 from components.model.cache import KeyValueCache, LayerCache
+from components.model.loss import Vocabulary
 
 
 class Decoder(nn.Module):
@@ -30,6 +32,10 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layer))
         self.norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
+        self.vocabulary: Vocabulary | None = None
+        """Which ids the logits stand for; None: all."""
+        self.part_of_sequence = 0
+        """Which of equal parts of each sequence the tokens are, for their positions."""
 
     def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, *, with_head: bool = True) -> Tensor:
         """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights; without the head, what it reads: BTD.
@@ -45,7 +51,8 @@ class Decoder(nn.Module):
         new = tokens_BT.shape[1]
         self._refuse_beyond_context(new if cache is None else cache.length + new - min(cache.padding))
         x_BTD = self.embedding(tokens_BT)
-        positions = torch.arange(new, device=tokens_BT.device) if cache is None else cache.positions(new)
+        first = self.part_of_sequence * new
+        positions = torch.arange(first, first + new, device=x_BTD.device) if cache is None else cache.positions(new)
         mask_B1TS = None if cache is None else cache.mask(new)
         rotation = rotary_tables(positions, self.shape.d_head, x_BTD.dtype, self.shape.rope_theta)
         for index, layer in enumerate(self.layers):
@@ -81,6 +88,7 @@ class Attention(nn.Module):
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.d_head = shape.d_head
+        self.attend: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor] = attend
         self.query = nn.Linear(shape.d_model, shape.n_head * shape.d_head, bias=False)
         self.key = nn.Linear(shape.d_model, shape.n_kv_head * shape.d_head, bias=False)
         self.value = nn.Linear(shape.d_model, shape.n_kv_head * shape.d_head, bias=False)
@@ -95,7 +103,7 @@ class Attention(nn.Module):
         v_BKSE = self._heads(self.value(x_BTD))
         if cache is not None:
             k_BKSE, v_BKSE = cache.extend(k_BKSE, v_BKSE)
-        read_BHTE = attend(q_BHTE, k_BKSE, v_BKSE, mask_B1TS)
+        read_BHTE = self.attend(q_BHTE, k_BKSE, v_BKSE, mask_B1TS)
         return self.output(read_BHTE.transpose(1, 2).flatten(2))
 
     def _heads(self, x_BTN: Tensor) -> Tensor:

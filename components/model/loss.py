@@ -5,11 +5,13 @@ the logits, let alone one in fp32: with a vocabulary of 102 400 that is the larg
 
 `linear_cross_entropy` takes the head along and holds the logits of some rows at a time: for long vocabularies.
 
-Shapes: N rows, one per target, R of them in a chunk, V vocabulary, D d_model.
+Where the vocabulary is parted between workers, each has the logits of its ids, and only two numbers a row go between them.
+
+Shapes: N rows, one per target, R of them in a chunk, V vocabulary, P parts of it, D d_model.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -19,8 +21,25 @@ CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
 """Logits turned to fp32 at once: fastest of 2^16 to 2^21 on CPU; 256 MiB on a GPU, for what the kernel does not take."""
 
 
+class Vocabulary(Protocol):
+    """Some of the vocabulary: the ids that the logits at hand stand for, in a row."""
+
+    @property
+    def first(self) -> int:
+        """The first of them."""
+        ...
+
+    def gather(self, x: Tensor) -> Tensor:
+        """What each part of the vocabulary has: [parts, ...]."""
+        ...
+
+
 def cross_entropy(
-    logits_BTV: Tensor, targets_BT: Tensor, ignore_index: int = -100, reduction: Literal["mean", "none"] = "mean"
+    logits_BTV: Tensor,
+    targets_BT: Tensor,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "none"] = "mean",
+    vocabulary: Vocabulary | None = None,
 ) -> Tensor:
     """Cross-entropy in nats, fp32 (fp64 for fp64 logits).
 
@@ -31,6 +50,7 @@ def cross_entropy(
         targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
         ignore_index: the target that is ignored.
         reduction: "mean" over the targets that count (0 if there are none), or "none": one loss per target, 0 where ignored.
+        vocabulary: which ids the logits stand for; None: all. The losses are those of the whole vocabulary all the same.
     """
     targets_N = targets_BT.flatten()
     counted_N = targets_N != ignore_index
@@ -38,13 +58,19 @@ def cross_entropy(
     if reduction == "mean":
         weights_N = weights_N / counted_N.sum().clamp(min=1)
     losses = _InPlaceCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        logits_BTV.flatten(0, -2), targets_N.where(counted_N, 0), weights_N, reduction == "mean"
+        logits_BTV.flatten(0, -2), targets_N.where(counted_N, 0), weights_N, reduction == "mean", vocabulary
     )
     return losses if reduction == "mean" else losses.view(targets_BT.shape)
 
 
 def linear_cross_entropy(
-    hidden_BTD: Tensor, head_VD: Tensor, targets_BT: Tensor, *, rows: int, ignore_index: int = -100
+    hidden_BTD: Tensor,
+    head_VD: Tensor,
+    targets_BT: Tensor,
+    *,
+    rows: int,
+    ignore_index: int = -100,
+    vocabulary: Vocabulary | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Summed cross-entropy of the logits `hidden @ head.T`, of which `rows` exist at once; in nats, fp32 (fp64 for fp64).
 
@@ -58,9 +84,10 @@ def linear_cross_entropy(
         targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
         rows: targets in a chunk.
         ignore_index: the target that is ignored.
+        vocabulary: which ids the head's rows stand for; None: all. The gradient of `hidden` is then this part's alone.
     """
     total, losses_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden_BTD.flatten(0, -2), head_VD, targets_BT.flatten(), rows, ignore_index
+        hidden_BTD.flatten(0, -2), head_VD, targets_BT.flatten(), rows, ignore_index, vocabulary
     )
     return total, losses_N.view(targets_BT.shape)
 
@@ -70,7 +97,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, rows: int, ignore_index: int
+        ctx: Any,
+        hidden_ND: Tensor,
+        head_VD: Tensor,
+        targets_N: Tensor,
+        rows: int,
+        ignore_index: int,
+        vocabulary: Vocabulary | None,
     ) -> tuple[Tensor, Tensor]:
         learning = any(ctx.needs_input_grad[:2])
         precise = torch.promote_types(hidden_ND.dtype, torch.float32)
@@ -83,7 +116,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             counted_R = targets_R != ignore_index
             logits_RV = hidden_RD @ head_VD.T
             losses_N[place : place + rows] = _losses(
-                logits_RV, targets_R.where(counted_R, 0), counted_R.to(precise), overwrite=learning
+                logits_RV, targets_R.where(counted_R, 0), counted_R.to(precise), vocabulary, overwrite=learning
             )
             if hidden_gradient_ND is not None and head_gradient_VD is not None:
                 torch.mm(logits_RV, head_VD, out=hidden_gradient_ND[place : place + rows])
@@ -95,9 +128,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         hidden_gradient_ND, head_gradient_VD = ctx.saved_tensors
-        return hidden_gradient_ND * gradient, head_gradient_VD * gradient, None, None, None
+        return hidden_gradient_ND * gradient, head_gradient_VD * gradient, None, None, None, None
 
 
 class _InPlaceCrossEntropy(torch.autograd.Function):
@@ -107,32 +140,38 @@ class _InPlaceCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, summed: bool) -> Tensor:
-        losses_N = _losses(logits_NV, targets_N, weights_N, overwrite=ctx.needs_input_grad[0])
+    def forward(
+        ctx: Any, logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, summed: bool, vocabulary: Vocabulary | None
+    ) -> Tensor:
+        losses_N = _losses(logits_NV, targets_N, weights_N, vocabulary, overwrite=ctx.needs_input_grad[0])
         ctx.save_for_backward(logits_NV)
         return losses_N.sum() if summed else losses_N
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (gradient_NV,) = ctx.saved_tensors
         if gradient.dim() == 0:
             gradient_NV.mul_(gradient)
         else:
             for rows in _chunks(gradient_NV):
                 gradient_NV[rows] = gradient_NV[rows].to(gradient.dtype).mul_(gradient[rows, None])
-        return gradient_NV, None, None, None
+        return gradient_NV, None, None, None, None
 
 
-def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:
+def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, vocabulary: Vocabulary | None, *, overwrite: bool) -> Tensor:
     """The weighted losses of N rows; their gradient goes over the logits."""
-    if logits_NV.is_cuda and logits_NV.is_contiguous() and logits_NV.dtype != torch.float64:
+    if vocabulary is None and logits_NV.is_cuda and logits_NV.is_contiguous() and logits_NV.dtype != torch.float64:
         from components.model.cross_entropy_kernel import overwrite_rows
 
         return overwrite_rows(logits_NV, targets_N, weights_N, overwrite=overwrite)
     losses_N = torch.empty_like(weights_N)
     for rows in _chunks(logits_NV):
-        losses_N[rows] = _one_chunk(logits_NV[rows], targets_N[rows], weights_N[rows], overwrite=overwrite)
+        chunk = logits_NV[rows], targets_N[rows], weights_N[rows]
+        if vocabulary is None:
+            losses_N[rows] = _one_chunk(*chunk, overwrite=overwrite)
+        else:
+            losses_N[rows] = _one_chunk_of_part(*chunk, vocabulary, overwrite=overwrite)
     return losses_N
 
 
@@ -149,6 +188,27 @@ def _one_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overw
         gradient_RV = probabilities_RV.mul_(weights_R[:, None])
         logits_RV.copy_(gradient_RV.scatter_add_(1, targets_R[:, None], -weights_R[:, None]))
     return losses_R
+
+
+def _one_chunk_of_part(
+    logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, vocabulary: Vocabulary, *, overwrite: bool
+) -> Tensor:
+    """As `_one_chunk`, where the logits are those of a part of the vocabulary.
+
+    A part's softmax, times exp of how much less its own log sum exp is than that over all parts, is its part of the whole one.
+    """
+    probabilities_RV = torch.softmax(logits_RV, dim=-1, dtype=weights_R.dtype)
+    own_R = logits_RV.amax(-1) - probabilities_RV.amax(-1).log()
+    columns_R = targets_R - vocabulary.first
+    here_R = (columns_R >= 0) & (columns_R < logits_RV.shape[1])
+    columns_R = columns_R.where(here_R, 0)
+    target_R = logits_RV.gather(1, columns_R[:, None])[:, 0].to(own_R.dtype).where(here_R, 0)
+    normalisers_PR, targets_PR = vocabulary.gather(torch.stack((own_R, target_R))).unbind(1)
+    normaliser_R = normalisers_PR.logsumexp(0)
+    if overwrite:
+        gradient_RV = probabilities_RV.mul_(((own_R - normaliser_R).exp() * weights_R)[:, None])
+        logits_RV.copy_(gradient_RV.scatter_add_(1, columns_R[:, None], -(weights_R * here_R)[:, None]))
+    return (normaliser_R - targets_PR.sum(0)) * weights_R
 
 
 def _chunks(x_NV: Tensor) -> Iterator[slice]:

@@ -8,11 +8,11 @@ from components.training.config import (
     NON_FINITE,
     ON_SPIKE,
     PRECISIONS,
-    ZERO_STAGES,
     OptimizerConfig,
     ScheduleConfig,
     require_shares,
 )
+from components.training.layout import ParallelLayout
 
 CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
 """Fields that choose instead of the scaling law. Planning reads them; pretraining reads the plan."""
@@ -47,9 +47,8 @@ class PretrainingConfig:
     """"bf16" with fp32 accumulation (paper, section 2.4), "fp32", or "auto": bf16 where the device multiplies it natively."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
-    zero_stage: int = 1
-    """ZeRO (arXiv 1910.02054): 1 parts the optimizer's state and fp32 weights between workers (paper, section 2.4), 3 the weights
-    and gradients of the passes too: less memory, more communication."""
+    layout: ParallelLayout = field(default_factory=ParallelLayout)
+    """How the training lies on its workers; those that tensor, sequence and pipeline leave are replicas."""
     deterministic: bool = False
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
@@ -101,14 +100,18 @@ class PretrainingConfig:
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         least, warmup = self.min_workers, self.warmup_steps
         require(least is None or 1 <= least <= self.workers, self, "min_workers", least, f"1 to workers {self.workers}, or None")
+        alike = least is None or (self.layout.replica == 1 and self.layout.data is None)
+        require(alike, self, "min_workers", least, "None with parts of matrices, sequences or layers, or a number of replicas")
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
-        require(self.zero_stage in ZERO_STAGES, self, "zero_stage", self.zero_stage, "1 or 3")
         # The chunked loss reads the head's weight outside of its module, where ZeRO-3 has not gathered it.
-        require(self.zero_stage == 1 or self.loss_rows is None, self, "loss_rows", self.loss_rows, "None with zero_stage 3")
+        whole = self.layout.zero_stage == 1 or self.loss_rows is None
+        require(whole, self, "loss_rows", self.loss_rows, "None with zero_stage 3")
         require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
+        known = self.on_spike != "skip" or self.layout.pipeline == 1
+        require(known, self, "on_spike", self.on_spike, "report, stop with a pipeline, which goes back before it knows the loss")
         self._require_room()
 
     def _require_room(self) -> None:
@@ -116,5 +119,8 @@ class PretrainingConfig:
         context = None if self.shape is None else self.shape.context
         fits = length is None or context is None or length <= context
         require(fits, self, "sequence_length", length, f"up to the model's context of {context}")
-        enough = size is None or size >= self.workers
-        require(enough, self, "batch_size", size, f"at least one sequence for each of {self.workers} workers")
+        layout = self.layout.over(self.workers)
+        if self.shape is not None:
+            layout.require_fit(self.shape, length)
+        enough = size is None or size >= layout.replicas
+        require(enough, self, "batch_size", size, f"at least one sequence for each of {layout.replicas} replicas")

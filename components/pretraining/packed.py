@@ -91,11 +91,13 @@ class NextToken:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
         """The sum over the micro-batch; `loss/DOMAIN` is the mean over that domain's targets in the global batch."""
+        decoder, targets_BT = cast(Decoder, model), batch["targets"]
         if self.loss_rows is None:
-            losses: Tensor = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none")
+            logits_BTV = model(batch["tokens"])
+            losses: Tensor = cross_entropy(logits_BTV, targets_BT, reduction="none", vocabulary=decoder.vocabulary)
             return Terms(loss=losses.sum(), figures=self._by_domain(losses, batch))
-        hidden_BTD, head_VD = model(batch["tokens"], with_head=False), cast(Decoder, model).head.weight
-        total, losses = linear_cross_entropy(hidden_BTD, head_VD, batch["targets"], rows=self.loss_rows)
+        hidden_BTD, head_VD = model(batch["tokens"], with_head=False), decoder.head.weight
+        total, losses = linear_cross_entropy(hidden_BTD, head_VD, targets_BT, rows=self.loss_rows, vocabulary=decoder.vocabulary)
         return Terms(loss=total, figures=self._by_domain(losses, batch))
 
     def _by_domain(self, losses_BT: Tensor, batch: Batch) -> dict[str, Tensor]:

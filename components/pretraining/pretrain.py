@@ -213,12 +213,16 @@ def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> No
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
-    if plan.batch_size < config.workers:
-        raise ConfigError(f"the plan's batch size is {plan.batch_size}; allowed: at least {config.workers}, one for each worker")
-    if config.zero_stage == 3 and (uneven := _uneven_world(config, plan.batch_size)):
+    layout = config.layout.over(config.workers)
+    layout.require_fit(plan.shape, plan.sequence_length)
+    if plan.batch_size < layout.replicas:
         raise ConfigError(
-            f"{uneven} workers would part the plan's batch size of {plan.batch_size} into unequal numbers of micro-batches; "
-            "allowed with zero_stage 3: a multiple of micro_batch_size times every number of workers"
+            f"the plan's batch size is {plan.batch_size}; allowed: at least {layout.replicas}, one sequence for each replica"
+        )
+    if layout.zero_stage == 3 and (uneven := _uneven_world(config, plan.batch_size)):
+        raise ConfigError(
+            f"{uneven} replicas would part the plan's batch size of {plan.batch_size} into unequal numbers of micro-batches; "
+            "allowed with zero_stage 3: a multiple of micro_batch_size times every number of replicas"
         )
     if vocabulary != vocab_size:
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
@@ -234,8 +238,9 @@ def refuse_another_shape(shape: ModelShape, start: Path) -> None:
 
 
 def _uneven_world(config: PretrainingConfig, batch_size: int) -> int | None:
-    """A number of workers, of those that may train, whose passes would differ in number; None: there is none."""
-    for workers in range(config.min_workers or config.workers, config.workers + 1):
+    """A number of replicas, of those that may train, whose passes would differ in number; None: there is none."""
+    replicas = config.layout.over(config.workers).replicas
+    for workers in range(config.min_workers or replicas, replicas + 1):
         least, most = batch_size // workers, -(-batch_size // workers)
         if -(-least // config.micro_batch_size) != -(-most // config.micro_batch_size):
             return workers
@@ -252,7 +257,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
-        zero_stage=config.zero_stage,
+        layout=config.layout,
         deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,

@@ -1,13 +1,14 @@
 """The settings of planning and fitting: a compute budget, a law, what is chosen instead of what the law says, how to fit."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
 from components.scaling.hardware import GPUS
 from components.scaling.law import SCALES
 from components.scaling.laws import PLANNING
+from components.training.layout import ParallelLayout
 
 BUDGETS = (1e10, 1e28)
 """FLOPs that a plan is made for: from a few thousand tokens for the smallest decoder to far above any model trained."""
@@ -52,6 +53,8 @@ class Choices:
     """Sequences that a worker takes at once; only the expected memory depends on it."""
     workers: int = 1
     """Training workers; only the expected memory depends on them."""
+    layout: ParallelLayout = field(default_factory=ParallelLayout)
+    """How the training lies on them: the shape is one that divides by it."""
     precision: str = "bf16"
     """Of forward and backward pass, "bf16" or "fp32"; only the expected memory depends on it."""
 

@@ -12,10 +12,11 @@ from components.scaling.config import Choices, ScalingConfig, require_budget
 from components.scaling.law import SCALES, Law, scale_of
 from components.scaling.law_files import find_law, write_law
 from components.scaling.laws import LAWS, PLANNING, can_plan
-from components.scaling.layouts import Layout, memory_per_rank
+from components.scaling.layouts import memory_per_rank
 from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
 from components.scaling.prediction import predict
 from components.scaling.shapes import nearest_shape
+from components.training.layout import ParallelLayout
 
 SEQUENCE_LENGTH = 4096
 """Tokens (paper, table 2)."""
@@ -75,7 +76,12 @@ def plan_for(compute: float, choices: Choices, vocab_size: int, law: str = "deep
 
 
 def make_plan(
-    config: ScalingConfig, choices: Choices, vocab_size: int, *, law: Law | None = None, layout: Layout | None = None
+    config: ScalingConfig,
+    choices: Choices,
+    vocab_size: int,
+    *,
+    law: Law | None = None,
+    layout: ParallelLayout | None = None,
 ) -> Plan:
     """The law's values at the budget, with what was chosen in their place. See `plan`.
 
@@ -84,13 +90,13 @@ def make_plan(
         choices: what is decided already.
         vocab_size: of the shape that is looked for, and of the chosen one.
         law: used instead of the one that the config names, such as one read from a file.
-        layout: what shape and batch must divide by; None: the workers of `choices` as replicas, and any batch.
+        layout: what shape and batch must divide by; None: the layout of `choices`, and any batch.
     """
     _refuse_another_vocabulary(choices, vocab_size)
     length = choices.sequence_length or (choices.shape.context if choices.shape else SEQUENCE_LENGTH)
     law = law or find_law(config.law)
     budget = _budget(config, choices, length, law)
-    says, parallel = law_values(law, budget), layout or Layout(data=choices.workers)
+    says, parallel = law_values(law, budget), layout or choices.layout.over(choices.workers)
     shape = choices.shape or nearest_shape(
         budget / SCALES[law.scale] / choices.tokens if choices.tokens else says[law.scale],
         vocab_size=vocab_size,
@@ -100,7 +106,7 @@ def make_plan(
     )
     scale = scale_of(shape, length, law.scale)
     wanted_tokens = choices.tokens or budget / (SCALES[law.scale] * scale)
-    batch_size = choices.batch_size or _batch_size(says["batch_tokens"], wanted_tokens, length, layout.data if layout else 1)
+    batch_size = choices.batch_size or _batch_size(says["batch_tokens"], wanted_tokens, length, layout.replicas if layout else 1)
     steps = _steps(wanted_tokens, batch_size, length)
     tokens = steps * batch_size * length
     made = Plan(

@@ -9,8 +9,9 @@ from components.errors import ConfigError
 from components.scaling.config import Choices, Cluster, ScalingConfig
 from components.scaling.hardware import GPUS, Gpu
 from components.scaling.law import Law
-from components.scaling.layouts import Layout, divides, layouts, memory_per_rank
+from components.scaling.layouts import layouts, memory_per_rank
 from components.scaling.plan import make_plan
+from components.training.layout import ParallelLayout
 
 PAPER_MODELS = {
     "7b": Choices(
@@ -36,9 +37,9 @@ class Proposal:
     plan: Plan
     law: Law
     cluster: Cluster | None = None
-    layout: Layout | None = None
+    layout: ParallelLayout | None = None
     """The one that splits the model least among those that fit."""
-    layouts: tuple[tuple[Layout, int], ...] = ()
+    layouts: tuple[tuple[ParallelLayout, int], ...] = ()
     """Every layout that the shape and the batch divide by and that fits, with the bytes of its fullest rank."""
 
     @property
@@ -98,21 +99,21 @@ def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, 
     )
 
 
-def _laid_out(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, layout: Layout) -> Plan | None:
+def _laid_out(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, layout: ParallelLayout) -> Plan | None:
     """The plan of the nearest shape that divides by `layout`; None where the chosen shape, vocabulary or batch does not."""
-    if vocab_size % layout.tensor or (choices.shape is not None and not divides(layout, choices.shape)):
+    if vocab_size % layout.tensor or (choices.shape is not None and layout.misfit(choices.shape)):
         return None
     plan = make_plan(config, choices, vocab_size, law=law, layout=layout)
-    whole = plan.batch_size % layout.data == 0
+    whole = plan.batch_size % layout.replicas == 0
     # A batch stretched to give every replica a sequence is no longer the law's.
     stretched = choices.batch_size is None and plan.batch_size * plan.sequence_length > 1.5 * plan.law["batch_tokens"]
-    return plan if whole and not stretched and divides(layout, plan.shape) else None
+    return plan if whole and not stretched and not layout.misfit(plan.shape, plan.sequence_length) else None
 
 
-def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[tuple[Layout, int], ...]:
+def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[tuple[ParallelLayout, int], ...]:
     found = []
     for layout in layouts(cluster.gpus, gpu.per_node):
-        if not divides(layout, plan.shape) or plan.batch_size % layout.data:
+        if layout.misfit(plan.shape, plan.sequence_length) or plan.batch_size % layout.replicas:
             continue
         memory = memory_per_rank(
             layout,

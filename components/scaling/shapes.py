@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.scaling.law import scale_of
-from components.scaling.layouts import Layout, divides
+from components.training.layout import ParallelLayout
 
 ASPECT = 108.0
 """d_model / n_layer: the geometric mean of the paper's 4096 / 30 and 8192 / 95 (table 2)."""
@@ -30,7 +30,7 @@ def nearest_shape(
     vocab_size: int,
     sequence_length: int,
     scale: str = "non_embedding_flops_per_token",
-    layout: Layout = Layout(),  # noqa: B008  (frozen)
+    layout: ParallelLayout = ParallelLayout(),  # noqa: B008  (frozen)
 ) -> ModelShape:
     """The shape whose model scale is nearest to `wanted` among those that divide by `layout`, with the sequence as context.
 
@@ -47,7 +47,7 @@ def nearest_shape(
         return abs(math.log(apart)) + ASPECT_WEIGHT * abs(math.log(aspect))
 
     tried = _candidates(wanted, vocab_size, sequence_length, scale, layout.pipeline)
-    fitting = [shape for shape in tried if divides(layout, shape)]
+    fitting = [shape for shape in tried if not layout.misfit(shape)]
     if not fitting:
         raise ConfigError(f"no shape divides by {layout}; allowed: a divisor of heads and of the vocabulary of {vocab_size}")
     return min(fitting, key=distance)

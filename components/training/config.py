@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from components.errors import require
+from components.training.layout import ParallelLayout
 
 SCHEDULES = ("multi-step", "cosine", "constant")
 PRECISIONS = ("auto", "bf16", "fp32")
 NON_FINITE = ("stop", "skip")
-ZERO_STAGES = (1, 3)
 ON_SPIKE = ("report", "skip", "stop")
 
 
@@ -85,9 +85,8 @@ class TrainingSettings:
     "fp32": everything in fp32; "auto": bf16 where the device multiplies it natively, else fp32."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
-    zero_stage: int = 1
-    """ZeRO (arXiv 1910.02054): 1 parts the optimizer's state and fp32 weights between workers (paper, section 2.4), 3 the weights
-    and gradients of the passes too: less memory, more communication."""
+    layout: ParallelLayout = field(default_factory=ParallelLayout)
+    """How the training lies on its workers."""
     deterministic: bool = False
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     checkpoint_seconds: float | None = 300.0
@@ -120,9 +119,10 @@ class TrainingSettings:
         require(self.learning_rate > 0, self, "learning_rate", self.learning_rate, "a positive number")
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
-        require(self.zero_stage in ZERO_STAGES, self, "zero_stage", self.zero_stage, "1 or 3")
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
         require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
+        known = self.on_spike != "skip" or self.layout.pipeline == 1
+        require(known, self, "on_spike", self.on_spike, "report, stop with a pipeline, which goes back before it knows the loss")
         for name in ("checkpoint_seconds", "checkpoint_steps", "validation_steps", "spike_deviations"):
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive number or None")

@@ -8,12 +8,10 @@ import contextlib
 import copy
 import gc
 import io
-import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from types import ModuleType
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,8 +20,12 @@ from torch import Tensor, nn
 from torch._C._distributed_c10d import HashStore
 
 from components.errors import ConfigError, TrainingError
+from components.model.decoder import Decoder
 from components.training.config import OptimizerConfig, TrainingSettings
+from components.training.deepspeed_library import deepspeed
 from components.training.objective import Batch, Objective
+from components.training.parallel import ModelParallelUnit, Part, Place
+from components.training.pipeline import Pipeline, Stopwatch
 from components.training.state import Fragment, SavedState, State
 
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
@@ -43,7 +45,6 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
             raise TrainingError(f"a process group of {found} workers; this training has {world_size}: let the launcher make it")
         yield
         return
-    os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=HashStore(), rank=0, world_size=1)
     try:
         yield
@@ -53,7 +54,7 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
 
 def _take_down() -> None:
     """Destroy the process group through DeepSpeed, which holds references to it that the next training must not find."""
-    comm = _deepspeed().comm
+    comm = deepspeed().comm
     (comm if comm.is_initialized() else dist).destroy_process_group()
 
 
@@ -76,24 +77,38 @@ class _Pass(nn.Module):
 class Engine:
     """Gradients, optimizer steps and state of one model on one worker. `close` it; there can be one at a time."""
 
-    def __init__(self, model: nn.Module, objective: Objective, settings: TrainingSettings, precision: str) -> None:
-        """Take over `model`, which is in fp32 on the training device, inside a process group.
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        settings: TrainingSettings,
+        precision: str,
+        place: Place,
+        device: torch.device,
+    ) -> None:
+        """Take over `model`, which is in fp32, inside a process group.
 
         Raises:
-            ConfigError: it shall be compiled, and there is no compiler.
+            ConfigError: it shall be compiled, and there is no compiler; or it cannot be laid out as it shall.
         """
         if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
-        self._model, self._adamw, self._stage = model, _adamw(model, settings.optimizer), settings.zero_stage
-        self.sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        """Elements of each parameter; what it holds itself is empty under ZeRO-3."""
-        self._skeleton = copy.deepcopy(model).to("meta") if self._stage == 3 else None
-        originals = [parameter.detach().clone() for parameter in model.parameters()]
-        deepspeed = _deepspeed()
+        self._stage, self._device = settings.layout.zero_stage, device
+        self._skeleton = copy.deepcopy(model).to("meta") if self._stage == 3 or place.layout.replica > 1 else None
+        self._part = Part.of(model, place)
+        self._model = self._part.model.to(device).train()
+        self._adamw = _adamw(self._model, settings.optimizer)
+        originals = [parameter.detach().clone() for parameter in self._model.parameters()]
+        os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
+        library = deepspeed()
+        library.utils.groups.mpu = None  # of the training before
         with _quiet(), _frozen_heap():
-            self._engine, *_ = deepspeed.initialize(
-                model=_Pass(model, objective),
+            self.pipeline = _pipeline(self._model, objective, place, device)
+            """What passes through the stages, where there are several; `forward` and `backward` are not called then."""
+            self._engine, *_ = library.initialize(
+                model=self.pipeline.module if self.pipeline else _Pass(self._model, objective),
                 optimizer=self._adamw,
+                mpu=ModelParallelUnit(place) if place.layout.tensor > 1 and self.pipeline is None else None,
                 config=_config(settings.optimizer, precision, self._stage),
                 dist_init_required=False,
             )
@@ -101,11 +116,16 @@ class Engine:
             # A single worker has nothing to sum; DeepSpeed would copy all gradients to and fro for it.
             self._engine.enable_backward_allreduce = dist.get_world_size() > 1
         if settings.compile:
-            model.compile()
+            self._model.compile()
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
-        for parameter, original in zip(model.parameters(), originals, strict=True):
-            deepspeed.utils.safe_set_full_fp32_param(parameter, original)
+        for parameter, original in zip(self._model.parameters(), originals, strict=True):
+            library.utils.safe_set_full_fp32_param(parameter, original)
         self._make_moments()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Elements of each parameter of the whole model."""
+        return self._part.sizes
 
     def forward(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The loss of a micro-batch times `scale`, for `backward`; the loss and the figures, unscaled and detached.
@@ -120,11 +140,16 @@ class Engine:
         """Add the gradient, averaged over workers."""
         self._engine.backward(scaled)
 
+    def accumulate(self, batches: Sequence[Batch], scale: float, part: Stopwatch) -> tuple[float, dict[str, float]]:
+        """All passes of a step through the pipeline: see `components.training.pipeline.Pipeline.accumulate`."""
+        assert self.pipeline is not None
+        return self.pipeline.accumulate(self._engine, batches, scale, part)
+
     def step(self, learning_rate: float) -> float | None:
         """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was done."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
-        self._engine.step()
+        self._engine._exec_optimizer_step() if self.pipeline else self._engine.step()
         if self._engine.optimizer.overflow:
             return None
         norm = float(self._engine.get_global_grad_norm())
@@ -133,7 +158,8 @@ class Engine:
     def state(self) -> State:
         """What this worker keeps, as views: of the weights in fp32 and the moments of AdamW."""
         updates = int(self._adamw_states[0]["step"])
-        return State(tuple(self._fragments()), updates, _random_states())
+        fragments = tuple(fragment for fragment in self._fragments() if self._part.writes(fragment.name))
+        return State(fragments, updates, _random_states())
 
     def load(self, saved: SavedState, rank: int) -> None:
         """Take over what any number of workers saved; all workers call it together.
@@ -143,7 +169,7 @@ class Engine:
         """
         for fragment in self._fragments():
             for kind, tensor in fragment.tensors.items():
-                tensor.copy_(saved.read(kind, fragment.name, fragment.start, tensor.numel()))
+                tensor.copy_(saved.read(kind, fragment.name, fragment.start, tensor.numel(), fragment.columns))
         for state in self._adamw_states:
             state["step"].fill_(saved.updates)
         self._refresh_weights()
@@ -151,18 +177,16 @@ class Engine:
 
     def weights(self) -> list[Tensor]:
         """The fp32 weights on the CPU, whole on every worker, in the order of the model's parameters."""
-        full = _deepspeed().utils.safe_get_full_fp32_param
-        return [full(parameter).cpu() for parameter in self._model.parameters()]
+        return self._part.gathered(deepspeed().utils.safe_get_full_fp32_param)
 
     def measurable(self) -> nn.Module:
         """The model as it is, whole, for a forward pass on one worker; every worker calls it together."""
         if self._skeleton is None:
             return self._model
-        weights, device = self.weights(), next(self._model.parameters()).device
         kind = torch.bfloat16 if self._engine.bfloat16_enabled() else torch.float32
         whole = copy.deepcopy(self._skeleton)
-        names = [name for name, _ in whole.named_parameters()]
-        whole.load_state_dict({name: weight.to(device, kind) for name, weight in zip(names, weights, strict=True)}, assign=True)
+        weights = {name: weight.to(self._device, kind) for name, weight in zip(self.sizes, self.weights(), strict=True)}
+        whole.load_state_dict(weights, assign=True)
         return whole
 
     def close(self) -> None:
@@ -195,9 +219,10 @@ class Engine:
     def _fragments(self) -> Iterator[Fragment]:
         """The elements of each parameter that lie in this worker's part."""
         part = self._part_of_zero_3 if self._stage == 3 else self._part_of_zero_1
-        for name, parameter in self._model.named_parameters():
+        for name, parameter in self._part.named_parameters():
             if (found := part(parameter)) is not None:
-                yield Fragment(name, *found)
+                start, columns = self._part.in_whole(name, found[0])
+                yield Fragment(name, start, found[1], columns)
 
     def _part_of_zero_1(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
         """Parts are cut from all parameters in a row; `_hp_mapping` is what Universal Checkpoint reads too."""
@@ -212,7 +237,7 @@ class Engine:
         start, length = self._span(parameter)
         if length <= 0:
             return None
-        local = _deepspeed().utils
+        local = deepspeed().utils
         tensors = {kind: local.safe_get_local_optimizer_state(parameter, theirs) for kind, theirs in _MOMENTS.items()}
         tensors["weight"] = local.safe_get_local_fp32_param(parameter).detach()
         return start, {kind: tensor[:length] for kind, tensor in tensors.items()}
@@ -231,6 +256,13 @@ class Engine:
             if (found := self._part_of_zero_3(parameter)) is not None:
                 weight = found[1]["weight"]
                 parameter.ds_tensor.data[: weight.numel()].copy_(weight)  # type: ignore[attr-defined]
+
+
+def _pipeline(model: nn.Module, objective: Objective, place: Place, device: torch.device) -> Pipeline | None:
+    if place.layout.pipeline == 1:
+        return None
+    assert isinstance(model, Decoder)
+    return Pipeline(model, objective, place.layout, place.at["pipeline"], place.groups["pipeline"], device)
 
 
 def _random_states() -> dict[str, Tensor]:
@@ -259,20 +291,6 @@ def _frozen_heap() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _deepspeed() -> ModuleType:
-    """DeepSpeed, with errors only in its log, and not compiling operators of its own on a CPU."""
-    if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    import deepspeed
-
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    if not torch.cuda.is_available():
-        # Otherwise it compiles a shared-memory operator for two minutes, without gain; private, so its version is pinned.
-        deepspeed.ops.__compatible_ops__ = {}
-    return deepspeed
-
-
 def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW on matrices with, and on vectors without weight decay; the fused kernel passes over the weights once."""
     decayed = [p for p in model.parameters() if p.dim() >= 2]
@@ -298,6 +316,7 @@ def _config(optimizer: OptimizerConfig, precision: str, stage: int) -> dict[str,
         "gradient_clipping": optimizer.clip,
         "zero_optimization": {"stage": stage, **({"stage3_param_persistence_threshold": 0} if stage == 3 else {})},
         "zero_allow_untested_optimizer": True,
+        "pipeline": {"pipe_partitioned": False, "grad_partitioned": False},
     }
     if precision == "bf16":
         config |= {"bf16": {"enabled": True, "immediate_grad_update": stage == 1}, "data_types": {"grad_accum_dtype": "fp32"}}

@@ -26,6 +26,7 @@ from components.training.device import determinism, resolved_precision, training
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
+from components.training.parallel import Place
 from components.training.schedule import learning_rate
 from components.training.spikes import WINDOW, is_spike
 from components.training.state import SavedState
@@ -77,7 +78,7 @@ def train(
     Args:
         model: fp32 weights, equal on all ranks.
         objective: the loss.
-        batches: the data of each step.
+        batches: the data of each step; the workers of one replica see the same part of it.
         settings: steps, learning rate, precision, checkpoints.
         reporter: this worker's place, and the receiver of figures: those of `Trained.history`, and those of
             `components.training.meters.Meter`; after a resume the rows so far again, resumed_from, workers and
@@ -95,14 +96,15 @@ def train(
     Raises:
         CheckpointError: no checkpoint but those of another identity, a trunk that is damaged or began otherwise, or a directory
             that cannot be written.
-        ConfigError: `settings.compile` without a C++ compiler.
+        ConfigError: `settings.compile` without a C++ compiler, or a layout that workers or model do not divide by.
         SupersededAttempt: a later attempt at this training has begun.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
     device = training_device(reporter.rank)
     precision = resolved_precision(settings.precision, device)
     with process_group(device, reporter.world_size), determinism(settings.deterministic):
-        engine = Engine(model.to(device).train(), objective, settings, precision)
+        place = Place.of(settings.layout, reporter.rank, reporter.world_size)
+        engine = Engine(model, objective, settings, precision, place, device)
         store = None
         try:
             store = _checkpoints(
@@ -110,7 +112,7 @@ def train(
             )
             meter = Meter.of(device, precision, flops_per_token, reporter.world_size)
             run = _Run(
-                model, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
+                place, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
             )
             resumed_from = run.resume()
             for step in range(resumed_from, until or settings.steps):
@@ -121,6 +123,7 @@ def train(
             if store is not None:
                 store.close()
             engine.close()
+            place.close()
     _put_back(model, weights)
     return Trained(tuple(run.history), resumed_from)
 
@@ -157,7 +160,7 @@ def _put_back(model: nn.Module, weights: Sequence[Tensor]) -> None:
 class _Run:
     """The state of one training on one worker."""
 
-    model: nn.Module
+    place: Place
     objective: Objective
     batches: Batches
     settings: TrainingSettings
@@ -212,7 +215,7 @@ class _Run:
         """One optimizer step: its row, and whether a checkpoint is due by time, on which all ranks agree."""
         part = self.meter.stopwatch.part
         with part("data"):
-            micro_batches = self.batches.micro_batches(step, self.store.rank, self.store.world_size)
+            micro_batches = self.place.micro_batches(self.batches, step)
         (weight,) = self._sum([sum(self.objective.weight(batch) for batch in micro_batches)])
         if weight <= 0:
             raise TrainingError(f"step {step + 1}: the batch has nothing to learn from: every token is masked or it is empty")
@@ -224,7 +227,7 @@ class _Run:
             norm = self.engine.step(rate)
         tokens = sum(batch["tokens"].numel() for batch in micro_batches)
         names = sorted(figures)
-        total, read, save, *sums = self._sum([loss, tokens, self._is_late(), *(figures[name] for name in names)])
+        total, read, *sums, save = self._sum([loss, tokens, *(figures[name] for name in names)], [self._is_late()])
         row = {"step": step + 1, "loss": total / weight, "learning_rate": rate, "tokens": int(tokens_before + read)}
         row |= {name: value / weight for name, value in zip(names, sums, strict=True) if not math.isnan(value)}
         return self._judged(row, norm), save > 0
@@ -233,11 +236,13 @@ class _Run:
         """Gradients of this rank's micro-batches; sums of the loss and the figures."""
         sums: dict[str, Tensor] = {}
         part = self.meter.stopwatch.part
+        if self.engine.pipeline is not None:
+            return self.engine.accumulate(micro_batches, self.place.averaged / weight, part)
         for number, batch in enumerate(micro_batches, start=1):
             last = number == len(micro_batches)
             with part("forward"):
                 moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
-                scaled, loss, figures = self.engine.forward(moved, self.store.world_size / weight, last=last)
+                scaled, loss, figures = self.engine.forward(moved, self.place.averaged / weight, last=last)
             for name, value in {"": loss, **figures}.items():
                 sums[name] = sums[name] + value if name in sums else value
             if last and self.settings.on_spike == "skip" and self._is_spike(self._sum([float(sums[""])])[0] / weight):
@@ -294,8 +299,9 @@ class _Run:
             return False
         return time.monotonic() - self.saved_at >= seconds
 
-    def _sum(self, values: Sequence[float]) -> list[float]:
-        """Sums over the ranks, in fp64."""
+    def _sum(self, counted: Sequence[float], everywhere: Sequence[float] = ()) -> list[float]:
+        """Sums over the ranks, in fp64. `counted` is of a rank's tokens: of ranks that see the same ones, one is counted."""
+        values = [*(counted if self.place.is_counted else [0.0] * len(counted)), *everywhere]
         if self.store.world_size == 1:
             return [float(value) for value in values]
         tensor = torch.tensor([float(value) for value in values], dtype=torch.float64, device=self.device)

@@ -3,8 +3,11 @@
 ZeRO parts the flattened fp32 weights and both moments of AdamW between the workers; where the cuts lie depends on their number
 and on the stage. So each worker writes the fragments that it keeps under "KIND/START/NAME": elements START and on of the
 flattened parameter NAME. Whoever loads reads the elements that it needs from whichever files hold them.
+
+Where a matrix is parted by its columns, NAME ends in "[A:B/C]" and START counts the elements of columns A to B of C, row by row.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,22 @@ UPDATES = "updates"
 RANDOM = "random/"
 
 
+@dataclass(frozen=True, order=True)
+class Columns:
+    """Some of a matrix's columns."""
+
+    first: int
+    end: int
+    """The one after the last."""
+    of: int
+    """Columns of the matrix."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.end - self.first
+
+
 @dataclass(frozen=True)
 class Fragment:
     """Consecutive elements of one flattened parameter, as one worker keeps them."""
@@ -32,6 +51,8 @@ class Fragment:
     """The first element."""
     tensors: Mapping[str, Tensor]
     """Views of what the engine keeps, by kind: fp32, of one length."""
+    columns: Columns | None = None
+    """Of a matrix that is parted by them; else None."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,7 @@ class _Span:
 
     start: int
     length: int
+    columns: Columns | None
     path: Path
 
 
@@ -93,8 +115,8 @@ class SavedState:
         self._spans: dict[tuple[str, str], list[_Span]] = {}
         self._paths = tuple(paths)
         for path in paths:
-            for kind, start, name, length in _listed(path):
-                self._spans.setdefault((kind, name), []).append(_Span(start, length, path))
+            for kind, name, start, length, columns in _listed(path):
+                self._spans.setdefault((kind, name), []).append(_Span(start, length, columns, path))
 
     def require_whole(self, sizes: Mapping[str, int]) -> None:
         """Raise `CheckpointError` unless the fragments cover each parameter of `sizes` elements, every element once."""
@@ -105,17 +127,19 @@ class SavedState:
             for kind in KINDS:
                 self._require_covered(kind, name, size)
 
-    def read(self, kind: str, name: str, start: int, length: int) -> Tensor:
-        """Elements `start` to `start + length` of a flattened parameter, fp32. `CheckpointError` where some are missing."""
-        out, found = torch.empty(length), 0
-        for span in self._spans.get((kind, name), []):
-            first, last = max(start, span.start), min(start + length, span.start + span.length)
-            if first < last:
-                out[first - start : last - start] = _slice(span, kind, name, first, last)
-                found += last - first
-        if found != length:
-            raise CheckpointError(f"{kind} of {name}: {found} of {length} elements from {start} on are saved")
-        return out
+    def read(self, kind: str, name: str, start: int, length: int, columns: Columns | None = None) -> Tensor:
+        """Elements `start` to `start + length` of a flattened parameter, or of those columns of it, fp32.
+
+        Raises:
+            CheckpointError: some are missing.
+        """
+        spans = self._spans.get((kind, name), [])
+        if {span.columns for span in spans} <= {columns}:
+            return _joined(spans, kind, name, start, length)
+        parted = columns or next(span.columns for span in spans if span.columns is not None)
+        whole_RC = self._columns_joined(kind, name, parted.of)
+        chosen = whole_RC if columns is None else whole_RC[:, columns.first : columns.end]
+        return chosen.flatten()[start : start + length]
 
     @property
     def updates(self) -> int:
@@ -129,35 +153,88 @@ class SavedState:
             return {name.removeprefix(RANDOM): stored.get_tensor(name) for name in stored.keys() if name.startswith(RANDOM)}  # noqa: SIM118 - no mapping
 
     def _require_covered(self, kind: str, name: str, size: int) -> None:
-        end = 0
-        for span in sorted(self._spans.get((kind, name), []), key=lambda span: span.start):
-            if span.start != end:
+        covered, column = 0, 0
+        for columns, spans in self._blocks(kind, name).items():
+            if columns is not None and columns.first != column:
                 break
-            end += span.length
-        if end != size:
-            raise CheckpointError(f"{kind} of {name}: {end} of {size} elements are saved")
+            covered += _covered(spans, size if columns is None else size // columns.of * columns.count)
+            column = 0 if columns is None else columns.end
+        if covered != size:
+            raise CheckpointError(f"{kind} of {name}: {covered} of {size} elements are saved")
+
+    def _blocks(self, kind: str, name: str) -> dict[Columns | None, list[_Span]]:
+        """Spans by their columns, each sorted."""
+        blocks: dict[Columns | None, list[_Span]] = {}
+        for span in sorted(self._spans.get((kind, name), []), key=lambda span: (span.columns or _NONE, span.start)):
+            blocks.setdefault(span.columns, []).append(span)
+        return blocks
+
+    def _columns_joined(self, kind: str, name: str, width: int) -> Tensor:
+        """A whole matrix of `width` columns, of which each file may have some."""
+        joined = []
+        for columns, spans in self._blocks(kind, name).items():
+            values = _joined(spans, kind, name, 0, spans[-1].start + spans[-1].length)
+            joined.append(values.view(-1, width if columns is None else columns.count))
+        return torch.cat(joined, dim=1)
+
+
+_NONE = Columns(0, 0, 0)
+
+
+def _covered(spans: Sequence[_Span], size: int) -> int:
+    """How many of `size` elements the spans cover from the first on without a gap; more where they overlap."""
+    end = 0
+    for span in spans:
+        if span.start != end:
+            return min(end, size - 1)
+        end += span.length
+    return end
+
+
+def _joined(spans: Sequence[_Span], kind: str, name: str, start: int, length: int) -> Tensor:
+    out, found = torch.empty(length), 0
+    for span in spans:
+        first, last = max(start, span.start), min(start + length, span.start + span.length)
+        if first < last:
+            out[first - start : last - start] = _slice(span, kind, name, first, last)
+            found += last - first
+    if found != length:
+        raise CheckpointError(f"{kind} of {name}: {found} of {length} elements from {start} on are saved")
+    return out
 
 
 def _named(state: State) -> Iterator[tuple[str, Tensor]]:
     for fragment in state.fragments:
         for kind in KINDS:
-            yield f"{kind}/{fragment.start}/{fragment.name}", fragment.tensors[kind]
+            yield _key(kind, fragment.start, fragment.name, fragment.columns), fragment.tensors[kind]
     for device, tensor in state.random.items():
         yield RANDOM + device, tensor
 
 
-def _listed(path: Path) -> list[tuple[str, int, str, int]]:
-    """Kind, start, name and length of each fragment in a file."""
+def _key(kind: str, start: int, name: str, columns: Columns | None) -> str:
+    return f"{kind}/{start}/{name}" + ("" if columns is None else f"[{columns.first}:{columns.end}/{columns.of}]")
+
+
+def _listed(path: Path) -> list[tuple[str, str, int, int, Columns | None]]:
+    """Kind, name, start, length and columns of each fragment in a file."""
     try:
         with safe_open(path, framework="pt") as stored:
             names = [name for name in stored.keys() if not name.startswith(RANDOM)]  # noqa: SIM118 - no mapping
-            parts = [(*name.split("/", 2), stored.get_slice(name).get_shape()[0]) for name in names]
+            return [_parsed(name, stored.get_slice(name).get_shape()[0]) for name in names]
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path.name} cannot be read ({error})") from error
-    return [(kind, int(start), name, length) for kind, start, name, length in parts]
+
+
+def _parsed(key: str, length: int) -> tuple[str, str, int, int, Columns | None]:
+    kind, start, rest = key.split("/", 2)
+    found = re.fullmatch(r"(.*)\[(\d+):(\d+)/(\d+)\]", rest)
+    if found is None:
+        return kind, rest, int(start), length, None
+    return kind, found[1], int(start), length, Columns(*(int(number) for number in found.groups()[1:]))
 
 
 def _slice(span: _Span, kind: str, name: str, first: int, last: int) -> Tensor:
     with safe_open(span.path, framework="pt") as stored:
-        tensor: Tensor = stored.get_slice(f"{kind}/{span.start}/{name}")[first - span.start : last - span.start]
+        key = _key(kind, span.start, name, span.columns)
+        tensor: Tensor = stored.get_slice(key)[first - span.start : last - span.start]
     return tensor

@@ -1,5 +1,8 @@
 """The in-place cross-entropy against torch's, value and gradient."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor
@@ -161,3 +164,46 @@ def test_the_kernel_of_a_gpu_gives_what_the_processor_gives(dtype: torch.dtype, 
         assert leaf.grad is not None
         results.append(leaf.grad.cpu())
     torch.testing.assert_close(*results, rtol=2e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-7)
+
+
+class OneOfThree:
+    """A third of the vocabulary, in a thread of its own; what the three gather is exchanged at a barrier."""
+
+    def __init__(self, number: int, barrier: threading.Barrier, box: list[Tensor]) -> None:
+        self.first, self._number, self._barrier, self._box = 11 * number, number, barrier, box
+
+    def gather(self, x: Tensor) -> Tensor:
+        self._box[self._number] = x
+        self._barrier.wait()
+        found = torch.stack(self._box)
+        self._barrier.wait()
+        return found
+
+
+@pytest.mark.parametrize("rows", [None, 5])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_parts_of_the_vocabulary_give_the_loss_and_the_gradients_of_the_whole(
+    rows: int | None, dtype: torch.dtype, tolerance: float
+) -> None:
+    _, targets = batch()
+    hidden, head = torch.randn(3, 7, 4, dtype=torch.float64).to(dtype), torch.randn(33, 4, dtype=torch.float64).to(dtype)
+
+    def gradients(head_VD: Tensor, vocabulary: OneOfThree | None) -> tuple[Tensor, Tensor, Tensor]:
+        x, weight = hidden.clone().requires_grad_(), head_VD.clone().requires_grad_()
+        if rows is None:
+            losses = cross_entropy(x @ weight.T, targets, reduction="none", vocabulary=vocabulary).sum()
+        else:
+            losses, _ = linear_cross_entropy(x, weight, targets, rows=rows, vocabulary=vocabulary)
+        losses.backward()  # type: ignore[no-untyped-call]
+        assert x.grad is not None
+        assert weight.grad is not None
+        return losses.detach(), x.grad, weight.grad
+
+    barrier, box = threading.Barrier(3), [torch.empty(0)] * 3
+    with ThreadPoolExecutor(3) as pool:
+        parts = list(pool.map(lambda n: gradients(head[11 * n : 11 * (n + 1)], OneOfThree(n, barrier, box)), range(3)))
+    total, of_hidden, of_head = gradients(head, None)
+    for part in parts:
+        torch.testing.assert_close(part[0], total, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(sum(part[1] for part in parts), of_hidden, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(torch.cat([part[2] for part in parts]), of_head, rtol=tolerance, atol=tolerance)

@@ -67,6 +67,7 @@ def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary(vocabula
     logits = torch.zeros(2, 3, SHAPE.vocab_size)
     model = torch.nn.Module()
     model.forward = lambda _: logits  # type: ignore[method-assign]
+    model.vocabulary = None  # type: ignore[assignment]
     terms = NextToken()(model, batch)
     assert NextToken().weight(batch) == 6
     assert float(terms.loss) == pytest.approx(6 * torch.tensor(float(SHAPE.vocab_size)).log().item())

@@ -158,9 +158,9 @@ def test_a_batch_smaller_than_the_number_of_workers_is_refused(run: Any, plan: P
 def test_workers_whose_passes_would_differ_in_number_are_refused_where_zero_3_makes_all_take_part_in_each(
     run: Any, plan: Path
 ) -> None:
-    three = dataclasses.replace(CONFIG, workers=4, min_workers=2, zero_stage=3, micro_batch_size=2)
+    three = dataclasses.replace(CONFIG, workers=4, min_workers=2, layout=ParallelLayout(zero_stage=3), micro_batch_size=2)
     with pytest.raises(
-        ConfigError, match=r"^3 workers would part the plan's batch size of 8 into unequal numbers of micro-batches"
+        ConfigError, match=r"^3 replicas would part the plan's batch size of 8 into unequal numbers of micro-batches"
     ):
         run("output", three, plan=edited_plan(plan, batch_size=8))
 

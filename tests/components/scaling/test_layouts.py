@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from components.artifacts import ModelShape
 from components.flops import parameters, training_memory_bytes
-from components.scaling.layouts import Layout, divides, layouts, memory_per_rank
+from components.scaling.layouts import layouts, memory_per_rank
 from components.scaling.proposal import PAPER_MODELS
+from components.training.layout import ParallelLayout
 
 SEVEN_B, SIXTY_SEVEN_B = (PAPER_MODELS[name].shape for name in ("7b", "67b"))
 assert SEVEN_B is not None
@@ -15,23 +16,16 @@ assert SIXTY_SEVEN_B is not None
 
 
 def memory(shape: ModelShape, **layout: int) -> int:
-    return memory_per_rank(Layout(**layout), shape, micro_batch_size=1, sequence_length=4096)
+    return memory_per_rank(ParallelLayout(**layout), shape, micro_batch_size=1, sequence_length=4096)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(gpus=st.integers(1, 300), per_node=st.sampled_from([1, 4, 8]))
-def test_every_layout_uses_all_gpus_with_tensor_parallelism_inside_a_node(gpus: int, per_node: int) -> None:
+def test_every_layout_uses_all_gpus_with_parts_of_matrices_and_sequences_inside_a_node(gpus: int, per_node: int) -> None:
     found = list(layouts(gpus, per_node))
     assert len(set(found)) == len(found) > 0
-    assert all(layout.data * layout.tensor * layout.pipeline == gpus and layout.tensor <= per_node for layout in found)
-    assert found[0] == Layout(data=gpus)
-
-
-def test_a_shape_divides_by_its_heads_and_layers() -> None:
-    assert divides(Layout(tensor=8, pipeline=19), SIXTY_SEVEN_B)
-    assert not divides(Layout(pipeline=4), SIXTY_SEVEN_B)
-    assert not divides(Layout(tensor=16), SIXTY_SEVEN_B)  # eight key and value heads
-    assert divides(Layout(tensor=16), SEVEN_B)
+    assert all(layout.workers == gpus and layout.tensor * layout.sequence <= per_node for layout in found)
+    assert found[0] == ParallelLayout(data=gpus)
 
 
 @pytest.mark.parametrize("workers", [1, 3, 64])
@@ -40,8 +34,15 @@ def test_replicas_alone_hold_what_training_memory_says(workers: int) -> None:
     assert memory(SEVEN_B, data=workers) == expected
 
 
-def test_tensor_parallelism_shares_everything_out() -> None:
-    assert memory(SEVEN_B, tensor=8) == pytest.approx(memory(SEVEN_B) / 8, rel=1e-6)
+def test_tensor_parallelism_shares_out_all_but_what_the_norms_keep() -> None:
+    # What they keep in bf16, and of it two of three a second time, to make fp32
+    norms = 4096 * (2 * (6 * SEVEN_B.n_layer + 3) + 2 * 2 * (2 * SEVEN_B.n_layer + 1)) * SEVEN_B.d_model
+    assert memory(SEVEN_B, tensor=8) == pytest.approx((memory(SEVEN_B) - norms) / 8 + norms, rel=1e-6)
+
+
+def test_the_workers_of_a_sequence_share_its_tokens_and_the_state() -> None:
+    whole, halved = memory(SEVEN_B), memory(SEVEN_B, sequence=2)
+    assert halved == pytest.approx(whole - 6 * parameters(SEVEN_B) - (whole - 18 * parameters(SEVEN_B)) / 2, rel=1e-6)
 
 
 def test_pipeline_stages_share_the_layers_but_keep_as_many_micro_batches_as_there_are_stages() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -35,7 +35,8 @@ class NextToken:
         return float((batch["targets"] != -100).sum())
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        loss = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none").sum()
+        vocabulary = cast(Decoder, model).vocabulary
+        loss = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none", vocabulary=vocabulary).sum()
         return Terms(loss=loss, figures={"twice": 2 * loss.detach()})
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.training.config import OptimizerConfig, ScheduleConfig, TrainingSettings
+from components.training.layout import ParallelLayout
 
 GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
 
@@ -32,7 +33,9 @@ GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
         (TrainingSettings, "keep_checkpoints", 0),
         (TrainingSettings, "permanent_checkpoints", (0.0,)),
         (TrainingSettings, "non_finite", "ignore"),
-        (TrainingSettings, "zero_stage", 2),
+        (ParallelLayout, "zero_stage", 2),
+        (ParallelLayout, "tensor", 0),
+        (ParallelLayout, "data", -1),
         (TrainingSettings, "on_spike", "ignore"),
         (TrainingSettings, "spike_deviations", 0.0),
         (TrainingSettings, "max_skipped", 0),
@@ -49,6 +52,11 @@ def test_the_defaults_are_those_of_the_paper() -> None:
     assert (optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.clip) == (0.9, 0.95, 0.1, 1.0)
     assert (schedule.milestones, schedule.factors) == ((0.8, 0.9), (0.316, 0.1))
     assert TrainingSettings(**GOOD).checkpoint_seconds == 300
+
+
+def test_skipping_spikes_is_refused_with_a_pipeline() -> None:
+    with pytest.raises(ConfigError, match="on_spike is 'skip'; allowed: report, stop with a pipeline"):
+        TrainingSettings(**GOOD, on_spike="skip", layout=ParallelLayout(pipeline=2))
 
 
 def test_permanent_checkpoints_come_once_their_share_is_behind() -> None:

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import nn
 
 from components.errors import CheckpointError, ConfigError, TrainingError
+from components.training.layout import ParallelLayout
 from components.training.loop import Batch, Terms
 from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
 
@@ -22,9 +23,9 @@ from tests.components.training.conftest import NextToken, RepeatedPairs, Trainin
 @pytest.mark.parametrize("zero_stage", [1, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_training_goes_on_bitwise_from_a_checkpoint(training: Training, precision: str, zero_stage: int, tmp_path: Path) -> None:
-    whole, uninterrupted, _ = training(precision=precision, zero_stage=zero_stage)
+    whole, uninterrupted, _ = training(precision=precision, layout=ParallelLayout(zero_stage=zero_stage))
     shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
-    again, resumed, metrics = training(precision=precision, zero_stage=zero_stage)
+    again, resumed, metrics = training(precision=precision, layout=ParallelLayout(zero_stage=zero_stage))
     assert resumed.resumed_from == 10
     assert metrics.values[10] == {**resumed.history[9], "resumed_from": 10.0, "workers": 1.0}
     assert [step for step, values in metrics.values.items() if "tokens_per_second" in values] == [11, 12]
@@ -158,8 +159,8 @@ def test_a_parted_model_is_measured_as_a_whole_one(training: Training, precision
         return {"validation/loss": float(NextToken()(model, batch).loss) / NextToken().weight(batch)}
 
     measured = [
-        training(validation=validation, zero_stage=stage, precision=precision, checkpoints=tmp_path / str(stage))[1].history[-1]
-        for stage in (1, 3)
+        training(validation=validation, layout=layout, precision=precision, checkpoints=tmp_path / str(layout))[1].history[-1]
+        for layout in (ParallelLayout(), ParallelLayout(zero_stage=3))
     ]
     assert measured[0]["validation/loss"] == pytest.approx(measured[1]["validation/loss"], rel=5e-3)
 
@@ -200,7 +201,9 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(training: T
 def test_a_loss_that_is_not_finite_can_be_skipped_without_touching_the_weights(
     training: Training, precision: str, zero_stage: int
 ) -> None:
-    model, trained, _ = training(objective=BrokenAt({3}), non_finite="skip", precision=precision, zero_stage=zero_stage)
+    model, trained, _ = training(
+        objective=BrokenAt({3}), non_finite="skip", precision=precision, layout=ParallelLayout(zero_stage=zero_stage)
+    )
     assert "loss" not in trained.history[2]
     assert "gradient_norm" not in trained.history[2]
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]

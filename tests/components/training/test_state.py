@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import CheckpointError
-from components.training.state import KINDS, Fragment, SavedState, Snapshot, State
+from components.training.state import KINDS, Columns, Fragment, SavedState, Snapshot, State
 
 WHOLE = torch.arange(20.0)
 
@@ -36,6 +36,52 @@ def test_any_elements_are_read_whatever_the_cuts(
     saved.require_whole({"a/b": 20})
     length = min(length, 20 - start)
     assert torch.equal(saved.read("weight", "a/b", start, length), WHOLE[start : start + length])
+
+
+MATRIX = WHOLE.view(4, 5)
+
+
+def write_columns(directory: Path, ends: list[int], *, cut: int = 3) -> list[Path]:
+    """A matrix of 4 by 5, one file for each group of columns and for what lies before and after its element `cut`."""
+    paths = []
+    for first, end in zip([0, *ends], [*ends, 5], strict=True):
+        block = MATRIX[:, first:end].flatten()
+        for start, last in ((0, cut), (cut, len(block))):
+            part = Fragment("down", start, dict.fromkeys(KINDS, block[start:last].clone()), Columns(first, end, 5))
+            snapshot = Snapshot()
+            snapshot.take(State([part], 1, {}))
+            paths.append(directory / f"rank-{len(paths):05d}.safetensors")
+            snapshot.write(paths[-1])
+    return paths
+
+
+@given(ends=st.lists(st.integers(1, 4), max_size=4, unique=True).map(sorted), first=st.integers(0, 4), start=st.integers(0, 3))
+def test_columns_saved_by_any_parts_are_read_whole_or_by_any_others(
+    tmp_path_factory: pytest.TempPathFactory, ends: list[int], first: int, start: int
+) -> None:
+    saved = SavedState(write_columns(tmp_path_factory.mktemp("state"), ends))
+    saved.require_whole({"down": 20})
+    assert torch.equal(saved.read("weight", "down", 7, 9), WHOLE[7:16])
+    wanted = MATRIX[:, first:].flatten()[start:]
+    assert torch.equal(saved.read("weight", "down", start, len(wanted), Columns(first, 5, 5)), wanted)
+
+
+def test_what_was_saved_whole_is_read_by_columns(tmp_path: Path) -> None:
+    saved = SavedState(write(tmp_path, [7]))
+    assert torch.equal(saved.read("weight", "a/b", 1, 3, Columns(2, 4, 5)), MATRIX[:, 2:4].flatten()[1:4])
+
+
+def test_missing_columns_and_rows_of_columns_are_found(tmp_path: Path) -> None:
+    paths = write_columns(tmp_path, [2])
+    for missing in (paths[:2], paths[2:], paths[:3], [paths[0], *paths[2:]]):
+        with pytest.raises(CheckpointError, match=r"weight of down: .* of 20 elements are saved"):
+            SavedState(missing).require_whole({"down": 20})
+
+
+def test_elements_that_were_saved_twice_are_found(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, [])
+    with pytest.raises(CheckpointError, match="of 20 elements are saved"):
+        SavedState([path, path]).require_whole({"a/b": 20})
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:

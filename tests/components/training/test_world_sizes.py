@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
+from components.training.layout import ParallelLayout
 from components.training.loop import train
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 from tests.spawning import SpawningLauncher
@@ -49,7 +50,7 @@ def work(spec: Spec, reporter: TrainingReporter) -> tuple[int, list[Any], list[f
             model,
             NextToken(),
             RepeatedPairs(),
-            settings(precision=spec.precision, checkpoint_steps=6, zero_stage=spec.zero_stage),
+            settings(precision=spec.precision, checkpoint_steps=6, layout=ParallelLayout(zero_stage=spec.zero_stage)),
             reporter=Stopping(reporter.rank, reporter.world_size, spec.stop_after),
             checkpoints=spec.checkpoints,
             identity={"model": "small"},

@@ -1,0 +1,63 @@
+"""Sequence parallelism (DeepSpeed-Ulysses, arXiv 2309.14509, section 3), applied to a decoder from outside.
+
+Each worker holds consecutive tokens of every sequence. For attention the workers exchange them for all tokens of some heads, and
+back. To ZeRO a worker of a sequence is one more replica: it has the same weights and other tokens.
+
+Shapes as in `components.model.decoder`; T is here the part's tokens, S the whole sequence's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor
+
+from components.errors import TrainingError
+from components.model.decoder import Attention, Decoder, attend
+from components.training.deepspeed_library import deepspeed
+from components.training.objective import Batch
+
+
+def apply(model: Decoder, group: dist.ProcessGroup) -> None:
+    """Let a decoder work on its worker's part of each sequence, in the order of the group's ranks."""
+    for module in model.modules():
+        if isinstance(module, Attention):
+            module.attend = Ulysses(group)
+    model.part_of_sequence = dist.get_rank(group)
+
+
+def part(batch: Batch, index: int, parts: int) -> Batch:
+    """That part of each sequence; what does not go by tokens stays whole.
+
+    Raises:
+        TrainingError: the sequences do not divide.
+    """
+    shape = batch["tokens"].shape
+    if shape[1] % parts:
+        raise TrainingError(f"sequences of {shape[1]} tokens do not divide by {parts}; choose another layout or sequence length")
+    return {name: tensor.chunk(parts, dim=1)[index] if tensor.shape == shape else tensor for name, tensor in batch.items()}
+
+
+@dataclass
+class Ulysses:
+    """Causal attention over whole sequences of which the workers hold consecutive tokens."""
+
+    group: dist.ProcessGroup
+    _attention: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        deepspeed()
+        from deepspeed.sequence.layer import DistributedAttention
+
+        self._attention = DistributedAttention(_attend_to_all, self.group, scatter_idx=2, gather_idx=1)
+
+    def __call__(self, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask_B1TS: Tensor | None) -> Tensor:
+        """BHTE: what the part's tokens read from all tokens before them. There is no mask in training."""
+        q_BTHE, k_BTKE, v_BTKE = (x.transpose(1, 2).contiguous() for x in (q_BHTE, k_BKTE, v_BKTE))
+        read_BTHE: Tensor = self._attention(q_BTHE, k_BTKE, v_BTKE, 0)
+        return read_BTHE.transpose(1, 2)
+
+
+def _attend_to_all(q_BSHE: Tensor, k_BSKE: Tensor, v_BSKE: Tensor) -> Tensor:
+    """Attention as one worker does it, of some of the heads."""
+    return attend(q_BSHE.transpose(1, 2), k_BSKE.transpose(1, 2), v_BSKE.transpose(1, 2), None).transpose(1, 2)
