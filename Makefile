@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
-# What needs Ray in one process, the rest in another
-SHARED := $(PYTEST) --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+# Two processes take one file after the other: a file's tests share servers
+SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \

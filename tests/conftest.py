@@ -24,12 +24,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("no GPU on this machine")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several processes share the tests by file, whose tests share servers; what needs Ray is all in one, and begins."""
+    """What needs Ray takes longest, so it begins: processes that share the tests by file end together."""
     items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else str(item.path)))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from components.model.huggingface import load
 from components.ports import InProcessLauncher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import pretrain
+from components.training.layout import ParallelLayout
 
 CONFIG = PretrainingConfig(
     precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, validation_bytes=3000, seed=3
