@@ -67,7 +67,7 @@ def test_every_task_of_the_pipeline_is_serialised(tasks: Tasks) -> None:
 
     functions = {name.partition(".")[2] for name in tasks}
     steps = {step for stage in STAGES.values() for step in stage} - {"check_sft", "check_dpo"}
-    assert functions == steps | {"check_tuning", "pipeline", "run_on_cluster", "run_recipe"}
+    assert functions == steps | {"check_tuning", "dedup_curve", "deduplication_curve", "pipeline", "run_on_cluster", "run_recipe"}
 
 
 def test_on_one_machine_nothing_of_a_cluster_is_loaded_or_serialised() -> None:
@@ -79,7 +79,8 @@ def test_on_one_machine_nothing_of_a_cluster_is_loaded_or_serialised() -> None:
 
 def test_curation_and_training_have_a_ray_cluster_and_the_others_none(tasks: Tasks, on_cluster: dict[str, Any]) -> None:
     with_ray = {name for name, task in tasks.items() if task["type"] == "ray"}
-    assert with_ray == {"data.curation", "data.token_shards", "train.pretraining", "train.sft", "train.dpo"}
+    data = {"data.curation", "data.deduplication_curve", "data.token_shards"}
+    assert with_ray == data | {"train.pretraining", "train.sft", "train.dpo"}
     assert "torch" not in on_cluster["loaded"]
 
 

@@ -66,7 +66,7 @@ def test_a_tuning_that_was_cut_off_goes_on_and_ends_bitwise_as_if_it_had_not_bee
         tune(config, "cut", CutMetrics(3))
     metrics = RecordedMetrics()
     assert tune(config, "cut", metrics) == whole
-    assert metrics.values[2] == {"resumed_from": 2.0, "workers": 1.0}
+    assert metrics.values[2].items() >= {"resumed_from": 2.0, "workers": 1.0}.items()
     names = [path.relative_to(tmp_path / "whole/output") for path in (tmp_path / "whole/output").rglob("*") if path.is_file()]
     assert len(names) >= 8
     assert all((tmp_path / "cut/output" / n).read_bytes() == (tmp_path / "whole/output" / n).read_bytes() for n in names)
