@@ -21,5 +21,6 @@ def test_a_training_takes_the_memory_that_its_plan_says(sequences: int, precisio
     command = [sys.executable, "-m", "tests.components.training.peak_memory", str(sequences), precision]
     environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=Path(__file__).parents[3], env=environment, check=True, capture_output=True, text=True)
-    planned = memory_per_rank(ParallelLayout(), SHAPE, micro_batch_size=sequences, sequence_length=SHAPE.context, precision=precision)
+    layout, length = ParallelLayout(), SHAPE.context
+    planned = memory_per_rank(layout, SHAPE, micro_batch_size=sequences, sequence_length=length, precision=precision)
     assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(planned, rel=0.15)
