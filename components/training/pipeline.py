@@ -65,6 +65,8 @@ class Pipeline:
         self._names: list[str] | None = None
         stages: list[nn.Module] = [nn.Identity() for _ in range(layout.pipeline)]
         stages[at] = _Stage(stage)
+        # It asks DeepSpeed for its rank before an engine has shown DeepSpeed the process group that torch has
+        library.init_distributed(auto_mpi_discovery=False, verbose=False)
         self.module: nn.Module = library.PipelineModule(
             stages,
             topology=PipeModelDataParallelTopology(

@@ -176,6 +176,12 @@ FOUR = [
 
 
 @pytest.mark.slow
+def test_a_pipeline_may_be_the_first_training_of_its_processes(tmp_path: Path) -> None:
+    case = Case(ParallelLayout(pipeline=2), "fp32", tmp_path / "first")
+    assert [len(found.history) for (found,) in launch([case], 2)] == [10, 10]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", TOLERANCE)
 def test_four_workers_train_what_one_does_in_every_combination(precision: str, tmp_path: Path) -> None:
     cases = [Case(layout, precision, tmp_path / str(number)) for number, layout in enumerate(FOUR)]
