@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.ports import TrainingReporter
+from tests.infra.reporters import Passing
 
 STEPS, INTERVAL, LOST_AFTER = 12, 5, 7
 SEQUENCES = 9
@@ -36,25 +37,14 @@ class OddBatches:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Waiting(Passing):
     """A reporter that waits after a step until something is lost, once."""
 
-    reporter: TrainingReporter
     place: Path
-
-    @property
-    def rank(self) -> int:
-        """Of this worker."""
-        return self.reporter.rank
-
-    @property
-    def world_size(self) -> int:
-        """Workers."""
-        return self.reporter.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Pass it on, and wait if it is time."""
-        self.reporter.report(step, total_steps, values)
+        super().report(step, total_steps, values)
         if step == LOST_AFTER and not (self.place / "lost").exists():
             (self.place / f"waits-{self.rank}").write_text(str(os.getpid()))
             while not (self.place / "lost").exists():

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from components.ports import SilentMetrics, TrainingReporter
+from tests.infra.reporters import Passing
 
 INTERVAL = 4
 """Steps between two checkpoints."""
@@ -41,25 +42,14 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Killing:
+class Killing(Passing):
     """A reporter that kills once."""
 
-    reporter: TrainingReporter
     training: Training
-
-    @property
-    def rank(self) -> int:
-        """Of this worker."""
-        return self.reporter.rank
-
-    @property
-    def world_size(self) -> int:
-        """Workers."""
-        return self.reporter.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Pass it on, and kill if it is time."""
-        self.reporter.report(step, total_steps, values)
+        super().report(step, total_steps, values)
         kill, done = self.training.kill, self.training.place / "killed"
         if kill is None or done.exists() or (kill.step, kill.rank) != (step, self.rank):
             return

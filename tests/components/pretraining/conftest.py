@@ -1,5 +1,6 @@
 """Small token shards, a plan for them and a tokenizer's files, written by hand in the layout of the artifacts."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -85,3 +86,12 @@ def write_plan(directory: Path, plan: Plan) -> Path:
     directory.mkdir()
     (directory / "plan.json").write_text(json.dumps(asdict(plan)))
     return directory
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """The sha256 of each file below a directory, by its path there."""
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }

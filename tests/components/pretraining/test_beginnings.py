@@ -1,7 +1,6 @@
 """Branches: from another training's first stage, with another token budget, bitwise as from scratch."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from components.pretraining.beginnings import CHECKPOINT, keep
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import permanent_checkpoints, pretrain
 from components.training.config import ScheduleConfig
-from tests.components.pretraining.conftest import PLAN, write_plan
+from tests.components.pretraining.conftest import PLAN, digests, write_plan
 
 CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=6, validation_bytes=3000, checkpoint_steps=7)
 
@@ -63,11 +62,6 @@ def trunk(pretraining: Pretraining, tmp_path: Path) -> Path:
     """The state after 12 of 15 steps: the end of the first stage."""
     pretraining("short", 15)
     return state_of(tmp_path, "short")
-
-
-def digests(directory: Path) -> dict[str, str]:
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def test_a_branch_with_more_tokens_is_bitwise_a_training_from_scratch(

@@ -1,7 +1,6 @@
 """Pretraining from token shards to a checkpoint directory."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -18,6 +17,7 @@ from components.ports import InProcessLauncher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import pretrain
 from components.training.layout import ParallelLayout
+from tests.components.pretraining.conftest import digests
 
 CONFIG = PretrainingConfig(
     precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, validation_bytes=3000, seed=3
@@ -45,14 +45,6 @@ def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
         return figures, output, metrics
 
     return pretrained
-
-
-def digests(directory: Path) -> dict[str, str]:
-    return {
-        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
 
 
 def edited_plan(plan: Path, **changes: Any) -> Path:

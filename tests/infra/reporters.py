@@ -1,0 +1,27 @@
+"""A reporter that passes everything on, for those that do something besides after a step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.ports import TrainingReporter
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Stands before another reporter."""
+
+    reporter: TrainingReporter
+
+    @property
+    def rank(self) -> int:
+        """Of this worker."""
+        return self.reporter.rank
+
+    @property
+    def world_size(self) -> int:
+        """Workers."""
+        return self.reporter.world_size
+
+    def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        """Pass it on."""
+        self.reporter.report(step, total_steps, values)
