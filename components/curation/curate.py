@@ -19,7 +19,7 @@ from components.curation.evidence import write_samples
 from components.curation.extraction import Extracted, ExtractionShard, shards_of
 from components.curation.flagged_words import write_lists
 from components.curation.layout import figures_of, shelves_of, write_documents
-from components.curation.ledger import Tally, added, write_ledger
+from components.curation.ledger import added, write_ledger
 from components.curation.mixture import mixture_of
 from components.curation.passage_deduplication import find_passages, write_passages
 from components.curation.quality import grade
@@ -64,9 +64,9 @@ def curate(
     duplicates = find_duplicates(texts, config, scratch / "duplicates", engine, index=index)
     metrics.log(0, {"documents_read": documents_read, "documents_hashed": duplicates.hashed})
     passages = find_passages(texts, duplicates.verdicts, config, scratch / "passages", engine)
-    judged = list(zip(extracted, by_shard(extracted, duplicates.verdicts), strict=True))
     trimmed = by_shard(extracted, passages.trimmed)
-    tally = count(judged, trimmed, engine)
+    outcomes = list(zip(extracted, by_shard(extracted, duplicates.verdicts), trimmed, strict=True))
+    tally = engine.reduce(added, engine.map_shards(write_ledger, outcomes, description="join verdicts"))
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
@@ -85,7 +85,6 @@ def curate(
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
     if config.samples:
-        outcomes = [(shard, verdicts, left) for (shard, verdicts), left in zip(judged, trimmed, strict=True)]
         write_samples(config, read, outcomes, output, engine)
     write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
     write_passages(passages, output, scratch, engine)
@@ -128,12 +127,6 @@ def by_shard(shards: Sequence[Extracted], files: Sequence[Path]) -> list[tuple[P
     """Files of parts as those of each shard; none, if there are none."""
     waiting = iter(files)
     return [tuple(next(waiting) for _ in shard.texts) if files else () for shard in shards]
-
-
-def count(judged: Sequence[tuple[Extracted, Sequence[Path]]], trimmed: Sequence[Sequence[Path]], engine: ShardEngine) -> Tally:
-    """Write the ledger of every shard, and count what they hold together."""
-    work = [(shard, verdicts, left) for (shard, verdicts), left in zip(judged, trimmed, strict=True)]
-    return engine.reduce(added, engine.map_shards(write_ledger, work, description="join verdicts"))
 
 
 def read_shards(
