@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from infra.settings import quieten
+from infra.settings import quieten, set_variable
 from tests import servers
 
 quieten()
+# Threads that wait by spinning take the processors from the other test process.
+set_variable("OMP_WAIT_POLICY", "passive")
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 

@@ -13,57 +13,20 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.commands import as_json, command, copied, hashes, longrun, manifest, place, ran, steps
+
 pytestmark = pytest.mark.ray
 
 STEPS = 20
 """Steps of the chain, checks included."""
 
 
-def command(*words: str, home: Path) -> list[str]:
-    return [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
-
-
-def longrun(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words, home=home), capture_output=True, text=True, check=False, cwd=home.parent)
-
-
-def as_json(*words: str, home: Path) -> Any:
-    ended = longrun(*words, "--json", home=home)
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
-
-
-def steps(home: Path, kind: str) -> list[str]:
-    return [event["step"] for event in as_json("logs", "latest", home=home) if event["event"] == kind]
-
-
-def manifest(home: Path, step: str) -> dict[str, Any]:
-    (path,) = (home / "artifacts" / step).glob("*/manifest.json")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-def hashes(home: Path, step: str) -> dict[str, str]:
-    return {record["path"]: record["sha256"] for record in manifest(home, step)["files"]}
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("chain")
-    (place / "user").mkdir()
-    (place / "temporary").mkdir()
-    environment = {**os.environ, "HOME": str(place / "user"), "TMPDIR": str(place / "temporary")}  # too long for Ray's sockets
-    words = command("run", "tiny", home=place / "home")
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place, env=environment)
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    return place / "home"
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    """A finished home of one's own, moved to another place."""
-    shutil.copytree(finished, tmp_path / "home", symlinks=True)
-    return tmp_path / "home"
+def changed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished home after a run with another configuration."""
+    home = copied(finished, tmp_path_factory.mktemp("changed"))
+    ran("run", "tiny", "--set", "dpo.beta=0.2", "--until", "dpo", home=home)
+    return home
 
 
 def test_the_chain_ends_with_a_registered_candidate(finished: Path) -> None:
@@ -83,15 +46,13 @@ def test_nothing_is_left_but_the_record_and_nothing_outside_the_home(finished: P
 
 
 def test_a_rerun_in_a_moved_home_reuses_every_step_and_registers_nothing(copy: Path) -> None:
-    assert longrun("run", "tiny", home=copy).returncode == 0
+    ran("run", "tiny", home=copy)
     assert len(steps(copy, "cached")) == STEPS
     assert [model["model"] for model in as_json("models", home=copy)] == ["tiny/1"]
 
 
-def test_a_changed_config_makes_its_step_and_what_depends_on_it_again(copy: Path) -> None:
-    ended = longrun("run", "tiny", "--set", "dpo.beta=0.2", "--until", "dpo", home=copy)
-    assert ended.returncode == 0, ended.stderr
-    assert steps(copy, "made") == ["dpo", "check_dpo"]
+def test_a_changed_config_makes_its_step_and_what_depends_on_it_again(changed: Path) -> None:
+    assert steps(changed, "made") == ["dpo", "check_dpo"]
 
 
 def test_a_failed_check_stops_the_run_and_names_expectation_observation_and_page(copy: Path) -> None:
@@ -144,36 +105,37 @@ def test_the_registered_model_answers(finished: Path) -> None:
     assert answer["text"].startswith("def main(")
 
 
-def test_gc_deletes_only_what_no_registered_model_needs(copy: Path) -> None:
-    assert longrun("run", "tiny", "--set", "scaling.law=deepseek", "--set", "seed=1", home=copy).returncode == 2
-    longrun("run", "tiny", "--set", "dpo.beta=0.3", "--until", "dpo", home=copy)
-    assert longrun("gc", "--yes", home=copy).returncode == 0
-    assert longrun("verify", "tiny", home=copy).returncode == 0
-    assert as_json("gc", "--yes", home=copy) == []
+def test_gc_deletes_only_what_no_registered_model_needs(changed: Path, tmp_path: Path) -> None:
+    home = copied(changed, tmp_path)
+    assert len(list(home.glob("artifacts/dpo/*"))) == 2
+    ran("gc", "--yes", home=home)
+    assert len(list(home.glob("artifacts/dpo/*"))) == 1
+    ran("verify", "tiny", home=home)
+    assert as_json("gc", "--yes", home=home) == []
 
 
-def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    words = command("run", "tiny", "--until", "pretraining", home=home)
-    with subprocess.Popen(words, cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: any(home.glob("scratch/pretraining/*/**/latest*")), process)
+def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(finished: Path, copy: Path) -> None:
+    for step in ("pretraining", "training_state"):
+        shutil.rmtree(copy / "artifacts" / step)
+    words = command("run", "tiny", "--until", "pretraining", home=copy)
+    with subprocess.Popen(words, cwd=copy.parent, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: any(copy.glob("scratch/pretraining/*/**/latest*")), process)
         os.kill(process.pid, signal.SIGKILL)
-    assert not list(home.glob("artifacts/pretraining/*"))
-    assert longrun("run", "tiny", "--until", "pretraining", home=home).returncode == 0
-    assert "pretraining" in steps(home, "made")
-    assert "curation" in steps(home, "cached")
-    assert hashes(home, "pretraining") == hashes(finished, "pretraining")
+    assert not list(copy.glob("artifacts/pretraining/*"))
+    ran("run", "tiny", "--until", "pretraining", home=copy)
+    assert "pretraining" in steps(copy, "made")
+    assert "curation" in steps(copy, "cached")
+    assert hashes(copy, "pretraining") == hashes(finished, "pretraining")
 
 
 def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) -> None:
     (parent,) = as_json("runs", home=copy)
     longer = ("--until", "pretraining", "--set", f"pretraining.tokens={230 * 4 * 256}")
     words = ("run", "tiny", "--from", "latest", "--at", "80%", *longer)
-    assert longrun(*words, home=copy).returncode == 0
+    ran(*words, home=copy)
     states = copy.glob("artifacts/training_state/*/manifest.json")
-    (state,) = [place for place in states if json.loads(place.read_text())["figures"]["step"] == 160]
-    (event,) = [event for event in as_json("logs", "latest", home=copy) if event.get("step") == "pretraining"][-1:]
-    made = json.loads((copy / event["uri"] / "manifest.json").read_text())
+    (state,) = [path for path in states if json.loads(path.read_text())["figures"]["step"] == 160]
+    made = manifest(copy, "pretraining")
     digest = hashlib.sha256(state.read_bytes()).hexdigest()
     assert made["inputs"]["trunk"]["digest"] == digest
     assert made["figures"]["branched_from"] == {"run": parent["run"], "step": 160, "training_state": digest}
@@ -185,16 +147,13 @@ def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) 
 
 @pytest.mark.slow
 def test_pretraining_starts_with_a_model_that_is_there_and_its_tokenizer(copy: Path, tmp_path: Path) -> None:
-    (base,) = (copy / "artifacts" / "pretraining").iterdir()
-    shutil.copytree(base, tmp_path / "llama")
+    shutil.copytree(place(copy, "pretraining"), tmp_path / "llama")
     first = hashes(copy, "pretraining")
     words = ("run", "tiny", "--until", "pretraining", "--set", f"pretraining.start={tmp_path / 'llama'}")
-    assert longrun(*words, home=copy).returncode == 0
+    ran(*words, home=copy)
     assert steps(copy, "made")[:2] == ["start", "tokenizer"]
-    (event,) = [event for event in as_json("logs", "latest", home=copy) if event.get("step") == "pretraining"][-1:]
-    made = json.loads((copy / event["uri"] / "manifest.json").read_text())
-    assert made["inputs"]["start"]["uri"].startswith("artifacts/start/")
-    read = {record["path"]: record["sha256"] for record in made["files"]}
+    assert manifest(copy, "pretraining")["inputs"]["start"]["uri"].startswith("artifacts/start/")
+    read = hashes(copy, "pretraining")
     assert read["tokenizer.json"] == first["tokenizer.json"]
     assert read["model.safetensors"] != first["model.safetensors"]
 

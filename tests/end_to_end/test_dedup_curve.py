@@ -1,18 +1,13 @@
 """The curve of deduplication by its command, on a user's own dumps."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.commands import as_json, place, ran
+
 pytestmark = pytest.mark.ray
-
-ROOT = Path(__file__).parents[2]
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 RECIPE = """
 from dataclasses import replace
@@ -26,13 +21,6 @@ def mine():
 """
 
 
-def command(place: Path, *words: str) -> str:
-    whole = [sys.executable, "-m", "workflows.cli", "dedup-curve", "mine.py", "--home", "home", *words]
-    ended = subprocess.run(whole, cwd=place, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
-
-
 def test_one_command_measures_the_curve_and_the_next_finds_it(tmp_path: Path) -> None:
     for dump in range(3):
         texts = [" ".join(f"word{(number * 7919 + i * (number + 3)) % 5003} of" for i in range(80)) for number in range(20)]
@@ -42,10 +30,10 @@ def test_one_command_measures_the_curve_and_the_next_finds_it(tmp_path: Path) ->
         ]
         (tmp_path / f"dump-{dump}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in own))
     (tmp_path / "mine.py").write_text(RECIPE)
-    shown = command(tmp_path)
-    assert "together" in shown
-    said = json.loads(command(tmp_path, "--json"))
+    home = tmp_path / "home"
+    assert "together" in ran("dedup-curve", "mine.py", home=home)
+    manifest = place(home, "deduplication_curve") / "manifest.json"
+    said = as_json("dedup-curve", "mine.py", home=home)
     assert [point["removed_documents"] for point in said["points"]] == [0, 10, 20]
     assert all(Path(path).is_file() for path in said["files"].values())
-    (manifest,) = (tmp_path / "home/artifacts/deduplication_curve").glob("*/manifest.json")
     assert json.loads(manifest.read_text())["figures"]["removal_rate"] == said["removal_rate"] == 20 / 60

@@ -2,11 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.end_to_end.commands import place, ran
 
 pytestmark = pytest.mark.ray
 
@@ -35,10 +35,10 @@ def test_the_example_of_the_readme_trains_on_a_users_file(tmp_path: Path) -> Non
     with gzip.open(tmp_path / "texts.jsonl.gz", "wt") as stream:
         stream.writelines(json.dumps({"text": text(number)}) + "\n" for number in range(300))
     (tmp_path / "mine.py").write_text(recipe_of_the_readme())
-    command = [sys.executable, "-m", "workflows.cli", "run", "mine.py", "--until", "pretraining", "--home", "home"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    (index,) = tmp_path.glob("home/artifacts/token_shards/*/index.json")
-    assert json.loads(index.read_text())["splits"]["train"]["mine"]["documents"] > 200
-    (mixture,) = tmp_path.glob("home/artifacts/token_shards/*/mixture.json")
-    assert json.loads(mixture.read_text())["shares"]["mine"] == pytest.approx(0.5)
+    fewer = ("--set", "pretraining.tokens=51200", "--set", "pretraining.warmup_steps=2")
+    home = tmp_path / "home"
+    ran("run", "mine.py", "--until", "pretraining", *fewer, home=home)
+    shards = place(home, "token_shards")
+    assert json.loads((shards / "index.json").read_text())["splits"]["train"]["mine"]["documents"] > 200
+    assert json.loads((shards / "mixture.json").read_text())["shares"]["mine"] == pytest.approx(0.5)
+    assert (place(home, "pretraining") / "model.safetensors").is_file()

@@ -1,0 +1,58 @@
+"""The command line as a user calls it, what it left in a home, and a home moved to another place."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def command(*words: str, home: Path) -> list[str]:
+    return [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
+
+
+def longrun(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words, home=home), capture_output=True, text=True, check=False, cwd=home.parent)
+
+
+def ran(*words: str, home: Path) -> str:
+    """What a command printed that must succeed."""
+    ended = longrun(*words, home=home)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    return ended.stdout
+
+
+def as_json(*words: str, home: Path) -> Any:
+    return json.loads(ran(*words, "--json", home=home))
+
+
+def events(home: Path, kind: str) -> list[dict[str, Any]]:
+    """Events of one kind of the latest run."""
+    found: list[dict[str, Any]] = as_json("logs", "latest", home=home)
+    return [event for event in found if event["event"] == kind]
+
+
+def steps(home: Path, kind: str) -> list[str]:
+    return [event["step"] for event in events(home, kind)]
+
+
+def place(home: Path, step: str) -> Path:
+    """The artifact of a step that the latest run made."""
+    (uri,) = [event["uri"] for event in events(home, "made") if event["step"] == step]
+    return home / uri
+
+
+def manifest(home: Path, step: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((place(home, step) / "manifest.json").read_text())
+    return found
+
+
+def hashes(home: Path, step: str) -> dict[str, str]:
+    return {record["path"]: record["sha256"] for record in manifest(home, step)["files"]}
+
+
+def copied(home: Path, place: Path) -> Path:
+    """A copy of a home below `place`."""
+    shutil.copytree(home, place / "home", symlinks=True)
+    return place / "home"
