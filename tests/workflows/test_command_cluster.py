@@ -299,6 +299,23 @@ def _double() -> Any:
     return double
 
 
+def test_the_bundle_goes_in_large_pieces_because_somebody_watches(profile: Profile, flyte: FakeFlyte) -> None:
+    from flyte.remote import _progress
+
+    watched = []
+
+    class Watching(FakeFlyte):
+        async def note(self, call: str, request: Any) -> None:
+            watched.append((call, _progress.current_handler() is not None))
+            await super().note(call, request)
+
+    with Watching().serving() as service:
+        infra.flyte_runs.FlyteRuns(replace(profile, endpoint=service.url)).submit(_double(), 2, name=f"r{RUN}")
+    assert ("create_upload_location", True) in watched
+    assert _progress.current_handler() is None
+    assert _progress.CHUNK_SIZE == 2**20
+
+
 def test_a_bundle_that_cannot_be_stored_is_named_without_its_signature(profile: Profile, flyte: FakeFlyte) -> None:
     flyte.put_status = 403
     with pytest.raises(ClusterError, match="Failed to upload") as caught:
