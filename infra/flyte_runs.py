@@ -138,13 +138,15 @@ class FlyteRuns:
 
     async def _submit(self, task: Any, *inputs: Any, name: str) -> str:
         import flyte
+        from flyte.remote._progress import report_uploads
 
         await self._connect()
         # `none` takes nothing of the folder: the bundle is what the driver's environment includes, see infra.bundle.
         context = flyte.with_runcontext(
             mode="remote", name=name, copy_style="none", version=code_version(), disable_run_cache=True
         )
-        return (await context.run.aio(task, *inputs)).url
+        with report_uploads(_Watcher()):
+            return (await context.run.aio(task, *inputs)).url
 
     async def _state(self, run: str) -> RunState:
         from flyte.remote import Action, Run
@@ -262,6 +264,22 @@ _WRONG_ENDPOINT = "look at the profile's endpoint, and whether Flyte runs: longr
 def explained(message: str) -> tuple[type[ClusterError], str] | None:
     """What a message of Kubernetes means, and the remedy; None where it is none of those that have one."""
     return next(((kind, remedy) for pattern, kind, remedy in _PROBLEMS if re.search(pattern, message)), None)
+
+
+class _Watcher:
+    """Somebody to whom Flyte reports an upload, which it then sends by the MiB.
+
+    Unwatched, a file goes line by line: 4,700 pieces, 0.9 s of processor time. Only Flyte's command line has a public way.
+    """
+
+    def start(self, key: str, *, name: str, phase: str, total: int) -> None:
+        """A file begins."""
+
+    def advance(self, key: str, size: int) -> None:
+        """So many bytes of it more are sent: 1 MiB, or what is left."""
+
+    def finish(self, key: str, *, failed: bool = False) -> None:
+        """It has ended."""
 
 
 async def _step(action: Any) -> Step:

@@ -77,6 +77,13 @@ def test_importing_a_config_loads_nothing_heavy(path: Path) -> None:
     assert done.stdout.strip() == ""
 
 
+def test_importing_the_pipeline_loads_nothing_heavy() -> None:
+    code = f"import sys, workflows.pipeline; print(*sorted(set({HEAVY}) & set(sys.modules)))"
+    variables = {name: value for name, value in os.environ.items() if name != "LONGRUN_PROFILE"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=variables)
+    assert done.stdout.strip() == ""
+
+
 def test_the_packages_are_ours_and_not_those_of_a_distribution_with_the_same_name() -> None:
     code = "import components, infra, workflows; print(components.__file__, infra.__file__, workflows.__file__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

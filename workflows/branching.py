@@ -7,24 +7,25 @@ base model and from the step, so that they are also found for a run that reused 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Artifact, Manifest, TrainingState
 from components.errors import ConfigError
-from components.ports import ArtifactStore
-from components.ports.store import records_of
 from components.training.config import first_step
 from infra import caching
 from infra.settings import Settings
-from infra.storage import store_at
 from workflows.journal import Journal, find_journal
 from workflows.step import Branch, Run, Work
+
+if TYPE_CHECKING:
+    from components.ports import ArtifactStore
 
 STEP = "training_state"
 
 
 def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Mapping[str, Artifact]) -> None:
     """Publish what other trainings can branch from."""
+    from components.ports.store import records_of
     from components.pretraining.beginnings import keep
 
     order, store = work.order, work.order.run.store
@@ -54,6 +55,8 @@ def find_branch(settings: Settings, run: str, at: str) -> Branch:
     Raises:
         ConfigError: no such run, one without a finished pretraining, or one that has kept no checkpoint there.
     """
+    from infra.storage import store_at
+
     share, journal = _share(at), _newest(settings) if run == "latest" else find_journal(settings.runs, run)
     uri = _base_of(journal)
     if not uri:
@@ -102,7 +105,7 @@ def _base_of(journal: Journal) -> str:
     return str(found[-1]["uri"]) if found else ""
 
 
-def _find(store: ArtifactStore, base: Manifest, share: float) -> TrainingState | None:
+def _find(store: "ArtifactStore", base: Manifest, share: float) -> TrainingState | None:
     found = store.find(STEP, _key(base.cache_key, first_step(share, base.figures["steps"])))
     return TrainingState(uri=found.uri, digest=found.digest) if found else None
 

@@ -15,7 +15,7 @@ from infra.pods import SOURCES
 from infra.profiles import IMAGE_GROUPS, Profile, adopt, profile_names, read_profile
 from infra.settings import Settings, keep_flyte_state, usable_home
 from workflows import journal
-from workflows.recipe import Recipe
+from workflows.recipe import Recipe, to_json
 
 if TYPE_CHECKING:
     from infra.flyte_runs import RunState
@@ -64,7 +64,7 @@ def submit(
     facts = {"recipe": recipe.name, "until": until, "fresh": list(fresh), "profile": profile, "flyte": run.name}
     try:
         with journal.output_to(record.log("submit")):
-            url = FlyteRuns(chosen).submit(run_on_cluster, recipe, record.name, until, list(fresh), name=run.name)
+            url = FlyteRuns(chosen).submit(run_on_cluster, to_json(recipe), record.name, until, list(fresh), name=run.name)
     except Exception as error:
         record.write("refused", **facts, message=str(error))
         raise

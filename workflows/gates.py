@@ -1,11 +1,15 @@
 """A failed check stops the run before the next stage."""
 
+from typing import TYPE_CHECKING
+
 from components.artifacts import Check
 from components.errors import CheckFailed
-from components.ports import ArtifactStore
+
+if TYPE_CHECKING:
+    from components.ports import ArtifactStore
 
 
-def gate(store: ArtifactStore, check: Check) -> Check:
+def gate(store: "ArtifactStore", check: Check) -> Check:
     """Hand `check` on if it passed.
 
     Raises:

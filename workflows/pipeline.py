@@ -37,12 +37,17 @@ async def pipeline(recipe: Recipe, run: Run) -> Artifact:
 
 
 @environments.driver.task
-async def run_on_cluster(recipe: Recipe, name: str, until: str, fresh: list[str]) -> Artifact:
-    """The same in the driver's pod: the profile that it carries says where artifacts and records go."""
+async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str]) -> Artifact:
+    """The same in the driver's pod: the profile that it carries says where artifacts and records go.
+
+    `recipe` is JSON: of the whole type, Flyte would make a schema at each submission, which takes half a second.
+    """
+    from workflows.recipe import from_json
     from workflows.running import recorded_on_cluster
 
-    with recorded_on_cluster(recipe, name, until=until, fresh=tuple(fresh)) as run:
-        return await _last(recipe, run)
+    chosen = from_json(recipe)
+    with recorded_on_cluster(chosen, name, until=until, fresh=tuple(fresh)) as run:
+        return await _last(chosen, run)
 
 
 @environments.driver.task

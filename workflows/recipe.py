@@ -65,6 +65,18 @@ def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
+def to_json(recipe: Recipe) -> str:
+    """`recipe` as the text in which it travels to a cluster."""
+    return json.dumps(dataclasses.asdict(recipe))
+
+
+def from_json(text: str) -> Recipe:
+    """The recipe that `to_json` made `text` of."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Recipe).validate_json(text)
+
+
 def apply_override(recipe: Recipe, override: str) -> Recipe:
     """`recipe` with one value replaced, as `section.field=value`; values are JSON, or plain text for strings.
 

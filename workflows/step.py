@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
 from components.errors import LongrunError, TrackingError
-from components.ports import ArtifactStore, Launcher, RemotePlace, ShardEngine
-from components.ports.store import records_of
 from infra import caching, tracking
 from infra.pods import shared_place
 from infra.settings import HERE
-from infra.storage import store_at
 from workflows import journal
 from workflows.gates import gate
+
+if TYPE_CHECKING:
+    from components.ports import ArtifactStore, Launcher, RemotePlace, ShardEngine
 
 Kind = TypeVar("Kind", bound=Artifact)
 
@@ -56,8 +56,10 @@ class Run:
     """Where pretraining begins; None: at its first step."""
 
     @property
-    def store(self) -> ArtifactStore:
+    def store(self) -> "ArtifactStore":
         """The artifacts of this run."""
+        from infra.storage import store_at
+
         return store_at(self.artifact_root, self.place)
 
     @property
@@ -143,7 +145,7 @@ class Work:
         return self.order.run.store.scratch(self.order.step, self.order.cache_key)
 
     @property
-    def remote_scratch(self) -> RemotePlace | None:
+    def remote_scratch(self) -> "RemotePlace | None":
         """A place in the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
         return self.order.run.store.remote_scratch(self.order.step, self.order.cache_key)
 
@@ -157,7 +159,7 @@ class Work:
         return self.order.run.store.local(artifact)
 
     @property
-    def engine(self) -> ShardEngine:
+    def engine(self) -> "ShardEngine":
         """Shard work on Ray Data; training workers that stayed would keep their processors from it."""
         self._start_ray()
         from infra import ray_workers
@@ -167,7 +169,7 @@ class Work:
         return self._port(RayShardEngine())
 
     @property
-    def launcher(self) -> Launcher:
+    def launcher(self) -> "Launcher":
         """Training workers on Ray Train."""
         self._start_ray()
         from infra.ray_train import RayLauncher
@@ -246,6 +248,8 @@ def _publish(
     inputs: dict[str, Artifact],
     started: float,
 ) -> Kind:
+    from components.ports.store import records_of
+
     order, entered = job.order, time.monotonic()
     try:
         figures = dict(work(job))

@@ -1,4 +1,4 @@
-"""What stages of one recipe must agree on."""
+"""What stages of one recipe must agree on, and how a recipe travels."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from components.curation.config import Benchmark
 from components.errors import ConfigError
 from components.evaluation.config import BenchmarkTask
-from workflows.recipe import load_recipe
+from workflows.recipe import BUILT_IN, from_json, load_recipe, to_json
 
 TASK = BenchmarkTask(name="arc", prompt="{query}", choices=("choices",), answer="gold")
 
@@ -28,3 +28,12 @@ def test_a_benchmark_that_curation_does_not_search_for_is_refused() -> None:
 def test_a_task_that_makes_no_sense_is_refused(changes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(TASK, **changes)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
+    recipe = load_recipe(name)
+    searched = replace(recipe.curation, benchmarks=(Benchmark(name="arc", uri="arc.jsonl"),), flagged_words={"en": "words.txt"})
+    asked = replace(recipe.evaluation, benchmarks=(TASK,))
+    changed = replace(recipe, curation=searched, evaluation=asked)
+    assert [from_json(to_json(one)) for one in (recipe, changed)] == [recipe, changed]
