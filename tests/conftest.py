@@ -10,9 +10,9 @@ from hypothesis import settings
 from infra.settings import quieten, set_variable
 from tests import servers
 
-quieten()
 # Threads that wait by spinning take the processors from the other test process.
-set_variable("OMP_WAIT_POLICY", "passive")
+set_variable("GOMP_SPINCOUNT", "0")
+quieten()
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
