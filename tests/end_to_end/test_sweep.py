@@ -83,3 +83,16 @@ def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(judged: 
     home, _ = judged
     assert "learning rate grows as C^" in ran("sweep", "tiny-grid", home=home)
     assert (place(home, "hyper_parameter_law") / "hyper-parameters.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_recipe_planned_by_the_law_of_a_sweep_is_judged_by_it(judged: tuple[Path, str]) -> None:
+    home, _ = judged
+    (law,) = home.glob("artifacts/verdict/*/law.json")
+    ran("run", "tiny", "--set", f"scaling.law={law}", home=home)
+    predicted = manifest(home, "scaling")["figures"]["prediction"]["loss"]
+    verdict = manifest(home, "verdict")["figures"]
+    assert verdict["predicted"] == predicted
+    assert verdict["actual"] == manifest(home, "pretraining")["figures"]["bits_per_byte"]
+    card = (place(home, "registration") / "README.md").read_text()
+    assert f"predicted {predicted:.4f} bits per byte" in card
