@@ -1,12 +1,20 @@
 """A launcher whose workers are processes of their own, joined by gloo: several workers without Ray."""
 
+import queue
 import socket
+import time
+import traceback
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from components.ports import RecordingReporter, SilentMetrics
+
+DEADLINE = 600
+"""Seconds after which workers that say nothing are taken for stuck."""
 
 
 class SpawningLauncher:
@@ -24,13 +32,40 @@ class SpawningLauncher:
         started = [context.Process(target=_run, args=(rank, workers, port, work, spec, results)) for rank in range(workers)]
         for process in started:
             process.start()
-        found = dict(results.get(timeout=240) for _ in started)
+        try:
+            found = _results(started, results)
+        except BaseException:
+            for process in started:
+                process.kill()
+            raise
         for process in started:
             process.join()
         return [found[rank] for rank in range(workers)]
 
 
+def _results(started: Sequence[BaseProcess], results: Any) -> dict[int, Any]:
+    """What each worker returned; the first error of one, or its death, is that of all."""
+    found: dict[int, Any] = {}
+    deadline = time.monotonic() + DEADLINE
+    while len(found) < len(started):
+        try:
+            rank, value, error = results.get(timeout=1)
+        except queue.Empty:
+            codes = [process.exitcode for process in started]
+            if any(codes) or time.monotonic() > deadline:
+                raise RuntimeError(f"workers that did not answer; exit codes: {codes}") from None
+            continue
+        if error:
+            raise RuntimeError(f"worker {rank} failed:\n{error}")
+        found[rank] = value
+    return found
+
+
 def _run(rank: int, workers: int, port: int, work: Any, spec: Any, results: Any) -> None:
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=workers)
-    results.put((rank, work(spec, RecordingReporter(SilentMetrics(), rank, workers))))
-    dist.destroy_process_group()
+    try:
+        dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=workers)
+        results.put((rank, work(spec, RecordingReporter(SilentMetrics(), rank, workers)), ""))
+        dist.destroy_process_group()
+    except BaseException:
+        results.put((rank, None, traceback.format_exc()))
+        raise

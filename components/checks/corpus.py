@@ -95,8 +95,9 @@ def _domains(kept: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLi
             "mixture_share": [shares.get(name) for name in names],
         }
     )
+    least, most = limits.domain_share
     rules = (
-        between("share", *limits.domain_share),
+        between("share", least, most if len(names) > 1 else 1),  # a domain that is alone drowns no other
         between("validation_documents", limits.validation_documents),
         finite("mixture_share"),
     )

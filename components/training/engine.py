@@ -119,7 +119,7 @@ class Engine:
             self._model.compile()
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
         for parameter, original in zip(self._model.parameters(), originals, strict=True):
-            library.utils.safe_set_full_fp32_param(parameter, original)
+            self._set_weight(parameter, original)
         self._make_moments()
 
     @property
@@ -241,6 +241,16 @@ class Engine:
         tensors = {kind: local.safe_get_local_optimizer_state(parameter, theirs) for kind, theirs in _MOMENTS.items()}
         tensors["weight"] = local.safe_get_local_fp32_param(parameter).detach()
         return start, {kind: tensor[:length] for kind, tensor in tensors.items()}
+
+    def _set_weight(self, parameter: nn.Parameter, whole: Tensor) -> None:
+        if self._stage != 3:
+            deepspeed().utils.safe_set_full_fp32_param(parameter, whole)
+            return
+        # That function reads beyond the end of a parameter which the workers do not divide.
+        start, length = self._span(parameter)
+        own = whole.flatten()[start : start + max(length, 0)]
+        filled = nn.functional.pad(own, (0, parameter.ds_tensor.numel() - own.numel()))  # type: ignore[attr-defined]
+        deepspeed().utils.safe_set_local_fp32_param(parameter, filled)
 
     def _span(self, parameter: nn.Parameter) -> tuple[int, int]:
         part = parameter.ds_tensor.numel()  # type: ignore[attr-defined]

@@ -80,6 +80,12 @@ def test_the_observed_value_names_the_domain_that_is_starved(corpus: Path, outpu
     assert observed["domains: share is between 0.001 and 0.98"] == "1 of 3 rows: domain maths, share 0"
 
 
+def test_a_corpus_of_one_domain_passes(corpus: Path, output: Path, spoil: Any) -> None:
+    spoil(corpus, "documents", lambda t: t.assign(domain="code"))
+    spoil(corpus, "mixture.json", lambda mixture: {**mixture, "shares": {"code": 1.0}})
+    assert check(LIMITS, artifact=corpus, output=output).passed
+
+
 def test_counts_that_disagree_with_the_documents_are_found(corpus: Path, output: Path, spoil: Any) -> None:
     spoil(corpus, "sources", lambda t: t.assign(documents=60, refused_documents=15))
     report = check(LIMITS, artifact=corpus, output=output)
