@@ -20,8 +20,8 @@ class Kind:
     """One kind of personal data."""
 
     needs: re.Pattern[str]
-    """What no text that holds it lacks, to pass over most texts: a form that begins with a certain character or class of them, for
-    which `re` looks fast, as it does not for what may not stand before the form."""
+    """What no text that holds it lacks, to pass over most texts. It begins with a certain character or class of them, which `re`
+    looks for fast, as it does not for what may not stand before a form."""
     form: re.Pattern[str]
     is_real: Callable[[str], bool]
 

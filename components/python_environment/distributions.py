@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import importlib.metadata
-import os
 import re
 import stat
 import sys
@@ -125,11 +124,11 @@ def _recorded(name: str, found: importlib.metadata.Distribution) -> Iterator[Pac
     root = _root(found)
     for path, *_ in csv.reader(record.splitlines()):
         if path.endswith((".py", f".dist-info/{METADATA}")) and not path.startswith(("/", "..")):
-            location = os.path.join(root, path)
+            location = root / path
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                state = os.stat(location)
+                state = location.stat()
                 if stat.S_ISREG(state.st_mode):
-                    yield PackageFile(path=path, location=location, size=state.st_size)
+                    yield PackageFile(path=path, location=str(location), size=state.st_size)
 
 
 def _distribution(

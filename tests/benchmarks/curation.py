@@ -42,6 +42,8 @@ SCALE = 4
 
 BATCH = 1024
 """Documents written at a time."""
+WRITING = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}
+"""As the peers write, but for what helps nobody: a dictionary of texts, and the least and greatest of them."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,8 @@ def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
 
 
 def write_kept(texts: Path, gone: npt.NDArray[np.int64], path: Path) -> None:
-    """Write the documents that are not gone, some at a time; texts repeat too little for a dictionary of them."""
-    with pq.ParquetFile(texts) as opened, pq.ParquetWriter(path, opened.schema_arrow, use_dictionary=False) as output:
+    """Write the documents that are not gone, some at a time."""
+    with pq.ParquetFile(texts) as opened, pq.ParquetWriter(path, opened.schema_arrow, **WRITING) as output:
         for batch in opened.iter_batches(batch_size=BATCH):
             output.write_batch(batch.filter(pa.array(~np.isin(batch["document"].to_numpy(), gone))))
 
