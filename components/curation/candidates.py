@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.shingles import Hashes, Numbers, mixed
+from components.curation.shingles import Hashes, Numbers, compiled, mix, mixed
 from components.curation.sketches import Part
 from components.curation.tables import columns
 
@@ -57,49 +57,64 @@ def spread_bands(work: tuple[Part, Path]) -> Path:
 def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
     """Write the candidates of one partition of `tables.BANDS`, as `tables.PAIRS` and as `tables.NEEDS`.
 
-    A pair is measured where its left document is at home, so that this one is gathered once. Of a bucket of more than `CROWD`
-    each part is measured apart: what a document brings together is never more than a part. `firsts` are the numbers of the parts'
-    first documents.
+    A pair is measured where the first document of its bucket is at home, and of several buckets in the least of their homes:
+    similar documents share most buckets, and these their first documents, so that few blocks need the same document. Of a bucket
+    of more than `CROWD` each part is measured apart: what a document brings together is never more than a part. `firsts` are the
+    numbers of the parts' first documents.
     """
     key, document = columns(pq.read_table(bands, columns=["key", "document"]), "key", "document")
-    left, right, crowded = neighbours(key, document)
-    documents, number = np.unique(np.concatenate([left, right]), return_inverse=True)
-    left, right = number.reshape(2, -1)
-    pair = packed(left, right)
-    place = np.lexsort((crowded, pair))
-    place = place[starts(pair[place])]
-    left, right = left[place], right[place]
-    by_first = np.argsort(firsts)
-    part = by_first[np.searchsorted(firsts, documents, side="right", sorter=by_first) - 1]
-    block = blocks_of(documents[left], np.where(crowded[place], part[right], -1), blocks)
-    needed, which = unpacked(np.unique(np.concatenate([packed(block, left), packed(block, right)])))
-    pairs = pa.table([documents[left], documents[right], block], schema=tables.PAIRS)
-    needs = pa.table([documents[which], needed, part[which]], schema=tables.NEEDS)
+    left, right, first, crowded = neighbours(key, document)
+    home = homes_of(first, np.where(crowded, _parts(right, firsts), -1))
+    least = least_of(left, right, home)
+    left, right, block = left[least], right[least], (home[least] % np.uint64(blocks)).astype(np.int64)
+    member, needed = np.concatenate([left, right]), np.concatenate([block, block])
+    once = least_of(member, needed, np.zeros(len(member), dtype=np.uint64))
+    member, needed = member[once], needed[once]
+    pairs = pa.table([left, right, block], schema=tables.PAIRS)
+    needs = pa.table([member, needed, _parts(member, firsts)], schema=tables.NEEDS)
     return (
         tables.write_scratch(bands.with_suffix(".pairs"), pairs),
         tables.write_scratch(bands.with_suffix(".needs"), needs),
     )
 
 
-def blocks_of(left: Numbers, right_part: Numbers, blocks: int) -> Numbers:
-    """The block of each pair."""
-    spread = mixed(left.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right_part.astype(np.uint64))
-    return (spread % np.uint64(blocks)).astype(np.int64)
+def _parts(document: Numbers, firsts: Numbers) -> Numbers:
+    by_first = np.argsort(firsts)
+    return by_first[np.searchsorted(firsts, document, side="right", sorter=by_first) - 1]
 
 
-def packed(high: Numbers, low: Numbers) -> Numbers:
-    """Two numbers below 2^31 in one, which sorts faster than two columns."""
-    return (high.astype(np.int64) << 32) | low
+def least_of(one: Numbers, other: Numbers, value: Hashes) -> Numbers:
+    """Of all rows of the same two numbers the row of the least value."""
+    room = np.full(2 << len(one).bit_length(), -1, dtype=np.int64)
+    return room[: _least_of(one, other, value, room)]
 
 
-def unpacked(values: Numbers) -> tuple[Numbers, Numbers]:
-    """What `packed` packed."""
-    return values >> 32, values & 0xFFFFFFFF
+@compiled
+def _least_of(one, other, value, room):  # type: ignore[no-untyped-def]
+    """Fill the beginning of `room`, which is a hash table at first; the number of rows."""
+    mask = np.uint64(len(room) - 1)
+    for row in range(len(one)):
+        place = mix(np.uint64(one[row]) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(other[row])) & mask
+        while room[place] >= 0 and (one[room[place]] != one[row] or other[room[place]] != other[row]):
+            place = (place + np.uint64(1)) & mask
+        if room[place] < 0 or value[row] < value[room[place]]:
+            room[place] = row
+    found = 0
+    for place in range(len(room)):
+        if room[place] >= 0:
+            room[found] = room[place]
+            found += 1
+    return found
 
 
-def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
-    """Pairs of each document with the first `NEIGHBOURS` of its bucket, and whether that is crowded; rows come sorted by key and
-    rank.
+def homes_of(first: Numbers, right_part: Numbers) -> Hashes:
+    """Where a pair is measured: its block is this modulo their number."""
+    return mixed(first.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right_part.astype(np.uint64))
+
+
+def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, Numbers, npt.NDArray[np.bool_]]:
+    """Pairs of each document with the first `NEIGHBOURS` of its bucket, the first of these, and whether the bucket is crowded;
+    rows come sorted by key and rank.
     """
     first = starts(key)
     alone = first & np.append(first[1:], True)
@@ -114,7 +129,7 @@ def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, npt.ND
         right.append(later)
         later = later[later - start[later] > step + 1]
     ones, others = np.concatenate(left), np.concatenate(right)
-    return document[ones], document[others], crowded[others]
+    return document[ones], document[others], document[start[others]], crowded[others]
 
 
 def starts(*sorted_columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.curation import tables
@@ -17,16 +18,21 @@ EXACT, NEAR = "exact-duplicate", "near-duplicate"
 """Reasons."""
 
 
-def join_components(work: tuple[Path, Path]) -> Path:
-    """Write edges with their component, as `tables.CONNECTED`, from edges and labels of one partition of documents."""
+def join_components(work: tuple[Path, Path]) -> tuple[Path, int]:
+    """Write edges with their component, as `tables.CONNECTED`, from edges and labels of one partition of documents.
+
+    A pair that was measured in several blocks is one edge here; also returns how many are no copies.
+    """
     edges = pq.read_table(work[0])
+    edges = edges.filter(pa.array(starts(*columns(edges, "left_document", "right_document"))))
     node, component = columns(pq.read_table(work[1]), "node", "component")
     place = np.argsort(node)
     (left,) = columns(edges, "left_document")
     at = np.minimum(np.searchsorted(node, left, sorter=place), len(node) - 1)
     label = np.where(node[place[at]] == left, component[place[at]], left) if len(node) else left
     table = pa.table([pa.array(label), *edges.columns], schema=tables.CONNECTED)
-    return tables.write_scratch(work[0].with_suffix(".connected"), table)
+    near = edges.num_rows - pc.sum(edges["copy"], min_count=0).as_py()
+    return tables.write_scratch(work[0].with_suffix(".connected"), table), near
 
 
 def judge(edges: Path) -> Path:

@@ -53,12 +53,22 @@ class Index:
     items: npt.NDArray[np.int64]
     listed: Sequence[dict[str, Any]]
     size: int
+    sieve: npt.NDArray[np.bool_]
+    """Whether any n-gram has these lower bits: 15 of 16 n-grams that are not in the index are looked up nowhere else."""
+
+    @classmethod
+    def of(cls, grams: Hashes, items: npt.NDArray[np.int64], listed: Sequence[dict[str, Any]], size: int) -> "Index":
+        """The index of sorted n-grams."""
+        sieve = np.zeros(16 << len(grams).bit_length(), dtype=bool)
+        sieve[grams & np.uint64(len(sieve) - 1)] = True
+        return cls(grams, items, listed, size, sieve)
 
     def hits(self, text: str) -> list[Hit]:
         """The items that share n-grams with a text, in the order of the index."""
         if not len(self.grams):
             return []
-        found = np.unique(shingles_of(text, self.size))
+        found = shingles_of(text, self.size)
+        found = np.unique(found[self.sieve[found & np.uint64(len(self.sieve) - 1)]])
         # Few n-grams of a document are in the index at all: those are looked up again, with all their items.
         place = np.minimum(np.searchsorted(self.grams, found), len(self.grams) - 1)
         found = found[self.grams[place] == found]
@@ -108,7 +118,7 @@ def read_index(place: Path, size: int) -> Index:
     """The index that `write_index` wrote; kept for the shards that this process reads."""
     table = pq.read_table(place / INDEX)
     listed = pq.read_table(place / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
-    return Index(table["gram"].to_numpy(), table["item"].to_numpy(), listed, size)
+    return Index.of(table["gram"].to_numpy(), table["item"].to_numpy(), listed, size)
 
 
 def _grams(item: Item, size: int) -> Hashes:

@@ -55,14 +55,14 @@ def find_duplicates(
     search = _Search(parts=parts, sketches=sketches, config=config, scratch=scratch, engine=engine)
     copies, sharers = search.copies()
     edges, measured = search.near_duplicates(sharers)
-    verdicts = search.verdicts([*copies, *edges])
+    verdicts, similar = search.verdicts([*copies, *edges])
     shape = sketching_of(config).shape
     figures = {
         "bands": shape.bands,
         "rows": shape.rows,
         "recall_by_similarity": shape.curve(),
         "candidates": measured,
-        "similar": sum(pq.read_metadata(path).num_rows for path in edges),
+        "similar": similar,
     }
     new = sum(made.documents for made, known in hashed if not known)
     return Duplicates(verdicts=tuple(verdicts), figures=figures, hashed=new)
@@ -101,8 +101,8 @@ class _Search:
         verified = self.engine.map_shards(verify, list(zip(members, pairs, strict=True)), description="verify candidates")
         return [edges for edges, _ in verified], sum(measured for _, measured in verified)
 
-    def verdicts(self, edges: Sequence[Path]) -> list[Path]:
-        """The verdicts on each part."""
+    def verdicts(self, edges: Sequence[Path]) -> tuple[list[Path], int]:
+        """The verdicts on each part, and how many pairs of different texts are similar."""
         memory = self.config.shard_bytes
         labels = label_components(edges, self.scratch / "labels", self.engine, memory=memory)
         partitions = self._partitions(sum(pq.read_metadata(path).num_rows for path in edges) * ROW_BYTES["edges"])
@@ -111,8 +111,9 @@ class _Search:
         joined = self.engine.map_shards(
             join_components, list(zip(by_document, labelled, strict=True)), description="join clusters"
         )
-        clusters = self._exchanged(joined, "component", partitions, "clusters")
-        return self._by_part(self.engine.map_shards(judge, clusters, description="judge clusters"), "verdicts")
+        clusters = self._exchanged([edges for edges, _ in joined], "component", partitions, "clusters")
+        judged = self.engine.map_shards(judge, clusters, description="judge clusters")
+        return self._by_part(judged, "verdicts"), sum(near for _, near in joined)
 
     def _with_parts(self, files: Sequence[Path]) -> list[tuple[Part, Path]]:
         return list(zip(self.parts, files, strict=True))

@@ -6,6 +6,7 @@ where both of its (n-1)-grams do, so each level looks only at what the level bel
 per cent of ordinary text. `make bench-filters` measures this against datatrove, which joins and hashes every n-gram.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,9 +173,8 @@ class Measures:
         """A number for each unit, equal for equal units."""
         if not self.spaced:
             return self.codes[self.classes != CharacterClass.SPACE].astype(np.int64)
-        known: dict[str, int] = {}
-        numbered = known.setdefault
-        return np.fromiter((numbered(word, len(known)) for word in self.split), dtype=np.int64, count=len(self.split))
+        known = dict(zip(dict.fromkeys(self.split), itertools.count(), strict=False))
+        return np.fromiter(map(known.__getitem__, self.split), dtype=np.int64, count=len(self.split))
 
     @cached_property
     def _ends(self) -> Numbers:

@@ -71,12 +71,12 @@ def sign(shingles, count, factors, addends, signature):  # type: ignore[no-untyp
 
 @compiled
 def cut(signature, row_weights, band_weights, keys):  # type: ignore[no-untyped-def]
-    """One key for each band: a hash of its rows and of its number."""
+    """One key for each band: a multilinear hash of its rows and of its number, mixed."""
     rows = len(row_weights)
     for band in range(len(keys)):
         total = band_weights[band]
         for row in range(rows):
-            total += mix(np.uint64(signature[band * rows + row]) + row_weights[row]) * row_weights[row]
+            total += np.uint64(signature[band * rows + row]) * row_weights[row]
         keys[band] = mix(total)
 
 

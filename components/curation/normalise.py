@@ -18,7 +18,8 @@ def normalise(text: str) -> str:
         text = text.replace(end, "\n")
     text = without_invisible(text)
     text = text if text.isascii() else unicodedata.normalize("NFC", text)
-    text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
+    if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
+        text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     text = _BLANK_LINES.sub("\n\n\n", text) if "\n\n\n\n" in text else text
     return text.strip("\n") + "\n"
 

@@ -20,7 +20,7 @@ from components.curation.config import CurationConfig
 from components.curation.minhash import Sketching
 from components.curation.shingles import PLACES, Bytes, Hashes, Numbers, fold_of, random
 
-BATCH = 8192
+BATCH = 2048
 """Documents taken from a part at a time."""
 
 

@@ -1,8 +1,10 @@
 """Installed distributions: their recorded Python files, description and licence, and who owns a shared file."""
 
+import contextlib
 import csv
 import importlib.metadata
 import re
+import stat
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -10,12 +12,13 @@ from dataclasses import dataclass
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
-from typing import cast
 
 from components.errors import SourceError
 
 MATHEMATICAL = frozenset({"mpmath", "networkx", "numpy", "opt-einsum", "patsy", "scikit-learn", "scipy", "statsmodels", "sympy"})
 """Distributions whose docstrings count as maths: they define and derive what they compute, mostly with formulae."""
+
+_BLANK_LINE = re.compile(r"\r?\n\r?\n")
 
 METADATA = "METADATA"
 """Core metadata file of a distribution; its body is the description (PyPA core metadata specification, 2.1 and later)."""
@@ -87,8 +90,13 @@ def locate(path: str) -> Path:
 
 def description(metadata: str) -> str:
     """The package description in the text of a core metadata file, or empty."""
-    payload = message_from_string(metadata).get_payload()
-    return payload.strip() if isinstance(payload, str) else ""
+    return _parted(metadata)[1].strip()
+
+
+def _parted(metadata: str) -> tuple[str, str]:
+    """The fields of a core metadata file, and the description below them: `email` would take that apart line by line."""
+    fields, *below = _BLANK_LINE.split(metadata, maxsplit=1)
+    return fields, "".join(below)
 
 
 def _installed(name: str) -> importlib.metadata.Distribution:
@@ -115,30 +123,31 @@ def _recorded(name: str, found: importlib.metadata.Distribution) -> Iterator[Pac
         raise SourceError(f"python-environment: {name!r} has no RECORD of its files; install it from a wheel")
     root = _root(found)
     for path, *_ in csv.reader(record.splitlines()):
-        inside = not path.startswith(("/", ".."))
-        if inside and (path.endswith(".py") or path.endswith(f".dist-info/{METADATA}")):
+        if path.endswith((".py", f".dist-info/{METADATA}")) and not path.startswith(("/", "..")):
             location = root / path
-            if location.is_file():
-                yield PackageFile(path=path, location=str(location), size=location.stat().st_size)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                state = location.stat()
+                if stat.S_ISREG(state.st_mode):
+                    yield PackageFile(path=path, location=str(location), size=state.st_size)
 
 
 def _distribution(
     name: str, found: importlib.metadata.Distribution, recorded: list[PackageFile], owners: dict[str, list[str]]
 ) -> Distribution:
     modules = sorted((file for file in recorded if file.path.endswith(".py")), key=lambda file: file.path)
+    metadata = _metadata(found)
     sharing = {owner for file in modules for owner in owners[file.location]}
     return Distribution(
         name=name,
-        version=found.version,
-        licence=_licence(found),
+        version=str(metadata["Version"]),
+        licence=_licence(metadata),
         metadata=next((file for file in recorded if file.path.endswith(METADATA)), None),
         modules=tuple(file for file in modules if owners[file.location][0] == name),
         linked=tuple(sorted(sharing - {name})),
     )
 
 
-def _licence(found: importlib.metadata.Distribution) -> str:
-    metadata = _metadata(found)
+def _licence(metadata: Message) -> str:
     field = str(metadata.get("License") or "").strip()
     # Some fields hold the whole licence text: only a short line is a name.
     name = field if "\n" not in field and len(field) <= 100 and field.upper() != "UNKNOWN" else ""
@@ -148,4 +157,5 @@ def _licence(found: importlib.metadata.Distribution) -> str:
 
 
 def _metadata(found: importlib.metadata.Distribution) -> Message:
-    return cast(Message, found.metadata)
+    # `found.metadata` parses the whole file each time that it is asked, and so does `found.version`.
+    return message_from_string(_parted(found.read_text(METADATA) or "")[0])

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -37,6 +38,12 @@ THRESHOLD = 0.75
 PARTS = 8
 SCALE = 4
 """How much larger the second of two corpora is whose memory and time are compared."""
+
+
+BATCH = 1024
+"""Documents written at a time."""
+WRITING = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}
+"""As the peers write, but for what helps nobody: a dictionary of texts, and the least and greatest of them."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,15 @@ def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
     )
     found = find_duplicates(texts, config, output / "scratch", InProcessShardEngine())
     for path, verdicts in zip(texts, found.verdicts, strict=True):
-        table, judged_rows = pq.read_table(path), pq.read_table(verdicts, columns=["document", "kept"])
-        gone = judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0]
-        pq.write_table(table.filter(pa.array(~np.isin(table["document"].to_numpy(), gone))), output / f"kept-{path.name}")
+        judged_rows = pq.read_table(verdicts, columns=["document", "kept"])
+        write_kept(path, judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0], output / f"kept-{path.name}")
+
+
+def write_kept(texts: Path, gone: npt.NDArray[np.int64], path: Path) -> None:
+    """Write the documents that are not gone, some at a time."""
+    with pq.ParquetFile(texts) as opened, pq.ParquetWriter(path, opened.schema_arrow, **WRITING) as output:
+        for batch in opened.iter_batches(batch_size=BATCH):
+            output.write_batch(batch.filter(pa.array(~np.isin(batch["document"].to_numpy(), gone))))
 
 
 def removed_by_us(folder: Path, shard_bytes: int) -> tuple[dict[str, float], set[str]]:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.curation import tables
-from components.curation.candidates import NEIGHBOURS, blocks_of, find_copies, find_pairs
+from components.curation.candidates import NEIGHBOURS, find_copies, find_pairs, homes_of
 from tests.components.curation.conftest import rows
 
 
@@ -54,6 +54,6 @@ def test_a_pair_of_many_buckets_is_one_and_an_empty_partition_has_none(tmp_path:
 
 
 def test_what_one_document_brings_together_is_spread_by_part() -> None:
-    left, part = np.full(1000, 7), np.arange(1000)
-    assert len(set(blocks_of(left, part, 16).tolist())) == 16
-    assert len(set(blocks_of(left, np.full(1000, 3), 16).tolist())) == 1
+    first, part = np.full(1000, 7), np.arange(1000)
+    assert len(set((homes_of(first, part) % 16).tolist())) == 16
+    assert len(set(homes_of(first, np.full(1000, 3)).tolist())) == 1
