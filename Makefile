@@ -30,7 +30,7 @@ test-fast: install ## What needs no Ray
 	$(SHARED) -m "not slow and not gpu and not cluster and not ray"
 
 test-slow: install ## The long ones
-	$(PYTEST) -m "slow and not gpu and not cluster"
+	$(SHARED) -m "slow and not gpu and not cluster"
 
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 	@infra/lock.sh

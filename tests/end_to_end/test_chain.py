@@ -128,6 +128,7 @@ def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(fini
     assert hashes(copy, "pretraining") == hashes(finished, "pretraining")
 
 
+@pytest.mark.slow
 def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) -> None:
     (parent,) = as_json("runs", home=copy)
     longer = ("--until", "pretraining", "--set", f"pretraining.tokens={230 * 4 * 256}")

@@ -79,6 +79,7 @@ def test_the_same_sweep_again_trains_nothing(judged: tuple[Path, str]) -> None:
     assert steps(home, "made") == []
 
 
+@pytest.mark.slow
 def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(judged: tuple[Path, str]) -> None:
     home, _ = judged
     assert "learning rate grows as C^" in ran("sweep", "tiny-grid", home=home)
