@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ def command(*words: str, home: Path) -> list[str]:
     return [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
 
 
-def longrun(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words, home=home), capture_output=True, text=True, check=False, cwd=home.parent)
+def longrun(*words: str, home: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that has ended, in this process's environment if no other is given."""
+    whole = command(*words, home=home)
+    return subprocess.run(whole, capture_output=True, text=True, check=False, cwd=home.parent, env=environment)
 
 
-def ran(*words: str, home: Path) -> str:
+def ran(*words: str, home: Path, environment: Mapping[str, str] | None = None) -> str:
     """What a command printed that must succeed."""
-    ended = longrun(*words, home=home)
+    ended = longrun(*words, home=home, environment=environment)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     return ended.stdout
 

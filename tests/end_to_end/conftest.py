@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from tests.end_to_end.commands import command, copied
+from tests.end_to_end.commands import copied, ran
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +29,7 @@ def _run(place: Path) -> None:
         (place / name).mkdir(parents=True)
     # the place for temporary files is too long for Ray's sockets
     environment = {**os.environ, "HOME": str(place / "user"), "TMPDIR": str(place / "temporary")}
-    words = command("run", "tiny", home=place / "home")
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place, env=environment)
-    assert ended.returncode == 0, ended.stderr + ended.stdout
+    ran("run", "tiny", home=place / "home", environment=environment)
     (place / "finished").touch()
 
 

@@ -107,6 +107,7 @@ def test_the_registered_model_answers(finished: Path) -> None:
 
 def test_gc_deletes_only_what_no_registered_model_needs(changed: Path, tmp_path: Path) -> None:
     home = copied(changed, tmp_path)
+    assert longrun("run", "tiny", "--set", "scaling.law=deepseek", "--set", "seed=1", home=home).returncode == 2
     assert len(list(home.glob("artifacts/dpo/*"))) == 2
     ran("gc", "--yes", home=home)
     assert len(list(home.glob("artifacts/dpo/*"))) == 1

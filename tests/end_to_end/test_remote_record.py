@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from components.artifacts import MANIFEST
 from infra import tracking
 from infra.storage import ObjectArtifactStore
 from tests import servers
+from tests.end_to_end import commands
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -67,13 +67,10 @@ class Site:
         return {**os.environ, **SECRETS, **LOGIN, "AWS_ENDPOINT_URL": self.store.url}
 
     def command(self, *words: str, home: str) -> list[str]:
-        return [sys.executable, "-m", "workflows.cli", *words, "--home", str(self.place / home)]
+        return commands.command(*words, home=self.place / home)
 
     def longrun(self, *words: str, home: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = self.command(*words, home=home)
-        ended = subprocess.run(
-            command, env=self.environment | environment, cwd=self.place, capture_output=True, text=True, check=False
-        )
+        ended = commands.longrun(*words, home=self.place / home, environment=self.environment | environment)
         self.printed += [ended.stdout, ended.stderr]
         return ended
 
