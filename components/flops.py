@@ -1,9 +1,14 @@
 """FLOPs, parameters and training memory of a decoder's shape. Pure arithmetic."""
 
+import dataclasses
+
 from components.artifacts import ModelShape
 
 BYTES = {"fp32": 4, "bf16": 2}
 """Bytes of a number in the precision of the forward and backward pass."""
+
+ACTIVATION_CHECKPOINTING = ("none", "selective", "full")
+"""What of a layer is kept for the backward pass: everything; its input, and what matrices and attention gave; its input alone."""
 
 ATTENTION_BLOCK = 128
 """Queries that attention takes at once on a CPU: fastest or next to it of 64 to 512, for sequences of 256 to 1 024."""
@@ -85,6 +90,28 @@ def activation_bytes(shape: ModelShape, tokens: int, precision: str, parts: int 
     """
     width = BYTES[precision]
     return tokens * (width * activations_per_token(shape, parts) + (BYTES["fp32"] - width) * norms_per_token(shape))
+
+
+def checkpointed_bytes(
+    shape: ModelShape, tokens: int, sequence_length: int, precision: str, parts: int = 1, checkpointing: str = "none"
+) -> tuple[int, int]:
+    """Bytes that a micro-batch keeps until its backward pass, and bytes that this makes again for one layer at a time.
+
+    Logits are left out, attention's weights are not. Selective checkpointing keeps of each layer its input (d_model), query, what
+    attention reads and what its output matrix gives of that (3·d_model), key and value, gate and up, and the layer's last product
+    (d_model); full checkpointing its input alone (arXiv 1604.06174).
+    """
+    width = BYTES[precision]
+    every = activation_bytes(shape, tokens, precision, parts)
+    every += width * tokens * attention_weights_per_token(shape, sequence_length) // parts
+    if checkpointing == "none":
+        return every, 0
+    kept = shape.d_model
+    if checkpointing == "selective":
+        kept += 2 * shape.d_model + -(-2 * (shape.d_model + shape.n_kv_head * shape.d_head + shape.d_ffn) // parts)
+    again, _ = checkpointed_bytes(dataclasses.replace(shape, n_layer=1), tokens, sequence_length, precision, parts)
+    of_the_last_norm = 3 * shape.d_model
+    return width * tokens * (shape.n_layer * kept + of_the_last_norm), again
 
 
 def attention_weights_per_token(shape: ModelShape, sequence_length: int) -> int:

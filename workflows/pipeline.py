@@ -169,5 +169,6 @@ def _choices(recipe: Recipe, run: Run, origin: Checkpoint | None) -> Choices:
         micro_batch_size=chosen.micro_batch_size,
         workers=chosen.workers,
         layout=chosen.layout,
+        activation_checkpointing=chosen.activation_checkpointing,
         precision="fp32" if chosen.precision == "fp32" else "bf16",
     )

@@ -74,6 +74,7 @@ def _cluster_lines(made: Proposal) -> list[str]:
     return [
         _line("time", f"{extra['hours']:,.1f} h on {extra['gpus']} x {extra['gpu']} at {extra['mfu']:.0%} of their peak"),
         *cost,
+        *([] if made.activation_checkpointing == "none" else [_checkpointing_line(made.activation_checkpointing)]),
         _line("energy", f"{extra['energy_kwh']:,.0f} kWh of the accelerators alone"),
         *(
             _line(
@@ -83,6 +84,10 @@ def _cluster_lines(made: Proposal) -> list[str]:
             for layout, memory in made.layouts
         ),
     ]
+
+
+def _checkpointing_line(policy: str) -> str:
+    return _line("activation checkpointing", f"{policy}: without it no layout fits")
 
 
 def _line(name: str, value: str, law: str = "") -> str:

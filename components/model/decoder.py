@@ -7,6 +7,7 @@ K key and value heads, E width of a head, F d_ffn, V vocabulary, Q queries of a 
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ class Decoder(nn.Module):
         self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
         self.vocabulary: Vocabulary | None = None
         """Which ids the logits stand for; None: all."""
+        self.call_layer: Callable[..., Tensor] = call_directly
+        """How a layer is called with its inputs."""
         self.part_of_sequence = 0
         """Which of equal parts of each sequence the tokens are, for their positions."""
 
@@ -56,7 +59,7 @@ class Decoder(nn.Module):
         mask_B1TS = None if cache is None else cache.mask(new)
         rotation = rotary_tables(positions, self.shape.d_head, x_BTD.dtype, self.shape.rope_theta)
         for index, layer in enumerate(self.layers):
-            x_BTD = layer(x_BTD, rotation, mask_B1TS, None if cache is None else cache.layers[index])
+            x_BTD = self.call_layer(layer, x_BTD, rotation, mask_B1TS, None if cache is None else cache.layers[index])
         return self.norm(x_BTD)
 
     def _refuse_beyond_context(self, length: int) -> None:
@@ -80,6 +83,12 @@ class Layer(nn.Module):
         """The residual stream after this layer: BTD."""
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), rotation, mask_B1TS, cache)
         return x_BTD + self.ffn(self.ffn_norm(x_BTD))
+
+
+def call_directly(layer: Layer, *inputs: Any) -> Tensor:
+    """What the layer makes of its inputs."""
+    x_BTD: Tensor = layer(*inputs)
+    return x_BTD
 
 
 class Attention(nn.Module):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
+from components.flops import ACTIVATION_CHECKPOINTING
 from components.training.config import (
     NON_FINITE,
     ON_SPIKE,
@@ -47,6 +48,9 @@ class PretrainingConfig:
     """"bf16" with fp32 accumulation (paper, section 2.4), "fp32", or "auto": bf16 where the device multiplies it natively."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    activation_checkpointing: str = "none"
+    """What a layer computes again in the backward pass, to save memory: "none"; "selective", all but products with weights and
+    attention, which costs little time; "full", everything, a third more FLOPs (arXiv 1604.06174)."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
     """How the training lies on its workers; those that tensor, sequence and pipeline leave are replicas."""
     deterministic: bool = False
@@ -105,6 +109,8 @@ class PretrainingConfig:
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
+        policy = self.activation_checkpointing
+        require(policy in ACTIVATION_CHECKPOINTING, self, "activation_checkpointing", policy, ", ".join(ACTIVATION_CHECKPOINTING))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
         # The chunked loss reads the head's weight outside of its module, where ZeRO-3 has not gathered it.
         whole = self.layout.zero_stage == 1 or self.loss_rows is None

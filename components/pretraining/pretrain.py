@@ -257,6 +257,7 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
         optimizer=config.optimizer,
         precision=config.precision,
         compile=config.compile,
+        activation_checkpointing=config.activation_checkpointing,
         layout=config.layout,
         deterministic=config.deterministic,
         checkpoint_seconds=config.checkpoint_seconds,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
+from components.flops import ACTIVATION_CHECKPOINTING
 from components.scaling.hardware import GPUS
 from components.scaling.law import SCALES
 from components.scaling.laws import PLANNING
@@ -57,6 +58,8 @@ class Choices:
     """How the training lies on them: the shape is one that divides by it."""
     precision: str = "bf16"
     """Of forward and backward pass, "bf16" or "fp32"; only the expected memory depends on it."""
+    activation_checkpointing: str = "none"
+    """What layers compute again in the backward pass; on a cluster, the least of it that is tried."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_size", "sequence_length", "learning_rate", "init_std"):
@@ -66,6 +69,8 @@ class Choices:
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         for name in ("micro_batch_size", "workers"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
+        policy = self.activation_checkpointing
+        require(policy in ACTIVATION_CHECKPOINTING, self, "activation_checkpointing", policy, ", ".join(ACTIVATION_CHECKPOINTING))
         require(self.precision in ("bf16", "fp32"), self, "precision", self.precision, "bf16, fp32")
         if self.shape is not None and self.sequence_length is not None:
             context = self.shape.context

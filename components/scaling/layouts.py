@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from components.artifacts import ModelShape
-from components.flops import BYTES, activation_bytes, attention_weights_per_token, parameters_by_part
+from components.flops import BYTES, checkpointed_bytes, parameters_by_part
 from components.training.layout import ParallelLayout
 
 
@@ -21,7 +21,13 @@ def layouts(gpus: int, per_node: int) -> Iterator[ParallelLayout]:
 
 
 def memory_per_rank(
-    layout: ParallelLayout, shape: ModelShape, *, micro_batch_size: int, sequence_length: int, precision: str = "bf16"
+    layout: ParallelLayout,
+    shape: ModelShape,
+    *,
+    micro_batch_size: int,
+    sequence_length: int,
+    precision: str = "bf16",
+    checkpointing: str = "none",
 ) -> int:
     """Expected peak bytes of the fullest rank; for data parallelism alone it is `components.flops.training_memory_bytes`.
 
@@ -33,13 +39,14 @@ def memory_per_rank(
     parts = parameters_by_part(shape)
     layers = (parts["attention"] + parts["ffn"] + parts["norms"]) // layout.pipeline
     stage, width = dataclasses.replace(shape, n_layer=shape.n_layer // layout.pipeline), BYTES[precision]
-    activations = activation_bytes(stage, tokens, precision, layout.tensor)
-    activations += width * tokens * attention_weights_per_token(stage, sequence_length) // layout.tensor
+    kept, again = checkpointed_bytes(stage, tokens, sequence_length, precision, layout.tensor, checkpointing)
     logits = width * tokens * shape.vocab_size // layout.tensor
+    # The logits are gone before a layer is computed again
+    last = kept + max(logits, again)
     if layout.pipeline == 1:
-        stages = [(layers + parts["embedding"] + parts["head"], activations + logits)]
+        stages = [(layers + parts["embedding"] + parts["head"], last)]
     else:
-        stages = [(layers + parts["embedding"], layout.pipeline * activations), (layers + parts["head"], activations + logits)]
+        stages = [(layers + parts["embedding"], layout.pipeline * kept + again), (layers + parts["head"], last)]
     return max(_bytes(-(-weights // layout.tensor), kept, layout, width) for weights, kept in stages)
 
 

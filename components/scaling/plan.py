@@ -125,6 +125,7 @@ def make_plan(
             micro_batch_size=min(choices.micro_batch_size, batch_size),
             sequence_length=length,
             precision=choices.precision,
+            checkpointing=choices.activation_checkpointing,
         ),
         law=says,
         flops_per_token=flops_per_token(shape, length),

@@ -6,6 +6,7 @@ from typing import Any
 
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
+from components.flops import ACTIVATION_CHECKPOINTING
 from components.scaling.config import Choices, Cluster, ScalingConfig
 from components.scaling.hardware import GPUS, Gpu
 from components.scaling.law import Law
@@ -30,7 +31,7 @@ PAPER_MODELS = {
 """What the paper used (table 2)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A plan, the law it was made by, and what it takes on a cluster."""
 
@@ -41,6 +42,8 @@ class Proposal:
     """The one that splits the model least among those that fit."""
     layouts: tuple[tuple[ParallelLayout, int], ...] = ()
     """Every layout that the shape and the batch divide by and that fits, with the bytes of its fullest rank."""
+    activation_checkpointing: str = "none"
+    """The least of it with which a layout fits."""
 
     @property
     def gpu_hours(self) -> float | None:
@@ -65,6 +68,7 @@ class Proposal:
         return {
             **dataclasses.asdict(self.cluster),
             "layout": dataclasses.asdict(self.layout),
+            "activation_checkpointing": self.activation_checkpointing,
             "layouts": [{**dataclasses.asdict(layout), "memory_bytes": memory} for layout, memory in self.layouts],
             "hours": self.gpu_hours / self.cluster.gpus,
             "gpu_hours": self.gpu_hours,
@@ -76,7 +80,8 @@ class Proposal:
 def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, cluster: Cluster | None = None) -> Proposal:
     """A plan by `law`; on a cluster, of the nearest shape that divides by a layout that fits its memory.
 
-    Layouts are tried in the order of how little they split the model, so that the shape is the law's wherever it fits.
+    Layouts are tried in the order of how little they split the model, so that the shape is the law's wherever it fits; those in
+    which layers compute activations again only where none fits without.
 
     Raises:
         ConfigError: a budget or choice that makes no sense, a law that cannot plan, or a model that no layout holds.
@@ -84,14 +89,15 @@ def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, 
     if cluster is None:
         return Proposal(plan=make_plan(config, choices, vocab_size, law=law), law=law)
     gpu, least = GPUS[cluster.gpu], float("inf")
-    for layout in layouts(cluster.gpus, gpu.per_node):
-        plan = _laid_out(config, choices, vocab_size, law, layout)
-        if plan is None:
-            continue
-        if plan.memory_bytes <= cluster.usable * gpu.memory_bytes:
-            fitting = _fitting(plan, choices, cluster, gpu)
-            return Proposal(plan=plan, law=law, cluster=cluster, layout=layout, layouts=fitting)
-        least = min(least, plan.memory_bytes)
+    for policy in ACTIVATION_CHECKPOINTING[ACTIVATION_CHECKPOINTING.index(choices.activation_checkpointing) :]:
+        chosen = dataclasses.replace(choices, activation_checkpointing=policy)
+        for layout in layouts(cluster.gpus, gpu.per_node):
+            plan = _laid_out(config, chosen, vocab_size, law, layout)
+            if plan is None:
+                continue
+            if plan.memory_bytes <= cluster.usable * gpu.memory_bytes:
+                return Proposal(plan, law, cluster, layout, _fitting(plan, chosen, cluster, gpu), policy)
+            least = min(least, plan.memory_bytes)
     reason = "none divides shape and batch" if least == float("inf") else f"the least needs {least / 1e9:.0f} GB a rank"
     raise ConfigError(
         f"no layout of {cluster.gpus} x {cluster.gpu} with {gpu.memory_bytes / 1e9:.0f} GB holds the plan: {reason}; "
@@ -121,6 +127,7 @@ def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[
             micro_batch_size=min(choices.micro_batch_size, plan.batch_size),
             sequence_length=plan.sequence_length,
             precision=choices.precision,
+            checkpointing=choices.activation_checkpointing,
         )
         if memory <= cluster.usable * gpu.memory_bytes:
             found.append((layout, memory))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from components.errors import require
+from components.flops import ACTIVATION_CHECKPOINTING
 from components.training.layout import ParallelLayout
 
 SCHEDULES = ("multi-step", "cosine", "constant")
@@ -85,6 +86,9 @@ class TrainingSettings:
     "fp32": everything in fp32; "auto": bf16 where the device multiplies it natively, else fp32."""
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    activation_checkpointing: str = "none"
+    """"selective": layers keep products and attention, and compute the rest again; "full": their inputs alone; see
+    `components.training.activation_checkpointing`."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
     """How the training lies on its workers."""
     deterministic: bool = False
@@ -119,6 +123,8 @@ class TrainingSettings:
         require(self.learning_rate > 0, self, "learning_rate", self.learning_rate, "a positive number")
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
+        policy = self.activation_checkpointing
+        require(policy in ACTIVATION_CHECKPOINTING, self, "activation_checkpointing", policy, ", ".join(ACTIVATION_CHECKPOINTING))
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
         require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
         known = self.on_spike != "skip" or self.layout.pipeline == 1

@@ -21,8 +21,10 @@ from torch._C._distributed_c10d import HashStore
 
 from components.errors import ConfigError, TrainingError
 from components.model.decoder import Decoder
+from components.training import activation_checkpointing
 from components.training.config import OptimizerConfig, TrainingSettings
 from components.training.deepspeed_library import deepspeed
+from components.training.flat_gradients import FlatGradients
 from components.training.objective import Batch, Objective
 from components.training.parallel import ModelParallelUnit, Part, Place
 from components.training.pipeline import Pipeline, Stopwatch
@@ -97,11 +99,14 @@ class Engine:
         self._skeleton = copy.deepcopy(model).to("meta") if self._stage == 3 or place.layout.replica > 1 else None
         self._part = Part.of(model, place)
         self._model = self._part.model.to(device).train()
+        activation_checkpointing.apply(self._model, settings.activation_checkpointing)
         self._adamw = _adamw(self._model, settings.optimizer)
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
         os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
         library = deepspeed()
         library.utils.groups.mpu = None  # of the training before
+        alone = dist.get_world_size() == 1 and self._stage == 1
+        flat = alone and precision == "fp32"
         with _quiet(), _frozen_heap():
             self.pipeline = _pipeline(self._model, objective, place, device)
             """What passes through the stages, where there are several; `forward` and `backward` are not called then."""
@@ -109,12 +114,12 @@ class Engine:
                 model=self.pipeline.module if self.pipeline else _Pass(self._model, objective),
                 optimizer=self._adamw,
                 mpu=ModelParallelUnit(place) if place.layout.tensor > 1 and self.pipeline is None else None,
-                config=_config(settings.optimizer, precision, self._stage),
+                config=_config(settings.optimizer, precision, self._stage, flat=flat),
                 dist_init_required=False,
             )
-        if precision == "bf16" and self._stage == 1:
-            # A single worker has nothing to sum; DeepSpeed would copy all gradients to and fro for it.
-            self._engine.enable_backward_allreduce = dist.get_world_size() > 1
+        # A single worker has nothing to sum; DeepSpeed would copy all gradients to and fro for it.
+        self._engine.enable_backward_allreduce = not alone
+        self._gradients = FlatGradients(self._engine.optimizer) if flat else None
         if settings.compile:
             self._model.compile()
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
@@ -149,7 +154,11 @@ class Engine:
         """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was done."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
+        if self._gradients is not None:
+            self._gradients.hand_over()
         self._engine._exec_optimizer_step() if self.pipeline else self._engine.step()
+        if self._gradients is not None:
+            self._gradients.clear()
         if self._engine.optimizer.overflow:
             return None
         norm = float(self._engine.get_global_grad_norm())
@@ -190,8 +199,10 @@ class Engine:
         return whole
 
     def close(self) -> None:
-        """Take the hooks off the model; its parameters stay in the engine's precision."""
+        """Take hooks and gradients off the model; its parameters stay in the engine's precision."""
         self._engine.destroy()
+        self._model.zero_grad()
+        activation_checkpointing.apply(self._model, "none")
 
     @property
     def _flat(self) -> list[Tensor]:
@@ -315,16 +326,18 @@ def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     )
 
 
-def _config(optimizer: OptimizerConfig, precision: str, stage: int) -> dict[str, Any]:
+def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: bool) -> dict[str, Any]:
     """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here.
 
-    ZeRO-3 keeps no parameter whole beyond its turn (persistence threshold 0), so that all are parted alike.
+    ZeRO-3 keeps no parameter whole beyond its turn (persistence threshold 0), so that all are parted alike. With flat gradients
+    it has no buckets for them (contiguous gradients).
     """
+    zero = {"stage": stage, "contiguous_gradients": not flat}
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": optimizer.clip,
-        "zero_optimization": {"stage": stage, **({"stage3_param_persistence_threshold": 0} if stage == 3 else {})},
+        "zero_optimization": zero | ({"stage3_param_persistence_threshold": 0} if stage == 3 else {}),
         "zero_allow_untested_optimizer": True,
         "pipeline": {"pipe_partitioned": False, "grad_partitioned": False},
     }

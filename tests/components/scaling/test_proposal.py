@@ -56,8 +56,11 @@ def test_the_papers_67b_fits_on_its_scale_of_cluster_only_split() -> None:
     made = proposal(None, Cluster(gpus=2048, gpu="h200"), choices)
     assert made.layout is not None
     assert made.layout.tensor * made.layout.pipeline >= 4
-    with pytest.raises(ConfigError, match="the least needs 126 GB a rank"):  # each tensor part has the activations of all norms
-        proposal(None, Cluster(gpus=2048, gpu="h100"), choices)
+    assert made.activation_checkpointing == "none"
+    # On smaller ones only where layers compute again what each tensor part has of all norms
+    smaller = proposal(None, Cluster(gpus=2048, gpu="h100"), choices)
+    assert smaller.activation_checkpointing != "none"
+    assert smaller.plan.memory_bytes < 0.9 * 80e9 < made.plan.memory_bytes
     assert made.plan.law["learning_rate"] == pytest.approx(3.12e-4, rel=2e-3)
     assert made.plan.learning_rate == 3.2e-4
 

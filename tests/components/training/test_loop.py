@@ -93,9 +93,12 @@ def test_compiling_without_a_compiler_is_refused(training: Training, monkeypatch
         training(compile=True)
 
 
-def test_the_model_comes_back_in_fp32_without_hooks_and_the_group_is_gone(training: Training) -> None:
-    model, _, _ = training(precision="bf16", steps=2, checkpoint_steps=None)
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_the_model_comes_back_in_fp32_without_hooks_or_gradients_and_the_group_is_gone(
+    training: Training, precision: str
+) -> None:
+    model, _, _ = training(precision=precision, steps=2, checkpoint_steps=None)
+    assert {(parameter.dtype, parameter.grad) for parameter in model.parameters()} == {(torch.float32, None)}
     assert not any(torch.equal(p, p.bfloat16().float()) for p in model.parameters() if p.dim() > 1)
     model(torch.zeros(1, 4, dtype=torch.int64)).sum().backward()
     assert not dist.is_initialized()

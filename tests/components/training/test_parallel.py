@@ -41,6 +41,7 @@ class Case:
     precision: str
     checkpoints: Path
     until: int = 10
+    activation_checkpointing: str = "none"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ def work(cases: Sequence[Case], reporter: TrainingReporter) -> list[Outcome]:
 def _trained(case: Case, reporter: TrainingReporter) -> Outcome:
     model = Decoder(SHAPE)
     initialise(model, 0.05, 0)
-    changes: dict[str, Any] = {"steps": 10, "checkpoint_steps": 5, "optimizer": OptimizerConfig(clip=0.5)}
+    changes: dict[str, Any] = {
+        "steps": 10,
+        "checkpoint_steps": 5,
+        "optimizer": OptimizerConfig(clip=0.5),
+        "activation_checkpointing": case.activation_checkpointing,
+    }
     trained = train(
         model,
         NextToken(),
@@ -99,6 +105,13 @@ def same(left: Outcome, right: Outcome) -> bool:
 TWO = {name: ParallelLayout(**{name: 2}) for name in ("tensor", "sequence", "pipeline")}
 
 
+CHECKPOINTED = [
+    *((layout, policy) for layout in TWO.values() for policy in ("selective", "full")),
+    *((ParallelLayout(zero_stage=3), policy) for policy in ("selective", "full")),
+]
+"""Layouts, and what they compute again."""
+
+
 @dataclass(frozen=True)
 class Trainings:
     """Trainings of two workers, all in the same two processes."""
@@ -110,6 +123,11 @@ class Trainings:
         """Ten steps in that layout."""
         return Case(TWO[name], precision, self.directory / f"{name}-{precision}")
 
+    def checkpointed(self, layout: ParallelLayout, policy: str) -> Case:
+        """Ten steps in that layout, with activations computed again."""
+        place = self.directory / f"{layout.in_words()}-{layout.zero_stage}-{policy}"
+        return Case(layout, "fp32", place, activation_checkpointing=policy)
+
     def broken_off(self, before: str, after: str) -> list[Case]:
         """Five steps in one layout, and then ten in another."""
         place = self.directory / f"{before}-then-{after}"
@@ -120,6 +138,7 @@ class Trainings:
 def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
     plan = Trainings(tmp_path_factory.mktemp("layouts"), {})
     cases = [plan.whole(name, precision) for name in TWO for precision in TOLERANCE]
+    cases += [plan.checkpointed(layout, policy) for layout, policy in CHECKPOINTED]
     for before, after in (("tensor", "tensor"), ("pipeline", "pipeline"), ("tensor", "pipeline"), ("sequence", "tensor")):
         cases += plan.broken_off(before, after)
     return Trainings(plan.directory, dict(zip(cases, zip(*launch(cases, 2), strict=True), strict=True)))
@@ -136,6 +155,15 @@ def alone(trainings: Trainings) -> Mapping[str, Outcome]:
 def test_two_workers_train_what_one_does(name: str, precision: str, trainings: Trainings, alone: Mapping[str, Outcome]) -> None:
     first, second = trainings.outcomes[trainings.whole(name, precision)]
     require_equal(first, alone[precision], precision)
+    assert same(first, second)
+
+
+@pytest.mark.parametrize(("layout", "policy"), CHECKPOINTED, ids=str)
+def test_a_layout_may_compute_activations_again(
+    layout: ParallelLayout, policy: str, trainings: Trainings, alone: Mapping[str, Outcome]
+) -> None:
+    first, second = trainings.outcomes[trainings.checkpointed(layout, policy)]
+    require_equal(first, alone["fp32"], "fp32")
     assert same(first, second)
 
 

@@ -1,0 +1,46 @@
+"""Activation checkpointing (arXiv 1604.06174), applied to a decoder from outside: part of what the backward pass of a layer needs
+is computed a second time there, instead of kept.
+
+"selective" keeps what costs most to compute: products with weights, and what attention's kernels give; norms, rotations, SwiGLU's
+product and sums are made again, at next to no time. "full" keeps the layer's input alone, for another forward pass: a third more
+FLOPs. By torch's non-reentrant checkpoints and not by DeepSpeed's, which know no selection.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+
+from components.errors import ConfigError
+from components.model.decoder import Decoder, call_directly
+
+_aten = torch.ops.aten
+KEPT = [
+    _aten.mm.default,
+    _aten._scaled_dot_product_flash_attention.default,
+    _aten._scaled_dot_product_flash_attention_for_cpu.default,
+    _aten._scaled_dot_product_efficient_attention.default,
+    _aten._scaled_dot_product_cudnn_attention.default,
+]
+"""Operations whose results selective checkpointing keeps."""
+
+
+def apply(model: nn.Module, policy: str) -> None:
+    """Let the layers keep what the policy says, one of `components.flops.ACTIVATION_CHECKPOINTING`.
+
+    Raises:
+        ConfigError: the model is no `Decoder`, and shall not keep everything.
+    """
+    if isinstance(model, Decoder):
+        model.call_layer = _CALLS[policy]
+    elif policy != "none":
+        raise ConfigError(f"activation_checkpointing {policy} of {type(model).__name__}; allowed: of a Decoder")
+
+
+# Nothing in a layer is random, so no state of a generator has to be kept for the second time
+_fully = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+_selectively = functools.partial(_fully, context_fn=functools.partial(create_selective_checkpoint_contexts, KEPT))
+_CALLS: dict[str, Callable[..., Any]] = {"none": call_directly, "selective": _selectively, "full": _fully}
