@@ -2,7 +2,8 @@
 
 Saving copies the state, which only an update of the weights changes, while the next step goes forward and backward (CheckFreq,
 Mohan et al., FAST 2021); the copy is written, read back and hashed by a thread. Rank 0 waits for the other workers' receipts
-and then names the checkpoint. A disk that is full, or a store that is down, costs that one checkpoint and nothing else.
+and then names the checkpoint; no worker saves the next before, however far ahead of rank 0 it is, so that one checkpoint at most is on
+its way. A disk that is full, or a store that is down, costs that one checkpoint and nothing else.
 """
 
 import json
@@ -30,7 +31,7 @@ from components.training.uploads import begin
 logger = logging.getLogger(__name__)
 
 RECEIPT_SECONDS = 1800.0
-"""Longest wait for the other workers' parts: a worker that is lost takes this one with it long before."""
+"""Longest wait for the other workers: one that is lost takes this one with it long before."""
 
 POLL_SECONDS = 0.01
 """Between two looks for receipts."""
@@ -125,7 +126,7 @@ class Checkpoints:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the former checkpoint is still being written; for rank 0 by any worker."""
+        """Whether the former checkpoint is still being written, by any worker."""
         return self._job is not None and not self._job.done()
 
     def save(self, step: int, history: Sequence[str], state: State, *, goodput: Mapping[str, Any]) -> None:
@@ -197,6 +198,8 @@ class Checkpoints:
             _get_default_store().set(self._key(step, self.rank), json.dumps(receipt))
         if self.rank == 0:
             self._complete(facts, history, staging)
+        else:
+            self._wait_for(lambda: self._completed() >= step, f"worker 0 has not completed the checkpoint of step {step}")
 
     def _complete(self, facts: Mapping[str, Any], history: Sequence[str], staging: Path) -> None:
         """Publish the checkpoint, or do without it."""
@@ -216,6 +219,12 @@ class Checkpoints:
             logger.warning("step %d: checkpoint not written, the former ones stay: %s", facts["step"], error)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            _get_default_store().set(self._completed_key, str(facts["step"]))
+
+    def _completed(self) -> int:
+        """The step of the last checkpoint that rank 0 has published, or done without."""
+        store = _get_default_store()
+        return int(store.get(self._completed_key)) if store.check([self._completed_key]) else 0
 
     def _manifest(self, digests: Mapping[str, str]) -> dict[str, Any]:
         facts = {"format": files.FORMAT, "world_size": self.world_size, "identity": self.identity}
@@ -223,19 +232,27 @@ class Checkpoints:
 
     def _receipts(self, step: int) -> dict[str, str]:
         """Digests of all workers' files. Raises `CheckpointError` where one has failed."""
-        store, digests, until = _get_default_store(), {}, time.monotonic() + RECEIPT_SECONDS
+        store, digests = _get_default_store(), {}
         for rank in range(self.world_size):
             key = self._key(step, rank)
-            while not store.check([key]):
-                if time.monotonic() > until:
-                    raise CheckpointError(f"worker {rank} has not written its part in {RECEIPT_SECONDS:.0f} s")
-                time.sleep(POLL_SECONDS)
+            self._wait_for(lambda: store.check([key]), f"worker {rank} has not written its part")  # noqa: B023 - called at once
             receipt = json.loads(store.get(key))
             store.delete_key(key)
             if "error" in receipt:
                 raise CheckpointError(f"worker {rank}: {receipt['error']}")
             digests[files.state_file(Path(), rank).name] = receipt["sha256"]
         return digests
+
+    def _wait_for(self, done: Callable[[], bool], late: str) -> None:
+        until = time.monotonic() + RECEIPT_SECONDS
+        while not done():
+            if time.monotonic() > until:
+                raise CheckpointError(f"{late} in {RECEIPT_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    @property
+    def _completed_key(self) -> str:
+        return f"checkpoint/{self._attempt.number}/completed"
 
     def _key(self, step: int, rank: int) -> str:
         return f"checkpoint/{self._attempt.number}/{step}/{rank}"

@@ -3,19 +3,24 @@
 import json
 import resource
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from filelock import FileLock
 
 from components.errors import CheckpointError, SupersededAttempt
+from components.ports import SilentMetrics, TrainingReporter
+from components.training import checkpoint_files
 from components.training.checkpoint_files import STRANGER, Attempt, differences, read_history, state_files
 from components.training.checkpoints import Checkpoints, Found
 from components.training.engine import process_group
 from components.training.state import KINDS, Fragment, SavedState, State
+from tests.spawning import SpawningLauncher
 
 SIZES = {"head.weight": 6}
 IDENTITY = {"model": "a"}
@@ -81,6 +86,34 @@ def test_saving_does_not_wait_for_the_disk_and_updates_wait_for_the_copy_alone(t
         assert not (tmp_path / "latest").exists()
     store.finish()
     assert SavedState(state_files(tmp_path / "latest")).read("weight", "head.weight", 0, 6).tolist() == [5.0] * 6
+
+
+def save_two_with_a_first_worker_that_publishes_late(root: Path, reporter: TrainingReporter) -> bool:
+    """Whether the first checkpoint was published when this worker had begun to save the second one."""
+    publish = checkpoint_files.publish
+
+    def late(*arguments: Any, **options: Any) -> Path:
+        while not (root / "saving").exists():
+            time.sleep(0.01)
+        return publish(*arguments, **options)
+
+    root.mkdir(exist_ok=True)
+    store = Checkpoints(root / "checkpoints", IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
+    half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
+    with mock.patch.object(checkpoint_files, "publish", late):
+        store.save(1, [], half, goodput={})
+        if reporter.rank == 1:
+            (root / "saving").touch()
+        store.save(2, [], half, goodput={})
+        published = (root / "checkpoints" / "step-00000001").exists()
+        store.finish()
+    store.close()
+    return published
+
+
+def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path) -> None:
+    work = save_two_with_a_first_worker_that_publishes_late
+    assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [True, True]
 
 
 def test_a_training_without_checkpoints_begins_at_its_trunk_and_with_some_at_its_own(tmp_path: Path) -> None:
