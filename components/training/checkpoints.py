@@ -2,8 +2,8 @@
 
 Saving copies the state, which only an update of the weights changes, while the next step goes forward and backward (CheckFreq,
 Mohan et al., FAST 2021); the copy is written, read back and hashed by a thread. Rank 0 waits for the other workers' receipts
-and then names the checkpoint; no worker saves the next before, however far ahead of rank 0 it is, so that one checkpoint at most is on
-its way. A disk that is full, or a store that is down, costs that one checkpoint and nothing else.
+and then names the checkpoint; no worker saves the next before, however far ahead of rank 0 it is, so that at most one is on its
+way. A disk that is full, or a store that is down, costs that one checkpoint and nothing else.
 """
 
 import json
