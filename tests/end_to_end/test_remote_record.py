@@ -255,11 +255,30 @@ def test_a_bucket_that_does_not_exist_is_refused_at_once_and_not_remembered(reru
     assert ROOT in (rerun.place / "other" / "record.toml").read_text()
 
 
+def test_where_a_machine_is_lost_in_pretraining_another_goes_on_from_the_bucket(rerun: Site) -> None:
+    words = ("run", "tiny", *_places(rerun), "--until", "pretraining", "--set", "pretraining.seed=1")
+    log = rerun.place / "lost-terminal"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            rerun.command(*words, home="lost"), env=rerun.environment, cwd=rerun.place, stdout=output, stderr=output
+        ) as run,
+    ):
+        _wait_for(lambda: any("/scratch/" in name and name.endswith("/latest") for name in _names(rerun)), run, log)
+        run.kill()
+    assert rerun.longrun(*words, home="replacement").returncode == 0
+    trainings = [run.data.metrics for run in _mlflow_runs(rerun) if run.info.run_name == "pretraining"]
+    assert [metrics["resumed_from"] for metrics in trainings if metrics.get("resumed_from")] in ([50], [100], [150])
+
+
+def _names(site: Site) -> list[str]:
+    pages = servers.client(site.store.url).get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return [one["Key"] for page in pages for one in page["Contents"]]
+
+
 def _objects(site: Site) -> dict[str, bytes]:
     client = servers.client(site.store.url)
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    names = [one["Key"] for page in pages for one in page["Contents"]]
-    return {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+    return {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in _names(site)}
 
 
 def _outputs(site: Site) -> Iterator[tuple[str, bytes]]:
