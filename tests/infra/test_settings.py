@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError, HomeError
 from infra.profiles import Profile, to_toml
-from infra.settings import HERE, QUIET, SPIN_COUNT, object_store_endpoint, quieten, remember, settings, usable_home
+from infra.settings import HERE, QUIET, WAITING, object_store_endpoint, quieten, remember, settings, usable_home
 
 
 def test_the_home_is_the_option_then_the_environment_then_the_current_directory(
@@ -95,10 +95,11 @@ def test_the_endpoint_of_s3_is_taken_from_where_amazons_own_tools_take_it(monkey
     assert object_store_endpoint("s3://bucket") == "http://127.0.0.1:9001"
 
 
-def test_threads_do_not_spin_for_long_unless_the_user_wants_them_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+@pytest.mark.parametrize("name", WAITING)
+def test_threads_wait_as_the_user_wants_them_to_or_else_for_a_little_while(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "7")
     quieten()
-    assert os.environ["GOMP_SPINCOUNT"] == "7"
-    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert os.environ[name] == "7"
+    monkeypatch.delenv(name)
     quieten()
-    assert os.environ["GOMP_SPINCOUNT"] == SPIN_COUNT
+    assert os.environ[name] == WAITING[name]
