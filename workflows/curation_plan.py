@@ -19,7 +19,7 @@ def curation_plan(config: CurationConfig) -> dict[str, Any]:
         "sources": [
             {"uri": source.uri, "domain": source.domain, "sample_bytes": source.sample_bytes} for source in config.sources
         ],
-        "mixture": mixture_of(config).shares,
+        "mixture": mixture_of(config).portions,
         "deduplication": {
             "threshold": threshold,
             "shingle_size": config.shingle_size,

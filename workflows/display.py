@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -90,9 +91,11 @@ def _line(event: Event) -> str:
         case "run" | "started" | "finished":
             return ""
         case "made":
-            return f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>9}  {headline(event['figures'])}"
+            line = f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>9}  {headline(event['figures'])}"
+            return line + _notes(event["figures"])
         case "cached":
-            return f"  [cyan]cached[/]  {event['step']:<24}{'':>9}  {headline(event['figures'])}"
+            line = f"  [cyan]cached[/]  {event['step']:<24}{'':>9}  {headline(event['figures'])}"
+            return line + _notes(event["figures"])
         case "failed":
             return f"  [red]failed[/]  {event['step']}"
         case "registered":
@@ -108,6 +111,11 @@ def _line(event: Event) -> str:
             return f"  waiting: {event['why']}"
         case _:
             return f"  {event['event']} {event.get('step', '')}"
+
+
+def _notes(figures: Mapping[str, Any]) -> str:
+    """What a reader must know of a step, a line each: of a plan, before its compute is spent."""
+    return "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
 
 
 def summary(events: list[Event], wall_seconds: float) -> Table:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "tokens")
 TOKENS_OF = "tokens/"
-"""Prefix of the columns with the tokens seen of each domain so far."""
+"""Prefix of the columns with the tokens seen so far of each domain, and of each `DOMAIN/LANGUAGE` with a share of its own."""
+
+_NONE = {"tokens": 0}
 
 
 def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards: Path | None = None) -> CheckReport:
@@ -84,14 +86,15 @@ def _figures(arrow: "pa.Table") -> Table:
 
 
 def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits) -> Table:
+    """Every domain, and beside a domain whose languages have shares, each of them as `DOMAIN/LANGUAGE`."""
     import pandas as pd
 
     mixture = Mixture(**json_file(token_shards, "mixture.json"))
     train = json_file(token_shards, "index.json")["splits"]["train"]
     columns = [name for name in history.columns if name.startswith(TOKENS_OF)]
     seen = {name.removeprefix(TOKENS_OF): float(history[name].tail(1).sum()) for name in columns}
-    total = sum(seen.values())
-    targets = _targets(mixture, {domain: entry["tokens"] for domain, entry in train.items()}, total)
+    total = sum(tokens for name, tokens in seen.items() if "/" not in name)
+    targets = _targets(mixture, train, total)
     names = sorted({*targets, *seen})
     rows = pd.DataFrame(
         {
@@ -105,14 +108,30 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
     return Table(name="mixture", rows=rows, key=("domain", "target", "realised"), rules=rules)
 
 
-def _targets(mixture: Mixture, available: Mapping[str, int], total: float) -> dict[str, float]:
-    """The mixture's shares, where a domain that would exceed its epoch limit in `total` tokens leaves the rest to the others."""
-    limit = {name: mixture.epoch_limits[name] * available.get(name, 0) / max(total, 1) for name in mixture.shares}
+def _targets(mixture: Mixture, train: Mapping[str, Any], total: float) -> dict[str, float]:
+    """The mixture's shares of `total` tokens, within the epoch limits: of each domain, and of each language that has its own."""
+    most = {domain: _most(mixture, domain, train.get(domain, _NONE), total) for domain in mixture.shares}
+    targets = _capped(mixture.shares, {domain: sum(languages.values()) for domain, languages in most.items()}, 1.0)
+    for domain in mixture.language_shares:
+        languages = _capped(mixture.languages(domain), most[domain], targets[domain])
+        targets |= {f"{domain}/{language}": share for language, share in languages.items()}
+    return targets
+
+
+def _most(mixture: Mixture, domain: str, entry: Mapping[str, Any], total: float) -> dict[str, float]:
+    """The share of `total` tokens that the epoch limit allows each language of a domain; "" stands for all of them."""
+    held = entry.get("languages", {"": entry})
+    tokens = {language: held.get(language, _NONE)["tokens"] for language in mixture.languages(domain)}
+    return {language: mixture.epoch_limits[domain] * count / max(total, 1) for language, count in tokens.items()}
+
+
+def _capped(wanted: Mapping[str, float], limit: Mapping[str, float], whole: float) -> dict[str, float]:
+    """`whole` in the shares wanted, where one that would exceed its limit leaves the rest to the others."""
     capped: set[str] = set()
     while True:
-        free = sum(share for name, share in mixture.shares.items() if name not in capped)
-        left = 1 - sum(limit[name] for name in capped)
-        shares = {name: limit[name] if name in capped else share * left / free for name, share in mixture.shares.items()}
+        free = sum(share for name, share in wanted.items() if name not in capped)
+        left = whole - sum(limit[name] for name in capped)
+        shares = {name: limit[name] if name in capped else share * left / free for name, share in wanted.items()}
         over = {name for name in shares if shares[name] > limit[name] and name not in capped}
         if not over or capped | over == set(shares):
             return shares

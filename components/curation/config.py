@@ -19,6 +19,9 @@ PASSAGES = ("line", "substring")
 
 LANGUAGE_MODELS = ("script", "lid176")
 
+SCRIPT_TAGS = ("en", "zh", "code", "other")
+"""Languages that the model `script` and fixed tags tell apart."""
+
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
 """Sets of published rules, in the order in which they are asked; `components.curation.heuristics` holds each with its source."""
 
@@ -51,7 +54,7 @@ class Source:
         require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens")
         require(0 < self.weight < math.inf, self, "weight", self.weight, "a positive number")
         require(bool(self.text_field), self, "text_field", self.text_field, "a name")
-        tags = ("auto", "en", "zh", "code", "other")
+        tags = ("auto", *SCRIPT_TAGS)
         require(self.language in tags, self, "language", self.language, ", ".join(tags))
         sample = self.sample_bytes
         require(sample is None or sample > 0, self, "sample_bytes", sample, "a positive integer or None")
@@ -187,6 +190,13 @@ class CurationConfig:
     """How often a domain may be repeated; up to 4 epochs repeated data is nearly as good as new (arXiv 2305.16264)."""
     epoch_limits: dict[str, float] = field(default_factory=dict)
     """Limits of single domains where they differ from `epoch_limit`."""
+    language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Shares of a domain's training tokens by language, such as `{"web": {"en": 3, "zh": 1, "other": 0.5}}`, in proportion.
+    `other` stands for all languages that are not named; without it, the domain must hold none. The domain's epoch limit holds for
+    each language. A domain that is not named is one portion of the mixture, whatever its languages."""
+    language_temperature: float | None = None
+    """Divides each other domain by its languages, with shares proportional to size^(1/temperature): 1/0.3 in XLM-R (arXiv
+    1911.02116, section 3.1). Sizes are bytes to train on, as a corpus has no tokens yet. None: languages come as they come."""
     shard_bytes: int = 128 * 1024 * 1024
     """Text bytes that a worker holds at a time, and the size of the corpus's files."""
     keep_shards: bool = True
@@ -235,6 +245,7 @@ class CurationConfig:
         require(self.flagged_words_least > 0, self, "flagged_words_least", self.flagged_words_least, "a positive integer")
         require(self.samples >= 0, self, "samples", self.samples, "0 or more")
         self._require_epoch_limits()
+        self._require_languages()
         self._require_heuristics()
 
     def _require_heuristics(self) -> None:
@@ -256,3 +267,14 @@ class CurationConfig:
         require(all(limit > 0 for limit in limits.values()), self, "epoch_limits", limits, "positive numbers")
         unknown = sorted(limits.keys() - {source.domain for source in self.sources})
         require(not unknown, self, "epoch_limits", limits, f"domains of the sources, not {', '.join(unknown)}")
+
+    def _require_languages(self) -> None:
+        given, temperature = self.language_shares, self.language_temperature
+        unknown = sorted(given.keys() - {source.domain for source in self.sources})
+        require(not unknown, self, "language_shares", given, f"domains of the sources, not {', '.join(unknown)}")
+        positive = all(shares and all(0 < share < math.inf for share in shares.values()) for shares in given.values())
+        require(positive, self, "language_shares", given, "a positive number for each of one or more languages")
+        known = self.language_model != "script" or all(shares.keys() <= set(SCRIPT_TAGS) for shares in given.values())
+        require(known, self, "language_shares", given, f"the tags {', '.join(SCRIPT_TAGS)}, which the model `script` tells apart")
+        allowed = temperature is None or 0 < temperature < math.inf
+        require(allowed, self, "language_temperature", temperature, "a positive number or None")

@@ -1,8 +1,7 @@
 """The curation step: sources in, a deduplicated and split corpus with its mixture out."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from components.curation.evidence import write_samples
 from components.curation.extraction import Extracted, ExtractionShard, shards_of
 from components.curation.flagged_words import write_lists
 from components.curation.layout import figures_of, shelves_of, write_documents
-from components.curation.ledger import added, write_ledger
-from components.curation.mixture import mixture_of
+from components.curation.ledger import added, training_languages, write_ledger
+from components.curation.mixture import mixture_of, require_languages
 from components.curation.passage_deduplication import find_passages, write_passages
 from components.curation.quality import grade
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
@@ -41,7 +40,8 @@ def curate(
     `index`, a directory for runs of the same code: metrics tell how many documents were read and hashed.
 
     Raises:
-        SourceError: a source is missing, empty, gives no document, or changed since a killed run had planned its shards.
+        SourceError: a source is missing, empty, gives no document, or changed since a killed run had planned its shards, or a
+            domain's languages are not those that have shares.
             A file that is damaged, or of too many bad lines, is set aside instead.
         ConfigError: a source of an unknown scheme.
         StoreError: an object store cannot be reached, or refuses.
@@ -72,7 +72,11 @@ def curate(
     tally.require_documents(config)
     sizes, linked = tally.sizes_by_unit(), listing.linked
     splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
-    write_documents(extracted, trimmed, splits, shelves_of(sizes, splits, config), output, scratch, engine)
+    languages = _languages(extracted, splits, config, engine)
+    require_languages(config, languages)
+    mixture = mixture_of(config, languages)
+    shelves = shelves_of(sizes, splits, languages, mixture, config)
+    write_documents(extracted, trimmed, splits, shelves, mixture, output, scratch, engine)
     write_metrics(extracted, splits, output / "metrics" / "documents.parquet")
     memory = config.shard_bytes
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
@@ -93,9 +97,22 @@ def curate(
     tables.write(output / "metrics" / "precision.parquet", audited.table())
     tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
-    (output / "mixture.json").write_text(json.dumps(asdict(mixture_of(config)), indent=1, sort_keys=True) + "\n")
+    (output / "mixture.json").write_text(mixture.to_json())
     found = {**duplicates.figures, "audit": audited.figures()}
     return {**tally.figures(), **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
+
+
+def _languages(
+    extracted: Sequence[Extracted], splits: Mapping[str, str], config: CurationConfig, engine: ShardEngine
+) -> dict[str, dict[str, int]]:
+    """Bytes to train on of each language in each domain; nothing, where the mixture does not ask for them."""
+    if not config.language_shares and config.language_temperature is None:
+        return {}
+    counts = engine.map_shards(partial(training_languages, splits=splits), extracted, description="count languages")
+    sizes: dict[str, dict[str, int]] = {}
+    for (domain, language), size in sorted(sum(counts, Counter()).items()):
+        sizes.setdefault(domain, {})[language] = size
+    return sizes
 
 
 def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:

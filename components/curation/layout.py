@@ -1,6 +1,7 @@
-"""The last pass: kept documents gathered by split and domain, sorted by id, in files of about `shard_bytes`."""
+"""The last pass: kept documents gathered by split, domain and portion, sorted by id, in files of about `shard_bytes`."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artifacts import Mixture
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.cuts import with_left
 from components.curation.extraction import Extracted, order_of
 from components.curation.ledger import kept_in, ledger_of, units_of
+from components.curation.mixture import Sizes, portion_of
 from components.curation.split import TRAIN, VALIDATION
 from components.ports import ShardEngine
 
@@ -24,10 +27,11 @@ TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The files of one domain on one side of the split: documents are spread over them by their ids, which are uniform."""
+    """The files of one portion on one side of the split: documents are spread over them by their ids, which are uniform."""
 
     split: str
-    domain: str
+    portion: str
+    """`DOMAIN`, or `DOMAIN/LANGUAGE`, for training alone."""
     first: int
     """Number of its first file among all files."""
     files: int
@@ -39,19 +43,25 @@ class Shelf:
     @property
     def paths(self) -> list[str]:
         """Its files, relative to the corpus."""
-        return [f"documents/{self.split}/{self.domain}/part-{number:05d}.parquet" for number in range(self.files)]
+        return [f"documents/{self.split}/{self.portion}/part-{number:05d}.parquet" for number in range(self.files)]
 
 
-def shelves_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], config: CurationConfig) -> list[Shelf]:
-    """A shelf for each split and domain that has documents."""
-    total: dict[tuple[str, str], int] = {}
+def shelves_of(
+    sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, config: CurationConfig
+) -> list[Shelf]:
+    """A shelf for each portion that has documents, and for each held-out domain."""
+    total: Counter[tuple[str, str]] = Counter()
     for group, domains in sizes.items():
         for domain, size in domains.items():
-            total[splits[group], domain] = total.get((splits[group], domain), 0) + size
+            if splits[group] != TRAIN or domain not in mixture.language_shares:
+                total[splits[group], domain] += size
+    for domain in mixture.language_shares:
+        for language, size in languages[domain].items():
+            total[TRAIN, portion_of(mixture, domain, language)] += size
     shelves: list[Shelf] = []
-    for split, domain in sorted(total):
+    for split, portion in sorted(total):
         first = shelves[-1].first + shelves[-1].files if shelves else 0
-        shelves.append(Shelf(split, domain, first, -(-total[split, domain] // config.shard_bytes)))
+        shelves.append(Shelf(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
     return shelves
 
 
@@ -60,13 +70,14 @@ def write_documents(
     trimmed: Sequence[Sequence[Path]],
     splits: Mapping[str, str],
     shelves: Sequence[Shelf],
+    mixture: Mixture,
     output: Path,
     scratch: Path,
     engine: ShardEngine,
 ) -> None:
-    """Write `documents/SPLIT/DOMAIN/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
+    """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
     settled = engine.map_shards(
-        partial(settle, splits=dict(splits), shelves=tuple(shelves)),
+        partial(settle, splits=dict(splits), shelves=tuple(shelves), mixture=mixture),
         list(zip(shards, trimmed, strict=True)),
         description="take the kept documents",
     )
@@ -77,14 +88,22 @@ def write_documents(
     engine.map_shards(shelve, places, description="write the corpus")
 
 
-def settle(work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], shelves: Sequence[Shelf]) -> list[Path]:
+def settle(
+    work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], shelves: Sequence[Shelf], mixture: Mixture
+) -> list[Path]:
     """Write the kept documents of each part of a shard with their final text, group and target."""
     shard, trimmed = work
-    shelf_of = {(shelf.split, shelf.domain): shelf for shelf in shelves}
-    table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "group", "reason"])
+    shelf_of = {(shelf.split, shelf.portion): shelf for shelf in shelves}
+    table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "language", "group", "reason"])
     kept = table.filter(kept_in(table))
-    units, domains, identities = units_of(kept["group"]).to_pylist(), kept["domain"].to_pylist(), kept["id"].to_pylist()
-    targets = [shelf_of[splits[u], d].target(i) for u, d, i in zip(units, domains, identities, strict=True)]
+    sides = [splits[unit] for unit in units_of(kept["group"]).to_pylist()]
+    domains, languages, identities = (kept[name].to_pylist() for name in ("domain", "language", "id"))
+    # Held-out documents lie by domain, as they are measured.
+    portions = [
+        portion_of(mixture, domain, language) if side == TRAIN else domain
+        for side, domain, language in zip(sides, domains, languages, strict=True)
+    ]
+    targets = [shelf_of[s, p].target(identity) for s, p, identity in zip(sides, portions, identities, strict=True)]
     listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
     return [_settled(part, left, listed) for part, left in itertools.zip_longest(shard.texts, trimmed)]
 

@@ -1,7 +1,7 @@
 """What became of every document: the verdicts of filters and deduplication joined, shard by shard, without any text."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from components.curation.clusters import EXACT, NEAR
 from components.curation.config import CurationConfig, Source
 from components.curation.cuts import DUPLICATE_PASSAGES, TRIMMED
 from components.curation.extraction import Extracted
+from components.curation.split import TRAIN
 from components.errors import SourceError
 
 Column = npt.NDArray[Any]
@@ -217,6 +218,18 @@ def _cut(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
         own[stay] = values[left]
         table = table.set_column(table.column_names.index(name), name, pa.array(own))
     return _replaced(table, reason=reasons).append_column("cut", pa.array(lost))
+
+
+def training_languages(shard: Extracted, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
+    """Bytes to train on of each (domain, language) in a shard."""
+    table = pq.read_table(ledger_of(shard), columns=["domain", "language", "group", "bytes", "reason"])
+    kept = table.filter(kept_in(table))
+    counts: Counter[tuple[str, str]] = Counter()
+    columns = (units_of(kept["group"]), kept["domain"], kept["language"], kept["bytes"])
+    for unit, domain, language, size in zip(*(column.to_pylist() for column in columns), strict=True):
+        if splits[unit] == TRAIN:
+            counts[domain, language] += size
+    return counts
 
 
 def kept_in(table: pa.Table) -> pa.Array:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import MANIFEST, Manifest
+from components.artifacts import MANIFEST, Manifest, Mixture
 from components.curation.evidence import CLUSTER
 from components.errors import DamagedArtifact
 
@@ -174,9 +174,11 @@ def _shares(refusals: Sequence[Row], name: str) -> tuple[Share, ...]:
 
 def _mixture(corpus: Path) -> list[Row]:
     path = corpus / "mixture.json"
-    mixture = json.loads(path.read_bytes()) if path.is_file() else {"shares": {}, "epoch_limits": {}}
-    limits = mixture["epoch_limits"]
-    return [{"domain": name, "share": share, "epoch_limit": limits[name]} for name, share in sorted(mixture["shares"].items())]
+    if not path.is_file():
+        return []
+    mixture = Mixture(**json.loads(path.read_bytes()))
+    limits = {name: mixture.epoch_limits[name.partition("/")[0]] for name in mixture.portions}
+    return [{"domain": name, "share": share, "epoch_limit": limits[name]} for name, share in sorted(mixture.portions.items())]
 
 
 def _contamination(rows: Sequence[Row]) -> list[Row]:

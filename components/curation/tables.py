@@ -28,8 +28,9 @@ DOCUMENTS = pa.schema(
         "quality": pa.float32(),
     }
 )
-"""A kept document: `documents/SPLIT/DOMAIN/part-*.parquet`. `flagged_words_ratio` is the share of its words that are
-flagged, `quality` the share of its language in its domain that scored lower; null where there is no list, or no reference."""
+"""A kept document: `documents/SPLIT/DOMAIN/part-*.parquet`, or below `train/DOMAIN/LANGUAGE/` where the mixture has shares of a
+domain's languages. `flagged_words_ratio` is the share of its words that are flagged, `quality` the share of its language in its
+domain that scored lower; null where there is no list, or no reference."""
 
 TEXTS = DOCUMENTS.append(pa.field("document", pa.int64()))
 """A document that no filter refused, before deduplication. `document` numbers them: shard * 2^32 + row."""

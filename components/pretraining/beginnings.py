@@ -32,7 +32,7 @@ def beginning(plan: Plan, config: PretrainingConfig, order: DataOrder, token_sha
         "plan": {name: values[name] for name in decides},
         "optimizer": asdict(config.optimizer),
         "schedule": asdict(config.schedule),
-        "order": {portion.domain: [portion.windows, portion.share] for portion in order.portions},
+        "order": {portion.name: [portion.windows, portion.share] for portion in order.portions},
         "seed": order.seed,
         "micro_batch_size": config.micro_batch_size,
         "token_shards": sha256_of_file(token_shards / INDEX),

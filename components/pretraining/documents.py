@@ -22,9 +22,7 @@ class SeenSequence:
 def documents_of(batches: PackedBatches, step: int) -> Iterator[SeenSequence]:
     """The sequences of the global batch of `step` (from 0)."""
     size, length = batches.batch_size, batches.sequence_length
-    domains, windows = batches.order.samples(step * size, size)
-    for index, window in zip(domains.tolist(), windows.tolist(), strict=True):
-        domain, start = batches.order.portions[index].domain, window * length
+    for domain, start in batches.places(step * size, size):
         yield SeenSequence(domain, start, tuple(batches.reader.documents_at("train", domain, start, length + 1)))
 
 

@@ -20,7 +20,7 @@ from components.training.objective import Batch, Terms
 class PackedBatches:
     """Windows of consecutive tokens, whatever documents they cross, in the data order.
 
-    Window w of a domain holds the inputs w·L to (w + 1)·L and the targets one further on, so an epoch predicts each token once.
+    Window w of a portion holds its inputs w·L to (w + 1)·L and the targets one further on, so an epoch predicts each token once.
     """
 
     reader: TokenShardReader
@@ -35,45 +35,47 @@ class PackedBatches:
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
         """The rank's part of the global batch: `tokens` and `targets`, int64 of shape [sequences, L].
 
-        `domains`, int64 [sequences], are places in `order.portions`; `domain_scale`, fp32 [domains], is the size of the global
+        `domains`, int64 [sequences], are places in `order.domains`; `domain_scale`, fp32 [domains], is the size of the global
         batch over the sequences that each domain has in it, not a number where it has none.
         """
         first, end = (self.batch_size * place // world_size for place in (rank, rank + 1))
-        domains, windows = self.order.samples(step * self.batch_size + first, end - first)
-        rows = [self._row(domain, window) for domain, window in zip(domains.tolist(), windows.tolist(), strict=True)]
-        scale, places = self._domain_scale(step), torch.from_numpy(domains)
+        found = self.places(step * self.batch_size + first, end - first)
+        rows = [self._row(domain, start) for domain, start in found]
+        names, scale = self.order.domains, self._domain_scale(step)
+        domains = torch.tensor([names.index(domain) for domain, _ in found], dtype=torch.int64)
         return [
-            {**_batch(rows[at:end]), "domains": places[at:end], "domain_scale": scale}
+            {**_batch(rows[at:end]), "domains": domains[at:end], "domain_scale": scale}
             for at in range(0, len(rows), self.micro_batch_size)
             for end in (at + self.micro_batch_size,)
         ]
 
-    def tokens_by_domain(self, steps: int) -> dict[str, npt.NDArray[np.int64]]:
-        """Tokens of each domain seen after each of the first `steps` steps."""
+    def places(self, first: int, count: int) -> list[tuple[str, int]]:
+        """For samples `first` to `first + count`: each one's domain, and its first token among the domain's training tokens."""
+        portions, windows = self.order.samples(first, count)
+        chosen = ((self.order.portions[place], window) for place, window in zip(portions.tolist(), windows.tolist(), strict=True))
+        return [
+            (p.domain, self.reader.first_token("train", p.domain, p.language) + window * self.sequence_length)
+            for p, window in chosen
+        ]
+
+    def tokens_seen(self, steps: int) -> dict[str, npt.NDArray[np.int64]]:
+        """Tokens of each domain and each portion seen after each of the first `steps` steps."""
         counts = self.order.counts(self.batch_size * np.arange(1, steps + 1, dtype=np.int64))
-        return {domain: count * self.sequence_length for domain, count in counts.items()}
+        return {name: count * self.sequence_length for name, count in counts.items()}
 
     def _domain_scale(self, step: int) -> Tensor:
         counts = self.order.counts(self.batch_size * np.array([step, step + 1], dtype=np.int64))
-        sequences = torch.tensor([float(count[1] - count[0]) for count in counts.values()])
+        sequences = torch.tensor([float(counts[domain][1] - counts[domain][0]) for domain in self.order.domains])
         return torch.where(sequences > 0, self.batch_size / sequences, torch.nan)
 
-    def _row(self, domain: int, window: int) -> npt.NDArray[np.int64]:
-        start = window * self.sequence_length
-        ids = self.reader.window("train", self.order.portions[domain].domain, start, self.sequence_length + 1)
+    def _row(self, domain: str, start: int) -> npt.NDArray[np.int64]:
+        ids = self.reader.window("train", domain, start, self.sequence_length + 1)
         return np.asarray(ids).astype(np.int64)
 
 
 def _batch(rows: Sequence[npt.NDArray[np.int64]]) -> Batch:
     ids = torch.from_numpy(np.stack(rows))
     return {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
-
-
-def windows_of(reader: TokenShardReader, domains: Sequence[str], sequence_length: int) -> dict[str, int]:
-    """Whole windows of each domain's training tokens; the last target needs one token more."""
-    present = set(reader.domains("train"))
-    counts = {domain: reader.token_count("train", domain) if domain in present else 0 for domain in domains}
-    return {domain: max(0, count - 1) // sequence_length for domain, count in counts.items()}
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ from components.pretraining.beginnings import CHECKPOINT, beginning, require_sam
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
-from components.pretraining.packed import NextToken, PackedBatches, windows_of
+from components.pretraining.packed import NextToken, PackedBatches
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoint_files import LENGTH, published, step_of
 from components.training.config import TrainingSettings
-from components.training.data_order import DataOrder, Portion, apportion, explain
+from components.training.data_order import DataOrder
 from components.training.history import write_history
 from components.training.loop import Trained, train
+from components.training.portions import Portion, apportion, explain, windows_of
 from components.training.resources import require_disk, require_memory
 
 logger = logging.getLogger(__name__)
@@ -92,8 +93,8 @@ def pretrain(
     any, or those copied to `uploads`, else from `trunk`, the training state of a training with another token budget: what comes
     out is bitwise what would have without.
 
-    `metrics/training.parquet` has one row per step,
-    `metrics/mixture.parquet` one per domain: domain, target (share asked for), share (planned), windows (of an epoch), epochs.
+    `metrics/training.parquet` has one row per step, `metrics/mixture.parquet` one per portion of the mixture: domain, language
+    (where the mixture has shares of languages), target (share asked for), share (planned), windows (of an epoch), epochs.
     `metrics/incidents.jsonl`, if there were any, has the documents of each step whose loss or gradient was not finite, or whose
     loss was a spike.
 
@@ -115,11 +116,12 @@ def pretrain(
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)
-    metrics.log(0, {f"planned_share/{p.domain}": p.share for p in spec.order.portions})
+    metrics.log(0, {f"planned_share/{p.name}": p.share for p in spec.order.portions})
     trained = launcher.launch(_work, spec, workers=config.workers, min_workers=config.min_workers, metrics=metrics)[0]
-    seen = dict(sorted(spec.batches.tokens_by_domain(spec.plan.steps).items()))
-    _write_metrics(spec, trained, {f"tokens/{domain}": counts for domain, counts in seen.items()})
-    return figures_of(trained) | {"tokens_by_domain": {d: int(counts[-1]) for d, counts in seen.items()}, "notes": list(notes)}
+    seen = dict(sorted(spec.batches.tokens_seen(spec.plan.steps).items()))
+    _write_metrics(spec, trained, {f"tokens/{name}": counts for name, counts in seen.items()})
+    by_domain = {domain: int(seen[domain][-1]) for domain in spec.order.domains}
+    return figures_of(trained) | {"tokens_by_domain": by_domain, "notes": list(notes)}
 
 
 def _placed(spec: _Spec, start: Path | None, trunk: Path | None) -> _Spec:
@@ -161,7 +163,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
     torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
     trained = train(
         model,
-        NextToken(spec.config.loss_rows, tuple(portion.domain for portion in spec.order.portions)),
+        NextToken(spec.config.loss_rows, spec.order.domains),
         batches,
         spec.settings,
         reporter=reporter,
@@ -193,8 +195,7 @@ def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: 
     reader = TokenShardReader.open(token_shards)
     refuse_misfits(config, plan, reader.vocab_size)
     mixture = Mixture(**json.loads((token_shards / "mixture.json").read_text()))
-    windows = windows_of(reader, sorted(mixture.shares), plan.sequence_length)
-    portions = apportion(mixture, windows, plan.steps * plan.batch_size)
+    portions = apportion(mixture, windows_of(reader.index, plan.sequence_length), plan.steps * plan.batch_size)
     return _Spec(
         config=config,
         plan=plan,
@@ -281,7 +282,8 @@ def _read_plan(directory: Path) -> Plan:
 
 
 def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
-    return pa.Table.from_pylist([asdict(portion) for portion in portions])
+    table = pa.Table.from_pylist([asdict(portion) for portion in portions])
+    return table if any(portion.language for portion in portions) else table.drop_columns("language")
 
 
 def figures_of(trained: Trained) -> dict[str, Any]:

@@ -18,14 +18,15 @@ from components.model.decoder import Decoder, initialise
 from components.pretraining.beginnings import beginning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
-from components.pretraining.packed import NextToken, PackedBatches, windows_of
+from components.pretraining.packed import NextToken, PackedBatches
 from components.pretraining.pretrain import figures_of, refuse_misfits, settings_of
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoint_files import Row
 from components.training.config import TrainingSettings
-from components.training.data_order import DataOrder, apportion
+from components.training.data_order import DataOrder
 from components.training.history import write_history
 from components.training.loop import Trained, train
+from components.training.portions import apportion, windows_of
 from components.training.schedule import common_steps
 
 
@@ -179,7 +180,7 @@ def _train(
 
 def _order(point: Point, token_shards: Path) -> DataOrder:
     mixture, plan = _mixture(token_shards), point.plan
-    windows = windows_of(TokenShardReader.open(token_shards), sorted(mixture.shares), plan.sequence_length)
+    windows = windows_of(TokenShardReader.open(token_shards).index, plan.sequence_length)
     return DataOrder(apportion(mixture, windows, plan.steps * plan.batch_size), point.seed)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.artifacts import Mixture, Plan
+from components.artifacts import Mixture, Plan, portion_name
 from components.scaling.law import Law, scale_of
 from components.scaling.laws import LAWS
 
@@ -45,19 +45,31 @@ def budget_notes(plan: Plan, law: Law, budget: float | None) -> tuple[str, ...]:
 
 
 def epoch_notes(tokens: int, mixture: Mixture, available: Mapping[str, int]) -> tuple[str, ...]:
-    """How often each domain of the mixture is read, given its tokens in the training split."""
-    return tuple(
-        _epoch_note(domain, tokens * share, available.get(domain, 0), mixture.epoch_limits[domain])
-        for domain, share in sorted(mixture.shares.items())
-    )
+    """How often the wanted shares would have each domain read, and each language with a share of its own.
+
+    Args:
+        tokens: of the training.
+        mixture: wanted shares and epoch limits.
+        available: tokens in an epoch of each domain and portion, by name.
+    """
+    notes = []
+    for domain, share in sorted(mixture.shares.items()):
+        limit = mixture.epoch_limits[domain]
+        notes.append(_epoch_note(domain, tokens * share, available, limit, "the other domains"))
+        for language, of_domain in mixture.languages(domain).items():
+            if language:
+                name, wanted = portion_name(domain, language), tokens * share * of_domain
+                notes.append(_epoch_note(name, wanted, available, limit, f"the other languages of {domain}"))
+    return tuple(notes)
 
 
-def _epoch_note(domain: str, wanted: float, available: int, limit: float) -> str:
-    if not available:
-        return f"{domain}: no training tokens, though the mixture gives it a share"
-    epochs = wanted / available
-    beyond = f", more than its limit of {limit:g}: the surplus goes to the other domains" if epochs > limit else ""
-    return f"{domain}: {epochs:.2f} epochs of {available} tokens{beyond}"
+def _epoch_note(name: str, wanted: float, available: Mapping[str, int], limit: float, others: str) -> str:
+    held = available.get(name, 0)
+    if not held:
+        return f"{name}: no training tokens, though the mixture gives it a share"
+    epochs = wanted / held
+    beyond = f", more than its limit of {limit:g}: the surplus goes to {others}" if epochs > limit else ""
+    return f"{name}: {epochs:.2f} epochs of {held} tokens{beyond}"
 
 
 def _range_notes(compute: float, law: Law) -> tuple[str, ...]:

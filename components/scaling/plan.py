@@ -17,6 +17,7 @@ from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
 from components.scaling.prediction import predict
 from components.scaling.shapes import nearest_shape
 from components.training.layout import ParallelLayout
+from components.training.portions import apportion, explain, tokens_of, windows_of
 
 SEQUENCE_LENGTH = 4096
 """Tokens (paper, table 2)."""
@@ -51,13 +52,15 @@ def plan(
 
     Raises:
         ConfigError: a budget or choice that makes no sense, or a chosen shape of another vocabulary than the tokenizer's.
+        TrainingError: the epoch limits of the mixture do not allow so many tokens.
         MissingArtifact, DamagedArtifact: a file of the tokenizer or of the shards is missing or unreadable.
     """
     law = law or find_law(config.law)
     made = make_plan(config, choices, _read(tokenizer / "special_tokens.json")["vocab_size"], law=law)
     index, mixture = _read(token_shards / "index.json"), Mixture(**_read(token_shards / "mixture.json"))
-    available = {domain: entry["tokens"] for domain, entry in index["splits"]["train"].items()}
-    made = dataclasses.replace(made, notes=made.notes + epoch_notes(made.tokens, mixture, available))
+    portions = apportion(mixture, windows_of(index, made.sequence_length), made.steps * made.batch_size)
+    notes = (*made.notes, *epoch_notes(made.tokens, mixture, tokens_of(index)), *explain(portions))
+    made = dataclasses.replace(made, notes=notes)
     _write(made, law, output)
     if made.prediction is not None:
         write_law(law, output / LAW)

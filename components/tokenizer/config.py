@@ -22,11 +22,11 @@ class TokenizerConfig:
     vocab_multiple: int = 4096
     """The model's vocabulary is rounded up to a multiple of this; 100 015 then becomes the paper's 102 400 (section 2.1)."""
     sample_bytes: int = 24_000_000_000
-    """UTF-8 bytes to train on, drawn from the domains in the shares of the mixture (paper, section 2.1: about 24 GB)."""
+    """UTF-8 bytes to train on, drawn from the portions of the mixture in their shares (paper, section 2.1: about 24 GB)."""
     min_frequency: int = 2
     """Times a pair must occur in the sample to be merged: what occurs once teaches nothing. The library's own default is 0."""
     seed: int = 0
-    """Where in each domain the sample begins."""
+    """Where in each portion the sample begins."""
     measured_bytes: int = 64_000_000
     """UTF-8 bytes of each domain's validation documents on which fertility and round trip are measured, at most."""
 

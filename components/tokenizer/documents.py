@@ -1,4 +1,4 @@
-"""Reading a corpus: which domains it has, and its documents by rows."""
+"""Reading a corpus: which domains and portions it has, and its documents by rows."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import Mixture
+from components.artifacts import Mixture, portion_name
 from components.errors import DamagedArtifact
 
 BATCH_BYTES = 1 << 20
@@ -34,13 +34,19 @@ def mixture(corpus: Path) -> Mixture:
 
 
 def domains(corpus: Path, split: str) -> list[str]:
-    """The domains that have documents files in a split, sorted."""
+    """The domains that have documents in a split, sorted."""
     return sorted(path.name for path in (corpus / "documents" / split).glob("*") if path.is_dir())
 
 
-def parts(corpus: Path, split: str, domain: str) -> list[Path]:
-    """The Parquet files of a domain, in the order of its document ids."""
-    return sorted((corpus / "documents" / split / domain).glob("*.parquet"))
+def portions(corpus: Path, split: str, domain: str) -> list[str]:
+    """The names of the portions in which a domain lies: itself, or `DOMAIN/LANGUAGE` for each of its languages, sorted."""
+    languages = sorted(path.name for path in (corpus / "documents" / split / domain).glob("*") if path.is_dir())
+    return [portion_name(domain, language) for language in languages] or [domain]
+
+
+def parts(corpus: Path, split: str, portion: str) -> list[Path]:
+    """The Parquet files of a portion, in the order of its document ids."""
+    return sorted((corpus / "documents" / split / portion).glob("*.parquet"))
 
 
 def whole(part: Path) -> Rows:

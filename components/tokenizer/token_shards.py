@@ -46,8 +46,10 @@ class _Job:
     rows: documents.Rows
     split: str
     domain: str
+    shard: str
+    """Name of the `.bin` file within its domain: `tokens-NUMBER.bin`, below `LANGUAGE/` in one of several portions."""
     target: Path
-    """The `.bin` file; its documents go beside it, with the suffix `.parquet`."""
+    """The file; its documents go beside it, with the suffix `.parquet`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,12 +103,13 @@ def encode_corpus(
 def _jobs(config: TokenShardsConfig, corpus: Path, tokenizer: Path, output: Path) -> Iterator[_Job]:
     for split in SPLITS:
         for domain in documents.domains(corpus, split):
-            runs = itertools.chain.from_iterable(
-                documents.cut(part, config.shard_bytes) for part in documents.parts(corpus, split, domain)
-            )
-            for number, rows in enumerate(runs):
-                target = output / split / domain / f"tokens-{number:05d}.bin"
-                yield _Job(tokenizer=tokenizer, rows=rows, split=split, domain=domain, target=target)
+            for portion in documents.portions(corpus, split, domain):
+                parts = documents.parts(corpus, split, portion)
+                runs = itertools.chain.from_iterable(documents.cut(part, config.shard_bytes) for part in parts)
+                for number, rows in enumerate(runs):
+                    target = output / split / portion / f"tokens-{number:05d}.bin"
+                    shard = target.relative_to(output / split / domain).as_posix()
+                    yield _Job(tokenizer=tokenizer, rows=rows, split=split, domain=domain, shard=shard, target=target)
 
 
 def _encode_shard(job: _Job) -> ShardFigures:
@@ -120,12 +123,12 @@ def _encode_shard(job: _Job) -> ShardFigures:
             stream.write(data := ids.astype(dtype).tobytes())
             digest.update(data)
             low, high, size = min(low, int(ids.min())), max(high, int(ids.max())), size + sum(batch["bytes"].to_pylist())
-            table.write_table(_located(batch, job.target.name, lengths, offset))
+            table.write_table(_located(batch, job.shard, lengths, offset))
             offset += len(ids)
     return ShardFigures(
         split=job.split,
         domain=job.domain,
-        shard=job.target.name,
+        shard=job.shard,
         documents=job.rows.stop - job.rows.start,
         tokens=offset,
         bytes=size,
@@ -159,7 +162,7 @@ def _join_documents(directory: Path) -> None:
     """Bring the documents of all shards of a domain into one table, and count their starts through."""
     offset = 0
     with pq.ParquetWriter(directory / "documents.parquet", _DOCUMENTS, compression="zstd") as joined:
-        for piece in sorted(directory.glob("tokens-*.parquet")):
+        for piece in sorted(directory.rglob("tokens-*.parquet")):
             table = pq.read_table(piece, schema=_DOCUMENTS)
             starts = table["start"].to_numpy() + offset
             joined.write_table(table.set_column(2, "start", pa.array(starts)), row_group_size=_ROW_GROUP)
@@ -172,8 +175,18 @@ def _index(shards: list[ShardFigures], tokenizer: TextTokenizer) -> dict[str, An
     for (split, domain), group in itertools.groupby(shards, key=lambda shard: (shard.split, shard.domain)):
         members = list(group)
         names = [{"name": shard.shard, "tokens": shard.tokens} for shard in members]
-        splits[split][domain] = {**_totals(members), "shards": names}
+        splits[split][domain] = {**_totals(members), "shards": names, **_languages(members)}
     return {"dtype": _dtype(tokenizer.vocab_size).name, "vocab_size": tokenizer.vocab_size, "splits": splits}
+
+
+def _languages(shards: list[ShardFigures]) -> dict[str, dict[str, dict[str, int]]]:
+    """Where the tokens of each language lie among their domain's, if they lie apart."""
+    spans: dict[str, dict[str, int]] = {}
+    start = 0
+    for language, group in itertools.groupby(shards, key=lambda shard: shard.shard.rpartition("/")[0]):
+        spans[language] = {"start": start, "tokens": sum(shard.tokens for shard in group)}
+        start += spans[language]["tokens"]
+    return {"languages": spans} if "" not in spans else {}
 
 
 def _totals(shards: Iterable[ShardFigures]) -> dict[str, int]:
@@ -221,6 +234,10 @@ class TokenShardReader:
     def token_count(self, split: str, domain: str) -> int:
         """Tokens of a domain, BOS and EOS of its documents included."""
         return int(self.index["splits"][split][domain]["tokens"])
+
+    def first_token(self, split: str, domain: str, language: str) -> int:
+        """Where the tokens of a language begin among those of its domain; "" stands for all of them."""
+        return int(self.index["splits"][split][domain]["languages"][language]["start"]) if language else 0
 
     def window(self, split: str, domain: str, start: int, length: int) -> Tokens:
         """The ids of tokens `start` to `start + length` of a domain, (length,) uint16 or uint32, over shard borders.

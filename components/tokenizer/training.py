@@ -54,17 +54,18 @@ def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, outpu
 
 
 def _quotas(config: TokenizerConfig, corpus: Path) -> dict[str, int]:
-    shares = documents.mixture(corpus).shares
-    available = {domain: sample.available_bytes(corpus, domain) for domain in shares}
+    mixture = documents.mixture(corpus)
+    available = {portion: sample.available_bytes(corpus, portion) for portion in mixture.portions}
     if not sum(available.values()):
-        raise SourceError(f"{corpus}: no training text in the domains {', '.join(shares)}; allowed: at least one document")
-    return sample.quotas(shares, available, config.sample_bytes)
+        domains = ", ".join(mixture.shares)
+        raise SourceError(f"{corpus}: no training text in the domains {domains}; allowed: at least one document")
+    return sample.quotas(mixture.portions, available, config.sample_bytes)
 
 
 def _texts(config: TokenizerConfig, corpus: Path, quotas: dict[str, int], metrics: Metrics) -> Iterator[list[str]]:
     done = 0
-    for domain, quota in quotas.items():
-        for texts in sample.texts(corpus, domain, quota, config.seed):
+    for portion, quota in quotas.items():
+        for texts in sample.texts(corpus, portion, quota, config.seed):
             yield texts
             done += sum(len(text.encode()) for text in texts)
             metrics.progress(min(done, sum(quotas.values())), sum(quotas.values()), "bytes")

@@ -27,6 +27,11 @@ def plan(*words: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def test_the_plan_shows_the_shares_of_languages_in_all_tokens() -> None:
+    planned = curation_plan(replace(CONFIG, language_shares={"web": {"en": 4, "zh": 1}}))
+    assert "books 25.0%, web/en 60.0%, web/zh 15.0%" in "\n".join(curation_plan_lines("mine", planned))
+
+
 def test_the_plan_shows_the_curve_with_the_threshold_marked_and_what_it_means() -> None:
     lines = curation_plan_lines("mine", curation_plan(CONFIG))
     text = "\n".join(lines)

@@ -87,3 +87,41 @@ def test_the_target_of_a_domain_ends_at_its_epoch_limit(checkpoint: Path, token_
     halves = {"tokens/code": lambda t: 4000 * t["step"] / 60, "tokens/prose": lambda t: 2000 * t["step"] / 60}
     spoil(checkpoint, "training", lambda t: t.assign(**halves))
     assert check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output).passed
+
+
+def languages(value: Any) -> Any:
+    """Prose in two languages, half of it each."""
+    return value | {"language_shares": {"prose": {"en": 0.5, "zh": 0.5}}}
+
+
+def spans(index: Any) -> Any:
+    index["splits"]["train"]["prose"]["languages"] = {"en": {"start": 0, "tokens": 1500}, "zh": {"start": 1500, "tokens": 500}}
+    return index
+
+
+def tokens(**seen: int) -> dict[str, Callable[[Any], Any]]:
+    return {f"tokens/{name.replace('_', '/')}": lambda t, count=count: count * t["step"] / 60 for name, count in seen.items()}
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese", "passes"),
+    # 75 % of 6 000 tokens are prose, of which Chinese has 500 that may be seen 4 times.
+    [(2500, 2000, True), (3000, 1500, False), (2000, 2500, False)],
+)
+def test_each_language_with_a_share_is_checked_beside_its_domain(
+    english: int, chinese: int, passes: bool, checkpoint: Path, token_shards: Path, output: Path, spoil: Any
+) -> None:
+    spoil(token_shards, "mixture.json", languages)
+    spoil(token_shards, "index.json", spans)
+    spoil(checkpoint, "training", lambda t: t.assign(**tokens(code=1500, prose=4500, prose_en=english, prose_zh=chinese)))
+    report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
+    assert [failure.name for failure in report.failures] == ([] if passes else ["mixture: deviation is between 0 and 0.02"])
+
+
+def test_a_language_with_a_share_of_which_nothing_was_counted_is_found(
+    checkpoint: Path, token_shards: Path, output: Path, spoil: Any
+) -> None:
+    spoil(token_shards, "mixture.json", languages)
+    spoil(token_shards, "index.json", spans)
+    report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
+    assert "domain prose/en" in report.failures[0].observed

@@ -43,6 +43,12 @@ def test_an_environment_has_only_its_three_domains() -> None:
         ("epoch_limit", 0.0),
         ("epoch_limits", {"prose": -1.0}),
         ("epoch_limits", {"code": 1.0}),
+        ("language_shares", {"code": {"en": 1.0}}),
+        ("language_shares", {"prose": {"en": 1.0, "zh": 0.0}}),
+        ("language_shares", {"prose": {"en": float("nan")}}),
+        ("language_shares", {"prose": {}}),
+        ("language_shares", {"prose": {"fr": 1.0}}),
+        ("language_temperature", 0.0),
         ("shard_bytes", 0),
     ],
 )
@@ -54,3 +60,8 @@ def test_a_config_refuses_values_that_mean_nothing(field: str, value: Any) -> No
 def test_one_environment_may_feed_several_domains() -> None:
     sources = tuple(Source(uri="python-environment:", domain=d, weight=1.0) for d in ("code", "prose", "maths"))
     assert CurationConfig(sources=sources).sources == sources
+
+
+def test_languages_that_a_model_tells_apart_may_have_shares() -> None:
+    shares = {"prose": {"fr": 2.0, "other": 1.0}}
+    assert CurationConfig(sources=(SOURCE,), language_model="lid176", language_shares=shares).language_shares == shares

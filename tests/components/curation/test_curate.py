@@ -223,3 +223,40 @@ def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_p
     }
     assert {(row["source"], row["domain"]) for row in found} == {(str(web), "prose")}
     assert sum(row["bytes"] for row in found) == sum(len(line.encode()) + 1 for line in lines)
+
+
+def mixed(place: Path, **fields: Any) -> CurationConfig:
+    """A domain in English and Chinese beside one in English alone."""
+    chinese = ["".join(chr(0x4E00 + (seed * 7919 + i * i * 31 + i * 17) % 20_000) for i in range(120)) for seed in range(20)]
+    write_jsonl(place / "web.jsonl", [*(prose(number) for number in range(20)), *chinese])
+    write_jsonl(place / "books.jsonl", [prose(number) for number in range(100, 110)])
+    return config(source(place / "web.jsonl", "web"), source(place / "books.jsonl", "books"), **fields)
+
+
+def test_languages_with_shares_lie_apart_to_train_on_and_together_where_they_are_held_out(tmp_path: Path) -> None:
+    (tmp_path / "apart").mkdir()
+    run(mixed(tmp_path, language_shares={"web": {"en": 3.0, "other": 1.0}}), tmp_path / "apart")
+    corpus = tmp_path / "apart/corpus"
+    places = {str(path.parent.relative_to(corpus)): path for path in corpus.glob("documents/**/*.parquet")}
+    train = {f"documents/train/{portion}" for portion in ("books", "web/en", "web/other")}
+    assert places.keys() == train | {f"documents/validation/{domain}" for domain in ("books", "web")}
+    for language, tag in (("en", "en"), ("other", "zh")):
+        assert {row["language"] for row in rows(corpus / f"documents/train/web/{language}")} == {tag}
+    assert Mixture(**json.loads((corpus / "mixture.json").read_bytes())).language_shares == {"web": {"en": 0.75, "other": 0.25}}
+
+
+def test_the_split_and_the_documents_do_not_depend_on_language_shares(tmp_path: Path) -> None:
+    found = {}
+    for name, fields in (("together", {}), ("apart", {"language_temperature": 3.0})):
+        (tmp_path / name).mkdir()
+        run(mixed(tmp_path, **fields), tmp_path / name)
+        sides = tmp_path / name / "corpus/documents"
+        found[name] = sorted((s.name, row["id"]) for s in sides.iterdir() for path in s.rglob("*.parquet") for row in rows(path))
+    assert found["apart"] == found["together"]
+    assert {path.name for path in (tmp_path / "apart/corpus/documents/train/web").iterdir()} == {"en", "zh"}
+    assert list((tmp_path / "together/corpus/documents/train/web").glob("*.parquet"))
+
+
+def test_a_language_with_a_share_that_no_document_has_is_refused_with_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"domain web: language_shares name code, .*; it has en \d+ bytes, zh \d+ bytes"):
+        run(mixed(tmp_path, language_shares={"web": {"en": 1.0, "zh": 1.0, "code": 1.0}}), tmp_path / "run")

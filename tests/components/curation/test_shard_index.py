@@ -158,6 +158,8 @@ OTHER: dict[str, Any] = {
     "mixture_temperature": 3.0,
     "epoch_limit": 9.0,
     "epoch_limits": {"prose": 2.0},
+    "language_shares": {"prose": {"en": 1.0}},
+    "language_temperature": 3.0,
     "duplicate_passages": ("line",),
     "passage_action": "mask",
     "passages_in_code": True,

@@ -50,6 +50,18 @@ def write_token_shards(root: Path) -> Path:
     return root
 
 
+def with_languages(root: Path) -> Mixture:
+    """Make the first quarter of the prose of token shards one language and the rest another, half of it each; the mixture."""
+    index = json.loads((root / "index.json").read_text())
+    spans = {"aa": {"start": 0, "tokens": 10 * 62}, "bb": {"start": 10 * 62, "tokens": 30 * 62}}
+    index["splits"]["train"]["prose"]["languages"] = spans
+    (root / "index.json").write_text(json.dumps(index))
+    limits = {"code": 4.0, "prose": 4.0}
+    mixture = Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits=limits, language_shares={"prose": {"aa": 0.5, "bb": 0.5}})
+    (root / "mixture.json").write_text(mixture.to_json())
+    return mixture
+
+
 def _write_domain(directory: Path, stride: int, documents: int) -> dict[str, object]:
     directory.mkdir(parents=True)
     texts = [2 + (number * 7 + stride * np.arange(60)) % (VOCABULARY - 2) for number in range(documents)]

@@ -6,16 +6,17 @@ import pytest
 
 from components.artifacts import Mixture
 from components.pretraining.documents import Incidents, documents_of, read_incidents
-from components.pretraining.packed import PackedBatches, windows_of
+from components.pretraining.packed import PackedBatches
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.data_order import DataOrder, apportion
+from components.training.data_order import DataOrder
+from components.training.portions import apportion, windows_of
 
 
 @pytest.fixture
 def batches(token_shards: Path) -> PackedBatches:
     reader = TokenShardReader.open(token_shards)
     mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 4.0, "prose": 4.0})
-    portions = apportion(mixture, windows_of(reader, ["code", "prose"], 16), 96)
+    portions = apportion(mixture, windows_of(reader.index, 16), 96)
     return PackedBatches(reader, DataOrder(portions, 3), 8, 16, 4)
 
 

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from components.artifacts import Mixture
 from components.model.decoder import Decoder, initialise
 from components.model.loss import cross_entropy
-from components.pretraining.packed import NextToken, PackedBatches, windows_of
+from components.pretraining.packed import NextToken, PackedBatches
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.data_order import DataOrder, apportion
-from tests.components.pretraining.conftest import SHAPE
+from components.training.data_order import DataOrder
+from components.training.portions import apportion, windows_of
+from tests.components.pretraining.conftest import SHAPE, with_languages
 
 
 @pytest.fixture
 def batches(token_shards: Path) -> PackedBatches:
     reader = TokenShardReader.open(token_shards)
     mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 9.0, "prose": 9.0})
-    portions = apportion(mixture, windows_of(reader, ["code", "prose"], 16), 400)
+    portions = apportion(mixture, windows_of(reader.index, 16), 400)
     return PackedBatches(reader, DataOrder(portions, 1), batch_size=7, sequence_length=16, micro_batch_size=3)
 
 
@@ -51,13 +52,34 @@ def test_a_step_can_be_asked_for_without_those_before_it(batches: PackedBatches)
 
 
 def test_tokens_by_domain_are_counted_from_the_batches(batches: PackedBatches) -> None:
-    counts = batches.tokens_by_domain(4)
+    counts = batches.tokens_seen(4)
     assert [int(a + b) for a, b in zip(counts["code"], counts["prose"], strict=True)] == [112, 224, 336, 448]
 
 
-def test_a_domain_that_the_shards_lack_has_no_windows(token_shards: Path) -> None:
+@pytest.fixture
+def of_languages(token_shards: Path) -> PackedBatches:
+    mixture = with_languages(token_shards)
     reader = TokenShardReader.open(token_shards)
-    assert windows_of(reader, ["books", "code"], 16) == {"books": 0, "code": (40 * 62 - 1) // 16}
+    portions = apportion(mixture, windows_of(reader.index, 16), 100)
+    return PackedBatches(reader, DataOrder(portions, 1), batch_size=10, sequence_length=16, micro_batch_size=10)
+
+
+def test_an_epoch_of_a_language_goes_once_through_the_windows_of_its_own_tokens(of_languages: PackedBatches) -> None:
+    starts = [start for domain, start in of_languages.places(0, 200) if domain == "prose"]
+    windows = (10 * 62 - 1) // 16
+    first = [start for start in starts if start < 10 * 62]
+    assert sorted(first[:windows]) == [16 * window for window in range(windows)]
+    assert all((start - 10 * 62) % 16 == 0 for start in starts if start >= 10 * 62)
+
+
+def test_tokens_and_losses_of_a_domain_are_those_of_its_languages_together(of_languages: PackedBatches) -> None:
+    seen = of_languages.tokens_seen(10)
+    assert (seen["prose/aa"] + seen["prose/bb"]).tolist() == seen["prose"].tolist()
+    assert [int(seen[name][-1]) for name in ("code", "prose/aa", "prose/bb")] == pytest.approx([800, 400, 400], abs=16)
+    (batch,) = of_languages.micro_batches(0, 0, 1)
+    domains = [domain for domain, _ in of_languages.places(0, 10)]
+    assert [of_languages.order.domains[place] for place in batch["domains"].tolist()] == domains
+    assert batch["domain_scale"].tolist() == [10 / domains.count("code"), 10 / domains.count("prose")]
 
 
 @given(vocabulary=st.integers(0, SHAPE.vocab_size - 1))
@@ -74,7 +96,7 @@ def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary(vocabula
 
 
 def test_the_losses_of_the_domains_are_means_over_their_own_targets(batches: PackedBatches) -> None:
-    objective = NextToken(domains=tuple(portion.domain for portion in batches.order.portions))
+    objective = NextToken(domains=batches.order.domains)
     model = Decoder(SHAPE)
     initialise(model, 0.1, 0)
     found = batches.micro_batches(3, 0, 1)

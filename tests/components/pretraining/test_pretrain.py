@@ -17,7 +17,7 @@ from components.ports import InProcessLauncher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import pretrain
 from components.training.layout import ParallelLayout
-from tests.components.pretraining.conftest import digests
+from tests.components.pretraining.conftest import digests, with_languages
 
 CONFIG = PretrainingConfig(
     precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, validation_bytes=3000, seed=3
@@ -162,3 +162,22 @@ def test_a_plan_that_needs_more_memory_than_is_free_is_refused_before_training(r
     with pytest.raises(ResourceError, match="GiB"):
         run("output", plan=edited_plan(plan, memory_bytes=2**60))
     assert not (tmp_path / "output-scratch").exists()
+
+
+def test_languages_with_shares_are_counted_beside_their_domain_whose_figures_stay_whole(run: Any, token_shards: Path) -> None:
+    with_languages(token_shards)
+    figures, output, metrics = run("output")
+    history = pq.read_table(output / "metrics" / "training.parquet").to_pydict()
+    last = {name: history[f"tokens/{name}"][-1] for name in ("code", "prose", "prose/aa", "prose/bb")}
+    assert figures["tokens_by_domain"] == {"code": last["code"], "prose": last["prose"]}
+    assert last["prose/aa"] + last["prose/bb"] == last["prose"]
+    assert {name for name in history if name.startswith("loss/")} == {"loss/code", "loss/prose"}
+    planned = {(row["domain"], row["language"]): row for row in pq.read_table(output / "metrics" / "mixture.parquet").to_pylist()}
+    assert planned.keys() == {("code", ""), ("prose", "aa"), ("prose", "bb")}
+    assert metrics.values[0]["planned_share/prose/aa"] == 0.25
+
+
+def test_a_mixture_without_languages_leaves_the_tables_that_it_always_left(run: Any) -> None:
+    _, output, _ = run("output")
+    names = pq.read_schema(output / "metrics" / "mixture.parquet").names
+    assert names == ["domain", "windows", "target", "share", "epochs"]

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.artifacts import ModelShape, Plan
-from components.errors import ConfigError, DamagedArtifact, MissingArtifact
+from components.artifacts import Mixture, ModelShape, Plan
+from components.errors import ConfigError, DamagedArtifact, MissingArtifact, TrainingError
 from components.flops import non_embedding_flops_per_token, parameters
 from components.scaling.config import Choices, ScalingConfig
 from components.scaling.plan import plan, plan_for
 
 SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, vocab_size=4096, context=256)
+SMALL, SHORT = ScalingConfig(compute=1e12), Choices(sequence_length=256)
+"""A budget and sequences for which the shards have text enough."""
+
 SEVEN_B = ModelShape(n_layer=30, d_model=4096, n_head=32, n_kv_head=32, d_ffn=11008, vocab_size=102400, context=4096)
 
 
@@ -221,24 +224,64 @@ def test_the_artifact_holds_the_plan_and_a_table_of_choices(tokenizer: Path, sha
 def test_the_notes_count_the_epochs_of_each_domain(tokenizer: Path, shards: Path, output: Path) -> None:
     choices = Choices(shape=SHAPE, tokens=2_000_000, batch_size=8)
     figures = plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer, token_shards=shards, output=output)
-    assert figures["notes"][-3:] == [
+    assert figures["notes"][-6:] == [
         "code: 1.00 epochs of 1000000 tokens",
         "maths: no training tokens, though the mixture gives it a share",
         "prose: 5.00 epochs of 100000 tokens, more than its limit of 4: the surplus goes to the other domains",
+        "code takes over what others may not repeat: 80.0% of the tokens instead of 50.0%",
+        "maths has no whole sequence to train on: 0.0% of the tokens instead of 25.0%",
+        "prose would be repeated too often: 20.0% of the tokens instead of 25.0% (4.00 epochs)",
     ]
+
+
+def test_the_notes_count_the_epochs_of_each_language_with_a_share(tokenizer: Path, shards: Path, output: Path) -> None:
+    spans = {"en": {"start": 0, "tokens": 900_000}, "zh": {"start": 900_000, "tokens": 100_000}}
+    index = {"splits": {"train": {"code": {"tokens": 1_000_000}, "web": {"tokens": 1_000_000, "languages": spans}}}}
+    (shards / "index.json").write_text(json.dumps(index))
+    limits = {"code": 4, "web": 4}
+    mixture = Mixture(shares={"code": 0.5, "web": 0.5}, epoch_limits=limits, language_shares={"web": {"en": 0.5, "zh": 0.5}})
+    (shards / "mixture.json").write_text(mixture.to_json())
+    choices = Choices(shape=SHAPE, tokens=2_000_000, batch_size=8)
+    figures = plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer, token_shards=shards, output=output)
+    assert figures["notes"][-6:] == [
+        "code: 1.00 epochs of 1000000 tokens",
+        "web: 1.00 epochs of 1000000 tokens",
+        "web/en: 0.56 epochs of 900000 tokens",
+        "web/zh: 5.00 epochs of 100000 tokens, more than its limit of 4: the surplus goes to the other languages of web",
+        "web/en takes over what others may not repeat: 30.0% of the tokens instead of 25.0%",
+        "web/zh would be repeated too often: 20.0% of the tokens instead of 25.0% (4.00 epochs)",
+    ]
+
+
+def test_more_tokens_than_the_epoch_limits_allow_are_refused_before_training(tokenizer: Path, shards: Path, output: Path) -> None:
+    choices = Choices(shape=SHAPE, tokens=5_000_000, batch_size=8)
+    with pytest.raises(TrainingError, match=r"sequences are planned, the epoch limits allow 17184; lower the tokens"):
+        plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer, token_shards=shards, output=output)
 
 
 def test_the_same_inputs_give_the_same_bytes(tokenizer: Path, shards: Path, output: Path, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     for place in (output, tmp_path / "again"):
-        plan(ScalingConfig(compute=1e15), choices=Choices(), tokenizer=tokenizer, token_shards=shards, output=place)
+        plan(
+            ScalingConfig(compute=1e12),
+            choices=Choices(sequence_length=256),
+            tokenizer=tokenizer,
+            token_shards=shards,
+            output=place,
+        )
     for name in ("plan.json", "metrics/plan.parquet"):
         assert (output / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 def test_missing_and_damaged_inputs_are_named(tokenizer: Path, shards: Path, output: Path) -> None:
     def make() -> None:
-        plan(ScalingConfig(compute=1e15), choices=Choices(), tokenizer=tokenizer, token_shards=shards, output=output)
+        plan(
+            ScalingConfig(compute=1e12),
+            choices=Choices(sequence_length=256),
+            tokenizer=tokenizer,
+            token_shards=shards,
+            output=output,
+        )
 
     (shards / "index.json").write_text("{")
     with pytest.raises(DamagedArtifact, match=r"index\.json: not JSON"):

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.artifacts import Mixture
 from components.ports import SilentMetrics
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.text_tokenizer import TextTokenizer
@@ -30,10 +30,10 @@ class CorpusWriter:
         self.place = place
         place.mkdir(parents=True, exist_ok=True)
 
-    def documents(self, split: str, domain: str, texts: Iterable[str], *, rows_per_part: int = 1 << 20) -> None:
-        """Write `texts` as a domain, sorted by id, in row groups of four documents."""
+    def documents(self, split: str, portion: str, texts: Iterable[str], *, rows_per_part: int = 1 << 20) -> None:
+        """Write `texts` as a domain, or one of its languages, sorted by id, in row groups of four documents."""
         rows = sorted((hashlib.sha256(text.encode()).hexdigest(), text) for text in texts)
-        directory = self.place / "documents" / split / domain
+        directory = self.place / "documents" / split / portion
         directory.mkdir(parents=True, exist_ok=True)
         for number, start in enumerate(range(0, max(len(rows), 1), rows_per_part)):
             part = rows[start : start + rows_per_part]
@@ -44,10 +44,10 @@ class CorpusWriter:
             }
             pq.write_table(pa.table(columns), directory / f"part-{number:05d}.parquet", compression="zstd", row_group_size=4)
 
-    def mixture(self, shares: dict[str, float]) -> None:
+    def mixture(self, shares: dict[str, float], language_shares: dict[str, dict[str, float]] | None = None) -> None:
         """Write the target shares."""
-        limits = dict.fromkeys(shares, 4.0)
-        (self.place / "mixture.json").write_text(json.dumps({"shares": shares, "epoch_limits": limits}))
+        mixture = Mixture(shares=shares, epoch_limits=dict.fromkeys(shares, 4.0), language_shares=language_shares or {})
+        (self.place / "mixture.json").write_text(mixture.to_json())
 
 
 @pytest.fixture

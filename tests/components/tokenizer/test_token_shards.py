@@ -231,3 +231,39 @@ def test_a_directory_that_holds_no_token_shards_is_named(tmp_path: Path, content
         (tmp_path / "index.json").write_text(content)
     with pytest.raises(error, match=r"index\.json"):
         TokenShardReader.open(tmp_path)
+
+
+@pytest.fixture
+def languages(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> Path:
+    """Token shards of a domain in two languages, held out together."""
+    new_corpus.documents("train", "web/zh", [f"大学之道{number}" for number in range(6)])
+    new_corpus.documents("train", "web/en", [f"the way of learning {number}" for number in range(9)])
+    new_corpus.documents("validation", "web", ["明明德", "virtue"])
+    new_corpus.mixture({"web": 1.0}, {"web": {"en": 0.5, "zh": 0.5}})
+    encode(new_corpus.place, tokenizer_directory, tmp_path / "out", shard_bytes=60)
+    return tmp_path / "out"
+
+
+def test_the_languages_of_a_domain_lie_one_after_the_other_among_its_tokens(
+    languages: Path, tokenizer: TextTokenizer, new_corpus: Any
+) -> None:
+    reader = TokenShardReader.open(languages)
+    train, held_out = (reader.index["splits"][split]["web"] for split in ("train", "validation"))
+    assert "languages" not in held_out
+    assert sum(span["tokens"] for span in train["languages"].values()) == train["tokens"] == reader.token_count("train", "web")
+    for language, span in train["languages"].items():
+        ids, owners = expected(new_corpus.place, tokenizer, "train", f"web/{language}")
+        first = reader.first_token("train", "web", language)
+        assert reader.window("train", "web", first, span["tokens"]).tolist() == ids
+        assert reader.documents_at("train", "web", first, span["tokens"]) == list(dict.fromkeys(owners))
+    assert reader.first_token("train", "web", "") == 0
+
+
+def test_the_shards_of_a_language_lie_in_its_folder(languages: Path) -> None:
+    found = pq.read_table(languages / "metrics" / "shards.parquet", partitioning=None).to_pylist()
+    assert all((languages / row["split"] / row["domain"] / row["shard"]).is_file() for row in found)
+    assert {row["shard"].rpartition("/")[0] for row in found if row["split"] == "train"} == {"en", "zh"}
+
+
+def test_a_domain_without_language_shares_has_none_in_the_index(reader: TokenShardReader) -> None:
+    assert all(entry.keys() == {"tokens", "documents", "bytes", "shards"} for entry in reader.index["splits"]["train"].values())

@@ -85,7 +85,7 @@ def test_a_vocabulary_larger_than_the_data_supports_is_refused_with_what_it_supp
 def test_a_corpus_without_training_text_is_refused(new_corpus: Any, tmp_path: Path) -> None:
     new_corpus.mixture({"prose": 0.5, "code": 0.5})
     new_corpus.documents("train", "prose", [])
-    with pytest.raises(SourceError, match="no training text in the domains prose, code"):
+    with pytest.raises(SourceError, match="no training text in the domains code, prose"):
         train_tokenizer(CONFIG, corpus=new_corpus.place, output=tmp_path, metrics=SilentMetrics())
 
 
@@ -108,3 +108,13 @@ def test_transformers_loads_the_directory_with_the_same_ids(
     assert sorted(loaded.all_special_ids) == list(range(700, 715))
     spelled = "a<｜end▁of▁sentence｜>"
     assert loaded(spelled, add_special_tokens=False, split_special_tokens=True)["input_ids"] == tokenizer.encode(spelled)
+
+
+def test_languages_with_shares_are_drawn_in_them(new_corpus: Any, tmp_path: Path) -> None:
+    new_corpus.documents("train", "web/en", [f"the way of learning {number}" for number in range(400)])
+    new_corpus.documents("train", "web/zh", [f"大学之道在明明德{number}" for number in range(400)])
+    new_corpus.mixture({"web": 1.0}, {"web": {"en": 0.1, "zh": 0.9}})
+    config = TokenizerConfig(regular_tokens=270, sample_bytes=4000)
+    train_tokenizer(config, corpus=new_corpus.place, output=tmp_path, metrics=SilentMetrics())
+    tokenizer = TextTokenizer.load(tmp_path)
+    assert len(tokenizer.encode("大学之道在明明德")) < 10 < len(tokenizer.encode("the way of learning"))

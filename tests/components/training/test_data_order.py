@@ -1,13 +1,16 @@
 """The order of training samples as a pure function of the seed and the sample's number."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.artifacts import Mixture
-from components.errors import ConfigError, TrainingError
-from components.training.data_order import DataOrder, Portion, apportion, explain, permuted
+from components.errors import ConfigError
+from components.training.data_order import DataOrder, permuted
+from components.training.portions import Portion, apportion
 
 
 @st.composite
@@ -83,62 +86,30 @@ def test_the_counts_are_those_of_the_samples(order: DataOrder, samples: int) -> 
     assert [int(counts[p.domain][0]) for p in order.portions] == [int((domains == i).sum()) for i in range(len(order.portions))]
 
 
-def test_a_domain_without_windows_gives_nothing_and_its_share_goes_to_the_others() -> None:
-    mixture = Mixture(shares={"a": 0.5, "b": 0.25, "c": 0.25}, epoch_limits={"a": 4.0, "b": 4.0, "c": 4.0})
-    portions = apportion(mixture, {"b": 100, "c": 100}, 100)
-    assert [portion.share for portion in portions] == [0.0, 0.5, 0.5]
-    domains, _ = DataOrder(portions, 0).samples(0, 100)
-    assert set(domains.tolist()) == {1, 2}
-
-
-def test_what_exceeds_an_epoch_limit_goes_to_the_others_in_proportion_and_is_explained() -> None:
-    mixture = Mixture(shares={"a": 0.5, "b": 0.3, "c": 0.2}, epoch_limits={"a": 1.0, "b": 10.0, "c": 10.0})
-    portions = apportion(mixture, {"a": 10, "b": 100, "c": 100}, 100)
-    assert [portion.share for portion in portions] == pytest.approx([0.1, 0.54, 0.36])
-    assert portions[0].epochs == pytest.approx(1.0)
-    assert [note.split()[0] for note in explain(portions)] == ["a", "b", "c"]
-
-
-def test_a_share_passed_on_may_push_another_domain_to_its_limit() -> None:
-    mixture = Mixture(shares={"a": 0.5, "b": 0.3, "c": 0.2}, epoch_limits={"a": 1.0, "b": 1.0, "c": 1.0})
-    portions = apportion(mixture, {"a": 10, "b": 40, "c": 100}, 100)
-    assert [portion.share for portion in portions] == pytest.approx([0.1, 0.4, 0.5])
-
-
-def test_a_mixture_within_its_limits_is_left_alone_and_needs_no_explanation() -> None:
-    mixture = Mixture(shares={"a": 0.7, "b": 0.3}, epoch_limits={"a": 1.0, "b": 1.0})
-    assert explain(apportion(mixture, {"a": 100, "b": 100}, 100)) == ()
-
-
-def test_more_samples_than_the_epoch_limits_allow_are_refused() -> None:
-    mixture = Mixture(shares={"a": 0.7, "b": 0.3}, epoch_limits={"a": 2.0, "b": 1.0})
-    with pytest.raises(TrainingError, match="31 sequences are planned, the epoch limits allow 30"):
-        apportion(mixture, {"a": 10, "b": 10}, 31)
-
-
-def test_more_samples_than_can_be_numbered_are_refused() -> None:
-    mixture = Mixture(shares={"a": 1.0}, epoch_limits={"a": 1.0})
-    with pytest.raises(TrainingError, match="take longer ones"):
-        apportion(mixture, {"a": 2**40}, 2**31 + 1)
-
-
-@given(
-    weights=st.lists(st.floats(0.01, 1), min_size=1, max_size=5),
-    windows=st.lists(st.integers(0, 100), min_size=5, max_size=5),
-    limit=st.floats(0.5, 4),
-    samples=st.integers(1, 500),
+MIXTURE = Mixture(
+    shares={"code": 0.4, "web": 0.6},
+    epoch_limits={"code": 4.0, "web": 2.0},
+    language_shares={"web": {"en": 0.5, "zh": 0.5}},
 )
-def test_no_domain_exceeds_its_epoch_limit_and_nothing_is_lost(
-    weights: list[float], windows: list[int], limit: float, samples: int
-) -> None:
-    names = [f"domain-{index}" for index in range(len(weights))]
-    mixture = Mixture(
-        shares={name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)},
-        epoch_limits=dict.fromkeys(names, limit),
-    )
-    counts = dict(zip(names, windows, strict=False))
-    if sum(counts.values()) * limit < samples * (1 + 1e-6):
-        return
-    portions = apportion(mixture, counts, samples)
-    assert sum(portion.share for portion in portions) == pytest.approx(1)
-    assert all(portion.share * samples <= limit * portion.windows * (1 + 1e-9) for portion in portions)
+
+
+def test_languages_come_in_their_shares_of_their_domain_within_their_epoch_limits() -> None:
+    order = DataOrder(apportion(MIXTURE, {"code": 900, "web/en": 900, "web/zh": 100}, 1000), 3)
+    places, windows = order.samples(0, 1000)
+    seen = {portion.name: windows[places == place] for place, portion in enumerate(order.portions)}
+    assert {name: len(mine) for name, mine in seen.items()} == pytest.approx({"code": 400, "web/en": 400, "web/zh": 200}, abs=2)
+    assert max(np.bincount(seen["web/zh"])) <= 3
+    assert [int(count[0]) for count in order.counts(np.array([1000])).values()] == [
+        len(seen["code"]),
+        len(seen["web/en"]) + len(seen["web/zh"]),
+        len(seen["web/en"]),
+        len(seen["web/zh"]),
+    ]
+    assert order.domains == ("code", "web")
+
+
+def test_a_mixture_without_languages_has_the_order_that_it_always_had() -> None:
+    mixture = Mixture(shares={"a": 0.5, "b": 0.3, "c": 0.2}, epoch_limits={"a": 1.0, "b": 1.0, "c": 4.0})
+    places, windows = DataOrder(apportion(mixture, {"a": 10, "b": 40, "c": 100}, 100), 7).samples(0, 100)
+    digest = hashlib.sha256(places.tobytes() + windows.tobytes()).hexdigest()
+    assert digest == "c64b7cf13bd6afae810eb2a1422588d1560795f4268e945d20f53b2d3b0a1b8b"

@@ -1,0 +1,113 @@
+"""What each portion of the mixture gives to a training, and what that means in epochs: arithmetic alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.artifacts import Mixture, portion_name
+from components.errors import TrainingError
+
+MAX_SAMPLES = 2**31
+"""Samples in one training, so that a number times a 32-bit share fits 63 bits: 8.8e12 tokens at 4 096 a sample."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What one domain, or one of its languages, gives to a training."""
+
+    domain: str
+    windows: int
+    """Windows in an epoch."""
+    target: float
+    """The share that the mixture asks for."""
+    share: float
+    """The share that it gets once no portion exceeds its epoch limit."""
+    epochs: float
+    """How often it is gone through."""
+    language: str = ""
+    """Empty: all of the domain's."""
+
+    @property
+    def name(self) -> str:
+        """`DOMAIN`, or `DOMAIN/LANGUAGE`."""
+        return portion_name(self.domain, self.language)
+
+
+def tokens_of(index: Mapping[str, Any]) -> dict[str, int]:
+    """Training tokens of each domain and each language that lies apart, by name, from the `index.json` of token shards."""
+    train = index["splits"]["train"]
+    spans = {
+        portion_name(domain, language): span
+        for domain, entry in train.items()
+        for language, span in entry.get("languages", {}).items()
+    }
+    return {name: entry["tokens"] for name, entry in (train | spans).items()}
+
+
+def windows_of(index: Mapping[str, Any], sequence_length: int) -> dict[str, int]:
+    """Whole windows of the same; the last target needs one token more."""
+    return {name: max(0, count - 1) // sequence_length for name, count in tokens_of(index).items()}
+
+
+def apportion(mixture: Mixture, windows: Mapping[str, int], samples: int) -> tuple[Portion, ...]:
+    """Shares of the portions, sorted by domain and language.
+
+    What exceeds a portion's epoch limit goes to the other languages of its domain in proportion, so that the domain keeps its
+    share; what exceeds the limits of all of them goes to the other domains.
+
+    Args:
+        mixture: target shares and epoch limits.
+        windows: windows of each portion, by name; one without any gives nothing.
+        samples: samples of the whole training.
+
+    Raises:
+        TrainingError: the portions together do not hold that many samples within their epoch limits.
+    """
+    if samples > MAX_SAMPLES:
+        raise TrainingError(f"{samples} sequences are planned; allowed: up to {MAX_SAMPLES}: take longer ones")
+    held = {d: {name: windows.get(portion_name(d, name), 0) for name in mixture.languages(d)} for d in mixture.epoch_limits}
+    most = {d: {name: limit * held[d][name] / samples for name in held[d]} for d, limit in mixture.epoch_limits.items()}
+    most_of = {domain: sum(languages.values()) for domain, languages in most.items()}
+    if sum(most_of.values()) < 1:
+        raise TrainingError(
+            f"{samples} sequences are planned, the epoch limits allow {int(sum(most_of.values()) * samples)}; "
+            "lower the tokens of the plan, raise the epoch limits of the mixture, or bring more text"
+        )
+    shares = _filled(mixture.shares, most_of, 1.0)
+    return tuple(
+        Portion(
+            domain=domain,
+            language=language,
+            windows=(count := held[domain][language]),
+            target=mixture.shares[domain] * mixture.languages(domain)[language],
+            share=share,
+            epochs=samples * share / max(1, count),
+        )
+        for domain in sorted(shares)
+        for language, share in _filled(mixture.languages(domain), most[domain], shares[domain]).items()
+    )
+
+
+def _filled(wanted: Mapping[str, float], most: Mapping[str, float], whole: float) -> dict[str, float]:
+    """`whole` divided as is wanted, but that none gets more than its most: the rest goes to the others in proportion."""
+    shares, full = {name: share * whole for name, share in wanted.items()}, set[str]()
+    while over := {name for name in shares.keys() - full if shares[name] > most[name]}:
+        full |= over
+        left = whole - sum(most[name] for name in sorted(full))
+        rest = sum(share for name, share in wanted.items() if name not in full)
+        shares = {name: most[name] if name in full else share / rest * left for name, share in wanted.items()}
+    return shares
+
+
+def explain(portions: tuple[Portion, ...]) -> tuple[str, ...]:
+    """One sentence for each portion whose share is not what the mixture asked for."""
+    return tuple(_explained(portion) for portion in portions if abs(portion.share - portion.target) > 1e-4)
+
+
+def _explained(portion: Portion) -> str:
+    shares = f"{portion.share:.1%} of the tokens instead of {portion.target:.1%}"
+    if not portion.windows:
+        return f"{portion.name} has no whole sequence to train on: {shares}"
+    if portion.share < portion.target:
+        return f"{portion.name} would be repeated too often: {shares} ({portion.epochs:.2f} epochs)"
+    return f"{portion.name} takes over what others may not repeat: {shares}"
