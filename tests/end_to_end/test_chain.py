@@ -115,6 +115,7 @@ def test_gc_deletes_only_what_no_registered_model_needs(changed: Path, tmp_path:
     assert as_json("gc", "--yes", home=home) == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(finished: Path, copy: Path) -> None:
     for step in ("pretraining", "training_state"):
         shutil.rmtree(copy / "artifacts" / step)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.end_to_end.commands import as_json, place, ran
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 RECIPE = """
 from dataclasses import replace

@@ -1,12 +1,13 @@
 """A user's own data, as the README shows it."""
 
+import gzip
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.commands import place, ran
+from tests.end_to_end.commands import as_json, place, ran
 
 pytestmark = pytest.mark.ray
 
@@ -29,16 +30,24 @@ def text(number: int) -> str:
     return " ".join(sentences)
 
 
-def test_the_example_of_the_readme_trains_on_a_users_file(tmp_path: Path) -> None:
-    import gzip
-
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Beside it the recipe `mine.py` and the file that it reads."""
     with gzip.open(tmp_path / "texts.jsonl.gz", "wt") as stream:
         stream.writelines(json.dumps({"text": text(number)}) + "\n" for number in range(300))
     (tmp_path / "mine.py").write_text(recipe_of_the_readme())
-    fewer = ("--set", "pretraining.tokens=51200", "--set", "pretraining.warmup_steps=2")
-    home = tmp_path / "home"
-    ran("run", "mine.py", "--until", "pretraining", *fewer, home=home)
+    return tmp_path / "home"
+
+
+def test_the_example_of_the_readme_makes_token_shards_of_a_users_file(home: Path) -> None:
+    ran("run", "mine.py", "--until", "token_shards", home=home)
     shards = place(home, "token_shards")
     assert json.loads((shards / "index.json").read_text())["splits"]["train"]["mine"]["documents"] > 200
     assert json.loads((shards / "mixture.json").read_text())["shares"]["mine"] == pytest.approx(0.5)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_trains_on_a_users_file(home: Path) -> None:
+    ran("run", "mine.py", home=home)
     assert (place(home, "pretraining") / "model.safetensors").is_file()
+    assert [model["model"] for model in as_json("models", home=home)] == ["mine/1"]

@@ -35,6 +35,7 @@ def place(spec: str, reporter: TrainingReporter) -> tuple[int, int]:
     return reporter.rank, reporter.world_size
 
 
+@pytest.mark.slow
 def test_as_many_workers_as_there_is_room_for_begin_where_fewer_are_enough(launcher: Any) -> None:
     found = launcher.launch(place, "", workers=3, min_workers=1, metrics=RecordedMetrics())
     assert found == [(0, 2), (1, 2)]

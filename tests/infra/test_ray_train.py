@@ -130,25 +130,23 @@ def test_workers_stay_for_the_next_launch_of_the_same_kind_and_leave_nothing_onc
     assert not any(launcher.storage_path.iterdir())
 
 
-def test_after_a_refusal_the_next_launch_has_workers_of_its_own(launcher: Any, tmp_path: Path) -> None:
+def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again_and_the_next_launch_has_workers_of_its_own(
+    launcher: Any, tmp_path: Path
+) -> None:
+    attempts = tmp_path / "attempts"
     (before,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
-    with pytest.raises(CheckpointError):
-        launcher.launch(refuse, str(tmp_path / "attempts"), workers=1, metrics=RecordedMetrics())
+    with pytest.raises(CheckpointError, match=r"^no such luck$"):
+        launcher.launch(refuse, str(attempts), workers=1, metrics=RecordedMetrics())
+    assert attempts.read_text().splitlines() == ["0"]
     (after,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
     assert after != before
 
 
+@pytest.mark.slow
 def test_a_refusal_of_one_of_two_workers_comes_out_although_the_other_waits(launcher: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"^no such luck$"):
         launcher.launch(refuse_and_wait, str(tmp_path / "attempts"), workers=2, metrics=RecordedMetrics())
     assert len(launcher.launch(process, "", workers=2, metrics=RecordedMetrics())) == 2
-
-
-def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again(launcher: Any, tmp_path: Path) -> None:
-    attempts = tmp_path / "attempts"
-    with pytest.raises(CheckpointError, match=r"^no such luck$"):
-        launcher.launch(refuse, str(attempts), workers=1, metrics=RecordedMetrics())
-    assert attempts.read_text().splitlines() == ["0"]
 
 
 def test_any_other_failure_is_a_training_error_with_its_reason(launcher: Any) -> None:
