@@ -40,7 +40,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_the_example_of_the_readme_makes_token_shards_of_a_users_file(home: Path) -> None:
-    ran("run", "mine.py", "--until", "token_shards", home=home)
+    ran("run", "mine.py", "--until", "tokenizer", home=home)
     shards = place(home, "token_shards")
     assert json.loads((shards / "index.json").read_text())["splits"]["train"]["mine"]["documents"] > 200
     assert json.loads((shards / "mixture.json").read_text())["shares"]["mine"] == pytest.approx(0.5)
