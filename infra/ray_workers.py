@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,8 @@ class _MailReporter:
 
     place: Place
     mailbox: Any
+    _posted: list[Any] = field(default_factory=list)
+    """The report whose arrival is not known yet."""
 
     @property
     def rank(self) -> int:
@@ -196,9 +198,17 @@ class _MailReporter:
         return self.place.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Post without waiting for the answer."""
+        """Post once the former report has arrived: an asynchronous actor of Ray may do calls in another order."""
         if self.rank == 0:
-            self.mailbox.report.remote(self.place, step, total_steps, dict(values))
+            self.settle()
+            self._posted.append(self.mailbox.report.remote(self.place, step, total_steps, dict(values)))
+
+    def settle(self) -> None:
+        """Wait until every report has arrived."""
+        import ray
+
+        while self._posted:
+            ray.get(self._posted.pop())
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -226,7 +236,9 @@ def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
     ray.get(mailbox.enter.remote(place, time.time()))
     try:
         result: bytes = ray.cloudpickle.dumps(work(spec, reporter))  # type: ignore[no-untyped-call]
+        reporter.settle()
     except LongrunError as error:
+        reporter.settle()
         ray.get(mailbox.fail.remote(place, error, time.time()))
         if reporter.world_size > 1:
             raise  # the others may wait for this one: Ray must end them

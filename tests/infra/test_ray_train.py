@@ -32,8 +32,8 @@ def place(spec: str, reporter: TrainingReporter) -> dict[str, Any]:
     import torch
     import torch.distributed as dist
 
-    for step in (1, 2):
-        reporter.report(step, 2, {"rank": float(reporter.rank)})
+    for step in range(1, 101):
+        reporter.report(step, 100, {"rank": float(reporter.rank)})
     return {"spec": spec, "rank": reporter.rank, "group": dist.get_world_size(), "threads": torch.get_num_threads()}
 
 
@@ -107,12 +107,12 @@ def train_small_model(spec: Training, reporter: TrainingReporter) -> tuple[Any, 
     return trained.history, trained.resumed_from, hashlib.sha256(weights).hexdigest()
 
 
-def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver(launcher: Any) -> None:
+def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver_in_order(launcher: Any) -> None:
     metrics = RecordedMetrics()
     (result,) = launcher.launch(place, "spec", workers=1, metrics=metrics)
     assert result == {"spec": "spec", "rank": 0, "group": 1, "threads": 2}
-    assert metrics.values == {1: {"rank": 0.0}, 2: {"rank": 0.0}}
-    assert metrics.seen[-1] == (2, 2, "steps")
+    assert metrics.values == {step: {"rank": 0.0} for step in range(1, 101)}
+    assert metrics.seen == [(step, 100, "steps") for step in range(1, 101)]
     assert launcher.overhead_seconds > 0
 
 
