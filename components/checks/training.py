@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import CheckReport, Mixture
+from components.artifacts import CheckReport, Mixture, portion_name
 from components.checks import suite
 from components.checks.limits import TrainingLimits
 from components.checks.reading import arrow_table, json_file
@@ -114,7 +114,7 @@ def _targets(mixture: Mixture, train: Mapping[str, Any], total: float) -> dict[s
     targets = _capped(mixture.shares, {domain: sum(languages.values()) for domain, languages in most.items()}, 1.0)
     for domain in mixture.language_shares:
         languages = _capped(mixture.languages(domain), most[domain], targets[domain])
-        targets |= {f"{domain}/{language}": share for language, share in languages.items()}
+        targets |= {portion_name(domain, language): share for language, share in languages.items()}
     return targets
 
 

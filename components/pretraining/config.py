@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
-from components.flops import ACTIVATION_CHECKPOINTING
 from components.training.config import (
     NON_FINITE,
     ON_SPIKE,
     PRECISIONS,
     OptimizerConfig,
     ScheduleConfig,
+    require_activation_checkpointing,
     require_shares,
 )
 from components.training.layout import ParallelLayout
@@ -109,8 +109,7 @@ class PretrainingConfig:
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
-        policy = self.activation_checkpointing
-        require(policy in ACTIVATION_CHECKPOINTING, self, "activation_checkpointing", policy, ", ".join(ACTIVATION_CHECKPOINTING))
+        require_activation_checkpointing(self, self.activation_checkpointing)
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
         # The chunked loss reads the head's weight outside of its module, where ZeRO-3 has not gathered it.
         whole = self.layout.zero_stage == 1 or self.loss_rows is None

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
-from components.flops import ACTIVATION_CHECKPOINTING
 from components.scaling.hardware import GPUS
 from components.scaling.law import SCALES
 from components.scaling.laws import PLANNING
+from components.training.config import require_activation_checkpointing
 from components.training.layout import ParallelLayout
 
 BUDGETS = (1e10, 1e28)
@@ -69,8 +69,7 @@ class Choices:
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         for name in ("micro_batch_size", "workers"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
-        policy = self.activation_checkpointing
-        require(policy in ACTIVATION_CHECKPOINTING, self, "activation_checkpointing", policy, ", ".join(ACTIVATION_CHECKPOINTING))
+        require_activation_checkpointing(self, self.activation_checkpointing)
         require(self.precision in ("bf16", "fp32"), self, "precision", self.precision, "bf16, fp32")
         if self.shape is not None and self.sequence_length is not None:
             context = self.shape.context

@@ -22,6 +22,12 @@ def require_shares(owner: object, field: str, shares: tuple[float, ...]) -> None
     require(all(0 < share <= 1 for share in shares), owner, field, shares, "shares above 0, up to 1")
 
 
+def require_activation_checkpointing(owner: object, policy: str) -> None:
+    """Raise `ConfigError` unless the policy is one."""
+    allowed = ", ".join(ACTIVATION_CHECKPOINTING)
+    require(policy in ACTIVATION_CHECKPOINTING, owner, "activation_checkpointing", policy, allowed)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScheduleConfig:
     """How the learning rate falls after the linear warm-up (DeepSeek LLM, arXiv 2401.02954, section 2.3)."""
@@ -123,8 +129,7 @@ class TrainingSettings:
         require(self.learning_rate > 0, self, "learning_rate", self.learning_rate, "a positive number")
         require(0 <= self.warmup_steps <= self.steps, self, "warmup_steps", self.warmup_steps, f"0 to steps {self.steps}")
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
-        policy = self.activation_checkpointing
-        require(policy in ACTIVATION_CHECKPOINTING, self, "activation_checkpointing", policy, ", ".join(ACTIVATION_CHECKPOINTING))
+        require_activation_checkpointing(self, self.activation_checkpointing)
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
         require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
         known = self.on_spike != "skip" or self.layout.pipeline == 1
