@@ -31,7 +31,7 @@ PAPER_MODELS = {
 """What the paper used (table 2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
     """A plan, the law it was made by, and what it takes on a cluster."""
 
@@ -96,7 +96,14 @@ def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, 
             if plan is None:
                 continue
             if plan.memory_bytes <= cluster.usable * gpu.memory_bytes:
-                return Proposal(plan, law, cluster, layout, _fitting(plan, chosen, cluster, gpu), policy)
+                return Proposal(
+                    plan=plan,
+                    law=law,
+                    cluster=cluster,
+                    layout=layout,
+                    layouts=_fitting(plan, chosen, cluster, gpu),
+                    activation_checkpointing=policy,
+                )
             least = min(least, plan.memory_bytes)
     reason = "none divides shape and batch" if least == float("inf") else f"the least needs {least / 1e9:.0f} GB a rank"
     raise ConfigError(
