@@ -8,6 +8,7 @@ import ray
 from ray.exceptions import RayError
 
 from components.errors import LongrunError, TrainingError
+from infra.threads import use_threads
 
 Spec = TypeVar("Spec")
 Result = TypeVar("Result")
@@ -72,9 +73,7 @@ class _Worker:
     """The process of one worker."""
 
     def __init__(self) -> None:
-        import torch
-
-        torch.set_num_threads(1)
+        use_threads(1)
 
     def run(self, pickled: bytes) -> Iterator[bytes]:
         """The results of a piece of work, pickled; at the end the error that it refused with, if it did."""

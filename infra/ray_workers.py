@@ -16,6 +16,7 @@ from typing import Any
 from components.errors import LongrunError
 from components.ports import Metrics
 from infra.ray_mailbox import Outcome, Place, mailbox_actor
+from infra.threads import use_threads
 
 POLL_SECONDS = 0.25
 """Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
@@ -215,9 +216,8 @@ def _work(config: dict[str, Any]) -> None:
     """What Ray calls in each worker, again after a loss: one assignment after another."""
     import ray
     import ray.train
-    import torch
 
-    torch.set_num_threads(config["threads"])
+    use_threads(config["threads"])
     mailbox, context = config["mailbox"], ray.train.get_context()
     held: Any = ray.util.get_current_placement_group()
     reporter = _MailReporter(Place(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)
