@@ -29,7 +29,7 @@ def deepspeed() -> ModuleType:
 def _hidden(package: str) -> Iterator[None]:
     """Importing the package fails, unless it is imported already.
 
-    DeepSpeed's autotuner, which nothing here calls, imports MLflow if it can: three quarters of the time of importing DeepSpeed, in
+    The autotuner, which nothing here calls, imports MLflow if it can: three quarters of the time of importing DeepSpeed, in
     every worker.
     """
     hidden = package not in sys.modules
