@@ -1,5 +1,6 @@
 """The only reader of environment variables and of the user's configuration."""
 
+import hashlib
 import json
 import os
 import tomllib
@@ -159,9 +160,21 @@ def contain(home: Path) -> None:
     """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
     os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
-    os.environ["NUMBA_CACHE_DIR"] = str(home / "cache" / "numba")
+    os.environ["NUMBA_CACHE_DIR"] = str(machine_code(home))
     os.environ["MPLCONFIGDIR"] = str(home / "cache" / "matplotlib")
     os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
+
+
+def machine_code(home: Path, components: Path = Path(__file__).parents[1] / "components") -> Path:
+    """Where numba keeps what it compiled: beside the components, where all homes share it, or in `home` if those are read-only.
+
+    Other code has another place, because numba sees a change only in the file of a function, not in those that it calls.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(components.rglob("*.py")):
+        digest.update(path.read_bytes())
+    place = components / "__pycache__" if os.access(components, os.W_OK) else home / "cache"
+    return place / f"numba-{digest.hexdigest()[:16]}"
 
 
 def keep_flyte_state(home: Path) -> None:

@@ -4,8 +4,8 @@
 def use_threads(count: int) -> None:
     """Let torch compute in this thread with so many threads, and in all of them take numbers below 1.2e-38 as zero.
 
-    Before the first operation of the calling thread: those that it starts inherit it. `components.training.device.use_device`
-    says what it is good for, and does it where no worker was prepared.
+    Before the first operation of the calling thread: those that it starts inherit it. `components.model.denormals` says what it
+    is good for, and does it where no worker was prepared.
     """
     import torch
 

@@ -13,7 +13,7 @@ from components.model.huggingface import load
 from components.ports import Metrics
 from components.tokenizer.chat import encode_prompt
 from components.tokenizer.text_tokenizer import TextTokenizer
-from components.training.device import use_device
+from components.training.device import training_device
 
 BATCHES = 8
 """Batches between two reports of progress; their prompts are batched by length, so that little is padded."""
@@ -35,7 +35,7 @@ class Sampler:
         Raises:
             ConfigError: answers as long as the context.
         """
-        model = load(checkpoint, device=use_device()).eval()
+        model = load(checkpoint, device=training_device()).eval()
         context, asked = model.shape.context, config.max_new_tokens
         require(asked < context, config, "max_new_tokens", asked, f"below the model's context of {context}")
         return cls(model, TextTokenizer.load(checkpoint), config, metrics)

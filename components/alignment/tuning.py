@@ -22,7 +22,7 @@ from components.model.huggingface import WEIGHTS, load, read_shape, save
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.config import TrainingSettings
-from components.training.device import use_device
+from components.training.device import training_device
 from components.training.history import write_history
 from components.training.loop import Objective, Trained, train
 from components.training.resources import require_memory
@@ -146,7 +146,7 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     batches.require_workers(reporter.world_size)
     measured: _HeldOut | None = None
     if reporter.rank == 0:
-        before = _scores(model.to(use_device(reporter.rank)), held_out, config.micro_batch_tokens)
+        before = _scores(model.to(training_device(reporter.rank)), held_out, config.micro_batch_tokens)
         measured = _HeldOut(held_out, before, method, config.micro_batch_tokens)
     trained = train(
         model,
@@ -164,7 +164,7 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
 
 def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: TrainingReporter) -> list[Change]:
     """Measure the tuned model and write it."""
-    changes = measured.changes(model.to(use_device(reporter.rank)))
+    changes = measured.changes(model.to(training_device(reporter.rank)))
     save(model, spec.checkpoint, spec.output)
     return changes
 

@@ -1,6 +1,6 @@
 """Words and shingles of UTF-8 texts, hashed where they lie: no Python object for a document, a word or a shingle.
 
-Compiled on first use by numba, whose cache keeps the machine code (`infra.settings.contain` says where).
+Compiled on first use by numba, whose cache keeps the machine code (`infra.settings.machine_code` says where).
 """
 
 import functools

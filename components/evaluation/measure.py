@@ -21,7 +21,7 @@ from components.tokenizer.chat import encode_prompt
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.bits_per_byte import bits_per_byte
-from components.training.device import use_device
+from components.training.device import training_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material
 
 
 def _measure(config: EvaluationConfig, name: str, checkpoint: Path, material: Material) -> Measured:
-    model = huggingface.load(checkpoint, device=use_device()).eval()
+    model = huggingface.load(checkpoint, device=training_device()).eval()
     tokenizer = TextTokenizer.load(checkpoint)
     scores = harness.run(HarnessModel(model, tokenizer, config.batch_tokens), material.tasks)
     messages = list(dict.fromkeys([*material.shown, *material.repetition]))

@@ -13,6 +13,7 @@ from torch import Tensor
 from components.errors import ConfigError, require
 from components.model.cache import KeyValueCache
 from components.model.decoder import Decoder
+from components.model.denormals import flushed_denormals
 from components.model.loss import cross_entropy
 
 
@@ -121,6 +122,7 @@ def _refuse_prompt(index: int, length: int, context: int) -> None:
         raise ConfigError(f"prompt {index} has {length} tokens; allowed: 1 to {context - 1}, so that one more fits the context")
 
 
+@flushed_denormals()
 @torch.inference_mode()
 def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: Tensor, sampling: Sampling) -> list[list[int]]:
     """Pad on the left, read the prompts at once, then a token at a time; rows leave the batch when they end."""
@@ -147,6 +149,7 @@ def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: 
     return answers
 
 
+@flushed_denormals()
 @torch.inference_mode()
 def _score_batch(
     model: Decoder, inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]

@@ -34,7 +34,7 @@ _ASKED = 4096
 
 
 def compiled(function: Any) -> Any:
-    """Machine code on first use, kept in numba's cache (`infra.settings.contain` says where)."""
+    """Machine code on first use, kept in numba's cache (`infra.settings.machine_code` says where)."""
     return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
 
 

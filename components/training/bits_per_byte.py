@@ -27,6 +27,7 @@ from torch import Tensor
 
 from components.errors import ConfigError
 from components.model.decoder import Decoder
+from components.model.denormals import flushed_denormals
 from components.model.loss import cross_entropy
 
 MINIMUM_BYTES = 1_000
@@ -143,6 +144,7 @@ def _batches(
         yield torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
+@flushed_denormals()
 @torch.no_grad()
 def _score(model: Decoder, inputs: Tensor, targets: Tensor) -> float:
     """Nats of the targets."""

@@ -10,17 +10,9 @@ PEAK_BF16_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bf16 FLOP/s by device name: NVIDIA's data sheets of the H200, the H100 SXM and the A100."""
 
 
-def use_device(local_rank: int = 0) -> torch.device:
-    """A GPU of this machine if there is one, else the CPU, where this thread takes numbers below 1.2e-38 as zero from here on.
-
-    Attention that has become sharp gives such numbers, and a product with one takes a processor many times as long: steps of a
-    model of 6 layers in fp32 took 3.3 times as long after 50 of them. Threads of OpenMP inherit it from the one that starts them,
-    so whoever calls this before the first operation has it in all of them.
-    """
-    if torch.cuda.is_available():
-        return torch.device("cuda", local_rank % torch.cuda.device_count())
-    torch.set_flush_denormal(True)
-    return torch.device("cpu")
+def training_device(local_rank: int = 0) -> torch.device:
+    """A GPU of this machine if there is one, else the CPU."""
+    return torch.device("cuda", local_rank % torch.cuda.device_count()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def resolved_precision(precision: str, device: torch.device) -> str:

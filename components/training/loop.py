@@ -18,11 +18,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from components.errors import TrainingError
+from components.model.denormals import flushed_denormals
 from components.ports import RemotePlace, TrainingReporter
 from components.training.checkpoint_files import Row, read_history, read_manifest, state_files
 from components.training.checkpoints import Checkpoints
 from components.training.config import TrainingSettings
-from components.training.device import determinism, resolved_precision, use_device
+from components.training.device import determinism, resolved_precision, training_device
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
@@ -100,9 +101,9 @@ def train(
         SupersededAttempt: a later attempt at this training has begun.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
-    device = use_device(reporter.rank)
+    device = training_device(reporter.rank)
     precision = resolved_precision(settings.precision, device)
-    with process_group(device, reporter.world_size), determinism(settings.deterministic):
+    with flushed_denormals(), process_group(device, reporter.world_size), determinism(settings.deterministic):
         place = Place.of(settings.layout, reporter.rank, reporter.world_size)
         engine = Engine(model, objective, settings, precision, place, device)
         store = None

@@ -1,7 +1,8 @@
 """Training beside a plain PyTorch loop and Hugging Face's Trainer, and what a checkpoint costs the step.
 
 `python -m tests.benchmarks.training [small]`. Every contender trains in processes of its own, in turns, so that what else
-happens on the machine meets all alike; the figure is the median over the turns of tokens per second after the first steps.
+happens on the machine meets all alike; the figure is the median over the turns of tokens per second after the first steps. All
+train in bf16 where the machine multiplies it natively, else in fp32.
 "small" is for trying the benchmark out: its ratios mean nothing.
 """
 
@@ -66,11 +67,12 @@ def main() -> None:
             found[contender].append(float(measured(contender, name)))
     speed = {contender: statistics.median(values) for contender, values in found.items()}
     blocked, cost = json.loads(measured("stall", name))
+    precision = chosen_precision()
     rows = [
-        _speed("bf16: ours / plain loop", speed["ours"], speed["plain"], ">= 0.97"),
-        _speed("bf16 compiled: ours / plain loop", speed["ours-compiled"], speed["plain-compiled"], ">= 0.97"),
-        _speed("bf16: ours / Trainer", speed["ours"], speed["trainer"], ">= 1.25"),
-        _speed("bf16: ours compiled / Trainer", speed["ours-compiled"], speed["trainer"], ">= 1.25"),
+        _speed(f"{precision}: ours / plain loop", speed["ours"], speed["plain"], ">= 0.97"),
+        _speed(f"{precision} compiled: ours / plain loop", speed["ours-compiled"], speed["plain-compiled"], ">= 0.97"),
+        _speed(f"{precision}: ours / Trainer", speed["ours"], speed["trainer"], ">= 1.25"),
+        _speed(f"{precision}: ours compiled / Trainer", speed["ours-compiled"], speed["trainer"], ">= 1.25"),
         Row(name="checkpoint: blocking part", ours=blocked, reference=LIMIT_STALL_SECONDS, target="<= 1", unit="s"),
         Row(
             name="checkpoint: share of the time, every 5 min",
@@ -92,6 +94,15 @@ def measured(contender: str, size: str) -> str:
     code = f"from tests.benchmarks.training import *; print(run({contender!r}, SIZES[{size!r}]))"
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return ended.stdout.splitlines()[-1]
+
+
+def chosen_precision() -> str:
+    """What this machine multiplies natively."""
+    import torch
+
+    from components.training.device import resolved_precision
+
+    return resolved_precision("auto", torch.device("cpu"))
 
 
 def run(contender: str, size: Size) -> float | list[float]:
@@ -152,13 +163,13 @@ def ours(size: Size, *, compiled: bool = False, shape: ModelShape | None = None,
 
     model, marks = Decoder(shape or size.shape), Marks()
     initialise(model, 0.02, 0)
-    settings = {"checkpoint_seconds": None, "steps": size.steps, "learning_rate": 1e-3, "warmup_steps": 2, "compile": compiled}
+    settings = {"steps": size.steps, "learning_rate": 1e-3, "warmup_steps": 2, "precision": "auto", "compile": compiled}
     with tempfile.TemporaryDirectory() as place:
         train(
             model,
             NextToken(),
             Batches(size),
-            TrainingSettings(**settings | changes),
+            TrainingSettings(**settings | {"checkpoint_seconds": None} | changes),
             reporter=marks,
             checkpoints=Path(place) / "checkpoints",
             identity={},
@@ -167,7 +178,9 @@ def ours(size: Size, *, compiled: bool = False, shape: ModelShape | None = None,
 
 
 def plain(size: Size, *, compiled: bool = False) -> float:
-    """What one would write without a framework: bf16 passes, gradients summed and weights kept in fp32, clipped AdamW."""
+    """What one would write without a framework: gradients summed and weights kept in fp32, clipped AdamW; passes in bf16 read
+    copies of the weights.
+    """
     import torch
     from torch import nn
 
@@ -176,8 +189,10 @@ def plain(size: Size, *, compiled: bool = False) -> float:
 
     model = Decoder(size.shape)
     initialise(model, 0.02, 0)
-    masters = [p.detach().clone().requires_grad_() for p in model.parameters()]
-    model.to(torch.bfloat16)
+    masters = list(model.parameters())
+    if copied := chosen_precision() == "bf16":
+        masters = [p.detach().clone().requires_grad_() for p in masters]
+        model.to(torch.bfloat16)
     if compiled:
         model.compile()
     optimizer = torch.optim.AdamW(masters, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
@@ -191,7 +206,7 @@ def plain(size: Size, *, compiled: bool = False) -> float:
             loss = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none").sum() / weight
             loss.backward()
             total += float(loss.detach())
-            for parameter, master in zip(model.parameters(), masters, strict=True):
+            for parameter, master in zip(model.parameters(), masters, strict=True) if copied else ():
                 assert parameter.grad is not None
                 assert master.grad is not None
                 master.grad += parameter.grad
@@ -200,14 +215,14 @@ def plain(size: Size, *, compiled: bool = False) -> float:
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
         with torch.no_grad():
-            for parameter, master in zip(model.parameters(), masters, strict=True):
+            for parameter, master in zip(model.parameters(), masters, strict=True) if copied else ():
                 parameter.copy_(master)
         times.append(time.perf_counter())
     return rate(times, size)
 
 
 def trainer(size: Size) -> float:
-    """Hugging Face's Trainer as it ships, with its LLaMA, in bf16."""
+    """Hugging Face's Trainer as it ships, with its LLaMA."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
@@ -230,7 +245,7 @@ def trainer(size: Size) -> float:
             gradient_accumulation_steps=size.micro_batches,
             max_steps=size.steps,
             learning_rate=1e-3,
-            bf16=True,
+            bf16=chosen_precision() == "bf16",
             use_cpu=True,
             save_strategy="no",
             report_to=[],

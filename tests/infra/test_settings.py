@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError, HomeError
 from infra.profiles import Profile, to_toml
-from infra.settings import HERE, QUIET, WAITING, object_store_endpoint, quieten, remember, settings, usable_home
+from infra.settings import HERE, QUIET, WAITING, machine_code, object_store_endpoint, quieten, remember, settings, usable_home
 
 
 def test_the_home_is_the_option_then_the_environment_then_the_current_directory(
@@ -103,3 +103,21 @@ def test_threads_wait_as_the_user_wants_them_to_or_else_for_a_little_while(name:
     monkeypatch.delenv(name)
     quieten()
     assert os.environ[name] == WAITING[name]
+
+
+def test_machine_code_has_another_place_for_other_code(tmp_path: Path) -> None:
+    code = tmp_path / "components"
+    (code / "inner").mkdir(parents=True)
+    (code / "inner" / "hashing.py").write_text("one")
+    before = machine_code(tmp_path / "home", code)
+    assert before.parent == code / "__pycache__"
+    assert before == machine_code(tmp_path / "another", code)
+    (code / "inner" / "hashing.py").write_text("two")
+    assert machine_code(tmp_path / "home", code) != before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_machine_code_is_in_the_home_where_the_code_is_read_only(tmp_path: Path) -> None:
+    code = tmp_path / "components"
+    code.mkdir(mode=0o500)
+    assert machine_code(tmp_path / "home", code).parent == tmp_path / "home" / "cache"
