@@ -26,8 +26,8 @@ lint: install ## ruff, mypy and the import contracts
 test: install lint ## Everything but the marks slow, gpu and cluster
 	$(SHARED) -m "not slow and not gpu and not cluster"
 
-test-fast: install ## What needs no Ray
-	$(SHARED) -m "not slow and not gpu and not cluster and not ray"
+test-fast: install ## What needs no Ray and no seconds
+	$(SHARED) -m "not slow and not gpu and not cluster and not ray and not long"
 
 test-slow: install ## The long ones
 	$(SHARED) -m "slow and not gpu and not cluster"

@@ -22,6 +22,7 @@ def test_helm_lint_finds_nothing(shape: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("shape", helm.SHAPES)
 def test_every_document_is_valid_in_the_oldest_and_the_newest_kubernetes(shape: str, version: str) -> None:

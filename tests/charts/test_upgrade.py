@@ -74,6 +74,7 @@ def _rendered(url: str) -> Tree:
     return {d["metadata"]["name"]: d for d in yaml.safe_load_all(done.stdout) if d and d["kind"] == "Secret"}
 
 
+@pytest.mark.long
 def test_secrets_that_are_there_stay_what_they_are(cluster: tuple[str, Tree]) -> None:
     url, secrets = cluster
     secrets.update(_rendered(url))
@@ -81,6 +82,7 @@ def test_secrets_that_are_there_stay_what_they_are(cluster: tuple[str, Tree]) ->
     assert {name: secret["data"] for name, secret in _rendered(url).items()} == {n: s["data"] for n, s in secrets.items()}
 
 
+@pytest.mark.long
 def test_a_key_that_is_missing_is_made_up_beside_those_that_are_there(cluster: tuple[str, Tree]) -> None:
     url, secrets = cluster
     secrets.update(_rendered(url))

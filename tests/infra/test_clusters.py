@@ -35,6 +35,7 @@ def _query(database: servers.Postgres, name: str, query: str) -> str:
     return database.run("psql", f"--dbname={name}", "--tuples-only", "--no-align", f"--command={query}").strip()
 
 
+@pytest.mark.long
 def test_what_was_backed_up_is_there_after_everything_was_lost(database: servers.Postgres, store: str, tmp_path: Path) -> None:
     client, content = servers.client(store), secrets.token_bytes(3_000_000)
     for name in ("mlflow", "flyte"):

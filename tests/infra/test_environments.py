@@ -62,6 +62,7 @@ def every_pod(tasks: Tasks) -> list[dict[str, Any]]:
     return [pod for task in tasks.values() for pod in pods(task)]
 
 
+@pytest.mark.long
 def test_every_task_of_the_pipeline_is_serialised(tasks: Tasks) -> None:
     from workflows.stages import STAGES
 
@@ -70,6 +71,7 @@ def test_every_task_of_the_pipeline_is_serialised(tasks: Tasks) -> None:
     assert functions == steps | {"check_tuning", "dedup_curve", "deduplication_curve", "pipeline", "run_on_cluster", "run_recipe"}
 
 
+@pytest.mark.long
 def test_on_one_machine_nothing_of_a_cluster_is_loaded_or_serialised() -> None:
     alone = serialised(None)
     assert alone["loaded"] == []
@@ -132,6 +134,7 @@ def test_only_pods_with_gpus_tolerate_and_seek_gpu_nodes(tasks: Tasks) -> None:
         assert (gpus is not None) == ("affinity" in pod) == ("tolerations" in pod)
 
 
+@pytest.mark.long
 def test_without_gpu_kinds_no_pod_asks_for_a_gpu() -> None:
     for pod in every_pod(serialised(sample_profile(gpus=()))["tasks"]):
         assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
@@ -158,6 +161,7 @@ def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(task
             assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
 
 
+@pytest.mark.long
 def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read() -> None:
     for name, task in serialised(sample_profile(source_claim="texts"))["tasks"].items():
         reads = name.partition(".")[0] in {"driver", "cpu", "data"}
@@ -200,6 +204,7 @@ def test_secrets_come_by_reference_and_the_profile_travels_with_the_driver(tasks
         assert "FLYTE_TOKEN" not in variables
 
 
+@pytest.mark.long
 def test_no_value_of_a_secret_is_in_anything_serialised() -> None:
     planted = {
         "MY_FLYTE_TOKEN": "planted-token",
@@ -229,6 +234,7 @@ def imported(function: Any) -> set[str]:
     return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"components"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("environment", IMAGES)
 def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> None:
     import workflows.pipeline  # noqa: F401 - defines the tasks
@@ -310,6 +316,7 @@ def ray_job(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
     checks = validator("RayJob")
     for name, task in tasks.items():

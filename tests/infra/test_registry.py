@@ -30,6 +30,7 @@ def registered(uri: str, run_id: str) -> list[tuple[registry.Version, bool]]:
     return [enter(FIRST), enter(FIRST), enter(SECOND)]
 
 
+@pytest.mark.long
 def test_an_artifact_is_registered_once_however_often_it_is_asked_for(registered: list[tuple[registry.Version, bool]]) -> None:
     assert [(version.version, new) for version, new in registered] == [(1, True), (1, False), (2, True)]
 

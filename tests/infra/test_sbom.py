@@ -21,6 +21,7 @@ def test_a_bill_holds_every_package_of_the_locks_and_no_other(image: str) -> Non
     assert bill["metadata"]["component"]["name"] == f"longrun/{image}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("image", ["train", "vllm"])
 def test_every_package_but_torch_has_the_digests_of_its_files(image: str) -> None:
     parts = json.loads(sbom.bill_of_materials(image))["components"]
@@ -41,6 +42,7 @@ def test_a_bill_keeps_to_cyclonedx_s_schema() -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom.bill_of_materials("core")) is None
 
 
+@pytest.mark.long
 def test_one_file_is_written_for_each_image(tmp_path: Path) -> None:
     assert {path.name for path in sbom.write(tmp_path)} == {f"{image}.cdx.json" for image in sbom.IMAGES}
     assert {path.name for path in tmp_path.iterdir()} == {f"{image}.cdx.json" for image in sbom.IMAGES}

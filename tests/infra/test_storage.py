@@ -19,6 +19,8 @@ from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, ma
 from tests.infra.s3_server import BUCKET, KillingProxy, LosingProxy, Objects, bucket
 from tests.servers import Server, client, durable_object_store, free_port
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -11,6 +11,8 @@ from infra import registry, tracking
 from tests import servers
 from tests.infra.s3_server import LosingProxy
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "a-long-enough-password"
 
 

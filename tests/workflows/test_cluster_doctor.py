@@ -24,6 +24,8 @@ from workflows.cluster_doctor import examine_cluster
 from workflows.doctor import Finding
 from workflows.recipe import Recipe, load_recipe
 
+pytestmark = pytest.mark.long
+
 PLANTED = "planted-password"
 
 

@@ -42,6 +42,8 @@ from workflows import command_cluster
 from workflows.cli import app
 from workflows.recipe import from_json, load_recipe
 
+pytestmark = pytest.mark.long
+
 PLANTED = "planted-in-the-environment"
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": PLANTED,

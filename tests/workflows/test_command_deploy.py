@@ -115,6 +115,7 @@ def test_it_ends_with_the_examination_of_the_cluster(home: Path, calls: Path, cl
     assert "notes of flyte" not in text
 
 
+@pytest.mark.long
 def test_the_namespace_is_made_with_restricted_pod_security_once(home: Path, calls: Path, cluster: FakeCluster) -> None:
     cluster.answers["/api/v1/namespaces"] = cluster.answers.pop(NAMESPACE)
     assert "namespace longrun: made" in deploy(home, "--values", "trial")[1]
@@ -125,6 +126,7 @@ def test_the_namespace_is_made_with_restricted_pod_security_once(home: Path, cal
     assert len(cluster.posted["/api/v1/namespaces"]) == 1
 
 
+@pytest.mark.long
 def test_values_are_laid_over_one_another_in_the_order_given(home: Path, calls: Path, tmp_path: Path) -> None:
     mine, flyte = tmp_path / "mine.yaml", tmp_path / "flyte.yaml"
     mine.touch()

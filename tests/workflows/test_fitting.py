@@ -34,6 +34,7 @@ def table(tmp_path: Path) -> Path:
 COLUMNS = "n=size,d=tokens,loss=eval loss"
 
 
+@pytest.mark.long
 def test_a_table_becomes_figures_a_law_and_a_plan_that_predicts(table: Path) -> None:
     done = longrun("fit", "runs.csv", "--columns", COLUMNS, "--rounds", "200", "--output", "law.json", "--json", cwd=table.parent)
     said = json.loads(done.stdout)
@@ -51,6 +52,7 @@ def test_the_text_shows_intervals(table: Path) -> None:
         assert words in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [

@@ -30,6 +30,7 @@ def test_a_task_that_makes_no_sense_is_refused(changes: dict[str, str], message:
         replace(TASK, **changes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
     recipe = load_recipe(name)

@@ -63,6 +63,7 @@ def test_what_the_ladder_chooses_cannot_be_chosen_beside_it() -> None:
         replace(sweep, pretraining=replace(sweep.pretraining, learning_rate=1e-3))
 
 
+@pytest.mark.long
 def test_a_sweep_without_ladder_and_grid_is_refused() -> None:
     with pytest.raises(ConfigError, match="a ladder, a grid, or both"):
         replace(load_sweep("tiny-grid"), grid=None)

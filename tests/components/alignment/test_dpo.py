@@ -42,6 +42,7 @@ def changes(optimised: tuple[dict[str, float], Path]) -> Changes:
     return {(row["measure"], row["kind"]): (row["before"], row["after"]) for row in rows}
 
 
+@pytest.mark.long
 def test_the_reward_margin_on_held_out_pairs_rises(changes: Changes, optimised: tuple[dict[str, float], Path]) -> None:
     before, after = changes["reward_margin", "author-vs-sample"]
     assert before == 0.0

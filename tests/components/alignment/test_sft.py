@@ -46,6 +46,7 @@ def tuned(conversations: Path, base: Path, tmp_path_factory: pytest.TempPathFact
     return tune(CONFIG, conversations, base, place)[0], place / "output"
 
 
+@pytest.mark.long
 def test_fine_tuning_lowers_the_loss_on_held_out_answers_of_every_task(tuned: tuple[dict[str, float], Path]) -> None:
     figures, output = tuned
     changes = {row["kind"]: row for row in pq.read_table(output / "metrics" / "alignment.parquet").to_pylist()}

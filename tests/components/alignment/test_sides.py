@@ -19,6 +19,7 @@ def test_the_corpus_decides_before_the_line_and_the_line_before_the_hash(tmp_pat
     assert found == {"a": "validation", "b": "train", "c": "validation", "d": "train"}
 
 
+@pytest.mark.long
 @given(GROUPS, st.floats(0.01, 0.99))
 def test_groups_without_a_side_are_held_out_by_hash_about_as_many_as_asked_for(groups: list[str], share: float) -> None:
     sides = Sides({}, share)

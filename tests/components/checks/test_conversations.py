@@ -28,6 +28,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+@pytest.mark.long
 def test_a_good_artifact_passes(conversations: Path, output: Path) -> None:
     report = check(LIMITS, artifact=conversations, output=output)
     assert [one.name for one in report.expectations if not one.passed] == []
@@ -40,6 +41,7 @@ def test_every_expectation_has_data_that_breaks_it(conversations: Path, output: 
     assert [one.name for one in report.expectations] == list(BREAKS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("expectation", BREAKS)
 def test_a_broken_expectation_is_named(expectation: str, conversations: Path, output: Path, spoil: Any) -> None:
     name, change = BREAKS[expectation]

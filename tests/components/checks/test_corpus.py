@@ -53,6 +53,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+@pytest.mark.long
 def test_a_good_artifact_passes(corpus: Path, output: Path) -> None:
     report = check(LIMITS, artifact=corpus, output=output)
     assert [one.name for one in report.expectations if not one.passed] == []
@@ -65,6 +66,7 @@ def test_every_expectation_has_data_that_breaks_it(corpus: Path, output: Path) -
     assert [one.name for one in report.expectations] == list(BREAKS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("expectation", BREAKS)
 def test_a_broken_expectation_is_named(expectation: str, corpus: Path, output: Path, spoil: Any) -> None:
     name, change = BREAKS[expectation]

@@ -51,6 +51,7 @@ def test_every_expectation_has_data_that_breaks_it(evaluation: Path, output: Pat
     assert [one.name for one in report.expectations] == list(BREAKS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("expectation", BREAKS)
 def test_a_broken_expectation_is_named(expectation: str, evaluation: Path, output: Path, spoil: Any) -> None:
     name, change = BREAKS[expectation]

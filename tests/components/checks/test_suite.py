@@ -111,6 +111,7 @@ assert "posthog" not in sys.modules
 """
 
 
+@pytest.mark.long
 def test_a_check_opens_no_connection_and_leaves_nothing_but_its_page(tmp_path: Path) -> None:
     (tmp_path / "output").mkdir()
     (tmp_path / "home").mkdir()

@@ -61,6 +61,7 @@ def test_a_corpus_without_removals_has_an_empty_audit(tmp_path: Path) -> None:
     assert (found.pairs.num_rows, found.table().num_rows, found.figures()) == (0, 0, {})
 
 
+@pytest.mark.long
 def test_the_audit_of_a_corpus_agrees_with_what_was_recorded_and_depends_on_the_seed_alone(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(n, 300) for n in range(30)])
     write_jsonl(tmp_path / "b.jsonl", [prose(n, 300).replace("one", "two", n % 3) for n in range(30)])

@@ -28,6 +28,7 @@ def taught(seed: int = 0) -> tuple[Classifier, float | None]:
     return learn(pa.chunked_array([pa.array(features(texts), pa.large_binary())]), labels, held)
 
 
+@pytest.mark.long
 def test_it_tells_references_from_the_rest_also_in_documents_it_has_not_seen() -> None:
     classifier, auc = taught()
     assert auc is not None

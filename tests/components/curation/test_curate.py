@@ -18,6 +18,8 @@ from components.ports import RecordedMetrics
 from components.python_environment import split_module
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 
+pytestmark = pytest.mark.long
+
 PACKAGES = ("packaging", "typing-extensions", "mpmath", "networkx", "click", "attrs")
 GUTENBERG = Path(__file__).parents[4] / "shared/data/corpus/gutenberg"
 

@@ -23,6 +23,8 @@ from tests import processes
 from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
 from tests.exact_pairs import similar_pairs
 
+pytestmark = pytest.mark.long
+
 GUTENBERG = Path(__file__).parents[4] / "shared/data/corpus/gutenberg"
 THRESHOLD = 0.75
 SIZE = 5

@@ -135,6 +135,7 @@ def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch
     assert (found.documents, rows(found.set_aside)) == (2, [])
 
 
+@pytest.mark.long
 def test_a_file_that_its_workers_died_of_is_set_aside_without_another_try(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in "abc":

@@ -109,6 +109,7 @@ def damaged(count: int) -> Iterator[tuple[int, str, bytes]]:
         yield seed, name, DAMAGES[seed // len(names) % len(DAMAGES)](WHOLE[name], chance)
 
 
+@pytest.mark.long
 def test_every_kind_of_file_survives_every_kind_of_damage(tmp_path: Path) -> None:
     for seed, name, data in damaged(len(WHOLE) * len(DAMAGES)):
         survives(tmp_path / str(seed), name, data)
@@ -120,6 +121,7 @@ def test_a_thousand_damaged_files_are_survived(tmp_path: Path) -> None:
         survives(tmp_path / str(seed), name, data)
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(WHOLE)), data=st.binary(min_size=1, max_size=2000))
 def test_any_bytes_under_any_name_are_survived(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:

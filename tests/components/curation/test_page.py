@@ -105,6 +105,7 @@ def html(corpus: Path) -> str:
     return render(overview_of(corpus), "<script>alert(1)</script>")
 
 
+@pytest.mark.long
 def test_nothing_of_a_document_becomes_markup(html: str) -> None:
     page = Page(html)
     assert {tag for tag, _ in page.tags} <= ALLOWED

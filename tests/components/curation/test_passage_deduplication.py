@@ -19,6 +19,8 @@ from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 from tests.components.curation.test_deduplication_proof import PoolEngine
 
+pytestmark = pytest.mark.long
+
 BOTH = ("line", "substring")
 SMALL: dict[str, Any] = {"line_words": 2, "line_documents": 1, "substring_words": 3, "min_characters": 1}
 WORD = re.compile(r"[知識]|[^\s知識]+")

@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_lines_are_told_apart_by_their_words(texts: list[str], least: int) -> No
     agree(units, [own for *_, own in expected])
 
 
+@pytest.mark.long
 @given(st.lists(st.lists(st.sampled_from("abc知"), max_size=30), min_size=1, max_size=4), st.integers(2, 6))
 def test_every_run_is_there_and_equal_ones_have_equal_grams_at_places_of_their_own(words: list[list[str]], size: int) -> None:
     units, anchors = runs_of(words_in(*split([" ".join(own) for own in words])), size)

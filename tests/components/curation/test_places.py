@@ -37,6 +37,7 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return s3
 
 
+@pytest.mark.long
 def test_a_folder_of_a_bucket_gives_its_files_and_an_object_itself(bucket: Any) -> None:
     assert [(file.inside, file.location) for file in find("s3://crawl/web/", "web")] == [
         ("a.jsonl.gz", "s3://crawl/web/a.jsonl.gz"),

@@ -21,6 +21,8 @@ from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 from tests.components.curation.test_deduplication_proof import PoolEngine
 
+pytestmark = pytest.mark.long
+
 CHINESE = "春眠不觉晓处处闻啼鸟夜来风雨声花落知多少白日依山尽黄河入海流欲穷千里目更上一层楼"
 
 

@@ -57,6 +57,7 @@ def test_no_personal_data_is_in_them_even_where_the_corpus_keeps_it(tmp_path: Pa
     assert any("<EMAIL>" in text for text in texts)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shard_bytes", [3_000, 10**8])
 def test_they_do_not_depend_on_shards(tmp_path: Path, shard_bytes: int) -> None:
     write_sources(tmp_path)

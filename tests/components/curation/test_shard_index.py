@@ -20,6 +20,8 @@ from tests import processes
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
 from tests.components.curation.test_deduplication import shifted
 
+pytestmark = pytest.mark.long
+
 SIZE = 8
 """Documents of a source."""
 

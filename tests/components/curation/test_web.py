@@ -127,6 +127,7 @@ def test_a_page_of_endless_nesting_or_attributes_is_refused_at_once(page: bytes)
     assert main_text(page, None) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "page",
     [

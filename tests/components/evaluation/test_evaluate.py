@@ -13,6 +13,8 @@ from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.evaluation.evaluate import evaluate
 from components.ports import RecordedMetrics
 
+pytestmark = pytest.mark.long
+
 CONFIG = EvaluationConfig(
     bytes_per_domain=6000,
     items=6,

@@ -25,6 +25,7 @@ def by_hand(model, context, continuation):
     return sum(logprobs[len(context) - 1 + i, token].item() for i, token in enumerate(continuation))
 
 
+@pytest.mark.long
 def test_a_continuation_is_scored_after_bos_and_its_context(parts):
     model, tokenizer = parts
     ((found, greedy),) = HarnessModel(model, tokenizer, 4096).loglikelihood(

@@ -44,6 +44,7 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_kv_head", [1, 2, 4])
 def test_transformers_gives_the_same_logits(n_kv_head: int, tokenizer: Path, tmp_path: Path) -> None:
     from transformers import LlamaForCausalLM

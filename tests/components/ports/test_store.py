@@ -96,6 +96,7 @@ def _killed_after(events: int, work: Callable[[], object]) -> bool:
     return process.exitcode != 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("remake", [False, True])
 def test_a_writer_killed_at_any_moment_leaves_a_whole_artifact_or_none(store: LocalArtifactStore, remake: bool) -> None:
     events = 0

@@ -19,6 +19,8 @@ from components.pretraining.pretrain import permanent_checkpoints, pretrain
 from components.training.config import ScheduleConfig
 from tests.components.pretraining.conftest import PLAN, digests, write_plan
 
+pytestmark = pytest.mark.long
+
 CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=6, validation_bytes=3000, checkpoint_steps=7)
 
 Pretraining = Callable[..., tuple[Path, RecordedMetrics]]

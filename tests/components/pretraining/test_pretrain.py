@@ -67,6 +67,7 @@ def test_a_model_learns_and_is_written_as_a_hugging_face_directory_with_its_metr
     assert metrics.values[12]["tokens_per_second"] > 0
 
 
+@pytest.mark.long
 def test_training_starts_with_the_weights_of_a_checkpoint(run: Any, plan: Path) -> None:
     _, first, _ = run("first")
     _, second, _ = run("second", start=first, plan=edited_plan(plan, learning_rate=1e-9))

@@ -15,6 +15,8 @@ from components.pretraining.trunks import Branch, Trunk, train_trunk, trunks
 from components.training.config import ScheduleConfig
 from tests.components.pretraining.conftest import PLAN
 
+pytestmark = pytest.mark.long
+
 CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=None, validation_bytes=3000)
 
 

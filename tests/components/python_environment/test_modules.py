@@ -54,6 +54,7 @@ def test_what_does_not_parse_is_a_syntax_error(source: str) -> None:
         split_module(source, "m")
 
 
+@pytest.mark.long
 def test_every_module_of_a_real_distribution_still_means_the_same_without_its_long_docstrings() -> None:
     (found,) = distributions(["networkx"])
     for file in found.modules[:150]:

@@ -31,6 +31,7 @@ def test_no_price_no_cost_and_no_cluster_no_hours() -> None:
     assert proposal(1e21, None).as_json()["cluster"] is None
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(exponent=st.floats(18, 25), gpus=st.sampled_from([8, 64, 96, 512, 2048]), gpu=st.sampled_from(["h100", "h200", "a100"]))
 def test_whatever_is_proposed_divides_fits_and_spends_the_budget(exponent: float, gpus: int, gpu: str) -> None:

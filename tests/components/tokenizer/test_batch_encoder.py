@@ -52,6 +52,7 @@ def test_no_text_becomes_a_control_id(tokenizer: TextTokenizer, encoder: BatchEn
     assert all(i < tokenizer.regular_tokens for i in ids)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MEGABYTES)
 def test_a_megabyte_of_one_thing_becomes_its_ids(tokenizer: TextTokenizer, encoder: BatchEncoder, name: str) -> None:
     assert encoded(encoder, [MEGABYTES[name]]) == between_marks(tokenizer, [MEGABYTES[name]])

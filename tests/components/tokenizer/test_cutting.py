@@ -45,6 +45,7 @@ def characters(step: int) -> list[str]:
     return [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_character_is_cut_as_by_the_library_whatever_is_around_it(step: int) -> None:
     text = "\n1".join(CONTEXTS.format(character) for character in characters(step))

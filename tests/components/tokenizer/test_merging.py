@@ -25,6 +25,7 @@ def merged(text: str, merges: Any) -> list[int]:
     return ids[: merge(raw, 0, len(raw), merges, ids, products)].tolist()
 
 
+@pytest.mark.long
 @given(st.text(CHARACTERS | st.sampled_from("etaoin shrdlu_="), min_size=1, max_size=40))
 def test_a_piece_is_merged_as_by_the_library(tokenizer: TextTokenizer, merges: Any, text: str) -> None:
     whole = Tokenizer(tokenizer.library.model)

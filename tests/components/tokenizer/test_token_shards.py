@@ -120,6 +120,7 @@ def test_documents_are_found_over_row_groups_of_the_index(new_corpus: Any, token
             assert reader.documents_at("train", "digits", start, stop - start) == documents[start // 4 : (stop + 3) // 4]
 
 
+@pytest.mark.long
 def test_the_bytes_do_not_depend_on_the_workers(corpus: Path, tokenizer_directory: Path, shards: Path, tmp_path: Path) -> None:
     encode(corpus, tokenizer_directory, tmp_path, engine=ProcessPoolEngine())
     names = sorted(str(path.relative_to(shards)) for path in shards.rglob("*") if path.is_file())

@@ -27,6 +27,7 @@ def digests(directory: Path) -> dict[str, str]:
     return {str(path.relative_to(directory)): sha256_of_file(path) for path in directory.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_the_same_bytes_come_out_whatever_the_number_of_threads(corpus: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from components.ports import SilentMetrics;"

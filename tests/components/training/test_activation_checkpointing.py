@@ -71,6 +71,7 @@ def test_the_matrices_are_multiplied_again_only_where_nothing_is_kept(policy: st
     assert products.number - of_backward == ((of_a_layer - 1) * SHAPE.n_layer if policy == "full" else 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["selective", "full"])
 @pytest.mark.parametrize("shape", [SHAPE, LONG])
 def test_what_is_kept_for_the_backward_pass_is_what_the_plan_says(policy: str, shape: ModelShape) -> None:

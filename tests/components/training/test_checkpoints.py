@@ -111,6 +111,7 @@ def save_two_with_a_first_worker_that_publishes_late(root: Path, reporter: Train
     return published
 
 
+@pytest.mark.long
 def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path) -> None:
     work = save_two_with_a_first_worker_that_publishes_late
     assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [True, True]

@@ -43,6 +43,7 @@ def test_a_place_outside_of_a_permutation_is_refused() -> None:
         permuted(np.array([5]), 5, bytes(32))
 
 
+@pytest.mark.long
 @given(order=orders())
 @settings(max_examples=50, deadline=None)
 def test_an_epoch_of_a_domain_holds_each_of_its_windows_once(order: DataOrder) -> None:

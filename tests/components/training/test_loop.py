@@ -19,6 +19,8 @@ from components.training.layout import ParallelLayout
 from components.training.loop import Batch, Terms
 from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("zero_stage", [1, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

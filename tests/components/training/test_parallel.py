@@ -17,6 +17,8 @@ from components.training.loop import train
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings
 from tests.spawning import SpawningLauncher
 
+pytestmark = pytest.mark.long
+
 SHAPE = ModelShape(n_layer=4, d_model=64, n_head=8, n_kv_head=4, d_ffn=64, vocab_size=32, context=16)
 
 TOLERANCE = {"fp32": 1e-5, "bf16": 5e-3}

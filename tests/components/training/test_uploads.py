@@ -19,6 +19,8 @@ from tests.components.training.conftest import Training, equal
 from tests.infra.s3_server import CREDENTIALS
 from tests.servers import Server, client, durable_object_store, free_port
 
+pytestmark = pytest.mark.long
+
 BUCKET = "training"
 
 alone = pytest.mark.usefixtures("group")

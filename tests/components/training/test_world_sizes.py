@@ -13,6 +13,8 @@ from components.training.loop import train
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 from tests.spawning import SpawningLauncher
 
+pytestmark = pytest.mark.long
+
 
 @dataclass(frozen=True)
 class Spec:

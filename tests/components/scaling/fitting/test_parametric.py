@@ -76,6 +76,7 @@ def covered(draws: int, rounds: int) -> dict[str, int]:
     return hits
 
 
+@pytest.mark.long
 def test_the_stated_interval_covers_the_truth_in_most_draws() -> None:
     assert all(hits >= 16 for hits in covered(20, 200).values())
 

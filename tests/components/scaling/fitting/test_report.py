@@ -21,6 +21,7 @@ def made() -> Fit:
     return fit(Runs(values={"n": n, "d": d, "loss": loss}, rows=tuple(range(2, 2 + len(n))), left_out=()), FitConfig(rounds=100))
 
 
+@pytest.mark.long
 def test_the_page_holds_figures_plots_and_what_was_left_out_and_asks_for_nothing_else(made: Fit, tmp_path: Path) -> None:
     write_report(made, title="<runs>.csv", output=tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
@@ -37,6 +38,7 @@ def test_the_page_holds_figures_plots_and_what_was_left_out_and_asks_for_nothing
     assert page.count("data:image/svg+xml;base64,") == 3
 
 
+@pytest.mark.long
 def test_every_plot_is_a_picture_beside_the_page(made: Fit, tmp_path: Path) -> None:
     write_report(made, title="runs", output=tmp_path)
     plots = sorted(path.name for path in tmp_path.glob("*.png"))
@@ -44,6 +46,7 @@ def test_every_plot_is_a_picture_beside_the_page(made: Fit, tmp_path: Path) -> N
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in plots)
 
 
+@pytest.mark.long
 def test_equal_fits_give_equal_bytes(made: Fit, tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_report(made, title="runs", output=tmp_path / name)

@@ -25,6 +25,7 @@ def fitted(tmp_path: Path, found: object, name: str = "law") -> tuple[dict[str, 
     return fit_ladder(CONFIG, name="small", runs=tmp_path / f"{name}.csv", output=tmp_path / name), tmp_path / name
 
 
+@pytest.mark.long
 def test_the_truth_lies_within_the_intervals_and_the_law_predicts_bits_per_byte(tmp_path: Path) -> None:
     figures, output = fitted(tmp_path, rows())
     share = TRUTH.beta / (TRUTH.alpha + TRUTH.beta)
@@ -36,12 +37,14 @@ def test_the_truth_lies_within_the_intervals_and_the_law_predicts_bits_per_byte(
     assert law.loss is not None
 
 
+@pytest.mark.long
 def test_the_artifact_holds_the_plots_as_html_and_png(tmp_path: Path) -> None:
     _, output = fitted(tmp_path, rows())
     names = {path.name for path in output.iterdir()}
     assert names == {"law.json", "fit.json", "report.html", "isoflop.png", "frontier.png", "predicted.png"}
 
 
+@pytest.mark.long
 def test_the_order_of_completion_does_not_change_a_byte(tmp_path: Path) -> None:
     found = rows()
     (first, one), (second, two) = fitted(tmp_path, found, "one"), fitted(tmp_path, found[::-1], "two")

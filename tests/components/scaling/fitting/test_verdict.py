@@ -43,6 +43,7 @@ def judged(ladder: Path, output: Path, factor: float) -> dict[str, Any]:
     return judge_plan(CONFIG, plan=ladder, measured=measured, output=output)
 
 
+@pytest.mark.long
 def test_what_the_truth_says_eight_times_beyond_the_ladder_is_inside(ladder: Path, tmp_path: Path) -> None:
     verdict = judged(ladder, tmp_path / "verdict", 1.0)
     assert verdict["place"] == "inside"
@@ -51,6 +52,7 @@ def test_what_the_truth_says_eight_times_beyond_the_ladder_is_inside(ladder: Pat
     assert "The verdict" in (tmp_path / "verdict" / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_what_is_a_tenth_worse_is_above_and_moves_the_law(ladder: Path, tmp_path: Path) -> None:
     verdict = judged(ladder, tmp_path / "verdict", 1.1)
     assert verdict["place"] == "above"
@@ -58,6 +60,7 @@ def test_what_is_a_tenth_worse_is_above_and_moves_the_law(ladder: Path, tmp_path
     assert verdict["law_after"] != verdict["law_before"]
 
 
+@pytest.mark.long
 def test_the_point_joins_the_data_of_the_fit(ladder: Path, tmp_path: Path) -> None:
     verdict = judged(ladder, tmp_path / "verdict", 1.0)
     old, new = read_law(ladder / "law.json"), read_law(tmp_path / "verdict" / "law.json")
