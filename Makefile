@@ -1,5 +1,7 @@
 # Two commands: `make run` and `make test`. Both install first; an interrupted installation goes on where it stopped.
 SHELL := /bin/bash
+# Without bytecode every process of the tests compiles all of them again
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 # Two processes take one file after the other: a file's tests share servers

@@ -52,8 +52,8 @@ class TestRayShardEngine(ShardEngineSuite):
         assert logging.getLogger("ray.data").level == logging.ERROR
 
     def test_a_corpus_has_the_same_bytes_as_without_ray(self, engine: RayShardEngine, tmp_path: Path) -> None:
-        write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(60)] + [prose(3), None])
-        write_jsonl(tmp_path / "b.jsonl", [prose(number) for number in range(40, 90)])
+        write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(30)] + [prose(3), None])
+        write_jsonl(tmp_path / "b.jsonl", [prose(number) for number in range(20, 45)])
         chosen = config(source(tmp_path / "a.jsonl"), source(tmp_path / "b.jsonl", "web"), shard_bytes=5000)
         figures = [run(chosen, tmp_path / name, engine=e) for name, e in (("ray", engine), ("here", InProcessShardEngine()))]
         assert figures[0] == figures[1]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One for all, so that workers stay for the next test."""
     from infra.ray_train import RayLauncher
     from infra.ray_workers import release
 
-    yield RayLauncher(storage_path=tmp_path / "ray-train", max_failures=1)
+    yield RayLauncher(storage_path=tmp_path_factory.mktemp("ray-train"), max_failures=1)
     release()
 
 
@@ -116,20 +117,6 @@ def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver_in_order(l
     assert launcher.overhead_seconds > 0
 
 
-def test_workers_stay_for_the_next_launch_of_the_same_kind_and_leave_nothing_once_released(launcher: Any) -> None:
-    from infra.ray_workers import release
-
-    (first,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
-    metrics = RecordedMetrics()
-    (second,) = launcher.launch(process, "", workers=1, metrics=metrics)
-    both = launcher.launch(process, "", workers=2, metrics=RecordedMetrics())
-    assert first == second
-    assert metrics.values == {1: {"loss": 1.0}}
-    assert first not in both
-    release()
-    assert not any(launcher.storage_path.iterdir())
-
-
 def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again_and_the_next_launch_has_workers_of_its_own(
     launcher: Any, tmp_path: Path
 ) -> None:
@@ -142,6 +129,22 @@ def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again_and_the_next_launch
     assert after != before
 
 
+def test_workers_stay_for_the_next_launch_of_the_same_kind_and_leave_nothing_once_released(launcher: Any) -> None:
+    from infra.ray_train import RayLauncher
+    from infra.ray_workers import release
+
+    (first,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
+    metrics = RecordedMetrics()
+    (second,) = launcher.launch(process, "", workers=1, metrics=metrics)
+    of_one_thread = RayLauncher(storage_path=launcher.storage_path, threads_per_worker=1)
+    (another,) = of_one_thread.launch(process, "", workers=1, metrics=RecordedMetrics())
+    assert first == second
+    assert metrics.values == {1: {"loss": 1.0}}
+    assert another != first
+    release()
+    assert not any(launcher.storage_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_refusal_of_one_of_two_workers_comes_out_although_the_other_waits(launcher: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"^no such luck$"):
@@ -150,9 +153,8 @@ def test_a_refusal_of_one_of_two_workers_comes_out_although_the_other_waits(laun
 
 
 def test_any_other_failure_is_a_training_error_with_its_reason(launcher: Any) -> None:
-    launcher.max_failures = 0
     with pytest.raises(TrainingError, match="ValueError: a bug"):
-        launcher.launch(break_down, "", workers=1, metrics=RecordedMetrics())
+        replace(launcher, max_failures=0).launch(break_down, "", workers=1, metrics=RecordedMetrics())
 
 
 def test_more_workers_than_processors_are_refused_at_once(launcher: Any) -> None:

@@ -140,8 +140,8 @@ def own_process(spec: str, reporter: TrainingReporter) -> int:
 @pytest.mark.usefixtures("local_ray")
 def test_shard_work_takes_the_processors_of_training_workers_that_stayed(run: Run) -> None:
     job = Work(Order(step="step", cache_key="key", code_digest="code", run=run), Path(run.home), run.mlflow_run)
-    before = job.launcher.launch(own_process, "", workers=2, metrics=SilentMetrics())
+    before = job.launcher.launch(own_process, "", workers=1, metrics=SilentMetrics())
     assert job.engine.map_shards(abs, [-1, 2], description="numbers") == [1, 2]
-    after = job.launcher.launch(own_process, "", workers=2, metrics=SilentMetrics())
+    after = job.launcher.launch(own_process, "", workers=1, metrics=SilentMetrics())
     ray_workers.release()
     assert not set(before) & set(after)

@@ -16,6 +16,8 @@ from components.errors import SourceError
 from components.ports import InProcessShardEngine, RecordedMetrics
 from tests.components.curation.conftest import config, prose, run, source, write_jsonl
 
+pytestmark = pytest.mark.long
+
 
 def measured(chosen: CurationConfig, place: Path) -> dict[str, Any]:
     (place / "curve").mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,8 @@ from components.evaluation.language_model import HarnessModel
 from components.model import huggingface
 from components.tokenizer.text_tokenizer import TextTokenizer
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def parts(models):
@@ -25,7 +27,6 @@ def by_hand(model, context, continuation):
     return sum(logprobs[len(context) - 1 + i, token].item() for i, token in enumerate(continuation))
 
 
-@pytest.mark.long
 def test_a_continuation_is_scored_after_bos_and_its_context(parts):
     model, tokenizer = parts
     ((found, greedy),) = HarnessModel(model, tokenizer, 4096).loglikelihood(

@@ -11,6 +11,8 @@ from components.evaluation.items import Tasks
 from components.evaluation.measure import Material, measure_once
 from components.tokenizer.token_shards import TokenShardReader
 
+pytestmark = pytest.mark.long
+
 CONFIG = EvaluationConfig(bytes_per_domain=2000, max_new_tokens=500, batch_tokens=512)
 
 
