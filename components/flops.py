@@ -11,10 +11,10 @@ ACTIVATION_CHECKPOINTING = ("none", "selective", "full")
 """What of a layer is kept for the backward pass: everything; its input, and what matrices and attention gave; its input alone."""
 
 ATTENTION_BLOCK = 128
-"""Queries that attention takes at once on a CPU: fastest or next to it of 64 to 512, for sequences of 256 to 1 024."""
+"""Queries that attention in bf16 takes at once on a CPU: fastest or next to it of 64 to 512, for sequences of 256 to 1 024."""
 
 LONGEST_IN_BLOCKS = 1024
-"""Longest sequence, in tokens, that attention takes in blocks on a CPU: the weights that it keeps grow with the square."""
+"""Longest sequence, in tokens, that attention in bf16 takes in blocks on a CPU: the weights it keeps grow with the square."""
 
 
 def non_embedding_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
@@ -103,7 +103,7 @@ def checkpointed_bytes(
     """
     width = BYTES[precision]
     every = activation_bytes(shape, tokens, precision, parts)
-    every += width * tokens * attention_weights_per_token(shape, sequence_length) // parts
+    every += width * tokens * attention_weights_per_token(shape, sequence_length, precision) // parts
     if checkpointing == "none":
         return every, 0
     kept = shape.d_model
@@ -114,12 +114,13 @@ def checkpointed_bytes(
     return width * tokens * (shape.n_layer * kept + of_the_last_norm), again
 
 
-def attention_weights_per_token(shape: ModelShape, sequence_length: int) -> int:
-    """Numbers that attention in blocks keeps besides, on average for each token; on a GPU, and beyond `LONGEST_IN_BLOCKS`, none.
+def attention_weights_per_token(shape: ModelShape, sequence_length: int, precision: str) -> int:
+    """Numbers that attention in blocks keeps besides, on average for each token; in fp32, on a GPU, and beyond
+    `LONGEST_IN_BLOCKS`, none.
 
     In each layer and head, a query keeps a weight for every key up to the end of its block.
     """
-    if sequence_length > LONGEST_IN_BLOCKS:
+    if precision == "fp32" or sequence_length > LONGEST_IN_BLOCKS:
         return 0
     return shape.n_layer * shape.n_head * min(sequence_length, (sequence_length + ATTENTION_BLOCK) // 2)
 
@@ -141,7 +142,7 @@ def training_memory(
         "master_weights": -(-4 * count // workers),
         "optimizer": -(-8 * count // workers),
         "activations": activation_bytes(shape, tokens, precision),
-        "attention_weights": width * tokens * attention_weights_per_token(shape, sequence_length),
+        "attention_weights": width * tokens * attention_weights_per_token(shape, sequence_length, precision),
         "logits": width * tokens * shape.vocab_size,
     }
 

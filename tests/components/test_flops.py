@@ -73,15 +73,16 @@ def test_activations_are_what_torch_keeps_for_the_backward_pass(shape: ModelShap
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = cross_entropy(model(tokens), tokens)
     measured = sum(size for size, _ in kept.values())
-    numbers = attention_weights_per_token(shape, shape.context) + shape.vocab_size
+    numbers = attention_weights_per_token(shape, shape.context, precision) + shape.vocab_size
     expected = activation_bytes(shape, tokens.numel(), precision) + BYTES[precision] * tokens.numel() * numbers
     assert loss.requires_grad
     assert measured == pytest.approx(expected, rel=0.05)
 
 
-def test_attention_keeps_no_weights_of_sequences_that_the_flash_kernel_takes() -> None:
-    assert attention_weights_per_token(SEVEN_B, 4096) == 0
-    assert attention_weights_per_token(SMALL, 1024) == 3 * 4 * (1024 + 128) // 2
+def test_attention_keeps_no_weights_of_what_the_flash_kernel_takes() -> None:
+    assert attention_weights_per_token(SEVEN_B, 4096, "bf16") == 0
+    assert attention_weights_per_token(SMALL, 1024, "fp32") == 0
+    assert attention_weights_per_token(SMALL, 1024, "bf16") == 3 * 4 * (1024 + 128) // 2
 
 
 def test_more_workers_share_master_weights_and_optimizer_state_alone() -> None:

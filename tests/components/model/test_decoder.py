@@ -1,13 +1,16 @@
 """The decoder against its definition: parameter counts, causality, the cache, the context, determinism."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
 from components.model.cache import KeyValueCache
-from components.model.decoder import Decoder, attend, initialise
+from components.model.decoder import Decoder, attend, attend_in_blocks, initialise
 
 SMALL = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=16)
 
@@ -105,9 +108,16 @@ def test_bf16_weights_keep_positions_exact() -> None:
     torch.testing.assert_close(in_bf16, model(batch), rtol=0.05, atol=0.005)
 
 
+def kernel(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """How numbers that are not in bf16 attend."""
+    return attend(query, key, value, None)
+
+
 @pytest.mark.parametrize("length", [2, ATTENTION_BLOCK - 1, ATTENTION_BLOCK, ATTENTION_BLOCK + 1, 389, LONGEST_IN_BLOCKS + 1])
-@pytest.mark.parametrize("key_heads", [4, 2, 1])
-def test_attention_gives_the_values_and_gradients_of_its_definition(length: int, key_heads: int) -> None:
+@pytest.mark.parametrize(("key_heads", "way"), [(4, kernel), (2, kernel), (1, kernel), (4, attend_in_blocks)])
+def test_attention_gives_the_values_and_gradients_of_its_definition(
+    length: int, key_heads: int, way: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> None:
     generator = torch.Generator().manual_seed(length)
     query, key, value, upstream = (
         torch.randn(1, heads, length, 4, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -116,7 +126,7 @@ def test_attention_gives_the_values_and_gradients_of_its_definition(length: int,
     scores = query @ key.repeat_interleave(4 // key_heads, 1).mT / 2.0
     scores = scores.masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), -torch.inf)
     expected = scores.softmax(-1) @ value.repeat_interleave(4 // key_heads, 1)
-    found = attend(query, key, value, None)
+    found = way(query, key, value)
     torch.testing.assert_close(found, expected)
     inputs = (query, key, value)
     pairs = zip(torch.autograd.grad(found, inputs, upstream), torch.autograd.grad(expected, inputs, upstream), strict=True)
