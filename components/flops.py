@@ -126,32 +126,50 @@ def attention_weights_per_token(shape: ModelShape, sequence_length: int, precisi
 
 
 def training_memory(
-    shape: ModelShape, *, micro_batch_size: int, sequence_length: int, workers: int = 1, precision: str = "bf16"
+    shape: ModelShape,
+    *,
+    micro_batch_size: int,
+    sequence_length: int,
+    workers: int = 1,
+    precision: str = "bf16",
+    checkpointing: str = "none",
 ) -> dict[str, int]:
     """Expected peak bytes on one of `workers` workers under ZeRO-1 (arXiv 1910.02054, section 5.1), by part.
 
     With N weights, w workers, t tokens in a micro-batch and b bytes a number (2 in bf16, 4 in fp32):
     weights b·N; gradients 4·N, accumulated in fp32 and whole on every worker; master weights 4·N / w and AdamW's two moments
-    8·N / w, both in fp32; activations as `activation_bytes`, and on a CPU b·t·`attention_weights_per_token`; logits
-    b·t·vocab_size, overwritten by their gradient. What the process itself takes (Python, torch, CUDA's context) comes on top.
+    8·N / w, both in fp32; activations as `checkpointed_bytes` counts what is kept; logits b·t·vocab_size, overwritten by their
+    gradient, or what is computed again, if that is more: the logits are gone before. What the process itself takes (Python,
+    torch, CUDA's context) comes on top.
     """
     count, width, tokens = parameters(shape), BYTES[precision], micro_batch_size * sequence_length
+    kept, again = checkpointed_bytes(shape, tokens, sequence_length, precision, checkpointing=checkpointing)
     return {
         "weights": width * count,
         "gradients": 4 * count,
         "master_weights": -(-4 * count // workers),
         "optimizer": -(-8 * count // workers),
-        "activations": activation_bytes(shape, tokens, precision),
-        "attention_weights": width * tokens * attention_weights_per_token(shape, sequence_length, precision),
-        "logits": width * tokens * shape.vocab_size,
+        "activations": kept,
+        "logits": max(width * tokens * shape.vocab_size, again),
     }
 
 
 def training_memory_bytes(
-    shape: ModelShape, *, micro_batch_size: int, sequence_length: int, workers: int = 1, precision: str = "bf16"
+    shape: ModelShape,
+    *,
+    micro_batch_size: int,
+    sequence_length: int,
+    workers: int = 1,
+    precision: str = "bf16",
+    checkpointing: str = "none",
 ) -> int:
     """The sum of `training_memory`."""
     parts = training_memory(
-        shape, micro_batch_size=micro_batch_size, sequence_length=sequence_length, workers=workers, precision=precision
+        shape,
+        micro_batch_size=micro_batch_size,
+        sequence_length=sequence_length,
+        workers=workers,
+        precision=precision,
+        checkpointing=checkpointing,
     )
     return sum(parts.values())

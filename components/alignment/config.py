@@ -6,7 +6,7 @@ Defaults are the figures of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7
 from dataclasses import dataclass, field
 
 from components.errors import require
-from components.training.config import PRECISIONS, OptimizerConfig, ScheduleConfig
+from components.training.config import PRECISIONS, OptimizerConfig, ScheduleConfig, require_activation_checkpointing
 
 PAIR_KINDS = ("author-vs-sample", "right-vs-other")
 """Kinds of embedded preference pairs: the authors' words against the model's own sample, and against another function's."""
@@ -66,6 +66,8 @@ class SFTConfig:
     """AdamW, as in pretraining."""
     precision: str = "bf16"
     """"bf16", "fp32", or "auto": bf16 where the device multiplies it natively."""
+    activation_checkpointing: str = "none"
+    """What is kept for the backward pass: "none" (everything), "selective", "full"; see `components.training.config`."""
     max_length: int | None = None
     """Longest conversation in tokens; longer ones are left out and counted, never cut. None: the model's context."""
     micro_batch_tokens: int = 16_384
@@ -149,6 +151,8 @@ class DPOConfig:
     """AdamW, as in pretraining."""
     precision: str = "bf16"
     """"bf16", "fp32", or "auto": bf16 where the device multiplies it natively."""
+    activation_checkpointing: str = "none"
+    """What is kept for the backward pass: "none" (everything), "selective", "full"; see `components.training.config`."""
     max_length: int | None = None
     """Longest prompt with answer, in tokens; pairs with a longer one are left out and counted. None: the model's context."""
     micro_batch_tokens: int = 16_384
@@ -179,6 +183,7 @@ def _check_tuning(config: SFTConfig | DPOConfig) -> None:
         _positive(config, name)
     require(0 <= config.warmup_share <= 1, config, "warmup_share", config.warmup_share, "a share from 0 to 1")
     require(config.precision in PRECISIONS, config, "precision", config.precision, ", ".join(PRECISIONS))
+    require_activation_checkpointing(config, config.activation_checkpointing)
     for name in ("max_length", "validation_steps", "checkpoint_seconds", "checkpoint_steps"):
         value = getattr(config, name)
         require(value is None or value > 0, config, name, value, "a positive number or None")

@@ -66,7 +66,12 @@ class Spec(Generic[Config]):
         precision = "bf16" if self.config.precision == "bf16" else "fp32"
         shape, tokens = read_shape(self.checkpoint), self.config.micro_batch_tokens
         learning = training_memory_bytes(
-            shape, micro_batch_size=1, sequence_length=tokens, workers=self.config.workers, precision=precision
+            shape,
+            micro_batch_size=1,
+            sequence_length=tokens,
+            workers=self.config.workers,
+            precision=precision,
+            checkpointing=self.config.activation_checkpointing,
         )
         return learning + BYTES[precision] * parameters(shape)
 
@@ -196,6 +201,7 @@ def _settings(config: SFTConfig | DPOConfig, steps: int) -> TrainingSettings:
         schedule=config.schedule,
         optimizer=config.optimizer,
         precision=config.precision,
+        activation_checkpointing=config.activation_checkpointing,
         checkpoint_seconds=config.checkpoint_seconds,
         checkpoint_steps=config.checkpoint_steps,
         validation_steps=config.validation_steps,

@@ -21,6 +21,7 @@ from components.errors import ConfigError
         (SFTConfig, {"learning_rate": -1.0}),
         (SFTConfig, {"epochs": 0}),
         (SFTConfig, {"precision": "fp8"}),
+        (SFTConfig, {"activation_checkpointing": "some"}),
         (SFTConfig, {"max_length": 0}),
         (SFTConfig, {"warmup_share": 1.1}),
         (SFTConfig, {"seed": -1}),

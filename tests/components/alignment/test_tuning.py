@@ -11,6 +11,7 @@ from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.dpo import optimise_preferences
 from components.alignment.sft import fine_tune
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
+from components.model.huggingface import WEIGHTS
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics, SilentMetrics
 
 SFT = SFTConfig(epochs=1, learning_rate=3e-3, batch_size=32, precision="fp32", micro_batch_tokens=2048, checkpoint_steps=2)
@@ -70,6 +71,14 @@ def test_a_tuning_that_was_cut_off_goes_on_and_ends_bitwise_as_if_it_had_not_bee
     names = [path.relative_to(tmp_path / "whole/output") for path in (tmp_path / "whole/output").rglob("*") if path.is_file()]
     assert len(names) >= 8
     assert all((tmp_path / "cut/output" / n).read_bytes() == (tmp_path / "whole/output" / n).read_bytes() for n in names)
+
+
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_computing_activations_again_changes_no_bit(config: SFTConfig | DPOConfig, tune: Tune, tmp_path: Path) -> None:
+    kept, again = tune(config, "kept"), tune(replace(config, activation_checkpointing="full"), "again")
+    assert kept == again
+    weights = [(tmp_path / name / "output" / WEIGHTS).read_bytes() for name in ("kept", "again")]
+    assert weights[0] == weights[1]
 
 
 def test_checkpoints_of_another_config_are_refused(tune: Tune) -> None:
