@@ -28,7 +28,7 @@ lint: install ## ruff, mypy and the import contracts
 test: install lint ## Everything but the marks slow, gpu and cluster
 	$(SHARED) -m "not slow and not gpu and not cluster"
 
-test-fast: install ## What needs no Ray and no seconds
+test-fast: install ## The quick ones: what needs no Ray, no servers and no training
 	$(SHARED) -m "not slow and not gpu and not cluster and not ray and not long"
 
 test-slow: install ## The long ones

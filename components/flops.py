@@ -152,24 +152,3 @@ def training_memory(
         "activations": kept,
         "logits": max(width * tokens * shape.vocab_size, again),
     }
-
-
-def training_memory_bytes(
-    shape: ModelShape,
-    *,
-    micro_batch_size: int,
-    sequence_length: int,
-    workers: int = 1,
-    precision: str = "bf16",
-    checkpointing: str = "none",
-) -> int:
-    """The sum of `training_memory`."""
-    parts = training_memory(
-        shape,
-        micro_batch_size=micro_batch_size,
-        sequence_length=sequence_length,
-        workers=workers,
-        precision=precision,
-        checkpointing=checkpointing,
-    )
-    return sum(parts.values())

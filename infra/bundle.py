@@ -1,6 +1,7 @@
 """The code that travels to a cluster with a run: our packages and locks, file by file, and nothing that lies beside them."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from infra.settings import REPOSITORY
@@ -18,8 +19,13 @@ def code_files(root: Path = REPOSITORY) -> tuple[str, ...]:
 
 def code_version(root: Path = REPOSITORY) -> str:
     """32 hexadecimal digits over names and bytes of the code files: the version that tasks have on a cluster."""
+    return version_of(map(Path, code_files(root)), root)
+
+
+def version_of(files: Iterable[Path], root: Path) -> str:
+    """32 hexadecimal digits over the files' names below `root` and their bytes."""
     digest = hashlib.sha256()
-    for path in map(Path, code_files(root)):
+    for path in files:
         digest.update(f"{path.relative_to(root)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()[:32]
 

@@ -1,6 +1,5 @@
 """The only reader of environment variables and of the user's configuration."""
 
-import hashlib
 import json
 import os
 import tomllib
@@ -170,11 +169,10 @@ def machine_code(home: Path, components: Path = Path(__file__).parents[1] / "com
 
     Other code has another place, because numba sees a change only in the file of a function, not in those that it calls.
     """
-    digest = hashlib.sha256()
-    for path in sorted(components.rglob("*.py")):
-        digest.update(path.read_bytes())
+    from infra.bundle import version_of
+
     place = components / "__pycache__" if os.access(components, os.W_OK) else home / "cache"
-    return place / f"numba-{digest.hexdigest()[:16]}"
+    return place / f"numba-{version_of(sorted(components.rglob('*.py')), components)}"
 
 
 def keep_flyte_state(home: Path) -> None:

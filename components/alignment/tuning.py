@@ -16,7 +16,7 @@ from components.alignment.held_out import Change, first_of_each_kind, log_probab
 from components.alignment.records import SPLITS
 from components.artifacts import sha256_of_file
 from components.errors import TrainingError, require
-from components.flops import BYTES, parameters, training_memory_bytes
+from components.flops import BYTES, parameters, training_memory
 from components.model.decoder import Decoder
 from components.model.huggingface import WEIGHTS, load, read_shape, save
 from components.ports import Launcher, Metrics, TrainingReporter
@@ -65,7 +65,7 @@ class Spec(Generic[Config]):
         """Expected peak of one worker, with a frozen model beside the one that learns, which only DPO needs."""
         precision = "bf16" if self.config.precision == "bf16" else "fp32"
         shape, tokens = read_shape(self.checkpoint), self.config.micro_batch_tokens
-        learning = training_memory_bytes(
+        learning = training_memory(
             shape,
             micro_batch_size=1,
             sequence_length=tokens,
@@ -73,7 +73,7 @@ class Spec(Generic[Config]):
             precision=precision,
             checkpointing=self.config.activation_checkpointing,
         )
-        return learning + BYTES[precision] * parameters(shape)
+        return sum(learning.values()) + BYTES[precision] * parameters(shape)
 
 
 @dataclass(frozen=True)

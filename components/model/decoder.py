@@ -136,20 +136,22 @@ class FeedForward(nn.Module):
 
 def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask_B1TS: Tensor | None) -> Tensor:
     """Softmax attention: BHTE. Without a mask each query sees the keys up to its own, the last query all of them."""
-    length, repeats = q_BHTE.shape[2], q_BHTE.shape[1] // k_BKSE.shape[1]
+    length, grouped = q_BHTE.shape[2], q_BHTE.shape[1] > k_BKSE.shape[1]
     causal = mask_B1TS is None and length > 1
     if causal and q_BHTE.device.type == "cpu" and q_BHTE.dtype == torch.bfloat16 and length <= LONGEST_IN_BLOCKS:
-        return attend_in_blocks(q_BHTE, *(x.repeat_interleave(repeats, dim=1) if repeats > 1 else x for x in (k_BKSE, v_BKSE)))
-    return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask_B1TS, is_causal=causal, enable_gqa=repeats > 1)
+        return attend_in_blocks(q_BHTE, k_BKSE, v_BKSE)
+    return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask_B1TS, is_causal=causal, enable_gqa=grouped)
 
 
-def attend_in_blocks(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor) -> Tensor:
+def attend_in_blocks(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
     """Causal attention by matrix products of a block of queries with the keys up to its last.
 
     torch 2.13's flash kernel for CPUs multiplies bf16 at a third of the rate of its matrix product, forward and backward: at
     256 and 512 tokens this is about twice as fast. In fp32 the kernel is faster, by 1.2 to 1.7. This keeps the weights for
     the backward pass, which is why long sequences go to the kernel.
     """
+    repeats = q_BHTE.shape[1] // k_BKTE.shape[1]
+    k_BHTE, v_BHTE = (x.repeat_interleave(repeats, dim=1) if repeats > 1 else x for x in (k_BKTE, v_BKTE))
     q_NTE, k_NTE, v_NTE = (x_BHTE.flatten(0, 1) for x_BHTE in (q_BHTE * q_BHTE.shape[-1] ** -0.5, k_BHTE, v_BHTE))
     later = torch.ones(ATTENTION_BLOCK, ATTENTION_BLOCK, dtype=torch.bool, device=q_NTE.device).triu(1)
     blocks = []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from components.artifacts import ModelShape, Plan
 from components.errors import require
-from components.flops import non_embedding_flops_per_token, training_memory_bytes
+from components.flops import non_embedding_flops_per_token, training_memory
 
 HEAD = 16
 """Width of an attention head, about: models of a sweep are narrower than a usual head."""
@@ -70,6 +70,7 @@ class Family:
         """The training that spends a budget, to within half a batch, on the model of a width."""
         shape, steps = self.shape(width), self.steps(compute, width, batch_size)
         tokens = steps * batch_size * self.sequence_length
+        memory = training_memory(shape, micro_batch_size=batch_size, sequence_length=self.sequence_length, precision="fp32")
         return Plan(
             shape=shape,
             tokens=tokens,
@@ -80,8 +81,6 @@ class Family:
             init_std=self.init_std,
             warmup_steps=self.warmup_steps,
             compute=float(self.scale(width) * tokens),
-            memory_bytes=training_memory_bytes(
-                shape, micro_batch_size=batch_size, sequence_length=self.sequence_length, precision="fp32"
-            ),
+            memory_bytes=sum(memory.values()),
             law={},
         )

@@ -29,7 +29,7 @@ def memory_per_rank(
     precision: str = "bf16",
     checkpointing: str = "none",
 ) -> int:
-    """Expected peak bytes of the fullest rank; for data parallelism alone it is `components.flops.training_memory_bytes`.
+    """Expected peak bytes of the fullest rank; for data parallelism alone it is the sum of `components.flops.training_memory`.
 
     The first stage holds the embedding and the activations of as many micro-batches as there are stages, the last one the
     head, the logits and one micro-batch. Weights and logits are shared out among the tensor ranks, and activations but for those

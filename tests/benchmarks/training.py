@@ -193,6 +193,7 @@ def plain(size: Size, *, compiled: bool = False) -> float:
     if copied := chosen_precision() == "bf16":
         masters = [p.detach().clone().requires_grad_() for p in masters]
         model.to(torch.bfloat16)
+    copies = list(zip(model.parameters(), masters, strict=True)) if copied else []
     if compiled:
         model.compile()
     optimizer = torch.optim.AdamW(masters, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
@@ -206,7 +207,7 @@ def plain(size: Size, *, compiled: bool = False) -> float:
             loss = cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none").sum() / weight
             loss.backward()
             total += float(loss.detach())
-            for parameter, master in zip(model.parameters(), masters, strict=True) if copied else ():
+            for parameter, master in copies:
                 assert parameter.grad is not None
                 assert master.grad is not None
                 master.grad += parameter.grad
@@ -215,7 +216,7 @@ def plain(size: Size, *, compiled: bool = False) -> float:
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
         with torch.no_grad():
-            for parameter, master in zip(model.parameters(), masters, strict=True) if copied else ():
+            for parameter, master in copies:
                 parameter.copy_(master)
         times.append(time.perf_counter())
     return rate(times, size)

@@ -16,7 +16,6 @@ from components.flops import (
     parameters_by_part,
     six_n,
     training_memory,
-    training_memory_bytes,
 )
 from components.model.decoder import Decoder
 from components.model.loss import cross_entropy
@@ -94,7 +93,7 @@ def test_more_workers_share_master_weights_and_optimizer_state_alone() -> None:
 
 def test_the_sum_of_memory_grows_with_micro_batch_and_precision() -> None:
     def total(size: int, precision: str) -> int:
-        return training_memory_bytes(SMALL, micro_batch_size=size, sequence_length=128, precision=precision)
+        return sum(training_memory(SMALL, micro_batch_size=size, sequence_length=128, precision=precision).values())
 
     assert total(1, "bf16") < total(2, "bf16") < total(2, "fp32")
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.artifacts import ModelShape
-from components.flops import parameters, training_memory_bytes
+from components.flops import parameters, training_memory
 from components.scaling.layouts import layouts, memory_per_rank
 from components.scaling.proposal import PAPER_MODELS
 from components.training.layout import ParallelLayout
@@ -30,8 +30,8 @@ def test_every_layout_uses_all_gpus_with_parts_of_matrices_and_sequences_inside_
 
 @pytest.mark.parametrize("workers", [1, 3, 64])
 def test_replicas_alone_hold_what_training_memory_says(workers: int) -> None:
-    expected = training_memory_bytes(SEVEN_B, micro_batch_size=1, sequence_length=4096, workers=workers)
-    assert memory(SEVEN_B, data=workers) == expected
+    expected = training_memory(SEVEN_B, micro_batch_size=1, sequence_length=4096, workers=workers)
+    assert memory(SEVEN_B, data=workers) == sum(expected.values())
 
 
 def test_tensor_parallelism_shares_out_all_but_what_the_norms_keep() -> None:
