@@ -65,22 +65,13 @@ def parameters_by_part(shape: ModelShape) -> dict[str, int]:
 def activations_per_token(shape: ModelShape, parts: int = 1) -> int:
     """Numbers that the backward pass needs for each token, logits left out.
 
-    In each layer, of width d_model: input, normalised input and output of two norms (fused norms keep one less), query, and
-    what attention reads, in two layouts; key and value; and four of width d_ffn: gate, its SiLU, up, and their product.
-    At the end, the three of the last norm. Where matrices have several parts, each has what the norms keep, and its part of the
-    rest.
+    In each layer, of width d_model: input and output of two norms, query, and what attention reads, in two layouts; key and
+    value; and four of width d_ffn: gate, its SiLU, up, and their product. At the end, the two of the last norm. Where matrices
+    have several parts, each has what the norms keep, and its part of the rest.
     """
     d_key_value = shape.n_kv_head * shape.d_head
     shared = 3 * shape.d_model + 2 * d_key_value + 4 * shape.d_ffn
-    return shape.n_layer * (6 * shape.d_model + -(-shared // parts)) + 3 * shape.d_model
-
-
-def norms_per_token(shape: ModelShape) -> int:
-    """Of `activations_per_token`, those that norms keep in fp32 whatever the precision: their input and their normalised input.
-
-    A fused norm on a GPU keeps the first as it came, and the second not at all: there this is too much, by a few percent of all.
-    """
-    return 2 * (2 * shape.n_layer + 1) * shape.d_model
+    return shape.n_layer * (4 * shape.d_model + -(-shared // parts)) + 2 * shape.d_model
 
 
 def activation_bytes(shape: ModelShape, tokens: int, precision: str, parts: int = 1) -> int:
@@ -88,8 +79,7 @@ def activation_bytes(shape: ModelShape, tokens: int, precision: str, parts: int 
 
     Where matrices have several parts, those of one of them.
     """
-    width = BYTES[precision]
-    return tokens * (width * activations_per_token(shape, parts) + (BYTES["fp32"] - width) * norms_per_token(shape))
+    return BYTES[precision] * tokens * activations_per_token(shape, parts)
 
 
 def checkpointed_bytes(
@@ -110,7 +100,7 @@ def checkpointed_bytes(
     if checkpointing == "selective":
         kept += 2 * shape.d_model + -(-2 * (shape.d_model + shape.n_kv_head * shape.d_head + shape.d_ffn) // parts)
     again, _ = checkpointed_bytes(dataclasses.replace(shape, n_layer=1), tokens, sequence_length, precision, parts)
-    of_the_last_norm = 3 * shape.d_model
+    of_the_last_norm = 2 * shape.d_model
     return width * tokens * (shape.n_layer * kept + of_the_last_norm), again
 
 

@@ -1,4 +1,4 @@
-"""The in-place cross-entropy as one Triton kernel, for GPUs: each row is read twice and overwritten once, and never copied.
+"""The in-place cross-entropy as Triton kernels, for GPUs: each row is read twice and overwritten once, and never copied.
 
 Triton comes with torch's CUDA builds; nothing else imports this module.
 """
@@ -8,8 +8,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 4096
-"""Logits of a row that a program holds at once."""
+BLOCK, WARPS = 8192, 8
+"""Logits of a row that a program holds at once, and its warps: of 2 048 to 32 768 and 4 to 32 the fastest, or within 3 % of it,
+on an H100 with a vocabulary of 102 400."""
 
 
 @triton.jit
@@ -38,6 +39,15 @@ def _row(logits, targets, weights, losses, columns, overwrite: tl.constexpr, blo
             tl.store(start + at, gradient.to(logits.dtype.element_ty), mask=at < columns)
 
 
+@triton.jit
+def _scale(x, factors, columns, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.program_id(1) * block + tl.arange(0, block)
+    place = x + row * columns + at
+    scaled = tl.load(place, mask=at < columns).to(tl.float32) * tl.load(factors + row)
+    tl.store(place, scaled.to(x.dtype.element_ty), mask=at < columns)
+
+
 def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:
     """The weighted losses of N rows in fp32; their gradient, weight · (softmax - one-hot), goes over the logits if asked.
 
@@ -48,5 +58,16 @@ def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, o
         overwrite: whether the gradient is wanted.
     """
     losses_N = torch.empty_like(weights_N)
-    _row[(len(logits_NV),)](logits_NV, targets_N, weights_N, losses_N, logits_NV.shape[1], overwrite, BLOCK)
+    _row[(len(logits_NV),)](logits_NV, targets_N, weights_N, losses_N, logits_NV.shape[1], overwrite, BLOCK, num_warps=WARPS)
     return losses_N
+
+
+def scale_rows(x_NV: Tensor, factors_N: Tensor) -> None:
+    """Multiply each of N rows by its factor, in place; rounded once. torch's own takes twice as long where the dtypes differ.
+
+    Args:
+        x_NV: contiguous; bf16, fp16 or fp32.
+        factors_N: fp32, of any stride.
+    """
+    columns = x_NV.shape[1]
+    _scale[(len(x_NV), triton.cdiv(columns, BLOCK))](x_NV, factors_N.contiguous(), columns, BLOCK, num_warps=WARPS)

@@ -18,6 +18,7 @@ from components.errors import ConfigError
 from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
 from components.model.cache import KeyValueCache, LayerCache
 from components.model.loss import Vocabulary
+from components.model.passes import RMSNorm, rotate
 
 
 class Decoder(nn.Module):
@@ -31,7 +32,7 @@ class Decoder(nn.Module):
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocab_size, shape.d_model)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layer))
-        self.norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
+        self.norm = RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
         self.vocabulary: Vocabulary | None = None
         """Which ids the logits stand for; None: all."""
@@ -72,9 +73,9 @@ class Layer(nn.Module):
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
+        self.attention_norm = RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.attention = Attention(shape)
-        self.ffn_norm = nn.RMSNorm(shape.d_model, eps=shape.norm_epsilon)
+        self.ffn_norm = RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.ffn = FeedForward(shape)
 
     def forward(
@@ -174,12 +175,6 @@ def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: flo
     if angles.dim() == 3:
         angles = angles[:, None]
     return angles.cos().to(dtype), angles.sin().to(dtype)
-
-
-def rotate(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turn the pairs (i, i + E/2) of each head by their angle: the pairing of transformers' LLaMA, so weights map one to one."""
-    left, right = x_BHTE.chunk(2, dim=-1)
-    return torch.cat((left * cosines - right * sines, right * cosines + left * sines), dim=-1)
 
 
 @torch.no_grad()

@@ -120,7 +120,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             )
             if hidden_gradient_ND is not None and head_gradient_VD is not None:
                 torch.mm(logits_RV, head_VD, out=hidden_gradient_ND[place : place + rows])
-                head_gradient_VD += logits_RV.T @ hidden_RD
+                _add_product(head_gradient_VD, logits_RV.T, hidden_RD)
         if hidden_gradient_ND is not None and head_gradient_VD is not None:
             ctx.save_for_backward(hidden_gradient_ND, head_gradient_VD.to(head_VD.dtype))
         ctx.mark_non_differentiable(losses_N)
@@ -151,17 +151,13 @@ class _InPlaceCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (gradient_NV,) = ctx.saved_tensors
-        if gradient.dim() == 0:
-            gradient_NV.mul_(gradient)
-        else:
-            for rows in _chunks(gradient_NV):
-                gradient_NV[rows] = gradient_NV[rows].to(gradient.dtype).mul_(gradient[rows, None])
+        _scale_rows(gradient_NV, gradient.expand(len(gradient_NV)))
         return gradient_NV, None, None, None, None
 
 
 def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, vocabulary: Vocabulary | None, *, overwrite: bool) -> Tensor:
     """The weighted losses of N rows; their gradient goes over the logits."""
-    if vocabulary is None and logits_NV.is_cuda and logits_NV.is_contiguous() and logits_NV.dtype != torch.float64:
+    if vocabulary is None and _is_for_the_kernel(logits_NV):
         from components.model.cross_entropy_kernel import overwrite_rows
 
         return overwrite_rows(logits_NV, targets_N, weights_N, overwrite=overwrite)
@@ -173,6 +169,28 @@ def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, vocabulary:
         else:
             losses_N[rows] = _one_chunk_of_part(*chunk, vocabulary, overwrite=overwrite)
     return losses_N
+
+
+def _scale_rows(x_NV: Tensor, factors_N: Tensor) -> None:
+    if _is_for_the_kernel(x_NV):
+        from components.model.cross_entropy_kernel import scale_rows
+
+        scale_rows(x_NV, factors_N)
+        return
+    for rows in _chunks(x_NV):
+        x_NV[rows].mul_(factors_N[rows, None])
+
+
+def _is_for_the_kernel(x_NV: Tensor) -> bool:
+    return x_NV.is_cuda and x_NV.is_contiguous() and x_NV.dtype != torch.float64
+
+
+def _add_product(total_VD: Tensor, left_VR: Tensor, right_RD: Tensor) -> None:
+    """total += left @ right, which on a GPU is never rounded to the dtype of its factors."""
+    if total_VD.is_cuda and total_VD.dtype != left_VR.dtype:
+        torch.addmm(total_VD, left_VR, right_RD, out_dtype=total_VD.dtype, out=total_VD)
+    else:
+        total_VD += left_VR @ right_RD
 
 
 def _one_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overwrite: bool) -> Tensor:

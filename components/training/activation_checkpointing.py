@@ -28,16 +28,18 @@ KEPT = [
 """Operations whose results selective checkpointing keeps."""
 
 
-def apply(model: nn.Module, policy: str) -> None:
+def apply(model: nn.Module, policy: str, *, compiled: bool = False) -> None:
     """Let the layers keep what the policy says, one of `components.flops.ACTIVATION_CHECKPOINTING`.
 
+    Compiled, a layer is one graph with what it computes again, so that one compilation serves them all.
+
     Raises:
-        ConfigError: the model is no `Decoder`, and shall not keep everything.
+        ConfigError: the model is no `Decoder`, and shall not keep everything, or shall be compiled.
     """
     if isinstance(model, Decoder):
-        model.call_layer = _CALLS[policy]
-    elif policy != "none":
-        raise ConfigError(f"activation_checkpointing {policy} of {type(model).__name__}; allowed: of a Decoder")
+        model.call_layer = torch.compile(_CALLS[policy]) if compiled else _CALLS[policy]
+    elif compiled or policy != "none":
+        raise ConfigError(f"compile or activation_checkpointing {policy} of {type(model).__name__}; allowed: of a Decoder")
 
 
 # Nothing in a layer is random, so no state of a generator has to be kept for the second time

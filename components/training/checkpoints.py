@@ -129,6 +129,10 @@ class Checkpoints:
         """Whether the former checkpoint is still being written, by any worker."""
         return self._job is not None and not self._job.done()
 
+    def reserve(self, state: State) -> None:
+        """Make room for the first copy while training begins. Should there be none, the first checkpoint says so."""
+        self._pool.submit(self._snapshot.reserve, state)
+
     def save(self, step: int, history: Sequence[str], state: State, *, goodput: Mapping[str, Any]) -> None:
         """Begin to save; all ranks in the same step. Waits only for the former checkpoint, if it is still being written.
 

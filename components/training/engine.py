@@ -41,6 +41,8 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
     Raises:
         TrainingError: the group that exists has another size, or several workers have none.
     """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what is sent as an object goes through the current one
     if dist.is_initialized() or world_size > 1:
         found = dist.get_world_size() if dist.is_initialized() else 0
         if found != world_size:
@@ -99,7 +101,7 @@ class Engine:
         self._skeleton = copy.deepcopy(model).to("meta") if self._stage == 3 or place.layout.replica > 1 else None
         self._part = Part.of(model, place)
         self._model = self._part.model.to(device).train()
-        activation_checkpointing.apply(self._model, settings.activation_checkpointing)
+        activation_checkpointing.apply(self._model, settings.activation_checkpointing, compiled=settings.compile)
         self._adamw = _adamw(self._model, settings.optimizer)
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
         os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
@@ -120,8 +122,6 @@ class Engine:
         # A single worker has nothing to sum; DeepSpeed would copy all gradients to and fro for it.
         self._engine.enable_backward_allreduce = not alone
         self._gradients = FlatGradients(self._engine.optimizer) if flat else None
-        if settings.compile:
-            self._model.compile()
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
         for parameter, original in zip(self._model.parameters(), originals, strict=True):
             self._set_weight(parameter, original)

@@ -116,6 +116,7 @@ def train(
                 place, objective, batches, settings, reporter, store, validation, engine, device, meter, until, on_incident
             )
             resumed_from = run.resume()
+            store.reserve(engine.state())
             for step in range(resumed_from, until or settings.steps):
                 run.advance(step)
             store.finish()

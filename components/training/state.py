@@ -7,6 +7,7 @@ flattened parameter NAME. Whoever loads reads the elements that it needs from wh
 Where a matrix is parted by its columns, NAME ends in "[A:B/C]" and START counts the elements of columns A to B of C, row by row.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,13 +74,19 @@ class Snapshot:
         self._room: dict[str, Tensor] = {}
         self._updates = 0
 
-    def take(self, state: State) -> None:
-        """Copy the state; what it views must not change meanwhile."""
-        self._updates = state.updates
+    def reserve(self, state: State) -> None:
+        """Make the room for such a state, which takes seconds for a GPU's: its pages are locked."""
         for name, tensor in _named(state):
             if name not in self._room:
                 self._room[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
-            self._room[name].copy_(tensor)
+
+    def take(self, state: State) -> None:
+        """Copy the state; what it views must not change meanwhile."""
+        self.reserve(state)
+        self._updates = state.updates
+        with _beside([tensor for _, tensor in _named(state)]):
+            for name, tensor in _named(state):
+                self._room[name].copy_(tensor, non_blocking=True)
 
     def write(self, path: Path) -> None:
         """Write the copy, read it back and compare.
@@ -95,6 +102,20 @@ class Snapshot:
             raise OSError(f"{path}: {error}") from error
         if wrong:
             raise OSError(f"{path}: {wrong[0]} does not read as it was written")
+
+
+@contextlib.contextmanager
+def _beside(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Copies from a GPU inside the block wait for what it has to do already, and nothing that comes later waits for them."""
+    device = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
+    if device is None:
+        yield
+        return
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
 
 
 @dataclass(frozen=True)

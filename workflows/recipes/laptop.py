@@ -23,7 +23,7 @@ def laptop() -> Recipe:
         pretraining=replace(
             base.pretraining,
             shape=ModelShape(n_layer=6, d_model=256, n_head=4, n_kv_head=4, d_ffn=768, vocab_size=8192, context=512),
-            tokens=8_192_000,
+            tokens=6_144_000,
             batch_size=4,
             micro_batch_size=4,
             sequence_length=512,

@@ -25,8 +25,9 @@ TOLERANCE = {"fp32": 1e-5, "bf16": 5e-3}
 """Of the losses of ten steps, relative to one worker's: sums are rounded in another order. Measured with two workers: 4e-7
 in fp32 and 1.1e-3 in bf16."""
 
-TOLERANCE_OF_NORM = {"fp32": 2e-4, "bf16": 5e-2}
-"""Of the gradient's norm, which the updates before it move more; measured: 3.3e-5 and 1.9e-2."""
+TOLERANCE_OF_NORM = {"fp32": 2e-4, "bf16": 1e-1}
+"""Of the gradient's norm, which the updates before it move more; measured: 3.3e-5 and 8e-2, at a step where one worker in bf16 is
+as far from fp32 on the other side."""
 
 TOLERANCE_OF_FOUR = {"fp32": 2e-4, "bf16": 2e-1}
 """The same of four workers: partial sums are rounded in two directions. Measured in bf16: 3e-2, and 1.1e-1 at the one step whose
