@@ -28,7 +28,7 @@ def laptop() -> Recipe:
             micro_batch_size=4,
             sequence_length=512,
             learning_rate=1.5e-3,
-            warmup_steps=200,
+            warmup_steps=150,
             checkpoint_seconds=120.0,
             validation_steps=1000,
             validation_bytes=100_000,
