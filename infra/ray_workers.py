@@ -16,6 +16,7 @@ from typing import Any
 from components.errors import LongrunError
 from components.ports import Metrics
 from infra.ray_mailbox import Outcome, Place, mailbox_actor
+from infra.settings import set_variable
 from infra.threads import use_threads
 
 POLL_SECONDS = 0.25
@@ -125,7 +126,7 @@ class WorkerGroup:
         elastic = config.min_workers < config.workers
         return _trainer_class()(
             _work,
-            train_loop_config={"mailbox": self.mailbox, "threads": config.threads},
+            train_loop_config={"mailbox": self.mailbox, "threads": config.threads, "gpu": config.gpu},
             torch_config=TorchConfig(backend="nccl" if config.gpu else "gloo"),
             scaling_config=ScalingConfig(
                 num_workers=(config.min_workers, config.workers) if elastic else config.workers,
@@ -218,6 +219,8 @@ def _work(config: dict[str, Any]) -> None:
     import ray.train
 
     use_threads(config["threads"])
+    if not config["gpu"]:
+        set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray hides GPUs from nobody: workers that outnumber them are on processors
     mailbox, context = config["mailbox"], ray.train.get_context()
     held: Any = ray.util.get_current_placement_group()
     reporter = _MailReporter(Place(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)

@@ -30,8 +30,8 @@ LIMIT_STALL_SECONDS = 0.2
 LIMIT_STALL_SHARE = 0.01
 INTERVAL_SECONDS = 300.0
 
-STALLS, STEPS_BETWEEN = 3, 10
-"""Checkpoints whose cost is measured, and steps between them."""
+STALLS = 3
+"""Checkpoints whose cost is measured."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Size:
     turns: int
     stalled: ModelShape
     """The model whose checkpoints are timed."""
+    between: int = 10
+    """Steps between them: long enough to write one."""
 
 
 def _shape(layers: int, width: int, heads: int, ffn: int, vocabulary: int, context: int = 256) -> ModelShape:
@@ -58,11 +60,11 @@ _STALLED = _shape(12, 768, 12, 2048, 10_240)
 SIZES = {
     "full": Size(_shape(7, 256, 4, 768, 4992), 8, 2, 12, 3, _STALLED),
     "small": Size(_shape(2, 64, 4, 192, 512), 2, 2, 6, 1, _shape(2, 128, 4, 384, 1024)),
-    "gpu": Size(_shape(24, 2048, 16, 5504, 102_400, 4096), 2, 8, 8, 1, _STALLED),
+    "gpu": Size(_shape(24, 2048, 16, 5504, 102_400, 4096), 2, 8, 8, 1, _STALLED, 400),
 }
 """8.5 M and, for the stall, 100.7 M parameters; next to nothing; and 1.63 thousand million with the paper's vocabulary."""
 
-LOSS_ROWS = 4096
+LOSS_ROWS = 2048
 """Of `loss`, with the head in parts: targets whose logits exist at once."""
 
 
@@ -326,11 +328,12 @@ def stall(size: Size) -> list[float]:
 
     Of the steps between two checkpoints the first share the machine with the writing, the last have it to themselves.
     """
-    little = Size(size.stalled, 1, 1, (STALLS + 1) * STEPS_BETWEEN, 1, size.stalled)
-    marks = ours(little, checkpoint_steps=STEPS_BETWEEN, keep_checkpoints=1)
-    lengths = [after - before for before, after in itertools.pairwise(marks.times)][STEPS_BETWEEN - 1 :]
-    alone = statistics.median(length for number, length in enumerate(lengths) if number % STEPS_BETWEEN >= STEPS_BETWEEN // 2)
-    return [marks.waited / STALLS, sum(lengths) / STALLS - STEPS_BETWEEN * alone]
+    between = size.between
+    little = Size(size.stalled, 1, 1, (STALLS + 1) * between, 1, size.stalled)
+    marks = ours(little, checkpoint_steps=between, keep_checkpoints=1)
+    lengths = [after - before for before, after in itertools.pairwise(marks.times)][between - 1 :]
+    alone = statistics.median(length for number, length in enumerate(lengths) if number % between >= between // 2)
+    return [marks.waited / STALLS, sum(lengths) / STALLS - between * alone]
 
 
 def losses(size: Size) -> dict[str, list[float]]:

@@ -159,11 +159,33 @@ def test_the_kernel_of_a_gpu_gives_what_the_processor_gives(dtype: torch.dtype, 
     logits, targets = batch(dtype, vocabulary)
     results = []
     for device in ("cpu", "cuda"):
-        leaf = logits.to(device).detach().requires_grad_()
+        leaf = logits.to(device, copy=True).requires_grad_()
         cross_entropy(leaf, targets.to(device)).backward()
         assert leaf.grad is not None
         results.append(leaf.grad.cpu())
     torch.testing.assert_close(*results, rtol=2e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-7)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize("rows", [None, 5])
+def test_the_head_with_its_loss_gives_on_a_gpu_what_fp64_gives(rows: int | None, dtype: torch.dtype, tolerance: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    _, targets = batch()
+    hidden, head = (torch.randn(size, generator=generator, dtype=torch.float64).to(dtype) for size in ((3, 7, 64), (33, 64)))
+    results = []
+    for device, kind in (("cuda", dtype), ("cpu", torch.float64)):
+        x, weight = (tensor.to(device, kind).requires_grad_() for tensor in (hidden, head))
+        if rows is None:
+            total = cross_entropy(x @ weight.T, targets.to(device), reduction="none").sum()
+        else:
+            total, _ = linear_cross_entropy(x, weight, targets.to(device), rows=rows)
+        (0.3 * total).backward()
+        assert x.grad is not None
+        assert weight.grad is not None
+        results.append([found.double().cpu() for found in (total.detach(), x.grad, weight.grad)])
+    for found, expected in zip(*results, strict=True):
+        assert float((found - expected).norm() / expected.norm()) < tolerance
 
 
 class OneOfThree:

@@ -27,7 +27,7 @@ SHAPE = ModelShape(n_layer=6, d_model=256, n_head=4, n_kv_head=2, d_ffn=768, voc
 _TINY = ModelShape(n_layer=1, d_model=32, n_head=2, n_kv_head=2, d_ffn=64, vocab_size=64, context=32)
 
 
-class _Batches:
+class Batches:
     """Two micro-batches of random tokens."""
 
     def __init__(self, shape: ModelShape, sequences: int) -> None:
@@ -64,7 +64,7 @@ def peak(shape: ModelShape, sequences: int, precision: str) -> int:
         train(
             model,
             NextToken(),
-            _Batches(shape, sequences),
+            Batches(shape, sequences),
             settings,
             reporter=reporter,
             checkpoints=Path(place),
