@@ -61,6 +61,11 @@ def process(spec: str, reporter: TrainingReporter) -> int:
     return os.getpid()
 
 
+def visible_gpus(spec: str, reporter: TrainingReporter) -> str | None:
+    """Those that CUDA may use."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def break_down(spec: str, reporter: TrainingReporter) -> None:
     """Fail with something that is no error of ours."""
     raise ValueError("a bug")
@@ -115,6 +120,14 @@ def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver_in_order(l
     assert metrics.values == {step: {"rank": 0.0} for step in range(1, 101)}
     assert metrics.seen == [(step, 100, "steps") for step in range(1, 101)]
     assert launcher.overhead_seconds > 0
+
+
+def test_workers_without_gpus_of_their_own_see_none(launcher: Any) -> None:
+    import ray
+
+    if ray.cluster_resources().get("GPU"):
+        pytest.skip("here each worker has one")
+    assert launcher.launch(visible_gpus, "", workers=1, metrics=RecordedMetrics()) == [""]
 
 
 def test_a_refusal_comes_out_as_it_is_and_is_not_tried_again_and_the_next_launch_has_workers_of_its_own(
