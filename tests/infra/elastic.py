@@ -46,6 +46,8 @@ class Waiting(Passing):
         """Pass it on, and wait if it is time."""
         super().report(step, total_steps, values)
         if step == LOST_AFTER and not (self.place / "lost").exists():
+            while not (self.place / "checkpoints" / f"step-{INTERVAL:08d}").exists():
+                time.sleep(POLL_SECONDS)  # steps may be faster than the disk, and what is not whole is no checkpoint
             (self.place / f"waits-{self.rank}").write_text(str(os.getpid()))
             while not (self.place / "lost").exists():
                 time.sleep(POLL_SECONDS)
