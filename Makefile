@@ -53,7 +53,7 @@ clean:       ## Remove what installing left; artifacts in .longrun stay
 bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke, KEEP=DIR: a home that stays)
 	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke) $(KEEP)
 
-bench-training: install ## Training beside a plain PyTorch loop and Hugging Face's Trainer, and the stall of checkpoints (SIZE=small)
+bench-training: install ## Training beside a plain PyTorch loop and Hugging Face's Trainer, and the stall of checkpoints (SIZE=small, SIZE=gpu)
 	.venv/bin/python -m tests.benchmarks.training $(SIZE)
 
 bench-recovery: install ## How long training stands still after a lost worker, and after a lost node

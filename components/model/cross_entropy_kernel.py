@@ -63,7 +63,7 @@ def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, o
 
 
 def scale_rows(x_NV: Tensor, factors_N: Tensor) -> None:
-    """Multiply each of N rows by its factor, in place; rounded once. torch's own takes twice as long where the dtypes differ.
+    """Multiply each of N rows by its factor, in place; rounded once. torch's own takes three times as long if dtypes differ.
 
     Args:
         x_NV: contiguous; bf16, fp16 or fp32.

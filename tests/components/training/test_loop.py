@@ -79,7 +79,7 @@ def test_the_first_step_is_what_adamw_does_in_a_plain_loop(training: Training) -
     optimizer.step()
     assert trained.history[0]["gradient_norm"] == pytest.approx(float(norm), rel=1e-5)
     for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3 if torch.cuda.is_available() else 1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
