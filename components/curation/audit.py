@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.sources import draw
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 CONFIDENCE = 0.95
 """Of the interval of the precision."""
@@ -115,7 +115,7 @@ def audit(texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfi
 
 def draw_removals(verdicts: Path, *, config: CurationConfig) -> Drawn:
     """The sample of one table of verdicts."""
-    table = pq.read_table(verdicts)
+    table = interim.read(verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     found: dict[str, list[Removal]] = {}
     for row in table.to_pylist():
@@ -143,7 +143,7 @@ def _counted(
         return []
     wanted = [(one.removed, pair, False) for pair, one in enumerate(removals)]
     wanted += [(one.kept, pair, True) for pair, one in enumerate(removals)]
-    places = [(path, scratch / f"sampled-{number:05d}.parquet") for number, path in enumerate(texts)]
+    places = [(path, scratch / f"sampled-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
     taken = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), places, description="take sampled texts")
     partitions = max(1, -(-sum(size for _, size in taken) // config.shard_bytes))
     gathered = engine.exchange([path for path, _ in taken], key="pair", partitions=partitions, output=scratch / "sampled")
@@ -161,13 +161,13 @@ def take_texts(work: tuple[Path, Path], *, wanted: Sequence[tuple[int, int, bool
     there = table["document"].to_numpy()[order]
     hit = np.isin(document, there)
     text = table["text"].take(pa.array(order[np.searchsorted(there, document[hit])])).cast(pa.large_string())
-    return tables.write_scratch(path, pa.table([pair[hit], kept[hit], text], schema=COUNTED)), text.nbytes
+    return interim.write(path, pa.table([pair[hit], kept[hit], text], schema=COUNTED)), text.nbytes
 
 
 def count_similarities(sides: Path, *, config: CurationConfig) -> list[tuple[int, float]]:
     """The similarity of each pair whose texts one partition of `COUNTED` holds."""
     texts: dict[int, list[str]] = {}
-    for row in pq.read_table(sides).to_pylist():
+    for row in interim.read(sides).to_pylist():
         texts.setdefault(row["pair"], []).append(row["text"])
     return [(pair, jaccard(left, right, config)) for pair, (left, right) in texts.items()]
 

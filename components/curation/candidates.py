@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.shingles import Hashes, Numbers, compiled, mix, mixed
 from components.curation.sketches import Part
 from components.curation.tables import columns
+from components.ports import interim
 
 NEIGHBOURS = 6
 """A document is compared with this many of the first documents in its bucket, so that a large bucket costs no square."""
@@ -23,15 +23,15 @@ CROWD = 64
 
 def find_copies(heads: Path) -> tuple[Path, Path]:
     """Write the copies of one partition of `tables.HEADS`: as edges from the first of their text, and as `tables.COPIES`."""
-    table = pq.read_table(heads)
+    table = interim.read(heads)
     text, check = columns(table, "text", "check")
     first = starts(text, check)
     original = np.maximum.accumulate(np.where(first, np.arange(len(text)), 0))
     copies = np.flatnonzero(~first)
     edges = edges_between(table, original[copies], copies, np.ones(len(copies)), copy=True)
     return (
-        tables.write_scratch(heads.with_suffix(".edges"), edges),
-        tables.write_scratch(heads.with_suffix(".copies"), table.take(pa.array(copies)).select(tables.COPIES.names)),
+        interim.write(heads.with_suffix(".edges"), edges),
+        interim.write(heads.with_suffix(".copies"), table.take(pa.array(copies)).select(tables.COPIES.names)),
     )
 
 
@@ -45,13 +45,13 @@ def edges_between(ends: pa.Table, left: Numbers, right: Numbers, similarity: npt
 def spread_bands(work: tuple[Part, Path]) -> Path:
     """Write `tables.BANDS` of a part, without its copies: the first of a text stands for all."""
     part, copies = work
-    heads = pq.read_table(part.place / "heads.parquet", columns=["document", "rank"])
+    heads = interim.read(part.heads, ["document", "rank"])
     document, rank = columns(heads, "document", "rank")
-    (copied,) = columns(pq.read_table(copies), "document")
+    (copied,) = columns(interim.read(copies), "document")
     stay = ~np.isin(document, copied)
     keys = np.load(part.place / "keys.npy")[stay]
     repeated = [np.repeat(column[stay], keys.shape[1]) for column in (rank, document)]
-    return tables.write_scratch(part.place / "bands.parquet", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))
+    return interim.write(part.place / f"bands{interim.SUFFIX}", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))
 
 
 def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
@@ -62,7 +62,7 @@ def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path
     of more than `CROWD` each part is measured apart: what a document brings together is never more than a part. `firsts` are the
     numbers of the parts' first documents.
     """
-    key, document = columns(pq.read_table(bands, columns=["key", "document"]), "key", "document")
+    key, document = columns(interim.read(bands, ["key", "document"]), "key", "document")
     left, right, first, crowded = neighbours(key, document)
     home = homes_of(first, np.where(crowded, _parts(right, firsts), -1))
     least = least_of(left, right, home)
@@ -73,8 +73,8 @@ def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path
     pairs = pa.table([left, right, block], schema=tables.PAIRS)
     needs = pa.table([member, needed, _parts(member, firsts)], schema=tables.NEEDS)
     return (
-        tables.write_scratch(bands.with_suffix(".pairs"), pairs),
-        tables.write_scratch(bands.with_suffix(".needs"), needs),
+        interim.write(bands.with_suffix(".pairs"), pairs),
+        interim.write(bands.with_suffix(".needs"), needs),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.curation.shingles import ALPHANUMERIC, PLACES, Bytes, Numbers, compiled, fold_of, hash_words, mix, random
+from components.curation.shingles import ALPHANUMERIC, Bytes, Numbers, compiled, fold_of, hash_words, mix
 
 BUCKETS = 1 << 18
 """Weights of a classifier: 1 MiB, which stays in the cache of a core."""
@@ -42,7 +42,7 @@ class Classifier:
     def log_odds(self, raw: Bytes, offsets: Numbers) -> npt.NDArray[np.float32]:
         """How much each text is like a reference, float32 [texts], by bytes and offsets as `sketches.bytes_of` gives them."""
         found = np.empty(max(0, len(offsets) - 1), dtype=np.float32)
-        _score(raw, offsets, *_hashing(), *_room(), self.weights, np.float32(self.bias), found)
+        _score(raw, offsets, fold_of(ALPHANUMERIC), *_room(), self.weights, np.float32(self.bias), found)
         return found
 
     def save(self, path: Path) -> None:
@@ -80,9 +80,9 @@ def learn(features: pa.ChunkedArray, labels: Truths, held: Truths) -> tuple[Clas
 
 def features_of(raw: Bytes, offsets: Numbers) -> list[bytes]:
     """The distinct buckets of each text, as little-endian uint32."""
-    words, marked, touched = _room()
+    fold, *room, touched = fold_of(ALPHANUMERIC), *_room()
     return [
-        touched[: _buckets(raw, begin, end, *_hashing(), words, marked, touched)].tobytes()
+        touched[: _buckets(raw, begin, end, fold, *room, touched)].tobytes()
         for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     ]
 
@@ -98,22 +98,19 @@ def _matrix(features: pa.ChunkedArray) -> Any:
     return csr_matrix((values, columns, np.concatenate([[0], np.cumsum(sizes)])), shape=(len(rows), BUCKETS))
 
 
-def _hashing() -> tuple[Any, Any]:
-    return fold_of(ALPHANUMERIC), random(PLACES, 1)
-
-
-def _room() -> tuple[Any, Any, Any]:
-    return np.empty(SEEN + 2, dtype=np.uint64), np.zeros(BUCKETS, dtype=np.bool_), np.empty(2 * SEEN + 4, dtype=np.uint32)
+def _room() -> tuple[Any, Any, Any, Any]:
+    folded, words = np.empty(SEEN // 8 + 3, dtype=np.uint64), np.empty(SEEN + 2, dtype=np.uint64)
+    return folded, words, np.zeros(BUCKETS, dtype=np.bool_), np.empty(2 * SEEN + 4, dtype=np.uint32)
 
 
 @compiled
-def _buckets(raw, start, end, fold, places, words, marked, touched):  # type: ignore[no-untyped-def]
+def _buckets(raw, start, end, fold, folded, words, marked, touched):  # type: ignore[no-untyped-def]
     """The distinct buckets of the words and pairs of words at the head of `raw[start:end]`, in `touched`; their number."""
     stop = min(end, start + SEEN)
     if stop < end:
         while stop > start and raw[stop] & 0xC0 == 0x80:
             stop -= 1
-    count = hash_words(raw, start, stop, fold, places, words)
+    count = hash_words(raw, start, stop, fold, folded, words)
     found = 0
     for place in range(count):
         for pair in range(2 if place else 1):
@@ -129,9 +126,9 @@ def _buckets(raw, start, end, fold, places, words, marked, touched):  # type: ig
 
 
 @compiled
-def _score(raw, offsets, fold, places, words, marked, touched, weights, bias, found):  # type: ignore[no-untyped-def]
+def _score(raw, offsets, fold, folded, words, marked, touched, weights, bias, found):  # type: ignore[no-untyped-def]
     for text in range(len(offsets) - 1):
-        count = _buckets(raw, offsets[text], offsets[text + 1], fold, places, words, marked, touched)
+        count = _buckets(raw, offsets[text], offsets[text + 1], fold, folded, words, marked, touched)
         total = 0.0
         for place in range(count):
             total += weights[touched[place]]

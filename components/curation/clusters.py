@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.candidates import starts
 from components.curation.shingles import compiled
 from components.curation.tables import columns
+from components.ports import interim
 
 EXACT, NEAR = "exact-duplicate", "near-duplicate"
 """Reasons."""
@@ -23,16 +23,16 @@ def join_components(work: tuple[Path, Path]) -> tuple[Path, int]:
 
     A pair that was measured in several blocks is one edge here; also returns how many are no copies.
     """
-    edges = pq.read_table(work[0])
+    edges = interim.read(work[0])
     edges = edges.filter(pa.array(starts(*columns(edges, "left_document", "right_document"))))
-    node, component = columns(pq.read_table(work[1]), "node", "component")
+    node, component = columns(interim.read(work[1]), "node", "component")
     place = np.argsort(node)
     (left,) = columns(edges, "left_document")
     at = np.minimum(np.searchsorted(node, left, sorter=place), len(node) - 1)
     label = np.where(node[place[at]] == left, component[place[at]], left) if len(node) else left
     table = pa.table([pa.array(label), *edges.columns], schema=tables.CONNECTED)
     near = edges.num_rows - pc.sum(edges["copy"], min_count=0).as_py()
-    return tables.write_scratch(work[0].with_suffix(".connected"), table), near
+    return interim.write(work[0].with_suffix(".connected"), table), near
 
 
 def judge(edges: Path) -> Path:
@@ -42,7 +42,7 @@ def judge(edges: Path) -> Path:
     equals the first by rank. So similarity is not passed on: what is similar only to something removed stays. A copy shares the
     fate of its original.
     """
-    table = pq.read_table(edges)
+    table = interim.read(edges)
     nodes, left, right = _nodes(table)
     place = np.lexsort((left, right))
     similarity, copy = columns(table, "similarity", "copy")
@@ -50,7 +50,7 @@ def judge(edges: Path) -> Path:
     gone = np.flatnonzero(kept >= 0)
     removed = _verdicts(nodes, gone, kept[gone], found[gone], np.where(exact[gone], EXACT, NEAR))
     stay = np.flatnonzero(kept < 0)
-    return tables.write_scratch(edges.with_suffix(".verdicts"), pa.concat_tables([removed, _grouped(nodes, stay)]))
+    return interim.write(edges.with_suffix(".verdicts"), pa.concat_tables([removed, _grouped(nodes, stay)]))
 
 
 def _nodes(table: pa.Table) -> tuple[pa.Table, Any, Any]:

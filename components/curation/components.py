@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.candidates import distinct, starts
 from components.curation.shingles import Numbers, mixed
 from components.curation.tables import columns
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 LINKS = pa.schema({"node": pa.int64(), "other": pa.int64()})
 
@@ -29,9 +28,11 @@ def label_components(edges: Sequence[Path], scratch: Path, engine: ShardEngine, 
 
     A worker holds about `memory` bytes of links.
     """
-    count = sum(pq.read_metadata(path).num_rows for path in edges)
+    count = sum(map(interim.rows, edges))
     if count * LINK_BYTES <= memory:
-        return engine.map_shards(label_all, [(list(edges), scratch / "labels.parquet")], description="connect duplicates")
+        return engine.map_shards(
+            label_all, [(list(edges), scratch / f"labels{interim.SUFFIX}")], description="connect duplicates"
+        )
     partitions = -(-count * LINK_BYTES // memory)
     links = engine.map_shards(read_links, list(edges), description="read links")
     state, turn = "", 0
@@ -56,12 +57,12 @@ def _added(left: int, right: int) -> int:
 def label_all(work: tuple[list[Path], Path]) -> Path:
     """Label a graph that one worker holds."""
     edges, path = work
-    ends = [columns(pq.read_table(one, columns=["left_document", "right_document"]), *_ENDS) for one in edges]
+    ends = [columns(interim.read(one, _ENDS), *_ENDS) for one in edges]
     left, right = (np.concatenate([end[side] for end in ends]) for side in (0, 1))
     documents, nodes = np.unique(np.concatenate([left, right]), return_inverse=True)
     label = connected(nodes.reshape(2, -1).T, len(documents))
     hung = label != np.arange(len(documents))
-    return tables.write_scratch(path, pa.table([documents[hung], documents[label[hung]]], schema=tables.LABELS))
+    return interim.write(path, pa.table([documents[hung], documents[label[hung]]], schema=tables.LABELS))
 
 
 _ENDS = ("left_document", "right_document")
@@ -82,17 +83,17 @@ def connected(pairs: Numbers, count: int) -> Numbers:
 
 def read_links(edges: Path) -> Path:
     """The ends of the edges alone, as `LINKS`."""
-    left, right = columns(pq.read_table(edges, columns=list(_ENDS)), *_ENDS)
-    return tables.write_scratch(edges.with_suffix(".links"), pa.table([left, right], schema=LINKS))
+    left, right = columns(interim.read(edges, _ENDS), *_ENDS)
+    return interim.write(edges.with_suffix(".links"), pa.table([left, right], schema=LINKS))
 
 
 def directed(links: Path, *, both: bool) -> Path:
     """Links in both directions, or each from its greater to its lesser end."""
-    node, other = columns(pq.read_table(links), "node", "other")
+    node, other = columns(interim.read(links), "node", "other")
     left, right = np.maximum(node, other), np.minimum(node, other)
     if both:
         left, right = np.concatenate([left, right]), np.concatenate([right, left])
-    return tables.write_scratch(links.with_suffix(".directed"), pa.table(list(distinct(left, right)), schema=LINKS))
+    return interim.write(links.with_suffix(".directed"), pa.table(list(distinct(left, right)), schema=LINKS))
 
 
 def star(links: Path, *, large: bool) -> tuple[Path, int]:
@@ -100,7 +101,7 @@ def star(links: Path, *, large: bool) -> tuple[Path, int]:
 
     Also returns a checksum of the links made.
     """
-    node, other = distinct(*columns(pq.read_table(links), "node", "other"))
+    node, other = distinct(*columns(interim.read(links), "node", "other"))
     first = np.flatnonzero(starts(node))
     least = np.minimum(np.minimum.reduceat(other, first), node[first]) if len(first) else node[:0]
     root = np.repeat(least, np.diff(np.append(first, len(node))))
@@ -112,10 +113,10 @@ def star(links: Path, *, large: bool) -> tuple[Path, int]:
     moved = made[0] != made[1]
     left, right = made[0][moved], made[1][moved]
     checksum = mixed(mixed(left.astype(np.uint64)) + right.astype(np.uint64)).sum(dtype=np.uint64)
-    return tables.write_scratch(links.with_suffix(".star"), pa.table([left, right], schema=LINKS)), int(checksum)
+    return interim.write(links.with_suffix(".star"), pa.table([left, right], schema=LINKS)), int(checksum)
 
 
 def as_labels(links: Path) -> Path:
     """Stars as `tables.LABELS`."""
-    node, other = columns(pq.read_table(links), "node", "other")
-    return tables.write_scratch(links.with_suffix(".labels"), pa.table([node, other], schema=tables.LABELS))
+    node, other = columns(interim.read(links), "node", "other")
+    return interim.write(links.with_suffix(".labels"), pa.table([node, other], schema=tables.LABELS))

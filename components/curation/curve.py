@@ -23,7 +23,7 @@ from components.curation.extraction import ExtractionShard, shards_of
 from components.curation.flagged_words import write_lists
 from components.curation.sources import list_files
 from components.errors import SourceError
-from components.ports import Metrics, ShardEngine
+from components.ports import Metrics, ShardEngine, interim
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +113,7 @@ def _lost(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: 
 
 def count_losses(work: tuple[Path, Path]) -> Loss:
     """What one table of texts loses by its verdicts."""
-    table, judged = pq.read_table(work[0], columns=["document", "bytes"]), pq.read_table(work[1], columns=["document", "kept"])
+    table, judged = pq.read_table(work[0], columns=["document", "bytes"]), interim.read(work[1], ["document", "kept"])
     size = table["bytes"].to_numpy()
     gone = judged["document"].to_numpy()[judged["kept"].to_numpy() >= 0]
     removed = np.isin(table["document"].to_numpy(), gone)

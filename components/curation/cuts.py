@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.candidates import starts
@@ -21,6 +20,7 @@ from components.curation.repeats import Texts, places_in, texts_of
 from components.curation.shingles import Hashes, Numbers
 from components.curation.sketches import Part
 from components.curation.tables import columns
+from components.ports import interim
 
 DUPLICATE_PASSAGES = "duplicate-passages"
 """Why a document goes of which repeated passages leave less than `min_characters`."""
@@ -90,7 +90,7 @@ class Repeated:
     def read(cls, path: Path) -> "Repeated":
         """From one partition of `repeats.REPEATED`."""
         names = ("key", "check", "kept", "kept_word", "kept_part")
-        return cls(**dict(zip(names, columns(pq.read_table(path), *names), strict=True)))
+        return cls(**dict(zip(names, columns(interim.read(path), *names), strict=True)))
 
     def places(self, units: Units) -> tuple[Numbers, Numbers]:
         """Which of the units are repeated, and the rows here that say so."""
@@ -120,8 +120,8 @@ def trim(work: tuple[Part, Path, Path | None, Path | None], *, config: CurationC
     """Take the repeated lines and runs out of a part where another document, or an earlier place of a run, keeps them."""
     part, verdicts, *repeated = work
     lines, runs = (Repeated.read(path) if path else None for path in repeated)
-    made = Trimmed(texts=part.place / "trimmed.parquet", cuts=part.place / "cuts.parquet", counts=Counter())
-    with tables.writer(made.texts, TRIMMED) as trimmed, tables.writer(made.cuts, CUTS) as cuts:
+    made = Trimmed(texts=part.place / "trimmed.parquet", cuts=part.place / f"cuts{interim.SUFFIX}", counts=Counter())
+    with tables.writer(made.texts, TRIMMED) as trimmed, interim.writer(made.cuts, CUTS) as cuts:
         for texts in texts_of(part, verdicts, config):
             lost = [_lost_lines(texts, lines, config)] if lines else []
             lost += [_lost_runs(texts, runs, config)] if runs else []

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from components.curation.candidates import find_copies, find_pairs, spread_bands
 from components.curation.clusters import join_components, judge
@@ -22,7 +21,7 @@ from components.curation.config import CurationConfig
 from components.curation.shard_index import sketch_part
 from components.curation.sketches import Part, Sketch, sketching_of
 from components.curation.verification import gather_members, verify_pairs
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 ROW_BYTES = {"heads": 512, "bands": 72, "pairs": 96, "edges": 1024}
 """What a row takes in memory while its partition is worked on, with what sorting it needs."""
@@ -79,7 +78,7 @@ class _Search:
     def copies(self) -> tuple[list[Path], list[Path]]:
         """Edges between documents of one text, and the copies in each part."""
         documents = sum(sketch.documents for sketch in self.sketches)
-        heads = [part.place / "heads.parquet" for part in self.parts]
+        heads = [part.heads for part in self.parts]
         gathered = self._exchanged(heads, "text", self._partitions(documents * ROW_BYTES["heads"]), "heads")
         found = self.engine.map_shards(find_copies, gathered, description="find copies")
         return [edges for edges, _ in found], self._by_part([copies for _, copies in found], "copies")
@@ -87,7 +86,7 @@ class _Search:
     def near_duplicates(self, copies: Sequence[Path]) -> tuple[list[Path], int]:
         """Verified edges between documents of different texts, and how many candidates were measured."""
         spread = self.engine.map_shards(spread_bands, self._with_parts(copies), description="spread bands")
-        rows = sum(pq.read_metadata(path).num_rows for path in spread)
+        rows = sum(map(interim.rows, spread))
         buckets = self._exchanged(spread, "key", self._partitions(rows * ROW_BYTES["bands"]), "buckets")
         blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
         firsts = np.array([sketch.first for sketch in self.sketches], dtype=np.int64)
@@ -105,7 +104,7 @@ class _Search:
         """The verdicts on each part, and how many pairs of different texts are similar."""
         memory = self.config.shard_bytes
         labels = label_components(edges, self.scratch / "labels", self.engine, memory=memory)
-        partitions = self._partitions(sum(pq.read_metadata(path).num_rows for path in edges) * ROW_BYTES["edges"])
+        partitions = self._partitions(sum(map(interim.rows, edges)) * ROW_BYTES["edges"])
         by_document = self._exchanged(edges, "left_document", partitions, "edges")
         labelled = self._exchanged(labels, "node", partitions, "nodes")
         joined = self.engine.map_shards(

@@ -19,7 +19,7 @@ from components.curation.extraction import SHARD_BITS, Extracted
 from components.curation.ledger import ledger_of
 from components.curation.quality import LOW_QUALITY
 from components.curation.samples import DEDUPLICATE, KEEP, QUALITY, TRIM, Row, Samples, excerpt
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 CLUSTERS = 10
 """Largest clusters whose members are shown."""
@@ -75,7 +75,7 @@ def pick(work: Judged, *, most: int, largest: frozenset[str]) -> list[Row]:
     for part in trimmed:
         samples.add(_trimmed(pq.read_table(part, columns=LEFT), table, most))
     for part in verdicts:
-        samples.add(_duplicates(pq.read_table(part), table, most, largest))
+        samples.add(_duplicates(interim.read(part), table, most, largest))
     return samples.rows()
 
 

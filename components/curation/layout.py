@@ -19,7 +19,7 @@ from components.curation.extraction import Extracted, order_of
 from components.curation.ledger import kept_in, ledger_of, units_of
 from components.curation.mixture import Sizes, portion_of
 from components.curation.split import TRAIN, VALIDATION
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
 """A kept document and the number of the file that it belongs to."""
@@ -115,15 +115,14 @@ def _settled(part: Path, trimmed: Path | None, listed: pa.Table) -> Path:
     table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
     rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))
     columns = {name: listed[name].take(rows) for name in ("group", "target")}
-    path = part.with_name(part.name.replace("texts", "kept"))
-    tables.write(path, pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED))
-    return path
+    path = part.with_name(part.name.replace("texts", "kept")).with_suffix(interim.SUFFIX)
+    return interim.write(path, pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED))
 
 
 def shelve(work: tuple[Path, Path]) -> None:
     """Write one file of the corpus from its gathered documents."""
     gathered, place = work
-    table = pq.read_table(gathered, columns=tables.DOCUMENTS.names)
+    table = interim.read(gathered, tables.DOCUMENTS.names)
     if table.num_rows:
         tables.write(place, table.cast(tables.DOCUMENTS))
 

@@ -19,6 +19,7 @@ from components.curation.cuts import DUPLICATE_PASSAGES, TRIMMED
 from components.curation.extraction import Extracted
 from components.curation.split import TRAIN
 from components.errors import SourceError
+from components.ports import interim
 
 Column = npt.NDArray[Any]
 
@@ -162,11 +163,11 @@ def ledger_of(shard: Extracted) -> Path:
 def write_ledger(work: tuple[Extracted, Sequence[Path], Sequence[Path]]) -> Tally:
     """Write the ledger of a shard from its rows, and the verdicts on its parts with what passages they lost; what it counts."""
     shard, verdicts, trimmed = work
-    parts = [pq.read_table(path) for path in verdicts]
+    parts = [interim.read(path) for path in verdicts]
     judged = pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table()
     table = _cut(_applied(pq.read_table(shard.rows), judged), trimmed)
     tables.write(ledger_of(shard), table)
-    tables.write_scratch(losses_of(shard), _losses(table, judged))
+    interim.write(losses_of(shard), _losses(table, judged))
     tally = Tally()
     tally.add(table)
     return tally
@@ -174,7 +175,7 @@ def write_ledger(work: tuple[Extracted, Sequence[Path], Sequence[Path]]) -> Tall
 
 def losses_of(shard: Extracted) -> Path:
     """Where the `tables.LOSSES` of a shard are."""
-    return Path(shard.place) / "losses.parquet"
+    return Path(shard.place) / f"losses{interim.SUFFIX}"
 
 
 def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:

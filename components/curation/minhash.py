@@ -19,8 +19,6 @@ class Sketching:
     """What turns a text into band keys; the same arrays for every text of a corpus."""
 
     fold: Fold
-    weights: Hashes
-    """Of the characters of a word, uint64 [PLACES]."""
     factors: Hashes
     """Of the words of a shingle, uint64 [size]."""
     permutations: int
@@ -32,7 +30,7 @@ class Sketching:
         keys = np.empty((len(offsets) - 1, shape.bands), dtype=np.uint64)
         factors, addends = (_short(random(self.permutations, stream)) for stream in (3, 4))
         weights = random(shape.rows, 6), random(shape.bands, 7)
-        sketch_texts(raw, offsets, self.fold, self.weights, self.factors, factors | np.uint32(1), addends, *weights, keys)
+        sketch_texts(raw, offsets, self.fold, self.factors, factors | np.uint32(1), addends, *weights, keys)
         return keys
 
 
@@ -81,15 +79,15 @@ def cut(signature, row_weights, band_weights, keys):  # type: ignore[no-untyped-
 
 
 @compiled
-def sketch_texts(raw, offsets, fold, places, word_factors, factors, addends, row_weights, band_weights, keys):  # type: ignore[no-untyped-def]
+def sketch_texts(raw, offsets, fold, word_factors, factors, addends, row_weights, band_weights, keys):  # type: ignore[no-untyped-def]
     """Fill `keys` with the band keys of every text."""
     longest = 0
     for text in range(len(offsets) - 1):
         longest = max(longest, offsets[text + 1] - offsets[text])
-    words = np.empty(longest + len(word_factors) + 1, dtype=np.uint64)
-    shingles = np.empty(longest + len(word_factors) + 1, dtype=np.uint64)
+    words = np.empty(longest + len(word_factors) + 2, dtype=np.uint64)
+    shingles = np.empty(longest + len(word_factors) + 2, dtype=np.uint64)
     signature = np.empty(len(factors), dtype=np.uint32)
     for text in range(len(offsets) - 1):
-        count = hash_shingles(raw, offsets[text], offsets[text + 1], fold, places, word_factors, words, shingles)
+        count = hash_shingles(raw, offsets[text], offsets[text + 1], fold, word_factors, words, shingles)
         sign(shingles, count, factors, addends, signature)
         cut(signature, row_weights, band_weights, keys[text])

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.config import CurationConfig
@@ -26,7 +25,7 @@ from components.curation.records import slots_of, slotted, write_sorted
 from components.curation.repeats import Texts, gather_grams, gather_lines, gather_runs, judge_grams, judge_units, sliced
 from components.curation.sketches import Part, batches
 from components.curation.tables import columns
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 ROW_BYTES = {"lines": 192, "grams": 96, "runs": 192, "cuts": 1024}
 """What a row takes in memory while its partition is worked on, with what sorting it needs."""
@@ -114,7 +113,7 @@ class _Search:
 
     def partitions(self, files: Sequence[Path], name: str) -> int:
         """How many partitions keep a worker within its memory."""
-        rows = sum(pq.read_metadata(path).num_rows for path in files)
+        rows = sum(map(interim.rows, files))
         return max(1, -(-rows * ROW_BYTES[name] // self.config.shard_bytes))
 
     def _by_part(self, files: Sequence[Path], name: str) -> list[Path]:
@@ -124,10 +123,10 @@ class _Search:
 def locate_kept(work: tuple[Part, Path], *, partitions: int) -> Path:
     """Write the evidence of the `CUTS` whose kept documents are in a part."""
     part, gathered = work
-    cuts = pq.read_table(gathered)
+    cuts = interim.read(gathered)
     (kept,) = columns(cuts, "kept")
-    path = part.place / "passages.parquet"
-    with tables.scratch_writer(path, slotted(tables.PASSAGES)) as output:
+    path = part.place / f"passages{interim.SUFFIX}"
+    with interim.writer(path, slotted(tables.PASSAGES)) as output:
         for batch in batches(part.texts) if cuts.num_rows else ():
             for texts in sliced(batch.filter(pa.array(np.isin(batch["document"].to_numpy(), kept)))):
                 own = cuts.take(pa.array(np.flatnonzero(np.isin(kept, texts.document))))

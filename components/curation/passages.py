@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.characters import CharacterClass, classes_of
-from components.curation.shingles import PLACES, SINGLE, WHITESPACE, Bytes, Fold, Hashes, Numbers, compiled, fold_of, mix, random
+from components.curation.shingles import SINGLE, WHITESPACE, Bytes, Fold, Hashes, Numbers, compiled, fold_of, mix, random
 
 NEWLINE = 10
+
+PLACES = 64
+"""Characters of a word that have weights of their own."""
 
 KEY, CHECK = np.uint64(0xD6E8FEB86659FD93), np.uint64(0xA0761D6478BD642F)
 """Odd bases of the two polynomials modulo 2^64 by which words are joined: together a hash of 128 bits."""
@@ -115,7 +118,10 @@ def _written() -> Fold:
 
 @compiled
 def split_words(raw, offsets, fold, weights, hashes, begins, ends, fresh, first):  # type: ignore[no-untyped-def]
-    """Fill `Words`; their number. Words are hashed as `shingles.hash_words` does."""
+    """Fill `Words`; their number.
+
+    A word is the sum of its characters times the weights of their places, mixed after every 64 and with its length.
+    """
     nothing, one, last = np.uint64(0), np.uint64(1), np.uint64(PLACES - 1)
     count = 0
     for text in range(len(offsets) - 1):

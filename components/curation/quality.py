@@ -28,7 +28,7 @@ from components.curation.quality_sample import draw, groups_of
 from components.curation.sketches import bytes_of
 from components.curation.sources import list_files, reading_of_references
 from components.errors import SourceError
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 LOW_QUALITY = "low-quality"
 """The reason of a refusal."""
@@ -95,7 +95,7 @@ def read_references(config: CurationConfig, scratch: Path, engine: ShardEngine) 
 def train(sample: Path, *, place: Path, counts: Mapping[str, int]) -> list[Learned]:
     """Train on each language of one partition of `SAMPLE`, and write its classifier."""
     found = []
-    table = pq.read_table(sample)
+    table = interim.read(sample)
     for language in sorted(set(table["language"].to_pylist())):
         own = table.filter(pc.equal(table["language"], language))
         held = own["order"].to_numpy() % np.uint64(HELD_OUT) == 0
@@ -116,7 +116,7 @@ def measure(shard: Extracted, *, models: Path) -> Histogram:
     """Score a shard's documents, as `SCORES` beside its texts, and count the scores."""
     histogram: Histogram = {}
     known = {path.stem: Classifier.load(path) for path in sorted(models.glob("*.npz"))}
-    with tables.scratch_writer(scores_of(shard), SCORES) as output:
+    with interim.writer(scores_of(shard), SCORES) as output:
         for part in shard.texts:
             with pq.ParquetFile(part) as opened:
                 for batch in opened.iter_batches(batch_size=BATCH, columns=["document", "language", "domain", "bytes", "text"]):
@@ -128,7 +128,7 @@ def measure(shard: Extracted, *, models: Path) -> Histogram:
 
 def scores_of(shard: Extracted) -> Path:
     """Where the scores of a shard are."""
-    return Path(shard.place) / "scores.parquet"
+    return Path(shard.place) / f"scores{interim.SUFFIX}"
 
 
 def _scored(batch: pa.RecordBatch, known: Mapping[str, Classifier]) -> npt.NDArray[np.int64]:
@@ -151,7 +151,7 @@ def _histogram(batch: pa.RecordBatch, bins: npt.NDArray[np.int64]) -> Histogram:
 
 def settle(shard: Extracted, *, standing: Mapping[Group, Standing]) -> Extracted:
     """Write a shard's texts without what is refused and its rows with what became of them, each with its quality."""
-    scores = pq.read_table(scores_of(shard))
+    scores = interim.read(scores_of(shard))
     places = np.append(scores["bin"].to_numpy(), -1)
     graded, documents, parts = replace(shard, graded=True), 0, 0
     for part in shard.texts:

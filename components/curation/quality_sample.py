@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.curation import tables
 from components.curation.calibration import Group
 from components.curation.classifier import features_of
 from components.curation.config import CurationConfig
@@ -20,7 +19,7 @@ from components.curation.extraction import order_of
 from components.curation.shingles import Hashes, mixed
 from components.curation.sketches import bytes_of
 from components.errors import SourceError
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 BATCH = 4096
 """Documents taken from a part at a time."""
@@ -56,8 +55,8 @@ def draw(
             f"(references: {found}); name more references, or lower quality.least_documents"
         )
     limits = (_limits(wanted, enough, quality.sample_documents), _limits(usual, enough, quality.sample_documents))
-    work = [(part, True, scratch / f"reference-{number:05d}.parquet") for number, part in enumerate(references)]
-    work += [(part, False, scratch / f"document-{number:05d}.parquet") for number, part in enumerate(parts)]
+    work = [(part, True, scratch / f"reference-{number:05d}{interim.SUFFIX}") for number, part in enumerate(references)]
+    work += [(part, False, scratch / f"document-{number:05d}{interim.SUFFIX}") for number, part in enumerate(parts)]
     taken = engine.map_shards(partial(take, limits=limits, seed=config.seed), work, description="take the sample")
     gathered = engine.exchange(taken, key="language", partitions=len(enough), output=scratch / "sample")
     return gathered, {language: wanted[language, ""][0] for language in enough}
@@ -115,7 +114,7 @@ def take(
     """Write what the sample has of a part, as `SAMPLE`."""
     part, reference, path = work
     chosen = limits[0] if reference else limits[1]
-    with tables.scratch_writer(path, SAMPLE) as output, pq.ParquetFile(part) as opened:
+    with interim.writer(path, SAMPLE) as output, pq.ParquetFile(part) as opened:
         for batch in opened.iter_batches(batch_size=BATCH, columns=["id", "language", "domain", "text"]):
             orders = _orders(batch, seed)
             groups = groups_of(batch, by_domain=not reference)

@@ -16,7 +16,7 @@ from components.curation.candidates import starts
 from components.curation.config import PYTHON_ENVIRONMENT
 from components.curation.extraction import Extracted
 from components.curation.ledger import kept_in, ledger_of, losses_of, units_of
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 Splits = Mapping[str, str]
 """The side of each unit."""
@@ -66,11 +66,11 @@ def write_groups(
     """`tables.GROUPS`: the side and the first source of each group that was kept, and of every distribution."""
     owned = engine.map_shards(find_groups, list(shards), description="list groups")
     known = pa.table([list(linked), np.full(len(linked), -1), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
-    owned.append(tables.write_scratch(scratch / "linked.parquet", known))
+    owned.append(interim.write(scratch / f"linked{interim.SUFFIX}", known))
     partitions = _partitions(owned, memory)
     with tables.writer(path, tables.GROUPS) as output:
         for gathered in engine.exchange(owned, key="group", partitions=partitions, output=scratch / "groups"):
-            table = pq.read_table(gathered)
+            table = interim.read(gathered)
             table = table.filter(pa.array(starts(table["group"].to_numpy())))
             output.write_table(
                 pa.table([table["group"], splits_of(table["group"], splits), table["source"]], schema=tables.GROUPS)
@@ -82,7 +82,7 @@ def find_groups(shard: Extracted) -> Path:
     table = pq.read_table(ledger_of(shard))
     kept = table.filter(kept_in(table)).select(OWNED.names).sort_by([("group", "ascending"), ("document", "ascending")])
     first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
-    return tables.write_scratch(Path(shard.place) / "groups.parquet", first)
+    return interim.write(Path(shard.place) / f"groups{interim.SUFFIX}", first)
 
 
 def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
@@ -98,7 +98,7 @@ def write_sorted(
     """Join tables with slots into one that is sorted by all its columns, of which the first is an id."""
     with tables.writer(path, schema) as output:
         for one in engine.exchange(found, key="slot", partitions=partitions, output=scratch) if found else ():
-            output.write_table(pq.read_table(one).select(schema.names))
+            output.write_table(interim.read(one).select(schema.names))
 
 
 def slotted(schema: pa.Schema) -> pa.Schema:
@@ -113,10 +113,10 @@ def slots_of(identities: pa.ChunkedArray, partitions: int) -> pa.Array:
 
 def find_evidence(verdicts: Path, *, partitions: int) -> Path:
     """Write the removals of a part, with their slots."""
-    table = pq.read_table(verdicts)
+    table = interim.read(verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     values = [slots_of(table["id"], partitions), table["id"], table["kept_id"], table["similarity"]]
-    return tables.write_scratch(verdicts.with_suffix(".evidence"), pa.table(values, schema=slotted(tables.REMOVED)))
+    return interim.write(verdicts.with_suffix(".evidence"), pa.table(values, schema=slotted(tables.REMOVED)))
 
 
 def write_clusters(
@@ -136,7 +136,7 @@ def write_clusters(
 
 def find_largest(losses: Path) -> list[Cluster]:
     """The largest clusters of each source in one partition of `tables.LOSSES`."""
-    found = pq.read_table(losses).group_by(["source", "kept"]).aggregate([("documents", "sum")])
+    found = interim.read(losses).group_by(["source", "kept"]).aggregate([("documents", "sum")])
     return _largest(zip(*(found[name].to_pylist() for name in ("source", "kept", "documents_sum")), strict=True))
 
 
@@ -146,4 +146,4 @@ def _largest(clusters: Iterable[Cluster]) -> list[Cluster]:
 
 
 def _partitions(files: Sequence[Path], memory: int) -> int:
-    return max(1, -(-sum(pq.read_metadata(path).num_rows for path in files) * ROW_BYTES // memory))
+    return max(1, -(-sum(map(interim.rows, files)) * ROW_BYTES // memory))

@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.curation import tables
 from components.curation.candidates import distinct, starts
 from components.curation.config import CurationConfig
 from components.curation.passages import Anchors, Units, Words, lines_of, runs_of, slices, words_in
 from components.curation.shingles import Bytes, Hashes, Numbers
 from components.curation.sketches import BATCH, Part, bytes_of, ranks_of
 from components.curation.tables import columns
+from components.ports import interim
 
 SLICE = 4 * 1024 * 1024
 """Bytes of text hashed at a time: words of one byte take 25 bytes each meanwhile, runs of them 40 more."""
@@ -75,7 +75,7 @@ class Texts:
 
 def texts_of(part: Part, verdicts: Path, config: CurationConfig) -> Iterator[Texts]:
     """The documents of a part that deduplication left, some at a time; code only if it is to lose passages too."""
-    judged = pq.read_table(verdicts, columns=["document", "kept"])
+    judged = interim.read(verdicts, ["document", "kept"])
     document, kept = columns(judged, "document", "kept")
     gone = document[kept >= 0]
     with pq.ParquetFile(part.texts) as opened:
@@ -105,8 +105,8 @@ def sliced(rows: pa.RecordBatch) -> Iterator[Texts]:
 def gather_lines(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
     """Write the lines of a part, as `UNITS`."""
     part, verdicts = work
-    path = part.place / "lines.parquet"
-    with tables.scratch_writer(path, UNITS) as output:
+    path = part.place / f"lines{interim.SUFFIX}"
+    with interim.writer(path, UNITS) as output:
         for texts in texts_of(part, verdicts, config):
             output.write_table(joined(lines_of(texts.words, config.line_words), texts, part.number, by_document=True))
     return path
@@ -115,8 +115,8 @@ def gather_lines(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
 def gather_grams(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
     """Write the least grams of the runs of a part, as `GRAMS`."""
     part, verdicts = work
-    path = part.place / "grams.parquet"
-    with tables.scratch_writer(path, GRAMS) as output:
+    path = part.place / f"grams{interim.SUFFIX}"
+    with interim.writer(path, GRAMS) as output:
         for texts in texts_of(part, verdicts, config):
             _, anchors = runs_of(texts.words, config.substring_words)
             keys, counts = np.unique(anchors.least[anchors.moved], return_counts=True)
@@ -126,18 +126,18 @@ def gather_grams(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
 
 def judge_grams(grams: Path) -> Path:
     """Write the grams of one partition of `GRAMS` that have several places, as `KNOWN`."""
-    key, part, count = columns(pq.read_table(grams), "key", "part", "count")
+    key, part, count = columns(interim.read(grams), "key", "part", "count")
     several = _summed(count, starts(key)) > 1
     found = distinct(part[several], key[several])
-    return tables.write_scratch(grams.with_suffix(".known"), pa.table(list(found), schema=KNOWN))
+    return interim.write(grams.with_suffix(".known"), pa.table(list(found), schema=KNOWN))
 
 
 def gather_runs(work: tuple[Part, Path, Path], *, config: CurationConfig) -> Path:
     """Write the runs of a part whose least gram is among its `KNOWN`, as `UNITS`."""
     part, verdicts, known = work
-    (grams,) = columns(pq.read_table(known), "key")
-    path = part.place / "runs.parquet"
-    with tables.scratch_writer(path, UNITS) as output:
+    (grams,) = columns(interim.read(known), "key")
+    path = part.place / f"runs{interim.SUFFIX}"
+    with interim.writer(path, UNITS) as output:
         for texts in texts_of(part, verdicts, config):
             units, anchors = runs_of(texts.words, config.substring_words)
             output.write_table(joined(_around(units, anchors, grams), texts, part.number, by_document=False))
@@ -179,13 +179,13 @@ def joined(units: Units, texts: Texts, part: int, *, by_document: bool) -> pa.Ta
 
 def judge_units(units: Path, *, most: int) -> Path:
     """Write what stands in more than `most` documents or places of one partition of `UNITS`, as `REPEATED`."""
-    table = pq.read_table(units)
+    table = interim.read(units)
     key, check, document, word, part, count = columns(table, "key", "check", "document", "word", "part", "count")
     first = starts(key, check)
     repeated = _summed(count, first) > most
     head = np.maximum.accumulate(np.where(first, np.arange(len(key)), 0))[repeated]
     rows = distinct(part[repeated], key[repeated], check[repeated], document[head], word[head], part[head])
-    return tables.write_scratch(units.with_suffix(".repeated"), pa.table(list(rows), schema=REPEATED))
+    return interim.write(units.with_suffix(".repeated"), pa.table(list(rows), schema=REPEATED))
 
 
 def _summed(count: Numbers, first: Any) -> Numbers:

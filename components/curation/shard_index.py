@@ -25,6 +25,7 @@ from components.curation.config import CurationConfig
 from components.curation.extraction import SHARD_BITS, Extracted, ExtractionShard, extract
 from components.curation.places import state_of
 from components.curation.sketches import Part, Sketch, sketch
+from components.ports import interim
 
 HASHING = ("near_duplicate_threshold", "shingle_size", "shingle_words", "permutations")
 """Fields of the config that decide sketches."""
@@ -102,7 +103,7 @@ def sketch_part(part: Part, *, config: CurationConfig, index: Path | None) -> tu
     if known:
         first = pq.ParquetFile(part.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
         if (first, part.number) != (known["first"], known.pop("number")):
-            _renumber(part.place / "heads.parquet", first - known["first"], part.number)
+            _renumber_heads(part, first - known["first"])
         _write(marker, known | {"first": first})
     made = sketch(part, config=config)
     if not known:
@@ -140,7 +141,7 @@ def _remember(entry: Path, place: Path, came_to: dict[str, Any]) -> None:
 
 
 def _tables_in(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.suffix in (".parquet", ".npy"))
+    return sorted(path for path in place.iterdir() if path.suffix in (".parquet", interim.SUFFIX, ".npy"))
 
 
 def _link(source: Path, target: Path) -> None:
@@ -156,16 +157,23 @@ def _write(path: Path, value: Any) -> None:
     beside.replace(path)
 
 
-def _renumber(path: Path, shift: int, part: int | None = None) -> None:
-    """Write a table again with other numbers of documents, and of the part; what the former link led to stays as it was."""
+def _renumber(path: Path, shift: int) -> None:
+    """Write a table again with other numbers of documents; what the former link led to stays as it was."""
     beside = path.with_suffix(".partial")
     with pq.ParquetFile(path) as opened, tables.writer(beside, opened.schema_arrow) as output:
         for batch in opened.iter_batches():
-            table = pa.Table.from_batches([batch])
-            (document,) = tables.columns(table, "document")
-            values = {"document": np.where(document < 0, document, document + shift)}
-            values |= {} if part is None else {"part": np.full(len(document), part)}
-            for name, column in values.items():
-                table = table.set_column(table.column_names.index(name), name, pa.array(column))
-            output.write_table(table)
+            output.write_table(_shifted(pa.Table.from_batches([batch]), shift))
     beside.replace(path)
+
+
+def _renumber_heads(part: Part, shift: int) -> None:
+    beside = part.heads.with_suffix(".partial")
+    heads = _shifted(interim.read(part.heads), shift)
+    column = pa.array(np.full(heads.num_rows, part.number))
+    interim.write(beside, heads.set_column(heads.column_names.index("part"), "part", column)).replace(part.heads)
+
+
+def _shifted(table: pa.Table, shift: int) -> pa.Table:
+    (document,) = tables.columns(table, "document")
+    column = pa.array(np.where(document < 0, document, document + shift))
+    return table.set_column(table.column_names.index("document"), "document", column)

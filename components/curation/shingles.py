@@ -24,8 +24,11 @@ finds, as it is written (arXiv 2107.06499, section 4.2)."""
 SINGLE = np.uint32(1 << 31)
 """Marks a character that is a word by itself, in a `Fold`."""
 
-PLACES = 64
-"""Characters of a word that have weights of their own."""
+_FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+"""Odd factors of the first and of the second eight bytes of a word."""
+
+_MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
+"""The low bytes of a number, by how many."""
 
 _CODES = 0x40000
 """Code points that a fold knows; those above stand in no word (Unicode 15.1, blocks)."""
@@ -65,15 +68,15 @@ def fold_of(words: str) -> Fold:
 def words_of(text: str, words: str = ALPHANUMERIC) -> Hashes:
     """A hash of each word in order, uint64 [words]."""
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
-    found = np.empty(len(raw) + 2, dtype=np.uint64)
-    return found[: hash_words(raw, 0, len(raw), fold_of(words), random(PLACES, 1), found)]
+    room, found = (np.empty(len(raw) + 3, dtype=np.uint64) for _ in range(2))
+    return found[: hash_words(raw, 0, len(raw), fold_of(words), room, found)]
 
 
 def shingles_of(text: str, size: int, words: str = ALPHANUMERIC) -> Hashes:
     """A hash of each run of `size` words, uint64 [max(1, words - size + 1)]; a shorter text is one shingle."""
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
-    found, shingles = (np.empty(len(raw) + size + 1, dtype=np.uint64) for _ in range(2))
-    return shingles[: hash_shingles(raw, 0, len(raw), fold_of(words), random(PLACES, 1), random(size, 2), found, shingles)]
+    found, shingles = (np.empty(len(raw) + size + 2, dtype=np.uint64) for _ in range(2))
+    return shingles[: hash_shingles(raw, 0, len(raw), fold_of(words), random(size, 2), found, shingles)]
 
 
 def compiled(function: Any) -> Any:
@@ -90,58 +93,112 @@ def mix(value):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def hash_words(raw, start, end, fold, weights, found):  # type: ignore[no-untyped-def]
-    """Hash the words of `raw[start:end]` into `found`, which has room for one more than there may be; their number.
+def fold_words(raw, start, end, fold, folded, edges):  # type: ignore[no-untyped-def]
+    """Write `raw[start:end]` to `folded`, and to `edges` where words begin and end there; the number of words.
 
-    A word is the sum of its characters times the weights of their places, mixed after every 64 (multilinear hashing), then mixed
-    with its length: no character waits for the one before it. Where a word ends is not branched on, since no processor foresees
-    it: every character writes the word so far to the next place, which moves on at the end of a word. That, and mixing all words
-    at last, takes 0.6 times the time. Unsigned places spare the test for negative ones.
+    No character takes more bytes than it had: one below 2^7 a byte, below 2^14 two, else three. Where a word ends is not branched
+    on, since no processor foresees it: every character writes an edge to the next place, which moves on if it is one. Unsigned
+    places spare the test for negative ones.
     """
-    nothing, one, last = np.uint64(0), np.uint64(1), np.uint64(PLACES - 1)
-    count, value, length, place, stop = nothing, nothing, nothing, np.uint64(start), np.uint64(end)
+    nothing, one, three = np.uint64(0), np.uint64(1), np.uint64(3)
+    inside, count, size, place, stop = nothing, nothing, nothing, np.uint64(start), np.uint64(end)
     while place < stop:
         code = np.uint64(raw[place])
         place += one
-        if code >= np.uint64(0x80):
-            extra = one if code < np.uint64(0xE0) else np.uint64(2) if code < np.uint64(0xF0) else np.uint64(3)
-            code &= np.uint64(0x3F) >> extra
-            for _ in range(extra):
-                code = (code << np.uint64(6)) | (np.uint64(raw[place]) & np.uint64(0x3F))
-                place += one
-        folded = np.uint64(fold[code]) if code < np.uint64(len(fold)) else nothing
-        found[count] = value + length
-        if folded & np.uint64(SINGLE):
-            count += np.uint64(length > nothing)
-            found[count] = folded * weights[nothing] + one
-            count += one
-            value, length = nothing, nothing
+        if code < np.uint64(0x80):
+            value = np.uint64(fold[code])
+            now = np.uint64(value > nothing)
+            folded[size] = np.uint8(value - one)
+            edges[count] = size
+            count += now ^ inside
+            inside = now
+            size += one
             continue
-        inside = np.uint64(folded > nothing)
-        count += (one - inside) & np.uint64(length > nothing)
-        keep = nothing - inside
-        value = (value + folded * weights[length & last]) & keep
-        length = (length + one) & keep
-        if length and length & last == nothing:
-            value = mix(value)
-    found[count] = value + length
-    count += np.uint64(length > nothing)
-    for word in range(count):
-        found[word] = mix(found[word])
-    return np.int64(count)
+        extra = one if code < np.uint64(0xE0) else np.uint64(2) if code < np.uint64(0xF0) else three
+        code &= np.uint64(0x3F) >> extra
+        for _ in range(extra):
+            code = (code << np.uint64(6)) | (np.uint64(raw[place]) & np.uint64(0x3F))
+            place += one
+        value = np.uint64(fold[code]) if code < np.uint64(len(fold)) else nothing
+        alone = value & np.uint64(SINGLE)
+        now = np.uint64(value > nothing)
+        if alone and inside:
+            edges[count] = size
+            count += one
+            inside = nothing
+        edges[count] = size
+        count += now ^ inside
+        inside = now
+        code = (value & ~np.uint64(SINGLE)) - one
+        if value and code < np.uint64(0x80):
+            folded[size] = np.uint8(code)
+            size += one
+        elif value and code < np.uint64(0x4000):
+            folded[size] = np.uint8(np.uint64(0x80) | (code >> np.uint64(8)))
+            folded[size + one] = np.uint8(code)
+            size += np.uint64(2)
+        elif value:
+            folded[size] = np.uint8(np.uint64(0xC0) | (code >> np.uint64(16)))
+            folded[size + one] = np.uint8(code >> np.uint64(8))
+            folded[size + np.uint64(2)] = np.uint8(code)
+            size += three
+        if alone:
+            edges[count] = size
+            count += one
+            inside = nothing
+    edges[count] = size
+    return np.int64((count + inside) >> one)
 
 
 @compiled
-def hash_shingles(raw, start, end, fold, weights, factors, words, shingles):  # type: ignore[no-untyped-def]
-    """Hash the shingles of `raw[start:end]` into `shingles`; their number. `words` is room for the hashes of words."""
+def eight(numbers, place):  # type: ignore[no-untyped-def]
+    """Eight bytes of little-endian numbers, from any byte on."""
+    number, shift = place >> np.uint64(3), (place & np.uint64(7)) << np.uint64(3)
+    return (numbers[number] >> shift) | ((numbers[number + np.uint64(1)] << np.uint64(1)) << (np.uint64(63) - shift))
+
+
+@compiled
+def hash_words(raw, start, end, fold, room, found):  # type: ignore[no-untyped-def]
+    """Hash the words of `raw[start:end]` into `found`, which has room for two more than there are bytes; their number.
+
+    `room` has three numbers more than eighths of the bytes, uint64. A word is hashed eight bytes at a time: two of its numbers
+    times their factors and its length, mixed; each further one is added to what is mixed so far. That takes 0.65 times the time
+    of hashing it by characters.
+    """
+    count = fold_words(raw, start, end, fold, room.view(np.uint8), found)
+    whole = np.uint64(8)
+    for word in range(np.uint64(count)):
+        # Edges are read before the hash that takes their place: a word has two.
+        begin = found[np.uint64(2) * word]
+        length = found[np.uint64(2) * word + np.uint64(1)] - begin
+        first = eight(room, begin) & _MASKS[min(length, whole)]
+        second = eight(room, begin + whole) & _MASKS[min(max(length, whole), np.uint64(16)) - whole]
+        value = first * _FIRST + second * _SECOND + length
+        done = np.uint64(16)
+        while done < length:
+            value = mix(value) + (eight(room, begin + done) & _MASKS[min(length - done, whole)])
+            done += whole
+        found[word] = mix(value)
+    return count
+
+
+@compiled
+def hash_shingles(raw, start, end, fold, factors, words, shingles):  # type: ignore[no-untyped-def]
+    """Hash the shingles of `raw[start:end]` into `shingles`; their number. `words` is room for the hashes of words.
+
+    Both have room for two numbers more than there are bytes and words in a shingle. Word by word over all shingles, and not
+    shingle by shingle, several are summed at once.
+    """
     size = len(factors)
-    found = hash_words(raw, start, end, fold, weights, words)
+    found = hash_words(raw, start, end, fold, shingles, words)
     for missing in range(found, size):
         words[missing] = np.uint64(0)
     count = max(1, found - size + 1)
+    shingles[:count] = np.uint64(0)
+    for offset in range(size):
+        factor = factors[offset]
+        for place in range(count):
+            shingles[place] += words[place + offset] * factor
     for place in range(count):
-        total = np.uint64(0)
-        for offset in range(size):
-            total += words[place + offset] * factors[offset]
-        shingles[place] = mix(total)
+        shingles[place] = mix(shingles[place])
     return count

@@ -18,10 +18,16 @@ from components.curation import tables
 from components.curation.bands import Bands
 from components.curation.config import CurationConfig
 from components.curation.minhash import Sketching
-from components.curation.shingles import PLACES, Bytes, Hashes, Numbers, fold_of, random
+from components.curation.shingles import Bytes, Hashes, Numbers, fold_of, random
+from components.ports import interim
 
 BATCH = 2048
 """Documents taken from a part at a time."""
+
+_DIGITS = 12
+"""Of an id, in a rank."""
+
+_WEIGHTS = np.uint64(16) ** np.arange(_DIGITS - 1, -1, -1, dtype=np.uint64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +38,11 @@ class Part:
     texts: Path
     """A table with the columns document, id, group and text, and possibly quality; documents are numbered in its order."""
     place: Path
+
+    @property
+    def heads(self) -> Path:
+        """Where its `tables.HEADS` go."""
+        return self.place / f"heads{interim.SUFFIX}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +64,11 @@ def sketching_of(config: CurationConfig) -> Sketching:
 @functools.cache
 def _sketching(threshold: float, size: int, words: str, permutations: int) -> Sketching:
     shape = Bands.of(threshold, permutations)
-    fold, weights, factors = fold_of(words), random(PLACES, 1), random(size, 2)
-    return Sketching(fold=fold, weights=weights, factors=factors, permutations=permutations, shape=shape)
+    return Sketching(fold=fold_of(words), factors=random(size, 2), permutations=permutations, shape=shape)
 
 
 def sketch(part: Part, *, config: CurationConfig) -> Sketch:
-    """Write `heads.parquet` and `keys.npy` of a part, or take those that a killed run has finished."""
+    """Write the heads and `keys.npy` of a part, or take those that a killed run has finished."""
     finished = part.place / "sketch.json"
     if not finished.exists():
         part.place.mkdir(parents=True, exist_ok=True)
@@ -72,7 +82,7 @@ def sketch(part: Part, *, config: CurationConfig) -> Sketch:
 def _sketch(part: Part, sketching: Sketching) -> Sketch:
     keys: list[Hashes] = []
     documents, first, size = 0, 0, 0
-    with tables.scratch_writer(part.place / "heads.parquet", tables.HEADS) as heads:
+    with interim.writer(part.heads, tables.HEADS) as heads:
         for batch in batches(part.texts):
             if not documents:
                 first = batch["document"][0].as_py()
@@ -115,7 +125,10 @@ def ranks_of(batch: pa.RecordBatch) -> Hashes:
 
     Ids are hashes, so that neither size nor source nor the order of reading decides between equals.
     """
-    tails = np.array([int(identity[:12], 16) for identity in batch["id"].to_pylist()], dtype=np.uint64)
+    raw, offsets = bytes_of(batch["id"])
+    digits = raw[offsets[:-1, None] + np.arange(_DIGITS)].astype(np.uint64)
+    # "a" is 0x61: its low half and nine are ten.
+    tails = ((digits & np.uint64(15)) + np.uint64(9) * (digits >> np.uint64(6))) @ _WEIGHTS
     if "quality" not in batch.schema.names:
         return tails
     quality: npt.NDArray[Any] = np.nan_to_num(batch["quality"].to_numpy(zero_copy_only=False).astype(np.float64))

@@ -303,25 +303,10 @@ def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         yield opened
 
 
-@contextlib.contextmanager
-def scratch_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Like `writer`, for hashes and numbers that pass between two steps: nothing in them can be compressed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as opened:
-        yield opened
-
-
 def write(path: Path, table: pa.Table) -> None:
     """Write a whole table."""
     with writer(path, table.schema) as opened:
         opened.write_table(table)
-
-
-def write_scratch(path: Path, table: pa.Table) -> Path:
-    """Write a whole table as `scratch_writer` does; its path."""
-    with scratch_writer(path, table.schema) as opened:
-        opened.write_table(table)
-    return path
 
 
 def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.candidates import distinct, edges_between, starts
@@ -13,14 +12,15 @@ from components.curation.config import CurationConfig
 from components.curation.shingles import Numbers, compiled, hash_shingles
 from components.curation.sketches import Part, batches, bytes_of, ranks_of, sketching_of
 from components.curation.tables import columns
+from components.ports import interim
 
 
 def gather_members(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
     """Write the shingles of a part's candidates for the blocks that need them, as `tables.MEMBERS`."""
     part, needs = work
-    document, block = distinct(*columns(pq.read_table(needs), "document", "block"))
-    path = part.place / "members.parquet"
-    with tables.scratch_writer(path, tables.MEMBERS) as output:
+    document, block = distinct(*columns(interim.read(needs), "document", "block"))
+    path = part.place / f"members{interim.SUFFIX}"
+    with interim.writer(path, tables.MEMBERS) as output:
         for batch in batches(part.texts) if len(document) else ():
             (numbers,) = columns(batch, "document")
             begin, end = np.searchsorted(document, [numbers[0], numbers[-1] + 1])
@@ -45,10 +45,10 @@ def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, part: int
 def _shingles(texts: pa.Array, config: CurationConfig) -> Iterator[bytes]:
     sketching = sketching_of(config)
     raw, offsets = bytes_of(texts)
-    longest = int(np.diff(offsets).max()) + config.shingle_size + 1
+    longest = int(np.diff(offsets).max()) + config.shingle_size + 2
     words, found = np.empty(longest, dtype=np.uint64), np.empty(longest, dtype=np.uint64)
     table = np.empty(_capacity(longest), dtype=np.uint64)
-    tables_of_hashing = sketching.fold, sketching.weights, sketching.factors
+    tables_of_hashing = sketching.fold, sketching.factors
     for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
         count = distinct_shingles(raw, start, end, *tables_of_hashing, words, found, table)
         yield found[:count].tobytes()
@@ -92,9 +92,9 @@ def cleared(table, entries):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def distinct_shingles(raw, start, end, fold, weights, factors, words, found, table):  # type: ignore[no-untyped-def]
+def distinct_shingles(raw, start, end, fold, factors, words, found, table):  # type: ignore[no-untyped-def]
     """The distinct shingles of a text in `found`; their number. Zero marks room, so it counts as one."""
-    count = hash_shingles(raw, start, end, fold, weights, factors, words, found)
+    count = hash_shingles(raw, start, end, fold, factors, words, found)
     mask = cleared(table, count)
     kept = 0
     for place in range(count):
@@ -107,8 +107,8 @@ def distinct_shingles(raw, start, end, fold, weights, factors, words, found, tab
 
 def verify_pairs(work: tuple[Path, Path], *, threshold: float) -> tuple[Path, int]:
     """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also how many were measured."""
-    members = pq.read_table(work[0])
-    left, right = distinct(*columns(pq.read_table(work[1]), "left", "right"))
+    members = interim.read(work[0])
+    left, right = distinct(*columns(interim.read(work[1]), "left", "right"))
     (document,) = columns(members, "document")
     left, right = np.searchsorted(document, left), np.searchsorted(document, right)
     similarity = np.zeros(len(left))
@@ -120,7 +120,7 @@ def verify_pairs(work: tuple[Path, Path], *, threshold: float) -> tuple[Path, in
         measure(raw.view(np.uint64), begin, left, right, threshold, table, similarity)
     similar = similarity >= threshold
     edges = edges_between(members, left[similar], right[similar], similarity[similar], copy=False)
-    return tables.write_scratch(work[0].with_suffix(".edges"), edges), len(left)
+    return interim.write(work[0].with_suffix(".edges"), edges), len(left)
 
 
 @compiled

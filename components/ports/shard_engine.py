@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from components.ports import interim
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -50,7 +51,7 @@ class ShardEngine(Protocol):
         ...
 
     def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
-        """Bring rows of equal `key` into one of `partitions` Parquet files below `output`, in the order of partitions.
+        """Bring rows of equal `key` into one of `partitions` interim tables below `output`, in the order of partitions.
 
         An integer key goes to partition `key % partitions`, a string by its hash. Rows of a partition are sorted by all
         columns, so the bytes do not depend on the order of `tables` or of workers.
@@ -107,7 +108,7 @@ def exchange_through_files(engine: ShardEngine, tables: Sequence[Path], *, key: 
     sorting of tables.
     """
     output.mkdir(parents=True, exist_ok=True)
-    parts = [output / f"part-{number:05d}.parquet" for number in range(partitions)]
+    parts = [output / f"part-{number:05d}{interim.SUFFIX}" for number in range(partitions)]
     if partitions == 1 and tables:
         engine.map_shards(_join_tables, [(list(tables), parts[0])], description=f"join by {key}")
         return parts
@@ -122,18 +123,18 @@ def exchange_through_files(engine: ShardEngine, tables: Sequence[Path], *, key: 
 
 
 def _batches_of(between: Path, table: int) -> Path:
-    return between / f"{table:05d}.arrow"
+    return between / f"{table:05d}{interim.SUFFIX}"
 
 
 def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
     source, path = shard
-    table = pq.read_table(source)
+    table = interim.read(source)
     target = partition_of(table[key], partitions)
     # Two bytes are sorted by radix.
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
     columns = [column.combine_chunks() for column in table.take(pa.array(np.argsort(narrow, kind="stable"))).columns]
     sizes = np.bincount(target, minlength=partitions)
-    with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression=_compression(table))) as output:
+    with interim.writer(path, table.schema) as output:
         for start, size in zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist(), strict=True):
             output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
 
@@ -144,18 +145,18 @@ def _join_batches(shard: tuple[int, Path], *, between: Path, tables: int) -> Non
 
 
 def _batch(path: Path, number: int) -> pa.Table:
-    with pa.OSFile(str(path)) as stream, pa.ipc.open_file(stream) as opened:
+    with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as opened:
         return pa.Table.from_batches([opened.get_batch(number)])
 
 
 def _join_tables(shard: tuple[list[Path], Path]) -> None:
     tables, target = shard
-    _join([pq.read_table(table) for table in tables], target)
+    _join([interim.read(table) for table in tables], target)
 
 
 def _join(tables: list[pa.Table], target: Path) -> None:
     table = pa.concat_tables(tables).combine_chunks()
-    _write(table.take(pa.array(_order(table))), target)
+    interim.write(target, table.take(pa.array(_order(table))))
 
 
 def _order(table: pa.Table) -> npt.NDArray[np.int64]:
@@ -186,16 +187,6 @@ def _tied(order: npt.NDArray[np.int64], columns: Sequence[npt.NDArray[Any]]) -> 
 
 def _order_by_all(table: pa.Table) -> npt.NDArray[np.int64]:
     return pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names]).to_numpy().astype(np.int64)
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    """Without dictionaries and statistics: most columns are hashes, and each file is read once."""
-    pq.write_table(table, path, compression=_compression(table) or "none", use_dictionary=False, write_statistics=False)
-
-
-def _compression(table: pa.Table) -> str | None:
-    """None where most is binary, which is hashes: they do not become smaller."""
-    return None if any(pa.types.is_large_binary(kind) for kind in table.schema.types) else "lz4"
 
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from components.curation.config import CurationConfig, Source
 from components.curation.deduplication import find_duplicates
-from components.ports import InProcessShardEngine
+from components.ports import InProcessShardEngine, interim
 from infra.settings import machine_code
 from tests.benchmarks.curation_documents import write_documents
 from tests.benchmarks.rows import Row, write
@@ -123,7 +123,7 @@ def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
     )
     found = find_duplicates(texts, config, output / "scratch", InProcessShardEngine())
     for path, verdicts in zip(texts, found.verdicts, strict=True):
-        judged_rows = pq.read_table(verdicts, columns=["document", "kept"])
+        judged_rows = interim.read(verdicts, ["document", "kept"])
         write_kept(path, judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0], output / f"kept-{path.name}")
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from components.curation import CurationConfig, Source
 from components.curation.curate import curate
-from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine
+from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine, interim
 
 WORDS = (
     *("the", "of", "and", "to", "a", "in", "that", "is", "was", "he", "for", "it", "with", "as", "his", "on", "be", "at"),
@@ -56,6 +56,12 @@ def run(
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a table."""
     found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return found
+
+
+def passed(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that one step passes to the next."""
+    found: list[dict[str, Any]] = interim.read(path).to_pylist()
     return found
 
 

@@ -14,7 +14,7 @@ from components.curation.audit import audit, interval, jaccard
 from components.curation.clusters import EXACT, NEAR
 from components.curation.config import CurationConfig
 from components.curation.shingles import shingles_of
-from components.ports import InProcessShardEngine
+from components.ports import InProcessShardEngine, interim
 from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
 
 CHOSEN = config(source("a"), audited_removals=40)
@@ -31,9 +31,9 @@ def removal(document: int, kept: int, similarity: float, reason: str = NEAR) -> 
 
 
 def audited(texts: list[str], verdicts: list[dict[str, Any]], place: Path, chosen: CurationConfig = CHOSEN) -> Any:
-    pq.write_table(pa.Table.from_pylist(verdicts, tables.VERDICTS), place / "verdicts.parquet")
+    judged = interim.write(place / "verdicts.arrow", pa.Table.from_pylist(verdicts, tables.VERDICTS))
     engine = InProcessShardEngine()
-    return audit([texts_of(texts, place / "texts.parquet")], [place / "verdicts.parquet"], chosen, place / "audit", engine)
+    return audit([texts_of(texts, place / "texts.parquet")], [judged], chosen, place / "audit", engine)
 
 
 def test_a_removal_without_its_partner_is_found_whatever_deduplication_recorded(tmp_path: Path) -> None:

@@ -4,53 +4,52 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from components.curation import tables
 from components.curation.candidates import NEIGHBOURS, find_copies, find_pairs, homes_of
-from tests.components.curation.conftest import rows
+from components.ports import interim
+from tests.components.curation.conftest import passed
 
 
 def heads(path: Path, entries: list[tuple[int, int, int, int]]) -> Path:
     ends = [{"text": t, "check": c, "rank": r, "document": d, "part": 0, "id": f"id-{d}", "group": ""} for t, c, r, d in entries]
     table = pa.Table.from_pylist(ends, tables.HEADS)
-    pq.write_table(table.sort_by([(name, "ascending") for name in table.column_names]), path)
-    return path
+    return interim.write(path, table.sort_by([(name, "ascending") for name in table.column_names]))
 
 
 def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_path: Path) -> None:
     edges, copies = find_copies(
-        heads(tmp_path / "h.parquet", [(7, 1, 9, 1), (7, 1, 3, 2), (7, 1, 5, 3), (7, 2, 1, 4), (8, 1, 1, 5)])
+        heads(tmp_path / "h.arrow", [(7, 1, 9, 1), (7, 1, 3, 2), (7, 1, 5, 3), (7, 2, 1, 4), (8, 1, 1, 5)])
     )
-    assert [(row["left_document"], row["right_document"], row["similarity"], row["copy"]) for row in rows(edges)] == [
+    assert [(row["left_document"], row["right_document"], row["similarity"], row["copy"]) for row in passed(edges)] == [
         (2, 3, 1.0, True),
         (2, 1, 1.0, True),
     ]
-    assert [row["document"] for row in rows(copies)] == [3, 1]
+    assert [row["document"] for row in passed(copies)] == [3, 1]
 
 
 def pairs(path: Path, keyed: list[tuple[int, int, int]], blocks: int = 1) -> set[tuple[int, int]]:
     ordered = sorted(keyed)
     columns = [pa.array([entry[place] for entry in ordered], field.type) for place, field in enumerate(tables.BANDS)]
-    pq.write_table(pa.table(columns, schema=tables.BANDS), path)
-    found, needs = find_pairs(path, firsts=np.array([0, 100]), blocks=blocks)
-    needed = {(row["part"], row["block"], row["document"]) for row in rows(needs)}
-    listed = rows(found)
+    bands = interim.write(path, pa.table(columns, schema=tables.BANDS))
+    found, needs = find_pairs(bands, firsts=np.array([0, 100]), blocks=blocks)
+    needed = {(row["part"], row["block"], row["document"]) for row in passed(needs)}
+    listed = passed(found)
     assert needed == {(int(row[side] >= 100), row["block"], row[side]) for row in listed for side in ("left", "right")}
-    assert len(needed) == len(rows(needs))
+    assert len(needed) == len(passed(needs))
     return {(row["left"], row["right"]) for row in listed}
 
 
 @pytest.mark.parametrize("count", [1, 2, NEIGHBOURS, NEIGHBOURS + 1, NEIGHBOURS + 30])
 def test_a_large_bucket_compares_each_with_the_first_only(tmp_path: Path, count: int) -> None:
-    found = pairs(tmp_path / "b.parquet", [(42, rank, 150 - rank) for rank in range(count)])
+    found = pairs(tmp_path / "b.arrow", [(42, rank, 150 - rank) for rank in range(count)])
     assert found == {(150 - left, 150 - right) for right in range(count) for left in range(min(right, NEIGHBOURS))}
 
 
 def test_a_pair_of_many_buckets_is_one_and_an_empty_partition_has_none(tmp_path: Path) -> None:
-    assert pairs(tmp_path / "b.parquet", [(key, document, document) for key in range(9) for document in (3, 5)], 4) == {(3, 5)}
-    assert pairs(tmp_path / "c.parquet", []) == set()
+    assert pairs(tmp_path / "b.arrow", [(key, document, document) for key in range(9) for document in (3, 5)], 4) == {(3, 5)}
+    assert pairs(tmp_path / "c.arrow", []) == set()
 
 
 def test_what_one_document_brings_together_is_spread_by_part() -> None:

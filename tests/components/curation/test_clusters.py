@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.clusters import EXACT, NEAR, judge
-from tests.components.curation.conftest import rows
+from components.ports import interim
+from tests.components.curation.conftest import passed
 
 Edge = tuple[int, int, float]
 
@@ -20,8 +20,8 @@ def verdicts(path: Path, edges: list[Edge], groups: dict[int, str] | None = None
         return {f"{side}_{name}": value for name, value in values.items()}
 
     listed = [{"component": 0, "similarity": s, "copy": s == 1, **end("left", a), **end("right", b)} for a, b, s in edges]
-    pq.write_table(pa.Table.from_pylist(listed, tables.CONNECTED), path)
-    return {row["document"]: (row["kept"], row["reason"], row["group"]) for row in rows(judge(path))}
+    connected = interim.write(path, pa.Table.from_pylist(listed, tables.CONNECTED))
+    return {row["document"]: (row["kept"], row["reason"], row["group"]) for row in passed(judge(connected))}
 
 
 def test_the_first_member_stays_and_its_neighbours_are_measured_against_it(tmp_path: Path) -> None:

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.curation import tables
 from components.curation.components import connected, label_components
-from components.ports import InProcessShardEngine
+from components.ports import InProcessShardEngine, interim
 
 Pairs = list[tuple[int, int]]
 
@@ -21,13 +20,13 @@ def edges(path: Path, pairs: Pairs) -> Path:
     columns = {name: pa.nulls(len(pairs), empty.schema.field(name).type) for name in empty.column_names}
     columns["left_document"] = pa.array([left for left, _ in pairs], pa.int64())
     columns["right_document"] = pa.array([right for _, right in pairs], pa.int64())
-    pq.write_table(pa.table(columns, schema=tables.EDGES), path)
+    interim.write(path, pa.table(columns, schema=tables.EDGES))
     return path
 
 
 def labels(files: list[Path], scratch: Path, memory: int) -> dict[int, int]:
     found = label_components(files, scratch, InProcessShardEngine(), memory=memory)
-    rows = [row for path in found for row in pq.read_table(path).to_pylist()]
+    rows = [row for path in found for row in interim.read(path).to_pylist()]
     assert len({row["node"] for row in rows}) == len(rows)
     return {row["node"]: row["component"] for row in rows}
 

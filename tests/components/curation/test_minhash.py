@@ -6,7 +6,7 @@ import pytest
 
 from components.curation.bands import Bands
 from components.curation.minhash import Sketching, signature_of
-from components.curation.shingles import PLACES, fold_of, random
+from components.curation.shingles import fold_of, random
 from components.curation.sketches import bytes_of
 
 
@@ -18,7 +18,6 @@ def jaccard(left: np.ndarray, right: np.ndarray) -> float:
 def keys(*texts: str, threshold: float = 0.8) -> np.ndarray:
     sketching = Sketching(
         fold=fold_of("alphanumeric"),
-        weights=random(PLACES, 1),
         factors=random(5, 2),
         permutations=128,
         shape=Bands.of(threshold, 128),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from components.curation import CurationConfig, tables
 from components.curation.cuts import DUPLICATE_PASSAGES, MARK
 from components.curation.passage_deduplication import find_passages, write_passages
-from components.ports import InProcessShardEngine
+from components.ports import InProcessShardEngine, interim
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 from tests.components.curation.test_deduplication_proof import PoolEngine
 
@@ -49,8 +49,7 @@ def tables_of(texts: Sequence[str], place: Path, parts: int) -> tuple[list[Path]
         }
         paths.append(place / f"texts-{number}.parquet")
         pq.write_table(pa.table(columns), paths[-1])
-    verdicts = place / "verdicts.parquet"
-    pq.write_table(tables.VERDICTS.empty_table(), verdicts)
+    verdicts = interim.write(place / "verdicts.arrow", tables.VERDICTS.empty_table())
     return paths, [verdicts] * parts
 
 

@@ -22,7 +22,7 @@ def test_a_part_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path)
     texts = [prose(1), prose(2), prose(1)]
     made = sketch(part(tmp_path, texts), config=config(source("a")))
     assert (made.documents, made.first, made.bytes) == (3, 7, sum(len(text.encode()) for text in texts))
-    heads = rows(tmp_path / "part/heads.parquet")
+    heads = passed(tmp_path / "part/heads.arrow")
     assert [(row["document"], row["rank"], row["part"]) for row in heads] == [(7, 5, 4), (8, 3, 4), (9, 9, 4)]
     halves = [(row["text"], row["check"]) for row in heads]
     assert halves[0] == halves[2] != halves[1]

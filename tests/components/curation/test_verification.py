@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.curation import tables
 from components.curation.verification import measure, verify_pairs
-from tests.components.curation.conftest import rows
+from components.ports import interim
+from tests.components.curation.conftest import passed
 
 Sets = list[set[int]]
 
@@ -37,10 +37,10 @@ def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
     members = [
         {"block": 0, "document": n, "rank": 100 - n, "part": 2, "id": f"id-{n}", "group": "", "shingles": packed[n]} for n in sets
     ]
-    pq.write_table(pa.Table.from_pylist(members, tables.MEMBERS), tmp_path / "m.parquet")
+    gathered = interim.write(tmp_path / "m.arrow", pa.Table.from_pylist(members, tables.MEMBERS))
     listed = [{"block": 0, "left": left, "right": right} for left, right in ((6, 5), (6, 5), (9, 5), (9, 6))]
-    pq.write_table(pa.Table.from_pylist(listed, tables.PAIRS), tmp_path / "p.parquet")
-    edges, measured = verify_pairs((tmp_path / "m.parquet", tmp_path / "p.parquet"), threshold=0.8)
-    (edge,) = rows(edges)
+    pairs = interim.write(tmp_path / "p.arrow", pa.Table.from_pylist(listed, tables.PAIRS))
+    edges, measured = verify_pairs((gathered, pairs), threshold=0.8)
+    (edge,) = passed(edges)
     assert measured == 3
     assert (edge["left_id"], edge["right_id"], edge["similarity"], edge["copy"]) == ("id-6", "id-5", 95 / 105, False)

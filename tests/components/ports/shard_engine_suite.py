@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from components.errors import SourceError
-from components.ports import ShardEngine
+from components.ports import ShardEngine, interim
 
 
 def refuse_odd(number: int) -> int:
@@ -30,8 +29,7 @@ def write_number(number: int, *, place: Path) -> Path:
 
 
 def table(path: Path, **columns: list[Any]) -> Path:
-    pq.write_table(pa.table(columns), path)
-    return path
+    return interim.write(path, pa.table(columns))
 
 
 class ShardEngineSuite:
@@ -69,7 +67,7 @@ class ShardEngineSuite:
         first = table(tmp_path / "a", key=["x", "y", "x"], value=[3, 2, 1])
         second = table(tmp_path / "b", key=["z", "x"], value=[5, 4])
         parts = engine.exchange([first, second], key="key", partitions=3, output=tmp_path / "out")
-        rows = [pq.read_table(part).to_pylist() for part in parts]
+        rows = [interim.read(part).to_pylist() for part in parts]
         assert len(parts) == 3
         assert sorted((row["key"], row["value"]) for part in rows for row in part) == [
             ("x", 1),
@@ -83,7 +81,7 @@ class ShardEngineSuite:
     def test_an_integer_key_names_its_partition(self, engine: ShardEngine, tmp_path: Path) -> None:
         only = table(tmp_path / "a", key=[7, 0, 2, 5, 1])
         parts = engine.exchange([only], key="key", partitions=5, output=tmp_path / "out")
-        assert [pq.read_table(part)["key"].to_pylist() for part in parts] == [[0, 5], [1], [2, 7], [], []]
+        assert [interim.read(part)["key"].to_pylist() for part in parts] == [[0, 5], [1], [2, 7], [], []]
 
     def test_the_bytes_of_a_partition_do_not_depend_on_how_rows_were_spread(self, engine: ShardEngine, tmp_path: Path) -> None:
         whole = table(tmp_path / "whole", key=[1, 2, 3, 4, 1], text=["b", "c", "d", "e", "a"])
