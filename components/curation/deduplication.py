@@ -92,12 +92,12 @@ class _Search:
         firsts = np.array([sketch.first for sketch in self.sketches], dtype=np.int64)
         found = self.engine.map_shards(partial(find_pairs, firsts=firsts, blocks=blocks), buckets, description="find candidates")
         needs = self._by_part([needs for _, needs in found], "needs")
-        gather = partial(gather_members, config=self.config)
-        gathered = self.engine.map_shards(gather, self._with_parts(needs), description="gather candidates")
-        members = self._exchanged(gathered, "block", blocks, "members")
+        members = self.scratch / "members"
+        gather = partial(gather_members, config=self.config, blocks=blocks, output=members)
+        self.engine.map_shards(gather, self._with_parts(needs), description="gather candidates")
         pairs = self._exchanged([pairs for pairs, _ in found], "block", blocks, "pairs")
-        verify = partial(verify_pairs, threshold=self.config.near_duplicate_threshold)
-        verified = self.engine.map_shards(verify, list(zip(members, pairs, strict=True)), description="verify candidates")
+        verify = partial(verify_pairs, members=members, threshold=self.config.near_duplicate_threshold)
+        verified = self.engine.map_shards(verify, list(enumerate(pairs)), description="verify candidates")
         return [edges for edges, _ in verified], sum(measured for _, measured in verified)
 
     def verdicts(self, edges: Sequence[Path]) -> tuple[list[Path], int]:

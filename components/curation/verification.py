@@ -1,6 +1,5 @@
 """Candidates measured: the Jaccard similarity of their sets of shingles, counted and not estimated."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,24 @@ from components.curation.shingles import Numbers, compiled, hash_shingles
 from components.curation.sketches import Part, batches, bytes_of, ranks_of, sketching_of
 from components.curation.tables import columns
 from components.ports import interim
+from components.ports.shard_engine import read_split, write_split
 
 
-def gather_members(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
-    """Write the shingles of a part's candidates for the blocks that need them, as `tables.MEMBERS`."""
+def gather_members(work: tuple[Part, Path], *, config: CurationConfig, blocks: int, output: Path) -> None:
+    """Write the shingles of a part's candidates below `output`, as `tables.MEMBERS` split by the blocks that need them.
+
+    They are most of what deduplication writes, and are written once: a block reads them from every part.
+    """
     part, needs = work
     document, block = distinct(*columns(interim.read(needs), "document", "block"))
-    path = part.place / f"members{interim.SUFFIX}"
-    with interim.writer(path, tables.MEMBERS) as output:
-        for batch in batches(part.texts) if len(document) else ():
-            (numbers,) = columns(batch, "document")
-            begin, end = np.searchsorted(document, [numbers[0], numbers[-1] + 1])
-            if begin < end:
-                output.write_table(_members(batch, document[begin:end], block[begin:end], part.number, config))
-    return path
+    found = [tables.MEMBERS.empty_table()]
+    for batch in batches(part.texts) if len(document) else ():
+        (numbers,) = columns(batch, "document")
+        begin, end = np.searchsorted(document, [numbers[0], numbers[-1] + 1])
+        if begin < end:
+            found.append(_members(batch, document[begin:end], block[begin:end], part.number, config))
+    path = output / f"{part.number:05d}{interim.SUFFIX}"
+    write_split(path, pa.concat_tables(found), key="block", partitions=blocks)
 
 
 def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, part: int, config: CurationConfig) -> pa.Table:
@@ -34,7 +37,7 @@ def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, part: int
     first = starts(document)
     taken = batch.take(pa.array(np.searchsorted(batch["document"].to_numpy(), document[first])))
     numbers = np.full(len(taken), part, dtype=np.int64)
-    shingles = pa.array(_shingles(taken["text"], config), pa.large_binary())
+    shingles = _shingles(taken["text"], config)
     values = [taken["document"], numbers, ranks_of(taken), numbers, taken["id"], taken["group"], shingles]
     table = pa.table(values, schema=tables.MEMBERS)
     if not first.all():
@@ -42,16 +45,18 @@ def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, part: int
     return table.set_column(1, tables.MEMBERS.field("block"), pa.array(block))
 
 
-def _shingles(texts: pa.Array, config: CurationConfig) -> Iterator[bytes]:
+def _shingles(texts: pa.Array, config: CurationConfig) -> pa.LargeBinaryArray:
+    """The distinct shingles of each text, as bytes."""
     sketching = sketching_of(config)
     raw, offsets = bytes_of(texts)
     longest = int(np.diff(offsets).max()) + config.shingle_size + 2
-    words, found = np.empty(longest, dtype=np.uint64), np.empty(longest, dtype=np.uint64)
-    table = np.empty(_capacity(longest), dtype=np.uint64)
-    tables_of_hashing = sketching.fold, sketching.factors
-    for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        count = distinct_shingles(raw, start, end, *tables_of_hashing, words, found, table)
-        yield found[:count].tobytes()
+    words, table = np.empty(longest, dtype=np.uint64), np.empty(_capacity(longest), dtype=np.uint64)
+    # A text has no more shingles than half its bytes and one, so that the last one has all the room that hashing asks for.
+    found = np.empty(int(offsets[-1] - offsets[0]) + len(texts) + longest, dtype=np.uint64)
+    ends = np.zeros(len(offsets), dtype=np.int64)
+    count = distinct_shingles(raw, offsets, sketching.fold, sketching.factors, words, table, found, ends)
+    buffers = [None, pa.py_buffer(8 * ends), pa.py_buffer(found[:count])]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(texts), buffers)
 
 
 def _capacity(entries: int) -> int:
@@ -92,35 +97,42 @@ def cleared(table, entries):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def distinct_shingles(raw, start, end, fold, factors, words, found, table):  # type: ignore[no-untyped-def]
-    """The distinct shingles of a text in `found`; their number. Zero marks room, so it counts as one."""
-    count = hash_shingles(raw, start, end, fold, factors, words, found)
-    mask = cleared(table, count)
+def distinct_shingles(raw, offsets, fold, factors, words, table, found, ends):  # type: ignore[no-untyped-def]
+    """The distinct shingles of each text in `found`, and in `ends` how many there are up to its end; the number of all.
+
+    Zero marks room, so it counts as one.
+    """
     kept = 0
-    for place in range(count):
-        value = max(found[place], np.uint64(1))
-        if insert(table, mask, value):
-            found[kept] = value
-            kept += 1
+    for text in range(len(offsets) - 1):
+        own = found[kept:]
+        count = hash_shingles(raw, offsets[text], offsets[text + 1], fold, factors, words, own)
+        mask = cleared(table, count)
+        for place in range(count):
+            value = max(own[place], np.uint64(1))
+            if insert(table, mask, value):
+                found[kept] = value
+                kept += 1
+        ends[text + 1] = kept
     return kept
 
 
-def verify_pairs(work: tuple[Path, Path], *, threshold: float) -> tuple[Path, int]:
+def verify_pairs(work: tuple[int, Path], *, members: Path, threshold: float) -> tuple[Path, int]:
     """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also how many were measured."""
-    members = interim.read(work[0])
-    left, right = distinct(*columns(interim.read(work[1]), "left", "right"))
-    (document,) = columns(members, "document")
-    left, right = np.searchsorted(document, left), np.searchsorted(document, right)
+    block, pairs = work
+    found = read_split(members, block).combine_chunks()
+    left, right = distinct(*columns(interim.read(pairs), "left", "right"))
+    (document,) = columns(found, "document")
+    order = np.argsort(document)
+    left, right = (order[np.searchsorted(document, side, sorter=order)] for side in (left, right))
     similarity = np.zeros(len(left))
     if len(left):
-        chunk = members["shingles"].combine_chunks()
-        raw, offsets = bytes_of(chunk)
+        raw, offsets = bytes_of(found["shingles"].chunk(0))
         begin = offsets // 8
         table = np.empty(_capacity(int(np.diff(begin).max())), dtype=np.uint64)
         measure(raw.view(np.uint64), begin, left, right, threshold, table, similarity)
     similar = similarity >= threshold
-    edges = edges_between(members, left[similar], right[similar], similarity[similar], copy=False)
-    return interim.write(work[0].with_suffix(".edges"), edges), len(left)
+    edges = edges_between(found, left[similar], right[similar], similarity[similar], copy=False)
+    return interim.write(pairs.with_suffix(".verified"), edges), len(left)
 
 
 @compiled

@@ -40,6 +40,12 @@ def read(path: Path, columns: Sequence[str] = ()) -> pa.Table:
             return opened.read_all().select(list(columns))
 
 
+def read_batch(path: Path, number: int) -> pa.Table:
+    """One of the batches in which a table was written."""
+    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as opened:
+        return pa.Table.from_batches([opened.get_batch(number)])
+
+
 def rows(path: Path) -> int:
     """How many rows a table has; only its first column is looked at."""
     with (

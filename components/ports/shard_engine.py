@@ -114,21 +114,20 @@ def exchange_through_files(engine: ShardEngine, tables: Sequence[Path], *, key: 
         return parts
     between = output / "between"
     between.mkdir(exist_ok=True)
-    named = [(table, _batches_of(between, number)) for number, table in enumerate(tables)]
+    named = [(table, between / f"{number:05d}{interim.SUFFIX}") for number, table in enumerate(tables)]
     engine.map_shards(functools.partial(_split, key=key, partitions=partitions), named, description=f"split by {key}")
-    join = functools.partial(_join_batches, between=between, tables=len(tables))
-    engine.map_shards(join, list(enumerate(parts)), description=f"join by {key}")
+    engine.map_shards(functools.partial(_join_split, between=between), list(enumerate(parts)), description=f"join by {key}")
     shutil.rmtree(between)
     return parts
 
 
-def _batches_of(between: Path, table: int) -> Path:
-    return between / f"{table:05d}{interim.SUFFIX}"
-
-
 def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
-    source, path = shard
-    table = interim.read(source)
+    table, path = shard
+    write_split(path, interim.read(table), key=key, partitions=partitions)
+
+
+def write_split(path: Path, table: pa.Table, *, key: str, partitions: int) -> None:
+    """Write a table with a batch for each partition, as `exchange` does on its way: `read_split` joins them."""
     target = partition_of(table[key], partitions)
     # Two bytes are sorted by radix.
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
@@ -139,23 +138,23 @@ def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
             output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
 
 
-def _join_batches(shard: tuple[int, Path], *, between: Path, tables: int) -> None:
+def read_split(folder: Path, number: int) -> pa.Table:
+    """One partition of all tables that `write_split` wrote in a folder, in the order of their names."""
+    return pa.concat_tables([interim.read_batch(path, number) for path in sorted(folder.iterdir())])
+
+
+def _join_split(shard: tuple[int, Path], *, between: Path) -> None:
     number, target = shard
-    _join([_batch(_batches_of(between, table), number) for table in range(tables)], target)
-
-
-def _batch(path: Path, number: int) -> pa.Table:
-    with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as opened:
-        return pa.Table.from_batches([opened.get_batch(number)])
+    _join(read_split(between, number), target)
 
 
 def _join_tables(shard: tuple[list[Path], Path]) -> None:
     tables, target = shard
-    _join([interim.read(table) for table in tables], target)
+    _join(pa.concat_tables([interim.read(table) for table in tables]), target)
 
 
-def _join(tables: list[pa.Table], target: Path) -> None:
-    table = pa.concat_tables(tables).combine_chunks()
+def _join(table: pa.Table, target: Path) -> None:
+    table = table.combine_chunks()
     interim.write(target, table.take(pa.array(_order(table))))
 
 

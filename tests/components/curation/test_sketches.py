@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation.sketches import Part, ranks_of, sketch
-from tests.components.curation.conftest import config, prose, rows, source
+from tests.components.curation.conftest import config, passed, prose, source
 
 IDS = [f"{number:012x}" + "0" * 52 for number in (5, 3, 9)]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from components.curation import tables
 from components.curation.verification import measure, verify_pairs
 from components.ports import interim
+from components.ports.shard_engine import write_split
 from tests.components.curation.conftest import passed
 
 Sets = list[set[int]]
@@ -35,12 +36,14 @@ def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
     sets = {5: range(1, 101), 6: range(6, 106), 9: range(50, 150)}
     packed = {number: np.array(one, dtype=np.uint64).tobytes() for number, one in sets.items()}
     members = [
-        {"block": 0, "document": n, "rank": 100 - n, "part": 2, "id": f"id-{n}", "group": "", "shingles": packed[n]} for n in sets
+        {"block": 1, "document": n, "rank": 100 - n, "part": 2, "id": f"id-{n}", "group": "", "shingles": packed[n]} for n in sets
     ]
-    gathered = interim.write(tmp_path / "m.arrow", pa.Table.from_pylist(members, tables.MEMBERS))
-    listed = [{"block": 0, "left": left, "right": right} for left, right in ((6, 5), (6, 5), (9, 5), (9, 6))]
+    for part in (0, 1):
+        rows = pa.Table.from_pylist(members[part::2], tables.MEMBERS)
+        write_split(tmp_path / "members" / f"{part}.arrow", rows, key="block", partitions=2)
+    listed = [{"block": 1, "left": left, "right": right} for left, right in ((6, 5), (6, 5), (9, 5), (9, 6))]
     pairs = interim.write(tmp_path / "p.arrow", pa.Table.from_pylist(listed, tables.PAIRS))
-    edges, measured = verify_pairs((gathered, pairs), threshold=0.8)
+    edges, measured = verify_pairs((1, pairs), members=tmp_path / "members", threshold=0.8)
     (edge,) = passed(edges)
     assert measured == 3
     assert (edge["left_id"], edge["right_id"], edge["similarity"], edge["copy"]) == ("id-6", "id-5", 95 / 105, False)
