@@ -1,6 +1,6 @@
 """Work on many shards at once, and the two global steps: exchange by key, and reduce.
 
-Shards are small picklable descriptions (paths, row ranges); the rows themselves stay in Parquet files,
+Shards are small picklable descriptions (paths, row ranges); the rows themselves stay in files,
 so no process ever needs to hold the corpus.
 """
 

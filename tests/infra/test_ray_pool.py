@@ -43,18 +43,19 @@ def break_down(spec: int) -> Iterator[int]:
     raise ValueError("a bug")
 
 
+@pytest.fixture(scope="module")
+def pool(local_ray: None) -> Iterator[Any]:
+    """One for all tests: none of them may keep another from working."""
+    from infra import ray_workers
+    from infra.ray_pool import RayWorkerPool
+
+    ray_workers.release()
+    with RayWorkerPool() as pool:
+        yield pool
+
+
 @pytest.mark.ray
-@pytest.mark.usefixtures("local_ray")
 class TestRayWorkerPool(WorkerPoolSuite):
-    @pytest.fixture
-    def pool(self) -> Iterator[Any]:
-        from infra import ray_workers
-        from infra.ray_pool import RayWorkerPool
-
-        ray_workers.release()
-        with RayWorkerPool() as pool:
-            yield pool
-
     def test_workers_have_one_thread_each_and_stay(self, pool: Any) -> None:
         found = [value for _, value in pool.stream(process, range(6))]
         assert {threads for _, threads in found} == {1}
