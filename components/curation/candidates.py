@@ -54,18 +54,29 @@ def spread_bands(work: tuple[Part, Path]) -> Path:
     return interim.write(part.place / f"bands{interim.SUFFIX}", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))
 
 
-def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
-    """Write the candidates of one partition of `tables.BANDS`, as `tables.PAIRS` and as `tables.NEEDS`.
+def find_pairs(bands: Path, *, firsts: Numbers) -> Path:
+    """Write the candidates of one partition of `tables.BANDS`, as `tables.CANDIDATES`.
 
-    A pair is measured where the first document of its bucket is at home, and of several buckets in the least of their homes:
-    similar documents share most buckets, and these their first documents, so that few blocks need the same document. Of a bucket
-    of more than `CROWD` each part is measured apart: what a document brings together is never more than a part. `firsts` are the
-    numbers of the parts' first documents.
+    The home of a pair is the first document of its bucket; of a bucket of more than `CROWD` each part has a home of its own: what
+    a document brings together is never more than a part. `firsts` are the numbers of the parts' first documents.
     """
     key, document = columns(interim.read(bands, ["key", "document"]), "key", "document")
     left, right, first, crowded = neighbours(key, document)
     home = homes_of(first, np.where(crowded, _parts(right, firsts), -1))
     least = least_of(left, right, home)
+    return interim.write(
+        bands.with_suffix(".candidates"), pa.table([left[least], right[least], home[least]], schema=tables.CANDIDATES)
+    )
+
+
+def place_pairs(candidates: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
+    """Write one partition of `tables.CANDIDATES` as `tables.PAIRS`, and as `tables.NEEDS`.
+
+    A pair is measured once, in the least of its homes: similar documents share most buckets, and these their first documents, so
+    that few blocks need the same document.
+    """
+    left, right, home = columns(interim.read(candidates), "left", "right", "home")
+    least = starts(left, right)
     left, right, block = left[least], right[least], (home[least] % np.uint64(blocks)).astype(np.int64)
     member, needed = np.concatenate([left, right]), np.concatenate([block, block])
     once = least_of(member, needed, np.zeros(len(member), dtype=np.uint64))
@@ -73,8 +84,8 @@ def find_pairs(bands: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path
     pairs = pa.table([left, right, block], schema=tables.PAIRS)
     needs = pa.table([member, needed, _parts(member, firsts)], schema=tables.NEEDS)
     return (
-        interim.write(bands.with_suffix(".pairs"), pairs),
-        interim.write(bands.with_suffix(".needs"), needs),
+        interim.write(candidates.with_suffix(".pairs"), pairs),
+        interim.write(candidates.with_suffix(".needs"), needs),
     )
 
 
@@ -108,7 +119,7 @@ def _least_of(one, other, value, room):  # type: ignore[no-untyped-def]
 
 
 def homes_of(first: Numbers, right_part: Numbers) -> Hashes:
-    """Where a pair is measured: its block is this modulo their number."""
+    """Where a pair may be measured: its block is the least of these modulo their number."""
     return mixed(first.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right_part.astype(np.uint64))
 
 

@@ -21,10 +21,9 @@ EXACT, NEAR = "exact-duplicate", "near-duplicate"
 def join_components(work: tuple[Path, Path]) -> tuple[Path, int]:
     """Write edges with their component, as `tables.CONNECTED`, from edges and labels of one partition of documents.
 
-    A pair that was measured in several blocks is one edge here; also returns how many are no copies.
+    Also returns how many are no copies.
     """
     edges = interim.read(work[0])
-    edges = edges.filter(pa.array(starts(*columns(edges, "left_document", "right_document"))))
     node, component = columns(interim.read(work[1]), "node", "component")
     place = np.argsort(node)
     (left,) = columns(edges, "left_document")

@@ -2,8 +2,8 @@
 
 Nothing here holds the corpus, or a table with a row for each of its documents: work is on parts and on partitions, whose number
 grows with the corpus. (1) every part is hashed; (2) documents of one text meet, and all but the first are copies; (3) documents
-that share a band key meet, and are candidates; (4) the shingles of candidates meet in blocks, and are measured; (5) verified
-pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their parts.
+that share a band key meet, and are candidates, each pair once; (4) the shingles of candidates meet in blocks, and are measured;
+(5) verified pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their parts.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from components.curation.candidates import find_copies, find_pairs, spread_bands
+from components.curation.candidates import find_copies, find_pairs, place_pairs, spread_bands
 from components.curation.clusters import join_components, judge
 from components.curation.components import label_components
 from components.curation.config import CurationConfig
@@ -23,7 +23,7 @@ from components.curation.sketches import Part, Sketch, sketching_of
 from components.curation.verification import gather_members, verify_pairs
 from components.ports import ShardEngine, interim
 
-ROW_BYTES = {"heads": 512, "bands": 72, "pairs": 96, "edges": 1024}
+ROW_BYTES = {"heads": 512, "bands": 72, "candidates": 96, "edges": 1024}
 """What a row takes in memory while its partition is worked on, with what sorting it needs."""
 
 
@@ -90,7 +90,10 @@ class _Search:
         buckets = self._exchanged(spread, "key", self._partitions(rows * ROW_BYTES["bands"]), "buckets")
         blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
         firsts = np.array([sketch.first for sketch in self.sketches], dtype=np.int64)
-        found = self.engine.map_shards(partial(find_pairs, firsts=firsts, blocks=blocks), buckets, description="find candidates")
+        candidates = self.engine.map_shards(partial(find_pairs, firsts=firsts), buckets, description="find candidates")
+        rows = sum(map(interim.rows, candidates))
+        met = self._exchanged(candidates, "left", self._partitions(rows * ROW_BYTES["candidates"]), "candidates")
+        found = self.engine.map_shards(partial(place_pairs, firsts=firsts, blocks=blocks), met, description="place candidates")
         needs = self._by_part([needs for _, needs in found], "needs")
         members = self.scratch / "members"
         gather = partial(gather_members, config=self.config, blocks=blocks, output=members)

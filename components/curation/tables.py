@@ -75,8 +75,11 @@ COPIES = pa.schema({"document": pa.int64(), "part": pa.int64()})
 BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
 """One row per LSH band of a document."""
 
+CANDIDATES = pa.schema({"left": pa.int64(), "right": pa.int64(), "home": pa.uint64()})
+"""Pairs that share a bucket, and where they may be verified; `left` comes first by rank."""
+
 PAIRS = pa.schema({"left": pa.int64(), "right": pa.int64(), "block": pa.int64()})
-"""Candidates, by the block in which they are verified; `left` comes first by rank."""
+"""Candidates, each in the one block in which it is verified."""
 
 NEEDS = pa.schema({"document": pa.int64(), "block": pa.int64(), "part": pa.int64()})
 """Which blocks need the shingles of a part's document."""

@@ -120,7 +120,7 @@ def verify_pairs(work: tuple[int, Path], *, members: Path, threshold: float) -> 
     """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also how many were measured."""
     block, pairs = work
     found = read_split(members, block).combine_chunks()
-    left, right = distinct(*columns(interim.read(pairs), "left", "right"))
+    left, right = columns(interim.read(pairs), "left", "right")
     (document,) = columns(found, "document")
     order = np.argsort(document)
     left, right = (order[np.searchsorted(document, side, sorter=order)] for side in (left, right))

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from components.curation import tables
-from components.curation.candidates import NEIGHBOURS, find_copies, find_pairs, homes_of
-from components.ports import interim
+from components.curation.candidates import NEIGHBOURS, find_copies, find_pairs, homes_of, place_pairs
+from components.ports import InProcessShardEngine, interim
 from tests.components.curation.conftest import passed
 
 
@@ -33,7 +33,9 @@ def pairs(path: Path, keyed: list[tuple[int, int, int]], blocks: int = 1) -> set
     ordered = sorted(keyed)
     columns = [pa.array([entry[place] for entry in ordered], field.type) for place, field in enumerate(tables.BANDS)]
     bands = interim.write(path, pa.table(columns, schema=tables.BANDS))
-    found, needs = find_pairs(bands, firsts=np.array([0, 100]), blocks=blocks)
+    candidates = find_pairs(bands, firsts=np.array([0, 100]))
+    (met,) = InProcessShardEngine().exchange([candidates], key="left", partitions=1, output=path.with_suffix(".met"))
+    found, needs = place_pairs(met, firsts=np.array([0, 100]), blocks=blocks)
     needed = {(row["part"], row["block"], row["document"]) for row in passed(needs)}
     listed = passed(found)
     assert needed == {(int(row[side] >= 100), row["block"], row[side]) for row in listed for side in ("left", "right")}
@@ -50,6 +52,16 @@ def test_a_large_bucket_compares_each_with_the_first_only(tmp_path: Path, count:
 def test_a_pair_of_many_buckets_is_one_and_an_empty_partition_has_none(tmp_path: Path) -> None:
     assert pairs(tmp_path / "b.arrow", [(key, document, document) for key in range(9) for document in (3, 5)], 4) == {(3, 5)}
     assert pairs(tmp_path / "c.arrow", []) == set()
+
+
+def test_a_pair_of_several_partitions_is_measured_in_the_least_of_its_homes_alone(tmp_path: Path) -> None:
+    rows = {"left": [3, 3, 3, 4], "right": [5, 5, 5, 5], "home": [26, 12, 40, 9]}
+    table = pa.table(rows, schema=tables.CANDIDATES)
+    files = [interim.write(tmp_path / f"{row}.candidates", table.slice(row, 1)) for row in range(4)]
+    (met,) = InProcessShardEngine().exchange(files, key="left", partitions=1, output=tmp_path / "met")
+    found, needs = place_pairs(met, firsts=np.array([0]), blocks=10)
+    assert [tuple(row.values()) for row in passed(found)] == [(3, 5, 2), (4, 5, 9)]
+    assert {(row["document"], row["block"]) for row in passed(needs)} == {(3, 2), (5, 2), (4, 9), (5, 9)}
 
 
 def test_what_one_document_brings_together_is_spread_by_part() -> None:

@@ -41,7 +41,7 @@ def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
     for part in (0, 1):
         rows = pa.Table.from_pylist(members[part::2], tables.MEMBERS)
         write_split(tmp_path / "members" / f"{part}.arrow", rows, key="block", partitions=2)
-    listed = [{"block": 1, "left": left, "right": right} for left, right in ((6, 5), (6, 5), (9, 5), (9, 6))]
+    listed = [{"block": 1, "left": left, "right": right} for left, right in ((6, 5), (9, 5), (9, 6))]
     pairs = interim.write(tmp_path / "p.arrow", pa.Table.from_pylist(listed, tables.PAIRS))
     edges, measured = verify_pairs((1, pairs), members=tmp_path / "members", threshold=0.8)
     (edge,) = passed(edges)
