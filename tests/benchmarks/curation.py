@@ -39,6 +39,7 @@ PEERS = Path(__file__).parent / "peers"
 NAMES = ("rensa", "datasketch", "text_dedup", "datatrove")
 THRESHOLD = 0.75
 PARTS = 8
+TURNS = 5
 SCALE = 4
 """How much larger the second of two corpora is whose memory and time are compared."""
 
@@ -109,10 +110,10 @@ def ours(folder: Path, output: Path, shard_bytes: int) -> None:
 
 
 def in_turns(*measures: Callable[[], Removed]) -> list[Removed]:
-    """What is compared with a target is measured three times in turns, since a shared processor's speed wanders: of each the
+    """What is compared with a target is measured several times in turns, since a shared processor's speed wanders: of each the
     middle one by its time."""
-    rounds = [[measure() for measure in measures] for _ in range(3)]
-    return [sorted(own, key=lambda removed: removed[0]["seconds"])[1] for own in zip(*rounds, strict=True)]
+    rounds = [[measure() for measure in measures] for _ in range(TURNS)]
+    return [sorted(own, key=lambda removed: removed[0]["seconds"])[TURNS // 2] for own in zip(*rounds, strict=True)]
 
 
 def peak_memory() -> int:
