@@ -162,8 +162,8 @@ def hash_words(raw, start, end, fold, room, found):  # type: ignore[no-untyped-d
     """Hash the words of `raw[start:end]` into `found`, which has room for two more than there are bytes; their number.
 
     `room` has three numbers more than eighths of the bytes, uint64. A word is hashed eight bytes at a time: two of its numbers
-    times their factors and its length, mixed; each further one is added to what is mixed so far. That takes 0.65 times the time
-    of hashing it by characters.
+    times their factors and its length, mixed; each further one is added to what is mixed so far. That takes 0.85 times the time
+    of hashing it by characters (1.9 instead of 2.25 ns a byte of code).
     """
     count = fold_words(raw, start, end, fold, room.view(np.uint8), found)
     whole = np.uint64(8)

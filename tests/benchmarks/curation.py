@@ -40,6 +40,7 @@ NAMES = ("rensa", "datasketch", "text_dedup", "datatrove")
 THRESHOLD = 0.75
 PARTS = 8
 TURNS = 5
+"""How often what is compared with a target is measured."""
 SCALE = 4
 """How much larger the second of two corpora is whose memory and time are compared."""
 
