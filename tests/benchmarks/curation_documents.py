@@ -1,4 +1,7 @@
-"""The documents of the benchmark of curation: text files of the installed packages, as Parquet tables that every peer reads."""
+"""The documents of the benchmark of curation: text files of the installed packages, as Parquet tables that every peer reads.
+
+They are written as the pipeline writes what this step finds in it.
+"""
 
 import hashlib
 import sysconfig
@@ -6,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from components.curation import tables
 from components.curation.normalise import normalise
 
 SUFFIXES = (".py", ".pyi", ".h", ".md", ".txt", ".rst", ".yaml", ".json")
@@ -44,5 +47,5 @@ def _text(path: Path) -> str:
 def _write(path: Path, first: int, texts: list[str]) -> Path:
     ids = [hashlib.sha256(f"{first + row}".encode()).hexdigest() for row in range(len(texts))]
     table = pa.table([range(first, first + len(texts)), ids, [""] * len(texts), texts], schema=SCHEMA)
-    pq.write_table(table, path)
+    tables.write(path, table)
     return path
