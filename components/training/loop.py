@@ -23,7 +23,7 @@ from components.ports import RemotePlace, TrainingReporter
 from components.training.checkpoint_files import Row, read_history, read_manifest, state_files
 from components.training.checkpoints import Checkpoints
 from components.training.config import TrainingSettings
-from components.training.device import determinism, resolved_precision, training_device
+from components.training.device import determinism, keep_freed_memory, resolved_precision, training_device
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
@@ -103,6 +103,8 @@ def train(
     """
     device = training_device(reporter.rank)
     precision = resolved_precision(settings.precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     with flushed_denormals(), process_group(device, reporter.world_size), determinism(settings.deterministic):
         place = Place.of(settings.layout, reporter.rank, reporter.world_size)
         engine = Engine(model, objective, settings, precision, place, device)

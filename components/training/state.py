@@ -75,7 +75,7 @@ class Snapshot:
         self._updates = 0
 
     def reserve(self, state: State) -> None:
-        """Make the room for such a state, whose pages are touched, or locked for a GPU's: the first copy does not wait for them."""
+        """Make the room for such a state, its pages touched, or locked for a GPU's: the first copy does not wait for them."""
         for name, tensor in _named(state):
             if name not in self._room:
                 self._room[name] = torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)

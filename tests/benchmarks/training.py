@@ -27,7 +27,7 @@ LIMIT_STALL_SECONDS = 0.2
 LIMIT_STALL_SHARE = 0.01
 INTERVAL_SECONDS = 300.0
 
-STALLS = 3
+STALLS = 5
 """Checkpoints whose cost is measured."""
 
 
@@ -150,15 +150,16 @@ class Marks:
 def stall(plan: Plan) -> list[float]:
     """Seconds that the steps of the larger model waited for a checkpoint, and by how much they were longer in all on its account.
 
-    Of the steps between two checkpoints the first share the machine with the writing, the last have it to themselves.
+    Of the steps between two checkpoints the first share the machine with the writing, the last have it to themselves. What is
+    compared is the median of all checkpoints, each step with those of its place.
     """
     between = plan.between
     marks = Marks((STALLS + 1) * between)
     with contextlib.suppress(Enough):
         ours(Size(plan.stalled, 1, 1), marks.note, checkpoint_steps=between, keep_checkpoints=1)
     lengths = [after - before for before, after in itertools.pairwise(marks.times)][between - 1 :]
-    alone = statistics.median(length for number, length in enumerate(lengths) if number % between >= between // 2)
-    return [marks.waited / STALLS, sum(lengths) / STALLS - between * alone]
+    usual = [statistics.median(lengths[place::between]) for place in range(between)]
+    return [marks.waited / STALLS, sum(usual) - between * statistics.median(usual[between // 2 :])]
 
 
 def losses(plan: Plan) -> dict[str, list[float]]:

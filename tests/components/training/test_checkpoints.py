@@ -33,7 +33,7 @@ def _group() -> Iterator[None]:
 
 
 def checkpoints(root: Path, *, keep: int = 2, model: str = "a", **options: Any) -> Checkpoints:
-    return Checkpoints(root, {"model": model}, rank=0, world_size=1, keep=keep, sizes=SIZES, **options)
+    return Checkpoints(root, {"model": model}, rank=0, world_size=1, keep=keep, **{"sizes": SIZES, **options})
 
 
 def state(value: float = 1.0) -> State:
@@ -112,6 +112,19 @@ def save_two_with_a_first_worker_that_publishes_late(root: Path, reporter: Train
 
 
 @pytest.mark.long
+def test_the_thread_that_saves_starts_no_others_and_leaves_the_training_its_own(tmp_path: Path) -> None:
+    large = Fragment("head.weight", 0, {kind: torch.zeros(1 << 22) for kind in KINDS})
+    threads, store = torch.get_num_threads(), checkpoints(tmp_path, sizes={"head.weight": 1 << 22})
+    torch.zeros(1 << 22)  # the threads of this one
+    before = len(list(Path("/proc/self/task").iterdir()))
+    store.reserve(State([large], 3, {}))
+    store.save(5, [], State([large], 3, {}), goodput={})
+    store.finish()
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+    assert torch.get_num_threads() == threads
+    store.close()
+
+
 def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path) -> None:
     work = save_two_with_a_first_worker_that_publishes_late
     assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [True, True]

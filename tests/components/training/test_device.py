@@ -1,9 +1,11 @@
 """Devices and precisions."""
 
+import resource
+
 import pytest
 import torch
 
-from components.training.device import determinism, peak_flops, resolved_precision, training_device
+from components.training.device import determinism, keep_freed_memory, peak_flops, resolved_precision, training_device
 
 CPU = torch.device("cpu")
 
@@ -28,6 +30,17 @@ def test_determinism_is_switched_on_where_it_is_wanted_and_off_afterwards(wanted
     with determinism(wanted):
         assert torch.are_deterministic_algorithms_enabled() is wanted
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_pages_of_a_freed_tensor_serve_the_next_one() -> None:
+    def pages_taken() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.zeros(1 << 25)  # 128 MB: 32 thousand pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    keep_freed_memory()
+    pages_taken()
+    assert pages_taken() < 1000
 
 
 @pytest.mark.gpu
