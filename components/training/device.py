@@ -34,8 +34,9 @@ def keep_freed_memory() -> None:
     thousand of them, and 3 to 8 % of a step of 8.5 M parameters. Does nothing where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    for parameter in (_TRIM_THRESHOLD, _MMAP_THRESHOLD) if mallopt else ():
-        mallopt(parameter, _NEVER)
+    if mallopt is not None:
+        mallopt(_TRIM_THRESHOLD, _NEVER)
+        mallopt(_MMAP_THRESHOLD, _NEVER)
 
 
 @contextlib.contextmanager
