@@ -27,7 +27,7 @@ LIMIT_STALL_SECONDS = 0.2
 LIMIT_STALL_SHARE = 0.01
 INTERVAL_SECONDS = 300.0
 
-STALLS = 5
+STALLS = 3
 """Checkpoints whose cost is measured."""
 
 
@@ -40,7 +40,7 @@ class Plan:
     """Steps of each contender that count."""
     stalled: ModelShape
     """The model whose checkpoints are timed."""
-    between: int = 10
+    between: int = 20
     """Steps between them: long enough to write one."""
 
 
