@@ -1,7 +1,6 @@
 """A launcher whose workers are processes of their own, joined by gloo: several workers without Ray."""
 
 import queue
-import socket
 import time
 import traceback
 from collections.abc import Sequence
@@ -26,10 +25,10 @@ class SpawningLauncher:
         """Call `work` in each process."""
         context = mp.get_context("spawn")
         results = context.Queue()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        started = [context.Process(target=_run, args=(rank, workers, port, work, spec, results)) for rank in range(workers)]
+        # Where they meet is here, at a port that is taken as it is found
+        store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        arguments = (workers, store.port, work, spec, results)
+        started = [context.Process(target=_run, args=(rank, *arguments)) for rank in range(workers)]
         for process in started:
             process.start()
         try:
@@ -63,7 +62,7 @@ def _results(started: Sequence[BaseProcess], results: Any) -> dict[int, Any]:
 
 def _run(rank: int, workers: int, port: int, work: Any, spec: Any, results: Any) -> None:
     try:
-        dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=workers)
+        dist.init_process_group("gloo", store=dist.TCPStore("127.0.0.1", port), rank=rank, world_size=workers)
         results.put((rank, work(spec, RecordingReporter(SilentMetrics(), rank, workers)), ""))
         dist.destroy_process_group()
     except BaseException:
