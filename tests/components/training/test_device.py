@@ -45,12 +45,12 @@ def pages_taken():
 
 given_back = [pages_taken() for _ in range(2)]
 keep_freed_memory()
-print(*given_back, *(pages_taken() for _ in range(2)))
+print(*given_back, *(pages_taken() for _ in range(3)))
 """
     # In a process of its own: here other threads and what earlier tests left take part of the room
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    _, given_back, first, second = map(int, ended.stdout.split())
-    assert second * 10 < min(given_back, first)
+    _, given_back, *_, kept = map(int, ended.stdout.split())
+    assert kept * 10 < given_back
 
 
 @pytest.mark.gpu
