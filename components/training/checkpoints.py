@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,9 @@ class Checkpoints:
         self._keep, self._permanent, self._trunk, self._sizes = keep, frozenset(permanent), trunk, dict(sizes)
         self._attempt: Attempt = self._from_first_rank(lambda: Attempt.claim(root))
         self._uploads = begin(uploads, self._attempt, keep=keep, permanent=permanent) if uploads and rank == 0 else None
-        self._snapshot, self._copied = Snapshot(), threading.Event()
-        self._copied.set()
+        self._snapshot = Snapshot()
         self._copier, self._writer = _single_threaded("copy"), _single_threaded("write", yielding=True)
+        self._copied: Future[None] | None = None
         self._job: Future[None] | None = None
 
     def newest(self) -> Found:
@@ -149,9 +149,8 @@ class Checkpoints:
             goodput: JSON of `components.training.meters.Goodput`.
         """
         self.wait()
-        self._copied.clear()
-        copy = self._copier.submit(self._copy, state)
-        self._job = self._writer.submit(self._write, {"step": step, "goodput": goodput}, tuple(history), copy)
+        self._copied = self._copier.submit(self._snapshot.take, state)
+        self._job = self._writer.submit(self._write, {"step": step, "goodput": goodput}, tuple(history), self._copied)
 
     def before_update(self) -> None:
         """Wait until the state is copied: the weights may change afterwards.
@@ -159,7 +158,8 @@ class Checkpoints:
         Raises:
             SupersededAttempt: a later attempt writes here, or to the store, now.
         """
-        self._copied.wait()
+        if self._copied is not None:
+            wait([self._copied])
         if self._uploads is not None and self._uploads.superseded is not None:
             raise self._uploads.superseded
         if self._job is not None and self._job.done():
@@ -190,18 +190,12 @@ class Checkpoints:
         failed = {"failed_checkpoints": self.failed, "failed_uploads": self._uploads.failed if self._uploads else 0}
         return {name: float(count) for name, count in failed.items() if count}
 
-    def _copy(self, state: State) -> None:
-        try:
-            self._snapshot.take(state)
-        finally:
-            self._copied.set()
-
-    def _write(self, facts: Mapping[str, Any], history: Sequence[str], copy: Future[None]) -> None:
+    def _write(self, facts: Mapping[str, Any], history: Sequence[str], copied: Future[None]) -> None:
         """In the thread that writes: this worker's part, and on rank 0 the whole."""
         step: int = facts["step"]
         staging, receipt = self._attempt.staging(step), {"error": "broken off"}
         try:
-            copy.result()
+            copied.result()
             staging.mkdir(parents=True, exist_ok=True)
             path = files.state_file(staging, self.rank)
             self._snapshot.write(path)

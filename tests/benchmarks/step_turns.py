@@ -18,18 +18,19 @@ def rates(names: Sequence[str], size: Size, rounds: int) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     pipes = {name: context.Pipe() for name in names}
     processes = [context.Process(target=contend, args=(name, size, theirs)) for name, (_, theirs) in pipes.items()]
-    for process, (mine, theirs) in zip(processes, pipes.values(), strict=True):
-        process.start()
-        theirs.close()
-        mine.recv()
     taken: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(rounds + WARM_STEPS):
-        for name in (*names[number % len(names) :], *names[: number % len(names)]):
-            mine, _ = pipes[name]
-            mine.send(True)
-            taken[name].append(mine.recv())
-    for process, (mine, _) in zip(processes, pipes.values(), strict=True):
-        mine.close()
+    with contextlib.ExitStack() as asking:  # where one fails, the others must not wait to be asked
+        for process, (mine, theirs) in zip(processes, pipes.values(), strict=True):
+            asking.enter_context(mine)
+            process.start()
+            theirs.close()
+            mine.recv()
+        for number in range(rounds + WARM_STEPS):
+            for name in (*names[number % len(names) :], *names[: number % len(names)]):
+                mine, _ = pipes[name]
+                mine.send(True)
+                taken[name].append(mine.recv())
+    for process in processes:
         process.join()
     return {name: size.tokens / statistics.median(seconds[WARM_STEPS:]) for name, seconds in taken.items()}
 

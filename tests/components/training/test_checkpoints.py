@@ -111,7 +111,6 @@ def save_two_with_a_first_worker_that_publishes_late(root: Path, reporter: Train
     return published
 
 
-@pytest.mark.long
 def test_the_thread_that_saves_starts_no_others_and_leaves_the_training_its_own(tmp_path: Path) -> None:
     large = Fragment("head.weight", 0, {kind: torch.zeros(1 << 22) for kind in KINDS})
     threads, store = torch.get_num_threads(), checkpoints(tmp_path, sizes={"head.weight": 1 << 22})
@@ -125,6 +124,7 @@ def test_the_thread_that_saves_starts_no_others_and_leaves_the_training_its_own(
     store.close()
 
 
+@pytest.mark.long
 def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path) -> None:
     work = save_two_with_a_first_worker_that_publishes_late
     assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [True, True]
