@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from components.curation import tables
-from components.curation.shingles import Hashes, Numbers, compiled, mix, mixed
+from components.curation.shingles import mix, mixed
 from components.curation.sketches import Part
 from components.curation.tables import columns
+from components.machine_code import Hashes, Numbers, compiled
 from components.ports import interim
 
 NEIGHBOURS = 6

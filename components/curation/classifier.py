@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.curation.shingles import ALPHANUMERIC, Bytes, Numbers, compiled, fold_of, hash_words, mix
+from components.curation.shingles import ALPHANUMERIC, fold_of, hash_words, mix
+from components.machine_code import Bytes, Numbers, compiled
 
 BUCKETS = 1 << 18
 """Weights of a classifier: 1 MiB, which stays in the cache of a core."""

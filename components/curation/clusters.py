@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from components.curation import tables
 from components.curation.candidates import starts
-from components.curation.shingles import compiled
 from components.curation.tables import columns
+from components.machine_code import compiled
 from components.ports import interim
 
 EXACT, NEAR = "exact-duplicate", "near-duplicate"

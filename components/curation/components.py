@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from components.curation import tables
 from components.curation.candidates import distinct, starts
-from components.curation.shingles import Numbers, mixed
+from components.curation.shingles import mixed
 from components.curation.tables import columns
+from components.machine_code import Numbers
 from components.ports import ShardEngine, interim
 
 LINKS = pa.schema({"node": pa.int64(), "other": pa.int64()})

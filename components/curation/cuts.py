@@ -17,9 +17,9 @@ from components.curation.config import CurationConfig
 from components.curation.normalise import normalise
 from components.curation.passages import NEWLINE, Units, lines_of, runs_of
 from components.curation.repeats import Texts, places_in, texts_of
-from components.curation.shingles import Hashes, Numbers
 from components.curation.sketches import Part
 from components.curation.tables import columns
+from components.machine_code import Hashes, Numbers
 from components.ports import interim
 
 DUPLICATE_PASSAGES = "duplicate-passages"

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.benchmarks import Item, items_of
 from components.curation.config import CurationConfig
-from components.curation.shingles import Hashes, shingles_of, words_of
+from components.curation.shingles import shingles_of, words_of
+from components.machine_code import Hashes
 
 COMMON = 10
 """Items that may share an n-gram (GPT-3 ignores n-grams in more than 10 documents)."""

@@ -17,9 +17,10 @@ from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.ldnoobw import PUBLISHED, SHIPPED, words_in
 from components.curation.places import read_bytes
-from components.curation.shingles import Hashes, compiled, mix, words_of
+from components.curation.shingles import mix, words_of
 from components.curation.sources import locate
 from components.errors import ConfigError, SourceError
+from components.machine_code import Hashes, compiled
 
 FLAGGED = "flagged-words"
 """The reason of a refusal."""

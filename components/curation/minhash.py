@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.bands import Bands
-from components.curation.shingles import Bytes, Fold, Hashes, Numbers, compiled, hash_shingles, mix, random
+from components.curation.shingles import Fold, hash_shingles, mix, random
+from components.machine_code import Bytes, Hashes, Numbers, compiled
 
 Signature = npt.NDArray[np.uint32]
 

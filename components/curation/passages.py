@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.characters import CharacterClass, classes_of
-from components.curation.shingles import SINGLE, WHITESPACE, Bytes, Fold, Hashes, Numbers, compiled, fold_of, mix, random
+from components.curation.shingles import SINGLE, WHITESPACE, Fold, fold_of, mix, random
+from components.machine_code import Bytes, Hashes, Numbers, compiled
 
 NEWLINE = 10
 

@@ -16,9 +16,10 @@ from components.curation.calibration import Group
 from components.curation.classifier import features_of
 from components.curation.config import CurationConfig
 from components.curation.extraction import order_of
-from components.curation.shingles import Hashes, mixed
+from components.curation.shingles import mixed
 from components.curation.sketches import bytes_of
 from components.errors import SourceError
+from components.machine_code import Hashes
 from components.ports import ShardEngine, interim
 
 BATCH = 4096

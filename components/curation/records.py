@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.candidates import starts
 from components.curation.config import PYTHON_ENVIRONMENT
-from components.curation.extraction import Extracted
+from components.curation.extraction import Extracted, order_of
 from components.curation.ledger import kept_in, ledger_of, losses_of, units_of
 from components.ports import ShardEngine, interim
 
@@ -108,7 +108,7 @@ def slotted(schema: pa.Schema) -> pa.Schema:
 
 def slots_of(identities: pa.ChunkedArray, partitions: int) -> pa.Array:
     """The partition of each id; later ids are in later slots."""
-    return pa.array([int(identity[:12], 16) * partitions >> 48 for identity in identities.to_pylist()], pa.int64())
+    return pa.array([order_of(identity) * partitions >> 64 for identity in identities.to_pylist()], pa.int64())
 
 
 def find_evidence(verdicts: Path, *, partitions: int) -> Path:

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from components.curation.candidates import distinct, starts
 from components.curation.config import CurationConfig
 from components.curation.passages import Anchors, Units, Words, lines_of, runs_of, slices, words_in
-from components.curation.shingles import Bytes, Hashes, Numbers
 from components.curation.sketches import BATCH, Part, bytes_of, ranks_of
 from components.curation.tables import columns
+from components.machine_code import Bytes, Hashes, Numbers
 from components.ports import interim
 
 SLICE = 4 * 1024 * 1024

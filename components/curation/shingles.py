@@ -1,21 +1,14 @@
-"""Words and shingles of UTF-8 texts, hashed where they lie: no Python object for a document, a word or a shingle.
-
-Compiled on first use by numba, whose cache keeps the machine code (`infra.settings.machine_code` says where).
-"""
+"""Words and shingles of UTF-8 texts, hashed where they lie: no Python object for a document, a word or a shingle."""
 
 import functools
-from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from components.curation.characters import CharacterClass, classes_of
+from components.machine_code import Hashes, compiled
 
-Bytes = npt.NDArray[np.uint8]
 Fold = npt.NDArray[np.uint32]
-Hashes = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[np.int64]
 
 ALPHANUMERIC, WHITESPACE = "alphanumeric", "whitespace"
 """What words are: runs of letters and digits in lower case with each Han and kana character by itself, or what `str.split`
@@ -77,11 +70,6 @@ def shingles_of(text: str, size: int, words: str = ALPHANUMERIC) -> Hashes:
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
     found, shingles = (np.empty(len(raw) + size + 2, dtype=np.uint64) for _ in range(2))
     return shingles[: hash_shingles(raw, 0, len(raw), fold_of(words), random(size, 2), found, shingles)]
-
-
-def compiled(function: Any) -> Any:
-    """Machine code on first use, kept in numba's cache."""
-    return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
 
 
 @compiled

@@ -18,7 +18,8 @@ from components.curation import tables
 from components.curation.bands import Bands
 from components.curation.config import CurationConfig
 from components.curation.minhash import Sketching
-from components.curation.shingles import Bytes, Hashes, Numbers, fold_of, random
+from components.curation.shingles import fold_of, random
+from components.machine_code import Bytes, Hashes, Numbers
 from components.ports import interim
 
 BATCH = 2048

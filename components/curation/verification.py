@@ -8,9 +8,10 @@ import pyarrow as pa
 from components.curation import tables
 from components.curation.candidates import distinct, edges_between, starts
 from components.curation.config import CurationConfig
-from components.curation.shingles import Numbers, compiled, hash_shingles
+from components.curation.shingles import hash_shingles
 from components.curation.sketches import Part, batches, bytes_of, ranks_of, sketching_of
 from components.curation.tables import columns
+from components.machine_code import Numbers, compiled
 from components.ports import interim
 from components.ports.shard_engine import read_split, write_split
 

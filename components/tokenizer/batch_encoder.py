@@ -14,7 +14,8 @@ import pyarrow as pa
 import tokenizers
 
 from components.errors import SourceError
-from components.tokenizer.cutting import Bytes, Cutter, Numbers, compiled
+from components.machine_code import Bytes, Numbers, compiled
+from components.tokenizer.cutting import Cutter
 from components.tokenizer.merging import SPREAD, merge, merges_of
 from components.tokenizer.pretokenization import byte_level, pre_tokenizer
 from components.tokenizer.text_tokenizer import TextTokenizer

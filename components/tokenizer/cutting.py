@@ -3,19 +3,15 @@
 What class a character is of is asked of the library's own expression when the character is first met: both then have one Unicode.
 """
 
-from typing import Any
-
-import numba
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Regex, normalizers
 
 from components.errors import DamagedArtifact
+from components.machine_code import Bytes, Numbers, compiled
 from components.tokenizer import pretokenization
 
-Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.uint32]
-Numbers = npt.NDArray[np.int64]
 
 UNKNOWN, SPACE, BLANK, NEWLINE, LETTER, OTHER, NUMBER, CJK, CJK_NUMBER, INNER = range(10)
 """`PIECE`'s classes. SPACE is U+0020 alone, BLANK any other space but newlines. CJK_NUMBER is a CJK character that is a number
@@ -31,11 +27,6 @@ _EXPRESSIONS = (
 
 _ASKED = 4096
 """Characters asked for at a time."""
-
-
-def compiled(function: Any) -> Any:
-    """Machine code on first use, kept in numba's cache (`infra.settings.machine_code` says where)."""
-    return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
 
 
 class Cutter:

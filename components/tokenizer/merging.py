@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers
 
-from components.tokenizer.cutting import compiled
+from components.machine_code import compiled
 from components.tokenizer.pretokenization import byte_level
 
 Pair = npt.NDArray[np.uint64]
