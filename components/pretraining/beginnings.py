@@ -15,7 +15,7 @@ from components.artifacts import Plan, sha256_of_file
 from components.errors import ConfigError
 from components.pretraining.config import PretrainingConfig
 from components.tokenizer.token_shards import INDEX
-from components.training.checkpoint_files import HISTORY, LENGTH, MANIFEST, read_history, read_manifest, state_files, unlike
+from components.training.checkpoint_files import HISTORY, LENGTH, read_history, read_manifest, state_files, unlike, write_manifest
 from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.schedule import common_steps
@@ -70,7 +70,7 @@ def keep(checkpoint: Path, output: Path) -> dict[str, Any]:
     for path in (*state_files(checkpoint), checkpoint / HISTORY):
         _link(path, place / path.name)
     manifest = {name: value for name, value in read_manifest(checkpoint).items() if name != "goodput"}
-    (place / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    write_manifest(place, manifest)
     last = read_history(checkpoint)[-1]
     return {"step": manifest["step"], "steps": manifest["identity"][LENGTH], "tokens": int(last["tokens"])}
 

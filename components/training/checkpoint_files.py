@@ -1,16 +1,21 @@
 """Training checkpoints on disk: whole or not there, named in `latest`, and written by one attempt at a time.
 
 ROOT/step-00000100/manifest.json            format, step, identity, world size, sizes of the parameters, sha256 of the other files
+                                            and of itself
 ROOT/step-00000100/history.jsonl            one row per step so far
 ROOT/step-00000100/rank-00000.safetensors   what that worker keeps of the state
 ROOT/latest                                 a link to the newest whole one
 ROOT/attempt                                number of the attempt that may write; ROOT/lock is held while it is looked at
-ROOT/writing-00003-00000100/                what attempt 3 is writing
+ROOT/writing-00003-00000100/                what attempt 3 is writing, or removing
+ROOT/damaged-step-00000100/                 refused for an older one: gone with the first checkpoint of a later step
+ROOT/refused-step-00000100/                 refused because it is of another training: stays
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,12 +30,17 @@ from components.errors import CheckpointError, SupersededAttempt
 MANIFEST = "manifest.json"
 HISTORY = "history.jsonl"
 LATEST = "latest"
-FORMAT = 2
-"""Format 1 was DeepSpeed's own, and of one number of workers."""
+FORMAT = 3
+"""Format 1 was DeepSpeed's own, and of one number of workers; format 2 had no checksum of its manifest."""
+
+_NAME = re.compile(r"step-\d{8,}")
+_SEAL = "sha256"
+"""The manifest's own: of its other entries as JSON with sorted keys."""
 
 LOCK_SECONDS = 60.0
 """Longest wait for the lock, which is held for some renames: longer means a worker that hangs in between."""
 
+DAMAGED, REFUSED = "damaged-", "refused-"
 STRANGER = "of another model, data or configuration"
 LENGTH = "steps"
 """The part of an identity in which a training may differ from the trunk that it branches from."""
@@ -86,7 +96,7 @@ def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, kee
         OSError: it cannot be written; the former checkpoints are untouched.
         SupersededAttempt: a later attempt has taken over.
     """
-    (staging / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    write_manifest(staging, manifest)
     for path in (staging / MANIFEST, staging / HISTORY, staging):
         flush(path)
     place = attempt.root / f"step-{manifest['step']:08d}"
@@ -96,8 +106,9 @@ def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, kee
         staging.rename(place)
         _point_to(place)
         temporary = [path for path in published(attempt.root) if step_of(path) not in permanent]
-        for old in temporary[keep:]:
-            shutil.rmtree(old)
+        damaged = [path for path in attempt.root.glob(f"{DAMAGED}*") if path.name <= DAMAGED + place.name]
+        for old in [*temporary[keep:], *damaged]:
+            _remove(attempt, old)
     return place
 
 
@@ -109,14 +120,38 @@ def adopt(attempt: Attempt, staging: Path, step: int) -> None:
     """
     place = attempt.root / f"step-{step:08d}"
     with attempt.holding():
-        shutil.rmtree(place, ignore_errors=True)
+        if place.exists():
+            _rename(place, DAMAGED)
         staging.rename(place)
         _point_to(published(attempt.root)[0])
 
 
+def go_on_from(attempt: Attempt, whole: Path, refused: Mapping[Path, str]) -> None:
+    """Set those that were refused aside, so that their steps are free, and point to the one that training goes on from.
+
+    None is removed: what is wrong may be with the disk, today.
+
+    Args:
+        attempt: the one that goes on.
+        whole: its checkpoint.
+        refused: others, and what is wrong with each.
+
+    Raises:
+        CheckpointError: they cannot be renamed.
+        SupersededAttempt: a later attempt has taken over.
+    """
+    try:
+        with attempt.holding():
+            for directory, wrong in refused.items():
+                _rename(directory, REFUSED if wrong.startswith(STRANGER) else DAMAGED)
+            _point_to(whole)
+    except OSError as error:
+        raise CheckpointError(f"{attempt.root}: checkpoints cannot be set aside there ({error})") from error
+
+
 def published(root: Path) -> list[Path]:
     """Renamed directories, newest first."""
-    return sorted(root.glob("step-*"), reverse=True)
+    return sorted((path for path in root.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
 
 
 def step_of(directory: Path) -> int:
@@ -128,23 +163,28 @@ def differences(directory: Path, identity: Mapping[str, Any], *, part: int = 0, 
     """What is wrong with a checkpoint; empty if nothing is. Of its files every `parts`-th is hashed, from `part` on."""
     try:
         manifest = read_manifest(directory)
-        files, found, version = manifest["files"], manifest["identity"], manifest.get("format", 1)
-    except (OSError, ValueError, KeyError) as error:
-        return [f"{MANIFEST} cannot be read ({error})"]
-    if version != FORMAT:
-        return [f"of format {version}, not {FORMAT}"]
-    if found != json.loads(json.dumps(identity)):
-        return [STRANGER]
-    missing = [f"{name} is missing" for name in files if not (directory / name).is_file()]
-    mine = list(files.items())[part::parts]
-    return missing or [f"{name} was changed" for name, digest in mine if sha256_of_file(directory / name) != digest]
+    except CheckpointError as error:
+        return [str(error).removeprefix(f"{directory}/")]
+    if apart := unlike(manifest["identity"], json.loads(json.dumps(identity))):
+        return [f"{STRANGER}: {apart[0]}"]
+    mine = list(manifest["files"].items())[part::parts]
+    return [wrong for name, digest in mine if (wrong := _damage(directory / name, digest))]
+
+
+def _damage(path: Path, digest: str) -> str:
+    try:
+        return "" if sha256_of_file(path) == digest else f"{path.name} was changed"
+    except FileNotFoundError:
+        return f"{path.name} is missing"
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror})"
 
 
 def trunk_differences(directory: Path, identity: Mapping[str, Any], *, part: int = 0, parts: int = 1) -> list[str]:
     """What keeps a training of that identity from branching from a checkpoint: its damage, or each value that is another."""
     try:
         found = read_manifest(directory)["identity"]
-    except (OSError, ValueError, KeyError):
+    except CheckpointError:
         found = {}
     expected = json.loads(json.dumps(identity)) | {name: found[name] for name in (LENGTH,) if name in found}
     apart = unlike(found, expected) if found else []
@@ -164,9 +204,32 @@ def unlike(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest. `OSError` or `ValueError` where it is none."""
-    content: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
-    return content
+    """The manifest. Raises `CheckpointError` where there is none, or it is damaged or of another format."""
+    try:
+        return opened_manifest((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{directory / MANIFEST} cannot be read ({error})") from error
+
+
+def opened_manifest(content: bytes) -> dict[str, Any]:
+    """What a manifest says. Raises `ValueError` where it is of another format, or its own checksum does not hold."""
+    manifest = json.loads(content)
+    version = manifest.get("format", 1) if isinstance(manifest, dict) else None
+    if version != FORMAT:
+        raise ValueError(f"of format {version}, not {FORMAT}")
+    if manifest.pop(_SEAL, None) != _seal(manifest):
+        raise ValueError("its own checksum does not hold")
+    return dict(manifest)
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest with its checksum; it is as JSON gives it back."""
+    (directory / MANIFEST).write_text(json.dumps({**manifest, _SEAL: _seal(manifest)}, indent=1))
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    same = json.loads(json.dumps(manifest))  # keys that are no texts are sorted as texts
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
 
 def read_history(directory: Path) -> list[Row]:
@@ -204,7 +267,10 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _claimed(root: Path) -> int:
     path = root / "attempt"
-    return int(path.read_text()) if path.is_file() else 0
+    try:
+        return int(path.read_text()) if path.is_file() else 0
+    except ValueError as error:
+        raise CheckpointError(f"{path}: no number; remove it once nothing else trains below {root}") from error
 
 
 def _write_beside(path: Path, text: str) -> None:
@@ -212,6 +278,19 @@ def _write_beside(path: Path, text: str) -> None:
     beside.write_text(text)
     flush(beside)
     beside.replace(path)
+
+
+def _rename(directory: Path, prefix: str) -> None:
+    place = directory.with_name(prefix + directory.name)
+    shutil.rmtree(place, ignore_errors=True)
+    directory.rename(place)
+
+
+def _remove(attempt: Attempt, directory: Path) -> None:
+    """By another name first, so that none is there in part; what the disk will not give up goes when the next attempt begins."""
+    doomed = attempt.root / f"writing-{attempt.number:05d}-{directory.name}"
+    directory.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _point_to(place: Path) -> None:

@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
 from components.artifacts import sha256_of_file
-from components.errors import CheckpointError, SupersededAttempt
+from components.errors import CheckpointError, LongrunError, SupersededAttempt
 from components.ports import RemotePlace
 from components.training import checkpoint_files as files
 from components.training.checkpoint_files import Attempt
@@ -85,13 +85,14 @@ class Checkpoints:
             sizes: elements of each parameter, by name.
 
         Raises:
-            CheckpointError: `root` cannot be written, or has no checkpoint and the store cannot be asked for one.
+            CheckpointError: `root` cannot be written.
         """
         self.root, self.identity, self.rank, self.world_size = root, identity, rank, world_size
         self.failed = 0
         """Checkpoints that could not be written so far; counted on rank 0."""
         self._keep, self._permanent, self._trunk, self._sizes = keep, frozenset(permanent), trunk, dict(sizes)
         self._attempt: Attempt = self._from_first_rank(lambda: Attempt.claim(root))
+        self._has_store = uploads is not None
         self._uploads = begin(uploads, self._attempt, keep=keep, permanent=permanent) if uploads and rank == 0 else None
         self._snapshot = Snapshot()
         self._copier, self._writer = _single_threaded("copy"), _single_threaded("write", yielding=True)
@@ -101,34 +102,51 @@ class Checkpoints:
     def newest(self) -> Found:
         """The newest checkpoint whose checksums hold and that is of this training, else its trunk; all ranks together.
 
-        Damaged ones are removed with a warning. Those of another training are set aside if there is one of this training.
+        Newer ones are set aside with a warning, and those of the store are asked for where they are newer. Training never begins
+        afresh beside checkpoints that could not be read: what ails the disk may pass.
 
         Raises:
-            CheckpointError: all that there are belong to another training, or the trunk is damaged or began otherwise.
+            CheckpointError: none of those that there are will do, the trunk is damaged or began otherwise, or there are none and
+                the store cannot be asked.
         """
-        refused: list[str] = []
-        strangers: list[Path] = []
+        whole, refused = self._scanned()
+        if self._has_store and self._from_first_rank(lambda: self._brought_back(whole)):
+            whole, refused = self._scanned()
+        damaged = tuple(f"{directory.name}: {wrong}" for directory, wrong in refused.items())
+        for wrong in damaged:
+            logger.warning("%s: checkpoint refused: %s", self.root, wrong)
+        if whole is not None:
+            if refused:
+                self._from_first_rank(lambda: files.go_on_from(self._attempt, whole, refused))
+            return Found(whole, files.step_of(whole), damaged)
+        if refused:
+            raise CheckpointError(
+                f"{self.root}: training can go on from none of its checkpoints ({'; '.join(damaged)}); "
+                "repair one, or remove them or use another directory to begin afresh"
+            )
+        return self._beginning()
+
+    def _scanned(self) -> tuple[Path | None, dict[Path, str]]:
+        """The newest that will do, and what is wrong with each newer one."""
+        refused: dict[Path, str] = {}
         for directory in self._from_first_rank(lambda: files.published(self.root)):
             wrong = self._gathered(files.differences(directory, self.identity, part=self.rank, parts=self.world_size))
             if not wrong:
-                self._from_first_rank(lambda: _set_aside(strangers))
-                return Found(directory, files.step_of(directory), tuple(refused))
-            refused.append(f"{directory.name}: {wrong[0]}")
-            logger.warning("checkpoint refused: %s: %s", directory, wrong[0])
-            if wrong[0] == files.STRANGER:
-                strangers.append(directory)
-            else:
-                self._from_first_rank(lambda: shutil.rmtree(directory))  # noqa: B023 - called at once
-        if strangers:
-            raise CheckpointError(f"{strangers[0]}: {files.STRANGER}; remove it or use another directory")
-        return self._beginning(tuple(refused))
+                return directory, refused
+            refused[directory] = wrong[0]
+        return None, refused
 
-    def _beginning(self, refused: tuple[str, ...]) -> Found:
+    def _brought_back(self, whole: Path | None) -> bool:
+        """On rank 0: whether there was something in the store that is newer."""
+        assert self._uploads is not None
+        return self._uploads.bring_back(files.step_of(whole) if whole else 0)
+
+    def _beginning(self) -> Found:
         if self._trunk is None:
-            return Found(None, 0, refused)
+            return Found(None, 0, ())
         if wrong := self._gathered(files.trunk_differences(self._trunk, self.identity, part=self.rank, parts=self.world_size)):
             raise CheckpointError(f"{self._trunk}: this training cannot branch from there: {wrong[0]}")
-        return Found(self._trunk, files.read_manifest(self._trunk)["step"], refused)
+        return Found(self._trunk, files.read_manifest(self._trunk)["step"], ())
 
     @property
     def is_busy(self) -> bool:
@@ -207,8 +225,11 @@ class Checkpoints:
             _get_default_store().set(self._key(step, self.rank), json.dumps(receipt))
         if self.rank == 0:
             self._complete(facts, history, staging)
-        else:
+            return
+        try:
             self._wait_for(lambda: self._completed() >= step, f"worker 0 has not completed the checkpoint of step {step}")
+        except CheckpointError as late:
+            logger.warning("%s; training goes on", late)
 
     def _complete(self, facts: Mapping[str, Any], history: Sequence[str], staging: Path) -> None:
         """Publish the checkpoint, or do without it."""
@@ -240,17 +261,19 @@ class Checkpoints:
         return {**facts, "sizes": self._sizes, "files": dict(sorted(digests.items()))}
 
     def _receipts(self, step: int) -> dict[str, str]:
-        """Digests of all workers' files. Raises `CheckpointError` where one has failed."""
-        store, digests = _get_default_store(), {}
-        for rank in range(self.world_size):
-            key = self._key(step, rank)
-            self._wait_for(lambda: store.check([key]), f"worker {rank} has not written its part")  # noqa: B023 - called at once
-            receipt = json.loads(store.get(key))
-            store.delete_key(key)
-            if "error" in receipt:
-                raise CheckpointError(f"worker {rank}: {receipt['error']}")
-            digests[files.state_file(Path(), rank).name] = receipt["sha256"]
-        return digests
+        """Digests of all workers' files. Raises `CheckpointError` where one has failed, once none writes any more."""
+        receipts = [self._receipt(step, rank) for rank in range(self.world_size)]
+        failed = [f"worker {rank}: {receipt['error']}" for rank, receipt in enumerate(receipts) if "error" in receipt]
+        if failed:
+            raise CheckpointError("; ".join(failed))
+        return {files.state_file(Path(), rank).name: receipt["sha256"] for rank, receipt in enumerate(receipts)}
+
+    def _receipt(self, step: int, rank: int) -> dict[str, str]:
+        store, key = _get_default_store(), self._key(step, rank)
+        self._wait_for(lambda: store.check([key]), f"worker {rank} has not written its part")
+        receipt: dict[str, str] = json.loads(store.get(key))
+        store.delete_key(key)
+        return receipt
 
     def _wait_for(self, done: Callable[[], bool], late: str) -> None:
         until = time.monotonic() + RECEIPT_SECONDS
@@ -268,8 +291,15 @@ class Checkpoints:
 
     def _from_first_rank(self, call: Callable[[], Any]) -> Any:
         """Call on rank 0 alone, and give its result to all: the ranks must not differ in what they see of the disk."""
-        box = [call() if self.rank == 0 else None]
+        box: list[Any] = [None, None]
+        if self.rank == 0:
+            try:
+                box[0] = call()
+            except (LongrunError, OSError) as error:
+                box[1] = error  # raised by all: the others would wait for ever
         dist.broadcast_object_list(box, src=0)
+        if box[1] is not None:
+            raise box[1]
         return box[0]
 
     def _gathered(self, found: list[str]) -> list[str]:
@@ -293,11 +323,3 @@ def _single_threaded(name: str, *, yielding: bool = False) -> ThreadPoolExecutor
     if yielding and sys.platform == "linux":  # elsewhere a priority is of the whole process
         pool.submit(lambda: os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), YIELDING)).result()
     return pool
-
-
-def _set_aside(directories: Sequence[Path]) -> None:
-    """Rename, so that their steps are free."""
-    for directory in directories:
-        place = directory.with_name(f"refused-{directory.name}")
-        shutil.rmtree(place, ignore_errors=True)
-        directory.rename(place)

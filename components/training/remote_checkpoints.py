@@ -18,7 +18,7 @@ from typing import Any
 
 from components.errors import StoreError, SupersededAttempt
 from components.ports import RemotePlace
-from components.training.checkpoint_files import LATEST, MANIFEST
+from components.training.checkpoint_files import LATEST, MANIFEST, opened_manifest
 
 ATTEMPT = "attempt"
 
@@ -57,13 +57,16 @@ class RemoteCheckpoints:
         return sorted(whole, key=lambda name: (name == latest, step_of(name)), reverse=True)
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Fetch a checkpoint's files into the new directory `target`; whether they are what its manifest says."""
+        """Fetch a checkpoint's files into the new directory `target`; whether there is a manifest and they are what it says."""
         target.mkdir(parents=True)
         with self._telling():
-            manifest = self._system.cat_file(self._at(name, MANIFEST))
-            (target / MANIFEST).write_bytes(manifest)
-            files: dict[str, str] = json.loads(manifest)["files"]
-            return all(self._fetched(self._at(name, file), target / file) == digest for file, digest in files.items())
+            try:
+                content = self._system.cat_file(self._at(name, MANIFEST))
+                (target / MANIFEST).write_bytes(content)
+                files: dict[str, str] = opened_manifest(content)["files"]
+                return all(self._fetched(self._at(name, file), target / file) == digest for file, digest in files.items())
+            except (FileNotFoundError, ValueError):
+                return False
 
     def put(self, directory: Path, goes_on: Callable[[], bool]) -> None:
         """Put a published checkpoint, as long as `goes_on` between its files; then remove what need not stay.

@@ -24,18 +24,53 @@ PAUSES = (1.0, 60.0)
 class Uploads:
     """The thread that copies one training's checkpoints."""
 
-    def __init__(self, remote: RemoteCheckpoints, *, claimed: bool) -> None:
-        """Start it; `claimed` says whether the attempt has claimed the place already, else it does so before its first copy."""
+    def __init__(self, remote: RemoteCheckpoints, attempt: Attempt, *, down: StoreError | None = None) -> None:
+        """Start it; `down` says why the attempt has not claimed the place yet: it does so before its first copy then."""
         self.failed = 0
         """Tries so far that came to nothing."""
         self.superseded: SupersededAttempt | None = None
         """That a later attempt's checkpoints count now."""
-        self._remote, self._claimed = remote, claimed
+        self._remote, self._attempt, self._down = remote, attempt, down
         self._waiting: dict[int, Path] = {}
         self._changed = threading.Condition()
         self._busy = self._offered = self._failing = self._closed = False
         self._thread = threading.Thread(target=self._work, daemon=True, name="uploads")
         self._thread.start()
+
+    def bring_back(self, newest: int) -> bool:
+        """Bring what is newer than the checkpoint of step `newest`, and permanent ones; whether there was something.
+
+        Raises:
+            CheckpointError: `newest` is 0, which is none, and the store cannot be asked for one.
+        """
+        try:
+            if self._down is not None:
+                raise self._down
+            return self._brought(newest)
+        except StoreError as error:
+            if not newest:
+                raise CheckpointError(f"whether this training has checkpoints already is not known: {error}") from error
+            logger.warning("training goes on from the checkpoints of this machine: %s", error)
+            return False
+
+    def _brought(self, newest: int) -> bool:
+        names = self._remote.newest()
+        brought = any(self._fetched(name) for name in names if step_of(name) > newest)
+        here = {local_step_of(path) for path in published(self._attempt.root)}
+        for name in names:
+            if step_of(name) in set(self._remote.permanent) - here:
+                brought |= self._fetched(name)
+        return brought
+
+    def _fetched(self, name: str) -> bool:
+        staging = self._attempt.staging(step_of(name))
+        shutil.rmtree(staging, ignore_errors=True)
+        if self._remote.fetch(name, staging):
+            adopt(self._attempt, staging, step_of(name))
+            return True
+        shutil.rmtree(staging)
+        logger.warning("checkpoint refused: %s/%s is not what its manifest says", self._remote.place.url, name)
+        return False
 
     def offer(self, step: int, directory: Path) -> None:
         """Copy a published checkpoint; another that still waits is left out for it, unless it is permanent."""
@@ -64,6 +99,9 @@ class Uploads:
                 error = self._tried(*job)
                 pause = PAUSES[0] if error is None else self._pause(*job, error, pause)
                 self._tell()
+        except Exception:
+            self.failed += 1
+            logger.exception("checkpoints are copied no longer; training goes on")
         finally:
             self._tell(closed=True)  # nobody may wait for a thread that has died of a bug
 
@@ -84,9 +122,9 @@ class Uploads:
 
     def _tried(self, step: int, directory: Path) -> StoreError | None:
         try:
-            if not self._claimed:
+            if self._down is not None:
                 self._remote.claim()
-            self._claimed = True
+            self._down = None
             self._remote.put(directory, lambda: not self._closed)
         except SupersededAttempt as superseded:
             self.superseded = superseded
@@ -108,40 +146,10 @@ class Uploads:
 
 
 def begin(place: RemotePlace, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
-    """Claim a place for an attempt; bring from there the newest checkpoint if it is newer than all here, and permanent ones.
-
-    Raises:
-        CheckpointError: there is none here, and the store cannot be asked for one.
-    """
-    remote, claimed = RemoteCheckpoints(place, keep, frozenset(permanent)), True
+    """Claim a place for an attempt, and start the thread; a store that is down is claimed later."""
+    remote = RemoteCheckpoints(place, keep, frozenset(permanent))
     try:
         remote.claim()
-        _bring_back(remote, attempt)
     except StoreError as error:
-        if not published(attempt.root):
-            raise CheckpointError(f"whether this training has checkpoints already is not known: {error}") from error
-        logger.warning("training goes on from the checkpoints of this machine: %s", error)
-        claimed = False
-    return Uploads(remote, claimed=claimed)
-
-
-def _bring_back(remote: RemoteCheckpoints, attempt: Attempt) -> None:
-    here = {local_step_of(path) for path in published(attempt.root)}
-    names = remote.newest()
-    newer = (name for name in names if step_of(name) > max(here, default=0))
-    newest = next((name for name in newer if _fetched(remote, attempt, name)), None)
-    here |= {step_of(newest)} if newest else set()
-    for name in names:
-        if step_of(name) in set(remote.permanent) - here:
-            _fetched(remote, attempt, name)
-
-
-def _fetched(remote: RemoteCheckpoints, attempt: Attempt, name: str) -> bool:
-    staging = attempt.staging(step_of(name))
-    shutil.rmtree(staging, ignore_errors=True)
-    if remote.fetch(name, staging):
-        adopt(attempt, staging, step_of(name))
-        return True
-    shutil.rmtree(staging)
-    logger.warning("checkpoint refused: %s/%s is not what its manifest says", remote.place.url, name)
-    return False
+        return Uploads(remote, attempt, down=error)
+    return Uploads(remote, attempt)

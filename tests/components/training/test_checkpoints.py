@@ -1,6 +1,8 @@
 """Checkpoints: whole or not there, written beside the training, by one attempt at a time."""
 
+import errno
 import json
+import os
 import resource
 import shutil
 import time
@@ -16,6 +18,7 @@ from filelock import FileLock
 from components.errors import CheckpointError, SupersededAttempt
 from components.ports import SilentMetrics, TrainingReporter
 from components.training import checkpoint_files
+from components.training import checkpoints as checkpoints_module
 from components.training.checkpoint_files import STRANGER, Attempt, differences, read_history, state_files
 from components.training.checkpoints import Checkpoints, Found
 from components.training.engine import process_group
@@ -130,6 +133,61 @@ def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path
     assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [True, True]
 
 
+def save_beside_a_first_worker_that_is_stuck(root: Path, reporter: TrainingReporter) -> bool:
+    """Whether the second worker has given up waiting for the first one, and goes on."""
+    store = Checkpoints(root, IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
+    half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
+    done = root / "done"
+    gone_on = False
+    with mock.patch.object(checkpoints_module, "RECEIPT_SECONDS", 0.2 if reporter.rank else 600.0):
+        if reporter.rank == 0:
+            while not done.exists():
+                time.sleep(0.01)
+        store.save(1, [], half, goodput={})
+        if reporter.rank == 1:
+            store.wait()
+            gone_on = True
+            done.touch()
+        store.finish()
+    store.close()
+    return gone_on
+
+
+@pytest.mark.long
+def test_a_first_worker_that_is_slow_with_its_disk_does_not_end_the_others(tmp_path: Path) -> None:
+    work = save_beside_a_first_worker_that_is_stuck
+    assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [False, True]
+    assert names(tmp_path / "root") == ["step-00000001"]
+
+
+def fail_on_the_first_worker_before_the_second_has_begun(root: Path, reporter: TrainingReporter) -> list[str]:
+    """What is left of a checkpoint that the first worker could not write."""
+    store = Checkpoints(root, IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
+    half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
+    failed = root / "failed"
+    real = checkpoint_files.flush
+
+    def flush(path: Path) -> None:
+        if reporter.rank == 0:
+            failed.touch()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path)
+
+    with mock.patch.object(checkpoint_files, "flush", flush):
+        while reporter.rank == 1 and not failed.exists():
+            time.sleep(0.01)
+        store.save(1, [], half, goodput={})
+        store.finish()
+    store.close()
+    return names(root)
+
+
+@pytest.mark.long
+def test_a_disk_that_is_full_for_one_worker_keeps_nothing_of_what_the_others_wrote(tmp_path: Path) -> None:
+    work = fail_on_the_first_worker_before_the_second_has_begun
+    assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [[], []]
+
+
 def test_a_training_without_checkpoints_begins_at_its_trunk_and_with_some_at_its_own(tmp_path: Path) -> None:
     save(tmp_path / "trunk", 5)
     trunk, root = (tmp_path / "trunk" / "latest").resolve(), tmp_path / "own"
@@ -168,7 +226,7 @@ def test_what_was_being_written_when_the_process_died_is_no_checkpoint_and_is_re
         ("manifest.json", None, "manifest.json cannot be read"),
     ],
 )
-def test_a_damaged_checkpoint_is_named_refused_and_removed(tmp_path: Path, name: str, content: bytes | None, wrong: str) -> None:
+def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path: Path, name: str, content: bytes | None, wrong: str) -> None:
     save(tmp_path, 5, 10)
     damaged = tmp_path / "step-00000010" / name
     damaged.unlink()
@@ -178,7 +236,70 @@ def test_a_damaged_checkpoint_is_named_refused_and_removed(tmp_path: Path, name:
     found = checkpoints(tmp_path).newest()
     assert found.step == 5
     assert found.damaged[0].startswith("step-00000010: ")
-    assert not (tmp_path / "step-00000010").exists()
+    assert names(tmp_path) == ["damaged-step-00000010", "step-00000005"]
+    assert (tmp_path / "latest").resolve() == found.directory
+
+
+def test_what_was_set_aside_as_damaged_goes_with_the_first_checkpoint_of_a_later_step(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10)
+    (tmp_path / "step-00000010" / "history.jsonl").unlink()
+    store = checkpoints(tmp_path)
+    store.newest()
+    store.save(7, [], state(), goodput={})
+    store.wait()
+    assert names(tmp_path) == ["damaged-step-00000010", "step-00000005", "step-00000007"]
+    store.save(11, [], state(), goodput={})
+    store.finish()
+    assert names(tmp_path) == ["step-00000007", "step-00000011"]
+
+
+def test_training_does_not_begin_afresh_beside_checkpoints_that_cannot_be_read_today(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10)
+    stale = OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+    with mock.patch.object(Path, "read_bytes", side_effect=stale), pytest.raises(CheckpointError, match="from none of its"):
+        checkpoints(tmp_path).newest()
+    assert checkpoints(tmp_path).newest().step == 10
+
+
+def test_every_bit_of_a_manifest_counts(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    directory = tmp_path / "step-00000005"
+    manifest, whole = directory / "manifest.json", (directory / "manifest.json").read_bytes()
+    unseen = []
+    for bit in range(8 * len(whole)):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        manifest.write_bytes(content)
+        if not differences(directory, IDENTITY) and json.loads(content) != json.loads(whole):
+            unseen.append(bit)
+    assert unseen == []
+
+
+def test_what_a_person_has_renamed_is_no_checkpoint_and_hinders_none(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10)
+    (tmp_path / "step-00000010").rename(tmp_path / "step-00000010.bad")
+    assert checkpoints(tmp_path).newest().step == 5
+
+
+def test_a_number_of_the_attempt_that_is_none_is_named(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    (tmp_path / "attempt").write_bytes(bytes(1))
+    with pytest.raises(CheckpointError, match="attempt: no number; remove it once nothing else trains"):
+        checkpoints(tmp_path)
+
+
+def test_an_old_checkpoint_that_goes_is_never_there_in_part(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+    real = shutil.rmtree
+
+    def note(place: Path, *arguments: Any, **options: Any) -> None:
+        seen.append(names(tmp_path))
+        real(place, *arguments, **options)
+
+    with mock.patch.object(shutil, "rmtree", note):
+        save(tmp_path, 5, 10, keep=1)
+    assert ["step-00000010", "writing-00001-step-00000005"] in seen
+    assert names(tmp_path) == ["step-00000010"]
 
 
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
@@ -194,13 +315,13 @@ def test_a_checkpoint_of_another_training_is_set_aside_for_the_one_before(tmp_pa
     save(tmp_path, 5)
     save(tmp_path, 10, model="b")
     found = checkpoints(tmp_path).newest()
-    assert (found.step, found.damaged) == (5, (f"step-00000010: {STRANGER}",))
+    assert (found.step, found.damaged) == (5, (f"step-00000010: {STRANGER}: model is 'b', not 'a'",))
     assert names(tmp_path) == ["refused-step-00000010", "step-00000005"]
 
 
 def test_nothing_but_checkpoints_of_another_training_is_an_error(tmp_path: Path) -> None:
     save(tmp_path, 5)
-    with pytest.raises(CheckpointError, match="of another model"):
+    with pytest.raises(CheckpointError, match="configuration: model is 'a', not 'b'"):
         checkpoints(tmp_path, model="b").newest()
     assert names(tmp_path) == ["step-00000005"]
 
@@ -209,7 +330,7 @@ def test_an_older_format_is_refused_by_its_number(tmp_path: Path) -> None:
     save(tmp_path, 5)
     manifest = tmp_path / "step-00000005" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
-    assert differences(tmp_path / "step-00000005", IDENTITY) == ["of format 1, not 2"]
+    assert differences(tmp_path / "step-00000005", IDENTITY) == ["manifest.json cannot be read (of format 1, not 3)"]
 
 
 def test_an_attempt_that_was_superseded_writes_nothing_over_its_successor(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from components.ports import RemotePlace
 from components.training import uploads
 from components.training.checkpoints import Checkpoints
 from components.training.engine import process_group
+from components.training.remote_checkpoints import RemoteCheckpoints
 from components.training.state import KINDS, Fragment, SavedState, State
 from tests.components.training.conftest import Training, equal
 from tests.infra.s3_server import CREDENTIALS
@@ -138,6 +140,46 @@ def test_a_changed_copy_is_refused_for_the_one_before(place: RemotePlace, tmp_pa
 
 
 @alone
+@pytest.mark.parametrize(("name", "body"), [("manifest.json", b'{"step": 1'), ("rank-00000.safetensors", None)])
+def test_a_copy_that_is_damaged_is_refused_for_the_one_before_and_the_store_is_not_blamed(
+    place: RemotePlace, tmp_path: Path, name: str, body: bytes | None
+) -> None:
+    saved(tmp_path / "here", place, 5, 10)
+    key = f"{place.url.removeprefix(f's3://{BUCKET}/')}/{latest(place)}/{name}"
+    if body is None:
+        client(place.endpoint).delete_object(Bucket=BUCKET, Key=key)
+    else:
+        client(place.endpoint).put_object(Bucket=BUCKET, Key=key, Body=body)
+    store = opened(tmp_path / "there", place)
+    assert store.newest().step == 5
+    store.close()
+
+
+@alone
+def test_damaged_checkpoints_of_this_machine_are_replaced_from_the_store(place: RemotePlace, tmp_path: Path) -> None:
+    saved(tmp_path, place, 5, 10)
+    for directory in tmp_path.glob("step-*"):
+        (directory / "history.jsonl").unlink()
+    store = opened(tmp_path, place)
+    assert store.newest().step == 10
+    store.close()
+    assert sorted(path.name for path in tmp_path.glob("*step-*")) == [
+        "damaged-step-00000010",
+        "step-00000005",
+        "step-00000010",
+    ]
+
+
+@alone
+def test_a_thread_that_dies_of_a_bug_is_counted_and_nobody_waits_for_it(place: RemotePlace, tmp_path: Path) -> None:
+    store = opened(tmp_path, place)
+    with mock.patch.object(RemoteCheckpoints, "put", side_effect=ZeroDivisionError):
+        save(store, 5)
+    assert store.figures() == {"failed_uploads": 1}
+    store.close()
+
+
+@alone
 def test_checkpoints_of_this_machine_that_are_newer_stay(place: RemotePlace, tmp_path: Path) -> None:
     saved(tmp_path, place, 5)
     local = Checkpoints(tmp_path, {"model": "a"}, rank=0, world_size=1, keep=2, sizes={"head.weight": 6})
@@ -173,10 +215,12 @@ def test_a_store_that_is_killed_and_comes_back_has_the_newest_and_training_did_n
 @alone
 def test_a_store_that_is_down_at_the_start_is_done_without_if_there_are_checkpoints(tmp_path: Path, place: RemotePlace) -> None:
     nowhere = RemotePlace(url="s3://training/nowhere", endpoint=f"http://127.0.0.1:{free_port()}")
+    store = opened(tmp_path, nowhere)
     with pytest.raises(
         CheckpointError, match="whether this training has checkpoints already is not known: s3://training/nowhere"
     ):
-        opened(tmp_path, nowhere)
+        store.newest()
+    store.close()
     saved(tmp_path, place, 5)
     store = opened(tmp_path, nowhere)
     assert store.newest().step == 5
