@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.errors import LongrunError
+from components.errors import LongrunError, TrainingError
 
 Report = tuple[int, int, dict[str, float]]
 """Step, steps in total, figures."""
@@ -55,10 +55,15 @@ class Outcome:
 class Mailbox:
     """Hands assignments to workers that wait for them, and what those post to the driver.
 
-    Workers of a former group, cut off from Ray but alive, may go on posting: nobody hears them.
+    Workers of a former group, cut off from Ray but alive, may go on posting: nobody hears them. Losses count as long as no step
+    beyond the furthest so far is done: weeks of training may lose many workers, and one that always dies at one step ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_failures: int) -> None:
+        """`max_failures`: how often in a row workers may be started again without such a step."""
+        self._max_failures = max_failures
+        self._starts = self._furthest = 0
+        self._reason = "they were lost without a word"
         self._assignment: Assignment | None = None
         self._dismissed = False
         self._reports: list[Report] = []
@@ -72,6 +77,7 @@ class Mailbox:
         """Give all workers something to do."""
         self._reports, self._outcome = [], Outcome(workers=self._workers)
         self._assignment = Assignment(number, pickled)
+        self._starts, self._furthest = int(self._workers > 0), 0
         await self._notify()
 
     async def dismiss(self) -> None:
@@ -96,6 +102,12 @@ class Mailbox:
         self._group, self._workers = place.group, place.world_size
         if not await self.is_finished():
             self._outcome.results, self._outcome.workers = {}, place.world_size
+            self._starts += 1
+            if self._starts > 1 + self._max_failures:
+                self._outcome.error = TrainingError(
+                    f"training workers failed {self._starts - 1} times without a step done in between: {self._reason}; "
+                    "the logs are in Ray's session"
+                )
 
     async def held(self) -> list[Any]:
         """The placement groups of all workers that there were."""
@@ -107,10 +119,13 @@ class Mailbox:
             self._outcome.entered = self._outcome.entered or now
             self._outcome.groups.add(place.group)
 
-    async def report(self, place: Place, step: int, total_steps: int, values: dict[str, float]) -> None:
-        """A step is done."""
+    async def report(self, place: Place, reports: list[Report]) -> None:
+        """Steps are done."""
         if place.group == self._group:
-            self._reports.append((step, total_steps, values))
+            self._reports.extend(reports)
+            furthest = max(step for step, _, _ in reports)
+            if furthest > self._furthest:
+                self._starts, self._furthest = 1, furthest
 
     async def leave(self, place: Place, result: bytes, now: float) -> None:
         """A worker is done."""
@@ -121,6 +136,11 @@ class Mailbox:
         """A worker refuses to go on; the first reason stays."""
         if place.group == self._group:
             self._outcome.error, self._outcome.left = self._outcome.error or error, now
+
+    async def break_off(self, place: Place, reason: str) -> None:
+        """A worker ends for another reason, and will be started again."""
+        if place.group == self._group:
+            self._reason = reason
 
     async def take_reports(self) -> list[Report]:
         """The reports since the last call."""
@@ -145,7 +165,7 @@ class Mailbox:
             self._changed.notify_all()
 
 
-def mailbox_actor() -> Any:
+def mailbox_actor(max_failures: int) -> Any:
     """A new mailbox as an actor; it ends when its last handle is gone. Every worker may wait in it at once.
 
     It stands where the driver does, so that no node can be lost with it that the driver survives.
@@ -154,4 +174,4 @@ def mailbox_actor() -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote()
+    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote(max_failures)

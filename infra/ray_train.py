@@ -29,8 +29,9 @@ class RayLauncher:
     """Where Ray Train keeps the state of a run while it lasts; shared by all nodes."""
     threads_per_worker: int | None = None
     """CPUs and threads of one worker; None: the CPUs of the cluster, shared out evenly."""
-    max_failures: int = 2
-    """How often lost workers are started again; the work then goes on from its own checkpoints. A `LongrunError` is final."""
+    max_failures: int = 8
+    """How often in a row lost workers are started again without another step done; the work then goes on from its own
+    checkpoints. A `LongrunError` is final."""
     overhead_seconds: float = field(default=0.0, init=False)
     """Wall time of launches before the first worker entered the work and after the last one left it."""
 
@@ -51,7 +52,7 @@ class RayLauncher:
         Raises:
             ConfigError: more workers than the cluster has CPUs for.
             LongrunError: whatever the work raised.
-            TrainingError: workers were lost more often than `max_failures`, or failed otherwise.
+            TrainingError: workers were lost more than `max_failures` times in a row without another step done.
         """
         started = time.time()
         group = group_for(self._config(workers, min_workers or workers))

@@ -15,9 +15,12 @@ from typing import Any
 
 from components.errors import LongrunError
 from components.ports import Metrics
-from infra.ray_mailbox import Outcome, Place, mailbox_actor
+from infra.ray_mailbox import Outcome, Place, Report, mailbox_actor
 from infra.settings import set_variable
 from infra.threads import use_threads
+
+LOSSES = 1000
+"""How often Ray Train starts workers again at all, so that those that cannot start end; the mailbox counts the others."""
 
 POLL_SECONDS = 0.25
 """Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
@@ -47,7 +50,7 @@ class GroupConfig:
     storage_path: Path
     """Absolute; Ray Train keeps the state of a trainer there while it lasts."""
     max_failures: int
-    """How often lost workers are started again."""
+    """How often in a row lost workers are started again without another step done."""
 
 
 class WorkerGroup:
@@ -55,7 +58,7 @@ class WorkerGroup:
 
     def __init__(self, config: GroupConfig) -> None:
         self.config = config
-        self.mailbox = mailbox_actor()
+        self.mailbox = mailbox_actor(config.max_failures)
         self.failure: Exception | None = None
         self._name = f"training-{uuid.uuid4().hex[:12]}"
         self._assigned = 0
@@ -136,7 +139,7 @@ class WorkerGroup:
             run_config=RunConfig(
                 name=self._name,
                 storage_path=str(config.storage_path),
-                failure_config=FailureConfig(max_failures=config.max_failures),
+                failure_config=FailureConfig(max_failures=LOSSES if config.max_failures else 0),
                 logging_config=LoggingConfig(log_level="CRITICAL"),
             ),
         )
@@ -187,7 +190,9 @@ class _MailReporter:
     place: Place
     mailbox: Any
     _posted: list[Any] = field(default_factory=list)
-    """The report whose arrival is not known yet."""
+    """The post whose arrival is not known yet."""
+    _waiting: list[Report] = field(default_factory=list)
+    """What goes with the next one."""
 
     @property
     def rank(self) -> int:
@@ -200,17 +205,24 @@ class _MailReporter:
         return self.place.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Post once the former report has arrived: an asynchronous actor of Ray may do calls in another order."""
+        """Post once the former post has arrived, with what came meanwhile: an asynchronous actor of Ray may do calls in another
+        order, and a training that goes on has all its steps to tell at once."""
         if self.rank == 0:
-            self.settle()
-            self._posted.append(self.mailbox.report.remote(self.place, step, total_steps, dict(values)))
+            self._waiting.append((step, total_steps, dict(values)))
+            if not self._posted or self._posted[0].done():
+                self._post()
 
     def settle(self) -> None:
         """Wait until every report has arrived."""
-        import ray
+        while self._posted or self._waiting:
+            self._post()
 
-        while self._posted:
-            ray.get(self._posted.pop())
+    def _post(self) -> None:
+        if self._posted:
+            self._posted.pop().result()
+        if self._waiting:
+            self._posted.append(self.mailbox.report.remote(self.place, list(self._waiting)).future())
+            self._waiting.clear()
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -246,4 +258,7 @@ def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
         if reporter.world_size > 1:
             raise  # the others may wait for this one: Ray must end them
         return
+    except Exception as error:
+        ray.get(mailbox.break_off.remote(place, f"{type(error).__name__}: {error}"))
+        raise
     ray.get(mailbox.leave.remote(place, result, time.time()))

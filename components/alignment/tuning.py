@@ -127,11 +127,7 @@ def launch(
     metrics: Metrics,
     headlines: Sequence[str],
 ) -> dict[str, Any]:
-    """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`.
-
-    Raises `ResourceError` where the machine has too little memory.
-    """
-    require_memory(spec.memory_bytes, spec.config.workers, parameters=parameters(read_shape(spec.checkpoint)))
+    """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`."""
     tuned = launcher.launch(work, spec.absolute, workers=spec.config.workers, metrics=metrics)[0]
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
     write_changes(tuned.changes, spec.output)
@@ -143,8 +139,10 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
 
     Raises:
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
+        ResourceError: a worker's machine has too little memory.
         TrainingError: no item fits the length, on one of the sides.
     """
+    require_memory(spec.memory_bytes, parameters(read_shape(spec.checkpoint)), reporter.rank)
     config, model = spec.config, load(spec.checkpoint)
     training, held_out, left_out = _items(spec, method)
     batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, config.micro_batch_tokens, config.seed)

@@ -110,14 +110,13 @@ def pretrain(
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
     spec = _placed(replace(spec, uploads=uploads if config.upload_checkpoints else None), start, trunk)
-    weights = parameters(spec.plan.shape)
-    require_memory(spec.plan.memory_bytes, config.workers, parameters=weights)
-    require_disk(spec.checkpoints, weights, config.keep_checkpoints + len(config.permanent_checkpoints) + 1)
+    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.keep_checkpoints + len(config.permanent_checkpoints) + 1)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)
     metrics.log(0, {f"planned_share/{p.name}": p.share for p in spec.order.portions})
     trained = launcher.launch(_work, spec, workers=config.workers, min_workers=config.min_workers, metrics=metrics)[0]
+    assert trained is not None
     seen = dict(sorted(spec.batches.tokens_seen(spec.plan.steps).items()))
     _write_metrics(spec, trained, {f"tokens/{name}": counts for name, counts in seen.items()})
     by_domain = {domain: int(seen[domain][-1]) for domain in spec.order.domains}
@@ -156,9 +155,10 @@ def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Pat
     return sorted(place for place in published(scratch / "checkpoints") if step_of(place) in steps)
 
 
-def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
-    """What each worker does; rank 0 writes the model."""
+def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
+    """What each worker does; rank 0 writes the model, and alone tells what was trained: a long history is the same on all."""
     plan, batches = spec.plan, spec.batches
+    require_memory(plan.memory_bytes, parameters(plan.shape), reporter.rank)
     model = _initial_model(spec)
     torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
     trained = train(
@@ -178,8 +178,9 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained:
         trunk=spec.trunk,
         uploads=spec.uploads,
     )
-    if reporter.rank == 0:
-        save(model, spec.tokenizer, spec.output)
+    if reporter.rank != 0:
+        return None
+    save(model, spec.tokenizer, spec.output)
     return trained
 
 

@@ -149,5 +149,6 @@ def _batches(
 def _score(model: Decoder, inputs: Tensor, targets: Tensor) -> float:
     """Nats of the targets."""
     device = next(model.parameters()).device
-    losses = cross_entropy(model(inputs.to(device)), targets.to(device), ignore_index=IGNORED, reduction="none")
+    logits = model(inputs.to(device))  # of a model whose weights stream in, on the device that they stream to
+    losses = cross_entropy(logits, targets.to(logits.device), ignore_index=IGNORED, reduction="none")
     return float(losses.double().sum())

@@ -25,10 +25,11 @@ from components.training import activation_checkpointing
 from components.training.config import OptimizerConfig, TrainingSettings
 from components.training.deepspeed_library import deepspeed
 from components.training.flat_gradients import FlatGradients
-from components.training.objective import Batch, Objective
+from components.training.objective import Batch, Objective, scaled
 from components.training.parallel import ModelParallelUnit, Part, Place
 from components.training.pipeline import Pipeline, Stopwatch
 from components.training.state import Fragment, SavedState, State
+from components.training.streaming import streamed
 
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 """What torch's AdamW calls them."""
@@ -75,7 +76,7 @@ class _Pass(nn.Module):
 
     def forward(self, batch: Batch, scale: float) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         terms = self._objective[0](self.model, batch)
-        return terms.loss * scale, terms.loss.detach(), dict(terms.figures)
+        return scaled(terms.loss, scale), terms.loss.detach(), dict(terms.figures)
 
 
 class Engine:
@@ -184,19 +185,24 @@ class Engine:
         self._refresh_weights()
         _set_random_states(saved.random(rank))
 
-    def weights(self) -> list[Tensor]:
-        """The fp32 weights on the CPU, whole on every worker, in the order of the model's parameters."""
-        return self._part.gathered(deepspeed().utils.safe_get_full_fp32_param)
+    def weights(self, kind: torch.dtype = torch.float32) -> dict[str, Tensor]:
+        """The weights by name on the CPU, whole on the first worker, none on the others; all workers together."""
+        found = self._part.gathered(deepspeed().utils.safe_get_full_fp32_param)
+        return {name: weight.to(kind) for name, weight in found}
 
-    def measurable(self) -> nn.Module:
-        """The model as it is, whole, for a forward pass on one worker; every worker calls it together."""
+    def measurable(self) -> nn.Module | None:
+        """The model as it is, whole, for forward passes on the first worker; None on the others. All workers together.
+
+        Where workers have parts of it, its weights are in the host's memory, and on the device when it is their turn.
+        """
         if self._skeleton is None:
-            return self._model
-        kind = torch.bfloat16 if self._engine.bfloat16_enabled() else torch.float32
+            return self._model if dist.get_rank() == 0 else None
+        weights = self.weights(torch.bfloat16 if self._engine.bfloat16_enabled() else torch.float32)
+        if not weights:
+            return None
         whole = copy.deepcopy(self._skeleton)
-        weights = {name: weight.to(self._device, kind) for name, weight in zip(self.sizes, self.weights(), strict=True)}
         whole.load_state_dict(weights, assign=True)
-        return whole
+        return streamed(whole, self._device)
 
     def close(self) -> None:
         """Take hooks and gradients off the model; its parameters stay in the engine's precision."""

@@ -34,10 +34,6 @@ from components.training.state import SavedState
 
 logger = logging.getLogger(__name__)
 
-RECALLED = 10_000
-"""Steps before a resume that are reported again. A checkpoint may have been written before the report of its step, and of those
-before it, had come through; a receiver that keeps figures by step has most of them, and a new one gets the curve so far."""
-
 __all__ = ["Batch", "Batches", "Objective", "Terms", "Trained", "Validation", "train"]
 
 
@@ -69,7 +65,7 @@ def train(
     until: int | None = None,
     on_incident: OnIncident | None = None,
 ) -> Trained:
-    """Train `model` in place; afterwards its parameters are the fp32 weights, on the CPU, on every rank.
+    """Train `model` in place; afterwards its parameters are the fp32 weights, on the CPU, on rank 0, and empty on the others.
 
     Goes on from the newest whole checkpoint below `checkpoints`: bitwise as if never interrupted at the same world size, with
     bitwise the same state at another one. Steps do not wait for checkpoints; one that cannot be written is done without.
@@ -154,10 +150,10 @@ def _checkpoints(
     )
 
 
-def _put_back(model: nn.Module, weights: Sequence[Tensor]) -> None:
+def _put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     model.float().cpu()
-    for parameter, weight in zip(model.parameters(), weights, strict=True):
-        parameter.data, parameter.grad = weight, None
+    for name, parameter in model.named_parameters():
+        parameter.data, parameter.grad = weights.get(name, torch.empty(0)), None
 
 
 @dataclass
@@ -189,7 +185,7 @@ class _Run:
             self.history = read_history(found.directory)
             self.lines = [json.dumps(row) for row in self.history]
             self.meter.goodput = Goodput(**read_manifest(found.directory).get("goodput", {}))
-        for row in self.history[-RECALLED:]:
+        for row in self.history:  # a new receiver gets the curve so far, a former one what was on its way
             self.reporter.report(int(row["step"]), self.settings.steps, row)
         facts = {"resumed_from": found.step, "damaged_checkpoints": len(found.damaged)}
         if any(facts.values()):
@@ -263,13 +259,16 @@ class _Run:
     def _judged(self, row: dict[str, float], norm: float | None) -> dict[str, float]:
         """The row with the norm. Where loss or gradient are not finite, or the loss is a spike, what the policy says."""
         spike = self._is_spike(row["loss"])
-        if norm is not None and math.isfinite(row["loss"]) and not spike:
+        left_out = spike and self.settings.on_spike == "skip"  # its gradient was made not finite for that
+        broken = not math.isfinite(row["loss"]) or (norm is None and not left_out)
+        if norm is not None and not spike and not broken:
             return row | {"gradient_norm": norm}
-        what = f"loss {row['loss']:.4g}, " + ("a spike" if spike else f"gradient {'not finite' if norm is None else 'finite'}")
+        gradient = "not finite" if norm is None else "finite"
+        what = f"loss {row['loss']:.4g}, " + (f"gradient {gradient}" if broken else "a spike")
         logger.warning("step %d: %s", row["step"], what)
         if self.on_incident is not None and self.store.rank == 0:
             self.on_incident(int(row["step"]), what)
-        policy = self.settings.on_spike if spike else self.settings.non_finite
+        policy = self.settings.non_finite if broken else self.settings.on_spike
         if policy == "report" and norm is not None:
             return row | {"gradient_norm": norm}
         skipped = 1 + sum(1 for _ in itertools.takewhile(lambda old: "gradient_norm" not in old, reversed(self.history)))
@@ -281,7 +280,7 @@ class _Run:
         """The figures of rank 0, on every rank."""
         box: list[Mapping[str, float]] = [{}]
         model = self.engine.measurable()
-        if self.store.rank == 0:
+        if model is not None:
             model.eval()
             with torch.no_grad():
                 box = [dict(validation(model))]

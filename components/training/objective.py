@@ -1,5 +1,6 @@
 """What differs between one training and another: the data of a step, the loss, and what is measured on the way."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +50,11 @@ class Objective(Protocol):
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
         """The loss of one micro-batch, which is on the model's device; `model` may be in bf16."""
         ...
+
+
+def scaled(loss: Tensor, scale: float) -> Tensor:
+    """`loss` times `scale`. One that is not finite makes a gradient that is not, which all workers leave out alike."""
+    return loss * loss.new_full((), scale).masked_fill(~loss.detach().isfinite(), math.nan)
 
 
 class OnIncident(Protocol):

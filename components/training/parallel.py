@@ -118,14 +118,21 @@ class Part:
             return start, Columns(index * width, (index + 1) * width, self.shapes[name][1])
         return start, None
 
-    def gathered(self, held: Callable[[nn.Parameter], Tensor]) -> list[Tensor]:
-        """Whole parameters on the CPU of every worker, in the order of the whole model; all workers together.
+    def gathered(self, held: Callable[[nn.Parameter], Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Whole parameters by name, on the CPU of the first worker; nothing on the others. All workers together, to the end.
+
+        One at a time, so that no device holds the model whole.
 
         Args:
             held: what this worker's part of a parameter is, in fp32, on the training device.
         """
-        mine = {name: self._joined(name, held(parameter)) for name, parameter in self.named_parameters()}
-        return [self._from_stage(name, mine).cpu() for name in self.shapes]
+        own = dict(self.named_parameters())
+        device = next(iter(own.values())).device
+        for name in self.shapes:
+            mine = self._joined(name, held(own[name])) if name in own else None
+            whole = self._from_stage(name, mine, device)
+            if dist.get_rank() == 0:
+                yield name, whole.cpu()
 
     def _fill(self, model: Decoder) -> None:
         """Take this part's share of the model's weights, which are gone from the model then."""
@@ -184,14 +191,12 @@ class Part:
         dist.all_gather(found, held.contiguous(), group=self.place.groups["tensor"])
         return torch.cat(found, dimension)
 
-    def _from_stage(self, name: str, mine: Mapping[str, Tensor]) -> Tensor:
-        """A whole parameter, wherever in the pipeline it is."""
+    def _from_stage(self, name: str, mine: Tensor | None, device: torch.device) -> Tensor:
+        """A whole parameter, wherever in the pipeline it is; `mine` if it is here."""
         group = self.place.groups.get("pipeline")
-        if group is None:
-            return mine[name]
-        device = next(iter(mine.values())).device
-        value = mine[name].contiguous() if name in mine else torch.empty(self.shapes[name], device=device)
-        dist.broadcast(value, src=dist.get_global_rank(group, self._stage_of(name)), group=group)
+        value = torch.empty(self.shapes[name], device=device) if mine is None else mine.contiguous()
+        if group is not None:
+            dist.broadcast(value, src=dist.get_global_rank(group, self._stage_of(name)), group=group)
         return value
 
 

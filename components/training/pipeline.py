@@ -16,7 +16,7 @@ from components.model.decoder import Decoder
 from components.model.loss import Vocabulary
 from components.training.deepspeed_library import deepspeed
 from components.training.layout import ParallelLayout
-from components.training.objective import Batch, Objective
+from components.training.objective import Batch, Objective, scaled
 
 Stopwatch = Callable[[str], AbstractContextManager[None]]
 
@@ -109,7 +109,7 @@ class Pipeline:
         terms = self._objective(self._tail, moved)
         for name, value in {"": terms.loss.detach(), **terms.figures}.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        return terms.loss * self._scale
+        return scaled(terms.loss, self._scale)
 
     def _totals(self) -> tuple[float, dict[str, float]]:
         if self._names is None:

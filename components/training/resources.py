@@ -1,40 +1,82 @@
-"""Whether the machine has the memory and the disk that a training needs, asked before it starts."""
+"""Whether its machines have the memory and the disk that a training needs, asked before it starts."""
 
 import shutil
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+import torch.distributed as dist
 
 from components.errors import ResourceError
+from components.training.device import training_device
 
 CHECKPOINT_BYTES = 12
 """Of each weight in a training checkpoint, and in the copy that is taken of it in memory: the weight and the two moments of
 AdamW, all in fp32."""
 
+FP32 = 4
+"""Bytes of a weight."""
 
-def require_memory(needed: int, workers: int, *, parameters: int = 0) -> None:
-    """Refuse a training of `workers` workers on this machine that need `needed` bytes each.
+
+@dataclass(frozen=True)
+class Room:
+    """What is free where a worker is, in bytes."""
+
+    machine: str
+    """Its name in the network."""
+    memory: int
+    gpu_memory: int | None = None
+    """Of the worker's GPU; None: it trains on the CPU."""
+
+
+def require_memory(needed: int, parameters: int, rank: int = 0) -> None:
+    """Refuse a training that some worker's machine cannot hold; all workers together, and all alike, before they make the model.
 
     Args:
-        needed: bytes of the device's memory.
-        workers: on this machine.
-        parameters: weights of the model, of whose state the workers together hold one copy in the host's memory.
+        needed: bytes of a worker's device.
+        parameters: weights of the model, which each worker makes in the host's memory before it has its part on a GPU, and of
+            whose state the workers together keep one copy there.
+        rank: of this worker, from 0.
 
     Raises:
-        ResourceError: the CPU's free memory holds less than all of them and the copy, or a GPU's less than one.
+        ResourceError: a GPU has less than what is needed free, or a machine less than what its workers need together.
     """
-    gpu = torch.cuda.is_available()
-    host = CHECKPOINT_BYTES * parameters + (0 if gpu else needed * workers)
-    _refuse_beyond(psutil.virtual_memory().available, host, "memory")
-    if gpu:
-        _refuse_beyond(torch.cuda.mem_get_info()[0], needed, "GPU memory")
+    mine = _room(training_device(rank))
+    rooms = [mine]
+    if dist.is_initialized():
+        rooms = [mine for _ in range(dist.get_world_size())]
+        dist.all_gather_object(rooms, mine)
+    refuse_too_little(rooms, needed, parameters)
 
 
-def _refuse_beyond(available: int, wanted: int, kind: str) -> None:
+def refuse_too_little(rooms: Sequence[Room], needed: int, parameters: int) -> None:
+    """Raise `ResourceError` where there is no room for each of these workers: see `require_memory`."""
+    free = {room.machine: room.memory for room in reversed(rooms)}
+    for machine, workers in Counter(room.machine for room in rooms).items():
+        gpus = [room.gpu_memory for room in rooms if room.machine == machine and room.gpu_memory is not None]
+        copy = CHECKPOINT_BYTES * parameters * workers // len(rooms)
+        host = copy + len(gpus) * FP32 * parameters + (workers - len(gpus)) * needed
+        _refuse_beyond(free[machine], host, machine, "memory")
+        if gpus:
+            _refuse_beyond(min(gpus), needed, machine, "GPU memory")
+
+
+def _room(device: torch.device) -> Room:
+    name, memory = socket.gethostname(), psutil.virtual_memory().available
+    if device.type != "cuda":
+        return Room(name, memory)
+    torch.cuda.set_device(device)  # what is sent as an object goes through the current one
+    return Room(name, memory, torch.cuda.mem_get_info()[0])
+
+
+def _refuse_beyond(available: int, wanted: int, machine: str, kind: str) -> None:
     if wanted > available:
         raise ResourceError(
-            f"training needs about {wanted / 2**30:.1f} GiB of {kind}, {available / 2**30:.1f} GiB are free; "
+            f"{machine}: training needs about {wanted / 2**30:.1f} GiB of {kind}, {available / 2**30:.1f} GiB are free; "
             "choose a smaller shape, micro-batch or sequence, or free memory"
         )
 

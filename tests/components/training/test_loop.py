@@ -233,7 +233,39 @@ class SpikeAt(NextToken):
         return Terms(loss=terms.loss * factor, figures=terms.figures)
 
 
+class InfiniteAt(BrokenAt):
+    """The loss is infinite in a marked batch, but its gradient is what it was."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        terms = NextToken.__call__(self, model, batch)
+        infinite = math.inf if int(batch["tokens"].sum()) in self.marks else 0.0
+        return Terms(loss=terms.loss + infinite, figures=terms.figures)
+
+
+def test_an_infinite_loss_with_a_finite_gradient_is_skipped_like_any_other(training: Training, tmp_path: Path) -> None:
+    _, infinite, _ = training(objective=InfiniteAt({3}), non_finite="skip", checkpoints=tmp_path / "infinite")
+    _, broken, _ = training(objective=BrokenAt({3}), non_finite="skip", checkpoints=tmp_path / "broken")
+    assert "gradient_norm" not in infinite.history[2]
+    assert infinite.history == broken.history
+
+
+class BrokenSpikeAt(SpikeAt):
+    """And the gradient is not a number there."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Terms:
+        terms = super().__call__(model, batch)
+        if torch.equal(batch["tokens"].cpu(), self.tokens):
+            terms.loss.register_hook(lambda gradient: gradient * math.nan)
+        return terms
+
+
 LONG = {"steps": 70, "checkpoint_steps": None}
+
+
+@pytest.mark.parametrize("on_spike", ["report", "stop"])
+def test_a_gradient_that_is_not_finite_stops_training_although_the_loss_is_a_spike_too(training: Training, on_spike: str) -> None:
+    with pytest.raises(TrainingError, match=r"step 69: loss .*, gradient not finite"):
+        training(objective=BrokenSpikeAt(69), on_spike=on_spike, **LONG)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

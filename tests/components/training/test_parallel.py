@@ -160,7 +160,7 @@ def alone(trainings: Trainings) -> Mapping[str, Outcome]:
 def test_two_workers_train_what_one_does(name: str, precision: str, trainings: Trainings, alone: Mapping[str, Outcome]) -> None:
     first, second = trainings.outcomes[trainings.whole(name, precision)]
     require_equal(first, alone[precision], precision)
-    assert same(first, second)
+    assert first.history == second.history
 
 
 @pytest.mark.parametrize(("layout", "policy"), CHECKPOINTED, ids=str)
@@ -169,7 +169,7 @@ def test_a_layout_may_compute_activations_again(
 ) -> None:
     first, second = trainings.outcomes[trainings.checkpointed(layout, policy)]
     require_equal(first, alone["fp32"], "fp32")
-    assert same(first, second)
+    assert first.history == second.history
 
 
 @pytest.mark.parametrize("name", ["tensor", "pipeline"])
@@ -225,7 +225,7 @@ def test_four_workers_train_what_one_does_in_every_combination(precision: str, t
     ((whole,),) = launch([Case(ONE, precision, tmp_path / "alone")], 1)
     for outcomes in zip(*launch(cases, 4), strict=True):
         require_equal(outcomes[0], whole, precision, TOLERANCE_OF_FOUR)
-        assert all(same(outcomes[0], other) for other in outcomes)
+        assert all(outcomes[0].history == other.history for other in outcomes)
 
 
 @pytest.mark.slow
@@ -234,4 +234,4 @@ def test_all_directions_together_train_what_one_worker_does(tmp_path: Path) -> N
     ((whole,),) = launch([Case(ONE, "fp32", tmp_path / "alone")], 1)
     outcomes = [found for (found,) in launch([case], 8)]
     require_equal(outcomes[0], whole, "fp32")
-    assert all(same(outcomes[0], other) for other in outcomes)
+    assert all(outcomes[0].history == other.history for other in outcomes)

@@ -1,33 +1,53 @@
 """Memory and disk are asked for before training starts."""
 
+import socket
 from pathlib import Path
 
-import psutil
 import pytest
 
 from components.errors import ResourceError
-from components.training.resources import require_disk, require_memory
+from components.training.resources import Room, refuse_too_little, require_disk, require_memory
+
+GIB = 2**30
 
 
 def test_what_fits_is_let_through() -> None:
     require_memory(1, 1)
 
 
-def test_more_than_is_free_is_refused_with_both_figures() -> None:
-    with pytest.raises(ResourceError, match=r"needs about 1073741824\.0 GiB of .*memory, .* GiB are free"):
-        require_memory(2**60, 1)
+def test_more_than_is_free_is_refused_with_both_figures_and_the_machine() -> None:
+    with pytest.raises(
+        ResourceError, match=rf"{socket.gethostname()}: training needs about 1073741824\.0 GiB of .*, .* are free"
+    ):
+        require_memory(2**60, 0)
 
 
-def test_all_workers_of_a_machine_without_a_gpu_count_together() -> None:
-    half = psutil.virtual_memory().total // 2
-    with pytest.raises(ResourceError):
-        require_memory(half, 3)
+def test_the_workers_of_one_machine_count_together_and_those_of_others_do_not() -> None:
+    refuse_too_little([Room("a", 6 * GIB), Room("a", 6 * GIB), Room("b", 4 * GIB)], 3 * GIB, 0)
+    with pytest.raises(ResourceError, match=r"^a: training needs about 6\.0 GiB of memory, 5\.0 GiB are free"):
+        refuse_too_little([Room("b", 9 * GIB), Room("a", 5 * GIB), Room("a", 5 * GIB)], 3 * GIB, 0)
 
 
-def test_the_copy_of_the_state_counts_besides() -> None:
-    require_memory(1, 1, parameters=1)
-    with pytest.raises(ResourceError, match=r"12884901888\.0 GiB of memory"):
-        require_memory(1, 1, parameters=2**60)
+def test_each_gpu_must_hold_what_its_worker_needs() -> None:
+    rooms = [Room("a", 99 * GIB, 80 * GIB), Room("a", 99 * GIB, 60 * GIB), Room("b", 99 * GIB, 80 * GIB)]
+    refuse_too_little(rooms, 60 * GIB, 0)
+    with pytest.raises(ResourceError, match=r"^a: training needs about 61\.0 GiB of GPU memory, 60\.0 GiB are free"):
+        refuse_too_little(rooms, 61 * GIB, 0)
+
+
+def test_a_training_of_many_machines_needs_on_each_what_its_own_workers_do() -> None:
+    refuse_too_little([Room(f"node-{worker // 8}", 640 * GIB, 80 * GIB) for worker in range(64)], 60 * GIB, 7 * 10**9)
+
+
+def test_the_copy_of_the_state_counts_besides_by_the_share_of_the_workers() -> None:
+    refuse_too_little([Room("a", 6 * GIB), Room("b", 6 * GIB)], 0, GIB)
+    with pytest.raises(ResourceError, match=r"^b: training needs about 6\.0 GiB of memory"):
+        refuse_too_little([Room("a", 6 * GIB), Room("b", 5 * GIB)], 0, GIB)
+
+
+def test_the_model_that_a_worker_makes_before_its_gpu_has_a_part_counts_in_the_hosts_memory() -> None:
+    with pytest.raises(ResourceError, match=r"^a: training needs about 20\.0 GiB of memory"):
+        refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB)
 
 
 def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> None:
