@@ -34,6 +34,12 @@ from components.training.streaming import streamed
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 """What torch's AdamW calls them."""
 
+BUCKET = 500_000_000
+"""Elements that are sent together, DeepSpeed's default: 1 GB in bf16, far beyond where a network is at its full rate."""
+
+PREFETCHED = 50_000_000
+"""Elements that ZeRO-3 gathers ahead of the layer that computes, DeepSpeed's default: a quarter of a layer of the 7B shape."""
+
 
 @contextlib.contextmanager
 def process_group(device: torch.device, world_size: int) -> Iterator[None]:
@@ -335,15 +341,29 @@ def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
 def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: bool) -> dict[str, Any]:
     """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here.
 
+    What overlaps: ZeRO-3 gathers the weights of the next layers and sums gradients on a stream of its own while layers compute.
+    ZeRO-1 sums once a step, after the last backward pass: DeepSpeed 0.19.8's optimizer for bf16 weights and fp32 gradients
+    (BF16_Optimizer) has no overlap, whatever `overlap_comm` says, so that the paper's (section 2.4, of the last backward pass
+    with the sum) is not to be had with fp32 accumulation. The more micro-batches a step has, the less that sum is of it.
+
     ZeRO-3 keeps no parameter whole beyond its turn (persistence threshold 0), so that all are parted alike. With flat gradients
     it has no buckets for them (contiguous gradients).
     """
-    zero = {"stage": stage, "contiguous_gradients": not flat}
+    zero: dict[str, Any] = {
+        "stage": stage,
+        "contiguous_gradients": not flat,
+        "overlap_comm": stage == 3,
+        "reduce_scatter": True,  # each worker gets its part of the sum alone, half of what summing for all sends
+        "reduce_bucket_size": BUCKET,
+        "allgather_bucket_size": BUCKET,
+    }
+    if stage == 3:
+        zero |= {"stage3_param_persistence_threshold": 0, "stage3_prefetch_bucket_size": PREFETCHED}
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": optimizer.clip,
-        "zero_optimization": zero | ({"stage3_param_persistence_threshold": 0} if stage == 3 else {}),
+        "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "pipeline": {"pipe_partitioned": False, "grad_partitioned": False},
     }

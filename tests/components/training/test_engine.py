@@ -5,7 +5,10 @@ import torch
 import torch.distributed as dist
 
 from components.errors import TrainingError
-from components.training.engine import process_group
+from components.training.engine import BUCKET, PREFETCHED, Engine, process_group
+from components.training.layout import ParallelLayout
+from components.training.parallel import Place
+from tests.components.training.conftest import NextToken, settings, small_model
 
 CPU = torch.device("cpu")
 
@@ -27,3 +30,15 @@ def test_a_group_that_exists_is_used_and_left_alone() -> None:
 def test_several_workers_without_a_group_are_refused() -> None:
     with pytest.raises(TrainingError, match="a process group of 0 workers; this training has 2"), process_group(CPU, 2):
         pass
+
+
+@pytest.mark.parametrize(("zero_stage", "overlaps"), [(1, False), (3, True)])
+def test_deepspeed_has_understood_what_overlaps_and_how_much_is_sent_at_once(zero_stage: int, overlaps: bool) -> None:
+    layout = ParallelLayout(zero_stage=zero_stage)
+    with process_group(CPU, 1):
+        engine = Engine(small_model(), NextToken(), settings(layout=layout), "bf16", Place.of(layout, 0, 1), CPU)
+        resolved = engine._engine._config.zero_config
+        engine.close()
+    assert (resolved.stage, resolved.overlap_comm, resolved.reduce_scatter) == (zero_stage, overlaps, True)
+    assert (resolved.reduce_bucket_size, resolved.allgather_bucket_size) == (BUCKET, BUCKET)
+    assert resolved.prefetch_bucket_size == PREFETCHED
