@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,13 @@ class Kill:
     step: int
     rank: int
     """The worker that does it, after that step."""
+    waits: bool = True
+    """Whether it lets the checkpoint that is due by then be published first."""
+
+    @property
+    def due(self) -> int:
+        """The step of that checkpoint."""
+        return self.step - self.step % INTERVAL
 
 
 @dataclass(frozen=True)
@@ -53,10 +61,18 @@ class Killing(Passing):
         kill, done = self.training.kill, self.training.place / "killed"
         if kill is None or done.exists() or (kill.step, kill.rank) != (step, self.rank):
             return
+        while kill.waits and _published(self.training.place) < kill.due:
+            time.sleep(0.01)
         done.touch()
         for pid in _targets(kill.kind, self.training.driver):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _published(place: Path) -> int:
+    """The step of the newest checkpoint; 0: there is none."""
+    latest = place / "checkpoints" / "latest"
+    return int(latest.readlink().name.removeprefix("step-")) if latest.is_symlink() else 0
 
 
 def _targets(kind: str, driver: int) -> list[int]:
@@ -99,13 +115,13 @@ def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
 
 
 def main() -> None:
-    """`python -m tests.infra.kills HOME KIND STEP RANK`: train with a Ray of its own, and be killed."""
+    """`python -m tests.infra.kills HOME KIND STEP RANK WAITS`: train with a Ray of its own, and be killed."""
     from infra.local_ray import ensure_ray
     from infra.ray_train import RayLauncher
     from infra.settings import quieten
 
     quieten()
-    home, kill = Path(sys.argv[1]), Kill(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    home, kill = Path(sys.argv[1]), Kill(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "True")
     ensure_ray(home, cpus=2)
     launcher = RayLauncher(storage_path=home / "ray-train")
     launcher.launch(work, Training(home, kill, os.getpid()), workers=2, metrics=SilentMetrics())

@@ -1,13 +1,18 @@
 """Checkpoints: whole or not there, written beside the training, by one attempt at a time."""
 
 import errno
+import itertools
 import json
 import os
 import resource
 import shutil
+import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest import mock
 
@@ -393,3 +398,48 @@ def test_the_manifest_lists_every_file_but_itself(tmp_path: Path) -> None:
     save(tmp_path, 5)
     manifest = json.loads((tmp_path / "latest" / "manifest.json").read_text())
     assert set(manifest["files"]) == {"history.jsonl", "rank-00000.safetensors"}
+
+
+def kill_at_line(number: int, work: Callable[[], object]) -> bool:
+    """Do the work in a process that is killed at that line of the module's, counted as they are met; whether it was."""
+    pid = os.fork()
+    if pid == 0:
+        lines = itertools.count(1)
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            if frame.f_code.co_filename != checkpoint_files.__file__:
+                return None
+            if event == "line" and next(lines) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_kill_at_any_line_of_publishing_leaves_whole_checkpoints_and_the_way_to_the_newest(tmp_path: Path) -> None:
+    save(tmp_path / "made", 5, 10, 15, keep=3)
+    shutil.move(tmp_path / "made" / "step-00000015", tmp_path / "next")
+    manifest = checkpoint_files.read_manifest(tmp_path / "next")
+    (tmp_path / "next" / "manifest.json").unlink()
+    found = []
+    for number in itertools.count(1):
+        root = tmp_path / str(number)
+        shutil.copytree(tmp_path / "made", root, symlinks=True)
+        attempt = Attempt.claim(root)
+        checkpoint_files.go_on_from(attempt, root / "step-00000010", {})
+        shutil.copytree(tmp_path / "next", attempt.staging(15))
+        publish = partial(checkpoint_files.publish, attempt, attempt.staging(15), manifest, keep=1, permanent=())
+        killed = kill_at_line(number, publish)
+        newest, *older = checkpoint_files.published(root)
+        assert not any(differences(directory, IDENTITY) for directory in (newest, *older)), number
+        assert (root / "latest").resolve() in (newest, *older[:1]), number
+        found.append(newest.name)
+        Attempt.claim(root)
+        assert not any(root.glob("writing-*"))
+        if not killed:
+            break
+    assert set(found) == {"step-00000010", "step-00000015"}
+    assert names(root) == ["step-00000015"]
