@@ -179,15 +179,18 @@ def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: flo
 
 @torch.no_grad()
 def initialise(model: Decoder, std: float, seed: int) -> None:
-    """Draw every matrix from N(0, std²) and set every norm to one (paper, section 2.3: std 0.006).
-
-    Each parameter has its own generator, seeded by `seed` and its name: the same values on any device, and in any part of
-    the model.
-    """
+    """Draw every matrix from N(0, std²) and set every norm to one (paper, section 2.3: std 0.006)."""
     for name, parameter in model.named_parameters():
-        if parameter.dim() == 1:
-            parameter.fill_(1.0)
-            continue
-        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-        parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))
+        parameter.copy_(drawn(name, parameter.shape, std, seed))
+
+
+def drawn(name: str, size: torch.Size, std: float, seed: int) -> Tensor:
+    """One parameter as `initialise` draws it, fp32 of that size.
+
+    Each has its own generator, seeded by `seed` and its name: the same values on any device, and in any part of the model.
+    """
+    if len(size) == 1:
+        return torch.ones(size)
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return torch.empty(size).normal_(0.0, std, generator=generator)

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
-from components.model.decoder import Decoder, initialise
+from components.model.decoder import Decoder, drawn
 from components.model.huggingface import WEIGHTS, load, read_shape, save
 from components.ports import Launcher, Metrics, RemotePlace, TrainingReporter
 from components.pretraining.beginnings import CHECKPOINT, beginning, require_same_beginning
@@ -30,6 +31,7 @@ from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.history import write_history
 from components.training.loop import Trained, train
+from components.training.parallel import Weights
 from components.training.portions import Portion, apportion, explain, windows_of
 from components.training.resources import require_disk, require_memory
 
@@ -158,8 +160,10 @@ def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Pat
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
     """What each worker does; rank 0 writes the model, and alone tells what was trained: a long history is the same on all."""
     plan, batches = spec.plan, spec.batches
-    require_memory(plan.memory_bytes, parameters(plan.shape), reporter.rank)
-    model = _initial_model(spec)
+    whole = parameters(plan.shape)
+    parts = 1 if spec.start else spec.settings.layout.over(reporter.world_size).replica
+    require_memory(plan.memory_bytes, whole, reporter.rank, made=whole // parts)
+    model, weights = _initial_model(spec)
     torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
     trained = train(
         model,
@@ -169,6 +173,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
         reporter=reporter,
         checkpoints=spec.checkpoints,
         identity=_beginning(spec) | {LENGTH: spec.plan.steps},
+        weights=weights,
         validation=HeldOutBitsPerByte(batches.reader, spec.shares, spec.config.validation_bytes, spec.config.seed),
         flops_per_token={
             "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
@@ -184,12 +189,12 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
     return trained
 
 
-def _initial_model(spec: _Spec) -> Decoder:
+def _initial_model(spec: _Spec) -> tuple[Decoder, Weights | None]:
+    """The model with the weights of a checkpoint, or on the meta device with what draws its weights."""
     if spec.start is not None:
-        return load(spec.start)
-    model = Decoder(spec.plan.shape)
-    initialise(model, spec.plan.init_std, spec.config.seed)
-    return model
+        return load(spec.start), None
+    with torch.device("meta"):
+        return Decoder(spec.plan.shape), partial(drawn, std=spec.plan.init_std, seed=spec.config.seed)
 
 
 def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:

@@ -26,7 +26,7 @@ from components.training.config import OptimizerConfig, TrainingSettings
 from components.training.deepspeed_library import deepspeed
 from components.training.flat_gradients import FlatGradients
 from components.training.objective import Batch, Objective, scaled
-from components.training.parallel import ModelParallelUnit, Part, Place
+from components.training.parallel import ModelParallelUnit, Part, Place, Weights
 from components.training.pipeline import Pipeline, Stopwatch
 from components.training.state import Fragment, SavedState, State
 from components.training.streaming import streamed
@@ -96,8 +96,9 @@ class Engine:
         precision: str,
         place: Place,
         device: torch.device,
+        weights: Weights | None = None,
     ) -> None:
-        """Take over `model`, which is in fp32, inside a process group.
+        """Take over `model`, which is in fp32, or on the meta device where `weights` makes its weights, inside a process group.
 
         Raises:
             ConfigError: it shall be compiled, and there is no compiler; or it cannot be laid out as it shall.
@@ -105,8 +106,8 @@ class Engine:
         if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
         self._stage, self._device = settings.layout.zero_stage, device
-        self._skeleton = copy.deepcopy(model).to("meta") if self._stage == 3 or place.layout.replica > 1 else None
-        self._part = Part.of(model, place)
+        self._skeleton = _skeleton(model) if self._stage == 3 or place.layout.replica > 1 else None
+        self._part = Part.of(model, place, weights)
         self._model = self._part.model.to(device).train()
         activation_checkpointing.apply(self._model, settings.activation_checkpointing, compiled=settings.compile)
         self._adamw = _adamw(self._model, settings.optimizer)
@@ -289,6 +290,12 @@ class Engine:
             if (found := self._part_of_zero_3(parameter)) is not None:
                 weight = found[1]["weight"]
                 parameter.ds_tensor.data[: weight.numel()].copy_(weight)  # type: ignore[attr-defined]
+
+
+def _skeleton(model: nn.Module) -> nn.Module:
+    """A copy on the meta device, without the weights having been copied."""
+    empty = {id(weight): nn.Parameter(torch.empty_like(weight, device="meta")) for weight in model.parameters()}
+    return copy.deepcopy(model, dict[int, Any](empty))
 
 
 def _pipeline(model: nn.Module, objective: Objective, place: Place, device: torch.device) -> Pipeline | None:

@@ -27,7 +27,7 @@ from components.training.device import determinism, keep_freed_memory, resolved_
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
-from components.training.parallel import Place
+from components.training.parallel import Place, Weights
 from components.training.schedule import learning_rate
 from components.training.spikes import WINDOW, is_spike
 from components.training.state import SavedState
@@ -58,6 +58,7 @@ def train(
     reporter: TrainingReporter,
     checkpoints: Path,
     identity: Mapping[str, Any],
+    weights: Weights | None = None,
     validation: Validation | None = None,
     flops_per_token: Mapping[str, float] | None = None,
     trunk: Path | None = None,
@@ -73,7 +74,7 @@ def train(
     of one process is made and taken down.
 
     Args:
-        model: fp32 weights, equal on all ranks.
+        model: fp32 weights, equal on all ranks; or on the meta device, where `weights` makes them.
         objective: the loss.
         batches: the data of each step; the workers of one replica see the same part of it.
         settings: steps, learning rate, precision, checkpoints.
@@ -82,6 +83,8 @@ def train(
             damaged_checkpoints, and failed_checkpoints and failed_uploads where some could not be written or copied.
         checkpoints: an absolute directory that survives the process and that all ranks see; need not exist.
         identity: JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused.
+        weights: makes a whole weight from its name: where a layout parts the model, no worker ever has all of them. None: the
+            model has them.
         validation: measured every `settings.validation_steps` and after the last step.
         flops_per_token: FLOPs of forward and backward for one token, by the name of the utilisation to report; None: none is.
         trunk: an absolute directory with a checkpoint of a training of another length that began in the same way; where this one
@@ -103,7 +106,7 @@ def train(
         keep_freed_memory()
     with flushed_denormals(), process_group(device, reporter.world_size), determinism(settings.deterministic):
         place = Place.of(settings.layout, reporter.rank, reporter.world_size)
-        engine = Engine(model, objective, settings, precision, place, device)
+        engine = Engine(model, objective, settings, precision, place, device, weights)
         store = None
         try:
             store = _checkpoints(
@@ -118,13 +121,13 @@ def train(
             for step in range(resumed_from, until or settings.steps):
                 run.advance(step)
             store.finish()
-            weights = engine.weights()
+            trained = engine.weights()
         finally:
             if store is not None:
                 store.close()
             engine.close()
             place.close()
-    _put_back(model, weights)
+    _put_back(model, trained)
     return Trained(tuple(run.history), resumed_from)
 
 
@@ -151,9 +154,10 @@ def _checkpoints(
 
 
 def _put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    for name, _ in list(model.named_parameters()):
+        module, _, last = name.rpartition(".")
+        setattr(model.get_submodule(module), last, nn.Parameter(weights.get(name, torch.empty(0))))
     model.float().cpu()
-    for name, parameter in model.named_parameters():
-        parameter.data, parameter.grad = weights.get(name, torch.empty(0)), None
 
 
 @dataclass

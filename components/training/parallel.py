@@ -5,6 +5,7 @@ What a layout parts, it parts in a copy; the model that was given is empty meanw
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -16,6 +17,9 @@ from components.training import sequence, tensor
 from components.training.layout import ParallelLayout
 from components.training.objective import Batch, Batches
 from components.training.state import Columns
+
+Weights = Callable[[str, torch.Size], Tensor]
+"""Makes a whole weight in fp32 on the CPU from its name in the model and its size."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,28 @@ class Part:
     """Of the whole parameters, in the order of the whole model."""
 
     @classmethod
-    def of(cls, model: nn.Module, place: Place) -> "Part":
+    def of(cls, model: nn.Module, place: Place, weights: Weights | None = None) -> "Part":
         """The part that belongs to a place.
+
+        Args:
+            model: whole; what it has is taken from it.
+            place: of the worker.
+            weights: how its weights are made, where it is on the meta device because it is never whole anywhere.
 
         Raises:
             ConfigError: a layout that parts what is no `Decoder`, or one whose shape it does not divide.
         """
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         if place.layout.replica == 1:
+            if weights is not None:
+                _put(model, {name: weights(name, size) for name, size in shapes.items()})
             return cls(model, place, shapes)
         if not isinstance(model, Decoder):
             raise ConfigError(f"a layout of {type(model).__name__}; allowed: of a Decoder, or of data alone")
         place.layout.require_fit(model.shape)
         with torch.device("meta"):
             found = cls(Decoder(model.shape), place, shapes)
-        found._fill(model)
+        found._fill(weights or partial(_taken, dict(model.named_parameters())))
         return found
 
     @property
@@ -134,20 +145,17 @@ class Part:
             if dist.get_rank() == 0:
                 yield name, whole.cpu()
 
-    def _fill(self, model: Decoder) -> None:
-        """Take this part's share of the model's weights, which are gone from the model then."""
+    def _fill(self, weights: Weights) -> None:
+        """Take this part's share of each weight; no two are there whole at once, but for those that the model has already."""
         decoder, groups = self.model, self.place.groups
         assert isinstance(decoder, Decoder)
         self._keep_stage(decoder)
-        whole = dict(model.named_parameters())
         for name, _ in list(decoder.named_parameters()):
             dimension, index, parts = self._cut(name)
-            value = whole[self._name_in_whole(name)].detach()
+            whole = self._name_in_whole(name)
+            value = weights(whole, self.shapes[whole])
             value = value if dimension is None else value.chunk(parts, dimension)[index]
-            module, _, last = name.rpartition(".")
-            setattr(decoder.get_submodule(module), last, nn.Parameter(value.clone(memory_format=torch.contiguous_format)))
-        for parameter in model.parameters():
-            parameter.data = parameter.data.new_empty(0)
+            _put(decoder, {name: value.clone(memory_format=torch.contiguous_format)})
         if "tensor" in groups:
             tensor.apply(decoder, groups["tensor"])
         if "sequence" in groups:
@@ -198,6 +206,19 @@ class Part:
         if group is not None:
             dist.broadcast(value, src=dist.get_global_rank(group, self._stage_of(name)), group=group)
         return value
+
+
+def _taken(parameters: Mapping[str, nn.Parameter], name: str, size: torch.Size) -> Tensor:
+    """A weight of a model, which does not have it any more then."""
+    value = parameters[name].detach()
+    parameters[name].data = value.new_empty(0)
+    return value
+
+
+def _put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        module, _, last = name.rpartition(".")
+        setattr(model.get_submodule(module), last, nn.Parameter(weight))
 
 
 class ModelParallelUnit:

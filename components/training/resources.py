@@ -33,14 +33,14 @@ class Room:
     """Of the worker's GPU; None: it trains on the CPU."""
 
 
-def require_memory(needed: int, parameters: int, rank: int = 0) -> None:
+def require_memory(needed: int, parameters: int, rank: int = 0, *, made: int | None = None) -> None:
     """Refuse a training that some worker's machine cannot hold; all workers together, and all alike, before they make the model.
 
     Args:
         needed: bytes of a worker's device.
-        parameters: weights of the model, which each worker makes in the host's memory before it has its part on a GPU, and of
-            whose state the workers together keep one copy there.
+        parameters: weights of the model, of whose state the workers together keep one copy in the host's memory.
         rank: of this worker, from 0.
+        made: weights that each worker makes in the host's memory before they are on its GPU; None: all.
 
     Raises:
         ResourceError: a GPU has less than what is needed free, or a machine less than what its workers need together.
@@ -50,16 +50,16 @@ def require_memory(needed: int, parameters: int, rank: int = 0) -> None:
     if dist.is_initialized():
         rooms = [mine for _ in range(dist.get_world_size())]
         dist.all_gather_object(rooms, mine)
-    refuse_too_little(rooms, needed, parameters)
+    refuse_too_little(rooms, needed, parameters, parameters if made is None else made)
 
 
-def refuse_too_little(rooms: Sequence[Room], needed: int, parameters: int) -> None:
+def refuse_too_little(rooms: Sequence[Room], needed: int, parameters: int, made: int) -> None:
     """Raise `ResourceError` where there is no room for each of these workers: see `require_memory`."""
     free = {room.machine: room.memory for room in reversed(rooms)}
     for machine, workers in Counter(room.machine for room in rooms).items():
         gpus = [room.gpu_memory for room in rooms if room.machine == machine and room.gpu_memory is not None]
         copy = CHECKPOINT_BYTES * parameters * workers // len(rooms)
-        host = copy + len(gpus) * FP32 * parameters + (workers - len(gpus)) * needed
+        host = copy + len(gpus) * FP32 * made + (workers - len(gpus)) * needed
         _refuse_beyond(free[machine], host, machine, "memory")
         if gpus:
             _refuse_beyond(min(gpus), needed, machine, "GPU memory")

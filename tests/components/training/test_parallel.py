@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from components.artifacts import ModelShape
-from components.model.decoder import Decoder, initialise
+from components.model.decoder import Decoder, drawn
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
 from components.training.config import OptimizerConfig
 from components.training.layout import ParallelLayout
@@ -62,8 +64,8 @@ def work(cases: Sequence[Case], reporter: TrainingReporter) -> list[Outcome]:
 
 
 def _trained(case: Case, reporter: TrainingReporter) -> Outcome:
-    model = Decoder(SHAPE)
-    initialise(model, 0.05, 0)
+    with torch.device("meta"):
+        model = Decoder(SHAPE)
     changes: dict[str, Any] = {
         "steps": 10,
         "checkpoint_steps": 5,
@@ -78,6 +80,7 @@ def _trained(case: Case, reporter: TrainingReporter) -> Outcome:
         reporter=reporter,
         checkpoints=case.checkpoints,
         identity={"model": "parted"},
+        weights=partial(drawn, std=0.05, seed=0),
         validation=lambda whole: {"validation": float(whole.head.weight.float().norm())},
         until=case.until,
     )

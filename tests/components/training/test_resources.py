@@ -23,31 +23,32 @@ def test_more_than_is_free_is_refused_with_both_figures_and_the_machine() -> Non
 
 
 def test_the_workers_of_one_machine_count_together_and_those_of_others_do_not() -> None:
-    refuse_too_little([Room("a", 6 * GIB), Room("a", 6 * GIB), Room("b", 4 * GIB)], 3 * GIB, 0)
+    refuse_too_little([Room("a", 6 * GIB), Room("a", 6 * GIB), Room("b", 4 * GIB)], 3 * GIB, 0, 0)
     with pytest.raises(ResourceError, match=r"^a: training needs about 6\.0 GiB of memory, 5\.0 GiB are free"):
-        refuse_too_little([Room("b", 9 * GIB), Room("a", 5 * GIB), Room("a", 5 * GIB)], 3 * GIB, 0)
+        refuse_too_little([Room("b", 9 * GIB), Room("a", 5 * GIB), Room("a", 5 * GIB)], 3 * GIB, 0, 0)
 
 
 def test_each_gpu_must_hold_what_its_worker_needs() -> None:
     rooms = [Room("a", 99 * GIB, 80 * GIB), Room("a", 99 * GIB, 60 * GIB), Room("b", 99 * GIB, 80 * GIB)]
-    refuse_too_little(rooms, 60 * GIB, 0)
+    refuse_too_little(rooms, 60 * GIB, 0, 0)
     with pytest.raises(ResourceError, match=r"^a: training needs about 61\.0 GiB of GPU memory, 60\.0 GiB are free"):
-        refuse_too_little(rooms, 61 * GIB, 0)
+        refuse_too_little(rooms, 61 * GIB, 0, 0)
 
 
 def test_a_training_of_many_machines_needs_on_each_what_its_own_workers_do() -> None:
-    refuse_too_little([Room(f"node-{worker // 8}", 640 * GIB, 80 * GIB) for worker in range(64)], 60 * GIB, 7 * 10**9)
+    refuse_too_little([Room(f"node-{worker // 8}", 640 * GIB, 80 * GIB) for worker in range(64)], 60 * GIB, 7 * 10**9, 7 * 10**9)
 
 
 def test_the_copy_of_the_state_counts_besides_by_the_share_of_the_workers() -> None:
-    refuse_too_little([Room("a", 6 * GIB), Room("b", 6 * GIB)], 0, GIB)
+    refuse_too_little([Room("a", 6 * GIB), Room("b", 6 * GIB)], 0, GIB, GIB)
     with pytest.raises(ResourceError, match=r"^b: training needs about 6\.0 GiB of memory"):
-        refuse_too_little([Room("a", 6 * GIB), Room("b", 5 * GIB)], 0, GIB)
+        refuse_too_little([Room("a", 6 * GIB), Room("b", 5 * GIB)], 0, GIB, GIB)
 
 
 def test_the_model_that_a_worker_makes_before_its_gpu_has_a_part_counts_in_the_hosts_memory() -> None:
     with pytest.raises(ResourceError, match=r"^a: training needs about 20\.0 GiB of memory"):
-        refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB)
+        refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB, GIB)
+    refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB, GIB // 2)
 
 
 def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> None:
