@@ -36,6 +36,8 @@ def beginning(plan: Plan, config: PretrainingConfig, order: DataOrder, token_sha
         "seed": order.seed,
         "micro_batch_size": config.micro_batch_size,
         "token_shards": sha256_of_file(token_shards / INDEX),
+        # Left out where it is off, so that checkpoints from before there was one go on being found
+        **({"document_mask": True} if config.document_mask else {}),
     }
 
 

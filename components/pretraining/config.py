@@ -62,6 +62,12 @@ class PretrainingConfig:
     None: it waits until there is room for all."""
     micro_batch_size: int = 8
     """Sequences in one forward and backward pass of a worker; bounds memory, changes nothing else."""
+    document_mask: bool = False
+    """Whether a token attends to the earlier tokens of its own document alone; else packed documents attend to each other: each
+    to all that stand before it in the window. Off, because the paper (arXiv 2401.02954) names no such mask, causal attention
+    without one is the fastest kernel everywhere, and Llama 3 (arXiv 2407.21783, section 3.2), which has one, found it to change
+    little in standard pretraining, though it matters where pretraining goes on with very long sequences. On, a micro-batch
+    holds sequence_length² numbers more for each sequence."""
     loss_rows: int | None = None
     """Targets whose logits exist at once, for long vocabularies: with 102 400 ids and 4 096 targets, 512 hold an eighth of the
     logits; None: all of a micro-batch, which is faster where they fit."""

@@ -31,12 +31,15 @@ class PackedBatches:
     """L, in tokens."""
     micro_batch_size: int
     """Sequences."""
+    document_mask: bool = False
+    """Whether batches say which tokens are of one document, so that tokens attend within their own."""
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
         """The rank's part of the global batch: `tokens` and `targets`, int64 of shape [sequences, L].
 
         `domains`, int64 [sequences], are places in `order.domains`; `domain_scale`, fp32 [domains], is the size of the global
-        batch over the sequences that each domain has in it, not a number where it has none.
+        batch over the sequences that each domain has in it, not a number where it has none. With the document mask `documents`,
+        int64 [sequences, L], numbers the documents of each window, 0 the one that began before it.
         """
         first, end = (self.batch_size * place // world_size for place in (rank, rank + 1))
         found = self.places(step * self.batch_size + first, end - first)
@@ -44,7 +47,7 @@ class PackedBatches:
         names, scale = self.order.domains, self._domain_scale(step)
         domains = torch.tensor([names.index(domain) for domain, _ in found], dtype=torch.int64)
         return [
-            {**_batch(rows[at:end]), "domains": domains[at:end], "domain_scale": scale}
+            {**self._tokens(rows[at:end]), "domains": domains[at:end], "domain_scale": scale}
             for at in range(0, len(rows), self.micro_batch_size)
             for end in (at + self.micro_batch_size,)
         ]
@@ -72,10 +75,13 @@ class PackedBatches:
         ids = self.reader.window("train", domain, start, self.sequence_length + 1)
         return np.asarray(ids).astype(np.int64)
 
-
-def _batch(rows: Sequence[npt.NDArray[np.int64]]) -> Batch:
-    ids = torch.from_numpy(np.stack(rows))
-    return {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
+    def _tokens(self, rows: Sequence[npt.NDArray[np.int64]]) -> Batch:
+        ids = torch.from_numpy(np.stack(rows))
+        batch = {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
+        if not self.document_mask:
+            return batch
+        # Every document begins with BOS, so that how many of them there were so far numbers it
+        return batch | {"documents": (batch["tokens"] == self.reader.bos).cumsum(1)}
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,13 @@ class NextToken:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
         """The sum over the micro-batch; `loss/DOMAIN` is the mean over that domain's targets in the global batch."""
-        decoder, targets_BT = cast(Decoder, model), batch["targets"]
+        decoder, targets_BT, documents_BS = cast(Decoder, model), batch["targets"], batch.get("documents")
         if self.loss_rows is None:
-            logits_BTV = model(batch["tokens"])
+            logits_BTV = model(batch["tokens"], documents_BS=documents_BS)
             losses: Tensor = cross_entropy(logits_BTV, targets_BT, reduction="none", vocabulary=decoder.vocabulary)
             return Terms(loss=losses.sum(), figures=self._by_domain(losses, batch))
-        hidden_BTD, head_VD = model(batch["tokens"], with_head=False), decoder.head.weight
+        hidden_BTD = model(batch["tokens"], documents_BS=documents_BS, with_head=False)
+        head_VD = decoder.head.weight
         total, losses = linear_cross_entropy(hidden_BTD, head_VD, targets_BT, rows=self.loss_rows, vocabulary=decoder.vocabulary)
         return Terms(loss=total, figures=self._by_domain(losses, batch))
 

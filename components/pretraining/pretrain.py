@@ -71,8 +71,14 @@ class _Spec:
     @property
     def batches(self) -> PackedBatches:
         """What each step sees."""
-        reader = TokenShardReader.open(self.token_shards)
-        return PackedBatches(reader, self.order, self.plan.batch_size, self.plan.sequence_length, self.config.micro_batch_size)
+        return PackedBatches(
+            TokenShardReader.open(self.token_shards),
+            self.order,
+            self.plan.batch_size,
+            self.plan.sequence_length,
+            self.config.micro_batch_size,
+            self.config.document_mask,
+        )
 
 
 def pretrain(

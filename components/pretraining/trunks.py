@@ -167,7 +167,7 @@ def _train(
     return train(
         model,
         NextToken(),
-        PackedBatches(reader, order, plan.batch_size, plan.sequence_length, config.micro_batch_size),
+        PackedBatches(reader, order, plan.batch_size, plan.sequence_length, config.micro_batch_size, config.document_mask),
         _settings(trunk, point),
         reporter=clock.start(),
         checkpoints=checkpoints,

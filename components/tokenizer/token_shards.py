@@ -227,6 +227,14 @@ class TokenShardReader:
         """Rows of the model's embedding; every id is below."""
         return int(self.index["vocab_size"])
 
+    @property
+    def bos(self) -> int:
+        """The id that every document begins with, and that no text of it has: the first of all training tokens.
+
+        A tokenizer that came from elsewhere (`imported`) may read it into a text that spells it out.
+        """
+        return int(self.window("train", self.domains("train")[0], 0, 1)[0])
+
     def domains(self, split: str) -> list[str]:
         """The domains of a split ("train", "validation"), sorted."""
         return sorted(self.index["splits"][split])

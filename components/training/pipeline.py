@@ -64,7 +64,8 @@ class Pipeline:
         self._scale, self._sums = 1.0, dict[str, Tensor]()
         self._names: list[str] | None = None
         stages: list[nn.Module] = [nn.Identity() for _ in range(layout.pipeline)]
-        stages[at] = _Stage(stage)
+        self._stage = _Stage(stage)
+        stages[at] = self._stage
         # It asks DeepSpeed for its rank before an engine has shown DeepSpeed the process group that torch has
         library.init_distributed(auto_mpi_discovery=False, verbose=False)
         self.module: nn.Module = library.PipelineModule(
@@ -91,6 +92,7 @@ class Pipeline:
         from deepspeed.runtime.pipe.schedule import TrainSchedule
 
         self._scale, self._sums = scale, {}
+        self._stage.documents = iter([self._documents(batch) for batch in batches])
         engine.set_dataiterator(iter([(batch["tokens"], batch) for batch in batches]))
         engine.total_loss, engine.fwd_outputs, engine._compute_loss = None, [], True
         schedule = TrainSchedule(micro_batches=len(batches), stages=self._layout.pipeline, stage_id=self._at)
@@ -101,6 +103,9 @@ class Pipeline:
                     with part(PARTS[name]):
                         engine._INSTRUCTION_MAP[type(instruction)](engine, **instruction.kwargs)
         return self._totals()
+
+    def _documents(self, batch: Batch) -> Tensor | None:
+        return batch["documents"].to(self._device, non_blocking=True) if "documents" in batch else None
 
     def _loss(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
         """On the last stage: the scaled loss of a micro-batch."""
@@ -126,9 +131,11 @@ class _Stage(nn.Module):
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
+        self.documents = iter(list[Tensor | None]())
+        """Of the micro-batches to come: each stage has them from its own batches, and goes forward through them in order."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decoder.hidden(x)
+        return self.decoder.hidden(x, documents_BS=next(self.documents))
 
 
 class _Tail(nn.Module):
@@ -145,6 +152,6 @@ class _Tail(nn.Module):
         """Which ids the logits stand for."""
         return self._stage[0].vocabulary
 
-    def forward(self, tokens_BT: Tensor, *, with_head: bool = True) -> Tensor:
-        """What the tokens, which went into the first stage, have become."""
+    def forward(self, tokens_BT: Tensor, *, documents_BS: Tensor | None = None, with_head: bool = True) -> Tensor:
+        """What the tokens, which went into the first stage, have become; with what documents, the stages knew."""
         return self.head(self.hidden_BTD) if with_head else self.hidden_BTD

@@ -17,6 +17,9 @@ from components.model.decoder import Attention, Decoder, attend
 from components.training.deepspeed_library import deepspeed
 from components.training.objective import Batch
 
+WHOLE = frozenset({"documents"})
+"""Tensors that go by tokens and that every worker needs whole: attention is of some heads, but of the whole sequence."""
+
 
 def apply(model: Decoder, group: dist.ProcessGroup) -> None:
     """Let a decoder work on its worker's part of each sequence, in the order of the group's ranks."""
@@ -35,7 +38,8 @@ def part(batch: Batch, index: int, parts: int) -> Batch:
     shape = batch["tokens"].shape
     if shape[1] % parts:
         raise TrainingError(f"sequences of {shape[1]} tokens do not divide by {parts}; choose another layout or sequence length")
-    return {name: tensor.chunk(parts, dim=1)[index] if tensor.shape == shape else tensor for name, tensor in batch.items()}
+    cut = {name for name, tensor in batch.items() if tensor.shape == shape} - WHOLE
+    return {name: tensor.chunk(parts, dim=1)[index] if name in cut else tensor for name, tensor in batch.items()}
 
 
 @dataclass
@@ -51,13 +55,13 @@ class Ulysses:
 
         self._attention = DistributedAttention(_attend_to_all, self.group, scatter_idx=2, gather_idx=1)
 
-    def __call__(self, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask_B1TS: Tensor | None) -> Tensor:
-        """BHTE: what the part's tokens read from all tokens before them. There is no mask in training."""
+    def __call__(self, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask_B1SS: Tensor | None) -> Tensor:
+        """BHTE: what the part's tokens read from all tokens before them. The mask is of the whole sequence."""
         q_BTHE, k_BTKE, v_BTKE = (x.transpose(1, 2).contiguous() for x in (q_BHTE, k_BKTE, v_BKTE))
-        read_BTHE: Tensor = self._attention(q_BTHE, k_BTKE, v_BTKE, 0)
+        read_BTHE: Tensor = self._attention(q_BTHE, k_BTKE, v_BTKE, 0, mask_B1SS=mask_B1SS)
         return read_BTHE.transpose(1, 2)
 
 
-def _attend_to_all(q_BSHE: Tensor, k_BSKE: Tensor, v_BSKE: Tensor) -> Tensor:
+def _attend_to_all(q_BSHE: Tensor, k_BSKE: Tensor, v_BSKE: Tensor, mask_B1SS: Tensor | None) -> Tensor:
     """Attention as one worker does it, of some of the heads."""
-    return attend(q_BSHE.transpose(1, 2), k_BSKE.transpose(1, 2), v_BSKE.transpose(1, 2), None).transpose(1, 2)
+    return attend(q_BSHE.transpose(1, 2), k_BSKE.transpose(1, 2), v_BSKE.transpose(1, 2), mask_B1SS).transpose(1, 2)

@@ -1,6 +1,7 @@
 """The decoder against its definition: parameter counts, causality, the cache, the context, determinism."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
 from components.model.cache import KeyValueCache
-from components.model.decoder import Decoder, attend, attend_in_blocks, initialise
+from components.model.decoder import Decoder, attend, attend_in_blocks, document_mask, initialise
 
 SMALL = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=16)
 
@@ -46,6 +47,59 @@ def test_a_later_token_changes_no_earlier_logits() -> None:
     after = model(batch)
     torch.testing.assert_close(before[:, :7], after[:, :7], rtol=0, atol=0)
     assert (before[:, 7:] != after[:, 7:]).any(-1).all()
+
+
+PACKED = replace(SMALL, context=1024)
+"""Its windows take more keys than a block of torch's kernel for CPUs."""
+
+
+def packed(*lengths: int) -> tuple[Decoder, Tensor, Tensor]:
+    """A model, a window of documents of those lengths, and the numbers of their documents."""
+    model = Decoder(PACKED)
+    initialise(model, std=0.1, seed=0)
+    numbers = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+    return model, tokens(1, sum(lengths)), numbers[None]
+
+
+@pytest.mark.parametrize("lengths", [(5, 7), (700, 90)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_under_the_document_mask_a_document_is_bitwise_untouched_by_the_one_before_it(
+    lengths: tuple[int, int], dtype: torch.dtype
+) -> None:
+    model, batch, documents = packed(*lengths)
+    model = model.to(dtype)
+    changed = batch.clone()
+    changed[:, : lengths[0]] = (batch[:, : lengths[0]] + 1) % SMALL.vocab_size
+    with torch.no_grad():
+        masked, masked_after, open_, open_after = (
+            model(ids, documents_BS=numbers)[:, lengths[0] :] for numbers in (documents, None) for ids in (batch, changed)
+        )
+    assert torch.equal(masked, masked_after)
+    assert (open_ != open_after).any(-1).all()
+
+
+def test_under_the_document_mask_a_document_in_a_window_has_the_logits_that_it_has_alone() -> None:
+    model, batch, documents = packed(300, 1, 480, 200)
+    whole = model(batch, documents_BS=documents)
+    for number in range(4):
+        alone = model(batch[documents == number][None])
+        torch.testing.assert_close(whole[:, documents[0] == number], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_of_one_document_has_the_logits_that_it_has_without_a_mask() -> None:
+    model, batch, documents = packed(600)
+    torch.testing.assert_close(model(batch, documents_BS=documents), model(batch), rtol=1e-5, atol=1e-5)
+
+
+def test_the_document_mask_lets_a_token_see_itself_and_the_earlier_ones_of_its_document() -> None:
+    mask = document_mask(torch.tensor([[0, 0, 1, 1]]), torch.bfloat16)
+    assert mask.dtype == torch.bfloat16
+    assert (mask[0, 0] == 0).tolist() == [
+        [True, False, False, False],
+        [True, True, False, False],
+        [False, False, True, False],
+        [False, False, True, True],
+    ]
 
 
 def test_the_cache_gives_the_logits_of_the_whole_sequence_however_it_is_cut() -> None:

@@ -102,6 +102,7 @@ def test_what_is_kept_is_whole_says_nothing_of_time_and_outlives_the_training(tr
         ({"batch_size": 4}, r"there plan\.batch_size is 8, not 4"),
         ({"shape": replace(PLAN.shape, d_ffn=48)}, r"there plan\.shape\.d_ffn is 32, not 48"),
         ({"config": replace(CONFIG, seed=1)}, "there seed is 0, not 1"),
+        ({"config": replace(CONFIG, document_mask=True)}, "there document_mask is None, not True"),
         (
             {"config": replace(CONFIG, schedule=ScheduleConfig(kind="cosine"))},
             r"there schedule\.kind is 'multi-step'",

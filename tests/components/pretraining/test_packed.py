@@ -1,5 +1,6 @@
 """Packed batches of token shards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from components.tokenizer.token_shards import TokenShardReader
 from components.training.data_order import DataOrder
 from components.training.portions import apportion, windows_of
 from tests.components.pretraining.conftest import SHAPE, with_languages
+
+TOKENS_OF_A_DOCUMENT = 62
+"""Of the shards: BOS, 60 tokens of text, EOS."""
 
 
 @pytest.fixture
@@ -43,6 +47,37 @@ def test_targets_are_the_tokens_one_further_on(batches: PackedBatches) -> None:
     (batch, *_) = batches.micro_batches(0, 0, 1)
     assert batch["tokens"].dtype == torch.int64
     assert torch.equal(batch["tokens"][:, 1:], batch["targets"][:, :-1])
+
+
+def test_tokens_are_numbered_by_the_documents_that_the_shards_have_them_in(batches: PackedBatches) -> None:
+    masked = replace(batches, document_mask=True)
+    found = [row for batch in masked.micro_batches(2, 0, 1) for row in batch["documents"]]
+    for (_, start), numbers in zip(masked.places(2 * 7, 7), found, strict=True):
+        documents = (start + torch.arange(16)) // TOKENS_OF_A_DOCUMENT
+        begun_before = start % TOKENS_OF_A_DOCUMENT > 0
+        assert torch.equal(numbers, documents - documents[0] + (not begun_before))
+
+
+def test_without_the_document_mask_no_documents_are_numbered(batches: PackedBatches) -> None:
+    assert all("documents" not in batch for batch in batches.micro_batches(2, 0, 1))
+
+
+@pytest.mark.parametrize("loss_rows", [None, 24])
+def test_under_the_document_mask_the_loss_of_a_window_is_that_of_its_documents_alone(
+    batches: PackedBatches, loss_rows: int | None
+) -> None:
+    model = Decoder(SHAPE)
+    initialise(model, 0.1, 0)
+    objective = NextToken(loss_rows)
+    for batch in replace(batches, document_mask=True).micro_batches(2, 0, 1):
+        with torch.no_grad():
+            found = float(objective(model, batch).loss)
+            alone = [
+                float(objective(model, {name: batch[name][row, chosen][None] for name in ("tokens", "targets")}).loss)
+                for row, numbers in enumerate(batch["documents"])
+                for chosen in (numbers == number for number in numbers.unique())
+            ]
+        assert found == pytest.approx(sum(alone), rel=1e-5)
 
 
 def test_a_step_can_be_asked_for_without_those_before_it(batches: PackedBatches) -> None:
@@ -88,7 +123,7 @@ def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary(vocabula
     batch = {"tokens": tokens, "targets": tokens}
     logits = torch.zeros(2, 3, SHAPE.vocab_size)
     model = torch.nn.Module()
-    model.forward = lambda _: logits  # type: ignore[method-assign]
+    model.forward = lambda _, documents_BS: logits  # type: ignore[method-assign]
     model.vocabulary = None  # type: ignore[assignment]
     terms = NextToken()(model, batch)
     assert NextToken().weight(batch) == 6

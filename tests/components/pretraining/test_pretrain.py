@@ -98,6 +98,18 @@ def test_a_loss_chunked_with_the_head_teaches_the_same(run: Any) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+def test_a_training_under_the_document_mask_learns_and_does_not_go_on_without_it(run: Any, tmp_path: Path) -> None:
+    masked = dataclasses.replace(CONFIG, document_mask=True)
+    (_, output, _), (_, open_, _) = run("masked", masked), run("open")
+    losses, others = (pq.read_table(place / "metrics" / "training.parquet")["loss"].to_pylist() for place in (output, open_))
+    assert losses[-1] < 0.9 * losses[0]
+    assert losses[0] != others[0]
+    for name, other in (("masked", CONFIG), ("open", masked)):
+        shutil.rmtree(tmp_path / name)
+        with pytest.raises(CheckpointError, match="another model, data or configuration"):
+            run(name, other)
+
+
 def test_the_tokens_of_each_domain_add_up_at_every_step_and_follow_the_mixture(run: Any) -> None:
     figures, output, _ = run("output")
     history = pq.read_table(output / "metrics" / "training.parquet").to_pydict()

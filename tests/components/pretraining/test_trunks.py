@@ -51,6 +51,17 @@ def test_a_branch_is_bitwise_what_it_would_have_been_by_itself(token_shards: Pat
     assert branches[0].figures["bits_per_byte"] > branches[2].figures["bits_per_byte"] > 0
 
 
+def test_the_document_mask_holds_in_a_trunk_too(token_shards: Path, tmp_path: Path) -> None:
+    losses = []
+    for masked in (False, True):
+        config = replace(CONFIG, document_mask=masked)
+        (trunk,) = trunks([point(5)], config, token_shards, tmp_path)
+        (branch,) = train_trunk(trunk)
+        losses.append([row["loss"] for row in branch.history])
+    assert losses[0][0] != losses[1][0]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
 def test_the_trunk_is_trained_once(token_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
     original = module.PackedBatches.micro_batches

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from components.artifacts import ModelShape
 from components.flops import training_memory
-from components.model.decoder import Decoder, initialise
+from components.model.decoder import Decoder, attend, document_mask, initialise
 from components.pretraining.packed import NextToken
 from components.training import loop
 from components.training.config import TrainingSettings
@@ -36,6 +37,15 @@ def test_a_deterministic_training_ends_in_the_same_bits(training: Training, tmp_
         training(tmp_path / name, precision="bf16", deterministic=True) for name in ("first", "second")
     )
     assert equal(first, second)
+
+
+def test_grouped_attention_under_the_document_mask_is_one_of_the_kernels_that_keep_no_scores() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, heads, 256, 64, generator=generator) for heads in (8, 2, 2))
+    mask = document_mask(torch.arange(4).repeat_interleave(64).expand(2, -1), torch.float32)
+    with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]):
+        found = attend(*(x.cuda().bfloat16() for x in (query, key, value, mask)))
+    torch.testing.assert_close(found.float().cpu(), attend(query, key, value, mask), rtol=2e-2, atol=2e-2)
 
 
 class _Enough(Exception):

@@ -13,9 +13,11 @@ import torch
 from components.artifacts import ModelShape
 from components.model.decoder import Decoder, drawn
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
+from components.pretraining import packed
 from components.training.config import OptimizerConfig
 from components.training.layout import ParallelLayout
 from components.training.loop import train
+from components.training.objective import Batch
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings
 from tests.spawning import SpawningLauncher
 
@@ -47,6 +49,15 @@ class Case:
     checkpoints: Path
     until: int = 10
     activation_checkpointing: str = "none"
+    document_mask: bool = False
+
+
+class PackedPairs(RepeatedPairs):
+    """The same, of documents that begin with one of four tokens."""
+
+    def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
+        found = super().micro_batches(step, rank, world_size)
+        return [{**batch, "documents": (batch["tokens"] < 4).cumsum(1)} for batch in found]
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,8 @@ def _trained(case: Case, reporter: TrainingReporter) -> Outcome:
     }
     trained = train(
         model,
-        NextToken(),
-        RepeatedPairs(),
+        packed.NextToken() if case.document_mask else NextToken(),
+        PackedPairs() if case.document_mask else RepeatedPairs(),
         settings(precision=case.precision, layout=case.layout, **changes),
         reporter=reporter,
         checkpoints=case.checkpoints,
@@ -119,6 +130,15 @@ CHECKPOINTED = [
 ]
 """Layouts, and what they compute again."""
 
+MASKED = [
+    (ONE, "none"),
+    (TWO["tensor"], "none"),
+    (TWO["sequence"], "selective"),
+    (TWO["pipeline"], "full"),
+    (ParallelLayout(zero_stage=3), "none"),
+]
+"""The same, under the document mask; the first of two replicas."""
+
 
 @dataclass(frozen=True)
 class Trainings:
@@ -136,6 +156,11 @@ class Trainings:
         place = self.directory / f"{layout.in_words()}-{layout.zero_stage}-{policy}"
         return Case(layout, "fp32", place, activation_checkpointing=policy)
 
+    def masked(self, layout: ParallelLayout, policy: str) -> Case:
+        """The same under the document mask."""
+        case = self.checkpointed(layout, policy)
+        return replace(case, checkpoints=case.checkpoints.with_name(f"{case.checkpoints.name}-masked"), document_mask=True)
+
     def broken_off(self, before: str, after: str) -> list[Case]:
         """Five steps in one layout, and then ten in another."""
         place = self.directory / f"{before}-then-{after}"
@@ -147,6 +172,7 @@ def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
     plan = Trainings(tmp_path_factory.mktemp("layouts"), {})
     cases = [plan.whole(name, precision) for name in TWO for precision in TOLERANCE]
     cases += [plan.checkpointed(layout, policy) for layout, policy in CHECKPOINTED]
+    cases += [plan.masked(layout, policy) for layout, policy in MASKED]
     for before, after in (("tensor", "tensor"), ("pipeline", "pipeline"), ("tensor", "pipeline"), ("sequence", "tensor")):
         cases += plan.broken_off(before, after)
     return Trainings(plan.directory, dict(zip(cases, zip(*launch(cases, 2), strict=True), strict=True)))
@@ -173,6 +199,25 @@ def test_a_layout_may_compute_activations_again(
     first, second = trainings.outcomes[trainings.checkpointed(layout, policy)]
     require_equal(first, alone["fp32"], "fp32")
     assert first.history == second.history
+
+
+@pytest.fixture(scope="module")
+def masked_alone(trainings: Trainings) -> Outcome:
+    """What one worker trains under the document mask."""
+    return launch([Case(ONE, "fp32", trainings.directory / "masked-alone", document_mask=True)], 1)[0][0]
+
+
+def test_the_document_mask_changes_the_first_loss(masked_alone: Outcome, alone: Mapping[str, Outcome]) -> None:
+    assert masked_alone.history[0]["loss"] != pytest.approx(alone["fp32"].history[0]["loss"], rel=TOLERANCE["fp32"])
+
+
+@pytest.mark.parametrize(("layout", "policy"), MASKED, ids=str)
+def test_a_layout_masks_documents_as_one_worker_does(
+    layout: ParallelLayout, policy: str, trainings: Trainings, masked_alone: Outcome
+) -> None:
+    first, second = trainings.outcomes[trainings.masked(layout, policy)]
+    require_equal(first, masked_alone, "fp32")
+    assert same(first, second)
 
 
 @pytest.mark.parametrize("name", ["tensor", "pipeline"])
@@ -232,9 +277,11 @@ def test_four_workers_train_what_one_does_in_every_combination(precision: str, t
 
 
 @pytest.mark.slow
-def test_all_directions_together_train_what_one_worker_does(tmp_path: Path) -> None:
-    case = Case(ParallelLayout(tensor=2, sequence=2, pipeline=2), "fp32", tmp_path / "eight")
-    ((whole,),) = launch([Case(ONE, "fp32", tmp_path / "alone")], 1)
+@pytest.mark.parametrize("masked", [False, True])
+def test_all_directions_together_train_what_one_worker_does(masked: bool, tmp_path: Path) -> None:
+    layout = ParallelLayout(tensor=2, sequence=2, pipeline=2)
+    case = Case(layout, "fp32", tmp_path / "eight", document_mask=masked)
+    ((whole,),) = launch([replace(case, layout=ONE, checkpoints=tmp_path / "alone")], 1)
     outcomes = [found for (found,) in launch([case], 8)]
     require_equal(outcomes[0], whole, "fp32")
     assert all(outcomes[0].history == other.history for other in outcomes)
