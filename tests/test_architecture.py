@@ -39,7 +39,7 @@ INTRUDERS = {
     "workflows say what": ("components/curation/upward.py", "import infra.settings\n"),
     "infra sees artifacts": ("infra/insight.py", "import components.curation.config\n"),
     "pure arithmetic": ("components/scaling/tensors.py", "import torch\n"),
-    "planning does not need fitting": ("components/scaling/hardware.py", "import components.scaling.fitting.robust\n"),
+    "planning does not need fitting": ("components/scaling/notes.py", "import components.scaling.fitting.robust\n"),
     "components.novelty": ("components/novelty/__init__.py", ""),
 }
 

@@ -1,11 +1,15 @@
 """`longrun batch RUN STEP`: the documents that a step of a run's pretraining saw, whether or not the run has finished."""
 
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from components.artifacts import Artifact
 from components.errors import ConfigError
-from components.ports import LocalArtifactStore
+from components.ports import ArtifactStore
 from infra.settings import Settings
+from infra.storage import store_at
 from workflows.journal import Journal, find_journal
 
 
@@ -14,18 +18,23 @@ def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
 
     Raises:
         ConfigError: no such run or step, or a run that has not come to pretraining.
+        ArtifactError: its plan or token shards are missing or damaged.
+        StoreError: the bucket cannot be reached.
     """
     from components.pretraining.documents import documents_of
     from components.pretraining.pretrain import planned_batches
 
-    journal, store = find_journal(settings.runs, run), LocalArtifactStore(settings.home)
+    journal, store = find_journal(settings.runs, run), store_at(settings.artifact_root, settings.home)
     config = _config(journal, store)
-    plan, shards = (settings.home / _uri(journal, name) for name in ("scaling", "token_shards"))
-    batches = planned_batches(config, plan=plan, token_shards=shards)
-    steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
-    if not 1 <= step <= round(steps):
-        raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
-    return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
+    with tempfile.TemporaryDirectory() as scratch:
+        plan, shards = (
+            _without_tokens(store, journal.artifact(name), Path(scratch) / name) for name in ("scaling", "token_shards")
+        )
+        batches = planned_batches(config, plan=plan, token_shards=shards)
+        steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
+        if not 1 <= step <= round(steps):
+            raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
+        return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
 
 
 def batch_lines(found: list[dict[str, Any]]) -> list[str]:
@@ -33,7 +42,7 @@ def batch_lines(found: list[dict[str, Any]]) -> list[str]:
     return [f"{row['domain']:<12}token {row['start']:<14}{' '.join(row['documents'])}" for row in found]
 
 
-def _config(journal: Journal, store: LocalArtifactStore) -> Any:
+def _config(journal: Journal, store: ArtifactStore) -> Any:
     """The configuration of pretraining: from the step's begin, or from the artifact that was reused."""
     from pydantic import TypeAdapter
 
@@ -44,6 +53,11 @@ def _config(journal: Journal, store: LocalArtifactStore) -> Any:
     return TypeAdapter(PretrainingConfig).validate_python({name: value for name, value in raw.items() if name != "type"})
 
 
-def _uri(journal: Journal, step: str) -> str:
-    uri: str = journal.last(step, ("made", "cached"))["uri"]
-    return uri
+def _without_tokens(store: ArtifactStore, artifact: Artifact, place: Path) -> Path:
+    """The files of an artifact in the directory `place`, but for the tokens: they are most of it, and not looked at."""
+    for record in store.manifest(artifact.uri).files:
+        if not record.path.endswith(".bin"):
+            target = place / record.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(store.read(artifact, record.path))
+    return place

@@ -8,11 +8,13 @@ from components.curation.config import PYTHON_ENVIRONMENT, Source
 from components.errors import ConfigError
 from components.scaling.comparison import compare
 from components.scaling.ladder import ladder_up_to
+from components.scaling.law import Law
 from components.scaling.law_files import read_law
 from infra.distributions import runtime_distributions
 from infra.settings import Settings
+from infra.storage import store_at
 from workflows.display import Display, steady_console
-from workflows.journal import listening
+from workflows.journal import Journal, listening
 from workflows.running import run_sweep
 from workflows.sweep import Sweep, load_sweep
 
@@ -26,10 +28,13 @@ def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings
     with Display(steady_console()) as display:
         for corpus, sweep in sweeps.items():
             with listening((lambda event: None) if quiet else display):
-                events = run_sweep(sweep, settings).events()
-            (place,) = [event["uri"] for event in events if event.get("step") == "scaling_law" and "uri" in event]
-            laws[corpus] = read_law(settings.home / place / "law.json")
+                laws[corpus] = law_of(run_sweep(sweep, settings), settings)
     return compare(laws, compute)
+
+
+def law_of(record: Journal, settings: Settings) -> Law:
+    """The law that a sweep has fitted, wherever artifacts are kept."""
+    return read_law(store_at(settings.artifact_root, settings.home).local(record.artifact("scaling_law")) / "law.json")
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.artifacts import Artifact
 from components.errors import ConfigError
 from infra.profiles import in_pod
 
@@ -54,6 +55,11 @@ class Journal:
         if not found:
             raise ConfigError(f"run {self.name} has no {step} yet; see: longrun logs {self.name}")
         return found[-1]
+
+    def artifact(self, step: str) -> Artifact:
+        """What a step of the run has made or reused. Raises `ConfigError` where there is nothing yet."""
+        event = self.last(step, ("made", "cached"))
+        return Artifact(uri=event["uri"], digest=event["digest"])
 
     def log(self, step: str) -> Path:
         """The file that takes what a step and the libraries below it print."""

@@ -89,7 +89,7 @@ class PretrainingConfig:
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" or "skip" the step."""
     spike_deviations: float | None = 8.0
-    """A loss so many standard deviations above the mean of the last 100 is a spike; None: none is."""
+    """A loss so many standard deviations above the mean of the last 100 is a spike, each at least 0.5 % of it; None: none is."""
     on_spike: str = "report"
     """"report" writes the documents of the batch down; "skip" also leaves the weights as they are; "stop" ends the training."""
     seed: int = 0

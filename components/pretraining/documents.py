@@ -1,11 +1,15 @@
 """Which documents a step of pretraining saw, from arithmetic: nothing has to be kept, nothing replayed."""
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from components.pretraining.packed import PackedBatches
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,37 @@ class Incidents:
     batches: PackedBatches
 
     def __call__(self, step: int, reason: str) -> None:
-        """Add `step` (from 1), unless a former attempt has."""
+        """Add `step` (from 1), unless a former attempt has, and say where. Training goes on where the disk takes no more."""
+        try:
+            self._add(step, reason)
+        except OSError as error:
+            where = f"could not be noted in {self.path} ({error.strerror or error})"
+        else:
+            where = f"are in {self.path}"
+        logger.warning("step %d: its documents %s; to see them: longrun batch latest %d", step, where, step)
+
+    def _add(self, step: int, reason: str) -> None:
         if step in {line["step"] for line in read_incidents(self.path)}:
             return
         line = {"step": step, "reason": reason, "sequences": [asdict(found) for found in documents_of(self.batches, step - 1)]}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        with self.path.open("ab") as stream:
+            # begun with the line's end, not ended: a kill or a full disk may have cut the line before it short
+            begin = b"\n" if stream.tell() else b""
+            stream.write(begin + json.dumps(line, ensure_ascii=False).encode())
 
 
-def read_incidents(path: Path) -> list[dict[str, object]]:
-    """The incidents so far, by step."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return sorted((json.loads(line) for line in lines), key=lambda line: line["step"])
+def read_incidents(path: Path) -> list[dict[str, Any]]:
+    """The incidents so far, by step; a line cut short by a kill or a full disk is left out with a warning."""
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    parsed = [_parsed(line, path) for line in lines if line]
+    return sorted((line for line in parsed if line is not None), key=lambda line: line["step"])
+
+
+def _parsed(line: bytes, path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:
+        logger.warning("%s: left out a line that is not whole: %.60r", path, line)
+        return None
+    return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from components.artifacts import ModelShape
 from components.errors import require
-from components.scaling.hardware import GPUS
+from components.hardware import GPUS
 from components.scaling.law import SCALES
 from components.scaling.laws import PLANNING
 from components.training.config import require_activation_checkpointing
@@ -84,7 +84,7 @@ class Cluster:
     gpus: int
     """How many."""
     gpu: str = "h100"
-    """Which, from `components.scaling.hardware`."""
+    """Which, from `components.hardware`."""
     mfu: float = 0.4
     """Model FLOPs utilisation expected: the plan's C over what the accelerators could compute meanwhile."""
     price: float | None = None

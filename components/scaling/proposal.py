@@ -7,8 +7,8 @@ from typing import Any
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.flops import ACTIVATION_CHECKPOINTING
+from components.hardware import GPUS, Gpu
 from components.scaling.config import Choices, Cluster, ScalingConfig
-from components.scaling.hardware import GPUS, Gpu
 from components.scaling.law import Law
 from components.scaling.layouts import layouts, memory_per_rank
 from components.scaling.plan import make_plan

@@ -112,7 +112,7 @@ class TrainingSettings:
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" raises TrainingError, "skip" leaves the weights as they are."""
     spike_deviations: float | None = 8.0
-    """A loss so many standard deviations above the mean of the last 100 is a spike; None: none is."""
+    """A loss so many standard deviations above the mean of the last 100 is a spike, each at least 0.5 % of it; None: none is."""
     on_spike: str = "report"
     """"report" notes the documents of the batch; "skip" also leaves the weights as they are; "stop" raises TrainingError."""
     max_skipped: int = 10

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-PEAK_BF16_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
-"""Dense bf16 FLOP/s by device name: NVIDIA's data sheets of the H200, the H100 SXM and the A100."""
+from components.hardware import gpu_named
 
 
 def training_device(local_rank: int = 0) -> torch.device:
@@ -66,5 +65,5 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
     """Peak FLOP/s of the device in that precision; None where it is not known."""
     if device.type != "cuda" or precision != "bf16":
         return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for known, peak in PEAK_BF16_FLOPS.items() if known in name), None)
+    gpu = gpu_named(torch.cuda.get_device_name(device))
+    return gpu.peak_flops if gpu else None

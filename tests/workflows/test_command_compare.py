@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from infra.settings import settings
-from workflows.command_compare import compare_corpora, comparison_lines, sweep_of
+from components.scaling.law_files import write_law
+from components.scaling.laws import LAWS
+from infra.settings import Settings, settings
+from tests.workflows.conftest import published
+from workflows.command_compare import compare_corpora, comparison_lines, law_of, sweep_of
+from workflows.journal import open_journal
 
 
 def test_a_corpus_becomes_a_sweep_on_nothing_else() -> None:
@@ -27,6 +31,14 @@ def test_a_domain_of_the_python_environment_is_a_corpus() -> None:
 def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="both corpora are 'a'; allowed: two different ones"):
         compare_corpora(("a", "a"), 1e12, settings(str(tmp_path)), quiet=True)
+
+
+def test_the_law_of_a_sweep_is_read_where_artifacts_are_kept(any_home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "law").mkdir()
+    write_law(LAWS["chinchilla"], tmp_path / "law" / "law.json")
+    law, record = published(any_home, "scaling_law", tmp_path / "law"), open_journal(any_home.runs)
+    record.write("cached", step="scaling_law", uri=law.uri, digest=law.digest, figures={})
+    assert law_of(record, any_home) == LAWS["chinchilla"]
 
 
 def test_the_text_says_which_corpus_gives_more_to_the_model_and_whether_that_is_more_than_noise() -> None:

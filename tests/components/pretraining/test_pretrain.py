@@ -67,6 +67,18 @@ def test_a_model_learns_and_is_written_as_a_hugging_face_directory_with_its_metr
     assert metrics.values[12]["tokens_per_second"] > 0
 
 
+def test_an_incident_that_a_former_attempt_noted_in_part_does_not_keep_the_model_from_being_written(
+    run: Any, tmp_path: Path
+) -> None:
+    incidents = tmp_path / "output-scratch" / "incidents.jsonl"
+    incidents.parent.mkdir()
+    incidents.write_text('{"step": 3, "reason": "a spike", "sequences": []}\n{"step": 4, "rea')
+    _, output, _ = run("output")
+    assert load(output).shape.d_model == 16
+    (line,) = (output / "metrics" / "incidents.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 3
+
+
 @pytest.mark.long
 def test_training_starts_with_the_weights_of_a_checkpoint(run: Any, plan: Path) -> None:
     _, first, _ = run("first")

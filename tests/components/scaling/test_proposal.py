@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token
+from components.hardware import GPUS
 from components.scaling.config import Choices, Cluster, ScalingConfig
-from components.scaling.hardware import GPUS
 from components.scaling.laws import LAWS
 from components.scaling.proposal import PAPER_MODELS, Proposal, propose
 

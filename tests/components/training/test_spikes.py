@@ -29,3 +29,8 @@ def test_at_the_beginning_nothing_is_a_spike() -> None:
 def test_without_a_threshold_and_for_what_is_not_finite_nothing_is() -> None:
     assert not is_spike(STEADY, 100.0, None)
     assert not is_spike(STEADY, math.inf, 8.0)
+
+
+def test_a_batch_a_little_above_a_flat_course_is_none() -> None:
+    assert not is_spike([2.0] * 100, 2.06, 8.0)
+    assert is_spike([2.0] * 100, 2.1, 8.0)

@@ -1,0 +1,41 @@
+"""A home whose artifacts lie in it, and one whose artifacts another home has put into a bucket."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.artifacts import Artifact
+from infra.settings import HERE, Settings
+from infra.storage import store_at
+from tests.components.ports.store_suite import manifest_of
+from tests.infra.s3_server import BUCKET, bucket
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An S3 server in the environment, as a user would have it."""
+    with bucket(tmp_path_factory.mktemp("s3") / "log") as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        yield url
+
+
+@pytest.fixture(params=["here", "bucket"])
+def any_home(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """A home, with artifacts in it or in a bucket."""
+    if request.param == "bucket":
+        request.getfixturevalue("endpoint")
+    root = HERE if request.param == "here" else f"s3://{BUCKET}/{tmp_path.name}"
+    return Settings(home=tmp_path / "home", artifact_root=root)
+
+
+def published(settings: Settings, step: str, directory: Path, config: Mapping[str, Any] | None = None) -> Artifact:
+    """The files of a directory as the artifact of a step, made in the home, or where a bucket keeps artifacts in another home."""
+    home = settings.home if settings.artifact_root == HERE else settings.home.with_name("other")
+    store = store_at(settings.artifact_root, home)
+    with store.writing(step) as output:
+        shutil.copytree(directory, output, dirs_exist_ok=True)
+        return store.publish(output, replace(manifest_of(output, step=step), config=config or {}))
