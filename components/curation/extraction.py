@@ -15,6 +15,7 @@ from components.curation.boilerplate import without_boilerplate
 from components.curation.candidate import Candidate
 from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
+from components.curation.deaths import Deaths, interruptible, new_run
 from components.curation.decontamination import CONTAMINATED, read_index
 from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.flagged_words import FLAGGED, Flagged, read_lists
@@ -40,6 +41,8 @@ class ExtractionShard:
     config: CurationConfig
     place: str
     """Directory for the shard's tables."""
+    run: str
+    """The run of the driver, by `components.curation.deaths.new_run`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,8 +113,9 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
             room = config.shard_bytes
         groups[-1].append(file)
         room -= file.size
+    run = new_run()
     return [
-        ExtractionShard(number=number, files=tuple(group), config=config, place=str(scratch / f"{number:05d}"))
+        ExtractionShard(number=number, files=tuple(group), config=config, place=str(scratch / f"{number:05d}"), run=run)
         for number, group in enumerate(groups)
     ]
 
@@ -119,7 +123,8 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
 def extract(shard: ExtractionShard) -> Extracted:
     """Write the tables of a shard, or take those that a killed run has finished.
 
-    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`.
+    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`. What counts as a
+    death is told in `components.curation.deaths`: an interrupt is none.
 
     Raises:
         StoreError: an object store cannot be reached; the rerun reads what is missing.
@@ -128,7 +133,8 @@ def extract(shard: ExtractionShard) -> Extracted:
     finished = place / "finished.json"
     if not finished.exists():
         place.mkdir(parents=True, exist_ok=True)
-        extracted = _extract(shard, place)
+        with interruptible():
+            extracted = _extract(shard, place)
         partial = finished.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(extracted)))
         partial.replace(finished)
@@ -139,6 +145,7 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     extraction = _Extraction(shard=shard, place=place)
     for number, file in enumerate(shard.files):
         extraction.read(number, file)
+    extraction.deaths.end()
     extraction.flush()
     tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
@@ -168,44 +175,45 @@ class _Extraction:
     """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
     filters: tuple[Filter, ...] = field(init=False)
     samples: Samples = field(init=False)
+    deaths: Deaths = field(init=False)
 
     def __post_init__(self) -> None:
+        self.deaths = Deaths(self.place, self.shard.run)
         self.samples = Samples(self.shard.config.samples)
         self.filters = filters_of(self.shard.config)
 
     def read(self, number: int, file: RawFile) -> None:
         """Take every document of a file, or none of them and its error."""
-        attempts = self.shard.config.read_attempts
-        deaths = self._begin(number)
-        error: object = f"its worker died {deaths} times while reading it"
-        for _ in range(deaths, attempts):
+        died, attempts = self.deaths.of(number), self.shard.config.read_attempts
+        if died >= attempts:
+            self._set_aside(file, f"its worker died {died} times while reading it")
+            return
+        with self.deaths.watched(number):
+            error = self._attempt(file, attempts - died)
+        if error is not None:
+            self._set_aside(file, " ".join(str(error).split())[:500])
+
+    def _attempt(self, file: RawFile, attempts: int) -> Exception | None:
+        """Read a file, so many times at most; the last error, after which nothing of it is left."""
+        error = None
+        for _ in range(attempts):
             sampled = self.samples.copy()
             self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data), len(self.contamination))
             try:
                 self._read(file)
-                return
+                return None
             except StoreError:
                 raise
             except Exception as caught:  # noqa: BLE001 whatever a file makes a reader do, the other files are not to suffer
                 error = caught
                 self.samples = sampled
                 self._go_back()
-        source = self.shard.config.sources[file.takers[0]]
-        message = " ".join(str(error).split())[:500]
-        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
-        self.set_aside.append({**named, "error": message})
+        return error
 
-    def _begin(self, number: int) -> int:
-        """How often a worker died of the file, by a note that the next file replaces."""
-        note = self.place / "reading.json"
-        before = json.loads(note.read_text()) if note.exists() else {"file": -1, "begun": 0}
-        deaths = before["begun"] if before["file"] == number else 0
-        # Files before it begin again with the shard: only the file that was being read when the worker died is suspected.
-        if number >= before["file"]:
-            partial = note.with_suffix(".partial")
-            partial.write_text(json.dumps({"file": number, "begun": deaths + 1}))
-            partial.replace(note)
-        return int(deaths)
+    def _set_aside(self, file: RawFile, error: str) -> None:
+        source = self.shard.config.sources[file.takers[0]]
+        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
+        self.set_aside.append({**named, "error": error})
 
     def _read(self, file: RawFile) -> None:
         with fetched(file.location, self.place) as path:
