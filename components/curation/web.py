@@ -58,7 +58,7 @@ def pages(path: Path, longest: int) -> Iterator[Page]:
     try:
         from fastwarc.warc import ArchiveIterator, WarcRecordType
     except ImportError as error:
-        raise ConfigError(f"{path}: WARC and WET need the group `curation`; install infra/locks/crawl.txt") from error
+        raise ConfigError(f"{path}: WARC and WET need the group `curation`; install infra/locks/curation.txt") from error
     # Decompressed here, so that truncation and bombs are seen: the parser itself takes the one for the end of the file.
     stream: Any = _Stream(chunks(path))
     kinds = WarcRecordType.response | WarcRecordType.conversion | WarcRecordType.resource
