@@ -34,7 +34,7 @@ class RawDocument:
     raw: bytes
     """The bytes that hold it: a line, a file, or a cell."""
     refusal: str = ""
-    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable or long; then `text` is empty."""
+    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
 
 
 def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
