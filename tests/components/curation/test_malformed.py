@@ -187,6 +187,13 @@ def bomb_of_parquet() -> bytes:
     return output.getvalue()
 
 
+def bomb_of_plain_parquet() -> bytes:
+    """The dictionary is the file's own: neither the schema nor any size tells of it."""
+    output = io.BytesIO()
+    pq.write_table(pa.table({"text": ["x" * 1_040_000] * 1_200}), output, store_schema=False)
+    return output.getvalue()
+
+
 GIGABYTE = 1 << 30
 HUGE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a gzip bomb in one line": ("a.jsonl.gz", lambda: gzip.compress(b"x" * (GIGABYTE // 64)) * 64),
@@ -195,6 +202,7 @@ HUGE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a bomb of a web archive": ("a.warc.gz", lambda: gzip.compress(record("http://a.org", b" " * (GIGABYTE // 4)))),
     "lines of 100 MB": ("a.jsonl", lambda: b'{"text": "' + b"x" * 100_000_000 + b'"}\n' + b'{"text": "' + b"y" * 100_000_000),
     "one text in every row": ("a.parquet", bomb_of_parquet),
+    "one text in every row of a plain column": ("a.parquet", bomb_of_plain_parquet),
 }
 
 
