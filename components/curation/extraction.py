@@ -281,7 +281,7 @@ class _Extraction:
     def _flagged(self, candidate: Candidate) -> Flagged | None:
         if candidate.language not in self.shard.config.flagged_words:
             return None
-        return read_lists(self.place.parent)[candidate.language].flagged(candidate.text)
+        return read_lists(self.place.parent, self.shard.run)[candidate.language].flagged(candidate.text)
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
         config = self.shard.config
@@ -293,7 +293,7 @@ class _Extraction:
         config = self.shard.config
         if not config.benchmarks:
             return ""
-        hits = read_index(self.place.parent, config.benchmark_gram).hits(candidate.text)
+        hits = read_index(self.place.parent, config.benchmark_gram, self.shard.run).hits(candidate.text)
         named = {"id": identity, "source": source.uri, "domain": source.domain}
         self.contamination += [
             {**named, "benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}

@@ -224,7 +224,7 @@ SAMPLES = pa.schema(
 duplicate `after` is the text of the document `kept` in its place."""
 
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
-"""The plan of the shards: which file is read in which."""
+"""The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
 
 LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.int64()})
 """How many documents of a source went in favour of one that stays."""

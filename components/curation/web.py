@@ -33,7 +33,10 @@ _CHUNK = re.compile(rb"(?:\r\n)?([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 """What stands before the bytes of a chunk: the end of the one before, its size, and what few servers add."""
 
 _UNNESTED = frozenset(
-    "area base br col embed hr img input link meta source track wbr p li dt dd option tr td th tbody thead tfoot".split()
+    [
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"),
+        *("p", "li", "dt", "dd", "option", "tr", "td", "th", "tbody", "thead", "tfoot"),
+    ]
 )
 """Elements without content, and those that the next of their kind closes."""
 
@@ -230,8 +233,8 @@ def _header(record: Any, name: str) -> str:
 
 
 def _joined(body: bytes) -> bytes:
-    """The chunks of a body together (RFC 9112, section 7.1), up to where they break off; a body without any is as it was, since some
-    crawlers join them and keep the header."""
+    """The chunks of a body together (RFC 9112, section 7.1), up to where they break off; a body without any is as it was, since
+    some crawlers join them and keep the header."""
     chunks, place = [], 0
     while (head := _CHUNK.match(body, place)) and (size := int(head[1], 16)):
         place = head.end() + size

@@ -29,7 +29,7 @@ def benchmark(place: Path, *questions: str, name: str = "maths") -> Benchmark:
 def hits(place: Path, found: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
     write_index(config(source("x"), benchmarks=(found,), benchmark_gram=size), place)
     read_index.cache_clear()
-    return [(hit.number, hit.shared) for hit in read_index(place, size).hits(text)]
+    return [(hit.number, hit.shared) for hit in read_index(place, size, "run").hits(text)]
 
 
 def test_an_item_is_found_in_other_case_and_punctuation_and_its_part_is_counted(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> N
     found = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
     write_index(config(source("x"), benchmarks=tuple(found)), tmp_path)
     read_index.cache_clear()
-    index = read_index(tmp_path, 13)
+    index = read_index(tmp_path, 13, "run")
     total, hit = Counter[str](), Counter[str]()
     for one in found:
         for item in items_of(one, tmp_path):
