@@ -75,8 +75,8 @@ def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument
 
 
 def _flat(location: str, field: str) -> list[str]:
-    """The field, unless it is nested or missing. Its cells stay references to the dictionary that the file keeps of them: that may
-    hold one text for a thousand rows, and no size in the file tells of the copies."""
+    """The field, unless it is nested or missing. Its cells stay references to the dictionary that the file keeps of them: it
+    may hold one text for a thousand rows, and no size in the file tells of the copies."""
     with pq.ParquetFile(location) as table:
         paths = [table.schema.column(number).path for number in range(len(table.schema))]
     return [path for path in paths if path == field]

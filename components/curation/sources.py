@@ -31,7 +31,7 @@ KINDS = {
 """What a file holds, by its suffix; JSON lines, text and WARC may also be compressed."""
 
 JSON_LINES = ".json"
-"""What some corpora (C4, Dolma) call JSON lines where they are compressed; otherwise such a file is one value, often on others."""
+"""What some corpora (C4, Dolma) call JSON lines if compressed; otherwise such a file is one value, often of others."""
 
 TABLES = ("parquet", "arrow")
 """Kinds that compress by themselves."""
