@@ -85,9 +85,7 @@ def curate(
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
     tables.write(output / "metrics" / "set_aside.parquet", set_aside)
-    contamination = pa.concat_tables([pq.read_table(shard.contamination) for shard in extracted])
-    keys = [(name, "ascending") for name in ("id", "benchmark", "file", "item")]
-    tables.write(output / "contamination.parquet", contamination.sort_by(keys))
+    tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in extracted])
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
@@ -98,7 +96,7 @@ def curate(
     audited = audit(texts, duplicates.verdicts, config, scratch / "audit", engine)
     tables.write(output / "metrics" / "audit.parquet", audited.pairs)
     tables.write(output / "metrics" / "precision.parquet", audited.table())
-    tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
+    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in extracted])
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(mixture.to_json())
     found = {**duplicates.figures, "audit": audited.figures()}

@@ -24,8 +24,10 @@ from components.curation.normalise import normalise
 from components.curation.personal_data import mark_of, without_personal_data
 from components.curation.places import fetched
 from components.curation.readers import RawDocument, read_documents
+from components.curation.replaced import Replaced
 from components.curation.samples import EXCERPT, FILTER, NORMALISE, PERSONAL, SEEN, Samples
 from components.curation.sources import RawFile
+from components.curation.spool import Spool
 from components.errors import StoreError
 
 SHARD_BITS = 32
@@ -79,7 +81,7 @@ class Extracted:
 
     @property
     def personal_data(self) -> Path:
-        """What personal data was replaced, as `tables.PERSONAL_DATA`, a row for each document and kind."""
+        """What personal data was replaced, as `tables.PERSONAL_DATA`."""
         return Path(self.place) / "personal-data.parquet"
 
     @property
@@ -147,37 +149,49 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
         extraction.read(number, file)
     extraction.deaths.end()
     extraction.flush()
-    tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
+    extraction.rows.close()
+    extraction.contamination.close()
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
-    tables.write(place / "contamination.parquet", pa.Table.from_pylist(extraction.contamination, tables.CONTAMINATION))
-    tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
+    tables.write(place / "personal-data.parquet", extraction.replaced.table())
     tables.write(place / "samples.parquet", extraction.samples.table())
     tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
 
 @dataclass(kw_only=True)
+class _Settled:
+    """How far the files before the one that is being read had come."""
+
+    rows: int = 0
+    parts: int = 0
+    passed: int = 0
+    hits: int = 0
+    replaced: Replaced = field(default_factory=Replaced)
+
+
+@dataclass(kw_only=True)
 class _Extraction:
-    """What accumulates while a shard is read: texts up to `shard_bytes`, and small rows."""
+    """What accumulates while a shard is read: texts up to `shard_bytes`, a few rows, and counts."""
 
     shard: ExtractionShard
     place: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
     raw: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     parts: int = 0
     passed: int = 0
-    personal_data: list[dict[str, Any]] = field(default_factory=list)
-    contamination: list[dict[str, Any]] = field(default_factory=list)
-    settled: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-    """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
+    replaced: Replaced = field(default_factory=Replaced)
+    settled: _Settled = field(default_factory=_Settled)
+    rows: Spool = field(init=False)
+    contamination: Spool = field(init=False)
     filters: tuple[Filter, ...] = field(init=False)
     samples: Samples = field(init=False)
     deaths: Deaths = field(init=False)
 
     def __post_init__(self) -> None:
+        self.rows = Spool(self.place / "rows.parquet", tables.ROWS)
+        self.contamination = Spool(self.place / "contamination.parquet", tables.CONTAMINATION)
         self.deaths = Deaths(self.place, self.shard.run)
         self.samples = Samples(self.shard.config.samples)
         self.filters = filters_of(self.shard.config)
@@ -198,7 +212,7 @@ class _Extraction:
         error = None
         for _ in range(attempts):
             sampled = self.samples.copy()
-            self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data), len(self.contamination))
+            self.settled = self._so_far()
             try:
                 self._read(file)
                 return None
@@ -209,6 +223,10 @@ class _Extraction:
                 self.samples = sampled
                 self._go_back()
         return error
+
+    def _so_far(self) -> _Settled:
+        rows, hits = len(self.rows), len(self.contamination)
+        return _Settled(rows=rows, parts=self.parts, passed=self.passed, hits=hits, replaced=self.replaced.copy())
 
     def _set_aside(self, file: RawFile, error: str) -> None:
         source = self.shard.config.sources[file.takers[0]]
@@ -225,16 +243,17 @@ class _Extraction:
 
     def _go_back(self) -> None:
         """Forget what a file gave before it failed."""
-        rows, parts, passed, personal, hits = self.settled
-        del self.rows[rows:], self.personal_data[personal:], self.contamination[hits:]
-        for number in range(parts, self.parts):
+        before = self.settled
+        self.rows.cut(before.rows)
+        self.contamination.cut(before.hits)
+        for number in range(before.parts, self.parts):
             texts_path(self.place, number).unlink()
         self.buffer = self._buffered_before()
         self.buffered = sum(row["bytes"] for row in self.buffer)
-        self.parts, self.passed = parts, passed
+        self.parts, self.passed, self.replaced = before.parts, before.passed, before.replaced.copy()
 
     def _buffered_before(self) -> list[dict[str, Any]]:
-        first = (self.shard.number << SHARD_BITS) + self.settled[2]
+        first = (self.shard.number << SHARD_BITS) + self.settled.passed
         return [row for row in self.buffer if row["document"] < first]
 
     def take(self, file: RawFile, document: RawDocument) -> None:
@@ -295,16 +314,14 @@ class _Extraction:
             return ""
         hits = read_index(self.place.parent, config.benchmark_gram, self.shard.run).hits(candidate.text)
         named = {"id": identity, "source": source.uri, "domain": source.domain}
-        self.contamination += [
-            {**named, "benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
-            for hit in hits
-        ]
+        for hit in hits:
+            of = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
+            self.contamination.append(named | of)
         return CONTAMINATED if hits else ""
 
     def _without_personal_data(self, candidate: Candidate, source: Source) -> tuple[str, Sequence[str]]:
         text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
-        named = {"source": source.uri, "domain": source.domain, "documents": 1}
-        self.personal_data += [{**named, "kind": kind, "found": count} for kind, count in found.items()]
+        self.replaced.add(source, found)
         return text, tuple(found)
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
@@ -321,7 +338,7 @@ class _Extraction:
         if before:
             self.buffer = before
             self.flush()
-            self.settled = (self.settled[0], self.parts, *self.settled[2:])
+            self.settled.parts = self.parts
         self.buffer = own
         self.flush()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from components.curation import CurationConfig, extraction
+from components.curation import CurationConfig, extraction, spool
 from components.curation.extraction import SHARD_BITS, Extracted, ExtractionShard, extract, shards_of
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile, list_files
@@ -118,6 +118,43 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
     (aside,) = rows(shard.set_aside)
     assert aside["uri"].endswith("b.jsonl.gz")
     assert "cannot be read to its end" in aside["error"]
+
+
+def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "PIECE", 8)
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/a.jsonl", [f"{prose(n)} a@example.org" for n in range(5)])
+    write_jsonl(tmp_path / "data/b.jsonl", [*(f"{prose(n)} b@example.org" for n in range(20, 50)), None])
+    write_jsonl(tmp_path / "data/c.jsonl", [f"{prose(n)} c@example.org" for n in range(60, 75)])
+    chosen = config(source(tmp_path / "data"), shard_bytes=100_000, personal_data=("email",), max_bad_lines=0)
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    found = extract(shard)
+    assert [Path(row["uri"]).name.partition("#")[0] for row in rows(found.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
+    assert [(row["kind"], row["documents"], row["found"]) for row in rows(found.personal_data)] == [("email", 20, 20)]
+    assert [Path(row["uri"]).name for row in rows(found.set_aside)] == ["b.jsonl"]
+
+
+@pytest.mark.slow
+def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_path: Path) -> None:
+    script = (
+        "import re, sys; from pathlib import Path\n"
+        "from components.curation.extraction import extract, shards_of\n"
+        "from components.curation.sources import list_files\n"
+        "from tests.components.curation.conftest import config, source\n"
+        "place = Path(sys.argv[1])\n"
+        "chosen = config(source(place), shard_bytes=1_000_000, personal_data=('email',))\n"
+        "extract(*shards_of(list_files(chosen).files, chosen, place.parent / 'scratch'))\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+    )
+    peaks = []
+    for count in (20_000, 80_000):
+        place = tmp_path / str(count) / "a.jsonl"
+        place.parent.mkdir()
+        write_jsonl(place, (f"{prose(n, 6)} {n}@example.org" for n in range(count)))
+        done = subprocess.run([sys.executable, "-c", script, str(place)], check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout) * 1024)
+    # A dictionary of a document's row takes a kilobyte: kept, they would be 60 MB more.
+    assert peaks[1] - peaks[0] < 30_000_000
 
 
 def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
