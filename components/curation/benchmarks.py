@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
+
+import zstandard
 
 from components.curation.config import Benchmark
 from components.curation.places import Found, fetched, find
@@ -14,6 +17,8 @@ from components.curation.streams import chunks, whole
 from components.errors import SourceError
 
 KINDS = (".jsonl", ".json", ".csv", ".parquet")
+DAMAGES = (ValueError, LookupError, TypeError, OSError, EOFError, RecursionError, csv.Error, zlib.error, zstandard.ZstdError)
+"""What parsers and decompressors raise over a file that is not what its name says."""
 LONGEST = 1 << 30
 """Bytes of a benchmark's file at most."""
 
@@ -49,15 +54,19 @@ def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
     for file in files_of(benchmark):
         name = file.inside or PurePath(file.location).name
         with fetched(file.location, scratch) as path:
+            number = 0
             try:
-                for number, record in enumerate(_records(path)):
+                for record in _records(path):
                     yield _item(benchmark, name, number, record)
-            except (ValueError, KeyError, OSError, EOFError) as error:
-                raise SourceError(f"benchmark {benchmark.name}: {file.location} cannot be read ({error})") from error
+                    number += 1
+            except DAMAGES as error:
+                what = f"benchmark {benchmark.name}: {file.location} cannot be read after {number} whole items"
+                raise SourceError(f"{what} ({type(error).__name__}: {error}); mend it") from error
 
 
 def _item(benchmark: Benchmark, file: str, number: int, record: Any) -> Item:
     whole = json.dumps(record, ensure_ascii=False, default=str)
+    whole.encode()  # escapes can spell half a surrogate pair, which is no text
     return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=whole)
 
 
@@ -95,6 +104,8 @@ def _listed(value: Any) -> list[Any]:
 
 def _text(record: Any, fields: tuple[str, ...]) -> str:
     if fields:
+        if not isinstance(record, dict):
+            raise TypeError(f"an item is {type(record).__name__} where Benchmark.fields names {', '.join(fields)}")
         record = [record[field] for field in fields]
     return "\n".join(_strings(record))
 

@@ -1,7 +1,9 @@
 """The curation step: sources in, a deduplicated and split corpus with its mixture out."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from components.curation.passage_deduplication import find_passages, write_passa
 from components.curation.quality import grade
 from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.shard_index import read_shard
-from components.curation.sources import list_files
+from components.curation.sources import Listing, Passed, list_files, stamp
 from components.curation.split import assign
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
@@ -40,20 +42,21 @@ def curate(
     `index`, a directory for runs of the same code: metrics tell how many documents were read and hashed.
 
     Raises:
-        SourceError: a source is missing, empty, gives no document, or changed since a killed run had planned its shards, or a
-            domain's languages are not those that have shares.
+        SourceError: a source is missing, empty or gives no document; a source or the config changed since the run that `scratch`
+            is of was begun; or a domain's languages are not those that have shares.
             A file that is damaged, or of too many bad lines, is set aside instead.
         ConfigError: a source of an unknown scheme.
         StoreError: an object store cannot be reached, or refuses.
     """
     listing = list_files(config)
     shards = shards_of(listing.files, config, scratch / "read")
-    tables.write(output / "shards.parquet", _frozen(_plan(shards), scratch / "shards.parquet"))
+    tables.write(output / "shards.parquet", _plan(shards, listing.passed))
     items = write_index(config, scratch / "read") if config.benchmarks else tables.BENCHMARKS.empty_table()
     tables.write(output / "benchmarks.parquet", items)
     counted = searched(items) if config.benchmarks else {}
     if config.flagged_words:
         write_lists(config, scratch / "read")
+    _require_unchanged(config, listing, scratch)
     index = index if config.keep_shards else None
     read, documents_read = read_shards(shards, engine, metrics, index)
     extracted = read
@@ -82,9 +85,7 @@ def curate(
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
     tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
     tables.write(output / "metrics" / "set_aside.parquet", set_aside)
-    contamination = pa.concat_tables([pq.read_table(shard.contamination) for shard in extracted])
-    keys = [(name, "ascending") for name in ("id", "benchmark", "file", "item")]
-    tables.write(output / "contamination.parquet", contamination.sort_by(keys))
+    tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in extracted])
     tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
     clusters = output / "metrics" / "clusters.parquet"
     write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
@@ -95,11 +96,12 @@ def curate(
     audited = audit(texts, duplicates.verdicts, config, scratch / "audit", engine)
     tables.write(output / "metrics" / "audit.parquet", audited.pairs)
     tables.write(output / "metrics" / "precision.parquet", audited.table())
-    tables.write(output / "raw.parquet", pa.concat_tables([pq.read_table(shard.raw) for shard in extracted]))
+    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in extracted])
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(mixture.to_json())
     found = {**duplicates.figures, "audit": audited.figures()}
-    return {**tally.figures(), **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
+    passed = {"files_not_read": listing.passed_by_suffix()}
+    return {**tally.figures(), **passed, **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
 
 
 def _languages(
@@ -115,21 +117,31 @@ def _languages(
     return sizes
 
 
-def _plan(shards: Sequence[ExtractionShard]) -> pa.Table:
+def _plan(shards: Sequence[ExtractionShard], passed: Sequence[Passed]) -> pa.Table:
     rows = [
         {"shard": shard.number, "source": shard.config.sources[file.takers[0]].uri, "uri": file.uri, "bytes": file.size}
         for shard in shards
         for file in shard.files
     ]
+    rows += [{"shard": None, "source": file.source, "uri": file.uri, "bytes": file.size} for file in passed]
     return pa.Table.from_pylist(rows, tables.SHARDS)
 
 
-def _frozen(plan: pa.Table, place: Path) -> pa.Table:
-    """The plan, which a rerun must find as the killed run had left it: its finished shards are numbered by it."""
-    if place.exists() and not pq.read_table(place).equals(plan):
-        raise SourceError(f"{place}: the sources changed since this run was begun; delete {place.parent} to begin again")
-    tables.write(place, plan)
-    return plan
+def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) -> None:
+    """Write down what a run begins with, or raise `SourceError` where another one left its work: what it finished is of that."""
+    begun = scratch / "begun.json"
+    now = json.loads(json.dumps({"files": stamp(config, listing), **asdict(config)}))
+    if not begun.exists():
+        scratch.mkdir(parents=True, exist_ok=True)
+        partial = begun.with_suffix(".partial")
+        partial.write_text(json.dumps(now))
+        partial.replace(begun)
+        return
+    before = json.loads(begun.read_text())
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if changed:
+        what = ", ".join("the sources" if name == "files" else f"CurationConfig.{name}" for name in changed)
+        raise SourceError(f"{begun}: {what} changed since this run was begun; delete {scratch} to begin again, or name another")
 
 
 def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:

@@ -115,8 +115,8 @@ def searched(items: pa.Table) -> dict[str, int]:
 
 
 @functools.lru_cache(maxsize=1)
-def read_index(place: Path, size: int) -> Index:
-    """The index that `write_index` wrote; kept for the shards that this process reads."""
+def read_index(place: Path, size: int, run: str) -> Index:
+    """The index that `write_index` wrote in a run of the driver; kept for the shards of that run that this process reads."""
     table = pq.read_table(place / INDEX)
     listed = pq.read_table(place / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
     return Index.of(table["gram"].to_numpy(), table["item"].to_numpy(), listed, size)

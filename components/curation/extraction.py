@@ -15,6 +15,7 @@ from components.curation.boilerplate import without_boilerplate
 from components.curation.candidate import Candidate
 from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
+from components.curation.deaths import Deaths, interruptible, new_run
 from components.curation.decontamination import CONTAMINATED, read_index
 from components.curation.filters import Filter, filters_of, first_refusal
 from components.curation.flagged_words import FLAGGED, Flagged, read_lists
@@ -23,8 +24,10 @@ from components.curation.normalise import normalise
 from components.curation.personal_data import mark_of, without_personal_data
 from components.curation.places import fetched
 from components.curation.readers import RawDocument, read_documents
+from components.curation.replaced import Replaced
 from components.curation.samples import EXCERPT, FILTER, NORMALISE, PERSONAL, SEEN, Samples
 from components.curation.sources import RawFile
+from components.curation.spool import Spool
 from components.errors import StoreError
 
 SHARD_BITS = 32
@@ -40,6 +43,8 @@ class ExtractionShard:
     config: CurationConfig
     place: str
     """Directory for the shard's tables."""
+    run: str
+    """The run of the driver, by `components.curation.deaths.new_run`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +81,7 @@ class Extracted:
 
     @property
     def personal_data(self) -> Path:
-        """What personal data was replaced, as `tables.PERSONAL_DATA`, a row for each document and kind."""
+        """What personal data was replaced, as `tables.PERSONAL_DATA`."""
         return Path(self.place) / "personal-data.parquet"
 
     @property
@@ -110,8 +115,9 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
             room = config.shard_bytes
         groups[-1].append(file)
         room -= file.size
+    run = new_run()
     return [
-        ExtractionShard(number=number, files=tuple(group), config=config, place=str(scratch / f"{number:05d}"))
+        ExtractionShard(number=number, files=tuple(group), config=config, place=str(scratch / f"{number:05d}"), run=run)
         for number, group in enumerate(groups)
     ]
 
@@ -119,7 +125,8 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
 def extract(shard: ExtractionShard) -> Extracted:
     """Write the tables of a shard, or take those that a killed run has finished.
 
-    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`.
+    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`. What counts as a
+    death is told in `components.curation.deaths`: an interrupt is none.
 
     Raises:
         StoreError: an object store cannot be reached; the rerun reads what is missing.
@@ -128,7 +135,8 @@ def extract(shard: ExtractionShard) -> Extracted:
     finished = place / "finished.json"
     if not finished.exists():
         place.mkdir(parents=True, exist_ok=True)
-        extracted = _extract(shard, place)
+        with interruptible():
+            extracted = _extract(shard, place)
         partial = finished.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(extracted)))
         partial.replace(finished)
@@ -139,73 +147,91 @@ def _extract(shard: ExtractionShard, place: Path) -> Extracted:
     extraction = _Extraction(shard=shard, place=place)
     for number, file in enumerate(shard.files):
         extraction.read(number, file)
+    extraction.deaths.end()
     extraction.flush()
-    tables.write(place / "rows.parquet", pa.Table.from_pylist(extraction.rows, tables.ROWS))
+    extraction.rows.close()
+    extraction.contamination.close()
     tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
-    tables.write(place / "contamination.parquet", pa.Table.from_pylist(extraction.contamination, tables.CONTAMINATION))
-    tables.write(place / "personal-data.parquet", pa.Table.from_pylist(extraction.personal_data, tables.PERSONAL_DATA))
+    tables.write(place / "personal-data.parquet", extraction.replaced.table())
     tables.write(place / "samples.parquet", extraction.samples.table())
     tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
     return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
 
 
 @dataclass(kw_only=True)
+class _Settled:
+    """How far the files before the one that is being read had come."""
+
+    rows: int = 0
+    parts: int = 0
+    passed: int = 0
+    hits: int = 0
+    replaced: Replaced = field(default_factory=Replaced)
+
+
+@dataclass(kw_only=True)
 class _Extraction:
-    """What accumulates while a shard is read: texts up to `shard_bytes`, and small rows."""
+    """What accumulates while a shard is read: texts up to `shard_bytes`, a few rows, and counts."""
 
     shard: ExtractionShard
     place: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
     raw: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     parts: int = 0
     passed: int = 0
-    personal_data: list[dict[str, Any]] = field(default_factory=list)
-    contamination: list[dict[str, Any]] = field(default_factory=list)
-    settled: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-    """Rows, parts, passed documents, personal data and contamination of the files before the one that is being read."""
+    replaced: Replaced = field(default_factory=Replaced)
+    settled: _Settled = field(default_factory=_Settled)
+    rows: Spool = field(init=False)
+    contamination: Spool = field(init=False)
     filters: tuple[Filter, ...] = field(init=False)
     samples: Samples = field(init=False)
+    deaths: Deaths = field(init=False)
 
     def __post_init__(self) -> None:
+        self.rows = Spool(self.place / "rows.parquet", tables.ROWS)
+        self.contamination = Spool(self.place / "contamination.parquet", tables.CONTAMINATION)
+        self.deaths = Deaths(self.place, self.shard.run)
         self.samples = Samples(self.shard.config.samples)
         self.filters = filters_of(self.shard.config)
 
     def read(self, number: int, file: RawFile) -> None:
         """Take every document of a file, or none of them and its error."""
-        attempts = self.shard.config.read_attempts
-        deaths = self._begin(number)
-        error: object = f"its worker died {deaths} times while reading it"
-        for _ in range(deaths, attempts):
+        died, attempts = self.deaths.of(number), self.shard.config.read_attempts
+        if died >= attempts:
+            self._set_aside(file, f"its worker died {died} times while reading it")
+            return
+        with self.deaths.watched(number):
+            error = self._attempt(file, attempts - died)
+        if error is not None:
+            self._set_aside(file, " ".join(str(error).split())[:500])
+
+    def _attempt(self, file: RawFile, attempts: int) -> Exception | None:
+        """Read a file, so many times at most; the last error, after which nothing of it is left."""
+        error = None
+        for _ in range(attempts):
             sampled = self.samples.copy()
-            self.settled = (len(self.rows), self.parts, self.passed, len(self.personal_data), len(self.contamination))
+            self.settled = self._so_far()
             try:
                 self._read(file)
-                return
+                return None
             except StoreError:
                 raise
             except Exception as caught:  # noqa: BLE001 whatever a file makes a reader do, the other files are not to suffer
                 error = caught
                 self.samples = sampled
                 self._go_back()
-        source = self.shard.config.sources[file.takers[0]]
-        message = " ".join(str(error).split())[:500]
-        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
-        self.set_aside.append({**named, "error": message})
+        return error
 
-    def _begin(self, number: int) -> int:
-        """How often a worker died of the file, by a note that the next file replaces."""
-        note = self.place / "reading.json"
-        before = json.loads(note.read_text()) if note.exists() else {"file": -1, "begun": 0}
-        deaths = before["begun"] if before["file"] == number else 0
-        # Files before it begin again with the shard: only the file that was being read when the worker died is suspected.
-        if number >= before["file"]:
-            partial = note.with_suffix(".partial")
-            partial.write_text(json.dumps({"file": number, "begun": deaths + 1}))
-            partial.replace(note)
-        return int(deaths)
+    def _so_far(self) -> _Settled:
+        rows, hits = len(self.rows), len(self.contamination)
+        return _Settled(rows=rows, parts=self.parts, passed=self.passed, hits=hits, replaced=self.replaced.copy())
+
+    def _set_aside(self, file: RawFile, error: str) -> None:
+        source = self.shard.config.sources[file.takers[0]]
+        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
+        self.set_aside.append({**named, "error": error})
 
     def _read(self, file: RawFile) -> None:
         with fetched(file.location, self.place) as path:
@@ -217,16 +243,17 @@ class _Extraction:
 
     def _go_back(self) -> None:
         """Forget what a file gave before it failed."""
-        rows, parts, passed, personal, hits = self.settled
-        del self.rows[rows:], self.personal_data[personal:], self.contamination[hits:]
-        for number in range(parts, self.parts):
+        before = self.settled
+        self.rows.cut(before.rows)
+        self.contamination.cut(before.hits)
+        for number in range(before.parts, self.parts):
             texts_path(self.place, number).unlink()
         self.buffer = self._buffered_before()
         self.buffered = sum(row["bytes"] for row in self.buffer)
-        self.parts, self.passed = parts, passed
+        self.parts, self.passed, self.replaced = before.parts, before.passed, before.replaced.copy()
 
     def _buffered_before(self) -> list[dict[str, Any]]:
-        first = (self.shard.number << SHARD_BITS) + self.settled[2]
+        first = (self.shard.number << SHARD_BITS) + self.settled.passed
         return [row for row in self.buffer if row["document"] < first]
 
     def take(self, file: RawFile, document: RawDocument) -> None:
@@ -273,7 +300,7 @@ class _Extraction:
     def _flagged(self, candidate: Candidate) -> Flagged | None:
         if candidate.language not in self.shard.config.flagged_words:
             return None
-        return read_lists(self.place.parent)[candidate.language].flagged(candidate.text)
+        return read_lists(self.place.parent, self.shard.run)[candidate.language].flagged(candidate.text)
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
         config = self.shard.config
@@ -285,18 +312,16 @@ class _Extraction:
         config = self.shard.config
         if not config.benchmarks:
             return ""
-        hits = read_index(self.place.parent, config.benchmark_gram).hits(candidate.text)
+        hits = read_index(self.place.parent, config.benchmark_gram, self.shard.run).hits(candidate.text)
         named = {"id": identity, "source": source.uri, "domain": source.domain}
-        self.contamination += [
-            {**named, "benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
-            for hit in hits
-        ]
+        for hit in hits:
+            of = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
+            self.contamination.append(named | of)
         return CONTAMINATED if hits else ""
 
     def _without_personal_data(self, candidate: Candidate, source: Source) -> tuple[str, Sequence[str]]:
         text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
-        named = {"source": source.uri, "domain": source.domain, "documents": 1}
-        self.personal_data += [{**named, "kind": kind, "found": count} for kind, count in found.items()]
+        self.replaced.add(source, found)
         return text, tuple(found)
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
@@ -313,7 +338,7 @@ class _Extraction:
         if before:
             self.buffer = before
             self.flush()
-            self.settled = (self.settled[0], self.parts, *self.settled[2:])
+            self.settled.parts = self.parts
         self.buffer = own
         self.flush()
 

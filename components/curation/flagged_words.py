@@ -128,8 +128,9 @@ def write_lists(config: CurationConfig, place: Path) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def read_lists(place: Path) -> dict[str, WordList]:
-    """The lists that `write_lists` wrote, by language; kept for the shards that this process reads."""
+def read_lists(place: Path, run: str) -> dict[str, WordList]:
+    """The lists that `write_lists` wrote in a run of the driver, by language; kept for the shards of that run that this process
+    reads."""
     terms: dict[str, list[str]] = {}
     for row in pq.read_table(place / LISTS).to_pylist():
         terms.setdefault(row["language"], []).append(row["term"])

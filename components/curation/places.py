@@ -5,6 +5,7 @@ Endpoint, region and keys are those that obstore finds in the environment (`AWS_
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,14 @@ class Found:
     """Absolute path, or `s3://` URI."""
     size: int
     """Bytes."""
+    stamp: str
+    """What a change changes, without a look at the bytes: the time of the last one, or an object's ETag."""
 
 
 def find(uri: str, name: str) -> list[Found]:
     """Every file at or below `uri`, sorted by path; `name` names the source in errors.
+
+    Links to folders are followed; a folder that was there already, by another path, is not gone through again.
 
     Raises:
         SourceError: nothing is there.
@@ -43,11 +48,25 @@ def find(uri: str, name: str) -> list[Found]:
     root = path_of(uri)
     if not root.exists():
         raise SourceError(f"source {name}: {root} does not exist")
-    paths = [path for path in sorted(root.rglob("*")) if path.is_file()] if root.is_dir() else [root]
-    return [
-        Found(inside=path.relative_to(root).as_posix() if path != root else "", location=str(path), size=path.stat().st_size)
-        for path in paths
-    ]
+    paths = sorted(_files_below(root)) if root.is_dir() else [root]
+    return [_found(path, path.relative_to(root).as_posix() if path != root else "") for path in paths]
+
+
+def _found(path: Path, inside: str) -> Found:
+    facts = path.stat()
+    return Found(inside=inside, location=str(path), size=facts.st_size, stamp=stamp_of(str(path)))
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    seen = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            inner.clear()
+            continue
+        seen.add(place)
+        inner.sort()
+        yield from (path for name in names if (path := Path(folder, name)).is_file())
 
 
 def path_of(uri: str) -> Path:
@@ -114,6 +133,14 @@ def state_of(location: str) -> str:
     return f"{facts.get('e_tag')} {facts['size']}"
 
 
+def stamp_of(location: str) -> str:
+    """What a change changes, without a look at the bytes: a local file's time of its last one in ns, an object's ETag.
+
+    Raises what `state_of` raises.
+    """
+    return state_of(location) if location.startswith(S3) else str(Path(location).stat().st_mtime_ns)
+
+
 def _find_objects(uri: str, name: str) -> list[Found]:
     with _telling(uri):
         system = _file_system()
@@ -123,7 +150,12 @@ def _find_objects(uri: str, name: str) -> list[Found]:
         except FileNotFoundError:
             facts = {}
     found = [
-        Found(inside=path.removeprefix(uri.removeprefix(S3)).strip("/"), location=S3 + path, size=fact["size"])
+        Found(
+            inside=path.removeprefix(uri.removeprefix(S3)).strip("/"),
+            location=S3 + path,
+            size=fact["size"],
+            stamp=str(fact["e_tag"]),
+        )
         for path, fact in sorted((path.removeprefix(S3), fact) for path, fact in facts.items())
         if not path.endswith("/")
     ]

@@ -34,7 +34,7 @@ class RawDocument:
     raw: bytes
     """The bytes that hold it: a line, a file, or a cell."""
     refusal: str = ""
-    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable or long; then `text` is empty."""
+    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
 
 
 def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -66,12 +66,20 @@ def _row_of_line(line: bytes | None, field: str) -> Row:
 
 def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
     field = config.sources[file.takers[0]].text_field
-    with pq.ParquetFile(file.location) as table:
+    with pq.ParquetFile(file.location, read_dictionary=_flat(file.location, field)) as table:
         names = table.schema_arrow.names
         if field not in names:
             raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
         rows = (_row_of_cell(cell, config.max_document_bytes) for cell in _cells(table, field))
         yield from _rows(file, config, rows, f"text in column {field!r}")
+
+
+def _flat(location: str, field: str) -> list[str]:
+    """The field, unless it is nested or missing. Its cells stay references to the dictionary that the file keeps of them: it
+    may hold one text for a thousand rows, and no size in the file tells of the copies."""
+    with pq.ParquetFile(location) as table:
+        paths = [table.schema.column(number).path for number in range(len(table.schema))]
+    return [path for path in paths if path == field]
 
 
 def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:

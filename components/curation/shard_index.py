@@ -85,7 +85,7 @@ def shard_key(shard: ExtractionShard) -> str:
 def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
     facts = dataclasses.asdict(file) | {"state": state_of(file.location)}
     takers = [{name: value for name, value in sources[taker].items() if name != "weight"} for taker in facts.pop("takers")]
-    return {name: value for name, value in facts.items() if name != "location"} | {"takers": takers}
+    return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"takers": takers}
 
 
 def sketch_part(part: Part, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from components.curation.benchmarks import files_of
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Quality, Source
 from components.curation.ldnoobw import SHIPPED
-from components.curation.places import S3, Found, find, path_of, read_bytes, state_of
+from components.curation.places import S3, Found, find, path_of, read_bytes, stamp_of, state_of
 from components.errors import ConfigError, SourceError
 from components.python_environment import Distribution, PackageFile, distributions
 from components.python_environment import locate as locate_in_environment
@@ -28,6 +29,9 @@ KINDS = {
     ".py": "text",
 }
 """What a file holds, by its suffix; JSON lines, text and WARC may also be compressed."""
+
+JSON_LINES = ".json"
+"""What some corpora (C4, Dolma) call JSON lines if compressed; otherwise such a file is one value, often of others."""
 
 TABLES = ("parquet", "arrow")
 """Kinds that compress by themselves."""
@@ -60,6 +64,18 @@ class RawFile:
     licence: str
     row_share: float = 1.0
     """Share of the rows to take, by hash."""
+    stamp: str
+    """See `components.curation.places.Found`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passed:
+    """A file of a source that is not read."""
+
+    source: str
+    uri: str
+    size: int
+    """Bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +86,12 @@ class Listing:
     """In the order of sources and URIs."""
     linked: dict[str, tuple[str, ...]]
     """For each distribution, the others that record some of its files."""
+    passed: tuple[Passed, ...]
+    """Files beside those, of kinds that are not read."""
+
+    def passed_by_suffix(self) -> dict[str, int]:
+        """How many files are not read, by suffix, sorted."""
+        return dict(sorted(Counter(_suffix(file.uri) for file in self.passed).items()))
 
 
 def list_files(config: CurationConfig) -> Listing:
@@ -80,12 +102,9 @@ def list_files(config: CurationConfig) -> Listing:
         ConfigError: a URI of an unknown scheme, or `python-environment:` without distributions.
         StoreError: an object store cannot be reached, or refuses.
     """
-    local = [
-        file
-        for position, source in enumerate(config.sources)
-        if source.uri != PYTHON_ENVIRONMENT
-        for file in _sampled(_files_of(source, position), source, config.seed)
-    ]
+    listed = [(source, *_files_of(source, n)) for n, source in enumerate(config.sources) if source.uri != PYTHON_ENVIRONMENT]
+    local = [file for source, known, _ in listed for file in _sampled(known, source, config.seed)]
+    passed = tuple(file for _, _, others in listed for file in others)
     python = [(position, source) for position, source in enumerate(config.sources) if source.uri == PYTHON_ENVIRONMENT]
     installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
     taken = [
@@ -94,7 +113,7 @@ def list_files(config: CurationConfig) -> Listing:
         for file in _sampled(_package_files(installed[source.distributions], source, position), source, config.seed)
     ]
     linked = {d.name: d.linked for found in installed.values() for d in found}
-    return Listing(files=(*local, *_merged(taken)), linked=linked)
+    return Listing(files=(*local, *_merged(taken)), linked=linked, passed=passed)
 
 
 def fingerprint(config: CurationConfig) -> str:
@@ -103,15 +122,39 @@ def fingerprint(config: CurationConfig) -> str:
 
     Raises what `list_files` raises.
     """
-    digest = hashlib.sha256()
+    return _digest(
+        f"{name}\0{state_of(location) if location else ''}\n" for name, location, _ in _inputs(config, list_files(config))
+    )
+
+
+def stamp(config: CurationConfig, listing: Listing) -> str:
+    """sha256 over the names, sizes and stamps of what `fingerprint` covers, in hex; no source is read.
+
+    Raises what `list_files` raises.
+    """
+    return _digest(f"{name}\0{stamped}\n" for name, _, stamped in _inputs(config, listing))
+
+
+Input = tuple[str, str, str]
+"""A name, where the file is (empty: in the code), and its size and stamp."""
+
+
+def _inputs(config: CurationConfig, listing: Listing) -> Iterator[Input]:
     references = list_files(reading_of_references(config)).files if config.quality.references else ()
-    for file in (*list_files(config).files, *references):
-        digest.update(f"{file.uri}\0{state_of(file.location)}\n".encode())
+    for file in (*listing.files, *references):
+        yield file.uri, file.location, f"{file.size} {file.stamp}"
     for language, name in sorted(config.flagged_words.items()):
-        digest.update(f"{language}\0{'' if name == SHIPPED else state_of(locate(name))}\n".encode())
+        place = "" if name == SHIPPED else locate(name)
+        yield language, place, place and stamp_of(place)
     for benchmark in config.benchmarks:
         for found in files_of(benchmark):
-            digest.update(f"{benchmark.name}\0{found.inside}\0{state_of(found.location)}\n".encode())
+            yield f"{benchmark.name}\0{found.inside}", found.location, f"{found.size} {found.stamp}"
+
+
+def _digest(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
     return digest.hexdigest()
 
 
@@ -142,31 +185,46 @@ def kind_of(path: PurePath) -> str:
     """What a file holds, or an empty string."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
-        inner = KINDS.get(suffixes[-2], "") if len(suffixes) > 1 else ""
+        plain = suffixes[-2] if len(suffixes) > 1 else ""
+        inner = "jsonl" if plain == JSON_LINES else KINDS.get(plain, "")
         return "" if inner in TABLES else inner
     return KINDS.get(suffixes[-1], "") if suffixes else ""
 
 
-def _files_of(source: Source, position: int) -> list[RawFile]:
+def _suffix(uri: str) -> str:
+    suffixes = [suffix.lower() for suffix in PurePath(uri).suffixes]
+    return "".join(suffixes[-2:] if suffixes and suffixes[-1] in COMPRESSED else suffixes[-1:]) or "none"
+
+
+def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[Passed]]:
+    """The files of a source that are read, and the others."""
     found = find(source.uri, source.name)
     known = _data_files([file for file in found if kind_of(PurePath(file.location))], found)
     if not known:
         kinds = ", ".join(KINDS)
-        compressed = "JSON lines, text and WARC also as .gz or .zst"
+        compressed = "JSON lines (.json too), text and WARC also as .gz or .zst"
         raise SourceError(f"source {source.name}: no file to read; allowed: {kinds}; {compressed}")
     if not sum(file.size for file in known):
         raise SourceError(f"source {source.name}: {source.uri} is empty (0 bytes)")
-    return [
-        RawFile(
-            uri=source.uri.rstrip("/") + (f"/{file.inside}" if file.inside else ""),
-            location=file.location,
-            size=file.size,
-            kind=kind_of(PurePath(file.location)),
-            takers=(position,),
-            licence=source.licence,
-        )
-        for file in known
-    ]
+    read = {file.location for file in known}
+    others = [Passed(source=source.uri, uri=_uri(source, file), size=file.size) for file in found if file.location not in read]
+    return [_raw(source, file, position) for file in known], others
+
+
+def _uri(source: Source, file: Found) -> str:
+    return source.uri.rstrip("/") + (f"/{file.inside}" if file.inside else "")
+
+
+def _raw(source: Source, file: Found, position: int) -> RawFile:
+    return RawFile(
+        uri=_uri(source, file),
+        location=file.location,
+        size=file.size,
+        kind=kind_of(PurePath(file.location)),
+        takers=(position,),
+        licence=source.licence,
+        stamp=file.stamp,
+    )
 
 
 def _data_files(known: list[Found], found: list[Found]) -> list[Found]:
@@ -204,6 +262,7 @@ def _package_files(found: Iterable[Distribution], source: Source, position: int)
             takers=(position,),
             group=distribution.name,
             licence=distribution.licence,
+            stamp=stamp_of(file.location),
         )
 
     files = []

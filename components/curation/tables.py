@@ -4,7 +4,7 @@ An exchange sorts by all columns: the integers that tell most rows apart come fi
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,8 @@ CONTAMINATION = pa.schema(
         "share": pa.float64(),
     }
 )
-"""Which document hit which item of which benchmark: the n-grams that they share, and their share of the item's."""
+"""Which document hit which item of which benchmark: the n-grams that they share, and their share of the item's, in the order of
+reading."""
 
 BENCHMARKS = pa.schema(
     {"benchmark": pa.string(), "file": pa.string(), "item": pa.int64(), "grams": pa.int64(), "record": pa.string()}
@@ -224,7 +225,7 @@ SAMPLES = pa.schema(
 duplicate `after` is the text of the document `kept` in its place."""
 
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
-"""The plan of the shards: which file is read in which."""
+"""The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
 
 LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.int64()})
 """How many documents of a source went in favour of one that stays."""
@@ -298,6 +299,10 @@ PASSAGE_COUNTS = pa.schema(
 """Documents of a source that lost passages, the passages, and the bytes lost."""
 
 
+JOINED = 1 << 16
+"""Rows of a group of a joined table, about."""
+
+
 @contextlib.contextmanager
 def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A Parquet file that is written bit by bit; an empty table if nothing is written."""
@@ -310,6 +315,19 @@ def write(path: Path, table: pa.Table) -> None:
     """Write a whole table."""
     with writer(path, table.schema) as opened:
         opened.write_table(table)
+
+
+def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
+    """Write the rows of some tables one after another, and hold no more than one and about `JOINED` rows of others."""
+    waiting, rows = [schema.empty_table()], 0
+    with writer(path, schema) as opened:
+        for file in files:
+            waiting.append(pq.read_table(file))
+            rows += waiting[-1].num_rows
+            if rows >= JOINED:
+                opened.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting, rows = [schema.empty_table()], 0
+        opened.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
 def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:

@@ -6,6 +6,7 @@ fastwarc parses and resiliparse extracts; both are compiled, and part of the `cu
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,18 @@ NESTING = 2_000
 ATTRIBUTES = 2_000
 """Attributes of one element from which a page is refused so: each is compared with all before it, 50 000 take 7 s."""
 
-_LONG_TAG = re.compile(rb"<[^<>]{8000,}")
+_LONG_TAG = re.compile(r"<[^<>]{8000,}")
 
-_TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+
+_CHUNK = re.compile(rb"(?:\r\n)?([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
+"""What stands before the bytes of a chunk: the end of the one before, its size, and what few servers add."""
 
 _UNNESTED = frozenset(
-    b"area base br col embed hr img input link meta source track wbr p li dt dd option tr td th tbody thead tfoot".split()
+    [
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"),
+        *("p", "li", "dt", "dd", "option", "tr", "td", "th", "tbody", "thead", "tfoot"),
+    ]
 )
 """Elements without content, and those that the next of their kind closes."""
 
@@ -44,7 +51,7 @@ class Page:
     """Its body."""
     text: str
     refusal: str = ""
-    """unparsable, invalid-utf8 or long; then `text` is empty."""
+    """http-status (not 2xx), unparsable, invalid-utf8 or long; then `text` is empty."""
 
 
 def pages(path: Path, longest: int) -> Iterator[Page]:
@@ -58,7 +65,7 @@ def pages(path: Path, longest: int) -> Iterator[Page]:
     try:
         from fastwarc.warc import ArchiveIterator, WarcRecordType
     except ImportError as error:
-        raise ConfigError(f"{path}: WARC and WET need the group `curation`; install infra/locks/crawl.txt") from error
+        raise ConfigError(f"{path}: WARC and WET need the group `curation`; install infra/locks/curation.txt") from error
     # Decompressed here, so that truncation and bombs are seen: the parser itself takes the one for the end of the file.
     stream: Any = _Stream(chunks(path))
     kinds = WarcRecordType.response | WarcRecordType.conversion | WarcRecordType.resource
@@ -96,12 +103,14 @@ def main_text(html: bytes, charset: str | None) -> str | None:
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
     from resiliparse.parse.html import HTMLTree
 
-    if _deepest(html) > NESTING or any(_is_overloaded(tag) for tag in _LONG_TAG.findall(html)):
-        return None
-    encoding = map_encoding_to_html5(charset or detect_encoding(html, html5_compatible=True) or "utf-8") or "utf-8"
     try:
-        tree = HTMLTree.parse(bytes_to_str(html, encoding, errors="replace"))
-        return str(extract_plain_text(tree, main_content=True, alt_texts=False))
+        encoding = map_encoding_to_html5(charset or detect_encoding(html, html5_compatible=True) or "utf-8") or "utf-8"
+        # Looked at as the parser will see it: in UTF-16 no tag begins with the byte of one.
+        decoded = bytes_to_str(html, encoding, errors="replace")
+        if _deepest(decoded) > NESTING or any(_is_overloaded(tag) for tag in _LONG_TAG.findall(decoded)):
+            return None
+        tree = HTMLTree.parse(decoded)
+        return None if _is_deep(tree) else str(extract_plain_text(tree, main_content=True, alt_texts=False))
     except BaseException as error:
         # Whatever a compiled parser makes of one page is that page's refusal, not the archive's.
         if isinstance(error, Exception) or _is_panic(error):
@@ -109,21 +118,38 @@ def main_text(html: bytes, charset: str | None) -> str | None:
         raise
 
 
-def _deepest(html: bytes) -> int:
+def _deepest(html: str) -> int:
     """About how many elements are open at once at most."""
-    if html.count(b"<") < NESTING:
+    if html.count("<") < NESTING:
         return 0
     depth = deepest = 0
+    opened: Counter[str] = Counter()
     for closing, name in _TAG.findall(html):
-        if name.lower() not in _UNNESTED:
-            depth = max(0, depth - 1) if closing else depth + 1
-            deepest = max(deepest, depth)
+        name = name.lower()
+        # An end without a beginning closes nothing.
+        if name in _UNNESTED or (closing and not opened[name]):
+            continue
+        change = -1 if closing else 1
+        opened[name] += change
+        depth += change
+        deepest = max(deepest, depth)
     return deepest
 
 
-def _is_overloaded(tag: bytes) -> bool:
+def _is_deep(tree: Any) -> bool:
+    """Whether elements that nobody closes are too many: their tags may stand beside others in comments, scripts and attributes,
+    by which text alone does not tell; each is the last in the one before, and a parsed page costs no more than its length."""
+    node = tree.body
+    for _ in range(NESTING + 1):
+        if node is None:
+            return False
+        node = node.last_child
+    return node is not None
+
+
+def _is_overloaded(tag: str) -> bool:
     """Whether a tag has too many attributes, which white space parts, or slashes (of which an embedded picture has a few too)."""
-    return len(tag.split()) > ATTRIBUTES or tag.count(b"/") > 10 * ATTRIBUTES
+    return len(tag.split()) > ATTRIBUTES or tag.count("/") > 10 * ATTRIBUTES
 
 
 def _decoded_body(body: bytes, encoding: str, longest: int) -> bytes | None:
@@ -176,15 +202,11 @@ class _Stream:
 
 def _page(record: Any, kind: str, longest: int) -> Page:
     uri = record.headers.get("WARC-Target-URI", "") or ""
-    body = record.reader.read(longest + 1)
-    if len(body) > longest:
-        return Page(uri=uri, raw=b"", text="", refusal="long")
-    encoded = (record.http_headers.get("Content-Encoding", "") or "").lower() if record.is_http else ""
-    body = _decoded_body(body, encoded, longest)
-    if body is None:
-        return Page(uri=uri, raw=b"", text="", refusal="unparsable")
-    if len(body) > longest:
-        return Page(uri=uri, raw=b"", text="", refusal="long")
+    if record.is_http and not 200 <= (record.http_headers.status_code or 0) < 300:
+        return Page(uri=uri, raw=b"", text="", refusal="http-status")
+    body, refusal = _body(record, longest)
+    if refusal:
+        return Page(uri=uri, raw=b"", text="", refusal=refusal)
     if kind == TEXT:
         try:
             return Page(uri=uri, raw=body, text=body.decode("utf-8-sig"))
@@ -192,3 +214,29 @@ def _page(record: Any, kind: str, longest: int) -> Page:
             return Page(uri=uri, raw=body, text="", refusal="invalid-utf8")
     text = main_text(body, record.http_charset if record.is_http else None)
     return Page(uri=uri, raw=body, text=text or "", refusal="unparsable" if text is None else "")
+
+
+def _body(record: Any, longest: int) -> tuple[bytes, str]:
+    """The body of a record as its server meant it, and why there is none."""
+    body: bytes | None = record.reader.read(longest + 1)
+    if body and len(body) <= longest and record.is_http:
+        if _header(record, "Transfer-Encoding") == "chunked":
+            body = _joined(body)
+        body = _decoded_body(body, _header(record, "Content-Encoding"), longest)
+    if body is None:
+        return b"", "unparsable"
+    return (body, "") if len(body) <= longest else (b"", "long")
+
+
+def _header(record: Any, name: str) -> str:
+    return (record.http_headers.get(name, "") or "").strip().lower()
+
+
+def _joined(body: bytes) -> bytes:
+    """The chunks of a body together (RFC 9112, section 7.1), up to where they break off; a body without any is as it was, since
+    some crawlers join them and keep the header."""
+    chunks, place = [], 0
+    while (head := _CHUNK.match(body, place)) and (size := int(head[1], 16)):
+        place = head.end() + size
+        chunks.append(body[head.end() : place])
+    return b"".join(chunks) if place or head else body

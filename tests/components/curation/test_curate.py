@@ -207,10 +207,46 @@ def test_a_damaged_file_is_set_aside_with_its_error_and_the_rest_becomes_a_corpu
 def test_a_rerun_over_sources_that_changed_is_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(6)])
     run(config(source(tmp_path / "a.jsonl")), tmp_path)
-    write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(7)])
+    # As many bytes of other words.
+    write_jsonl(tmp_path / "a.jsonl", [prose(number)[::-1] for number in range(6)])
     shutil.rmtree(tmp_path / "corpus")
-    with pytest.raises(SourceError, match="the sources changed since this run was begun"):
+    with pytest.raises(SourceError, match=r"the sources changed since this run was begun; delete .*/scratch to begin again"):
         run(config(source(tmp_path / "a.jsonl")), tmp_path)
+
+
+def test_a_rerun_with_another_config_is_refused_with_the_fields_that_changed(tmp_path: Path) -> None:
+    web = source(write_jsonl(tmp_path / "a.jsonl", [prose(number, 60 + 20 * number) for number in range(6)]))
+    run(config(web), tmp_path)
+    changed = r"CurationConfig\.max_characters, CurationConfig\.seed changed since this run was begun"
+    shutil.rmtree(tmp_path / "corpus")
+    with pytest.raises(SourceError, match=changed):
+        run(config(web, max_characters=700, seed=7), tmp_path)
+    shutil.rmtree(tmp_path / "corpus")
+    assert run(config(web), tmp_path)["documents"] == 6
+
+
+def test_another_list_of_flagged_words_is_taken_in_the_same_process_and_place(tmp_path: Path) -> None:
+    web = source(write_jsonl(tmp_path / "a.jsonl", [prose(1), f"{prose(2)} grog grog grog grog grog", prose(3)]))
+    for word, refused in (("rum", 0), ("grog", 1)):
+        (tmp_path / "words.txt").write_text(word)
+        figures = run(config(web, flagged_words={"en": str(tmp_path / "words.txt")}), tmp_path)
+        assert figures["not_kept"].get("flagged-words", 0) == refused
+        shutil.rmtree(tmp_path / "corpus")
+        shutil.rmtree(tmp_path / "scratch")
+
+
+def test_files_that_are_not_read_are_counted_by_suffix_and_stand_in_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    write_jsonl(tmp_path / "web/a.jsonl", [prose(number) for number in range(6)])
+    for name in ("b.json", "c.json", "d.csv.gz", "LICENSE"):
+        (tmp_path / "web" / name).write_text("not read")
+    figures = run(config(source(tmp_path / "web")), tmp_path)
+    assert figures["files_not_read"] == {".csv.gz": 1, ".json": 2, "none": 1}
+    plan = rows(tmp_path / "corpus/shards.parquet")
+    assert {(Path(row["uri"]).name, row["shard"]) for row in plan} == {
+        ("a.jsonl", 0),
+        *((name, None) for name in ("b.json", "c.json", "d.csv.gz", "LICENSE")),
+    }
 
 
 def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_path: Path) -> None:

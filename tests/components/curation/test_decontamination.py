@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def benchmark(place: Path, *questions: str, name: str = "maths") -> Benchmark:
 def hits(place: Path, found: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
     write_index(config(source("x"), benchmarks=(found,), benchmark_gram=size), place)
     read_index.cache_clear()
-    return [(hit.number, hit.shared) for hit in read_index(place, size).hits(text)]
+    return [(hit.number, hit.shared) for hit in read_index(place, size, "run").hits(text)]
 
 
 def test_an_item_is_found_in_other_case_and_punctuation_and_its_part_is_counted(tmp_path: Path) -> None:
@@ -115,13 +116,35 @@ def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         config(source("x"), benchmarks=(Benchmark(name="a", uri="x"), Benchmark(name="a", uri="y")))
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "fields", "place"),
+    [
+        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", (), r"after 1 whole items \(Error: field larger"),
+        ("a.json", b'["one", "two"]', ("q",), r"after 0 whole items \(TypeError: an item is str where Benchmark\.fields names q"),
+        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n', ("q",), r"after 1 whole items \(KeyError: 'q'"),
+        ("a.json", b"[" * 100_000, (), r"after 0 whole items \(RecursionError"),
+        ("a.jsonl", b'"one"\n' + b"[" * 9_000 + b"]" * 9_000, (), r"after 1 whole items \(RecursionError"),
+        ("a.jsonl", b'{"q": "\\ud83d"}\n', (), r"after 0 whole items \(UnicodeEncodeError"),
+        ("a.jsonl.zst", b"no zstandard", (), r"after 0 whole items \(ZstdError"),
+        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, (), r"after 0 whole items \("),
+        ("a.parquet", b"PAR1", (), r"after 0 whole items \(ArrowInvalid"),
+    ],
+)
+def test_a_damaged_benchmark_is_named_with_its_place(
+    tmp_path: Path, name: str, data: bytes, fields: tuple[str, ...], place: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match=rf"benchmark maths: .*/{re.escape(name)} cannot be read {place}"):
+        list(items_of(Benchmark(name="maths", uri=str(tmp_path), fields=fields), tmp_path))
+
+
 def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> None:
     if not EVAL.exists():
         pytest.skip("needs ../shared/data")
     found = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
     write_index(config(source("x"), benchmarks=tuple(found)), tmp_path)
     read_index.cache_clear()
-    index = read_index(tmp_path, 13)
+    index = read_index(tmp_path, 13, "run")
     total, hit = Counter[str](), Counter[str]()
     for one in found:
         for item in items_of(one, tmp_path):

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from components.curation import CurationConfig, extraction
-from components.curation.extraction import SHARD_BITS, Extracted, extract, shards_of
+from components.curation import CurationConfig, extraction, spool
+from components.curation.extraction import SHARD_BITS, Extracted, ExtractionShard, extract, shards_of
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import RawFile, list_files
+from components.errors import StoreError
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
 
 
@@ -118,6 +120,43 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
     assert "cannot be read to its end" in aside["error"]
 
 
+def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "PIECE", 8)
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/a.jsonl", [f"{prose(n)} a@example.org" for n in range(5)])
+    write_jsonl(tmp_path / "data/b.jsonl", [*(f"{prose(n)} b@example.org" for n in range(20, 50)), None])
+    write_jsonl(tmp_path / "data/c.jsonl", [f"{prose(n)} c@example.org" for n in range(60, 75)])
+    chosen = config(source(tmp_path / "data"), shard_bytes=100_000, personal_data=("email",), max_bad_lines=0)
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    found = extract(shard)
+    assert [Path(row["uri"]).name.partition("#")[0] for row in rows(found.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
+    assert [(row["kind"], row["documents"], row["found"]) for row in rows(found.personal_data)] == [("email", 20, 20)]
+    assert [Path(row["uri"]).name for row in rows(found.set_aside)] == ["b.jsonl"]
+
+
+@pytest.mark.slow
+def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_path: Path) -> None:
+    script = (
+        "import re, sys; from pathlib import Path\n"
+        "from components.curation.extraction import extract, shards_of\n"
+        "from components.curation.sources import list_files\n"
+        "from tests.components.curation.conftest import config, source\n"
+        "place = Path(sys.argv[1])\n"
+        "chosen = config(source(place), shard_bytes=1_000_000, personal_data=('email',))\n"
+        "extract(*shards_of(list_files(chosen).files, chosen, place.parent / 'scratch'))\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+    )
+    peaks = []
+    for count in (20_000, 80_000):
+        place = tmp_path / str(count) / "a.jsonl"
+        place.parent.mkdir()
+        write_jsonl(place, (f"{prose(n, 6)} {n}@example.org" for n in range(count)))
+        done = subprocess.run([sys.executable, "-c", script, str(place)], check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout) * 1024)
+    # A dictionary of a document's row takes a kilobyte: kept, they would be 60 MB more.
+    assert peaks[1] - peaks[0] < 30_000_000
+
+
 def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(1), prose(2)])
     chosen = config(source(tmp_path / "a.jsonl"))
@@ -135,23 +174,92 @@ def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch
     assert (found.documents, rows(found.set_aside)) == (2, [])
 
 
-@pytest.mark.long
-def test_a_file_that_its_workers_died_of_is_set_aside_without_another_try(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    for name in "abc":
-        write_jsonl(tmp_path / f"data/{name}.jsonl", [prose(ord(name))])
-    chosen = config(source(tmp_path / "data"))
-    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+def a_shard_of(place: Path, names: str) -> ExtractionShard:
+    """One shard of a document for each letter."""
+    (place / "data").mkdir()
+    for name in names:
+        write_jsonl(place / f"data/{name}.jsonl", [prose(ord(name))])
+    return planned(place)
+
+
+def planned(place: Path) -> ExtractionShard:
+    """The shard as another run of the driver plans it."""
+    chosen = config(source(place / "data"), read_attempts=2)
+    (shard,) = shards_of(list_files(chosen).files, chosen, place / "scratch")
+    return shard
+
+
+def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alone: bool = False) -> int:
+    """The exit status of a process that extracts the shard, and ends so at each file named by a letter of `killers`.
+
+    It is a worker of the driver that planned the shard, or that driver itself, `alone`.
+    """
     script = (
-        "import os, pickle, sys; from components.curation import extraction\n"
+        "import os, pickle, signal, sys; from dataclasses import replace; from pathlib import Path\n"
+        "from components.curation import deaths, extraction\n"
         "read = extraction.read_documents\n"
-        "extraction.read_documents = lambda file, config: os.abort() if 'b.jsonl' in file.uri else read(file, config)\n"
-        "extraction.extract(pickle.loads(bytes.fromhex(sys.argv[1])))\n"
+        f"def deadly(file, config):\n    if Path(file.uri).name[0] in {killers!r}: {end}\n    return read(file, config)\n"
+        "extraction.read_documents = deadly\n"
+        "shard = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        f"extraction.extract(replace(shard, run=deaths.new_run()) if {alone} else shard)\n"
     )
-    for died in (True, True, True, False):
-        done = subprocess.run([sys.executable, "-c", script, pickle.dumps(shard).hex()], capture_output=True, check=False)
-        assert (done.returncode != 0) == died, done.stderr
+    done = subprocess.run([sys.executable, "-c", script, pickle.dumps(shard).hex()], capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr, done.stderr
+    return done.returncode
+
+
+def set_aside(shard: ExtractionShard) -> tuple[int, dict[str, str]]:
+    """Documents kept, and the errors of the files that were set aside by their letter."""
     found = extract(shard)
-    assert found.documents == 2
-    (aside,) = rows(found.set_aside)
-    assert aside["error"] == "its worker died 3 times while reading it"
+    return found.documents, {Path(row["uri"]).name[0]: row["error"] for row in rows(found.set_aside)}
+
+
+DIED = "its worker died 2 times while reading it"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("alone", [True, False])
+def test_files_that_workers_die_of_are_set_aside_one_after_the_other(tmp_path: Path, alone: bool) -> None:
+    shard = a_shard_of(tmp_path, "abcd")
+    assert [worker(shard, "bd", alone=alone) != 0 for _ in range(5)] == [True] * 4 + [False]
+    assert set_aside(shard) == (2, {"b": DIED, "d": DIED})
+
+
+@pytest.mark.long
+def test_a_file_that_was_condemned_stays_so_when_the_job_dies_at_another(tmp_path: Path) -> None:
+    shard = a_shard_of(tmp_path, "abcd")
+    assert [worker(shard, killers) != 0 for killers in ("b", "b", "bc", "b")] == [True] * 3 + [False]
+    assert set_aside(shard) == (3, {"b": DIED})
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, StoreError])
+def test_who_interrupts_a_job_condemns_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: type[BaseException]
+) -> None:
+    shard = a_shard_of(tmp_path, "ab")
+
+    def interrupted(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
+        yield from read_documents(file, chosen)
+        raise interrupt
+
+    monkeypatch.setattr(extraction, "read_documents", interrupted)
+    for _ in range(3):
+        with pytest.raises(interrupt):
+            extract(shard)
+    monkeypatch.undo()
+    assert set_aside(shard) == (2, {})
+
+
+@pytest.mark.long
+def test_who_terminates_a_job_condemns_no_file(tmp_path: Path) -> None:
+    shard = a_shard_of(tmp_path, "ab")
+    end = "os.kill(os.getpid(), signal.SIGTERM)"
+    assert [worker(shard, "a", end=end, alone=True) for _ in range(3)] == [128 + signal.SIGTERM] * 3
+    assert set_aside(shard) == (2, {})
+
+
+@pytest.mark.long
+def test_workers_that_die_with_their_driver_condemn_no_file(tmp_path: Path) -> None:
+    a_shard_of(tmp_path, "ab")
+    assert all(worker(planned(tmp_path), "a") for _ in range(3))
+    assert set_aside(planned(tmp_path)) == (2, {})

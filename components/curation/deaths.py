@@ -1,0 +1,94 @@
+"""Files that workers die of: a note beside a shard's tables, since a dead worker tells nothing itself.
+
+A death is an end without a word, as of a segmentation fault or the kernel's want of memory, while a file is read. A read that
+returns, raises, or is interrupted is none, and `SIGTERM` interrupts too, so that whoever stops a job condemns no file. Deaths
+are counted by file until the file is read, over all runs of the driver where it is the worker itself; other workers may have died
+because an earlier driver was stopped, so theirs count in the driver's own run alone.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+NOTE = "reading.json"
+
+
+def new_run() -> str:
+    """Names one call of the driver: its process and something that no other call has."""
+    return f"{_process()}/{uuid.uuid4().hex}"
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass
+class Deaths:
+    """How often a worker died of each file of a shard, by the file's number in it."""
+
+    place: Path
+    """Directory of the shard."""
+    run: str
+    """The run of the driver that the shard is read in, by `new_run`."""
+    _counts: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        note = self.place / NOTE
+        found = json.loads(note.read_text()) if note.exists() else {"deaths": {}, "reading": None}
+        self._counts = found["deaths"]
+        last = found["reading"]
+        if last and (last["alone"] or last["run"] == self.run):
+            self._counts[last["file"]] = self.of(int(last["file"])) + 1
+
+    def of(self, file: int) -> int:
+        """Deaths of a file so far."""
+        return self._counts.get(str(file), 0)
+
+    def end(self) -> None:
+        """No file is being read any more: what ends the process from here on is nobody's doing."""
+        self._write(None)
+
+    @contextlib.contextmanager
+    def watched(self, file: int) -> Iterator[None]:
+        """While a file is read: it is suspected if the process is no more before the block ends."""
+        alone = self.run.rpartition("/")[0] == _process()
+        self._write({"file": str(file), "run": self.run, "alone": alone})
+        try:
+            yield
+        except BaseException:
+            self.end()
+            raise
+        # Written with the next file's note: a file may be of few bytes.
+        self._counts.pop(str(file), None)
+
+    def _write(self, reading: dict[str, Any] | None) -> None:
+        note = self.place / NOTE
+        partial = note.with_suffix(".partial")
+        partial.write_text(json.dumps({"deaths": self._counts, "reading": reading}))
+        partial.replace(note)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block `SIGTERM` raises `SystemExit`, where it would end the process without a word; in the main thread alone."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
