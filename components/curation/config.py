@@ -165,8 +165,9 @@ class CurationConfig:
     duplicate_passages: tuple[str, ...] = ()
     """Passages to look for in what deduplication of documents leaves: `line`, a whole line that stands in more than
     `line_documents` documents, and `substring`, a run of `substring_words` words that stands anywhere twice, also in one
-    document. Of each only the first place stays; a document of which less than `min_characters` are left goes. They are meant for
-    web text: manuals describe the same parameter honestly in many places, and lose it there."""
+    document. Of each only the first place stays; a document of which less than `min_characters` are left goes, unless it has such
+    a first place: it stays then, with those passages whole. They are meant for web text: manuals describe the same parameter
+    honestly in many places, and lose it there."""
     passage_action: str = "remove"
     """`remove`, or `mask`: a mark `<REPEATED>` stands for each passage, so that what was apart does not read on."""
     passages_in_code: bool = False
