@@ -186,7 +186,7 @@ is replaced.</p>
 <p>Documents removed in favour of one that stays, and what differs from it.</p>
 {% for cluster in found.clusters %}
 <details{{ " open" if loop.first }}><summary>{{ "{:,}".format(cluster.documents) }} like {{ cluster.kept[:12] }}
-<span>{% for row in cluster.sources %}{{ row.source | shown }} {{ "{:,}".format(row.documents) }}
+<span>{% for row in cluster.sources %}{{ row.source | shown }} ({{ row.domain | shown }}) {{ "{:,}".format(row.documents) }}
 ({{ "%.1f" | format(100 * row.share) }} %){{ ", " if not loop.last }}{% endfor %}</span></summary>
 <pre dir="auto">{{ cluster.members[0].after | shown }}</pre>
 {% for row in cluster.members %}{{ sample(row) }}{% endfor %}
