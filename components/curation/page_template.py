@@ -138,6 +138,10 @@ is replaced.</p>
   "reference_documents", "cut"]) }}
 {{ listed("Personal data replaced", found.tables.personal_data, ["source", "domain", "kind", "documents", "found"]) }}
 {{ listed("Contamination", found.tables.contamination, ["benchmark", "documents", "items"]) }}
+{{ listed("Candidates for near-duplicates", found.tables.candidates, ["bands", "rows", "candidates", "similar",
+  "precision_before_verification"]) }}
+{{ listed("Removals counted anew", found.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
+  "high"]) }}
 {{ listed("Files set aside", found.tables.set_aside, ["uri", "domain", "bytes", "error"]) }}
 
 <h2 id="plots">Distributions</h2>
