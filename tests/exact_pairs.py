@@ -51,9 +51,8 @@ def _sharing(members: np.ndarray, owner: np.ndarray, sizes: np.ndarray, threshol
         if end - begin > 1:
             group = owner[begin:end].astype(np.int64)
             left, right = np.triu_indices(end - begin, 1)
-            near = np.minimum(sizes[group[left]], sizes[group[right]]) >= threshold * np.maximum(
-                sizes[group[left]], sizes[group[right]]
-            )
+            least, most = (side(sizes[group[left]], sizes[group[right]]) for side in (np.minimum, np.maximum))
+            near = least >= threshold * most - 1e-9
             pairs.append(group[left[near]] << 32 | group[right[near]])
         if len(pairs) > 100_000:
             pairs = [np.unique(np.concatenate(pairs))]

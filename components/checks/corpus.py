@@ -10,6 +10,7 @@ from components.checks.limits import CorpusLimits
 from components.checks.reading import json_file, metrics_table
 from components.checks.rules import between, finite, has_rows, holds, median_between, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
+from components.errors import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,11 @@ SOURCE_COLUMNS = (
     "set_aside_files",
 )
 QUALITY_COLUMNS = ("language", "domain", "documents", "refused_documents", "bytes", "refused_bytes", "auc")
-CLUSTER_COLUMNS = ("source", "kept", "documents", "share")
+CLUSTER_COLUMNS = ("source", "domain", "kept", "documents", "share")
+PASSAGE_COLUMNS = ("source", "domain", "documents")
+SOURCE = ["source", "domain"]
+"""What tells sources apart."""
+
 AUDIT_COLUMNS = ("reason", "removed", "kept", "counted", "similar")
 PRECISION_COLUMNS = ("reason", "removals", "sampled", "precision", "low")
 LEAST_AUC = 0.6
@@ -38,12 +43,17 @@ NAMED = 3
 
 
 def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
-    """Check the corpus at `artifact`; the page is `output/corpus.html`. Raises `DamagedArtifact` if its tables are missing."""
+    """Check the corpus at `artifact`; the page is `output/corpus.html`.
+
+    Raises:
+        DamagedArtifact: its tables are missing.
+        ConfigError: `duplicate_shares` names a source that the corpus does not have.
+    """
     documents = metrics_table(artifact, "documents", DOCUMENT_COLUMNS)
     shares = json_file(artifact, "mixture.json")["shares"]
     kept = documents[documents["kept"]]
     tables = [_documents(documents), _kept(kept, limits), _domains(kept, shares, limits), _sources(artifact, documents, limits)]
-    tables += [_clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
+    tables += [_budgets(artifact, limits), _clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
     if (artifact / "metrics" / "quality.parquet").exists():
         tables.append(_quality(artifact, limits))
     return suite.run("corpus", tables, output)
@@ -105,14 +115,12 @@ def _domains(kept: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLi
 
 
 def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) -> Table:
-    counted = metrics_table(artifact, "sources", SOURCE_COLUMNS).groupby("source", as_index=False).sum(numeric_only=True)
-    listed = documents.groupby("source")["kept"].agg(["size", "sum"]).reindex(counted["source"], fill_value=0)
+    counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
+    names = list(counted[SOURCE].itertuples(index=False, name=None))
+    listed = documents.groupby(SOURCE)["kept"].agg(["size", "sum"]).reindex(names, fill_value=0)
     lost = counted["refused_documents"] + counted["duplicate_documents"]
     rows = counted.assign(
         refused_share=lost / counted["documents"].clip(lower=1),
-        duplicate_share=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
-        duplicate_bytes_share=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
-        largest_clusters=[_named(artifact, source) for source in counted["source"]],
         complete=(counted["kept_documents"] + lost == counted["documents"])
         & (listed["size"].to_numpy() == counted["documents"])
         & (listed["sum"].to_numpy() == counted["kept_documents"]),
@@ -122,11 +130,32 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
         between("kept_documents", 1),
         between("refused_share", 0, limits.refused_share),
         between("set_aside_files", 0, limits.set_aside_files),
-        between("duplicate_share", 0, limits.duplicate_share),
-        between("duplicate_bytes_share", 0, limits.duplicate_share),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )
-    return Table(name="sources", rows=rows, key=("source", "largest_clusters"), rules=rules)
+    return Table(name="sources", rows=rows, key=("source", "domain"), rules=rules)
+
+
+def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
+    """The sources that lost enough documents to be judged."""
+    counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
+    names = [f"{source} ({domain})" for source, domain in counted[SOURCE].itertuples(index=False, name=None)]
+    unknown = sorted(limits.duplicate_shares.keys() - set(names))
+    require(not unknown, limits, "duplicate_shares", unknown, f"sources of the corpus: {', '.join(sorted(names))}")
+    trimmed = metrics_table(artifact, "passages", PASSAGE_COLUMNS).groupby(SOURCE)["documents"].sum()
+    lost = counted["duplicate_documents"] + trimmed.reindex(counted[SOURCE].itertuples(index=False), fill_value=0).to_numpy()
+    rows = counted.assign(
+        budget=[limits.duplicate_shares.get(name, limits.duplicate_share) for name in names],
+        of_documents=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
+        of_bytes=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
+        largest_clusters=[_named(artifact, *one) for one in counted[SOURCE].itertuples(index=False, name=None)],
+    )[lost >= limits.lost_documents]
+    rules = (
+        holds("documents_within", "the share of documents removed as duplicates is within the source's budget"),
+        holds("bytes_within", "the share of bytes lost to duplicates and repeated passages is within the source's budget"),
+    )
+    judged = rows.assign(documents_within=rows["of_documents"] <= rows["budget"], bytes_within=rows["of_bytes"] <= rows["budget"])
+    key = ("source", "domain", "of_documents", "of_bytes", "budget", "largest_clusters")
+    return Table(name="loss budgets", rows=judged, key=key, rules=rules)
 
 
 def _quality(artifact: Path, limits: CorpusLimits) -> Table:
@@ -145,16 +174,18 @@ def _quality(artifact: Path, limits: CorpusLimits) -> Table:
     return Table(name="quality", rows=rows, key=("language", "domain"), rules=rules, every_row=True)
 
 
-def _named(artifact: Path, source: str) -> str:
+def _named(artifact: Path, source: str, domain: str) -> str:
     clusters = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
-    largest = clusters[clusters["source"] == source].head(NAMED)
+    largest = clusters[(clusters["source"] == source) & (clusters["domain"] == domain)].head(NAMED)
     named = [f"{count} like {kept[:12]}" for count, kept in zip(largest["documents"], largest["kept"], strict=True)]
     return ", ".join(named) or "none"
 
 
 def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
-    return Table(name="clusters", rows=rows, key=("source", "kept"), rules=(between("share", 0, limits.cluster_share),))
+    large = rows[rows["documents"] >= limits.lost_documents]
+    rule = between("share", 0, limits.cluster_share)
+    return Table(name="clusters", rows=large, key=("source", "domain", "kept"), rules=(rule,))
 
 
 def _audit(artifact: Path) -> Table:
@@ -165,6 +196,10 @@ def _audit(artifact: Path) -> Table:
 
 def _precision(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "precision", PRECISION_COLUMNS)
-    named = rows.rename(columns={"low": "lower_end"})
-    rule = between("lower_end", limits.removal_precision)
-    return Table(name="removal precision", rows=named, key=("reason", "sampled", "precision"), rules=(rule,))
+    # A sample that is right throughout can be too small to show more than it does.
+    named = rows.rename(columns={"low": "lower_end"}).assign(
+        shown=(rows["low"] >= limits.removal_precision) | (rows["precision"] == 1)
+    )
+    sentence = f"lower_end is at least {limits.removal_precision:g}, or every sampled removal is right"
+    key = ("reason", "sampled", "precision", "lower_end")
+    return Table(name="removal precision", rows=named, key=key, rules=(holds("shown", sentence),))

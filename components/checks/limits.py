@@ -28,22 +28,31 @@ class CorpusLimits:
     """Share of a source's documents, and of its bytes with those of repeated passages, removed as duplicates at most: its loss
     budget. More than the 89.8 % that 91 dumps lost
     together in the paper means that the source is another one once more, or that a template makes its documents alike."""
+    duplicate_shares: dict[str, float] = field(default_factory=dict)
+    """Loss budgets of single sources where they differ from `duplicate_share`, by `URI (DOMAIN)`: `{"crawl/ (web)": 0.5}`."""
     low_quality_share: float = 0.3
     """Share of each language in each domain refused by the learned quality score at most; the check says the share of every one.
     The recipe's own `quality.refused_share` bounds it too: this is for who reads a corpus that somebody else made."""
     cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
     error page or a template, which filters should refuse."""
+    lost_documents: int = 100
+    """Documents that a source must have lost for its budget and its clusters to be judged: to a single document, for
+    `cluster_share`; as duplicates or in part, as repeated passages, for `duplicate_share`. Of three documents one copy is a third
+    and means nothing; the standard error of a share is below 5 % from 100 on."""
     removal_precision: float = 0.98
     """Lower end at least of the 95 % interval of the share of removals that have their partner, by the similarity of a sample of
-    them counted anew. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908."""
+    them counted anew. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908. Of a
+    smaller sample than can show this (183 for 0.98, see `curation.audited_removals`) all must be right."""
 
     def __post_init__(self) -> None:
         _at_least(self, "set_aside_files", 0)
         for name in ("median_bytes", "domain_share"):
             _rising(self, name)
-        for name in ("longest_bytes", "validation_documents"):
+        for name in ("longest_bytes", "validation_documents", "lost_documents"):
             _at_least(self, name, 1)
+        shares = self.duplicate_shares
+        require(all(0 <= share <= 1 for share in shares.values()), self, "duplicate_shares", shares, "shares from 0 to 1")
         for name in ("refused_share", "duplicate_share", "low_quality_share", "cluster_share", "removal_precision"):
             _share(self, name)
 

@@ -21,7 +21,7 @@ from components.curation.decontamination import write_index
 from components.curation.deduplication import find_duplicates
 from components.curation.extraction import ExtractionShard, shards_of
 from components.curation.flagged_words import write_lists
-from components.curation.sources import list_files
+from components.curation.sources import list_files, reading_of
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine, interim
 
@@ -96,7 +96,7 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
 
 
 def _shards(config: CurationConfig, source: Source) -> list[ExtractionShard]:
-    own = replace(config, sources=(source,), epoch_limits={})
+    own = reading_of(config, (source,))
     return shards_of(list_files(own).files, own, Path())
 
 

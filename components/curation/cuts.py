@@ -1,13 +1,15 @@
 """Repeated passages taken out of the documents that do not keep them."""
 
 import itertools
+import operator
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,7 +25,7 @@ from components.machine_code import Hashes, Numbers
 from components.ports import interim
 
 DUPLICATE_PASSAGES = "duplicate-passages"
-"""Why a document goes of which repeated passages leave less than `min_characters`."""
+"""Why a document goes of which repeated passages leave less than `min_characters`, and which keeps none itself."""
 
 LINE, SUBSTRING = "line", "substring"
 """Kinds of passages."""
@@ -65,6 +67,9 @@ Counts = Counter[tuple[str, str, str]]
 """Of (source, domain, column of `tables.PASSAGE_COUNTS`)."""
 
 
+Truths = npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trimmed:
     """What a part lost."""
@@ -102,6 +107,24 @@ class Repeated:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """The repeated passages of some texts, in their order; int64 [passages] each."""
+
+    kind: str
+    repeated: Repeated
+    text: Numbers
+    word: Numbers
+    """The first word, counted in its text."""
+    words: Numbers
+    rows: Numbers
+    """Of `repeated`, which say what keeps it."""
+    elsewhere: Truths
+    """Whether another document, or an earlier place of a run, keeps it, bool [passages]."""
+    here: Truths
+    """Whether this place keeps it for others, bool [passages]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lost:
     """Passages that some texts lose; int64 [passages] each."""
 
@@ -116,54 +139,103 @@ class Lost:
     kept_part: Numbers
 
 
+Left = dict[int, dict[str, Any]]
+"""Rows of `TRIMMED` by the number of the text in its slice."""
+
+
 def trim(work: tuple[Part, Path, Path | None, Path | None], *, config: CurationConfig) -> Trimmed:
-    """Take the repeated lines and runs out of a part where another document, or an earlier place of a run, keeps them."""
+    """Take the repeated lines and runs out of a part where another document, or an earlier place of a run, keeps them.
+
+    A document of which too little is left goes, unless it keeps a passage itself: it stays then, and keeps that whole.
+    """
     part, verdicts, *repeated = work
     lines, runs = (Repeated.read(path) if path else None for path in repeated)
     made = Trimmed(texts=part.place / "trimmed.parquet", cuts=part.place / f"cuts{interim.SUFFIX}", counts=Counter())
     with tables.writer(made.texts, TRIMMED) as trimmed, interim.writer(made.cuts, CUTS) as cuts:
         for texts in texts_of(part, verdicts, config):
-            lost = [_lost_lines(texts, lines, config)] if lines else []
-            lost += [_lost_runs(texts, runs, config)] if runs else []
+            found = [_found(LINE, texts, lines, lines_of(texts.words, config.line_words))] if lines else []
+            found += [_found(SUBSTRING, texts, runs, runs_of(texts.words, config.substring_words)[0])] if runs else []
+            lost, left = _settled(texts, found, config)
             for one in lost:
                 cuts.write_table(_listed(texts, one))
-            trimmed.write_table(_left(texts, lost, config, made.counts))
+            trimmed.write_table(pa.Table.from_pylist([left[text] for text in sorted(left)], TRIMMED))
+            _count(made.counts, texts, lost, left)
     return made
 
 
-def _lost_lines(texts: Texts, lines: Repeated, config: CurationConfig) -> Lost:
-    units = lines_of(texts.words, config.line_words)
-    found, rows = lines.places(units)
-    elsewhere = lines.kept[rows] != texts.document[units.text[found]]
-    return _lost(LINE, texts, lines, units, found[elsewhere], rows[elsewhere], units.words[found[elsewhere]])
+def _found(kind: str, texts: Texts, repeated: Repeated, units: Units) -> Found:
+    found, rows = repeated.places(units)
+    text, word = units.text[found], units.word[found]
+    own = repeated.kept[rows] == texts.document[text]
+    here = own & (repeated.kept_word[rows] == word)
+    elsewhere = ~own if kind == LINE else ~here
+    words = units.words[found]
+    return Found(kind=kind, repeated=repeated, text=text, word=word, words=words, rows=rows, elsewhere=elsewhere, here=here)
 
 
-def _lost_runs(texts: Texts, runs: Repeated, config: CurationConfig) -> Lost:
-    """Runs that follow each other word by word in both documents become one passage."""
-    units, _ = runs_of(texts.words, config.substring_words)
-    found, rows = runs.places(units)
-    document, word = texts.document[units.text[found]], units.word[found]
-    elsewhere = (runs.kept[rows] != document) | (runs.kept_word[rows] != word)
-    found, rows, word = found[elsewhere], rows[elsewhere], word[elsewhere]
-    step = np.arange(len(word))
-    first = starts(units.text[found], word - step, runs.kept[rows], runs.kept_word[rows] - step)
-    heads = np.flatnonzero(first)
-    length = np.diff(np.append(heads, len(word))) + config.substring_words - 1
-    return _lost(SUBSTRING, texts, runs, units, found[heads], rows[heads], length)
+def _settled(texts: Texts, found: Sequence[Found], config: CurationConfig) -> tuple[list[Lost], Left]:
+    """What is lost, and what is left.
+
+    No document that keeps a passage goes, so every word that is lost stands in a document that stays: either at the place that
+    keeps it, or, where that loses it too, at the place that keeps it for that one, which is always an earlier one.
+    """
+    lost = [_lost(texts, one) for one in found]
+    left = _left(texts, lost, config)
+    keepers = {text for one in found for text in one.text[one.here].tolist()}
+    spared = sorted(text for text in keepers & left.keys() if left[text]["reason"])
+    if not spared:
+        return lost, left
+    lost = [_lost(texts, one) for one in _sparing(texts, found, spared)]
+    again = _left(texts, lost, config, only=frozenset(spared))
+    others = {text: row for text, row in left.items() if text not in spared}
+    return lost, others | {text: {**row, "reason": ""} for text, row in again.items()}
 
 
-def _lost(kind: str, texts: Texts, repeated: Repeated, units: Units, found: Numbers, rows: Numbers, length: Numbers) -> Lost:
-    text, words = units.text[found], texts.words
-    at = words.first[text] + units.word[found]
+def _sparing(texts: Texts, found: Sequence[Found], spared: Sequence[int]) -> list[Found]:
+    """Without the losses of the spared texts that touch a passage which these keep."""
+    kept = np.zeros(len(texts.words.hashes) + 1, dtype=np.int64)
+    for one in found:
+        here = one.here & np.isin(one.text, spared)
+        begin, end = _bounds(texts, one)
+        np.add.at(kept, begin[here], 1)
+        np.add.at(kept, end[here], -1)
+    before = np.append(0, np.cumsum(np.cumsum(kept) > 0))
+    stay = []
+    for one in found:
+        begin, end = _bounds(texts, one)
+        stay.append(replace(one, elsewhere=one.elsewhere & (before[begin] == before[end])))
+    return stay
+
+
+def _bounds(texts: Texts, found: Found) -> tuple[Numbers, Numbers]:
+    """The first word of each passage and the one after its last, among those of all texts."""
+    begin = texts.words.first[found.text] + found.word
+    return begin, begin + found.words
+
+
+def _lost(texts: Texts, found: Found) -> Lost:
+    """What is elsewhere; runs that follow each other word by word in both documents become one passage."""
+    rows = np.flatnonzero(found.elsewhere)
+    text, word, words, source = found.text[rows], found.word[rows], found.words[rows], found.rows[rows]
+    repeated = found.repeated
+    kept, kept_word, kept_part = (column[source] for column in (repeated.kept, repeated.kept_word, repeated.kept_part))
+    if found.kind == SUBSTRING:
+        step = np.arange(len(rows))
+        heads = np.flatnonzero(starts(text, word - step, kept, kept_word - step))
+        length = words[heads] + np.diff(np.append(heads, len(rows))) - 1
+        text, word, kept, kept_word, kept_part = (column[heads] for column in (text, word, kept, kept_word, kept_part))
+    else:
+        length = words
+    at = texts.words.first[text] + word
     return Lost(
-        kind=kind,
+        kind=found.kind,
         text=text,
-        begin=words.begins[at] - texts.offsets[text],
-        end=words.ends[at + length - 1] - texts.offsets[text],
+        begin=texts.words.begins[at] - texts.offsets[text],
+        end=texts.words.ends[at + length - 1] - texts.offsets[text],
         words=length,
-        kept=repeated.kept[rows],
-        kept_word=repeated.kept_word[rows],
-        kept_part=repeated.kept_part[rows],
+        kept=kept,
+        kept_word=kept_word,
+        kept_part=kept_part,
     )
 
 
@@ -179,25 +251,26 @@ def _listed(texts: Texts, lost: Lost) -> pa.Table:
     return pa.table([*values, pa.array(excerpts, pa.string())], schema=CUTS)
 
 
-def _left(texts: Texts, lost: Sequence[Lost], config: CurationConfig, counts: Counts) -> pa.Table:
-    """`TRIMMED` of a slice; adds to the counts."""
-    every: list[tuple[int, int, int, str]] = sorted(
-        row
-        for one in lost
-        for row in zip(one.text.tolist(), one.begin.tolist(), one.end.tolist(), [one.kind] * len(one.text), strict=True)
-    )
-    rows = []
-    for text, passages in itertools.groupby(every, key=lambda row: row[0]):
-        found = list(passages)
-        start, end = texts.offsets[text], texts.offsets[text + 1]
-        row = _trimmed(texts.raw[start:end].tobytes(), [(begin, end) for _, begin, end, _ in found], config)
-        rows.append({"document": texts.document[text], **row})
-        named = texts.rows["source"][text].as_py(), texts.rows["domain"][text].as_py()
-        counts[*named, "documents"] += 1
-        counts[*named, "bytes"] += row["cut"]
-        for *_, kind in found:
-            counts[*named, f"{kind}s"] += 1
-    return pa.Table.from_pylist(rows, TRIMMED)
+def _left(texts: Texts, lost: Sequence[Lost], config: CurationConfig, only: frozenset[int] | None = None) -> Left:
+    """What is left of the texts that lose something, or only of some of these."""
+    every = sorted(row for one in lost for row in zip(one.text.tolist(), one.begin.tolist(), one.end.tolist(), strict=True))
+    left: Left = {}
+    for text, passages in itertools.groupby(every, key=operator.itemgetter(0)):
+        if only is None or text in only:
+            start, end = texts.offsets[text], texts.offsets[text + 1]
+            row = _trimmed(texts.raw[start:end].tobytes(), [(begin, stop) for _, begin, stop in passages], config)
+            left[text] = {"document": texts.document[text], **row}
+    return left
+
+
+def _count(counts: Counts, texts: Texts, lost: Sequence[Lost], left: Left) -> None:
+    named = list(zip(texts.rows["source"].to_pylist(), texts.rows["domain"].to_pylist(), strict=True))
+    for text, row in left.items():
+        counts[*named[text], "documents"] += 1
+        counts[*named[text], "bytes"] += row["cut"]
+    for one in lost:
+        for text in one.text.tolist():
+            counts[*named[text], f"{one.kind}s"] += 1
 
 
 def _trimmed(raw: bytes, passages: Sequence[tuple[int, int]], config: CurationConfig) -> dict[str, Any]:

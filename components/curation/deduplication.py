@@ -62,6 +62,7 @@ def find_duplicates(
         "recall_by_similarity": shape.curve(),
         "candidates": measured,
         "similar": similar,
+        "precision_before_verification": similar / measured if measured else None,
     }
     new = sum(made.documents for made, known in hashed if not known)
     return Duplicates(verdicts=tuple(verdicts), figures=figures, hashed=new)

@@ -81,11 +81,11 @@ class Tally:
         """Take over `tables.SET_ASIDE`."""
         self.set_aside += table.to_pylist()
 
-    def documents_by_source(self) -> Counter[str]:
-        """Documents read from each source."""
-        counts: Counter[str] = Counter()
-        for (source, _, _), count in self.documents.items():
-            counts[source] += count
+    def documents_by_source(self) -> Counter[tuple[str, str]]:
+        """Documents read from each source, which is a URI and a domain."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for (source, domain, _), count in self.documents.items():
+            counts[source, domain] += count
         return counts
 
     def require_documents(self, config: CurationConfig) -> None:
@@ -180,9 +180,10 @@ def losses_of(shard: Extracted) -> Path:
 
 def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
     gone = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_id"])
-    found = gone.join(table.select(["document", "source"]), "document").group_by(["kept_id", "source"])
+    found = gone.join(table.select(["document", "source", "domain"]), "document").group_by(["kept_id", "source", "domain"])
     counted = found.aggregate([("document", "count")])
-    return pa.table([counted["kept_id"], counted["source"], counted["document_count"]], schema=tables.LOSSES)
+    columns = [counted[name] for name in ("kept_id", "source", "domain", "document_count")]
+    return pa.table(columns, schema=tables.LOSSES)
 
 
 def _applied(table: pa.Table, verdicts: pa.Table) -> pa.Table:

@@ -72,7 +72,7 @@ class Overview:
     clusters: tuple[Row, ...]
     """The largest, with `members` among the samples."""
     tables: dict[str, list[Row]]
-    """Small tables of the corpus as they are: quality, personal_data, contamination, set_aside, mixture."""
+    """Small tables of the corpus: quality, personal_data, contamination, set_aside, mixture, candidates, precision."""
     config: str = ""
     """The resolved configuration as JSON, where there is a manifest."""
     digest: str = ""
@@ -118,6 +118,8 @@ def overview_of(corpus: Path) -> Overview:
             "personal_data": _rows(corpus, "metrics/personal_data"),
             "contamination": _contamination(_rows(corpus, "contamination")),
             "set_aside": _rows(corpus, "metrics/set_aside"),
+            "candidates": _candidates(manifest),
+            "precision": _rows(corpus, "metrics/precision"),
         },
         config=json.dumps(manifest.config, indent=1, sort_keys=True, ensure_ascii=False) if manifest else "",
         digest=manifest.digest if manifest else "",
@@ -127,6 +129,12 @@ def overview_of(corpus: Path) -> Overview:
 def _manifest(corpus: Path) -> Manifest | None:
     path = corpus / MANIFEST
     return Manifest.from_bytes(path.read_bytes(), str(path)) if path.is_file() else None
+
+
+def _candidates(manifest: Manifest | None) -> list[Row]:
+    """How many candidates were similar; the figures of the step have it, and no table."""
+    figures = manifest.figures.get("deduplication", {}) if manifest else {}
+    return [figures] if "precision_before_verification" in figures else []
 
 
 def _rows(corpus: Path, name: str, *, required: bool = False) -> list[Row]:

@@ -138,6 +138,10 @@ is replaced.</p>
   "reference_documents", "cut"]) }}
 {{ listed("Personal data replaced", found.tables.personal_data, ["source", "domain", "kind", "documents", "found"]) }}
 {{ listed("Contamination", found.tables.contamination, ["benchmark", "documents", "items"]) }}
+{{ listed("Candidates for near-duplicates", found.tables.candidates, ["bands", "rows", "candidates", "similar",
+  "precision_before_verification"]) }}
+{{ listed("Removals counted anew", found.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
+  "high"]) }}
 {{ listed("Files set aside", found.tables.set_aside, ["uri", "domain", "bytes", "error"]) }}
 
 <h2 id="plots">Distributions</h2>
@@ -186,7 +190,7 @@ is replaced.</p>
 <p>Documents removed in favour of one that stays, and what differs from it.</p>
 {% for cluster in found.clusters %}
 <details{{ " open" if loop.first }}><summary>{{ "{:,}".format(cluster.documents) }} like {{ cluster.kept[:12] }}
-<span>{% for row in cluster.sources %}{{ row.source | shown }} {{ "{:,}".format(row.documents) }}
+<span>{% for row in cluster.sources %}{{ row.source | shown }} ({{ row.domain | shown }}) {{ "{:,}".format(row.documents) }}
 ({{ "%.1f" | format(100 * row.share) }} %){{ ", " if not loop.last }}{% endfor %}</span></summary>
 <pre dir="auto">{{ cluster.members[0].after | shown }}</pre>
 {% for row in cluster.members %}{{ sample(row) }}{% endfor %}

@@ -5,7 +5,9 @@ grams of all runs of words meet, the runs around repeated ones meet, and each st
 4.1). (3) Every part loses what others keep. (4) The evidence is completed where the kept documents are.
 
 What a passage loses is decided by the texts before any was cut, so that nothing depends on an order. A word goes only where
-an earlier document, or an earlier place of its own, has it: of those the first keeps it.
+an earlier document, or an earlier place of its own, has it: of those the first keeps it. Documents of which too little is left
+go, but none that keeps a passage, so that what is lost stands in the corpus. Deduplication of documents comes before: what it
+removed is not there to keep anything, and nothing removes documents afterwards.
 """
 
 from collections import Counter

@@ -23,8 +23,8 @@ Splits = Mapping[str, str]
 
 OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
 
-Cluster = tuple[str, str, int]
-"""A source, the id of the document that stays, and how many of the source went in its favour."""
+Cluster = tuple[str, str, str, int]
+"""A source and its domain, the id of the document that stays, and how many of the source went in its favour."""
 
 LARGEST = 10
 """Clusters of a source that are listed."""
@@ -120,7 +120,13 @@ def find_evidence(verdicts: Path, *, partitions: int) -> Path:
 
 
 def write_clusters(
-    shards: Sequence[Extracted], documents: Mapping[str, int], path: Path, scratch: Path, engine: ShardEngine, *, memory: int
+    shards: Sequence[Extracted],
+    documents: Mapping[tuple[str, str], int],
+    path: Path,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    memory: int,
 ) -> None:
     """`tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first. `documents` counts those of each source."""
     losses = [losses_of(shard) for shard in shards]
@@ -128,21 +134,22 @@ def write_clusters(
     found = engine.map_shards(find_largest, gathered, description="find large clusters")
     clusters = [cluster for clusters in found for cluster in clusters]
     rows = [
-        {"source": source, "kept": kept, "documents": count, "share": count / documents[source]}
-        for source, kept, count in _largest(clusters)
+        {"source": source, "domain": domain, "kept": kept, "documents": count, "share": count / documents[source, domain]}
+        for source, domain, kept, count in _largest(clusters)
     ]
     tables.write(path, pa.Table.from_pylist(rows, tables.CLUSTERS))
 
 
 def find_largest(losses: Path) -> list[Cluster]:
     """The largest clusters of each source in one partition of `tables.LOSSES`."""
-    found = interim.read(losses).group_by(["source", "kept"]).aggregate([("documents", "sum")])
-    return _largest(zip(*(found[name].to_pylist() for name in ("source", "kept", "documents_sum")), strict=True))
+    found = interim.read(losses).group_by(["source", "domain", "kept"]).aggregate([("documents", "sum")])
+    return _largest(zip(*(found[name].to_pylist() for name in ("source", "domain", "kept", "documents_sum")), strict=True))
 
 
 def _largest(clusters: Iterable[Cluster]) -> list[Cluster]:
-    ordered = sorted(clusters, key=lambda cluster: (cluster[0], -cluster[2], cluster[1]))
-    return [one for _, own in itertools.groupby(ordered, key=operator.itemgetter(0)) for one in itertools.islice(own, LARGEST)]
+    ordered = sorted(clusters, key=lambda cluster: (*cluster[:2], -cluster[3], cluster[2]))
+    by_source = itertools.groupby(ordered, key=operator.itemgetter(0, 1))
+    return [one for _, own in by_source for one in itertools.islice(own, LARGEST)]
 
 
 def _partitions(files: Sequence[Path], memory: int) -> int:

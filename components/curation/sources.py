@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 from components.curation.benchmarks import files_of
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Quality, Source
@@ -160,8 +161,13 @@ def _digest(lines: Iterable[str]) -> str:
 
 def reading_of_references(config: CurationConfig) -> CurationConfig:
     """How the references of quality are read: as sources are, but neither scored nor searched."""
-    sources = config.quality.references
-    return replace(config, sources=sources, quality=Quality(), flagged_words={}, benchmarks=(), epoch_limits={}, samples=0)
+    return reading_of(config, config.quality.references, quality=Quality(), flagged_words={}, benchmarks=(), samples=0)
+
+
+def reading_of(config: CurationConfig, sources: tuple[Source, ...], **changes: Any) -> CurationConfig:
+    """The config for reading other sources, without what it says of the mixture: that names domains and languages of its own."""
+    mixture: dict[str, Any] = {"epoch_limits": {}, "language_shares": {}, "language_temperature": None}
+    return replace(config, sources=sources, **mixture, **changes)
 
 
 def locate(uri: str) -> str:

@@ -227,10 +227,12 @@ duplicate `after` is the text of the document `kept` in its place."""
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
 """The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
 
-LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "documents": pa.int64()})
+LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "domain": pa.string(), "documents": pa.int64()})
 """How many documents of a source went in favour of one that stays."""
 
-CLUSTERS = pa.schema({"source": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()})
+CLUSTERS = pa.schema(
+    {"source": pa.string(), "domain": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()}
+)
 """The largest clusters of each source: what was removed of it in favour of `kept`, and its share of the source's documents."""
 
 AUDIT = pa.schema(

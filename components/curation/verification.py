@@ -15,6 +15,9 @@ from components.machine_code import Numbers, compiled
 from components.ports import interim
 from components.ports.shard_engine import read_split, write_split
 
+ROUNDING = 1e-12
+"""Share by which a product may be off: thousands of units in the last place of a float64, and less than one of 10^11 shingles."""
+
 
 def gather_members(work: tuple[Part, Path], *, config: CurationConfig, blocks: int, output: Path) -> None:
     """Write the shingles of a part's candidates below `output`, as `tables.MEMBERS` split by the blocks that need them.
@@ -143,18 +146,21 @@ def measure(shingles, begin, left, right, threshold, table, similarity):  # type
     Sizes alone show that of some, and of others as many misses as no pair at the threshold can have: it shares at least
     T / (1 + T) of the sum of both sizes.
     """
+    # The quotient at the end is rounded once, as the threshold itself is, so that a pair right at it reaches it. What rules pairs
+    # out before is a product of rounded numbers: it leaves room for some units in the last place.
+    least = threshold * (1 - ROUNDING)
     standing, mask = -1, np.uint64(0)
     for pair in range(len(left)):
         one, two = left[pair], right[pair]
         sizes = begin[one + 1] - begin[one], begin[two + 1] - begin[two]
-        if min(sizes) < threshold * max(sizes):
+        if min(sizes) < least * max(sizes):
             continue
         if standing != one:
             mask = cleared(table, sizes[0])
             for place in range(begin[one], begin[one + 1]):
                 insert(table, mask, shingles[place])
             standing = one
-        shared, place, spare = 0, begin[two], sizes[1] - threshold / (1 + threshold) * (sizes[0] + sizes[1])
+        shared, place, spare = 0, begin[two], sizes[1] - least / (1 + least) * (sizes[0] + sizes[1])
         while place < begin[two + 1] and place - begin[two] - shared <= spare + 1:
             shared += holds(table, mask, shingles[place])
             place += 1

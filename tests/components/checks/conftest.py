@@ -48,7 +48,11 @@ def corpus(tmp_path: Path) -> Path:
     documents = [_document(number) for number in range(100)]
     write(artifact, "documents", documents)
     write(artifact, "sources", [_source(name, documents) for name in ("folder:a", "folder:b")])
-    write(artifact, "clusters", [{"source": "folder:a", "kept": "0" * 64, "documents": 2, "share": 0.04}])
+    cluster = {"source": "folder:a", "domain": "code", "kept": "0" * 64, "documents": 2, "share": 0.04}
+    write(artifact, "clusters", [cluster])
+    write(artifact, "passages", [{"source": "folder:b", "domain": "prose", "documents": 2}])
+    graded = {"documents": 50, "refused_documents": 5, "bytes": 50_000, "refused_bytes": 4_000, "auc": 0.9}
+    write(artifact, "quality", [{"language": "en", "domain": "prose", **graded}])
     pair = {"reason": "near-duplicate", "removed": "1" * 64, "kept": "0" * 64, "recorded": 0.9, "counted": 0.9, "similar": True}
     write(artifact, "audit", [pair])
     precision = {"removals": 1, "sampled": 1, "similar": 1, "precision": 1.0, "low": 1.0, "high": 1.0}

@@ -8,8 +8,10 @@ import pytest
 
 from components.checks.corpus import check
 from components.checks.limits import CorpusLimits
+from components.curation.audit import interval
+from components.errors import ConfigError
 
-LIMITS = CorpusLimits(validation_documents=5)
+LIMITS = CorpusLimits(validation_documents=5, lost_documents=2)
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: has rows": ("documents", lambda t: t.iloc[:0]),
@@ -38,18 +40,31 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sources: kept_documents is at least 1": ("sources", lambda t: t.assign(kept_documents=0)),
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
     "sources: set_aside_files is 0": ("sources", lambda t: t.assign(set_aside_files=1)),
-    "sources: duplicate_share is between 0 and 0.9": ("sources", lambda t: t.assign(duplicate_documents=48)),
-    "sources: duplicate_bytes_share is between 0 and 0.9": ("sources", lambda t: t.assign(duplicate_bytes=t["bytes"])),
     "sources: kept, refused and duplicate documents add up to the documents listed": (
         "sources",
         lambda t: t.assign(duplicate_documents=1),
+    ),
+    "loss budgets: the share of documents removed as duplicates is within the source's budget": (
+        "sources",
+        lambda t: t.assign(duplicate_documents=48),
+    ),
+    "loss budgets: the share of bytes lost to duplicates and repeated passages is within the source's budget": (
+        "sources",
+        lambda t: t.assign(duplicate_bytes=t["bytes"]),
     ),
     "clusters: share is between 0 and 0.25": ("clusters", lambda t: t.assign(share=0.3)),
     "audit: the similarity of each sampled removal, counted anew, reaches the threshold": (
         "audit",
         lambda t: t.assign(counted=0.7, similar=False),
     ),
-    "removal precision: lower_end is at least 0.98": ("precision", lambda t: t.assign(low=0.95)),
+    "removal precision: lower_end is at least 0.98, or every sampled removal is right": (
+        "precision",
+        lambda t: t.assign(low=0.95, precision=0.99),
+    ),
+    "quality: has rows": ("quality", lambda t: t.iloc[:0]),
+    "quality: refused_share is between 0 and 0.3": ("quality", lambda t: t.assign(refused_documents=20)),
+    "quality: refused_bytes_share is between 0 and 1": ("quality", lambda t: t.assign(refused_bytes=60_000)),
+    "quality: auc is between 0.6 and 1": ("quality", lambda t: t.assign(auc=0.5)),
 }
 
 
@@ -83,7 +98,8 @@ def test_the_observed_value_names_the_domain_that_is_starved(corpus: Path, outpu
 
 
 def test_a_corpus_of_one_domain_passes(corpus: Path, output: Path, spoil: Any) -> None:
-    spoil(corpus, "documents", lambda t: t.assign(domain="code"))
+    for name in ("documents", "sources"):
+        spoil(corpus, name, lambda t: t.assign(domain="code"))
     spoil(corpus, "mixture.json", lambda mixture: {**mixture, "shares": {"code": 1.0}})
     assert check(LIMITS, artifact=corpus, output=output).passed
 
@@ -101,9 +117,72 @@ def test_a_source_that_loses_more_than_its_budget_is_named_with_its_largest_clus
 ) -> None:
     spoil(corpus, "sources", lambda t: t.assign(duplicate_documents=[48, 0]))
     report = check(LIMITS, artifact=corpus, output=output)
-    observed = {one.name: one.observed for one in report.failures}["sources: duplicate_share is between 0 and 0.9"]
-    assert "folder:a" in observed
-    assert "2 like 000000000000" in observed
+    (failure,) = [one for one in report.failures if one.name.startswith("loss budgets: the share of documents")]
+    assert all(words in failure.observed for words in ("folder:a", "domain code", "budget 0.9", "2 like 000000000000"))
+
+
+@pytest.mark.parametrize(("lost", "passes"), [(99, True), (100, False)])
+def test_shares_are_judged_where_enough_was_lost(lost: int, passes: bool, corpus: Path, output: Path, spoil: Any) -> None:
+    limits = CorpusLimits(validation_documents=5, cluster_share=0.25, duplicate_share=0.9)
+    few = {"documents": 110, "kept_documents": 110 - lost, "refused_documents": 0, "duplicate_documents": lost}
+    spoil(corpus, "sources", lambda t: t.assign(**few))
+    spoil(corpus, "clusters", lambda t: t.assign(documents=lost, share=lost / 110))
+    report = check(limits, artifact=corpus, output=output)
+    found = {one.name: one.passed for one in report.expectations}
+    assert found["clusters: share is between 0 and 0.25"] == passes
+    assert found["loss budgets: the share of documents removed as duplicates is within the source's budget"] == passes
+
+
+def test_documents_that_lost_passages_count_as_lost_for_the_budget_of_bytes(corpus: Path, output: Path, spoil: Any) -> None:
+    limits = CorpusLimits(validation_documents=5)
+    spoil(corpus, "sources", lambda t: t.assign(duplicate_bytes=t["bytes"]))
+    assert check(limits, artifact=corpus, output=output).passed
+    spoil(corpus, "passages", lambda t: t.assign(documents=100))
+    (failure,) = check(limits, artifact=corpus, output=output).failures
+    assert "folder:b" in failure.observed
+    assert "folder:a" not in failure.observed
+
+
+def test_a_source_may_have_a_budget_of_its_own_also_beside_another_domain_of_its_place(
+    corpus: Path, output: Path, spoil: Any
+) -> None:
+    for name in ("documents", "sources", "clusters", "passages"):
+        spoil(corpus, name, lambda t: t.assign(source="python-environment:"))
+    spoil(corpus, "sources", lambda t: t.assign(refused_documents=[2, 2], duplicate_documents=[3, 3]))
+    for named in ([], ["prose"], ["code"]):
+        shares = {f"python-environment: ({domain})": 0.05 for domain in named}
+        limits = CorpusLimits(validation_documents=5, lost_documents=2, duplicate_shares=shares)
+        failures = [one for one in check(limits, artifact=corpus, output=output).failures if one.name.startswith("loss budgets")]
+        assert [domain for domain in ("code", "prose") for one in failures if f"domain {domain}" in one.observed] == named
+
+
+def test_a_budget_of_a_source_that_is_not_there_is_refused_with_those_that_are(corpus: Path, output: Path) -> None:
+    limits = CorpusLimits(duplicate_shares={"folder:a (prose)": 0.5})
+    allowed = r"sources of the corpus: folder:a \(code\), folder:b \(prose\)"
+    with pytest.raises(ConfigError, match=rf"duplicate_shares is .*; allowed: {allowed}"):
+        check(limits, artifact=corpus, output=output)
+
+
+def test_a_small_sample_passes_if_every_removal_in_it_is_right_and_not_otherwise(corpus: Path, output: Path, spoil: Any) -> None:
+    small = {"removals": 5_000, "sampled": 100}
+    spoil(corpus, "precision", lambda t: t.assign(**small, similar=100, precision=1.0, low=interval(100, 100, 5_000)[0]))
+    assert check(LIMITS, artifact=corpus, output=output).passed
+    spoil(corpus, "precision", lambda t: t.assign(**small, similar=99, precision=0.99, low=interval(99, 100, 5_000)[0]))
+    (failure,) = check(LIMITS, artifact=corpus, output=output).failures
+    assert "precision 0.99" in failure.observed
+
+
+def test_a_quality_score_that_is_hardly_one_is_a_warning(corpus: Path, output: Path, spoil: Any) -> None:
+    spoil(corpus, "quality", lambda t: t.assign(auc=0.5))
+    report = check(LIMITS, artifact=corpus, output=output)
+    assert report.passed
+    (warning,) = [one for one in report.expectations if not one.passed]
+    assert (warning.name, warning.critical) == ("quality: auc is between 0.6 and 1", False)
+
+
+def test_a_corpus_without_a_quality_score_passes(corpus: Path, output: Path) -> None:
+    (corpus / "metrics/quality.parquet").unlink()
+    assert check(LIMITS, artifact=corpus, output=output).passed
 
 
 def test_a_corpus_without_duplicates_has_no_clusters_and_passes(corpus: Path, output: Path, spoil: Any) -> None:

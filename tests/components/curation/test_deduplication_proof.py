@@ -20,7 +20,7 @@ from components.curation.deduplication import find_duplicates
 from components.curation.records import write_evidence
 from components.ports import InProcessShardEngine
 from tests import processes
-from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
+from tests.components.curation.conftest import config, passed, prose, rows, run, source, write_jsonl
 from tests.exact_pairs import similar_pairs
 
 pytestmark = pytest.mark.long
@@ -115,7 +115,21 @@ def test_similar_documents_are_found_and_every_removal_has_its_true_partner(
     clear = [pair for pair, similarity in true.items() if similarity >= THRESHOLD + 0.05]
     assert len(clear) > 100
     assert sum(not removed.keys().isdisjoint(pair) for pair in clear) >= 0.98 * len(clear)
+    edges = verified(tmp_path)
+    assert edges.items() <= true.items()
+    assert sum(pair in edges for pair in clear) >= 0.98 * len(clear)
     assert figures["similar"] <= figures["candidates"]
+
+
+def verified(place: Path) -> dict[tuple[int, int], float]:
+    """The pairs of texts (i < j) that were verified, with their similarity; copies are pairs with the first of their text."""
+    numbers = {identity(i): i for i in range(100_000)}
+    found = {}
+    for path in [*(place / "scratch/pairs").glob("*.verified"), *(place / "scratch/heads").glob("*.edges")]:
+        for row in passed(path):
+            left, right = numbers[row["left_id"]], numbers[row["right_id"]]
+            found[min(left, right), max(left, right)] = row["similarity"]
+    return found
 
 
 def family(number: int) -> list[str]:

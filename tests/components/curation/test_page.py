@@ -1,6 +1,7 @@
 """The page of a corpus says what its tables say, opens without a network, and runs nothing that a document holds."""
 
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.artifacts import MANIFEST, Manifest
 from components.curation import Quality
 from components.curation.overview import overview_of
 from components.curation.page import differences, in_words, render, shown
@@ -100,6 +102,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "corpus"
 
 
+def table_rows(html: str) -> list[list[str]]:
+    """The cells of each row of the page's tables."""
+    return [re.findall(r"<td>([^<]*)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)]
+
+
 @pytest.fixture(scope="module")
 def html(corpus: Path) -> str:
     return render(overview_of(corpus), "<script>alert(1)</script>")
@@ -153,6 +160,14 @@ def test_it_says_what_the_tables_say(corpus: Path, html: str) -> None:
     for heading in ("Read and normalised", "Refused by filters", "Personal data replaced", "Refused by quality", "Kept"):
         assert heading in text
     assert "Largest clusters of duplicates" in text
+    audited = rows(corpus / "metrics/precision.parquet")
+    assert {row["reason"] for row in audited} == {"exact-duplicate", "near-duplicate"}
+    assert "Removals counted anew" in text
+    for row in audited:
+        cells = [row["reason"], *(f"{row[name]:,}" for name in ("removals", "sampled", "similar"))]
+        cells += [f"{row[name]:.4g}" for name in ("precision", "low", "high")]
+        assert cells in table_rows(html)
+    assert "Candidates for near-duplicates" not in text
     assert "Files set aside" in text
     assert "jane@example.org" not in html
 
@@ -167,6 +182,20 @@ def test_a_corpus_without_samples_or_scores_has_a_page_too(tmp_path: Path) -> No
     found = overview_of(tmp_path / "corpus")
     assert [one.title for one in found.distributions] == ["Length"]
     assert "nothing was refused or removed" in Page(render(found, "small")).text
+
+
+def test_it_shows_how_many_candidates_were_similar(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [prose(n // 2, 200).replace("one", "two", n % 2) for n in range(20)])
+    figures = run(config(source(tmp_path / "a.jsonl")), tmp_path)
+    found = figures["deduplication"]
+    assert found["precision_before_verification"] == found["similar"] / found["candidates"] > 0
+    made = Manifest(
+        step="curation", kind="Corpus", cache_key="", config={}, code_digest="", environment_digest="", figures=figures
+    )
+    (tmp_path / "corpus" / MANIFEST).write_bytes(made.to_bytes())
+    cells = [f"{found[name]:,}" for name in ("bands", "rows", "candidates", "similar")]
+    cells.append(f"{found['precision_before_verification']:.4g}")
+    assert cells in table_rows(render(overview_of(tmp_path / "corpus"), "small"))
 
 
 def test_a_folder_that_is_no_corpus_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.curation import CurationConfig, tables
-from components.curation.cuts import DUPLICATE_PASSAGES, MARK
+from components.curation.cuts import DUPLICATE_PASSAGES, MARK, without
 from components.curation.passage_deduplication import find_passages, write_passages
 from components.ports import InProcessShardEngine, interim
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
@@ -67,11 +68,24 @@ def search(
     return left, {path.name: path.read_bytes() for path in (place / "passages.parquet", place / "metrics/passages.parquet")}
 
 
-def lost(texts: Sequence[str], kinds: Sequence[str], chosen: CurationConfig) -> set[Place]:
-    """The words that go, by trying everything against everything."""
+@dataclass(frozen=True)
+class Lost:
+    """A passage that a document loses, and the place that keeps it."""
+
+    place: Place
+    words: int
+    kept: Place
+
+    def places(self, of: Place) -> set[Place]:
+        """The words of the passage at one of its two places."""
+        return {(of[0], of[1] + step) for step in range(self.words)}
+
+
+def lost(texts: Sequence[str], kinds: Sequence[str], chosen: CurationConfig) -> list[Lost]:
+    """What goes if no document minds being short, by trying everything against everything."""
     ranked = sorted(range(len(texts)), key=identity)
     words = [WORD.findall(text) for text in texts]
-    gone: set[Place] = set()
+    gone: list[Lost] = []
     if "line" in kinds:
         lines: dict[tuple[str, ...], list[Place]] = {}
         for number in ranked:
@@ -82,16 +96,44 @@ def lost(texts: Sequence[str], kinds: Sequence[str], chosen: CurationConfig) -> 
                 place += len(own)
         for own, places in lines.items():
             if len(own) >= chosen.line_words and len({n for n, _ in places}) > chosen.line_documents:
-                gone |= {(n, i + step) for n, i in places if n != places[0][0] for step in range(len(own))}
+                gone += [Lost(place, len(own), places[0]) for place in places if place[0] != places[0][0]]
     if "substring" in kinds:
-        size, seen = chosen.substring_words, set()
+        size = chosen.substring_words
+        seen: dict[tuple[str, ...], Place] = {}
         for number in ranked:
             for place in range(len(words[number]) - size + 1):
                 own = tuple(words[number][place : place + size])
                 if own in seen:
-                    gone |= {(number, place + step) for step in range(size)}
-                seen.add(own)
+                    gone.append(Lost((number, place), size, seen[own]))
+                seen.setdefault(own, (number, place))
     return gone
+
+
+def cut(text: str, gone: set[int]) -> str:
+    """A text without some of its words."""
+    begins = [len(text[: match.start()].encode()) for match in WORD.finditer(text)]
+    ends = [len(text[: match.end()].encode()) for match in WORD.finditer(text)]
+    passages: list[tuple[int, int]] = []
+    for word in sorted(gone):
+        if passages and word - 1 in gone:
+            passages[-1] = passages[-1][0], ends[word]
+        else:
+            passages.append((begins[word], ends[word]))
+    return without(text.encode(), passages) if passages else text
+
+
+def settled(texts: Sequence[str], passages: Sequence[Lost], least: int) -> tuple[list[Lost], set[int]]:
+    """The passages that go, and the documents that go for being short: those that keep passages stay, with these whole."""
+    kept = {place for one in passages for place in one.places(one.kept)}
+    gone = {place for one in passages for place in one.places(one.place)}
+    short, stay = set(), list(passages)
+    for number in sorted({one.place[0] for one in passages}):
+        if len(cut(texts[number], {word for n, word in gone if n == number}).strip()) < least:
+            if any(n == number for n, _ in kept):
+                stay = [one for one in stay if one.place[0] != number or kept.isdisjoint(one.places(one.place))]
+            else:
+                short.add(number)
+    return stay, short
 
 
 WORDS = st.sampled_from(["a", "b", "知", "cc"])
@@ -100,31 +142,83 @@ CORPORA = st.lists(st.lists(LINES, min_size=1, max_size=4).map(lambda lines: "\n
 
 
 @pytest.mark.parametrize("kinds", [("line",), ("substring",), BOTH])
-@given(texts=CORPORA, parts=st.integers(1, 3), shard_bytes=st.sampled_from([500, 10**9]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_goes_is_what_an_exhaustive_search_finds(
-    kinds: Sequence[str], texts: list[str], parts: int, shard_bytes: int, tmp_path_factory: pytest.TempPathFactory
+@given(
+    texts=CORPORA,
+    parts=st.integers(1, 3),
+    shard_bytes=st.sampled_from([500, 10**9]),
+    least=st.sampled_from([1, 4, 8, 16]),
+    order=st.sampled_from([1, -1]),
+)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_that_stays(
+    kinds: Sequence[str],
+    texts: list[str],
+    parts: int,
+    shard_bytes: int,
+    least: int,
+    order: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     place = tmp_path_factory.mktemp("search")
-    left, _ = search(texts, place, parts, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **SMALL)
-    gone = lost(texts, kinds, config(source("a"), **SMALL))
+    fields = {**SMALL, "min_characters": least}
+    left, _ = search(texts, place, parts, order=order, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **fields)
+    passages, short = settled(texts, lost(texts, kinds, config(source("a"), **fields)), least)
+    gone = {one for passage in passages for one in passage.places(passage.place)}
     for number, text in enumerate(texts):
         stay = [word for place, word in enumerate(WORD.findall(text)) if (number, place) not in gone]
         now, reason = left.get(identity(number), (text, ""))
         assert "".join(now.split()) == "".join(stay)
         assert (identity(number) in left) == any(number == one for one, _ in gone)
-        assert (reason == DUPLICATE_PASSAGES) == (identity(number) in left and not stay)
-    of = {identity(number): text.encode() for number, text in enumerate(texts)}
-    shown: set[Place] = set()
+        assert (reason == DUPLICATE_PASSAGES) == (number in short)
+    numbers = {identity(number): number for number in range(len(texts))}
+    shown: dict[Place, Place] = {}
     for row in rows(place / "passages.parquet"):
-        before, passage = of[row["id"]][: row["start"]].decode(), of[row["id"]][row["start"] : row["end"]].decode()
-        kept = of[row["kept"]][row["kept_start"] : row["kept_end"]].decode()
-        assert WORD.findall(passage) == WORD.findall(kept)
+        number, kept = numbers[row["id"]], numbers[row["kept"]]
+        raw, other = texts[number].encode(), texts[kept].encode()
+        passage = raw[row["start"] : row["end"]].decode()
+        words = WORD.findall(passage)
+        assert words == WORD.findall(other[row["kept_start"] : row["kept_end"]].decode())
         assert (row["kept"], row["kept_start"]) < (row["id"], row["start"])
         assert passage.startswith(row["text"])
-        number, first = next(n for n in range(len(texts)) if identity(n) == row["id"]), len(WORD.findall(before))
-        shown |= {(number, first + step) for step in range(len(WORD.findall(passage)))}
-    assert shown == gone
+        assert kept not in short
+        first = len(WORD.findall(raw[: row["start"]].decode()))
+        first_kept = len(WORD.findall(other[: row["kept_start"]].decode()))
+        shown |= {(number, first + step): (kept, first_kept + step) for step in range(len(words))}
+    assert shown.keys() == gone
+    for one in gone:
+        while one in shown:
+            one = shown[one]
+        assert one[0] not in short
+
+
+def han(seed: int, size: int) -> str:
+    """Characters of which each is a word, in an order of their own."""
+    return "".join(chr(0x4E00 + (seed * 7919 + i * i * 31 + i * 17) % 20_000) for i in range(size))
+
+
+def by_rank(texts: Sequence[str]) -> list[str]:
+    """Texts in an order in which their ids rank them as they are given."""
+    place = sorted(range(len(texts)), key=identity)
+    return [texts[place.index(number)] + "\n" for number in range(len(texts))]
+
+
+def test_a_short_document_stays_where_it_keeps_a_passage_of_another(tmp_path: Path) -> None:
+    passage, other, own = (han(seed, size) for seed, size in ((1, 60), (2, 300), (3, 200)))
+    texts = by_rank([other, passage + other, passage + own])
+    left, _ = search(texts, tmp_path, 1, duplicate_passages=("substring",), min_characters=100)
+    first, short, last = (identity(texts.index(text + "\n")) for text in (other, passage + other, passage + own))
+    assert left == {short: (passage + "\n", ""), last: (own + "\n", "")}
+    assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {first, short}
+
+
+def test_what_a_short_document_keeps_stays_whole_where_others_hold_parts_of_it(tmp_path: Path) -> None:
+    text = han(1, 100)
+    ranked = [text[:60] + han(2, 200), text[40:] + han(3, 200), text, text[15:65] + han(4, 200)]
+    texts = by_rank(ranked)
+    left, _ = search(texts, tmp_path, 2, duplicate_passages=("substring",), min_characters=100)
+    # The fourth's passage is first in the third, which loses nothing for it: neither of the others has it whole.
+    assert left == {identity(texts.index(ranked[3] + "\n")): (han(4, 200) + "\n", "")}
+    assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {identity(texts.index(text + "\n"))}
 
 
 def planted() -> list[str]:
@@ -220,6 +314,7 @@ def test_a_document_of_which_too_little_is_left_goes_and_says_why(tmp_path: Path
     assert counts["kept_bytes"] + counts["duplicate_bytes"] == counts["bytes"]
     evidence = rows(tmp_path / "corpus/passages.parquet")
     assert {row["id"] for row in gone} <= {row["id"] for row in evidence}
+    assert {row["kept"] for row in evidence} <= {row["id"] for row in documents(tmp_path)}
     assert all("".join(row["text"] for row in documents(tmp_path)).count(span) == 1 for span in spans)
 
 

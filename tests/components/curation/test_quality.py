@@ -15,7 +15,7 @@ from components.curation import CurationConfig, Quality
 from components.curation.classifier import Classifier
 from components.curation.quality import LOW_QUALITY
 from components.curation.sketches import bytes_of
-from components.curation.sources import fingerprint
+from components.curation.sources import fingerprint, reading_of_references
 from components.errors import ConfigError, SourceError
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
@@ -191,6 +191,14 @@ def test_references_that_cannot_be_used_are_named(sources: CurationConfig, tmp_p
     empty = Quality(references=(source(tmp_path / "empty.jsonl"),))
     with pytest.raises(SourceError, match=r"the filters refuse every document of .*empty\.jsonl"):
         run(replace(sources, quality=empty), tmp_path / "refused")
+
+
+def test_references_are_read_whatever_the_mixture_says_of_the_languages_of_the_sources(sources: CurationConfig) -> None:
+    (domain, *_) = sorted({one.domain for one in sources.sources} - {one.domain for one in sources.quality.references})
+    chosen = replace(sources, language_shares={domain: {"en": 1.0}}, language_temperature=2.0, epoch_limits={domain: 2.0})
+    assert fingerprint(chosen) == fingerprint(sources)
+    reading = reading_of_references(chosen)
+    assert (reading.language_shares, reading.language_temperature, reading.epoch_limits) == ({}, None, {})
 
 
 def test_another_reference_is_another_fingerprint(sources: CurationConfig, tmp_path: Path) -> None:

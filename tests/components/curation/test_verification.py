@@ -1,10 +1,12 @@
 """Similarities are counted, and no pair at the threshold is lost on the way."""
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.curation import tables
@@ -30,6 +32,20 @@ def test_every_pair_at_the_threshold_has_its_similarity_and_no_other_reaches_it(
     for one, two, similarity in zip(left, right, found.tolist(), strict=True):
         true = jaccard(sets[one], sets[two])
         assert similarity == true if true >= threshold else similarity < threshold
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([0.55, 0.7, 0.75, 0.8, 0.9]))
+@example(one=55, two=100, threshold=0.55)
+def test_a_pair_right_at_the_threshold_is_found_whatever_the_sizes(one: int, two: int, threshold: float) -> None:
+    share = Fraction(str(threshold))
+    shared = share * (one + two) / (1 + share)
+    least = min(math.ceil(shared), one, two)
+    values = np.arange(1, one + two - least + 1, dtype=np.uint64)
+    sets = np.concatenate([values[:one], values[one - least :]])
+    found = np.zeros(1)
+    begin, table = np.array([0, one, one + two]), np.empty(2048, dtype=np.uint64)
+    measure(sets, begin, np.array([0]), np.array([1]), threshold, table, found)
+    assert (found[0] >= threshold) == (Fraction(least, one + two - least) >= share)
 
 
 def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
