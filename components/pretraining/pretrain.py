@@ -112,7 +112,7 @@ def pretrain(
     spec = _placed(replace(spec, uploads=uploads if config.upload_checkpoints else None), start, trunk)
     weights = parameters(spec.plan.shape)
     require_memory(spec.plan.memory_bytes, config.workers, parameters=weights)
-    require_disk(spec.checkpoints, weights, config.keep_checkpoints + len(config.permanent_checkpoints) + 1)
+    require_disk(spec.checkpoints, weights, config.most_checkpoints)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)

@@ -7,10 +7,7 @@ import psutil
 import torch
 
 from components.errors import ResourceError
-
-CHECKPOINT_BYTES = 12
-"""Of each weight in a training checkpoint, and in the copy that is taken of it in memory: the weight and the two moments of
-AdamW, all in fp32."""
+from components.flops import CHECKPOINT_BYTES
 
 
 def require_memory(needed: int, workers: int, *, parameters: int = 0) -> None:
