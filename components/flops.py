@@ -7,6 +7,10 @@ from components.artifacts import ModelShape
 BYTES = {"fp32": 4, "bf16": 2}
 """Bytes of a number in the precision of the forward and backward pass."""
 
+CHECKPOINT_BYTES = 12
+"""Of each weight in a training checkpoint, and in the copy that is taken of it in memory: the weight and the two moments of
+AdamW, all in fp32."""
+
 ACTIVATION_CHECKPOINTING = ("none", "selective", "full")
 """What of a layer is kept for the backward pass: everything; its input, and what matrices and attention gave; its input alone."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 
 from components.errors import ResourceError
+from components.flops import BYTES, CHECKPOINT_BYTES, parameters
 from workflows.recipe import Recipe
 from workflows.sweep import Sweep
 
@@ -14,12 +15,6 @@ _COPIES_OF_TEXT = 4
 
 _LEAST_FREE = 512 * 2**20
 """Bytes that must stay free for MLflow, logs and Ray."""
-
-_CHECKPOINTS = 3
-"""Training checkpoints on disk at once: two whole ones and the one being written."""
-
-_BYTES_PER_PARAMETER = 16
-"""fp32 weights, master copy and the two AdamW moments."""
 
 
 def require_resources(recipe: Recipe | Sweep, home: Path) -> None:
@@ -35,17 +30,20 @@ def require_resources(recipe: Recipe | Sweep, home: Path) -> None:
 def disk_bytes(recipe: Recipe | Sweep) -> int:
     """Bytes that a run of `recipe` puts on the disk at most, where its sources say how much they take."""
     text = sum(source.sample_bytes or 0 for source in recipe.curation.sources)
-    return _LEAST_FREE + _COPIES_OF_TEXT * text + _CHECKPOINTS * _BYTES_PER_PARAMETER * _parameters(recipe)
+    checkpoints = recipe.pretraining.most_checkpoints * CHECKPOINT_BYTES * _parameters(recipe)
+    return _LEAST_FREE + _COPIES_OF_TEXT * text + checkpoints
 
 
 def memory_bytes(recipe: Recipe | Sweep) -> int:
-    """Bytes of memory that pretraining needs at least, where the recipe says the shape; 1 GiB for everything else."""
-    return 2**30 + _BYTES_PER_PARAMETER * _parameters(recipe)
+    """Bytes of memory that pretraining needs at least, where the recipe says the shape; 1 GiB for everything else.
+
+    On whatever device it trains: the weights in fp32, which are made and written on the host, and the copy of a checkpoint.
+    Pretraining itself asks again, when it knows plan and device.
+    """
+    return 2**30 + (BYTES["fp32"] + CHECKPOINT_BYTES) * _parameters(recipe)
 
 
 def _parameters(recipe: Recipe | Sweep) -> int:
-    from components.flops import parameters
-
     shape = recipe.pretraining.shape
     return parameters(shape) if shape is not None else 0
 

@@ -6,18 +6,21 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from components.artifacts import ModelShape, Plan, sha256_of_file
-from components.errors import TrainingError
+from components.artifacts import Plan, sha256_of_file
+from components.errors import ConfigError, TrainingError
+from components.ports import Launcher, SilentMetrics
 from components.pretraining.config import PretrainingConfig
+from components.scaling.plan import read_plan
 from infra.settings import Settings
-from workflows.journal import output_to
+from infra.storage import store_at
+from workflows.journal import Journal, output_to
 from workflows.recipe import Recipe
 from workflows.running import holding, run_recipe
 
@@ -27,6 +30,9 @@ WORKER = "ray::RayTrainWorker"
 TOLERANCE = 0.01
 """Relative, of the last loss, where the number of workers changes: the sums over workers are rounded in another order."""
 
+LEAST_STEPS = 8
+"""Steps of a training with four checkpoints in it and a step between two of them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
@@ -35,8 +41,10 @@ class Verdict:
     workers: int
     """Before the kill."""
     workers_after: int
+    killed: bool
+    """Whether there was a kill: training may have ended before."""
     killed_after: int
-    """Step whose report the kill followed; the worker may have gone a little further."""
+    """Step whose report the kill follows; the worker may have gone a little further."""
     resumed_from: int
     """Step of the checkpoint that training went on from; 0: the kill came to nothing."""
     identical: bool
@@ -48,7 +56,7 @@ class Verdict:
     def holds(self) -> bool:
         """Whether it is as promised: bitwise at the same number of workers, within the tolerance at another."""
         same = self.identical if self.workers == self.workers_after else self.loss_difference <= TOLERANCE
-        return same and self.resumed_from > 0
+        return same and self.killed and self.resumed_from > 0
 
 
 @dataclass
@@ -56,6 +64,7 @@ class _Executioner:
     """Metrics that kill one training worker once a step is done, and note where training went on."""
 
     kill_after: int
+    kill: Callable[[], None]
     resumed_from: int = 0
     killed: bool = False
 
@@ -67,63 +76,105 @@ class _Executioner:
         """Kill once it is time."""
         if not self.killed and done >= self.kill_after:
             self.killed = True
-            _kill_a_worker()
+            self.kill()
 
 
 def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[Verdict]:
     """Train a shortened plan of `recipe` whole, and again with kills; one verdict at the same and one at another world size.
 
     Args:
-        recipe: its corpus, tokens and plan are made, or taken from the home.
+        recipe: its corpus, tokens and plan are made, or taken from where artifacts are kept.
         settings: the home.
-        steps: of the shortened training, four checkpoints in it.
+        steps: of the shortened training, four checkpoints in it; fewer where the plan has fewer.
         seed: of the step at which a worker is killed, in the third quarter: checkpoints are behind it, and work is left.
 
     Raises:
+        ConfigError: a plan of fewer than `LEAST_STEPS` steps.
         TrainingError: there was no worker to kill.
     """
-    record = run_recipe(recipe, settings, until="scaling")
-    places = {event["step"]: settings.home / event["uri"] for event in record.events() if "uri" in event}
-    place = settings.home / "resume-proof"
+    from infra.local_ray import ensure_ray, stop_ray
+    from infra.ray_train import RayLauncher
+
+    record, home = run_recipe(recipe, settings, until="scaling"), settings.home
+    place = home / "resume-proof"
     shutil.rmtree(place, ignore_errors=True)
-    with holding(settings.home), output_to(record.log("resume-proof")):
+    with holding(home), output_to(record.log("resume-proof")):
         try:
-            return _verdicts(recipe.pretraining, places, place, settings.home, steps, random.Random(seed))
+            inputs = inputs_of(recipe.pretraining, record, settings)
+            proof = Proof.of(
+                recipe.pretraining,
+                inputs,
+                place,
+                steps,
+                lambda failures: RayLauncher(storage_path=home / "ray-train", max_failures=failures),
+            )
+            ensure_ray(home)
+            return proof.verdicts(random.Random(seed))
         finally:
+            stop_ray(home)
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _verdicts(
-    config: PretrainingConfig, places: Mapping[str, Path], place: Path, home: Path, steps: int, chance: random.Random
-) -> list[Verdict]:
-    from infra.local_ray import ensure_ray, stop_ray
+def inputs_of(config: PretrainingConfig, record: Journal, settings: Settings) -> dict[str, Path]:
+    """What a run has made for its pretraining, as directories of this machine: scaling, token_shards, tokenizer, and start where
+    training does not start with weights that are drawn."""
+    store = store_at(settings.artifact_root, settings.home)
+    steps = ("scaling", "token_shards", "tokenizer", *(("start",) if config.start else ()))
+    return {step: store.local(record.artifact(step)) for step in steps}
 
-    plan = _shortened(places["scaling"], place / "plan", steps)
-    changes = {"checkpoint_steps": max(1, steps // 4), "checkpoint_seconds": None, "deterministic": True}
-    proof = _Proof(replace(config, **changes), {**places, "scaling": plan}, place, home)  # type: ignore[arg-type]
-    ensure_ray(home)
-    try:
-        whole = proof.trained("whole", config.workers, None)
-        more = config.workers + config.layout.replica
-        other = more if more <= (os.cpu_count() or 1) else config.workers - config.layout.replica
-        sizes = [config.workers, *([other] if other and config.layout.data is None else [])]
-        return [proof.verdict(whole, after, chance.randint(steps // 2, 3 * steps // 4)) for after in sizes]
-    finally:
-        stop_ray(home)
+
+def _kill_a_worker() -> None:
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
+            if " ".join(process.cmdline()).startswith(WORKER):
+                process.send_signal(signal.SIGKILL)
+                return
+    raise TrainingError("no training worker was found to kill; the proof needs workers on this machine")
 
 
 @dataclass(frozen=True)
-class _Proof:
-    """Trainings of one plan."""
+class Proof:
+    """Trainings of one shortened plan."""
 
     config: PretrainingConfig
+    plan: Plan
     inputs: Mapping[str, Path]
+    """As `inputs_of` names them, with the shortened plan."""
     place: Path
-    home: Path
+    launcher: Callable[[int], Launcher]
+    """Of trainings that go on after so many failures."""
+    kill: Callable[[], None]
+    """Ends a worker."""
+
+    @classmethod
+    def of(
+        cls,
+        config: PretrainingConfig,
+        inputs: Mapping[str, Path],
+        place: Path,
+        steps: int,
+        launcher: Callable[[int], Launcher],
+        kill: Callable[[], None] = _kill_a_worker,
+    ) -> "Proof":
+        """The proof over so many steps, or as many as the plan in `inputs` has. Raises `ConfigError` for too few."""
+        plan = _shortened(read_plan(inputs["scaling"]), steps)
+        (place / "plan").mkdir(parents=True)
+        (place / "plan" / "plan.json").write_text(json.dumps(asdict(plan)))
+        config = replace(config, checkpoint_steps=plan.steps // 4, checkpoint_seconds=None, deterministic=True)
+        return cls(config, plan, {**inputs, "scaling": place / "plan"}, place, launcher, kill)
+
+    def verdicts(self, chance: random.Random) -> list[Verdict]:
+        """Train whole, and with a kill in the third quarter: at the same, and if there is another, at another world size."""
+        config, steps = self.config, self.plan.steps
+        whole = self.trained("whole", config.workers, None)
+        more = config.workers + config.layout.replica
+        other = more if more <= (os.cpu_count() or 1) else config.workers - config.layout.replica
+        sizes = [config.workers, *([other] if other and config.layout.data is None else [])]
+        return [self.verdict(whole, after, chance.randint(steps // 2, 3 * steps // 4)) for after in sizes]
 
     def verdict(self, whole: Path, after: int, kill_after: int) -> Verdict:
         """Train with a kill, after which there are `after` workers, and compare."""
-        name, executioner = f"killed-{after}", _Executioner(kill_after)
+        name, executioner = f"killed-{after}", _Executioner(kill_after, self.kill)
         changed = after != self.config.workers
         try:
             output = self.trained(name, self.config.workers, executioner, max_failures=0 if changed else 1)
@@ -134,6 +185,7 @@ class _Proof:
         return Verdict(
             workers=self.config.workers,
             workers_after=after,
+            killed=executioner.killed,
             killed_after=kill_after,
             resumed_from=executioner.resumed_from,
             identical=_digests(output) == _digests(whole),
@@ -142,9 +194,7 @@ class _Proof:
 
     def trained(self, name: str, workers: int, executioner: _Executioner | None, *, max_failures: int = 0) -> Path:
         """Train by that many workers; the output."""
-        from components.ports import SilentMetrics
         from components.pretraining.pretrain import pretrain
-        from infra.ray_train import RayLauncher
 
         output = self.place / name / "output"
         shutil.rmtree(output, ignore_errors=True)
@@ -154,9 +204,10 @@ class _Proof:
             plan=self.inputs["scaling"],
             token_shards=self.inputs["token_shards"],
             tokenizer=self.inputs["tokenizer"],
+            start=self.inputs.get("start"),
             output=output,
             scratch=self.place / name / "scratch",
-            launcher=RayLauncher(storage_path=self.home / "ray-train", max_failures=max_failures),
+            launcher=self.launcher(max_failures),
             metrics=executioner or SilentMetrics(),
         )
         return output
@@ -173,6 +224,9 @@ def as_json(verdicts: list[Verdict]) -> list[dict[str, Any]]:
 
 
 def _sentence(verdict: Verdict) -> str:
+    workers = f"{verdict.workers} -> {verdict.workers_after} workers"
+    if not verdict.killed:
+        return f"{'not killed':<12}{workers:<18}training ended before step {verdict.killed_after} was reported: nothing is proved"
     held = "holds" if verdict.holds else "BROKEN"
     same = verdict.workers == verdict.workers_after
     found = (
@@ -180,29 +234,15 @@ def _sentence(verdict: Verdict) -> str:
         if same
         else f"last loss {verdict.loss_difference:.2e} off (allowed {TOLERANCE:g})"
     )
-    workers = f"{verdict.workers} -> {verdict.workers_after} workers"
     course = f"killed once step {verdict.killed_after} was reported, resumed from {verdict.resumed_from}"
-    return f"{held:<7}{workers:<18}{course}: {found}"
+    return f"{held:<12}{workers:<18}{course}: {found}"
 
 
-def _shortened(plan: Path, place: Path, steps: int) -> Path:
-    raw = json.loads((plan / "plan.json").read_text())
-    made = Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
-    count = min(steps, made.steps)
-    tokens = made.tokens * count // made.steps
-    short = replace(made, steps=count, tokens=tokens, warmup_steps=min(made.warmup_steps, count // 4))
-    place.mkdir(parents=True)
-    (place / "plan.json").write_text(json.dumps(asdict(short)))
-    return place
-
-
-def _kill_a_worker() -> None:
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
-            if " ".join(process.cmdline()).startswith(WORKER):
-                process.send_signal(signal.SIGKILL)
-                return
-    raise TrainingError("no training worker was found to kill; the proof needs workers on this machine")
+def _shortened(plan: Plan, steps: int) -> Plan:
+    count = min(steps, plan.steps)
+    if count < LEAST_STEPS:
+        raise ConfigError(f"a proof over {count} steps of a plan of {plan.steps}; allowed: at least {LEAST_STEPS}")
+    return replace(plan, steps=count, tokens=plan.tokens * count // plan.steps, warmup_steps=min(plan.warmup_steps, count // 4))
 
 
 def _digests(output: Path) -> dict[str, str]:

@@ -125,6 +125,11 @@ class PretrainingConfig:
         require(known, self, "on_spike", self.on_spike, "report, stop with a pipeline, which goes back before it knows the loss")
         self._require_room()
 
+    @property
+    def most_checkpoints(self) -> int:
+        """Checkpoints on the disk at once: those that stay while it trains, those that stay for good, and one being written."""
+        return self.keep_checkpoints + len(self.permanent_checkpoints) + 1
+
     def _require_room(self) -> None:
         length, size = self.sequence_length, self.batch_size
         context = None if self.shape is None else self.shape.context

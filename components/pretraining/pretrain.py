@@ -118,7 +118,7 @@ def pretrain(
     """
     spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
     spec = _placed(replace(spec, uploads=uploads if config.upload_checkpoints else None), start, trunk)
-    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.keep_checkpoints + len(config.permanent_checkpoints) + 1)
+    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.most_checkpoints)
     notes = explain(spec.order.portions)
     for note in notes:
         logger.warning("%s", note)

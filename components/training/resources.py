@@ -12,14 +12,8 @@ import torch
 import torch.distributed as dist
 
 from components.errors import ResourceError
+from components.flops import BYTES, CHECKPOINT_BYTES
 from components.training.device import training_device
-
-CHECKPOINT_BYTES = 12
-"""Of each weight in a training checkpoint, and in the copy that is taken of it in memory: the weight and the two moments of
-AdamW, all in fp32."""
-
-FP32 = 4
-"""Bytes of a weight."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ def refuse_too_little(rooms: Sequence[Room], needed: int, parameters: int, made:
     for machine, workers in Counter(room.machine for room in rooms).items():
         gpus = [room.gpu_memory for room in rooms if room.machine == machine and room.gpu_memory is not None]
         copy = CHECKPOINT_BYTES * parameters * workers // len(rooms)
-        host = copy + len(gpus) * FP32 * made + (workers - len(gpus)) * needed
+        host = copy + len(gpus) * BYTES["fp32"] * made + (workers - len(gpus)) * needed
         _refuse_beyond(free[machine], host, machine, "memory")
         if gpus:
             _refuse_beyond(min(gpus), needed, machine, "GPU memory")
