@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from components.curation import CurationConfig
 from components.curation.readers import RawDocument, read_documents
 from components.curation.sources import list_files
 from components.curation.web import NESTING, main_text
-from components.errors import SourceError
+from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, prose, run, source
 
 ARTICLE = "The bell was rung when the boats came back, and the whole town ran down to the quay to see what they had brought."
@@ -98,6 +99,15 @@ def test_a_truncated_archive_is_refused_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "crawl.warc.gz").write_bytes(gzip.compress(record("http://a.org/1", html(ARTICLE).encode()))[:-20])
     with pytest.raises(SourceError, match=r"crawl\.warc\.gz: cannot be read to its end"):
         read(config(source(tmp_path)))
+
+
+def test_packages_that_are_missing_are_named_with_a_lock_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "crawl.warc").write_bytes(record("http://a.org/1", b"x"))
+    monkeypatch.setitem(sys.modules, "fastwarc.warc", None)
+    with pytest.raises(ConfigError) as caught:
+        read(config(source(tmp_path)))
+    (lock,) = re.findall(r"install (\S+)", str(caught.value))
+    assert "fastwarc" in (Path(__file__).parents[3] / lock).read_text()
 
 
 def test_a_page_of_a_longer_body_than_allowed_is_refused_without_the_others(tmp_path: Path) -> None:
