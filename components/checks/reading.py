@@ -13,30 +13,38 @@ if TYPE_CHECKING:
 
 
 def metrics_table(artifact: Path, name: str, required: Sequence[str]) -> "pd.DataFrame":
-    """`metrics/NAME.parquet` with all its columns. Raises what `arrow_table` raises."""
-    return arrow_table(artifact, name, required).to_pandas()
+    """Those columns of `metrics/NAME.parquet`; others, such as the URI of every document, are not read.
+
+    Raises what `arrow_table` raises.
+    """
+    return _read(artifact, name, required, list(required)).to_pandas()
 
 
 def arrow_table(artifact: Path, name: str, required: Sequence[str]) -> "pa.Table":
-    """The same, where a null must be told from a NaN.
+    """The table with all its columns, where a null must be told from a NaN.
 
     Raises:
         DamagedArtifact: there is no such table, it is no Parquet file, or it lacks a column.
     """
+    return _read(artifact, name, required, None)
+
+
+def _read(artifact: Path, name: str, required: Sequence[str], columns: list[str] | None) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = artifact / "metrics" / f"{name}.parquet"
     try:
         # One file, so no columns are inferred from the names of its directories.
-        table = pq.read_table(path, partitioning=None)
+        with pq.ParquetFile(path) as opened:
+            found = opened.schema_arrow.names
+            if lacking := sorted(set(required) - set(found)):
+                raise DamagedArtifact(f"{path}: no column {', '.join(lacking)}; it has {', '.join(found)}")
+            return opened.read(columns)
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path}: missing; run the step that writes it again") from error
     except pa.ArrowInvalid as error:
         raise DamagedArtifact(f"{path}: not a Parquet file ({error}); run the step that writes it again") from error
-    if lacking := sorted(set(required) - set(table.column_names)):
-        raise DamagedArtifact(f"{path}: no column {', '.join(lacking)}; it has {', '.join(table.column_names)}")
-    return table
 
 
 def json_file(artifact: Path, name: str) -> dict[str, Any]:

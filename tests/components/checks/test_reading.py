@@ -25,6 +25,10 @@ def test_a_missing_column_is_named_with_those_that_exist(corpus: Path) -> None:
         metrics_table(corpus, "documents", ("id", "colour"))
 
 
+def test_only_the_columns_that_are_asked_for_are_read(corpus: Path) -> None:
+    assert list(metrics_table(corpus, "documents", ("id", "kept")).columns) == ["id", "kept"]
+
+
 def test_a_directory_called_like_a_partition_adds_no_column(corpus: Path, tmp_path: Path) -> None:
     place = tmp_path / "year=2024"
     corpus.rename(place)
