@@ -29,7 +29,6 @@ SOURCE_COLUMNS = (
 )
 QUALITY_COLUMNS = ("language", "domain", "documents", "refused_documents", "bytes", "refused_bytes", "auc")
 CLUSTER_COLUMNS = ("source", "domain", "kept", "documents", "share")
-PASSAGE_COLUMNS = ("source", "domain", "documents")
 SOURCE = ["source", "domain"]
 """What tells sources apart."""
 
@@ -136,19 +135,17 @@ def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) ->
 
 
 def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
-    """The sources that lost enough documents to be judged."""
+    """What each source lost, beside what it may lose."""
     counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
     names = [f"{source} ({domain})" for source, domain in counted[SOURCE].itertuples(index=False, name=None)]
     unknown = sorted(limits.duplicate_shares.keys() - set(names))
     require(not unknown, limits, "duplicate_shares", unknown, f"sources of the corpus: {', '.join(sorted(names))}")
-    trimmed = metrics_table(artifact, "passages", PASSAGE_COLUMNS).groupby(SOURCE)["documents"].sum()
-    lost = counted["duplicate_documents"] + trimmed.reindex(counted[SOURCE].itertuples(index=False), fill_value=0).to_numpy()
     rows = counted.assign(
         budget=[limits.duplicate_shares.get(name, limits.duplicate_share) for name in names],
         of_documents=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
         of_bytes=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
         largest_clusters=[_named(artifact, *one) for one in counted[SOURCE].itertuples(index=False, name=None)],
-    )[lost >= limits.lost_documents]
+    )
     rules = (
         holds("documents_within", "the share of documents removed as duplicates is within the source's budget"),
         holds("bytes_within", "the share of bytes lost to duplicates and repeated passages is within the source's budget"),
@@ -183,7 +180,7 @@ def _named(artifact: Path, source: str, domain: str) -> str:
 
 def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
-    large = rows[rows["documents"] >= limits.lost_documents]
+    large = rows[rows["documents"] >= limits.cluster_documents]
     rule = between("share", 0, limits.cluster_share)
     return Table(name="clusters", rows=large, key=("source", "domain", "kept"), rules=(rule,))
 

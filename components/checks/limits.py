@@ -36,10 +36,9 @@ class CorpusLimits:
     cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
     error page or a template, which filters should refuse."""
-    lost_documents: int = 100
-    """Documents that a source must have lost for its budget and its clusters to be judged: to a single document, for
-    `cluster_share`; as duplicates or in part, as repeated passages, for `duplicate_share`. Of three documents one copy is a third
-    and means nothing; the standard error of a share is below 5 % from 100 on."""
+    cluster_documents: int = 20
+    """Documents that a single one must have replaced for `cluster_share` to be judged: of three documents one copy is a third,
+    and means nothing."""
     removal_precision: float = 0.98
     """Lower end at least of the 95 % interval of the share of removals that have their partner, by the similarity of a sample of
     them counted anew. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908. Of a
@@ -49,7 +48,7 @@ class CorpusLimits:
         _at_least(self, "set_aside_files", 0)
         for name in ("median_bytes", "domain_share"):
             _rising(self, name)
-        for name in ("longest_bytes", "validation_documents", "lost_documents"):
+        for name in ("longest_bytes", "validation_documents", "cluster_documents"):
             _at_least(self, name, 1)
         shares = self.duplicate_shares
         require(all(0 <= share <= 1 for share in shares.values()), self, "duplicate_shares", shares, "shares from 0 to 1")

@@ -11,7 +11,7 @@ from components.checks.limits import CorpusLimits
 from components.curation.audit import interval
 from components.errors import ConfigError
 
-LIMITS = CorpusLimits(validation_documents=5, lost_documents=2)
+LIMITS = CorpusLimits(validation_documents=5, cluster_documents=2)
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: has rows": ("documents", lambda t: t.iloc[:0]),
@@ -121,26 +121,22 @@ def test_a_source_that_loses_more_than_its_budget_is_named_with_its_largest_clus
     assert all(words in failure.observed for words in ("folder:a", "domain code", "budget 0.9", "2 like 000000000000"))
 
 
-@pytest.mark.parametrize(("lost", "passes"), [(99, True), (100, False)])
-def test_shares_are_judged_where_enough_was_lost(lost: int, passes: bool, corpus: Path, output: Path, spoil: Any) -> None:
-    limits = CorpusLimits(validation_documents=5, cluster_share=0.25, duplicate_share=0.9)
-    few = {"documents": 110, "kept_documents": 110 - lost, "refused_documents": 0, "duplicate_documents": lost}
-    spoil(corpus, "sources", lambda t: t.assign(**few))
-    spoil(corpus, "clusters", lambda t: t.assign(documents=lost, share=lost / 110))
-    report = check(limits, artifact=corpus, output=output)
-    found = {one.name: one.passed for one in report.expectations}
+@pytest.mark.parametrize(("replaced", "passes"), [(19, True), (20, False)])
+def test_a_cluster_is_judged_where_it_is_more_than_a_few_documents(
+    replaced: int, passes: bool, corpus: Path, output: Path, spoil: Any
+) -> None:
+    spoil(corpus, "clusters", lambda t: t.assign(documents=replaced, share=0.3))
+    found = {
+        one.name: one.passed for one in check(CorpusLimits(validation_documents=5), artifact=corpus, output=output).expectations
+    }
     assert found["clusters: share is between 0 and 0.25"] == passes
-    assert found["loss budgets: the share of documents removed as duplicates is within the source's budget"] == passes
 
 
-def test_documents_that_lost_passages_count_as_lost_for_the_budget_of_bytes(corpus: Path, output: Path, spoil: Any) -> None:
-    limits = CorpusLimits(validation_documents=5)
-    spoil(corpus, "sources", lambda t: t.assign(duplicate_bytes=t["bytes"]))
-    assert check(limits, artifact=corpus, output=output).passed
-    spoil(corpus, "passages", lambda t: t.assign(documents=100))
-    (failure,) = check(limits, artifact=corpus, output=output).failures
-    assert "folder:b" in failure.observed
-    assert "folder:a" not in failure.observed
+def test_a_small_source_that_loses_nearly_all_stops_the_run(corpus: Path, output: Path, spoil: Any) -> None:
+    few = {"documents": 11, "kept_documents": 1, "refused_documents": 0, "duplicate_documents": 10}
+    spoil(corpus, "sources", lambda t: t.assign(**few))
+    report = check(CorpusLimits(validation_documents=5), artifact=corpus, output=output)
+    assert any(one.name.startswith("loss budgets: the share of documents") for one in report.failures)
 
 
 def test_a_source_may_have_a_budget_of_its_own_also_beside_another_domain_of_its_place(
@@ -151,7 +147,7 @@ def test_a_source_may_have_a_budget_of_its_own_also_beside_another_domain_of_its
     spoil(corpus, "sources", lambda t: t.assign(refused_documents=[2, 2], duplicate_documents=[3, 3]))
     for named in ([], ["prose"], ["code"]):
         shares = {f"python-environment: ({domain})": 0.05 for domain in named}
-        limits = CorpusLimits(validation_documents=5, lost_documents=2, duplicate_shares=shares)
+        limits = CorpusLimits(validation_documents=5, cluster_documents=2, duplicate_shares=shares)
         failures = [one for one in check(limits, artifact=corpus, output=output).failures if one.name.startswith("loss budgets")]
         assert [domain for domain in ("code", "prose") for one in failures if f"domain {domain}" in one.observed] == named
 

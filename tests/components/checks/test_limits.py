@@ -15,7 +15,7 @@ REFUSED = [
     (limits.CorpusLimits, "validation_documents", 0),
     (limits.CorpusLimits, "refused_share", 1.5),
     (limits.CorpusLimits, "duplicate_shares", {"folder:a (web)": 1.5}),
-    (limits.CorpusLimits, "lost_documents", 0),
+    (limits.CorpusLimits, "cluster_documents", 0),
     (limits.TokenShardsLimits, "bytes_per_token", (0.0, 1.0)),
     (limits.TokenShardsLimits, "round_trip_failures", -1),
     (limits.TokenShardsLimits, "split_tokens", 0),
