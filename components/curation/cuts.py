@@ -181,7 +181,7 @@ def _settled(texts: Texts, found: Sequence[Found], config: CurationConfig) -> tu
     """
     lost = [_lost(texts, one) for one in found]
     left = _left(texts, lost, config)
-    keepers = {text for one in found for text in one.text[one.here].tolist()}
+    keepers = {text for one in found for text in np.unique(one.text[one.here]).tolist()}
     spared = sorted(text for text in keepers & left.keys() if left[text]["reason"])
     if not spared:
         return lost, left
