@@ -12,7 +12,7 @@ import pyarrow as pa
 from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.boilerplate import without_boilerplate
-from components.curation.candidate import Candidate
+from components.curation.candidate import CODE_DOMAINS, Candidate, is_among
 from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
 from components.curation.decontamination import CONTAMINATED, read_index
@@ -338,7 +338,7 @@ def candidate_of(
 
 
 def _tag(text: str, classes: Classes, source: Source, model: str) -> str:
-    if source.domain == "code":
+    if is_among(source.domain, CODE_DOMAINS):
         return "code"
     return modelled_language_of(text) if model == "lid176" else language_of(text, classes)
 
