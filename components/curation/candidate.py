@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.curation.characters import CharacterClass, Classes, Codes
+from components.curation.characters import CharacterClass, Classes, Codes, in_unspaced_block
 
 CODE_DOMAINS = ("code",)
 """A domain of this name, or one that begins with it and a hyphen, holds code."""
@@ -45,7 +45,10 @@ class Candidate:
 
     @property
     def unspaced(self) -> bool:
-        """Whether most letters are Han or kana, whose words no spaces part."""
+        """Whether most letters are of scripts whose words no spaces part: Han, kana, Thai, Lao, Myanmar, Khmer."""
         counts = np.bincount(self.classes, minlength=len(CharacterClass))
         letters = counts[CharacterClass.LATIN : CharacterClass.HAN + 1].sum()
-        return bool(2 * (counts[CharacterClass.KANA] + counts[CharacterClass.HAN]) > letters)
+        unspaced = counts[CharacterClass.KANA] + counts[CharacterClass.HAN]
+        if counts[CharacterClass.LETTER]:
+            unspaced += np.count_nonzero(in_unspaced_block(self.codes) & (self.classes == CharacterClass.LETTER))
+        return bool(2 * unspaced > letters)
