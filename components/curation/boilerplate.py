@@ -12,9 +12,12 @@ LEAST_CHARACTERS = 10
 
 _NOTICES = re.compile(
     r"javascript|terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies"
-    r"|隐私政策|隱私政策|使用条款|使用條款|服务条款|服務條款|版权所有|版權所有|免责声明|免責聲明|ICP备|ICP備|Cookie",
+    r"|隐私政策|隱私政策|使用条款|使用條款|服务条款|服務條款|版权所有|版權所有|免责声明|免責聲明|ICP备|ICP備",
     re.IGNORECASE,
 )
+_COOKIE = re.compile(r"cookie", re.IGNORECASE)
+"""By itself a biscuit too; in a Chinese line, which has another word for that, always the notice."""
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 _CITATIONS = re.compile(r"\[(?:\d+|edit|citation needed|编辑|編輯|来源请求)\]")
 
 
@@ -31,4 +34,4 @@ def _is_text(line: str, spaced: bool) -> bool:
     if not line.rstrip().endswith(TERMINAL):
         return False
     long_enough = len(line.split()) >= LEAST_WORDS if spaced else len(line) >= LEAST_CHARACTERS
-    return long_enough and not _NOTICES.search(line)
+    return long_enough and not _NOTICES.search(line) and not (_COOKIE.search(line) and _HAN.search(line))

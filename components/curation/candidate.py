@@ -1,13 +1,22 @@
 """A document on its way in: what the filters judge."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from components.curation.characters import CharacterClass, Classes, Codes
+from components.curation.characters import CharacterClass, Classes, Codes, in_unspaced_block
+
+CODE_DOMAINS = ("code",)
+"""A domain of this name, or one that begins with it and a hyphen, holds code."""
 
 MATHS_DOMAINS = ("maths", "math", "mathematics")
 """A domain of one of these names, or one that begins with it and a hyphen, holds mathematical text."""
+
+
+def is_among(domain: str, names: Sequence[str]) -> bool:
+    """Whether a domain has one of these names, or begins with it and a hyphen."""
+    return domain.partition("-")[0] in names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +41,14 @@ class Candidate:
     @property
     def is_maths(self) -> bool:
         """Whether formulae stand where prose has words."""
-        return self.domain.partition("-")[0] in MATHS_DOMAINS
+        return is_among(self.domain, MATHS_DOMAINS)
 
     @property
     def unspaced(self) -> bool:
-        """Whether most letters are Han or kana, whose words no spaces part."""
+        """Whether most letters are of scripts whose words no spaces part: Han, kana, Thai, Lao, Myanmar, Khmer."""
         counts = np.bincount(self.classes, minlength=len(CharacterClass))
         letters = counts[CharacterClass.LATIN : CharacterClass.HAN + 1].sum()
-        return bool(2 * (counts[CharacterClass.KANA] + counts[CharacterClass.HAN]) > letters)
+        unspaced = counts[CharacterClass.KANA] + counts[CharacterClass.HAN]
+        if counts[CharacterClass.LETTER]:
+            unspaced += np.count_nonzero(in_unspaced_block(self.codes) & (self.classes == CharacterClass.LETTER))
+        return bool(2 * unspaced > letters)

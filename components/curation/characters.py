@@ -23,6 +23,18 @@ class CharacterClass(IntEnum):
     DIGIT = 6
 
 
+UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
+"""Blocks of scripts whose words no spaces part, besides Han and kana: Thai and Lao, Myanmar, Khmer (Unicode 15.1, blocks)."""
+
+
+def in_unspaced_block(codes: Codes) -> npt.NDArray[np.bool_]:
+    """Which code points are in `UNSPACED`, bool [characters]."""
+    found = np.zeros(len(codes), dtype=bool)
+    for first, last in UNSPACED:
+        found |= (codes >= first) & (codes <= last)
+    return found
+
+
 def codes_of(text: str) -> Codes:
     """The code points of a text, uint32 [characters]."""
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)

@@ -110,13 +110,17 @@ def write_index(config: CurationConfig, place: Path) -> pa.Table:
 
 
 def searched(items: pa.Table) -> dict[str, int]:
-    """Figures of `tables.BENCHMARKS`: items, and those too short to be found."""
+    """Figures of `tables.BENCHMARKS`: items, and those that have no n-gram to be found by."""
     return {"benchmark_items": items.num_rows, "benchmark_items_not_searched": int((items["grams"].to_numpy() == 0).sum())}
 
 
+def read_index(place: Path, size: int) -> Index:
+    """The index that `write_index` wrote; kept for the shards that this process reads, until it is written again."""
+    return _read_index(place, size, tables.state_of(place / ITEMS))
+
+
 @functools.lru_cache(maxsize=1)
-def read_index(place: Path, size: int, run: str) -> Index:
-    """The index that `write_index` wrote in a run of the driver; kept for the shards of that run that this process reads."""
+def _read_index(place: Path, size: int, state: tuple[int, ...]) -> Index:
     table = pq.read_table(place / INDEX)
     listed = pq.read_table(place / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
     return Index.of(table["gram"].to_numpy(), table["item"].to_numpy(), listed, size)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.boilerplate import without_boilerplate
-from components.curation.candidate import Candidate
+from components.curation.candidate import CODE_DOMAINS, Candidate, is_among
 from components.curation.characters import Classes, classes_of, codes_of
 from components.curation.config import CurationConfig, Source
 from components.curation.deaths import Deaths, interruptible, new_run
@@ -300,7 +300,7 @@ class _Extraction:
     def _flagged(self, candidate: Candidate) -> Flagged | None:
         if candidate.language not in self.shard.config.flagged_words:
             return None
-        return read_lists(self.place.parent, self.shard.run)[candidate.language].flagged(candidate.text)
+        return read_lists(self.place.parent)[candidate.language].flagged(candidate.text)
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
         config = self.shard.config
@@ -312,7 +312,7 @@ class _Extraction:
         config = self.shard.config
         if not config.benchmarks:
             return ""
-        hits = read_index(self.place.parent, config.benchmark_gram, self.shard.run).hits(candidate.text)
+        hits = read_index(self.place.parent, config.benchmark_gram).hits(candidate.text)
         named = {"id": identity, "source": source.uri, "domain": source.domain}
         for hit in hits:
             of = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
@@ -363,7 +363,7 @@ def candidate_of(
 
 
 def _tag(text: str, classes: Classes, source: Source, model: str) -> str:
-    if source.domain == "code":
+    if is_among(source.domain, CODE_DOMAINS):
         return "code"
     return modelled_language_of(text) if model == "lid176" else language_of(text, classes)
 

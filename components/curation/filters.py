@@ -54,7 +54,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """Tables of numbers, dumps, and rows of punctuation."""
+    """Tables of numbers, dumps, and rows of punctuation; in maths, where numbers are what it is about, punctuation alone."""
 
     prose: float = 0.4
     """Least share of letters among the characters that are not space."""
@@ -65,7 +65,9 @@ class Letters:
         """`few-letters`."""
         classes = candidate.classes  # compared byte by byte: `bincount` makes eight bytes of each first
         visible = np.count_nonzero(classes != CharacterClass.SPACE)
-        letters = np.count_nonzero((classes >= CharacterClass.LATIN) & (classes <= CharacterClass.HAN))
+        # In formulae digits say what letters say in words; rows of rules and punctuation are refused all the same.
+        last = CharacterClass.DIGIT if candidate.is_maths else CharacterClass.HAN
+        letters = np.count_nonzero((classes >= CharacterClass.LATIN) & (classes <= last))
         return "few-letters" if letters < (self.code if candidate.is_code else self.prose) * visible else ""
 
 
@@ -91,13 +93,16 @@ class RepeatedLines:
     prose: float
     code: float = 0.75
     """Code repeats itself honestly, up to two thirds in a wrapper with the same parameters in every function."""
+    maths: float = 0.5
+    """Worked solutions come back to the same equation or question line; half of a text leaves one repetition of each line."""
 
     def refusal(self, candidate: Candidate) -> str:
         """`repeated-lines`."""
         lines = [line for line in map(str.strip, candidate.text.split("\n")) if line]
         total = sum(map(len, lines))
         repeated = total - sum(map(len, set(lines)))
-        return "repeated-lines" if repeated > (self.code if candidate.is_code else self.prose) * total else ""
+        most = self.code if candidate.is_code else max(self.maths, self.prose) if candidate.is_maths else self.prose
+        return "repeated-lines" if repeated > most * total else ""
 
 
 def filters_of(config: CurationConfig) -> tuple[Filter, ...]:

@@ -127,10 +127,13 @@ def write_lists(config: CurationConfig, place: Path) -> None:
     tables.write(place / LISTS, pa.Table.from_pylist(rows, _TERMS))
 
 
+def read_lists(place: Path) -> dict[str, WordList]:
+    """The lists that `write_lists` wrote, by language; kept for the shards of this process, until they are written again."""
+    return _read_lists(place, tables.state_of(place / LISTS))
+
+
 @functools.lru_cache(maxsize=1)
-def read_lists(place: Path, run: str) -> dict[str, WordList]:
-    """The lists that `write_lists` wrote in a run of the driver, by language; kept for the shards of that run that this process
-    reads."""
+def _read_lists(place: Path, state: tuple[int, ...]) -> dict[str, WordList]:
     terms: dict[str, list[str]] = {}
     for row in pq.read_table(place / LISTS).to_pylist():
         terms.setdefault(row["language"], []).append(row["term"])

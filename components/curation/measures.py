@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from components.curation.characters import CharacterClass, Classes, Codes
+from components.curation.characters import CharacterClass, Classes, Codes, in_unspaced_block
 
 Numbers = npt.NDArray[np.int64]
 
@@ -98,6 +98,8 @@ class Measures:
             found = self._words_with(CharacterClass.LATIN, CharacterClass.HAN)
             return float(found.mean()) if len(found) else 0.0
         letters = (self.classes >= CharacterClass.LATIN) & (self.classes <= CharacterClass.HAN)
+        # Vowels and tones above and below a letter are marks, a third of what is visible in Khmer.
+        letters |= in_unspaced_block(self.codes) & (self.classes == CharacterClass.OTHER)
         return float(np.count_nonzero(letters)) / max(1, len(self._ids))
 
     def stop_words(self, listed: frozenset[str]) -> float:

@@ -3,6 +3,9 @@
 A number that only looks like one stays: cards pass Luhn's sum (ISO/IEC 7812-1, annex B), IBANs modulo 97 (ISO 13616-1), Chinese
 identity numbers ISO 7064 MOD 11-2 (GB 11643-1999), and Internet addresses are those of the public Internet (FineWeb,
 arXiv 2406.17557, appendix A, replaces e-mail and public IP addresses). The marks are StarCoder's (arXiv 2305.06161, section 4).
+
+Not found: phone numbers parted by points, or by spaces without a country code (`415.555.2671`, `020 7946 0958`), or with a trunk
+prefix (`1-800-555-1234`), and e-mail addresses of domains in other scripts. Of `::ffff:8.8.8.8` the IPv4 part alone is replaced.
 """
 
 import ipaddress

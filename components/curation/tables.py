@@ -182,7 +182,8 @@ reading."""
 BENCHMARKS = pa.schema(
     {"benchmark": pa.string(), "file": pa.string(), "item": pa.int64(), "grams": pa.int64(), "record": pa.string()}
 )
-"""The items of the evaluation sets that documents were searched for: by how many n-grams (0: too short), and the item as JSON."""
+"""The items of the evaluation sets that documents were searched for: by how many n-grams, and the item as JSON. By 0 one is not
+searched for: it has fewer words than an n-gram, or all of its n-grams are the benchmark's template."""
 
 PERSONAL_DATA = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
@@ -330,6 +331,12 @@ def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
                 opened.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting, rows = [schema.empty_table()], 0
         opened.write_table(pa.concat_tables(waiting).combine_chunks())
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written again: when, how many bytes, and which inode."""
+    facts = path.stat()
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:

@@ -77,7 +77,7 @@ class Contamination:
     contaminated: int
     """Items of which some document held a part."""
     not_searched: int
-    """Items of too few words to be found."""
+    """Items of too few words, or of nothing but what many items share, which documents were not searched for."""
     documents: int
     """Documents that held a part of an item, and were refused."""
 

@@ -130,7 +130,7 @@ dd { margin: 0; color: var(--soft); }
 <h2>Contamination</h2>
 <p>Contaminated: {{ definitions.contaminated }}</p>
 <div class="card scroll"><table>
-<tr><th>benchmark</th><th>items</th><th>contaminated</th><th>too short to search for</th><th>documents refused</th></tr>
+<tr><th>benchmark</th><th>items</th><th>contaminated</th><th>not searched for</th><th>documents refused</th></tr>
 {% for row in found.contamination %}
 <tr><td>{{ row.benchmark }}</td><td>{{ row.items }}</td><td>{{ row.contaminated }}</td><td>{{ row.not_searched }}</td>
 <td>{{ row.documents }}</td></tr>

@@ -31,6 +31,13 @@ def test_chinese_lines_are_measured_in_characters(line: str) -> None:
     assert without_boilerplate(f"{line}\n{CHINESE}\n", spaced=False) == f"{CHINESE}\n"
 
 
+@pytest.mark.parametrize("notice", ["our cookie policy", "a site that uses cookies", "the use of cookies", "how we use cookies"])
+def test_c4s_phrases_about_cookies_are_notices_and_the_biscuit_is_none(notice: str) -> None:
+    recipe = "She baked one more cookie for the boy who had come late.\nCookies are best when they are still warm."
+    assert without_boilerplate(f"{recipe}\nHere you can read about {notice} in full.\n", spaced=True) == f"{recipe}\n"
+    assert without_boilerplate("本网站使用Cookie来改善您的浏览体验。\nCookie可以帮助我们改善网站的服务。\n", spaced=False) == "\n"
+
+
 def test_marks_of_citations_go() -> None:
     assert without_boilerplate("It was rung twice[3] on the day of the fair[citation needed].\n", spaced=True) == (
         "It was rung twice on the day of the fair.\n"

@@ -29,8 +29,7 @@ def benchmark(place: Path, *questions: str, name: str = "maths") -> Benchmark:
 
 def hits(place: Path, found: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
     write_index(config(source("x"), benchmarks=(found,), benchmark_gram=size), place)
-    read_index.cache_clear()
-    return [(hit.number, hit.shared) for hit in read_index(place, size, "run").hits(text)]
+    return [(hit.number, hit.shared) for hit in read_index(place, size).hits(text)]
 
 
 def test_an_item_is_found_in_other_case_and_punctuation_and_its_part_is_counted(tmp_path: Path) -> None:
@@ -58,6 +57,18 @@ def test_items_too_short_to_be_found_are_counted(tmp_path: Path) -> None:
     found = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
     listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
     assert searched(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
+
+
+def test_items_of_nothing_but_the_template_are_counted_as_not_searched_for(tmp_path: Path) -> None:
+    found = benchmark(tmp_path / "eval", *[QUESTION] * (COMMON + 1), prose(2))
+    listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
+    assert searched(listed) == {"benchmark_items": COMMON + 2, "benchmark_items_not_searched": COMMON + 1}
+
+
+def test_an_index_that_is_written_again_is_read_again(tmp_path: Path) -> None:
+    for number in (3, 4):
+        write_index(config(source("x"), benchmarks=(benchmark(tmp_path / "eval", prose(number)),)), tmp_path)
+        assert [bool(read_index(tmp_path, 13).hits(prose(text))) for text in (3, 4)] == [number == 3, number == 4]
 
 
 def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
@@ -143,8 +154,7 @@ def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> N
         pytest.skip("needs ../shared/data")
     found = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
     write_index(config(source("x"), benchmarks=tuple(found)), tmp_path)
-    read_index.cache_clear()
-    index = read_index(tmp_path, 13, "run")
+    index = read_index(tmp_path, 13)
     total, hit = Counter[str](), Counter[str]()
     for one in found:
         for item in items_of(one, tmp_path):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.curation.flagged_words import WordList, terms_of
+from components.curation.flagged_words import WordList, read_lists, terms_of, write_lists
 from components.curation.ldnoobw import LEFT_OUT, PUBLISHED, words_in
 from components.curation.sources import fingerprint
 from components.errors import ConfigError, SourceError
@@ -114,3 +114,12 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n\n...\n")
     with pytest.raises(SourceError, match="names no word"):
         terms_of("en", str(tmp_path / "empty.txt"))
+
+
+def test_lists_that_are_written_again_are_read_again(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    for word in ("ham", "egg"):
+        words.write_text(word + "\n")
+        write_lists(config(source("x"), flagged_words={"en": str(words)}), tmp_path)
+        assert read_lists(tmp_path)["en"].flagged("ham or egg").terms == 1
+        assert read_lists(tmp_path)["en"].flagged(word).terms == 1

@@ -42,6 +42,14 @@ GERMAN = (
     "Trotzdem standen vor der Dunkelheit Körbe mit Heringen auf dem Kai, und die Frauen begannen zu zählen und zu salzen. "
     "Ein Junge lief den Hügel hinauf, um die Glocke zu läuten.\n"
 )
+THAI = (
+    "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ ต่างมีเหตุผลและมโนธรรม และควรปฏิบัติต่อกันด้วยเจตนารมณ์แห่งภราดรภาพ\n"
+    "ทุกคนมีสิทธิในการดำรงชีวิต เสรีภาพ และความมั่นคงแห่งตัวตน\n"
+)
+KHMER = (
+    "មនុស្សទាំងអស់កើតមកមានសេរីភាព និងភាពស្មើៗគ្នាក្នុងសិទ្ធិនិងសេចក្តីថ្លៃថ្នូរ។ មនុស្សគ្រប់រូបសុទ្ធតែមានវិចារណញ្ញាណនិងសតិសម្បជញ្ញៈ "
+    "ហើយត្រូវប្រព្រឹត្តចំពោះគ្នាទៅវិញទៅមកក្នុងស្មារតីរាប់អានគ្នាជាបងប្អូន។\n"
+)
 WORDS = [f"{a}{b}{c}ing" for a in "bdfgklm" for b in "aeiou" for c in "lmnrst"]
 
 
@@ -57,6 +65,8 @@ def refusal(text: str, rule_set: str = "", domain: str = "prose", **limits: floa
         (CHINESE, "prose", "zh"),
         (GERMAN, "prose", "other"),
         (JAPANESE, "prose", "unspaced"),
+        (THAI, "prose", "unspaced"),
+        (KHMER, "prose", "unspaced"),
         (MATHS, "maths", "maths"),
         (MATHS, "maths-zh", "maths"),
         (CODE, "code", "code"),
