@@ -54,6 +54,8 @@ def refuse_too_little(rooms: Sequence[Room], needed: int, parameters: int, made:
         gpus = [room.gpu_memory for room in rooms if room.machine == machine and room.gpu_memory is not None]
         copy = CHECKPOINT_BYTES * parameters * workers // len(rooms)
         host = copy + len(gpus) * BYTES["fp32"] * made + (workers - len(gpus)) * needed
+        if machine == rooms[0].machine:
+            host += BYTES["fp32"] * (parameters - made)  # the first worker puts a parted model together
         _refuse_beyond(free[machine], host, machine, "memory")
         if gpus:
             _refuse_beyond(min(gpus), needed, machine, "GPU memory")

@@ -48,7 +48,13 @@ def test_the_copy_of_the_state_counts_besides_by_the_share_of_the_workers() -> N
 def test_the_model_that_a_worker_makes_before_its_gpu_has_a_part_counts_in_the_hosts_memory() -> None:
     with pytest.raises(ResourceError, match=r"^a: training needs about 20\.0 GiB of memory"):
         refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB, GIB)
-    refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB, GIB // 2)
+
+
+def test_a_parted_model_is_whole_on_the_machine_of_the_first_worker_alone() -> None:
+    rooms = [Room("a", 10 * GIB, 80 * GIB), Room("b", 8 * GIB, 80 * GIB)]
+    refuse_too_little(rooms, 0, GIB, GIB // 2)
+    with pytest.raises(ResourceError, match=r"^b: training needs about 10\.0 GiB of memory"):
+        refuse_too_little(rooms[::-1], 0, GIB, GIB // 2)
 
 
 def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> None:
