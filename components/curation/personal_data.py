@@ -4,8 +4,8 @@ A number that only looks like one stays: cards pass Luhn's sum (ISO/IEC 7812-1, 
 identity numbers ISO 7064 MOD 11-2 (GB 11643-1999), and Internet addresses are those of the public Internet (FineWeb,
 arXiv 2406.17557, appendix A, replaces e-mail and public IP addresses). The marks are StarCoder's (arXiv 2305.06161, section 4).
 
-Not found: phone numbers parted by points, or by spaces without a country code (`415.555.2671`, `020 7946 0958`), or with a trunk
-prefix (`1-800-555-1234`), and e-mail addresses of domains in other scripts. Of `::ffff:8.8.8.8` the IPv4 part alone is replaced.
+Not found: phone numbers parted by spaces without a country code (`020 7946 0958`), and e-mail addresses of domains in other
+scripts. Of `::ffff:8.8.8.8` the IPv4 part alone is replaced.
 """
 
 import ipaddress
@@ -133,7 +133,7 @@ KINDS: Mapping[str, Kind] = {
         _LONG_NUMBER,
         _form(
             rf"(?<![\w.+-])\+\d{{1,3}}[ .-]?(?:\(\d{{1,4}}\)[ .-]?)?\d{{1,4}}(?:[ .-]?\d{{2,4}}){{2,4}}{_END}",
-            rf"(?<![\w.+-])(?:\(\d{{3}}\) ?\d{{3}}[ .-]\d{{4}}|\d{{3}}-\d{{3}}-\d{{4}}){_END}",
+            rf"(?<![\w.+-])(?:1-)?(?:\(\d{{3}}\) ?\d{{3}}[ .-]\d{{4}}|\d{{3}}([-.])\d{{3}}\1\d{{4}}){_END}",
             rf"(?<![\w.+-])(?:1[3-9]\d(?:-?\d{{4}}){{2}}|0\d{{2,3}}-\d{{7,8}}){_END}",
         ),
         _is_phone,
