@@ -123,7 +123,7 @@ def _benchmark_sections(findings: Findings) -> list[str]:
         [row.benchmark, *(f"{count:,}" for count in (row.items, row.contaminated, row.not_searched, row.documents))]
         for row in findings.contamination
     ]
-    head = ["benchmark", "items", "contaminated", "too short to search for", "documents refused"]
+    head = ["benchmark", "items", "contaminated", "not searched for", "documents refused"]
     counts = _section("Contamination", f"Contaminated: {DEFINITIONS['contaminated']}", table(head, rows))
     return [*([scores] if findings.benchmarks else []), *([counts] if rows else [])]
 

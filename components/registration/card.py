@@ -169,7 +169,7 @@ def _benchmarks(report: Mapping[str, Any]) -> Iterator[str]:
     counts = [[row["benchmark"], *(_count(row[name]) for name in names)] for row in report["contamination"]]
     if counts:
         yield "Items of benchmarks that documents of the sources held; these documents were refused:"
-        yield _table(["benchmark", "items", "contaminated", "too short to search for", "documents refused"], counts)
+        yield _table(["benchmark", "items", "contaminated", "not searched for", "documents refused"], counts)
 
 
 def _checks(checks: Sequence[CheckReport]) -> str:
