@@ -13,6 +13,7 @@ from components.errors import ConfigError
 from components.ports import LocalArtifactStore
 from components.ports.store import records_of
 from components.pretraining.config import PretrainingConfig
+from components.training.checkpoint_files import FORMAT, write_manifest
 from infra.settings import Settings, settings
 from workflows.branching import find_branch, keep_states, of_parent, require_same_data
 from workflows.journal import Journal, open_journal
@@ -41,7 +42,7 @@ def finished(home: Settings, tmp_path: Path) -> Journal:
     checkpoint.mkdir()
     (checkpoint / "rank-00000.safetensors").write_bytes(b"weights")
     (checkpoint / "history.jsonl").write_text(json.dumps({"step": 160, "tokens": 1600}) + "\n")
-    (checkpoint / "manifest.json").write_text(json.dumps({"step": 160, "identity": {"steps": 200}, "goodput": {}}))
+    write_manifest(checkpoint, {"format": FORMAT, "step": 160, "identity": {"steps": 200}, "goodput": {}})
     order = SimpleNamespace(cache_key=KEY, code_digest="", run=run_of(home, journal))
     keep_states(SimpleNamespace(order=order), config, [checkpoint], INPUTS)  # type: ignore[arg-type]
     with store.writing("pretraining") as output:
