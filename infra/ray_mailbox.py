@@ -6,6 +6,9 @@ from typing import Any
 
 from components.errors import LongrunError, TrainingError
 
+LOST = "they were lost without a word"
+"""Why workers were started again, where none of them could tell."""
+
 Report = tuple[int, int, dict[str, float]]
 """Step, steps in total, figures."""
 
@@ -63,7 +66,7 @@ class Mailbox:
         """`max_failures`: how often in a row workers may be started again without such a step."""
         self._max_failures = max_failures
         self._starts = self._furthest = 0
-        self._reason = "they were lost without a word"
+        self._reason = LOST
         self._assignment: Assignment | None = None
         self._dismissed = False
         self._reports: list[Report] = []
@@ -77,7 +80,7 @@ class Mailbox:
         """Give all workers something to do."""
         self._reports, self._outcome = [], Outcome(workers=self._workers)
         self._assignment = Assignment(number, pickled)
-        self._starts, self._furthest = int(self._workers > 0), 0
+        self._starts, self._furthest, self._reason = int(self._workers > 0), 0, LOST
         await self._notify()
 
     async def dismiss(self) -> None:
@@ -125,7 +128,7 @@ class Mailbox:
             self._reports.extend(reports)
             furthest = max(step for step, _, _ in reports)
             if furthest > self._furthest:
-                self._starts, self._furthest = 1, furthest
+                self._starts, self._furthest, self._reason = 1, furthest, LOST
 
     async def leave(self, place: Place, result: bytes, now: float) -> None:
         """A worker is done."""
