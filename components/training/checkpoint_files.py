@@ -5,7 +5,8 @@ ROOT/step-00000100/manifest.json            format, step, identity, world size, 
 ROOT/step-00000100/history.jsonl            one row per step so far
 ROOT/step-00000100/rank-00000.safetensors   what that worker keeps of the state
 ROOT/latest                                 a link to the newest whole one
-ROOT/attempt                                number of the attempt that may write; ROOT/lock is held while it is looked at
+ROOT/attempt                                number of the attempt that may write, and when the first one began (Unix time);
+                                            ROOT/lock is held while it is looked at
 ROOT/writing-00003-00000100/                what attempt 3 is writing, or removing
 ROOT/damaged-step-00000100/                 refused for an older one: gone with the first checkpoint of a later step
 ROOT/refused-step-00000100/                 refused because it is of another training: stays
@@ -17,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +57,8 @@ class Attempt:
 
     root: Path
     number: int
+    began: float = 0.0
+    """Unix time at which the first attempt here claimed it."""
 
     @classmethod
     def claim(cls, root: Path) -> "Attempt":
@@ -66,8 +70,9 @@ class Attempt:
         try:
             root.mkdir(parents=True, exist_ok=True)
             with _locked(root):
-                attempt = cls(root, _claimed(root) + 1)
-                _write_beside(root / "attempt", str(attempt.number))
+                number, began = _claimed(root)
+                attempt = cls(root, number + 1, began)
+                _write_beside(root / "attempt", f"{attempt.number} {began}")
                 for left in root.glob("writing-*"):
                     shutil.rmtree(left, ignore_errors=True)
         except OSError as error:
@@ -82,7 +87,7 @@ class Attempt:
     def holding(self) -> Iterator[None]:
         """Nobody can claim the right inside the block. Raises `SupersededAttempt` if somebody has."""
         with _locked(self.root):
-            if (newest := _claimed(self.root)) != self.number:
+            if (newest := _claimed(self.root)[0]) != self.number:
                 raise SupersededAttempt(f"{self.root}: attempt {newest} writes checkpoints now; attempt {self.number} ends")
             yield
 
@@ -265,12 +270,16 @@ def _locked(root: Path) -> Iterator[None]:
         raise CheckpointError(f"{root}: its lock was not free for {LOCK_SECONDS:.0f} s; end the other training there") from error
 
 
-def _claimed(root: Path) -> int:
+def _claimed(root: Path) -> tuple[int, float]:
+    """The number of the last attempt, and when the first one began; 0 and now where there was none."""
     path = root / "attempt"
+    if not path.is_file():
+        return 0, time.time()
     try:
-        return int(path.read_text()) if path.is_file() else 0
+        number, began = path.read_text().split()
+        return int(number), float(began)
     except ValueError as error:
-        raise CheckpointError(f"{path}: no number; remove it once nothing else trains below {root}") from error
+        raise CheckpointError(f"{path}: not an attempt; remove it once nothing else trains below {root}") from error
 
 
 def _write_beside(path: Path, text: str) -> None:

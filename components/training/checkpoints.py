@@ -149,6 +149,11 @@ class Checkpoints:
         return Found(self._trunk, files.read_manifest(self._trunk)["step"], ())
 
     @property
+    def began(self) -> float:
+        """Unix time at which the first attempt at this training began."""
+        return self._attempt.began
+
+    @property
     def is_busy(self) -> bool:
         """Whether the former checkpoint is still being written, by any worker."""
         return self._job is not None and not self._job.done()

@@ -184,6 +184,7 @@ class _Run:
     def resume(self) -> int:
         """Load the newest checkpoint, if any; the steps that are done."""
         found = self.store.newest()
+        self.meter.goodput.started = self.store.began
         if found.directory is not None:
             self.engine.load(SavedState(state_files(found.directory)), self.store.rank)
             self.history = read_history(found.directory)

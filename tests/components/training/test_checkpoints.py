@@ -286,10 +286,18 @@ def test_what_a_person_has_renamed_is_no_checkpoint_and_hinders_none(tmp_path: P
     assert checkpoints(tmp_path).newest().step == 5
 
 
-def test_a_number_of_the_attempt_that_is_none_is_named(tmp_path: Path) -> None:
+def test_every_attempt_knows_when_the_first_one_began(tmp_path: Path) -> None:
+    before = time.time()
+    first, second = Attempt.claim(tmp_path), Attempt.claim(tmp_path)
+    assert (first.number, second.number) == (1, 2)
+    assert before <= first.began <= time.time()
+    assert second.began == first.began
+
+
+def test_a_file_of_the_attempt_that_is_none_is_named(tmp_path: Path) -> None:
     save(tmp_path, 5)
     (tmp_path / "attempt").write_bytes(bytes(1))
-    with pytest.raises(CheckpointError, match="attempt: no number; remove it once nothing else trains"):
+    with pytest.raises(CheckpointError, match="attempt: not an attempt; remove it once nothing else trains"):
         checkpoints(tmp_path)
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -302,6 +303,13 @@ def test_the_time_of_a_training_is_accounted_for_over_attempts(training: Trainin
     assert figures["goodput"] + sum(share for name, share in figures.items() if name.startswith("lost/")) == pytest.approx(1.0)
     assert figures["seconds/forward"] > 0
     assert figures["seconds/backward"] > 0
+
+
+def test_the_time_of_attempts_that_left_no_checkpoint_counts_too(training: Training, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "attempt").write_text(f"1 {time.time() - 10_000}")
+    _, _, metrics = training()
+    assert metrics.values[12]["lost/restarts"] > 0.9
 
 
 class NothingToLearn(RepeatedPairs):
