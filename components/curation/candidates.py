@@ -22,6 +22,21 @@ CROWD = 64
 """Documents of a bucket that are gathered in one place: with those of all bands that is some 1 000 documents at most."""
 
 
+def find_repeats(part: Part) -> Path:
+    """Write the `tables.REPEATS` of a part; the heads of its other documents, one for each text, as `tables.HEADS`.
+
+    However often a text stands in a corpus, what meets in one place is a document of each part at most.
+    """
+    heads = interim.read(part.heads)
+    text, check, rank, document = columns(heads, "text", "check", "rank", "document")
+    place = np.lexsort((document, rank, check, text))
+    first = starts(text[place], check[place])
+    original = place[np.maximum.accumulate(np.where(first, np.arange(len(place)), 0))]
+    sides = [heads.select(["document", "id"]).take(pa.array(rows[~first])) for rows in (place, original)]
+    interim.write(part.repeats, pa.table([*sides[0].columns, *sides[1].columns], schema=tables.REPEATS))
+    return interim.write(part.place / f"firsts{interim.SUFFIX}", heads.take(pa.array(np.sort(place[first]))))
+
+
 def find_copies(heads: Path) -> tuple[Path, Path]:
     """Write the copies of one partition of `tables.HEADS`: as edges from the first of their text, and as `tables.COPIES`."""
     table = interim.read(heads)
@@ -44,12 +59,12 @@ def edges_between(ends: pa.Table, left: Numbers, right: Numbers, similarity: npt
 
 
 def spread_bands(work: tuple[Part, Path]) -> Path:
-    """Write `tables.BANDS` of a part, without its copies: the first of a text stands for all."""
+    """Write `tables.BANDS` of a part, without its copies and repeats: the first of a text stands for all."""
     part, copies = work
     heads = interim.read(part.heads, ["document", "rank"])
     document, rank = columns(heads, "document", "rank")
-    (copied,) = columns(interim.read(copies), "document")
-    stay = ~np.isin(document, copied)
+    others = [columns(interim.read(path), "document")[0] for path in (copies, part.repeats)]
+    stay = ~np.isin(document, np.concatenate(others))
     keys = np.load(part.place / "keys.npy")[stay]
     repeated = [np.repeat(column[stay], keys.shape[1]) for column in (rank, document)]
     return interim.write(part.place / f"bands{interim.SUFFIX}", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))

@@ -1,6 +1,7 @@
 """Who is removed: in each cluster of verified pairs, in the order of ranks, what is similar to a document that stays."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from components.curation import tables
 from components.curation.candidates import starts
+from components.curation.sketches import Part
 from components.curation.tables import columns
 from components.machine_code import compiled
 from components.ports import interim
@@ -50,6 +52,34 @@ def judge(edges: Path) -> Path:
     removed = _verdicts(nodes, gone, kept[gone], found[gone], np.where(exact[gone], EXACT, NEAR))
     stay = np.flatnonzero(kept < 0)
     return interim.write(edges.with_suffix(".verdicts"), pa.concat_tables([removed, _grouped(nodes, stay)]))
+
+
+def judge_repeats(work: tuple[Part, Path]) -> Path:
+    """Write `tables.VERDICTS` of a part, with those on its repeats: each shares the fate of its original, or goes for it."""
+    part, verdicts = work
+    found, repeats = interim.read(verdicts), interim.read(part.repeats)
+    document, kept = columns(found, "document", "kept")
+    gone = np.flatnonzero(kept >= 0)
+    gone = gone[np.argsort(document[gone])]
+    (original,) = columns(repeats, "original")
+    at = np.searchsorted(document[gone], original)
+    shares = np.append(document[gone], -1)[at] == original
+    alone, beside = repeats.filter(pa.array(~shares)), repeats.filter(pa.array(shares))
+    fates = found.take(pa.array(gone[at[shares]]))
+    exact = pa.array([EXACT] * alone.num_rows, pa.string())
+    tables_of = [
+        found,
+        _repeated(alone, part, [alone["original"], pa.array(np.ones(alone.num_rows)), exact, alone["original_id"]]),
+        _repeated(beside, part, [fates[name] for name in ("kept", "similarity", "reason", "kept_id")]),
+    ]
+    return interim.write(part.place / f"verdicts{interim.SUFFIX}", pa.concat_tables(tables_of))
+
+
+def _repeated(repeats: pa.Table, part: Part, fate: Sequence[Any]) -> pa.Table:
+    kept, similarity, reason, kept_id = fate
+    numbers, none = np.full(repeats.num_rows, part.number), pa.array([""] * repeats.num_rows, pa.string())
+    values = [repeats["document"], pa.array(numbers), kept, similarity, reason, none, repeats["id"], kept_id]
+    return pa.table(values, schema=tables.VERDICTS)
 
 
 def _nodes(table: pa.Table) -> tuple[pa.Table, Any, Any]:

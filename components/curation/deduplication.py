@@ -1,9 +1,10 @@
 """Exact and near duplicates over all sources together: candidates by LSH, verified, and one of each kept.
 
 Nothing here holds the corpus, or a table with a row for each of its documents: work is on parts and on partitions, whose number
-grows with the corpus. (1) every part is hashed; (2) documents of one text meet, and all but the first are copies; (3) documents
-that share a band key meet, and are candidates, each pair once; (4) the shingles of candidates meet in blocks, and are measured;
-(5) verified pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their parts.
+grows with the corpus. (1) every part is hashed; (2) documents of one text meet, one of each part, and all but the first are
+copies; (3) documents that share a band key meet, and are candidates, each pair once; (4) the shingles of candidates meet in
+blocks, and are measured; (5) verified pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their
+parts, where documents that repeat a text of their part share its fate.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from components.curation.candidates import find_copies, find_pairs, place_pairs, spread_bands
-from components.curation.clusters import join_components, judge
+from components.curation.candidates import find_copies, find_pairs, find_repeats, place_pairs, spread_bands
+from components.curation.clusters import join_components, judge, judge_repeats
 from components.curation.components import label_components
 from components.curation.config import CurationConfig
 from components.curation.shard_index import sketch_part
@@ -78,9 +79,9 @@ class _Search:
 
     def copies(self) -> tuple[list[Path], list[Path]]:
         """Edges between documents of one text, and the copies in each part."""
-        documents = sum(sketch.documents for sketch in self.sketches)
-        heads = [part.heads for part in self.parts]
-        gathered = self._exchanged(heads, "text", self._partitions(documents * ROW_BYTES["heads"]), "heads")
+        heads = self.engine.map_shards(find_repeats, self.parts, description="find repeats")
+        rows = sum(map(interim.rows, heads))
+        gathered = self._exchanged(heads, "text", self._partitions(rows * ROW_BYTES["heads"]), "heads")
         found = self.engine.map_shards(find_copies, gathered, description="find copies")
         return [edges for edges, _ in found], self._by_part([copies for _, copies in found], "copies")
 
@@ -116,7 +117,8 @@ class _Search:
         )
         clusters = self._exchanged([edges for edges, _ in joined], "component", partitions, "clusters")
         judged = self.engine.map_shards(judge, clusters, description="judge clusters")
-        return self._by_part(judged, "verdicts"), sum(near for _, near in joined)
+        verdicts = self._with_parts(self._by_part(judged, "verdicts"))
+        return self.engine.map_shards(judge_repeats, verdicts, description="judge repeats"), sum(near for _, near in joined)
 
     def _with_parts(self, files: Sequence[Path]) -> list[tuple[Part, Path]]:
         return list(zip(self.parts, files, strict=True))

@@ -45,6 +45,11 @@ class Part:
         """Where its `tables.HEADS` go."""
         return self.place / f"heads{interim.SUFFIX}"
 
+    @property
+    def repeats(self) -> Path:
+        """Where its `tables.REPEATS` go."""
+        return self.place / f"repeats{interim.SUFFIX}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sketch:

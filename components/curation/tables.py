@@ -72,6 +72,9 @@ ENDS = ("document", "rank", "part", "id", "group")
 COPIES = pa.schema({"document": pa.int64(), "part": pa.int64()})
 """Documents whose text an earlier one has."""
 
+REPEATS = pa.schema({"document": pa.int64(), "id": pa.string(), "original": pa.int64(), "original_id": pa.string()})
+"""A part's documents whose text an earlier one of the same part has, by rank: that one meets others for all of them."""
+
 BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
 """One row per LSH band of a document."""
 

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 from components.curation import tables
-from components.curation.candidates import NEIGHBOURS, find_copies, find_pairs, homes_of, place_pairs
+from components.curation.candidates import NEIGHBOURS, find_copies, find_pairs, find_repeats, homes_of, place_pairs
+from components.curation.clusters import EXACT, NEAR, judge_repeats
+from components.curation.sketches import Part
 from components.ports import InProcessShardEngine, interim
 from tests.components.curation.conftest import passed
 
@@ -27,6 +29,36 @@ def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_pa
         (2, 1, 1.0, True),
     ]
     assert [row["document"] for row in passed(copies)] == [3, 1]
+
+
+def part(place: Path, entries: list[tuple[int, int, int, int]]) -> Part:
+    found = Part(number=0, texts=place / "texts.parquet", place=place)
+    table = interim.read(heads(place / "sorted.arrow", entries)).sort_by("document")
+    interim.write(found.heads, table)
+    return found
+
+
+def test_of_each_text_of_a_part_the_first_by_rank_meets_others(tmp_path: Path) -> None:
+    mine = part(tmp_path, [(7, 1, 9, 1), (7, 1, 3, 2), (7, 2, 1, 3), *((8, 1, 50 - number, number) for number in range(4, 44))])
+    assert [row["document"] for row in passed(find_repeats(mine))] == [2, 3, 43]
+    repeats = {row["document"]: (row["id"], row["original"], row["original_id"]) for row in passed(mine.repeats)}
+    assert repeats == {1: ("id-1", 2, "id-2")} | {number: (f"id-{number}", 43, "id-43") for number in range(4, 43)}
+
+
+def test_a_repeat_goes_for_its_original_or_for_what_that_goes_for(tmp_path: Path) -> None:
+    mine = part(tmp_path, [(7, 1, 1, 1), (7, 1, 2, 2), (8, 1, 3, 3), (8, 1, 4, 4), (9, 1, 5, 5), (9, 1, 6, 6), (9, 1, 7, 7)])
+    find_repeats(mine)
+    judged = [
+        {"document": 3, "part": 0, "kept": 90, "similarity": 0.9, "reason": NEAR, "group": "", "id": "id-3", "kept_id": "id-90"},
+        {"document": 5, "part": 0, "kept": -1, "similarity": None, "reason": "", "group": "id-5", "id": "id-5", "kept_id": ""},
+    ]
+    verdicts = interim.write(tmp_path / "judged.arrow", pa.Table.from_pylist(judged[::-1], tables.VERDICTS))
+    found = {row["document"]: row for row in passed(judge_repeats((mine, verdicts)))}
+    assert found.keys() == {2, 3, 4, 5, 6, 7}
+    fates = {number: tuple(found[number][name] for name in ("kept", "similarity", "reason", "id", "kept_id")) for number in found}
+    assert fates[2] == (1, 1.0, EXACT, "id-2", "id-1")
+    assert fates[4] == (90, 0.9, NEAR, "id-4", "id-90")
+    assert fates[6] == (5, 1.0, EXACT, "id-6", "id-5")
 
 
 def pairs(path: Path, keyed: list[tuple[int, int, int]], blocks: int = 1) -> set[tuple[int, int]]:

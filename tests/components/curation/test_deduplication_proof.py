@@ -122,13 +122,18 @@ def test_similar_documents_are_found_and_every_removal_has_its_true_partner(
 
 
 def verified(place: Path) -> dict[tuple[int, int], float]:
-    """The pairs of texts (i < j) that were verified, with their similarity; copies are pairs with the first of their text."""
+    """The pairs of texts (i < j) that were verified, with their similarity; copies are pairs with the first of their text, in
+    their part or in all."""
     numbers = {identity(i): i for i in range(100_000)}
     found = {}
     for path in [*(place / "scratch/pairs").glob("*.verified"), *(place / "scratch/heads").glob("*.edges")]:
         for row in passed(path):
             left, right = numbers[row["left_id"]], numbers[row["right_id"]]
             found[min(left, right), max(left, right)] = row["similarity"]
+    for path in (place / "scratch").glob("part-*/repeats*"):
+        for row in passed(path):
+            left, right = numbers[row["original_id"]], numbers[row["id"]]
+            found[min(left, right), max(left, right)] = 1.0
     return found
 
 
