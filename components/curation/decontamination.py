@@ -116,7 +116,7 @@ def searched(items: pa.Table) -> dict[str, int]:
 
 def read_index(place: Path, size: int) -> Index:
     """The index that `write_index` wrote; kept for the shards that this process reads, until it is written again."""
-    return _read_index(place, size, tables.state_of(place / ITEMS))
+    return _read_index(place, size, tables.version_of(place / ITEMS))
 
 
 @functools.lru_cache(maxsize=1)

@@ -129,7 +129,7 @@ def write_lists(config: CurationConfig, place: Path) -> None:
 
 def read_lists(place: Path) -> dict[str, WordList]:
     """The lists that `write_lists` wrote, by language; kept for the shards of this process, until they are written again."""
-    return _read_lists(place, tables.state_of(place / LISTS))
+    return _read_lists(place, tables.version_of(place / LISTS))
 
 
 @functools.lru_cache(maxsize=1)

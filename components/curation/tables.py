@@ -336,7 +336,7 @@ def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
         opened.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
-def state_of(path: Path) -> tuple[int, ...]:
+def version_of(path: Path) -> tuple[int, ...]:
     """What changes when a file is written again: when, how many bytes, and which inode."""
     facts = path.stat()
     return facts.st_mtime_ns, facts.st_size, facts.st_ino

@@ -21,7 +21,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -159,9 +159,9 @@ def published(root: Path) -> list[Path]:
     return sorted((path for path in root.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
 
 
-def step_of(directory: Path) -> int:
-    """The step that a directory is named after."""
-    return int(directory.name.removeprefix("step-"))
+def step_of(place: PurePath | str) -> int:
+    """The step that a checkpoint's directory is named after, or its place in a store."""
+    return int(PurePath(place).name.split("-")[1])
 
 
 def differences(directory: Path, identity: Mapping[str, Any], *, part: int = 0, parts: int = 1) -> list[str]:

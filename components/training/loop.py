@@ -27,7 +27,7 @@ from components.training.device import determinism, keep_freed_memory, resolved_
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
-from components.training.parallel import Place, Weights
+from components.training.parallel import Place, Weights, put
 from components.training.schedule import learning_rate
 from components.training.spikes import WINDOW, is_spike
 from components.training.state import SavedState
@@ -154,9 +154,7 @@ def _checkpoints(
 
 
 def _put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    for name, _ in list(model.named_parameters()):
-        module, _, last = name.rpartition(".")
-        setattr(model.get_submodule(module), last, nn.Parameter(weights.get(name, torch.empty(0))))
+    put(model, {name: weights.get(name, torch.empty(0)) for name, _ in model.named_parameters()})
     model.float().cpu()
 
 

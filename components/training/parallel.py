@@ -95,7 +95,7 @@ class Part:
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         if place.layout.replica == 1:
             if weights is not None:
-                _put(model, {name: weights(name, size) for name, size in shapes.items()})
+                put(model, {name: weights(name, size) for name, size in shapes.items()})
             return cls(model, place, shapes)
         if not isinstance(model, Decoder):
             raise ConfigError(f"a layout of {type(model).__name__}; allowed: of a Decoder, or of data alone")
@@ -155,7 +155,7 @@ class Part:
             whole = self._name_in_whole(name)
             value = weights(whole, self.shapes[whole])
             value = value if dimension is None else value.chunk(parts, dimension)[index]
-            _put(decoder, {name: value.clone(memory_format=torch.contiguous_format)})
+            put(decoder, {name: value.clone(memory_format=torch.contiguous_format)})
         if "tensor" in groups:
             tensor.apply(decoder, groups["tensor"])
         if "sequence" in groups:
@@ -215,7 +215,8 @@ def _taken(parameters: Mapping[str, nn.Parameter], name: str, size: torch.Size) 
     return value
 
 
-def _put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a model these weights, by name, as new parameters: also where it is on the meta device."""
     for name, weight in weights.items():
         module, _, last = name.rpartition(".")
         setattr(model.get_submodule(module), last, nn.Parameter(weight))

@@ -18,7 +18,7 @@ from typing import Any
 
 from components.errors import StoreError, SupersededAttempt
 from components.ports import RemotePlace
-from components.training.checkpoint_files import LATEST, MANIFEST, opened_manifest
+from components.training.checkpoint_files import LATEST, MANIFEST, opened_manifest, step_of
 
 ATTEMPT = "attempt"
 
@@ -27,11 +27,6 @@ RETRIES: Any = {"max_retries": 3}
 
 _PART = 16 * 2**20
 """Bytes read at once."""
-
-
-def step_of(name: str) -> int:
-    """The step that a checkpoint in the store is named after."""
-    return int(name.split("-")[1])
 
 
 @dataclass(frozen=True)

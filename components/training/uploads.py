@@ -11,9 +11,8 @@ from pathlib import Path
 
 from components.errors import CheckpointError, StoreError, SupersededAttempt
 from components.ports import RemotePlace
-from components.training.checkpoint_files import Attempt, adopt, published
-from components.training.checkpoint_files import step_of as local_step_of
-from components.training.remote_checkpoints import RemoteCheckpoints, step_of
+from components.training.checkpoint_files import Attempt, adopt, published, step_of
+from components.training.remote_checkpoints import RemoteCheckpoints
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ class Uploads:
     def _brought(self, newest: int) -> bool:
         names = self._remote.newest()
         brought = any(self._fetched(name) for name in names if step_of(name) > newest)
-        here = {local_step_of(path) for path in published(self._attempt.root)}
+        here = {step_of(path) for path in published(self._attempt.root)}
         for name in names:
             if step_of(name) in set(self._remote.permanent) - here:
                 brought |= self._fetched(name)
