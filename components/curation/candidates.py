@@ -31,7 +31,7 @@ def find_repeats(part: Part) -> Path:
     text, check, rank, document = columns(heads, "text", "check", "rank", "document")
     place = np.lexsort((document, rank, check, text))
     first = starts(text[place], check[place])
-    original = place[np.maximum.accumulate(np.where(first, np.arange(len(place)), 0))]
+    original = place[_heads_of(first)]
     sides = [heads.select(["document", "id"]).take(pa.array(rows[~first])) for rows in (place, original)]
     interim.write(part.repeats, pa.table([*sides[0].columns, *sides[1].columns], schema=tables.REPEATS))
     return interim.write(part.place / f"firsts{interim.SUFFIX}", heads.take(pa.array(np.sort(place[first]))))
@@ -42,13 +42,18 @@ def find_copies(heads: Path) -> tuple[Path, Path]:
     table = interim.read(heads)
     text, check = columns(table, "text", "check")
     first = starts(text, check)
-    original = np.maximum.accumulate(np.where(first, np.arange(len(text)), 0))
+    original = _heads_of(first)
     copies = np.flatnonzero(~first)
     edges = edges_between(table, original[copies], copies, np.ones(len(copies)), copy=True)
     return (
         interim.write(heads.with_suffix(".edges"), edges),
         interim.write(heads.with_suffix(".copies"), table.take(pa.array(copies)).select(tables.COPIES.names)),
     )
+
+
+def _heads_of(first: npt.NDArray[np.bool_]) -> Numbers:
+    """For each of some sorted rows the one that its group begins with; `first` says which begin one."""
+    return np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
 
 
 def edges_between(ends: pa.Table, left: Numbers, right: Numbers, similarity: npt.NDArray[Any], *, copy: bool) -> pa.Table:
