@@ -71,7 +71,7 @@ bench-schedules: install ## The multi-step schedule beside the cosine one (RECIP
 bench-filters: install ## The heuristic filters of curation beside datatrove's
 	.venv/bin/python -m tests.benchmarks.filters
 
-bench-whole-curation: install ## The whole curation, all but the learned quality on, in MB/s of one core, by step (MEGABYTES=20 a domain)
+bench-whole-curation: install ## The whole curation, every step on, in MB/s of one core, by step (MEGABYTES=60 a domain)
 	.venv/bin/python -m tests.benchmarks.whole_curation $(MEGABYTES)
 
 bench-tokenizing: install ## Token shards beside encode_batch and tiktoken, in MB/s of one core (MEGABYTES=10 a domain)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from components.artifacts import CheckReport
 from components.checks import suite
+from components.checks.documents import counts as counts_of
+from components.checks.documents import median_bytes, repeated_ids
 from components.checks.limits import CorpusLimits
-from components.checks.reading import json_file, metrics_table
-from components.checks.rules import between, finite, has_rows, holds, median_between, no_duplicates, no_nulls, one_of
+from components.checks.reading import Slices, json_file, metrics_table
+from components.checks.rules import between, finite, has_rows, holds, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
 from components.errors import require
 
@@ -48,59 +50,80 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
         DamagedArtifact: its tables are missing.
         ConfigError: `duplicate_shares` names a source that the corpus does not have.
     """
-    documents = metrics_table(artifact, "documents", DOCUMENT_COLUMNS)
+    documents = Slices(artifact, "documents", DOCUMENT_COLUMNS)
     shares = json_file(artifact, "mixture.json")["shares"]
-    kept = documents[documents["kept"]]
-    tables = [_documents(documents), _kept(kept, limits), _domains(kept, shares, limits), _sources(artifact, documents, limits)]
+    counts = counts_of(documents)
+    kept = documents.changed(_of_those_kept)
+    tables = [_documents(documents), _repeated(artifact, counts), _kept(kept, limits), _lengths(kept, limits)]
+    tables += [_domains(counts, shares, limits), _sources(artifact, counts, limits)]
     tables += [_budgets(artifact, limits), _clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
     if (artifact / "metrics" / "quality.parquet").exists():
         tables.append(_quality(artifact, limits))
     return suite.run("corpus", tables, output)
 
 
-def _documents(documents: "pd.DataFrame") -> Table:
-    has_reason = documents["reason"].fillna("") != ""
-    accounted = (documents["kept"] & documents["split"].notna() & ~has_reason) | (
-        ~documents["kept"] & documents["split"].isna() & has_reason
-    )
+def _documents(documents: Slices) -> Table:
     rules = (
         has_rows(),
         no_nulls("id"),
-        no_duplicates("id"),
         no_nulls("source"),
         no_nulls("domain"),
         between("bytes", 0),
         holds("accounted", "every document is kept in a split, or refused with a reason"),
     )
-    return Table(name="documents", rows=documents.assign(accounted=accounted), key=("id",), rules=rules)
+    return Table(name="documents", rows=documents.changed(_accounted), key=("id",), rules=rules)
 
 
-def _kept(kept: "pd.DataFrame", limits: CorpusLimits) -> Table:
+def _accounted(documents: "pd.DataFrame") -> "pd.DataFrame":
+    has_reason = documents["reason"].fillna("") != ""
+    is_kept = documents["kept"] & documents["split"].notna() & ~has_reason
+    return documents.assign(accounted=is_kept | (~documents["kept"] & documents["split"].isna() & has_reason))
+
+
+def _repeated(artifact: Path, counts: "pd.DataFrame") -> Table:
+    rows = repeated_ids(artifact, int(counts["documents"].sum()))
+    return Table(name="repeated ids", rows=rows, key=("id",), rules=(no_duplicates("id"),))
+
+
+def _kept(kept: Slices, limits: CorpusLimits) -> Table:
     rules = (
         has_rows(),
         one_of("split", ("train", "validation")),
         holds("tagged", "language is an ISO 639 code, code or other"),
         between("bytes", 1, limits.longest_bytes),
-        median_between("bytes", *limits.median_bytes),
         # UTF-8 takes one to four bytes a character (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
+    return Table(name="kept", rows=kept, key=("id",), rules=rules)
+
+
+def _of_those_kept(documents: "pd.DataFrame") -> "pd.DataFrame":
+    kept = documents[documents["kept"]]
     tagged = kept["language"].astype(str).str.fullmatch("[a-z]{2,3}|code|other")
-    rows = kept.assign(bytes_per_character=kept["bytes"] / kept["characters"], tagged=tagged)
-    return Table(name="kept", rows=rows, key=("id",), rules=rules)
+    return kept.assign(bytes_per_character=kept["bytes"] / kept["characters"], tagged=tagged)
 
 
-def _domains(kept: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLimits) -> Table:
+def _lengths(kept: Slices, limits: CorpusLimits) -> Table:
     import pandas as pd
 
+    rows = pd.DataFrame({"of": ["kept documents"], "median_bytes": [median_bytes(kept)]})
+    return Table(name="lengths", rows=rows, key=("of",), rules=(between("median_bytes", *limits.median_bytes),))
+
+
+def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLimits) -> Table:
+    import pandas as pd
+
+    kept = counts[counts["kept"]]
     names = sorted({*kept["domain"].dropna(), *shares})
-    train, validation = (kept[kept["split"] == split] for split in ("train", "validation"))
-    size = train.groupby("domain")["bytes"].sum().reindex(names, fill_value=0)
+    train, validation = (
+        kept[kept["split"] == split].groupby("domain")[["bytes", "documents"]].sum().reindex(names, fill_value=0)
+        for split in ("train", "validation")
+    )
     rows = pd.DataFrame(
         {
             "domain": names,
-            "share": (size / max(size.sum(), 1)).to_numpy(),
-            "validation_documents": validation["domain"].value_counts().reindex(names, fill_value=0).to_numpy(),
+            "share": (train["bytes"] / max(train["bytes"].sum(), 1)).to_numpy(),
+            "validation_documents": validation["documents"].to_numpy(),
             "mixture_share": [shares.get(name) for name in names],
         }
     )
@@ -113,16 +136,18 @@ def _domains(kept: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLi
     return Table(name="domains", rows=rows, key=("domain",), rules=rules)
 
 
-def _sources(artifact: Path, documents: "pd.DataFrame", limits: CorpusLimits) -> Table:
+def _sources(artifact: Path, counts: "pd.DataFrame", limits: CorpusLimits) -> Table:
     counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
     names = list(counted[SOURCE].itertuples(index=False, name=None))
-    listed = documents.groupby(SOURCE)["kept"].agg(["size", "sum"]).reindex(names, fill_value=0)
+    listed, kept = (
+        one.groupby(SOURCE)["documents"].sum().reindex(names, fill_value=0).to_numpy() for one in (counts, counts[counts["kept"]])
+    )
     lost = counted["refused_documents"] + counted["duplicate_documents"]
     rows = counted.assign(
         refused_share=lost / counted["documents"].clip(lower=1),
         complete=(counted["kept_documents"] + lost == counted["documents"])
-        & (listed["size"].to_numpy() == counted["documents"])
-        & (listed["sum"].to_numpy() == counted["kept_documents"]),
+        & (listed == counted["documents"])
+        & (kept == counted["kept_documents"]),
     )
     rules = (
         has_rows(),

@@ -1,7 +1,9 @@
 """Reads what checks look at: metrics tables and JSON files of an artifact."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,38 @@ from components.errors import DamagedArtifact
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+SLICE_ROWS = 200_000
+"""Rows of a slice: some 300 MB while Great Expectations looks at documents."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A metrics table of which any number of rows fits, for one slice is in memory at a time; at least one, and in order."""
+
+    artifact: Path
+    name: str
+    required: Sequence[str]
+    change: "Callable[[pd.DataFrame], pd.DataFrame] | None" = None
+    """What is made of each slice."""
+
+    def changed(self, change: "Callable[[pd.DataFrame], pd.DataFrame]") -> "Slices":
+        """The same table, with `change` made of each slice, which adds columns or leaves out rows."""
+        assert self.change is None
+        return replace(self, change=change)
+
+    def __iter__(self) -> "Iterator[pd.DataFrame]":
+        """Read it, from the start; raises what `arrow_table` raises."""
+        with _opened(self.artifact, self.name, self.required) as table:
+            for batch in table.iter_batches(batch_size=SLICE_ROWS, columns=list(self.required)):
+                yield self._of(batch)
+            if not table.metadata.num_rows:
+                yield self._of(table.schema_arrow.empty_table().select(list(self.required)))
+
+    def _of(self, rows: "pa.RecordBatch | pa.Table") -> "pd.DataFrame":
+        frame = rows.to_pandas()
+        return self.change(frame) if self.change else frame
 
 
 def metrics_table(artifact: Path, name: str, required: Sequence[str]) -> "pd.DataFrame":
@@ -30,6 +64,12 @@ def arrow_table(artifact: Path, name: str, required: Sequence[str]) -> "pa.Table
 
 
 def _read(artifact: Path, name: str, required: Sequence[str], columns: list[str] | None) -> "pa.Table":
+    with _opened(artifact, name, required) as table:
+        return table.read(columns)
+
+
+@contextmanager
+def _opened(artifact: Path, name: str, required: Sequence[str]) -> "Iterator[pq.ParquetFile]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -40,7 +80,7 @@ def _read(artifact: Path, name: str, required: Sequence[str], columns: list[str]
             found = opened.schema_arrow.names
             if lacking := sorted(set(required) - set(found)):
                 raise DamagedArtifact(f"{path}: no column {', '.join(lacking)}; it has {', '.join(found)}")
-            return opened.read(columns)
+            yield opened
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path}: missing; run the step that writes it again") from error
     except pa.ArrowInvalid as error:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
+WHOLE = frozenset({"ExpectColumnValuesToBeUnique", "ExpectColumnMedianToBeBetween", "ExpectColumnDistinctValuesToContainSet"})
+"""The expectations of which a table's slices say nothing one by one."""
+
 
 def has_rows() -> "Expectation":
     """The table is not empty: on an empty one every rule on values would hold."""

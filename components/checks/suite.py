@@ -6,12 +6,14 @@ break the rule, so that a NaN cannot slip through a bound.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import CheckReport, Expectation
 from components.checks.page import render
+from components.checks.reading import Slices
+from components.checks.rules import WHOLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +30,8 @@ class Table:
     """Rows and what is expected of them."""
 
     name: str
-    rows: "pd.DataFrame"
+    rows: "pd.DataFrame | Slices"
+    """In slices, rules look at one after the other, and those of whole columns (`WHOLE`) cannot be asked."""
     key: tuple[str, ...]
     """Columns that name a row to the reader of the report."""
     rules: tuple["Rule", ...]
@@ -40,12 +43,10 @@ class Table:
 def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
     """Validate the tables in order and write `output/NAME.html`, the same bytes for the same tables and rules."""
     source = _context().data_sources.add_pandas(name)
-    expectations: list[Expectation] = []
-    for table in tables:
-        batches = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("all")
-        expectations += _validate(table, batches.get_batch({"dataframe": table.rows}))
-    report = CheckReport(name=name, expectations=tuple(expectations), report=f"{name}.html")
-    html = render(report, {table.name: len(table.rows) for table in tables})
+    judged = {table.name: _judge(table, source.add_dataframe_asset(table.name)) for table in tables}
+    expectations = tuple(one.expectation() for rules in judged.values() for one in rules)
+    report = CheckReport(name=name, expectations=expectations, report=f"{name}.html")
+    html = render(report, {table: rules[0].rows for table, rules in judged.items()})
     (output / report.report).write_text(html, encoding="utf-8")
     return report
 
@@ -63,68 +64,123 @@ def _context() -> "EphemeralDataContext":
     return get_context(mode="ephemeral", project_config=config)
 
 
-def _validate(table: Table, batch: Any) -> list[Expectation]:
+def _judge(table: Table, asset: Any) -> "list[_Judged]":
     from great_expectations import ExpectationSuite
 
+    sliced = isinstance(table.rows, Slices)
+    assert not sliced or not WHOLE & {type(rule).__name__ for rule in table.rules}, f"{table.name} comes in slices"
+    batches = asset.add_batch_definition_whole_dataframe("all")
+    judged = [_Judged(table, rule) for rule in table.rules]
     numbered = [rule.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(table.rules)]
-    outcome = batch.validate(
-        ExpectationSuite(name=table.name, expectations=numbered),
-        result_format={
-            "result_format": "SUMMARY",
-            "unexpected_index_column_names": list(table.key),
-            "partial_unexpected_count": SHOWN,
-        },
-    )
-    # Rules that raised come first in the results, so the order is restored by number.
-    results = sorted(outcome.results, key=lambda result: result.expectation_config.meta["rule"])
-    return [_expectation(table, rule, result) for rule, result in zip(table.rules, results, strict=True)]
+    result_format = {
+        "result_format": "SUMMARY",
+        "unexpected_index_column_names": list(table.key),
+        "partial_unexpected_count": SHOWN,
+    }
+    for rows in _filled(table.rows) if sliced else (table.rows,):
+        asked = ExpectationSuite(name=table.name, expectations=numbered)
+        outcome = batches.get_batch({"dataframe": rows}).validate(asked, result_format=result_format)
+        for result in outcome.results:  # those that raised come first
+            judged[result.expectation_config.meta["rule"]].add(rows, result)
+    return judged
 
 
-def _expectation(table: Table, rule: "Rule", result: "ExpectationValidationResult") -> Expectation:
-    return Expectation(
-        name=f"{table.name}: {rule.description}",
-        observed=_observed(table, rule, result),
-        passed=bool(result.success) and not result.result.get("missing_count"),
-        critical=rule.severity.value == "critical",
-    )
+def _filled(slices: Slices) -> "Iterator[pd.DataFrame]":
+    """Those with rows, or an empty one if none has any: not every slice must have rows for the table to have some."""
+    rows = 0
+    for one in slices:
+        rows += len(one)
+        if len(one):
+            yield one
+    if not rows:
+        yield one
 
 
-def _observed(table: Table, rule: "Rule", result: "ExpectationValidationResult") -> str:
-    values = result.result
-    if not values:
-        return f"could not be evaluated: {_reason(result.exception_info)}"
-    if "element_count" not in values:
-        return _aggregate(values)
-    rows, column = f"{values['element_count']:,} rows", table.rows[rule.configuration.kwargs["column"]]
-    if broken := values["unexpected_count"]:
-        return f"{broken:,} of {rows}: {_some(values['partial_unexpected_index_list'], broken)}"
-    if missing := values.get("missing_count"):
-        without = table.rows.loc[column.isna(), list(table.key)].head(SHOWN).to_dict("records")
-        return f"{missing:,} of {rows} have no value: {_some(without, missing)}"
-    if table.every_row:
-        return "; ".join(f"{' '.join(map(str, key))} {_words(value)}" for key, value in _by_key(table, column))
-    return _range(column) if column.dtype.kind in "iuf" and len(column) else rows
+@dataclass
+class _Judged:
+    """What came of a rule, slice by slice."""
+
+    table: Table
+    rule: "Rule"
+    passed: bool = True
+    rows: int = 0
+    broken: int = 0
+    missing: int = 0
+    breaking: list[Mapping[str, Any]] = field(default_factory=list)
+    """The first rows that break it, by the table's key and the value in question."""
+    without: list[Mapping[str, Any]] = field(default_factory=list)
+    """The first rows that have no value, by the table's key."""
+    bounds: list[Any] = field(default_factory=list)
+    """Lowest and highest value of each slice, if they are numbers."""
+    words: str = ""
+    """What is said of a rule that is not about values of rows, or could not be evaluated."""
+    values: list[str] = field(default_factory=list)
+    """What every row has, where the table wants it."""
+
+    def add(self, rows: "pd.DataFrame", result: "ExpectationValidationResult") -> None:
+        """Take in the result for the next slice."""
+        found, column = result.result, self.rule.configuration.kwargs.get("column")
+        self.rows += len(rows)
+        self.passed &= bool(result.success) and not found.get("missing_count")
+        if not found:
+            self.words = f"could not be evaluated: {_reason(result.exception_info)}"
+        elif column and "element_count" not in found:
+            self.words = _aggregate(found)
+        elif column:
+            self._add_values(rows, rows[column], found)
+
+    def _add_values(self, rows: "pd.DataFrame", column: "pd.Series[Any]", found: Mapping[str, Any]) -> None:
+        self.broken += found["unexpected_count"]
+        self.missing += found.get("missing_count", 0)
+        self.breaking += found["partial_unexpected_index_list"] or ()
+        if found.get("missing_count"):
+            self.without += rows.loc[column.isna(), list(self.table.key)].head(SHOWN).to_dict("records")
+        if self.table.every_row:
+            self.values += [f"{' '.join(map(str, key))} {_words(value)}" for key, value in _by_key(rows, self.table.key, column)]
+        if column.dtype.kind in "iuf" and len(column):
+            self.bounds += [column.min(), column.max()]
+
+    def expectation(self) -> Expectation:
+        """What is reported of it."""
+        return Expectation(
+            name=f"{self.table.name}: {self.rule.description}",
+            observed=self._observed(),
+            passed=self.passed,
+            critical=self.rule.severity.value == "critical",
+        )
+
+    def _observed(self) -> str:
+        rows = f"{self.rows:,} rows"
+        if self.words:
+            return self.words
+        if self.broken:
+            return f"{self.broken:,} of {rows}: {_some(self.breaking, self.broken)}"
+        if self.missing:
+            return f"{self.missing:,} of {rows} have no value: {_some(self.without, self.missing)}"
+        if self.values:
+            return "; ".join(self.values)
+        return _range(self.bounds) if self.bounds else rows
 
 
-def _by_key(table: Table, column: "pd.Series[Any]") -> Iterator[tuple[tuple[Any, ...], Any]]:
-    return zip(table.rows[list(table.key)].itertuples(index=False, name=None), column, strict=True)
+def _by_key(rows: "pd.DataFrame", key: Sequence[str], column: "pd.Series[Any]") -> Iterator[tuple[tuple[Any, ...], Any]]:
+    return zip(rows[list(key)].itertuples(index=False, name=None), column, strict=True)
 
 
 def _aggregate(values: Mapping[str, Any]) -> str:
-    """Of a whole column or table: its figure, or what a set of values lacks."""
+    """Of a whole column: its figure, or what a set of values lacks."""
     if missing := values.get("partial_missing_list"):
         return f"lacks {', '.join(_words(value) for value in missing)}"
     return "all of them" if "missing_count" in values else _words(values["observed_value"])
 
 
-def _range(column: "pd.Series[Any]") -> str:
-    low, high = _words(column.min()), _words(column.max())
+def _range(bounds: Sequence[Any]) -> str:
+    low, high = _words(min(bounds)), _words(max(bounds))
     return low if low == high else f"{low} to {high}"
 
 
 def _some(rows: Sequence[Mapping[str, Any]], number: int) -> str:
     """The first of `number` rows, by their key and the value in question."""
-    return "; ".join(_row(row) for row in rows) + ("; …" if number > SHOWN else "")
+    return "; ".join(_row(row) for row in rows[:SHOWN]) + ("; …" if number > SHOWN else "")
 
 
 def _row(row: Mapping[str, Any]) -> str:

@@ -268,7 +268,7 @@ def _package_files(found: Iterable[Distribution], source: Source, position: int)
             takers=(position,),
             group=distribution.name,
             licence=distribution.licence,
-            stamp=stamp_of(file.location),
+            stamp=str(file.modified),
         )
 
     files = []

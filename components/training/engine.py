@@ -117,6 +117,7 @@ class Engine:
         library.utils.groups.mpu = None  # of the training before
         alone = dist.get_world_size() == 1 and self._stage == 1
         flat = alone and precision == "fp32"
+        self._linear = nn.functional.linear
         with _quiet(), _frozen_heap():
             self.pipeline = _pipeline(self._model, objective, place, device)
             """What passes through the stages, where there are several; `forward` and `backward` are not called then."""
@@ -214,6 +215,7 @@ class Engine:
     def close(self) -> None:
         """Take hooks and gradients off the model; its parameters stay in the engine's precision."""
         self._engine.destroy()
+        nn.functional.linear = self._linear  # ZeRO-3's, which keeps no gathered weight, would serve all models from here on
         self._model.zero_grad()
         activation_checkpointing.apply(self._model, "none")
 

@@ -16,20 +16,20 @@ LIMITS = CorpusLimits(validation_documents=5, cluster_documents=2)
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: has rows": ("documents", lambda t: t.iloc[:0]),
     "documents: id has no nulls": ("documents", lambda t: t.assign(id=t["id"].where(t.index > 0))),
-    "documents: id has no duplicates": ("documents", lambda t: t.assign(id=t["id"].replace(t["id"][0], t["id"][1]))),
     "documents: source has no nulls": ("documents", lambda t: t.assign(source=t["source"].where(t.index > 0))),
     "documents: domain has no nulls": ("documents", lambda t: t.assign(domain=t["domain"].where(t.index > 0))),
     "documents: bytes is at least 0": ("documents", lambda t: t.assign(bytes=-1)),
     "documents: every document is kept in a split, or refused with a reason": ("documents", lambda t: t.assign(reason="")),
+    "repeated ids: id has no duplicates": ("documents", lambda t: t.assign(id=t["id"].replace(t["id"][0], t["id"][1]))),
     "kept: has rows": ("documents", lambda t: t.assign(kept=False)),
     "kept: split is one of train, validation": ("documents", lambda t: t.assign(split="test")),
     "kept: language is an ISO 639 code, code or other": ("documents", lambda t: t.assign(language="French")),
     "kept: bytes is between 1 and 50,000,000": ("documents", lambda t: t.assign(bytes=t["bytes"].replace(1000, 60_000_000))),
-    "kept: median bytes is between 200 and 50,000": ("documents", lambda t: t.assign(bytes=20)),
     "kept: bytes_per_character is between 1 and 4": (
         "documents",
         lambda t: t.assign(characters=t["characters"].replace(990, 2000)),
     ),
+    "lengths: median_bytes is between 200 and 50,000": ("documents", lambda t: t.assign(bytes=20)),
     "domains: share is between 0.001 and 0.98": ("documents", lambda t: t.assign(domain="code")),
     "domains: validation_documents is at least 5": (
         "documents",

@@ -1,10 +1,13 @@
 """Reading what checks look at: every way in which it can be unreadable is named."""
 
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
-from components.checks.reading import json_file, metrics_table
+from components.checks import reading
+from components.checks.reading import Slices, json_file, metrics_table
 from components.errors import DamagedArtifact
 
 
@@ -45,3 +48,24 @@ def test_what_is_no_json_object_is_named(text: str, message: str, tmp_path: Path
 def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedArtifact, match=r"plan\.json: missing"):
         json_file(tmp_path, "plan.json")
+
+
+def test_slices_are_read_in_order_and_as_often_as_one_likes(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = metrics_table(corpus, "documents", ("id", "bytes"))
+    monkeypatch.setattr(reading, "SLICE_ROWS", 7)
+    slices = Slices(corpus, "documents", ("id", "bytes"))
+    for _ in range(2):
+        frames = list(slices)
+        assert max(len(one) for one in frames) == 7
+        pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), whole)
+
+
+def test_an_empty_table_is_one_empty_slice(corpus: Path, spoil: Any) -> None:
+    spoil(corpus, "documents", lambda rows: rows.iloc[:0])
+    (only,) = Slices(corpus, "documents", ("id", "kept"))
+    assert (len(only), list(only.columns)) == (0, ["id", "kept"])
+
+
+def test_slices_of_a_missing_table_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
+        list(Slices(tmp_path, "documents", ("id",)))

@@ -9,7 +9,8 @@ import pytest
 
 from components.artifacts import CheckReport
 from components.checks import suite
-from components.checks.rules import between, covers, finite, median_between, no_nulls
+from components.checks.reading import Slices
+from components.checks.rules import between, covers, finite, median_between, no_duplicates, no_nulls
 from components.checks.suite import Table
 
 
@@ -41,6 +42,12 @@ def test_what_was_observed_is_said_in_words(output: Path) -> None:
 
 def test_a_rule_that_holds_shows_the_range_of_its_column(output: Path) -> None:
     assert _run(output, ROWS.head(4), between("weight", 0, 9)).expectations[0].observed == "1 to 4"
+
+
+def test_a_rule_of_a_whole_column_is_not_asked_of_slices(output: Path) -> None:
+    table = Table(name="apples", rows=Slices(output, "apples", ("name",)), key=("name",), rules=(no_duplicates("name"),))
+    with pytest.raises(AssertionError, match="apples comes in slices"):
+        suite.run("fruit", [table], output)
 
 
 def test_only_the_first_rows_are_named(output: Path) -> None:
@@ -101,6 +108,7 @@ events = []
 sys.addaudithook(lambda event, args: events.append(f"{event} {args}") if event.startswith("socket.") else None)
 import pandas
 from components.checks import suite
+from components.checks.reading import Slices
 from components.checks.rules import no_nulls
 table = suite.Table(name="apples", rows=pandas.DataFrame({"name": ["a"]}), key=("name",), rules=(no_nulls("name"),))
 output = pathlib.Path(sys.argv[1])
@@ -129,7 +137,7 @@ def test_the_switch_for_usage_statistics_is_off() -> None:
     assert suite._context().config.analytics_enabled is False
 
 
-@pytest.mark.parametrize("name", ["rules", "limits", "reading", "suite", "page", "corpus", "training"])
+@pytest.mark.parametrize("name", ["rules", "limits", "reading", "documents", "suite", "page", "corpus", "training"])
 def test_importing_a_module_of_the_checks_loads_neither_great_expectations_nor_pandas(name: str) -> None:
     code = (
         f"import sys, components.checks.{name}; print(sorted({{'great_expectations', 'pandas', 'pyarrow'}} & set(sys.modules)))"

@@ -232,6 +232,18 @@ def test_a_file_that_was_condemned_stays_so_when_the_job_dies_at_another(tmp_pat
     assert set_aside(shard) == (3, {"b": DIED})
 
 
+@pytest.mark.long
+def test_a_line_of_the_note_that_a_dying_worker_left_unfinished_is_passed_over(tmp_path: Path) -> None:
+    shard = a_shard_of(tmp_path, "abc")
+    assert worker(shard, "b") != 0
+    note = Path(shard.place) / "reading.jsonl"
+    whole = note.read_bytes()
+    assert whole.endswith(b"\n")
+    note.write_bytes(whole + whole.splitlines()[-1][:-5])
+    assert worker(shard, "b") != 0
+    assert set_aside(shard) == (2, {"b": DIED})
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, StoreError])
 def test_who_interrupts_a_job_condemns_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: type[BaseException]

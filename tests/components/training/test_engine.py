@@ -1,8 +1,9 @@
-"""The process group of a training."""
+"""The process group of a training, and what its engine asks of DeepSpeed and gives back."""
 
 import pytest
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from components.errors import TrainingError
 from components.training.engine import BUCKET, PREFETCHED, Engine, process_group
@@ -42,3 +43,13 @@ def test_deepspeed_has_understood_what_overlaps_and_how_much_is_sent_at_once(zer
     assert (resolved.stage, resolved.overlap_comm, resolved.reduce_scatter) == (zero_stage, overlaps, True)
     assert (resolved.reduce_bucket_size, resolved.allgather_bucket_size) == (BUCKET, BUCKET)
     assert resolved.prefetch_bucket_size == PREFETCHED
+
+
+def test_a_training_in_zero_3_leaves_the_products_of_other_models_as_they_were() -> None:
+    layout, before = ParallelLayout(zero_stage=3), nn.functional.linear
+    with process_group(CPU, 1):
+        engine = Engine(small_model(), NextToken(), settings(layout=layout), "fp32", Place.of(layout, 0, 1), CPU)
+        during = nn.functional.linear
+        engine.close()
+    assert during is not before
+    assert nn.functional.linear is before
