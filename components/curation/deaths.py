@@ -88,10 +88,12 @@ class Deaths:
 
 
 def _last(note: Path) -> dict[str, Any]:
-    """What the last whole line says."""
-    lines = note.read_bytes().split(b"\n")[:-1] if note.exists() else []
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {"deaths": {}, "reading": None}
-    return found
+    """What the last line says that is whole: a machine that lost its power may leave anything behind it."""
+    for line in reversed(note.read_bytes().splitlines() if note.exists() else []):
+        with contextlib.suppress(ValueError):
+            found: dict[str, Any] = json.loads(line)
+            return found
+    return {"deaths": {}, "reading": None}
 
 
 @contextlib.contextmanager

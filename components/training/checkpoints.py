@@ -23,7 +23,6 @@ import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
-from components.artifacts import sha256_of_file
 from components.errors import CheckpointError, LongrunError, SupersededAttempt
 from components.ports import RemotePlace
 from components.training import checkpoint_files as files
@@ -223,7 +222,7 @@ class Checkpoints:
             path = files.state_file(staging, self.rank)
             self._snapshot.write(path)
             files.flush(path)
-            receipt = {"sha256": sha256_of_file(path)}
+            receipt = {"checksum": files.checksum_of(path)}
         except OSError as error:
             receipt = {"error": str(error)}
         finally:
@@ -239,11 +238,11 @@ class Checkpoints:
     def _complete(self, facts: Mapping[str, Any], history: Sequence[str], staging: Path) -> None:
         """Publish the checkpoint, or do without it."""
         try:
-            digests = self._receipts(facts["step"])
+            checksums = self._receipts(facts["step"])
             (staging / files.HISTORY).write_text("".join(line + "\n" for line in history))
-            digests[files.HISTORY] = sha256_of_file(staging / files.HISTORY)
+            checksums[files.HISTORY] = files.checksum_of(staging / files.HISTORY)
             SavedState(files.state_files(staging)).require_whole(self._sizes)
-            manifest = {**facts, **self._manifest(digests)}
+            manifest = {**facts, **self._manifest(checksums)}
             place = files.publish(self._attempt, staging, manifest, keep=self._keep, permanent=self._permanent)
             if self._uploads is not None:
                 self._uploads.offer(facts["step"], place)
@@ -261,17 +260,17 @@ class Checkpoints:
         store = _get_default_store()
         return int(store.get(self._completed_key)) if store.check([self._completed_key]) else 0
 
-    def _manifest(self, digests: Mapping[str, str]) -> dict[str, Any]:
+    def _manifest(self, checksums: Mapping[str, str]) -> dict[str, Any]:
         facts = {"format": files.FORMAT, "world_size": self.world_size, "identity": self.identity}
-        return {**facts, "sizes": self._sizes, "files": dict(sorted(digests.items()))}
+        return {**facts, "sizes": self._sizes, "files": dict(sorted(checksums.items()))}
 
     def _receipts(self, step: int) -> dict[str, str]:
-        """Digests of all workers' files. Raises `CheckpointError` where one has failed, once none writes any more."""
+        """Checksums of all workers' files. Raises `CheckpointError` where one has failed, once none writes any more."""
         receipts = [self._receipt(step, rank) for rank in range(self.world_size)]
         failed = [f"worker {rank}: {receipt['error']}" for rank, receipt in enumerate(receipts) if "error" in receipt]
         if failed:
             raise CheckpointError("; ".join(failed))
-        return {files.state_file(Path(), rank).name: receipt["sha256"] for rank, receipt in enumerate(receipts)}
+        return {files.state_file(Path(), rank).name: receipt["checksum"] for rank, receipt in enumerate(receipts)}
 
     def _receipt(self, step: int, rank: int) -> dict[str, str]:
         store, key = _get_default_store(), self._key(step, rank)

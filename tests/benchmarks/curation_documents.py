@@ -21,16 +21,16 @@ SCHEMA = pa.schema({"document": pa.int64(), "id": pa.string(), "group": pa.strin
 
 
 def write_documents(folder: Path, *, documents: int, parts: int) -> list[Path]:
-    """Write so many documents, or all there are, in the order of their hashes; the paths of the parts."""
-    paths = sorted(_files(), key=lambda path: hashlib.sha256(str(path).encode()).digest())
+    """Write so many documents, or all there are, in the order of their paths' hashes, on every machine the same; the parts."""
+    root = Path(sysconfig.get_path("purelib"))
+    paths = sorted(_files(root), key=lambda path: hashlib.sha256(path.relative_to(root).as_posix().encode()).digest())
     texts = [text for path in paths if (text := _text(path))][:documents]
     folder.mkdir(parents=True, exist_ok=True)
     each = -(-len(texts) // parts)
     return [_write(folder / f"part-{n:05d}.parquet", n << 32, texts[n * each : (n + 1) * each]) for n in range(parts)]
 
 
-def _files() -> Iterator[Path]:
-    root = Path(sysconfig.get_path("purelib"))
+def _files(root: Path) -> Iterator[Path]:
     yield from (path for path in root.rglob("*") if path.suffix in SUFFIXES and path.is_file())
 
 

@@ -233,13 +233,12 @@ def test_a_file_that_was_condemned_stays_so_when_the_job_dies_at_another(tmp_pat
 
 
 @pytest.mark.long
-def test_a_line_of_the_note_that_a_dying_worker_left_unfinished_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", [b'{"deaths": {}, "rea', bytes(100), b"\xff\n"])
+def test_what_a_lost_machine_left_behind_the_last_line_of_the_note_is_passed_over(tmp_path: Path, rest: bytes) -> None:
     shard = a_shard_of(tmp_path, "abc")
     assert worker(shard, "b") != 0
     note = Path(shard.place) / "reading.jsonl"
-    whole = note.read_bytes()
-    assert whole.endswith(b"\n")
-    note.write_bytes(whole + whole.splitlines()[-1][:-5])
+    note.write_bytes(note.read_bytes() + rest)
     assert worker(shard, "b") != 0
     assert set_aside(shard) == (2, {"b": DIED})
 

@@ -343,7 +343,7 @@ def test_an_older_format_is_refused_by_its_number(tmp_path: Path) -> None:
     save(tmp_path, 5)
     manifest = tmp_path / "step-00000005" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
-    assert differences(tmp_path / "step-00000005", IDENTITY) == ["manifest.json cannot be read (of format 1, not 3)"]
+    assert differences(tmp_path / "step-00000005", IDENTITY) == ["manifest.json cannot be read (of format 1, not 4)"]
 
 
 def test_an_attempt_that_was_superseded_writes_nothing_over_its_successor(tmp_path: Path) -> None:
