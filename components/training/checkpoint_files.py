@@ -27,6 +27,7 @@ import xxhash
 from filelock import FileLock, Timeout
 
 from components.errors import CheckpointError, SupersededAttempt
+from components.training.direct_files import checksum_of
 
 MANIFEST = "manifest.json"
 HISTORY = "history.jsonl"
@@ -37,9 +38,6 @@ FORMAT = 4
 _NAME = re.compile(r"step-\d{8,}")
 _SEAL = "xxh3_128"
 """The manifest's own: of its other entries as JSON with sorted keys."""
-
-PART = 2**20
-"""Bytes of a file that are read at a time: more do not fit the processor's caches."""
 
 LOCK_SECONDS = 60.0
 """Longest wait for the lock, which is held for some renames: longer means a worker that hangs in between."""
@@ -252,16 +250,6 @@ def state_files(directory: Path) -> list[Path]:
 def state_file(directory: Path, rank: int) -> Path:
     """What that worker writes."""
     return directory / f"rank-{rank:05d}.safetensors"
-
-
-def checksum_of(path: Path) -> str:
-    """The xxh3_128 (https://xxhash.com) of a file in hex: against damage, not against forgers. 6 GB/s, sha256 1.2 GB/s, and what
-    it takes is taken from the steps."""
-    checksum = xxhash.xxh3_128()
-    with path.open("rb") as stream:
-        while part := stream.read(PART):
-            checksum.update(part)
-    return checksum.hexdigest()
 
 
 def flush(path: Path) -> None:

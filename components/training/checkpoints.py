@@ -27,6 +27,7 @@ from components.errors import CheckpointError, LongrunError, SupersededAttempt
 from components.ports import RemotePlace
 from components.training import checkpoint_files as files
 from components.training.checkpoint_files import Attempt
+from components.training.direct_files import checksum_of
 from components.training.state import SavedState, Snapshot, State
 from components.training.uploads import begin
 
@@ -220,9 +221,7 @@ class Checkpoints:
             copied.result()
             staging.mkdir(parents=True, exist_ok=True)
             path = files.state_file(staging, self.rank)
-            self._snapshot.write(path)
-            files.flush(path)
-            receipt = {"checksum": files.checksum_of(path)}
+            receipt = {"checksum": self._snapshot.write(path)}
         except OSError as error:
             receipt = {"error": str(error)}
         finally:
@@ -240,7 +239,7 @@ class Checkpoints:
         try:
             checksums = self._receipts(facts["step"])
             (staging / files.HISTORY).write_text("".join(line + "\n" for line in history))
-            checksums[files.HISTORY] = files.checksum_of(staging / files.HISTORY)
+            checksums[files.HISTORY] = checksum_of(staging / files.HISTORY)
             SavedState(files.state_files(staging)).require_whole(self._sizes)
             manifest = {**facts, **self._manifest(checksums)}
             place = files.publish(self._attempt, staging, manifest, keep=self._keep, permanent=self._permanent)

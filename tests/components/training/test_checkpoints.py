@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from components.errors import CheckpointError, SupersededAttempt
 from components.ports import SilentMetrics, TrainingReporter
-from components.training import checkpoint_files
+from components.training import checkpoint_files, direct_files
 from components.training import checkpoints as checkpoints_module
 from components.training.checkpoint_files import STRANGER, Attempt, differences, read_history, state_files
 from components.training.checkpoints import Checkpoints, Found
@@ -170,15 +170,15 @@ def fail_on_the_first_worker_before_the_second_has_begun(root: Path, reporter: T
     store = Checkpoints(root, IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     failed = root / "failed"
-    real = checkpoint_files.flush
+    real = direct_files.write
 
-    def flush(path: Path) -> None:
+    def write(path: Path, contents: Iterable[torch.Tensor]) -> str:
         if reporter.rank == 0:
             failed.touch()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(path)
+        return real(path, contents)
 
-    with mock.patch.object(checkpoint_files, "flush", flush):
+    with mock.patch.object(direct_files, "write", write):
         while reporter.rank == 1 and not failed.exists():
             time.sleep(0.01)
         store.save(1, [], half, goodput={})

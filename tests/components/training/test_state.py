@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from components.errors import CheckpointError
+from components.training import direct_files
 from components.training.state import KINDS, Columns, Fragment, SavedState, Snapshot, State
 
 WHOLE = torch.arange(20.0)
@@ -118,3 +121,33 @@ def test_a_snapshot_keeps_its_room(tmp_path: Path) -> None:
         values.fill_(-1)
         snapshot.write(tmp_path / "file")
         assert SavedState([tmp_path / "file"]).read("weight", "a", 0, 4).tolist() == [value] * 4
+
+
+def test_a_file_is_byte_for_byte_what_safetensors_writes(tmp_path: Path) -> None:
+    snapshot = Snapshot()
+    tensors = {kind: torch.arange(5.0) for kind in KINDS}
+    fragments = [Fragment("ä.weight", 3, tensors), Fragment("b", 0, tensors, Columns(2, 4, 8)), Fragment("a", 0, tensors)]
+    snapshot.take(State(fragments, 7, {"cpu": torch.arange(11, dtype=torch.uint8)}))
+    snapshot.write(tmp_path / "ours")
+    with safe_open(tmp_path / "ours", framework="pt") as stored:
+        found = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+        metadata = stored.metadata()
+    assert len(found) == 10
+    save_file(found, tmp_path / "theirs", metadata=metadata)
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_a_file_that_reads_otherwise_than_it_was_written_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = Snapshot()
+    snapshot.take(State([Fragment("a", 0, {kind: torch.zeros(4) for kind in KINDS})], 1, {}))
+    real = direct_files.checksum_of
+
+    def flipped(path: Path) -> str:
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        return real(path)
+
+    monkeypatch.setattr(direct_files, "checksum_of", flipped)
+    with pytest.raises(OSError, match="does not read as it was written"):
+        snapshot.write(tmp_path / "file")
