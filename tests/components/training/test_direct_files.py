@@ -1,8 +1,11 @@
 """Files past the page cache: their bytes are those of any other file, whatever their length and whatever the disk takes."""
 
 import errno
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +13,14 @@ import xxhash
 from torch import Tensor
 
 from components.training import direct_files
-from components.training.direct_files import ALIGNED, PART, checksum_of, write
+from components.training.direct_files import ALIGNED, checksum_of, write
+
+PART = 4 * ALIGNED
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_files, "PART", PART)
 
 
 def some_bytes(number: int, seed: int = 0) -> Tensor:
@@ -63,6 +73,25 @@ def test_a_file_system_that_refuses_direct_access_is_written_through_its_cache(
 
     monkeypatch.setattr(os, "open", refusing)
     assert write(tmp_path / "file", [some_bytes(10)]) == checksum_of(tmp_path / "file")
+
+
+def test_a_file_system_that_refuses_it_when_it_is_written_and_read_is_used_through_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(call: Callable[..., int]) -> Callable[..., int]:
+        def asked(file: int, *arguments: Any) -> int:
+            if fcntl.fcntl(file, fcntl.F_GETFL) & direct_files.DIRECT:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            return call(file, *arguments)
+
+        return asked
+
+    for name in ("pwrite", "preadv"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    content = some_bytes(3 * ALIGNED + 1)
+    found = write(tmp_path / "file", [content])
+    assert (tmp_path / "file").read_bytes() == content.numpy().tobytes()
+    assert checksum_of(tmp_path / "file") == found
 
 
 @pytest.mark.parametrize("most", [ALIGNED, ALIGNED + 100, 3 * ALIGNED])
