@@ -12,11 +12,12 @@ import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import xxhash
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PART = 16 * 2**20
 """Bytes that are written or read at a time: stripes of a parallel file system are no larger."""
@@ -27,12 +28,14 @@ ALIGNED = 4096
 DIRECT: int = getattr(os, "O_DIRECT", 0)  # Linux has it
 
 
-def write(path: Path, contents: Iterable[Tensor]) -> str:
+def write(path: Path, contents: "Iterable[Tensor]") -> str:
     """Write tensors one behind the other, uint8 on the CPU, and wait until they are on the disk; their checksum.
 
     Raises:
         OSError: the file cannot be written.
     """
+    import torch  # whoever only looks at checkpoints does without
+
     room, checksum, end = mmap.mmap(-1, PART), xxhash.xxh3_128(), 0
     with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
         for size in _filled(torch.frombuffer(room, dtype=torch.uint8), contents):
@@ -90,7 +93,7 @@ def _asked(call: Callable[..., int], file: int, *arguments: Any) -> int:
         return call(file, *arguments)
 
 
-def _filled(room: Tensor, contents: Iterable[Tensor]) -> Iterator[int]:
+def _filled(room: "Tensor", contents: "Iterable[Tensor]") -> Iterator[int]:
     """Copy what is to be written into `room`, as much at a time as it holds; how much that is. torch copies without the GIL."""
     used = 0
     for content in contents:

@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,9 @@ def test_every_changed_byte_is_another_checksum(tmp_path: Path) -> None:
         assert checksum_of(path) != before
         content[place] ^= 1 << place % 8
         path.write_bytes(content)
+
+
+def test_whoever_only_looks_at_checkpoints_loads_no_torch() -> None:
+    code = "import sys, components.pretraining.beginnings; print({'torch', 'safetensors'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
