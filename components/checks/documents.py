@@ -15,7 +15,7 @@ IDS = 16_000_000
 """Ids that are compared in one pass over the table: some 400 MB."""
 
 NAMED = 1_000
-"""Repeated ids of which the rows are shown at most."""
+"""Repeated ids whose rows are shown, at most."""
 
 Hashes = npt.NDArray[np.uint64]
 

@@ -83,7 +83,8 @@ class Deaths:
             partial.replace(path)
             self._note = path.open("ab", buffering=0)
         else:
-            # A line more takes a fiftieth of the time of a new file; most files take no longer to read than that.
+            # A line more takes a microsecond. A file renamed over another is written out at once by ext4 (auto_da_alloc), which
+            # was a sixth of the time of reading and filtering files of 10 kB.
             self._note.write(line)
 
 
