@@ -78,7 +78,7 @@ class Losing:
     lose: Callable[[], None]
     lost_at: float | None = None
     seconds: float | None = None
-    """From the loss to the end of the first step after it."""
+    """From the loss to the end of the first step of those that went on; until a loss is noticed, steps may still end."""
     resumed_from: int = 0
     workers: int = 0
     """That went on."""
@@ -93,7 +93,7 @@ class Losing:
             (self.place / "lost").touch()
         elif self.lost_at is not None and "resumed_from" in values:
             self.resumed_from, self.workers = int(values["resumed_from"]), int(values["workers"])
-        elif self.lost_at is not None and self.seconds is None and "tokens_per_second" in values:
+        elif self.lost_at is not None and self.workers and self.seconds is None and "tokens_per_second" in values:
             self.seconds = time.monotonic() - self.lost_at
 
     def progress(self, done: float, total: float, unit: str) -> None:
