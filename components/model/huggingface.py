@@ -84,25 +84,38 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
         ArtifactError: another architecture than `Decoder`'s.
         DamagedArtifact: weights that are unreadable, or whose names or shapes are not those of the config.
     """
-    shape = read_shape(directory)
+    stored = StoredWeights(directory, dtype=dtype, device=device)
     with torch.device("meta"):
-        model = Decoder(shape)
-    expected = {huggingface_name(name): (name, tensor.shape) for name, tensor in model.state_dict().items()}
-    tied = _read_json(directory / CONFIG).get("tie_word_embeddings", False)
-    files = _files(directory)
-    found = {name: path for path, names in files.items() for name in names}
-    _compare_names(directory, expected.keys() - ({_HEAD} if tied else set()), found.keys() - {_HEAD if tied else ""})
-    state = {}
-    for path, names in files.items():
-        for name, tensor in _tensors(path, sorted(names & expected.keys()), device):
-            own, size = expected[name]
-            if tensor.shape != size:
-                raise DamagedArtifact(f"{path}: {name} has shape {tuple(tensor.shape)}, config.json says {tuple(size)}")
-            state[own] = tensor.to(dtype)
-    if tied:
-        state["head.weight"] = state["embedding.weight"].clone()
-    model.load_state_dict(state, assign=True)
+        model = Decoder(stored.shape)
+    model.load_state_dict({name: stored(name, tensor.shape) for name, tensor in model.state_dict().items()}, assign=True)
     return model
+
+
+class StoredWeights:
+    """The weights of such a directory, each read when it is asked for: whoever needs a part of a model reads no more."""
+
+    def __init__(self, directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> None:
+        """Look at the names of all; raises as `load` does."""
+        self.shape = read_shape(directory)
+        self._dtype, self._device = dtype, device
+        with torch.device("meta"):
+            expected = {huggingface_name(name) for name in Decoder(self.shape).state_dict()}
+        self._tied = bool(_read_json(directory / CONFIG).get("tie_word_embeddings", False))
+        self._paths = {name: path for path, names in _files(directory).items() for name in names}
+        head = {_HEAD} if self._tied else set()
+        _compare_names(directory, expected - head, self._paths.keys() - head)
+
+    def __call__(self, name: str, size: torch.Size) -> Tensor:
+        """That parameter of `Decoder`, of that size. A tied head is a copy of the embedding. Raises as `load` does."""
+        copied = self._tied and name == "head.weight"
+        theirs = huggingface_name("embedding.weight" if copied else name)
+        with _opened(self._paths[theirs], self._device) as weights:
+            found: Tensor = weights.get_tensor(theirs)
+        if found.shape != size:
+            raise DamagedArtifact(
+                f"{self._paths[theirs]}: {theirs} has shape {tuple(found.shape)}, config.json says {tuple(size)}"
+            )
+        return found.to(self._dtype, copy=copied)
 
 
 def _files(directory: Path) -> dict[Path, set[str]]:
@@ -122,12 +135,6 @@ def _files(directory: Path) -> dict[Path, set[str]]:
 def _names(path: Path) -> list[str]:
     with _opened(path, "cpu") as weights:
         return list(weights.keys())
-
-
-def _tensors(path: Path, names: list[str], device: str | torch.device) -> Iterator[tuple[str, Tensor]]:
-    with _opened(path, device) as weights:
-        for name in names:
-            yield name, weights.get_tensor(name)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, drawn
-from components.model.huggingface import WEIGHTS, load, read_shape, save
+from components.model.huggingface import WEIGHTS, StoredWeights, read_shape, save
 from components.ports import Launcher, Metrics, RemotePlace, TrainingReporter
 from components.pretraining.beginnings import CHECKPOINT, beginning, require_same_beginning
 from components.pretraining.config import PretrainingConfig
@@ -167,7 +167,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
     """What each worker does; rank 0 writes the model, and alone tells what was trained: a long history is the same on all."""
     plan, batches = spec.plan, spec.batches
     whole = parameters(plan.shape)
-    parts = 1 if spec.start else spec.settings.layout.over(reporter.world_size).replica
+    parts = spec.settings.layout.over(reporter.world_size).replica
     require_memory(plan.memory_bytes, whole, reporter.rank, made=whole // parts)
     model, weights = _initial_model(spec)
     torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
@@ -195,12 +195,13 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
     return trained
 
 
-def _initial_model(spec: _Spec) -> tuple[Decoder, Weights | None]:
-    """The model with the weights of a checkpoint, or on the meta device with what draws its weights."""
-    if spec.start is not None:
-        return load(spec.start), None
+def _initial_model(spec: _Spec) -> tuple[Decoder, Weights]:
+    """The model on the meta device, and what reads its weights from a checkpoint, or draws them."""
     with torch.device("meta"):
-        return Decoder(spec.plan.shape), partial(drawn, std=spec.plan.init_std, seed=spec.config.seed)
+        model = Decoder(spec.plan.shape)
+    if spec.start is not None:
+        return model, StoredWeights(spec.start)
+    return model, partial(drawn, std=spec.plan.init_std, seed=spec.config.seed)
 
 
 def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:

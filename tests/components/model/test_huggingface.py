@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from components.artifacts import ModelShape
 from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact
+from components.model import huggingface
 from components.model.decoder import Decoder, initialise
-from components.model.huggingface import load, read_shape, save
+from components.model.huggingface import StoredWeights, load, read_shape, save
 
 SHAPE = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=32)
 
@@ -92,6 +93,25 @@ def test_llamas_of_others_give_the_same_logits_and_so_do_their_exports(
     save(model, tokenizer, tmp_path / "ours")
     ours = LlamaForCausalLM.from_pretrained(tmp_path / "ours", dtype=torch.float32)
     torch.testing.assert_close(ours(tokens).logits, theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_weights_are_read_one_at_a_time_each_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=32, tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(tmp_path, max_shard_size="20KB")
+    stored, model, opened = StoredWeights(tmp_path), load(tmp_path), []
+    real = huggingface._opened
+    monkeypatch.setattr(huggingface, "_opened", lambda path, device: opened.append(path.name) or real(path, device))
+    for name, parameter in model.named_parameters():
+        assert torch.equal(stored(name, parameter.shape), parameter)
+    held = json.loads((tmp_path / "model.safetensors.index.json").read_text())["weight_map"]
+    held["lm_head.weight"] = held["model.embed_tokens.weight"]
+    assert opened == [held[huggingface.huggingface_name(name)] for name, _ in model.named_parameters()]
+    assert model.head.weight.data_ptr() != model.embedding.weight.data_ptr()
 
 
 def test_rotary_frequencies_that_older_exports_hold_are_passed_over(checkpoint: Path) -> None:

@@ -13,11 +13,12 @@ import torch
 from components.artifacts import Mixture
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import load
-from components.ports import InProcessLauncher, RecordedMetrics
+from components.ports import InProcessLauncher, Launcher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import pretrain
 from components.training.layout import ParallelLayout
 from tests.components.pretraining.conftest import digests, with_languages
+from tests.spawning import SpawningLauncher
 
 CONFIG = PretrainingConfig(
     precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, validation_bytes=3000, seed=3
@@ -28,7 +29,13 @@ CONFIG = PretrainingConfig(
 def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
     """Pretrain into a directory of that name."""
 
-    def pretrained(name: str, config: PretrainingConfig = CONFIG, plan: Path = plan, start: Path | None = None) -> Any:
+    def pretrained(
+        name: str,
+        config: PretrainingConfig = CONFIG,
+        plan: Path = plan,
+        start: Path | None = None,
+        launcher: Launcher = InProcessLauncher(),  # noqa: B008 it has no state
+    ) -> Any:
         output, metrics = tmp_path / name, RecordedMetrics()
         output.mkdir()
         figures = pretrain(
@@ -38,7 +45,7 @@ def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
             tokenizer=tokenizer,
             output=output,
             scratch=tmp_path / f"{name}-scratch",
-            launcher=InProcessLauncher(),
+            launcher=launcher,
             metrics=metrics,
             start=start,
         )
@@ -87,6 +94,18 @@ def test_training_starts_with_the_weights_of_a_checkpoint(run: Any, plan: Path) 
     assert abs(begins[0] - ends[-1]) < 0.2 * (ends[0] - ends[-1])
     for ours, theirs in zip(load(second).parameters(), load(first).parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.long
+def test_workers_that_part_the_model_start_with_their_parts_of_a_checkpoint(run: Any, plan: Path) -> None:
+    _, first, _ = run("first")
+    _, whole, _ = run("whole", start=first)
+    layout = dataclasses.replace(CONFIG, layout=ParallelLayout(tensor=2), workers=2)
+    _, parted, _ = run("parted", layout, start=first, launcher=SpawningLauncher())
+    losses = [pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (whole, parted)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for ours, theirs in zip(load(parted).parameters(), load(whole).parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_a_checkpoint_of_another_shape_is_no_start(run: Any, plan: Path) -> None:
