@@ -25,6 +25,8 @@ PART = 16 * 2**20
 ALIGNED = 4096
 """What places and lengths on a disk are multiples of: blocks are no larger."""
 
+_REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
+
 DIRECT: int = getattr(os, "O_DIRECT", 0)  # Linux has it
 
 
@@ -72,7 +74,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
     try:
         file = os.open(path, flags | DIRECT, 0o644)
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        if error.errno not in _REFUSALS:
             raise
         file = os.open(path, flags, 0o644)
     try:
@@ -87,7 +89,7 @@ def _asked(call: Callable[..., int], file: int, *arguments: Any) -> int:
         return call(file, *arguments)
     except OSError as error:
         flags = fcntl.fcntl(file, fcntl.F_GETFL)
-        if error.errno != errno.EINVAL or not flags & DIRECT:
+        if error.errno not in _REFUSALS or not flags & DIRECT:
             raise
         fcntl.fcntl(file, fcntl.F_SETFL, flags & ~DIRECT)
         return call(file, *arguments)

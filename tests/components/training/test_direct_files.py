@@ -63,14 +63,15 @@ def test_a_longer_file_that_stood_there_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "file").stat().st_size == 10
 
 
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EOPNOTSUPP])
 def test_a_file_system_that_refuses_direct_access_is_written_through_its_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refusal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.open
 
     def refusing(path: Path, flags: int, mode: int = 0o777) -> int:
         if flags & direct_files.DIRECT:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            raise OSError(refusal, os.strerror(refusal))
         return real(path, flags, mode)
 
     monkeypatch.setattr(os, "open", refusing)
@@ -138,3 +139,11 @@ def test_whoever_only_looks_at_checkpoints_loads_no_torch() -> None:
     code = "import sys, components.pretraining.beginnings; print({'torch', 'safetensors'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_any_other_error_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        checksum_of(tmp_path / "file")
+    with pytest.raises(NotADirectoryError):
+        (tmp_path / "file").touch()
+        write(tmp_path / "file" / "below", [])
