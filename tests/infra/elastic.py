@@ -38,13 +38,21 @@ class OddBatches:
 
 @dataclass(frozen=True)
 class Waiting(Passing):
-    """A reporter that waits after a step until something is lost, once."""
+    """A reporter that waits after a step until something is lost, once, and notes when those that went on ended a step.
+
+    The driver cannot tell: until the loss is noticed steps may still end, and it hears of none twice.
+    """
 
     place: Path
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Pass it on, and wait if it is time."""
+        """Pass it on, and note or wait if it is time."""
         super().report(step, total_steps, values)
+        went_on, resumed = self.place / "went-on", self.place / "resumed"
+        if "resumed_from" in values:
+            resumed.touch()
+        elif "tokens_per_second" in values and resumed.exists() and not went_on.exists():
+            went_on.write_text(str(time.monotonic()))
         if step == LOST_AFTER and not (self.place / "lost").exists():
             while not (self.place / "checkpoints" / f"step-{INTERVAL:08d}").exists():
                 time.sleep(POLL_SECONDS)  # steps may be faster than the disk, and what is not whole is no checkpoint
@@ -72,13 +80,11 @@ def work(place: Path, reporter: TrainingReporter) -> list[float]:
 
 @dataclass
 class Losing:
-    """Metrics that take something away once all workers wait, and note how training went on."""
+    """Metrics that take something away once all workers wait, and note who went on."""
 
     place: Path
     lose: Callable[[], None]
     lost_at: float | None = None
-    seconds: float | None = None
-    """From the loss to the end of the first step of those that went on; until a loss is noticed, steps may still end."""
     resumed_from: int = 0
     workers: int = 0
     """That went on."""
@@ -93,8 +99,6 @@ class Losing:
             (self.place / "lost").touch()
         elif self.lost_at is not None and "resumed_from" in values:
             self.resumed_from, self.workers = int(values["resumed_from"]), int(values["workers"])
-        elif self.lost_at is not None and self.workers and self.seconds is None and "tokens_per_second" in values:
-            self.seconds = time.monotonic() - self.lost_at
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Nothing to do."""
@@ -137,12 +141,14 @@ def trained(place: Path, what: str) -> dict[str, Any]:
     release()
     ray.shutdown()
     cluster.shutdown()
+    assert metrics.lost_at is not None
+    went_on = place / "went-on"
     return {
         "losses": losses[0],
         "results": len(losses),
         "workers": metrics.workers,
         "resumed_from": metrics.resumed_from,
-        "seconds": metrics.seconds,
+        "seconds": float(went_on.read_text()) - metrics.lost_at if went_on.exists() else None,
     }
 
 
