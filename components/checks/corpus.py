@@ -52,9 +52,8 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     """
     documents = Slices(artifact, "documents", DOCUMENT_COLUMNS)
     shares = json_file(artifact, "mixture.json")["shares"]
-    counts = counts_of(documents)
-    kept = documents.changed(_of_those_kept)
-    tables = [_documents(documents), _repeated(artifact, counts), _kept(kept, limits), _lengths(kept, limits)]
+    counts = counts_of(artifact)
+    tables = [_documents(documents), _repeated(artifact, counts), _kept(documents, limits), _lengths(artifact, limits)]
     tables += [_domains(counts, shares, limits), _sources(artifact, counts, limits)]
     tables += [_budgets(artifact, limits), _clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
     if (artifact / "metrics" / "quality.parquet").exists():
@@ -85,7 +84,7 @@ def _repeated(artifact: Path, counts: "pd.DataFrame") -> Table:
     return Table(name="repeated ids", rows=rows, key=("id",), rules=(no_duplicates("id"),))
 
 
-def _kept(kept: Slices, limits: CorpusLimits) -> Table:
+def _kept(documents: Slices, limits: CorpusLimits) -> Table:
     rules = (
         has_rows(),
         one_of("split", ("train", "validation")),
@@ -94,7 +93,7 @@ def _kept(kept: Slices, limits: CorpusLimits) -> Table:
         # UTF-8 takes one to four bytes a character (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
-    return Table(name="kept", rows=kept, key=("id",), rules=rules)
+    return Table(name="kept", rows=documents.changed(_of_those_kept), key=("id",), rules=rules)
 
 
 def _of_those_kept(documents: "pd.DataFrame") -> "pd.DataFrame":
@@ -103,10 +102,10 @@ def _of_those_kept(documents: "pd.DataFrame") -> "pd.DataFrame":
     return kept.assign(bytes_per_character=kept["bytes"] / kept["characters"], tagged=tagged)
 
 
-def _lengths(kept: Slices, limits: CorpusLimits) -> Table:
+def _lengths(artifact: Path, limits: CorpusLimits) -> Table:
     import pandas as pd
 
-    rows = pd.DataFrame({"of": ["kept documents"], "median_bytes": [median_bytes(kept)]})
+    rows = pd.DataFrame({"of": ["kept documents"], "median_bytes": [median_bytes(artifact)]})
     return Table(name="lengths", rows=rows, key=("of",), rules=(between("median_bytes", *limits.median_bytes),))
 
 

@@ -22,22 +22,22 @@ Hashes = npt.NDArray[np.uint64]
 GROUP = ["source", "domain", "split", "kept"]
 
 
-def counts(documents: Slices) -> "pd.DataFrame":
+def counts(artifact: Path) -> "pd.DataFrame":
     """`documents` and their `bytes` for each source, domain, split and whether they were kept."""
     import pandas as pd
 
     found = pd.DataFrame()
-    for one in documents:
+    for one in Slices(artifact, "documents", (*GROUP, "bytes")):
         own = one.groupby(GROUP, dropna=False, as_index=False).agg(documents=("bytes", "size"), bytes=("bytes", "sum"))
         found = pd.concat([found, own]).groupby(GROUP, dropna=False, as_index=False).sum()
     return found
 
 
-def median_bytes(kept: Slices) -> float:
-    """The median of the column `bytes`, NaN if there is no row; there are no more lengths than the longest document has bytes."""
+def median_bytes(artifact: Path) -> float:
+    """Of the documents that were kept, NaN if there are none; there are no more lengths than the longest of them has bytes."""
     lengths, numbers = np.empty(0, np.int64), np.empty(0, np.int64)
-    for one in kept:
-        own, often = np.unique(one["bytes"].to_numpy(np.int64), return_counts=True)
+    for one in Slices(artifact, "documents", ("bytes", "kept")):
+        own, often = np.unique(one["bytes"][one["kept"]].to_numpy(np.int64), return_counts=True)
         lengths, place = np.unique(np.concatenate([lengths, own]), return_inverse=True)
         numbers = np.bincount(place, np.concatenate([numbers, often])).astype(np.int64)
     total, until = int(numbers.sum()), np.cumsum(numbers)

@@ -45,7 +45,7 @@ NOVELS = Path("../shared/data/corpus/gutenberg")
 REFERENCE_BYTES = MEGABYTE
 """Of code, and of prose, that the learned quality prefers."""
 PAGE = 2500
-"""Characters of a page of a novel."""
+"""Characters of a part of a module or a novel, which is a document."""
 TARGET = 2.0
 """MB/s of one core."""
 SHOWN = 12
@@ -113,11 +113,9 @@ def installed(domain: str, megabytes: int) -> Source:
 
 def references() -> tuple[Source, ...]:
     """Modules of the standard library, and pages of novels where they are beside the project."""
-    library = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
-    modules = list(itertools.chain.from_iterable(pages(one) for one in library))
-    novels = list(itertools.chain.from_iterable(pages(one) for one in sorted(NOVELS.glob("*-0.txt"))))
-    texts = {"code": modules, "prose": novels}
-    return tuple(written(domain, of_domain) for domain, of_domain in texts.items() if of_domain)
+    modules, novels = Path(sysconfig.get_path("stdlib")).glob("*.py"), NOVELS.glob("*-0.txt")
+    paths = {"code": sorted(modules), "prose": sorted(novels)}
+    return tuple(written(domain, of_domain) for domain, of_domain in paths.items() if of_domain)
 
 
 def pages(path: Path) -> Iterator[str]:
@@ -126,11 +124,12 @@ def pages(path: Path) -> Iterator[str]:
     return (text[start : start + PAGE] for start in range(0, len(text), PAGE))
 
 
-def written(domain: str, texts: Sequence[str]) -> Source:
-    """The first of them as JSON lines."""
+def written(domain: str, paths: Sequence[Path]) -> Source:
+    """The first pages as JSON lines."""
+    first = itertools.islice(itertools.chain.from_iterable(map(pages, paths)), REFERENCE_BYTES // PAGE)
     path = PLACE.parent / f"{PLACE.name}-{domain}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[: REFERENCE_BYTES // PAGE]))
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in first))
     return Source(uri=str(path), domain=domain, weight=1.0)
 
 

@@ -142,13 +142,12 @@ def trained(place: Path, what: str) -> dict[str, Any]:
     ray.shutdown()
     cluster.shutdown()
     assert metrics.lost_at is not None
-    went_on = place / "went-on"
     return {
         "losses": losses[0],
         "results": len(losses),
         "workers": metrics.workers,
         "resumed_from": metrics.resumed_from,
-        "seconds": float(went_on.read_text()) - metrics.lost_at if went_on.exists() else None,
+        "seconds": float((place / "went-on").read_text()) - metrics.lost_at,
     }
 
 

@@ -11,11 +11,8 @@ import pytest
 from components.checks import documents, reading
 from components.checks.corpus import check
 from components.checks.limits import CorpusLimits
-from components.checks.reading import Slices
 
-COLUMNS = ("id", "source", "domain", "split", "bytes", "kept")
-
-Written = Callable[[pd.DataFrame], Slices]
+Written = Callable[[pd.DataFrame], Path]
 
 
 @pytest.fixture
@@ -24,9 +21,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
     monkeypatch.setattr(reading, "SLICE_ROWS", 7)
     (tmp_path / "metrics").mkdir()
 
-    def write(rows: pd.DataFrame) -> Slices:
+    def write(rows: pd.DataFrame) -> Path:
         rows.to_parquet(tmp_path / "metrics" / "documents.parquet", index=False)
-        return Slices(tmp_path, "documents", COLUMNS)
+        return tmp_path
 
     return write
 
@@ -49,12 +46,12 @@ def rows_of(number: int, seed: int = 0) -> pd.DataFrame:
 @pytest.mark.parametrize("number", [1, 2, 7, 50, 51])
 def test_counts_and_median_are_those_of_the_whole_table(number: int, written: Written) -> None:
     rows = rows_of(number)
-    slices = written(rows)
+    artifact = written(rows)
     expected = rows.groupby(documents.GROUP, dropna=False, as_index=False).agg(
         documents=("bytes", "size"), bytes=("bytes", "sum")
     )
-    pd.testing.assert_frame_equal(documents.counts(slices), expected, check_dtype=False)
-    assert documents.median_bytes(slices) == rows["bytes"].median()
+    pd.testing.assert_frame_equal(documents.counts(artifact), expected, check_dtype=False)
+    assert documents.median_bytes(artifact) == rows["bytes"][rows["kept"]].median()
 
 
 def test_no_document_has_no_median(written: Written) -> None:
