@@ -85,9 +85,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("hostile")
     data = place / "<script>alert(1)<&'\""
     data.mkdir()
-    long = prose(7, 300)
+    # The texts that are there more than once are like the references, so that the quality step refuses none of them.
+    long, twice = f"{prose(7, 300)} river mill", f"{prose(3)} river mill"
     texts = [f"{prose(n)}\n{HOSTILE[n % len(HOSTILE)]}\r\n jane@example.org" for n in range(40)]
-    write_jsonl(data / "a.jsonl", [*texts, f"{long} one", f"{long} two", prose(3), prose(3), *HOSTILE])
+    write_jsonl(data / "a.jsonl", [*texts, f"{long} one", f"{long} two", twice, twice, *HOSTILE])
     (data / "b<img src=x onerror=alert(1)>.jsonl.gz").write_bytes(b"no gzip")
     write_jsonl(place / "reference.jsonl", [f"{prose(n)} river mill" for n in range(1000, 1040)])
     (place / "words.txt").write_text("script\n")
