@@ -1,17 +1,14 @@
 """One Python file taken apart: its code without the long docstrings, and those docstrings as prose."""
 
 import ast
-import contextlib
-import gc
 import inspect
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 LONG_DOCSTRING = 200
 """Characters from which a docstring is prose of its own. A one-line summary stays where it is: it is part of how code looks."""
-
-Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +26,7 @@ class ModuleText:
     """What one Python file says, apart."""
 
     code: str
-    """The source without its long docstrings; it still parses."""
+    r"""The source with \n at the end of lines and without its long docstrings; it still parses."""
     docstrings: tuple[Docstring, ...]
     """The long docstrings in the order of the file."""
 
@@ -37,67 +34,48 @@ class ModuleText:
 def split_module(source: str, module: str) -> ModuleText:
     """Cut the docstrings of at least `LONG_DOCSTRING` characters out of `source`; `module` is its dotted name.
 
-    Raises:
-        SyntaxError: this Python cannot parse it (such as a template, or a file for another version).
-    """
-    if '"""' not in source and "'''" not in source:
-        return ModuleText(code=source, docstrings=())
-    with without_collection():
-        return _split(source, module)
-
-
-def _split(source: str, module: str) -> ModuleText:
-    found = [(name, node, text) for name, node, text in docstrings(parse(source), module) if len(text) >= LONG_DOCSTRING]
-    texts = (Docstring(line=node.body[0].lineno, text=f"{name}\n\n{inspect.cleandoc(text)}\n") for name, node, text in found)
-    return ModuleText(code=_without(source, [node for _, node, _ in found]), docstrings=tuple(texts))
-
-
-@contextlib.contextmanager
-def without_collection() -> Iterator[None]:
-    """Keep the garbage collector still while a tree lives: it has no garbage, and walking it costs a third of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def parse(source: str) -> ast.Module:
-    """The syntax tree of `source`, without the warnings of its compilation.
+    Those of functions in functions and classes are among them, those of definitions in other statements are not.
 
     Raises:
-        SyntaxError: also where the parser runs out of depth or meets a null character.
+        SyntaxError: its strings, brackets or indentation do not hold together (such as a template).
     """
+    from components.python_environment.statements import find  # loads numba, which other users of this package can do without
+
+    raw = source.replace("\r\n", "\n").replace("\r", "\n").encode()
+    definitions, strings = find(np.frombuffer(raw, dtype=np.uint8))
+    pieces, docstrings, done, line = [], [], 0, 1
+    for owner, begin, end, alone in strings[strings[:, 2] - strings[:, 1] >= LONG_DOCSTRING].tolist():
+        text = _value(raw[begin:end].decode())
+        if len(text) < LONG_DOCSTRING:
+            continue
+        name = ".".join((module, *_names(raw, definitions, owner)))
+        first, after = raw.rfind(b"\n", 0, begin) + 1, raw.find(b"\n", end) + 1 or len(raw)
+        line += raw.count(b"\n", done, begin)
+        docstrings.append(Docstring(line=line, text=f"{name}\n\n{inspect.cleandoc(text)}\n"))
+        pieces += [raw[done:first], raw[first:begin] + b"...\n" if alone and owner >= 0 else b""]
+        line += raw.count(b"\n", begin, after)
+        done = after
+    return ModuleText(code=b"".join((*pieces, raw[done:])).decode(), docstrings=tuple(docstrings))
+
+
+def _value(literal: str) -> str:
+    """What a string literal stands for; nothing where it is of bytes, is filled in, or is none."""
+    quotes, text = literal[:3], literal[3:-3]
+    if quotes in ('"""', "'''") and literal.endswith(quotes) and "\\" not in text and quotes not in text:
+        return text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(source)
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise SyntaxError(str(error)) from error
+            value = ast.literal_eval(literal)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return ""
+    return value if isinstance(value, str) else ""
 
 
-def docstrings(node: Documented, name: str) -> Iterator[tuple[str, Documented, str]]:
-    """Dotted name, node and raw docstring of `node` and of the classes and functions in it, in the order of the file."""
-    text = ast.get_docstring(node, clean=False)
-    if text is not None:
-        yield name, node, text
-    for child in node.body:
-        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from docstrings(child, f"{name}.{child.name}")
-
-
-def _without(source: str, nodes: list[Documented]) -> str:
-    # `ast` counts lines by \n alone, as `split` does; `splitlines` would also split at form feeds.
-    lines = source.split("\n")
-    for node in reversed(nodes):
-        statement = node.body[0]
-        first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
-        before = lines[first].encode()[: statement.col_offset].decode()
-        after = lines[last].encode()[statement.end_col_offset :].decode().strip()
-        if before.strip() or (after and not after.startswith("#")):
-            continue
-        alone = len(node.body) == 1 and not isinstance(node, ast.Module)
-        lines[first : last + 1] = [f"{before}..."] if alone else []
-    return "\n".join(lines)
+def _names(raw: bytes, definitions: np.ndarray, owner: int) -> list[str]:
+    """The names of a definition and those around it, the outermost first."""
+    names: list[str] = []
+    while owner >= 0:
+        owner, begin, end = definitions[owner].tolist()
+        names.insert(0, raw[begin:end].decode())
+    return names

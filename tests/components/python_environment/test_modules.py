@@ -1,12 +1,16 @@
 """Code and prose of a Python file come apart without harm to either."""
 
 import ast
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from components.python_environment import distributions, module_name, split_module
 from components.python_environment.modules import LONG_DOCSTRING
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 LONG = "Explains at length. " * (LONG_DOCSTRING // 10)
 
@@ -47,11 +51,100 @@ def test_form_feeds_do_not_count_as_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ['"""a"""\nprint 1\n', '"""a"""\n{{ name }} = \n', '"""a"""\nx = "\0"\n', '"""a"""\n' + "(" * 500]
+    ("source", "fault"),
+    [
+        ('x = 1\nx = "\0"\n', "line 2: a string that does not end"),
+        ("x = \0\n", "line 1: a null character"),
+        ("x = 1\n\nx = 'it\n", "line 3: a string that does not end"),
+        ('"""a\n\n', "line 1: a string that does not end"),
+        ("'\\", "line 1: a string that does not end"),
+        ("(" * 500, "line 1: a bracket that does not close"),
+        ("f(1))\n", "line 1: a bracket that was not opened"),
+        ("x = \\ 1\n", "line 1: a backslash in the middle of a line"),
+        ("if x:\n    y\n  z\n", "line 3: an indentation that no block around it has"),
+        ("Dear reader\n  of this\n", "line 2: an indentation after a line without a colon"),
+        (" x = 1\n", "line 1: an indentation after a line without a colon"),
+        ("".join(f"{' ' * depth}if x:\n" for depth in range(102)), "line 102: too many blocks in one another"),
+    ],
 )
-def test_what_does_not_parse_is_a_syntax_error(source: str) -> None:
-    with pytest.raises(SyntaxError):
+def test_strings_brackets_and_indentation_that_do_not_hold_together_are_a_syntax_error(source: str, fault: str) -> None:
+    with pytest.raises(SyntaxError, match=f"^{fault}$"):
         split_module(source, "m")
+
+
+@pytest.mark.parametrize(
+    "source", ["print 1\n", "type A = int\n", 'x = f"{a["b"]}"\n', "x = 0777\n", "", "\n", "# alone", "x \\"]
+)
+def test_what_another_python_reads_is_code_too(source: str) -> None:
+    assert split_module(source, "m").code == source
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'f"""{LONG}{{x}}"""',
+        f'b"""{LONG}"""',
+        f'"""{LONG}""".strip()',
+        f'"""{LONG}""", 1',
+        f'return"""{LONG}"""',
+        f'x = 1\n    """{LONG}"""',
+        f'if x:\n        """{LONG}"""',
+        f'if x:\n        def g():\n            """{LONG}"""',
+        f'x = {{\n"a":\n    """{LONG}"""}}',
+        f'"""{LONG}"""; return 1',
+        '"""' + "\\n" * (LONG_DOCSTRING - 1) + '"""  # twice as long as what it stands for',
+    ],
+)
+def test_other_long_strings_stay_in_the_code(body: str) -> None:
+    source = f"def f():\n    {body}\n"
+    parts = split_module(source, "m")
+    assert (parts.code, parts.docstrings) == (source, ())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f'r"""{LONG}"""',
+        f"U'''{LONG}'''  # a note",
+        f'("{LONG}")',
+        f'("{LONG[:100]}"  # in parts\n  "{LONG[100:]}"\n)',
+        f'"{LONG[:100]}" \\\n"{LONG[100:]}"',
+    ],
+)
+def test_docstrings_are_found_however_they_are_written(written: str) -> None:
+    before, after = "class A:\n  async  def f(\n  self, a = ':'\n):  # why\n    # because\n\n", "    return 1\n"
+    parts = split_module(f"{before}    {written}\n{after}", "m")
+    assert parts.code == before + after
+    assert [(one.line, one.text) for one in parts.docstrings] == [(7, f"m.A.f\n\n{LONG}\n")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_way(end: str) -> None:
+    source = f'x = 1\ndef f():\n\t"""{LONG}\n\tMore."""\n\treturn 1\nclass A: """{LONG}"""\n'
+    parts = split_module(source.replace("\n", end), "m")
+    assert parts.code == f'x = 1\ndef f():\n\treturn 1\nclass A: """{LONG}"""\n'
+    assert [(one.line, one.text) for one in parts.docstrings] == [(3, f"m.f\n\n{LONG}\nMore.\n")]
+
+
+@pytest.mark.long
+def test_docstrings_are_those_of_the_syntax_tree() -> None:
+    compared = 0
+    for distribution in distributions(["networkx", "scipy", "mlflow"]):
+        for file in distribution.modules[:400]:
+            source = Path(file.location).read_text(encoding="utf-8")
+            found = [(one.line, one.text) for one in split_module(source, "m").docstrings]
+            assert found == list(of_the_tree(ast.parse(source), "m")), file.path
+            compared += len(found)
+    assert compared > 1000
+
+
+def of_the_tree(node: Documented, name: str) -> Iterator[tuple[int, str]]:
+    text = ast.get_docstring(node, clean=False) or ""
+    if len(text) >= LONG_DOCSTRING:
+        yield node.body[0].lineno, f"{name}\n\n{inspect.cleandoc(text)}\n"
+    for child in node.body:
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from of_the_tree(child, f"{name}.{child.name}")
 
 
 @pytest.mark.long
