@@ -15,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.characters import CharacterClass, Classes, Codes, in_unspaced_block
-
-Numbers = npt.NDArray[np.int64]
+from components.machine_code import Numbers, compiled
 
 CHARACTERS_PER_WORD = 2
 """A Chinese word has 1.7 characters on average, so n words are about 2n characters; the limits are for n-grams of words."""
 
 TERMINAL = (".", "!", "?", '"', "'", "”", "’", "。", "！", "？", "…", "」", "』")
 """How a line of running text ends (C4, arXiv 1910.10683, section 2.2, and its Chinese forms)."""
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio: the upper bits of a product with it are a hash (Knuth, The Art of Computer Programming 3, 6.4)."""
 
 _PARAGRAPHS = re.compile(r"\n{2,}")
 _SENTENCE_ENDS = re.compile(r"[.!?]+[\"')\]”’]*(?=\s|$)|[。！？]+")
@@ -184,16 +186,17 @@ class Measures:
 
     def _repeats(self, size: int) -> Repeats:
         if not self._levels:
-            self._levels.append(_repeated(np.arange(len(self._ids)), self._ids))
+            self._levels.append(Repeats(*_again(np.arange(len(self._ids)), self._ids)))
         while len(self._levels) < size:
-            self._levels.append(_longer(self._levels[-1]))
+            last = self._levels[-1]
+            self._levels.append(Repeats(*_again(*_pairs(last.positions, last.ranks, len(last.counts)))))
         return self._levels[size - 1]
 
     def _size(self, words: int) -> int:
         return words if self.spaced else CHARACTERS_PER_WORD * words
 
     def top_gram(self, words: int) -> float:
-        """Share of the characters in the commonest n-gram of `words` words that occurs more than once."""
+        """Share of the characters in the commonest n-gram of `words` words that occurs more than once; of several, the first."""
         size = self._size(words)
         found = self._repeats(size)
         if not len(found.positions):
@@ -224,20 +227,53 @@ def _repeated_characters(parts: list[str]) -> int:
     return sum(map(len, parts)) - sum(map(len, set(parts)))
 
 
-def _repeated(positions: Numbers, keys: Numbers) -> Repeats:
-    """What occurs more than once among `keys`."""
-    _, ranks, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    again = counts[ranks] > 1
-    renumbered = np.cumsum(counts > 1) - 1
-    return Repeats(positions[again], renumbered[ranks[again]], counts[counts > 1])
+@compiled
+def _again(positions, keys):  # type: ignore[no-untyped-def]
+    """`Repeats` of the keys: those that occur once left out, the others ranked in the order in which they first occur."""
+    shift = 61
+    while (1 << (64 - shift)) < 2 * len(keys):
+        shift -= 1
+    mask = (1 << (64 - shift)) - 1
+    slots, groups = np.full(mask + 1, -1, dtype=np.int64), np.empty(len(keys), dtype=np.int64)
+    named, counts = np.empty(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int64)
+    found = 0
+    for place in range(len(keys)):
+        slot = np.int64((np.uint64(keys[place]) * _SPREAD) >> np.uint64(shift))
+        while slots[slot] >= 0 and named[slots[slot]] != keys[place]:
+            slot = (slot + 1) & mask
+        if slots[slot] < 0:
+            slots[slot], named[found] = found, keys[place]
+            found += 1
+        groups[place] = slots[slot]
+        counts[slots[slot]] += 1
+    return _without_single(positions, groups, counts[:found])
 
 
-def _longer(level: Repeats) -> Repeats:
-    """The repeated n-grams of one unit more."""
-    positions = level.positions
-    follows = np.zeros(len(positions), dtype=bool)
-    follows[:-1] = positions[1:] == positions[:-1] + 1
-    place = np.flatnonzero(follows)
-    # A pair of ranks names the longer n-gram: all but its last unit, and all but its first.
-    keys = level.ranks[place] * max(1, len(level.counts)) + level.ranks[place + 1]
-    return _repeated(positions[place], keys)
+@compiled
+def _without_single(positions, groups, counts):  # type: ignore[no-untyped-def]
+    """The members of the groups that have more than one, with the groups numbered anew."""
+    ranks, repeated, members = np.full(len(counts), -1, dtype=np.int64), 0, 0
+    for group in range(len(counts)):
+        if counts[group] > 1:
+            ranks[group] = repeated
+            counts[repeated] = counts[group]
+            members += counts[group]
+            repeated += 1
+    places, listed, taken = np.empty(members, dtype=np.int64), np.empty(members, dtype=np.int64), 0
+    for place in range(len(groups)):
+        if ranks[groups[place]] >= 0:
+            places[taken], listed[taken] = positions[place], ranks[groups[place]]
+            taken += 1
+    return places, listed, counts[:repeated]
+
+
+@compiled
+def _pairs(positions, ranks, distinct):  # type: ignore[no-untyped-def]
+    """Where repeated n-grams follow one another, and a number for each such pair, which names the n-gram that both make."""
+    places, keys = np.empty(len(positions), dtype=np.int64), np.empty(len(positions), dtype=np.int64)
+    taken = 0
+    for place in range(len(positions) - 1):
+        if positions[place + 1] == positions[place] + 1:
+            places[taken], keys[taken] = positions[place], ranks[place] * distinct + ranks[place + 1]
+            taken += 1
+    return places[:taken], keys[:taken]
