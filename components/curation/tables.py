@@ -313,8 +313,13 @@ JOINED = 1 << 16
 def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A Parquet file that is written bit by bit; an empty table if nothing is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, schema, compression="zstd") as opened:
+    with pq.ParquetWriter(path, schema, compression=_codec(schema)) as opened:
         yield opened
+
+
+def _codec(schema: pa.Schema) -> str:
+    """lz4 for texts on their way through the steps, which all read them: half the time of zstd, and 1.5 times the room."""
+    return "lz4" if {"document", "text"} <= {*schema.names} else "zstd"
 
 
 def write(path: Path, table: pa.Table) -> None:
