@@ -1,11 +1,14 @@
 """Code and prose of a Python file come apart without harm to either."""
 
 import ast
+import contextlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.python_environment import distributions, module_name, split_module
 from components.python_environment.modules import LONG_DOCSTRING
@@ -147,6 +150,38 @@ def of_the_tree(node: Documented, name: str) -> Iterator[tuple[int, str]]:
             yield from of_the_tree(child, f"{name}.{child.name}")
 
 
+PIECES = (
+    *("def f(a, *, b=(1, 2)):", "async def g():", "class A(B):", "if x:", "else:", "x = [", "]", "(", ")", "pass", "return 1"),
+    *(
+        f'"""{LONG}"""',
+        f"'{LONG}'",
+        f'r"""{LONG}""" # note',
+        f"f'{LONG}'",
+        f'"""{LONG}\n\tdef h():',
+        '"""',
+        "# def k():",
+        "\\",
+        "",
+    ),
+)
+"""Lines, of which some make a module."""
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["", "  ", "    ", "\t"]), st.sampled_from(PIECES)), max_size=8))
+def test_whatever_parses_comes_apart_as_its_syntax_tree_does_and_nothing_else_does_harm(lines: list[tuple[str, str]]) -> None:
+    source = "\n".join(map("".join, lines))
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        with contextlib.suppress(SyntaxError):
+            split_module(source, "m")
+        return
+    parts = split_module(source, "m")
+    assert [one.text for one in parts.docstrings] == [text for _, text in of_the_tree(tree, "m")]
+    assert without_docstrings(parts.code) == without_docstrings(source)
+
+
 @pytest.mark.long
 def test_every_module_of_a_real_distribution_still_means_the_same_without_its_long_docstrings() -> None:
     (found,) = distributions(["networkx"])
@@ -157,10 +192,9 @@ def test_every_module_of_a_real_distribution_still_means_the_same_without_its_lo
 
 
 def without_docstrings(source: str) -> str:
+    """What the source does: its tree without statements that are a constant."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
-            node.body = [s for s in node.body if not (isinstance(s, ast.Expr) and getattr(s.value, "value", 0) is ...)]
+            node.body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     return ast.dump(tree)
