@@ -1,5 +1,6 @@
 """A training on a Ray of two nodes with a processor each, from which a worker or a node is taken away."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from components.ports import TrainingReporter
 from tests.infra.reporters import Passing
@@ -131,10 +134,15 @@ def trained(place: Path, what: str) -> dict[str, Any]:
     ray.init(address=cluster.address, logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY)}})
 
     def lose() -> None:
-        if what == "node":
-            cluster.remove_node(node, allow_graceful=False)
-        else:
+        if what == "worker":
             os.kill(int((place / "waits-1").read_text()), signal.SIGKILL)
+            return
+        (raylet,) = node.all_processes["raylet"]
+        workers = psutil.Process(raylet.process.pid).children(recursive=True)
+        cluster.remove_node(node, allow_graceful=False)
+        for process in workers:  # they outlive their raylet for a while, in which a fast machine ends the training
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     metrics, launcher = Losing(place, lose), RayLauncher(storage_path=place / "ray-train")
     losses = launcher.launch(work, place, workers=2, min_workers=1, metrics=metrics)

@@ -3,14 +3,21 @@
 import hashlib
 import logging
 import os
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from components.curation import extraction
+from components.curation.config import CurationConfig
+from components.curation.extraction import Extracted, ExtractionShard
+from components.curation.readers import RawDocument
+from components.curation.sources import RawFile, list_files
 from components.ports import InProcessShardEngine
 from infra.ray_data import RayShardEngine, covered
-from tests.components.curation.conftest import config, prose, run, source, write_jsonl
+from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
 from tests.components.ports.shard_engine_suite import ShardEngineSuite
 
 
@@ -28,6 +35,20 @@ def slow(seconds: float) -> float:
     """Work that takes its time."""
     time.sleep(seconds)
     return seconds
+
+
+def reading_as_killed(shard: ExtractionShard) -> Extracted:
+    """Read a shard, and be killed without a word at the files `b` and `d`, as by the kernel's want of memory."""
+    read = extraction.read_documents
+
+    def deadly(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
+        if Path(file.uri).name[0] in "bd":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(file, chosen)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extraction, "read_documents", deadly)
+        return extraction.extract(shard)
 
 
 @pytest.mark.ray
@@ -58,6 +79,16 @@ class TestRayShardEngine(ShardEngineSuite):
         figures = [run(chosen, tmp_path / name, engine=e) for name, e in (("ray", engine), ("here", InProcessShardEngine()))]
         assert figures[0] == figures[1]
         assert digest(tmp_path / "ray/corpus") == digest(tmp_path / "here/corpus")
+
+    def test_files_that_workers_die_of_are_set_aside_and_the_job_goes_on(self, engine: RayShardEngine, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        for number, name in enumerate("abcde"):
+            write_jsonl(tmp_path / f"data/{name}.jsonl", [prose(number)])
+        chosen = config(source(tmp_path / "data"), read_attempts=2)
+        shards = extraction.shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+        (found,) = engine.map_shards(reading_as_killed, shards, description="read")
+        lost = {Path(row["uri"]).name: row["error"] for row in rows(found.set_aside)}
+        assert (found.documents, lost) == (3, dict.fromkeys(("b.jsonl", "d.jsonl"), "its worker died 2 times while reading it"))
 
 
 def digest(corpus: Path) -> dict[str, str]:
