@@ -85,15 +85,16 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("hostile")
     data = place / "<script>alert(1)<&'\""
     data.mkdir()
-    # The texts that are there more than once are like the references, so that the quality step refuses none of them.
-    long, twice = f"{prose(7, 300)} river mill", f"{prose(3)} river mill"
     texts = [f"{prose(n)}\n{HOSTILE[n % len(HOSTILE)]}\r\n jane@example.org" for n in range(40)]
-    write_jsonl(data / "a.jsonl", [*texts, f"{long} one", f"{long} two", twice, twice, *HOSTILE])
+    write_jsonl(data / "a.jsonl", [*texts, *HOSTILE])
+    # Like no other text, and in a domain of four, of which the quality step refuses a tenth at most: none.
+    write_jsonl(place / "again.jsonl", [f"{prose(107, 300)} one", f"{prose(107, 300)} two", prose(103), prose(103)])
     (data / "b<img src=x onerror=alert(1)>.jsonl.gz").write_bytes(b"no gzip")
     write_jsonl(place / "reference.jsonl", [f"{prose(n)} river mill" for n in range(1000, 1040)])
     (place / "words.txt").write_text("script\n")
     chosen = config(
         source(data),
+        source(place / "again.jsonl", "web"),
         personal_data=("email",),
         quality=Quality(references=(source(place / "reference.jsonl"),), least_documents=10),
         flagged_words={"en": str(place / "words.txt")},
