@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.characters import CharacterClass, Classes, Codes, in_unspaced_block
+from components.curation.shingles import mix
 from components.machine_code import Numbers, compiled
 
 CHARACTERS_PER_WORD = 2
@@ -22,9 +23,6 @@ CHARACTERS_PER_WORD = 2
 
 TERMINAL = (".", "!", "?", '"', "'", "”", "’", "。", "！", "？", "…", "」", "』")
 """How a line of running text ends (C4, arXiv 1910.10683, section 2.2, and its Chinese forms)."""
-
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 over the golden ratio: the upper bits of a product with it are a hash (Knuth, The Art of Computer Programming 3, 6.4)."""
 
 _PARAGRAPHS = re.compile(r"\n{2,}")
 _SENTENCE_ENDS = re.compile(r"[.!?]+[\"')\]”’]*(?=\s|$)|[。！？]+")
@@ -230,17 +228,17 @@ def _repeated_characters(parts: list[str]) -> int:
 @compiled
 def _again(positions, keys):  # type: ignore[no-untyped-def]
     """`Repeats` of the keys: those that occur once left out, the others ranked in the order in which they first occur."""
-    shift = 61
-    while (1 << (64 - shift)) < 2 * len(keys):
-        shift -= 1
-    mask = (1 << (64 - shift)) - 1
-    slots, groups = np.full(mask + 1, -1, dtype=np.int64), np.empty(len(keys), dtype=np.int64)
+    room = 4
+    while room < 2 * len(keys):
+        room *= 2
+    mask = np.uint64(room - 1)
+    slots, groups = np.full(room, -1, dtype=np.int64), np.empty(len(keys), dtype=np.int64)
     named, counts = np.empty(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int64)
     found = 0
     for place in range(len(keys)):
-        slot = np.int64((np.uint64(keys[place]) * _SPREAD) >> np.uint64(shift))
+        slot = mix(np.uint64(keys[place])) & mask
         while slots[slot] >= 0 and named[slots[slot]] != keys[place]:
-            slot = (slot + 1) & mask
+            slot = (slot + np.uint64(1)) & mask
         if slots[slot] < 0:
             slots[slot], named[found] = found, keys[place]
             found += 1

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 LONG_DOCSTRING = 200
 """Characters from which a docstring is prose of its own. A one-line summary stays where it is: it is part of how code looks."""
@@ -72,7 +73,7 @@ def _value(literal: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _names(raw: bytes, definitions: np.ndarray, owner: int) -> list[str]:
+def _names(raw: bytes, definitions: npt.NDArray[np.int64], owner: int) -> list[str]:
     """The names of a definition and those around it, the outermost first."""
     names: list[str] = []
     while owner >= 0:

@@ -57,7 +57,7 @@ def find(raw: Bytes) -> tuple[Numbers, Numbers]:
         int64 [strings, 4]: owner, where the string begins and ends, and whether it is all of its block. A string here is a
         statement that comes first in its block and is nothing but string literals and round brackets.
 
-        An owner is a row of the definitions, or `MODULE`; definitions in other blocks have `ELSEWHERE`.
+        An owner is a row of the definitions, or `MODULE`; what is in other blocks is left out.
 
     Raises:
         SyntaxError: strings, brackets or indentation do not hold together.
@@ -93,9 +93,9 @@ def _find(raw, definitions, strings):  # type: ignore[no-untyped-def]
         owner = owners[depth]
         begin, end = _name(raw, place)
         opened = ELSEWHERE
-        if begin < end:
+        if begin < end and owner != ELSEWHERE:
             definitions[defined, 0], definitions[defined, 1], definitions[defined, 2] = owner, begin, end
-            opened = defined if owner != ELSEWHERE else ELSEWHERE
+            opened = defined
             defined += 1
         last, after, literal, colon, fault = _statement(raw, place)
         if fault:
@@ -131,7 +131,7 @@ def _next_statement(raw, place):  # type: ignore[no-untyped-def]
 @compiled
 def _statement(raw, place):  # type: ignore[no-untyped-def]
     """Of the statement that begins at `place`: where its last token ends, where the next line begins, whether it is nothing but
-    string literals and round brackets, whether it ends with a colon, and a fault, which is where the next line would be."""
+    string literals and round brackets, whether it ends with a colon, and its fault, which is where the next line would begin."""
     depth, last, literal, colon = 0, place, True, False
     while place < len(raw):
         kind = _KINDS[raw[place]]
