@@ -3,6 +3,7 @@
 A message names what went wrong, where, and what is allowed or to do next.
 """
 
+import difflib
 from typing import ClassVar
 
 
@@ -105,3 +106,10 @@ def require(condition: bool, owner: object, field: str, value: object, allowed: 
     """Raise `ConfigError` naming the field, its value and what is allowed, unless `condition` holds."""
     if not condition:
         raise ConfigError(f"{type(owner).__name__}.{field} is {value!r}; allowed: {allowed}")
+
+
+def unknown(what: str, name: str, allowed: list[str]) -> str:
+    """A message for a name that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {what} {name!r}{hint}; allowed: {', '.join(allowed)}"

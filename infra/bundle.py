@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from infra.settings import REPOSITORY
+REPOSITORY = Path(__file__).resolve().parents[1]
+"""The folder of the packages: a checkout, or where they are installed."""
 
 _KINDS = {".py", ".txt"}
 """Modules, and the locks that a task's environment digest is made of."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import Artifact
-from infra.settings import REPOSITORY
+from infra.bundle import REPOSITORY
 
 
 def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:

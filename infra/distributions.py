@@ -3,7 +3,7 @@
 import functools
 import re
 
-from infra.settings import REPOSITORY
+from infra.bundle import REPOSITORY
 
 RUNTIME_GROUPS = ("core", "data", "train", "evaluate")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from components.errors import LongrunError
-from infra.settings import patience_seconds
+from infra.variables import patience_seconds
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.settings import REPOSITORY
+from infra.bundle import REPOSITORY
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component

@@ -23,8 +23,10 @@ from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
 from components.ports import ArtifactStore, LocalArtifactStore, RemotePlace
 from components.ports.store import wrong_digest
+from infra.cluster.profiles import profile_of_process
 from infra.patience import Passing, wait_out
-from infra.settings import HERE, object_store_endpoint
+from infra.urls import HERE
+from infra.variables import variable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -227,6 +229,15 @@ def store_at(root: str, home: Path) -> ArtifactStore:
     if root == HERE:
         return LocalArtifactStore(home)
     return ObjectArtifactStore(root=root, copies=home, shared=home, endpoint=object_store_endpoint(root))
+
+
+def object_store_endpoint(root: str) -> str:
+    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it, else from the profile."""
+    if not root.startswith("s3://"):
+        return ""
+    profile = profile_of_process()
+    own = profile.object_store_endpoint if profile else ""
+    return variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or own
 
 
 def store_answers(root: str, endpoint: str, seconds: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from infra.settings import machine_code, quieten, set_variable
+from infra.variables import machine_code, quieten, set_variable
 from tests import servers
 
 # Threads that wait by spinning take the processors from the other test process.
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A real Ray of two CPUs on this machine."""
-    from infra.local_ray import ensure_ray, stop_ray
+    from infra.ray.local import ensure_ray, stop_ray
 
     home = tmp_path_factory.mktemp("ray")
     ensure_ray(home, cpus=2)

@@ -3,8 +3,8 @@
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import Check, Checkpoint, Conversations, Corpus, PreferencePairs
 from components.checks.limits import ConversationsLimits, PreferencePairsLimits, TrainingLimits
-from infra import environments
-from workflows.step import Order, make
+from infra.flyte import environments
+from workflows.steps.step import Order, make
 
 
 @environments.cpu.task

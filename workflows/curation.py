@@ -3,8 +3,8 @@
 from components.artifacts import Artifact, Check, Corpus, DeduplicationCurve
 from components.checks.limits import CorpusLimits
 from components.curation.config import CurationConfig
-from infra import environments
-from workflows.step import Order, Run, make, obtain
+from infra.flyte import environments
+from workflows.steps.step import Order, Run, make, obtain
 
 
 @environments.data.task
@@ -37,7 +37,7 @@ async def check_corpus(order: Order, limits: CorpusLimits, corpus: Corpus) -> Ch
 @environments.driver.task
 async def dedup_curve(config: CurationConfig, run: Run) -> Artifact:
     """The curve of deduplication of some sources; what is already there and unchanged is reused."""
-    from components.curation.sources import fingerprint
+    from components.curation.reading.sources import fingerprint
 
     curve = await obtain(run, deduplication_curve, config, facts={"sources": fingerprint(config)})
     return Artifact(uri=curve.uri, digest=curve.digest)

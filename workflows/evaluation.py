@@ -3,8 +3,8 @@
 from components.artifacts import Check, Checkpoint, Conversations, Corpus, EvaluationReport, PreferencePairs, TokenShards
 from components.checks.limits import EvaluationLimits
 from components.evaluation.config import EvaluationConfig
-from infra import environments
-from workflows.step import Order, make
+from infra.flyte import environments
+from workflows.steps.step import Order, make
 
 
 @environments.evaluate.task

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.errors import ConfigError
-from workflows.stages import unknown
+from components.errors import ConfigError, unknown
 
 Value = TypeVar("Value")
 

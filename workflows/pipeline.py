@@ -9,7 +9,7 @@ from components.artifacts import Artifact, Checkpoint, ModelShape
 from components.curation.config import CurationConfig
 from components.scaling.config import Choices, FitConfig
 from components.scaling.law_files import law_fingerprint
-from infra import environments
+from infra.flyte import environments
 from workflows.alignment import (
     check_conversations,
     check_preference_pairs,
@@ -19,50 +19,25 @@ from workflows.alignment import (
     preference_pairs,
     sft,
 )
-from workflows.branching import require_same_data
 from workflows.curation import check_corpus, curation
 from workflows.evaluation import check_evaluation, evaluation
 from workflows.pretraining import Start, check_pretraining, pretraining, start
 from workflows.recipe import Recipe
 from workflows.registration import enter_registry, registration
 from workflows.scaling import PlanRequest, check_plan, scaling, verdict
-from workflows.step import Run, checked, obtain
+from workflows.steps.branching import require_same_data
+from workflows.steps.step import Run, checked, obtain
 from workflows.tokenizer import check_token_shards, token_shards, tokenizer
 
 
 @environments.driver.task
 async def pipeline(recipe: Recipe, run: Run) -> Artifact:
     """Run the stages of a recipe in order, up to `run.until`; the last stage's artifact."""
-    return await _last(recipe, run)
+    return await last_artifact(recipe, run)
 
 
-@environments.driver.task
-async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str]) -> Artifact:
-    """The same in the driver's pod: the profile that it carries says where artifacts and records go.
-
-    `recipe` is JSON: of the whole type, Flyte would make a schema at each submission, which takes half a second.
-    """
-    from workflows.recipe import from_json
-    from workflows.running import recorded_on_cluster
-
-    chosen = from_json(recipe)
-    with recorded_on_cluster(chosen, name, until=until, fresh=tuple(fresh)) as run:
-        return await _last(chosen, run)
-
-
-@environments.driver.task
-async def run_recipe(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
-    """Run a recipe by its name or file, for Flyte's own command line."""
-    from infra.settings import settings
-    from workflows.recipe import load_recipe
-    from workflows.running import recorded
-
-    chosen = load_recipe(recipe)
-    with recorded(chosen, settings(home)) as run:
-        return await pipeline(chosen, run)
-
-
-async def _last(recipe: Recipe, run: Run) -> Artifact:
+async def last_artifact(recipe: Recipe, run: Run) -> Artifact:
+    """The artifact of the last stage of `chain`, or of `run.until`."""
     async for stage, artifact in chain(recipe, run):
         last = Artifact(uri=artifact.uri, digest=artifact.digest)
         if stage == run.until:
@@ -134,7 +109,7 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
 
 
 def _fingerprint(config: CurationConfig) -> str:
-    from components.curation.sources import fingerprint
+    from components.curation.reading.sources import fingerprint
 
     return fingerprint(config)
 

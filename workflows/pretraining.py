@@ -7,9 +7,9 @@ from typing import Any
 from components.artifacts import Artifact, Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, TrainingState
 from components.checks.limits import TrainingLimits
 from components.pretraining.config import PretrainingConfig
-from infra import environments
-from workflows.branching import keep_states, of_parent
-from workflows.step import Order, Work, make
+from infra.flyte import environments
+from workflows.steps.branching import keep_states, of_parent
+from workflows.steps.step import Order, Work, make
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

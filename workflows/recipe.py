@@ -10,14 +10,13 @@ from typing import Any
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.checks.limits import CheckLimits
 from components.curation.config import CurationConfig
-from components.errors import ConfigError, require
+from components.errors import ConfigError, require, unknown
 from components.evaluation.config import EvaluationConfig
 from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from workflows.loading import load
-from workflows.stages import unknown
 
 BUILT_IN = ("tiny", "smoke", "laptop")
 

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel, Verdict
 from components.registration.config import RegistrationConfig
-from infra import environments, registry
-from infra.settings import HERE
-from workflows.step import Order, Run, make
+from infra.flyte import environments
+from infra.mlflow import registry
+from infra.urls import HERE
+from workflows.steps.step import Order, Run, make
 
 
 @environments.cpu.task
@@ -21,7 +22,7 @@ async def registration(
 ) -> RegisteredModel:
     """Apply the promotion rule, then write the model directory that the registry will point to."""
     from components.registration.prepare import prepare
-    from workflows.lineage import tree
+    from workflows.steps.lineage import tree
 
     store = order.run.store
     return make(

@@ -8,7 +8,7 @@ import psutil
 from components.errors import ResourceError
 from components.flops import BYTES, CHECKPOINT_BYTES, parameters
 from workflows.recipe import Recipe
-from workflows.sweep import Sweep
+from workflows.sweeps.sweep import Sweep
 
 _COPIES_OF_TEXT = 4
 """Text on disk at once: kept documents, intermediate tables, token shards, and the tokenizer's sample."""

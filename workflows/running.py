@@ -5,25 +5,29 @@ import logging
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components import errors
+from components.artifacts import Artifact
 from components.errors import ConfigError, LongrunError
 from infra import patience
-from infra.profiles import CARRIER, profile_of_process
-from infra.settings import HERE, Settings, contain, object_store_endpoint, remember, usable_home
-from infra.storage import store_answers
-from infra.tracking import server_answers
-from workflows import journal
-from workflows.recipe import Recipe
+from infra.cluster.profiles import CARRIER, profile_of_process
+from infra.flyte import environments
+from infra.mlflow.tracking import server_answers
+from infra.settings import Settings, remember, settings, usable_home
+from infra.storage import object_store_endpoint, store_answers
+from infra.urls import HERE
+from infra.variables import contain
+from workflows.pipeline import last_artifact, pipeline
+from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.resources import require_resources
+from workflows.steps import journal
+from workflows.steps.lock import holding
 
 if TYPE_CHECKING:
-    from workflows.step import Branch, Run
-    from workflows.sweep import Sweep
+    from workflows.steps.step import Branch, Run
+    from workflows.sweeps.sweep import Sweep
 
 _FIRST_SECONDS = 10.0
 """For the first answers of the bucket and of MLflow, before anything is done."""
@@ -37,8 +41,6 @@ def run_recipe(
     Raises:
         LongrunError: what a step failed with, after the journal has it.
     """
-    from workflows.pipeline import pipeline
-
     with recorded(recipe, settings, until=until, fresh=fresh, branch=branch) as run:
         _through_flyte(pipeline, recipe, run, settings)
     return run.journal
@@ -46,7 +48,7 @@ def run_recipe(
 
 def run_sweep(config: "Sweep", settings: Settings) -> journal.Journal:
     """Run a sweep as `run_recipe` runs a recipe."""
-    from workflows.sweeping import sweep
+    from workflows.sweeps.tasks import sweep
 
     with recorded(config, settings) as run:
         _through_flyte(sweep, config, run, settings)
@@ -87,7 +89,7 @@ def recorded(
 
     A second run in the same home waits for the first.
     """
-    from infra.local_ray import stop_ray
+    from infra.ray.local import stop_ray
 
     home = usable_home(settings.home)
     contain(home)
@@ -109,8 +111,6 @@ def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tu
 
     Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
     """
-    from infra.settings import settings
-
     if profile_of_process() is None:
         raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
     place = settings()
@@ -129,8 +129,8 @@ def _started(
     fresh: tuple[str, ...],
     branch: "Branch | None" = None,
 ) -> Iterator["Run"]:
-    from infra import tracking
-    from workflows.step import Run
+    from infra.mlflow import tracking
+    from workflows.steps.step import Run
 
     uri, name = settings.tracking_uri, f"{recipe.name} {record.name}"
     places = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
@@ -181,22 +181,20 @@ def _own(error: Exception) -> Exception:
     return kind(str(error)) if known else error  # type: ignore[misc]
 
 
-@contextlib.contextmanager
-def holding(home: Path) -> Iterator[None]:
-    """Hold the home's lock; where another process holds it, say so and wait."""
-    from filelock import FileLock, Timeout
+@environments.driver.task
+async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str]) -> Artifact:
+    """Run the pipeline in the driver's pod: the profile that it carries says where artifacts and records go.
 
-    lock = FileLock(home / "lock")
-    holder = home / "lock.holder"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = holder.read_text() if holder.is_file() else "another process"
-        journal.show("waiting", why=f"{who} is using {home}; this run starts when it ends (Ctrl-C to give up)")
-        lock.acquire()
-    try:
-        holder.write_text(f"process {os.getpid()} (since {time.strftime('%H:%M:%S')})")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+    `recipe` is JSON: of the whole type, Flyte would make a schema at each submission, which takes half a second.
+    """
+    chosen = from_json(recipe)
+    with recorded_on_cluster(chosen, name, until=until, fresh=tuple(fresh)) as run:
+        return await last_artifact(chosen, run)
+
+
+@environments.driver.task
+async def run_by_name(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
+    """Run a recipe by its name or file, for Flyte's own command line."""
+    chosen = load_recipe(recipe)
+    with recorded(chosen, settings(home)) as run:
+        return await pipeline(chosen, run)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from components.artifacts import Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, Verdict
 from components.checks.limits import PlanLimits
 from components.scaling.config import Choices, FitConfig, ScalingConfig
-from infra import environments
-from workflows.step import Order, make
+from infra.flyte import environments
+from workflows.steps.step import Order, make
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

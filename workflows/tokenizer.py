@@ -5,8 +5,8 @@ from typing import Any
 from components.artifacts import Check, Checkpoint, Corpus, Tokenizer, TokenShards
 from components.checks.limits import TokenShardsLimits
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
-from infra import environments
-from workflows.step import Order, Work, make
+from infra.flyte import environments
+from workflows.steps.step import Order, Work, make
 
 
 @environments.cpu.task

@@ -171,7 +171,7 @@ class EvaluationLimits:
     """Documents measured in each domain at least."""
     document_bytes: int = 1000
     """Mean UTF-8 bytes of the documents at least: only documents of at least 1 kB are measured (see
-    `components.training.bits_per_byte`)."""
+    `components.generation.bits_per_byte`)."""
     task_items: int = 50
     """Items of a task at least, and clean items of a benchmark: at 50, an accuracy has a standard error of 7 %. A warning."""
     above_clean: float = 0.05

@@ -23,7 +23,10 @@ SCRIPT_TAGS = ("en", "zh", "code", "other")
 """Languages that the model `script` and fixed tags tell apart."""
 
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
-"""Sets of published rules, in the order in which they are asked; `components.curation.heuristics` holds each with its source."""
+"""Sets of published rules, in the order in which they are asked; `text/heuristics.py` holds each with its source."""
+
+SHIPPED = "ldnoobw"
+"""Names the list of a language in `CurationConfig.flagged_words`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,10 +259,10 @@ class CurationConfig:
         require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
         require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
         if self.heuristic_limits:
-            from components.curation.heuristics import limit_names
+            from components.curation.text.heuristics import limit_names
 
             unknown = sorted(self.heuristic_limits.keys() - limit_names())
-            allowed = "RULE or KIND:RULE of components/curation/heuristics.py"
+            allowed = "RULE or KIND:RULE of components/curation/text/heuristics.py"
             require(not unknown, self, "heuristic_limits", unknown, allowed)
 
     def _require_epoch_limits(self) -> None:

@@ -12,22 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.audit import audit
 from components.curation.config import CurationConfig
-from components.curation.decontamination import searched, write_index
-from components.curation.deduplication import find_duplicates
-from components.curation.evidence import write_samples
-from components.curation.extraction import Extracted, ExtractionShard, shards_of
-from components.curation.flagged_words import write_lists
-from components.curation.layout import figures_of, shelves_of, write_documents
-from components.curation.ledger import added, training_languages, write_ledger
-from components.curation.mixture import mixture_of, require_languages
-from components.curation.passage_deduplication import find_passages, write_passages
-from components.curation.quality import grade
-from components.curation.records import write_clusters, write_evidence, write_groups, write_metrics
-from components.curation.shard_index import read_shard
-from components.curation.sources import Listing, Passed, list_files, stamp
-from components.curation.split import assign
+from components.curation.corpus.evidence import write_samples
+from components.curation.corpus.layout import figures_of, shelves_of, write_documents
+from components.curation.corpus.ledger import added, training_languages, write_ledger
+from components.curation.corpus.mixture import mixture_of, require_languages
+from components.curation.corpus.records import write_clusters, write_evidence, write_groups, write_metrics
+from components.curation.corpus.split import assign
+from components.curation.duplicates.audit import audit
+from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.duplicates.shard_cache import read_shard
+from components.curation.extraction.extract import Extracted, ExtractionShard, shards_of
+from components.curation.filtering.decontamination import searched, write_index
+from components.curation.filtering.flagged_words import write_lists
+from components.curation.passages.passage_deduplication import find_passages, write_passages
+from components.curation.quality.grading import grade
+from components.curation.reading.sources import Listing, Passed, list_files, stamp
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
 

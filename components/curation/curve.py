@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from components import interim
 from components.curation.config import CurationConfig, Source
 from components.curation.curate import read_shards
-from components.curation.curve_page import write_page
-from components.curation.decontamination import write_index
-from components.curation.deduplication import find_duplicates
-from components.curation.extraction import ExtractionShard, shards_of
-from components.curation.flagged_words import write_lists
-from components.curation.sources import list_files, reading_of
+from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.extraction.extract import ExtractionShard, shards_of
+from components.curation.filtering.decontamination import write_index
+from components.curation.filtering.flagged_words import write_lists
+from components.curation.pages.curve_page import write_page
+from components.curation.reading.sources import list_files, reading_of
 from components.errors import SourceError
-from components.ports import Metrics, ShardEngine, interim
+from components.ports import Metrics, ShardEngine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

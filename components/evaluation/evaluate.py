@@ -38,7 +38,7 @@ def evaluate(
 
     Bits per byte, by domain: the sum of -log2 p over every token of every document, its end-of-document token included, over
     the UTF-8 bytes of the text; each byte is scored once, and only documents of at least 1 kB count. It is measured by
-    `components.training.bits_per_byte`, which holds the definition. The documents are taken by id while they fit into
+    `components.generation.bits_per_byte`, which holds the definition. The documents are taken by id while they fit into
     `config.bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
     weighs domains by fixed shares. Tasks are those of `components.evaluation.items` and the public benchmarks of
     `components.evaluation.benchmarks`, through lm-eval.

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.errors import ArtifactError, MissingArtifact
-from components.training.bits_per_byte import MINIMUM_BYTES, TokenReader
+from components.generation.bits_per_byte import MINIMUM_BYTES, TokenReader
 
 
 @dataclass(frozen=True, slots=True)

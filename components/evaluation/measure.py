@@ -14,13 +14,13 @@ from components.evaluation.held_out import ChosenDocuments, Document
 from components.evaluation.items import Tasks
 from components.evaluation.language_model import HarnessModel
 from components.evaluation.repetition import repeats_endlessly
+from components.generation.bits_per_byte import bits_per_byte
 from components.generation.sampling import generate
 from components.model import huggingface
 from components.model.decoder import Decoder
 from components.tokenizer.chat import encode_prompt
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.bits_per_byte import bits_per_byte
 from components.training.device import training_device
 
 

@@ -15,7 +15,15 @@ from components.artifacts import Plan, sha256_of_file
 from components.errors import ConfigError
 from components.pretraining.config import PretrainingConfig
 from components.tokenizer.token_shards import INDEX
-from components.training.checkpoint_files import HISTORY, LENGTH, read_history, read_manifest, state_files, unlike, write_manifest
+from components.training.checkpoints.files import (
+    HISTORY,
+    LENGTH,
+    read_history,
+    read_manifest,
+    state_files,
+    unlike,
+    write_manifest,
+)
 from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.schedule import common_steps

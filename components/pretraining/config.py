@@ -13,7 +13,7 @@ from components.training.config import (
     require_activation_checkpointing,
     require_shares,
 )
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 CHOICES = ("shape", "tokens", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
 """Fields that choose instead of the scaling law. Planning reads them; pretraining reads the plan."""

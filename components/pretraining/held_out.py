@@ -6,9 +6,9 @@ from typing import cast
 
 from torch import nn
 
+from components.generation.bits_per_byte import bits_per_byte, mean
 from components.model.decoder import Decoder
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.bits_per_byte import bits_per_byte, mean
 
 NAME = "bits_per_byte"
 

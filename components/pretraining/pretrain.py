@@ -26,12 +26,12 @@ from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.checkpoint_files import LENGTH, published, step_of
+from components.training.checkpoints.files import LENGTH, published, step_of
 from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.history import write_history
 from components.training.loop import Trained, train
-from components.training.parallel import Weights
+from components.training.parallel.placement import Weights
 from components.training.portions import Portion, apportion, explain, windows_of
 from components.training.resources import require_disk, require_memory
 

@@ -21,7 +21,7 @@ from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches
 from components.pretraining.pretrain import figures_of, refuse_misfits, settings_of
 from components.tokenizer.token_shards import TokenShardReader
-from components.training.checkpoint_files import Row
+from components.training.checkpoints.files import Row
 from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.history import write_history

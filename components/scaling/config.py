@@ -9,7 +9,7 @@ from components.hardware import GPUS
 from components.scaling.law import SCALES
 from components.scaling.laws import PLANNING
 from components.training.config import require_activation_checkpointing
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 BUDGETS = (1e10, 1e28)
 """FLOPs that a plan is made for: from a few thousand tokens for the smallest decoder to far above any model trained."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from components.artifacts import ModelShape
 from components.flops import BYTES, checkpointed_bytes, parameters_by_part
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 
 def layouts(gpus: int, per_node: int) -> Iterator[ParallelLayout]:

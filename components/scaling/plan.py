@@ -16,7 +16,7 @@ from components.scaling.layouts import memory_per_rank
 from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
 from components.scaling.prediction import predict
 from components.scaling.shapes import nearest_shape
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 from components.training.portions import apportion, explain, tokens_of, windows_of
 
 SEQUENCE_LENGTH = 4096

@@ -12,7 +12,7 @@ from components.scaling.config import Choices, Cluster, ScalingConfig
 from components.scaling.law import Law
 from components.scaling.layouts import layouts, memory_per_rank
 from components.scaling.plan import make_plan
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 PAPER_MODELS = {
     "7b": Choices(

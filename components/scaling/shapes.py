@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.scaling.law import scale_of
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 ASPECT = 108.0
 """d_model / n_layer: the geometric mean of the paper's 4096 / 30 and 8192 / 95 (table 2)."""

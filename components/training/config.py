@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from components.errors import require
 from components.flops import ACTIVATION_CHECKPOINTING
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 SCHEDULES = ("multi-step", "cosine", "constant")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -94,7 +94,7 @@ class TrainingSettings:
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
     activation_checkpointing: str = "none"
     """"selective": layers keep products and attention, and compute the rest again; "full": their inputs alone; see
-    `components.training.activation_checkpointing`."""
+    `components.training.parallel.activation_checkpointing`."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
     """How the training lies on its workers."""
     deterministic: bool = False

@@ -21,15 +21,15 @@ from torch._C._distributed_c10d import HashStore
 
 from components.errors import ConfigError, TrainingError
 from components.model.decoder import Decoder
-from components.training import activation_checkpointing
+from components.training.checkpoints.state import Fragment, SavedState, State
 from components.training.config import OptimizerConfig, TrainingSettings
 from components.training.deepspeed_library import deepspeed
 from components.training.flat_gradients import FlatGradients
 from components.training.objective import Batch, Objective, scaled
-from components.training.parallel import ModelParallelUnit, Part, Place, Weights
-from components.training.pipeline import Pipeline, Stopwatch
-from components.training.state import Fragment, SavedState, State
-from components.training.streaming import streamed
+from components.training.parallel import activation_checkpointing
+from components.training.parallel.pipeline import Pipeline, Stopwatch
+from components.training.parallel.placement import ModelParallelUnit, Part, Place, Weights
+from components.training.parallel.streaming import streamed
 
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 """What torch's AdamW calls them."""
@@ -155,7 +155,7 @@ class Engine:
         self._engine.backward(scaled)
 
     def accumulate(self, batches: Sequence[Batch], scale: float, part: Stopwatch) -> tuple[float, dict[str, float]]:
-        """All passes of a step through the pipeline: see `components.training.pipeline.Pipeline.accumulate`."""
+        """All passes of a step through the pipeline: see `components.training.parallel.pipeline.Pipeline.accumulate`."""
         assert self.pipeline is not None
         return self.pipeline.accumulate(self._engine, batches, scale, part)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.training.checkpoint_files import Row
+from components.training.checkpoints.files import Row
 
 FIRST = {
     "step": pa.int64(),

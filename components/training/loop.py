@@ -20,17 +20,17 @@ from torch import Tensor, nn
 from components.errors import TrainingError
 from components.model.denormals import flushed_denormals
 from components.ports import RemotePlace, TrainingReporter
-from components.training.checkpoint_files import Row, read_history, read_manifest, state_files
-from components.training.checkpoints import Checkpoints
+from components.training.checkpoints.files import Row, read_history, read_manifest, state_files
+from components.training.checkpoints.saving import Checkpoints
+from components.training.checkpoints.state import SavedState
 from components.training.config import TrainingSettings
 from components.training.device import determinism, keep_freed_memory, resolved_precision, training_device
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
-from components.training.parallel import Place, Weights, put
+from components.training.parallel.placement import Place, Weights, put
 from components.training.schedule import learning_rate
 from components.training.spikes import WINDOW, is_spike
-from components.training.state import SavedState
 
 logger = logging.getLogger(__name__)
 

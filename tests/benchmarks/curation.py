@@ -25,10 +25,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import interim
 from components.curation.config import CurationConfig, Source
-from components.curation.deduplication import find_duplicates
-from components.ports import InProcessShardEngine, interim
-from infra.settings import machine_code
+from components.curation.duplicates.deduplication import find_duplicates
+from components.ports import InProcessShardEngine
+from infra.variables import machine_code
 from tests.benchmarks.curation_documents import write_documents
 from tests.benchmarks.rows import Row, write
 from tests.exact_pairs import shingles, similar_pairs

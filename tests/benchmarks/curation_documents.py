@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from components.curation import tables
-from components.curation.normalise import normalise
+from components.curation.text.normalise import normalise
 
 SUFFIXES = (".py", ".pyi", ".h", ".md", ".txt", ".rst", ".yaml", ".json")
 LONGEST = 20_000

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
-from components.curation.extraction import candidate_of
-from components.curation.heuristics import Heuristics, heuristics
-from components.curation.readers import RawDocument, read_documents
-from components.curation.sources import list_files
+from components.curation.extraction.extract import candidate_of
+from components.curation.reading.readers import RawDocument, read_documents
+from components.curation.reading.sources import list_files
+from components.curation.text.heuristics import Heuristics, heuristics
 from infra.distributions import runtime_distributions
 from tests.benchmarks.peers.environment import peer_python
 from tests.benchmarks.rows import Row, write

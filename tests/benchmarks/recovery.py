@@ -11,11 +11,10 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.rows import Row, write
+from tests.paths import ROOT
 
 LIMITS = {"worker": 20.0, "node": 60.0}
 """Seconds."""
-
-ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from infra.profiles import write_profile
-from infra.settings import REPOSITORY, quieten
+from infra.bundle import REPOSITORY
+from infra.cluster.profiles import write_profile
+from infra.variables import quieten
 from tests.benchmarks.rows import Row, write
 from tests.infra.conftest import sample_profile
 from tests.infra.flyte_service import FakeFlyte

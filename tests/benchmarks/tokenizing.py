@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 import tokenizers
 
 from components.curation.config import PYTHON_DOMAINS, PYTHON_ENVIRONMENT, CurationConfig, Source
-from components.curation.normalise import normalise
-from components.curation.readers import read_documents
-from components.curation.sources import list_files
+from components.curation.reading.readers import read_documents
+from components.curation.reading.sources import list_files
+from components.curation.text.normalise import normalise
 from components.ports import InProcessShardEngine, SilentMetrics
 from components.tokenizer import token_shards
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig

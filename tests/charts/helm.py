@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.paths import ROOT
+
 CHART = ROOT / "charts" / "longrun"
 SHAPES = ("trial", "production", "gpu")
 NAMESPACE = "longrun"

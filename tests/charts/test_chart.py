@@ -180,7 +180,7 @@ def test_a_digest_wins_over_a_tag() -> None:
 def test_retention_calls_a_command_that_exists(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from workflows.cli import app
+    from workflows.cli.main import app
 
     (container,) = helm.pod_templates("production")["CronJob/longrun-retention"]["spec"]["containers"]
     program, *command = container["command"]

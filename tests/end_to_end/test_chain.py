@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.commands import as_json, command, copied, hashes, longrun, manifest, place, ran, steps
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.ray
 
@@ -180,8 +181,8 @@ def test_two_runs_in_one_home_at_once_wait_for_each_other(copy: Path) -> None:
 
 
 def test_flytes_own_command_runs_the_same_graph_and_reuses_it(copy: Path) -> None:
-    words = ["run", "--local", "workflows/pipeline.py", "run_recipe", "--recipe", "tiny", "--home", str(copy)]
+    words = ["run", "--local", "workflows/running.py", "run_by_name", "--recipe", "tiny", "--home", str(copy)]
     flyte = Path(sys.executable).with_name("flyte")
-    ended = subprocess.run([str(flyte), *words], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    ended = subprocess.run([str(flyte), *words], capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert len(steps(copy, "cached")) == STEPS

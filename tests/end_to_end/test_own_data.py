@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.commands import as_json, place, ran
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.ray
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 
 WORDS = ("river", "stone", "letter", "garden", "winter", "market", "signal", "bridge", "window", "travel", "answer", "paper")
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import MANIFEST
-from infra import tracking
+from infra.mlflow import tracking
 from infra.storage import ObjectArtifactStore
 from tests import servers
 from tests.end_to_end import commands

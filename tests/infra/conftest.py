@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.profiles import IMAGE_GROUPS, Profile
+from infra.cluster.profiles import IMAGE_GROUPS, Profile
 
 
 @pytest.fixture

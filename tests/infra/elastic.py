@@ -109,7 +109,7 @@ class Losing:
 
 def main() -> None:
     """`python -m tests.infra.elastic PLACE worker|node`: train, lose one, and print how training went on."""
-    from infra.settings import quieten
+    from infra.variables import quieten
 
     quieten()
     place, what = Path(sys.argv[1]), sys.argv[2]
@@ -125,9 +125,9 @@ def trained(place: Path, what: str) -> dict[str, Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    from infra.ray_train import RayLauncher
-    from infra.ray_workers import release
-    from infra.settings import REPOSITORY
+    from infra.bundle import REPOSITORY
+    from infra.ray.train import RayLauncher
+    from infra.ray.workers import release
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     node = cluster.add_node(num_cpus=1)

@@ -116,9 +116,9 @@ def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
 
 def main() -> None:
     """`python -m tests.infra.kills HOME KIND STEP RANK WAITS`: train with a Ray of its own, and be killed."""
-    from infra.local_ray import ensure_ray
-    from infra.ray_train import RayLauncher
-    from infra.settings import quieten
+    from infra.ray.local import ensure_ray
+    from infra.ray.train import RayLauncher
+    from infra.variables import quieten
 
     quieten()
     home, kill = Path(sys.argv[1]), Kill(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "True")

@@ -7,9 +7,9 @@ from flyte._internal.runtime.task_serde import translate_task_to_wire
 from flyte.models import SerializationContext
 from google.protobuf.json_format import MessageToDict
 
-import workflows.pipeline
-from infra import environments
-from infra.settings import REPOSITORY
+import workflows.running
+from infra.bundle import REPOSITORY
+from infra.flyte import environments
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         for task in environment.tasks.values():
             wire = MessageToDict(translate_task_to_wire(task, context))["taskTemplate"]
             tasks[f"{environment.name.removeprefix('longrun-')}.{task.func.__name__}"] = wire
-    print(json.dumps({"tasks": tasks, "loaded": loaded, "pipeline": workflows.pipeline.__name__}))
+    print(json.dumps({"tasks": tasks, "loaded": loaded, "pipeline": workflows.running.__name__}))
 
 
 if __name__ == "__main__":

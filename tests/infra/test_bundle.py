@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundle import code_files, code_version
-from infra.settings import REPOSITORY
+from infra.bundle import REPOSITORY, code_files, code_version
 
 SECRET = "a secret"
 

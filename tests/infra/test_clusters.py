@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.settings import REPOSITORY
+from infra.bundle import REPOSITORY
 from tests import servers
 from tests.charts import helm
 

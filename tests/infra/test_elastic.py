@@ -12,10 +12,10 @@ import pytest
 from components.errors import ConfigError
 from components.ports import InProcessLauncher, RecordedMetrics, SilentMetrics, TrainingReporter
 from tests.infra.elastic import INTERVAL, LOST_AFTER, work
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.ray
 
-ROOT = Path(__file__).parents[2]
 
 TOLERANCE = 5e-3
 """Of losses in bf16, relative: the workers' sums are rounded in another order."""
@@ -23,8 +23,8 @@ TOLERANCE = 5e-3
 
 @pytest.fixture
 def launcher(local_ray: None, tmp_path: Path) -> Iterator[Any]:
-    from infra.ray_train import RayLauncher
-    from infra.ray_workers import release
+    from infra.ray.train import RayLauncher
+    from infra.ray.workers import release
 
     yield RayLauncher(storage_path=tmp_path / "ray-train", threads_per_worker=1)
     release()

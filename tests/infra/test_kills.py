@@ -14,10 +14,9 @@ import pytest
 from components.errors import TrainingError
 from components.ports import SilentMetrics
 from tests.infra.kills import INTERVAL, KINDS, STEPS, Kill, Training, work
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
-
-ROOT = Path(__file__).parents[2]
 
 
 Train = Callable[[Path, Kill | None], tuple[int, str]]
@@ -26,8 +25,8 @@ Train = Callable[[Path, Kill | None], tuple[int, str]]
 @pytest.fixture(scope="module")
 def launch(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train]:
     """Train in this process's Ray, by workers that stay while none of them is killed."""
-    from infra.ray_train import RayLauncher
-    from infra.ray_workers import release
+    from infra.ray.train import RayLauncher
+    from infra.ray.workers import release
 
     launcher = RayLauncher(storage_path=tmp_path_factory.mktemp("ray-train"))
 

@@ -7,7 +7,7 @@ import pytest
 from components.errors import ConfigError, StoreError
 from infra import patience
 from infra.patience import Passing, wait_out
-from infra.settings import patience_seconds
+from infra.variables import patience_seconds
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from infra import sbom
-from infra.settings import REPOSITORY
+from infra.bundle import REPOSITORY
 
 
 @pytest.mark.parametrize("image", sbom.IMAGES)

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, HomeError
-from infra.profiles import Profile, to_toml
-from infra.settings import HERE, QUIET, WAITING, machine_code, object_store_endpoint, quieten, remember, settings, usable_home
+from infra.cluster.profiles import Profile, to_toml
+from infra.settings import remember, settings, usable_home
+from infra.storage import object_store_endpoint
+from infra.urls import HERE
+from infra.variables import QUIET, WAITING, machine_code, quieten
 
 
 def test_the_home_is_the_option_then_the_environment_then_the_current_directory(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from components.artifacts import Artifact
-from infra.settings import HERE, Settings
+from infra.settings import Settings
 from infra.storage import store_at
+from infra.urls import HERE
 from tests.components.ports.store_suite import manifest_of
 from tests.infra.s3_server import BUCKET, bucket
 

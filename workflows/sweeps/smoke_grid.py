@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from components.scaling.family import Family
 from components.scaling.grid import Grid
-from workflows.sweep import Sweep
 from workflows.sweeps.smoke_ladder import smoke_ladder
+from workflows.sweeps.sweep import Sweep
 
 
 def smoke_grid() -> Sweep:

@@ -8,7 +8,7 @@ from components.scaling.family import Family
 from components.scaling.ladder import Ladder, Profile
 from components.tokenizer.config import TokenizerConfig
 from workflows.recipes.smoke import MEGABYTE, smoke
-from workflows.sweep import Sweep
+from workflows.sweeps.sweep import Sweep
 
 
 def smoke_ladder() -> Sweep:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from components.scaling.family import Family
 from components.scaling.grid import Grid
-from workflows.sweep import Sweep
+from workflows.sweeps.sweep import Sweep
 from workflows.sweeps.tiny_ladder import tiny_ladder
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from components.scaling.family import Family
 from components.scaling.ladder import Ladder, Profile
 from workflows.recipes.tiny import KILOBYTE, tiny
-from workflows.sweep import Sweep
 from workflows.sweeps.smoke_ladder import smoke_ladder
+from workflows.sweeps.sweep import Sweep
 
 
 def tiny_ladder() -> Sweep:

@@ -8,7 +8,7 @@ import pytest
 
 from components.checks.corpus import check
 from components.checks.limits import CorpusLimits
-from components.curation.audit import interval
+from components.curation.duplicates.audit import interval
 from components.errors import ConfigError
 
 LIMITS = CorpusLimits(validation_documents=5, cluster_documents=2)

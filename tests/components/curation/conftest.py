@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from components import interim
 from components.curation import CurationConfig, Source
 from components.curation.curate import curate
-from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine, interim
+from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine
 
 WORDS = (
     *("the", "of", "and", "to", "a", "in", "that", "is", "was", "he", "for", "it", "with", "as", "his", "on", "be", "at"),

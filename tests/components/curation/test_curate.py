@@ -12,16 +12,17 @@ import pytest
 
 from components.artifacts import Mixture
 from components.curation import CurationConfig, tables
-from components.curation.sources import locate
+from components.curation.reading.sources import locate
 from components.errors import SourceError
 from components.ports import RecordedMetrics
 from components.python_environment import split_module
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
+from tests.paths import SHARED
 
 pytestmark = pytest.mark.long
 
 PACKAGES = ("packaging", "typing-extensions", "mpmath", "networkx", "click", "attrs")
-GUTENBERG = Path(__file__).parents[4] / "shared/data/corpus/gutenberg"
+GUTENBERG = SHARED / "data/corpus/gutenberg"
 
 
 def environment(**fields: Any) -> CurationConfig:

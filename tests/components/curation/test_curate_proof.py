@@ -14,7 +14,7 @@ from components.curation import Benchmark, CurationConfig, Quality
 from components.ports import InProcessShardEngine
 from tests import processes
 from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
-from tests.components.curation.test_deduplication_proof import DyingEngine, PoolEngine
+from tests.components.curation.duplicates.test_deduplication_proof import DyingEngine, PoolEngine
 
 pytestmark = pytest.mark.long
 

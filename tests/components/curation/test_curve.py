@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from components.curation.clusters import EXACT, NEAR
 from components.curation.config import CurationConfig
 from components.curation.curve import counts_up_to, measure_curve
+from components.curation.tables.reasons import EXACT, NEAR
 from components.errors import SourceError
 from components.ports import InProcessShardEngine, RecordedMetrics
 from tests.components.curation.conftest import config, prose, run, source, write_jsonl

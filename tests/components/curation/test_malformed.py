@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.curation.config import PERSONAL_DATA, RULE_SETS
-from components.curation.extraction import extract, shards_of
-from components.curation.heuristics import RULES
-from components.curation.sources import list_files
+from components.curation.extraction.extract import extract, shards_of
+from components.curation.reading.sources import list_files
+from components.curation.text.heuristics import RULES
 from tests.components.curation.conftest import config, prose, rows, source
-from tests.components.curation.test_web import html, record
+from tests.components.curation.reading.test_web_archives import html, record
 
 
 def sentence(number: int) -> str:
@@ -236,8 +236,8 @@ def test_what_is_huge_fits_into_a_gigabyte_and_two_minutes(tmp_path: Path, name:
     (tmp_path / "raw/good.jsonl").write_bytes(LINES)
     script = (
         "import re, sys; from pathlib import Path\n"
-        "from components.curation.extraction import extract, shards_of\n"
-        "from components.curation.sources import list_files\n"
+        "from components.curation.extraction.extract import extract, shards_of\n"
+        "from components.curation.reading.sources import list_files\n"
         "from tests.components.curation.conftest import config, source\n"
         "place = Path(sys.argv[1])\n"
         "chosen = config(source(place / 'raw'), shard_bytes=10_000_000, max_characters=1_000_000, max_document_bytes=1_000_000)\n"

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from components import interim
 from components.errors import SourceError
-from components.ports import ShardEngine, interim
+from components.ports import ShardEngine
 
 
 def refuse_odd(number: int) -> int:

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.interim.exchange import partition_of
 from components.ports import InProcessShardEngine
-from components.ports.shard_engine import partition_of
 from tests.components.ports.shard_engine_suite import ShardEngineSuite
 
 

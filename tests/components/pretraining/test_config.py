@@ -9,7 +9,7 @@ import pytest
 from components.artifacts import ModelShape
 from components.errors import ConfigError
 from components.pretraining.config import PretrainingConfig
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_size=64, context=16)
 

@@ -16,7 +16,7 @@ from components.model.huggingface import load
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import pretrain
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 from tests.components.pretraining.conftest import digests, with_languages
 from tests.spawning import SpawningLauncher
 

@@ -15,8 +15,9 @@ from components.tokenizer.batch_encoder import BatchEncoder, LibraryEncoder, enc
 from components.tokenizer.special_tokens import EOS, names
 from components.tokenizer.text_tokenizer import TextTokenizer
 from tests.components.tokenizer.hostile import MEGABYTES, TEXTS
+from tests.paths import SHARED
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
+DATA = SHARED / "data"
 DOMAINS = ("corpus/*", "eval/*", "preferences/*", "sft/*")
 
 
@@ -60,7 +61,7 @@ def test_a_megabyte_of_one_thing_becomes_its_ids(tokenizer: TextTokenizer, encod
 
 def files() -> Iterator[Path]:
     """Of every domain of the shared data the first files of each kind."""
-    for place in sorted(place for domain in DOMAINS for place in SHARED.glob(domain)):
+    for place in sorted(place for domain in DOMAINS for place in DATA.glob(domain)):
         kinds: dict[str, int] = {}
         for path in sorted(path for path in place.rglob("*") if path.is_file()):
             kinds[path.suffix] = kinds.get(path.suffix, 0) + 1
@@ -68,7 +69,7 @@ def files() -> Iterator[Path]:
                 yield path
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="../shared/data is absent")
+@pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent")
 def test_every_domain_of_real_data_becomes_the_ids_of_the_library(tokenizer: TextTokenizer, encoder: BatchEncoder) -> None:
     texts = [path.read_bytes()[:60_000].decode(errors="ignore") for path in files()]
     assert len(texts) > 30
@@ -76,9 +77,9 @@ def test_every_domain_of_real_data_becomes_the_ids_of_the_library(tokenizer: Tex
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SHARED.exists(), reason="../shared/data is absent")
+@pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent")
 def test_all_real_data_becomes_the_ids_of_the_library(tokenizer: TextTokenizer, encoder: BatchEncoder) -> None:
-    for path in sorted(path for path in SHARED.rglob("*") if path.is_file()):
+    for path in sorted(path for path in DATA.rglob("*") if path.is_file()):
         text = path.read_bytes().decode(errors="ignore")
         assert encoded(encoder, [text]) == between_marks(tokenizer, [text]), path
 

@@ -6,7 +6,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.training.config import OptimizerConfig, ScheduleConfig, TrainingSettings
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 
 GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from components.errors import TrainingError
 from components.training.engine import BUCKET, PREFETCHED, Engine, process_group
-from components.training.layout import ParallelLayout
-from components.training.parallel import Place
+from components.training.parallel.layout import ParallelLayout
+from components.training.parallel.placement import Place
 from tests.components.training.conftest import NextToken, settings, small_model
 
 CPU = torch.device("cpu")

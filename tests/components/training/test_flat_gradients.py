@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from components.training.engine import Engine, process_group
-from components.training.parallel import Place
+from components.training.parallel.placement import Place
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
-from components.training.layout import ParallelLayout
 from components.training.loop import Batch, Terms, train
+from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 from tests.spawning import SpawningLauncher
 

@@ -16,9 +16,10 @@ import torch.distributed as dist
 from torch import nn
 
 from components.errors import CheckpointError, ConfigError, TrainingError
-from components.training.layout import ParallelLayout
 from components.training.loop import Batch, Terms
+from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.long
 
@@ -361,9 +362,8 @@ train(small_model(), NextToken(), RepeatedPairs(), settings(), reporter=Reporter
 
 
 def test_a_training_killed_in_the_middle_ends_as_if_it_had_not_been(training: Training, tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
-    killed = subprocess.run(command, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+    killed = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     assert killed.returncode == -signal.SIGKILL
     resumed, trained, _ = training(checkpoints=tmp_path / "killed")
     uninterrupted, whole, _ = training(checkpoints=tmp_path / "whole")

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +11,9 @@ import torch
 from components.flops import CHECKPOINT_BYTES, parameters
 from components.scaling.layouts import memory_per_rank
 from components.training.device import resolved_precision
-from components.training.layout import ParallelLayout
+from components.training.parallel.layout import ParallelLayout
 from tests.components.training.peak_memory import MALLOC, SHAPE
+from tests.paths import ROOT
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_a_training_takes_the_memory_that_its_plan_says(sequences: int, precisio
         pytest.skip("bf16 is emulated here, by fp32 copies of what is multiplied, which no plan counts")
     command = [sys.executable, "-m", "tests.components.training.peak_memory", str(sequences), precision]
     environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=Path(__file__).parents[3], env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     layout, length = ParallelLayout(), SHAPE.context
     planned = memory_per_rank(layout, SHAPE, micro_batch_size=sequences, sequence_length=length, precision=precision)
     copy = CHECKPOINT_BYTES * parameters(SHAPE)  # there is room for it from the beginning; `require_memory` asks for both

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
-from components.training.layout import ParallelLayout
 from components.training.loop import train
+from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 from tests.spawning import SpawningLauncher
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.bundle import REPOSITORY
 from infra.sbom import IMAGES
-from infra.settings import REPOSITORY
 
 SCRIPT = REPOSITORY / "infra" / "containers" / "build.sh"
 

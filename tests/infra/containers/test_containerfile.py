@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.bundle import REPOSITORY
 from infra.sbom import IMAGES
-from infra.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "infra" / "containers" / "Containerfile").read_text().replace("\\\n", " ")
 LOCKS = {path.stem for path in (REPOSITORY / "infra" / "locks").glob("*.txt")}

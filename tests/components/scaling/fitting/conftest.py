@@ -7,11 +7,12 @@ import pytest
 
 from components.scaling.fitting.robust import Array
 from components.scaling.law import LossLaw, allocation
+from tests.paths import SHARED
 
 TRUTH = LossLaw(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 """Hoffmann et al., arXiv 2203.15556, equation 10."""
 
-EPOCH = Path(__file__).parents[5] / "shared/data/scaling/chinchilla-epoch/data/svg_extracted_data.csv"
+EPOCH = SHARED / "data/scaling/chinchilla-epoch/data/svg_extracted_data.csv"
 
 
 def drawn(seed: int, *, noise: float = 0.005, budgets: int = 8, sizes: int = 10) -> tuple[Array, Array, Array, Array]:

@@ -1,0 +1,139 @@
+"""The last pass: kept documents gathered by split, domain and portion, sorted by id, in files of about `shard_bytes`."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components import interim
+from components.artifacts import Mixture
+from components.curation import tables
+from components.curation.config import CurationConfig
+from components.curation.corpus.ledger import kept_in, ledger_of, units_of
+from components.curation.corpus.mixture import Sizes, portion_of
+from components.curation.corpus.split import TRAIN, VALIDATION
+from components.curation.extraction.extract import Extracted
+from components.curation.tables import with_left
+from components.curation.text.draw import order_of
+from components.ports import ShardEngine
+
+TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
+"""A kept document and the number of the file that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The files of one portion on one side of the split: documents are spread over them by their ids, which are uniform."""
+
+    split: str
+    portion: str
+    """`DOMAIN`, or `DOMAIN/LANGUAGE`, for training alone."""
+    first: int
+    """Number of its first file among all files."""
+    files: int
+
+    def target(self, identity: str) -> int:
+        """The number of the file that a document goes to; later ids go to later files."""
+        return self.first + (order_of(identity) * self.files >> 64)
+
+    @property
+    def paths(self) -> list[str]:
+        """Its files, relative to the corpus."""
+        return [f"documents/{self.split}/{self.portion}/part-{number:05d}.parquet" for number in range(self.files)]
+
+
+def shelves_of(
+    sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, config: CurationConfig
+) -> list[Shelf]:
+    """A shelf for each portion that has documents, and for each held-out domain."""
+    total: Counter[tuple[str, str]] = Counter()
+    for group, domains in sizes.items():
+        for domain, size in domains.items():
+            if splits[group] != TRAIN or domain not in mixture.language_shares:
+                total[splits[group], domain] += size
+    for domain in mixture.language_shares:
+        for language, size in languages[domain].items():
+            total[TRAIN, portion_of(mixture, domain, language)] += size
+    shelves: list[Shelf] = []
+    for split, portion in sorted(total):
+        first = shelves[-1].first + shelves[-1].files if shelves else 0
+        shelves.append(Shelf(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
+    return shelves
+
+
+def write_documents(
+    shards: Sequence[Extracted],
+    trimmed: Sequence[Sequence[Path]],
+    splits: Mapping[str, str],
+    shelves: Sequence[Shelf],
+    mixture: Mixture,
+    output: Path,
+    scratch: Path,
+    engine: ShardEngine,
+) -> None:
+    """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
+    settled = engine.map_shards(
+        partial(settle, splits=dict(splits), shelves=tuple(shelves), mixture=mixture),
+        list(zip(shards, trimmed, strict=True)),
+        description="take the kept documents",
+    )
+    parts = [path for paths in settled for path in paths]
+    names = [path for shelf in shelves for path in shelf.paths]
+    gathered = engine.exchange(parts, key="target", partitions=len(names), output=scratch / "gathered")
+    places = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
+    engine.map_shards(shelve, places, description="write the corpus")
+
+
+def settle(
+    work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], shelves: Sequence[Shelf], mixture: Mixture
+) -> list[Path]:
+    """Write the kept documents of each part of a shard with their final text, group and target."""
+    shard, trimmed = work
+    shelf_of = {(shelf.split, shelf.portion): shelf for shelf in shelves}
+    table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "language", "group", "reason"])
+    kept = table.filter(kept_in(table))
+    sides = [splits[unit] for unit in units_of(kept["group"]).to_pylist()]
+    domains, languages, identities = (kept[name].to_pylist() for name in ("domain", "language", "id"))
+    # Held-out documents lie by domain, as they are measured.
+    portions = [
+        portion_of(mixture, domain, language) if side == TRAIN else domain
+        for side, domain, language in zip(sides, domains, languages, strict=True)
+    ]
+    targets = [shelf_of[s, p].target(identity) for s, p, identity in zip(sides, portions, identities, strict=True)]
+    listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
+    return [_settled(part, left, listed) for part, left in itertools.zip_longest(shard.texts, trimmed)]
+
+
+def _settled(part: Path, trimmed: Path | None, listed: pa.Table) -> Path:
+    table = pq.read_table(part)
+    table = with_left(table, pq.read_table(trimmed)) if trimmed else table
+    document = table["document"].to_numpy()
+    table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
+    rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))
+    columns = {name: listed[name].take(rows) for name in ("group", "target")}
+    path = part.with_name(part.name.replace("texts", "kept")).with_suffix(interim.SUFFIX)
+    return interim.write(path, pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED))
+
+
+def shelve(work: tuple[Path, Path]) -> None:
+    """Write one file of the corpus from its gathered documents."""
+    gathered, place = work
+    table = interim.read(gathered, tables.DOCUMENTS.names)
+    if table.num_rows:
+        tables.write(place, table.cast(tables.DOCUMENTS))
+
+
+def figures_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Bytes of each domain on each side."""
+    figures: dict[str, dict[str, int]] = {}
+    for group, domains in sorted(sizes.items()):
+        for domain, size in domains.items():
+            sides = figures.setdefault(domain, {TRAIN: 0, VALIDATION: 0})
+            sides[splits[group]] += size
+    return {domain: figures[domain] for domain in sorted(figures)}

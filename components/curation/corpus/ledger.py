@@ -1,0 +1,256 @@
+"""What became of every document: the verdicts of filters and deduplication joined, shard by shard, without any text."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import interim
+from components.curation import tables
+from components.curation.config import CurationConfig, Source
+from components.curation.corpus.split import TRAIN
+from components.curation.extraction.extract import Extracted
+from components.curation.tables import TRIMMED
+from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
+from components.errors import SourceError
+
+Column = npt.NDArray[Any]
+
+DUPLICATES = (EXACT, NEAR, DUPLICATE_PASSAGES)
+"""Reasons that are no refusal of a filter."""
+
+UNIT_DIGITS = 4
+"""Documents that stand for themselves are split in 2^16 units, by the first digits of their ids: whoever splits needs no list of
+all documents."""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts by source and domain, and by reason; kept bytes by unit of the split and domain."""
+
+    documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Documents of (source, domain, reason); the reason is empty where they were kept."""
+    bytes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    languages: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Documents of (source, domain, language, reason)."""
+    language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    cut: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Bytes of (source, domain) that kept documents lost to repeated passages."""
+    sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Kept bytes of (unit, domain)."""
+
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of `tables.SET_ASIDE`."""
+
+    def counters(self) -> tuple[Counter[Any], ...]:
+        """All counts, so that two tallies can be added."""
+        return self.documents, self.bytes, self.languages, self.language_bytes, self.cut, self.sizes
+
+    def add(self, table: pa.Table) -> None:
+        """Count the rows of a ledger."""
+        counted = table.group_by(["source", "domain", "language", "reason"]).aggregate(
+            [("bytes", "count"), ("bytes", "sum"), ("cut", "sum")]
+        )
+        for row in counted.to_pylist():
+            source, domain, language, reason = row["source"], row["domain"], row["language"], row["reason"]
+            self.documents[source, domain, reason] += row["bytes_count"]
+            self.bytes[source, domain, reason] += row["bytes_sum"]
+            self.cut[source, domain] += row["cut_sum"]
+            self.languages[source, domain, language, reason] += row["bytes_count"]
+            self.language_bytes[source, domain, language, reason] += row["bytes_sum"]
+        kept = table.filter(kept_in(table))
+        split = pa.table([units_of(kept["group"]), kept["domain"], kept["bytes"]], names=["unit", "domain", "bytes"])
+        for row in split.group_by(["unit", "domain"]).aggregate([("bytes", "sum")]).to_pylist():
+            self.sizes[row["unit"], row["domain"]] += row["bytes_sum"]
+
+    def sizes_by_unit(self) -> dict[str, dict[str, int]]:
+        """Kept bytes of each domain in each unit."""
+        sizes: dict[str, dict[str, int]] = {}
+        for (unit, domain), size in sorted(self.sizes.items()):
+            sizes.setdefault(unit, {})[domain] = size
+        return sizes
+
+    def add_set_aside(self, table: pa.Table) -> None:
+        """Take over `tables.SET_ASIDE`."""
+        self.set_aside += table.to_pylist()
+
+    def documents_by_source(self) -> Counter[tuple[str, str]]:
+        """Documents read from each source, which is a URI and a domain."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for (source, domain, _), count in self.documents.items():
+            counts[source, domain] += count
+        return counts
+
+    def require_documents(self, config: CurationConfig) -> None:
+        """Raise `SourceError` for a source of which no document passed the filters, or a domain that is left empty."""
+        for source in config.sources:
+            reasons = {
+                reason: n for (uri, domain, reason), n in self.documents.items() if (uri, domain) == (source.uri, source.domain)
+            }
+            found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+            if not reasons:
+                raise SourceError(f"source {source.name}: holds no documents of this domain{self._first_error(source)}")
+            if reasons.keys().isdisjoint({"", *DUPLICATES}):
+                raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({found})")
+            if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
+                raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({found})")
+
+    def _first_error(self, source: Source) -> str:
+        errors = [row["error"] for row in self.set_aside if row["source"] == source.uri]
+        return f"; {len(errors)} files cannot be read, the first: {errors[0]}" if errors else ""
+
+    def sources(self, config: CurationConfig) -> pa.Table:
+        """`tables.SOURCES` in the order of the config."""
+        return pa.Table.from_pylist([self._source(source.uri, source.domain) for source in config.sources], tables.SOURCES)
+
+    def refusals(self) -> pa.Table:
+        """`tables.REFUSALS`, sorted."""
+        rows = [(*key, self.languages[key], self.language_bytes[key]) for key in sorted(self.languages)]
+        return pa.Table.from_pylist([dict(zip(tables.REFUSALS.names, row, strict=True)) for row in rows], tables.REFUSALS)
+
+    def _source(self, uri: str, domain: str) -> dict[str, Any]:
+        counts = {reason: n for (u, d, reason), n in self.documents.items() if (u, d) == (uri, domain)}
+        sizes = {reason: n for (u, d, reason), n in self.bytes.items() if (u, d) == (uri, domain)}
+        duplicates = sum(counts.get(reason, 0) for reason in DUPLICATES)
+        cut = self.cut[uri, domain]
+        return {
+            "source": uri,
+            "domain": domain,
+            "documents": sum(counts.values()),
+            "bytes": sum(sizes.values()) + cut,
+            "kept_documents": counts.get("", 0),
+            "kept_bytes": sizes.get("", 0),
+            "refused_documents": sum(counts.values()) - counts.get("", 0) - duplicates,
+            "duplicate_documents": duplicates,
+            "duplicate_bytes": sum(sizes.get(reason, 0) for reason in DUPLICATES) + cut,
+            "set_aside_files": sum((row["source"], row["domain"]) == (uri, domain) for row in self.set_aside),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """Documents and bytes read and kept, and how many documents were not kept, by reason."""
+        by_reason: Counter[str] = Counter()
+        for (_, _, reason), count in self.documents.items():
+            by_reason[reason] += count
+        return {
+            "documents": self.documents.total(),
+            "bytes": self.bytes.total() + self.cut.total(),
+            "kept_documents": by_reason[""],
+            "kept_bytes": sum(size for (_, _, reason), size in self.bytes.items() if not reason),
+            "set_aside_files": len(self.set_aside),
+            "not_kept": {reason: by_reason[reason] for reason in sorted(by_reason) if reason},
+        }
+
+
+def added(left: Tally, right: Tally) -> Tally:
+    """Both together, in the left one."""
+    for mine, others in zip(left.counters(), right.counters(), strict=True):
+        mine.update(others)
+    return left
+
+
+def ledger_of(shard: Extracted) -> Path:
+    """Where the ledger of a shard is: its `tables.ROWS` with the final `reason`, and the final `group` of what was kept."""
+    return Path(shard.place) / "ledger.parquet"
+
+
+def write_ledger(work: tuple[Extracted, Sequence[Path], Sequence[Path]]) -> Tally:
+    """Write the ledger of a shard from its rows, and the verdicts on its parts with what passages they lost; what it counts."""
+    shard, verdicts, trimmed = work
+    parts = [interim.read(path) for path in verdicts]
+    judged = pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table()
+    table = _cut(_applied(pq.read_table(shard.rows), judged), trimmed)
+    tables.write(ledger_of(shard), table)
+    interim.write(losses_of(shard), _losses(table, judged))
+    tally = Tally()
+    tally.add(table)
+    return tally
+
+
+def losses_of(shard: Extracted) -> Path:
+    """Where the `tables.LOSSES` of a shard are."""
+    return Path(shard.place) / f"losses{interim.SUFFIX}"
+
+
+def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
+    gone = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_id"])
+    found = gone.join(table.select(["document", "source", "domain"]), "document").group_by(["kept_id", "source", "domain"])
+    counted = found.aggregate([("document", "count")])
+    columns = [counted[name] for name in ("kept_id", "source", "domain", "document_count")]
+    return pa.table(columns, schema=tables.LOSSES)
+
+
+def _applied(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+    listed, kept, reason, group = (_column(verdicts, name) for name in ("document", "kept", "reason", "group"))
+    document = _column(table, "document")
+    place = np.searchsorted(listed, document)
+    hit = np.append(listed, -2)[place] == document
+    removed = hit.copy()
+    removed[hit] = kept[place[hit]] >= 0
+    reasons = _column(table, "reason")
+    reasons[removed] = reason[place[removed]]
+    groups = _column(table, "group")
+    groups[groups == ""] = _column(table, "id")[groups == ""]
+    clustered = hit & ~removed & (_column(table, "group") == "")
+    groups[clustered] = group[place[clustered]]
+    return _replaced(table, reason=reasons, group=groups)
+
+
+def _cut(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
+    """With what is left of documents that lost passages, and the bytes `cut`; one that goes altogether keeps its size."""
+    names = ["document", "bytes", "characters", "cut", "reason"]
+    listed = pa.concat_tables([TRIMMED.empty_table().select(names), *(pq.read_table(path, columns=names) for path in trimmed)])
+    number, size, characters, cut, reason = (_column(listed, name) for name in names)
+    document = _column(table, "document")
+    place = np.searchsorted(number, document)
+    rows = np.flatnonzero(np.append(number, -2)[place] == document)
+    place = place[rows]
+    reasons, lost = _column(table, "reason"), np.zeros(len(document), dtype=np.int64)
+    reasons[rows] = reason[place]
+    stay, left = rows[reason[place] == ""], place[reason[place] == ""]
+    lost[stay] = cut[left]
+    for name, values in (("bytes", size), ("characters", characters)):
+        own = _column(table, name)
+        own[stay] = values[left]
+        table = table.set_column(table.column_names.index(name), name, pa.array(own))
+    return _replaced(table, reason=reasons).append_column("cut", pa.array(lost))
+
+
+def training_languages(shard: Extracted, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
+    """Bytes to train on of each (domain, language) in a shard."""
+    table = pq.read_table(ledger_of(shard), columns=["domain", "language", "group", "bytes", "reason"])
+    kept = table.filter(kept_in(table))
+    counts: Counter[tuple[str, str]] = Counter()
+    columns = (units_of(kept["group"]), kept["domain"], kept["language"], kept["bytes"])
+    for unit, domain, language, size in zip(*(column.to_pylist() for column in columns), strict=True):
+        if splits[unit] == TRAIN:
+            counts[domain, language] += size
+    return counts
+
+
+def kept_in(table: pa.Table) -> pa.Array:
+    """Which rows of a ledger are kept."""
+    return pc.equal(table["reason"], "")
+
+
+def units_of(groups: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The unit of the split of each group: itself, or for a document that stands for itself the first digits of its id."""
+    ids = pc.equal(pc.utf8_length(groups), 64)
+    return pc.if_else(ids, pc.utf8_slice_codeunits(groups, 0, UNIT_DIGITS), groups)
+
+
+def _column(table: pa.Table, name: str) -> Column:
+    column = table[name].to_numpy()
+    return column if column.flags.writeable else column.copy()
+
+
+def _replaced(table: pa.Table, **columns: Column) -> pa.Table:
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values.tolist(), pa.string()))
+    return table

@@ -1,0 +1,131 @@
+"""The tables beside the documents of a corpus: metrics, groups, and the evidence of each removal."""
+
+import itertools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import interim
+from components.curation import tables
+from components.curation.config import PYTHON_ENVIRONMENT
+from components.curation.corpus.ledger import kept_in, ledger_of, losses_of, units_of
+from components.curation.extraction.extract import Extracted
+from components.curation.tables.sorting import partitions_of, slots_of, slotted, starts, write_sorted
+from components.ports import ShardEngine
+
+Splits = Mapping[str, str]
+"""The side of each unit."""
+
+OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
+
+Cluster = tuple[str, str, str, int]
+"""A source and its domain, the id of the document that stays, and how many of the source went in its favour."""
+
+LARGEST = 10
+"""Clusters of a source that are listed."""
+
+
+def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
+    """The side of each group."""
+    encoded = units_of(groups).combine_chunks().dictionary_encode()
+    names = [splits[unit] for unit in encoded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(encoded.indices)
+
+
+def write_metrics(shards: Sequence[Extracted], splits: Splits, path: Path) -> None:
+    """`tables.METRICS`: one row per document read, in the order of reading."""
+    with tables.writer(path, tables.METRICS) as output:
+        for shard in shards:
+            table = pq.read_table(ledger_of(shard))
+            kept = kept_in(table)
+            known = pc.if_else(kept, table["group"], pa.scalar(None, pa.string()))
+            sides = [splits_of(pc.drop_null(known), splits), pa.array([None], pa.string())]
+            row = np.where(kept.to_numpy(), np.cumsum(kept.to_numpy()) - 1, len(sides[0]))
+            split = pa.concat_arrays(sides).take(pa.array(row))
+            output.write_table(table.append_column("split", split).append_column("kept", kept).select(tables.METRICS.names))
+
+
+def write_groups(
+    shards: Sequence[Extracted],
+    linked: Sequence[str],
+    splits: Splits,
+    path: Path,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    memory: int,
+) -> None:
+    """`tables.GROUPS`: the side and the first source of each group that was kept, and of every distribution."""
+    owned = engine.map_shards(find_groups, list(shards), description="list groups")
+    known = pa.table([list(linked), np.full(len(linked), -1), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
+    owned.append(interim.write(scratch / f"linked{interim.SUFFIX}", known))
+    partitions = partitions_of(owned, memory)
+    with tables.writer(path, tables.GROUPS) as output:
+        for gathered in engine.exchange(owned, key="group", partitions=partitions, output=scratch / "groups"):
+            table = interim.read(gathered)
+            table = table.filter(pa.array(starts(table["group"].to_numpy())))
+            output.write_table(
+                pa.table([table["group"], splits_of(table["group"], splits), table["source"]], schema=tables.GROUPS)
+            )
+
+
+def find_groups(shard: Extracted) -> Path:
+    """Write the groups of a shard with the first document that was kept of each, as `OWNED`."""
+    table = pq.read_table(ledger_of(shard))
+    kept = table.filter(kept_in(table)).select(OWNED.names).sort_by([("group", "ascending"), ("document", "ascending")])
+    first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
+    return interim.write(Path(shard.place) / f"groups{interim.SUFFIX}", first)
+
+
+def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
+    """`tables.REMOVED`: every removal with the document that stays and their similarity, sorted by the removed id."""
+    partitions = partitions_of(verdicts, memory)
+    found = engine.map_shards(partial(find_evidence, partitions=partitions), list(verdicts), description="list removals")
+    write_sorted(found, tables.REMOVED, path, scratch / "evidence", engine, partitions=partitions)
+
+
+def find_evidence(verdicts: Path, *, partitions: int) -> Path:
+    """Write the removals of a part, with their slots."""
+    table = interim.read(verdicts)
+    table = table.filter(pc.greater_equal(table["kept"], 0))
+    values = [slots_of(table["id"], partitions), table["id"], table["kept_id"], table["similarity"]]
+    return interim.write(verdicts.with_suffix(".evidence"), pa.table(values, schema=slotted(tables.REMOVED)))
+
+
+def write_clusters(
+    shards: Sequence[Extracted],
+    documents: Mapping[tuple[str, str], int],
+    path: Path,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    memory: int,
+) -> None:
+    """`tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first. `documents` counts those of each source."""
+    losses = [losses_of(shard) for shard in shards]
+    gathered = engine.exchange(losses, key="kept", partitions=partitions_of(losses, memory), output=scratch / "losses")
+    found = engine.map_shards(find_largest, gathered, description="find large clusters")
+    clusters = [cluster for clusters in found for cluster in clusters]
+    rows = [
+        {"source": source, "domain": domain, "kept": kept, "documents": count, "share": count / documents[source, domain]}
+        for source, domain, kept, count in _largest(clusters)
+    ]
+    tables.write(path, pa.Table.from_pylist(rows, tables.CLUSTERS))
+
+
+def find_largest(losses: Path) -> list[Cluster]:
+    """The largest clusters of each source in one partition of `tables.LOSSES`."""
+    found = interim.read(losses).group_by(["source", "domain", "kept"]).aggregate([("documents", "sum")])
+    return _largest(zip(*(found[name].to_pylist() for name in ("source", "domain", "kept", "documents_sum")), strict=True))
+
+
+def _largest(clusters: Iterable[Cluster]) -> list[Cluster]:
+    ordered = sorted(clusters, key=lambda cluster: (*cluster[:2], -cluster[3], cluster[2]))
+    by_source = itertools.groupby(ordered, key=operator.itemgetter(0, 1))
+    return [one for _, own in by_source for one in itertools.islice(own, LARGEST)]

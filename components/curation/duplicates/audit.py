@@ -1,0 +1,247 @@
+"""A sample of the removals measured anew: from the texts, by Python's own strings and sets, without any hash.
+
+So the precision that a corpus reports is not what deduplication says of itself.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import interim
+from components.curation import tables
+from components.curation.config import CurationConfig
+from components.curation.text.draw import draw
+from components.ports import ShardEngine
+
+CONFIDENCE = 0.95
+"""Of the interval of the precision."""
+
+COUNTED = pa.schema({"pair": pa.int64(), "kept": pa.bool_(), "text": pa.large_string()})
+"""The text of either side of a sampled removal."""
+
+LAST_HAN, LAST_CODE = 0x3FFFE, 0x3FFFF
+"""Last code points of the planes of Han characters, and of those whose characters stand in words at all."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Removal:
+    """A removal of the sample; the least by `drawn` are taken."""
+
+    drawn: float
+    """In [0, 1), by the seed and the removed id alone."""
+    removed_id: str
+    kept_id: str
+    removed: int
+    """Number of the document."""
+    kept: int
+    similarity: float
+    """As deduplication recorded it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """The sample of some removals, and how many there are of each reason."""
+
+    removals: dict[str, tuple[Removal, ...]]
+    count: Counter[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Precision:
+    """How many removals of one reason have their partner."""
+
+    reason: str
+    removals: int
+    sampled: int
+    similar: int
+    """Sampled removals whose similarity, measured anew, reaches the threshold."""
+    precision: float
+    low: float
+    """Lower end of the `CONFIDENCE` interval of the precision over all removals."""
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """What the sample showed."""
+
+    pairs: pa.Table
+    """`tables.AUDIT`."""
+    precision: tuple[Precision, ...]
+
+    def table(self) -> pa.Table:
+        """`tables.PRECISION`."""
+        return pa.Table.from_pylist([asdict(one) for one in self.precision], tables.PRECISION)
+
+    def figures(self) -> dict[str, Any]:
+        """Counts and interval by reason."""
+        return {one.reason: {key: value for key, value in asdict(one).items() if key != "reason"} for one in self.precision}
+
+
+def audit(texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Audit:
+    """Measure up to `audited_removals` of each reason, chosen by the seed; `verdicts` are those on each table of `texts`."""
+    drawn = [
+        Drawn(removals={}, count=Counter()),
+        *engine.map_shards(partial(draw_removals, config=config), list(verdicts), description="sample removals"),
+    ]
+    total = engine.reduce(partial(joined, sample=config.audited_removals), drawn)
+    chosen = [(reason, one) for reason in sorted(total.removals) for one in total.removals[reason]]
+    counted = _counted(texts, [one for _, one in chosen], config, scratch, engine)
+    rows = [
+        {
+            "reason": reason,
+            "removed": one.removed_id,
+            "kept": one.kept_id,
+            "recorded": one.similarity,
+            "counted": similarity,
+            "similar": similarity >= config.near_duplicate_threshold,
+        }
+        for (reason, one), similarity in zip(chosen, counted, strict=True)
+    ]
+    found = tuple(
+        _precision(reason, total.count[reason], [row for row in rows if row["reason"] == reason])
+        for reason in sorted(total.count)
+    )
+    return Audit(pairs=pa.Table.from_pylist(rows, tables.AUDIT), precision=found)
+
+
+def draw_removals(verdicts: Path, *, config: CurationConfig) -> Drawn:
+    """The sample of one table of verdicts."""
+    table = interim.read(verdicts)
+    table = table.filter(pc.greater_equal(table["kept"], 0))
+    found: dict[str, list[Removal]] = {}
+    for row in table.to_pylist():
+        one = Removal(draw(config.seed, row["id"]), row["id"], row["kept_id"], row["document"], row["kept"], row["similarity"])
+        found.setdefault(row["reason"], []).append(one)
+    return Drawn(
+        removals={reason: tuple(heapq.nsmallest(config.audited_removals, own)) for reason, own in found.items()},
+        count=Counter({reason: len(own) for reason, own in found.items()}),
+    )
+
+
+def joined(left: Drawn, right: Drawn, *, sample: int) -> Drawn:
+    """The sample of both together."""
+    reasons = left.removals.keys() | right.removals.keys()
+    both = {reason: (*left.removals.get(reason, ()), *right.removals.get(reason, ())) for reason in reasons}
+    taken = {reason: tuple(heapq.nsmallest(sample, removals)) for reason, removals in both.items()}
+    return Drawn(removals=taken, count=left.count + right.count)
+
+
+def _counted(
+    texts: Sequence[Path], removals: Sequence[Removal], config: CurationConfig, scratch: Path, engine: ShardEngine
+) -> list[float]:
+    """The Jaccard similarity of the two texts of each removal."""
+    if not removals:
+        return []
+    wanted = [(one.removed, pair, False) for pair, one in enumerate(removals)]
+    wanted += [(one.kept, pair, True) for pair, one in enumerate(removals)]
+    places = [(path, scratch / f"sampled-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
+    taken = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), places, description="take sampled texts")
+    partitions = max(1, -(-sum(size for _, size in taken) // config.shard_bytes))
+    gathered = engine.exchange([path for path, _ in taken], key="pair", partitions=partitions, output=scratch / "sampled")
+    found = engine.map_shards(partial(count_similarities, config=config), gathered, description="measure sampled removals")
+    similarity = {pair: value for one in found for pair, value in one}
+    return [similarity[pair] for pair in range(len(removals))]
+
+
+def take_texts(work: tuple[Path, Path], *, wanted: Sequence[tuple[int, int, bool]]) -> tuple[Path, int]:
+    """Write what a table of texts has of the `wanted` sides (document, pair, kept), as `COUNTED`; also how many bytes it is."""
+    source, path = work
+    document, pair, kept = (np.array(column) for column in zip(*wanted, strict=True))
+    table = pq.read_table(source, columns=["document", "text"], filters=pc.field("document").isin(np.unique(document)))
+    order = np.argsort(table["document"].to_numpy())
+    there = table["document"].to_numpy()[order]
+    hit = np.isin(document, there)
+    text = table["text"].take(pa.array(order[np.searchsorted(there, document[hit])])).cast(pa.large_string())
+    return interim.write(path, pa.table([pair[hit], kept[hit], text], schema=COUNTED)), text.nbytes
+
+
+def count_similarities(sides: Path, *, config: CurationConfig) -> list[tuple[int, float]]:
+    """The similarity of each pair whose texts one partition of `COUNTED` holds."""
+    texts: dict[int, list[str]] = {}
+    for row in interim.read(sides).to_pylist():
+        texts.setdefault(row["pair"], []).append(row["text"])
+    return [(pair, jaccard(left, right, config)) for pair, (left, right) in texts.items()]
+
+
+def jaccard(left: str, right: str, config: CurationConfig) -> float:
+    """The Jaccard similarity of the sets of shingles of two texts, by the words that the config names."""
+    one, two = shingle_set(left, config), shingle_set(right, config)
+    shared = len(one & two)
+    return shared / (len(one) + len(two) - shared)
+
+
+def shingle_set(text: str, config: CurationConfig) -> set[tuple[str, ...]]:
+    """Every run of `shingle_size` words; a shorter text is one shingle."""
+    words = text.translate(_ALPHANUMERIC if config.shingle_words == "alphanumeric" else _WHITESPACE).split()
+    runs = zip(*(words[start:] for start in range(config.shingle_size)), strict=False)
+    return set(runs) or {tuple(words)}
+
+
+class _Alphanumeric(dict[int, str]):
+    """Turns a character into what stands for it between words that are parted by spaces."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._folded(code)
+        return self[code]
+
+    @staticmethod
+    def _folded(code: int) -> str:
+        character = chr(code)
+        han = 0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0x20000 <= code <= LAST_HAN
+        if han or 0x3041 <= code <= 0x30FF:
+            return f" {character} "
+        if code >= 0x10000 or not (character.isalpha() or character.isdigit() or character == "_"):
+            return " "
+        lower = character.lower()
+        return lower if len(lower) == 1 else character
+
+
+class _Whitespace(dict[int, str]):
+    """Characters of the planes that no shingle has are spaces; all others are as they are."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = " " if code > LAST_CODE else chr(code)
+        return self[code]
+
+
+_ALPHANUMERIC, _WHITESPACE = _Alphanumeric(), _Whitespace()
+
+
+def _precision(reason: str, removals: int, rows: Sequence[dict[str, Any]]) -> Precision:
+    similar = sum(row["similar"] for row in rows)
+    low, high = interval(similar, len(rows), removals)
+    return Precision(
+        reason=reason,
+        removals=removals,
+        sampled=len(rows),
+        similar=similar,
+        precision=similar / len(rows),
+        low=low,
+        high=high,
+    )
+
+
+def interval(hits: int, sampled: int, of: int) -> tuple[float, float]:
+    """The `CONFIDENCE` interval of a share that `hits` of `sampled` have; a sample of all `of` them is certain.
+
+    Clopper and Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial (Biometrika 26, 1934):
+    its coverage is at least what it says, also for a share of 1.
+    """
+    from scipy.special import betaincinv
+
+    if sampled == of:
+        return hits / sampled, hits / sampled
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(hits, sampled - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, sampled - hits, 1 - tail)) if hits < sampled else 1.0
+    return low, high

@@ -1,0 +1,124 @@
+"""Connected components of a graph whose edges no process need hold: large-star and small-star, in turns.
+
+Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii: Connected Components in MapReduce and Beyond (SoCC 2014). Either operation
+keeps the components; where neither changes anything, every node hangs on the least of its component.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from components import interim
+from components.curation import tables
+from components.curation.tables import columns
+from components.curation.tables.sorting import distinct, starts
+from components.curation.text.shingles import mixed
+from components.machine_code import Numbers
+from components.ports import ShardEngine
+
+LINKS = pa.schema({"node": pa.int64(), "other": pa.int64()})
+
+LINK_BYTES = 64
+"""What a link takes in memory while a partition is worked on: both directions, and sorting them."""
+
+
+def label_components(edges: Sequence[Path], scratch: Path, engine: ShardEngine, *, memory: int) -> list[Path]:
+    """Write `tables.LABELS` of every document in `tables.EDGES` but the least of each component.
+
+    A worker holds about `memory` bytes of links.
+    """
+    count = sum(map(interim.rows, edges))
+    if count * LINK_BYTES <= memory:
+        return engine.map_shards(
+            label_all, [(list(edges), scratch / f"labels{interim.SUFFIX}")], description="connect duplicates"
+        )
+    partitions = -(-count * LINK_BYTES // memory)
+    links = engine.map_shards(read_links, list(edges), description="read links")
+    state, turn = "", 0
+    while True:
+        for large in (True, False):
+            both = engine.map_shards(partial(directed, both=large), links, description="direct links")
+            place = scratch / f"turn-{turn}-{'large' if large else 'small'}"
+            gathered = engine.exchange(both, key="node", partitions=partitions, output=place)
+            done = engine.map_shards(partial(star, large=large), gathered, description="connect duplicates")
+            links = [path for path, _ in done]
+        turn += 1
+        # Distinct links only, so that the sum over them identifies the set.
+        before, state = state, str(engine.reduce(_added, [value for _, value in done]))
+        if state == before:
+            return engine.map_shards(as_labels, links, description="label duplicates")
+
+
+def _added(left: int, right: int) -> int:
+    return (left + right) % (1 << 64)
+
+
+def label_all(work: tuple[list[Path], Path]) -> Path:
+    """Label a graph that one worker holds."""
+    edges, path = work
+    ends = [columns(interim.read(one, _ENDS), *_ENDS) for one in edges]
+    left, right = (np.concatenate([end[side] for end in ends]) for side in (0, 1))
+    documents, nodes = np.unique(np.concatenate([left, right]), return_inverse=True)
+    label = connected(nodes.reshape(2, -1).T, len(documents))
+    hung = label != np.arange(len(documents))
+    return interim.write(path, pa.table([documents[hung], documents[label[hung]]], schema=tables.LABELS))
+
+
+_ENDS = ("left_document", "right_document")
+
+
+def connected(pairs: Numbers, count: int) -> Numbers:
+    """The least member of the connected component of each of `count` nodes, int64 [count]."""
+    label = np.arange(count)
+    while True:
+        least = label[pairs].min(axis=1)
+        before = label.copy()
+        for side in (0, 1):
+            np.minimum.at(label, label[pairs[:, side]], least)
+        label = label[label]
+        if np.array_equal(label, before):
+            return label
+
+
+def read_links(edges: Path) -> Path:
+    """The ends of the edges alone, as `LINKS`."""
+    left, right = columns(interim.read(edges, _ENDS), *_ENDS)
+    return interim.write(edges.with_suffix(".links"), pa.table([left, right], schema=LINKS))
+
+
+def directed(links: Path, *, both: bool) -> Path:
+    """Links in both directions, or each from its greater to its lesser end."""
+    node, other = columns(interim.read(links), "node", "other")
+    left, right = np.maximum(node, other), np.minimum(node, other)
+    if both:
+        left, right = np.concatenate([left, right]), np.concatenate([right, left])
+    return interim.write(links.with_suffix(".directed"), pa.table(list(distinct(left, right)), schema=LINKS))
+
+
+def star(links: Path, *, large: bool) -> tuple[Path, int]:
+    """Hang neighbours on the least of them and the node: those above the node (large), or those below and the node (small).
+
+    Also returns a checksum of the links made.
+    """
+    node, other = distinct(*columns(interim.read(links), "node", "other"))
+    first = np.flatnonzero(starts(node))
+    least = np.minimum(np.minimum.reduceat(other, first), node[first]) if len(first) else node[:0]
+    root = np.repeat(least, np.diff(np.append(first, len(node))))
+    if large:
+        above = other > node
+        made = distinct(other[above], root[above])
+    else:
+        made = distinct(np.concatenate([other, node[first]]), np.concatenate([root, least]))
+    moved = made[0] != made[1]
+    left, right = made[0][moved], made[1][moved]
+    checksum = mixed(mixed(left.astype(np.uint64)) + right.astype(np.uint64)).sum(dtype=np.uint64)
+    return interim.write(links.with_suffix(".star"), pa.table([left, right], schema=LINKS)), int(checksum)
+
+
+def as_labels(links: Path) -> Path:
+    """Stars as `tables.LABELS`."""
+    node, other = columns(interim.read(links), "node", "other")
+    return interim.write(links.with_suffix(".labels"), pa.table([node, other], schema=tables.LABELS))

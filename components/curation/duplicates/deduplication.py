@@ -1,0 +1,134 @@
+"""Exact and near duplicates over all sources together: candidates by LSH, verified, and one of each kept.
+
+Nothing here holds the corpus, or a table with a row for each of its documents: work is on parts and on partitions, whose number
+grows with the corpus. (1) every part is hashed; (2) documents of one text meet, one of each part, and all but the first are
+copies; (3) documents that share a band key meet, and are candidates, each pair once; (4) the shingles of candidates meet in
+blocks, and are measured; (5) verified pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their
+parts, where documents that repeat a text of their part share its fate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components import interim
+from components.curation.config import CurationConfig
+from components.curation.duplicates.candidate_pairs import find_copies, find_pairs, find_repeats, place_pairs, spread_bands
+from components.curation.duplicates.clusters import join_components, judge, judge_repeats
+from components.curation.duplicates.connected_components import label_components
+from components.curation.duplicates.shard_cache import sketch_part
+from components.curation.duplicates.sketches import Part, Sketch, sketching_of
+from components.curation.duplicates.verification import gather_members, verify_pairs
+from components.ports import ShardEngine
+
+ROW_BYTES = {"heads": 512, "bands": 72, "candidates": 96, "edges": 1024}
+"""What a row takes in memory while its partition is worked on, with what sorting it needs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Duplicates:
+    """What became of every document that has a duplicate."""
+
+    verdicts: tuple[Path, ...]
+    """`tables.VERDICTS` of each part."""
+    figures: dict[str, Any]
+    """How they were found: bands, candidates, and how many of them were similar."""
+    hashed: int
+    """Documents whose hashes were not in the index."""
+
+
+def find_duplicates(
+    texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine, *, index: Path | None = None
+) -> Duplicates:
+    """Judge the documents of all tables of texts together; hashes of parts that `shard_index` knows are taken from `index`.
+
+    The verdicts depend on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
+    """
+    if not texts:
+        return Duplicates(verdicts=(), figures={}, hashed=0)
+    parts = [Part(number=n, texts=path, place=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
+    hashed = engine.map_shards(partial(sketch_part, config=config, index=index), parts, description="hash documents")
+    sketches = [made for made, _ in hashed]
+    search = _Search(parts=parts, sketches=sketches, config=config, scratch=scratch, engine=engine)
+    copies, sharers = search.copies()
+    edges, measured = search.near_duplicates(sharers)
+    verdicts, similar = search.verdicts([*copies, *edges])
+    shape = sketching_of(config).shape
+    figures = {
+        "bands": shape.bands,
+        "rows": shape.rows,
+        "recall_by_similarity": shape.curve(),
+        "candidates": measured,
+        "similar": similar,
+        "precision_before_verification": similar / measured if measured else None,
+    }
+    new = sum(made.documents for made, known in hashed if not known)
+    return Duplicates(verdicts=tuple(verdicts), figures=figures, hashed=new)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Search:
+    parts: Sequence[Part]
+    sketches: Sequence[Sketch]
+    config: CurationConfig
+    scratch: Path
+    engine: ShardEngine
+
+    def copies(self) -> tuple[list[Path], list[Path]]:
+        """Edges between documents of one text, and the copies in each part."""
+        heads = self.engine.map_shards(find_repeats, self.parts, description="find repeats")
+        rows = sum(map(interim.rows, heads))
+        gathered = self._exchanged(heads, "text", self._partitions(rows * ROW_BYTES["heads"]), "heads")
+        found = self.engine.map_shards(find_copies, gathered, description="find copies")
+        return [edges for edges, _ in found], self._by_part([copies for _, copies in found], "copies")
+
+    def near_duplicates(self, copies: Sequence[Path]) -> tuple[list[Path], int]:
+        """Verified edges between documents of different texts, and how many candidates were measured."""
+        spread = self.engine.map_shards(spread_bands, self._with_parts(copies), description="spread bands")
+        rows = sum(map(interim.rows, spread))
+        buckets = self._exchanged(spread, "key", self._partitions(rows * ROW_BYTES["bands"]), "buckets")
+        blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
+        firsts = np.array([sketch.first for sketch in self.sketches], dtype=np.int64)
+        candidates = self.engine.map_shards(partial(find_pairs, firsts=firsts), buckets, description="find candidates")
+        rows = sum(map(interim.rows, candidates))
+        met = self._exchanged(candidates, "left", self._partitions(rows * ROW_BYTES["candidates"]), "candidates")
+        found = self.engine.map_shards(partial(place_pairs, firsts=firsts, blocks=blocks), met, description="place candidates")
+        needs = self._by_part([needs for _, needs in found], "needs")
+        members = self.scratch / "members"
+        gather = partial(gather_members, config=self.config, blocks=blocks, output=members)
+        self.engine.map_shards(gather, self._with_parts(needs), description="gather candidates")
+        pairs = self._exchanged([pairs for pairs, _ in found], "block", blocks, "pairs")
+        verify = partial(verify_pairs, members=members, threshold=self.config.near_duplicate_threshold)
+        verified = self.engine.map_shards(verify, list(enumerate(pairs)), description="verify candidates")
+        return [edges for edges, _ in verified], sum(measured for _, measured in verified)
+
+    def verdicts(self, edges: Sequence[Path]) -> tuple[list[Path], int]:
+        """The verdicts on each part, and how many pairs of different texts are similar."""
+        memory = self.config.shard_bytes
+        labels = label_components(edges, self.scratch / "labels", self.engine, memory=memory)
+        partitions = self._partitions(sum(map(interim.rows, edges)) * ROW_BYTES["edges"])
+        by_document = self._exchanged(edges, "left_document", partitions, "edges")
+        labelled = self._exchanged(labels, "node", partitions, "nodes")
+        joined = self.engine.map_shards(
+            join_components, list(zip(by_document, labelled, strict=True)), description="join clusters"
+        )
+        clusters = self._exchanged([edges for edges, _ in joined], "component", partitions, "clusters")
+        judged = self.engine.map_shards(judge, clusters, description="judge clusters")
+        verdicts = self._with_parts(self._by_part(judged, "verdicts"))
+        return self.engine.map_shards(judge_repeats, verdicts, description="judge repeats"), sum(near for _, near in joined)
+
+    def _with_parts(self, files: Sequence[Path]) -> list[tuple[Part, Path]]:
+        return list(zip(self.parts, files, strict=True))
+
+    def _partitions(self, size: int) -> int:
+        return max(1, -(-size // self.config.shard_bytes))
+
+    def _by_part(self, files: Sequence[Path], name: str) -> list[Path]:
+        return self._exchanged(files, "part", len(self.parts), name)
+
+    def _exchanged(self, files: Sequence[Path], key: str, partitions: int, name: str) -> list[Path]:
+        return self.engine.exchange(files, key=key, partitions=partitions, output=self.scratch / name)

@@ -1,0 +1,179 @@
+"""What shards came to, kept under a hash of all that decides it: a corpus with one more source reads and hashes that alone.
+
+The hash covers the state of the raw files, the sources and the fields of the config that reading or hashing depends on, and what
+the driver laid beside the shards for them to read. The code is for the caller to name, by the place of the index. An entry is
+moved in whole; its files are linked, not copied; only numbers of shards and parts, which another source may shift, change.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components import interim
+from components.artifacts import sha256_of_file
+from components.curation import tables
+from components.curation.config import CurationConfig
+from components.curation.duplicates.sketches import Part, Sketch, sketch
+from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract
+from components.curation.reading.locations import state_of
+
+HASHING = ("near_duplicate_threshold", "shingle_size", "shingle_words", "permutations")
+"""Fields of the config that decide sketches."""
+
+GLOBAL = (
+    *HASHING,
+    *("sources", "keep_shards", "validation_share", "mixture_temperature", "epoch_limit", "epoch_limits"),
+    *("language_shares", "language_temperature"),
+    *("duplicate_passages", "passage_action", "passages_in_code", "line_words", "line_documents", "substring_words"),
+)
+"""Fields of the config on which reading a shard does not depend; of `sources`, it depends on those that take from it."""
+
+KEY, ENTRY = "key.json", "entry.json"
+"""Beside the tables of a shard: what the index calls it; in an entry: what the tables came to."""
+
+
+def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted, bool]:
+    """Extract a shard, or take it from the index; also whether it was there, or finished by a killed run.
+
+    Raises what `extract` raises.
+    """
+    place = Path(shard.place)
+    place.mkdir(parents=True, exist_ok=True)
+    finished = (place / "finished.json").exists()
+    if index is None or finished:
+        return extract(shard), finished
+    key = shard_key(shard)
+    entry = index / "shards" / key
+    known = _recalled(entry, place)
+    if known:
+        shift = shard.number - known.pop("number")
+        for path in [place / "rows.parquet", *place.glob("texts-*.parquet")] if shift else ():
+            _renumber(path, shift << SHARD_BITS)
+        _write(place / "finished.json", known | {"place": shard.place})
+    extracted = extract(shard)
+    # A file that changed while it was read has another state now; one that could not be read may be readable next time.
+    if not known and (shard_key(shard) != key or pq.read_metadata(extracted.set_aside).num_rows):
+        return extracted, False
+    if not known:
+        _remember(entry, place, dataclasses.asdict(extracted) | {"number": shard.number})
+    _write(place / KEY, key)
+    return extracted, known is not None
+
+
+def shard_key(shard: ExtractionShard) -> str:
+    """sha256 over all that decides what a shard comes to, in hex, but for the code."""
+    config = dataclasses.asdict(shard.config)
+    beside = sorted(path for path in Path(shard.place).parent.iterdir() if path.is_file())
+    facts = {
+        "files": [_file_facts(file, config["sources"]) for file in shard.files],
+        "config": {name: value for name, value in config.items() if name not in GLOBAL},
+        "beside": {path.name: sha256_of_file(path) for path in beside},
+    }
+    return _digest(facts)
+
+
+def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    facts = dataclasses.asdict(file) | {"state": state_of(file.location)}
+    takers = [{name: value for name, value in sources[taker].items() if name != "weight"} for taker in facts.pop("takers")]
+    return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"takers": takers}
+
+
+def sketch_part(part: Part, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:
+    """Hash a part, or take its hashes from the index; also whether they were there, or finished by a killed run."""
+    key, marker = part.texts.parent / KEY, part.place / "sketch.json"
+    part.place.mkdir(parents=True, exist_ok=True)
+    # What a learned quality left of a part depends on the whole corpus, which the key of its shard does not know.
+    known_by_key = key.exists() and part.texts.name.startswith("texts-")
+    finished = marker.exists()
+    if index is None or not known_by_key or finished:
+        return sketch(part, config=config), finished
+    facts = {"shard": json.loads(key.read_text()), "part": part.texts.name, **{name: getattr(config, name) for name in HASHING}}
+    entry = index / "sketches" / _digest(facts)
+    known = _recalled(entry, part.place)
+    if known:
+        first = pq.ParquetFile(part.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
+        if (first, part.number) != (known["first"], known.pop("number")):
+            _renumber_heads(part, first - known["first"])
+        _write(marker, known | {"first": first})
+    made = sketch(part, config=config)
+    if not known:
+        _remember(entry, part.place, dataclasses.asdict(made) | {"number": part.number})
+    return made, known is not None
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _recalled(entry: Path, place: Path) -> dict[str, Any] | None:
+    """What an entry came to, after its tables were linked into a place; tables that were there before may be links themselves."""
+    for left in _tables_in(place):
+        left.unlink()
+    if not entry.exists():
+        return None
+    for path in _tables_in(entry):
+        _link(path, place / path.name)
+    found: dict[str, Any] = json.loads((entry / ENTRY).read_text())
+    return found
+
+
+def _remember(entry: Path, place: Path, came_to: dict[str, Any]) -> None:
+    """Move an entry in, of the tables of a place and of what they came to."""
+    beside = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
+    beside.mkdir(parents=True)
+    for path in _tables_in(place):
+        _link(path, beside / path.name)
+    _write(beside / ENTRY, came_to)
+    try:
+        beside.rename(entry)
+    except OSError:
+        shutil.rmtree(beside)  # another worker was first
+
+
+def _tables_in(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.suffix in (".parquet", interim.SUFFIX, ".npy"))
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)  # a file system without links
+
+
+def _write(path: Path, value: Any) -> None:
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(value))
+    beside.replace(path)
+
+
+def _renumber(path: Path, shift: int) -> None:
+    """Write a table again with other numbers of documents; what the former link led to stays as it was."""
+    beside = path.with_suffix(".partial")
+    with pq.ParquetFile(path) as opened, tables.writer(beside, opened.schema_arrow) as output:
+        for batch in opened.iter_batches():
+            output.write_table(_shifted(pa.Table.from_batches([batch]), shift))
+    beside.replace(path)
+
+
+def _renumber_heads(part: Part, shift: int) -> None:
+    beside = part.heads.with_suffix(".partial")
+    heads = _shifted(interim.read(part.heads), shift)
+    column = pa.array(np.full(heads.num_rows, part.number))
+    interim.write(beside, heads.set_column(heads.column_names.index("part"), "part", column)).replace(part.heads)
+
+
+def _shifted(table: pa.Table, shift: int) -> pa.Table:
+    (document,) = tables.columns(table, "document")
+    column = pa.array(np.where(document < 0, document, document + shift))
+    return table.set_column(table.column_names.index("document"), "document", column)

@@ -1,0 +1,142 @@
+"""The first step of deduplication: each part of the texts hashed, in one pass over its bytes."""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from components import interim
+from components.curation import tables
+from components.curation.config import CurationConfig
+from components.curation.duplicates.bands import Bands
+from components.curation.duplicates.minhash import Sketching
+from components.curation.text.shingles import fold_of, random
+from components.machine_code import Bytes, Hashes, Numbers
+
+BATCH = 2048
+"""Documents taken from a part at a time."""
+
+_DIGITS = 12
+"""Of an id, in a rank."""
+
+_WEIGHTS = np.uint64(16) ** np.arange(_DIGITS - 1, -1, -1, dtype=np.uint64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One table of texts, and where its hashes go."""
+
+    number: int
+    texts: Path
+    """A table with the columns document, id, group and text, and possibly quality; documents are numbered in its order."""
+    place: Path
+
+    @property
+    def heads(self) -> Path:
+        """Where its `tables.HEADS` go."""
+        return self.place / f"heads{interim.SUFFIX}"
+
+    @property
+    def repeats(self) -> Path:
+        """Where its `tables.REPEATS` go."""
+        return self.place / f"repeats{interim.SUFFIX}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sketch:
+    """What a part came to."""
+
+    documents: int
+    first: int
+    """Number of its first document."""
+    bytes: int
+    """Of the texts, in UTF-8."""
+
+
+def sketching_of(config: CurationConfig) -> Sketching:
+    """How the texts of a corpus are hashed."""
+    return _sketching(config.near_duplicate_threshold, config.shingle_size, config.shingle_words, config.permutations)
+
+
+@functools.cache
+def _sketching(threshold: float, size: int, words: str, permutations: int) -> Sketching:
+    shape = Bands.of(threshold, permutations)
+    return Sketching(fold=fold_of(words), factors=random(size, 2), permutations=permutations, shape=shape)
+
+
+def sketch(part: Part, *, config: CurationConfig) -> Sketch:
+    """Write the heads and `keys.npy` of a part, or take those that a killed run has finished."""
+    finished = part.place / "sketch.json"
+    if not finished.exists():
+        part.place.mkdir(parents=True, exist_ok=True)
+        made = _sketch(part, sketching_of(config))
+        partial = finished.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(made)))
+        partial.replace(finished)
+    return Sketch(**json.loads(finished.read_text()))
+
+
+def _sketch(part: Part, sketching: Sketching) -> Sketch:
+    keys: list[Hashes] = []
+    documents, first, size = 0, 0, 0
+    with interim.writer(part.heads, tables.HEADS) as heads:
+        for batch in batches(part.texts):
+            if not documents:
+                first = batch["document"][0].as_py()
+            raw, offsets = bytes_of(batch["text"])
+            keys.append(sketching.keys(raw, offsets))
+            heads.write_table(_heads(batch, raw, offsets, part.number))
+            documents += batch.num_rows
+            size += int(offsets[-1] - offsets[0])
+    np.save(part.place / "keys.npy", np.concatenate(keys) if keys else np.zeros((0, sketching.shape.bands), dtype=np.uint64))
+    return Sketch(documents=documents, first=first, bytes=size)
+
+
+def batches(texts: Path) -> Iterator[pa.RecordBatch]:
+    """The documents of a part, some at a time."""
+    with pq.ParquetFile(texts) as opened:
+        names = [name for name in ("document", "id", "group", "quality", "text") if name in opened.schema_arrow.names]
+        yield from opened.iter_batches(batch_size=BATCH, columns=names)
+
+
+def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
+    """The UTF-8 bytes of a column of strings as they lie in memory, uint8 [bytes], and where each begins, int64 [rows + 1]."""
+    width = np.int64 if pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type) else np.int32
+    _, offsets, data = column.buffers()
+    starts = np.frombuffer(offsets, dtype=width)[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    return np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8), starts
+
+
+def _heads(batch: pa.RecordBatch, raw: Bytes, offsets: Numbers, part: int) -> pa.Table:
+    view = raw.data
+    ends = offsets.tolist()
+    digests = b"".join([xxhash.xxh3_128_digest(view[a:b]) for a, b in itertools.pairwise(ends)])
+    halves = np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
+    numbers = np.full(batch.num_rows, part, dtype=np.int64)
+    columns = [halves[:, 0], halves[:, 1], ranks_of(batch), batch["document"], numbers, batch["id"], batch["group"]]
+    return pa.table(columns, schema=tables.HEADS)
+
+
+def ranks_of(batch: pa.RecordBatch) -> Hashes:
+    """Which document of a cluster is kept, the least first: quality in steps of 2^-16 from 1 down, then the id; uint64 [rows].
+
+    Ids are hashes, so that neither size nor source nor the order of reading decides between equals.
+    """
+    raw, offsets = bytes_of(batch["id"])
+    digits = raw[offsets[:-1, None] + np.arange(_DIGITS)].astype(np.uint64)
+    # "a" is 0x61: its low half and nine are ten.
+    tails = ((digits & np.uint64(15)) + np.uint64(9) * (digits >> np.uint64(6))) @ _WEIGHTS
+    if "quality" not in batch.schema.names:
+        return tails
+    quality: npt.NDArray[Any] = np.nan_to_num(batch["quality"].to_numpy(zero_copy_only=False).astype(np.float64))
+    steps = np.rint((1 - np.clip(quality, 0, 1)) * 0xFFFF).astype(np.uint64)
+    return (steps << np.uint64(48)) | tails

@@ -1,0 +1,1 @@
+"""The first pass over raw files: read, normalise and filter each document."""

@@ -1,0 +1,280 @@
+"""What a reader is told of a corpus: counts, distributions, samples and clusters, read from its tables.
+
+Memory is bounded: the table with a row for each document is read some rows at a time, the others are as small as the list of
+sources, languages and reasons.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.artifacts import MANIFEST, Manifest, Mixture
+from components.curation.corpus.evidence import CLUSTER
+from components.errors import DamagedArtifact
+
+Row = dict[str, Any]
+
+BATCH = 1 << 16
+"""Rows of the metrics table that are read at a time."""
+
+SHARES = 20
+"""Bins of what lies between 0 and 1."""
+
+LENGTHS = 28
+"""Bins of lengths, each twice as long as the one before: up to 128 MiB."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Distribution:
+    """How many documents lie in each bin, of those kept and of those not."""
+
+    title: str
+    caption: str
+    labels: tuple[str, ...]
+    """Of the bins."""
+    kept: tuple[int, ...]
+    lost: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """What is left of one domain, language or source."""
+
+    name: str
+    documents: int
+    bytes: int
+    kept_documents: int
+    kept_bytes: int
+    reasons: tuple[tuple[str, int], ...]
+    """Documents that were not kept, by reason, the most frequent first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """Everything on the page."""
+
+    domains: tuple[Share, ...]
+    languages: tuple[Share, ...]
+    sources: tuple[Share, ...]
+    reasons: tuple[tuple[str, int, int], ...]
+    """Reason, documents and bytes that went for it, the most documents first."""
+    distributions: tuple[Distribution, ...]
+    samples: dict[str, dict[str, list[Row]]]
+    """Rows of `samples.parquet` by step and reason."""
+    clusters: tuple[Row, ...]
+    """The largest, with `members` among the samples."""
+    tables: dict[str, list[Row]]
+    """Small tables of the corpus: quality, personal_data, contamination, set_aside, mixture, candidates, precision."""
+    config: str = ""
+    """The resolved configuration as JSON, where there is a manifest."""
+    digest: str = ""
+
+    @property
+    def total(self) -> Share:
+        """All domains together."""
+        sums = {
+            name: sum(getattr(domain, name) for domain in self.domains)
+            for name in ("documents", "bytes", "kept_documents", "kept_bytes")
+        }
+        return Share(name="all", reasons=tuple((name, count) for name, count, _ in self.reasons), **sums)
+
+
+def overview_of(corpus: Path) -> Overview:
+    """Read a corpus.
+
+    Raises:
+        DamagedArtifact: it lacks `metrics/documents.parquet` or `metrics/refusals.parquet`, or a table cannot be read.
+    """
+    refusals = _rows(corpus, "metrics/refusals", required=True)
+    samples = _rows(corpus, "samples")
+    by_step: dict[str, dict[str, list[Row]]] = {}
+    for row in samples:
+        by_step.setdefault(row["step"], {}).setdefault(row["reason"], []).append(row)
+    reasons: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for row in refusals:
+        reasons[row["reason"]] += row["documents"]
+        sizes[row["reason"]] += row["bytes"]
+    manifest = _manifest(corpus)
+    return Overview(
+        domains=_shares(refusals, "domain"),
+        languages=_shares(refusals, "language"),
+        sources=_shares(refusals, "source"),
+        reasons=tuple((name, count, sizes[name]) for name, count in _frequent(reasons) if name),
+        distributions=tuple(_distributions(corpus)),
+        samples={step: found for step, found in by_step.items() if step != CLUSTER},
+        clusters=_clusters(_rows(corpus, "metrics/clusters"), by_step.get(CLUSTER, {})),
+        tables={
+            "mixture": _mixture(corpus),
+            "quality": _rows(corpus, "metrics/quality"),
+            "personal_data": _rows(corpus, "metrics/personal_data"),
+            "contamination": _contamination(_rows(corpus, "contamination")),
+            "set_aside": _rows(corpus, "metrics/set_aside"),
+            "candidates": _candidates(manifest),
+            "precision": _rows(corpus, "metrics/precision"),
+        },
+        config=json.dumps(manifest.config, indent=1, sort_keys=True, ensure_ascii=False) if manifest else "",
+        digest=manifest.digest if manifest else "",
+    )
+
+
+def _manifest(corpus: Path) -> Manifest | None:
+    path = corpus / MANIFEST
+    return Manifest.from_bytes(path.read_bytes(), str(path)) if path.is_file() else None
+
+
+def _candidates(manifest: Manifest | None) -> list[Row]:
+    """How many candidates were similar; the figures of the step have it, and no table."""
+    figures = manifest.figures.get("deduplication", {}) if manifest else {}
+    return [figures] if "precision_before_verification" in figures else []
+
+
+def _rows(corpus: Path, name: str, *, required: bool = False) -> list[Row]:
+    path = corpus / f"{name}.parquet"
+    if not path.is_file() and not required:
+        return []
+    rows: list[Row] = _read(path).to_pylist()
+    return rows
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise DamagedArtifact(f"{path}: no corpus here, or a damaged one ({type(error).__name__}); curate it again") from error
+
+
+def _frequent(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _shares(refusals: Sequence[Row], name: str) -> tuple[Share, ...]:
+    found: dict[str, list[Row]] = {}
+    for row in refusals:
+        found.setdefault(row[name], []).append(row)
+    shares = []
+    for key, rows in found.items():
+        kept = [row for row in rows if not row["reason"]]
+        lost: Counter[str] = Counter()
+        for row in rows:
+            lost[row["reason"]] += row["documents"]
+        del lost[""]
+        shares.append(
+            Share(
+                name=key,
+                documents=sum(row["documents"] for row in rows),
+                bytes=sum(row["bytes"] for row in rows),
+                kept_documents=sum(row["documents"] for row in kept),
+                kept_bytes=sum(row["bytes"] for row in kept),
+                reasons=tuple(_frequent(lost)),
+            )
+        )
+    return tuple(sorted(shares, key=lambda share: (-share.bytes, share.name)))
+
+
+def _mixture(corpus: Path) -> list[Row]:
+    path = corpus / "mixture.json"
+    if not path.is_file():
+        return []
+    mixture = Mixture(**json.loads(path.read_bytes()))
+    limits = {name: mixture.epoch_limits[name.partition("/")[0]] for name in mixture.portions}
+    return [{"domain": name, "share": share, "epoch_limit": limits[name]} for name, share in sorted(mixture.portions.items())]
+
+
+def _contamination(rows: Sequence[Row]) -> list[Row]:
+    """Documents and items by benchmark."""
+    documents: dict[str, set[str]] = {}
+    items: dict[str, set[tuple[str, int]]] = {}
+    for row in rows:
+        documents.setdefault(row["benchmark"], set()).add(row["id"])
+        items.setdefault(row["benchmark"], set()).add((row["file"], row["item"]))
+    return [{"benchmark": name, "documents": len(documents[name]), "items": len(items[name])} for name in sorted(documents)]
+
+
+def _clusters(rows: Sequence[Row], members: dict[str, list[Row]]) -> tuple[Row, ...]:
+    """The clusters whose members are among the samples, the largest first."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        if row["kept"] in members:
+            own = found.setdefault(
+                row["kept"], {"kept": row["kept"], "documents": 0, "members": members[row["kept"]], "sources": []}
+            )
+            own["documents"] += row["documents"]
+            own["sources"].append(row)
+    return tuple(sorted(found.values(), key=lambda one: (-one["documents"], one["kept"])))
+
+
+Counts = npt.NDArray[np.int64]
+
+
+def _distributions(corpus: Path) -> Iterator[Distribution]:
+    lengths, qualities, flagged = (np.zeros((2, bins), dtype=np.int64) for bins in (LENGTHS, SHARES, SHARES))
+    for batch in _batches(corpus / "metrics" / "documents.parquet"):
+        kept = batch["kept"].to_numpy(zero_copy_only=False)
+        _count(lengths, np.log2(np.maximum(batch["bytes"].to_numpy(), 1)).astype(np.int64), kept)
+        for name, counts, steps in (("quality", qualities, SHARES), ("flagged_words_ratio", flagged, FLAGGED_STEPS)):
+            if name in batch.schema.names:
+                values = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
+                known = ~np.isnan(values)
+                _count(counts, np.ceil(values[known] * steps).astype(np.int64) - (name == "quality"), kept[known])
+    yield _distribution("Length", "bytes of a document; each bar is twice as long as the one before", _sizes(), lengths)
+    shares = tuple(f"{number / SHARES:.2f}" for number in range(SHARES))
+    if qualities.any():
+        yield _distribution("Quality", "share of its language in its domain that scored lower", shares, qualities)
+    if flagged.any():
+        ratios = ("0", *(f"{100 * number / FLAGGED_STEPS:g} %" for number in range(1, SHARES)))
+        yield _distribution("Flagged words", "share of a document's words; the last bar is all above", ratios, flagged)
+    similarities = _similarities(corpus / "removed.parquet")
+    if similarities.any():
+        yield _distribution(
+            "Similarity of removed documents", "Jaccard similarity to the document that stays", shares, similarities
+        )
+
+
+FLAGGED_STEPS = 500
+"""Bars for each whole of a share: 0.2 % each."""
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path) as opened:
+            names = [name for name in ("bytes", "kept", "quality", "flagged_words_ratio") if name in opened.schema_arrow.names]
+            yield from opened.iter_batches(batch_size=BATCH, columns=names)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise DamagedArtifact(f"{path}: no corpus here, or a damaged one ({type(error).__name__}); curate it again") from error
+
+
+def _similarities(path: Path) -> Counts:
+    counts = np.zeros((2, SHARES), dtype=np.int64)
+    if path.is_file():
+        with pq.ParquetFile(path) as opened:
+            for batch in opened.iter_batches(batch_size=BATCH, columns=["similarity"]):
+                values = batch["similarity"].to_numpy()
+                _count(counts, np.ceil(values * SHARES).astype(np.int64) - 1, np.zeros(len(values), dtype=bool))
+    return counts
+
+
+def _count(counts: Counts, bins: Counts, kept: npt.NDArray[np.bool_]) -> None:
+    inside = np.clip(bins, 0, counts.shape[1] - 1)
+    np.add.at(counts, (np.where(kept, 0, 1), inside), 1)
+
+
+def _sizes() -> tuple[str, ...]:
+    units = ("B", "kB", "MB")
+    return tuple(f"{2 ** (number % 10)} {units[number // 10]}" for number in range(LENGTHS))
+
+
+def _distribution(title: str, caption: str, labels: tuple[str, ...], counts: Counts) -> Distribution:
+    """Without the empty bins at either end."""
+    used = np.flatnonzero(counts.sum(axis=0))
+    first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+    kept, lost = (tuple(int(count) for count in row[first:last]) for row in counts)
+    return Distribution(title=title, caption=caption, labels=labels[first:last], kept=kept, lost=lost)

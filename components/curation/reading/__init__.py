@@ -1,0 +1,1 @@
+"""Raw files found, fetched, decompressed and parsed into documents."""

@@ -1,0 +1,118 @@
+"""The items of evaluation sets, read from the files that benchmarks are published as."""
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import zstandard
+
+from components.curation.config import Benchmark
+from components.curation.reading.locations import Found, fetched, find
+from components.curation.reading.streams import chunks, whole
+from components.errors import SourceError
+
+KINDS = (".jsonl", ".json", ".csv", ".parquet")
+DAMAGES = (ValueError, LookupError, TypeError, OSError, EOFError, RecursionError, csv.Error, zlib.error, zstandard.ZstdError)
+"""What parsers and decompressors raise over a file that is not what its name says."""
+LONGEST = 1 << 30
+"""Bytes of a benchmark's file at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One question of a benchmark."""
+
+    benchmark: str
+    file: str
+    """Path below the benchmark's URI."""
+    number: int
+    """Position in its file, from 0."""
+    text: str
+    record: str
+    """The whole item, as JSON."""
+
+
+def files_of(benchmark: Benchmark) -> list[Found]:
+    """The files of a benchmark that are read, sorted. Raises `SourceError` where there are none."""
+    found = [file for file in find(benchmark.uri, benchmark.name) if _kind(file.location)]
+    if not found:
+        raise SourceError(f"benchmark {benchmark.name}: no file to read at {benchmark.uri}; allowed: {', '.join(KINDS)}")
+    return found
+
+
+def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
+    """Every item, in the order of files.
+
+    Raises:
+        SourceError: there is no file, one cannot be read, or a named field holds no text.
+    """
+    for file in files_of(benchmark):
+        name = file.inside or PurePath(file.location).name
+        with fetched(file.location, scratch) as path:
+            number = 0
+            try:
+                for record in _records(path):
+                    yield _item(benchmark, name, number, record)
+                    number += 1
+            except DAMAGES as error:
+                what = f"benchmark {benchmark.name}: {file.location} cannot be read after {number} whole items"
+                raise SourceError(f"{what} ({type(error).__name__}: {error}); mend it") from error
+
+
+def _item(benchmark: Benchmark, file: str, number: int, record: Any) -> Item:
+    whole = json.dumps(record, ensure_ascii=False, default=str)
+    whole.encode()  # escapes can spell half a surrogate pair, which is no text
+    return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=whole)
+
+
+def _kind(location: str) -> str:
+    suffixes = [suffix for suffix in PurePath(location).suffixes if suffix not in (".gz", ".zst")]
+    return suffixes[-1] if suffixes and suffixes[-1] in KINDS else ""
+
+
+def _records(path: Path) -> Iterator[Any]:
+    kind = _kind(path.name)
+    if kind == ".parquet":
+        import pyarrow.parquet as pq
+
+        yield from pq.read_table(path).to_pylist()
+        return
+    data = whole(chunks(path), LONGEST)
+    if data is None:
+        raise ValueError(f"more than {LONGEST} bytes")
+    text = data.decode("utf-8-sig")
+    if kind == ".jsonl":
+        yield from (json.loads(line) for line in text.split("\n") if line.strip())
+    elif kind == ".csv":
+        yield from csv.DictReader(io.StringIO(text))
+    else:
+        yield from _listed(json.loads(text))
+
+
+def _listed(value: Any) -> list[Any]:
+    """The longest list in a JSON file: benchmarks keep their items beside a few words about them."""
+    if isinstance(value, list):
+        return value
+    lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else []
+    return max(lists, key=len) if lists else [value]
+
+
+def _text(record: Any, fields: tuple[str, ...]) -> str:
+    if fields:
+        if not isinstance(record, dict):
+            raise TypeError(f"an item is {type(record).__name__} where Benchmark.fields names {', '.join(fields)}")
+        record = [record[field] for field in fields]
+    return "\n".join(_strings(record))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)

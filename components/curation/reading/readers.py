@@ -1,0 +1,204 @@
+"""Raw files taken apart into documents: JSON lines, Parquet, Arrow, web archives, text, and the parts of Python packages."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from components.curation.config import CurationConfig
+from components.curation.reading.sources import RawFile
+from components.curation.reading.streams import CHUNK, chunks, lines, whole
+from components.curation.reading.web_archives import pages
+from components.curation.text.draw import draw
+from components.errors import SourceError
+from components.python_environment import ModuleText, description, module_name, split_module
+
+Row = tuple[bytes, str, str]
+"""The bytes of a row, its text, and why it is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawDocument:
+    """A document as it was found."""
+
+    taker: int
+    """Position of its source in the config."""
+    uri: str
+    text: str
+    raw: bytes
+    """The bytes that hold it: a line, a file, or a cell."""
+    refusal: str = ""
+    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
+
+
+def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    """The documents of one file, in its order.
+
+    Raises:
+        SourceError: it cannot be read to its end, or holds more bad lines than the config allows.
+    """
+    try:
+        yield from READERS[file.kind](file, config)
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, pa.ArrowInvalid, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(f"{file.location}: cannot be read to its end ({reason}); is it truncated or damaged?") from error
+
+
+def _read_jsonl(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    field = config.sources[file.takers[0]].text_field
+    longest = config.max_document_bytes
+    rows = (_row_of_line(line, field) for line in lines(chunks(Path(file.location)), longest))
+    yield from _rows(file, config, rows, f"a JSON object with text in {field!r}")
+
+
+def _row_of_line(line: bytes | None, field: str) -> Row:
+    if line is None:
+        return b"", "", "long"
+    text = _text_of_line(line, field)
+    return line, text or "", "" if text else "bad-line"
+
+
+def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    field = config.sources[file.takers[0]].text_field
+    with pq.ParquetFile(file.location, read_dictionary=_flat(file.location, field)) as table:
+        names = table.schema_arrow.names
+        if field not in names:
+            raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
+        rows = (_row_of_cell(cell, config.max_document_bytes) for cell in _cells(table, field))
+        yield from _rows(file, config, rows, f"text in column {field!r}")
+
+
+def _flat(location: str, field: str) -> list[str]:
+    """The field, unless it is nested or missing. Its cells stay references to the dictionary that the file keeps of them: it
+    may hold one text for a thousand rows, and no size in the file tells of the copies."""
+    with pq.ParquetFile(location) as table:
+        paths = [table.schema.column(number).path for number in range(len(table.schema))]
+    return [path for path in paths if path == field]
+
+
+def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:
+    """The cells of a column; rows of a batch are so few that it fills about `CHUNK`, by what the row group says of itself."""
+    for number in range(table.num_row_groups):
+        group = table.metadata.row_group(number)
+        rows = max(1, min(1024, CHUNK * group.num_rows // max(1, group.total_byte_size)))
+        for batch in table.iter_batches(batch_size=rows, row_groups=[number], columns=[field]):
+            yield from _values(batch.column(0))
+
+
+def _values(column: pa.Array) -> Iterator[Any]:
+    # One at a time: a dictionary of one long text would become as many copies of it as there are rows.
+    return (column[number].as_py() for number in range(len(column)))
+
+
+def _row_of_cell(cell: Any, longest: int) -> Row:
+    if not isinstance(cell, str) or not cell.strip():
+        return b"", "", "bad-line"
+    raw = cell.encode()
+    return (raw, cell, "") if len(raw) <= longest else (b"", "", "long")
+
+
+def _read_arrow(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    """A stream of record batches, as Hugging Face datasets are saved."""
+    field = config.sources[file.takers[0]].text_field
+    with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
+        names = stream.schema.names
+        if field not in names:
+            raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
+        cells = (cell for batch in stream for cell in _values(batch.column(field)))
+        rows = (_row_of_cell(cell, config.max_document_bytes) for cell in cells)
+        yield from _rows(file, config, rows, f"text in column {field!r}")
+
+
+def _read_warc(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    """The main text of each page under `URI#NUMBER URL`."""
+    for number, page in enumerate(pages(Path(file.location), config.max_document_bytes), start=1):
+        uri = f"{file.uri}#{number}"
+        if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
+            continue
+        uri = f"{uri} {page.uri}"
+        yield RawDocument(taker=file.takers[0], uri=uri, text=page.text, raw=page.raw, refusal=page.refusal)
+
+
+def _rows(file: RawFile, config: CurationConfig, rows: Iterator[Row], wanted: str) -> Iterator[RawDocument]:
+    bad = 0
+    for number, (raw, text, refusal) in enumerate(rows, start=1):
+        uri = f"{file.uri}#{number}"
+        if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
+            continue
+        bad += refusal == "bad-line"
+        if bad > config.max_bad_lines:
+            allowed = f"{bad} bad lines, at most {config.max_bad_lines} allowed (curation.max_bad_lines)"
+            raise SourceError(f"{file.location}: line {number} is not {wanted}; {allowed}")
+        yield RawDocument(taker=file.takers[0], uri=uri, text=text, raw=raw, refusal=refusal)
+
+
+def _read_text(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    raw = whole(chunks(Path(file.location)), config.max_document_bytes)
+    text = None if raw is None else _decoded(raw)
+    refusal = "long" if raw is None else "invalid-utf8" if text is None else ""
+    yield RawDocument(taker=file.takers[0], uri=file.uri, text=text or "", raw=raw or b"", refusal=refusal)
+
+
+def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    """Code under the file's own URI, each of its docstrings under `URI#LLINE`."""
+    raw = Path(file.location).read_bytes()
+    found, refusal = ModuleText(code="", docstrings=()), ""
+    try:
+        found = split_module(raw.decode("utf-8-sig"), module_name(file.uri.partition("/")[2]))
+    except UnicodeDecodeError:
+        refusal = "invalid-utf8"
+    except SyntaxError:
+        refusal = "unparsable"
+    for taker in file.takers:
+        if config.sources[taker].domain == "code":
+            if found.code or refusal:
+                yield RawDocument(taker=taker, uri=file.uri, text=found.code, raw=raw, refusal=refusal)
+        elif refusal:
+            yield RawDocument(taker=taker, uri=f"{file.uri}#docstrings", text="", raw=raw, refusal=refusal)
+        for one in found.docstrings if config.sources[taker].domain != "code" else ():
+            yield RawDocument(taker=taker, uri=f"{file.uri}#L{one.line}", text=one.text, raw=one.text.encode())
+
+
+def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+    for document in _read_text(file, config):
+        text = description(document.text)
+        if text or document.refusal:
+            yield replace(document, text=text)
+
+
+READERS: dict[str, Callable[[RawFile, CurationConfig], Iterator[RawDocument]]] = {
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+    "arrow": _read_arrow,
+    "warc": _read_warc,
+    "text": _read_text,
+    "module": _read_module,
+    "description": _read_description,
+}
+"""How each kind of `RawFile` is read."""
+
+
+def _decoded(raw: bytes) -> str | None:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+
+
+def _text_of_line(line: bytes, field: str) -> str | None:
+    try:
+        row = json.loads(line)
+        text = row.get(field) if isinstance(row, dict) else None
+        if not isinstance(text, str) or not text.strip():
+            return None
+        text.encode()  # escapes can spell half a surrogate pair, which is no text
+    except (ValueError, RecursionError):
+        return None
+    return text

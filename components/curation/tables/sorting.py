@@ -1,0 +1,59 @@
+"""Tables of a corpus that are sorted by id: rows gathered in slots, each of which fits in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from components import interim
+from components.curation import tables
+from components.curation.text.draw import order_of
+from components.machine_code import Numbers
+from components.ports import ShardEngine
+
+ROW_BYTES = 512
+"""What a row takes in memory while it is sorted."""
+
+
+def write_sorted(
+    found: Sequence[Path], schema: pa.Schema, path: Path, scratch: Path, engine: ShardEngine, *, partitions: int
+) -> None:
+    """Join tables with slots into one that is sorted by all its columns, of which the first is an id."""
+    with tables.writer(path, schema) as output:
+        for one in engine.exchange(found, key="slot", partitions=partitions, output=scratch) if found else ():
+            output.write_table(interim.read(one).select(schema.names))
+
+
+def slotted(schema: pa.Schema) -> pa.Schema:
+    """The schema with a slot in front."""
+    return pa.schema([pa.field("slot", pa.int64()), *schema])
+
+
+def slots_of(identities: pa.ChunkedArray, partitions: int) -> pa.Array:
+    """The partition of each id; later ids are in later slots."""
+    return pa.array([order_of(identity) * partitions >> 64 for identity in identities.to_pylist()], pa.int64())
+
+
+def partitions_of(files: Sequence[Path], memory: int) -> int:
+    """How many partitions the rows of `files` need for one to fit into `memory` bytes."""
+    return max(1, -(-sum(map(interim.rows, files)) * ROW_BYTES // memory))
+
+
+def starts(*sorted_columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a row differs from the one before it."""
+    differs = np.zeros(len(sorted_columns[0]), dtype=bool)
+    differs[:1] = True
+    for column in sorted_columns:
+        differs[1:] |= column[1:] != column[:-1]
+    return differs
+
+
+def distinct(*rows: Numbers) -> Sequence[Numbers]:
+    """The distinct rows, sorted by the first column, then the next."""
+    place = np.lexsort(rows[::-1])
+    ordered = [column[place] for column in rows]
+    first = starts(*ordered)
+    return [column[first] for column in ordered]

@@ -1,0 +1,1 @@
+"""Text and what is computed from it alone: characters, normalised form, language, words, shingles, measures."""

@@ -1,0 +1,119 @@
+"""The shuffle: rows brought together by key, through files, so that no process holds the tables."""
+
+import functools
+import itertools
+import shutil
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.interim import files as interim
+
+MapShards = Callable[..., list[Any]]
+"""`ShardEngine.map_shards`: the engine's port imports this module."""
+
+
+def exchange_through_files(
+    map_shards: MapShards, tables: Sequence[Path], *, key: str, partitions: int, output: Path
+) -> list[Path]:
+    """A shuffle made of two maps with files between them: sort each table by partition, then join each partition.
+
+    Between them a table is one Arrow file with a batch for each partition, so that there are as many files as tables and not as
+    tables times partitions. Holds one table or one partition in memory at a time, in each worker. A single partition needs no
+    sorting of tables.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    parts = [output / f"part-{number:05d}{interim.SUFFIX}" for number in range(partitions)]
+    if partitions == 1 and tables:
+        map_shards(_join_tables, [(list(tables), parts[0])], description=f"join by {key}")
+        return parts
+    between = output / "between"
+    between.mkdir(exist_ok=True)
+    named = [(table, between / f"{number:05d}{interim.SUFFIX}") for number, table in enumerate(tables)]
+    map_shards(functools.partial(_split, key=key, partitions=partitions), named, description=f"split by {key}")
+    map_shards(functools.partial(_join_split, between=between), list(enumerate(parts)), description=f"join by {key}")
+    shutil.rmtree(between)
+    return parts
+
+
+def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
+    table, path = shard
+    write_split(path, interim.read(table), key=key, partitions=partitions)
+
+
+def write_split(path: Path, table: pa.Table, *, key: str, partitions: int) -> None:
+    """Write a table with a batch for each partition, as `exchange` does on its way: `read_split` joins them."""
+    target = partition_of(table[key], partitions)
+    # Two bytes are sorted by radix.
+    narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
+    columns = [column.combine_chunks() for column in table.take(pa.array(np.argsort(narrow, kind="stable"))).columns]
+    sizes = np.bincount(target, minlength=partitions)
+    with interim.writer(path, table.schema) as output:
+        for start, size in zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist(), strict=True):
+            output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
+
+
+def read_split(folder: Path, number: int) -> pa.Table:
+    """One partition of all tables that `write_split` wrote in a folder, in the order of their names."""
+    return pa.concat_tables([interim.read_batch(path, number) for path in sorted(folder.iterdir())])
+
+
+def _join_split(shard: tuple[int, Path], *, between: Path) -> None:
+    number, target = shard
+    _join(read_split(between, number), target)
+
+
+def _join_tables(shard: tuple[list[Path], Path]) -> None:
+    tables, target = shard
+    _join(pa.concat_tables([interim.read(table) for table in tables]), target)
+
+
+def _join(table: pa.Table, target: Path) -> None:
+    table = table.combine_chunks()
+    interim.write(target, table.take(pa.array(_order(table))))
+
+
+def _order(table: pa.Table) -> npt.NDArray[np.int64]:
+    """The rows sorted by all columns; what the integers before the first other column tell apart is not looked at again."""
+    leading = [column.to_numpy() for column in itertools.takewhile(lambda one: pa.types.is_integer(one.type), table.columns)]
+    if not leading:
+        return _order_by_all(table)
+    order = np.argsort(leading[0])
+    tied = _tied(order, leading[:1])
+    if len(leading) > 1 and tied.any():
+        rows = order[tied]
+        order[tied] = rows[np.lexsort([values[rows] for values in reversed(leading)])]
+        tied = _tied(order, leading)
+    if len(leading) < table.num_columns and tied.any():
+        rows = order[tied]
+        order[tied] = rows[_order_by_all(table.take(pa.array(rows)))]
+    return order
+
+
+def _tied(order: npt.NDArray[np.int64], columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """Which rows equal the one before or after them, in sorted columns."""
+    same = np.ones(max(0, len(order) - 1), dtype=bool)
+    for values in columns:
+        ordered = values[order]
+        same &= ordered[1:] == ordered[:-1]
+    return np.append(same, False)[: len(order)] | np.append(False, same)[: len(order)]
+
+
+def _order_by_all(table: pa.Table) -> npt.NDArray[np.int64]:
+    return pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names]).to_numpy().astype(np.int64)
+
+
+def partition_of(keys: pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
+    """The partition of each key, the same on every machine: integers modulo `partitions`, strings by CRC-32."""
+    if pa.types.is_integer(keys.type):
+        numbers = keys.to_numpy()
+        return (numbers % numbers.dtype.type(partitions)).astype(np.int64)
+    encoded = pa.chunked_array(keys).combine_chunks().dictionary_encode()
+    hashes = np.array([zlib.crc32(str(value).encode()) for value in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return (hashes % partitions)[encoded.indices.to_numpy()]

@@ -1,0 +1,1 @@
+"""Training checkpoints: state, files, retention, and copies in an object store."""

@@ -1,0 +1,279 @@
+"""The state of a training as fragments of named parameters, in safetensors: any layout of workers loads what any other saved.
+
+ZeRO parts the flattened fp32 weights and both moments of AdamW between the workers; where the cuts lie depends on their number
+and on the stage. So each worker writes the fragments that it keeps under "KIND/START/NAME": elements START and on of the
+flattened parameter NAME. Whoever loads reads the elements that it needs from whichever files hold them.
+
+Where a matrix is parted by its columns, NAME ends in "[A:B/C]" and START counts the elements of columns A to B of C, row by row.
+"""
+
+import contextlib
+import json
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from components.errors import CheckpointError
+from components.training.checkpoints import direct_files
+
+KINDS = ("weight", "first_moment", "second_moment")
+"""What is kept for every element of a parameter, all in fp32."""
+
+_DTYPES = {torch.float32: "F32", torch.uint8: "U8"}
+
+UPDATES = "updates"
+RANDOM = "random/"
+
+
+@dataclass(frozen=True, order=True)
+class Columns:
+    """Some of a matrix's columns."""
+
+    first: int
+    end: int
+    """The one after the last."""
+    of: int
+    """Columns of the matrix."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.end - self.first
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Consecutive elements of one flattened parameter, as one worker keeps them."""
+
+    name: str
+    start: int
+    """The first element."""
+    tensors: Mapping[str, Tensor]
+    """Views of what the engine keeps, by kind: fp32, of one length."""
+    columns: Columns | None = None
+    """Of a matrix that is parted by them; else None."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What one worker has to write down."""
+
+    fragments: Sequence[Fragment]
+    updates: int
+    """Updates that AdamW has made: its bias correction counts them."""
+    random: Mapping[str, Tensor]
+    """States of random number generators by device, uint8."""
+
+
+class Snapshot:
+    """A copy of a state in the host's memory, whose room is kept from one copy to the next."""
+
+    def __init__(self) -> None:
+        self._room: dict[str, Tensor] = {}
+        self._updates = 0
+
+    def reserve(self, state: State) -> None:
+        """Make the room for such a state, its pages touched, or locked for a GPU's: the first copy does not wait for them."""
+        for name, tensor in _named(state):
+            if name not in self._room:
+                self._room[name] = torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+
+    def take(self, state: State) -> None:
+        """Copy the state; what it views must not change meanwhile."""
+        self.reserve(state)
+        self._updates = state.updates
+        with _beside([tensor for _, tensor in _named(state)]):
+            for name, tensor in _named(state):
+                self._room[name].copy_(tensor, non_blocking=True)
+
+    def write(self, path: Path) -> str:
+        """Write the copy, and read it back; its checksum.
+
+        Raises:
+            OSError: the file cannot be written, or reads otherwise than it was written.
+        """
+        checksum = direct_files.write(path, _contents(self._room, {UPDATES: str(self._updates)}))
+        if direct_files.checksum_of(path) != checksum:
+            raise OSError(f"{path}: it does not read as it was written")
+        return checksum
+
+
+def _contents(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[Tensor]:
+    """A file of safetensors as bytes, its head and each tensor: https://github.com/huggingface/safetensors#format.
+
+    The library's own `save_file` knows no way past the page cache. It writes these bytes too: longer elements first, by name.
+    """
+    head: dict[str, Any] = {"__metadata__": metadata}
+    end, ordered = 0, sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
+    for name, tensor in ordered:
+        head[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}
+        end += tensor.nbytes
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    yield torch.frombuffer(bytearray(struct.pack("<Q", len(text)) + text), dtype=torch.uint8)
+    for _, tensor in ordered:
+        yield tensor.flatten().view(torch.uint8)
+
+
+@contextlib.contextmanager
+def _beside(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Copies from a GPU inside the block wait for what it has to do already, and nothing that comes later waits for them."""
+    device = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
+    if device is None:
+        yield
+        return
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Where elements of a parameter lie."""
+
+    start: int
+    length: int
+    columns: Columns | None
+    path: Path
+
+
+class SavedState:
+    """The fragments in the files of all workers of one checkpoint."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Read the heads of the files. Raises `CheckpointError` for one that is no whole safetensors file."""
+        self._spans: dict[tuple[str, str], list[_Span]] = {}
+        self._paths = tuple(paths)
+        for path in paths:
+            for kind, name, start, length, columns in _listed(path):
+                self._spans.setdefault((kind, name), []).append(_Span(start, length, columns, path))
+
+    def require_whole(self, sizes: Mapping[str, int]) -> None:
+        """Raise `CheckpointError` unless the fragments cover each parameter of `sizes` elements, every element once."""
+        unknown = sorted({name for _, name in self._spans} - set(sizes))
+        if unknown:
+            raise CheckpointError(f"{unknown[0]} is no parameter of this model")
+        for name, size in sizes.items():
+            for kind in KINDS:
+                self._require_covered(kind, name, size)
+
+    def read(self, kind: str, name: str, start: int, length: int, columns: Columns | None = None) -> Tensor:
+        """Elements `start` to `start + length` of a flattened parameter, or of those columns of it, fp32.
+
+        Raises:
+            CheckpointError: some are missing.
+        """
+        spans = self._spans.get((kind, name), [])
+        if {span.columns for span in spans} <= {columns}:
+            return _joined(spans, kind, name, start, length)
+        parted = columns or next(span.columns for span in spans if span.columns is not None)
+        whole_RC = self._columns_joined(kind, name, parted.of)
+        chosen = whole_RC if columns is None else whole_RC[:, columns.first : columns.end]
+        return chosen.flatten()[start : start + length]
+
+    @property
+    def updates(self) -> int:
+        """Updates of AdamW."""
+        with safe_open(self._paths[0], framework="pt") as stored:
+            return int((stored.metadata() or {})[UPDATES])
+
+    def random(self, rank: int) -> dict[str, Tensor]:
+        """Generator states of that worker; of the first where there were fewer."""
+        with safe_open(self._paths[rank if rank < len(self._paths) else 0], framework="pt") as stored:
+            return {name.removeprefix(RANDOM): stored.get_tensor(name) for name in stored.keys() if name.startswith(RANDOM)}  # noqa: SIM118 - no mapping
+
+    def _require_covered(self, kind: str, name: str, size: int) -> None:
+        covered, column = 0, 0
+        for columns, spans in self._blocks(kind, name).items():
+            if columns is not None and columns.first != column:
+                break
+            covered += _covered(spans, size if columns is None else size // columns.of * columns.count)
+            column = 0 if columns is None else columns.end
+        if covered != size:
+            raise CheckpointError(f"{kind} of {name}: {covered} of {size} elements are saved")
+
+    def _blocks(self, kind: str, name: str) -> dict[Columns | None, list[_Span]]:
+        """Spans by their columns, each sorted."""
+        blocks: dict[Columns | None, list[_Span]] = {}
+        for span in sorted(self._spans.get((kind, name), []), key=lambda span: (span.columns or _NONE, span.start)):
+            blocks.setdefault(span.columns, []).append(span)
+        return blocks
+
+    def _columns_joined(self, kind: str, name: str, width: int) -> Tensor:
+        """A whole matrix of `width` columns, of which each file may have some."""
+        joined = []
+        for columns, spans in self._blocks(kind, name).items():
+            values = _joined(spans, kind, name, 0, spans[-1].start + spans[-1].length)
+            joined.append(values.view(-1, width if columns is None else columns.count))
+        return torch.cat(joined, dim=1)
+
+
+_NONE = Columns(0, 0, 0)
+
+
+def _covered(spans: Sequence[_Span], size: int) -> int:
+    """How many of `size` elements the spans cover from the first on without a gap; more where they overlap."""
+    end = 0
+    for span in spans:
+        if span.start != end:
+            return min(end, size - 1)
+        end += span.length
+    return end
+
+
+def _joined(spans: Sequence[_Span], kind: str, name: str, start: int, length: int) -> Tensor:
+    out, found = torch.empty(length), 0
+    for span in spans:
+        first, last = max(start, span.start), min(start + length, span.start + span.length)
+        if first < last:
+            out[first - start : last - start] = _slice(span, kind, name, first, last)
+            found += last - first
+    if found != length:
+        raise CheckpointError(f"{kind} of {name}: {found} of {length} elements from {start} on are saved")
+    return out
+
+
+def _named(state: State) -> Iterator[tuple[str, Tensor]]:
+    for fragment in state.fragments:
+        for kind in KINDS:
+            yield _key(kind, fragment.start, fragment.name, fragment.columns), fragment.tensors[kind]
+    for device, tensor in state.random.items():
+        yield RANDOM + device, tensor
+
+
+def _key(kind: str, start: int, name: str, columns: Columns | None) -> str:
+    return f"{kind}/{start}/{name}" + ("" if columns is None else f"[{columns.first}:{columns.end}/{columns.of}]")
+
+
+def _listed(path: Path) -> list[tuple[str, str, int, int, Columns | None]]:
+    """Kind, name, start, length and columns of each fragment in a file."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            names = [name for name in stored.keys() if not name.startswith(RANDOM)]  # noqa: SIM118 - no mapping
+            return [_parsed(name, stored.get_slice(name).get_shape()[0]) for name in names]
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path.name} cannot be read ({error})") from error
+
+
+def _parsed(key: str, length: int) -> tuple[str, str, int, int, Columns | None]:
+    kind, start, rest = key.split("/", 2)
+    found = re.fullmatch(r"(.*)\[(\d+):(\d+)/(\d+)\]", rest)
+    if found is None:
+        return kind, rest, int(start), length, None
+    return kind, found[1], int(start), length, Columns(*(int(number) for number in found.groups()[1:]))
+
+
+def _slice(span: _Span, kind: str, name: str, first: int, last: int) -> Tensor:
+    with safe_open(span.path, framework="pt") as stored:
+        key = _key(kind, span.start, name, span.columns)
+        tensor: Tensor = stored.get_slice(key)[first - span.start : last - span.start]
+    return tensor

@@ -1,0 +1,157 @@
+"""Pipeline parallelism: stages of consecutive layers, one micro-batch forward, one backward (1F1B, PipeDream-Flush, arXiv
+2104.04473, section 2.2), by DeepSpeed's PipelineModule and its schedule.
+
+The objective is asked by the last stage alone, with what came out of its layers.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from components.model.decoder import Decoder
+from components.model.loss import Vocabulary
+from components.training.deepspeed_library import deepspeed
+from components.training.objective import Batch, Objective, scaled
+from components.training.parallel.layout import ParallelLayout
+
+Stopwatch = Callable[[str], AbstractContextManager[None]]
+
+PARTS = {
+    "LoadMicroBatch": "data",
+    "RecvActivation": "forward",
+    "ForwardPass": "forward",
+    "SendActivation": "forward",
+    "RecvGrad": "backward",
+    "BackwardPass": "backward",
+    "SendGrad": "backward",
+    "ReduceTiedGrads": "backward",
+    "ReduceGrads": "backward",
+}
+"""DeepSpeed's instructions, by the part of a step whose time they take; OptimizerStep is left to the engine."""
+
+
+class Pipeline:
+    """One worker's stage, and what it does in a step."""
+
+    def __init__(
+        self,
+        stage: Decoder,
+        objective: Objective,
+        layout: ParallelLayout,
+        at: int,
+        group: dist.ProcessGroup,
+        device: torch.device,
+    ) -> None:
+        """All workers together.
+
+        Args:
+            stage: this worker's layers, whose embedding, or norm and head, are the identity where they are another's.
+            objective: asked by the last stage.
+            layout: of the training, with its data filled in.
+            at: this stage's number.
+            group: the stages of a replica, in their order.
+            device: of the training.
+        """
+        library = deepspeed()
+        from deepspeed.runtime.pipe.topology import PipeModelDataParallelTopology
+
+        self._objective, self._layout, self._at, self._group, self._device = objective, layout, at, group, device
+        self._tail = _Tail(stage)
+        self._scale, self._sums = 1.0, dict[str, Tensor]()
+        self._names: list[str] | None = None
+        stages: list[nn.Module] = [nn.Identity() for _ in range(layout.pipeline)]
+        self._stage = _Stage(stage)
+        stages[at] = self._stage
+        # It asks DeepSpeed for its rank before an engine has shown DeepSpeed the process group that torch has
+        library.init_distributed(auto_mpi_discovery=False, verbose=False)
+        self.module: nn.Module = library.PipelineModule(
+            stages,
+            topology=PipeModelDataParallelTopology(
+                num_pp=layout.pipeline, num_mp=layout.tensor, num_dp=layout.replicas * layout.sequence
+            ),
+            loss_fn=self._loss,
+            partition_method="uniform",
+            dynamic_shape=True,  # the last micro-batch of a step may be smaller
+        )
+        """What DeepSpeed's engine is made of."""
+
+    def accumulate(self, engine: Any, batches: Sequence[Batch], scale: float, part: Stopwatch) -> tuple[float, dict[str, float]]:
+        """Gradients of this worker's micro-batches, averaged over the replicas; sums of the loss and the figures, 0 where another
+        stage has them.
+
+        Args:
+            engine: DeepSpeed's, of `module`.
+            batches: this replica's micro-batches, the same for each of its stages.
+            scale: what the loss is multiplied by.
+            part: of the step's time.
+        """
+        from deepspeed.runtime.pipe.schedule import TrainSchedule
+
+        self._scale, self._sums = scale, {}
+        self._stage.documents = iter([self._documents(batch) for batch in batches])
+        engine.set_dataiterator(iter([(batch["tokens"], batch) for batch in batches]))
+        engine.total_loss, engine.fwd_outputs, engine._compute_loss = None, [], True
+        schedule = TrainSchedule(micro_batches=len(batches), stages=self._layout.pipeline, stage_id=self._at)
+        engine._reserve_pipe_buffers(schedule.num_pipe_buffers())
+        for instructions in schedule:
+            for instruction in instructions:
+                if (name := type(instruction).__name__) in PARTS:
+                    with part(PARTS[name]):
+                        engine._INSTRUCTION_MAP[type(instruction)](engine, **instruction.kwargs)
+        return self._totals()
+
+    def _documents(self, batch: Batch) -> Tensor | None:
+        return batch["documents"].to(self._device, non_blocking=True) if "documents" in batch else None
+
+    def _loss(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
+        """On the last stage: the scaled loss of a micro-batch."""
+        self._tail.hidden_BTD = hidden_BTD
+        moved = {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+        terms = self._objective(self._tail, moved)
+        for name, value in {"": terms.loss.detach(), **terms.figures}.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        return scaled(terms.loss, self._scale)
+
+    def _totals(self) -> tuple[float, dict[str, float]]:
+        if self._names is None:
+            box = [sorted(self._sums)]
+            dist.broadcast_object_list(box, src=dist.get_global_rank(self._group, self._layout.pipeline - 1), group=self._group)
+            self._names = box[0]
+        totals = {name: float(self._sums.get(name, 0.0)) for name in self._names}
+        return totals.pop(""), totals
+
+
+class _Stage(nn.Module):
+    """A stage as a module from activations to activations, from tokens in the first, to what the head reads in the last."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.documents = iter(list[Tensor | None]())
+        """Of the micro-batches to come: each stage has them from its own batches, and goes forward through them in order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder.hidden(x, documents_BS=next(self.documents))
+
+
+class _Tail(nn.Module):
+    """The last stage as an objective sees a decoder."""
+
+    def __init__(self, stage: Decoder) -> None:
+        super().__init__()
+        self.head: nn.Module = stage.head
+        self.hidden_BTD = torch.empty(0)
+        self._stage = (stage,)
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Which ids the logits stand for."""
+        return self._stage[0].vocabulary
+
+    def forward(self, tokens_BT: Tensor, *, documents_BS: Tensor | None = None, with_head: bool = True) -> Tensor:
+        """What the tokens, which went into the first stage, have become; with what documents, the stages knew."""
+        return self.head(self.hidden_BTD) if with_head else self.hidden_BTD

@@ -1,0 +1,1 @@
+"""Adapters to Kubernetes: profiles, pods, the services of a cluster, and helm."""

@@ -1,0 +1,247 @@
+"""Profiles: where a cluster is and what its tasks run in, one small TOML file each, below the home.
+
+No secret is ever in a profile, only where it is kept: in a Kubernetes Secret or in an environment variable.
+"""
+
+import dataclasses
+import json
+import re
+import sys
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError, require
+from infra.urls import require_url
+from infra.variables import set_variable, variable
+
+CARRIER = "LONGRUN_PROFILE"
+"""Environment variable that carries a profile's TOML to tasks, whose own tasks are serialised where they run."""
+
+GPU_KINDS = ("A100", "H100", "H200")
+"""Kinds that pod templates know a node label for."""
+
+IMAGE_GROUPS = ("core", "train", "evaluate", "vllm")
+"""Images that a cluster needs, named REGISTRY/GROUP: core is for the chart's retention job, the others for tasks."""
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""RFC 1123 label: what Kubernetes and Flyte take as names."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REGISTRY = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(
+    r"kubernetes:(?P<name>[a-z0-9][a-z0-9.-]*)/(?P<key>[A-Za-z0-9._-]+)|environment:(?P<variable>[A-Za-z_][A-Za-z0-9_]*)"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """One cluster as a user sees it."""
+
+    endpoint: str
+    """Flyte's API: http:// or https:// and host, or dns:///host."""
+    project: str
+    """Flyte's project."""
+    domain: str = "development"
+    """Flyte's domain; flyte-binary has development, staging and production."""
+    namespace: str = "longrun"
+    """Kubernetes namespace of the tasks and of the chart."""
+    release: str = "longrun"
+    """Helm release of charts/longrun: service accounts and priority classes begin with its name."""
+    context: str = ""
+    """Context of the kubeconfig; empty: the current one, or the pod's own service account."""
+    image_registry: str
+    """Where the images are, such as ghcr.io/example/longrun; the group's name is appended."""
+    image_digests: dict[str, str]
+    """Digest of each group's image, as sha256:…: a tag may move, a digest cannot."""
+    artifact_root: str
+    """Where artifacts go: s3://bucket/prefix or gs://bucket/prefix."""
+    object_store_endpoint: str = ""
+    """URL of an S3 API other than Amazon's; empty otherwise."""
+    mlflow_uri: str
+    """MLflow's tracking and registry server, http:// or https://."""
+    gpus: tuple[str, ...] = ()
+    """GPU kinds that training may run on, in order of preference; empty: training runs on CPUs."""
+    gpus_per_worker: int = 8
+    """GPUs of one training worker's pod: a whole node's, so that its workers talk over NVLink."""
+    workers: int = 1
+    """Worker pods of a Ray cluster, for data and for training."""
+    checkpoint_claim: str = ""
+    """PersistentVolumeClaim (ReadWriteMany) that the pods of Ray clusters share, for checkpoints and what they read and write.
+
+    Empty: each pod has files of its own, which is enough only where a Ray cluster is one pod.
+    """
+    source_claim: str = ""
+    """PersistentVolumeClaim with the files that recipes name as sources, below /sources in pods that read them; empty: none."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
+
+    def __post_init__(self) -> None:
+        require_url(self, "endpoint", ("http", "https", "dns"))
+        require_url(self, "mlflow_uri", ("http", "https"))
+        require_url(self, "artifact_root", ("s3", "gs"))
+        if self.object_store_endpoint:
+            require_url(self, "object_store_endpoint", ("http", "https"))
+        for name in ("project", "domain", "namespace", "release"):
+            value = getattr(self, name)
+            require(bool(_LABEL.fullmatch(value)), self, name, value, "lower-case letters, digits and '-', 63 at most")
+        _require_images(self)
+        unknown = sorted(set(self.gpus) - set(GPU_KINDS))
+        require(not unknown and len(set(self.gpus)) == len(self.gpus), self, "gpus", list(self.gpus), f"each of {GPU_KINDS} once")
+        for name, most in (("gpus_per_worker", 16), ("workers", 4096)):
+            value = getattr(self, name)
+            require(type(value) is int and 1 <= value <= most, self, name, value, f"1 to {most}")
+        require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
+        for name in ("checkpoint_claim", "source_claim"):
+            claim = getattr(self, name)
+            require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or nothing")
+        _require_references(self)
+
+    def image(self, group: str) -> str:
+        """Reference of the image of a dependency group, by digest."""
+        return f"{self.image_registry}/{group}@{self.image_digests[group]}"
+
+    @property
+    def pod_secrets(self) -> dict[str, tuple[str, str]]:
+        """Environment variable -> name and key of the Kubernetes Secret, for those that pods may have."""
+        found = {name: _SECRET.fullmatch(reference) for name, reference in self.secrets.items()}
+        return {name: (match["name"], match["key"]) for name, match in found.items() if match and match["name"]}
+
+    @property
+    def own_secrets(self) -> dict[str, str]:
+        """Environment variable -> variable of this machine's environment that holds it."""
+        found = {name: _SECRET.fullmatch(reference) for name, reference in self.secrets.items()}
+        return {name: match["variable"] for name, match in found.items() if match and match["variable"]}
+
+
+def _require_images(profile: Profile) -> None:
+    registry, digests = profile.image_registry, profile.image_digests
+    allowed = "host and path, such as ghcr.io/example/longrun, without scheme, tag or digest"
+    require(bool(_REGISTRY.fullmatch(registry)), profile, "image_registry", registry, allowed)
+    require(set(digests) == set(IMAGE_GROUPS), profile, "image_digests", sorted(digests), f"exactly {', '.join(IMAGE_GROUPS)}")
+    for group, digest in digests.items():
+        require(bool(_DIGEST.fullmatch(digest)), profile, f"image_digests.{group}", digest, "sha256: and 64 hexadecimal digits")
+
+
+def _require_references(profile: Profile) -> None:
+    """What is no reference may be the secret itself, so no message repeats it."""
+    for name, reference in profile.secrets.items():
+        require(bool(_VARIABLE.fullmatch(name)), profile, "secrets", name, "names of environment variables")
+        if not _SECRET.fullmatch(reference):
+            raise ConfigError(
+                f"Profile.secrets.{name} is no reference (not shown); allowed: kubernetes:SECRET/KEY or environment:VARIABLE"
+            )
+
+
+def profile_path(home: Path, name: str) -> Path:
+    """Where the profile `name` is kept. Raises `ConfigError` for a name that is none."""
+    if not _LABEL.fullmatch(name):
+        raise ConfigError(f"profile name {name!r}: allowed are lower-case letters, digits and '-', 63 at most")
+    return home / "profiles" / f"{name}.toml"
+
+
+def profile_names(home: Path) -> list[str]:
+    """Names of the profiles of a home, sorted."""
+    return sorted(path.stem for path in (home / "profiles").glob("*.toml"))
+
+
+def read_profile(home: Path, name: str = "") -> Profile:
+    """The profile `name`; with no name, the only one there is.
+
+    Raises:
+        ConfigError: there is none, more than one and no name, or its file is not as it should be.
+    """
+    known = profile_names(home)
+    if not name and len(known) != 1:
+        which = f"choose one with --profile: {', '.join(known)}" if known else "make one with: longrun profile create"
+        raise ConfigError(f"{home / 'profiles'} holds {len(known)} profiles; {which}")
+    path = profile_path(home, name or known[0])
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"no profile {name!r} in {path.parent}; there are: {', '.join(known) or 'none'}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    return parse_profile(text, str(path))
+
+
+def parse_profile(text: str, where: str) -> Profile:
+    """A profile from TOML; `where` names it in errors. Raises `ConfigError`, also for what `make_profile` refuses."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: {error}") from error
+    return make_profile(raw, where)
+
+
+def make_profile(raw: Mapping[str, Any], where: str) -> Profile:
+    """A profile from TOML's values. Raises `ConfigError` for unknown, missing or mistyped keys."""
+    fields = {field.name: field for field in dataclasses.fields(Profile)}
+    if unknown := sorted(set(raw) - set(fields)):
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(fields)}")
+    needed = [name for name, one in fields.items() if one.default is one.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in raw]:
+        raise ConfigError(f"{where}: {', '.join(missing)} missing; a profile needs: {', '.join(needed)}")
+    hints = typing.get_type_hints(Profile)
+    try:
+        return Profile(**{name: _typed(hints[name], value, name) for name, value in raw.items()})
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _typed(hint: Any, value: Any, name: str) -> Any:
+    """`value` if it has the type; what is wrong is named and not shown."""
+    if hint in (str, int) and type(value) is hint:
+        return value
+    kind = typing.get_origin(hint)
+    if kind is tuple and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    if kind is dict and isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+        return value
+    words = {str: "a string", int: "an integer", tuple: "an array of strings", dict: "a table of strings"}
+    allowed = words[kind or hint]
+    raise ConfigError(f"{name} is of type {type(value).__name__}; allowed: {allowed}")
+
+
+def profile_of_process() -> Profile | None:
+    """The profile of the cluster that this process serialises tasks for, from `$LONGRUN_PROFILE`; None on a machine alone."""
+    text = variable(CARRIER)
+    return parse_profile(text, f"${CARRIER}") if text else None
+
+
+def in_pod() -> bool:
+    """Whether this process is a task on a cluster: Flyte's runtime names its action, and the pod carries the profile."""
+    return bool(variable(CARRIER) and variable("ACTION_NAME"))
+
+
+def adopt(profile: Profile) -> None:
+    """Let this process serialise tasks for the profile's cluster; `infra.flyte.environments` must not be imported before."""
+    if "infra.flyte.environments" in sys.modules and profile_of_process() != profile:
+        raise RuntimeError("the task environments are made already, for another cluster or for this machine")
+    set_variable(CARRIER, to_toml(profile))
+
+
+def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = False) -> Path:
+    """Keep a profile below the home; its path. Raises `ConfigError` where there is one already, unless `replace`."""
+    path = profile_path(home, name)
+    if path.exists() and not replace:
+        raise ConfigError(f"profile {name!r} exists: {path}; --replace overwrites it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.write_text(to_toml(profile), encoding="utf-8")
+    beside.replace(path)
+    return path
+
+
+def to_toml(profile: Profile) -> str:
+    """The profile as TOML: plain keys first, then tables. A JSON string or array of strings is TOML too."""
+    values = {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile)}
+    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"

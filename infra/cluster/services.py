@@ -1,0 +1,290 @@
+"""What can be asked of a cluster and the services on it: each question has a time limit, and an answer or a `ClusterError`."""
+
+import functools
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from components.errors import ClusterError
+from infra.cluster.pods import GPU, NODE_LABELS
+from infra.cluster.profiles import Profile
+from infra.variables import variable
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    import httpx
+
+SECONDS = 3.0
+"""For one answer; all questions are asked at once."""
+
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gpus:
+    """GPUs of the kinds that a profile names."""
+
+    total: int
+    taken: int
+    """What running and waiting pods ask for."""
+    everywhere: bool
+    """Whether pods of all namespaces could be counted, or those of the profile's alone."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The Kubernetes API that a profile means. Every method raises `ClusterError`, `Refused` where rights are missing."""
+
+    profile: Profile
+
+    @cached_property
+    def _api(self) -> Any:
+        from kubernetes import client, config
+
+        place = client.Configuration()
+        place.retries = False
+        try:
+            config.load_kube_config(
+                config_file=variable("KUBECONFIG"),
+                context=self.profile.context or None,
+                client_configuration=place,
+                persist_config=False,
+            )
+        except (config.ConfigException, OSError) as error:
+            if not variable("KUBERNETES_SERVICE_HOST"):
+                raise ClusterError(f"no usable kubeconfig: {' '.join(str(error).split())}") from error
+            config.load_incluster_config(client_configuration=place)
+        return client.ApiClient(place)
+
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+        with self._asking():
+            found = self._k8s.VersionApi(self._api).get_code(_request_timeout=SECONDS)
+        return int(found.major), int(re.sub(r"\D", "", found.minor))
+
+    def kinds(self, group: str, version: str) -> set[str]:
+        """Plural names of the resources that the API serves in a group and version; none where it has no such group."""
+        try:
+            with self._asking():
+                found = self._k8s.CustomObjectsApi(self._api).get_api_resources(group, version, _request_timeout=SECONDS)
+        except Missing:
+            return set()
+        return {one.name for one in found.resources}
+
+    def may(self, verb: str, resource: str, group: str = "", subresource: str = "", *, everywhere: bool = False) -> bool:
+        """Whether the user may do that in the profile's namespace, or everywhere."""
+        k8s = self._k8s
+        what = k8s.V1ResourceAttributes(
+            verb=verb,
+            resource=resource,
+            group=group,
+            subresource=subresource,
+            namespace="" if everywhere else self.profile.namespace,
+        )
+        review = k8s.V1SelfSubjectAccessReview(spec=k8s.V1SelfSubjectAccessReviewSpec(resource_attributes=what))
+        with self._asking():
+            answer = k8s.AuthorizationV1Api(self._api).create_self_subject_access_review(review, _request_timeout=SECONDS)
+        return bool(answer.status.allowed)
+
+    def default_storage_class(self) -> str:
+        """Name of the default storage class, or nothing."""
+        with self._asking():
+            found = self._k8s.StorageV1Api(self._api).list_storage_class(_request_timeout=SECONDS).items
+        mark = "storageclass.kubernetes.io/is-default-class"
+        return next((one.metadata.name for one in found if (one.metadata.annotations or {}).get(mark) == "true"), "")
+
+    def claim(self, name: str) -> tuple[str, list[str]]:
+        """Phase and access modes of a PersistentVolumeClaim."""
+        with self._asking():
+            found = self._core.read_namespaced_persistent_volume_claim(name, self.profile.namespace, _request_timeout=SECONDS)
+        return found.status.phase, found.spec.access_modes
+
+    def quota(self) -> dict[str, tuple[str, str]]:
+        """Resource -> used and allowed, over all quotas of the namespace."""
+        with self._asking():
+            found = self._core.list_namespaced_resource_quota(self.profile.namespace, _request_timeout=SECONDS).items
+        return {
+            name: ((one.status.used or {}).get(name, "0"), hard)
+            for one in found
+            for name, hard in ((one.status and one.status.hard) or {}).items()
+        }
+
+    def service_account(self, name: str) -> None:
+        """Whether the account is there: `Missing` where it is not."""
+        with self._asking():
+            self._core.read_namespaced_service_account(name, self.profile.namespace, _request_timeout=SECONDS)
+
+    def ensure_namespace(self) -> bool:
+        """Make the profile's namespace, with restricted Pod Security, unless it is there; whether it was made."""
+        name, k8s = self.profile.namespace, self._k8s
+        try:
+            with self._asking():
+                self._core.read_namespace(name, _request_timeout=SECONDS)
+        except Missing:
+            meta = k8s.V1ObjectMeta(name=name, labels={"pod-security.kubernetes.io/enforce": "restricted"})
+            with self._asking():
+                self._core.create_namespace(k8s.V1Namespace(metadata=meta), _request_timeout=SECONDS)
+            return True
+        return False
+
+    def gpus(self) -> Gpus:
+        """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have asked for."""
+        with self._asking():
+            nodes = [one for one in self._core.list_node(_request_timeout=SECONDS).items if _usable(one, self.profile)]
+        pods, everywhere = self._pods()
+        names = {one.metadata.name for one in nodes}
+        taken = sum(_asked(pod) for pod in pods if pod.spec.node_name in names)
+        return Gpus(total=sum(int(one.status.allocatable[GPU]) for one in nodes), taken=taken, everywhere=everywhere)
+
+    def _pods(self) -> tuple[list[Any], bool]:
+        options = {"field_selector": "status.phase!=Succeeded,status.phase!=Failed", "_request_timeout": SECONDS}
+        try:
+            with self._asking():
+                return self._core.list_pod_for_all_namespaces(**options).items, True
+        except Refused:
+            with self._asking():
+                return self._core.list_namespaced_pod(self.profile.namespace, **options).items, False
+
+    @property
+    def _k8s(self) -> Any:
+        from kubernetes import client
+
+        return client
+
+    @property
+    def _core(self) -> Any:
+        return self._k8s.CoreV1Api(self._api)
+
+    @contextmanager
+    def _asking(self) -> "Iterator[None]":
+        """Kubernetes' and urllib3's exceptions as ours, in a line."""
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except ApiException as error:
+            kind = {401: Refused, 403: Refused, 404: Missing}.get(error.status or 0, ClusterError)
+            raise kind(f"the API server answers {error.status} {error.reason}") from error
+        except (HTTPError, OSError) as error:
+            host = self._api.configuration.host
+            raise ClusterError(f"{host} does not answer: {_innermost(error)}") from error
+
+
+class Refused(ClusterError):
+    """The credentials are wrong, or their rights do not reach so far."""
+
+
+class Missing(ClusterError):
+    """There is no such thing."""
+
+
+def _usable(node: Any, profile: Profile) -> bool:
+    ready = any(one.type == "Ready" and one.status == "True" for one in node.status.conditions or [])
+    if not ready or node.spec.unschedulable or GPU not in (node.status.allocatable or {}):
+        return False
+    labels = node.metadata.labels or {}
+    return any(labels.get(label) in names[kind] for label, names in NODE_LABELS.items() for kind in profile.gpus)
+
+
+def _asked(pod: Any) -> int:
+    """GPUs of a pod: its containers together, or its greediest init container."""
+
+    def of(container: Any) -> int:
+        resources = container.resources and (container.resources.requests or container.resources.limits)
+        return int((resources or {}).get(GPU, 0))
+
+    return max([sum(map(of, pod.spec.containers)), *map(of, pod.spec.init_containers or [])])
+
+
+# Services: HTTP that needs no client of their own.
+
+
+def flyte_health(profile: Profile) -> str:
+    """Where Flyte answered."""
+    parts = urlsplit(profile.endpoint)
+    base = f"https://{parts.path.strip('/')}" if parts.scheme == "dns" else profile.endpoint.rstrip("/")
+    _get(f"{base}/healthz")
+    return base
+
+
+def mlflow_version(profile: Profile) -> str:
+    """The version of the MLflow server; empty where only signed-in users are told."""
+    base = profile.mlflow_uri.rstrip("/")
+    _get(f"{base}/health")
+    try:
+        return _get(f"{base}/version").text.strip()
+    except Refused:
+        return ""
+
+
+def image_found(reference: str) -> None:
+    """Ask for an image's manifest without credentials; `Refused` where it wants some, `Missing` where it has none."""
+    name, _, digest = reference.partition("@")
+    registry, _, repository = name.partition("/")
+    scheme = "http" if registry.partition(":")[0] in {"localhost", "127.0.0.1"} else "https"
+    url = f"{scheme}://{registry}/v2/{repository}/manifests/{digest}"
+    headers = {"Accept": _MANIFESTS}
+    answer = _ask(lambda http: http.head(url, headers=headers), url)
+    if answer.status_code == 401 and (token := _anonymous_token(answer.headers.get("WWW-Authenticate", ""))):
+        answer = _ask(lambda http: http.head(url, headers={**headers, "Authorization": f"Bearer {token}"}), url)
+    _require_good(answer, url)
+
+
+def _anonymous_token(challenge: str) -> str:
+    """The token that a registry's own service gives to everybody (Docker registry token specification)."""
+    values = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = values.pop("realm", "")
+    if not challenge.lower().startswith("bearer") or urlsplit(realm).scheme not in {"http", "https"}:
+        return ""
+    answer = _ask(lambda http: http.get(realm, params=values), realm)
+    if answer.status_code != 200:
+        return ""
+    body = answer.json()
+    return str(body.get("token") or body.get("access_token") or "")
+
+
+def _get(url: str) -> "httpx.Response":
+    answer = _ask(lambda http: http.get(url), url)
+    _require_good(answer, url)
+    return answer
+
+
+def _ask(call: Callable[[Any], Any], url: str) -> Any:
+    import httpx
+
+    try:
+        with httpx.Client(timeout=SECONDS, follow_redirects=True, verify=_trust()) as http:
+            return call(http)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ClusterError(f"{url} does not answer: {_innermost(error)}") from error
+
+
+@functools.cache
+def _trust() -> "ssl.SSLContext":
+    """The certificates that are trusted, read once: each reading takes 0.1 s."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _require_good(answer: Any, url: str) -> None:
+    if answer.status_code >= 400:
+        kind = {401: Refused, 403: Refused, 404: Missing}.get(answer.status_code, ClusterError)
+        raise kind(f"{url} answers {answer.status_code} {answer.reason_phrase}")
+
+
+def _innermost(error: BaseException) -> str:
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return " ".join(str(cause).split()) or type(cause).__name__

@@ -1,0 +1,1 @@
+"""Adapters to MLflow: runs and the model registry."""

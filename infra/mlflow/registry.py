@@ -1,0 +1,110 @@
+"""The model registry: names, versions and aliases in MLflow, pointing to artifacts by URI and digest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from components.artifacts import Artifact
+from components.errors import ConfigError, MissingArtifact
+from infra.mlflow.tracking import ask
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+_DIGEST, _URI = "longrun.digest", "longrun.uri"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """A registered version of a model."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    artifact: Artifact
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+
+def register(
+    tracking_uri: str, name: str, artifact: Artifact, *, source: str, run_id: str, alias: str, tags: Mapping[str, str]
+) -> tuple[Version, bool]:
+    """The version that holds `artifact`, and whether it is new: an artifact is registered once, however often it is asked for."""
+    for version in versions(tracking_uri, name):
+        if version.artifact.digest == artifact.digest:
+            return version, False
+    told = {_DIGEST: artifact.digest, _URI: artifact.uri, **tags}
+
+    def create(mlflow: "MlflowClient") -> Version:
+        return _version(mlflow.create_model_version(name, source, run_id, tags=told))
+
+    def created(mlflow: "MlflowClient") -> Version | None:
+        return next((one for one in _versions(mlflow, name) if one.artifact == artifact), None)
+
+    ask(tracking_uri, lambda mlflow: _create_name(mlflow, name))
+    made = ask(tracking_uri, create, lost=created)
+    ask(tracking_uri, lambda mlflow: mlflow.set_registered_model_alias(name, alias, str(made.version)))
+    return replace(made, aliases=(alias,)), True
+
+
+def models(tracking_uri: str) -> list[Version]:
+    """Every registered version of every model, by name and version."""
+    found = ask(tracking_uri, lambda mlflow: mlflow.search_registered_models())
+    return [version for name in sorted(model.name for model in found) for version in versions(tracking_uri, name)]
+
+
+def versions(tracking_uri: str, name: str) -> list[Version]:
+    """The versions of one model, oldest first; none where the name is unknown."""
+    return ask(tracking_uri, lambda mlflow: _versions(mlflow, name))
+
+
+def resolve(tracking_uri: str, model: str) -> Version:
+    """The version that `name` (its newest), `name/version` or `name@alias` means.
+
+    Raises:
+        ConfigError: the form is wrong.
+        MissingArtifact: no such model, version or alias.
+    """
+    name, separator, rest = model.partition("@") if "@" in model else model.partition("/")
+    if not name or (separator and not rest) or (separator == "/" and not rest.isdigit()):
+        raise ConfigError(f"model {model!r}: allowed are name, name/version and name@alias")
+    found = versions(tracking_uri, name)
+    if not found:
+        others = ", ".join(sorted({version.name for version in models(tracking_uri)})) or "none yet; `longrun run` makes one"
+        raise MissingArtifact(f"no registered model {name!r}; registered: {others}")
+    matching = [v for v in found if not separator or (rest in v.aliases if separator == "@" else v.version == int(rest))]
+    if not matching:
+        what = "alias" if separator == "@" else "version"
+        known = sorted({a for v in found for a in v.aliases}) if separator == "@" else [str(v.version) for v in found]
+        raise MissingArtifact(f"model {name!r} has no {what} {rest!r}; it has {', '.join(known) or 'none'}")
+    return matching[-1]
+
+
+def _create_name(mlflow: "MlflowClient", name: str) -> None:
+    """Make the model that versions belong to, unless it is there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        mlflow.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _versions(mlflow: "MlflowClient", name: str) -> list[Version]:
+    numbers = sorted(int(found.version) for found in mlflow.search_model_versions(f"name = '{name}'"))
+    # a search does not tell aliases
+    return [_version(mlflow.get_model_version(name, str(number))) for number in numbers]
+
+
+def _version(raw: "ModelVersion") -> Version:
+    return Version(
+        name=raw.name,
+        version=int(raw.version),
+        aliases=tuple(sorted(raw.aliases)),
+        artifact=Artifact(uri=raw.tags.get(_URI, ""), digest=raw.tags.get(_DIGEST, "")),
+        tags=dict(raw.tags),
+    )

@@ -1,0 +1,77 @@
+"""One Ray on this machine for a whole run, started when the first step needs it, with its state inside the home."""
+
+import functools
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from infra.bundle import REPOSITORY
+from infra.ray import workers as ray_workers
+
+_LONGEST_ROOT = 40
+"""Unix socket paths end at 107 bytes, and Ray's take up to 67 below its directory."""
+
+
+def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
+    """Start Ray unless this process has one already; the seconds it took, its import included."""
+    started = time.monotonic()
+    import ray
+
+    if ray.is_initialized():
+        return time.monotonic() - started
+    state = home / "ray"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
+    token = state / "token"
+    token.write_text(_token())
+    token.chmod(0o600)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    ray.init(
+        num_cpus=cpus or os.cpu_count(),
+        include_dashboard=False,
+        _temp_dir=str(_short_path(state)),
+        logging_level=logging.ERROR,
+        log_to_driver=True,
+        runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY)}},
+    )
+    return time.monotonic() - started
+
+
+def stop_ray(home: Path) -> None:
+    """Stop the Ray of this process, if there is one, and remove what it left."""
+    if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+        ray_workers.release()
+        ray.shutdown()
+    link = _link(home / "ray")
+    if link.is_symlink():
+        link.unlink()
+    shutil.rmtree(home / "ray", ignore_errors=True)
+
+
+@functools.cache
+def _token() -> str:
+    """Of every Ray that this process starts: Ray reads it once in a process."""
+    return secrets.token_hex(32)
+
+
+def _short_path(state: Path) -> Path:
+    if len(str(state)) <= _LONGEST_ROOT:
+        return state
+    link = _link(state)
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(state)
+    return link
+
+
+def _link(state: Path) -> Path:
+    name = f"longrun-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
+    # Ray's own default is below /tmp too; a user's TMPDIR may be too long for its sockets.
+    places = [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - the name is the home's own
+    return next((place for place in places if len(str(place)) <= _LONGEST_ROOT), places[-1])

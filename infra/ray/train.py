@@ -1,0 +1,93 @@
+"""The launcher on Ray Train (V2), in a Ray that somebody else has started."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import ray
+
+from components.errors import ConfigError, TrainingError
+from components.ports import Metrics, TrainingReporter
+from infra.ray.mailbox import Outcome
+from infra.ray.workers import GroupConfig, group_for
+
+Spec = TypeVar("Spec")
+Result = TypeVar("Result")
+
+
+@dataclass
+class RayLauncher:
+    """Runs a function on workers of Ray Train; each has a process of its own and a place in a gloo or nccl group.
+
+    The workers stay for the next launch of the same kind, of whichever launcher; `infra.ray.workers.release` ends them.
+    Ray's own messages go to its session's logs, not to the terminal.
+    """
+
+    storage_path: Path
+    """Where Ray Train keeps the state of a run while it lasts; shared by all nodes."""
+    threads_per_worker: int | None = None
+    """CPUs and threads of one worker; None: the CPUs of the cluster, shared out evenly."""
+    max_failures: int = 8
+    """How often in a row lost workers are started again without another step done; the work then goes on from its own
+    checkpoints. A `LongrunError` is final."""
+    overhead_seconds: float = field(default=0.0, init=False)
+    """Wall time of launches before the first worker entered the work and after the last one left it."""
+
+    def launch(
+        self,
+        work: Callable[[Spec, TrainingReporter], Result],
+        spec: Spec,
+        *,
+        workers: int,
+        metrics: Metrics,
+        min_workers: int | None = None,
+    ) -> list[Result]:
+        """Call `work` in every worker; reports reach `metrics` in this thread while the work goes on.
+
+        With `min_workers` it begins, and goes on after a loss, with as many as there is room for; once a minute Ray Train looks
+        whether there is room for more, and starts them all anew.
+
+        Raises:
+            ConfigError: more workers than the cluster has CPUs for.
+            LongrunError: whatever the work raised.
+            TrainingError: workers were lost more than `max_failures` times in a row without another step done.
+        """
+        started = time.time()
+        group = group_for(self._config(workers, min_workers or workers))
+        pickled: bytes = ray.cloudpickle.dumps((work, spec))  # type: ignore[no-untyped-call]
+        outcome = group.run(pickled, metrics)
+        self.overhead_seconds += _overhead(outcome, started, time.time())
+        if outcome.error is not None:
+            raise outcome.error
+        if not outcome.is_complete:
+            reason = _last_line(group.failure)
+            raise TrainingError(f"training workers failed: {reason}; the logs are in Ray's session") from group.failure
+        return [ray.cloudpickle.loads(outcome.results[rank]) for rank in range(outcome.workers)]
+
+    def _config(self, workers: int, least: int) -> GroupConfig:
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        cpus = int(resources.get("CPU", 0))
+        threads = self.threads_per_worker or max(1, cpus // max(1, workers))
+        if not 1 <= least <= workers or least * threads > cpus:
+            raise ConfigError(f"{least} workers of {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
+        return GroupConfig(
+            workers=workers,
+            min_workers=least,
+            threads=threads,
+            gpu=resources.get("GPU", 0) >= least,
+            storage_path=self.storage_path.absolute(),
+            max_failures=self.max_failures,
+        )
+
+
+def _overhead(outcome: Outcome, started: float, ended: float) -> float:
+    if outcome.entered is None or outcome.left is None:
+        return 0.0
+    return max(0.0, outcome.entered - started) + max(0.0, ended - outcome.left)
+
+
+def _last_line(failure: Exception | None) -> str:
+    lines = [line.strip() for line in str(failure or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "no worker gave a result"

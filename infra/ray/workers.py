@@ -1,0 +1,264 @@
+"""Workers of Ray Train that stay between trainings: starting a trainer takes seconds, handing it the next training does not.
+
+There is one group at a time, because a group holds the processors that it was given.
+"""
+
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.errors import LongrunError
+from components.ports import Metrics
+from infra.ray.mailbox import Outcome, Place, Report, mailbox_actor
+from infra.threads import use_threads
+from infra.variables import set_variable
+
+LOSSES = 1000
+"""How often Ray Train starts workers again at all, so that those that cannot start end; the mailbox counts the others."""
+
+POLL_SECONDS = 0.25
+"""Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
+
+QUICK = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",  # 2 by default, which every group waits at its end
+    "RAY_TRAIN_METRICS_ENABLED": "0",  # for a Prometheus that is not there
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # otherwise what DeepSpeed prints cannot be kept off the terminal
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # workers do nothing else when their node is to be taken away
+    # 60 by default: how long workers wait for processors that may have been lost with their node, before what is left is counted.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
+}
+"""Ray Train takes these from the driver's environment; whoever set them already is obeyed."""
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """What workers are asked for."""
+
+    workers: int
+    min_workers: int
+    """How few are enough where nodes were lost; as many as `workers`: none may be missing."""
+    threads: int
+    """CPUs and threads of each."""
+    gpu: bool
+    """Whether each has a GPU."""
+    storage_path: Path
+    """Absolute; Ray Train keeps the state of a trainer there while it lasts."""
+    max_failures: int
+    """How often in a row lost workers are started again without another step done."""
+
+
+class WorkerGroup:
+    """One trainer of Ray Train, in a thread of its own, whose workers wait for assignments."""
+
+    def __init__(self, config: GroupConfig) -> None:
+        self.config = config
+        self.mailbox = mailbox_actor(config.max_failures)
+        self.failure: Exception | None = None
+        self._name = f"training-{uuid.uuid4().hex[:12]}"
+        self._assigned = 0
+        self._spent = False
+        self._idle = True
+        self._thread = threading.Thread(target=self._fit, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it can take another assignment: its workers are there, and none of them failed or was lost so far."""
+        return self._thread.is_alive() and not self._spent
+
+    def run(self, pickled: bytes, metrics: Metrics) -> Outcome:
+        """Let all workers do an assignment; reports reach `metrics` in this thread, because metrics may belong to it."""
+        import ray
+
+        self._assigned += 1
+        self._idle = False
+        ray.get(self.mailbox.assign.remote(self._assigned, pickled))
+        finished = False
+        while self._thread.is_alive() and not finished:
+            self._thread.join(POLL_SECONDS)
+            finished = ray.get(self.mailbox.is_finished.remote())
+            for step, total, values in ray.get(self.mailbox.take_reports.remote()):
+                metrics.log(step, values)
+                metrics.progress(step, total, "steps")
+        outcome: Outcome = ray.get(self.mailbox.outcome.remote())
+        self._spent = outcome.error is not None or len(outcome.groups) > 1
+        self._idle = True
+        return outcome
+
+    def dismiss(self) -> None:
+        """Send the workers home, and remove what Ray Train kept of them.
+
+        Waits until they are gone, unless they were left in the middle of an assignment: then the end of Ray ends them.
+        """
+        import ray
+
+        ray.get(self.mailbox.dismiss.remote())
+        if self._idle:
+            self._thread.join()
+        if self.failure is not None:
+            self._free()
+        shutil.rmtree(self.config.storage_path / self._name, ignore_errors=True)
+
+    def _free(self) -> None:
+        """End the workers that a dead controller has left, and give their processors back."""
+        import ray
+        from ray.util.placement_group import remove_placement_group
+
+        for group in ray.get(self.mailbox.held.remote()):
+            remove_placement_group(group)
+
+    def _fit(self) -> None:
+        try:
+            self._trainer().fit()
+        except Exception as error:  # noqa: BLE001 - the launcher raises it in its own thread
+            self.failure = error
+
+    def _trainer(self) -> Any:
+        from ray.train.torch import TorchConfig
+        from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+
+        for name, value in QUICK.items():
+            os.environ.setdefault(name, value)
+        config = self.config
+        elastic = config.min_workers < config.workers
+        return _trainer_class()(
+            _work,
+            train_loop_config={"mailbox": self.mailbox, "threads": config.threads, "gpu": config.gpu},
+            torch_config=TorchConfig(backend="nccl" if config.gpu else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=(config.min_workers, config.workers) if elastic else config.workers,
+                use_gpu=config.gpu,
+                resources_per_worker={"CPU": config.threads} | ({"GPU": 1} if config.gpu else {}),
+            ),
+            run_config=RunConfig(
+                name=self._name,
+                storage_path=str(config.storage_path),
+                failure_config=FailureConfig(max_failures=LOSSES if config.max_failures else 0),
+                logging_config=LoggingConfig(log_level="CRITICAL"),
+            ),
+        )
+
+
+def _trainer_class() -> Any:
+    """Ray Train's trainer without two of its helpers, each an actor whose start costs seconds.
+
+    The cleaner of placement groups outlives a dead controller to give its processors back; but it asks the dashboard whether the
+    controller is alive, which is off here, and complains into the terminal ever after. `WorkerGroup.dismiss` gives them back.
+    The manager of Ray Data's datasets has nothing to manage.
+    """
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+    from ray.train.v2.torch.torch_trainer import TorchTrainer
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            needless = (DatasetsCallback, PlacementGroupCleanerCallback)
+            return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, needless)]
+
+    return Trainer
+
+
+_groups: list[WorkerGroup] = []
+"""The one group of this process, if there is one."""
+
+
+def group_for(config: GroupConfig) -> WorkerGroup:
+    """The group that is there, if it is as asked and fresh; else another in its place."""
+    if _groups and (_groups[0].config != config or not _groups[0].is_fresh):
+        release()
+    if not _groups:
+        _groups.append(WorkerGroup(config))
+    return _groups[0]
+
+
+def release() -> None:
+    """Dismiss the group, if there is one: whoever else needs its processors, or stops Ray, calls this first."""
+    while _groups:
+        _groups.pop().dismiss()
+
+
+@dataclass(frozen=True)
+class _MailReporter:
+    """The reporter of a worker."""
+
+    place: Place
+    mailbox: Any
+    _posted: list[Any] = field(default_factory=list)
+    """The post whose arrival is not known yet."""
+    _waiting: list[Report] = field(default_factory=list)
+    """What goes with the next one."""
+
+    @property
+    def rank(self) -> int:
+        """Of this worker."""
+        return self.place.rank
+
+    @property
+    def world_size(self) -> int:
+        """Workers."""
+        return self.place.world_size
+
+    def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        """Post once the former post has arrived, with what came meanwhile: an asynchronous actor of Ray may do calls in another
+        order, and a training that goes on has all its steps to tell at once."""
+        if self.rank == 0:
+            self._waiting.append((step, total_steps, dict(values)))
+            if not self._posted or self._posted[0].done():
+                self._post()
+
+    def settle(self) -> None:
+        """Wait until every report has arrived."""
+        while self._posted or self._waiting:
+            self._post()
+
+    def _post(self) -> None:
+        if self._posted:
+            self._posted.pop().result()
+        if self._waiting:
+            self._posted.append(self.mailbox.report.remote(self.place, list(self._waiting)).future())
+            self._waiting.clear()
+
+
+def _work(config: dict[str, Any]) -> None:
+    """What Ray calls in each worker, again after a loss: one assignment after another."""
+    import ray
+    import ray.train
+
+    use_threads(config["threads"])
+    if not config["gpu"]:
+        set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray hides GPUs from nobody: workers that outnumber them are on processors
+    mailbox, context = config["mailbox"], ray.train.get_context()
+    held: Any = ray.util.get_current_placement_group()
+    reporter = _MailReporter(Place(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)
+    ray.get(mailbox.join.remote(reporter.place, held))
+    done = 0
+    while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
+        work, spec = ray.cloudpickle.loads(assignment.pickled)
+        _do(work, spec, reporter)
+        done = assignment.number
+
+
+def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
+    import ray
+
+    mailbox, place = reporter.mailbox, reporter.place
+    ray.get(mailbox.enter.remote(place, time.time()))
+    try:
+        result: bytes = ray.cloudpickle.dumps(work(spec, reporter))  # type: ignore[no-untyped-call]
+        reporter.settle()
+    except LongrunError as error:
+        reporter.settle()
+        ray.get(mailbox.fail.remote(place, error, time.time()))
+        if reporter.world_size > 1:
+            raise  # the others may wait for this one: Ray must end them
+        return
+    except Exception as error:
+        ray.get(mailbox.break_off.remote(place, f"{type(error).__name__}: {error}"))
+        raise
+    ray.get(mailbox.leave.remote(place, result, time.time()))

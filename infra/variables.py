@@ -1,0 +1,89 @@
+"""Environment variables: the only module that reads them, and what longrun sets for itself and for the libraries it uses."""
+
+import os
+from pathlib import Path
+
+from components.errors import ConfigError
+from infra.bundle import version_of
+
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "RAY_worker_niceness": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""Telemetry off and hubs offline, in this process and every process it starts. Ray's workers run at normal priority."""
+
+WAITING = {"GOMP_SPINCOUNT": "10000", "OMP_WAIT_POLICY": "active"}
+"""How often a thread of a CPU training looks for its next work before it sleeps (libgomp). By default it is 300 000 times, which
+keeps the processor from what it waits for: one busy process beside a training of `smoke` on two cores made a step take up to
+1.6 s in place of 0.37 s; with this 1.0 s, and on a quiet machine as long as before. As soon as another thread of the process has
+worked in parallel too, such as the main thread of a worker of Ray Train, it is 1 000 times, unless the policy is active: threads
+then slept between a step's small operations, which took twice as long."""
+
+
+def variable(name: str) -> str | None:
+    """The environment variable `name`: a profile, or a secret that a profile refers to; None where it is not set."""
+    return os.environ.get(name)
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set an environment variable of this process and of those it starts."""
+    os.environ[name] = value
+
+
+def quieten() -> None:
+    """Put `QUIET`, and of `WAITING` what the user did not choose, into the environment of this process and those it starts."""
+    os.environ.update(QUIET)
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
+    # Without bytecode every Ray worker compiles its imports again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def contain(home: Path) -> None:
+    """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
+    os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
+    os.environ["NUMBA_CACHE_DIR"] = str(machine_code(home))
+    os.environ["MPLCONFIGDIR"] = str(home / "cache" / "matplotlib")
+    os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
+
+
+def machine_code(home: Path, components: Path = Path(__file__).parents[1] / "components") -> Path:
+    """Where numba keeps what it compiled: beside the components, where all homes share it, or in `home` if those are read-only.
+
+    Other code has another place, because numba sees a change only in the file of a function, not in those that it calls.
+    """
+    place = components / "__pycache__" if os.access(components, os.W_OK) else home / "cache"
+    return place / f"numba-{version_of(sorted(components.rglob('*.py')), components)}"
+
+
+def keep_flyte_state(home: Path) -> None:
+    """Let Flyte keep what it remembers of submissions in `home`, which must exist, and not in the user's own home."""
+    config = home / "flyte" / "config.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.touch()
+    os.environ["UCTL_CONFIG"] = str(config)
+
+
+PATIENCE = "LONGRUN_PATIENCE"
+
+DEFAULT_PATIENCE = 300.0
+"""Seconds: a pod of MLflow with its migration, or a node of an object store, is back in less."""
+
+
+def patience_seconds() -> float:
+    """How long a service that does not answer is waited for. Raises `ConfigError` for what is no number of seconds."""
+    text = os.environ.get(PATIENCE) or str(DEFAULT_PATIENCE)
+    seconds = float(text) if text.replace(".", "", 1).isdigit() else -1.0
+    if seconds < 0:
+        raise ConfigError(f"${PATIENCE} is {text!r}; allowed: a number of seconds, such as 300")
+    return seconds

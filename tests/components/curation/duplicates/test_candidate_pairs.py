@@ -1,0 +1,111 @@
+"""Copies meet the first of their text, buckets the first of theirs."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components import interim
+from components.curation import tables
+from components.curation.duplicates.candidate_pairs import (
+    NEIGHBOURS,
+    find_copies,
+    find_pairs,
+    find_repeats,
+    homes_of,
+    place_pairs,
+)
+from components.curation.duplicates.clusters import judge_repeats
+from components.curation.duplicates.sketches import Part
+from components.curation.tables.reasons import EXACT, NEAR
+from components.ports import InProcessShardEngine
+from tests.components.curation.conftest import passed
+
+
+def heads(path: Path, entries: list[tuple[int, int, int, int]]) -> Path:
+    ends = [{"text": t, "check": c, "rank": r, "document": d, "part": 0, "id": f"id-{d}", "group": ""} for t, c, r, d in entries]
+    table = pa.Table.from_pylist(ends, tables.HEADS)
+    return interim.write(path, table.sort_by([(name, "ascending") for name in table.column_names]))
+
+
+def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_path: Path) -> None:
+    edges, copies = find_copies(
+        heads(tmp_path / "h.arrow", [(7, 1, 9, 1), (7, 1, 3, 2), (7, 1, 5, 3), (7, 2, 1, 4), (8, 1, 1, 5)])
+    )
+    assert [(row["left_document"], row["right_document"], row["similarity"], row["copy"]) for row in passed(edges)] == [
+        (2, 3, 1.0, True),
+        (2, 1, 1.0, True),
+    ]
+    assert [row["document"] for row in passed(copies)] == [3, 1]
+
+
+def part(place: Path, entries: list[tuple[int, int, int, int]]) -> Part:
+    found = Part(number=0, texts=place / "texts.parquet", place=place)
+    table = interim.read(heads(place / "sorted.arrow", entries)).sort_by("document")
+    interim.write(found.heads, table)
+    return found
+
+
+def test_of_each_text_of_a_part_the_first_by_rank_meets_others(tmp_path: Path) -> None:
+    mine = part(tmp_path, [(7, 1, 9, 1), (7, 1, 3, 2), (7, 2, 1, 3), *((8, 1, 50 - number, number) for number in range(4, 44))])
+    assert [row["document"] for row in passed(find_repeats(mine))] == [2, 3, 43]
+    repeats = {row["document"]: (row["id"], row["original"], row["original_id"]) for row in passed(mine.repeats)}
+    assert repeats == {1: ("id-1", 2, "id-2")} | {number: (f"id-{number}", 43, "id-43") for number in range(4, 43)}
+
+
+def test_a_repeat_goes_for_its_original_or_for_what_that_goes_for(tmp_path: Path) -> None:
+    mine = part(tmp_path, [(7, 1, 1, 1), (7, 1, 2, 2), (8, 1, 3, 3), (8, 1, 4, 4), (9, 1, 5, 5), (9, 1, 6, 6), (9, 1, 7, 7)])
+    find_repeats(mine)
+    judged = [
+        {"document": 3, "part": 0, "kept": 90, "similarity": 0.9, "reason": NEAR, "group": "", "id": "id-3", "kept_id": "id-90"},
+        {"document": 5, "part": 0, "kept": -1, "similarity": None, "reason": "", "group": "id-5", "id": "id-5", "kept_id": ""},
+    ]
+    verdicts = interim.write(tmp_path / "judged.arrow", pa.Table.from_pylist(judged[::-1], tables.VERDICTS))
+    found = {row["document"]: row for row in passed(judge_repeats((mine, verdicts)))}
+    assert found.keys() == {2, 3, 4, 5, 6, 7}
+    fates = {number: tuple(found[number][name] for name in ("kept", "similarity", "reason", "id", "kept_id")) for number in found}
+    assert fates[2] == (1, 1.0, EXACT, "id-2", "id-1")
+    assert fates[4] == (90, 0.9, NEAR, "id-4", "id-90")
+    assert fates[6] == (5, 1.0, EXACT, "id-6", "id-5")
+
+
+def pairs(path: Path, keyed: list[tuple[int, int, int]], blocks: int = 1) -> set[tuple[int, int]]:
+    ordered = sorted(keyed)
+    columns = [pa.array([entry[place] for entry in ordered], field.type) for place, field in enumerate(tables.BANDS)]
+    bands = interim.write(path, pa.table(columns, schema=tables.BANDS))
+    candidates = find_pairs(bands, firsts=np.array([0, 100]))
+    (met,) = InProcessShardEngine().exchange([candidates], key="left", partitions=1, output=path.with_suffix(".met"))
+    found, needs = place_pairs(met, firsts=np.array([0, 100]), blocks=blocks)
+    needed = {(row["part"], row["block"], row["document"]) for row in passed(needs)}
+    listed = passed(found)
+    assert needed == {(int(row[side] >= 100), row["block"], row[side]) for row in listed for side in ("left", "right")}
+    assert len(needed) == len(passed(needs))
+    return {(row["left"], row["right"]) for row in listed}
+
+
+@pytest.mark.parametrize("count", [1, 2, NEIGHBOURS, NEIGHBOURS + 1, NEIGHBOURS + 30])
+def test_a_large_bucket_compares_each_with_the_first_only(tmp_path: Path, count: int) -> None:
+    found = pairs(tmp_path / "b.arrow", [(42, rank, 150 - rank) for rank in range(count)])
+    assert found == {(150 - left, 150 - right) for right in range(count) for left in range(min(right, NEIGHBOURS))}
+
+
+def test_a_pair_of_many_buckets_is_one_and_an_empty_partition_has_none(tmp_path: Path) -> None:
+    assert pairs(tmp_path / "b.arrow", [(key, document, document) for key in range(9) for document in (3, 5)], 4) == {(3, 5)}
+    assert pairs(tmp_path / "c.arrow", []) == set()
+
+
+def test_a_pair_of_several_partitions_is_measured_in_the_least_of_its_homes_alone(tmp_path: Path) -> None:
+    rows = {"left": [3, 3, 3, 4], "right": [5, 5, 5, 5], "home": [26, 12, 40, 9]}
+    table = pa.table(rows, schema=tables.CANDIDATES)
+    files = [interim.write(tmp_path / f"{row}.candidates", table.slice(row, 1)) for row in range(4)]
+    (met,) = InProcessShardEngine().exchange(files, key="left", partitions=1, output=tmp_path / "met")
+    found, needs = place_pairs(met, firsts=np.array([0]), blocks=10)
+    assert [tuple(row.values()) for row in passed(found)] == [(3, 5, 2), (4, 5, 9)]
+    assert {(row["document"], row["block"]) for row in passed(needs)} == {(3, 2), (5, 2), (4, 9), (5, 9)}
+
+
+def test_what_one_document_brings_together_is_spread_by_part() -> None:
+    first, part = np.full(1000, 7), np.arange(1000)
+    assert len(set((homes_of(first, part) % 16).tolist())) == 16
+    assert len(set(homes_of(first, np.full(1000, 3)).tolist())) == 1

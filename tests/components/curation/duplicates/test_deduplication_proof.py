@@ -1,0 +1,213 @@
+"""On real text every pair that is clearly similar is found, nothing is removed without its reason, and nothing else decides."""
+
+import hashlib
+import os
+import random
+import re
+import signal
+import sysconfig
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.curation.corpus.records import write_evidence
+from components.curation.duplicates.deduplication import find_duplicates
+from components.ports import InProcessShardEngine
+from tests import processes
+from tests.components.curation.conftest import config, passed, prose, rows, run, source, write_jsonl
+from tests.exact_pairs import similar_pairs
+from tests.paths import SHARED
+
+pytestmark = pytest.mark.long
+
+GUTENBERG = SHARED / "data/corpus/gutenberg"
+THRESHOLD = 0.75
+SIZE = 5
+WORDS: dict[str, Callable[[str], list[str]]] = {
+    "alphanumeric": lambda text: re.findall(r"\w+", text.lower()),
+    "whitespace": str.split,
+}
+"""What words are, in Python's own terms: true of text without Han characters."""
+
+
+def sets_of(texts: Sequence[str], words: str) -> list[set[str]]:
+    split = [WORDS[words](text) for text in texts]
+    return [{" ".join(one[i : i + SIZE]) for i in range(max(1, len(one) - SIZE + 1))} for one in split]
+
+
+def chapters_and_pages() -> list[str]:
+    """Every edition cut at its chapters, and each chapter into pages of ten paragraphs."""
+    texts = []
+    for path in sorted(GUTENBERG.glob("*.txt")):
+        if path.name != "SOURCE.txt":
+            for chapter in re.split(r"\n(?=chapter )", path.read_text(encoding="utf-8", errors="replace"), flags=re.IGNORECASE):
+                paragraphs = re.split(r"\n\s*\n", chapter)
+                pages = ["\n\n".join(paragraphs[place : place + 10]) for place in range(0, len(paragraphs), 10)]
+                texts += [chapter, *pages] if len(pages) > 1 else pages
+    return [text for text in texts if len(text.split()) > 30]
+
+
+def vendored() -> list[str]:
+    """What some packages carry of others, beside those."""
+    root = Path(sysconfig.get_path("purelib"))
+    places = ["pip/_vendor", "setuptools/_vendor", "packaging", "platformdirs", "rich", "requests", "urllib3", "idna", "certifi"]
+    paths = sorted(path for place in places for path in (root / place).rglob("*.py"))
+    return [text for path in paths if len(text := path.read_text(encoding="utf-8")) > 300]
+
+
+def tables_of(texts: Sequence[str], place: Path, parts: int = 3) -> list[Path]:
+    place.mkdir(parents=True, exist_ok=True)
+    ids = [identity(number) for number in range(len(texts))]
+    paths = [place / f"texts-{number}.parquet" for number in range(parts)]
+    for number, path in enumerate(paths):
+        rows_of = range(number * len(texts) // parts, (number + 1) * len(texts) // parts)
+        columns = {"document": rows_of, "id": [ids[i] for i in rows_of], "group": [""] * len(rows_of)}
+        pq.write_table(pa.table({**columns, "text": [texts[i] for i in rows_of]}), path)
+    return paths
+
+
+def identity(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def evidence(paths: Sequence[Path], place: Path, engine: Any = None, **fields: Any) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of the table of removals, and figures."""
+    engine = engine or InProcessShardEngine()
+    chosen = config(source("a"), near_duplicate_threshold=THRESHOLD, **{"shard_bytes": 2_000_000, **fields})
+    found = find_duplicates(paths, chosen, place / "scratch", engine)
+    write_evidence(found.verdicts, place / "removed.parquet", place / "records", engine, memory=10**9)
+    return (place / "removed.parquet").read_bytes(), found.figures
+
+
+@pytest.mark.parametrize(
+    ("corpus", "words"),
+    [
+        pytest.param(
+            chapters_and_pages,
+            "alphanumeric",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(not GUTENBERG.is_dir(), reason="needs the Gutenberg editions of ../shared/data"),
+            ],
+        ),
+        (vendored, "alphanumeric"),
+        (vendored, "whitespace"),
+    ],
+)
+def test_similar_documents_are_found_and_every_removal_has_its_true_partner(
+    corpus: Callable[[], list[str]], words: str, tmp_path: Path
+) -> None:
+    texts = corpus()
+    _, figures = evidence(tables_of(texts, tmp_path), tmp_path, shingle_words=words)
+    number = {identity(i): i for i in range(len(texts))}
+    removed = {number[row["removed"]]: (number[row["kept"]], row["similarity"]) for row in rows(tmp_path / "removed.parquet")}
+    sets = sets_of(texts, words)
+    true = similar_pairs(sets, THRESHOLD)
+    assert len(removed) > 100
+    for one, (kept, similarity) in removed.items():
+        assert kept not in removed
+        assert similarity == len(sets[one] & sets[kept]) / len(sets[one] | sets[kept]) >= THRESHOLD
+    clear = [pair for pair, similarity in true.items() if similarity >= THRESHOLD + 0.05]
+    assert len(clear) > 100
+    assert sum(not removed.keys().isdisjoint(pair) for pair in clear) >= 0.98 * len(clear)
+    edges = verified(tmp_path)
+    assert edges.items() <= true.items()
+    assert sum(pair in edges for pair in clear) >= 0.98 * len(clear)
+    assert figures["similar"] <= figures["candidates"]
+
+
+def verified(place: Path) -> dict[tuple[int, int], float]:
+    """The pairs of texts (i < j) that were verified, with their similarity; copies are pairs with the first of their text, in
+    their part or in all."""
+    numbers = {identity(i): i for i in range(100_000)}
+    found = {}
+    for path in [*(place / "scratch/pairs").glob("*.verified"), *(place / "scratch/heads").glob("*.edges")]:
+        for row in passed(path):
+            left, right = numbers[row["left_id"]], numbers[row["right_id"]]
+            found[min(left, right), max(left, right)] = row["similarity"]
+    for path in (place / "scratch").glob("part-*/repeats*"):
+        for row in passed(path):
+            left, right = numbers[row["original_id"]], numbers[row["id"]]
+            found[min(left, right), max(left, right)] = 1.0
+    return found
+
+
+def family(number: int) -> list[str]:
+    """A text, a copy of it, and two that differ from it by some words."""
+    text = prose(number, 200)
+    words = text.split()
+    return [text, " ".join([*words[:-9], "some", "other", "words", "stand", "here", "now"]), text, " ".join(words[7:])]
+
+
+@dataclass
+class PoolEngine(InProcessShardEngine):
+    """Shards in several processes, begun in an order of its own."""
+
+    workers: int = 1
+    pool: ProcessPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = ProcessPoolExecutor(self.workers, mp_context=processes.server())
+
+    def map_shards(self, work: Any, shards: Sequence[Any], *, description: str, finished: Any = None) -> list[Any]:
+        places = list(range(len(shards)))
+        random.Random(f"{self.workers} {description}").shuffle(places)
+        begun = {place: self.pool.submit(work, shards[place]) for place in places}
+        return [begun[place].result() for place in range(len(shards))]
+
+
+def test_the_bytes_are_the_same_for_any_number_of_workers_and_any_order_of_shards(tmp_path: Path) -> None:
+    paths = tables_of([text for number in range(30) for text in family(number)], tmp_path, parts=5)
+    fields = {"shard_bytes": 60_000}
+    expected, _ = evidence(paths, tmp_path / "here", **fields)
+    assert len(rows(tmp_path / "here/removed.parquet")) > 60
+    for workers in (1, 2, 4):
+        engine = PoolEngine(workers=workers)
+        with engine.pool:
+            assert evidence(paths, tmp_path / f"pool-{workers}", engine, **fields)[0] == expected
+    for order in (paths[::-1], paths[2:] + paths[:2]):
+        assert evidence(order, tmp_path / order[0].stem, **fields)[0] == expected
+    assert evidence(paths, tmp_path / "large", shard_bytes=10**9)[0] == expected
+
+
+@dataclass
+class DyingEngine(InProcessShardEngine):
+    """Is killed in the middle of its work of some description."""
+
+    description: str = ""
+
+    def map_shards(self, work: Any, shards: Sequence[Any], *, description: str, **options: Any) -> list[Any]:
+        if description == self.description:
+            super().map_shards(work, shards[: (len(shards) + 1) // 2], description=description)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().map_shards(work, shards, description=description, **options)
+
+
+def curated(data: Path, place: Path, engine: Any = None) -> dict[str, str]:
+    """Curate anew into `place`, with what its scratch already holds; the hashes of the corpus."""
+    (place / "corpus").exists() and (place / "corpus").rename(place / f"left-{len(list(place.iterdir()))}")
+    run(config(source(data), shard_bytes=40_000), place, engine=engine)
+    files = sorted(path for path in (place / "corpus").rglob("*") if path.is_file())
+    return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+DEATHS = ("hash documents", "split by key", "verify candidates", "judge clusters", "take the kept documents")
+
+
+def test_a_killed_curation_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(4):
+        texts = [text for member in range(number * 8, number * 8 + 8) for text in family(member)]
+        write_jsonl(tmp_path / f"data/{number}.jsonl", texts)
+    expected = curated(tmp_path / "data", tmp_path / "whole")
+    for death in DEATHS:
+        process = processes.started(curated, tmp_path / "data", tmp_path / "killed", DyingEngine(description=death))
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, death
+    assert curated(tmp_path / "data", tmp_path / "killed") == expected

@@ -1,0 +1,43 @@
+"""Parts are hashed once, and the rank of a document is its quality, then its id."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.curation.duplicates.sketches import Part, ranks_of, sketch
+from tests.components.curation.conftest import config, passed, prose, source
+
+IDS = [f"{number:012x}" + "0" * 52 for number in (5, 3, 9)]
+
+
+def part(place: Path, texts: list[str]) -> Part:
+    columns = {"document": range(7, 7 + len(texts)), "id": IDS[: len(texts)], "group": [""] * len(texts), "text": texts}
+    pq.write_table(pa.table(columns), place / "texts.parquet")
+    return Part(number=4, texts=place / "texts.parquet", place=place / "part")
+
+
+def test_a_part_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path) -> None:
+    texts = [prose(1), prose(2), prose(1)]
+    made = sketch(part(tmp_path, texts), config=config(source("a")))
+    assert (made.documents, made.first, made.bytes) == (3, 7, sum(len(text.encode()) for text in texts))
+    heads = passed(tmp_path / "part/heads.arrow")
+    assert [(row["document"], row["rank"], row["part"]) for row in heads] == [(7, 5, 4), (8, 3, 4), (9, 9, 4)]
+    halves = [(row["text"], row["check"]) for row in heads]
+    assert halves[0] == halves[2] != halves[1]
+    assert np.load(tmp_path / "part/keys.npy").shape == (3, 18)
+
+
+def test_a_part_that_is_finished_is_not_hashed_again(tmp_path: Path) -> None:
+    chosen = part(tmp_path, [prose(1)])
+    made = sketch(chosen, config=config(source("a")))
+    chosen.texts.unlink()
+    assert sketch(chosen, config=config(source("a"))) == made
+
+
+def test_better_documents_come_first_and_ids_decide_between_equals() -> None:
+    quality = pa.array([0.2, 0.9, 0.9, None, 1.5], pa.float32())
+    ids = [f"{number:012x}" + "0" * 52 for number in (1, 8, 2, 1, 9)]
+    ranks = ranks_of(pa.record_batch({"id": ids, "quality": quality}))
+    assert np.argsort(ranks).tolist() == [4, 2, 1, 0, 3]

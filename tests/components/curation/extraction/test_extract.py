@@ -1,0 +1,277 @@
+"""The first pass over a shard leaves everything that later steps need, and a finished shard is not read again."""
+
+import gzip
+import hashlib
+import json
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.curation import CurationConfig
+from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract, shards_of, spool
+from components.curation.extraction.extract import extract as extraction
+from components.curation.reading.readers import RawDocument, read_documents
+from components.curation.reading.sources import RawFile, list_files
+from components.errors import StoreError
+from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
+
+
+def extracted(tmp_path: Path, **fields: int) -> list[Extracted]:
+    chosen = config(source(tmp_path / "data", licence="MIT"), **fields)
+    return [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")]
+
+
+def test_texts_carry_where_they_come_from(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text(prose(1) + " \r\n")
+    (shard,) = extracted(tmp_path)
+    (document,) = rows(shard.texts[0])
+    uri, raw = f"{tmp_path}/data/a.txt", prose(1) + " \r\n"
+    assert document == {
+        "document": 0,
+        "id": hashlib.sha256(f"{tmp_path}/data\0{uri}\0{raw}".encode()).hexdigest(),
+        "text": prose(1) + "\n",
+        "source": f"{tmp_path}/data",
+        "uri": uri,
+        "group": "",
+        "domain": "prose",
+        "language": "en",
+        "licence": "MIT",
+        "sha256": hashlib.sha256(raw.encode()).hexdigest(),
+        "bytes": len(prose(1)) + 1,
+        "flagged_words_ratio": None,
+        "quality": None,
+    }
+    (listed,) = rows(shard.raw)
+    assert listed == {"source": f"{tmp_path}/data", "uri": uri, "sha256": document["sha256"], "bytes": len(raw)}
+
+
+def test_every_document_read_has_a_row_and_only_those_that_passed_a_number(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/a.jsonl", [prose(1), "short", None, prose(2)])
+    (shard,) = extracted(tmp_path)
+    assert [(row["document"], row["reason"], row["uri"][-2:]) for row in rows(shard.rows)] == [
+        (0, "", "#1"),
+        (-1, "short", "#2"),
+        (-1, "bad-line", "#3"),
+        (1, "", "#4"),
+    ]
+    assert (shard.documents, shard.parts) == (2, 1)
+
+
+def test_small_files_share_a_shard_of_the_configured_size(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(4):
+        (tmp_path / f"data/{number}.txt").write_text(prose(number))
+    chosen = config(source(tmp_path / "data"), shard_bytes=2 * len(prose(0)) + 10)
+    shards = shards_of(list_files(chosen).files, chosen, tmp_path)
+    assert [[Path(file.location).stem for file in shard.files] for shard in shards] == [["0", "1"], ["2", "3"]]
+
+
+def test_the_texts_of_a_large_file_are_written_in_parts(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/a.jsonl", [prose(number) for number in range(10)])
+    (shard,) = extracted(tmp_path, shard_bytes=3 * len(prose(0)))
+    parts = [rows(part) for part in shard.texts]
+    assert all(sum(row["bytes"] for row in part) >= 3 * len(prose(0)) for part in parts[:-1])
+    assert len(parts) > 2
+    assert [row["document"] for part in parts for row in part] == list(range(10))
+
+
+def test_numbers_of_documents_tell_their_shard(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(3):
+        (tmp_path / f"data/{number}.txt").write_text(prose(number))
+    shards = extracted(tmp_path, shard_bytes=100)
+    assert [rows(shard.texts[0])[0]["document"] >> SHARD_BITS for shard in shards] == [0, 1, 2]
+
+
+def test_a_shard_that_was_finished_before_a_kill_is_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text(prose(1))
+    chosen = config(source(tmp_path / "data"))
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    first = extract(shard)
+    (tmp_path / "data/a.txt").unlink()
+    assert extract(shard) == first
+
+
+@pytest.mark.parametrize("shard_bytes", [100_000, 2 * len(prose(0))])
+def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_path: Path, shard_bytes: int) -> None:
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/a.jsonl", [prose(1)])
+    whole = gzip.compress("".join(json.dumps({"text": prose(number)}) + "\n" for number in range(10, 60)).encode())
+    (tmp_path / "data/b.jsonl.gz").write_bytes(whole[:-50])
+    write_jsonl(tmp_path / "data/c.jsonl", [prose(2), prose(3)])
+    chosen = config(source(tmp_path / "data"), shard_bytes=100_000)
+    (planned,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    shard = extract(replace(planned, config=replace(chosen, shard_bytes=shard_bytes)))
+    texts = [row for part in shard.texts for row in rows(part)]
+    assert [row["text"].strip() for row in texts] == [prose(1), prose(2), prose(3)]
+    assert [row["document"] for row in texts] == [row["document"] for row in rows(shard.rows)] == [0, 1, 2]
+    assert {Path(row["uri"]).name for row in rows(shard.raw)} == {"a.jsonl", "c.jsonl"}
+    (aside,) = rows(shard.set_aside)
+    assert aside["uri"].endswith("b.jsonl.gz")
+    assert "cannot be read to its end" in aside["error"]
+
+
+def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "PIECE", 8)
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/a.jsonl", [f"{prose(n)} a@example.org" for n in range(5)])
+    write_jsonl(tmp_path / "data/b.jsonl", [*(f"{prose(n)} b@example.org" for n in range(20, 50)), None])
+    write_jsonl(tmp_path / "data/c.jsonl", [f"{prose(n)} c@example.org" for n in range(60, 75)])
+    chosen = config(source(tmp_path / "data"), shard_bytes=100_000, personal_data=("email",), max_bad_lines=0)
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    found = extract(shard)
+    assert [Path(row["uri"]).name.partition("#")[0] for row in rows(found.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
+    assert [(row["kind"], row["documents"], row["found"]) for row in rows(found.personal_data)] == [("email", 20, 20)]
+    assert [Path(row["uri"]).name for row in rows(found.set_aside)] == ["b.jsonl"]
+
+
+@pytest.mark.slow
+def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_path: Path) -> None:
+    script = (
+        "import re, sys; from pathlib import Path\n"
+        "from components.curation.extraction.extract import extract, shards_of\n"
+        "from components.curation.reading.sources import list_files\n"
+        "from tests.components.curation.conftest import config, source\n"
+        "place = Path(sys.argv[1])\n"
+        "chosen = config(source(place), shard_bytes=1_000_000, personal_data=('email',))\n"
+        "extract(*shards_of(list_files(chosen).files, chosen, place.parent / 'scratch'))\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+    )
+    peaks = []
+    for count in (20_000, 80_000):
+        place = tmp_path / str(count) / "a.jsonl"
+        place.parent.mkdir()
+        write_jsonl(place, (f"{prose(n, 6)} {n}@example.org" for n in range(count)))
+        done = subprocess.run([sys.executable, "-c", script, str(place)], check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout) * 1024)
+    # A dictionary of a document's row takes a kilobyte: kept, they would be 60 MB more.
+    assert peaks[1] - peaks[0] < 30_000_000
+
+
+def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [prose(1), prose(2)])
+    chosen = config(source(tmp_path / "a.jsonl"))
+    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    tries = iter([OSError("the disk was away"), None])
+
+    def sometimes(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
+        for document in read_documents(file, chosen):
+            yield document
+            if error := next(tries, None):
+                raise error
+
+    monkeypatch.setattr(extraction, "read_documents", sometimes)
+    found = extract(shard)
+    assert (found.documents, rows(found.set_aside)) == (2, [])
+
+
+def a_shard_of(place: Path, names: str) -> ExtractionShard:
+    """One shard of a document for each letter."""
+    (place / "data").mkdir()
+    for name in names:
+        write_jsonl(place / f"data/{name}.jsonl", [prose(ord(name))])
+    return planned(place)
+
+
+def planned(place: Path) -> ExtractionShard:
+    """The shard as another run of the driver plans it."""
+    chosen = config(source(place / "data"), read_attempts=2)
+    (shard,) = shards_of(list_files(chosen).files, chosen, place / "scratch")
+    return shard
+
+
+def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alone: bool = False) -> int:
+    """The exit status of a process that extracts the shard, and ends so at each file named by a letter of `killers`.
+
+    It is a worker of the driver that planned the shard, or that driver itself, `alone`.
+    """
+    script = (
+        "import os, pickle, signal, sys; from dataclasses import replace; from pathlib import Path\n"
+        "from components.curation import deaths, extraction\n"
+        "read = extraction.read_documents\n"
+        f"def deadly(file, config):\n    if Path(file.uri).name[0] in {killers!r}: {end}\n    return read(file, config)\n"
+        "extraction.read_documents = deadly\n"
+        "shard = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        f"extraction.extract(replace(shard, run=deaths.new_run()) if {alone} else shard)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, pickle.dumps(shard).hex()], capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr, done.stderr
+    return done.returncode
+
+
+def set_aside(shard: ExtractionShard) -> tuple[int, dict[str, str]]:
+    """Documents kept, and the errors of the files that were set aside by their letter."""
+    found = extract(shard)
+    return found.documents, {Path(row["uri"]).name[0]: row["error"] for row in rows(found.set_aside)}
+
+
+DIED = "its worker died 2 times while reading it"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("alone", [True, False])
+def test_files_that_workers_die_of_are_set_aside_one_after_the_other(tmp_path: Path, alone: bool) -> None:
+    shard = a_shard_of(tmp_path, "abcd")
+    assert [worker(shard, "bd", alone=alone) != 0 for _ in range(5)] == [True] * 4 + [False]
+    assert set_aside(shard) == (2, {"b": DIED, "d": DIED})
+
+
+@pytest.mark.long
+def test_a_file_that_was_condemned_stays_so_when_the_job_dies_at_another(tmp_path: Path) -> None:
+    shard = a_shard_of(tmp_path, "abcd")
+    assert [worker(shard, killers) != 0 for killers in ("b", "b", "bc", "b")] == [True] * 3 + [False]
+    assert set_aside(shard) == (3, {"b": DIED})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rest", [b'{"deaths": {}, "rea', bytes(100), b"\xff\n"])
+def test_what_a_lost_machine_left_behind_the_last_line_of_the_note_is_passed_over(tmp_path: Path, rest: bytes) -> None:
+    shard = a_shard_of(tmp_path, "abc")
+    assert worker(shard, "b") != 0
+    note = Path(shard.place) / "reading.jsonl"
+    note.write_bytes(note.read_bytes() + rest)
+    assert worker(shard, "b") != 0
+    assert set_aside(shard) == (2, {"b": DIED})
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, StoreError])
+def test_who_interrupts_a_job_condemns_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: type[BaseException]
+) -> None:
+    shard = a_shard_of(tmp_path, "ab")
+
+    def interrupted(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
+        yield from read_documents(file, chosen)
+        raise interrupt
+
+    monkeypatch.setattr(extraction, "read_documents", interrupted)
+    for _ in range(3):
+        with pytest.raises(interrupt):
+            extract(shard)
+    monkeypatch.undo()
+    assert set_aside(shard) == (2, {})
+
+
+@pytest.mark.long
+def test_who_terminates_a_job_condemns_no_file(tmp_path: Path) -> None:
+    shard = a_shard_of(tmp_path, "ab")
+    end = "os.kill(os.getpid(), signal.SIGTERM)"
+    assert [worker(shard, "a", end=end, alone=True) for _ in range(3)] == [128 + signal.SIGTERM] * 3
+    assert set_aside(shard) == (2, {})
+
+
+@pytest.mark.long
+def test_workers_that_die_with_their_driver_condemn_no_file(tmp_path: Path) -> None:
+    a_shard_of(tmp_path, "ab")
+    assert all(worker(planned(tmp_path), "a") for _ in range(3))
+    assert set_aside(planned(tmp_path)) == (2, {})

@@ -1,0 +1,167 @@
+"""Documents that hold items of an evaluation set are refused, and it is told which item they hit."""
+
+import gzip
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from components.curation import Benchmark
+from components.curation.filtering.decontamination import COMMON, read_index, searched, write_index
+from components.curation.reading.benchmarks import items_of
+from components.curation.reading.sources import fingerprint
+from components.errors import ConfigError, SourceError
+from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
+from tests.paths import SHARED
+
+QUESTION = "Natalia sold clips to forty eight of her friends in April, and then she sold half as many clips in May."
+CHINESE = "小明有二十四个苹果，他把其中的三分之一分给了小红，又买了七个，现在他一共有多少个苹果？"
+EVAL = SHARED / "data/eval"
+
+
+def benchmark(place: Path, *questions: str, name: str = "maths") -> Benchmark:
+    place.mkdir(exist_ok=True)
+    lines = (json.dumps({"question": question, "answer": "72"}, ensure_ascii=False) + "\n" for question in questions)
+    (place / "test.jsonl").write_text("".join(lines), encoding="utf-8")
+    return Benchmark(name=name, uri=str(place))
+
+
+def hits(place: Path, found: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
+    write_index(config(source("x"), benchmarks=(found,), benchmark_gram=size), place)
+    return [(hit.number, hit.shared) for hit in read_index(place, size).hits(text)]
+
+
+def test_an_item_is_found_in_other_case_and_punctuation_and_its_part_is_counted(tmp_path: Path) -> None:
+    found = benchmark(tmp_path / "eval", prose(5), QUESTION)
+    words = QUESTION.split()
+    assert hits(tmp_path, found, "As they say: " + QUESTION.upper().replace(",", ";")) == [(1, len(words) - 12)]
+    assert hits(tmp_path, found, "and " + " ".join(words[2:16]) + " or so") == [(1, 2)]
+    assert hits(tmp_path, found, " ".join(words[2:14])) == []
+
+
+def test_chinese_is_found_by_characters_without_spaces(tmp_path: Path) -> None:
+    found = benchmark(tmp_path / "eval", CHINESE)
+    assert hits(tmp_path, found, "题目：" + CHINESE.replace("，", " ") + "请回答。") == [(0, 27)]
+    assert hits(tmp_path, found, CHINESE[:12]) == []
+
+
+def test_the_template_of_a_benchmark_hits_nobody(tmp_path: Path) -> None:
+    template = "Answer the following question with one of the letters that stand before the four options below. "
+    found = benchmark(tmp_path / "eval", *(template + prose(number) for number in range(COMMON + 1)))
+    assert hits(tmp_path, found, template * 2) == []
+    assert hits(tmp_path, found, prose(3))[0][0] == 3
+
+
+def test_items_too_short_to_be_found_are_counted(tmp_path: Path) -> None:
+    found = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
+    listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
+    assert searched(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
+
+
+def test_items_of_nothing_but_the_template_are_counted_as_not_searched_for(tmp_path: Path) -> None:
+    found = benchmark(tmp_path / "eval", *[QUESTION] * (COMMON + 1), prose(2))
+    listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
+    assert searched(listed) == {"benchmark_items": COMMON + 2, "benchmark_items_not_searched": COMMON + 1}
+
+
+def test_an_index_that_is_written_again_is_read_again(tmp_path: Path) -> None:
+    for number in (3, 4):
+        write_index(config(source("x"), benchmarks=(benchmark(tmp_path / "eval", prose(number)),)), tmp_path)
+        assert [bool(read_index(tmp_path, 13).hits(prose(text))) for text in (3, 4)] == [number == 3, number == 4]
+
+
+def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
+    found = benchmark(tmp_path / "eval", QUESTION, CHINESE)
+    lines = [*(prose(number) for number in range(6)), f"{prose(7)} {QUESTION}", f"问题：{CHINESE}答案是二十三。"]
+    figures = run(config(source(write_jsonl(tmp_path / "web.jsonl", lines)), benchmarks=(found,)), tmp_path)
+    assert (figures["not_kept"], figures["benchmark_items"]) == ({"contaminated": 2}, 2)
+    assert len(documents(tmp_path)) == 6
+    table = rows(tmp_path / "corpus/contamination.parquet")
+    assert {(row["benchmark"], row["file"], row["item"]) for row in table} == {
+        ("maths", "test.jsonl", 0),
+        ("maths", "test.jsonl", 1),
+    }
+    kept = rows(tmp_path / "corpus/benchmarks.parquet")
+    assert [(row["item"], row["grams"] > 0, json.loads(row["record"])["question"]) for row in kept] == [
+        (0, True, QUESTION),
+        (1, True, CHINESE),
+    ]
+    # The answer is part of the item, and not of the documents.
+    assert all(0.8 < row["share"] < 1 for row in table)
+    refused = {row["id"] for row in rows(tmp_path / "corpus/metrics/documents.parquet") if row["reason"] == "contaminated"}
+    assert {row["id"] for row in table} == refused
+
+
+def test_a_change_of_a_benchmark_is_a_change_of_the_sources(tmp_path: Path) -> None:
+    web = source(write_jsonl(tmp_path / "web.jsonl", [prose(1)]))
+    before = fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),)))
+    assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),))) == before
+    assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", CHINESE),))) != before
+
+
+def test_every_form_of_file_gives_its_items(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"q": "one", "n": 1}\n\n{"q": "two"}\n'))
+    (tmp_path / "b.json").write_text(json.dumps({"about": "x", "examples": [{"input": "three", "target": ["four"]}]}))
+    (tmp_path / "c.csv").write_text('question,answer\n"five, six",A\n')
+    (tmp_path / "LICENSE").write_text("no item")
+    found = list(items_of(Benchmark(name="all", uri=str(tmp_path)), tmp_path))
+    assert [(item.file, item.number, item.text) for item in found] == [
+        ("a.jsonl.gz", 0, "one"),
+        ("a.jsonl.gz", 1, "two"),
+        ("b.json", 0, "three\nfour"),
+        ("c.csv", 0, "five, six\nA"),
+    ]
+    (one,) = items_of(Benchmark(name="c", uri=str(tmp_path / "c.csv"), fields=("question",)), tmp_path)
+    assert (one.file, one.text) == ("c.csv", "five, six")
+
+
+def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("{broken\n")
+    with pytest.raises(SourceError, match=r"benchmark maths: .*a\.jsonl cannot be read"):
+        list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
+    (tmp_path / "a.jsonl").unlink()
+    with pytest.raises(SourceError, match=r"benchmark maths: no file to read at .*; allowed: \.jsonl, \.json"):
+        list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
+    with pytest.raises(ConfigError, match="each name once"):
+        config(source("x"), benchmarks=(Benchmark(name="a", uri="x"), Benchmark(name="a", uri="y")))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fields", "place"),
+    [
+        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", (), r"after 1 whole items \(Error: field larger"),
+        ("a.json", b'["one", "two"]', ("q",), r"after 0 whole items \(TypeError: an item is str where Benchmark\.fields names q"),
+        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n', ("q",), r"after 1 whole items \(KeyError: 'q'"),
+        ("a.json", b"[" * 100_000, (), r"after 0 whole items \(RecursionError"),
+        ("a.jsonl", b'"one"\n' + b"[" * 9_000 + b"]" * 9_000, (), r"after 1 whole items \(RecursionError"),
+        ("a.jsonl", b'{"q": "\\ud83d"}\n', (), r"after 0 whole items \(UnicodeEncodeError"),
+        ("a.jsonl.zst", b"no zstandard", (), r"after 0 whole items \(ZstdError"),
+        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, (), r"after 0 whole items \("),
+        ("a.parquet", b"PAR1", (), r"after 0 whole items \(ArrowInvalid"),
+    ],
+)
+def test_a_damaged_benchmark_is_named_with_its_place(
+    tmp_path: Path, name: str, data: bytes, fields: tuple[str, ...], place: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match=rf"benchmark maths: .*/{re.escape(name)} cannot be read {place}"):
+        list(items_of(Benchmark(name="maths", uri=str(tmp_path), fields=fields), tmp_path))
+
+
+def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> None:
+    if not EVAL.exists():
+        pytest.skip("needs ../shared/data")
+    found = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
+    write_index(config(source("x"), benchmarks=tuple(found)), tmp_path)
+    index = read_index(tmp_path, 13)
+    total, hit = Counter[str](), Counter[str]()
+    for one in found:
+        for item in items_of(one, tmp_path):
+            total[one.name] += 1
+            hit[one.name] += any((h.benchmark, h.number) == (one.name, item.number) for h in index.hits(item.text))
+    assert (total["gsm8k"], total["humaneval"]) == (1319, 164)
+    assert all(hit[name] >= 0.95 * total[name] for name in total)
+    books = Path(EVAL.parent / "corpus/gutenberg/2701.txt").read_text(encoding="utf-8", errors="replace")
+    assert index.hits(books) == []

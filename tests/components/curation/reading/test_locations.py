@@ -1,0 +1,83 @@
+"""Raw files in a real S3 bucket are found, fetched and hashed as local ones are."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.curation.reading.locations import fetched, find, sha256_at
+from components.curation.reading.sources import fingerprint, list_files, locate
+from components.errors import SourceError, StoreError
+from tests.components.curation.conftest import config, documents, prose, rows, run, source
+from tests.servers import client, object_store
+
+LINES = "".join(json.dumps({"text": prose(number)}) + "\n" for number in range(6)).encode()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with object_store(tmp_path_factory.mktemp("s3") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    settings = {"ENDPOINT_URL": server, "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "REGION": "us-east-1"}
+    for name, value in {**settings, "ALLOW_HTTP": "true"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    s3 = client(server)
+    s3.create_bucket(Bucket="crawl")
+    s3.put_object(Bucket="crawl", Key="web/a.jsonl.gz", Body=gzip.compress(LINES))
+    s3.put_object(Bucket="crawl", Key="web/deep/b.txt", Body=prose(50).encode())
+    s3.put_object(Bucket="crawl", Key="website/c.txt", Body=b"of another source")
+    return s3
+
+
+@pytest.mark.long
+def test_a_folder_of_a_bucket_gives_its_files_and_an_object_itself(bucket: Any) -> None:
+    assert [(file.inside, file.location) for file in find("s3://crawl/web/", "web")] == [
+        ("a.jsonl.gz", "s3://crawl/web/a.jsonl.gz"),
+        ("deep/b.txt", "s3://crawl/web/deep/b.txt"),
+    ]
+    (file,) = find("s3://crawl/web/deep/b.txt", "web")
+    assert (file.inside, file.location, file.size) == ("", "s3://crawl/web/deep/b.txt", len(prose(50)))
+
+
+def test_a_corpus_from_a_bucket_is_the_one_of_its_files(bucket: Any, tmp_path: Path) -> None:
+    run(config(source("s3://crawl/web")), tmp_path)
+    assert {row["uri"] for row in documents(tmp_path)} == {
+        *(f"s3://crawl/web/a.jsonl.gz#{number}" for number in range(1, 7)),
+        "s3://crawl/web/deep/b.txt",
+    }
+    for row in rows(tmp_path / "corpus/raw.parquet"):
+        assert row["sha256"] == sha256_at(locate(row["uri"]))
+    assert not list((tmp_path / "scratch").rglob("fetched/*"))
+
+
+def test_an_object_is_fetched_for_a_block_and_hashes_as_its_bytes(bucket: Any, tmp_path: Path) -> None:
+    with fetched("s3://crawl/web/a.jsonl.gz", tmp_path) as path:
+        assert gzip.decompress(path.read_bytes()) == LINES
+        assert path.name == "a.jsonl.gz"
+    assert not path.exists()
+    assert sha256_at("s3://crawl/web/deep/b.txt") == hashlib.sha256(prose(50).encode()).hexdigest()
+
+
+def test_the_fingerprint_of_a_bucket_changes_with_an_object(bucket: Any) -> None:
+    chosen = config(source("s3://crawl/web"))
+    before = fingerprint(chosen)
+    assert fingerprint(chosen) == before
+    bucket.put_object(Bucket="crawl", Key="web/deep/b.txt", Body=prose(51).encode())
+    assert fingerprint(chosen) != before
+
+
+def test_what_is_not_in_the_bucket_is_named(bucket: Any, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="s3://crawl/nothing does not exist"):
+        list_files(config(source("s3://crawl/nothing")))
+    with pytest.raises(StoreError, match=r"s3://elsewhere/web: cannot be read from the object store .*check the bucket"):
+        list_files(config(source("s3://elsewhere/web")))
+    with pytest.raises(StoreError, match="s3://crawl/gone"), fetched("s3://crawl/gone", tmp_path):
+        pass

@@ -1,0 +1,142 @@
+"""Profiles: read strictly, kept below the home, and without secrets."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import ConfigError
+from infra.cluster.profiles import IMAGE_GROUPS, Profile, parse_profile, profile_names, read_profile, to_toml, write_profile
+from tests.infra.conftest import sample_profile
+
+PLANTED = "hunter2-planted"
+
+
+def test_a_profile_reads_back_as_it_was_written(profile: Profile, tmp_path: Path) -> None:
+    path = write_profile(tmp_path, "site", profile)
+    assert path == tmp_path / "profiles" / "site.toml"
+    assert read_profile(tmp_path, "site") == profile
+    assert [entry.name for entry in path.parent.iterdir()] == ["site.toml"]
+
+
+@given(
+    context=st.text().filter(str.isprintable),
+    secrets=st.dictionaries(st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.just("environment:A")),
+)
+def test_any_text_survives_toml(context: str, secrets: dict[str, str]) -> None:
+    profile = sample_profile(context=context, secrets=secrets)
+    assert parse_profile(to_toml(profile), "text") == profile
+
+
+def test_images_are_named_by_registry_group_and_digest(profile: Profile) -> None:
+    assert profile.image("train") == f"registry.example.org:5000/longrun/train@sha256:{'1' * 64}"
+
+
+def test_pods_get_secrets_from_kubernetes_alone(profile: Profile) -> None:
+    assert profile.pod_secrets == {"MLFLOW_TRACKING_PASSWORD": ("longrun-mlflow", "password")}
+    assert profile.own_secrets == {"FLYTE_TOKEN": "MY_FLYTE_TOKEN"}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "scheme": ({"endpoint": "flyte.example.org"}, r"Profile\.endpoint is 'flyte\.example\.org'; allowed: http://… or https://… or dns://…"),
+    "port": ({"endpoint": "https://flyte:port"}, r"Profile\.endpoint holds .* a wrong host"),
+    "root": ({"artifact_root": "/tmp/artifacts"}, r"artifact_root is '/tmp/artifacts'; allowed: s3://… or gs://…"),
+    "project": ({"project": "Long Run"}, r"project is 'Long Run'; allowed: lower-case letters"),
+    "registry": ({"image_registry": "https://ghcr.io/x"}, r"image_registry is .*without scheme, tag or digest"),
+    "tag": ({"image_registry": "ghcr.io/x@sha256:0"}, r"image_registry is .*without scheme, tag or digest"),
+    "groups": ({"image_digests": {"core": "sha256:" + "0" * 64}}, r"allowed: exactly core, train, evaluate, vllm"),
+    "digest": ({"image_digests": dict.fromkeys(IMAGE_GROUPS, "latest")}, r"image_digests\.core is 'latest'; allowed: sha256:"),
+    "kind": ({"gpus": ("V100",)}, r"gpus is \['V100'\]; allowed: each of \('A100', 'H100', 'H200'\) once"),
+    "twice": ({"gpus": ("H100", "H100")}, r"once"),
+    "workers": ({"workers": 0}, r"workers is 0; allowed: 1 to 4096"),
+    "share of a worker": ({"gpus_per_worker": True}, r"gpus_per_worker is True; allowed: 1 to 16"),
+    "claim": ({"checkpoint_claim": "No Claim"}, r"checkpoint_claim"),
+    "context": ({"context": "a\nb"}, r"context"),
+    "variable": ({"secrets": {"NOT A NAME": "environment:A"}}, r"names of environment variables"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_value_is_refused_with_what_is_allowed(case: str, profile: Profile) -> None:
+    changes, message = WRONG[case]
+    with pytest.raises(ConfigError, match=message) as caught:
+        replace(profile, **changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"secrets": {"PASSWORD": PLANTED}},
+        {"secrets": {"PASSWORD": f"kubernetes:{PLANTED}"}},
+        {"endpoint": f"https://me:{PLANTED}@flyte.example.org"},
+        {"endpoint": f"https://flyte.example.org?token={PLANTED}"},
+        {"mlflow_uri": f"https://me:{PLANTED}@mlflow.example.org"},
+        {"artifact_root": f"s3://key:{PLANTED}@bucket"},
+        {"object_store_endpoint": f"http://key:{PLANTED}@minio"},
+    ],
+)
+def test_a_secret_in_a_profile_is_refused_and_not_repeated(changes: dict[str, Any], profile: Profile) -> None:
+    with pytest.raises(ConfigError) as caught:
+        replace(profile, **changes)
+    assert PLANTED not in str(caught.value)
+
+
+def test_an_unknown_key_is_refused_with_those_allowed(profile: Profile) -> None:
+    with pytest.raises(ConfigError, match=r"^site: unknown key 'endpiont'; allowed: endpoint, project, domain"):
+        parse_profile(f'endpiont = "x"\n{to_toml(profile)}', "site")
+
+
+def test_missing_keys_are_all_named() -> None:
+    with pytest.raises(ConfigError, match=r"^site: project, image_registry, image_digests, artifact_root, mlflow_uri missing"):
+        parse_profile('endpoint = "https://flyte"', "site")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('workers = "two"', "workers is of type str; allowed: an integer"),
+        ("project = 3", "project is of type int; allowed: a string"),
+        ('gpus = "H100"', "gpus is of type str; allowed: an array of strings"),
+        ("gpus = [1]", "gpus is of type list; allowed: an array of strings"),
+        ("secrets = {A = 1}", "secrets is of type dict; allowed: a table of strings"),
+        ("project", "not TOML"),
+    ],
+)
+def test_a_mistyped_value_is_refused(line: str, message: str, profile: Profile) -> None:
+    lines = [other for other in to_toml(profile).splitlines() if not other.startswith(line.split(" ")[0])]
+    text = "\n".join([line, *lines]) if "secrets" not in line else "\n".join([line, *lines[: lines.index("[secrets]")]])
+    with pytest.raises(ConfigError, match=message):
+        parse_profile(text, "site")
+
+
+def test_a_profile_is_not_overwritten_unless_asked(profile: Profile, tmp_path: Path) -> None:
+    write_profile(tmp_path, "site", profile)
+    with pytest.raises(ConfigError, match="--replace overwrites it"):
+        write_profile(tmp_path, "site", replace(profile, project="other"))
+    assert read_profile(tmp_path).project == "longrun"
+    write_profile(tmp_path, "site", replace(profile, project="other"), replace=True)
+    assert read_profile(tmp_path).project == "other"
+
+
+def test_without_a_name_the_only_profile_is_meant(profile: Profile, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds 0 profiles; make one with: longrun profile create"):
+        read_profile(tmp_path)
+    write_profile(tmp_path, "one", profile)
+    assert read_profile(tmp_path) == profile
+    write_profile(tmp_path, "two", profile)
+    assert profile_names(tmp_path) == ["one", "two"]
+    with pytest.raises(ConfigError, match="holds 2 profiles; choose one with --profile: one, two"):
+        read_profile(tmp_path)
+    with pytest.raises(ConfigError, match=r"no profile 'three' in .*; there are: one, two"):
+        read_profile(tmp_path, "three")
+
+
+@pytest.mark.parametrize("name", ["../outside", "", "a/b", "A", ".hidden"])
+def test_a_name_cannot_lead_out_of_the_home(name: str, profile: Profile, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="profile name"):
+        write_profile(tmp_path, name, profile)
+    assert list(tmp_path.rglob("*.toml")) == []

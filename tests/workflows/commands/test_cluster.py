@@ -1,0 +1,590 @@
+"""`longrun run --on cluster`, `status`, `logs` and `cancel` against a Flyte service over a real connection."""
+
+import datetime
+import io
+import ipaddress
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from google.protobuf.json_format import MessageToDict, MessageToJson
+from typer.testing import CliRunner
+
+import infra.flyte.runs
+from components.errors import (
+    ClusterError,
+    ConfigError,
+    EndpointError,
+    ImageMissing,
+    LoginRefused,
+    QuotaExceeded,
+    SourceError,
+)
+from infra.bundle import REPOSITORY, code_files
+from infra.cluster.profiles import CARRIER, Profile, parse_profile, write_profile
+from infra.settings import Settings
+from tests.infra.conftest import sample_profile
+from tests.infra.flyte_service import Action, FakeFlyte
+from tests.servers import free_port
+from tests.workflows.fake_cluster import FakeCluster
+from workflows.cli.main import app
+from workflows.commands import cluster as command_cluster
+from workflows.recipe import from_json, load_recipe
+
+pytestmark = pytest.mark.long
+
+PLANTED = "planted-in-the-environment"
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": PLANTED,
+    "MLFLOW_TRACKING_PASSWORD": PLANTED,
+    "MY_FLYTE_TOKEN": PLANTED,
+    "DATABASE_URL": PLANTED,
+}
+RUN = "20260102-030405-abcd"
+
+
+@pytest.fixture
+def flyte() -> Iterator[FakeFlyte]:
+    """A Flyte service that takes every run."""
+    with FakeFlyte().serving() as fake:
+        yield fake
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeCluster]:
+    """A registry that has every image."""
+    with FakeCluster().serving() as fake:
+        yield fake
+
+
+@pytest.fixture
+def profile(flyte: FakeFlyte, registry: FakeCluster) -> Profile:
+    """The profile of both."""
+    return sample_profile(
+        endpoint=flyte.url,
+        image_registry=f"{registry.host}/longrun",
+        secrets={"MLFLOW_TRACKING_PASSWORD": "kubernetes:longrun-mlflow/password"},
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, profile: Profile) -> Path:
+    """A home with that profile and no other."""
+    write_profile(tmp_path / "home", "site", profile)
+    return tmp_path / "home"
+
+
+def longrun(home: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own: it serialises tasks for the cluster as soon as it is loaded."""
+    variables = {name: value for name, value in os.environ.items() if name != CARRIER} | SECRETS | environment
+    command = [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
+    return subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+
+
+def submitted(home: Path, *words: str) -> str:
+    """The id of a run that was submitted."""
+    done = longrun(home, "run", "tiny", "--on", "cluster", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (name,) = re.findall(r"^run (\S+): ", done.stdout, re.MULTILINE)
+    return name
+
+
+def reading(home: Path, *words: str) -> tuple[int, str]:
+    """A command that needs no tasks, in this process."""
+    result = CliRunner().invoke(app, [*words, "--home", str(home)])
+    if isinstance(result.exception, ClusterError | ConfigError):
+        return 1, str(result.exception)
+    return result.exit_code, result.output
+
+
+def files_of(bundle: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(bundle)) as archive:
+        return {one.name.removeprefix("./"): archive.extractfile(one).read() for one in archive if one.isfile()}  # type: ignore[union-attr]
+
+
+# What is submitted
+
+
+@pytest.fixture(scope="module")
+def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeFlyte, subprocess.CompletedProcess[str], Path]]:
+    """One submission with planted secrets around it, for the tests that only look at it."""
+    home = tmp_path_factory.mktemp("submission")
+    with FakeFlyte().serving() as flyte, FakeCluster().serving() as registry:
+        site = sample_profile(
+            endpoint=flyte.url,
+            image_registry=f"{registry.host}/longrun",
+            secrets={"MLFLOW_TRACKING_PASSWORD": "kubernetes:longrun-mlflow/password"},
+        )
+        write_profile(home, "site", site)
+        words = ("run", "tiny", "--on", "cluster", "--set", "pretraining.learning_rate=0.003", "--until", "tokenizer")
+        yield flyte, longrun(home, *words, "--fresh", "curation"), home
+
+
+Submission = tuple[FakeFlyte, subprocess.CompletedProcess[str], Path]
+
+
+def test_a_submission_prints_the_url_and_the_next_commands_and_ends(submission: Submission) -> None:
+    flyte, done, home = submission
+    assert done.returncode == 0, done.stderr
+    (name,) = re.findall(r"^run (\S+): ", done.stdout, re.MULTILINE)
+    assert f"run {name}: {flyte.url}/v2/domain/development/project/longrun/runs/r{name}\n" in done.stdout
+    for word in ("status", "logs", "cancel"):
+        assert f"  longrun {word} {name} --home {home}" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_run_is_created_once_under_its_own_name(submission: Submission) -> None:
+    flyte, done, _ = submission
+    (request,) = flyte.requests("create_run")
+    assert request.run_id.name in flyte.runs
+    assert (request.run_id.project, request.run_id.domain) == ("longrun", "development")
+    assert len(request.run_id.name) <= 30
+    assert request.run_id.name.removeprefix("r") in done.stdout
+
+
+def test_the_recipe_travels_as_json_with_its_overrides(submission: Submission) -> None:
+    flyte, _, _ = submission
+    (request,) = flyte.requests("upload_inputs")
+    inputs = {one.name: one.value for one in request.inputs.literals}
+    sent = from_json(inputs["recipe"].scalar.primitive.string_value)
+    assert sent == load_recipe("tiny", ["pretraining.learning_rate=0.003"])
+    assert inputs["until"].scalar.primitive.string_value == "tokenizer"
+    assert [one.scalar.primitive.string_value for one in inputs["fresh"].collection.literals] == ["curation", "check_corpus"]
+
+
+def driver_container(request: Any) -> dict[str, Any]:
+    return MessageToDict(request.task_spec.task_template.k8s_pod.pod_spec)["containers"][0]
+
+
+def test_the_driver_carries_the_profile_and_secrets_as_references(submission: Submission) -> None:
+    flyte, _, home = submission
+    variables = {one["name"]: one for one in driver_container(flyte.requests("create_run")[0])["env"]}
+    carried = parse_profile(variables[CARRIER]["value"], "pod")
+    assert carried == parse_profile((home / "profiles" / "site.toml").read_text(), "home")
+    assert (carried.artifact_root, carried.mlflow_uri) == ("s3://artifacts/longrun", "https://mlflow.example.org")
+    reference = variables["MLFLOW_TRACKING_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert reference == {"name": "longrun-mlflow", "key": "password"}
+
+
+def test_the_bundle_is_the_code_of_the_packages_and_their_locks_and_the_driver_gets_it(submission: Submission) -> None:
+    flyte, _, _ = submission
+    ((name, bundle),) = flyte.bundles.items()
+    assert set(files_of(bundle)) == {str(Path(path).relative_to(REPOSITORY)) for path in code_files()}
+    arguments = driver_container(flyte.requests("create_run")[0])["args"]
+    assert arguments[arguments.index("--tgz") + 1] == f"s3://bucket/{name}"
+    assert arguments[arguments.index("--dest") + 1] == "."
+
+
+def test_the_bundle_alone_serialises_the_same_tasks(submission: Submission, tmp_path: Path) -> None:
+    flyte, _, home = submission
+    with tarfile.open(fileobj=io.BytesIO(next(iter(flyte.bundles.values())))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    code = "import workflows.pipeline as p, infra.caching as c; print(p.__file__, c.environment_digest())"
+    variables = {**os.environ, CARRIER: (home / "profiles" / "site.toml").read_text()}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    from infra.caching import environment_digest
+
+    assert done.stdout.split() == [str(tmp_path / "workflows" / "pipeline.py"), environment_digest()], done.stderr
+
+
+def test_no_planted_secret_is_in_what_was_printed_sent_kept_or_bundled(submission: Submission) -> None:
+    flyte, done, home = submission
+    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    sent = "".join(MessageToJson(request) for _, request in flyte.asked) + json.dumps(flyte.headers)
+    bundled = b"".join(files_of(next(iter(flyte.bundles.values()))).values())
+    assert PLANTED not in done.stdout + done.stderr + sent
+    assert PLANTED.encode() not in kept
+    assert PLANTED.encode() not in bundled.replace(Path(__file__).read_bytes(), b"")
+    assert len(flyte.asked) >= 4
+
+
+def test_nothing_of_this_machine_is_in_the_request(submission: Submission) -> None:
+    flyte, _, home = submission
+    sent = "".join(MessageToJson(request) for _, request in flyte.asked)
+    assert [place for place in (str(REPOSITORY), str(home), str(Path.home()) + "/", sys.prefix) if place in sent] == []
+
+
+def test_flyte_keeps_what_it_remembers_in_the_home(submission: Submission) -> None:
+    _, _, home = submission
+    assert (home / "flyte" / "local-cache" / "cache.db").is_file()
+
+
+# Refusals
+
+
+def refused(home: Path) -> str:
+    """What the command says in its one line."""
+    done = longrun(home, "run", "tiny", "--on", "cluster")
+    assert done.returncode == 1, done.stdout
+    (line,) = done.stderr.splitlines()
+    assert PLANTED not in line
+    return line
+
+
+def test_an_endpoint_where_nobody_listens_is_named(home: Path, profile: Profile) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    write_profile(home, "site", sample_profile(endpoint=nowhere, image_registry=profile.image_registry, secrets={}), replace=True)
+    line = refused(home)
+    assert f"Flyte at {nowhere} does not answer" in line
+    assert "look at the profile's endpoint" in line
+
+
+def test_an_endpoint_of_another_service_is_named(home: Path, profile: Profile, registry: FakeCluster) -> None:
+    write_profile(
+        home, "site", sample_profile(endpoint=registry.url, image_registry=profile.image_registry, secrets={}), replace=True
+    )
+    assert f"what answers at {registry.url} is no Flyte 2 service" in refused(home)
+
+
+CREATE = "create_run"
+REFUSALS: dict[str, tuple[str, ConnectError, type[ClusterError], str]] = {
+    "no login": (
+        "select_cluster",
+        ConnectError(Code.UNAUTHENTICATED, "token is missing"),
+        LoginRefused,
+        'give the profile a token, FLYTE_TOKEN = "environment:VARIABLE"',
+    ),
+    "no rights": (CREATE, ConnectError(Code.PERMISSION_DENIED, "user may not"), LoginRefused, "rights in project longrun"),
+    "no project": (CREATE, ConnectError(Code.NOT_FOUND, "project longrun not found"), ClusterError, "project longrun, domain"),
+    "quota": (
+        CREATE,
+        ConnectError(Code.INTERNAL, 'pods "x" is forbidden: exceeded quota: longrun, requested: requests.cpu=8'),
+        QuotaExceeded,
+        "raise quota.hard",
+    ),
+    "no quota for limits": (
+        CREATE,
+        ConnectError(Code.FAILED_PRECONDITION, "failed quota: longrun: must specify limits.cpu"),
+        QuotaExceeded,
+        "raise quota.hard",
+    ),
+    "exhausted": (CREATE, ConnectError(Code.RESOURCE_EXHAUSTED, "too many runs"), QuotaExceeded, "larger quota"),
+    "image": (CREATE, ConnectError(Code.INVALID_ARGUMENT, "ErrImagePull: manifest unknown"), ImageMissing, "make images"),
+    "other": (CREATE, ConnectError(Code.INTERNAL, "disk\nfull"), ClusterError, "longrun doctor --cluster"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_each_refusal_is_one_error_of_ours_with_its_remedy(case: str, profile: Profile, flyte: FakeFlyte) -> None:
+    call, answer, kind, remedy = REFUSALS[case]
+    flyte.refusals[call] = answer
+    with pytest.raises(kind) as caught:
+        infra.flyte.runs.FlyteRuns(profile).submit(_double(), 2, name=f"r{RUN}")
+    assert type(caught.value) is kind
+    assert remedy in str(caught.value)
+    assert " ".join(answer.message.split()) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _double() -> Any:
+    import flyte
+
+    environment = flyte.TaskEnvironment(
+        name="test", image=flyte.Image.from_base("registry.example.org/x@sha256:" + "0" * 64), include=(__file__,)
+    )
+
+    @environment.task
+    async def double(number: int) -> int:
+        return 2 * number
+
+    return double
+
+
+def test_the_bundle_goes_in_large_pieces_because_somebody_watches(profile: Profile, flyte: FakeFlyte) -> None:
+    from flyte.remote import _progress
+
+    watched = []
+
+    class Watching(FakeFlyte):
+        async def note(self, call: str, request: Any) -> None:
+            watched.append((call, _progress.current_handler() is not None))
+            await super().note(call, request)
+
+    with Watching().serving() as service:
+        infra.flyte.runs.FlyteRuns(replace(profile, endpoint=service.url)).submit(_double(), 2, name=f"r{RUN}")
+    assert ("create_upload_location", True) in watched
+    assert _progress.current_handler() is None
+    assert _progress.CHUNK_SIZE == 2**20
+
+
+def test_a_bundle_that_cannot_be_stored_is_named_without_its_signature(profile: Profile, flyte: FakeFlyte) -> None:
+    flyte.put_status = 403
+    with pytest.raises(ClusterError, match="Failed to upload") as caught:
+        infra.flyte.runs.FlyteRuns(profile).submit(_double(), 2, name=f"r{RUN}")
+    assert "Signature" not in str(caught.value)
+
+
+def test_a_refused_run_is_remembered_as_one_that_never_started(home: Path, flyte: FakeFlyte) -> None:
+    flyte.refusals[CREATE] = ConnectError(Code.PERMISSION_DENIED, "user may not")
+    assert "refuses: user may not" in refused(home)
+    assert "refused" in reading(home, "runs")[1]
+    assert "never started: " in reading(home, "status", "latest")[1]
+
+
+def test_an_image_that_its_registry_has_not_stops_the_submission_before_flyte_is_asked(
+    home: Path, flyte: FakeFlyte, registry: FakeCluster
+) -> None:
+    registry.answers[f"/v2/longrun/train/manifests/sha256:{'1' * 64}"] = 404
+    line = refused(home)
+    assert f"{registry.host}/longrun/train@sha256:1111" in line
+    assert "make images, push them" in line
+    assert flyte.asked == []
+
+
+def test_a_registry_that_wants_credentials_does_not_stop_it(home: Path, registry: FakeCluster) -> None:
+    registry.private_registry = True
+    submitted(home)
+
+
+def test_a_service_that_never_answers_is_given_up(profile: Profile, flyte: FakeFlyte, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infra.flyte.runs, "SECONDS", 0.2)
+    flyte.silent.add("get_run_details")
+    with pytest.raises(EndpointError, match="has not answered within"):
+        infra.flyte.runs.FlyteRuns(profile).state("r1")
+
+
+def test_a_token_is_never_sent_in_clear(flyte: FakeFlyte) -> None:
+    with pytest.raises(ConfigError, match=r"http:// endpoint"):
+        infra.flyte.runs.FlyteRuns(sample_profile(endpoint=flyte.url)).state("r1")
+    assert flyte.asked == []
+
+
+def test_a_token_that_is_not_set_is_named() -> None:
+    with pytest.raises(ConfigError, match="MY_FLYTE_TOKEN, which is not set"):
+        infra.flyte.runs.FlyteRuns(sample_profile()).state("r1")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "tiny", "--on", "moon"), "allowed: here, cluster"),
+        (("run", "tiny", "--follow"), "add --on cluster"),
+        (("run", "tiny", "--profile", "site"), "add --on cluster"),
+        (("run", "tiny", "--on", "cluster", "--profile", "other"), "no profile 'other'"),
+        (("status", "nothing"), "matches 0 runs"),
+    ],
+)
+def test_wrong_words_are_refused_with_what_is_allowed(words: tuple[str, ...], message: str, home: Path) -> None:
+    assert message in reading(home, *words)[1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "claim", "seen"),
+    [
+        ("texts.jsonl", "", False),
+        ("/sources/texts.jsonl", "", False),
+        ("texts.jsonl", "texts", False),
+        ("/sources/../etc/x.jsonl", "texts", False),
+        ("/sources/texts.jsonl", "texts", True),
+        ("file:///sources/texts", "texts", True),
+    ],
+)
+def test_a_source_that_pods_do_not_see_is_refused(uri: str, claim: str, seen: bool) -> None:
+    recipe = load_recipe("tiny")
+    own = replace(recipe.curation.sources[0], uri=uri, distributions=())
+    recipe = replace(recipe, curation=replace(recipe.curation, sources=(own,)))
+    context = nullcontext() if seen else pytest.raises(SourceError, match="where pods do not see it; put it into")
+    with context:
+        command_cluster.require_sources(recipe, sample_profile(source_claim=claim))
+
+
+def certificate(place: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    (place / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    (place / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return place / "certificate.pem", place / "key.pem"
+
+
+def test_a_token_is_sent_over_tls_and_shown_nowhere(tmp_path: Path, registry: FakeCluster) -> None:
+    trusted, key = certificate(tmp_path)
+    with FakeFlyte().serving(ssl_certfile=trusted, ssl_keyfile=key) as flyte:
+        secrets = {"FLYTE_TOKEN": "environment:MY_FLYTE_TOKEN"}
+        site = sample_profile(endpoint=flyte.url, image_registry=f"{registry.host}/longrun", secrets=secrets)
+        write_profile(tmp_path / "home", "site", site)
+        flyte.runs.add(f"r{RUN}")
+        flyte.logs["a0"] = ["a line"]
+        shown = []
+        for words in (("status", RUN), ("logs", RUN), ("cancel", RUN), ("status", "20260102-000000-dead")):
+            done = longrun(tmp_path / "home", *words, SSL_CERT_FILE=str(trusted))
+            shown.append(done.stdout + done.stderr)
+    assert {headers.get("authorization") for headers in flyte.headers} == {f"Bearer {PLANTED}"}
+    assert [line for line in shown if PLANTED in line] == []
+    assert ["running" in shown[0], shown[1], "is being stopped" in shown[2]] == [True, "a line\n", True], shown
+
+
+# Following
+
+
+@pytest.fixture
+def running(home: Path, flyte: FakeFlyte) -> str:
+    """The id of a run that stands in the home's record, as a submission leaves it."""
+    from workflows.steps.journal import open_journal
+
+    record = open_journal(Settings(home=home).runs, RUN)
+    record.write("submitted", recipe="tiny", until="", fresh=[], profile="site", flyte=f"r{RUN}", url="")
+    flyte.runs.add(f"r{RUN}")
+    return RUN
+
+
+def test_status_shows_each_step_with_its_phase(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions += [
+        Action("1", "longrun-data.curation", "SUCCEEDED", seconds=61),
+        Action("2", "longrun-cpu.tokenizer", "QUEUED"),
+    ]
+    code, text = reading(home, "status", running)
+    assert code == 0, text
+    first, *steps = text.splitlines()
+    assert first == f"run r{RUN} running  {flyte.url}/v2/domain/development/project/longrun/runs/r{RUN}"
+    assert [line.split() for line in steps] == [
+        ["run_on_cluster", "running"],
+        ["curation", "succeeded", "61", "s"],
+        ["tokenizer", "queued"],
+    ]
+
+
+def test_status_speaks_json_and_takes_latest_and_prefixes(home: Path, running: str) -> None:
+    for name in ("latest", running[:10], f"r{running}"):
+        state = json.loads(reading(home, "status", name, "--json")[1])
+        assert (state["run"], state["phase"], state["done"]) == (f"r{RUN}", "running", False)
+
+
+@pytest.mark.parametrize(
+    ("events", "remedy"),
+    [
+        (
+            (("Pulling", "pulling"), ("Failed", "Failed to pull image registry/x: not found"), ("BackOff", "ImagePullBackOff")),
+            "make images",
+        ),
+        ((("FailedCreate", 'pods "x" is forbidden: exceeded quota: longrun'),), "raise quota.hard"),
+        ((("FailedScheduling", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu"),), "wait until nodes are free"),
+    ],
+)
+def test_status_says_why_a_step_does_not_start(
+    events: tuple[tuple[str, str], ...], remedy: str, home: Path, flyte: FakeFlyte, running: str
+) -> None:
+    flyte.actions.append(Action("1", "longrun-train.pretraining", "INITIALIZING", events=events))
+    line = reading(home, "status", running)[1].splitlines()[-1]
+    assert f"{events[-1][0]}: {events[-1][1]}  -> " in line
+    assert remedy in line
+
+
+def test_a_run_that_another_machine_submitted_is_found_by_its_id(home: Path, flyte: FakeFlyte) -> None:
+    flyte.runs.add("r20260102-000000-beef")
+    assert "running" in reading(home, "status", "r20260102-000000-beef", "--profile", "site")[1]
+    _, text = reading(home, "status", "20260102-000000-dead")
+    assert "run r20260102-000000-dead not found; look at the run's name" in text
+
+
+def test_logs_are_those_of_the_driver_or_of_a_step(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions.append(Action("1", "longrun-train.pretraining"))
+    flyte.logs |= {"a0": ["driver starts", "[bold]as it is[/bold]"], "1": ["loss 3.2"]}
+    assert reading(home, "logs", running) == (0, "driver starts\n[bold]as it is[/bold]\n")
+    assert reading(home, "logs", running, "pretraining") == (0, "loss 3.2\n")
+    assert json.loads(reading(home, "logs", running, "--json")[1]) == ["driver starts", "[bold]as it is[/bold]"]
+    assert "no step 'sft' yet; it has: run_on_cluster, pretraining" in reading(home, "logs", running, "sft")[1]
+
+
+def test_a_step_that_has_not_started_has_no_log(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions = [Action("a0", phase="QUEUED")]
+    assert "has printed nothing: it is queued" in reading(home, "logs", running)[1]
+
+
+def test_the_log_of_a_finished_step_ends_although_the_service_holds_it_open(
+    home: Path, flyte: FakeFlyte, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infra.flyte.runs, "IDLE_SECONDS", 0.05)
+    flyte.actions = [Action("a0", phase="SUCCEEDED")]
+    flyte.silent.add("tail_logs")
+    assert reading(home, "logs", running) == (0, "")
+
+
+def test_cancel_stops_the_run(home: Path, flyte: FakeFlyte, running: str) -> None:
+    assert reading(home, "cancel", running) == (0, f"run r{RUN} is being stopped\n")
+    (request,) = flyte.requests("abort_run")
+    assert (request.run_id.name, request.reason) == (f"r{RUN}", "longrun cancel")
+
+
+def test_a_run_of_this_machine_has_a_status_and_is_not_cancelled_from_afar(home: Path) -> None:
+    from workflows.steps.journal import open_journal
+
+    open_journal(Settings(home=home).runs, RUN).write("run", recipe="tiny")
+    assert f"run {RUN} unfinished on this machine" in reading(home, "status", RUN)[1]
+    assert "stop it with Ctrl-C" in reading(home, "cancel", RUN)[1]
+
+
+def followed(home: Path) -> list[str]:
+    run = command_cluster.find_run(Settings(home=home), "latest")
+    assert isinstance(run, command_cluster.ClusterRun)
+    said: list[str] = []
+    command_cluster.follow(run, said.append, pause=0)
+    return said
+
+
+def test_following_says_each_change_once_until_the_end(home: Path, flyte: FakeFlyte, running: str) -> None:
+    curation = Action("1", "longrun-data.curation", "SUCCEEDED", seconds=9)
+    flyte.script = [[Action("a0")], [Action("a0")], [Action("a0"), curation], [Action("a0", phase="SUCCEEDED"), curation]]
+    said = followed(home)
+    assert [line.split()[0] for line in said] == ["run_on_cluster", "curation", "run_on_cluster", "run"]
+
+
+def test_following_outlives_a_lost_connection(
+    home: Path, flyte: FakeFlyte, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infra.flyte.runs, "RPC_RETRIES", 0)
+    flyte.refusals["list_actions"] = ConnectError(Code.UNAVAILABLE, "restarting")
+    real, looks = command_cluster.status, []
+
+    def look(run: command_cluster.ClusterRun) -> Any:
+        looks.append(run)
+        if len(looks) == 3:
+            del flyte.refusals["list_actions"]
+            flyte.actions = [Action("a0", phase="SUCCEEDED")]
+        return real(run)
+
+    monkeypatch.setattr(command_cluster, "status", look)
+    assert followed(home)[-1].startswith(f"run r{RUN} succeeded")
+    assert len(looks) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "remedy"),
+    [
+        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "make images"),
+        ("exceeded quota: longrun", QuotaExceeded, "raise quota.hard"),
+        ("CheckFailed: vocabulary is too small", ClusterError, f"longrun logs r{RUN} tokenizer"),
+    ],
+)
+def test_a_failed_run_ends_following_with_the_steps_reason_and_the_remedy(
+    error: str, kind: type[ClusterError], remedy: str, home: Path, flyte: FakeFlyte, running: str
+) -> None:
+    step = Action("1", "longrun-cpu.tokenizer", "FAILED", error=error)
+    flyte.actions = [Action("a0", phase="FAILED", error=f"a step failed: {error}"), step]
+    with pytest.raises(kind, match="tokenizer: ") as caught:
+        followed(home)
+    assert type(caught.value) is kind
+    assert remedy in str(caught.value)

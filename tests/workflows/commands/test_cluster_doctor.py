@@ -1,0 +1,303 @@
+"""`longrun doctor --cluster` against a cluster's interfaces over real HTTP: one finding a line, with every failure."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import infra.cluster.services
+from components.errors import ClusterError
+from infra.cluster.profiles import Profile, write_profile
+from tests.infra.conftest import sample_profile
+from tests.infra.s3_server import BUCKET, bucket
+from tests.servers import free_port
+from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version, listing, node, resource
+from workflows.cli.main import app
+from workflows.commands import cluster_doctor
+from workflows.commands.cluster_doctor import examine_cluster
+from workflows.commands.doctor import Finding
+from workflows.recipe import Recipe, load_recipe
+
+pytestmark = pytest.mark.long
+
+PLANTED = "planted-password"
+
+
+LIMITS = (infra.cluster.services.SECONDS, cluster_doctor.LIMIT_SECONDS)
+
+
+def test_the_limits_keep_the_command_below_five_seconds() -> None:
+    assert LIMITS[0] < LIMITS[1] < 5
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers is waited for, however busy the machine is."""
+    monkeypatch.setattr(infra.cluster.services, "SECONDS", 300.0)
+    monkeypatch.setattr(cluster_doctor, "SECONDS", 300.0)
+    monkeypatch.setattr(cluster_doctor, "LIMIT_SECONDS", 300.0)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An S3 server with the bucket."""
+    with bucket(tmp_path_factory.mktemp("s3") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A cluster where everything is well."""
+    with FakeCluster().serving() as fake:
+        fake.answers["/version"] = version("mlflow")
+        fake.write_kubeconfig(tmp_path / "kubeconfig", PLANTED)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield fake
+
+
+@pytest.fixture
+def profile(cluster: FakeCluster, store: str) -> Profile:
+    """The profile of that cluster."""
+    return sample_profile(
+        endpoint=cluster.url,
+        mlflow_uri=cluster.url,
+        image_registry=f"{cluster.host}/longrun",
+        artifact_root=f"s3://{BUCKET}/longrun",
+        object_store_endpoint=store,
+    )
+
+
+def tiny(workers: int = 1) -> Recipe:
+    recipe = load_recipe("tiny")
+    return replace(recipe, pretraining=replace(recipe.pretraining, workers=workers, batch_size=4 * workers))
+
+
+def found(profile: Profile, what: str, recipe: Recipe | None = None) -> Finding:
+    return next(one for one in examine_cluster(profile, recipe or tiny()) if one["what"] == what)
+
+
+def test_a_healthy_cluster_is_ok_in_every_line(profile: Profile) -> None:
+    findings = examine_cluster(profile, tiny())
+    assert [one for one in findings if one["state"] != "ok"] == []
+    assert [one["what"] for one in findings] == [
+        "kubernetes",
+        "ray kinds",
+        "rights",
+        "service account",
+        "storage class",
+        "checkpoint claim",
+        "gpus",
+        "quota",
+        "flyte",
+        "mlflow",
+        "object store",
+        *(f"image: {group}" for group in ("core", "train", "evaluate", "vllm")),
+    ]
+    assert {one["what"]: one["found"] for one in findings}["gpus"].startswith("H100, A100: 16 on ready nodes, 13 free;")
+
+
+def replaced(path: str, answer: Any) -> Callable[[FakeCluster], None]:
+    return lambda fake: fake.answers.update({path: answer})
+
+
+CLAIM = f"{NAMESPACE}/persistentvolumeclaims/checkpoints"
+CORE_IMAGE = f"/v2/longrun/core/manifests/sha256:{'0' * 64}"
+ACCOUNT = f"{NAMESPACE}/serviceaccounts/longrun-tasks"
+QUOTAS = f"{NAMESPACE}/resourcequotas"
+CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
+    "old version": ("kubernetes", replaced("/version/", api_version("24")), "failed", "version 1.24", "upgrade"),
+    "refused token": ("kubernetes", replaced("/version/", 401), "failed", "answers 401", "sign in again"),
+    "broken server": ("kubernetes", replaced("/version/", 500), "failed", "answers 500", "kubeconfig"),
+    "no operator": ("ray kinds", replaced("/apis/ray.io/v1", 404), "failed", "lacks rayclusters, rayjobs", "KubeRay operator"),
+    "half an operator": (
+        "ray kinds",
+        replaced(
+            "/apis/ray.io/v1", {"kind": "APIResourceList", "groupVersion": "ray.io/v1", "resources": [resource("rayclusters")]}
+        ),
+        "failed",
+        "lacks rayjobs",
+        "KubeRay operator",
+    ),
+    "no logs": ("rights", lambda fake: fake.refused_rights.add("pods/log"), "warning", "may not get pods/log", "observers"),
+    "no nodes": (
+        "rights",
+        lambda fake: fake.refused_rights.add("nodes"),
+        "warning",
+        "may not list nodes everywhere",
+        "observers",
+    ),
+    "no chart": ("service account", replaced(ACCOUNT, 404), "failed", "no longrun-tasks in longrun", "install charts/longrun"),
+    "hidden account": ("service account", replaced(ACCOUNT, 403), "warning", "may not look", "ask for the right"),
+    "no default": (
+        "storage class",
+        replaced("/apis/storage.k8s.io/v1/storageclasses", listing()),
+        "warning",
+        "no default",
+        "mark one",
+    ),
+    "classes refused": (
+        "storage class",
+        replaced("/apis/storage.k8s.io/v1/storageclasses", 403),
+        "failed",
+        "answers 403",
+        "observers",
+    ),
+    "no claim": ("checkpoint claim", replaced(CLAIM, 404), "failed", "no claim checkpoints", "make it"),
+    "pending claim": (
+        "checkpoint claim",
+        replaced(CLAIM, {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Pending"}}),
+        "failed",
+        "is Pending",
+        "Bound and ReadWriteMany",
+    ),
+    "claim of one node": (
+        "checkpoint claim",
+        replaced(CLAIM, {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}}),
+        "failed",
+        "ReadWriteOnce",
+        "all workers write to it",
+    ),
+    "no gpus": (
+        "gpus",
+        replaced("/api/v1/nodes", listing(node("x", "NVIDIA-H200", 8))),
+        "failed",
+        "0 on ready nodes",
+        "add nodes",
+    ),
+    "gpus taken": (
+        "gpus",
+        replaced("/api/v1/nodes", listing(node("one", "NVIDIA-H100-80GB-HBM3", 8))),
+        "warning",
+        "8 on ready nodes, 5 free",
+        "waits",
+    ),
+    "nodes refused": ("gpus", replaced("/api/v1/nodes", 403), "failed", "answers 403", "observers"),
+    "pods of others hidden": ("gpus", replaced("/api/v1/pods", 403), "ok", "15 free, counting pods of longrun alone", ""),
+    "no quota": ("quota", replaced(QUOTAS, listing()), "warning", "longrun has no quota", "quota.hard"),
+    "small quota": (
+        "quota",
+        replaced(QUOTAS, listing({"metadata": {"name": "q"}, "status": {"hard": {"requests.nvidia.com/gpu": "4"}}})),
+        "failed",
+        "4 GPUs allowed, 8 asked for",
+        "raise quota.hard",
+    ),
+    "flyte down": ("flyte", replaced("/healthz", 503), "failed", "answers 503", "endpoint"),
+    "flyte elsewhere": ("flyte", replaced("/healthz", 404), "failed", "answers 404", "endpoint"),
+    "mlflow down": ("mlflow", replaced("/health", 502), "failed", "answers 502", "mlflow_uri"),
+    "older mlflow": ("mlflow", replaced("/version", "2.0.0"), "warning", "version 2.0.0", "clients have"),
+    "mlflow wants a user": ("mlflow", replaced("/version", 401), "ok", "to users alone", ""),
+    "no image": ("image: core", replaced(CORE_IMAGE, 404), "failed", "is not in the registry", "push them"),
+    "private registry": (
+        "image: core",
+        lambda fake: setattr(fake, "private_registry", True),
+        "warning",
+        "wants credentials",
+        "pull secret",
+    ),
+    "broken registry": ("image: core", replaced(CORE_IMAGE, 500), "warning", "answers 500", "image_registry"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_failure_has_its_line_its_state_and_its_remedy(case: str, cluster: FakeCluster, profile: Profile) -> None:
+    what, spoil, state, message, remedy = CASES[case]
+    spoil(cluster)
+    findings = examine_cluster(profile, tiny())
+    one = next(one for one in findings if one["what"] == what)
+    assert one["state"] == state
+    assert message in one["found"]
+    assert remedy in one["remedy"]
+    assert (one["remedy"] == "") == (state == "ok")
+    assert all("\n" not in text for other in findings for text in other.values())
+
+
+def test_a_recipe_of_more_workers_than_the_profile_has_gpus_is_refused(profile: Profile) -> None:
+    one = found(profile, "gpus", tiny(workers=9))
+    assert (one["state"], one["found"]) == ("failed", "recipe tiny trains on 9 workers, the profile's pods have 8 GPUs")
+
+
+def test_a_profile_without_gpus_or_claim_asks_for_none(profile: Profile) -> None:
+    plain = replace(profile, gpus=(), checkpoint_claim="")
+    assert found(plain, "gpus")["state"] == "ok"
+    assert found(plain, "checkpoint claim")["state"] == "warning"
+
+
+def test_a_kubeconfig_that_is_missing_or_has_no_such_context_is_named(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "other" in found(replace(profile, context="other"), "kubernetes")["found"]
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+    one = found(profile, "kubernetes")
+    assert (one["state"], "no usable kubeconfig" in one["found"]) == ("failed", True)
+
+
+def test_services_where_nobody_listens_are_named(profile: Profile) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    gone = replace(
+        profile, endpoint=nowhere, mlflow_uri=nowhere, object_store_endpoint=nowhere, image_registry="127.0.0.1:9/longrun"
+    )
+    findings = {one["what"]: one for one in examine_cluster(gone, tiny())}
+    for what in ("flyte", "mlflow", "object store"):
+        assert findings[what]["state"] == "failed", findings[what]
+    assert f"{nowhere}/healthz does not answer" in findings["flyte"]["found"]
+    assert "Connection refused" in findings["flyte"]["found"]
+    assert findings["image: core"]["state"] == "warning"
+
+
+def test_a_missing_bucket_is_named(profile: Profile) -> None:
+    one = found(replace(profile, artifact_root="s3://absent/x"), "object store")
+    assert (one["state"], "NoSuchBucket" in one["found"]) == ("failed", True)
+
+
+def test_a_service_that_never_answers_is_given_up(
+    cluster: FakeCluster, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infra.cluster.services, "SECONDS", 0.2)
+    cluster.silent |= {"/healthz", "/version/"}
+    with pytest.raises(ClusterError, match=r"/healthz does not answer: .*timed out"):
+        infra.cluster.services.flyte_health(profile)
+    with pytest.raises(ClusterError, match=r"does not answer: .*timed out"):
+        infra.cluster.services.Cluster(profile).version()
+
+
+def test_what_has_not_answered_at_the_limit_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_doctor, "LIMIT_SECONDS", 0.05)
+    (one,) = cluster_doctor._ask_all({"name": lambda what: threading.Event().wait() or {"what": what}})
+    assert (one["state"], one["found"]) == ("failed", "no answer within 0.05 s")
+
+
+def doctor(home: Path, *words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["doctor", "--cluster", "--recipe", "tiny", "--home", str(home), *words])
+    return result.exit_code, result.output
+
+
+def test_the_command_prints_a_line_a_finding_and_fails_where_one_failed(
+    cluster: FakeCluster, profile: Profile, tmp_path: Path
+) -> None:
+    write_profile(tmp_path, "site", profile)
+    code, text = doctor(tmp_path)
+    assert (code, len(text.splitlines())) == (0, 15), text
+    cluster.answers["/healthz"] = 503
+    code, text = doctor(tmp_path, "--profile", "site", "--json")
+    assert code == 1
+    assert {one["what"] for one in json.loads(text) if one["state"] == "failed"} == {"flyte"}
+
+
+def test_no_secret_is_printed_whatever_fails(
+    cluster: FakeCluster, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "MY_FLYTE_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, PLANTED)
+    write_profile(tmp_path, "site", profile)
+    for answers in (cluster.answers.copy(), dict.fromkeys(cluster.answers, 401), dict.fromkeys(cluster.answers, 500)):
+        cluster.answers.clear()
+        cluster.answers.update(answers)
+        _, text = doctor(tmp_path)
+        assert "kubernetes" in text
+        assert PLANTED not in text

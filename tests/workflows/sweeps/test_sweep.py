@@ -1,0 +1,69 @@
+"""Sweeps as values: ours by name, a user's by file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError
+from workflows.sweeps.sweep import BUILT_IN, load_sweep
+
+MINE = """
+from dataclasses import replace
+from workflows.sweeps.tiny_ladder import tiny_ladder
+
+def mine():
+    return replace(tiny_ladder(), name="mine")
+"""
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_built_in_sweep_has_its_name_and_enough_budgets(name: str) -> None:
+    sweep = load_sweep(name)
+    assert sweep.name == name
+    planned = sweep.ladder or sweep.grid
+    assert planned is not None
+    assert planned.family.vocab_size == sweep.tokenizer.regular_tokens + 15
+    assert len({point.budget for point in planned.points()}) >= 3
+
+
+def test_the_smoke_ladder_is_as_large_as_it_must_be() -> None:
+    ladder = load_sweep("smoke-ladder").ladder
+    assert ladder is not None
+    assert len(ladder.profiles) >= 4
+    assert ladder.profiles[0].seeds >= 2
+    assert 8 <= ladder.target <= 10
+
+
+def test_a_sweep_of_ones_own_is_a_function_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    assert load_sweep(f"{tmp_path}/mine.py").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("argument", "text", "message"),
+    [
+        ("smoke-lader", "", "unknown sweep 'smoke-lader' .did you mean 'smoke-ladder'"),
+        ("none.py", "", "sweep file .* does not exist"),
+        ("mine.py", "def mine():\n    return 3\n", "returned int; it must return a Sweep"),
+        ("mine.py:other", MINE, "has no function 'other'; it has: mine"),
+        ("mine.py", "def mine():\n    raise ValueError('no')\n", "failed: ValueError: no"),
+    ],
+)
+def test_what_is_no_sweep_is_refused(argument: str, text: str, message: str, tmp_path: Path) -> None:
+    if text:
+        (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_sweep(argument if ".py" not in argument else f"{tmp_path}/{argument}")
+
+
+def test_what_the_ladder_chooses_cannot_be_chosen_beside_it() -> None:
+    sweep = load_sweep("tiny-ladder")
+    with pytest.raises(ConfigError, match="one with learning_rate'; allowed: none of these"):
+        replace(sweep, pretraining=replace(sweep.pretraining, learning_rate=1e-3))
+
+
+@pytest.mark.long
+def test_a_sweep_without_ladder_and_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a ladder, a grid, or both"):
+        replace(load_sweep("tiny-grid"), grid=None)

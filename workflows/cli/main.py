@@ -1,0 +1,327 @@
+"""The command line: `longrun`. Each command imports what it needs when it is called, so that help is instant."""
+
+import json
+import os
+import sys
+from gc import set_threshold
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from components.errors import LongrunError
+from workflows.cli import cluster as cli_cluster
+from workflows.cli.curation import curation
+from workflows.cli.options import Home, Json, ProfileOption, RecipeName, Set
+from workflows.cli.options import print_result as _print
+from workflows.cli.options import settings_of as _settings
+from workflows.cli.scaling import scaling
+
+app = typer.Typer(
+    name="longrun",
+    help="From raw text to a registered, explained language model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_options = {"debug": False}
+
+Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("longrun"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """From raw text to a registered, explained language model."""
+    _options["debug"] = debug
+
+
+@app.command()
+def run(
+    recipe: RecipeName = "smoke",
+    overrides: Set = None,
+    until: Annotated[str, typer.Option(help="Last stage to run.")] = "",
+    fresh: Annotated[
+        list[str] | None, typer.Option(help="Stage or step to make again although it is cached. May be repeated.")
+    ] = None,
+    parent: Annotated[
+        str, typer.Option("--from", metavar="RUN", help="Begin pretraining where that of another run was, by id or `latest`.")
+    ] = "",
+    at: Annotated[str, typer.Option("--at", help="With --from: the share of that run's training.")] = "80%",
+    on: Annotated[str, typer.Option(help="Where: `here` on this machine, `cluster` on the profile's.")] = "here",
+    profile: ProfileOption = "",
+    follow: Annotated[bool, typer.Option("--follow", help="On a cluster: show what happens until the run ends.")] = False,
+    artifact_root: Annotated[
+        str,
+        typer.Option(help="Keep artifacts in a bucket: s3://bucket/prefix.", show_default="as in this home's last run, or home"),
+    ] = "",
+    mlflow_uri: Annotated[
+        str, typer.Option(help="Keep runs and models on an MLflow server.", show_default="as in this home's last run, or home")
+    ] = "",
+    home: Home = None,
+) -> None:
+    """Run the whole chain of a recipe; what is already there and unchanged is reused."""
+    from workflows.recipe import load_recipe
+    from workflows.steps.stages import last_stage, steps_of
+
+    chosen = load_recipe(recipe, overrides or [])
+    settings = _settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
+    last = last_stage(until) if until else ""
+    again = tuple(step for name in fresh or [] for step in steps_of(name))
+    if cli_cluster.is_cluster(on, profile=profile, follow=follow, places=bool(artifact_root or mlflow_uri), branch=bool(parent)):
+        cli_cluster.run(chosen, settings, profile=profile, until=last, fresh=again, follow=follow)
+    else:
+        from workflows.commands.run import run_and_show
+        from workflows.steps.branching import find_branch
+
+        run_and_show(chosen, settings, until=last, fresh=again, branch=find_branch(settings, parent, at) if parent else None)
+
+
+@app.command("resume-proof")
+def resume_proof(
+    recipe: RecipeName = "smoke",
+    overrides: Set = None,
+    steps: Annotated[int, typer.Option(min=8, help="Of the shortened training.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the step at which a worker is killed.")] = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that pretraining survives a kill: train, kill a worker at random, resume at the same and another world size."""
+    from workflows.commands import resume_proof as proof
+    from workflows.recipe import load_recipe
+
+    verdicts = proof.prove(load_recipe(recipe, overrides or []), _settings(home), steps=steps, seed=seed)
+    _print(proof.as_json(verdicts), as_json, proof.verdict_lines(verdicts))
+    if not all(verdict.holds for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that come with longrun."""
+    from workflows.recipe import BUILT_IN, load_recipe
+
+    known = {name: load_recipe(name).description for name in BUILT_IN}
+    _print(known, as_json, [f"{name:<10}{description}" for name, description in known.items()])
+
+
+@app.command()
+def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = False) -> None:
+    """Print a recipe's whole resolved configuration."""
+    import dataclasses
+
+    from infra.mlflow.tracking import flatten
+    from workflows.recipe import load_recipe
+
+    config = dataclasses.asdict(load_recipe(recipe, overrides or []))
+    _print(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
+
+
+@app.command()
+def runs(home: Home = None, as_json: Json = False) -> None:
+    """List the runs of this home, newest last."""
+    from workflows.commands.runs import list_runs
+
+    rows = list_runs(_settings(home))
+    lines = [f"{r['run']:<22}{r['recipe']:<12}{r['state']:<12}{r['made']} made, {r['cached']} cached" for r in rows]
+    _print(rows, as_json, lines or ["no runs in this home yet; start one with: longrun run"])
+
+
+@app.command()
+def logs(
+    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")] = "latest",
+    stage: Annotated[str | None, typer.Argument(help="A step, to see what it and its libraries printed.")] = None,
+    profile: ProfileOption = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end."""
+    from workflows.commands.cluster import ClusterRun, find_run
+    from workflows.commands.runs import event_lines, read_log
+
+    journal = find_run(_settings(home), run, profile)
+    if isinstance(journal, ClusterRun):
+        cli_cluster.logs(journal, stage or "", as_json)
+    elif stage:
+        _print(read_log(journal, stage), as_json, [read_log(journal, stage)])
+    else:
+        _print(journal.events(), as_json, event_lines(journal.events()))
+
+
+@app.command()
+def batch(
+    run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")],
+    step: Annotated[int, typer.Argument(help="Of its pretraining, from 1.")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print the documents that a step of pretraining saw."""
+    from workflows.commands import batch as seen
+
+    found = seen.batch(_settings(home), run, step)
+    _print(found, as_json, seen.batch_lines(found))
+
+
+@app.command()
+def inspect(
+    corpus: Annotated[
+        str,
+        typer.Argument(help="A corpus: its folder, artifacts/STEP/KEY, s3://…/artifacts/STEP/KEY, or a run's id or `latest`."),
+    ] = "latest",
+    output: Annotated[Path | None, typer.Option(help="File of the page.", show_default="below the home")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page about a corpus: counts, distributions, samples before and after each step, clusters of duplicates."""
+    from workflows.commands.inspect import inspect as inspected
+    from workflows.commands.inspect import inspect_lines
+
+    found = inspected(_settings(home), corpus, output)
+    _print(found, as_json, inspect_lines(found))
+
+
+@app.command()
+def models(home: Home = None, as_json: Json = False) -> None:
+    """List the registered models."""
+    from workflows.commands.models import list_models
+
+    rows = list_models(_settings(home))
+    lines = [f"{r['model']:<20}{', '.join(r['aliases']):<14}{r['digest'][:12]}  {r['place']}" for r in rows]
+    _print(rows, as_json, lines or ["no registered models in this home yet; make one with: longrun run"])
+
+
+@app.command()
+def lineage(model: Model, home: Home = None, as_json: Json = False) -> None:
+    """Print what a model was made from, down to the raw sources."""
+    from workflows.commands.models import lineage_lines, model_tree
+
+    tree = model_tree(_settings(home), model)
+    _print(tree, as_json, lineage_lines(tree))
+
+
+@app.command()
+def verify(model: Model, home: Home = None, as_json: Json = False) -> None:
+    """Hash everything below a model again, raw sources included, and say what differs."""
+    from workflows.commands.models import verify_model
+
+    found = verify_model(_settings(home), model)
+    lines = [f"{place}: {difference}" for place, differences in found.differences.items() for difference in differences]
+    summary = f"{found.artifacts} artifacts, {found.files} files and {found.raw_files} raw files hashed; {len(lines)} differences"
+    _print({**found.as_json()}, as_json, [*lines, summary])
+    if lines:
+        raise typer.Exit(1)
+
+
+@app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Argument(help="What to answer, or with --raw to continue.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Continue the text instead of answering in the chat format.")] = False,
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 128,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.0,
+    seed: int = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Let a registered model answer a prompt."""
+    from workflows.commands.generate import answer
+
+    text = answer(_settings(home), model, prompt, raw=raw, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    _print({"model": model, "prompt": prompt, "text": text}, as_json, [text])
+
+
+@app.command()
+def gc(
+    home: Home = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A run whose artifacts stay too. May be repeated.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete artifacts that no registered model needs; asks first."""
+    from workflows.commands.gc import delete_artifacts, unneeded
+
+    chosen = _settings(home)
+    waste = unneeded(chosen, keep or [])
+    lines = [f"{w['uri']}  {w['bytes'] / 2**20:.1f} MiB" for w in waste]
+    if not waste:
+        _print(waste, as_json, ["nothing to delete: everything here is needed by a registered model or kept"])
+        return
+    _print(waste, as_json, lines)
+    if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
+        raise typer.Exit(1)
+    delete_artifacts(chosen, waste)
+
+
+@app.command()
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at a cluster and the services on it instead.")] = False,
+    profile: ProfileOption = "",
+    recipe: Annotated[str, typer.Option("--recipe", help="The recipe whose GPUs the cluster must have.")] = "smoke",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Look whether this machine and this installation, or a cluster, can run longrun."""
+    if cluster:
+        from infra.cluster.profiles import read_profile
+        from workflows.commands.cluster_doctor import examine_cluster
+        from workflows.recipe import load_recipe
+
+        findings = examine_cluster(read_profile(_settings(home).home, profile), load_recipe(recipe))
+    else:
+        from workflows.commands.doctor import examine
+
+        findings = examine(_settings(home))
+    cli_cluster.print_findings(findings, as_json)
+
+
+app.add_typer(cli_cluster.profile, name="profile")
+app.command()(cli_cluster.status)
+app.command()(cli_cluster.cancel)
+app.command()(cli_cluster.deploy)
+app.add_typer(scaling)
+app.add_typer(curation)
+
+
+def _message(error: BaseException) -> tuple[str, int]:
+    """What went wrong in one line, and the exit code: 2 for usage, 1 for a failed run."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; run the same command again to go on", 130
+    if isinstance(error, LongrunError):
+        return " ".join(str(error).split()), error.exit_code
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (at {_innermost(error.__traceback__)})", 1
+
+
+def _innermost(trace: TracebackType | None) -> str:
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}; --debug shows all" if trace else "unknown"
+
+
+def main() -> None:
+    """Entry point of the console script: errors are one line, without a traceback unless `--debug` asks for it."""
+    # What imports leave is never garbage, and looking through it cost a tenth of a submission
+    set_threshold(200_000, 50, 50)
+    try:
+        # Calling `app` itself would put typer's own exception hook in place.
+        typer.main.get_command(app)(prog_name="longrun")
+    except (Exception, KeyboardInterrupt) as error:
+        if _options["debug"]:
+            raise
+        message, code = _message(error)
+        sys.stdout.flush()
+        sys.stderr.write(f"longrun: {message}\n")
+        sys.stderr.flush()
+        # Flyte's and Ray's threads may still be at work after an interruption; nothing they hold needs an orderly end.
+        os._exit(code)

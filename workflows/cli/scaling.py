@@ -1,0 +1,132 @@
+"""The commands about scaling laws: plan by one, fit one, sweep for one, compare two."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workflows.cli.options import Home, Json, Set, print_result, settings_of
+
+scaling = typer.Typer()
+"""Its commands stand beside all others."""
+
+
+@scaling.command()
+def plan(
+    recipe: Annotated[str, typer.Argument(help="Show how this recipe's sources are curated instead.", show_default=False)] = "",
+    compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
+    law: Annotated[str, typer.Option(help="A published law's name, or a law file that `longrun fit` wrote.")] = "deepseek",
+    model: Annotated[str, typer.Option(help="7b or 67b: what the paper used, beside what the law says.")] = "",
+    tokens: Annotated[float | None, typer.Option(help="Training tokens, instead of the law's.")] = None,
+    sequence_length: Annotated[int | None, typer.Option(help="Tokens in a sequence.", show_default="4096")] = None,
+    vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
+    gpus: Annotated[int | None, typer.Option(help="Accelerators to lay the plan out on.")] = None,
+    gpu: Annotated[str, typer.Option(help="Which accelerator.")] = "h100",
+    mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
+    price: Annotated[float | None, typer.Option(help="Of one accelerator for an hour.")] = None,
+    micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Plan shape, tokens, batch and learning rate for a compute budget by a scaling law; or show a recipe's curation."""
+    from components.scaling.config import Choices, Cluster
+    from workflows.commands.plan import plan_lines, proposal_for
+
+    if recipe or overrides:
+        _plan_curation(recipe or "smoke", overrides or [], as_json, others=bool(model) or compute is not None)
+        return
+
+    made = proposal_for(
+        compute=compute,
+        law=law,
+        model=model,
+        choices=Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length, micro_batch_size=micro_batch),
+        vocabulary=vocabulary,
+        cluster=Cluster(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
+    )
+    print_result(made.as_json(), as_json, plan_lines(made))
+
+
+def _plan_curation(recipe: str, overrides: list[str], as_json: bool, *, others: bool) -> None:
+    from components.errors import ConfigError
+    from workflows.commands.curation_plan import curation_plan, curation_plan_lines
+    from workflows.recipe import load_recipe
+
+    if others:
+        raise ConfigError(f"a plan is of the recipe {recipe}, or of --compute or --model; allowed: one of them")
+    chosen = load_recipe(recipe, overrides)
+    made = curation_plan(chosen.curation)
+    print_result(made, as_json, curation_plan_lines(chosen.name, made))
+
+
+@scaling.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="CSV file of finished runs, with a header.")],
+    columns: Annotated[
+        str,
+        typer.Option(help="Which column is what: n=…,d=…,loss=… (c= in place of one; batch=, learning_rate= for their laws)."),
+    ],
+    scale: Annotated[str, typer.Option(help="What n counts.")] = "parameters",
+    leave_out: Annotated[
+        int | None,
+        typer.Option(help="Runs of the least D/N that the parametric fit leaves out.", show_default="those that spoil it"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Write the law here, for `longrun plan --law`.")] = None,
+    base: Annotated[str, typer.Option(help="Law that the output takes from what is not fitted here.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Folder for the report and its plots, as HTML and PNG.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
+    from components.scaling.config import FitConfig
+    from infra.variables import contain
+    from workflows.commands.fit import fit_lines, fit_table
+
+    contain(settings_of(home).home)
+    made = fit_table(
+        table,
+        columns,
+        FitConfig(scale=scale, leave_out=leave_out, rounds=rounds, seed=seed),
+        output=output,
+        base=base,
+        report=report,
+    )
+    print_result(made.as_json(), as_json, fit_lines(made))
+
+
+@scaling.command()
+def sweep(
+    name: Annotated[str, typer.Argument(help="A sweep's name, or file.py[:function].")] = "smoke-ladder", home: Home = None
+) -> None:
+    """Train a ladder of small models, fit a law to it, and hold a larger training against the law's prediction."""
+    from workflows.commands.sweep import sweep_and_show
+    from workflows.sweeps.sweep import load_sweep
+
+    sweep_and_show(load_sweep(name), settings_of(home))
+
+
+@scaling.command("compare-corpora")
+def compare_corpora(
+    first: Annotated[str, typer.Argument(metavar="A", help="A file or folder of texts, or python-environment:DOMAIN.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    compute: Annotated[float, typer.Option(help="Largest budget of each ladder in FLOPs.")] = 1.2e12,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Train a small ladder on each of two corpora, and compare how their laws split a budget and what it buys."""
+    from workflows.commands.compare_corpora import compare_corpora as compared
+    from workflows.commands.compare_corpora import comparison_lines
+
+    found = compared((first, second), compute, settings_of(home), quiet=as_json)
+    print_result(found, as_json, comparison_lines(found))
+
+
+@scaling.command()
+def sweeps(as_json: Json = False) -> None:
+    """List the sweeps that come with longrun."""
+    from workflows.sweeps.sweep import BUILT_IN, load_sweep
+
+    known = {name: load_sweep(name).description for name in BUILT_IN}
+    print_result(known, as_json, [f"{name:<14}{description}" for name, description in known.items()])

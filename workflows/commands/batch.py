@@ -1,0 +1,62 @@
+"""`longrun batch RUN STEP`: the documents that a step of a run's pretraining saw, whether or not the run has finished."""
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Artifact
+from components.errors import ConfigError
+from components.ports import ArtifactStore
+from infra.settings import Settings
+from workflows.steps.journal import Journal, find_journal
+
+
+def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
+    """Domain, first token and document ids of each sequence of `step` (from 1).
+
+    Raises:
+        ConfigError: no such run or step, or a run that has not come to pretraining.
+        ArtifactError: its plan or token shards are missing or damaged.
+        StoreError: the bucket cannot be reached.
+    """
+    from components.pretraining.documents import documents_of
+    from components.pretraining.pretrain import planned_batches
+
+    journal, store = find_journal(settings.runs, run), settings.store
+    config = _config(journal, store)
+    with tempfile.TemporaryDirectory() as scratch:
+        plan, shards = (
+            _without_tokens(store, journal.artifact(name), Path(scratch) / name) for name in ("scaling", "token_shards")
+        )
+        batches = planned_batches(config, plan=plan, token_shards=shards)
+        steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
+        if not 1 <= step <= round(steps):
+            raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
+        return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
+
+
+def batch_lines(found: list[dict[str, Any]]) -> list[str]:
+    """One line a sequence."""
+    return [f"{row['domain']:<12}token {row['start']:<14}{' '.join(row['documents'])}" for row in found]
+
+
+def _config(journal: Journal, store: ArtifactStore) -> Any:
+    """The configuration of pretraining: from the step's begin, or from the artifact that was reused."""
+    from pydantic import TypeAdapter
+
+    from components.pretraining.config import PretrainingConfig
+
+    event = journal.last("pretraining", ("started", "cached"))
+    raw = event["config"] if "config" in event else store.manifest(event["uri"]).config
+    return TypeAdapter(PretrainingConfig).validate_python({name: value for name, value in raw.items() if name != "type"})
+
+
+def _without_tokens(store: ArtifactStore, artifact: Artifact, place: Path) -> Path:
+    """The files of an artifact in the directory `place`, but for the tokens: they are most of it, and not looked at."""
+    for record in store.manifest(artifact.uri).files:
+        if not record.path.endswith(".bin"):
+            target = place / record.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(store.read(artifact, record.path))
+    return place

@@ -1,0 +1,219 @@
+"""Can this cluster run longrun? All questions are asked at once, so that a silent service costs seconds and not minutes."""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from components.errors import ClusterError, LongrunError
+from infra.cluster.profiles import IMAGE_GROUPS, Profile
+from infra.cluster.services import SECONDS, Cluster, Missing, Refused, flyte_health, image_found, mlflow_version
+from infra.storage import store_answers
+from workflows.commands.doctor import Finding, finding
+from workflows.recipe import Recipe
+
+LIMIT_SECONDS = 4.5
+"""For everything together; what has not answered by then has failed."""
+
+LEAST_KUBERNETES = (1, 25)
+"""Pod Security admission, whose `restricted` level the chart sets, is stable since 1.25."""
+
+RIGHTS = (
+    ("list", "pods", "", ""),
+    ("get", "pods", "", "log"),
+    ("list", "events", "", ""),
+    ("get", "persistentvolumeclaims", "", ""),
+    ("list", "resourcequotas", "", ""),
+    ("get", "serviceaccounts", "", ""),
+    ("list", "rayjobs", "ray.io", ""),
+    ("list", "rayclusters", "ray.io", ""),
+)
+"""What a user needs in the namespace to see runs and their logs: verb, resource, group, subresource."""
+
+WIDE_RIGHTS = (("list", "nodes", "", ""), ("list", "storageclasses", "storage.k8s.io", ""))
+"""What this examination itself needs of the whole cluster."""
+
+
+def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
+    """Findings about the cluster, its services and the images, in a fixed order, within `LIMIT_SECONDS`."""
+    cluster = Cluster(profile)
+    questions: dict[str, Callable[[str], Finding]] = {
+        "kubernetes": partial(_kubernetes, cluster),
+        "ray kinds": partial(_ray_kinds, cluster),
+        "rights": partial(_rights, cluster),
+        "service account": partial(_service_account, cluster),
+        "storage class": partial(_storage_class, cluster),
+        "checkpoint claim": partial(_claim, cluster),
+        "gpus": partial(_gpus, cluster, recipe),
+        "quota": partial(_quota, cluster),
+        "flyte": partial(_flyte, profile),
+        "mlflow": partial(_mlflow, profile),
+        "object store": partial(_object_store, profile),
+        **{f"image: {group}": partial(_image, profile, group) for group in IMAGE_GROUPS},
+    }
+    return _ask_all(questions)
+
+
+def _ask_all(questions: dict[str, Callable[[str], Finding]]) -> list[Finding]:
+    """Each question in a thread of its own. Daemons: an answer that never comes must not keep the process."""
+    answers: dict[str, Finding] = {}
+
+    def ask(what: str) -> None:
+        try:
+            answers[what] = questions[what](what)
+        except LongrunError as error:
+            answers[what] = finding(what, False, str(error), _remedy(what, error))
+
+    threads = [threading.Thread(target=ask, args=(what,), daemon=True) for what in questions]
+    deadline = time.monotonic() + LIMIT_SECONDS
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    silent = "look at the network between here and there, and at names that do not resolve"
+    return [answers.get(what) or finding(what, False, f"no answer within {LIMIT_SECONDS} s", silent) for what in questions]
+
+
+_REMEDIES = {
+    "kubernetes": "look at the kubeconfig (KUBECONFIG) and at the profile's context",
+    "flyte": "look at the profile's endpoint, and whether flyte-binary runs: kubectl get pods",
+    "mlflow": "look at the profile's mlflow_uri, and whether it runs: kubectl get pods -l app.kubernetes.io/component=mlflow",
+    "object store": "look at artifact_root, object_store_endpoint and the credentials in the environment",
+}
+
+
+def _remedy(what: str, error: LongrunError) -> str:
+    if isinstance(error, Refused) and what not in {"flyte", "mlflow"}:
+        return "sign in again, or ask for the role of observers in charts/longrun"
+    return _REMEDIES.get(what, _REMEDIES["kubernetes"])
+
+
+def _kubernetes(cluster: Cluster, what: str) -> Finding:
+    version = cluster.version()
+    least = ".".join(map(str, LEAST_KUBERNETES))
+    return finding(
+        what, version >= LEAST_KUBERNETES, f"version {version[0]}.{version[1]}", f"upgrade the cluster to {least} or later"
+    )
+
+
+def _ray_kinds(cluster: Cluster, what: str) -> Finding:
+    lacking = sorted({"rayclusters", "rayjobs"} - cluster.kinds("ray.io", "v1"))
+    found = f"ray.io/v1 lacks {', '.join(lacking)}" if lacking else "ray.io/v1 serves rayclusters and rayjobs"
+    return finding(what, not lacking, found, "install the KubeRay operator with its resource definitions")
+
+
+def _rights(cluster: Cluster, what: str) -> Finding:
+    asked = [(right, False) for right in RIGHTS] + [(right, True) for right in WIDE_RIGHTS]
+    refused = [
+        " ".join(filter(None, (verb, "/".join(filter(None, (resource, sub))), "everywhere" if wide else "")))
+        for (verb, resource, group, sub), wide in asked
+        if not cluster.may(verb, resource, group, sub, everywhere=wide)
+    ]
+    found = f"may not {', '.join(refused)}" if refused else f"all {len(asked)} that following a run needs"
+    return finding(what, not refused, found, "ask for the role of observers in charts/longrun", bad="warning")
+
+
+def _service_account(cluster: Cluster, what: str) -> Finding:
+    name = f"{cluster.profile.release}-tasks"
+    try:
+        cluster.service_account(name)
+    except Missing:
+        return finding(
+            what, False, f"no {name} in {cluster.profile.namespace}", "install charts/longrun under the profile's release"
+        )
+    except Refused:
+        return finding(what, False, f"may not look at {name}", "ask for the right to get serviceaccounts", bad="warning")
+    return finding(what, True, name, "")
+
+
+def _storage_class(cluster: Cluster, what: str) -> Finding:
+    name = cluster.default_storage_class()
+    remedy = "mark one as default, or name one in the chart's values"
+    return finding(what, bool(name), name or "no default storage class", remedy, bad="warning")
+
+
+def _claim(cluster: Cluster, what: str) -> Finding:
+    name = cluster.profile.checkpoint_claim
+    if not name:
+        remedy = "make a ReadWriteMany claim and name it as checkpoint_claim"
+        return finding(what, False, "none: a lost pod loses its checkpoints", remedy, bad="warning")
+    try:
+        phase, modes = cluster.claim(name)
+    except Missing:
+        return finding(what, False, f"no claim {name} in {cluster.profile.namespace}", "make it, ReadWriteMany")
+    good = phase == "Bound" and "ReadWriteMany" in modes
+    return finding(
+        what, good, f"{name} is {phase}, {', '.join(modes)}", "it must be Bound and ReadWriteMany: all workers write to it"
+    )
+
+
+def _asked(profile: Profile) -> int:
+    return profile.workers * profile.gpus_per_worker if profile.gpus else 0
+
+
+def _gpus(cluster: Cluster, recipe: Recipe, what: str) -> Finding:
+    profile, asked = cluster.profile, _asked(cluster.profile)
+    wanted = recipe.pretraining.min_workers or recipe.pretraining.workers
+    if not asked:
+        return finding(what, True, "none asked for: training runs on CPUs", "")
+    if wanted > asked:
+        found = f"recipe {recipe.name} trains on {wanted} workers, the profile's pods have {asked} GPUs"
+        return finding(what, False, found, "raise the profile's workers or gpus_per_worker")
+    seen = cluster.gpus()
+    free = seen.total - seen.taken
+    kinds = ", ".join(profile.gpus)
+    counted = "" if seen.everywhere else f", counting pods of {profile.namespace} alone"
+    found = f"{kinds}: {seen.total} on ready nodes, {free} free{counted}; recipe {recipe.name} on this profile asks for {asked}"
+    if seen.total < asked:
+        return finding(
+            what, False, found, "add nodes, other kinds to the profile's gpus, or lower its workers or gpus_per_worker"
+        )
+    return finding(what, free >= asked, found, "a run waits until others end", bad="warning")
+
+
+def _quota(cluster: Cluster, what: str) -> Finding:
+    quota, asked = cluster.quota(), _asked(cluster.profile)
+    if not quota:
+        return finding(
+            what, False, f"{cluster.profile.namespace} has no quota", "set one: charts/longrun, quota.hard", bad="warning"
+        )
+    used, hard = quota.get("requests.nvidia.com/gpu", ("0", ""))
+    if asked and hard and int(hard) < asked:
+        remedy = "raise quota.hard in the chart's values"
+        return finding(what, False, f"{hard} GPUs allowed, {asked} asked for", remedy)
+    found = f"{len(quota)} resources limited" + (f", {used} of {hard} GPUs used" if hard else "")
+    return finding(what, True, found, "")
+
+
+def _flyte(profile: Profile, what: str) -> Finding:
+    return finding(what, True, flyte_health(profile), "")
+
+
+def _mlflow(profile: Profile, what: str) -> Finding:
+    from importlib.metadata import version
+
+    there, here = mlflow_version(profile), version("mlflow")
+    same = not there or there.split(".")[:2] == here.split(".")[:2]
+    found = f"{profile.mlflow_uri}, version {there}" if there else f"{profile.mlflow_uri}, which tells its version to users alone"
+    return finding(what, same, found, f"run the server's image of this release: clients have {here}", bad="warning")
+
+
+def _object_store(profile: Profile, what: str) -> Finding:
+    store_answers(profile.artifact_root, profile.object_store_endpoint, SECONDS)
+    return finding(what, True, profile.artifact_root, "")
+
+
+def _image(profile: Profile, group: str, what: str) -> Finding:
+    reference = profile.image(group)
+    try:
+        image_found(reference)
+    except Missing:
+        return finding(
+            what, False, f"{reference} is not in the registry", "make images, push them, and put their digests into the profile"
+        )
+    except Refused:
+        found = f"{reference}: the registry wants credentials"
+        return finding(what, False, found, "nodes need a pull secret: charts/longrun, images.pullSecrets", bad="warning")
+    except ClusterError as error:
+        return finding(what, False, str(error), "look at image_registry; nodes may reach what this machine cannot", bad="warning")
+    return finding(what, True, reference, "")

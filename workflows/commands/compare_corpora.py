@@ -1,0 +1,75 @@
+"""`longrun compare-corpora`: a small ladder on each of two corpora, and what their laws say of them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from components.curation.config import PYTHON_ENVIRONMENT, Source
+from components.errors import ConfigError
+from components.scaling.comparison import compare
+from components.scaling.ladder import ladder_up_to
+from components.scaling.law import Law
+from components.scaling.law_files import read_law
+from infra.distributions import runtime_distributions
+from infra.settings import Settings
+from workflows.commands.display import Display, steady_console
+from workflows.running import run_sweep
+from workflows.steps.journal import Journal, listening
+from workflows.sweeps.sweep import Sweep, load_sweep
+
+
+def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings, *, quiet: bool) -> dict[str, Any]:
+    """Fit a law to each corpus, by a ladder up to `compute`, and compare them. Raises `ConfigError` for equal corpora."""
+    if corpora[0] == corpora[1]:
+        raise ConfigError(f"both corpora are {corpora[0]!r}; allowed: two different ones")
+    sweeps = {corpus: sweep_of(corpus, compute) for corpus in corpora}
+    laws = {}
+    with Display(steady_console()) as display:
+        for corpus, sweep in sweeps.items():
+            with listening((lambda event: None) if quiet else display):
+                laws[corpus] = law_of(run_sweep(sweep, settings), settings)
+    return compare(laws, compute)
+
+
+def law_of(record: Journal, settings: Settings) -> Law:
+    """The law that a sweep has fitted, wherever artifacts are kept."""
+    return read_law(settings.store.local(record.artifact("scaling_law")) / "law.json")
+
+
+def sweep_of(corpus: str, compute: float) -> Sweep:
+    """The smoke ladder's way on another corpus: a file or folder, or `python-environment:DOMAIN`."""
+    base = load_sweep("smoke-ladder")
+    uri, domain = corpus, "text"
+    if corpus.startswith(PYTHON_ENVIRONMENT):
+        uri, domain = PYTHON_ENVIRONMENT, corpus.removeprefix(PYTHON_ENVIRONMENT) or "code"
+    usual = next(source for source in base.curation.sources if source.uri == PYTHON_ENVIRONMENT)
+    distributions = runtime_distributions() if uri == PYTHON_ENVIRONMENT else ()
+    sample = usual.sample_bytes if uri == PYTHON_ENVIRONMENT else None
+    source = Source(uri=uri, domain=domain, weight=1.0, distributions=distributions, sample_bytes=sample)
+    if base.ladder is None:
+        raise ConfigError("the sweep smoke-ladder has no ladder to take the family from")
+    return replace(
+        base,
+        name="corpus-" + "".join(letter if letter.isalnum() else "-" for letter in corpus).strip("-"),
+        description=f"a ladder on {corpus}",
+        curation=replace(base.curation, sources=(source,)),
+        ladder=ladder_up_to(compute, like=base.ladder),
+    )
+
+
+def comparison_lines(found: Mapping[str, Any]) -> list[str]:
+    """The comparison as text."""
+    lines = [f"at {found['compute']:.3g} FLOPs, 95 % intervals in brackets"]
+    for corpus, said in found["corpora"].items():
+        lines += [
+            corpus,
+            *(f"  {name:<14}{_interval(said[name])}" for name in ("n_exponent", "d_exponent")),
+            f"  {said['figure'].replace('_', ' '):<14}{_interval(said['loss'])} on its own held-out text",
+        ]
+    first, second = sorted(found["corpora"].items(), key=lambda item: -item[1]["n_exponent"]["value"])
+    apart = "their intervals do not overlap" if "n_exponent" in found["apart"] else "their intervals overlap"
+    return [*lines, f"{first[0]} gives more of the budget to the model than {second[0]}; {apart}"]
+
+
+def _interval(value: Mapping[str, float]) -> str:
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"

@@ -1,0 +1,64 @@
+"""What `longrun plan RECIPE` shows: the sources and the mixture of a recipe, and which pairs its deduplication finds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.curation.config import CurationConfig
+from components.curation.corpus.mixture import mixture_of
+from components.curation.duplicates.bands import SHOWN, Bands
+
+_WIDTH = 40
+"""Columns of a bar of the S-curve."""
+
+
+def curation_plan(config: CurationConfig) -> dict[str, Any]:
+    """The plan as JSON values."""
+    threshold = config.near_duplicate_threshold
+    bands = Bands.of(threshold, config.permutations)
+    return {
+        "sources": [
+            {"uri": source.uri, "domain": source.domain, "sample_bytes": source.sample_bytes} for source in config.sources
+        ],
+        "mixture": mixture_of(config).portions,
+        "deduplication": {
+            "threshold": threshold,
+            "shingle_size": config.shingle_size,
+            "shingle_words": config.shingle_words,
+            "permutations": config.permutations,
+            "bands": bands.bands,
+            "rows": bands.rows,
+            "recall_at_threshold": bands.found(threshold),
+            "even": bands.even(),
+            "recall_by_similarity": bands.curve(sorted({*SHOWN, threshold})),
+        },
+    }
+
+
+def curation_plan_lines(name: str, plan: Mapping[str, Any]) -> list[str]:
+    """The plan as text."""
+    return [f"curation of {name}", *_source_lines(plan), *_deduplication_lines(plan["deduplication"])]
+
+
+def _source_lines(plan: Mapping[str, Any]) -> list[str]:
+    sizes = [(s, f"{s['sample_bytes'] / 1e6:,.1f} MB of it" if s["sample_bytes"] else "all of it") for s in plan["sources"]]
+    shares = ", ".join(f"{domain} {share:.1%}" for domain, share in plan["mixture"].items())
+    return [*(f"  {s['domain']:<12}{s['uri']}, {size}" for s, size in sizes), f"  mixture of the tokens: {shares}"]
+
+
+def _deduplication_lines(said: Mapping[str, Any]) -> list[str]:
+    threshold, found = said["threshold"], said["recall_at_threshold"]
+    return [
+        "near duplicates, over all sources together",
+        f"  shingles of {said['shingle_size']} words ({said['shingle_words']}), {said['permutations']} permutations in "
+        f"{said['bands']} bands of {said['rows']} rows",
+        f"  a document goes only where its counted Jaccard similarity to one that stays is at least {threshold:g}",
+        "  similarity  becomes a candidate",
+        *(_curve_line(float(similarity), share, threshold) for similarity, share in said["recall_by_similarity"].items()),
+        f"  of the pairs right at the threshold {found:.2%} are found, and of those at {said['even']:.2f} a half",
+        "  below the threshold the curve costs time alone: such pairs are measured and both stay; above it, it is the recall",
+    ]
+
+
+def _curve_line(similarity: float, share: float, threshold: float) -> str:
+    mark = "threshold" if f"{similarity:.2f}" == f"{threshold:.2f}" else ""
+    return f"  {similarity:<12.2f}{share:>8.2%}  {'█' * round(share * _WIDTH):<{_WIDTH}}  {mark}".rstrip()

@@ -1,0 +1,36 @@
+"""`longrun dedup-curve` at a terminal: the display around the measurement, and at its end the curve as a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.artifacts import Artifact
+from infra.settings import Settings
+from workflows.commands.display import Display, steady_console
+from workflows.recipe import Recipe
+from workflows.running import run_dedup_curve
+from workflows.steps.journal import listening
+
+_FILES = ("curve.csv", "curve.json", "curve.png", "curve.html")
+
+
+def measure_and_show(recipe: Recipe, settings: Settings, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
+    """Measure the curve of a recipe's sources: its figures and files, and the lines that show it."""
+    with Display(steady_console()) as display, listening((lambda event: None) if quiet else display):
+        events = run_dedup_curve(recipe, settings).events()
+    (event,) = [one for one in events if one.get("step") == "deduplication_curve" and one["event"] in {"made", "cached"}]
+    place = settings.store.local(Artifact(uri=event["uri"], digest=event["digest"]))
+    files = {name: str(place / name) for name in _FILES}
+    lines = [*curve_lines(event["figures"]), *(f"{name:<12}{path}" for name, path in files.items())]
+    return {**event["figures"], "files": files}, lines
+
+
+def curve_lines(figures: Mapping[str, Any]) -> list[str]:
+    """The curve as text."""
+    return [
+        f"{'sources':>8}{'documents':>12}{'removed':>10}{'together':>10}{'of bytes':>10}{'apart':>8}  last source",
+        *(
+            f"{p['sources']:>8}{p['documents']:>12}{p['removed_documents']:>10}{p['removal_rate']:>10.1%}"
+            f"{p['removal_rate_of_bytes']:>10.1%}{p['removal_rate_apart']:>8.1%}  {p['last']}"
+            for p in figures["points"]
+        ),
+    ]

@@ -1,0 +1,52 @@
+"""`longrun deploy`: what must stand in a cluster, in order, and then whether it does."""
+
+import shlex
+from collections.abc import Callable, Sequence
+
+from infra.cluster import helm
+from infra.cluster.profiles import Profile
+from infra.cluster.services import Cluster
+from workflows.commands.doctor import Finding
+from workflows.recipe import Recipe
+
+Say = Callable[[str], None]
+
+
+def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> list[Finding]:
+    """Make the namespace, install or upgrade the three releases and wait for each; then what `doctor --cluster` finds.
+
+    Raises:
+        ConfigError: no helm, no chart, or values that are not there.
+        ClusterError: the cluster or helm refuses; what was installed before stays, and the next call goes on from there.
+    """
+    from workflows.commands.cluster_doctor import examine_cluster
+
+    planned, program = helm.releases(profile, values, flyte_values), helm.helm()
+    made = Cluster(profile).ensure_namespace()
+    say(f"namespace {profile.namespace}: {'made, with restricted Pod Security' if made else 'there'}")
+    for release in planned:
+        say(f"{release.name}: {_source(release)}, waiting up to {helm.TIMEOUT}")
+        notes = helm.run(helm.upgrade(release, profile, program), release)
+        if not release.repository:
+            say(notes.partition("NOTES:")[2].strip())
+    return examine_cluster(profile, recipe)
+
+
+def show(profile: Profile, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> None:
+    """Say what `deploy` would call, and what of it can be rendered here: the operators' charts are fetched only by installing."""
+    planned = helm.releases(profile, values, flyte_values)
+    say(f"# the namespace {profile.namespace} is made, with restricted Pod Security, if it is not there")
+    for release in planned:
+        say(shlex.join(helm.upgrade(release, profile)))
+    say("longrun doctor --cluster")
+    program = helm.helm()
+    for release in planned:
+        if not release.repository:
+            kinds = [
+                line for line in helm.run(helm.template(release, profile, program), release).splitlines() if line[:5] == "kind:"
+            ]
+            say(f"# {release.name} renders to {len(kinds)} objects")
+
+
+def _source(release: helm.Release) -> str:
+    return f"{release.chart} {release.version}" if release.repository else "charts/longrun"

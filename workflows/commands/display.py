@@ -1,0 +1,172 @@
+"""What a person at a terminal sees of a run: a line per step, progress with rate and time left, and a table at the end."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from infra.settings import Settings
+from infra.urls import HERE
+from workflows.steps.journal import Event
+
+_QUIET_SECONDS = 15.0
+"""Between two progress lines where the output is not a terminal."""
+
+_SHOWN_FIGURES = 4
+
+_WIDTH_OF_FILES = 160
+"""Columns of the table at the end where the output is not a terminal."""
+
+
+def steady_console(stream: TextIO | None = None) -> Console:
+    """A console on a copy of the standard output, which later redirections of file descriptor 1 do not touch."""
+    target = os.fdopen(os.dup((stream or sys.stdout).fileno()), "w", buffering=1)
+    width = None if target.isatty() else _WIDTH_OF_FILES
+    return Console(file=target, highlight=False, soft_wrap=True, width=width)
+
+
+class Display:
+    """Listens to a run's events. Use as a context manager, and as the listener itself."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
+            TextColumn("  {task.description:<22}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._first: dict[str, tuple[float, float]] = {}
+        self._said = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        if self.console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if event["event"] == "progress":
+            self._show_progress(event)
+            return
+        self._end_progress(event.get("step", ""))
+        if line := _line(event):
+            self.console.print(line)
+        if event["event"] == "started" and self.console.is_terminal:
+            step = event["step"]
+            self._tasks[step] = self._progress.add_task(step, total=None, state="")
+
+    def _show_progress(self, event: Event) -> None:
+        step, done, total = event["step"], event["done"], event["total"]
+        begun, base = self._first.setdefault(step, (event["time"], done))
+        elapsed = event["time"] - begun
+        rate = f"{_count((done - base) / elapsed)} {event['unit']}/s" if elapsed > 0 and done > base else ""
+        state = f"{_count(done)} of {_count(total)} {event['unit']}  {rate}"
+        if step in self._tasks:
+            self._progress.update(self._tasks[step], completed=done, total=total, state=state)
+        elif not self.console.is_terminal and time.monotonic() - self._said > _QUIET_SECONDS:
+            self._said = time.monotonic()
+            left = f", {_seconds((total - done) * elapsed / (done - base))} left" if done > base else ""
+            self.console.print(f"    {step}: {state}{left}")
+
+    def _end_progress(self, step: str) -> None:
+        if step in self._tasks:
+            self._progress.remove_task(self._tasks.pop(step))
+
+
+def _line(event: Event) -> str:
+    match event["event"]:
+        case "run" | "started" | "finished":
+            return ""
+        case "made":
+            line = f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>9}  {headline(event['figures'])}"
+            return line + _notes(event["figures"])
+        case "cached":
+            line = f"  [cyan]cached[/]  {event['step']:<24}{'':>9}  {headline(event['figures'])}"
+            return line + _notes(event["figures"])
+        case "failed":
+            return f"  [red]failed[/]  {event['step']}"
+        case "registered":
+            return f"  {'registered' if event['new'] else 'already registered'} as {event['model']}"
+        case "points":
+            return f"  {event['total'] - event['missing']} of {event['total']} trainings are there already"
+        case "overhead":
+            return (
+                f"  {event['workers']} workers trained for {_seconds(event['core_seconds'])} together in "
+                f"{_seconds(event['wall_seconds'])}: overhead {event['ratio']:.3f}"
+            )
+        case "waiting":
+            return f"  waiting: {event['why']}"
+        case _:
+            return f"  {event['event']} {event.get('step', '')}"
+
+
+def _notes(figures: Mapping[str, Any]) -> str:
+    """What a reader must know of a step, a line each: of a plan, before its compute is spent."""
+    return "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
+
+
+def summary(events: list[Event], wall_seconds: float) -> Table:
+    """The table at the end: step, how, time, share that was not component work, headline figures."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (("step", "left"), ("", "left"), ("time", "right"), ("figures", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for event in events:
+        if event["event"] in {"made", "cached"}:
+            spent = _seconds(event["seconds"]) if "seconds" in event else ""
+            table.add_row(event["step"], event["event"], spent, headline(event["figures"]))
+    table.add_row("total", "", _seconds(wall_seconds), "")
+    return table
+
+
+def orchestration_share(events: list[Event], wall_seconds: float) -> float:
+    """The share of the wall time that was not between the first and the last line of a component's own code."""
+    return 1.0 - sum(event.get("component_seconds", 0.0) for event in events) / wall_seconds
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """The first few plain figures of a step in one line."""
+    plain = [(name, value) for name, value in figures.items() if isinstance(value, int | float | str)]
+    return ", ".join(f"{name.replace('_', ' ')} {_count(value)}" for name, value in plain[:_SHOWN_FIGURES])
+
+
+def _count(value: float | str) -> str:
+    if isinstance(value, str | bool):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.3g}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def next_commands(events: list[Event], settings: Settings) -> list[str]:
+    """The commands to try next."""
+    registered = [event["model"] for event in events if event["event"] == "registered"]
+    home = "" if settings.home == Path(".longrun").absolute() else f" --home {settings.home}"
+    about = [
+        command
+        for model in registered[-1:]
+        for command in (
+            f'  longrun generate {model} "def parse_args(" --raw{home}',
+            f"  longrun lineage {model}{home}",
+            f"  longrun verify {model}{home}",
+        )
+    ]
+    ui = f"  {settings.mlflow_uri}" if settings.mlflow_uri != HERE else f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
+    return ["next:", *about, f"  longrun logs latest{home}", ui]

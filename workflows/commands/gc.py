@@ -1,0 +1,44 @@
+"""`longrun gc`: what no registered model needs, listed and deleted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Artifact
+from components.ports import LocalArtifactStore
+from infra.settings import Settings
+from workflows.commands.models import versions
+from workflows.steps.journal import find_journal
+from workflows.steps.lineage import below
+from workflows.steps.lock import holding
+
+
+def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
+    """Artifacts and scratch that neither a registered model nor a run in `keep` needs, with their bytes.
+
+    Where artifacts are kept in a bucket, only copies in the home are meant: other homes may need what is in the bucket.
+    """
+    store, here = settings.store, LocalArtifactStore(settings.home)
+    roots = [version.artifact for version in versions(settings)]
+    for run in keep:
+        roots += [
+            Artifact(uri=event["uri"], digest=event["digest"])
+            for event in find_journal(settings.runs, run).events()
+            if event["event"] in {"made", "cached", "kept"}
+        ]
+    needed = {artifact.uri for root in roots for artifact in below(store, root)}
+    directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
+    directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
+    return [{"uri": path.relative_to(settings.home).as_posix(), "bytes": _bytes(path)} for path in directories]
+
+
+def delete_artifacts(settings: Settings, waste: Sequence[dict[str, Any]]) -> None:
+    """Delete what `unneeded` listed, while no run is using the home."""
+    store = LocalArtifactStore(settings.home)
+    with holding(settings.home):
+        for entry in waste:
+            store.delete(Artifact(uri=entry["uri"], digest=""))
+
+
+def _bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,57 @@
+"""`longrun profile`: profiles from files and from single values, and what `list` shows."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from components.errors import ConfigError
+from infra.cluster.profiles import Profile, make_profile, profile_names, read_profile, write_profile
+from infra.settings import Settings, usable_home
+
+
+def create(settings: Settings, name: str, source: Path | None, values: Sequence[str], *, replace: bool) -> Path:
+    """Keep the profile that `source` and `values` make, the values last; its path. Raises `ConfigError`."""
+    raw = _table(source) if source else {}
+    for value in values:
+        _put(raw, value)
+    profile = make_profile(raw, f"profile {name}")
+    return write_profile(usable_home(settings.home), name, profile, replace=replace)
+
+
+def rows(settings: Settings) -> list[dict[str, str]]:
+    """Name, endpoint, project and domain of every profile."""
+    profiles = {name: read_profile(settings.home, name) for name in profile_names(settings.home)}
+    return [
+        {"profile": name, "endpoint": profile.endpoint, "project": profile.project, "domain": profile.domain}
+        for name, profile in profiles.items()
+    ]
+
+
+def _table(source: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--from {source}: {error}") from error
+
+
+def _put(raw: dict[str, Any], assignment: str) -> None:
+    """`key=value` or `table.key=value`, numbers and arrays in TOML's own form; whatever may be a secret is not repeated."""
+    path, separator, text = assignment.partition("=")
+    first, _, second = path.partition(".")
+    if not separator or not first:
+        raise ConfigError("--set: the form is KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
+    value = _value(path, text) if text.startswith("[") or get_type_hints(Profile).get(path) is int else text
+    if not second:
+        raw[first] = value
+    elif isinstance(raw.setdefault(first, {}), dict):
+        raw[first][second] = value
+    else:
+        raise ConfigError(f"--set {path}: {first} is no table")
+
+
+def _value(path: str, text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f'--set {path}: a number is written as 8, an array as ["H100", "H200"]') from error

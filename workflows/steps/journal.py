@@ -1,0 +1,152 @@
+"""The record of a run: one directory with an append-only file of events and one log per step.
+
+Each event is one JSON line, flushed at once, so a killed run still tells how far it came.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Artifact
+from components.errors import ConfigError
+from infra.cluster.profiles import in_pod
+
+Event = dict[str, Any]
+
+_listeners: list[Callable[[Event], None]] = []
+"""Who in this process is shown events as they happen."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Events and logs of one run, below its directory."""
+
+    directory: Path
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Append an event and show it to the listeners of this process."""
+        line: Event = {"event": event, "time": time.time(), **facts}
+        # a step on a cluster has a pod of its own, and with it a folder of its own
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "events.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        if in_pod():
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+        _tell(line)
+
+    def events(self) -> list[Event]:
+        """Every whole event so far; a line cut short by a kill is left out."""
+        path = self.directory / "events.jsonl"
+        lines = path.read_text().splitlines() if path.is_file() else []
+        return [event for line in lines if (event := _parsed(line)) is not None]
+
+    def last(self, step: str, kinds: tuple[str, ...]) -> Event:
+        """The last event of a step that is one of `kinds`. Raises `ConfigError` where there is none yet."""
+        found = [event for event in self.events() if event.get("step") == step and event["event"] in kinds]
+        if not found:
+            raise ConfigError(f"run {self.name} has no {step} yet; see: longrun logs {self.name}")
+        return found[-1]
+
+    def artifact(self, step: str) -> Artifact:
+        """What a step of the run has made or reused. Raises `ConfigError` where there is nothing yet."""
+        event = self.last(step, ("made", "cached"))
+        return Artifact(uri=event["uri"], digest=event["digest"])
+
+    def log(self, step: str) -> Path:
+        """The file that takes what a step and the libraries below it print."""
+        return self.directory / f"{step}.log"
+
+    @property
+    def name(self) -> str:
+        """The run's id."""
+        return self.directory.name
+
+
+def _parsed(line: str) -> Event | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def open_journal(runs: Path, name: str = "") -> Journal:
+    """A new run's journal: its id is the time of its start and four random characters, or the one that it has already."""
+    directory = runs / (name or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2))
+    directory.mkdir(parents=True, exist_ok=bool(name))
+    return Journal(directory)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` could be the id of a run, in whichever home."""
+    return bool(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", text))
+
+
+def find_journal(runs: Path, run: str) -> Journal:
+    """The journal of a run by its id, a unique prefix of it, or `latest`. Raises `ConfigError` otherwise."""
+    known = sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
+    matching = known[-1:] if run == "latest" else [name for name in known if name.startswith(run)]
+    if len(matching) != 1:
+        recent = ", ".join(known[-3:]) or "none in this home"
+        raise ConfigError(f"run {run!r} matches {len(matching)} runs; allowed: latest, or the start of one of: {recent}")
+    return Journal(runs / matching[0])
+
+
+@contextlib.contextmanager
+def listening(listener: Callable[[Event], None]) -> Iterator[None]:
+    """Show every event of this process to `listener` inside the block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def progress(step: str, done: float, total: float, unit: str) -> None:
+    """Show progress to the listeners; it is not written down."""
+    show("progress", step=step, done=done, total=total, unit=unit)
+
+
+def show(event: str, **facts: Any) -> None:
+    """Show an event to the listeners of this process without writing it down."""
+    _tell({"event": event, "time": time.time(), **facts})
+
+
+def _tell(event: Event) -> None:
+    for listener in _listeners:
+        listener(event)
+
+
+@contextlib.contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Send what this process and its children print (file descriptors 1 and 2) to `path` inside the block.
+
+    What a pod prints is kept by the cluster, and stays where it is.
+    """
+    if in_pod():
+        yield
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in enumerate(kept, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(target)

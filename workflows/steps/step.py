@@ -1,0 +1,290 @@
+"""How every step is done: look for its artifact, else make it, record it, and hand it on.
+
+`obtain` runs in the driver and decides reuse by what stands in the store, so that a hit is always whole.
+`make` runs in the step's own task, and turns a component's output directory into a published artifact.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
+from components.errors import LongrunError, TrackingError
+from infra import caching
+from infra.cluster.pods import shared_place
+from infra.mlflow import tracking
+from infra.urls import HERE
+from workflows.steps import journal
+from workflows.steps.gates import gate
+
+if TYPE_CHECKING:
+    from components.ports import ArtifactStore, Launcher, RemotePlace, ShardEngine
+
+Kind = TypeVar("Kind", bound=Artifact)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Branch:
+    """Where pretraining goes on from, as another token budget would have it."""
+
+    run: str
+    """Id of the run that came by there."""
+    state: TrainingState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One pipeline run: where it keeps things, and what was asked of it."""
+
+    home: str
+    """The home directory, absolute."""
+    directory: str
+    """The run's own directory, for its events and logs."""
+    tracking_uri: str
+    mlflow_run: str
+    """Id of the parent run in MLflow."""
+    artifact_root: str = HERE
+    """Where artifacts are kept: a URL, or the home."""
+    until: str = ""
+    """Last stage to run; empty for all."""
+    fresh: tuple[str, ...] = ()
+    """Steps to make again although they are there."""
+    branch: Branch | None = None
+    """Where pretraining begins; None: at its first step."""
+
+    @property
+    def store(self) -> "ArtifactStore":
+        """The artifacts of this run."""
+        from infra.storage import store_at
+
+        return store_at(self.artifact_root, self.place)
+
+    @property
+    def trunk(self) -> TrainingState | None:
+        """Where pretraining begins; None: at its first step."""
+        return self.branch.state if self.branch else None
+
+    @property
+    def place(self) -> Path:
+        """Where files are that training workers and shard work share with their driver."""
+        return shared_place(Path(self.home))
+
+    @property
+    def journal(self) -> journal.Journal:
+        """The run's record."""
+        return journal.Journal(Path(self.directory))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What a step's task is told besides its config and inputs."""
+
+    step: str
+    cache_key: str
+    code_digest: str
+    run: Run
+
+
+async def obtain(
+    run: Run, task: Any, config: Any, *, step: str | None = None, facts: Mapping[str, str] | None = None, **inputs: Any
+) -> Any:
+    """The artifact of a step: from the store if it is there and whole, else made by its task.
+
+    The step is named after the task's function unless `step` says otherwise. `facts` are values beside config and
+    inputs that decide reuse, such as a fingerprint of raw sources. The result has the type that the task returns.
+    """
+    name, kind = step or task.func.__name__, get_type_hints(task.func)["return"]
+    key = caching.cache_key(task.func, config, dict(_flat(inputs)), facts or {})
+    found = None if name in run.fresh else run.store.find(name, key)
+    if found is None:
+        return await task(Order(step=name, cache_key=key, code_digest=caching.code_digest(task.func), run=run), config, **inputs)
+    figures = run.store.manifest(found.uri).figures
+    run.journal.write("cached", step=name, uri=found.uri, digest=found.digest, figures=figures)
+    return kind(uri=found.uri, digest=found.digest)
+
+
+async def checked(run: Run, task: Any, limits: Any, *, step: str | None = None, **inputs: Any) -> Check:
+    """Obtain a check, and stop the run here if it failed."""
+    return gate(run.store, await obtain(run, task, limits, step=step, **inputs))
+
+
+def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
+    flat: list[tuple[str, Artifact]] = []
+    for name, value in inputs.items():
+        if isinstance(value, Mapping):
+            flat += [(f"{name}.{key}", artifact) for key, artifact in value.items()]
+        elif isinstance(value, Artifact):
+            flat.append((name, value))
+        elif value is not None:
+            flat += [(f"{name}.{number}", artifact) for number, artifact in enumerate(value)]
+    return flat
+
+
+@dataclass
+class Work:
+    """What a component is given while its step is being made."""
+
+    order: Order
+    output: Path
+    mlflow_run: str
+    overhead_seconds: float = 0.0
+    """Time inside the component's call that was not the component's: starting Ray and trainers."""
+    checks: tuple[CheckReport, ...] = ()
+    _ports: list[Any] = field(default_factory=list)
+    _metrics: tracking.StepMetrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._metrics = tracking.StepMetrics(self.order.run.tracking_uri, self.mlflow_run)
+
+    @property
+    def scratch(self) -> Path:
+        """A directory that survives a kill, for checkpoints; it is removed when the step is published."""
+        return self.order.run.store.scratch(self.order.step, self.order.cache_key)
+
+    @property
+    def remote_scratch(self) -> "RemotePlace | None":
+        """A place in the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
+        return self.order.run.store.remote_scratch(self.order.step, self.order.cache_key)
+
+    @property
+    def index(self) -> Path:
+        """A directory for finished work that later runs of the same code in the same environment may take up."""
+        return index_of(self.order)
+
+    def local(self, artifact: Artifact) -> Path:
+        """The directory of an input."""
+        return self.order.run.store.local(artifact)
+
+    @property
+    def engine(self) -> "ShardEngine":
+        """Shard work on Ray Data; training workers that stayed would keep their processors from it."""
+        self._start_ray()
+        from infra.ray import workers as ray_workers
+        from infra.ray.data import RayShardEngine
+
+        ray_workers.release()
+        return self._port(RayShardEngine())
+
+    @property
+    def launcher(self) -> "Launcher":
+        """Training workers on Ray Train."""
+        self._start_ray()
+        from infra.ray.train import RayLauncher
+
+        return self._port(RayLauncher(storage_path=self.order.run.place / "ray-train"))
+
+    def _start_ray(self) -> None:
+        from infra.ray.local import ensure_ray
+
+        self.overhead_seconds += ensure_ray(Path(self.order.run.home))
+
+    def _port(self, port: Any) -> Any:
+        self._ports.append(port)
+        return port
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Metrics of a training step, to MLflow; what a restarted worker replays is already there."""
+        self._metrics.log(step, values)
+
+    def flush(self) -> None:
+        """Send MLflow what still waits."""
+        self._metrics.flush()
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Progress, to whoever watches."""
+        journal.progress(self.order.step, done, total, unit)
+
+    def report(self, check: CheckReport) -> dict[str, Any]:
+        """Keep the outcome of a check for the manifest; its figures."""
+        self.checks = (*self.checks, check)
+        return {"expectations": len(check.expectations), "failed": len(check.failures)}
+
+    @property
+    def component_overhead(self) -> float:
+        """Seconds of the component's call that were orchestration."""
+        return self.overhead_seconds + sum(port.overhead_seconds for port in self._ports)
+
+
+def index_of(order: Order) -> Path:
+    """Where finished work of a step stays beyond its publication, for the same code and environment; `longrun gc` deletes it."""
+    made_by = hashlib.sha256(f"{order.code_digest} {caching.environment_digest()}".encode()).hexdigest()
+    return order.run.store.scratch(f"{order.step}-index", made_by)
+
+
+def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Mapping[str, Any]], **inputs: Any) -> Kind:
+    """Call `work`, which fills `Work.output` and returns figures, and publish what it made.
+
+    A failure is written to the run's journal and raised again; nothing half-written stays.
+    """
+    run, started = order.run, time.monotonic()
+    if order.step in run.fresh:
+        for left in (run.store.scratch(order.step, order.cache_key), index_of(order)):
+            shutil.rmtree(left, ignore_errors=True)
+    run.journal.write("started", step=order.step, config=caching.as_json(config))
+    mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
+    try:
+        with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
+            job = Work(order=order, output=output, mlflow_run=mlflow_run)
+            artifact = _publish(job, kind, config, work, dict(_flat(inputs)), started)
+    except BaseException as error:
+        tracking.fail_run(run.tracking_uri, mlflow_run)
+        kind_of_error = type(error).__name__
+        run.journal.write(
+            "failed", step=order.step, error=kind_of_error, message=str(error), known=isinstance(error, LongrunError)
+        )
+        raise
+    tracking.finish_run(run.tracking_uri, mlflow_run)
+    return artifact
+
+
+def _publish(
+    job: Work,
+    kind: type[Kind],
+    config: Any,
+    work: Callable[[Work], Mapping[str, Any]],
+    inputs: dict[str, Artifact],
+    started: float,
+) -> Kind:
+    from components.ports.store import records_of
+
+    order, entered = job.order, time.monotonic()
+    try:
+        figures = dict(work(job))
+    except TrackingError:
+        raise  # what still waits would wait for the same server again
+    except BaseException:
+        job.flush()
+        raise
+    job.flush()
+    component_seconds = time.monotonic() - entered - job.component_overhead
+    manifest = Manifest(
+        step=order.step,
+        kind=kind.__name__,
+        cache_key=order.cache_key,
+        config=caching.as_json(config),
+        code_digest=order.code_digest,
+        environment_digest=caching.environment_digest(),
+        inputs=inputs,
+        files=records_of(job.output),
+        figures=figures,
+        checks=job.checks,
+    )
+    for page in sorted([*job.output.glob("*.html"), *job.output.glob("*.png")]):
+        tracking.log_file(order.run.tracking_uri, job.mlflow_run, page)
+    artifact = order.run.store.publish(job.output, manifest)
+    tags = {"uri": artifact.uri, "digest": artifact.digest, "cache_key": order.cache_key, "code_digest": order.code_digest}
+    tracking.log_record(order.run.tracking_uri, job.mlflow_run, config=manifest.config, figures=figures, tags=tags)
+    order.run.journal.write(
+        "made",
+        step=order.step,
+        uri=artifact.uri,
+        digest=artifact.digest,
+        figures=figures,
+        seconds=time.monotonic() - started,
+        component_seconds=component_seconds,
+    )
+    return kind(uri=artifact.uri, digest=artifact.digest)
