@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from components.curation.config import CurationConfig
+from components.curation.extraction import extract as extraction
 from components.curation.extraction.extract import Extracted, ExtractionShard
-from components.curation.extraction.extract import extract as extraction
 from components.curation.reading.readers import RawDocument
 from components.curation.reading.sources import RawFile, list_files
 from components.ports import InProcessShardEngine

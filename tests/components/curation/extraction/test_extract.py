@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from components.curation import CurationConfig
-from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract, shards_of, spool
-from components.curation.extraction.extract import extract as extraction
+from components.curation.extraction import extract as extraction
+from components.curation.extraction import spool
+from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract, shards_of
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile, list_files
 from components.errors import StoreError
@@ -197,12 +198,12 @@ def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alo
     """
     script = (
         "import os, pickle, signal, sys; from dataclasses import replace; from pathlib import Path\n"
-        "from components.curation import deaths, extraction\n"
+        "from components.curation.extraction import crashes, extract as extraction\n"
         "read = extraction.read_documents\n"
         f"def deadly(file, config):\n    if Path(file.uri).name[0] in {killers!r}: {end}\n    return read(file, config)\n"
         "extraction.read_documents = deadly\n"
         "shard = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
-        f"extraction.extract(replace(shard, run=deaths.new_run()) if {alone} else shard)\n"
+        f"extraction.extract(replace(shard, run=crashes.new_run()) if {alone} else shard)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, pickle.dumps(shard).hex()], capture_output=True, check=False)
     assert b"Traceback" not in done.stderr, done.stderr

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from components.curation.extraction.extract import spool
+from components.curation.extraction import spool
 from components.curation.extraction.spool import Spool
 from tests.components.curation.conftest import rows
 
