@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat, require
 
@@ -17,6 +17,8 @@ FORMAT_VERSION = 1
 
 MANIFEST = "manifest.json"
 
+
+Kind = TypeVar("Kind", bound="Artifact")
 
 # Handles: small enough to pass through any workflow engine.
 
@@ -29,6 +31,10 @@ class Artifact:
     """Where the directory is, relative to the root of its store, so that a store can be moved without breaking evidence."""
     digest: str
     """Evidence digest: sha256 of the manifest's bytes, in hex."""
+
+    def as_(self, kind: "type[Kind]") -> "Kind":
+        """The same artifact under another type: workflow engines hand on the base type, steps take what they need."""
+        return kind(uri=self.uri, digest=self.digest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

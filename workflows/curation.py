@@ -40,7 +40,7 @@ async def dedup_curve(config: CurationConfig, run: Run) -> Artifact:
     from components.curation.reading.sources import fingerprint
 
     curve = await obtain(run, deduplication_curve, config, facts={"sources": fingerprint(config)})
-    return Artifact(uri=curve.uri, digest=curve.digest)
+    return curve.as_(Artifact)
 
 
 @environments.data.task

@@ -39,7 +39,7 @@ async def pipeline(recipe: Recipe, run: Run) -> Artifact:
 async def last_artifact(recipe: Recipe, run: Run) -> Artifact:
     """The artifact of the last stage of `chain`, or of `run.until`."""
     async for stage, artifact in chain(recipe, run):
-        last = Artifact(uri=artifact.uri, digest=artifact.digest)
+        last = artifact.as_(Artifact)
         if stage == run.until:
             break
     return last

@@ -14,9 +14,10 @@ import pyarrow as pa
 import tokenizers
 
 from components.errors import SourceError
-from components.machine_code import Bytes, Numbers, compiled
+from components.hashing import GOLDEN_RATIO
+from components.machine_code import Bytes, Numbers, compiled, mix
 from components.tokenizer.cutting import Cutter
-from components.tokenizer.merging import SPREAD, merge, merges_of
+from components.tokenizer.merging import merge, merges_of
 from components.tokenizer.pretokenization import byte_level, pre_tokenizer
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -225,14 +226,12 @@ def _word(raw, begin, end):  # type: ignore[no-untyped-def]
 def _hash(raw, begin, end, word, seed):  # type: ignore[no-untyped-def]
     """Eight bytes at a time, mixed in the end, as slots take the lower bits and tags the upper ones (SplitMix64's finaliser)."""
     value, place = seed + np.uint64(end - begin), begin + 8
-    value = (value ^ word) * SPREAD
+    value = (value ^ word) * GOLDEN_RATIO
     while place < end:
         value ^= value >> np.uint64(32)
-        value = (value ^ _word(raw, place, min(place + 8, end))) * SPREAD
+        value = (value ^ _word(raw, place, min(place + 8, end))) * GOLDEN_RATIO
         place += 8
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
+    return mix(value)
 
 
 @compiled

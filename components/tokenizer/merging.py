@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers
 
+from components.hashing import GOLDEN_RATIO
 from components.machine_code import compiled
 from components.tokenizer.pretokenization import byte_level
 
@@ -20,9 +21,6 @@ _EVERY_LEAD = (*range(0x800), *range(0x800, 0xD800, 0x400), *range(0xE000, 0x110
 """Code points whose UTF-8 holds every byte that UTF-8 can hold."""
 
 NO_PAIR = 0xFFFFFFFFFFFFFFFF
-
-SPREAD = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 over the golden ratio: multiplying by it spreads keys over a table (Knuth, The Art of Computer Programming, 6.4)."""
 
 
 class Merges(NamedTuple):
@@ -67,7 +65,7 @@ def enter(merges, listed):  # type: ignore[no-untyped-def]
     mask = len(merges.pairs) - 1
     for rank in range(len(listed)):
         pair = (listed[rank, 0] << np.uint64(32)) | listed[rank, 1]
-        place = np.int64((pair * SPREAD) >> merges.shift)
+        place = np.int64((pair * GOLDEN_RATIO) >> merges.shift)
         while merges.pairs[place] != NO_PAIR:
             place = (place + 1) & mask
         merges.pairs[place] = pair
@@ -78,7 +76,7 @@ def enter(merges, listed):  # type: ignore[no-untyped-def]
 def _look_up(pairs, results, shift, left, right):  # type: ignore[no-untyped-def]
     """What a pair becomes, with its rank; `NO_PAIR` where it is not merged."""
     pair = (np.uint64(left) << np.uint64(32)) | np.uint64(right)
-    place, mask = np.int64((pair * SPREAD) >> shift), len(pairs) - 1
+    place, mask = np.int64((pair * GOLDEN_RATIO) >> shift), len(pairs) - 1
     while pairs[place] != pair and pairs[place] != NO_PAIR:
         place = (place + 1) & mask
     return results[place]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.errors import ConfigError
+from components.hashing import mixed
 from components.training.portions import Portion
 
 Integers = npt.NDArray[np.int64]
@@ -115,12 +116,5 @@ def _feistel(words: Words, half: np.uint64, key: bytes) -> Words:
     left, right = words >> half, words & mask
     for number in range(ROUNDS):
         secret = np.uint64(int.from_bytes(key[4 * number : 4 * number + 8], "little"))
-        left, right = right, left ^ (_mixed(right ^ secret) & mask)
+        left, right = right, left ^ (mixed(right ^ secret) & mask)
     return (left << half) | right
-
-
-def _mixed(words: Words) -> Words:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, doi 10.1145/2660193.2660195, section 6)."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))

@@ -106,7 +106,7 @@ def _base_of(journal: Journal) -> str:
 
 def _find(store: "ArtifactStore", base: Manifest, share: float) -> TrainingState | None:
     found = store.find(STEP, _key(base.cache_key, first_step(share, base.figures["steps"])))
-    return TrainingState(uri=found.uri, digest=found.digest) if found else None
+    return found.as_(TrainingState) if found else None
 
 
 def _key(base: str, step: int) -> str:

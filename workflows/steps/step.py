@@ -104,7 +104,7 @@ async def obtain(
         return await task(Order(step=name, cache_key=key, code_digest=caching.code_digest(task.func), run=run), config, **inputs)
     figures = run.store.manifest(found.uri).figures
     run.journal.write("cached", step=name, uri=found.uri, digest=found.digest, figures=figures)
-    return kind(uri=found.uri, digest=found.digest)
+    return found.as_(kind)
 
 
 async def checked(run: Run, task: Any, limits: Any, *, step: str | None = None, **inputs: Any) -> Check:
@@ -287,4 +287,4 @@ def _publish(
         seconds=time.monotonic() - started,
         component_seconds=component_seconds,
     )
-    return kind(uri=artifact.uri, digest=artifact.digest)
+    return artifact.as_(kind)

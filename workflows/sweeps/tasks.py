@@ -73,13 +73,13 @@ async def sweep(config: Sweep, run: Run) -> Artifact:
     words, tokens = await _tokens(config, run)
     law = await laws(config, run, tokens)
     if config.ladder is None or config.ladder.target is None:
-        return Artifact(uri=law.uri, digest=law.digest)
+        return law.as_(Artifact)
     plan = await obtain(run, extrapolation, config.ladder, law=law, tokenizer=words, token_shards=tokens)
     await checked(run, check_plan, config.checks.plan, plan=plan)
     base = await obtain(run, pretraining, config.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
     await checked(run, check_pretraining, config.checks.training, checkpoint=base, token_shards=tokens)
     judged = await obtain(run, verdict, config.fit, plan=plan, checkpoint=base)
-    return Artifact(uri=judged.uri, digest=judged.digest)
+    return judged.as_(Artifact)
 
 
 async def laws(config: Sweep, run: Run, tokens: TokenShards) -> ScalingLaw:
@@ -123,7 +123,7 @@ async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShard
         run.journal.write("points", step="sweep_points", missing=len(missing), total=len(requests))
         with journal.output_to(run.journal.log("sweep_points")):
             found |= _train(run, missing, config.training, token_shards)
-    return {name: SweepPoint(uri=found[name].uri, digest=found[name].digest) for name in requests}
+    return {name: found[name].as_(SweepPoint) for name in requests}
 
 
 def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:

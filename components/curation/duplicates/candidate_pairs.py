@@ -12,8 +12,8 @@ from components.curation import tables
 from components.curation.duplicates.sketches import Part
 from components.curation.tables import columns
 from components.curation.tables.sorting import starts
-from components.curation.text.shingles import mix, mixed
-from components.machine_code import Hashes, Numbers, compiled
+from components.hashing import GOLDEN_RATIO, mixed
+from components.machine_code import Hashes, Numbers, compiled, mix
 
 NEIGHBOURS = 6
 """A document is compared with this many of the first documents in its bucket, so that a large bucket costs no square."""
@@ -126,7 +126,7 @@ def _least_of(one, other, value, room):  # type: ignore[no-untyped-def]
     """Fill the beginning of `room`, which is a hash table at first; the number of rows."""
     mask = np.uint64(len(room) - 1)
     for row in range(len(one)):
-        place = mix(np.uint64(one[row]) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(other[row])) & mask
+        place = mix(np.uint64(one[row]) * GOLDEN_RATIO + np.uint64(other[row])) & mask
         while room[place] >= 0 and (one[room[place]] != one[row] or other[room[place]] != other[row]):
             place = (place + np.uint64(1)) & mask
         if room[place] < 0 or value[row] < value[room[place]]:
@@ -141,7 +141,7 @@ def _least_of(one, other, value, room):  # type: ignore[no-untyped-def]
 
 def homes_of(first: Numbers, right_part: Numbers) -> Hashes:
     """Where a pair may be measured: its block is the least of these modulo their number."""
-    return mixed(first.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right_part.astype(np.uint64))
+    return mixed(first.astype(np.uint64) * GOLDEN_RATIO + right_part.astype(np.uint64))
 
 
 def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, Numbers, npt.NDArray[np.bool_]]:

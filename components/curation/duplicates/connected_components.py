@@ -15,7 +15,7 @@ from components import interim
 from components.curation import tables
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
-from components.curation.text.shingles import mixed
+from components.hashing import mixed
 from components.machine_code import Numbers
 from components.ports import ShardEngine
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.duplicates.bands import Bands
-from components.curation.text.shingles import Fold, hash_shingles, mix, random
-from components.machine_code import Bytes, Hashes, Numbers, compiled
+from components.curation.text.shingles import Fold, hash_shingles, random
+from components.machine_code import Bytes, Hashes, Numbers, compiled, mix
 
 Signature = npt.NDArray[np.uint32]
 

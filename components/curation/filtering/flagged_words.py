@@ -18,9 +18,9 @@ from components.curation.config import SHIPPED, CurationConfig
 from components.curation.filtering.ldnoobw import PUBLISHED, words_in
 from components.curation.reading.locations import read_bytes
 from components.curation.reading.sources import locate
-from components.curation.text.shingles import mix, words_of
+from components.curation.text.shingles import words_of
 from components.errors import ConfigError, SourceError
-from components.machine_code import Hashes, compiled
+from components.machine_code import Hashes, compiled, mix
 
 LISTS = "flagged-words.parquet"
 

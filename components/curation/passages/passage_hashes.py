@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.text.characters import CharacterClass, classes_of
-from components.curation.text.shingles import SINGLE, WHITESPACE, Fold, fold_of, mix, random
-from components.machine_code import Bytes, Hashes, Numbers, compiled
+from components.curation.text.shingles import SINGLE, WHITESPACE, Fold, fold_of, random
+from components.machine_code import Bytes, Hashes, Numbers, compiled, mix
 
 NEWLINE = 10
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.curation.text.shingles import ALPHANUMERIC, fold_of, hash_words, mix
-from components.machine_code import Bytes, Numbers, compiled
+from components.curation.text.shingles import ALPHANUMERIC, fold_of, hash_words
+from components.machine_code import Bytes, Numbers, compiled, mix
 
 BUCKETS = 1 << 18
 """Weights of a classifier: 1 MiB, which stays in the cache of a core."""

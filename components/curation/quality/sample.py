@@ -18,8 +18,8 @@ from components.curation.duplicates.sketches import bytes_of
 from components.curation.quality.calibration import Group
 from components.curation.quality.classifier import features_of
 from components.curation.text.draw import order_of
-from components.curation.text.shingles import mixed
 from components.errors import SourceError
+from components.hashing import mixed
 from components.machine_code import Hashes
 from components.ports import ShardEngine
 

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.text.characters import CharacterClass, Classes, Codes, in_unspaced_block
-from components.curation.text.shingles import mix
-from components.machine_code import Numbers, compiled
+from components.machine_code import Numbers, compiled, mix
 
 CHARACTERS_PER_WORD = 2
 """A Chinese word has 1.7 characters on average, so n words are about 2n characters; the limits are for n-grams of words."""

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.curation.text.characters import CharacterClass, classes_of
-from components.machine_code import Hashes, compiled
+from components.hashing import GOLDEN_RATIO, mixed
+from components.machine_code import Hashes, compiled, mix
 
 Fold = npt.NDArray[np.uint32]
 
@@ -17,7 +18,7 @@ finds, as it is written (arXiv 2107.06499, section 4.2)."""
 SINGLE = np.uint32(1 << 31)
 """Marks a character that is a word by itself, in a `Fold`."""
 
-_FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_FIRST, _SECOND = GOLDEN_RATIO, np.uint64(0xC2B2AE3D27D4EB4F)
 """Odd factors of the first and of the second eight bytes of a word."""
 
 _MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
@@ -27,17 +28,10 @@ _CODES = 0x40000
 """Code points that a fold knows; those above stand in no word (Unicode 15.1, blocks)."""
 
 
-def mixed(values: Hashes) -> Hashes:
-    """A bijection that spreads every input bit over all 64 (the finaliser of SplitMix64: Steele, Lea, Flood 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
 @functools.cache
 def random(count: int, stream: int) -> Hashes:
     """Fixed odd factors, uint64 [count]; another stream has others."""
-    steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    steps = np.arange(1, count + 1, dtype=np.uint64) * GOLDEN_RATIO
     return mixed(steps + np.uint64(stream)) | np.uint64(1)
 
 
@@ -70,14 +64,6 @@ def shingles_of(text: str, size: int, words: str = ALPHANUMERIC) -> Hashes:
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
     found, shingles = (np.empty(len(raw) + size + 2, dtype=np.uint64) for _ in range(2))
     return shingles[: hash_shingles(raw, 0, len(raw), fold_of(words), random(size, 2), found, shingles)]
-
-
-@compiled
-def mix(value):  # type: ignore[no-untyped-def]
-    """`mixed` of one value."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
 
 
 @compiled
