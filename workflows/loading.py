@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 import sys
 import types
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.errors import ConfigError, unknown
+from workflows.renamed_fields import hint_for
 
 Value = TypeVar("Value")
 
@@ -54,7 +56,14 @@ def _called(make: Any, where: str, word: str) -> Any:
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(f"{word} {where} failed: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{word} {where} failed: {type(error).__name__}: {error}{_hint(error)}") from error
+
+
+def _hint(error: Exception) -> str:
+    """What a field that a config does not know is called today."""
+    unknown_field = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    hint = hint_for(unknown_field[1]) if unknown_field else ""
+    return f"; {hint}" if hint else ""
 
 
 def _import_file(path: Path, word: str) -> types.ModuleType:

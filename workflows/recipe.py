@@ -17,6 +17,7 @@ from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from workflows.loading import load
+from workflows.renamed_fields import new_name_of
 
 BUILT_IN = ("tiny", "smoke", "laptop")
 
@@ -92,6 +93,8 @@ def _replaced(config: Any, names: list[str], text: str, path: str) -> Any:
     name, deeper = names[0], names[1:]
     hints = typing.get_type_hints(type(config))
     if name not in hints:
+        if new := new_name_of(path):
+            raise ConfigError(f"--set {path}: {path} is called {new} now")
         raise ConfigError(f"--set {path}: {unknown('field', name, sorted(hints))}")
     if not deeper:
         return dataclasses.replace(config, **{name: _typed(hints[name], text, path)})

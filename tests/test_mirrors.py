@@ -1,0 +1,30 @@
+"""Tests mirror the code: a module has a test file of its own, or stands here with what tests it instead."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.paths import ROOT
+
+UNMIRRORED: dict[str, str] = {}
+"""Modules without a test file of their own, each with the reason."""
+
+
+def mirror_of(module: Path) -> Path:
+    """Where the tests of a module are."""
+    return Path("tests", module.parent, f"test_{module.name}")
+
+
+def modules() -> list[Path]:
+    """Every module of ours that defines something; packages alone hold names of others."""
+    paths = (path for package in ("components", "infra", "workflows") for path in (ROOT / package).rglob("*.py"))
+    return sorted(path.relative_to(ROOT) for path in paths if path.name not in {"__init__.py", "__main__.py"})
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_a_module_has_tests_of_its_own_or_a_reason(module: Path) -> None:
+    assert (ROOT / mirror_of(module)).exists() != (str(module) in UNMIRRORED)
+
+
+def test_every_reason_is_about_a_module() -> None:
+    assert {name for name in UNMIRRORED if not (ROOT / name).is_file()} == set()
