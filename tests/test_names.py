@@ -13,9 +13,8 @@ import pytest
 
 from tests.paths import ROOT
 
-MODULES = sorted(
-    path.relative_to(ROOT) for package in ("components", "infra", "workflows") for path in (ROOT / package).rglob("*.py")
-)
+PACKAGES = ("components", "infra", "workflows")
+MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 BANNED = {
     "place": "directory, path, uri, index, position, rank or coordinates",

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.errors import ConfigError, unknown
-from workflows.renamed_fields import hint_for
 
 Value = TypeVar("Value")
+
+RENAMED: dict[str, str] = {}
+"""Fields of recipes that had another name: old path -> the new one. `--set` and recipe files with an old one are told the new."""
 
 
 def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
@@ -95,3 +97,17 @@ def _only_function(path: Path, module: types.ModuleType, word: str) -> str:
 
 def _word(kind: type) -> str:
     return kind.__name__.lower()
+
+
+def new_name_of(path: str) -> str:
+    """The path that `path` has today; empty where it has none other. Fields inside a renamed one are looked for too."""
+    for old, new in RENAMED.items():
+        if path == old or path.startswith(f"{old}."):
+            return new + path.removeprefix(old)
+    return ""
+
+
+def hint_for(field: str) -> str:
+    """For a field without its path, as Python's own errors have it: what it is called today, or nothing."""
+    names = sorted({new.rpartition(".")[2] for old, new in RENAMED.items() if old.rpartition(".")[2] == field})
+    return f"{field} is called {' or '.join(names)} now" if names else ""

@@ -16,8 +16,7 @@ from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
-from workflows.loading import load
-from workflows.renamed_fields import new_name_of
+from workflows.loading import load, new_name_of
 
 BUILT_IN = ("tiny", "smoke", "laptop")
 
