@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
-from components.ports import ArtifactStore, LocalArtifactStore, RemotePlace
+from components.ports import ArtifactStore, LocalArtifactStore, RemoteScratch
 from components.ports.store import wrong_digest
 from infra.cluster.profiles import profile_of_process
 from infra.patience import Passing, wait_out
@@ -128,9 +128,9 @@ class ObjectArtifactStore:
         """`scratch/STEP/KEY` on the shared volume; not created here."""
         return LocalArtifactStore(self.shared).scratch(step, cache_key)
 
-    def remote_scratch(self, step: str, cache_key: str) -> RemotePlace:
+    def remote_scratch(self, step: str, cache_key: str) -> RemoteScratch:
         """`scratch/STEP/KEY` below the root."""
-        return RemotePlace(url=f"{self.root.rstrip('/')}/{_scratch(step, cache_key)}", endpoint=self.endpoint)
+        return RemoteScratch(url=f"{self.root.rstrip('/')}/{_scratch(step, cache_key)}", endpoint=self.endpoint)
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every manifest below `artifacts/` that can be read. Raises `NewerFormat`."""

@@ -3,7 +3,7 @@
 from components.ports.launcher import InProcessLauncher, Launcher, RecordingReporter, TrainingReporter
 from components.ports.metrics import Metrics, RecordedMetrics, SilentMetrics
 from components.ports.shard_engine import InProcessShardEngine, ShardEngine
-from components.ports.store import ArtifactStore, LocalArtifactStore, RemotePlace
+from components.ports.store import ArtifactStore, LocalArtifactStore, RemoteScratch
 from components.ports.worker_pool import InProcessPool, WorkerPool
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Metrics",
     "RecordedMetrics",
     "RecordingReporter",
-    "RemotePlace",
+    "RemoteScratch",
     "ShardEngine",
     "SilentMetrics",
     "TrainingReporter",

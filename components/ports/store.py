@@ -17,8 +17,8 @@ from components.errors import DamagedArtifact, MissingArtifact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RemotePlace:
-    """A place in an object store."""
+class RemoteScratch:
+    """A folder of an object store for what a step keeps while it is being made."""
 
     url: str
     """Such as s3://bucket/prefix."""
@@ -57,8 +57,8 @@ class ArtifactStore(Protocol):
         """A directory that outlives a killed step, for its training checkpoints; removed when the step publishes."""
         ...
 
-    def remote_scratch(self, step: str, cache_key: str) -> RemotePlace | None:
-        """A place in the store that outlives this machine, for the same; None: the store is on this machine."""
+    def remote_scratch(self, step: str, cache_key: str) -> RemoteScratch | None:
+        """A folder of the store that outlives this machine, for the same; None: the store is on this machine."""
         ...
 
     def artifacts(self) -> Iterator[Artifact]:

@@ -19,7 +19,7 @@ from components.errors import ConfigError, TrainingError
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, drawn
 from components.model.huggingface import WEIGHTS, StoredWeights, read_shape, save
-from components.ports import Launcher, Metrics, RemotePlace, TrainingReporter
+from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.pretraining.beginnings import CHECKPOINT, beginning, require_same_beginning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
@@ -58,7 +58,7 @@ class _Spec:
     """A checkpoint whose weights training starts with."""
     start_digest: str = ""
     """sha256 of those weights."""
-    uploads: RemotePlace | None = None
+    uploads: RemoteScratch | None = None
     """Where checkpoints are copied to."""
     trunk: Path | None = None
     """A training checkpoint of a training of another length, where this one begins."""
@@ -93,7 +93,7 @@ def pretrain(
     metrics: Metrics,
     trunk: Path | None = None,
     start: Path | None = None,
-    uploads: RemotePlace | None = None,
+    uploads: RemoteScratch | None = None,
 ) -> dict[str, Any]:
     """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
 

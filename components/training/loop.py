@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from components.errors import TrainingError
 from components.model.denormals import flushed_denormals
-from components.ports import RemotePlace, TrainingReporter
+from components.ports import RemoteScratch, TrainingReporter
 from components.training.checkpoints.files import Row, read_history, read_manifest, state_files
 from components.training.checkpoints.saving import Checkpoints
 from components.training.checkpoints.state import SavedState
@@ -62,7 +62,7 @@ def train(
     validation: Validation | None = None,
     flops_per_token: Mapping[str, float] | None = None,
     trunk: Path | None = None,
-    uploads: RemotePlace | None = None,
+    uploads: RemoteScratch | None = None,
     until: int | None = None,
     on_incident: OnIncident | None = None,
 ) -> Trained:
@@ -138,7 +138,7 @@ def _checkpoints(
     settings: TrainingSettings,
     reporter: TrainingReporter,
     trunk: Path | None,
-    uploads: RemotePlace | None,
+    uploads: RemoteScratch | None,
 ) -> Checkpoints:
     return Checkpoints(
         root,

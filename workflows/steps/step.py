@@ -22,7 +22,7 @@ from workflows.steps import journal
 from workflows.steps.gates import gate
 
 if TYPE_CHECKING:
-    from components.ports import ArtifactStore, Launcher, RemotePlace, ShardEngine
+    from components.ports import ArtifactStore, Launcher, RemoteScratch, ShardEngine
 
 Kind = TypeVar("Kind", bound=Artifact)
 
@@ -146,8 +146,8 @@ class Work:
         return self.order.run.store.scratch(self.order.step, self.order.cache_key)
 
     @property
-    def remote_scratch(self) -> "RemotePlace | None":
-        """A place in the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
+    def remote_scratch(self) -> "RemoteScratch | None":
+        """A folder of the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
         return self.order.run.store.remote_scratch(self.order.step, self.order.cache_key)
 
     @property

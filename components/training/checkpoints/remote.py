@@ -18,7 +18,7 @@ from typing import Any
 import xxhash
 
 from components.errors import StoreError, SupersededAttempt
-from components.ports import RemotePlace
+from components.ports import RemoteScratch
 from components.training.checkpoints.files import LATEST, MANIFEST, opened_manifest, step_of
 
 ATTEMPT = "attempt"
@@ -34,7 +34,7 @@ _PART = 16 * 2**20
 class RemoteCheckpoints:
     """The checkpoints of one training below `place`, as one attempt sees them. All raise `StoreError` where the store fails."""
 
-    place: RemotePlace
+    place: RemoteScratch
     keep: int
     """Newest that stay."""
     permanent: Collection[int] = ()

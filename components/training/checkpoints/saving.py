@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
 from components.errors import CheckpointError, LongrunError, SupersededAttempt
-from components.ports import RemotePlace
+from components.ports import RemoteScratch
 from components.training.checkpoints import files
 from components.training.checkpoints.direct_files import checksum_of
 from components.training.checkpoints.files import Attempt
@@ -68,7 +68,7 @@ class Checkpoints:
         keep: int,
         permanent: Collection[int] = (),
         trunk: Path | None = None,
-        uploads: RemotePlace | None = None,
+        uploads: RemoteScratch | None = None,
         sizes: Mapping[str, int],
     ) -> None:
         """Claim `root` for this attempt; all ranks together, inside a process group.

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from components.errors import CheckpointError, StoreError, SupersededAttempt
-from components.ports import RemotePlace
+from components.ports import RemoteScratch
 from components.training.checkpoints.files import Attempt, adopt, published, step_of
 from components.training.checkpoints.remote import RemoteCheckpoints
 
@@ -144,7 +144,7 @@ class Uploads:
         return min(2 * pause, PAUSES[1])
 
 
-def begin(place: RemotePlace, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
+def begin(place: RemoteScratch, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
     """Claim a place for an attempt, and start the thread; a store that is down is claimed later."""
     remote = RemoteCheckpoints(place, keep, frozenset(permanent))
     try:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from components.errors import CheckpointError, SupersededAttempt
-from components.ports import RemotePlace
+from components.ports import RemoteScratch
 from components.training.checkpoints import uploads
 from components.training.checkpoints.remote import RemoteCheckpoints
 from components.training.checkpoints.saving import Checkpoints
@@ -44,15 +44,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePlace:
+def place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteScratch:
     """An empty place in the store."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(uploads, "PAUSES", (0.05, 0.05))
-    return RemotePlace(url=f"s3://{BUCKET}/{tmp_path.name}", endpoint=server.url)
+    return RemoteScratch(url=f"s3://{BUCKET}/{tmp_path.name}", endpoint=server.url)
 
 
-def opened(root: Path, place: RemotePlace, **options: object) -> Checkpoints:
+def opened(root: Path, place: RemoteScratch, **options: object) -> Checkpoints:
     values = {"rank": 0, "world_size": 1, "keep": 2, "sizes": {"head.weight": 6}}
     return Checkpoints(root, {"model": "a"}, uploads=place, **values | options)  # type: ignore[arg-type]
 
@@ -67,14 +67,14 @@ def save(store: Checkpoints, *steps: int) -> None:
         store.finish()
 
 
-def saved(root: Path, place: RemotePlace, *steps: int, **options: object) -> Checkpoints:
+def saved(root: Path, place: RemoteScratch, *steps: int, **options: object) -> Checkpoints:
     store = opened(root, place, **options)
     save(store, *steps)
     store.close()
     return store
 
 
-def objects(place: RemotePlace) -> dict[str, list[str]]:
+def objects(place: RemoteScratch) -> dict[str, list[str]]:
     """Files of each checkpoint in the store, by its step."""
     prefix = place.url.removeprefix(f"s3://{BUCKET}/") + "/"
     found: dict[str, list[str]] = {}
@@ -84,13 +84,13 @@ def objects(place: RemotePlace) -> dict[str, list[str]]:
     return found
 
 
-def latest(place: RemotePlace) -> str:
+def latest(place: RemoteScratch) -> str:
     key = f"{place.url.removeprefix(f's3://{BUCKET}/')}/latest"
     return str(client(place.endpoint).get_object(Bucket=BUCKET, Key=key)["Body"].read().decode())
 
 
 @alone
-def test_another_machine_goes_on_from_the_newest_whole_checkpoint_in_the_store(place: RemotePlace, tmp_path: Path) -> None:
+def test_another_machine_goes_on_from_the_newest_whole_checkpoint_in_the_store(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path / "here", place, 5, 10)
     store = opened(tmp_path / "there", place)
     found = store.newest()
@@ -101,14 +101,14 @@ def test_another_machine_goes_on_from_the_newest_whole_checkpoint_in_the_store(p
 
 
 @alone
-def test_the_newest_and_the_permanent_stay_in_the_store_too(place: RemotePlace, tmp_path: Path) -> None:
+def test_the_newest_and_the_permanent_stay_in_the_store_too(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path, place, 5, 10, 15, 20, permanent={5})
     assert set(objects(place)) == {"", "step-00000005", "step-00000015", "step-00000020"}
     assert all(len(files) == 3 for name, files in objects(place).items() if name)
 
 
 @alone
-def test_another_machine_has_the_permanent_checkpoints_too(place: RemotePlace, tmp_path: Path) -> None:
+def test_another_machine_has_the_permanent_checkpoints_too(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path / "here", place, 5, 10, 15, permanent={5})
     store = opened(tmp_path / "there", place, permanent={5})
     assert store.newest().step == 15
@@ -118,7 +118,7 @@ def test_another_machine_has_the_permanent_checkpoints_too(place: RemotePlace, t
 
 
 @alone
-def test_what_was_cut_short_is_not_found_and_goes_with_the_next(place: RemotePlace, tmp_path: Path) -> None:
+def test_what_was_cut_short_is_not_found_and_goes_with_the_next(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path / "here", place, 5, 10)
     cut = f"{place.url.removeprefix(f's3://{BUCKET}/')}/{latest(place)}/manifest.json"
     client(place.endpoint).delete_object(Bucket=BUCKET, Key=cut)
@@ -130,7 +130,7 @@ def test_what_was_cut_short_is_not_found_and_goes_with_the_next(place: RemotePla
 
 
 @alone
-def test_a_changed_copy_is_refused_for_the_one_before(place: RemotePlace, tmp_path: Path) -> None:
+def test_a_changed_copy_is_refused_for_the_one_before(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path / "here", place, 5, 10)
     changed = f"{place.url.removeprefix(f's3://{BUCKET}/')}/{latest(place)}/rank-00000.safetensors"
     client(place.endpoint).put_object(Bucket=BUCKET, Key=changed, Body=b"changed")
@@ -142,7 +142,7 @@ def test_a_changed_copy_is_refused_for_the_one_before(place: RemotePlace, tmp_pa
 @alone
 @pytest.mark.parametrize(("name", "body"), [("manifest.json", b'{"step": 1'), ("rank-00000.safetensors", None)])
 def test_a_copy_that_is_damaged_is_refused_for_the_one_before_and_the_store_is_not_blamed(
-    place: RemotePlace, tmp_path: Path, name: str, body: bytes | None
+    place: RemoteScratch, tmp_path: Path, name: str, body: bytes | None
 ) -> None:
     saved(tmp_path / "here", place, 5, 10)
     key = f"{place.url.removeprefix(f's3://{BUCKET}/')}/{latest(place)}/{name}"
@@ -156,7 +156,7 @@ def test_a_copy_that_is_damaged_is_refused_for_the_one_before_and_the_store_is_n
 
 
 @alone
-def test_damaged_checkpoints_of_this_machine_are_replaced_from_the_store(place: RemotePlace, tmp_path: Path) -> None:
+def test_damaged_checkpoints_of_this_machine_are_replaced_from_the_store(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path, place, 5, 10)
     for directory in tmp_path.glob("step-*"):
         (directory / "history.jsonl").unlink()
@@ -171,7 +171,7 @@ def test_damaged_checkpoints_of_this_machine_are_replaced_from_the_store(place: 
 
 
 @alone
-def test_a_thread_that_dies_of_a_bug_is_counted_and_nobody_waits_for_it(place: RemotePlace, tmp_path: Path) -> None:
+def test_a_thread_that_dies_of_a_bug_is_counted_and_nobody_waits_for_it(place: RemoteScratch, tmp_path: Path) -> None:
     store = opened(tmp_path, place)
     with mock.patch.object(RemoteCheckpoints, "put", side_effect=ZeroDivisionError):
         save(store, 5)
@@ -180,7 +180,7 @@ def test_a_thread_that_dies_of_a_bug_is_counted_and_nobody_waits_for_it(place: R
 
 
 @alone
-def test_checkpoints_of_this_machine_that_are_newer_stay(place: RemotePlace, tmp_path: Path) -> None:
+def test_checkpoints_of_this_machine_that_are_newer_stay(place: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path, place, 5)
     local = Checkpoints(tmp_path, {"model": "a"}, rank=0, world_size=1, keep=2, sizes={"head.weight": 6})
     save(local, 10)
@@ -192,7 +192,7 @@ def test_checkpoints_of_this_machine_that_are_newer_stay(place: RemotePlace, tmp
 
 @alone
 def test_a_store_that_is_killed_and_comes_back_has_the_newest_and_training_did_not_wait(
-    server: Server, place: RemotePlace, tmp_path: Path
+    server: Server, place: RemoteScratch, tmp_path: Path
 ) -> None:
     store = opened(tmp_path / "here", place)
     save(store, 5)
@@ -213,8 +213,8 @@ def test_a_store_that_is_killed_and_comes_back_has_the_newest_and_training_did_n
 
 
 @alone
-def test_a_store_that_is_down_at_the_start_is_done_without_if_there_are_checkpoints(tmp_path: Path, place: RemotePlace) -> None:
-    nowhere = RemotePlace(url="s3://training/nowhere", endpoint=f"http://127.0.0.1:{free_port()}")
+def test_a_store_that_is_down_at_the_start_is_done_without_if_there_are_checkpoints(tmp_path: Path, place: RemoteScratch) -> None:
+    nowhere = RemoteScratch(url="s3://training/nowhere", endpoint=f"http://127.0.0.1:{free_port()}")
     store = opened(tmp_path, nowhere)
     with pytest.raises(
         CheckpointError, match="whether this training has checkpoints already is not known: s3://training/nowhere"
@@ -230,7 +230,7 @@ def test_a_store_that_is_down_at_the_start_is_done_without_if_there_are_checkpoi
 
 
 @alone
-def test_an_attempt_that_was_superseded_in_the_store_puts_nothing_there_and_ends(place: RemotePlace, tmp_path: Path) -> None:
+def test_an_attempt_that_was_superseded_in_the_store_puts_nothing_there_and_ends(place: RemoteScratch, tmp_path: Path) -> None:
     older = opened(tmp_path / "here", place)
     save(older, 5)
     saved(tmp_path / "there", place, 7)
@@ -242,7 +242,7 @@ def test_an_attempt_that_was_superseded_in_the_store_puts_nothing_there_and_ends
     assert objects(place) == before
 
 
-def test_a_training_goes_on_bitwise_on_another_machine(training: Training, place: RemotePlace, tmp_path: Path) -> None:
+def test_a_training_goes_on_bitwise_on_another_machine(training: Training, place: RemoteScratch, tmp_path: Path) -> None:
     training(checkpoints=tmp_path / "here", uploads=place, until=7)
     resumed, trained, _ = training(checkpoints=tmp_path / "there", uploads=place)
     uninterrupted, whole, _ = training(checkpoints=tmp_path / "whole")
