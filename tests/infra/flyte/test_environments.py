@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import gzip
 import importlib.metadata
 import json
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from flyteidl2.plugins import ray_pb2
 from jsonschema import Draft202012Validator
 
@@ -23,8 +23,8 @@ from infra.cluster.profiles import CARRIER, Profile, to_toml
 from infra.distributions import runtime_distributions
 from infra.flyte import environments
 from tests.infra.conftest import sample_profile
+from tests.paths import SCHEMAS
 
-SCHEMAS = REPOSITORY.parent / "shared" / "schemas" / "kuberay"
 Tasks = Mapping[str, dict[str, Any]]
 
 
@@ -287,12 +287,9 @@ def strict(schema: Any) -> Any:
 
 
 @functools.cache
-def validator(kind: str) -> Draft202012Validator:
-    if not SCHEMAS.is_dir():
-        pytest.skip("the schemas of KubeRay's kinds are not in ../shared/schemas/kuberay")
-    documents = [one for one in yaml.safe_load_all((SCHEMAS / f"{kind.lower()}s.yaml").read_text()) if one]
-    (version,) = (one for one in documents[0]["spec"]["versions"] if one["name"] == "v1")
-    return Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]))
+def validator() -> Draft202012Validator:
+    """Of RayJob, ray.io/v1."""
+    return Draft202012Validator(strict(json.loads(gzip.decompress((SCHEMAS / "rayjob.v1.json.gz").read_bytes()))))
 
 
 def ray_job(task: dict[str, Any]) -> dict[str, Any]:
@@ -326,7 +323,7 @@ def ray_job(task: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.long
 def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
-    checks = validator("RayJob")
+    checks = validator()
     for name, task in tasks.items():
         if task["type"] == "ray":
             assert [f"{name}: {error.json_path}: {error.message[:200]}" for error in checks.iter_errors(ray_job(task))] == []
@@ -334,7 +331,7 @@ def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
 
 def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> None:
     assert not [name for name in ray_pb2.RayJob.DESCRIPTOR.fields_by_name if "backoff" in name or "retr" in name]
-    assert validator("RayJob").schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
+    assert validator().schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
 
 
 @pytest.mark.parametrize(
@@ -349,7 +346,7 @@ def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> N
 def test_a_field_that_kuberay_does_not_know_is_found(spoil: Any, tasks: Tasks) -> None:
     job = ray_job(tasks["train.pretraining"])
     spoil(job)
-    assert list(validator("RayJob").iter_errors(job)) != []
+    assert list(validator().iter_errors(job)) != []
 
 
 def test_a_profile_that_is_none_stops_serialisation_with_its_reason(tmp_path: Path) -> None:
