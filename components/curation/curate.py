@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.evidence import write_samples
-from components.curation.corpus.layout import figures_of, shelves_of, write_documents
+from components.curation.corpus.layout import figures_of, plan_files, write_documents
 from components.curation.corpus.ledger import added, training_languages, write_ledger
 from components.curation.corpus.mixture import mixture_of, require_languages
 from components.curation.corpus.records import write_clusters, write_evidence, write_groups, write_metrics
@@ -73,13 +73,13 @@ def curate(
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
-    sizes, linked = tally.sizes_by_unit(), listing.linked
+    sizes, linked = tally.sizes_by_group(), listing.linked
     splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
     languages = _languages(extracted, splits, config, engine)
     require_languages(config, languages)
     mixture = mixture_of(config, languages)
-    shelves = shelves_of(sizes, splits, languages, mixture, config)
-    write_documents(extracted, trimmed, splits, shelves, mixture, output, scratch, engine)
+    portion_files = plan_files(sizes, splits, languages, mixture, config)
+    write_documents(extracted, trimmed, splits, portion_files, mixture, output, scratch, engine)
     write_metrics(extracted, splits, output / "metrics" / "documents.parquet")
     memory = config.shard_bytes
     tables.write(output / "metrics" / "sources.parquet", tally.sources(config))

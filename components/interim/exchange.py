@@ -44,11 +44,11 @@ def exchange_through_files(
 
 def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
     table, path = shard
-    write_split(path, interim.read(table), key=key, partitions=partitions)
+    write_partitions(path, interim.read(table), key=key, partitions=partitions)
 
 
-def write_split(path: Path, table: pa.Table, *, key: str, partitions: int) -> None:
-    """Write a table with a batch for each partition, as `exchange` does on its way: `read_split` joins them."""
+def write_partitions(path: Path, table: pa.Table, *, key: str, partitions: int) -> None:
+    """Write a table with a batch for each partition, as `exchange` does on its way: `read_partition` joins them."""
     target = partition_of(table[key], partitions)
     # Two bytes are sorted by radix.
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
@@ -59,14 +59,14 @@ def write_split(path: Path, table: pa.Table, *, key: str, partitions: int) -> No
             output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
 
 
-def read_split(folder: Path, number: int) -> pa.Table:
-    """One partition of all tables that `write_split` wrote in a folder, in the order of their names."""
+def read_partition(folder: Path, number: int) -> pa.Table:
+    """One partition of all tables that `write_partitions` wrote in a folder, in the order of their names."""
     return pa.concat_tables([interim.read_batch(path, number) for path in sorted(folder.iterdir())])
 
 
 def _join_split(shard: tuple[int, Path], *, between: Path) -> None:
     number, target = shard
-    _join(read_split(between, number), target)
+    _join(read_partition(between, number), target)
 
 
 def _join_tables(shard: tuple[list[Path], Path]) -> None:

@@ -27,8 +27,8 @@ def curation_plan(config: CurationConfig) -> dict[str, Any]:
             "permutations": config.permutations,
             "bands": bands.bands,
             "rows": bands.rows,
-            "recall_at_threshold": bands.found(threshold),
-            "even": bands.even(),
+            "recall_at_threshold": bands.recall(threshold),
+            "even": bands.midpoint(),
             "recall_by_similarity": bands.curve(sorted({*SHOWN, threshold})),
         },
     }
@@ -46,7 +46,7 @@ def _source_lines(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _deduplication_lines(said: Mapping[str, Any]) -> list[str]:
-    threshold, found = said["threshold"], said["recall_at_threshold"]
+    threshold, recall = said["threshold"], said["recall_at_threshold"]
     return [
         "near duplicates, over all sources together",
         f"  shingles of {said['shingle_size']} words ({said['shingle_words']}), {said['permutations']} permutations in "
@@ -54,7 +54,7 @@ def _deduplication_lines(said: Mapping[str, Any]) -> list[str]:
         f"  a document goes only where its counted Jaccard similarity to one that stays is at least {threshold:g}",
         "  similarity  becomes a candidate",
         *(_curve_line(float(similarity), share, threshold) for similarity, share in said["recall_by_similarity"].items()),
-        f"  of the pairs right at the threshold {found:.2%} are found, and of those at {said['even']:.2f} a half",
+        f"  of the pairs right at the threshold {recall:.2%} are found, and of those at {said['even']:.2f} a half",
         "  below the threshold the curve costs time alone: such pairs are measured and both stay; above it, it is the recall",
     ]
 

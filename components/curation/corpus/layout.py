@@ -19,7 +19,7 @@ from components.curation.corpus.ledger import kept_in, ledger_of, units_of
 from components.curation.corpus.mixture import Sizes, portion_of
 from components.curation.corpus.split import TRAIN, VALIDATION
 from components.curation.extraction.extract import Extracted
-from components.curation.tables import with_left
+from components.curation.tables import with_trimmed
 from components.curation.text.draw import order_of
 from components.ports import ShardEngine
 
@@ -28,7 +28,7 @@ TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class PortionFiles:
     """The files of one portion on one side of the split: documents are spread over them by their ids, which are uniform."""
 
     split: str
@@ -48,9 +48,9 @@ class Shelf:
         return [f"documents/{self.split}/{self.portion}/part-{number:05d}.parquet" for number in range(self.files)]
 
 
-def shelves_of(
+def plan_files(
     sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, config: CurationConfig
-) -> list[Shelf]:
+) -> list[PortionFiles]:
     """A shelf for each portion that has documents, and for each held-out domain."""
     total: Counter[tuple[str, str]] = Counter()
     for group, domains in sizes.items():
@@ -60,18 +60,18 @@ def shelves_of(
     for domain in mixture.language_shares:
         for language, size in languages[domain].items():
             total[TRAIN, portion_of(mixture, domain, language)] += size
-    shelves: list[Shelf] = []
+    portion_files: list[PortionFiles] = []
     for split, portion in sorted(total):
-        first = shelves[-1].first + shelves[-1].files if shelves else 0
-        shelves.append(Shelf(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
-    return shelves
+        first = portion_files[-1].first + portion_files[-1].files if portion_files else 0
+        portion_files.append(PortionFiles(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
+    return portion_files
 
 
 def write_documents(
     shards: Sequence[Extracted],
     trimmed: Sequence[Sequence[Path]],
     splits: Mapping[str, str],
-    shelves: Sequence[Shelf],
+    portion_files: Sequence[PortionFiles],
     mixture: Mixture,
     output: Path,
     scratch: Path,
@@ -79,23 +79,23 @@ def write_documents(
 ) -> None:
     """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
     settled = engine.map_shards(
-        partial(settle, splits=dict(splits), shelves=tuple(shelves), mixture=mixture),
+        partial(settle, splits=dict(splits), portion_files=tuple(portion_files), mixture=mixture),
         list(zip(shards, trimmed, strict=True)),
         description="take the kept documents",
     )
     parts = [path for paths in settled for path in paths]
-    names = [path for shelf in shelves for path in shelf.paths]
+    names = [path for shelf in portion_files for path in shelf.paths]
     gathered = engine.exchange(parts, key="target", partitions=len(names), output=scratch / "gathered")
     places = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
     engine.map_shards(shelve, places, description="write the corpus")
 
 
 def settle(
-    work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], shelves: Sequence[Shelf], mixture: Mixture
+    work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], portion_files: Sequence[PortionFiles], mixture: Mixture
 ) -> list[Path]:
     """Write the kept documents of each part of a shard with their final text, group and target."""
     shard, trimmed = work
-    shelf_of = {(shelf.split, shelf.portion): shelf for shelf in shelves}
+    shelf_of = {(shelf.split, shelf.portion): shelf for shelf in portion_files}
     table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "language", "group", "reason"])
     kept = table.filter(kept_in(table))
     sides = [splits[unit] for unit in units_of(kept["group"]).to_pylist()]
@@ -112,7 +112,7 @@ def settle(
 
 def _settled(part: Path, trimmed: Path | None, listed: pa.Table) -> Path:
     table = pq.read_table(part)
-    table = with_left(table, pq.read_table(trimmed)) if trimmed else table
+    table = with_trimmed(table, pq.read_table(trimmed)) if trimmed else table
     document = table["document"].to_numpy()
     table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
     rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))

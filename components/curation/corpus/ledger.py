@@ -70,7 +70,7 @@ class Tally:
         for row in split.group_by(["unit", "domain"]).aggregate([("bytes", "sum")]).to_pylist():
             self.sizes[row["unit"], row["domain"]] += row["bytes_sum"]
 
-    def sizes_by_unit(self) -> dict[str, dict[str, int]]:
+    def sizes_by_group(self) -> dict[str, dict[str, int]]:
         """Kept bytes of each domain in each unit."""
         sizes: dict[str, dict[str, int]] = {}
         for (unit, domain), size in sorted(self.sizes.items()):

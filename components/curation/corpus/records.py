@@ -24,7 +24,7 @@ Splits = Mapping[str, str]
 
 OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
 
-Cluster = tuple[str, str, str, int]
+SourceCluster = tuple[str, str, str, int]
 """A source and its domain, the id of the document that stays, and how many of the source went in its favour."""
 
 LARGEST = 10
@@ -119,13 +119,13 @@ def write_clusters(
     tables.write(path, pa.Table.from_pylist(rows, tables.CLUSTERS))
 
 
-def find_largest(losses: Path) -> list[Cluster]:
+def find_largest(losses: Path) -> list[SourceCluster]:
     """The largest clusters of each source in one partition of `tables.LOSSES`."""
     found = interim.read(losses).group_by(["source", "domain", "kept"]).aggregate([("documents", "sum")])
     return _largest(zip(*(found[name].to_pylist() for name in ("source", "domain", "kept", "documents_sum")), strict=True))
 
 
-def _largest(clusters: Iterable[Cluster]) -> list[Cluster]:
+def _largest(clusters: Iterable[SourceCluster]) -> list[SourceCluster]:
     ordered = sorted(clusters, key=lambda cluster: (*cluster[:2], -cluster[3], cluster[2]))
     by_source = itertools.groupby(ordered, key=operator.itemgetter(0, 1))
     return [one for _, own in by_source for one in itertools.islice(own, LARGEST)]

@@ -27,18 +27,18 @@ class Bands:
         """The most rows per band, and so the fewest false candidates, that still find a pair at the threshold with `RECALL`."""
         for rows in range(permutations, 1, -1):
             chosen = cls(bands=permutations // rows, rows=rows)
-            if chosen.found(threshold) >= RECALL:
+            if chosen.recall(threshold) >= RECALL:
                 return chosen
         return cls(bands=permutations, rows=1)
 
-    def found(self, similarity: float) -> float:
+    def recall(self, similarity: float) -> float:
         """Probability that a pair of this similarity becomes a candidate."""
         return float(1 - (1 - similarity**self.rows) ** self.bands)
 
-    def even(self) -> float:
+    def midpoint(self) -> float:
         """The similarity at which a pair becomes a candidate as likely as not: the middle of the S."""
         return float((1 - 0.5 ** (1 / self.bands)) ** (1 / self.rows))
 
     def curve(self, similarities: Sequence[float] = SHOWN) -> dict[str, float]:
-        """The S-curve: `found` by similarity."""
-        return {f"{similarity:.2f}": round(self.found(similarity), 6) for similarity in similarities}
+        """The S-curve: `recall` by similarity."""
+        return {f"{similarity:.2f}": round(self.recall(similarity), 6) for similarity in similarities}

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from components import interim
 from components.curation import tables
-from components.curation.duplicates.sketches import Part
+from components.curation.duplicates.sketches import TextShard
 from components.curation.tables import columns
 from components.curation.tables.sorting import starts
 from components.hashing import GOLDEN_RATIO, mixed
@@ -22,19 +22,19 @@ CROWD = 64
 """Documents of a bucket that are gathered in one place: with those of all bands that is some 1 000 documents at most."""
 
 
-def find_repeats(part: Part) -> Path:
+def find_repeats(shard: TextShard) -> Path:
     """Write the `tables.REPEATS` of a part; the heads of its other documents, one for each text, as `tables.HEADS`.
 
     However often a text stands in a corpus, what meets in one place is a document of each part at most.
     """
-    heads = interim.read(part.heads)
+    heads = interim.read(shard.heads)
     text, check, rank, document = columns(heads, "text", "check", "rank", "document")
     place = np.lexsort((document, rank, check, text))
     first = starts(text[place], check[place])
     original = place[_heads_of(first)]
     sides = [heads.select(["document", "id"]).take(pa.array(rows[~first])) for rows in (place, original)]
-    interim.write(part.repeats, pa.table([*sides[0].columns, *sides[1].columns], schema=tables.REPEATS))
-    return interim.write(part.place / f"firsts{interim.SUFFIX}", heads.take(pa.array(np.sort(place[first]))))
+    interim.write(shard.repeats, pa.table([*sides[0].columns, *sides[1].columns], schema=tables.REPEATS))
+    return interim.write(shard.directory / f"firsts{interim.SUFFIX}", heads.take(pa.array(np.sort(place[first]))))
 
 
 def find_copies(heads: Path) -> tuple[Path, Path]:
@@ -63,16 +63,16 @@ def edges_between(ends: pa.Table, left: Numbers, right: Numbers, similarity: npt
     return pa.table([*columns, pa.array(similarity), pa.array(np.full(len(left), copy))], schema=tables.EDGES)
 
 
-def spread_bands(work: tuple[Part, Path]) -> Path:
+def spread_bands(work: tuple[TextShard, Path]) -> Path:
     """Write `tables.BANDS` of a part, without its copies and repeats: the first of a text stands for all."""
-    part, copies = work
-    heads = interim.read(part.heads, ["document", "rank"])
+    shard, copies = work
+    heads = interim.read(shard.heads, ["document", "rank"])
     document, rank = columns(heads, "document", "rank")
-    others = [columns(interim.read(path), "document")[0] for path in (copies, part.repeats)]
+    others = [columns(interim.read(path), "document")[0] for path in (copies, shard.repeats)]
     stay = ~np.isin(document, np.concatenate(others))
-    keys = np.load(part.place / "keys.npy")[stay]
+    keys = np.load(shard.directory / "keys.npy")[stay]
     repeated = [np.repeat(column[stay], keys.shape[1]) for column in (rank, document)]
-    return interim.write(part.place / f"bands{interim.SUFFIX}", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))
+    return interim.write(shard.directory / f"bands{interim.SUFFIX}", pa.table([keys.ravel(), *repeated], schema=tables.BANDS))
 
 
 def find_pairs(bands: Path, *, firsts: Numbers) -> Path:
@@ -83,7 +83,7 @@ def find_pairs(bands: Path, *, firsts: Numbers) -> Path:
     """
     key, document = columns(interim.read(bands, ["key", "document"]), "key", "document")
     left, right, first, crowded = neighbours(key, document)
-    home = homes_of(first, np.where(crowded, _parts(right, firsts), -1))
+    home = homes_of(first, np.where(crowded, _shards_of(right, firsts), -1))
     least = least_of(left, right, home)
     return interim.write(
         bands.with_suffix(".candidates"), pa.table([left[least], right[least], home[least]], schema=tables.CANDIDATES)
@@ -103,14 +103,14 @@ def place_pairs(candidates: Path, *, firsts: Numbers, blocks: int) -> tuple[Path
     once = least_of(member, needed, np.zeros(len(member), dtype=np.uint64))
     member, needed = member[once], needed[once]
     pairs = pa.table([left, right, block], schema=tables.PAIRS)
-    needs = pa.table([member, needed, _parts(member, firsts)], schema=tables.NEEDS)
+    needs = pa.table([member, needed, _shards_of(member, firsts)], schema=tables.NEEDS)
     return (
         interim.write(candidates.with_suffix(".pairs"), pairs),
         interim.write(candidates.with_suffix(".needs"), needs),
     )
 
 
-def _parts(document: Numbers, firsts: Numbers) -> Numbers:
+def _shards_of(document: Numbers, firsts: Numbers) -> Numbers:
     by_first = np.argsort(firsts)
     return by_first[np.searchsorted(firsts, document, side="right", sorter=by_first) - 1]
 
@@ -139,9 +139,9 @@ def _least_of(one, other, value, room):  # type: ignore[no-untyped-def]
     return found
 
 
-def homes_of(first: Numbers, right_part: Numbers) -> Hashes:
+def homes_of(first: Numbers, right_shard: Numbers) -> Hashes:
     """Where a pair may be measured: its block is the least of these modulo their number."""
-    return mixed(first.astype(np.uint64) * GOLDEN_RATIO + right_part.astype(np.uint64))
+    return mixed(first.astype(np.uint64) * GOLDEN_RATIO + right_shard.astype(np.uint64))
 
 
 def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, Numbers, npt.NDArray[np.bool_]]:

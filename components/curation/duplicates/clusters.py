@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from components import interim
 from components.curation import tables
-from components.curation.duplicates.sketches import Part
+from components.curation.duplicates.sketches import TextShard
 from components.curation.tables import columns
 from components.curation.tables.reasons import EXACT, NEAR
 from components.curation.tables.sorting import starts
@@ -52,10 +52,10 @@ def judge(edges: Path) -> Path:
     return interim.write(edges.with_suffix(".verdicts"), pa.concat_tables([removed, _grouped(nodes, stay)]))
 
 
-def judge_repeats(work: tuple[Part, Path]) -> Path:
+def judge_repeats(work: tuple[TextShard, Path]) -> Path:
     """Write `tables.VERDICTS` of a part, with those on its repeats: each shares the fate of its original, or goes for it."""
-    part, verdicts = work
-    found, repeats = interim.read(verdicts), interim.read(part.repeats)
+    shard, verdicts = work
+    found, repeats = interim.read(verdicts), interim.read(shard.repeats)
     document, kept = columns(found, "document", "kept")
     gone = np.flatnonzero(kept >= 0)
     gone = gone[np.argsort(document[gone])]
@@ -67,15 +67,15 @@ def judge_repeats(work: tuple[Part, Path]) -> Path:
     exact = pa.array([EXACT] * alone.num_rows, pa.string())
     tables_of = [
         found,
-        _repeated(alone, part, [alone["original"], pa.array(np.ones(alone.num_rows)), exact, alone["original_id"]]),
-        _repeated(beside, part, [fates[name] for name in ("kept", "similarity", "reason", "kept_id")]),
+        _repeated(alone, shard, [alone["original"], pa.array(np.ones(alone.num_rows)), exact, alone["original_id"]]),
+        _repeated(beside, shard, [fates[name] for name in ("kept", "similarity", "reason", "kept_id")]),
     ]
-    return interim.write(part.place / f"verdicts{interim.SUFFIX}", pa.concat_tables(tables_of))
+    return interim.write(shard.directory / f"verdicts{interim.SUFFIX}", pa.concat_tables(tables_of))
 
 
-def _repeated(repeats: pa.Table, part: Part, fate: Sequence[Any]) -> pa.Table:
+def _repeated(repeats: pa.Table, shard: TextShard, fate: Sequence[Any]) -> pa.Table:
     kept, similarity, reason, kept_id = fate
-    numbers, none = np.full(repeats.num_rows, part.number), pa.array([""] * repeats.num_rows, pa.string())
+    numbers, none = np.full(repeats.num_rows, shard.number), pa.array([""] * repeats.num_rows, pa.string())
     values = [repeats["document"], pa.array(numbers), kept, similarity, reason, none, repeats["id"], kept_id]
     return pa.table(values, schema=tables.VERDICTS)
 

@@ -20,8 +20,8 @@ from components.curation.config import CurationConfig
 from components.curation.duplicates.candidate_pairs import find_copies, find_pairs, find_repeats, place_pairs, spread_bands
 from components.curation.duplicates.clusters import join_components, judge, judge_repeats
 from components.curation.duplicates.connected_components import label_components
-from components.curation.duplicates.shard_cache import sketch_part
-from components.curation.duplicates.sketches import Part, Sketch, sketching_of
+from components.curation.duplicates.shard_cache import sketch_shard
+from components.curation.duplicates.sketches import Sketch, TextShard, sketching_of
 from components.curation.duplicates.verification import gather_members, verify_pairs
 from components.ports import ShardEngine
 
@@ -44,16 +44,16 @@ class Duplicates:
 def find_duplicates(
     texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine, *, index: Path | None = None
 ) -> Duplicates:
-    """Judge the documents of all tables of texts together; hashes of parts that `shard_index` knows are taken from `index`.
+    """Judge the documents of all tables of texts together; hashes of parts that `shard_cache` knows are taken from `index`.
 
     The verdicts depend on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
     """
     if not texts:
         return Duplicates(verdicts=(), figures={}, hashed=0)
-    parts = [Part(number=n, texts=path, place=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
-    hashed = engine.map_shards(partial(sketch_part, config=config, index=index), parts, description="hash documents")
+    shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
+    hashed = engine.map_shards(partial(sketch_shard, config=config, index=index), shards, description="hash documents")
     sketches = [made for made, _ in hashed]
-    search = _Search(parts=parts, sketches=sketches, config=config, scratch=scratch, engine=engine)
+    search = _Search(shards=shards, sketches=sketches, config=config, scratch=scratch, engine=engine)
     copies, sharers = search.copies()
     edges, measured = search.near_duplicates(sharers)
     verdicts, similar = search.verdicts([*copies, *edges])
@@ -72,7 +72,7 @@ def find_duplicates(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Search:
-    parts: Sequence[Part]
+    shards: Sequence[TextShard]
     sketches: Sequence[Sketch]
     config: CurationConfig
     scratch: Path
@@ -80,15 +80,15 @@ class _Search:
 
     def copies(self) -> tuple[list[Path], list[Path]]:
         """Edges between documents of one text, and the copies in each part."""
-        heads = self.engine.map_shards(find_repeats, self.parts, description="find repeats")
+        heads = self.engine.map_shards(find_repeats, self.shards, description="find repeats")
         rows = sum(map(interim.rows, heads))
         gathered = self._exchanged(heads, "text", self._partitions(rows * ROW_BYTES["heads"]), "heads")
         found = self.engine.map_shards(find_copies, gathered, description="find copies")
-        return [edges for edges, _ in found], self._by_part([copies for _, copies in found], "copies")
+        return [edges for edges, _ in found], self._by_shard([copies for _, copies in found], "copies")
 
     def near_duplicates(self, copies: Sequence[Path]) -> tuple[list[Path], int]:
         """Verified edges between documents of different texts, and how many candidates were measured."""
-        spread = self.engine.map_shards(spread_bands, self._with_parts(copies), description="spread bands")
+        spread = self.engine.map_shards(spread_bands, self._with_shards(copies), description="spread bands")
         rows = sum(map(interim.rows, spread))
         buckets = self._exchanged(spread, "key", self._partitions(rows * ROW_BYTES["bands"]), "buckets")
         blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
@@ -97,10 +97,10 @@ class _Search:
         rows = sum(map(interim.rows, candidates))
         met = self._exchanged(candidates, "left", self._partitions(rows * ROW_BYTES["candidates"]), "candidates")
         found = self.engine.map_shards(partial(place_pairs, firsts=firsts, blocks=blocks), met, description="place candidates")
-        needs = self._by_part([needs for _, needs in found], "needs")
+        needs = self._by_shard([needs for _, needs in found], "needs")
         members = self.scratch / "members"
         gather = partial(gather_members, config=self.config, blocks=blocks, output=members)
-        self.engine.map_shards(gather, self._with_parts(needs), description="gather candidates")
+        self.engine.map_shards(gather, self._with_shards(needs), description="gather candidates")
         pairs = self._exchanged([pairs for pairs, _ in found], "block", blocks, "pairs")
         verify = partial(verify_pairs, members=members, threshold=self.config.near_duplicate_threshold)
         verified = self.engine.map_shards(verify, list(enumerate(pairs)), description="verify candidates")
@@ -118,17 +118,17 @@ class _Search:
         )
         clusters = self._exchanged([edges for edges, _ in joined], "component", partitions, "clusters")
         judged = self.engine.map_shards(judge, clusters, description="judge clusters")
-        verdicts = self._with_parts(self._by_part(judged, "verdicts"))
+        verdicts = self._with_shards(self._by_shard(judged, "verdicts"))
         return self.engine.map_shards(judge_repeats, verdicts, description="judge repeats"), sum(near for _, near in joined)
 
-    def _with_parts(self, files: Sequence[Path]) -> list[tuple[Part, Path]]:
-        return list(zip(self.parts, files, strict=True))
+    def _with_shards(self, files: Sequence[Path]) -> list[tuple[TextShard, Path]]:
+        return list(zip(self.shards, files, strict=True))
 
     def _partitions(self, size: int) -> int:
         return max(1, -(-size // self.config.shard_bytes))
 
-    def _by_part(self, files: Sequence[Path], name: str) -> list[Path]:
-        return self._exchanged(files, "part", len(self.parts), name)
+    def _by_shard(self, files: Sequence[Path], name: str) -> list[Path]:
+        return self._exchanged(files, "part", len(self.shards), name)
 
     def _exchanged(self, files: Sequence[Path], key: str, partitions: int, name: str) -> list[Path]:
         return self.engine.exchange(files, key=key, partitions=partitions, output=self.scratch / name)

@@ -23,7 +23,7 @@ from components import interim
 from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.duplicates.sketches import Part, Sketch, sketch
+from components.curation.duplicates.sketches import Sketch, TextShard, sketch
 from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract
 from components.curation.reading.locations import state_of
 
@@ -88,26 +88,26 @@ def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"takers": takers}
 
 
-def sketch_part(part: Part, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:
+def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:
     """Hash a part, or take its hashes from the index; also whether they were there, or finished by a killed run."""
-    key, marker = part.texts.parent / KEY, part.place / "sketch.json"
-    part.place.mkdir(parents=True, exist_ok=True)
+    key, marker = shard.texts.parent / KEY, shard.directory / "sketch.json"
+    shard.directory.mkdir(parents=True, exist_ok=True)
     # What a learned quality left of a part depends on the whole corpus, which the key of its shard does not know.
-    known_by_key = key.exists() and part.texts.name.startswith("texts-")
+    known_by_key = key.exists() and shard.texts.name.startswith("texts-")
     finished = marker.exists()
     if index is None or not known_by_key or finished:
-        return sketch(part, config=config), finished
-    facts = {"shard": json.loads(key.read_text()), "part": part.texts.name, **{name: getattr(config, name) for name in HASHING}}
+        return sketch(shard, config=config), finished
+    facts = {"shard": json.loads(key.read_text()), "part": shard.texts.name, **{name: getattr(config, name) for name in HASHING}}
     entry = index / "sketches" / _digest(facts)
-    known = _recalled(entry, part.place)
+    known = _recalled(entry, shard.directory)
     if known:
-        first = pq.ParquetFile(part.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
-        if (first, part.number) != (known["first"], known.pop("number")):
-            _renumber_heads(part, first - known["first"])
+        first = pq.ParquetFile(shard.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
+        if (first, shard.number) != (known["first"], known.pop("number")):
+            _renumber_heads(shard, first - known["first"])
         _write(marker, known | {"first": first})
-    made = sketch(part, config=config)
+    made = sketch(shard, config=config)
     if not known:
-        _remember(entry, part.place, dataclasses.asdict(made) | {"number": part.number})
+        _remember(entry, shard.directory, dataclasses.asdict(made) | {"number": shard.number})
     return made, known is not None
 
 
@@ -166,11 +166,11 @@ def _renumber(path: Path, shift: int) -> None:
     beside.replace(path)
 
 
-def _renumber_heads(part: Part, shift: int) -> None:
-    beside = part.heads.with_suffix(".partial")
-    heads = _shifted(interim.read(part.heads), shift)
-    column = pa.array(np.full(heads.num_rows, part.number))
-    interim.write(beside, heads.set_column(heads.column_names.index("part"), "part", column)).replace(part.heads)
+def _renumber_heads(shard: TextShard, shift: int) -> None:
+    beside = shard.heads.with_suffix(".partial")
+    heads = _shifted(interim.read(shard.heads), shift)
+    column = pa.array(np.full(heads.num_rows, shard.number))
+    interim.write(beside, heads.set_column(heads.column_names.index("part"), "part", column)).replace(shard.heads)
 
 
 def _shifted(table: pa.Table, shift: int) -> pa.Table:

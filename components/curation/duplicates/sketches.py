@@ -32,23 +32,23 @@ _WEIGHTS = np.uint64(16) ** np.arange(_DIGITS - 1, -1, -1, dtype=np.uint64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class TextShard:
     """One table of texts, and where its hashes go."""
 
     number: int
     texts: Path
     """A table with the columns document, id, group and text, and possibly quality; documents are numbered in its order."""
-    place: Path
+    directory: Path
 
     @property
     def heads(self) -> Path:
         """Where its `tables.HEADS` go."""
-        return self.place / f"heads{interim.SUFFIX}"
+        return self.directory / f"heads{interim.SUFFIX}"
 
     @property
     def repeats(self) -> Path:
         """Where its `tables.REPEATS` go."""
-        return self.place / f"repeats{interim.SUFFIX}"
+        return self.directory / f"repeats{interim.SUFFIX}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,31 +73,31 @@ def _sketching(threshold: float, size: int, words: str, permutations: int) -> Sk
     return Sketching(fold=fold_of(words), factors=random(size, 2), permutations=permutations, shape=shape)
 
 
-def sketch(part: Part, *, config: CurationConfig) -> Sketch:
+def sketch(shard: TextShard, *, config: CurationConfig) -> Sketch:
     """Write the heads and `keys.npy` of a part, or take those that a killed run has finished."""
-    finished = part.place / "sketch.json"
+    finished = shard.directory / "sketch.json"
     if not finished.exists():
-        part.place.mkdir(parents=True, exist_ok=True)
-        made = _sketch(part, sketching_of(config))
+        shard.directory.mkdir(parents=True, exist_ok=True)
+        made = _sketch(shard, sketching_of(config))
         partial = finished.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(made)))
         partial.replace(finished)
     return Sketch(**json.loads(finished.read_text()))
 
 
-def _sketch(part: Part, sketching: Sketching) -> Sketch:
+def _sketch(shard: TextShard, sketching: Sketching) -> Sketch:
     keys: list[Hashes] = []
     documents, first, size = 0, 0, 0
-    with interim.writer(part.heads, tables.HEADS) as heads:
-        for batch in batches(part.texts):
+    with interim.writer(shard.heads, tables.HEADS) as heads:
+        for batch in batches(shard.texts):
             if not documents:
                 first = batch["document"][0].as_py()
             raw, offsets = bytes_of(batch["text"])
             keys.append(sketching.keys(raw, offsets))
-            heads.write_table(_heads(batch, raw, offsets, part.number))
+            heads.write_table(_heads(batch, raw, offsets, shard.number))
             documents += batch.num_rows
             size += int(offsets[-1] - offsets[0])
-    np.save(part.place / "keys.npy", np.concatenate(keys) if keys else np.zeros((0, sketching.shape.bands), dtype=np.uint64))
+    np.save(shard.directory / "keys.npy", np.concatenate(keys) if keys else np.zeros((0, sketching.shape.bands), dtype=np.uint64))
     return Sketch(documents=documents, first=first, bytes=size)
 
 
@@ -116,12 +116,12 @@ def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
     return np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8), starts
 
 
-def _heads(batch: pa.RecordBatch, raw: Bytes, offsets: Numbers, part: int) -> pa.Table:
+def _heads(batch: pa.RecordBatch, raw: Bytes, offsets: Numbers, shard: int) -> pa.Table:
     view = raw.data
     ends = offsets.tolist()
     digests = b"".join([xxhash.xxh3_128_digest(view[a:b]) for a, b in itertools.pairwise(ends)])
     halves = np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
-    numbers = np.full(batch.num_rows, part, dtype=np.int64)
+    numbers = np.full(batch.num_rows, shard, dtype=np.int64)
     columns = [halves[:, 0], halves[:, 1], ranks_of(batch), batch["document"], numbers, batch["id"], batch["group"]]
     return pa.table(columns, schema=tables.HEADS)
 

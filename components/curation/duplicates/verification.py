@@ -9,39 +9,39 @@ from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.candidate_pairs import edges_between
-from components.curation.duplicates.sketches import Part, batches, bytes_of, ranks_of, sketching_of
+from components.curation.duplicates.sketches import TextShard, batches, bytes_of, ranks_of, sketching_of
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
 from components.curation.text.shingles import hash_shingles
-from components.interim.exchange import read_split, write_split
+from components.interim.exchange import read_partition, write_partitions
 from components.machine_code import Numbers, compiled
 
 ROUNDING = 1e-12
 """Share by which a product may be off: thousands of units in the last place of a float64, and less than one of 10^11 shingles."""
 
 
-def gather_members(work: tuple[Part, Path], *, config: CurationConfig, blocks: int, output: Path) -> None:
+def gather_members(work: tuple[TextShard, Path], *, config: CurationConfig, blocks: int, output: Path) -> None:
     """Write the shingles of a part's candidates below `output`, as `tables.MEMBERS` split by the blocks that need them.
 
     They are most of what deduplication writes, and are written once: a block reads them from every part.
     """
-    part, needs = work
+    shard, needs = work
     document, block = distinct(*columns(interim.read(needs), "document", "block"))
     found = [tables.MEMBERS.empty_table()]
-    for batch in batches(part.texts) if len(document) else ():
+    for batch in batches(shard.texts) if len(document) else ():
         (numbers,) = columns(batch, "document")
         begin, end = np.searchsorted(document, [numbers[0], numbers[-1] + 1])
         if begin < end:
-            found.append(_members(batch, document[begin:end], block[begin:end], part.number, config))
-    path = output / f"{part.number:05d}{interim.SUFFIX}"
-    write_split(path, pa.concat_tables(found), key="block", partitions=blocks)
+            found.append(_members(batch, document[begin:end], block[begin:end], shard.number, config))
+    path = output / f"{shard.number:05d}{interim.SUFFIX}"
+    write_partitions(path, pa.concat_tables(found), key="block", partitions=blocks)
 
 
-def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, part: int, config: CurationConfig) -> pa.Table:
+def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: int, config: CurationConfig) -> pa.Table:
     """A row for each document and block; they come sorted. The shingles of a document are counted out once."""
     first = starts(document)
     taken = batch.take(pa.array(np.searchsorted(batch["document"].to_numpy(), document[first])))
-    numbers = np.full(len(taken), part, dtype=np.int64)
+    numbers = np.full(len(taken), shard, dtype=np.int64)
     shingles = _shingles(taken["text"], config)
     values = [taken["document"], numbers, ranks_of(taken), numbers, taken["id"], taken["group"], shingles]
     table = pa.table(values, schema=tables.MEMBERS)
@@ -124,7 +124,7 @@ def distinct_shingles(raw, offsets, fold, factors, words, table, found, ends):  
 def verify_pairs(work: tuple[int, Path], *, members: Path, threshold: float) -> tuple[Path, int]:
     """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also how many were measured."""
     block, pairs = work
-    found = read_split(members, block).combine_chunks()
+    found = read_partition(members, block).combine_chunks()
     left, right = columns(interim.read(pairs), "left", "right")
     (document,) = columns(found, "document")
     order = np.argsort(document)

@@ -23,7 +23,7 @@ import pyarrow as pa
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.duplicates.sketches import Part, batches
+from components.curation.duplicates.sketches import TextShard, batches
 from components.curation.passages.repeated_passages import (
     Texts,
     gather_grams,
@@ -64,17 +64,17 @@ def find_passages(
     """
     if not texts or not config.duplicate_passages:
         return Passages(trimmed=(), evidence=(), counts=Counter())
-    parts = [Part(number=n, texts=path, place=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
-    search = _Search(parts=parts, verdicts=verdicts, config=config, scratch=scratch, engine=engine)
-    lines = search.lines() if LINE in config.duplicate_passages else [None] * len(parts)
-    runs = search.runs() if SUBSTRING in config.duplicate_passages else [None] * len(parts)
-    work = list(zip(parts, verdicts, lines, runs, strict=True))
+    shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
+    search = _Search(shards=shards, verdicts=verdicts, config=config, scratch=scratch, engine=engine)
+    lines = search.lines() if LINE in config.duplicate_passages else [None] * len(shards)
+    runs = search.runs() if SUBSTRING in config.duplicate_passages else [None] * len(shards)
+    work = list(zip(shards, verdicts, lines, runs, strict=True))
     trimmed = engine.map_shards(partial(trim, config=config), work, description="cut passages")
-    partitions = search.partitions([part.cuts for part in trimmed], "cuts")
+    partitions = search.partitions([shard.cuts for shard in trimmed], "cuts")
     return Passages(
-        trimmed=tuple(part.texts for part in trimmed),
+        trimmed=tuple(shard.texts for shard in trimmed),
         evidence=tuple(search.evidence(trimmed, partitions)),
-        counts=engine.reduce(_added, [part.counts for part in trimmed]),
+        counts=engine.reduce(_added, [shard.counts for shard in trimmed]),
         partitions=partitions,
     )
 
@@ -85,7 +85,7 @@ def _added(left: Counts, right: Counts) -> Counts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Search:
-    parts: Sequence[Part]
+    shards: Sequence[TextShard]
     verdicts: Sequence[Path]
     config: CurationConfig
     scratch: Path
@@ -99,24 +99,24 @@ class _Search:
         """The repeated runs of each part."""
         grams = self._met(self._gathered(gather_grams), "grams")
         known = self.engine.map_shards(judge_grams, grams, description="find repeated grams")
-        return self._repeated(self._gathered(gather_runs, self._by_part(known, "known")), "runs", most=1)
+        return self._repeated(self._gathered(gather_runs, self._by_shard(known, "known")), "runs", most=1)
 
     def evidence(self, trimmed: Sequence[Trimmed], partitions: int) -> list[Path]:
         """The evidence of what was cut, from where the kept documents are."""
-        cuts = [part.cuts for part in trimmed]
-        gathered = self.engine.exchange(cuts, key="kept_part", partitions=len(self.parts), output=self.scratch / "cuts")
+        cuts = [shard.cuts for shard in trimmed]
+        gathered = self.engine.exchange(cuts, key="kept_part", partitions=len(self.shards), output=self.scratch / "cuts")
         locate = partial(locate_kept, partitions=partitions)
-        return self.engine.map_shards(locate, list(zip(self.parts, gathered, strict=True)), description="locate what is kept")
+        return self.engine.map_shards(locate, list(zip(self.shards, gathered, strict=True)), description="locate what is kept")
 
     def _gathered(self, gather: Any, *files: Sequence[Path]) -> list[Path]:
-        work = list(zip(self.parts, self.verdicts, *files, strict=True))
+        work = list(zip(self.shards, self.verdicts, *files, strict=True))
         description = gather.__name__.replace("_", " ")
         return self.engine.map_shards(partial(gather, config=self.config), work, description=description)
 
     def _repeated(self, units: Sequence[Path], name: str, *, most: int) -> list[Path]:
         judge = partial(judge_units, most=most)
         judged = self.engine.map_shards(judge, self._met(units, name), description=f"find repeated {name}")
-        return self._by_part(judged, f"repeated-{name}")
+        return self._by_shard(judged, f"repeated-{name}")
 
     def _met(self, files: Sequence[Path], name: str) -> list[Path]:
         partitions = self.partitions(files, name)
@@ -127,18 +127,18 @@ class _Search:
         rows = sum(map(interim.rows, files))
         return max(1, -(-rows * ROW_BYTES[name] // self.config.shard_bytes))
 
-    def _by_part(self, files: Sequence[Path], name: str) -> list[Path]:
-        return self.engine.exchange(files, key="part", partitions=len(self.parts), output=self.scratch / name)
+    def _by_shard(self, files: Sequence[Path], name: str) -> list[Path]:
+        return self.engine.exchange(files, key="part", partitions=len(self.shards), output=self.scratch / name)
 
 
-def locate_kept(work: tuple[Part, Path], *, partitions: int) -> Path:
+def locate_kept(work: tuple[TextShard, Path], *, partitions: int) -> Path:
     """Write the evidence of the `CUTS` whose kept documents are in a part."""
-    part, gathered = work
+    shard, gathered = work
     cuts = interim.read(gathered)
     (kept,) = columns(cuts, "kept")
-    path = part.place / f"passages{interim.SUFFIX}"
+    path = shard.directory / f"passages{interim.SUFFIX}"
     with interim.writer(path, slotted(tables.PASSAGES)) as output:
-        for batch in batches(part.texts) if cuts.num_rows else ():
+        for batch in batches(shard.texts) if cuts.num_rows else ():
             for texts in sliced(batch.filter(pa.array(np.isin(batch["document"].to_numpy(), kept)))):
                 own = cuts.take(pa.array(np.flatnonzero(np.isin(kept, texts.document))))
                 output.write_table(_located(texts, own, partitions))

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation.config import CurationConfig
-from components.curation.duplicates.sketches import BATCH, Part, bytes_of, ranks_of
+from components.curation.duplicates.sketches import BATCH, TextShard, bytes_of, ranks_of
 from components.curation.passages.passage_hashes import Anchors, Units, Words, lines_of, runs_of, slices, words_in
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
@@ -73,12 +73,12 @@ class Texts:
     words: Words
 
 
-def texts_of(part: Part, verdicts: Path, config: CurationConfig) -> Iterator[Texts]:
+def texts_of(shard: TextShard, verdicts: Path, config: CurationConfig) -> Iterator[Texts]:
     """The documents of a part that deduplication left, some at a time; code only if it is to lose passages too."""
     judged = interim.read(verdicts, ["document", "kept"])
     document, kept = columns(judged, "document", "kept")
     gone = document[kept >= 0]
-    with pq.ParquetFile(part.texts) as opened:
+    with pq.ParquetFile(shard.texts) as opened:
         for batch in opened.iter_batches(batch_size=BATCH):
             stay = ~np.isin(batch["document"].to_numpy(), gone)
             if not config.passages_in_code:
@@ -102,45 +102,45 @@ def sliced(rows: pa.RecordBatch) -> Iterator[Texts]:
         )
 
 
-def gather_lines(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
+def gather_lines(work: tuple[TextShard, Path], *, config: CurationConfig) -> Path:
     """Write the lines of a part, as `UNITS`."""
-    part, verdicts = work
-    path = part.place / f"lines{interim.SUFFIX}"
+    shard, verdicts = work
+    path = shard.directory / f"lines{interim.SUFFIX}"
     with interim.writer(path, UNITS) as output:
-        for texts in texts_of(part, verdicts, config):
-            output.write_table(joined(lines_of(texts.words, config.line_words), texts, part.number, by_document=True))
+        for texts in texts_of(shard, verdicts, config):
+            output.write_table(joined(lines_of(texts.words, config.line_words), texts, shard.number, by_document=True))
     return path
 
 
-def gather_grams(work: tuple[Part, Path], *, config: CurationConfig) -> Path:
+def gather_grams(work: tuple[TextShard, Path], *, config: CurationConfig) -> Path:
     """Write the least grams of the runs of a part, as `GRAMS`."""
-    part, verdicts = work
-    path = part.place / f"grams{interim.SUFFIX}"
+    shard, verdicts = work
+    path = shard.directory / f"grams{interim.SUFFIX}"
     with interim.writer(path, GRAMS) as output:
-        for texts in texts_of(part, verdicts, config):
+        for texts in texts_of(shard, verdicts, config):
             _, anchors = runs_of(texts.words, config.substring_words)
             keys, counts = np.unique(anchors.least[anchors.moved], return_counts=True)
-            output.write_table(pa.table([keys, np.full(len(keys), part.number), counts], schema=GRAMS))
+            output.write_table(pa.table([keys, np.full(len(keys), shard.number), counts], schema=GRAMS))
     return path
 
 
 def judge_grams(grams: Path) -> Path:
     """Write the grams of one partition of `GRAMS` that have several places, as `KNOWN`."""
-    key, part, count = columns(interim.read(grams), "key", "part", "count")
+    key, shard, count = columns(interim.read(grams), "key", "part", "count")
     several = _summed(count, starts(key)) > 1
-    found = distinct(part[several], key[several])
+    found = distinct(shard[several], key[several])
     return interim.write(grams.with_suffix(".known"), pa.table(list(found), schema=KNOWN))
 
 
-def gather_runs(work: tuple[Part, Path, Path], *, config: CurationConfig) -> Path:
+def gather_runs(work: tuple[TextShard, Path, Path], *, config: CurationConfig) -> Path:
     """Write the runs of a part whose least gram is among its `KNOWN`, as `UNITS`."""
-    part, verdicts, known = work
+    shard, verdicts, known = work
     (grams,) = columns(interim.read(known), "key")
-    path = part.place / f"runs{interim.SUFFIX}"
+    path = shard.directory / f"runs{interim.SUFFIX}"
     with interim.writer(path, UNITS) as output:
-        for texts in texts_of(part, verdicts, config):
+        for texts in texts_of(shard, verdicts, config):
             units, anchors = runs_of(texts.words, config.substring_words)
-            output.write_table(joined(_around(units, anchors, grams), texts, part.number, by_document=False))
+            output.write_table(joined(_around(units, anchors, grams), texts, shard.number, by_document=False))
     return path
 
 
@@ -159,7 +159,7 @@ def places_in(ordered: Hashes, values: Hashes) -> Numbers:
     return np.where(ordered[place] == values, place, -1)
 
 
-def joined(units: Units, texts: Texts, part: int, *, by_document: bool) -> pa.Table:
+def joined(units: Units, texts: Texts, shard: int, *, by_document: bool) -> pa.Table:
     """`UNITS` of a slice: a row for each passage, whose `count` are documents or places."""
     document, rank = texts.document[units.text], texts.rank[units.text]
     order = np.argsort(units.key)
@@ -174,17 +174,17 @@ def joined(units: Units, texts: Texts, part: int, *, by_document: bool) -> pa.Ta
     count = np.add.reduceat(counted, np.flatnonzero(first), dtype=np.int64) if len(order) else np.zeros(0, dtype=np.int64)
     heads = order[first]
     values = [units.key[heads], units.check[heads], rank[heads], document[heads], units.word[heads]]
-    return pa.table([*values, np.full(len(heads), part), count], schema=UNITS)
+    return pa.table([*values, np.full(len(heads), shard), count], schema=UNITS)
 
 
 def judge_units(units: Path, *, most: int) -> Path:
     """Write what stands in more than `most` documents or places of one partition of `UNITS`, as `REPEATED`."""
     table = interim.read(units)
-    key, check, document, word, part, count = columns(table, "key", "check", "document", "word", "part", "count")
+    key, check, document, word, shard, count = columns(table, "key", "check", "document", "word", "part", "count")
     first = starts(key, check)
     repeated = _summed(count, first) > most
     head = np.maximum.accumulate(np.where(first, np.arange(len(key)), 0))[repeated]
-    rows = distinct(part[repeated], key[repeated], check[repeated], document[head], word[head], part[head])
+    rows = distinct(shard[repeated], key[repeated], check[repeated], document[head], word[head], shard[head])
     return interim.write(units.with_suffix(".repeated"), pa.table(list(rows), schema=REPEATED))
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.duplicates.sketches import Part
+from components.curation.duplicates.sketches import TextShard
 from components.curation.passages.passage_hashes import NEWLINE, Units, lines_of, runs_of
 from components.curation.passages.repeated_passages import Texts, places_in, texts_of
 from components.curation.tables import TRIMMED, columns
@@ -129,16 +129,16 @@ Left = dict[int, dict[str, Any]]
 """Rows of `TRIMMED` by the number of the text in its slice."""
 
 
-def trim(work: tuple[Part, Path, Path | None, Path | None], *, config: CurationConfig) -> Trimmed:
+def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: CurationConfig) -> Trimmed:
     """Take the repeated lines and runs out of a part where another document, or an earlier place of a run, keeps them.
 
     A document of which too little is left goes, unless it keeps a passage itself: it stays then, and keeps that whole.
     """
-    part, verdicts, *repeated = work
+    shard, verdicts, *repeated = work
     lines, runs = (Repeated.read(path) if path else None for path in repeated)
-    made = Trimmed(texts=part.place / "trimmed.parquet", cuts=part.place / f"cuts{interim.SUFFIX}", counts=Counter())
+    made = Trimmed(texts=shard.directory / "trimmed.parquet", cuts=shard.directory / f"cuts{interim.SUFFIX}", counts=Counter())
     with tables.writer(made.texts, TRIMMED) as trimmed, interim.writer(made.cuts, CUTS) as cuts:
-        for texts in texts_of(part, verdicts, config):
+        for texts in texts_of(shard, verdicts, config):
             found = [_found(LINE, texts, lines, lines_of(texts.words, config.line_words))] if lines else []
             found += [_found(SUBSTRING, texts, runs, runs_of(texts.words, config.substring_words)[0])] if runs else []
             lost, left = _settled(texts, found, config)

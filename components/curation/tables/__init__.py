@@ -3,7 +3,7 @@
 An exchange sorts by all columns: the integers that tell most rows apart come first, so that few strings are compared.
 """
 
-from components.curation.tables.files import columns, join, version_of, with_left, write, writer
+from components.curation.tables.files import columns, join, version_of, with_trimmed, write, writer
 from components.curation.tables.schemas import (
     AUDIT,
     BANDS,
@@ -83,7 +83,7 @@ __all__ = [
     "columns",
     "join",
     "version_of",
-    "with_left",
+    "with_trimmed",
     "write",
     "writer",
 ]

@@ -58,7 +58,7 @@ def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:
     return tuple(table[name].to_numpy() for name in names)
 
 
-def with_left(texts: pa.Table, trimmed: pa.Table) -> pa.Table:
+def with_trimmed(texts: pa.Table, trimmed: pa.Table) -> pa.Table:
     """`tables.TEXTS` with the texts and sizes of what `TRIMMED` says is left."""
     if not trimmed.num_rows:
         return texts

@@ -36,7 +36,7 @@ def test_the_plan_shows_the_curve_with_the_threshold_marked_and_what_it_means() 
     for words in ("s3://crawl/2026-10/, all of it", "books/, 5.0 MB of it", "books 25.0%, web 75.0%", "18 bands of 7 rows"):
         assert words in text
     (marked,) = [line for line in lines if line.endswith("threshold")]
-    assert marked.split()[:2] == ["0.80", f"{Bands(bands=18, rows=7).found(0.8):.2%}"]
+    assert marked.split()[:2] == ["0.80", f"{Bands(bands=18, rows=7).recall(0.8):.2%}"]
     assert "98.55% are found, and of those at 0.63 a half" in text
 
 

@@ -17,7 +17,7 @@ from components.curation.duplicates.candidate_pairs import (
     place_pairs,
 )
 from components.curation.duplicates.clusters import judge_repeats
-from components.curation.duplicates.sketches import Part
+from components.curation.duplicates.sketches import TextShard
 from components.curation.tables.reasons import EXACT, NEAR
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import passed
@@ -40,8 +40,8 @@ def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_pa
     assert [row["document"] for row in passed(copies)] == [3, 1]
 
 
-def part(place: Path, entries: list[tuple[int, int, int, int]]) -> Part:
-    found = Part(number=0, texts=place / "texts.parquet", place=place)
+def part(place: Path, entries: list[tuple[int, int, int, int]]) -> TextShard:
+    found = TextShard(number=0, texts=place / "texts.parquet", directory=place)
     table = interim.read(heads(place / "sorted.arrow", entries)).sort_by("document")
     interim.write(found.heads, table)
     return found

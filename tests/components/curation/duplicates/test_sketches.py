@@ -6,16 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.curation.duplicates.sketches import Part, ranks_of, sketch
+from components.curation.duplicates.sketches import TextShard, ranks_of, sketch
 from tests.components.curation.conftest import config, passed, prose, source
 
 IDS = [f"{number:012x}" + "0" * 52 for number in (5, 3, 9)]
 
 
-def part(place: Path, texts: list[str]) -> Part:
+def part(place: Path, texts: list[str]) -> TextShard:
     columns = {"document": range(7, 7 + len(texts)), "id": IDS[: len(texts)], "group": [""] * len(texts), "text": texts}
     pq.write_table(pa.table(columns), place / "texts.parquet")
-    return Part(number=4, texts=place / "texts.parquet", place=place / "part")
+    return TextShard(number=4, texts=place / "texts.parquet", directory=place / "part")
 
 
 def test_a_part_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components import interim
 from components.curation import tables
 from components.curation.duplicates.verification import measure, verify_pairs
-from components.interim.exchange import write_split
+from components.interim.exchange import write_partitions
 from tests.components.curation.conftest import passed
 
 Sets = list[set[int]]
@@ -56,7 +56,7 @@ def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
     ]
     for part in (0, 1):
         rows = pa.Table.from_pylist(members[part::2], tables.MEMBERS)
-        write_split(tmp_path / "members" / f"{part}.arrow", rows, key="block", partitions=2)
+        write_partitions(tmp_path / "members" / f"{part}.arrow", rows, key="block", partitions=2)
     listed = [{"block": 1, "left": left, "right": right} for left, right in ((6, 5), (9, 5), (9, 6))]
     pairs = interim.write(tmp_path / "p.arrow", pa.Table.from_pylist(listed, tables.PAIRS))
     edges, measured = verify_pairs((1, pairs), members=tmp_path / "members", threshold=0.8)
