@@ -17,7 +17,6 @@ FORMAT_VERSION = 1
 
 MANIFEST = "manifest.json"
 
-
 Kind = TypeVar("Kind", bound="Artifact")
 
 # Handles: small enough to pass through any workflow engine.
@@ -32,7 +31,7 @@ class Artifact:
     digest: str
     """Evidence digest: sha256 of the manifest's bytes, in hex."""
 
-    def as_(self, kind: "type[Kind]") -> "Kind":
+    def as_(self, kind: type[Kind]) -> Kind:
         """The same artifact under another type: workflow engines hand on the base type, steps take what they need."""
         return kind(uri=self.uri, digest=self.digest)
 
@@ -319,8 +318,7 @@ class Mixture:
     shares: dict[str, float]
     """Share of each domain in the training tokens; they sum to 1."""
     epoch_limits: dict[str, float]
-    """How often a portion of a domain may be repeated at most; what exceeds it goes to the other languages of the domain in
-    proportion, and where they are full too, to the other domains."""
+    """Maximum epochs over a portion of a domain; the excess goes to its other languages in proportion, then to other domains."""
     language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
     """Share of each language in a domain's training tokens; they sum to 1. A domain that is not named is one portion."""
 

@@ -10,9 +10,10 @@ from typing import Any
 from components.alignment.config import ConversationsConfig
 from components.alignment.instructions import instructions
 from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
-from components.alignment.records import SPLITS, Conversation, identifier, write_records
+from components.alignment.records import Conversation, identifier, write_records
 from components.alignment.sides import Sides, wished_side
 from components.errors import SourceError
+from components.names import SPLITS
 from components.python_environment import Distribution, distributions
 
 

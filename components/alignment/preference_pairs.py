@@ -8,10 +8,11 @@ from typing import Any
 
 from components.alignment.config import PreferencePairsConfig
 from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
-from components.alignment.records import SPLITS, Conversation, PreferencePair, identifier, read_conversations, write_records
+from components.alignment.records import Conversation, PreferencePair, identifier, read_conversations, write_records
 from components.alignment.samples import Sampler
 from components.alignment.sides import Sides, wished_side
 from components.errors import SourceError
+from components.names import SPLITS
 from components.ports import Metrics
 
 TASKS = ("describe", "user")

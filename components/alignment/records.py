@@ -10,8 +10,7 @@ from typing import TypeVar
 
 from components.alignment.jsonl import read_jsonl, write_jsonl
 from components.errors import DamagedArtifact, MissingArtifact
-
-SPLITS = ("train", "validation")
+from components.names import SPLITS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

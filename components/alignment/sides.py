@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from components.alignment.jsonl import BadLineError
-from components.alignment.records import SPLITS, identifier
+from components.alignment.records import identifier
 from components.errors import DamagedArtifact, MissingArtifact
+from components.names import SPLITS, TRAIN, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class Sides:
             named[group] = self.decided.get(group) or named.get(group) or wish
         others = sorted((group for group, side in named.items() if side is None), key=identifier)
         held_out = set(others[: ceil(self.validation_share * len(others))] if len(others) > 1 else ())
-        train, validation = SPLITS
-        return {group: side or (validation if group in held_out else train) for group, side in named.items()}
+        return {group: side or (VALIDATION if group in held_out else TRAIN) for group, side in named.items()}
 
 
 def wished_side(row: Mapping[str, Any]) -> str | None:

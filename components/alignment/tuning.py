@@ -13,12 +13,12 @@ from torch import nn
 from components.alignment.batches import Item, ShuffledBatches, fits
 from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.held_out import Change, first_of_each_kind, log_probabilities, write_changes
-from components.alignment.records import SPLITS
 from components.artifacts import sha256_of_file
 from components.errors import TrainingError, require
 from components.flops import BYTES, parameters, training_memory
 from components.model.decoder import Decoder
 from components.model.huggingface import WEIGHTS, load, read_shape, save
+from components.names import SPLITS, TRAIN, VALIDATION
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.config import TrainingSettings
@@ -183,8 +183,8 @@ def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Lab
     for split, found in short.items():
         if not found:
             raise TrainingError(f"{spec.data}: none of {len(every[split])} in {split} fits {max_length} tokens (max_length)")
-    held_out = first_of_each_kind(short["validation"], lambda one: one.kind, method.held_out)
-    return short["train"], held_out, len(every["train"]) - len(short["train"])
+    held_out = first_of_each_kind(short[VALIDATION], lambda one: one.kind, method.held_out)
+    return short[TRAIN], held_out, len(every[TRAIN]) - len(short[TRAIN])
 
 
 def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int) -> Scores:

@@ -9,6 +9,7 @@ from components.checks.limits import ConversationsLimits
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, median_between, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
+from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
         no_duplicates("id"),
         no_nulls("source"),
         no_nulls("group"),
-        one_of("split", sides.SPLITS),
+        one_of("split", SPLITS),
         # A question and its answer.
         between("messages", 2),
         between("prompt_characters", 1, limits.longest_characters),

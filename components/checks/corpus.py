@@ -13,6 +13,7 @@ from components.checks.reading import Slices, json_file, metrics_table
 from components.checks.rules import between, finite, has_rows, holds, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
 from components.errors import require
+from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ def _repeated(artifact: Path, counts: "pd.DataFrame") -> Table:
 def _kept(documents: Slices, limits: CorpusLimits) -> Table:
     rules = (
         has_rows(),
-        one_of("split", ("train", "validation")),
+        one_of("split", SPLITS),
         holds("tagged", "language is an ISO 639 code, code or other"),
         between("bytes", 1, limits.longest_bytes),
         # UTF-8 takes one to four bytes a character (RFC 3629).
@@ -116,7 +117,7 @@ def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: Corpus
     names = sorted({*kept["domain"].dropna(), *shares})
     train, validation = (
         kept[kept["split"] == split].groupby("domain")[["bytes", "documents"]].sum().reindex(names, fill_value=0)
-        for split in ("train", "validation")
+        for split in SPLITS
     )
     rows = pd.DataFrame(
         {

@@ -10,12 +10,12 @@ from components.checks.limits import EvaluationLimits
 from components.checks.reading import json_file, metrics_table
 from components.checks.rules import between, covers, finite, holds, no_duplicates
 from components.checks.suite import Table
+from components.names import BYTE_UNIGRAM
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BITS_COLUMNS = ("model", "domain", "bits_per_byte", "documents", "bytes")
-UNIGRAM = "byte-unigram"
 BETTER = {"answer_loss": -1, "reward_margin": 1}
 """What SFT and DPO are for, on held-out data: whether less (-1) or more (1) is better."""
 TASK_COLUMNS = ("model", "task", "metric", "value", "items", "chance", "clean_value", "clean_items")
@@ -67,7 +67,7 @@ def _domains(bits: "pd.DataFrame") -> Table:
 
 def _gaps(bits: "pd.DataFrame", limits: EvaluationLimits) -> Table:
     """Models beside the byte-unigram. Only a warning: whether to register them is for the promotion rule to say."""
-    reference = bits[bits["model"] == UNIGRAM].set_index("domain")["bits_per_byte"]
+    reference = bits[bits["model"] == BYTE_UNIGRAM].set_index("domain")["bits_per_byte"]
     models = bits[bits["model"].isin(limits.models)]
     rows = models.assign(above_unigram=models["bits_per_byte"] - models["domain"].map(reference))
     rules = (between("above_unigram", None, 0, critical=False),)

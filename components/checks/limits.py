@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from components.errors import require
+from components.names import BASELINES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +163,7 @@ class EvaluationLimits:
 
     models: tuple[str, ...] = ("base", "sft", "dpo")
     """Models that must stand in the tables."""
-    baselines: tuple[str, ...] = ("byte-unigram", "zlib-9")
+    baselines: tuple[str, ...] = BASELINES
     """Baselines that must stand beside them in bits per byte."""
     bits_per_byte: tuple[float, float] = (0.05, 16.0)
     """Bits per byte, from and to. Uniform bytes take 8, and no text is known to take less than 0.05; a model may be worse than

@@ -9,6 +9,7 @@ from components.checks.limits import PreferencePairsLimits
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, no_duplicates, no_nulls, one_of
 from components.checks.suite import Table
+from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def _pairs(rows: "pd.DataFrame") -> Table:
         no_nulls("id"),
         no_duplicates("id"),
         no_nulls("group"),
-        one_of("split", sides.SPLITS),
+        one_of("split", SPLITS),
         one_of("kind", KINDS),
         *(between(name, 1) for name in ("prompt_characters", "chosen_characters", "rejected_characters")),
     )

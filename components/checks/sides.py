@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 from components.checks.rules import between
 from components.checks.suite import Table
+from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SPLITS = ("train", "validation")
 
 
 def counts(rows: "pd.DataFrame", names: tuple[str, ...], column: str, minimum: int) -> Table:

@@ -10,6 +10,7 @@ from components.checks.limits import TokenShardsLimits
 from components.checks.reading import json_file, metrics_table
 from components.checks.rules import between, covers, has_rows, no_duplicates
 from components.checks.suite import Table
+from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def _splits(shards: "pd.DataFrame", index: dict[str, Any], domains: list[str], l
 
 def _listed(index: dict[str, Any], domains: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
     """What index.json says of each split and domain; zeros for a domain of the mixture that it does not name."""
-    for split in ("train", "validation"):
+    for split in SPLITS:
         of_split = index["splits"].get(split, {})
         for domain in sorted({*of_split, *domains}):
             entry = of_split.get(domain, dict.fromkeys(COUNTS, 0))

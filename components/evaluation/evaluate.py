@@ -11,9 +11,10 @@ from components.errors import MissingArtifact
 from components.evaluation import benchmarks, held_out, items, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
-from components.evaluation.findings import BYTE_UNIGRAM, ZLIB_9, Alignment, BitsPerByte, Findings
+from components.evaluation.findings import Alignment, BitsPerByte, Findings
 from components.evaluation.measure import Material, Measured, measure_once
 from components.evaluation.origins import origins
+from components.names import BYTE_UNIGRAM, ZLIB_9
 from components.ports import Metrics
 from components.tokenizer.chat import ASSISTANT, USER
 from components.tokenizer.token_shards import TokenShardReader

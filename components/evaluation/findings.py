@@ -4,10 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-BYTE_UNIGRAM = "byte-unigram"
-ZLIB_9 = "zlib-9"
-BASELINES = (BYTE_UNIGRAM, ZLIB_9)
-"""Names under which the baselines stand among the models."""
+from components.names import BYTE_UNIGRAM, ZLIB_9
 
 DEFINITIONS = {
     "bits_per_byte": (

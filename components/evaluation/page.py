@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, StrictUndefined
 
-from components.evaluation.findings import BASELINES, DEFINITIONS, Findings, share
+from components.evaluation.findings import DEFINITIONS, Findings, share
 from components.evaluation.template import PAGE
+from components.names import BASELINES
 
 _LABEL, _WIDTH, _ROW = 120, 460, 30
 """Room for labels, longest bar and height of a row, in SVG units."""

@@ -5,8 +5,9 @@ from typing import Any
 
 from components.artifacts import CheckReport
 from components.errors import RegistrationRefused
+from components.names import BYTE_UNIGRAM
 
-BASELINE = "byte-unigram"
+BASELINE = BYTE_UNIGRAM
 """A model no better than this has learned nothing of how bytes follow each other."""
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.errors import DamagedArtifact, MissingArtifact, SourceError
+from components.names import SPLITS
 from components.ports import Metrics, ShardEngine
 from components.tokenizer import documents
 from components.tokenizer.config import TokenShardsConfig
@@ -24,8 +25,6 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from components.tokenizer.batch_encoder import BatchEncoder, LibraryEncoder
-
-SPLITS = ("train", "validation")
 
 INDEX = "index.json"
 

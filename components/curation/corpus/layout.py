@@ -17,10 +17,10 @@ from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.ledger import kept_in, ledger_of, units_of
 from components.curation.corpus.mixture import Sizes, portion_of
-from components.curation.corpus.split import TRAIN, VALIDATION
 from components.curation.extraction.extract import Extracted
 from components.curation.tables import with_trimmed
 from components.curation.text.draw import order_of
+from components.names import TRAIN, VALIDATION
 from components.ports import ShardEngine
 
 TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig, Source
-from components.curation.corpus.split import TRAIN
 from components.curation.extraction.extract import Extracted
 from components.curation.tables import TRIMMED
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.errors import SourceError
+from components.names import TRAIN
 
 Column = npt.NDArray[Any]
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from components.curation.text.draw import draw
-
-TRAIN, VALIDATION = "train", "validation"
+from components.names import TRAIN, VALIDATION
 
 ENOUGH = 0.5
 """A domain whose validation side holds less than this part of its target gets another group."""

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.curation.corpus.split import TRAIN, VALIDATION, assign
+from components.curation.corpus.split import assign
+from components.names import TRAIN, VALIDATION
 
 Sizes = dict[str, dict[str, int]]
 
