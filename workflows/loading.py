@@ -13,7 +13,19 @@ from components.errors import ConfigError, unknown
 
 Value = TypeVar("Value")
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "curation.quality.refused_share": "curation.quality.max_removed_share",
+    "curation.quality.least_documents": "curation.quality.min_documents",
+    "curation.flagged_words_ratio": "curation.max_flagged_words_ratio",
+    "curation.flagged_words_least": "curation.min_flagged_words",
+    "curation.heuristic_limits": "curation.heuristic_thresholds",
+    "curation.read_attempts": "curation.max_read_attempts",
+    "curation.epoch_limit": "curation.max_epochs",
+    "curation.epoch_limits": "curation.max_epochs_by_domain",
+    "curation.line_words": "curation.min_line_words",
+    "curation.line_documents": "curation.max_line_documents",
+    "curation.substring_words": "curation.min_substring_words",
+}
 """Fields of recipes that had another name: old path -> the new one. `--set` and recipe files with an old one are told the new."""
 
 

@@ -33,7 +33,7 @@ class CorpusLimits:
     """Loss budgets of single sources where they differ from `duplicate_share`, by `URI (DOMAIN)`: `{"crawl/ (web)": 0.5}`."""
     low_quality_share: float = 0.3
     """Share of each language in each domain refused by the learned quality score at most; the check says the share of every one.
-    The recipe's own `quality.refused_share` bounds it too: this is for who reads a corpus that somebody else made."""
+    The recipe's own `quality.max_removed_share` bounds it too: this is for who reads a corpus that somebody else made."""
     cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one at most: what a quarter of a source is alike to is an
     error page or a template, which filters should refuse."""

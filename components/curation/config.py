@@ -93,20 +93,20 @@ class Quality:
     references: tuple[Source, ...] = ()
     """Documents to prefer more of, such as an encyclopedia; read and filtered like sources, but no part of the corpus, and
     their weights do not count. A language without references is not scored, and loses nothing. Empty: no score."""
-    refused_share: float = 0.1
+    max_removed_share: float = 0.1
     """Share of each language in each domain, its lowest scores, that is refused as `low-quality`, at most; 0 scores alone. DCLM
     (arXiv 2406.11794, section 4.4) keeps the top tenth of English web text; such a cut is for those who have a crawl to lose."""
     sample_documents: int = 10_000
     """Documents of the references, and as many of the sources, that the classifier of a language learns from: what a worker
     holds while it trains, some 200 MB."""
-    least_documents: int = 200
+    min_documents: int = 200
     """Reference documents without which a language has no classifier: of fewer it would learn their topics."""
 
     def __post_init__(self) -> None:
-        require(0 <= self.refused_share < 1, self, "refused_share", self.refused_share, "at least 0, below 1")
-        require(self.least_documents > 0, self, "least_documents", self.least_documents, "a positive integer")
-        enough = self.sample_documents >= self.least_documents
-        require(enough, self, "sample_documents", self.sample_documents, "at least least_documents")
+        require(0 <= self.max_removed_share < 1, self, "max_removed_share", self.max_removed_share, "at least 0, below 1")
+        require(self.min_documents > 0, self, "min_documents", self.min_documents, "a positive integer")
+        enough = self.sample_documents >= self.min_documents
+        require(enough, self, "sample_documents", self.sample_documents, "at least min_documents")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +128,7 @@ class CurationConfig:
     heuristics: tuple[str, ...] = ()
     """Published rule sets to ask besides: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents, c4-lines
     drops boilerplate lines. They are meant for web text: manuals and tables of one's own fail rules that were set on crawls."""
-    heuristic_limits: dict[str, float] = field(default_factory=dict)
+    heuristic_thresholds: dict[str, float] = field(default_factory=dict)
     """Limits in place of published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh, other,
     unspaced, code, maths."""
     personal_data: tuple[str, ...] = ()
@@ -138,11 +138,11 @@ class CurationConfig:
     flagged_words: dict[str, str] = field(default_factory=dict)
     """Lists of obscene and abusive words by language, such as `{"en": "ldnoobw", "zh": "my/words.txt"}`: a shipped list's name,
     or the path or URI of a UTF-8 file with a word or phrase on each line. A document is held against its own language's list."""
-    flagged_words_ratio: float = 0.01
+    max_flagged_words_ratio: float = 0.01
     """Share of a document's words in flagged ones above which it is refused as `flagged-words`; 1 scores alone. ROOTS (arXiv
     2303.03915) refuses English above 0.01 (`flagged_words_max_cutoff` of github.com/bigscience-workshop/data-preparation).
     C4 refuses for a single word, and so loses much text by and about minorities (arXiv 2104.08758)."""
-    flagged_words_least: int = 3
+    min_flagged_words: int = 3
     """Flagged words of a document that may be refused for them: short ones are not refused for one or two."""
     samples: int = 4
     """Documents of each step and reason that are kept as evidence for `longrun inspect`, with personal data replaced; 0: none."""
@@ -154,7 +154,7 @@ class CurationConfig:
     """Lines or rows without text that one file may hold before it is set aside."""
     max_document_bytes: int = 64 * 1024 * 1024
     """Longer lines, cells, records and text files are refused as `long` without being held in memory."""
-    read_attempts: int = 3
+    max_read_attempts: int = 3
     """How often a file is read, or its worker may die of it, before it is set aside with its error: the check then fails."""
     near_duplicate_threshold: float = 0.8
     """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
@@ -167,7 +167,7 @@ class CurationConfig:
     """Values in a MinHash signature."""
     duplicate_passages: tuple[str, ...] = ()
     """Passages to look for in what deduplication of documents leaves: `line`, a whole line that stands in more than
-    `line_documents` documents, and `substring`, a run of `substring_words` words that stands anywhere twice, also in one
+    `max_line_documents` documents, and `substring`, a run of `min_substring_words` words that stands anywhere twice, also in one
     document. Of each only the first place stays; a document of which less than `min_characters` are left goes, unless it has such
     a first place: it stays then, with those passages whole. They are meant for web text: manuals describe the same parameter
     honestly in many places, and lose it there."""
@@ -176,12 +176,12 @@ class CurationConfig:
     passages_in_code: bool = False
     """Whether code has and loses such passages too: licence headers, imports and common calls repeat honestly, and a file
     without them does not compile."""
-    line_words: int = 10
+    min_line_words: int = 10
     """Words that a line must have: shorter ones, such as headings and answers, repeat honestly. A Han or kana character counts as
-    a word, here and in `substring_words`; otherwise words are what white space parts."""
-    line_documents: int = 6
+    a word, here and in `min_substring_words`; otherwise words are what white space parts."""
+    max_line_documents: int = 6
     """Documents that may share a line, as in Llama 3 (arXiv 2407.21783, section 3.1.1), there of each 30 million."""
-    substring_words: int = 50
+    min_substring_words: int = 50
     """Words of a substring: 50 BPE tokens, which are fewer words, in arXiv 2107.06499, section 4.1."""
     audited_removals: int = 400
     """Removals of each reason that are measured anew from their texts, chosen by the seed: of many removals, 400 right ones put
@@ -190,10 +190,10 @@ class CurationConfig:
     """Share of each domain's bytes to hold out, about: whole groups are held out."""
     mixture_temperature: float = 1.0
     """Shares are proportional to weight^(1/temperature): above 1 raises under-represented domains (paper, section 2.1)."""
-    epoch_limit: float = 4.0
+    max_epochs: float = 4.0
     """How often a domain may be repeated; up to 4 epochs repeated data is nearly as good as new (arXiv 2305.16264)."""
-    epoch_limits: dict[str, float] = field(default_factory=dict)
-    """Limits of single domains where they differ from `epoch_limit`."""
+    max_epochs_by_domain: dict[str, float] = field(default_factory=dict)
+    """Limits of single domains where they differ from `max_epochs`."""
     language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
     """Shares of a domain's training tokens by language, such as `{"web": {"en": 3, "zh": 1, "other": 0.5}}`, in proportion.
     `other` stands for all languages that are not named; without it, the domain must hold none. The domain's epoch limit holds for
@@ -211,21 +211,21 @@ class CurationConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.sources), self, "sources", self.sources, "at least one source")
-        places = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
-        require(len(set(places)) == len(places), self, "sources", places, "each URI once, python-environment: once a domain")
+        uris = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
+        require(len(set(uris)) == len(uris), self, "sources", uris, "each URI once, python-environment: once a domain")
         names = [benchmark.name for benchmark in self.benchmarks]
         require(len(set(names)) == len(names), self, "benchmarks", names, "each name once")
         for name in (
             "benchmark_gram",
             "min_characters",
             "max_document_bytes",
-            "read_attempts",
+            "max_read_attempts",
             "shingle_size",
             "permutations",
             "audited_removals",
             "shard_bytes",
-            "line_words",
-            "line_documents",
+            "min_line_words",
+            "max_line_documents",
         ):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(
@@ -241,14 +241,15 @@ class CurationConfig:
         kinds = self.duplicate_passages
         require(set(kinds) <= set(PASSAGES), self, "duplicate_passages", kinds, ", ".join(PASSAGES))
         require(self.passage_action in ("remove", "mask"), self, "passage_action", self.passage_action, "remove, mask")
-        require(self.substring_words > 1, self, "substring_words", self.substring_words, "an integer of at least 2")
+        require(self.min_substring_words > 1, self, "min_substring_words", self.min_substring_words, "an integer of at least 2")
         require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "between 0 and 1")
         temperature = self.mixture_temperature
         require(0 < temperature < math.inf, self, "mixture_temperature", temperature, "a positive number")
-        require(0 < self.flagged_words_ratio <= 1, self, "flagged_words_ratio", self.flagged_words_ratio, "above 0, at most 1")
-        require(self.flagged_words_least > 0, self, "flagged_words_least", self.flagged_words_least, "a positive integer")
+        ratio = self.max_flagged_words_ratio
+        require(0 < ratio <= 1, self, "max_flagged_words_ratio", ratio, "above 0, at most 1")
+        require(self.min_flagged_words > 0, self, "min_flagged_words", self.min_flagged_words, "a positive integer")
         require(self.samples >= 0, self, "samples", self.samples, "0 or more")
-        self._require_epoch_limits()
+        self._require_max_epochs()
         self._require_languages()
         self._require_heuristics()
 
@@ -258,19 +259,19 @@ class CurationConfig:
         )
         require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
         require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
-        if self.heuristic_limits:
+        if self.heuristic_thresholds:
             from components.curation.text.heuristics import limit_names
 
-            unknown = sorted(self.heuristic_limits.keys() - limit_names())
+            unknown = sorted(self.heuristic_thresholds.keys() - limit_names())
             allowed = "RULE or KIND:RULE of components/curation/text/heuristics.py"
-            require(not unknown, self, "heuristic_limits", unknown, allowed)
+            require(not unknown, self, "heuristic_thresholds", unknown, allowed)
 
-    def _require_epoch_limits(self) -> None:
-        require(self.epoch_limit > 0, self, "epoch_limit", self.epoch_limit, "a positive number")
-        limits = self.epoch_limits
-        require(all(limit > 0 for limit in limits.values()), self, "epoch_limits", limits, "positive numbers")
+    def _require_max_epochs(self) -> None:
+        require(self.max_epochs > 0, self, "max_epochs", self.max_epochs, "a positive number")
+        limits = self.max_epochs_by_domain
+        require(all(limit > 0 for limit in limits.values()), self, "max_epochs_by_domain", limits, "positive numbers")
         unknown = sorted(limits.keys() - {source.domain for source in self.sources})
-        require(not unknown, self, "epoch_limits", limits, f"domains of the sources, not {', '.join(unknown)}")
+        require(not unknown, self, "max_epochs_by_domain", limits, f"domains of the sources, not {', '.join(unknown)}")
 
     def _require_languages(self) -> None:
         given, temperature = self.language_shares, self.language_temperature

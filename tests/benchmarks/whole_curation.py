@@ -99,7 +99,7 @@ def config(megabytes: int) -> CurationConfig:
         heuristics=RULE_SETS,
         personal_data=PERSONAL_DATA,
         flagged_words={"en": "ldnoobw"},
-        quality=Quality(references=references(), least_documents=50),
+        quality=Quality(references=references(), min_documents=50),
         duplicate_passages=PASSAGES,
         benchmarks=tuple(Benchmark(name=name, uri=str(BENCHMARKS / name)) for name in names),
     )

@@ -29,7 +29,7 @@ def mixture_of(config: CurationConfig, sizes: Sizes | None = None) -> Mixture:
         languages |= {domain: _shares(held, config.language_temperature) for domain, held in others.items()}
     return Mixture(
         shares=shares,
-        epoch_limits={domain: config.epoch_limits.get(domain, config.epoch_limit) for domain in shares},
+        epoch_limits={domain: config.max_epochs_by_domain.get(domain, config.max_epochs) for domain in shares},
         language_shares=languages,
     )
 

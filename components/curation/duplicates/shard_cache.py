@@ -32,9 +32,9 @@ HASHING = ("near_duplicate_threshold", "shingle_size", "shingle_words", "permuta
 
 GLOBAL = (
     *HASHING,
-    *("sources", "keep_shards", "validation_share", "mixture_temperature", "epoch_limit", "epoch_limits"),
+    *("sources", "keep_shards", "validation_share", "mixture_temperature", "max_epochs", "max_epochs_by_domain"),
     *("language_shares", "language_temperature"),
-    *("duplicate_passages", "passage_action", "passages_in_code", "line_words", "line_documents", "substring_words"),
+    *("duplicate_passages", "passage_action", "passages_in_code", "min_line_words", "max_line_documents", "min_substring_words"),
 )
 """Fields of the config on which reading a shard does not depend; of `sources`, it depends on those that take from it."""
 

@@ -126,8 +126,8 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
 def extract(shard: ExtractionShard) -> Extracted:
     """Write the tables of a shard, or take those that a killed run has finished.
 
-    A file that cannot be read, or whose worker dies of it, is set aside with its error after `read_attempts`. What counts as a
-    death is told in `components.curation.extraction.crashes`: an interrupt is none.
+    A file that cannot be read, or that crashes its worker, is set aside with its error after `max_read_attempts`.
+    `components.curation.extraction.crashes` says what counts as a crash: an interrupt does not.
 
     Raises:
         StoreError: an object store cannot be reached; the rerun reads what is missing.
@@ -199,7 +199,7 @@ class _Extraction:
 
     def read(self, number: int, file: RawFile) -> None:
         """Take every document of a file, or none of them and its error."""
-        died, attempts = self.deaths.of(number), self.shard.config.read_attempts
+        died, attempts = self.deaths.of(number), self.shard.config.max_read_attempts
         if died >= attempts:
             self._set_aside(file, f"its worker died {died} times while reading it")
             return
@@ -305,9 +305,9 @@ class _Extraction:
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
         config = self.shard.config
-        if flagged is None or flagged.terms < config.flagged_words_least:
+        if flagged is None or flagged.terms < config.min_flagged_words:
             return ""
-        return FLAGGED if flagged.ratio > config.flagged_words_ratio else ""
+        return FLAGGED if flagged.ratio > config.max_flagged_words_ratio else ""
 
     def _contamination(self, identity: str, candidate: Candidate, source: Source) -> str:
         config = self.shard.config

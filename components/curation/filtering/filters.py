@@ -113,7 +113,7 @@ def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
         Letters(),
         LongLines(),
         RepeatedLines(config.max_repeated_lines),
-        heuristics(config.heuristics, config.heuristic_limits),
+        heuristics(config.heuristics, config.heuristic_thresholds),
     )
 
 

@@ -93,7 +93,7 @@ class _Search:
 
     def lines(self) -> list[Path]:
         """The repeated lines of each part."""
-        return self._repeated(self._gathered(gather_lines), "lines", most=self.config.line_documents)
+        return self._repeated(self._gathered(gather_lines), "lines", most=self.config.max_line_documents)
 
     def runs(self) -> list[Path]:
         """The repeated runs of each part."""

@@ -108,7 +108,7 @@ def gather_lines(work: tuple[TextShard, Path], *, config: CurationConfig) -> Pat
     path = shard.directory / f"lines{interim.SUFFIX}"
     with interim.writer(path, UNITS) as output:
         for texts in texts_of(shard, verdicts, config):
-            output.write_table(joined(lines_of(texts.words, config.line_words), texts, shard.number, by_document=True))
+            output.write_table(joined(lines_of(texts.words, config.min_line_words), texts, shard.number, by_document=True))
     return path
 
 
@@ -118,7 +118,7 @@ def gather_grams(work: tuple[TextShard, Path], *, config: CurationConfig) -> Pat
     path = shard.directory / f"grams{interim.SUFFIX}"
     with interim.writer(path, GRAMS) as output:
         for texts in texts_of(shard, verdicts, config):
-            _, anchors = runs_of(texts.words, config.substring_words)
+            _, anchors = runs_of(texts.words, config.min_substring_words)
             keys, counts = np.unique(anchors.least[anchors.moved], return_counts=True)
             output.write_table(pa.table([keys, np.full(len(keys), shard.number), counts], schema=GRAMS))
     return path
@@ -139,7 +139,7 @@ def gather_runs(work: tuple[TextShard, Path, Path], *, config: CurationConfig) -
     path = shard.directory / f"runs{interim.SUFFIX}"
     with interim.writer(path, UNITS) as output:
         for texts in texts_of(shard, verdicts, config):
-            units, anchors = runs_of(texts.words, config.substring_words)
+            units, anchors = runs_of(texts.words, config.min_substring_words)
             output.write_table(joined(_around(units, anchors, grams), texts, shard.number, by_document=False))
     return path
 

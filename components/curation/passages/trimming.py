@@ -139,8 +139,8 @@ def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: Cura
     made = Trimmed(texts=shard.directory / "trimmed.parquet", cuts=shard.directory / f"cuts{interim.SUFFIX}", counts=Counter())
     with tables.writer(made.texts, TRIMMED) as trimmed, interim.writer(made.cuts, CUTS) as cuts:
         for texts in texts_of(shard, verdicts, config):
-            found = [_found(LINE, texts, lines, lines_of(texts.words, config.line_words))] if lines else []
-            found += [_found(SUBSTRING, texts, runs, runs_of(texts.words, config.substring_words)[0])] if runs else []
+            found = [_found(LINE, texts, lines, lines_of(texts.words, config.min_line_words))] if lines else []
+            found += [_found(SUBSTRING, texts, runs, runs_of(texts.words, config.min_substring_words)[0])] if runs else []
             lost, left = _settled(texts, found, config)
             for one in lost:
                 cuts.write_table(_listed(texts, one))

@@ -54,12 +54,12 @@ def added(left: Histogram, right: Histogram) -> Histogram:
     return {group: left.get(group, nothing) + right.get(group, nothing) for group in {**left, **right}}
 
 
-def standings(histogram: Mapping[Group, npt.NDArray[np.int64]], refused_share: float) -> dict[Group, Standing]:
-    """Cut each group so that at most `refused_share` of its documents lie below, never more."""
+def standings(histogram: Mapping[Group, npt.NDArray[np.int64]], max_removed_share: float) -> dict[Group, Standing]:
+    """Cut each group so that at most `max_removed_share` of its documents lie below, never more."""
     found = {}
     for group, (documents, _) in sorted(histogram.items()):
         below = np.concatenate([[0], np.cumsum(documents)])
-        cut = int(np.searchsorted(below, refused_share * below[-1], side="right")) - 1
+        cut = int(np.searchsorted(below, max_removed_share * below[-1], side="right")) - 1
         quality = (below[:-1] + documents / 2) / max(1, below[-1])
         found[group] = Standing(min(cut, BINS), quality.astype(np.float32))
     return found

@@ -69,7 +69,7 @@ def grade(
     learned = sorted((one for found in trained for one in found), key=lambda one: one.language)
     measured = engine.map_shards(partial(measure, models=output / "quality"), list(shards), description="score quality")
     histogram = engine.reduce(added, measured)
-    cut = standings(histogram, config.quality.refused_share)
+    cut = standings(histogram, config.quality.max_removed_share)
     graded = engine.map_shards(partial(settle, standing=cut), list(shards), description="refuse the lowest quality")
     tables.write(output / "metrics" / "quality.parquet", _outcome(histogram, cut, learned))
     figures = {one.language: {"sha256": one.sha256, "auc": one.auc, "references": one.reference_documents} for one in learned}

@@ -46,15 +46,15 @@ def draw(
     together = partial(_together, most=quality.sample_documents)
     of_references = engine.map_shards(partial(order, by_domain=False), references, description="draw references")
     wanted = engine.reduce(together, of_references)
-    known = frozenset(language for (language, _), (count, _) in wanted.items() if count >= quality.least_documents)
+    known = frozenset(language for (language, _), (count, _) in wanted.items() if count >= quality.min_documents)
     order = partial(order, languages=known)
     usual = engine.reduce(together, engine.map_shards(order, parts, description="draw documents"))
-    enough = sorted(language for language in known if _documents(usual, language) >= quality.least_documents)
+    enough = sorted(language for language in known if _documents(usual, language) >= quality.min_documents)
     if not enough:
         found = ", ".join(f"{count} {language}" for (language, _), (count, _) in sorted(wanted.items()))
         raise SourceError(
-            f"quality.references: no language has {quality.least_documents} documents both there and in the sources "
-            f"(references: {found}); name more references, or lower quality.least_documents"
+            f"quality.references: no language has {quality.min_documents} documents both there and in the sources "
+            f"(references: {found}); name more references, or lower quality.min_documents"
         )
     limits = (_limits(wanted, enough, quality.sample_documents), _limits(usual, enough, quality.sample_documents))
     work = [(part, True, scratch / f"reference-{number:05d}{interim.SUFFIX}") for number, part in enumerate(references)]

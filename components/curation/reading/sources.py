@@ -166,7 +166,7 @@ def reading_of_references(config: CurationConfig) -> CurationConfig:
 
 def reading_of(config: CurationConfig, sources: tuple[Source, ...], **changes: Any) -> CurationConfig:
     """The config for reading other sources, without what it says of the mixture: that names domains and languages of its own."""
-    mixture: dict[str, Any] = {"epoch_limits": {}, "language_shares": {}, "language_temperature": None}
+    mixture: dict[str, Any] = {"max_epochs_by_domain": {}, "language_shares": {}, "language_temperature": None}
     return replace(config, sources=sources, **mixture, **changes)
 
 

@@ -253,7 +253,7 @@ def test_files_that_are_not_read_are_counted_by_suffix_and_stand_in_the_plan(tmp
 def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_path: Path) -> None:
     lines = [*(prose(number) for number in range(6)), "too short", "知止而后有定；定而后能静；静而后能安。" * 2 + "虑而后能得"]
     web = write_jsonl(tmp_path / "web.jsonl", lines)
-    run(config(source(web), heuristics=("gopher-quality",), heuristic_limits={"gopher-short-words": 1}), tmp_path)
+    run(config(source(web), heuristics=("gopher-quality",), heuristic_thresholds={"gopher-short-words": 1}), tmp_path)
     found = rows(tmp_path / "corpus/metrics/refusals.parquet")
     assert {(row["language"], row["reason"]): row["documents"] for row in found} == {
         ("en", ""): 6,

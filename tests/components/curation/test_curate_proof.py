@@ -53,9 +53,9 @@ def everything(place: Path) -> CurationConfig:
     return config(
         source(place / "web", "web"),
         source(place / "books", "books"),
-        quality=Quality(references=(source(place / "reference"),), least_documents=20, sample_documents=60),
+        quality=Quality(references=(source(place / "reference"),), min_documents=20, sample_documents=60),
         duplicate_passages=("line", "substring"),
-        line_documents=4,
+        max_line_documents=4,
         personal_data=("email", "ipv4"),
         benchmarks=(Benchmark(name="quiz", uri=str(place / "quiz.jsonl")),),
         flagged_words={"en": str(place / "words.txt")},

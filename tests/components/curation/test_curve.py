@@ -89,7 +89,11 @@ def test_what_a_config_says_of_languages_does_not_matter(tmp_path: Path) -> None
     chosen = dumps(tmp_path / "dumps", 2)
     first, second = chosen.sources
     web = (first, replace(second, domain="web"))
-    shares: dict[str, Any] = {"language_shares": {"web": {"en": 1.0}}, "language_temperature": 2.0, "epoch_limits": {"web": 2.0}}
+    shares: dict[str, Any] = {
+        "language_shares": {"web": {"en": 1.0}},
+        "language_temperature": 2.0,
+        "max_epochs_by_domain": {"web": 2.0},
+    }
     expected = measured(replace(chosen, sources=web), tmp_path / "plain")
     assert measured(replace(chosen, sources=web, **shares), tmp_path / "shares") == expected
 

@@ -71,7 +71,7 @@ EVERYTHING: dict[str, Any] = {
     "language_model": "lid176",
     "heuristics": RULE_SETS,
     # Each rule is asked, and refuses nothing: the first to refuse would keep a document from all that comes after it.
-    "heuristic_limits": {rule.name: -math.inf if rule.least else math.inf for rule in RULES},
+    "heuristic_thresholds": {rule.name: -math.inf if rule.least else math.inf for rule in RULES},
     "personal_data": PERSONAL_DATA,
 }
 """All that looks at a document before deduplication."""
@@ -111,7 +111,7 @@ def survives(place: Path, name: str, data: bytes) -> None:
     raw.mkdir(parents=True)
     (raw / name).write_bytes(data)
     (raw / "good.jsonl").write_bytes(GOOD)
-    chosen = config(source(raw), read_attempts=1, max_document_bytes=1_000_000, **EVERYTHING)
+    chosen = config(source(raw), max_read_attempts=1, max_document_bytes=1_000_000, **EVERYTHING)
     found = [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, place / "scratch")]
     listed = [row for shard in found for row in rows(shard.rows)]
     assert sum("good.jsonl#" in row["uri"] and not row["reason"] for row in listed) == 5

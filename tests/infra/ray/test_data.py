@@ -84,7 +84,7 @@ class TestRayShardEngine(ShardEngineSuite):
         (tmp_path / "data").mkdir()
         for number, name in enumerate("abcde"):
             write_jsonl(tmp_path / f"data/{name}.jsonl", [prose(number)])
-        chosen = config(source(tmp_path / "data"), read_attempts=2)
+        chosen = config(source(tmp_path / "data"), max_read_attempts=2)
         shards = extraction.shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
         (found,) = engine.map_shards(reading_as_killed, shards, description="read")
         lost = {Path(row["uri"]).name: row["error"] for row in rows(found.set_aside)}

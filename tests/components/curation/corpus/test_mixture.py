@@ -20,7 +20,7 @@ def test_a_higher_temperature_raises_the_small_domain() -> None:
 
 def test_a_domain_without_its_own_epoch_limit_has_the_general_one() -> None:
     sources = (source("a", "web"), source("b", "maths"))
-    assert mixture_of(config(*sources, epoch_limits={"maths": 2.0})).epoch_limits == {"maths": 2.0, "web": 4.0}
+    assert mixture_of(config(*sources, max_epochs_by_domain={"maths": 2.0})).epoch_limits == {"maths": 2.0, "web": 4.0}
 
 
 SIZES = {"books": {"en": 900}, "web": {"en": 8100, "zh": 100}}

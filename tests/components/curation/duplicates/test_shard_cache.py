@@ -158,16 +158,16 @@ OTHER: dict[str, Any] = {
     "keep_shards": False,
     "validation_share": 0.4,
     "mixture_temperature": 3.0,
-    "epoch_limit": 9.0,
-    "epoch_limits": {"prose": 2.0},
+    "max_epochs": 9.0,
+    "max_epochs_by_domain": {"prose": 2.0},
     "language_shares": {"prose": {"en": 1.0}},
     "language_temperature": 3.0,
     "duplicate_passages": ("line",),
     "passage_action": "mask",
     "passages_in_code": True,
-    "line_words": 3,
-    "line_documents": 2,
-    "substring_words": 9,
+    "min_line_words": 3,
+    "max_line_documents": 2,
+    "min_substring_words": 9,
 }
 
 

@@ -186,7 +186,7 @@ def a_shard_of(place: Path, names: str) -> ExtractionShard:
 
 def planned(place: Path) -> ExtractionShard:
     """The shard as another run of the driver plans it."""
-    chosen = config(source(place / "data"), read_attempts=2)
+    chosen = config(source(place / "data"), max_read_attempts=2)
     (shard,) = shards_of(list_files(chosen).files, chosen, place / "scratch")
     return shard
 

@@ -90,7 +90,7 @@ def test_refusals_are_counted_by_source(tmp_path: Path, lists: dict[str, str]) -
 
 
 def test_a_ratio_of_1_scores_and_refuses_nothing(tmp_path: Path, lists: dict[str, str]) -> None:
-    place = curated(tmp_path, lists, flagged_words_ratio=1.0)
+    place = curated(tmp_path, lists, max_flagged_words_ratio=1.0)
     assert len(documents(place)) == 5
 
 

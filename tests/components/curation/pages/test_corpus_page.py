@@ -96,7 +96,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source(data),
         source(place / "again.jsonl", "web"),
         personal_data=("email",),
-        quality=Quality(references=(source(place / "reference.jsonl"),), least_documents=10),
+        quality=Quality(references=(source(place / "reference.jsonl"),), min_documents=10),
         flagged_words={"en": str(place / "words.txt")},
         samples=60,
     )

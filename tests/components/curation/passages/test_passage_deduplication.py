@@ -25,7 +25,7 @@ from tests.components.curation.duplicates.test_deduplication_proof import PoolEn
 pytestmark = pytest.mark.long
 
 BOTH = ("line", "substring")
-SMALL: dict[str, Any] = {"line_words": 2, "line_documents": 1, "substring_words": 3, "min_characters": 1}
+SMALL: dict[str, Any] = {"min_line_words": 2, "max_line_documents": 1, "min_substring_words": 3, "min_characters": 1}
 WORD = re.compile(r"[知識]|[^\s知識]+")
 Place = tuple[int, int]
 """A document and a word."""
@@ -97,10 +97,10 @@ def lost(texts: Sequence[str], kinds: Sequence[str], chosen: CurationConfig) -> 
                 lines.setdefault(own, []).append((number, place))
                 place += len(own)
         for own, places in lines.items():
-            if len(own) >= chosen.line_words and len({n for n, _ in places}) > chosen.line_documents:
+            if len(own) >= chosen.min_line_words and len({n for n, _ in places}) > chosen.max_line_documents:
                 gone += [Lost(place, len(own), places[0]) for place in places if place[0] != places[0][0]]
     if "substring" in kinds:
-        size = chosen.substring_words
+        size = chosen.min_substring_words
         seen: dict[tuple[str, ...], Place] = {}
         for number in ranked:
             for place in range(len(words[number]) - size + 1):

@@ -48,7 +48,10 @@ def sources(tmp_path: Path) -> CurationConfig:
     write_jsonl(tmp_path / "forum/a.jsonl", [poor(n) for n in range(1000, 1040)])
     write_jsonl(tmp_path / "reference/a.jsonl", [good(n) for n in range(2000, 2080)])
     quality = Quality(
-        references=(source(tmp_path / "reference", "encyclopedia"),), refused_share=0.25, least_documents=30, sample_documents=60
+        references=(source(tmp_path / "reference", "encyclopedia"),),
+        max_removed_share=0.25,
+        min_documents=30,
+        sample_documents=60,
     )
     return config(source(tmp_path / "web", "web"), source(tmp_path / "forum", "forum"), quality=quality, shard_bytes=40_000)
 
@@ -139,7 +142,7 @@ def test_of_two_duplicates_the_better_is_kept(sources: CurationConfig, tmp_path:
     long = prose(7, 400)
     better, worse = f"{long} by the river runs past the old mill", f"{long} buy now at the best price"
     write_jsonl(tmp_path / "web/b.jsonl", [worse, better])
-    run(replace(sources, quality=replace(sources.quality, refused_share=0.0)), tmp_path)
+    run(replace(sources, quality=replace(sources.quality, max_removed_share=0.0)), tmp_path)
     (removed,) = [row for row in listed(tmp_path) if row["uri"].startswith(f"{tmp_path}/web/b.jsonl") and not row["kept"]]
     assert (removed["uri"][-1], removed["reason"]) == ("1", "near-duplicate")
 
@@ -152,7 +155,7 @@ def test_without_references_there_is_no_score(sources: CurationConfig, tmp_path:
 
 
 def test_a_share_of_0_scores_and_refuses_nothing(sources: CurationConfig, tmp_path: Path) -> None:
-    run(replace(sources, quality=replace(sources.quality, refused_share=0.0)), tmp_path)
+    run(replace(sources, quality=replace(sources.quality, max_removed_share=0.0)), tmp_path)
     assert LOW_QUALITY not in {row["reason"] for row in listed(tmp_path)}
     assert {row["quality"] is None for row in listed(tmp_path)} == {True, False}
 
@@ -182,7 +185,7 @@ def test_a_killed_run_goes_on_to_the_same_corpus(
 
 def test_references_that_cannot_be_used_are_named(sources: CurationConfig, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no language has 500 documents both there and in the sources \(references: 80 en\)"):
-        run(replace(sources, quality=replace(sources.quality, least_documents=500, sample_documents=500)), tmp_path / "few")
+        run(replace(sources, quality=replace(sources.quality, min_documents=500, sample_documents=500)), tmp_path / "few")
     (tmp_path / "reference/b.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(SourceError, match=r"reference .*b\.jsonl\.gz cannot be read"):
         run(sources, tmp_path / "damaged")
@@ -194,10 +197,10 @@ def test_references_that_cannot_be_used_are_named(sources: CurationConfig, tmp_p
 
 def test_references_are_read_whatever_the_mixture_says_of_the_languages_of_the_sources(sources: CurationConfig) -> None:
     (domain, *_) = sorted({one.domain for one in sources.sources} - {one.domain for one in sources.quality.references})
-    chosen = replace(sources, language_shares={domain: {"en": 1.0}}, language_temperature=2.0, epoch_limits={domain: 2.0})
+    chosen = replace(sources, language_shares={domain: {"en": 1.0}}, language_temperature=2.0, max_epochs_by_domain={domain: 2.0})
     assert fingerprint(chosen) == fingerprint(sources)
     reading = reading_of_references(chosen)
-    assert (reading.language_shares, reading.language_temperature, reading.epoch_limits) == ({}, None, {})
+    assert (reading.language_shares, reading.language_temperature, reading.max_epochs_by_domain) == ({}, None, {})
 
 
 def test_another_reference_is_another_fingerprint(sources: CurationConfig, tmp_path: Path) -> None:
@@ -207,7 +210,7 @@ def test_another_reference_is_another_fingerprint(sources: CurationConfig, tmp_p
 
 
 @pytest.mark.parametrize(
-    "fields", [{"refused_share": 1.0}, {"refused_share": -0.1}, {"least_documents": 0}, {"sample_documents": 10}]
+    "fields", [{"max_removed_share": 1.0}, {"max_removed_share": -0.1}, {"min_documents": 0}, {"sample_documents": 10}]
 )
 def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"Quality.{next(iter(fields))}"):
@@ -216,7 +219,7 @@ def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
 
 def test_documents_of_one_part_that_all_go_leave_no_empty_part(sources: CurationConfig, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "web/a.jsonl", [*(poor(n) for n in range(60)), *(good(n) for n in range(60))])
-    run(replace(sources, quality=replace(sources.quality, refused_share=0.6), shard_bytes=15_000), tmp_path)
+    run(replace(sources, quality=replace(sources.quality, max_removed_share=0.6), shard_bytes=15_000), tmp_path)
     parts = sorted((tmp_path / "scratch/read").glob("*/graded-texts-*.parquet"))
     assert len(parts) < len(list((tmp_path / "scratch/read").glob("*/texts-*.parquet")))
     assert all(rows(part) for part in parts)

@@ -192,8 +192,8 @@ def test_every_rule_names_its_source_and_limits_each_kind_on_one_side() -> None:
         assert rule.rule_set in RULE_SETS
 
 
-@pytest.mark.parametrize("fields", [{"heuristics": ("gofer",)}, {"heuristic_limits": {"gopher-few-word": 1}}])
+@pytest.mark.parametrize("fields", [{"heuristics": ("gofer",)}, {"heuristic_thresholds": {"gopher-few-word": 1}}])
 def test_unknown_rule_sets_and_limits_die_in_the_config(fields: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"CurationConfig\.heuristic"):
         config(source("x"), **fields)
-    assert isinstance(config(source("x"), heuristic_limits={"zh:gopher-few-words": 5}), CurationConfig)
+    assert isinstance(config(source("x"), heuristic_thresholds={"zh:gopher-few-words": 5}), CurationConfig)
