@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 # Two processes take one file after the other: a file's tests share servers
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install run test test-fast test-slow lint lock clean images sbom deploy \
+.PHONY: help install run test test-fast test-slow lint coverage lock clean images sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
 	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
 
@@ -34,6 +34,12 @@ test-fast: install ## The quick ones: what needs no Ray, no servers and no train
 test-slow: install ## The long ones
 	$(SHARED) -m "slow and not gpu and not cluster"
 
+coverage: install ## How much of the code the tests reach, in a run of its own, against its floor
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m "not slow and not gpu and not cluster"
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report
+
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 	@infra/lock.sh
 
@@ -48,7 +54,7 @@ sbom: install ## A bill of materials for each image, into .longrun/sbom
 	@.venv/bin/python -m infra.sbom .longrun/sbom
 
 clean:       ## Remove what installing left; artifacts in .longrun stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis longrun.egg-info
+	rm -rf .venv .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis longrun.egg-info
 
 bench-chain: install ## The main job: time, memory, reuse, bits per byte (RECIPE=smoke, KEEP=DIR: a home that stays)
 	.venv/bin/python -m tests.benchmarks.chain $(or $(RECIPE),smoke) $(KEEP)
