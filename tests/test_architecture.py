@@ -46,7 +46,7 @@ INTRUDERS = {
     "a step knows neither": ("workflows/steps/ahead.py", "import workflows.recipe\n"),
     "which know variables and URLs alone": ("infra/caching.py", "import infra.settings\n"),
     "pure arithmetic": ("components/scaling/tensors.py", "import torch\n"),
-    "planning does not need fitting": ("components/scaling/notes.py", "import components.scaling.fitting.robust\n"),
+    "planning does not need fitting": ("components/scaling/planning/notes.py", "import components.scaling.fitting.robust\n"),
     "components.novelty": ("components/novelty/__init__.py", ""),
 }
 

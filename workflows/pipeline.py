@@ -8,7 +8,7 @@ from components.alignment.config import ConversationsConfig, PreferencePairsConf
 from components.artifacts import Artifact, Checkpoint, ModelShape
 from components.curation.config import CurationConfig
 from components.scaling.config import Choices, FitConfig
-from components.scaling.law_files import law_fingerprint
+from components.scaling.laws.files import law_fingerprint
 from infra.flyte import environments
 from workflows.alignment import (
     check_conversations,

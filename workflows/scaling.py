@@ -20,7 +20,7 @@ class PlanRequest:
 @environments.cpu.task
 async def scaling(order: Order, config: PlanRequest, tokenizer: Tokenizer, token_shards: TokenShards) -> TrainingPlan:
     """Plan shape, tokens, batch and learning rate by the scaling laws, with the recipe's choices beside them."""
-    from components.scaling.plan import plan
+    from components.scaling.planning.plan import plan
 
     return make(
         order,
@@ -41,7 +41,7 @@ async def scaling(order: Order, config: PlanRequest, tokenizer: Tokenizer, token
 @environments.cpu.task
 async def verdict(order: Order, config: FitConfig, plan: TrainingPlan, checkpoint: Checkpoint) -> Verdict:
     """Hold a finished training against its plan's prediction, and fit the law again with it."""
-    from components.scaling.fitting.verdict import judge_plan
+    from components.scaling.fitting.refit import judge_plan
 
     measured = order.run.store.manifest(checkpoint.uri).figures
     return make(

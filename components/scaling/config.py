@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from components.artifacts import ModelShape
 from components.errors import require
 from components.hardware import GPUS
-from components.scaling.law import SCALES
-from components.scaling.laws import PLANNING
+from components.scaling.laws.law import SCALES
+from components.scaling.laws.published import PLANNING
 from components.training.config import require_activation_checkpointing
 from components.training.parallel.layout import ParallelLayout
 
@@ -22,8 +22,8 @@ class ScalingConfig:
     compute: float | None = 8.45e22
     """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: what chosen shape and tokens take."""
     law: str = "deepseek"
-    """A published law with coefficients, from `components.scaling.laws`, or the path of a law file (`.json`); where it gives
-    none, "deepseek" gives batch and learning rate."""
+    """A published law with coefficients (`components.scaling.laws.published`), or the path of a law file (`.json`). Where it has
+    no law of batch or learning rate, that of "deepseek" stands in."""
 
     def __post_init__(self) -> None:
         known = self.law in PLANNING or self.law.endswith(".json")
@@ -78,7 +78,7 @@ class Choices:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cluster:
+class Accelerators:
     """The accelerators that a plan is laid out on and priced for."""
 
     gpus: int

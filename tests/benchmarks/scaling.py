@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from components.scaling.config import Choices, Cluster, FitConfig, ScalingConfig
+from components.scaling.config import Accelerators, Choices, FitConfig, ScalingConfig
 from components.scaling.fitting.fit import fit
 from components.scaling.fitting.parametric import best
 from components.scaling.fitting.robust import DELTA, Array
 from components.scaling.fitting.runs import Runs
-from components.scaling.laws import LAWS
-from components.scaling.proposal import propose
+from components.scaling.laws.published import LAWS
+from components.scaling.planning.proposal import propose
 from tests.benchmarks.rows import Row, write
 
 RUNS, ROUNDS, PEER_ROUNDS = 2000, 1000, 10
@@ -66,7 +66,7 @@ def table() -> Runs:
 
 def plan() -> object:
     """A plan laid out on 2 048 accelerators."""
-    return propose(ScalingConfig(compute=1e24), Choices(micro_batch_size=1), 102_400, LAWS["deepseek"], Cluster(gpus=2048))
+    return propose(ScalingConfig(compute=1e24), Choices(micro_batch_size=1), 102_400, LAWS["deepseek"], Accelerators(gpus=2048))
 
 
 def peer_rounds(n: Array, d: Array, loss: Array, theta: Array) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.scaling.table import read_table
+from components.scaling.sweeps.table import read_table
 from tests.end_to_end.commands import command, copied, events, manifest, place, ran, steps
 
 pytestmark = pytest.mark.ray

@@ -29,7 +29,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan shape, tokens, batch and learning rate for a compute budget by a scaling law; or show a recipe's curation."""
-    from components.scaling.config import Choices, Cluster
+    from components.scaling.config import Accelerators, Choices
     from workflows.commands.plan import plan_lines, proposal_for
 
     if recipe or overrides:
@@ -42,7 +42,7 @@ def plan(
         model=model,
         choices=Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length, micro_batch_size=micro_batch),
         vocabulary=vocabulary,
-        cluster=Cluster(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
+        accelerators=Accelerators(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
     )
     print_result(made.as_json(), as_json, plan_lines(made))
 

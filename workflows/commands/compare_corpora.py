@@ -6,10 +6,10 @@ from typing import Any
 
 from components.curation.config import PYTHON_ENVIRONMENT, Source
 from components.errors import ConfigError
-from components.scaling.comparison import compare
-from components.scaling.ladder import ladder_up_to
-from components.scaling.law import Law
-from components.scaling.law_files import read_law
+from components.scaling.laws.comparison import compare
+from components.scaling.laws.files import read_law
+from components.scaling.laws.law import Law
+from components.scaling.sweeps.ladder import ladder_up_to
 from infra.distributions import runtime_distributions
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console

@@ -8,7 +8,7 @@ from components.scaling.config import FitConfig
 from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.runs import parse_columns, read_runs
-from components.scaling.law_files import find_law, write_law
+from components.scaling.laws.files import find_law, write_law
 
 
 def fit_table(table: Path, columns: str, config: FitConfig, *, output: Path | None, base: str, report: Path | None) -> Fit:

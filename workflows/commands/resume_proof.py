@@ -17,7 +17,7 @@ from components.artifacts import Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
 from components.ports import Launcher, SilentMetrics
 from components.pretraining.config import PretrainingConfig
-from components.scaling.plan import read_plan
+from components.scaling.planning.plan import read_plan
 from infra.settings import Settings
 from workflows.recipe import Recipe
 from workflows.running import run_recipe

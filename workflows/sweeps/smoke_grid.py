@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from components.scaling.family import Family
-from components.scaling.grid import Grid
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.grid import Grid
 from workflows.sweeps.smoke_ladder import smoke_ladder
 from workflows.sweeps.sweep import Sweep
 

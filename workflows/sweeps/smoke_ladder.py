@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from components.checks.limits import PlanLimits
 from components.pretraining.config import PretrainingConfig
-from components.scaling.family import Family
-from components.scaling.ladder import Ladder, Profile
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.ladder import Ladder, Rung
 from components.tokenizer.config import TokenizerConfig
 from workflows.recipes.smoke import MEGABYTE, smoke
 from workflows.sweeps.sweep import Sweep
@@ -22,11 +22,11 @@ def smoke_ladder() -> Sweep:
         tokenizer=TokenizerConfig(regular_tokens=497, vocab_multiple=64, sample_bytes=4 * MEGABYTE, measured_bytes=MEGABYTE),
         token_shards=base.token_shards,
         ladder=Ladder(
-            profiles=(
-                Profile(compute=3e11, widths=(16, 20, 24, 32, 40, 48, 64), seeds=2),
-                Profile(compute=6e11, widths=(20, 24, 32, 40, 48, 64, 80)),
-                Profile(compute=1.2e12, widths=(24, 32, 40, 48, 64, 80, 96)),
-                Profile(compute=2.4e12, widths=(32, 40, 48, 64, 80, 96, 128)),
+            rungs=(
+                Rung(compute=3e11, widths=(16, 20, 24, 32, 40, 48, 64), seeds=2),
+                Rung(compute=6e11, widths=(20, 24, 32, 40, 48, 64, 80)),
+                Rung(compute=1.2e12, widths=(24, 32, 40, 48, 64, 80, 96)),
+                Rung(compute=2.4e12, widths=(32, 40, 48, 64, 80, 96, 128)),
             ),
             family=Family(n_layer=2, vocab_size=512, sequence_length=128),
             batch_size=16,

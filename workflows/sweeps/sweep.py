@@ -7,9 +7,9 @@ from components.curation.config import CurationConfig
 from components.errors import require
 from components.pretraining.config import CHOICES, PretrainingConfig
 from components.scaling.config import FitConfig
-from components.scaling.grid import Grid
-from components.scaling.ladder import Ladder
-from components.scaling.table import SCALE
+from components.scaling.sweeps.grid import Grid
+from components.scaling.sweeps.ladder import Ladder
+from components.scaling.sweeps.table import SCALE
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from workflows.loading import load
 

@@ -23,7 +23,7 @@ from components.artifacts import (
 )
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig
-from components.scaling.ladder import Ladder
+from components.scaling.sweeps.ladder import Ladder
 from infra import caching
 from infra.flyte import environments
 from infra.mlflow import tracking
@@ -138,7 +138,7 @@ def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shar
 @environments.cpu.task
 async def sweep_runs(order: Order, config: PointsRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> SweepRuns:
     """Put the trainings of a ladder into one table."""
-    from components.scaling.table import row_of, tabulate
+    from components.scaling.sweeps.table import row_of, tabulate
 
     store = order.run.store
     rows = [row_of(request.point, store.manifest(points[name].uri).figures) for name, request in config.requests().items()]
@@ -170,7 +170,7 @@ async def hyper_parameter_law(order: Order, config: LawRequest, runs: SweepRuns)
 async def scaling_law(order: Order, config: LawRequest, runs: SweepRuns, bases: dict[str, ScalingLaw]) -> ScalingLaw:
     """Fit the law of a ladder, with its report and plots; batch and learning rate come from the base, if there is one."""
     from components.scaling.fitting.sweep_law import fit_ladder
-    from components.scaling.law_files import read_law
+    from components.scaling.laws.files import read_law
 
     return make(
         order,
@@ -193,7 +193,7 @@ async def extrapolation(
     order: Order, config: Ladder, law: ScalingLaw, tokenizer: Tokenizer, token_shards: TokenShards
 ) -> TrainingPlan:
     """Plan the training beyond the ladder whose outcome the law predicts."""
-    from components.scaling.extrapolation import plan_beyond
+    from components.scaling.sweeps.extrapolation import plan_beyond
 
     return make(
         order,

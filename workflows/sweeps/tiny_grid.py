@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from components.scaling.family import Family
-from components.scaling.grid import Grid
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.grid import Grid
 from workflows.sweeps.sweep import Sweep
 from workflows.sweeps.tiny_ladder import tiny_ladder
 

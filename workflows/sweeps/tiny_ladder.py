@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from components.scaling.family import Family
-from components.scaling.ladder import Ladder, Profile
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.ladder import Ladder, Rung
 from workflows.recipes.tiny import KILOBYTE, tiny
 from workflows.sweeps.smoke_ladder import smoke_ladder
 from workflows.sweeps.sweep import Sweep
@@ -20,10 +20,10 @@ def tiny_ladder() -> Sweep:
         tokenizer=base.tokenizer,
         token_shards=base.token_shards,
         ladder=Ladder(
-            profiles=(
-                Profile(compute=3e9, widths=(12, 16, 24, 32), seeds=2),
-                Profile(compute=6e9, widths=(12, 16, 24, 32)),
-                Profile(compute=1.2e10, widths=(16, 24, 32, 48)),
+            rungs=(
+                Rung(compute=3e9, widths=(12, 16, 24, 32), seeds=2),
+                Rung(compute=6e9, widths=(12, 16, 24, 32)),
+                Rung(compute=1.2e10, widths=(16, 24, 32, 48)),
             ),
             family=Family(n_layer=1, vocab_size=512, sequence_length=64, warmup_steps=10),
             batch_size=8,

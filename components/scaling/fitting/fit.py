@@ -15,7 +15,7 @@ from components.scaling.fitting.isoflop import LEAST_BUDGETS, IsoFlop, budgets, 
 from components.scaling.fitting.parametric import Parametric, fit_parametric
 from components.scaling.fitting.robust import Array
 from components.scaling.fitting.runs import LeftOut, Runs
-from components.scaling.law import SCALES
+from components.scaling.laws.law import SCALES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 from components.errors import ConfigError
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import HyperParameters
-from components.scaling.law import SCALES, Law, PowerLaw, allocation
+from components.scaling.laws.law import SCALES, Law, PowerLaw, allocation
 
 
 def law_of(fit: Fit, *, name: str, data: str, base: Law | None = None) -> Law:

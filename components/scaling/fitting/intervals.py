@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.scaling.fitting.robust import Array
-from components.scaling.prediction import LEVEL
+from components.scaling.laws.prediction import LEVEL
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _HELD = 1.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Profile:
+class IsoFlopProfile:
     """The runs of one budget and the parabola through those near its optimum."""
 
     compute: float
@@ -54,7 +54,7 @@ class IsoFlop:
     n_coefficient: Estimate
     d_exponent: Estimate
     d_coefficient: Estimate
-    profiles: tuple[Profile, ...]
+    profiles: tuple[IsoFlopProfile, ...]
     refused: tuple[tuple[float, str], ...]
     """Budgets without an optimum, with the reason."""
 
@@ -215,9 +215,9 @@ def _lines(values: Array, weights: Array, log_c: Array) -> Array:
     return np.stack([mean_y - slope * mean_x, slope], axis=1)
 
 
-def _profile(parabola: _Parabola, n_draws: Array, d_draws: Array) -> Profile:
+def _profile(parabola: _Parabola, n_draws: Array, d_draws: Array) -> IsoFlopProfile:
     c0, c1, c2 = parabola.coefficients[:3]
-    return Profile(
+    return IsoFlopProfile(
         compute=parabola.compute,
         runs=parabola.runs,
         fitted=parabola.fitted,

@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from components.errors import FitRefused
 from components.scaling.fitting.intervals import Estimate, estimate
 from components.scaling.fitting.robust import Array, minimise
-from components.scaling.law import LossLaw
+from components.scaling.laws.law import LossLaw
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 

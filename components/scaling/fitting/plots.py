@@ -16,7 +16,7 @@ from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import NEAR, HyperParameters, Surface
 from components.scaling.fitting.isoflop import IsoFlop
 from components.scaling.fitting.robust import Array
-from components.scaling.law import SCALES, Law, LossLaw, allocation, scale_of
+from components.scaling.laws.law import SCALES, Law, LossLaw, allocation, scale_of
 
 _SIZE = (7.5, 5.0)
 """Inches."""

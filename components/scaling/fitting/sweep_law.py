@@ -9,11 +9,11 @@ from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
-from components.scaling.law import Law
-from components.scaling.law_files import write_law
-from components.scaling.laws import LAWS
-from components.scaling.plan import LAW
-from components.scaling.table import FIGURE, FITTED, GRID
+from components.scaling.laws.files import write_law
+from components.scaling.laws.law import Law
+from components.scaling.laws.published import LAWS
+from components.scaling.planning.plan import LAW
+from components.scaling.sweeps.table import FIGURE, FITTED, GRID
 
 
 def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, base: Law | None = None) -> dict[str, Any]:

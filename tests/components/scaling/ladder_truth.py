@@ -8,16 +8,16 @@ import numpy as np
 
 from components.artifacts import Plan
 from components.flops import non_embedding_flops_per_token
-from components.scaling.family import Family
-from components.scaling.ladder import Ladder, Profile
-from components.scaling.law import LossLaw
-from components.scaling.table import row_of
+from components.scaling.laws.law import LossLaw
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.ladder import Ladder, Rung
+from components.scaling.sweeps.table import row_of
 
 TRUTH = LossLaw(E=1.0, A=60.0, B=440.0, alpha=0.32, beta=0.45)
 
 LADDER = Ladder(
-    profiles=tuple(
-        Profile(compute=3e11 * 2**rung, widths=tuple(8 * (rung + step) for step in range(2, 9)), seeds=2 - min(rung, 1))
+    rungs=tuple(
+        Rung(compute=3e11 * 2**rung, widths=tuple(8 * (rung + step) for step in range(2, 9)), seeds=2 - min(rung, 1))
         for rung in range(4)
     ),
     family=Family(n_layer=2, vocab_size=512, sequence_length=128),

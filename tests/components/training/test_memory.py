@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from components.flops import CHECKPOINT_BYTES, parameters
-from components.scaling.layouts import memory_per_rank
+from components.scaling.planning.layouts import memory_per_rank
 from components.training.device import resolved_precision
 from components.training.parallel.layout import ParallelLayout
 from tests.components.training.peak_memory import MALLOC, SHAPE

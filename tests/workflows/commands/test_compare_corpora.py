@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.law_files import write_law
-from components.scaling.laws import LAWS
+from components.scaling.laws.files import write_law
+from components.scaling.laws.published import LAWS
 from infra.settings import Settings, settings
 from tests.workflows.conftest import published
 from workflows.commands.compare_corpora import compare_corpora, comparison_lines, law_of, sweep_of
@@ -18,7 +18,7 @@ def test_a_corpus_becomes_a_sweep_on_nothing_else() -> None:
     (source,) = sweep.curation.sources
     assert (source.uri, source.domain) == ("texts/mine.jsonl.gz", "text")
     assert sweep.ladder is not None
-    assert sweep.ladder.profiles[-1].compute == 2e12
+    assert sweep.ladder.rungs[-1].compute == 2e12
     assert sweep.name == "corpus-texts-mine-jsonl-gz"
 
 

@@ -48,7 +48,7 @@ def test_chosen_tokens_get_the_shape_that_the_budget_pays() -> None:
         (["--compute", "1e21", "--law", "deepseek-early"], "only exponents were published"),
         (["--compute", "1e21", "--law", "nothing"], "no law is called 'nothing'"),
         (["--compute", "1e21", "--tokens", "-5"], "Choices.tokens is -5"),
-        (["--compute", "1e21", "--gpus", "8", "--gpu", "abacus"], "Cluster.gpu is 'abacus'; allowed: a100"),
+        (["--compute", "1e21", "--gpus", "8", "--gpu", "abacus"], "Accelerators.gpu is 'abacus'; allowed: a100"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_one_line(words: list[str], message: str) -> None:

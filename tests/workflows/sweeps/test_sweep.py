@@ -30,8 +30,8 @@ def test_every_built_in_sweep_has_its_name_and_enough_budgets(name: str) -> None
 def test_the_smoke_ladder_is_as_large_as_it_must_be() -> None:
     ladder = load_sweep("smoke-ladder").ladder
     assert ladder is not None
-    assert len(ladder.profiles) >= 4
-    assert ladder.profiles[0].seeds >= 2
+    assert len(ladder.rungs) >= 4
+    assert ladder.rungs[0].seeds >= 2
     assert 8 <= ladder.target <= 10
 
 

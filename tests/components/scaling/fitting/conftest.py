@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.scaling.fitting.robust import Array
-from components.scaling.law import LossLaw, allocation
+from components.scaling.laws.law import LossLaw, allocation
 from tests.paths import SHARED
 
 TRUTH = LossLaw(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)

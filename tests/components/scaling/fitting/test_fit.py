@@ -11,9 +11,9 @@ from components.scaling.config import Choices, FitConfig, ScalingConfig
 from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.runs import Runs, read_runs
-from components.scaling.law_files import read_law, write_law
-from components.scaling.laws import LAWS
-from components.scaling.plan import make_plan
+from components.scaling.laws.files import read_law, write_law
+from components.scaling.laws.published import LAWS
+from components.scaling.planning.plan import make_plan
 from tests.components.scaling.fitting.conftest import TRUTH, drawn
 
 QUICK = FitConfig(rounds=100)

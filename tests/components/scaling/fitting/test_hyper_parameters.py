@@ -6,7 +6,7 @@ import pytest
 from components.errors import FitRefused
 from components.scaling.fitting.hyper_parameters import NEAR, fit_hyper_parameters
 from components.scaling.fitting.robust import Array
-from components.scaling.laws import LAWS
+from components.scaling.laws.published import LAWS
 
 DEEPSEEK = LAWS["deepseek"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from components.errors import FitRefused
 from components.scaling.fitting.isoflop import IsoFlop, budgets, fit_isoflop
 from components.scaling.fitting.robust import Array
-from components.scaling.law import allocation
+from components.scaling.laws.law import allocation
 from tests.components.scaling.fitting.conftest import TRUTH, drawn
 
 N_EXPONENT = TRUTH.beta / (TRUTH.alpha + TRUTH.beta)

@@ -88,7 +88,7 @@ def test_the_stated_interval_covers_the_truth_in_90_to_99_of_100_draws() -> None
 
 
 def test_the_interval_of_the_law_covers_a_run_far_beyond_the_data() -> None:
-    from components.scaling.prediction import predict
+    from components.scaling.laws.prediction import predict
 
     n, d, _, loss = drawn(3)
     law = fit_parametric(n, d, loss, rounds=300, seed=0, leave_out=None).loss

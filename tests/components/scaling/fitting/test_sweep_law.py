@@ -10,10 +10,10 @@ import pytest
 from components.errors import FitRefused
 from components.scaling.config import FitConfig
 from components.scaling.fitting.sweep_law import fit_grid, fit_ladder
-from components.scaling.grid import Grid
-from components.scaling.law_files import read_law
-from components.scaling.laws import LAWS
-from components.scaling.table import SCALE, row_of, write_table
+from components.scaling.laws.files import read_law
+from components.scaling.laws.published import LAWS
+from components.scaling.sweeps.grid import Grid
+from components.scaling.sweeps.table import SCALE, row_of, write_table
 from tests.components.scaling.ladder_truth import LADDER, TRUTH, rows
 
 CONFIG = FitConfig(scale=SCALE, rounds=200)

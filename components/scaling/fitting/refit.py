@@ -14,11 +14,11 @@ from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.plots import png, verdict_plot
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
-from components.scaling.law import Law, scale_of
-from components.scaling.law_files import read_law, write_law
-from components.scaling.plan import LAW, read_plan
-from components.scaling.table import write_runs
-from components.scaling.verdict import judge
+from components.scaling.laws.files import read_law, write_law
+from components.scaling.laws.law import Law, scale_of
+from components.scaling.planning.plan import LAW, read_plan
+from components.scaling.planning.verdict import judge
+from components.scaling.sweeps.table import write_runs
 
 
 def judge_plan(config: FitConfig, *, plan: Path, measured: Mapping[str, Any], output: Path) -> dict[str, Any]:

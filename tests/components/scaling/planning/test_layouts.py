@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from components.artifacts import ModelShape
 from components.flops import parameters, training_memory
-from components.scaling.layouts import layouts, memory_per_rank
-from components.scaling.proposal import PAPER_MODELS
+from components.scaling.planning.layouts import layouts, memory_per_rank
+from components.scaling.planning.proposal import PAPER_MODELS
 from components.training.parallel.layout import ParallelLayout
 
 SEVEN_B, SIXTY_SEVEN_B = (PAPER_MODELS[name].shape for name in ("7b", "67b"))

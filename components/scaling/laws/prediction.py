@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import exp
 
-from components.scaling.law import LossLaw
+from components.scaling.laws.law import LossLaw
 
 LEVEL = 0.95
 """Of every interval."""

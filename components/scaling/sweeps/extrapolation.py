@@ -5,9 +5,9 @@ from typing import Any
 
 from components.errors import FitRefused
 from components.scaling.config import ScalingConfig
-from components.scaling.ladder import Ladder
-from components.scaling.law_files import read_law
-from components.scaling.plan import LAW, plan
+from components.scaling.laws.files import read_law
+from components.scaling.planning.plan import LAW, plan
+from components.scaling.sweeps.ladder import Ladder
 
 
 def plan_beyond(ladder: Ladder, *, law: Path, tokenizer: Path, token_shards: Path, output: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.scaling.law import scale_of
+from components.scaling.laws.law import scale_of
 from components.training.parallel.layout import ParallelLayout
 
 ASPECT = 108.0
@@ -35,7 +35,7 @@ def nearest_shape(
     """The shape whose model scale is nearest to `wanted` among those that divide by `layout`, with the sequence as context.
 
     Args:
-        wanted: model scale S, counted as `scale` says (`components.scaling.law.SCALES`).
+        wanted: model scale S, counted as `scale` says (`components.scaling.laws.law.SCALES`).
 
     Raises:
         ConfigError: no shape tried divides by the layout.

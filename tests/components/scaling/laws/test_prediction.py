@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.scaling.law import LossLaw
-from components.scaling.prediction import predict, quantile
+from components.scaling.laws.law import LossLaw
+from components.scaling.laws.prediction import predict, quantile
 
 LOSS = LossLaw(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from components.flops import non_embedding_flops_per_token
-from components.scaling.shapes import d_ffn, nearest_shape
+from components.scaling.planning.shapes import d_ffn, nearest_shape
 
 
 @pytest.mark.parametrize("scale", [1e7, 1e8, 1e9, 1e10, 4.23e10, 1.8e11, 4.97e11, 1e13])

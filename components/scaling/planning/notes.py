@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from components.artifacts import Mixture, Plan, portion_name
-from components.scaling.law import Law, scale_of
-from components.scaling.laws import LAWS
+from components.scaling.laws.law import Law, scale_of
+from components.scaling.laws.published import LAWS
 
 USUAL = (1e17, 1e25)
 """FLOPs outside of which a law without a stated range is taken to extrapolate."""

@@ -9,13 +9,13 @@ from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
 from components.flops import non_embedding_flops_per_token, parameters, six_n
 from components.scaling.config import Choices, ScalingConfig, require_budget
-from components.scaling.law import SCALES, Law, scale_of
-from components.scaling.law_files import find_law, write_law
-from components.scaling.laws import LAWS, PLANNING, can_plan
-from components.scaling.layouts import memory_per_rank
-from components.scaling.notes import WARMUP_SHARE, budget_notes, epoch_notes
-from components.scaling.prediction import predict
-from components.scaling.shapes import nearest_shape
+from components.scaling.laws.files import find_law, write_law
+from components.scaling.laws.law import SCALES, Law, scale_of
+from components.scaling.laws.prediction import predict
+from components.scaling.laws.published import LAWS, PLANNING, can_plan
+from components.scaling.planning.layouts import memory_per_rank
+from components.scaling.planning.notes import WARMUP_SHARE, budget_notes, epoch_notes
+from components.scaling.planning.shapes import nearest_shape
 from components.training.parallel.layout import ParallelLayout
 from components.training.portions import apportion, explain, tokens_of, windows_of
 

@@ -10,11 +10,11 @@ import pytest
 
 from components.errors import FitRefused
 from components.scaling.config import FitConfig, ScalingConfig
+from components.scaling.fitting.refit import judge_plan
 from components.scaling.fitting.sweep_law import fit_ladder
-from components.scaling.fitting.verdict import judge_plan
-from components.scaling.law_files import read_law, write_law
-from components.scaling.plan import make_plan, read_plan
-from components.scaling.table import SCALE, write_table
+from components.scaling.laws.files import read_law, write_law
+from components.scaling.planning.plan import make_plan, read_plan
+from components.scaling.sweeps.table import SCALE, write_table
 from tests.components.scaling.ladder_truth import LADDER, expected, rows
 
 CONFIG = FitConfig(scale=SCALE, rounds=200)
@@ -66,7 +66,7 @@ def test_the_point_joins_the_data_of_the_fit(ladder: Path, tmp_path: Path) -> No
     old, new = read_law(ladder / "law.json"), read_law(tmp_path / "verdict" / "law.json")
     (added,) = set(new.runs) - set(old.runs)
     assert added[2] == verdict["actual"]
-    assert added[0] * added[1] == pytest.approx(8 * LADDER.profiles[-1].compute, rel=1e-3)
+    assert added[0] * added[1] == pytest.approx(8 * LADDER.rungs[-1].compute, rel=1e-3)
     assert len((tmp_path / "verdict" / "runs.csv").read_text().splitlines()) == len(new.runs) + 1
     assert (new.figure, new.scale) == (old.figure, old.scale)
 

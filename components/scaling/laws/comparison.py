@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.errors import FitRefused
-from components.scaling.law import SCALES, Law, allocation
-from components.scaling.prediction import predict, quantile
+from components.scaling.laws.law import SCALES, Law, allocation
+from components.scaling.laws.prediction import predict, quantile
 
 
 def compare(laws: Mapping[str, Law], compute: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from components.artifacts import Point
 from components.errors import require
-from components.scaling.family import Family
+from components.scaling.sweeps.family import Family
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

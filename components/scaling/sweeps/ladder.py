@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from components.artifacts import Point
 from components.errors import require
 from components.scaling.config import Choices
-from components.scaling.family import Family
-from components.scaling.law import Law
+from components.scaling.laws.law import Law
+from components.scaling.sweeps.family import Family
 
 REFERENCE_WIDTH = 64
 """d_model at which `Ladder.learning_rate` holds."""
@@ -20,8 +20,8 @@ FIRST_GUESS = 0.45
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Profile:
-    """One budget and its allocations."""
+class Rung:
+    """An IsoFLOP profile: one budget, and the models that it is spent on."""
 
     compute: float
     """FLOPs, M·D."""
@@ -40,9 +40,9 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ladder:
-    """Profiles over one family of models, whose hyper-parameters depend on the width alone, so that trainings share trunks."""
+    """IsoFLOP profiles of one family of models. Hyper-parameters depend on the width alone, so that trainings share trunks."""
 
-    profiles: tuple[Profile, ...]
+    rungs: tuple[Rung, ...]
     """Rising budgets; a law needs three."""
     family: Family
     """The models."""
@@ -54,27 +54,25 @@ class Ladder:
     """Budget of the training that is predicted, as a multiple of the largest budget fitted; None: none is."""
 
     def __post_init__(self) -> None:
-        budgets = [profile.compute for profile in self.profiles]
-        require(len(budgets) >= 3 and budgets == sorted(set(budgets)), self, "profiles", budgets, "three or more rising budgets")
+        budgets = [rung.compute for rung in self.rungs]
+        require(len(budgets) >= 3 and budgets == sorted(set(budgets)), self, "rungs", budgets, "three or more rising budgets")
         for name in ("batch_size", "learning_rate"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive number")
         require(self.target is None or self.target > 1, self, "target", self.target, "a multiple above 1, or None")
-        for profile in self.profiles:
-            self.family.steps(profile.compute, profile.widths[-1], self.batch_size)
+        for rung in self.rungs:
+            self.family.steps(rung.compute, rung.widths[-1], self.batch_size)
 
     def points(self) -> tuple[Point, ...]:
         """Every training of the ladder."""
         return tuple(
             Point(
-                budget=profile.compute,
-                plan=self.family.plan(
-                    profile.compute, width, batch_size=self.batch_size, learning_rate=self._learning_rate(width)
-                ),
+                budget=rung.compute,
+                plan=self.family.plan(rung.compute, width, batch_size=self.batch_size, learning_rate=self._learning_rate(width)),
                 seed=seed,
             )
-            for profile in self.profiles
-            for seed in range(profile.seeds)
-            for width in profile.widths
+            for rung in self.rungs
+            for seed in range(rung.seeds)
+            for width in rung.widths
         )
 
     def extrapolated(self, law: Law) -> tuple[float, Choices]:
@@ -84,7 +82,7 @@ class Ladder:
             ConfigError: the ladder has no target.
         """
         require(self.target is not None, self, "target", self.target, "a multiple above 1, for a training to be predicted")
-        compute = (self.target or 1.0) * self.profiles[-1].compute
+        compute = (self.target or 1.0) * self.rungs[-1].compute
         width = self.family.nearest_width(law.model.at(compute))
         plan = self.family.plan(compute, width, batch_size=self.batch_size, learning_rate=self._learning_rate(width))
         return compute, Choices(
@@ -107,9 +105,9 @@ def ladder_up_to(compute: float, *, like: Ladder) -> Ladder:
 
     Family, batch and rate are those of `like`. Raises `ConfigError` for a budget too small for them.
     """
-    profiles = []
+    rungs = []
     for budget in (compute / 8, compute / 4, compute / 2, compute):
         guess = FIRST_GUESS * budget**0.5
         widths = {like.family.nearest_width(guess * 4 ** (step / 3)) for step in range(-3, 4)}
-        profiles.append(Profile(compute=budget, widths=tuple(sorted(widths))))
-    return replace(like, profiles=tuple(profiles), target=None)
+        rungs.append(Rung(compute=budget, widths=tuple(sorted(widths))))
+    return replace(like, rungs=tuple(rungs), target=None)

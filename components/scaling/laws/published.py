@@ -1,6 +1,6 @@
 """The published scaling laws as values, each with its source."""
 
-from components.scaling.law import Law, LossLaw, PowerLaw, allocation
+from components.scaling.laws.law import Law, LossLaw, PowerLaw, allocation
 
 _PAPER = "DeepSeek LLM, arXiv 2401.02954"
 

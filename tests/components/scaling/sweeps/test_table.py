@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.scaling.fitting.runs import read_runs
-from components.scaling.table import FITTED, GRID, read_table, row_of, tabulate, write_table
+from components.scaling.sweeps.table import FITTED, GRID, read_table, row_of, tabulate, write_table
 from tests.components.scaling.ladder_truth import LADDER, rows
 
 

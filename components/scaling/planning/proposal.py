@@ -8,10 +8,10 @@ from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.flops import ACTIVATION_CHECKPOINTING
 from components.hardware import GPUS, Gpu
-from components.scaling.config import Choices, Cluster, ScalingConfig
-from components.scaling.law import Law
-from components.scaling.layouts import layouts, memory_per_rank
-from components.scaling.plan import make_plan
+from components.scaling.config import Accelerators, Choices, ScalingConfig
+from components.scaling.laws.law import Law
+from components.scaling.planning.layouts import layouts, memory_per_rank
+from components.scaling.planning.plan import make_plan
 from components.training.parallel.layout import ParallelLayout
 
 PAPER_MODELS = {
@@ -37,7 +37,7 @@ class Proposal:
 
     plan: Plan
     law: Law
-    cluster: Cluster | None = None
+    accelerators: Accelerators | None = None
     layout: ParallelLayout | None = None
     """The one that splits the model least among those that fit."""
     layouts: tuple[tuple[ParallelLayout, int], ...] = ()
@@ -48,9 +48,9 @@ class Proposal:
     @property
     def gpu_hours(self) -> float | None:
         """C over what the accelerators compute at the expected utilisation."""
-        if self.cluster is None:
+        if self.accelerators is None:
             return None
-        return self.plan.compute / (GPUS[self.cluster.gpu].peak_flops * self.cluster.mfu) / 3600
+        return self.plan.compute / (GPUS[self.accelerators.gpu].peak_flops * self.accelerators.mfu) / 3600
 
     def as_json(self) -> dict[str, Any]:
         """The plan's fields, with the law's name and what the cluster adds."""
@@ -62,22 +62,24 @@ class Proposal:
         }
 
     def _cluster_as_json(self) -> dict[str, Any] | None:
-        if self.cluster is None or self.layout is None or self.gpu_hours is None:
+        if self.accelerators is None or self.layout is None or self.gpu_hours is None:
             return None
-        price = self.cluster.price
+        price = self.accelerators.price
         return {
-            **dataclasses.asdict(self.cluster),
+            **dataclasses.asdict(self.accelerators),
             "layout": dataclasses.asdict(self.layout),
             "activation_checkpointing": self.activation_checkpointing,
             "layouts": [{**dataclasses.asdict(layout), "memory_bytes": memory} for layout, memory in self.layouts],
-            "hours": self.gpu_hours / self.cluster.gpus,
+            "hours": self.gpu_hours / self.accelerators.gpus,
             "gpu_hours": self.gpu_hours,
             "cost": None if price is None else self.gpu_hours * price,
-            "energy_kwh": self.gpu_hours * GPUS[self.cluster.gpu].watts / 1000,
+            "energy_kwh": self.gpu_hours * GPUS[self.accelerators.gpu].watts / 1000,
         }
 
 
-def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, cluster: Cluster | None = None) -> Proposal:
+def propose(
+    config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, accelerators: Accelerators | None = None
+) -> Proposal:
     """A plan by `law`; on a cluster, of the nearest shape that divides by a layout that fits its memory.
 
     Layouts are tried in the order of how little they split the model, so that the shape is the law's wherever it fits; those in
@@ -86,28 +88,28 @@ def propose(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, 
     Raises:
         ConfigError: a budget or choice that makes no sense, a law that cannot plan, or a model that no layout holds.
     """
-    if cluster is None:
+    if accelerators is None:
         return Proposal(plan=make_plan(config, choices, vocab_size, law=law), law=law)
-    gpu, least = GPUS[cluster.gpu], float("inf")
+    gpu, least = GPUS[accelerators.gpu], float("inf")
     for policy in ACTIVATION_CHECKPOINTING[ACTIVATION_CHECKPOINTING.index(choices.activation_checkpointing) :]:
         chosen = dataclasses.replace(choices, activation_checkpointing=policy)
-        for layout in layouts(cluster.gpus, gpu.per_node):
+        for layout in layouts(accelerators.gpus, gpu.per_node):
             plan = _laid_out(config, chosen, vocab_size, law, layout)
             if plan is None:
                 continue
-            if plan.memory_bytes <= cluster.usable * gpu.memory_bytes:
+            if plan.memory_bytes <= accelerators.usable * gpu.memory_bytes:
                 return Proposal(
                     plan=plan,
                     law=law,
-                    cluster=cluster,
+                    accelerators=accelerators,
                     layout=layout,
-                    layouts=_fitting(plan, chosen, cluster, gpu),
+                    layouts=_fitting(plan, chosen, accelerators, gpu),
                     activation_checkpointing=policy,
                 )
             least = min(least, plan.memory_bytes)
     reason = "none divides shape and batch" if least == float("inf") else f"the least needs {least / 1e9:.0f} GB a rank"
     raise ConfigError(
-        f"no layout of {cluster.gpus} x {cluster.gpu} with {gpu.memory_bytes / 1e9:.0f} GB holds the plan: {reason}; "
+        f"no layout of {accelerators.gpus} x {accelerators.gpu} with {gpu.memory_bytes / 1e9:.0f} GB holds the plan: {reason}; "
         "allowed: another number of GPUs or another GPU, a smaller budget, or more tokens"
     )
 
@@ -123,9 +125,9 @@ def _laid_out(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law
     return plan if whole and not stretched and not layout.misfit(plan.shape, plan.sequence_length) else None
 
 
-def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[tuple[ParallelLayout, int], ...]:
+def _fitting(plan: Plan, choices: Choices, accelerators: Accelerators, gpu: Gpu) -> tuple[tuple[ParallelLayout, int], ...]:
     found = []
-    for layout in layouts(cluster.gpus, gpu.per_node):
+    for layout in layouts(accelerators.gpus, gpu.per_node):
         if layout.misfit(plan.shape, plan.sequence_length) or plan.batch_size % layout.replicas:
             continue
         memory = memory_per_rank(
@@ -136,6 +138,6 @@ def _fitting(plan: Plan, choices: Choices, cluster: Cluster, gpu: Gpu) -> tuple[
             precision=choices.precision,
             checkpointing=choices.activation_checkpointing,
         )
-        if memory <= cluster.usable * gpu.memory_bytes:
+        if memory <= accelerators.usable * gpu.memory_bytes:
             found.append((layout, memory))
     return tuple(found)

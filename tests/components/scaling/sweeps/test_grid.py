@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.family import Family
-from components.scaling.grid import Grid
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.grid import Grid
 
 GRID = Grid(
     budgets=(2e10, 4e10, 8e10),

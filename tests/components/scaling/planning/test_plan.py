@@ -13,7 +13,7 @@ from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact, TrainingError
 from components.flops import non_embedding_flops_per_token, parameters
 from components.scaling.config import Choices, ScalingConfig
-from components.scaling.plan import plan, plan_for
+from components.scaling.planning.plan import plan, plan_for
 
 SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, vocab_size=4096, context=256)
 SMALL, SHORT = ScalingConfig(compute=1e12), Choices(sequence_length=256)
@@ -103,7 +103,7 @@ def test_no_budget_is_needed_where_shape_and_tokens_are_chosen() -> None:
 
 
 def plan_for_config(config: ScalingConfig, choices: Choices) -> Plan:
-    from components.scaling.plan import make_plan
+    from components.scaling.planning.plan import make_plan
 
     return make_plan(config, choices, 4096)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from components.artifacts import sha256_of_file
 from components.errors import ConfigError
-from components.scaling.law import Law, LossLaw, PowerLaw
-from components.scaling.laws import LAWS
+from components.scaling.laws.law import Law, LossLaw, PowerLaw
+from components.scaling.laws.published import LAWS
 
 _POWERS = ("model", "tokens", "batch_tokens", "learning_rate")
 

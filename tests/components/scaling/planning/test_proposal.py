@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token
 from components.hardware import GPUS
-from components.scaling.config import Choices, Cluster, ScalingConfig
-from components.scaling.laws import LAWS
-from components.scaling.proposal import PAPER_MODELS, Proposal, propose
+from components.scaling.config import Accelerators, Choices, ScalingConfig
+from components.scaling.laws.published import LAWS
+from components.scaling.planning.proposal import PAPER_MODELS, Proposal, propose
 
 
-def proposal(compute: float | None, cluster: Cluster | None, choices: Choices = Choices(micro_batch_size=1)) -> Proposal:  # noqa: B008
-    return propose(ScalingConfig(compute=compute), choices, 102_400, LAWS["deepseek"], cluster)
+def proposal(
+    compute: float | None,
+    accelerators: Accelerators | None,
+    choices: Choices = Choices(micro_batch_size=1),  # noqa: B008
+) -> Proposal:
+    return propose(ScalingConfig(compute=compute), choices, 102_400, LAWS["deepseek"], accelerators)
 
 
 def test_hours_cost_and_energy_follow_from_compute_and_utilisation() -> None:
-    said = proposal(1e21, Cluster(gpus=64, mfu=0.4, price=2.5)).as_json()
+    said = proposal(1e21, Accelerators(gpus=64, mfu=0.4, price=2.5)).as_json()
     cluster = said["cluster"]
     assert cluster["hours"] == pytest.approx(said["compute"] / (64 * 989e12 * 0.4) / 3600)
     assert cluster["cost"] == pytest.approx(64 * cluster["hours"] * 2.5)
@@ -27,7 +31,7 @@ def test_hours_cost_and_energy_follow_from_compute_and_utilisation() -> None:
 
 
 def test_no_price_no_cost_and_no_cluster_no_hours() -> None:
-    assert proposal(1e21, Cluster(gpus=64)).as_json()["cluster"]["cost"] is None
+    assert proposal(1e21, Accelerators(gpus=64)).as_json()["cluster"]["cost"] is None
     assert proposal(1e21, None).as_json()["cluster"] is None
 
 
@@ -36,7 +40,7 @@ def test_no_price_no_cost_and_no_cluster_no_hours() -> None:
 @given(exponent=st.floats(18, 25), gpus=st.sampled_from([8, 64, 96, 512, 2048]), gpu=st.sampled_from(["h100", "h200", "a100"]))
 def test_whatever_is_proposed_divides_fits_and_spends_the_budget(exponent: float, gpus: int, gpu: str) -> None:
     try:
-        made = proposal(10**exponent, Cluster(gpus=gpus, gpu=gpu))
+        made = proposal(10**exponent, Accelerators(gpus=gpus, gpu=gpu))
     except ConfigError as refusal:
         assert "no layout of" in str(refusal)  # noqa: PT017
         return
@@ -54,12 +58,12 @@ def test_whatever_is_proposed_divides_fits_and_spends_the_budget(exponent: float
 
 def test_the_papers_67b_fits_on_its_scale_of_cluster_only_split() -> None:
     choices = dataclasses.replace(PAPER_MODELS["67b"], micro_batch_size=1)
-    made = proposal(None, Cluster(gpus=2048, gpu="h200"), choices)
+    made = proposal(None, Accelerators(gpus=2048, gpu="h200"), choices)
     assert made.layout is not None
     assert made.layout.tensor * made.layout.pipeline >= 4
     assert made.activation_checkpointing == "none"
     # On smaller ones only where layers compute again what each tensor part has of all norms
-    smaller = proposal(None, Cluster(gpus=2048, gpu="h100"), choices)
+    smaller = proposal(None, Accelerators(gpus=2048, gpu="h100"), choices)
     assert smaller.activation_checkpointing != "none"
     assert smaller.plan.memory_bytes < 0.9 * 80e9 < made.plan.memory_bytes
     assert made.plan.law["learning_rate"] == pytest.approx(3.12e-4, rel=2e-3)
@@ -70,13 +74,13 @@ def test_a_model_that_nothing_holds_is_refused_with_what_it_needs() -> None:
     with pytest.raises(
         ConfigError, match=r"no layout of 1 x h100 with 80 GB holds the plan: the least needs \d+ GB a rank; allowed"
     ):
-        proposal(1e24, Cluster(gpus=1))
+        proposal(1e24, Accelerators(gpus=1))
 
 
 def test_gpus_that_divide_neither_shape_nor_batch_are_refused() -> None:
     chosen = dataclasses.replace(PAPER_MODELS["7b"], batch_size=7)
     with pytest.raises(ConfigError, match="none divides shape and batch"):
-        proposal(None, Cluster(gpus=13), chosen)
+        proposal(None, Accelerators(gpus=13), chosen)
 
 
 @pytest.mark.parametrize(
@@ -84,5 +88,5 @@ def test_gpus_that_divide_neither_shape_nor_batch_are_refused() -> None:
     [("gpus", 0), ("gpu", "tpu"), ("mfu", 0.0), ("mfu", 1.1), ("price", -1.0), ("price", float("nan")), ("usable", 2.0)],
 )
 def test_a_cluster_that_makes_no_sense_is_refused_by_name(field: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=rf"Cluster\.{field} is"):
-        Cluster(**{"gpus": 8, field: value})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=rf"Accelerators\.{field} is"):
+        Accelerators(**{"gpus": 8, field: value})  # type: ignore[arg-type]

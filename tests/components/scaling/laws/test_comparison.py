@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from components.errors import FitRefused
-from components.scaling.comparison import compare
-from components.scaling.law import Law, LossLaw, PowerLaw
+from components.scaling.laws.comparison import compare
+from components.scaling.laws.law import Law, LossLaw, PowerLaw
 
 
 def law(beta: float, scatter: float) -> Law:

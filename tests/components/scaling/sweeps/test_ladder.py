@@ -6,15 +6,15 @@ import pytest
 
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token
-from components.scaling.family import Family
-from components.scaling.ladder import Ladder, Profile, ladder_up_to
-from components.scaling.law import Law, PowerLaw, scale_of
+from components.scaling.laws.law import Law, PowerLaw, scale_of
+from components.scaling.sweeps.family import Family
+from components.scaling.sweeps.ladder import Ladder, Rung, ladder_up_to
 
 LADDER = Ladder(
-    profiles=(
-        Profile(compute=1e11, widths=(16, 24, 32), seeds=2),
-        Profile(compute=2e11, widths=(16, 24, 32)),
-        Profile(compute=4e11, widths=(24, 32, 48)),
+    rungs=(
+        Rung(compute=1e11, widths=(16, 24, 32), seeds=2),
+        Rung(compute=2e11, widths=(16, 24, 32)),
+        Rung(compute=4e11, widths=(24, 32, 48)),
     ),
     family=Family(n_layer=2, vocab_size=512, sequence_length=128),
     batch_size=16,
@@ -65,9 +65,9 @@ def test_beyond_the_ladder_the_model_nearest_to_the_laws_optimum_takes_the_whole
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"profiles": LADDER.profiles[:2]}, "three or more rising budgets"),
-        ({"profiles": LADDER.profiles[::-1]}, "three or more rising budgets"),
-        ({"profiles": (Profile(compute=1e9, widths=(64,)), *LADDER.profiles)}, "1 steps'; allowed: at least 50"),
+        ({"rungs": LADDER.rungs[:2]}, "three or more rising budgets"),
+        ({"rungs": LADDER.rungs[::-1]}, "three or more rising budgets"),
+        ({"rungs": (Rung(compute=1e9, widths=(64,)), *LADDER.rungs)}, "1 steps'; allowed: at least 50"),
         ({"target": 1.0}, "a multiple above 1"),
         ({"batch_size": 0}, "a positive number"),
     ],
@@ -89,13 +89,13 @@ def test_a_ladder_that_makes_no_sense_is_refused(change: dict[str, object], mess
 )
 def test_a_profile_that_makes_no_sense_is_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Profile(**values)  # type: ignore[arg-type]
+        Rung(**values)  # type: ignore[arg-type]
 
 
 def test_a_ladder_up_to_a_budget_doubles_four_times_with_models_around_the_guess() -> None:
     ladder = ladder_up_to(2e12, like=LADDER)
-    assert [profile.compute for profile in ladder.profiles] == [2.5e11, 5e11, 1e12, 2e12]
-    assert all(len(profile.widths) >= 6 for profile in ladder.profiles)
+    assert [rung.compute for rung in ladder.rungs] == [2.5e11, 5e11, 1e12, 2e12]
+    assert all(len(rung.widths) >= 6 for rung in ladder.rungs)
     assert ladder.target is None
     with pytest.raises(ConfigError, match="for a training to be predicted"):
         ladder.extrapolated(law(0.5, 1.0))

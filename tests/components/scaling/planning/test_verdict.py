@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from components.errors import FitRefused
-from components.scaling.verdict import judge
+from components.scaling.planning.verdict import judge
 from tests.components.scaling.ladder_truth import LADDER, expected, predicting
 
 PLAN = LADDER.points()[0].plan

@@ -4,7 +4,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token
-from components.scaling.family import Family
+from components.scaling.sweeps.family import Family
 
 FAMILY = Family(n_layer=2, vocab_size=512, sequence_length=128)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.law import Law, LossLaw
-from components.scaling.law_files import find_law, law_fingerprint, read_law, write_law
-from components.scaling.laws import LAWS
+from components.scaling.laws.files import find_law, law_fingerprint, read_law, write_law
+from components.scaling.laws.law import Law, LossLaw
+from components.scaling.laws.published import LAWS
 
 FITTED = dataclasses.replace(
     LAWS["chinchilla"],

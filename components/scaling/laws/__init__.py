@@ -1,0 +1,1 @@
+"""Scaling laws as values: the published ones, law files, what a law predicts, and two laws compared. Pure arithmetic."""
