@@ -12,6 +12,8 @@ from components.errors import DamagedArtifact, LongrunError, MissingArtifact
 
 Kind = TypeVar("Kind", dict[str, Any], list[Any])
 
+_JSON: dict[type, str] = {dict: "object", list: "array"}
+
 
 def read_json(
     path: Path,
@@ -29,11 +31,11 @@ def read_json(
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise missing(f"{path} does not exist; {remedy}") from error
+        raise missing(f"{path}: missing; {remedy}") from error
     except (OSError, ValueError) as error:
-        raise damaged(f"{path} cannot be read as JSON ({error}); {remedy}") from error
+        raise damaged(f"{path}: not JSON ({error}); {remedy}") from error
     if not isinstance(value, kind):
-        raise damaged(f"{path} holds {type(value).__name__}, not {kind.__name__}; {remedy}")
+        raise damaged(f"{path}: not a JSON {_JSON[kind]}; {remedy}")
     return value
 
 
