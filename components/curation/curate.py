@@ -22,12 +22,12 @@ from components.curation.corpus.split import assign
 from components.curation.duplicates.audit import audit
 from components.curation.duplicates.deduplication import find_duplicates
 from components.curation.duplicates.shard_cache import read_shard
-from components.curation.extraction.extract import Extracted, ExtractionShard, shards_of
+from components.curation.extraction.extract import ExtractedShard, ExtractionShard, shards_of
 from components.curation.filtering.decontamination import searched, write_index
 from components.curation.filtering.flagged_words import write_lists
 from components.curation.passages.passage_deduplication import find_passages, write_passages
 from components.curation.quality.grading import grade
-from components.curation.reading.sources import Listing, Passed, list_files, stamp
+from components.curation.reading.sources import Listing, SkippedFile, list_files, stamp
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
 
@@ -50,7 +50,7 @@ def curate(
     """
     listing = list_files(config)
     shards = shards_of(listing.files, config, scratch / "read")
-    tables.write(output / "shards.parquet", _plan(shards, listing.passed))
+    tables.write(output / "shards.parquet", _plan(shards, listing.skipped))
     items = write_index(config, scratch / "read") if config.benchmarks else tables.BENCHMARKS.empty_table()
     tables.write(output / "benchmarks.parquet", items)
     counted = searched(items) if config.benchmarks else {}
@@ -100,12 +100,12 @@ def curate(
     write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
     (output / "mixture.json").write_text(mixture.to_json())
     found = {**duplicates.figures, "audit": audited.figures()}
-    passed = {"files_not_read": listing.passed_by_suffix()}
-    return {**tally.figures(), **passed, **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
+    skipped = {"files_not_read": listing.skipped_by_suffix()}
+    return {**tally.figures(), **skipped, **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
 
 
 def _languages(
-    extracted: Sequence[Extracted], splits: Mapping[str, str], config: CurationConfig, engine: ShardEngine
+    extracted: Sequence[ExtractedShard], splits: Mapping[str, str], config: CurationConfig, engine: ShardEngine
 ) -> dict[str, dict[str, int]]:
     """Bytes to train on of each language in each domain; nothing, where the mixture does not ask for them."""
     if not config.language_shares and config.language_temperature is None:
@@ -117,13 +117,13 @@ def _languages(
     return sizes
 
 
-def _plan(shards: Sequence[ExtractionShard], passed: Sequence[Passed]) -> pa.Table:
+def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> pa.Table:
     rows = [
-        {"shard": shard.number, "source": shard.config.sources[file.takers[0]].uri, "uri": file.uri, "bytes": file.size}
+        {"shard": shard.number, "source": shard.config.sources[file.source_indices[0]].uri, "uri": file.uri, "bytes": file.size}
         for shard in shards
         for file in shard.files
     ]
-    rows += [{"shard": None, "source": file.source, "uri": file.uri, "bytes": file.size} for file in passed]
+    rows += [{"shard": None, "source": file.source, "uri": file.uri, "bytes": file.size} for file in skipped]
     return pa.Table.from_pylist(rows, tables.SHARDS)
 
 
@@ -144,7 +144,7 @@ def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) 
         raise SourceError(f"{begun}: {what} changed since this run was begun; delete {scratch} to begin again, or name another")
 
 
-def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
+def _personal_data(extracted: Sequence[ExtractedShard]) -> pa.Table:
     found = pa.concat_tables([pq.read_table(shard.personal_data) for shard in extracted])
     keys = ["source", "domain", "kind"]
     total = found.group_by(keys, use_threads=False).aggregate([("documents", "sum"), ("found", "sum")])
@@ -152,7 +152,7 @@ def _personal_data(extracted: Sequence[Extracted]) -> pa.Table:
     return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
-def by_shard(shards: Sequence[Extracted], files: Sequence[Path]) -> list[tuple[Path, ...]]:
+def by_shard(shards: Sequence[ExtractedShard], files: Sequence[Path]) -> list[tuple[Path, ...]]:
     """Files of parts as those of each shard; none, if there are none."""
     waiting = iter(files)
     return [tuple(next(waiting) for _ in shard.texts) if files else () for shard in shards]
@@ -160,7 +160,7 @@ def by_shard(shards: Sequence[Extracted], files: Sequence[Path]) -> list[tuple[P
 
 def read_shards(
     shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics, index: Path | None
-) -> tuple[list[Extracted], int]:
+) -> tuple[list[ExtractedShard], int]:
     """Read and filter every shard that the index does not know, telling how many raw bytes are done; also the documents read."""
     sizes = [sum(file.size for file in shard.files) for shard in shards]
     found = engine.map_shards(

@@ -81,7 +81,9 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
     """The tables of the texts of each source that pass the filters; no two documents have the same number."""
     owned = [(position, shard) for position, source in enumerate(config.sources) for shard in _shards(config, source)]
     places = [scratch / "read" / f"{number:05d}" for number in range(len(owned))]
-    shards = [replace(shard, number=n, place=str(place)) for n, ((_, shard), place) in enumerate(zip(owned, places, strict=True))]
+    shards = [
+        replace(shard, number=n, directory=str(place)) for n, ((_, shard), place) in enumerate(zip(owned, places, strict=True))
+    ]
     if config.benchmarks:
         write_index(config, scratch / "read")
     if config.flagged_words:

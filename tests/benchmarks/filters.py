@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
-from components.curation.extraction.extract import candidate_of
+from components.curation.extraction.extract import normalised_document
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import list_files
 from components.curation.text.heuristics import Heuristics, heuristics
@@ -67,9 +67,9 @@ def documents(config: CurationConfig) -> list[RawDocument]:
 
 def ours(found: list[RawDocument], source: Source, rules: Heuristics) -> tuple[float, list[bool]]:
     """CPU seconds, normalisation and language included, and what is kept."""
-    rules.refusal(candidate_of(found[0], source))
+    rules.refusal(normalised_document(found[0], source))
     started = time.process_time()
-    kept = [not rules.refusal(candidate_of(document, source)) for document in found]
+    kept = [not rules.refusal(normalised_document(document, source)) for document in found]
     return time.process_time() - started, kept
 
 

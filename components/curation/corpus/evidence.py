@@ -17,7 +17,7 @@ from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.ledger import ledger_of
-from components.curation.extraction.extract import SHARD_BITS, Extracted
+from components.curation.extraction.extract import SHARD_BITS, ExtractedShard
 from components.curation.extraction.samples import DEDUPLICATE, KEEP, QUALITY, TRIM, Row, Samples, excerpt
 from components.curation.tables.reasons import LOW_QUALITY
 from components.ports import ShardEngine
@@ -30,7 +30,7 @@ CLUSTER = "cluster"
 
 LEFT = ["document", "text"]
 
-Judged = tuple[Extracted, Sequence[Path], Sequence[Path]]
+Judged = tuple[ExtractedShard, Sequence[Path], Sequence[Path]]
 """A shard, the verdicts on its parts, and what is left of their documents that lost passages."""
 
 NAMED = ("document", "id", "source", "uri", "domain", "language", "quality")
@@ -41,7 +41,7 @@ Texts = dict[int, str]
 
 def write_samples(
     config: CurationConfig,
-    read: Sequence[Extracted],
+    read: Sequence[ExtractedShard],
     judged: Sequence[Judged],
     output: Path,
     engine: ShardEngine,
@@ -129,7 +129,7 @@ def _named(ledger: pa.Table, documents: Sequence[int]) -> list[Row]:
     return rows
 
 
-def _texts(rows: Iterable[Mapping[str, Any]], read: Sequence[Extracted], engine: ShardEngine) -> Texts:
+def _texts(rows: Iterable[Mapping[str, Any]], read: Sequence[ExtractedShard], engine: ShardEngine) -> Texts:
     wanted: dict[int, set[int]] = {}
     for row in rows:
         for name in ("document", "kept_document"):
@@ -140,7 +140,7 @@ def _texts(rows: Iterable[Mapping[str, Any]], read: Sequence[Extracted], engine:
     return {document: text for texts in found for document, text in texts.items()}
 
 
-def fetch(work: tuple[Extracted, Sequence[int]]) -> Texts:
+def fetch(work: tuple[ExtractedShard, Sequence[int]]) -> Texts:
     """The heads of the texts of some documents of a shard."""
     shard, documents = work
     texts: Texts = {}

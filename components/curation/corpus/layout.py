@@ -17,7 +17,7 @@ from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.ledger import kept_in, ledger_of, units_of
 from components.curation.corpus.mixture import Sizes, portion_of
-from components.curation.extraction.extract import Extracted
+from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables import with_trimmed
 from components.curation.text.draw import order_of
 from components.names import TRAIN, VALIDATION
@@ -68,7 +68,7 @@ def plan_files(
 
 
 def write_documents(
-    shards: Sequence[Extracted],
+    shards: Sequence[ExtractedShard],
     trimmed: Sequence[Sequence[Path]],
     splits: Mapping[str, str],
     portion_files: Sequence[PortionFiles],
@@ -91,7 +91,11 @@ def write_documents(
 
 
 def settle(
-    work: tuple[Extracted, Sequence[Path]], *, splits: Mapping[str, str], portion_files: Sequence[PortionFiles], mixture: Mixture
+    work: tuple[ExtractedShard, Sequence[Path]],
+    *,
+    splits: Mapping[str, str],
+    portion_files: Sequence[PortionFiles],
+    mixture: Mixture,
 ) -> list[Path]:
     """Write the kept documents of each part of a shard with their final text, group and target."""
     shard, trimmed = work

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig, Source
-from components.curation.extraction.extract import Extracted
+from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables import TRIMMED
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.errors import SourceError
@@ -155,12 +155,12 @@ def added(left: Tally, right: Tally) -> Tally:
     return left
 
 
-def ledger_of(shard: Extracted) -> Path:
+def ledger_of(shard: ExtractedShard) -> Path:
     """Where the ledger of a shard is: its `tables.ROWS` with the final `reason`, and the final `group` of what was kept."""
-    return Path(shard.place) / "ledger.parquet"
+    return Path(shard.directory) / "ledger.parquet"
 
 
-def write_ledger(work: tuple[Extracted, Sequence[Path], Sequence[Path]]) -> Tally:
+def write_ledger(work: tuple[ExtractedShard, Sequence[Path], Sequence[Path]]) -> Tally:
     """Write the ledger of a shard from its rows, and the verdicts on its parts with what passages they lost; what it counts."""
     shard, verdicts, trimmed = work
     parts = [interim.read(path) for path in verdicts]
@@ -173,9 +173,9 @@ def write_ledger(work: tuple[Extracted, Sequence[Path], Sequence[Path]]) -> Tall
     return tally
 
 
-def losses_of(shard: Extracted) -> Path:
+def losses_of(shard: ExtractedShard) -> Path:
     """Where the `tables.LOSSES` of a shard are."""
-    return Path(shard.place) / f"losses{interim.SUFFIX}"
+    return Path(shard.directory) / f"losses{interim.SUFFIX}"
 
 
 def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
@@ -222,7 +222,7 @@ def _cut(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
     return _replaced(table, reason=reasons).append_column("cut", pa.array(lost))
 
 
-def training_languages(shard: Extracted, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
+def training_languages(shard: ExtractedShard, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
     """Bytes to train on of each (domain, language) in a shard."""
     table = pq.read_table(ledger_of(shard), columns=["domain", "language", "group", "bytes", "reason"])
     kept = table.filter(kept_in(table))

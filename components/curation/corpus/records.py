@@ -15,7 +15,7 @@ from components import interim
 from components.curation import tables
 from components.curation.config import PYTHON_ENVIRONMENT
 from components.curation.corpus.ledger import kept_in, ledger_of, losses_of, units_of
-from components.curation.extraction.extract import Extracted
+from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables.sorting import partitions_of, slots_of, slotted, starts, write_sorted
 from components.ports import ShardEngine
 
@@ -38,7 +38,7 @@ def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
     return pa.array(names, pa.string()).take(encoded.indices)
 
 
-def write_metrics(shards: Sequence[Extracted], splits: Splits, path: Path) -> None:
+def write_metrics(shards: Sequence[ExtractedShard], splits: Splits, path: Path) -> None:
     """`tables.METRICS`: one row per document read, in the order of reading."""
     with tables.writer(path, tables.METRICS) as output:
         for shard in shards:
@@ -52,7 +52,7 @@ def write_metrics(shards: Sequence[Extracted], splits: Splits, path: Path) -> No
 
 
 def write_groups(
-    shards: Sequence[Extracted],
+    shards: Sequence[ExtractedShard],
     linked: Sequence[str],
     splits: Splits,
     path: Path,
@@ -75,12 +75,12 @@ def write_groups(
             )
 
 
-def find_groups(shard: Extracted) -> Path:
+def find_groups(shard: ExtractedShard) -> Path:
     """Write the groups of a shard with the first document that was kept of each, as `OWNED`."""
     table = pq.read_table(ledger_of(shard))
     kept = table.filter(kept_in(table)).select(OWNED.names).sort_by([("group", "ascending"), ("document", "ascending")])
     first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
-    return interim.write(Path(shard.place) / f"groups{interim.SUFFIX}", first)
+    return interim.write(Path(shard.directory) / f"groups{interim.SUFFIX}", first)
 
 
 def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
@@ -99,7 +99,7 @@ def find_evidence(verdicts: Path, *, partitions: int) -> Path:
 
 
 def write_clusters(
-    shards: Sequence[Extracted],
+    shards: Sequence[ExtractedShard],
     documents: Mapping[tuple[str, str], int],
     path: Path,
     scratch: Path,

@@ -24,7 +24,7 @@ from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import Sketch, TextShard, sketch
-from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract
+from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
 from components.curation.reading.locations import state_of
 
 HASHING = ("near_duplicate_threshold", "shingle_size", "shingle_words", "permutations")
@@ -42,12 +42,12 @@ KEY, ENTRY = "key.json", "entry.json"
 """Beside the tables of a shard: what the index calls it; in an entry: what the tables came to."""
 
 
-def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted, bool]:
+def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[ExtractedShard, bool]:
     """Extract a shard, or take it from the index; also whether it was there, or finished by a killed run.
 
     Raises what `extract` raises.
     """
-    place = Path(shard.place)
+    place = Path(shard.directory)
     place.mkdir(parents=True, exist_ok=True)
     finished = (place / "finished.json").exists()
     if index is None or finished:
@@ -59,7 +59,7 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
         shift = shard.number - known.pop("number")
         for path in [place / "rows.parquet", *place.glob("texts-*.parquet")] if shift else ():
             _renumber(path, shift << SHARD_BITS)
-        _write(place / "finished.json", known | {"place": shard.place})
+        _write(place / "finished.json", known | {"directory": shard.directory})
     extracted = extract(shard)
     # A file that changed while it was read has another state now; one that could not be read may be readable next time.
     if not known and (shard_key(shard) != key or pq.read_metadata(extracted.set_aside).num_rows):
@@ -73,7 +73,7 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
 def shard_key(shard: ExtractionShard) -> str:
     """sha256 over all that decides what a shard comes to, in hex, but for the code."""
     config = dataclasses.asdict(shard.config)
-    beside = sorted(path for path in Path(shard.place).parent.iterdir() if path.is_file())
+    beside = sorted(path for path in Path(shard.directory).parent.iterdir() if path.is_file())
     facts = {
         "files": [_file_facts(file, config["sources"]) for file in shard.files],
         "config": {name: value for name, value in config.items() if name not in GLOBAL},
@@ -84,8 +84,8 @@ def shard_key(shard: ExtractionShard) -> str:
 
 def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
     facts = dataclasses.asdict(file) | {"state": state_of(file.location)}
-    takers = [{name: value for name, value in sources[taker].items() if name != "weight"} for taker in facts.pop("takers")]
-    return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"takers": takers}
+    own = [{name: value for name, value in sources[number].items() if name != "weight"} for number in facts.pop("source_indices")]
+    return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"sources": own}
 
 
 def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:

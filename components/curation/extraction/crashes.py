@@ -33,10 +33,10 @@ def _process() -> str:
 
 
 @dataclass
-class Deaths:
+class CrashCounts:
     """How often a worker died of each file of a shard, by the file's number in it."""
 
-    place: Path
+    directory: Path
     """Directory of the shard."""
     run: str
     """The run of the driver that the shard is read in, by `new_run`."""
@@ -44,7 +44,7 @@ class Deaths:
     _note: io.FileIO | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        found = _last(self.place / NOTE)
+        found = _last(self.directory / NOTE)
         self._counts = found["deaths"]
         last = found["reading"]
         if last and (last["alone"] or last["run"] == self.run):
@@ -77,7 +77,7 @@ class Deaths:
     def _write(self, reading: dict[str, Any] | None) -> None:
         line = json.dumps({"deaths": self._counts, "reading": reading}).encode() + b"\n"
         if self._note is None:
-            path = self.place / NOTE
+            path = self.directory / NOTE
             partial = path.with_suffix(".partial")
             partial.write_bytes(line)
             partial.replace(path)

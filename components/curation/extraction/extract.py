@@ -12,7 +12,7 @@ import pyarrow as pa
 from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.config import CurationConfig, Source
-from components.curation.extraction.crashes import Deaths, interruptible, new_run
+from components.curation.extraction.crashes import CrashCounts, interruptible, new_run
 from components.curation.extraction.samples import EXCERPT, FILTER, NORMALISE, PERSONAL, SEEN, Samples
 from components.curation.extraction.spool import Spool
 from components.curation.filtering.boilerplate import without_boilerplate
@@ -20,13 +20,13 @@ from components.curation.filtering.decontamination import read_index
 from components.curation.filtering.filters import Filter, filters_of, first_refusal
 from components.curation.filtering.flagged_words import Flagged, read_lists
 from components.curation.filtering.personal_data import mark_of, without_personal_data
-from components.curation.filtering.replacement_counts import Replaced
+from components.curation.filtering.replacement_counts import ReplacementCounts
 from components.curation.reading.locations import fetched
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile
 from components.curation.tables.reasons import CONTAMINATED, FLAGGED
 from components.curation.text.characters import Classes, classes_of, codes_of
-from components.curation.text.document import CODE_DOMAINS, Candidate, is_among
+from components.curation.text.document import CODE_DOMAINS, NormalisedDocument, domain_matches
 from components.curation.text.language import language_of, modelled_language_of
 from components.curation.text.normalise import normalise
 from components.errors import StoreError
@@ -42,18 +42,18 @@ class ExtractionShard:
     number: int
     files: tuple[RawFile, ...]
     config: CurationConfig
-    place: str
+    directory: str
     """Directory for the shard's tables."""
     run: str
     """The run of the driver, by `components.curation.extraction.crashes.new_run`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extracted:
+class ExtractedShard:
     """Where one shard's tables are, and how much they hold."""
 
-    place: str
-    parts: int
+    directory: str
+    text_shards: int
     """Number of tables of texts, each of about `shard_bytes`."""
     documents: int
     """Documents that passed the filters."""
@@ -63,42 +63,42 @@ class Extracted:
     @property
     def rows(self) -> Path:
         """Every document read, as `tables.ROWS`."""
-        return Path(self.place) / ("graded-rows.parquet" if self.graded else "rows.parquet")
+        return Path(self.directory) / ("graded-rows.parquet" if self.graded else "rows.parquet")
 
     @property
     def raw(self) -> Path:
         """The files read, as `tables.RAW`."""
-        return Path(self.place) / "raw.parquet"
+        return Path(self.directory) / "raw.parquet"
 
     @property
     def set_aside(self) -> Path:
         """The files that could not be read, as `tables.SET_ASIDE`."""
-        return Path(self.place) / "set-aside.parquet"
+        return Path(self.directory) / "set-aside.parquet"
 
     @property
     def contamination(self) -> Path:
         """Which document hit which item, as `tables.CONTAMINATION`."""
-        return Path(self.place) / "contamination.parquet"
+        return Path(self.directory) / "contamination.parquet"
 
     @property
     def personal_data(self) -> Path:
         """What personal data was replaced, as `tables.PERSONAL_DATA`."""
-        return Path(self.place) / "personal-data.parquet"
+        return Path(self.directory) / "personal-data.parquet"
 
     @property
     def samples(self) -> Path:
         """A few documents before and after each step, as `tables.SAMPLES`."""
-        return Path(self.place) / "samples.parquet"
+        return Path(self.directory) / "samples.parquet"
 
     @property
     def texts(self) -> list[Path]:
         """The documents that passed, as `tables.TEXTS`, in the order of their numbers."""
-        return [texts_path(Path(self.place), number, graded=self.graded) for number in range(self.parts)]
+        return [texts_path(Path(self.directory), number, graded=self.graded) for number in range(self.text_shards)]
 
 
-def texts_path(place: Path, number: int, *, graded: bool = False) -> Path:
+def texts_path(directory: Path, number: int, *, graded: bool = False) -> Path:
     """Where part `number` of a shard's texts is."""
-    return place / f"{'graded-' if graded else ''}texts-{number:05d}.parquet"
+    return directory / f"{'graded-' if graded else ''}texts-{number:05d}.parquet"
 
 
 def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path) -> list[ExtractionShard]:
@@ -109,7 +109,7 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
     groups: list[list[RawFile]] = []
     room, before = 0, ""
     for file in files:
-        uri = config.sources[file.takers[0]].uri
+        uri = config.sources[file.source_indices[0]].uri
         if uri != before or file.size > room:
             before = uri
             groups.append([])
@@ -118,12 +118,12 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
         room -= file.size
     run = new_run()
     return [
-        ExtractionShard(number=number, files=tuple(group), config=config, place=str(scratch / f"{number:05d}"), run=run)
+        ExtractionShard(number=number, files=tuple(group), config=config, directory=str(scratch / f"{number:05d}"), run=run)
         for number, group in enumerate(groups)
     ]
 
 
-def extract(shard: ExtractionShard) -> Extracted:
+def extract(shard: ExtractionShard) -> ExtractedShard:
     """Write the tables of a shard, or take those that a killed run has finished.
 
     A file that cannot be read, or that crashes its worker, is set aside with its error after `max_read_attempts`.
@@ -132,31 +132,31 @@ def extract(shard: ExtractionShard) -> Extracted:
     Raises:
         StoreError: an object store cannot be reached; the rerun reads what is missing.
     """
-    place = Path(shard.place)
-    finished = place / "finished.json"
+    directory = Path(shard.directory)
+    finished = directory / "finished.json"
     if not finished.exists():
-        place.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         with interruptible():
-            extracted = _extract(shard, place)
+            extracted = _extract(shard, directory)
         partial = finished.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(extracted)))
         partial.replace(finished)
-    return Extracted(**json.loads(finished.read_text()))
+    return ExtractedShard(**json.loads(finished.read_text()))
 
 
-def _extract(shard: ExtractionShard, place: Path) -> Extracted:
-    extraction = _Extraction(shard=shard, place=place)
+def _extract(shard: ExtractionShard, directory: Path) -> ExtractedShard:
+    extraction = _Extraction(shard=shard, directory=directory)
     for number, file in enumerate(shard.files):
         extraction.read(number, file)
     extraction.deaths.end()
     extraction.flush()
     extraction.rows.close()
     extraction.contamination.close()
-    tables.write(place / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
-    tables.write(place / "personal-data.parquet", extraction.replaced.table())
-    tables.write(place / "samples.parquet", extraction.samples.table())
-    tables.write(place / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
-    return Extracted(place=shard.place, parts=extraction.parts, documents=extraction.passed)
+    tables.write(directory / "raw.parquet", pa.Table.from_pylist(extraction.raw, tables.RAW))
+    tables.write(directory / "personal-data.parquet", extraction.replaced.table())
+    tables.write(directory / "samples.parquet", extraction.samples.table())
+    tables.write(directory / "set-aside.parquet", pa.Table.from_pylist(extraction.set_aside, tables.SET_ASIDE))
+    return ExtractedShard(directory=shard.directory, text_shards=extraction.text_shards, documents=extraction.passed)
 
 
 @dataclass(kw_only=True)
@@ -164,10 +164,10 @@ class _Settled:
     """How far the files before the one that is being read had come."""
 
     rows: int = 0
-    parts: int = 0
+    text_shards: int = 0
     passed: int = 0
     hits: int = 0
-    replaced: Replaced = field(default_factory=Replaced)
+    replaced: ReplacementCounts = field(default_factory=ReplacementCounts)
 
 
 @dataclass(kw_only=True)
@@ -175,25 +175,25 @@ class _Extraction:
     """What accumulates while a shard is read: texts up to `shard_bytes`, a few rows, and counts."""
 
     shard: ExtractionShard
-    place: Path
+    directory: Path
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
     raw: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
-    parts: int = 0
+    text_shards: int = 0
     passed: int = 0
-    replaced: Replaced = field(default_factory=Replaced)
+    replaced: ReplacementCounts = field(default_factory=ReplacementCounts)
     settled: _Settled = field(default_factory=_Settled)
     rows: Spool = field(init=False)
     contamination: Spool = field(init=False)
     filters: tuple[Filter, ...] = field(init=False)
     samples: Samples = field(init=False)
-    deaths: Deaths = field(init=False)
+    deaths: CrashCounts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rows = Spool(self.place / "rows.parquet", tables.ROWS)
-        self.contamination = Spool(self.place / "contamination.parquet", tables.CONTAMINATION)
-        self.deaths = Deaths(self.place, self.shard.run)
+        self.rows = Spool(self.directory / "rows.parquet", tables.ROWS)
+        self.contamination = Spool(self.directory / "contamination.parquet", tables.CONTAMINATION)
+        self.deaths = CrashCounts(self.directory, self.shard.run)
         self.samples = Samples(self.shard.config.samples)
         self.filters = filters_of(self.shard.config)
 
@@ -227,18 +227,18 @@ class _Extraction:
 
     def _so_far(self) -> _Settled:
         rows, hits = len(self.rows), len(self.contamination)
-        return _Settled(rows=rows, parts=self.parts, passed=self.passed, hits=hits, replaced=self.replaced.copy())
+        return _Settled(rows=rows, text_shards=self.text_shards, passed=self.passed, hits=hits, replaced=self.replaced.copy())
 
     def _set_aside(self, file: RawFile, error: str) -> None:
-        source = self.shard.config.sources[file.takers[0]]
+        source = self.shard.config.sources[file.source_indices[0]]
         named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
         self.set_aside.append({**named, "error": error})
 
     def _read(self, file: RawFile) -> None:
-        with fetched(file.location, self.place) as path:
+        with fetched(file.location, self.directory) as path:
             for document in read_documents(replace(file, location=str(path)), self.shard.config):
                 self.take(file, document)
-            source = self.shard.config.sources[file.takers[0]].uri
+            source = self.shard.config.sources[file.source_indices[0]].uri
             digest = sha256_of_file(path)
             self.raw.append({"source": source, "uri": file.uri, "sha256": digest, "bytes": file.size})
 
@@ -247,11 +247,11 @@ class _Extraction:
         before = self.settled
         self.rows.cut(before.rows)
         self.contamination.cut(before.hits)
-        for number in range(before.parts, self.parts):
-            texts_path(self.place, number).unlink()
+        for number in range(before.text_shards, self.text_shards):
+            texts_path(self.directory, number).unlink()
         self.buffer = self._buffered_before()
         self.buffered = sum(row["bytes"] for row in self.buffer)
-        self.parts, self.passed, self.replaced = before.parts, before.passed, before.replaced.copy()
+        self.text_shards, self.passed, self.replaced = before.text_shards, before.passed, before.replaced.copy()
 
     def _buffered_before(self) -> list[dict[str, Any]]:
         first = (self.shard.number << SHARD_BITS) + self.settled.passed
@@ -260,8 +260,8 @@ class _Extraction:
     def take(self, file: RawFile, document: RawDocument) -> None:
         """Normalise and judge one document."""
         config = self.shard.config
-        source = config.sources[document.taker]
-        candidate = candidate_of(document, source, config.heuristics, config.language_model)
+        source = config.sources[document.source_index]
+        candidate = normalised_document(document, source, config.heuristics, config.language_model)
         identity = identity_of(source, document)
         reason = document.refusal or first_refusal(self.filters, candidate)
         flagged = None if reason else self._flagged(candidate)
@@ -288,7 +288,7 @@ class _Extraction:
             self._keep(row, text)
 
     def _sample(
-        self, row: dict[str, Any], document: RawDocument, candidate: Candidate, text: str, replaced: Sequence[str]
+        self, row: dict[str, Any], document: RawDocument, candidate: NormalisedDocument, text: str, replaced: Sequence[str]
     ) -> None:
         raw = document.text or document.raw[:SEEN].decode(errors="replace")
         if row["reason"]:
@@ -298,10 +298,10 @@ class _Extraction:
         for kind in replaced:
             self.samples.offer(PERSONAL, kind, row, after=text[max(0, text.find(mark_of(kind)) - EXCERPT // 2) :])
 
-    def _flagged(self, candidate: Candidate) -> Flagged | None:
+    def _flagged(self, candidate: NormalisedDocument) -> Flagged | None:
         if candidate.language not in self.shard.config.flagged_words:
             return None
-        return read_lists(self.place.parent)[candidate.language].flagged(candidate.text)
+        return read_lists(self.directory.parent)[candidate.language].flagged(candidate.text)
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
         config = self.shard.config
@@ -309,18 +309,18 @@ class _Extraction:
             return ""
         return FLAGGED if flagged.ratio > config.max_flagged_words_ratio else ""
 
-    def _contamination(self, identity: str, candidate: Candidate, source: Source) -> str:
+    def _contamination(self, identity: str, candidate: NormalisedDocument, source: Source) -> str:
         config = self.shard.config
         if not config.benchmarks:
             return ""
-        hits = read_index(self.place.parent, config.benchmark_gram).hits(candidate.text)
+        hits = read_index(self.directory.parent, config.benchmark_gram).hits(candidate.text)
         named = {"id": identity, "source": source.uri, "domain": source.domain}
         for hit in hits:
             of = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
             self.contamination.append(named | of)
         return CONTAMINATED if hits else ""
 
-    def _without_personal_data(self, candidate: Candidate, source: Source) -> tuple[str, Sequence[str]]:
+    def _without_personal_data(self, candidate: NormalisedDocument, source: Source) -> tuple[str, Sequence[str]]:
         text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
         self.replaced.add(source, found)
         return text, tuple(found)
@@ -339,37 +339,39 @@ class _Extraction:
         if before:
             self.buffer = before
             self.flush()
-            self.settled.parts = self.parts
+            self.settled.text_shards = self.text_shards
         self.buffer = own
         self.flush()
 
     def flush(self) -> None:
         """Write the texts that wait in memory as the next part."""
         if self.buffer:
-            tables.write(texts_path(self.place, self.parts), pa.Table.from_pylist(self.buffer, tables.TEXTS))
-            self.parts += 1
+            tables.write(texts_path(self.directory, self.text_shards), pa.Table.from_pylist(self.buffer, tables.TEXTS))
+            self.text_shards += 1
         self.buffer, self.buffered = [], 0
 
 
-def candidate_of(
+def normalised_document(
     document: RawDocument, source: Source, heuristics: Sequence[str] = (), language_model: str = "script"
-) -> Candidate:
+) -> NormalisedDocument:
     """The document normalised and tagged, ready for the filters."""
     text = "" if document.refusal else normalise(document.text)
     codes = codes_of(text)
     classes = classes_of(codes)
     language = source.language if source.language != "auto" else _tag(text, classes, source, language_model)
-    found = Candidate(text=text, raw=document.text, codes=codes, classes=classes, language=language, domain=source.domain)
+    found = NormalisedDocument(
+        text=text, raw=document.text, codes=codes, classes=classes, language=language, domain=source.domain
+    )
     return _without_boilerplate(found) if "c4-lines" in heuristics and not found.is_code and not found.is_maths else found
 
 
 def _tag(text: str, classes: Classes, source: Source, model: str) -> str:
-    if is_among(source.domain, CODE_DOMAINS):
+    if domain_matches(source.domain, CODE_DOMAINS):
         return "code"
     return modelled_language_of(text) if model == "lid176" else language_of(text, classes)
 
 
-def _without_boilerplate(candidate: Candidate) -> Candidate:
+def _without_boilerplate(candidate: NormalisedDocument) -> NormalisedDocument:
     text = without_boilerplate(candidate.text, spaced=not candidate.unspaced)
     codes = codes_of(text)
     return replace(candidate, text=text, codes=codes, classes=classes_of(codes))

@@ -11,7 +11,7 @@ import numpy as np
 
 from components.curation.config import CurationConfig
 from components.curation.text.characters import CharacterClass
-from components.curation.text.document import Candidate
+from components.curation.text.document import NormalisedDocument
 from components.curation.text.heuristics import heuristics
 from components.curation.text.normalise import without_invisible
 
@@ -19,7 +19,7 @@ from components.curation.text.normalise import without_invisible
 class Filter(Protocol):
     """One rule."""
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """The reason to refuse the document, or an empty string."""
         ...
 
@@ -31,7 +31,7 @@ class Length:
     least: int
     most: int
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """`short` or `long`, in characters."""
         if len(candidate.text) < self.least:
             return "short"
@@ -45,7 +45,7 @@ class Binary:
     most: float = 0.005
     """Share of the characters; mail and form feeds leave a few."""
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """`binary`."""
         raw = candidate.raw.replace("\r", "")
         strange = len(raw) - len(without_invisible(raw)) + raw.count("\ufffd")
@@ -61,7 +61,7 @@ class Letters:
     code: float = 0.25
     """StarCoder (arXiv 2305.06161, section 3.1) drops files with fewer than 25 % alphabetic characters."""
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """`few-letters`."""
         classes = candidate.classes  # compared byte by byte: `bincount` makes eight bytes of each first
         visible = np.count_nonzero(classes != CharacterClass.SPACE)
@@ -78,7 +78,7 @@ class LongLines:
     mean: float = 100.0
     most: int = 1000
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """`long-lines`, for code only."""
         if not candidate.is_code:
             return ""
@@ -96,7 +96,7 @@ class RepeatedLines:
     maths: float = 0.5
     """Worked solutions come back to the same equation or question line; half of a text leaves one repetition of each line."""
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """`repeated-lines`."""
         lines = [line for line in map(str.strip, candidate.text.split("\n")) if line]
         total = sum(map(len, lines))
@@ -117,6 +117,6 @@ def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
     )
 
 
-def first_refusal(filters: Sequence[Filter], candidate: Candidate) -> str:
+def first_refusal(filters: Sequence[Filter], candidate: NormalisedDocument) -> str:
     """The first reason to refuse the document, or an empty string."""
     return next(filter(None, (rule.refusal(candidate) for rule in filters)), "")

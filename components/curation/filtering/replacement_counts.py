@@ -11,7 +11,7 @@ from components.curation.config import Source
 
 
 @dataclass(frozen=True)
-class Replaced:
+class ReplacementCounts:
     """Personal data replaced: documents and places by source, domain and kind."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -23,9 +23,9 @@ class Replaced:
             self.documents[source.uri, source.domain, kind] += 1
             self.found[source.uri, source.domain, kind] += count
 
-    def copy(self) -> "Replaced":
+    def copy(self) -> "ReplacementCounts":
         """What there is now, whatever is added later."""
-        return Replaced(self.documents.copy(), self.found.copy())
+        return ReplacementCounts(self.documents.copy(), self.found.copy())
 
     def table(self) -> pa.Table:
         """As `tables.PERSONAL_DATA`."""

@@ -23,7 +23,7 @@ from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import bytes_of
-from components.curation.extraction.extract import Extracted, extract, shards_of, texts_path
+from components.curation.extraction.extract import ExtractedShard, extract, shards_of, texts_path
 from components.curation.quality.calibration import Group, Histogram, Standing, added, bins_of, counted, standings
 from components.curation.quality.classifier import HELD_OUT, Classifier, learn
 from components.curation.quality.sample import draw, groups_of
@@ -51,8 +51,8 @@ class Learned:
 
 
 def grade(
-    config: CurationConfig, shards: Sequence[Extracted], output: Path, scratch: Path, engine: ShardEngine
-) -> tuple[list[Extracted], dict[str, Any]]:
+    config: CurationConfig, shards: Sequence[ExtractedShard], output: Path, scratch: Path, engine: ShardEngine
+) -> tuple[list[ExtractedShard], dict[str, Any]]:
     """Score and refuse; the shards with what is left of them, and figures.
 
     Writes `quality/LANGUAGE.npz` and `metrics/quality.parquet` below `output`.
@@ -60,7 +60,7 @@ def grade(
     Raises:
         SourceError: a reference cannot be read, or no language has enough of them.
     """
-    if not any(shard.parts for shard in shards):
+    if not any(shard.text_shards for shard in shards):
         return list(shards), {}
     references = read_references(config, scratch, engine)
     texts = [part for shard in shards for part in shard.texts]
@@ -111,7 +111,7 @@ def model_of(place: Path, language: str) -> Path:
     return place / f"{language}.npz"
 
 
-def measure(shard: Extracted, *, models: Path) -> Histogram:
+def measure(shard: ExtractedShard, *, models: Path) -> Histogram:
     """Score a shard's documents, as `SCORES` beside its texts, and count the scores."""
     histogram: Histogram = {}
     known = {path.stem: Classifier.load(path) for path in sorted(models.glob("*.npz"))}
@@ -125,9 +125,9 @@ def measure(shard: Extracted, *, models: Path) -> Histogram:
     return histogram
 
 
-def scores_of(shard: Extracted) -> Path:
+def scores_of(shard: ExtractedShard) -> Path:
     """Where the scores of a shard are."""
-    return Path(shard.place) / f"scores{interim.SUFFIX}"
+    return Path(shard.directory) / f"scores{interim.SUFFIX}"
 
 
 def _scored(batch: pa.RecordBatch, known: Mapping[str, Classifier]) -> npt.NDArray[np.int64]:
@@ -148,7 +148,7 @@ def _histogram(batch: pa.RecordBatch, bins: npt.NDArray[np.int64]) -> Histogram:
     return found
 
 
-def settle(shard: Extracted, *, standing: Mapping[Group, Standing]) -> Extracted:
+def settle(shard: ExtractedShard, *, standing: Mapping[Group, Standing]) -> ExtractedShard:
     """Write a shard's texts without what is refused and its rows with what became of them, each with its quality."""
     scores = interim.read(scores_of(shard))
     places = np.append(scores["bin"].to_numpy(), -1)
@@ -160,14 +160,14 @@ def settle(shard: Extracted, *, standing: Mapping[Group, Standing]) -> Extracted
         left = judged.filter(pa.array(kept))
         # Deduplication tells parts by their first documents: an empty one has none.
         if left.num_rows:
-            tables.write(texts_path(Path(shard.place), parts, graded=True), left)
+            tables.write(texts_path(Path(shard.directory), parts, graded=True), left)
             parts += 1
             documents += left.num_rows
     _settle_rows(shard, graded, scores, standing)
-    return replace(graded, parts=parts, documents=documents)
+    return replace(graded, text_shards=parts, documents=documents)
 
 
-def _settle_rows(shard: Extracted, graded: Extracted, scores: pa.Table, standing: Mapping[Group, Standing]) -> None:
+def _settle_rows(shard: ExtractedShard, graded: ExtractedShard, scores: pa.Table, standing: Mapping[Group, Standing]) -> None:
     table = pq.read_table(shard.rows)
     document = table["document"].to_numpy()
     listed = np.searchsorted(scores["document"].to_numpy(), document)

@@ -12,7 +12,7 @@ from typing import Any
 import zstandard
 
 from components.curation.config import Benchmark
-from components.curation.reading.locations import Found, fetched, find
+from components.curation.reading.locations import FileEntry, fetched, find
 from components.curation.reading.streams import chunks, whole
 from components.errors import SourceError
 
@@ -37,7 +37,7 @@ class Item:
     """The whole item, as JSON."""
 
 
-def files_of(benchmark: Benchmark) -> list[Found]:
+def files_of(benchmark: Benchmark) -> list[FileEntry]:
     """The files of a benchmark that are read, sorted. Raises `SourceError` where there are none."""
     found = [file for file in find(benchmark.uri, benchmark.name) if _kind(file.location)]
     if not found:
@@ -52,7 +52,7 @@ def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
         SourceError: there is no file, one cannot be read, or a named field holds no text.
     """
     for file in files_of(benchmark):
-        name = file.inside or PurePath(file.location).name
+        name = file.relative or PurePath(file.location).name
         with fetched(file.location, scratch) as path:
             number = 0
             try:

@@ -20,10 +20,10 @@ S3 = "s3://"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class FileEntry:
     """A file below a URI."""
 
-    inside: str
+    relative: str
     """Path below the URI with forward slashes; empty where the URI is the file itself."""
     location: str
     """Absolute path, or `s3://` URI."""
@@ -33,7 +33,7 @@ class Found:
     """What a change changes, without a look at the bytes: the time of the last one, or an object's ETag."""
 
 
-def find(uri: str, name: str) -> list[Found]:
+def find(uri: str, name: str) -> list[FileEntry]:
     """Every file at or below `uri`, sorted by path; `name` names the source in errors.
 
     Links to folders are followed; a folder that was there already, by another path, is not gone through again.
@@ -52,9 +52,9 @@ def find(uri: str, name: str) -> list[Found]:
     return [_found(path, path.relative_to(root).as_posix() if path != root else "") for path in paths]
 
 
-def _found(path: Path, inside: str) -> Found:
+def _found(path: Path, relative: str) -> FileEntry:
     facts = path.stat()
-    return Found(inside=inside, location=str(path), size=facts.st_size, stamp=stamp_of(str(path)))
+    return FileEntry(relative=relative, location=str(path), size=facts.st_size, stamp=stamp_of(str(path)))
 
 
 def _files_below(root: Path) -> Iterator[Path]:
@@ -141,7 +141,7 @@ def stamp_of(location: str) -> str:
     return state_of(location) if location.startswith(S3) else str(Path(location).stat().st_mtime_ns)
 
 
-def _find_objects(uri: str, name: str) -> list[Found]:
+def _find_objects(uri: str, name: str) -> list[FileEntry]:
     with _telling(uri):
         system = _file_system()
         try:
@@ -150,8 +150,8 @@ def _find_objects(uri: str, name: str) -> list[Found]:
         except FileNotFoundError:
             facts = {}
     found = [
-        Found(
-            inside=path.removeprefix(uri.removeprefix(S3)).strip("/"),
+        FileEntry(
+            relative=path.removeprefix(uri.removeprefix(S3)).strip("/"),
             location=S3 + path,
             size=fact["size"],
             stamp=str(fact["e_tag"]),

@@ -28,7 +28,7 @@ Row = tuple[bytes, str, str]
 class RawDocument:
     """A document as it was found."""
 
-    taker: int
+    source_index: int
     """Position of its source in the config."""
     uri: str
     text: str
@@ -52,7 +52,7 @@ def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocumen
 
 
 def _read_jsonl(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    field = config.sources[file.takers[0]].text_field
+    field = config.sources[file.source_indices[0]].text_field
     longest = config.max_document_bytes
     rows = (_row_of_line(line, field) for line in lines(chunks(Path(file.location)), longest))
     yield from _rows(file, config, rows, f"a JSON object with text in {field!r}")
@@ -66,7 +66,7 @@ def _row_of_line(line: bytes | None, field: str) -> Row:
 
 
 def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    field = config.sources[file.takers[0]].text_field
+    field = config.sources[file.source_indices[0]].text_field
     with pq.ParquetFile(file.location, read_dictionary=_flat(file.location, field)) as table:
         names = table.schema_arrow.names
         if field not in names:
@@ -106,7 +106,7 @@ def _row_of_cell(cell: Any, longest: int) -> Row:
 
 def _read_arrow(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
     """A stream of record batches, as Hugging Face datasets are saved."""
-    field = config.sources[file.takers[0]].text_field
+    field = config.sources[file.source_indices[0]].text_field
     with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
         names = stream.schema.names
         if field not in names:
@@ -123,7 +123,7 @@ def _read_warc(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
         if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
             continue
         uri = f"{uri} {page.uri}"
-        yield RawDocument(taker=file.takers[0], uri=uri, text=page.text, raw=page.raw, refusal=page.refusal)
+        yield RawDocument(source_index=file.source_indices[0], uri=uri, text=page.text, raw=page.raw, refusal=page.refusal)
 
 
 def _rows(file: RawFile, config: CurationConfig, rows: Iterator[Row], wanted: str) -> Iterator[RawDocument]:
@@ -136,14 +136,14 @@ def _rows(file: RawFile, config: CurationConfig, rows: Iterator[Row], wanted: st
         if bad > config.max_bad_lines:
             allowed = f"{bad} bad lines, at most {config.max_bad_lines} allowed (curation.max_bad_lines)"
             raise SourceError(f"{file.location}: line {number} is not {wanted}; {allowed}")
-        yield RawDocument(taker=file.takers[0], uri=uri, text=text, raw=raw, refusal=refusal)
+        yield RawDocument(source_index=file.source_indices[0], uri=uri, text=text, raw=raw, refusal=refusal)
 
 
 def _read_text(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
     raw = whole(chunks(Path(file.location)), config.max_document_bytes)
     text = None if raw is None else _decoded(raw)
     refusal = "long" if raw is None else "invalid-utf8" if text is None else ""
-    yield RawDocument(taker=file.takers[0], uri=file.uri, text=text or "", raw=raw or b"", refusal=refusal)
+    yield RawDocument(source_index=file.source_indices[0], uri=file.uri, text=text or "", raw=raw or b"", refusal=refusal)
 
 
 def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -156,14 +156,14 @@ def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]
         refusal = "invalid-utf8"
     except SyntaxError:
         refusal = "unparsable"
-    for taker in file.takers:
-        if config.sources[taker].domain == "code":
+    for source_index in file.source_indices:
+        if config.sources[source_index].domain == "code":
             if found.code or refusal:
-                yield RawDocument(taker=taker, uri=file.uri, text=found.code, raw=raw, refusal=refusal)
+                yield RawDocument(source_index=source_index, uri=file.uri, text=found.code, raw=raw, refusal=refusal)
         elif refusal:
-            yield RawDocument(taker=taker, uri=f"{file.uri}#docstrings", text="", raw=raw, refusal=refusal)
-        for one in found.docstrings if config.sources[taker].domain != "code" else ():
-            yield RawDocument(taker=taker, uri=f"{file.uri}#L{one.line}", text=one.text, raw=one.text.encode())
+            yield RawDocument(source_index=source_index, uri=f"{file.uri}#docstrings", text="", raw=raw, refusal=refusal)
+        for one in found.docstrings if config.sources[source_index].domain != "code" else ():
+            yield RawDocument(source_index=source_index, uri=f"{file.uri}#L{one.line}", text=one.text, raw=one.text.encode())
 
 
 def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:

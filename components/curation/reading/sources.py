@@ -10,7 +10,7 @@ from typing import Any
 
 from components.curation.config import PYTHON_ENVIRONMENT, SHIPPED, CurationConfig, Quality, Source
 from components.curation.reading.benchmarks import files_of
-from components.curation.reading.locations import S3, Found, find, path_of, read_bytes, stamp_of, state_of
+from components.curation.reading.locations import S3, FileEntry, find, path_of, read_bytes, stamp_of, state_of
 from components.curation.text.draw import draw
 from components.errors import ConfigError, SourceError
 from components.python_environment import Distribution, PackageFile, distributions
@@ -58,7 +58,7 @@ class RawFile:
     """Bytes."""
     kind: str
     """jsonl, parquet, arrow, warc (WET too), text, module (a `.py` file of a distribution) or description (its metadata)."""
-    takers: tuple[int, ...]
+    source_indices: tuple[int, ...]
     """Positions of the sources that take documents from it, in the config."""
     group: str = ""
     """What the split must not part: the distribution; empty where each document stands alone."""
@@ -66,11 +66,11 @@ class RawFile:
     row_share: float = 1.0
     """Share of the rows to take, by hash."""
     stamp: str
-    """See `components.curation.reading.locations.Found`."""
+    """See `components.curation.reading.locations.FileEntry`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Passed:
+class SkippedFile:
     """A file of a source that is not read."""
 
     source: str
@@ -87,12 +87,12 @@ class Listing:
     """In the order of sources and URIs."""
     linked: dict[str, tuple[str, ...]]
     """For each distribution, the others that record some of its files."""
-    passed: tuple[Passed, ...]
+    skipped: tuple[SkippedFile, ...]
     """Files beside those, of kinds that are not read."""
 
-    def passed_by_suffix(self) -> dict[str, int]:
+    def skipped_by_suffix(self) -> dict[str, int]:
         """How many files are not read, by suffix, sorted."""
-        return dict(sorted(Counter(_suffix(file.uri) for file in self.passed).items()))
+        return dict(sorted(Counter(_suffix(file.uri) for file in self.skipped).items()))
 
 
 def list_files(config: CurationConfig) -> Listing:
@@ -105,7 +105,7 @@ def list_files(config: CurationConfig) -> Listing:
     """
     listed = [(source, *_files_of(source, n)) for n, source in enumerate(config.sources) if source.uri != PYTHON_ENVIRONMENT]
     local = [file for source, known, _ in listed for file in _sampled(known, source, config.seed)]
-    passed = tuple(file for _, _, others in listed for file in others)
+    skipped = tuple(file for _, _, others in listed for file in others)
     python = [(position, source) for position, source in enumerate(config.sources) if source.uri == PYTHON_ENVIRONMENT]
     installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
     taken = [
@@ -114,7 +114,7 @@ def list_files(config: CurationConfig) -> Listing:
         for file in _sampled(_package_files(installed[source.distributions], source, position), source, config.seed)
     ]
     linked = {d.name: d.linked for found in installed.values() for d in found}
-    return Listing(files=(*local, *_merged(taken)), linked=linked, passed=passed)
+    return Listing(files=(*local, *_merged(taken)), linked=linked, skipped=skipped)
 
 
 def fingerprint(config: CurationConfig) -> str:
@@ -149,7 +149,7 @@ def _inputs(config: CurationConfig, listing: Listing) -> Iterator[Input]:
         yield language, place, place and stamp_of(place)
     for benchmark in config.benchmarks:
         for found in files_of(benchmark):
-            yield f"{benchmark.name}\0{found.inside}", found.location, f"{found.size} {found.stamp}"
+            yield f"{benchmark.name}\0{found.relative}", found.location, f"{found.size} {found.stamp}"
 
 
 def _digest(lines: Iterable[str]) -> str:
@@ -196,7 +196,7 @@ def _suffix(uri: str) -> str:
     return "".join(suffixes[-2:] if suffixes and suffixes[-1] in COMPRESSED else suffixes[-1:]) or "none"
 
 
-def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[Passed]]:
+def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[SkippedFile]]:
     """The files of a source that are read, and the others."""
     found = find(source.uri, source.name)
     known = _data_files([file for file in found if kind_of(PurePath(file.location))], found)
@@ -207,32 +207,34 @@ def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[Passed
     if not sum(file.size for file in known):
         raise SourceError(f"source {source.name}: {source.uri} is empty (0 bytes)")
     read = {file.location for file in known}
-    others = [Passed(source=source.uri, uri=_uri(source, file), size=file.size) for file in found if file.location not in read]
+    others = [
+        SkippedFile(source=source.uri, uri=_uri(source, file), size=file.size) for file in found if file.location not in read
+    ]
     return [_raw(source, file, position) for file in known], others
 
 
-def _uri(source: Source, file: Found) -> str:
-    return source.uri.rstrip("/") + (f"/{file.inside}" if file.inside else "")
+def _uri(source: Source, file: FileEntry) -> str:
+    return source.uri.rstrip("/") + (f"/{file.relative}" if file.relative else "")
 
 
-def _raw(source: Source, file: Found, position: int) -> RawFile:
+def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
     return RawFile(
         uri=_uri(source, file),
         location=file.location,
         size=file.size,
         kind=kind_of(PurePath(file.location)),
-        takers=(position,),
+        source_indices=(position,),
         licence=source.licence,
         stamp=file.stamp,
     )
 
 
-def _data_files(known: list[Found], found: list[Found]) -> list[Found]:
+def _data_files(known: list[FileEntry], found: list[FileEntry]) -> list[FileEntry]:
     """Without the caches that a saved Hugging Face dataset keeps beside its data, which `state.json` tells apart."""
     states = {file.location.rpartition("/")[0]: file.location for file in found if PurePath(file.location).name == HF_STATE}
     named = {folder: _named_by(location) for folder, location in states.items()}
 
-    def is_data(file: Found) -> bool:
+    def is_data(file: FileEntry) -> bool:
         folder, _, name = file.location.rpartition("/")
         return not name.endswith(".arrow") or folder not in named or name in named[folder]
 
@@ -259,7 +261,7 @@ def _package_files(found: Iterable[Distribution], source: Source, position: int)
             location=file.location,
             size=file.size,
             kind=kind,
-            takers=(position,),
+            source_indices=(position,),
             group=distribution.name,
             licence=distribution.licence,
             stamp=str(file.modified),
@@ -296,5 +298,5 @@ def _merged(files: Iterable[RawFile]) -> list[RawFile]:
     merged: dict[str, RawFile] = {}
     for file in files:
         known = merged.get(file.uri)
-        merged[file.uri] = replace(known, takers=known.takers + file.takers) if known else file
+        merged[file.uri] = replace(known, source_indices=known.source_indices + file.source_indices) if known else file
     return [merged[uri] for uri in sorted(merged)]

@@ -14,13 +14,13 @@ MATHS_DOMAINS = ("maths", "math", "mathematics")
 """A domain of one of these names, or one that begins with it and a hyphen, holds mathematical text."""
 
 
-def is_among(domain: str, names: Sequence[str]) -> bool:
+def domain_matches(domain: str, names: Sequence[str]) -> bool:
     """Whether a domain has one of these names, or begins with it and a hyphen."""
     return domain.partition("-")[0] in names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
+class NormalisedDocument:
     """A document on its way in."""
 
     text: str
@@ -41,7 +41,7 @@ class Candidate:
     @property
     def is_maths(self) -> bool:
         """Whether formulae stand where prose has words."""
-        return is_among(self.domain, MATHS_DOMAINS)
+        return domain_matches(self.domain, MATHS_DOMAINS)
 
     @property
     def unspaced(self) -> bool:

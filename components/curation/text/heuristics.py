@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from components.curation.text.document import Candidate
+from components.curation.text.document import NormalisedDocument
 from components.curation.text.measures import Measures
 
 GOPHER = "Gopher, arXiv 2112.11446, section A.1.1"
@@ -266,7 +266,7 @@ RULES = (
 """In the order in which they are asked: the cheap ones of a set come first."""
 
 
-def kind_of(candidate: Candidate) -> str:
+def kind_of(candidate: NormalisedDocument) -> str:
     """Which of `KINDS` a document is."""
     if candidate.is_code:
         return "code"
@@ -284,7 +284,7 @@ class Heuristics:
     rules: Mapping[str, Sequence[tuple[Rule, float]]]
     """By kind of text, with the limit of each rule."""
 
-    def refusal(self, candidate: Candidate) -> str:
+    def refusal(self, candidate: NormalisedDocument) -> str:
         """The name of the first rule that refuses the document, or an empty string."""
         kind = kind_of(candidate)
         spaced = kind not in ("zh", "unspaced")

@@ -12,7 +12,7 @@ import pytest
 
 from components.curation.config import CurationConfig
 from components.curation.extraction import extract as extraction
-from components.curation.extraction.extract import Extracted, ExtractionShard
+from components.curation.extraction.extract import ExtractedShard, ExtractionShard
 from components.curation.reading.readers import RawDocument
 from components.curation.reading.sources import RawFile, list_files
 from components.ports import InProcessShardEngine
@@ -37,7 +37,7 @@ def slow(seconds: float) -> float:
     return seconds
 
 
-def reading_as_killed(shard: ExtractionShard) -> Extracted:
+def reading_as_killed(shard: ExtractionShard) -> ExtractedShard:
     """Read a shard, and be killed without a word at the files `b` and `d`, as by the kernel's want of memory."""
     read = extraction.read_documents
 

@@ -179,7 +179,7 @@ def test_no_field_that_the_key_leaves_out_changes_what_a_shard_comes_to() -> Non
         changed = replace(chosen, **one)
         (shard,) = shards_of(list_files(changed).files, changed, Path(f"scratch-{number}"))
         read_shard(shard, index=None)
-        tables.append({path.name: path.read_bytes() for path in Path(shard.place).glob("*.parquet")})
+        tables.append({path.name: path.read_bytes() for path in Path(shard.directory).glob("*.parquet")})
     assert all(one == tables[0] for one in tables)
 
 

@@ -16,14 +16,14 @@ import pytest
 from components.curation import CurationConfig
 from components.curation.extraction import extract as extraction
 from components.curation.extraction import spool
-from components.curation.extraction.extract import SHARD_BITS, Extracted, ExtractionShard, extract, shards_of
+from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract, shards_of
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile, list_files
 from components.errors import StoreError
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
 
 
-def extracted(tmp_path: Path, **fields: int) -> list[Extracted]:
+def extracted(tmp_path: Path, **fields: int) -> list[ExtractedShard]:
     chosen = config(source(tmp_path / "data", licence="MIT"), **fields)
     return [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")]
 
@@ -63,7 +63,7 @@ def test_every_document_read_has_a_row_and_only_those_that_passed_a_number(tmp_p
         (-1, "bad-line", "#3"),
         (1, "", "#4"),
     ]
-    assert (shard.documents, shard.parts) == (2, 1)
+    assert (shard.documents, shard.text_shards) == (2, 1)
 
 
 def test_small_files_share_a_shard_of_the_configured_size(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_file_that_was_condemned_stays_so_when_the_job_dies_at_another(tmp_pat
 def test_what_a_lost_machine_left_behind_the_last_line_of_the_note_is_passed_over(tmp_path: Path, rest: bytes) -> None:
     shard = a_shard_of(tmp_path, "abc")
     assert worker(shard, "b") != 0
-    note = Path(shard.place) / "reading.jsonl"
+    note = Path(shard.directory) / "reading.jsonl"
     note.write_bytes(note.read_bytes() + rest)
     assert worker(shard, "b") != 0
     assert set_aside(shard) == (2, {"b": DIED})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.curation.extraction.extract import candidate_of
+from components.curation.extraction.extract import normalised_document
 from components.curation.filtering.boilerplate import without_boilerplate
 from components.curation.reading.readers import RawDocument
 from tests.components.curation.conftest import source
@@ -46,8 +46,8 @@ def test_marks_of_citations_go() -> None:
 
 def test_only_prose_loses_lines_and_only_where_the_set_is_chosen() -> None:
     text = f"def f():\n    return 1\n{SENTENCE}\n"
-    document = RawDocument(taker=0, uri="", text=text, raw=b"")
-    assert candidate_of(document, source("x"), ("c4-lines",)).text == f"{SENTENCE}\n"
-    assert candidate_of(document, source("x")).text == text
-    assert candidate_of(document, source("x", "code"), ("c4-lines",)).text == text
-    assert candidate_of(document, source("x", "maths"), ("c4-lines",)).text == text
+    document = RawDocument(source_index=0, uri="", text=text, raw=b"")
+    assert normalised_document(document, source("x"), ("c4-lines",)).text == f"{SENTENCE}\n"
+    assert normalised_document(document, source("x")).text == text
+    assert normalised_document(document, source("x", "code"), ("c4-lines",)).text == text
+    assert normalised_document(document, source("x", "maths"), ("c4-lines",)).text == text

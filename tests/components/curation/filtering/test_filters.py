@@ -2,10 +2,10 @@
 
 import pytest
 
-from components.curation.extraction.extract import candidate_of
+from components.curation.extraction.extract import normalised_document
 from components.curation.filtering.filters import filters_of, first_refusal
 from components.curation.reading.readers import RawDocument
-from components.curation.text.document import Candidate
+from components.curation.text.document import NormalisedDocument
 from tests.components.curation.conftest import config, prose, source
 
 RULES = filters_of(config(source("x"), max_characters=5000))
@@ -23,9 +23,9 @@ SUMS = "".join(f"{113 + 17 * i} + {311 + 29 * i} = {424 + 46 * i}\n" for i in ra
 CHINESE = "知止而后有定；定而后能静；静而后能安；安而后能虑；虑而后能得。物有本末，事有终始。\n"
 
 
-def candidate(text: str, domain: str) -> Candidate:
-    document = RawDocument(taker=0, uri="", text=text, raw=text.encode())
-    return candidate_of(document, source("x", domain))
+def candidate(text: str, domain: str) -> NormalisedDocument:
+    document = RawDocument(source_index=0, uri="", text=text, raw=text.encode())
+    return normalised_document(document, source("x", domain))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_each_rule_refuses_what_it_is_for(text: str, domain: str, reason: str) -
 
 
 def test_a_fixed_language_of_code_exempts_from_the_rules_for_prose() -> None:
-    document = RawDocument(taker=0, uri="", text="return the value\n" * 9 + prose(1, 5), raw=b"")
-    assert first_refusal(RULES, candidate_of(document, source("x", "scripts", language="code"))) == ""
-    assert first_refusal(RULES, candidate_of(document, source("x", "scripts"))) == "repeated-lines"
+    document = RawDocument(source_index=0, uri="", text="return the value\n" * 9 + prose(1, 5), raw=b"")
+    assert first_refusal(RULES, normalised_document(document, source("x", "scripts", language="code"))) == ""
+    assert first_refusal(RULES, normalised_document(document, source("x", "scripts"))) == "repeated-lines"

@@ -39,12 +39,12 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.long
 def test_a_folder_of_a_bucket_gives_its_files_and_an_object_itself(bucket: Any) -> None:
-    assert [(file.inside, file.location) for file in find("s3://crawl/web/", "web")] == [
+    assert [(file.relative, file.location) for file in find("s3://crawl/web/", "web")] == [
         ("a.jsonl.gz", "s3://crawl/web/a.jsonl.gz"),
         ("deep/b.txt", "s3://crawl/web/deep/b.txt"),
     ]
     (file,) = find("s3://crawl/web/deep/b.txt", "web")
-    assert (file.inside, file.location, file.size) == ("", "s3://crawl/web/deep/b.txt", len(prose(50)))
+    assert (file.relative, file.location, file.size) == ("", "s3://crawl/web/deep/b.txt", len(prose(50)))
 
 
 def test_a_corpus_from_a_bucket_is_the_one_of_its_files(bucket: Any, tmp_path: Path) -> None:

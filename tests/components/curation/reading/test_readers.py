@@ -140,7 +140,9 @@ def test_a_module_gives_code_and_docstrings_to_those_who_take_them(install: Inst
     )
     install("quiet", {"quiet.py": ""})
     sources = [source("python-environment:", domain, distributions=("shop", "quiet")) for domain in ("code", "prose")]
-    found = {(d.uri.removeprefix("python-environment:shop/"), d.taker): (d.text, d.refusal) for d in read(config(*sources))}
+    found = {
+        (d.uri.removeprefix("python-environment:shop/"), d.source_index): (d.text, d.refusal) for d in read(config(*sources))
+    }
     assert found == {
         ("shop-1.0.dist-info/METADATA", 1): ("A shop.", ""),
         ("shop/a.py", 0): ("x = 1\n", ""),

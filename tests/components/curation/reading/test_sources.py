@@ -59,7 +59,7 @@ def test_compressed_json_is_json_lines_and_plain_json_is_not(tmp_path: Path) -> 
         ("c4-train.00000.json.gz", "jsonl"),
         ("dolma.json.zst", "jsonl"),
     ]
-    assert listing.passed_by_suffix() == {".json": 1}
+    assert listing.skipped_by_suffix() == {".json": 1}
 
 
 def test_links_to_folders_are_followed_once_and_circles_come_to_an_end(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_module_is_listed_once_for_all_its_domains_and_a_description_only_for_
     names = ("shop", "numpy")
     sources = [source("python-environment:", domain, distributions=names) for domain in ("code", "prose", "maths")]
     listing = list_files(config(*sources))
-    assert [(file.uri, file.takers) for file in listing.files] == [
+    assert [(file.uri, file.source_indices) for file in listing.files] == [
         ("python-environment:numpy/numpy-1.0.dist-info/METADATA", (1,)),
         ("python-environment:numpy/numpy/b.py", (0, 2)),
         ("python-environment:shop/shop-1.0.dist-info/METADATA", (1,)),

@@ -4,7 +4,7 @@ import pytest
 
 from components.curation import CurationConfig
 from components.curation.config import RULE_SETS
-from components.curation.extraction.extract import candidate_of
+from components.curation.extraction.extract import normalised_document
 from components.curation.reading.readers import RawDocument
 from components.curation.text.heuristics import KINDS, RULES, heuristics, kind_of
 from components.errors import ConfigError
@@ -54,7 +54,7 @@ WORDS = [f"{a}{b}{c}ing" for a in "bdfgklm" for b in "aeiou" for c in "lmnrst"]
 
 
 def refusal(text: str, rule_set: str = "", domain: str = "prose", **limits: float) -> str:
-    candidate = candidate_of(RawDocument(taker=0, uri="", text=text, raw=text.encode()), source("x", domain))
+    candidate = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=text.encode()), source("x", domain))
     return heuristics((rule_set,) if rule_set else RULE_SETS, limits).refusal(candidate)
 
 
@@ -73,7 +73,7 @@ def refusal(text: str, rule_set: str = "", domain: str = "prose", **limits: floa
     ],
 )
 def test_good_documents_of_every_kind_pass_every_rule(text: str, domain: str, kind: str) -> None:
-    candidate = candidate_of(RawDocument(taker=0, uri="", text=text, raw=b""), source("x", domain))
+    candidate = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=b""), source("x", domain))
     assert kind_of(candidate) == kind
     assert refusal(text, domain=domain) == ""
 
@@ -126,7 +126,7 @@ def test_each_rule_refuses_the_document_that_it_is_for(name: str) -> None:
     rule = next(rule for rule in RULES if rule.name == name)
     text, domain = REFUSED[name]
     kinds = [k for k in KINDS if rule.limit(k) is not None]
-    candidate = candidate_of(RawDocument(taker=0, uri="", text=text, raw=b""), source("x", domain))
+    candidate = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=b""), source("x", domain))
     assert kind_of(candidate) in kinds
     asked = heuristics((rule.rule_set,), {})
     alone = type(asked)({kind: [pair for pair in asked.rules[kind] if pair[0] is rule] for kind in KINDS})

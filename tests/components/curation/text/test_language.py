@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.curation.extraction.extract import candidate_of
+from components.curation.extraction.extract import normalised_document
 from components.curation.reading.readers import RawDocument
 from components.curation.text.characters import classes_of, codes_of
 from components.curation.text.language import _model, language_of, modelled_language_of
@@ -99,9 +99,9 @@ def test_a_package_that_is_missing_is_named_with_a_lock_that_is_there(monkeypatc
 
 def test_the_model_tags_only_where_the_config_asks_for_it(tmp_path: Path) -> None:
     german = "Die Hafenstadt lag ruhig, als die ersten Boote mit der Abendflut zurückkamen. Niemand hatte das erwartet."
-    document = RawDocument(taker=0, uri="", text=german, raw=b"")
-    assert candidate_of(document, source("x")).language == "other"
-    assert candidate_of(document, source("x"), language_model="lid176").language == "de"
-    assert candidate_of(document, source("x", language="en"), language_model="lid176").language == "en"
+    document = RawDocument(source_index=0, uri="", text=german, raw=b"")
+    assert normalised_document(document, source("x")).language == "other"
+    assert normalised_document(document, source("x"), language_model="lid176").language == "de"
+    assert normalised_document(document, source("x", language="en"), language_model="lid176").language == "en"
     with pytest.raises(ConfigError, match="language_model is 'lid218'; allowed: script, lid176"):
         config(source("x"), language_model="lid218")
