@@ -25,8 +25,59 @@ RENAMED: dict[str, str] = {
     "curation.line_words": "curation.min_line_words",
     "curation.line_documents": "curation.max_line_documents",
     "curation.substring_words": "curation.min_substring_words",
+    "conversations.number": "conversations.max_conversations",
+    "conversations.validation_number": "conversations.max_validation_conversations",
+    "conversations.per_distribution": "conversations.max_instructions_per_distribution",
+    "sft.validation_conversations": "sft.max_validation_conversations",
+    "preference_pairs.number": "preference_pairs.max_pairs_per_kind",
+    "preference_pairs.validation_number": "preference_pairs.max_validation_pairs_per_kind",
+    "dpo.validation_pairs": "dpo.max_validation_pairs_per_kind",
+    "evaluation.bytes_per_domain": "evaluation.max_bytes_per_domain",
+    "evaluation.items": "evaluation.max_items_per_task",
+    "evaluation.context_characters": "evaluation.max_context_characters",
+    "evaluation.answer_characters": "evaluation.max_answer_characters",
+    "checks.corpus.median_bytes": "checks.corpus.min_median_bytes and checks.corpus.max_median_bytes",
+    "checks.corpus.longest_bytes": "checks.corpus.max_document_bytes",
+    "checks.corpus.domain_share": "checks.corpus.min_domain_share and checks.corpus.max_domain_share",
+    "checks.corpus.validation_documents": "checks.corpus.min_validation_documents",
+    "checks.corpus.refused_share": "checks.corpus.max_refused_share",
+    "checks.corpus.set_aside_files": "checks.corpus.max_set_aside_files",
+    "checks.corpus.duplicate_share": "checks.corpus.max_duplicate_share",
+    "checks.corpus.duplicate_shares": "checks.corpus.max_duplicate_share_by_source",
+    "checks.corpus.low_quality_share": "checks.corpus.max_low_quality_share",
+    "checks.corpus.cluster_share": "checks.corpus.max_cluster_share",
+    "checks.corpus.cluster_documents": "checks.corpus.min_cluster_documents",
+    "checks.corpus.removal_precision": "checks.corpus.min_removal_precision",
+    "checks.token_shards.bytes_per_token": "checks.token_shards.min_bytes_per_token and checks.token_shards.max_bytes_per_token",
+    "checks.token_shards.round_trip_failures": "checks.token_shards.max_round_trip_failures",
+    "checks.token_shards.split_tokens": "checks.token_shards.min_tokens_per_split",
+    "checks.plan.warmup_share": "checks.plan.max_warmup_share",
+    "checks.plan.learning_rate": "checks.plan.max_learning_rate",
+    "checks.plan.memory_bytes": "checks.plan.max_memory_bytes",
+    "checks.plan.law_ratio": "checks.plan.max_law_ratio",
+    "checks.conversations.split_conversations": "checks.conversations.min_conversations_per_split",
+    "checks.conversations.longest_characters": "checks.conversations.max_characters_per_role",
+    "checks.conversations.median_answer_characters": "checks.conversations.min_median_answer_characters and "
+    "checks.conversations.max_median_answer_characters",
+    "checks.preference_pairs.split_pairs": "checks.preference_pairs.min_pairs_per_split",
+    "checks.preference_pairs.equal_length_share": "checks.preference_pairs.max_equal_length_share",
+    "checks.preference_pairs.length_ratio": "checks.preference_pairs.min_length_ratio and "
+    "checks.preference_pairs.max_length_ratio",
+    "checks.training.not_finite_steps": "checks.training.max_not_finite_steps",
+    "checks.training.gradient_norm": "checks.training.max_gradient_norm",
+    "checks.training.loss_ratio": "checks.training.max_loss_ratio",
+    "checks.training.mixture_deviation": "checks.training.max_mixture_deviation",
+    "checks.evaluation.models": "checks.evaluation.min_models",
+    "checks.evaluation.baselines": "checks.evaluation.min_baselines",
+    "checks.evaluation.bits_per_byte": "checks.evaluation.min_bits_per_byte and checks.evaluation.max_bits_per_byte",
+    "checks.evaluation.domain_documents": "checks.evaluation.min_documents_per_domain",
+    "checks.evaluation.document_bytes": "checks.evaluation.min_document_bytes",
+    "checks.evaluation.task_items": "checks.evaluation.min_items_per_task",
+    "checks.evaluation.above_clean": "checks.evaluation.max_above_clean",
+    "checks.evaluation.contaminated_share": "checks.evaluation.max_contaminated_share",
 }
-"""Fields of recipes that had another name: old path -> the new one. `--set` and recipe files with an old one are told the new."""
+"""Fields of recipes that had another name: old path -> the new one, or two joined by "and". `--set` and recipe files with an old
+name are told the new."""
 
 
 def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
@@ -121,5 +172,6 @@ def new_name_of(path: str) -> str:
 
 def hint_for(field: str) -> str:
     """For a field without its path, as Python's own errors have it: what it is called today, or nothing."""
-    names = sorted({new.rpartition(".")[2] for old, new in RENAMED.items() if old.rpartition(".")[2] == field})
+    paths = [path for old, new in RENAMED.items() if old.rpartition(".")[2] == field for path in new.split(" and ")]
+    names = sorted({path.rpartition(".")[2] for path in paths})
     return f"{field} is called {' or '.join(names)} now" if names else ""

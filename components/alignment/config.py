@@ -19,13 +19,13 @@ class ConversationsConfig:
     sources: tuple[str, ...] = ()
     """JSONL files (plain, .gz, .zst) whose lines hold `messages`; a `group`, a `split` and a `licence` may stand beside them."""
     distributions: tuple[str, ...] = ()
-    """Installed distributions whose functions give instructions; each falls on the side of the split that the corpus gave it."""
-    number: int = 1_500_000
-    """Training conversations at most, all sources together (paper, section 4: about 1.5 M)."""
-    validation_number: int = 10_000
-    """Held-out conversations at most: enough to know the loss to about 1 %."""
-    per_distribution: int = 20_000
-    """Instructions from one distribution at most; they are taken from one after the other in turn, until there are enough."""
+    """Installed distributions whose functions give instructions; each is in the split that the corpus gave it."""
+    max_conversations: int = 1_500_000
+    """Training conversations, all sources together (paper, section 4: about 1.5 M)."""
+    max_validation_conversations: int = 10_000
+    """Held-out conversations: enough to know the loss to about 1 %."""
+    max_instructions_per_distribution: int = 20_000
+    """Instructions from one distribution; they are taken from one after the other in turn, until there are enough."""
     describe_share: float = 0.5
     """Share of the embedded instructions that ask what a function does; the others ask for a function that fits a description."""
     max_prompt_characters: int = 400
@@ -33,7 +33,7 @@ class ConversationsConfig:
     max_answer_characters: int = 400
     """Longest embedded answer: a docstring's first paragraph seldom needs more."""
     validation_share: float = 0.01
-    """Share of the groups held out where neither the corpus nor the line says on which side a group falls."""
+    """Share of the groups held out where neither the corpus nor the line names the split of a group."""
     max_bad_lines: int = 100
     """Unusable lines of one file that are refused and counted; with more, the file is taken for another kind of data."""
     seed: int = 0
@@ -41,8 +41,8 @@ class ConversationsConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.sources or self.distributions), self, "sources", self.sources, "a source, or else distributions")
-        for name in ("number", "validation_number", "per_distribution", "max_prompt_characters", "max_answer_characters"):
-            _positive(self, name)
+        _positive(self, "max_conversations", "max_validation_conversations", "max_instructions_per_distribution")
+        _positive(self, "max_prompt_characters", "max_answer_characters")
         require(0 <= self.describe_share <= 1, self, "describe_share", self.describe_share, "a share from 0 to 1")
         _reading(self, self.validation_share, self.max_bad_lines)
         require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
@@ -73,8 +73,8 @@ class SFTConfig:
     micro_batch_tokens: int = 16_384
     """Tokens in one forward pass, padding included; changes no result beyond rounding. Less takes less memory and pads less,
     more keeps a GPU busy; a CPU is fastest at about 1 000."""
-    validation_conversations: int = 10_000
-    """Held-out conversations at most on which the loss is measured before and after."""
+    max_validation_conversations: int = 10_000
+    """Held-out conversations on which the loss is measured before and after."""
     validation_steps: int | None = None
     """Steps between two measurements of the held-out loss on the way; None: none on the way."""
     checkpoint_seconds: float | None = 300.0
@@ -88,7 +88,7 @@ class SFTConfig:
 
     def __post_init__(self) -> None:
         _check_tuning(self)
-        _positive(self, "validation_conversations")
+        _positive(self, "max_validation_conversations")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,10 +100,10 @@ class PreferencePairsConfig:
     "right-vs-other" needs no sample; none: only `sources`."""
     sources: tuple[str, ...] = ()
     """JSONL files (plain, .gz, .zst) whose lines hold `prompt`, `chosen` and `rejected`, and maybe a `group` and a `split`."""
-    number: int = 100_000
-    """Training pairs of each kind at most; the paper gives no number."""
-    validation_number: int = 2_000
-    """Held-out pairs of each kind at most: enough to know an accuracy to about 1 %."""
+    max_pairs_per_kind: int = 100_000
+    """Training pairs of each kind; the paper gives no number."""
+    max_validation_pairs_per_kind: int = 2_000
+    """Held-out pairs of each kind: enough to know an accuracy to about 1 %."""
     max_new_tokens: int = 512
     """Longest sample, in tokens."""
     temperature: float = 1.0
@@ -113,7 +113,7 @@ class PreferencePairsConfig:
     batch_size: int = 64
     """Prompts sampled at once; bounds memory."""
     validation_share: float = 0.01
-    """Share of the groups of `sources` held out where neither the conversations nor the line says on which side a group falls."""
+    """Share of the groups of `sources` held out where neither the conversations nor the line names the split of a group."""
     max_bad_lines: int = 100
     """Unusable lines of one file that are refused and counted; with more, the file is taken for another kind of data."""
     seed: int = 0
@@ -123,8 +123,7 @@ class PreferencePairsConfig:
         require(bool(self.kinds or self.sources), self, "kinds", self.kinds, "a kind, or else sources")
         known = len(set(self.kinds)) == len(self.kinds) and set(self.kinds) <= set(PAIR_KINDS)
         require(known, self, "kinds", self.kinds, f"each of {', '.join(PAIR_KINDS)} at most once")
-        for name in ("number", "validation_number", "max_new_tokens", "batch_size"):
-            _positive(self, name)
+        _positive(self, "max_pairs_per_kind", "max_validation_pairs_per_kind", "max_new_tokens", "batch_size")
         require(self.temperature >= 0, self, "temperature", self.temperature, "0 (greedy) or more")
         require(0 < self.top_p <= 1, self, "top_p", self.top_p, "a share above 0, up to 1")
         _reading(self, self.validation_share, self.max_bad_lines)
@@ -158,8 +157,8 @@ class DPOConfig:
     micro_batch_tokens: int = 16_384
     """Tokens in one forward pass, padding included; changes no result beyond rounding. Less takes less memory and pads less,
     more keeps a GPU busy; a CPU is fastest at about 1 000."""
-    validation_pairs: int = 2_000
-    """Held-out pairs of each kind at most on which margins are measured before and after."""
+    max_validation_pairs_per_kind: int = 2_000
+    """Held-out pairs of each kind on which margins are measured before and after."""
     validation_steps: int | None = None
     """Steps between two measurements of the held-out margins on the way; None: none on the way."""
     checkpoint_seconds: float | None = 300.0
@@ -174,13 +173,12 @@ class DPOConfig:
     def __post_init__(self) -> None:
         require(self.beta > 0, self, "beta", self.beta, "a positive number")
         _check_tuning(self)
-        _positive(self, "validation_pairs")
+        _positive(self, "max_validation_pairs_per_kind")
 
 
 def _check_tuning(config: SFTConfig | DPOConfig) -> None:
     """Refuse bad values of the fields that both kinds of tuning have."""
-    for name in ("epochs", "learning_rate", "batch_size", "micro_batch_tokens", "workers"):
-        _positive(config, name)
+    _positive(config, "epochs", "learning_rate", "batch_size", "micro_batch_tokens", "workers")
     require(0 <= config.warmup_share <= 1, config, "warmup_share", config.warmup_share, "a share from 0 to 1")
     require(config.precision in PRECISIONS, config, "precision", config.precision, ", ".join(PRECISIONS))
     require_activation_checkpointing(config, config.activation_checkpointing)
@@ -195,6 +193,6 @@ def _reading(config: ConversationsConfig | PreferencePairsConfig, share: float, 
     require(limit >= 0, config, "max_bad_lines", limit, "0 or more")
 
 
-def _positive(config: object, name: str) -> None:
-    value = getattr(config, name)
-    require(value > 0, config, name, value, "a positive number")
+def _positive(config: object, *names: str) -> None:
+    for name in names:
+        require(getattr(config, name) > 0, config, name, getattr(config, name), "a positive number")

@@ -13,7 +13,7 @@ from components.alignment.jsonl import BadLineError, JsonlSource, text_field, wr
 from components.alignment.records import Conversation, identifier, write_records
 from components.alignment.sides import Sides, wished_side
 from components.errors import SourceError
-from components.names import SPLITS
+from components.names import SPLITS, TRAIN
 from components.python_environment import Distribution, distributions
 
 
@@ -31,8 +31,9 @@ class Candidate:
 def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Path) -> dict[str, Any]:
     """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
 
-    Each conversation falls on the side where the corpus put its group. On each side the user's own come first, then one of each
-    distribution in turn. Held-out ones are chosen first: what they are about is not learned, and `number` does not change them.
+    Each conversation is in the split in which the corpus put its group. In each split the user's own come first, then one of
+    each distribution in turn. Held-out ones are chosen first: what they are about is not learned, and `max_conversations` does
+    not change them.
 
     Raises:
         SourceError: a file that cannot be read as promised, or nothing for one of the sides.
@@ -42,7 +43,7 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
     taken: set[str] = set()
     splits = {}
     for split, found in reversed(_by_side(users, Sides.of_corpus(corpus, config.validation_share), config).items()):
-        number = config.number if split == "train" else config.validation_number
+        number = config.max_conversations if split == TRAIN else config.max_validation_conversations
         chosen = itertools.islice(_distinct(found, taken), number)
         splits[split] = sorted(chosen, key=lambda conversation: conversation.id)
         if not splits[split]:
@@ -122,7 +123,7 @@ def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, A
 
 def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> dict[str, Any]:
     """Conversations by side, of the training ones by task, and refused lines."""
-    tasks = Counter(conversation.task for conversation in splits["train"])
+    tasks = Counter(conversation.task for conversation in splits[TRAIN])
     return {
         **{split: len(splits[split]) for split in SPLITS},
         **{f"train/{task}": tasks[task] for task in sorted(tasks)},

@@ -58,7 +58,7 @@ def _work(spec: Spec[DPOConfig], reporter: TrainingReporter) -> Tuned:
         read=_read,
         objective=lambda: PreferenceLoss(load(spec.checkpoint), beta),
         changes=lambda items, before, after: _preferences(items, before, after, beta),
-        held_out=spec.config.validation_pairs,
+        held_out=spec.config.max_validation_pairs_per_kind,
     )
     return tune(spec, method, reporter)
 

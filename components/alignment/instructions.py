@@ -48,7 +48,7 @@ of the Google and NumPy styles."""
 
 
 def instructions(distribution: Distribution, config: ConversationsConfig) -> Iterator[tuple[str, Conversation]]:
-    """At most `config.per_distribution` instructions, each after the summary that it is about; a summary comes once.
+    """Up to `config.max_instructions_per_distribution` instructions, each after the summary that it is about, which comes once.
 
     Files are parsed in an order drawn by the seed and only until there are enough: parsing is what takes the time.
     """
@@ -61,7 +61,7 @@ def instructions(distribution: Distribution, config: ConversationsConfig) -> Ite
                 continue
             seen.add(summary)
             yield summary, conversation
-            if len(seen) == config.per_distribution:
+            if len(seen) == config.max_instructions_per_distribution:
                 return
 
 

@@ -36,7 +36,7 @@ def make_preference_pairs(
     users = _users(files, talks, config)
     sampler = Sampler.load(checkpoint, config, metrics) if "author-vs-sample" in config.kinds else None
     splits = {}
-    for split, number in zip(SPLITS, (config.number, config.validation_number), strict=True):
+    for split, number in zip(SPLITS, (config.max_pairs_per_kind, config.max_validation_pairs_per_kind), strict=True):
         asked = _drawn(talks[split], number, config.seed)
         pairs = [*_against_samples(asked, sampler), *(_against_others(asked) if "right-vs-other" in config.kinds else ())]
         pairs += users[split][:number]

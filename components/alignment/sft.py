@@ -46,7 +46,7 @@ def fine_tune(
 
 def _work(spec: Spec[SFTConfig], reporter: TrainingReporter) -> Tuned:
     """What each worker does."""
-    held_out = spec.config.validation_conversations
+    held_out = spec.config.max_validation_conversations
     return tune(spec, Method(_read, AnswerLoss, _answer_losses, held_out), reporter)
 
 

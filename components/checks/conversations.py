@@ -25,7 +25,7 @@ def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> Check
     rows = metrics_table(artifact, "conversations", COLUMNS)
     tables = [
         _conversations(rows, limits),
-        sides.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.split_conversations),
+        sides.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.min_conversations_per_split),
         sides.groups(rows),
     ]
     return suite.run("conversations", tables, output)
@@ -41,8 +41,8 @@ def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
         one_of("split", SPLITS),
         # A question and its answer.
         between("messages", 2),
-        between("prompt_characters", 1, limits.longest_characters),
-        between("answer_characters", 1, limits.longest_characters),
-        median_between("answer_characters", *limits.median_answer_characters),
+        between("prompt_characters", 1, limits.max_characters_per_role),
+        between("answer_characters", 1, limits.max_characters_per_role),
+        median_between("answer_characters", limits.min_median_answer_characters, limits.max_median_answer_characters),
     )
     return Table(name="conversations", rows=rows, key=("id",), rules=rules)

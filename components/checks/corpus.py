@@ -37,7 +37,7 @@ SOURCE = ["source", "domain"]
 
 AUDIT_COLUMNS = ("reason", "removed", "kept", "counted", "similar")
 PRECISION_COLUMNS = ("reason", "removals", "sampled", "precision", "low")
-LEAST_AUC = 0.6
+MIN_AUC = 0.6
 """Area under the ROC curve below which a quality score is hardly one. A warning: references and sources may be as good."""
 
 NAMED = 3
@@ -49,7 +49,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
 
     Raises:
         DamagedArtifact: its tables are missing.
-        ConfigError: `duplicate_shares` names a source that the corpus does not have.
+        ConfigError: `max_duplicate_share_by_source` names a source that the corpus does not have.
     """
     documents = Slices(artifact, "documents", DOCUMENT_COLUMNS)
     shares = json_file(artifact, "mixture.json")["shares"]
@@ -90,7 +90,7 @@ def _kept(documents: Slices, limits: CorpusLimits) -> Table:
         has_rows(),
         one_of("split", SPLITS),
         holds("tagged", "language is an ISO 639 code, code or other"),
-        between("bytes", 1, limits.longest_bytes),
+        between("bytes", 1, limits.max_document_bytes),
         # UTF-8 takes one to four bytes a character (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
@@ -107,7 +107,9 @@ def _lengths(artifact: Path, limits: CorpusLimits) -> Table:
     import pandas as pd
 
     rows = pd.DataFrame({"of": ["kept documents"], "median_bytes": [median_bytes(artifact)]})
-    return Table(name="lengths", rows=rows, key=("of",), rules=(between("median_bytes", *limits.median_bytes),))
+    return Table(
+        name="lengths", rows=rows, key=("of",), rules=(between("median_bytes", limits.min_median_bytes, limits.max_median_bytes),)
+    )
 
 
 def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLimits) -> Table:
@@ -127,10 +129,9 @@ def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: Corpus
             "mixture_share": [shares.get(name) for name in names],
         }
     )
-    least, most = limits.domain_share
     rules = (
-        between("share", least, most if len(names) > 1 else 1),  # a domain that is alone drowns no other
-        between("validation_documents", limits.validation_documents),
+        between("share", limits.min_domain_share, limits.max_domain_share if len(names) > 1 else 1),  # one alone drowns no other
+        between("validation_documents", limits.min_validation_documents),
         finite("mixture_share"),
     )
     return Table(name="domains", rows=rows, key=("domain",), rules=rules)
@@ -152,8 +153,8 @@ def _sources(artifact: Path, counts: "pd.DataFrame", limits: CorpusLimits) -> Ta
     rules = (
         has_rows(),
         between("kept_documents", 1),
-        between("refused_share", 0, limits.refused_share),
-        between("set_aside_files", 0, limits.set_aside_files),
+        between("refused_share", 0, limits.max_refused_share),
+        between("set_aside_files", 0, limits.max_set_aside_files),
         holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
     )
     return Table(name="sources", rows=rows, key=("source", "domain"), rules=rules)
@@ -163,10 +164,12 @@ def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
     """What each source lost, beside what it may lose."""
     counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
     names = [f"{source} ({domain})" for source, domain in counted[SOURCE].itertuples(index=False, name=None)]
-    unknown = sorted(limits.duplicate_shares.keys() - set(names))
-    require(not unknown, limits, "duplicate_shares", unknown, f"sources of the corpus: {', '.join(sorted(names))}")
+    budgets = limits.max_duplicate_share_by_source
+    unknown = sorted(budgets.keys() - set(names))
+    allowed = f"sources of the corpus: {', '.join(sorted(names))}"
+    require(not unknown, limits, "max_duplicate_share_by_source", unknown, allowed)
     rows = counted.assign(
-        budget=[limits.duplicate_shares.get(name, limits.duplicate_share) for name in names],
+        budget=[budgets.get(name, limits.max_duplicate_share) for name in names],
         of_documents=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
         of_bytes=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
         largest_clusters=[_named(artifact, *one) for one in counted[SOURCE].itertuples(index=False, name=None)],
@@ -188,10 +191,10 @@ def _quality(artifact: Path, limits: CorpusLimits) -> Table:
     )
     rules = (
         has_rows(),
-        between("refused_share", 0, limits.low_quality_share),
+        between("refused_share", 0, limits.max_low_quality_share),
         between("refused_bytes_share", 0, 1),
         # At a half, a classifier tells references from sources no better than a coin.
-        between("auc", LEAST_AUC, 1, critical=False),
+        between("auc", MIN_AUC, 1, critical=False),
     )
     return Table(name="quality", rows=rows, key=("language", "domain"), rules=rules, every_row=True)
 
@@ -205,8 +208,8 @@ def _named(artifact: Path, source: str, domain: str) -> str:
 
 def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
-    large = rows[rows["documents"] >= limits.cluster_documents]
-    rule = between("share", 0, limits.cluster_share)
+    large = rows[rows["documents"] >= limits.min_cluster_documents]
+    rule = between("share", 0, limits.max_cluster_share)
     return Table(name="clusters", rows=large, key=("source", "domain", "kept"), rules=(rule,))
 
 
@@ -220,8 +223,8 @@ def _precision(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "precision", PRECISION_COLUMNS)
     # A sample that is right throughout can be too small to show more than it does.
     named = rows.rename(columns={"low": "lower_end"}).assign(
-        shown=(rows["low"] >= limits.removal_precision) | (rows["precision"] == 1)
+        shown=(rows["low"] >= limits.min_removal_precision) | (rows["precision"] == 1)
     )
-    sentence = f"lower_end is at least {limits.removal_precision:g}, or every sampled removal is right"
+    sentence = f"lower_end is at least {limits.min_removal_precision:g}, or every sampled removal is right"
     key = ("reason", "sampled", "precision", "lower_end")
     return Table(name="removal precision", rows=named, key=key, rules=(holds("shown", sentence),))

@@ -45,14 +45,14 @@ def _bits(bits: "pd.DataFrame", shares: Mapping[str, float], limits: EvaluationL
     """A row for every model and domain that should be there, without a value where it is not."""
     import pandas as pd
 
-    models = dict.fromkeys((*limits.models, *limits.baselines, *bits["model"]))
+    models = dict.fromkeys((*limits.min_models, *limits.min_baselines, *bits["model"]))
     wanted = pd.MultiIndex.from_product([models, sorted({*shares, *bits["domain"]})], names=["model", "domain"])
     rows = wanted.to_frame(index=False).merge(bits, how="left")
     rules = (
         no_duplicates("measurement"),
-        between("bits_per_byte", *limits.bits_per_byte),
-        between("documents", limits.domain_documents),
-        between("document_bytes", limits.document_bytes),
+        between("bits_per_byte", limits.min_bits_per_byte, limits.max_bits_per_byte),
+        between("documents", limits.min_documents_per_domain),
+        between("document_bytes", limits.min_document_bytes),
     )
     derived = rows.assign(measurement=rows["model"] + " on " + rows["domain"], document_bytes=rows["bytes"] / rows["documents"])
     return Table(name="bits_per_byte", rows=derived, key=("model", "domain"), rules=rules)
@@ -68,7 +68,7 @@ def _domains(bits: "pd.DataFrame") -> Table:
 def _gaps(bits: "pd.DataFrame", limits: EvaluationLimits) -> Table:
     """Models beside the byte-unigram. Only a warning: whether to register them is for the promotion rule to say."""
     reference = bits[bits["model"] == BYTE_UNIGRAM].set_index("domain")["bits_per_byte"]
-    models = bits[bits["model"].isin(limits.models)]
+    models = bits[bits["model"].isin(limits.min_models)]
     rows = models.assign(above_unigram=models["bits_per_byte"] - models["domain"].map(reference))
     rules = (between("above_unigram", None, 0, critical=False),)
     return Table(name="models", rows=rows, key=("model", "domain"), rules=rules)
@@ -76,10 +76,10 @@ def _gaps(bits: "pd.DataFrame", limits: EvaluationLimits) -> Table:
 
 def _tasks(artifact: Path, limits: EvaluationLimits) -> Table:
     rules = (
-        covers("model", limits.models),
+        covers("model", limits.min_models),
         finite("value"),
         between("chance", 0, 1),
-        between("items", limits.task_items, critical=False),
+        between("items", limits.min_items_per_task, critical=False),
     )
     rows = metrics_table(artifact, "tasks", TASK_COLUMNS)
     return Table(name="tasks", rows=rows, key=("model", "task", "metric"), rules=rules)
@@ -90,8 +90,8 @@ def _benchmarks(artifact: Path, limits: EvaluationLimits) -> Table:
     tasks = metrics_table(artifact, "tasks", TASK_COLUMNS)
     rows = tasks[tasks["clean_items"].notna()]
     rules = (
-        between("clean_items", limits.task_items, critical=False),
-        between("above_clean", None, limits.above_clean, critical=False),
+        between("clean_items", limits.min_items_per_task, critical=False),
+        between("above_clean", None, limits.max_above_clean, critical=False),
     )
     rows = rows.assign(above_clean=rows["value"] - rows["clean_value"])
     return Table(name="benchmarks", rows=rows, key=("model", "task", "metric"), rules=rules)
@@ -101,7 +101,7 @@ def _contamination(artifact: Path, limits: EvaluationLimits) -> Table:
     rows = metrics_table(artifact, "contamination", CONTAMINATION_COLUMNS)
     rules = (
         holds("counted", "contaminated items and those not searched for are no more than all"),
-        between("contaminated_share", 0, limits.contaminated_share, critical=False),
+        between("contaminated_share", 0, limits.max_contaminated_share, critical=False),
     )
     derived = rows.assign(
         counted=rows["contaminated"] + rows["not_searched"] <= rows["items"],

@@ -24,7 +24,7 @@ def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> Che
     Raises `DamagedArtifact` if their table is missing.
     """
     rows = metrics_table(artifact, "preference_pairs", COLUMNS)
-    tables = [_pairs(rows), _kinds(rows, limits), sides.counts(rows, (), "kind", limits.split_pairs), sides.groups(rows)]
+    tables = [_pairs(rows), _kinds(rows, limits), sides.counts(rows, (), "kind", limits.min_pairs_per_split), sides.groups(rows)]
     return suite.run("preference_pairs", tables, output)
 
 
@@ -48,7 +48,7 @@ def _kinds(rows: "pd.DataFrame", limits: PreferencePairsLimits) -> Table:
     )
     found = measured.groupby("kind", as_index=False).agg(equal_length_share=("equal", "mean"), length_ratio=("ratio", "median"))
     rules = (
-        between("equal_length_share", 0, limits.equal_length_share),
-        between("length_ratio", *limits.length_ratio, critical=False),
+        between("equal_length_share", 0, limits.max_equal_length_share),
+        between("length_ratio", limits.min_length_ratio, limits.max_length_ratio, critical=False),
     )
     return Table(name="kinds", rows=found, key=("kind",), rules=rules)

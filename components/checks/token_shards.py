@@ -60,8 +60,8 @@ def _splits(shards: "pd.DataFrame", index: dict[str, Any], domains: list[str], l
     difference = listed.sub(counted, fill_value=0).add_prefix("unlisted_").mul(-1)
     rows = listed.reindex(difference.index).join(difference).reset_index()
     rules = (
-        between("tokens", limits.split_tokens),
-        between("bytes_per_token", *limits.bytes_per_token),
+        between("tokens", limits.min_tokens_per_split),
+        between("bytes_per_token", limits.min_bytes_per_token, limits.max_bytes_per_token),
         *(between(f"unlisted_{name}", 0, 0) for name in COUNTS),
     )
     rows = rows.assign(bytes_per_token=rows["bytes"] / rows["tokens"])
@@ -79,10 +79,9 @@ def _listed(index: dict[str, Any], domains: list[str]) -> Iterator[tuple[str, st
 
 def _fertility(tokenizer: Path, domains: list[str], limits: TokenShardsLimits) -> Table:
     rows = metrics_table(tokenizer, "fertility", ("domain", "tokens_per_byte", "round_trip_failures"))
-    low, high = limits.bytes_per_token
     rules = (
         covers("domain", domains),
-        between("round_trip_failures", 0, limits.round_trip_failures),
-        between("tokens_per_byte", 1 / high, 1 / low),
+        between("round_trip_failures", 0, limits.max_round_trip_failures),
+        between("tokens_per_byte", 1 / limits.max_bytes_per_token, 1 / limits.min_bytes_per_token),
     )
     return Table(name="fertility", rows=rows, key=("domain",), rules=rules)

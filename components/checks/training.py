@@ -45,7 +45,7 @@ def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
         has_rows(),
         between("step_gain", 1, 1),
         between("token_gain", 1),
-        between("gradient_norm", 0, limits.gradient_norm),
+        between("gradient_norm", 0, limits.max_gradient_norm),
         between("learning_rate", 0),
     )
     return Table(name="steps", rows=rows, key=("step",), rules=rules)
@@ -59,10 +59,10 @@ def _course(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
     first, last = loss.head(tenth).mean(), loss.tail(tenth).mean()
     row = {"not_finite_steps": len(history) - len(loss), "first_loss": first, "last_loss": last, "loss_ratio": last / first}
     rules = (
-        between("not_finite_steps", 0, limits.not_finite_steps),
+        between("not_finite_steps", 0, limits.max_not_finite_steps),
         finite("first_loss"),
         finite("last_loss"),
-        between("loss_ratio", 0, limits.loss_ratio),
+        between("loss_ratio", 0, limits.max_loss_ratio),
     )
     return Table(name="course", rows=pd.DataFrame([row]), key=("first_loss", "last_loss"), rules=rules)
 
@@ -104,7 +104,7 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
         }
     )
     rows["deviation"] = (rows["realised"] - rows["target"]).abs()
-    rules = (finite("realised"), between("deviation", 0, limits.mixture_deviation))
+    rules = (finite("realised"), between("deviation", 0, limits.max_mixture_deviation))
     return Table(name="mixture", rows=rows, key=("domain", "target", "realised"), rules=rules)
 
 

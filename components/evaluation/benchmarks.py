@@ -43,7 +43,7 @@ def contamination(corpus: Path) -> tuple[Contamination, ...]:
 
 
 def build(config: EvaluationConfig, corpus: Path) -> Tasks:
-    """The items of the benchmarks that the config names, at most `config.items` of each, drawn by a hash.
+    """The items of the benchmarks that the config names, at most `config.max_items_per_task` of each, drawn by a hash.
 
     Raises:
         MissingArtifact: the corpus has no table of items.
@@ -81,7 +81,9 @@ def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, held: 
     if not own:
         known = ", ".join(sorted(set(items["benchmark"].to_pylist()))) or "none"
         raise ArtifactError(f"benchmark {task.name}: curation did not search for it; CurationConfig.benchmarks has {known}")
-    for row in sorted(own, key=lambda row: hashlib.sha256(f"{config.seed}/{_key(row)}".encode()).digest())[: config.items]:
+    for row in sorted(own, key=lambda row: hashlib.sha256(f"{config.seed}/{_key(row)}".encode()).digest())[
+        : config.max_items_per_task
+    ]:
         try:
             asked = _asked(task, json.loads(row["record"]))
         except (KeyError, IndexError, TypeError, ValueError) as error:

@@ -32,20 +32,20 @@ class BenchmarkTask:
 class EvaluationConfig:
     """How much is scored. The defaults are full-scale figures; recipes for small machines shrink them."""
 
-    bytes_per_domain: int = 400_000_000
-    """UTF-8 bytes of held-out text scored in each domain, at most; a document that does not fit is passed over.
+    max_bytes_per_domain: int = 400_000_000
+    """UTF-8 bytes of held-out text scored in each domain; a document that does not fit is skipped.
 
     The paper's independent validation set has 100 M tokens (section 3.2), some 400 MB.
     """
     domain_shares: dict[str, float] = field(default_factory=dict)
     """Fixed weight of each domain in the aggregate; empty takes the shares of the corpus' mixture."""
-    items: int = 10_000
-    """Items of each task at most. HellaSwag, the largest perplexity-based task of the paper's table, has 10 042."""
+    max_items_per_task: int = 10_000
+    """Items of each task. HellaSwag, the largest perplexity-based task of the paper's table, has 10 042."""
     choices: int = 4
     """Options of a multiple-choice item, the right one included; chance is one in so many (HellaSwag, MMLU: 4)."""
-    context_characters: int = 1200
+    max_context_characters: int = 1200
     """Longest context of an item cut from a held-out document, in characters; some 300 tokens."""
-    answer_characters: int = 240
+    max_answer_characters: int = 240
     """Longest option of a multiple-choice item, in characters; HellaSwag's endings are about as long."""
     benchmarks: tuple[BenchmarkTask, ...] = ()
     """Public benchmarks, scored on all items and on those that no document held."""
@@ -63,9 +63,16 @@ class EvaluationConfig:
     """Draws the wrong options and the order of all."""
 
     def __post_init__(self) -> None:
-        for name in ("bytes_per_domain", "items", "samples", "repetition_prompts", "max_new_tokens", "batch_tokens"):
+        for name in (
+            "max_bytes_per_domain",
+            "max_items_per_task",
+            "samples",
+            "repetition_prompts",
+            "max_new_tokens",
+            "batch_tokens",
+        ):
             require(getattr(self, name) >= 1, self, name, getattr(self, name), "a positive integer")
-        for name in ("context_characters", "answer_characters"):
+        for name in ("max_context_characters", "max_answer_characters"):
             require(getattr(self, name) >= 40, self, name, getattr(self, name), "at least 40 characters")
         names = [benchmark.name for benchmark in self.benchmarks]
         require(len(set(names)) == len(names), self, "benchmarks", names, "each name once")

@@ -40,7 +40,7 @@ def evaluate(
     Bits per byte, by domain: the sum of -log2 p over every token of every document, its end-of-document token included, over
     the UTF-8 bytes of the text; each byte is scored once, and only documents of at least 1 kB count. It is measured by
     `components.generation.bits_per_byte`, which holds the definition. The documents are taken by id while they fit into
-    `config.bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
+    `config.max_bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
     weighs domains by fixed shares. Tasks are those of `components.evaluation.items` and the public benchmarks of
     `components.evaluation.benchmarks`, through lm-eval.
 
@@ -84,7 +84,7 @@ def _gather(
     asked = [record["messages"][0]["content"] for record in held_out.records(conversations / "validation.jsonl")]
     local = items.build(config, corpus=corpus, conversations=conversations, pairs=pairs, chat=_as_prompt)
     return Material(
-        documents={domain: held_out.fitting_documents(corpus, domain, config.bytes_per_domain) for domain in domains},
+        documents={domain: held_out.fitting_documents(corpus, domain, config.max_bytes_per_domain) for domain in domains},
         reader=TokenShardReader.open(token_shards),
         tasks=local.joined(benchmarks.build(config, corpus)),
         shown=list(config.sample_prompts) or asked[: config.samples],

@@ -63,15 +63,15 @@ class _Question:
 def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs: Path, chat: Callable[[str], str]) -> Tasks:
     """Cut the items of all tasks; `chat` renders a user's message as the prompt of a conversation."""
     domains = held_out.domains(corpus)
-    per_domain = -(-config.items // len(domains))
+    per_domain = -(-config.max_items_per_task // len(domains))
     answers = _answers(config, held_out.records(conversations / "validation.jsonl"), chat)
     preferences = _preferences(config, held_out.records(pairs / "validation.jsonl"), chat)
     choices = {
         "continuation-choice": [
             row for name in domains for row in _with_wrong_options(config, _continuations(config, name, corpus), per_domain)
         ],
-        "answer-choice": _with_wrong_options(config, answers, config.items),
-        "preferred-answer": list(islice(preferences, config.items)),
+        "answer-choice": _with_wrong_options(config, answers, config.max_items_per_task),
+        "preferred-answer": list(islice(preferences, config.max_items_per_task)),
     }
     words = [row for name in domains for row in islice(_final_words(config, name, corpus), per_domain)]
     return Tasks(
@@ -94,9 +94,9 @@ def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Itera
         border = _AFTER_WORD.search(document.text, start)
         if border is None:
             continue
-        answer = shorten(document.text[border.start() :], config.answer_characters)
-        context = document.text[max(0, border.start() - config.context_characters) : border.start()]
-        if len(answer.strip()) >= config.answer_characters // 2:
+        answer = shorten(document.text[border.start() :], config.max_answer_characters)
+        context = document.text[max(0, border.start() - config.max_context_characters) : border.start()]
+        if len(answer.strip()) >= config.max_answer_characters // 2:
             yield _Question(id, document.group, context, answer)
 
 
@@ -116,7 +116,7 @@ def _preferences(config: EvaluationConfig, pairs: Iterable[Row], chat: Callable[
 
 
 def _option(config: EvaluationConfig, answer: str) -> str:
-    return " " + shorten(answer.strip(), config.answer_characters)
+    return " " + shorten(answer.strip(), config.max_answer_characters)
 
 
 def _with_wrong_options(config: EvaluationConfig, questions: Iterator[_Question], count: int) -> list[Row]:
@@ -154,7 +154,7 @@ def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterato
         for match in _LINE_END.finditer(document.text, start):
             if match.start() >= stop:
                 break
-            context = document.text[max(0, match.start() - config.context_characters) : match.start()]
+            context = document.text[max(0, match.start() - config.max_context_characters) : match.start()]
             known = set(_LONG_WORD.findall(context))
             if match[1] in known:
                 yield {"context": context, "gold": match[1], "chance": 1 / len(known)}
@@ -168,5 +168,5 @@ def _places(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tup
     for number, eighth in enumerate(_EIGHTHS):
         for document in held_out.documents(corpus, domain):
             length = len(document.text)
-            if length >= 2 * number * config.context_characters:
+            if length >= 2 * number * config.max_context_characters:
                 yield f"{document.id}/{eighth}", document, length * eighth // 8, length * (eighth + 1) // 8

@@ -33,9 +33,11 @@ def laptop() -> Recipe:
             validation_steps=1000,
             validation_bytes=100_000,
         ),
-        conversations=replace(base.conversations, number=12_000, validation_number=500, per_distribution=800),
+        conversations=replace(
+            base.conversations, max_conversations=12_000, max_validation_conversations=500, max_instructions_per_distribution=800
+        ),
         sft=replace(base.sft, learning_rate=5e-4),
-        preference_pairs=replace(base.preference_pairs, number=1200, validation_number=200),
+        preference_pairs=replace(base.preference_pairs, max_pairs_per_kind=1200, max_validation_pairs_per_kind=200),
         dpo=replace(base.dpo, epochs=2, learning_rate=1e-4),
-        evaluation=replace(base.evaluation, bytes_per_domain=300_000, items=200),
+        evaluation=replace(base.evaluation, max_bytes_per_domain=300_000, max_items_per_task=200),
     )

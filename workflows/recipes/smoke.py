@@ -49,17 +49,22 @@ def smoke() -> Recipe:
             validation_steps=400,
             validation_bytes=40_000,
         ),
-        conversations=ConversationsConfig(distributions=installed, number=2000, validation_number=300, per_distribution=400),
+        conversations=ConversationsConfig(
+            distributions=installed,
+            max_conversations=2000,
+            max_validation_conversations=300,
+            max_instructions_per_distribution=400,
+        ),
         sft=SFTConfig(
             epochs=1,
             learning_rate=1e-3,
             batch_size=16,
             micro_batch_tokens=1024,
-            validation_conversations=150,
+            max_validation_conversations=150,
             precision="auto",
             checkpoint_seconds=30.0,
         ),
-        preference_pairs=PreferencePairsConfig(number=400, validation_number=100, max_new_tokens=40),
+        preference_pairs=PreferencePairsConfig(max_pairs_per_kind=400, max_validation_pairs_per_kind=100, max_new_tokens=40),
         dpo=DPOConfig(
             # So few pairs teach so small a model something only over several passes.
             epochs=3,
@@ -71,15 +76,17 @@ def smoke() -> Recipe:
             checkpoint_seconds=30.0,
         ),
         evaluation=EvaluationConfig(
-            bytes_per_domain=100_000,
-            items=100,
+            max_bytes_per_domain=100_000,
+            max_items_per_task=100,
             repetition_prompts=50,
             max_new_tokens=48,
-            context_characters=240,
-            answer_characters=120,
+            max_context_characters=240,
+            max_answer_characters=120,
             batch_tokens=2048,
         ),
         registration=RegistrationConfig(),
         # Documents of code are whole files: fewer of them fit into what is held out and measured at this size.
-        checks=CheckLimits(corpus=CorpusLimits(validation_documents=20), evaluation=EvaluationLimits(domain_documents=5)),
+        checks=CheckLimits(
+            corpus=CorpusLimits(min_validation_documents=20), evaluation=EvaluationLimits(min_documents_per_domain=5)
+        ),
     )

@@ -45,17 +45,23 @@ def tiny() -> Recipe:
             validation_steps=100,
             validation_bytes=5 * KILOBYTE,
         ),
-        conversations=replace(base.conversations, number=200, validation_number=60, per_distribution=50),
+        conversations=replace(
+            base.conversations, max_conversations=200, max_validation_conversations=60, max_instructions_per_distribution=50
+        ),
         sft=SFTConfig(epochs=1, learning_rate=1e-3, batch_size=16, precision="auto"),
-        preference_pairs=PreferencePairsConfig(number=40, validation_number=20, max_new_tokens=12),
+        preference_pairs=PreferencePairsConfig(max_pairs_per_kind=40, max_validation_pairs_per_kind=20, max_new_tokens=12),
         dpo=DPOConfig(learning_rate=1e-4, batch_size=8, precision="auto"),
         evaluation=EvaluationConfig(
-            bytes_per_domain=60 * KILOBYTE, items=20, repetition_prompts=8, max_new_tokens=12, context_characters=200
+            max_bytes_per_domain=60 * KILOBYTE,
+            max_items_per_task=20,
+            repetition_prompts=8,
+            max_new_tokens=12,
+            max_context_characters=200,
         ),
         checks=CheckLimits(
-            corpus=CorpusLimits(validation_documents=3),
-            conversations=ConversationsLimits(split_conversations=20),
-            preference_pairs=PreferencePairsLimits(split_pairs=10),
-            evaluation=EvaluationLimits(domain_documents=2, task_items=10),
+            corpus=CorpusLimits(min_validation_documents=3),
+            conversations=ConversationsLimits(min_conversations_per_split=20),
+            preference_pairs=PreferencePairsLimits(min_pairs_per_split=10),
+            evaluation=EvaluationLimits(min_documents_per_domain=2, min_items_per_task=10),
         ),
     )

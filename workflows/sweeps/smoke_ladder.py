@@ -37,5 +37,5 @@ def smoke_ladder() -> Sweep:
             micro_batch_size=16, precision="auto", checkpoint_seconds=60.0, validation_steps=None, validation_bytes=40_000
         ),
         # Narrow models want rates far above those of any usual one.
-        checks=replace(base.checks, plan=PlanLimits(learning_rate=0.05)),
+        checks=replace(base.checks, plan=PlanLimits(max_learning_rate=0.05)),
     )

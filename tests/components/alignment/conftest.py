@@ -26,9 +26,13 @@ settings.load_profile("steady")
 SIDES = {"filelock": "train", "typer": "train", "rich": "train", "packaging": "validation", "tqdm": "validation"}
 
 CONVERSATIONS = ConversationsConfig(
-    distributions=tuple(SIDES), number=160, validation_number=40, per_distribution=80, max_answer_characters=120
+    distributions=tuple(SIDES),
+    max_conversations=160,
+    max_validation_conversations=40,
+    max_instructions_per_distribution=80,
+    max_answer_characters=120,
 )
-PAIRS = PreferencePairsConfig(number=40, validation_number=12, max_new_tokens=8, batch_size=16)
+PAIRS = PreferencePairsConfig(max_pairs_per_kind=40, max_validation_pairs_per_kind=12, max_new_tokens=8, batch_size=16)
 
 
 def write_groups(corpus: Path, sides: dict[str, str]) -> Path:

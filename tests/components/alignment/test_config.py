@@ -14,7 +14,7 @@ from components.errors import ConfigError
     ("config", "values"),
     [
         (ConversationsConfig, {}),
-        (ConversationsConfig, {"distributions": ("typer",), "number": 0}),
+        (ConversationsConfig, {"distributions": ("typer",), "max_conversations": 0}),
         (ConversationsConfig, {"distributions": ("typer",), "describe_share": 1.5}),
         (ConversationsConfig, {"sources": ("a.jsonl",), "validation_share": 1.0}),
         (ConversationsConfig, {"sources": ("a.jsonl",), "max_bad_lines": -1}),
@@ -30,7 +30,7 @@ from components.errors import ConfigError
         (PreferencePairsConfig, {"temperature": -0.1}),
         (PreferencePairsConfig, {"top_p": 0.0}),
         (DPOConfig, {"beta": 0.0}),
-        (DPOConfig, {"validation_pairs": 0}),
+        (DPOConfig, {"max_validation_pairs_per_kind": 0}),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_with_the_field_and_the_value(config: type, values: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def test_what_is_held_out_is_not_learned_on_the_other_side(jsonl: Callable[..., 
 
 
 def test_raising_the_number_of_training_conversations_changes_nothing_held_out(corpus: Path, tmp_path: Path) -> None:
-    few, many = (make(replace(CONVERSATIONS, number=n), corpus, tmp_path / str(n)) for n in (20, 60))
+    few, many = (make(replace(CONVERSATIONS, max_conversations=n), corpus, tmp_path / str(n)) for n in (20, 60))
     assert few["validation"] == many["validation"]
     assert questions(few["train"]) < questions(many["train"])
 
@@ -56,7 +56,7 @@ def test_the_users_own_come_first_and_every_distribution_gives_its_part(
     jsonl: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
     uri = jsonl([talk(f"{n}?", group="typer") for n in range(10)])
-    found = make(replace(CONVERSATIONS, sources=(uri,), number=40), corpus, tmp_path)["train"]
+    found = make(replace(CONVERSATIONS, sources=(uri,), max_conversations=40), corpus, tmp_path)["train"]
     assert sum(line["source"] == uri for line in found) == 10
     embedded = Counter(line["group"] for line in found if line["source"] != uri)
     assert embedded == {"rich": 10, "typer": 10, "filelock": 10}

@@ -8,7 +8,7 @@ from components.alignment.config import ConversationsConfig
 from components.alignment.instructions import TEMPLATES, instructions, summarise
 from components.python_environment import distributions, functions
 
-CONFIG = ConversationsConfig(distributions=("typer", "rich"), per_distribution=60)
+CONFIG = ConversationsConfig(distributions=("typer", "rich"), max_instructions_per_distribution=60)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_every_task_and_wording_comes_up() -> None:
 
 def test_a_distribution_gives_no_more_than_its_cap_and_no_summary_twice() -> None:
     (rich,) = distributions(("rich",))
-    summaries = [summary for summary, _ in instructions(rich, replace(CONFIG, per_distribution=7))]
+    summaries = [summary for summary, _ in instructions(rich, replace(CONFIG, max_instructions_per_distribution=7))]
     assert len(summaries) == len(set(summaries)) == 7
 
 

@@ -18,7 +18,7 @@ CONFIG = SFTConfig(
     precision="fp32",
     micro_batch_tokens=2048,
     checkpoint_seconds=None,
-    validation_conversations=8,
+    max_validation_conversations=8,
     validation_steps=4,
 )
 

@@ -9,7 +9,7 @@ import pytest
 from components.checks.conversations import check
 from components.checks.limits import ConversationsLimits
 
-LIMITS = ConversationsLimits(split_conversations=10)
+LIMITS = ConversationsLimits(min_conversations_per_split=10)
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "conversations: has rows": ("conversations", lambda t: t.iloc[:0]),

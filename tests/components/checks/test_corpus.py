@@ -11,7 +11,7 @@ from components.checks.limits import CorpusLimits
 from components.curation.duplicates.audit import interval
 from components.errors import ConfigError
 
-LIMITS = CorpusLimits(validation_documents=5, cluster_documents=2)
+LIMITS = CorpusLimits(min_validation_documents=5, min_cluster_documents=2)
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: has rows": ("documents", lambda t: t.iloc[:0]),
@@ -127,7 +127,8 @@ def test_a_cluster_is_judged_where_it_is_more_than_a_few_documents(
 ) -> None:
     spoil(corpus, "clusters", lambda t: t.assign(documents=replaced, share=0.3))
     found = {
-        one.name: one.passed for one in check(CorpusLimits(validation_documents=5), artifact=corpus, output=output).expectations
+        one.name: one.passed
+        for one in check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=output).expectations
     }
     assert found["clusters: share is between 0 and 0.25"] == passes
 
@@ -135,7 +136,7 @@ def test_a_cluster_is_judged_where_it_is_more_than_a_few_documents(
 def test_a_small_source_that_loses_nearly_all_stops_the_run(corpus: Path, output: Path, spoil: Any) -> None:
     few = {"documents": 11, "kept_documents": 1, "refused_documents": 0, "duplicate_documents": 10}
     spoil(corpus, "sources", lambda t: t.assign(**few))
-    report = check(CorpusLimits(validation_documents=5), artifact=corpus, output=output)
+    report = check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=output)
     assert any(one.name.startswith("loss budgets: the share of documents") for one in report.failures)
 
 
@@ -147,15 +148,15 @@ def test_a_source_may_have_a_budget_of_its_own_also_beside_another_domain_of_its
     spoil(corpus, "sources", lambda t: t.assign(refused_documents=[2, 2], duplicate_documents=[3, 3]))
     for named in ([], ["prose"], ["code"]):
         shares = {f"python-environment: ({domain})": 0.05 for domain in named}
-        limits = CorpusLimits(validation_documents=5, cluster_documents=2, duplicate_shares=shares)
+        limits = CorpusLimits(min_validation_documents=5, min_cluster_documents=2, max_duplicate_share_by_source=shares)
         failures = [one for one in check(limits, artifact=corpus, output=output).failures if one.name.startswith("loss budgets")]
         assert [domain for domain in ("code", "prose") for one in failures if f"domain {domain}" in one.observed] == named
 
 
 def test_a_budget_of_a_source_that_is_not_there_is_refused_with_those_that_are(corpus: Path, output: Path) -> None:
-    limits = CorpusLimits(duplicate_shares={"folder:a (prose)": 0.5})
+    limits = CorpusLimits(max_duplicate_share_by_source={"folder:a (prose)": 0.5})
     allowed = r"sources of the corpus: folder:a \(code\), folder:b \(prose\)"
-    with pytest.raises(ConfigError, match=rf"duplicate_shares is .*; allowed: {allowed}"):
+    with pytest.raises(ConfigError, match=rf"max_duplicate_share_by_source is .*; allowed: {allowed}"):
         check(limits, artifact=corpus, output=output)
 
 

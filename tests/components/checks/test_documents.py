@@ -87,5 +87,5 @@ def test_a_check_in_slices_says_what_a_check_of_the_whole_says(
     for rows in (reading.SLICE_ROWS, 7):
         monkeypatch.setattr(reading, "SLICE_ROWS", rows)
         (tmp_path / f"{rows}").mkdir()
-        reports.append(check(CorpusLimits(validation_documents=5), artifact=corpus, output=tmp_path / f"{rows}"))
+        reports.append(check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=tmp_path / f"{rows}"))
     assert reports[0] == reports[1]

@@ -9,35 +9,35 @@ from components.checks.limits import CheckLimits
 from components.errors import ConfigError
 
 REFUSED = [
-    (limits.CorpusLimits, "median_bytes", (5.0, 1.0)),
-    (limits.CorpusLimits, "domain_share", (0.0, 1.0)),
-    (limits.CorpusLimits, "longest_bytes", 0),
-    (limits.CorpusLimits, "validation_documents", 0),
-    (limits.CorpusLimits, "refused_share", 1.5),
-    (limits.CorpusLimits, "duplicate_shares", {"folder:a (web)": 1.5}),
-    (limits.CorpusLimits, "cluster_documents", 0),
-    (limits.TokenShardsLimits, "bytes_per_token", (0.0, 1.0)),
-    (limits.TokenShardsLimits, "round_trip_failures", -1),
-    (limits.TokenShardsLimits, "split_tokens", 0),
-    (limits.PlanLimits, "warmup_share", -0.1),
-    (limits.PlanLimits, "learning_rate", 0.0),
-    (limits.PlanLimits, "memory_bytes", 0),
-    (limits.PlanLimits, "law_ratio", 0.5),
-    (limits.ConversationsLimits, "split_conversations", 0),
-    (limits.ConversationsLimits, "longest_characters", 0),
-    (limits.ConversationsLimits, "median_answer_characters", (9.0, 8.0)),
-    (limits.PreferencePairsLimits, "split_pairs", 0),
-    (limits.PreferencePairsLimits, "equal_length_share", 2.0),
-    (limits.PreferencePairsLimits, "length_ratio", (0.0, 5.0)),
-    (limits.TrainingLimits, "not_finite_steps", -1),
-    (limits.TrainingLimits, "gradient_norm", 0.0),
-    (limits.TrainingLimits, "loss_ratio", 0.0),
-    (limits.TrainingLimits, "mixture_deviation", -0.1),
-    (limits.EvaluationLimits, "models", ()),
-    (limits.EvaluationLimits, "bits_per_byte", (0.0, 8.0)),
-    (limits.EvaluationLimits, "domain_documents", 0),
-    (limits.EvaluationLimits, "document_bytes", 0),
-    (limits.EvaluationLimits, "task_items", 0),
+    (limits.CorpusLimits, "min_median_bytes", 60_000.0),
+    (limits.CorpusLimits, "min_domain_share", 0.0),
+    (limits.CorpusLimits, "max_document_bytes", 0),
+    (limits.CorpusLimits, "min_validation_documents", 0),
+    (limits.CorpusLimits, "max_refused_share", 1.5),
+    (limits.CorpusLimits, "max_duplicate_share_by_source", {"folder:a (web)": 1.5}),
+    (limits.CorpusLimits, "min_cluster_documents", 0),
+    (limits.TokenShardsLimits, "min_bytes_per_token", 0.0),
+    (limits.TokenShardsLimits, "max_round_trip_failures", -1),
+    (limits.TokenShardsLimits, "min_tokens_per_split", 0),
+    (limits.PlanLimits, "max_warmup_share", -0.1),
+    (limits.PlanLimits, "max_learning_rate", 0.0),
+    (limits.PlanLimits, "max_memory_bytes", 0),
+    (limits.PlanLimits, "max_law_ratio", 0.5),
+    (limits.ConversationsLimits, "min_conversations_per_split", 0),
+    (limits.ConversationsLimits, "max_characters_per_role", 0),
+    (limits.ConversationsLimits, "min_median_answer_characters", 9_000.0),
+    (limits.PreferencePairsLimits, "min_pairs_per_split", 0),
+    (limits.PreferencePairsLimits, "max_equal_length_share", 2.0),
+    (limits.PreferencePairsLimits, "min_length_ratio", 0.0),
+    (limits.TrainingLimits, "max_not_finite_steps", -1),
+    (limits.TrainingLimits, "max_gradient_norm", 0.0),
+    (limits.TrainingLimits, "max_loss_ratio", 0.0),
+    (limits.TrainingLimits, "max_mixture_deviation", -0.1),
+    (limits.EvaluationLimits, "min_models", ()),
+    (limits.EvaluationLimits, "min_bits_per_byte", 0.0),
+    (limits.EvaluationLimits, "min_documents_per_domain", 0),
+    (limits.EvaluationLimits, "min_document_bytes", 0),
+    (limits.EvaluationLimits, "min_items_per_task", 0),
 ]
 
 
@@ -45,6 +45,14 @@ REFUSED = [
 def test_a_senseless_limit_is_refused_by_name(kind: type, field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=rf"{kind.__name__}\.{field} is .*; allowed: "):
         kind(**{field: value})
+
+
+def test_the_ends_of_a_range_are_held_against_each_other() -> None:
+    with pytest.raises(
+        ConfigError, match=r"min_length_ratio is 0\.2; allowed: a positive number up to max_length_ratio, which is 0\.1"
+    ):
+        limits.PreferencePairsLimits(max_length_ratio=0.1)
+    assert limits.PreferencePairsLimits(min_length_ratio=5.0).max_length_ratio == 5.0
 
 
 def test_every_check_has_its_limits_in_one_value() -> None:

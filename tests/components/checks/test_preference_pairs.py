@@ -9,7 +9,7 @@ import pytest
 from components.checks.limits import PreferencePairsLimits
 from components.checks.preference_pairs import check
 
-LIMITS = PreferencePairsLimits(split_pairs=5)
+LIMITS = PreferencePairsLimits(min_pairs_per_split=5)
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "pairs: has rows": ("preference_pairs", lambda t: t.iloc[:0]),

@@ -78,7 +78,7 @@ def test_a_nan_among_the_validations_is_not_taken_for_an_unmeasured_one(checkpoi
 def test_steps_that_were_skipped_are_counted_and_allowed_up_to_the_limit(checkpoint: Path, output: Path, spoil: Any) -> None:
     spoil(checkpoint, "training", lambda t: t.assign(loss=t["loss"].where(t["step"] != 30)))
     assert not check(LIMITS, artifact=checkpoint, output=output).passed
-    assert check(TrainingLimits(not_finite_steps=1), artifact=checkpoint, output=output).passed
+    assert check(TrainingLimits(max_not_finite_steps=1), artifact=checkpoint, output=output).passed
 
 
 def test_the_target_of_a_domain_ends_at_its_epoch_limit(checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:

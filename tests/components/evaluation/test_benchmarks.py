@@ -80,7 +80,7 @@ def test_without_options_the_model_writes_a_word(tmp_path: Path) -> None:
 
 def test_fewer_items_are_drawn_by_the_seed(tmp_path: Path) -> None:
     place = corpus(tmp_path, RECORDS)
-    drawn = [[row["context"] for row in built(QUIZ, place, items=2, seed=seed)] for seed in range(9)]
+    drawn = [[row["context"] for row in built(QUIZ, place, max_items_per_task=2, seed=seed)] for seed in range(9)]
     assert drawn[0] == [row["context"] for row in built(QUIZ, place, seed=0)][:2]
     assert len({tuple(one) for one in drawn}) > 1
 

@@ -13,13 +13,13 @@ def test_the_defaults_are_allowed():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("bytes_per_domain", 0),
-        ("items", 0),
+        ("max_bytes_per_domain", 0),
+        ("max_items_per_task", 0),
         ("samples", 0),
         ("repetition_prompts", -1),
         ("max_new_tokens", 0),
-        ("context_characters", 3),
-        ("answer_characters", 3),
+        ("max_context_characters", 3),
+        ("max_answer_characters", 3),
         ("choices", 1),
         ("batch_tokens", 0),
         ("seed", -1),

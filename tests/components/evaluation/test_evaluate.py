@@ -16,10 +16,10 @@ from components.ports import RecordedMetrics
 pytestmark = pytest.mark.long
 
 CONFIG = EvaluationConfig(
-    bytes_per_domain=6000,
-    items=6,
-    context_characters=80,
-    answer_characters=40,
+    max_bytes_per_domain=6000,
+    max_items_per_task=6,
+    max_context_characters=80,
+    max_answer_characters=40,
     samples=2,
     repetition_prompts=4,
     max_new_tokens=16,
@@ -132,7 +132,7 @@ def test_the_same_inputs_give_the_same_bytes(finished, world, models, tmp_path):
 
 
 def test_the_users_own_prompts_are_shown_and_own_shares_taken(world, models, tmp_path):
-    config = dataclasses.replace(CONFIG, sample_prompts=("Who are you?",), domain_shares={"prose": 1.0}, items=2)
+    config = dataclasses.replace(CONFIG, sample_prompts=("Who are you?",), domain_shares={"prose": 1.0}, max_items_per_task=2)
     _, output = run(world, models, tmp_path, config, checkpoints={"base": models.checkpoints["base"]})
     found = json.loads((output / "report.json").read_text())
     assert [sample["prompt"] for sample in found["samples"]] == ["Who are you?"]
@@ -153,7 +153,7 @@ def test_token_shards_of_another_corpus_are_refused(world, models, tmp_path):
 
 def test_progress_counts_models(world, models, tmp_path):
     metrics = RecordedMetrics()
-    config = dataclasses.replace(CONFIG, items=2)
+    config = dataclasses.replace(CONFIG, max_items_per_task=2)
     run(world, models, tmp_path, config, checkpoints={"base": models.checkpoints["base"]}, metrics=metrics)
     assert metrics.seen == [(0, 1, "models"), (1, 1, "models")]
     assert "bits_per_byte/base/code" in metrics.values[0]
@@ -161,4 +161,10 @@ def test_progress_counts_models(world, models, tmp_path):
 
 def test_a_checkpoint_without_its_alignment_table_is_named(world, models, tmp_path):
     with pytest.raises(MissingArtifact, match="alignment"):
-        run(world, models, tmp_path, dataclasses.replace(CONFIG, items=2), checkpoints={"dpo": models.checkpoints["base"]})
+        run(
+            world,
+            models,
+            tmp_path,
+            dataclasses.replace(CONFIG, max_items_per_task=2),
+            checkpoints={"dpo": models.checkpoints["base"]},
+        )

@@ -7,7 +7,7 @@ from components.evaluation import held_out, items
 from components.evaluation.config import EvaluationConfig
 from tests.components.evaluation import conftest
 
-CONFIG = EvaluationConfig(items=20, context_characters=200, answer_characters=60)
+CONFIG = EvaluationConfig(max_items_per_task=20, max_context_characters=200, max_answer_characters=60)
 
 
 def chat(message):
@@ -101,7 +101,7 @@ def test_long_documents_are_cut_in_several_places_after_all_were_cut_in_the_midd
 
 
 def test_no_line_is_asked_for_twice(world):
-    words = build(world, items=100).completions["final-word"]
+    words = build(world, max_items_per_task=100).completions["final-word"]
     assert len({row["context"] for row in words}) == len(words) > 24
 
 

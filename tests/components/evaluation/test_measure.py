@@ -13,7 +13,7 @@ from components.tokenizer.token_shards import TokenShardReader
 
 pytestmark = pytest.mark.long
 
-CONFIG = EvaluationConfig(bytes_per_domain=2000, max_new_tokens=500, batch_tokens=512)
+CONFIG = EvaluationConfig(max_bytes_per_domain=2000, max_new_tokens=500, batch_tokens=512)
 
 
 @pytest.fixture(scope="module")

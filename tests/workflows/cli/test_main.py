@@ -62,9 +62,9 @@ def test_reading_commands_leave_no_database_behind(tmp_path: Path) -> None:
 
 
 def test_show_prints_the_value_that_an_override_set(tmp_path: Path) -> None:
-    shown = longrun("show", "tiny", "--set", "sft.epochs=3", "--set", "checks.plan.warmup_share=0.5", cwd=tmp_path)
+    shown = longrun("show", "tiny", "--set", "sft.epochs=3", "--set", "checks.plan.max_warmup_share=0.5", cwd=tmp_path)
     assert "sft.epochs = 3" in shown
-    assert "checks.plan.warmup_share = 0.5" in shown
+    assert "checks.plan.max_warmup_share = 0.5" in shown
 
 
 def test_plan_gives_the_papers_learning_rate_at_its_7b_budget(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_the_table_says_what_each_language_and_domain_lost_and_the_check_reports
     assert said.passed
     shares = {group: row["refused_documents"] / row["documents"] for group, row in table.items()}
     assert said.observed == f"en forum {shares['en', 'forum']:.6g}; en web {shares['en', 'web']:.6g}"
-    strict = check(CorpusLimits(low_quality_share=0.01), artifact=tmp_path / "corpus", output=tmp_path / "page")
+    strict = check(CorpusLimits(max_low_quality_share=0.01), artifact=tmp_path / "corpus", output=tmp_path / "page")
     assert "quality: refused_share is between 0 and 0.01" in [one.name for one in strict.failures]
 
 
