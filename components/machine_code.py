@@ -14,7 +14,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 def compiled(function: Any) -> Any:
-    """Machine code on first use, kept in numba's cache (`infra.settings.machine_code` says where)."""
+    """Machine code on first use, kept in numba's cache (`infra.variables.numba_cache` says where)."""
     return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
 
 

@@ -1,4 +1,4 @@
-"""The code that travels to a cluster with a run: our packages and locks, file by file, and nothing that lies beside them."""
+"""The code that travels to a cluster with a run: our packages and locks, file by file, and nothing else from their folders."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _KINDS = {".py", ".txt"}
 
 
 def code_files(root: Path = REPOSITORY) -> tuple[str, ...]:
-    """Absolute paths, sorted. Only what is named is taken, so neither a home, nor a `.env`, nor a link to elsewhere is."""
+    """Absolute paths, sorted. Only what is listed here is taken: no home, no `.env`, no link to elsewhere."""
     packages = (root / package for package in ("components", "infra", "workflows"))
-    found = (path for package in packages for path in package.rglob("*") if path.suffix in _KINDS)
-    return tuple(sorted(str(path) for path in [root / "pyproject.toml", *found] if _is_ours(path, root)))
+    files = (path for package in packages for path in package.rglob("*") if path.suffix in _KINDS)
+    return tuple(sorted(str(path) for path in [root / "pyproject.toml", *files] if _is_ours(path, root)))
 
 
 def code_version(root: Path = REPOSITORY) -> str:
@@ -32,5 +32,5 @@ def version_of(files: Iterable[Path], root: Path) -> str:
 
 
 def _is_ours(path: Path, root: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    hidden = any(name.startswith(".") for name in path.relative_to(root).parts)
     return path.is_file() and not path.is_symlink() and not hidden

@@ -23,13 +23,13 @@ from infra.bundle import REPOSITORY
 
 def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:
     """sha256 hex over the step function with all it reaches, its config, its inputs' digests and other `facts`."""
-    parts = {
+    key = {
         "code": code_key(function),
         "config": as_json(config),
         "inputs": {name: artifact.digest for name, artifact in inputs.items()},
         "facts": dict(facts),
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
 def as_json(config: object) -> dict[str, Any]:
@@ -55,13 +55,13 @@ def code_digest(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
 def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str]:
     """The files below `components/` that `function` imports in its body, directly or through others, sorted."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    waiting, found = list(_imported(tree)), set()
+    waiting, files = list(_imported(tree)), set()
     while waiting:
         for path in _files(root, waiting.pop()):
-            if path not in found:
-                found.add(path)
+            if path not in files:
+                files.add(path)
                 waiting.extend(_module(root, path).imports)
-    return sorted(found)
+    return sorted(files)
 
 
 @functools.cache

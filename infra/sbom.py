@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.files import write_text
 from infra.bundle import REPOSITORY
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ IMAGES = {
 
 def locked(lock: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Version and sha256 digests of every package of a lock, by name."""
-    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    packages: dict[str, tuple[str, tuple[str, ...]]] = {}
     for entry in re.split(r"\n(?=\S)", (LOCKS / f"{lock}.txt").read_text(encoding="utf-8")):
         named = re.match(r"([A-Za-z0-9._-]+)==([^\s;\\]+)", entry)
         if named:
-            found[named[1]] = (named[2], tuple(sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry))))
-    return found
+            packages[named[1]] = (named[2], tuple(sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry))))
+    return packages
 
 
 def bill_of_materials(image: str) -> str:
@@ -73,13 +74,7 @@ def _component(name: str, version: str, digests: tuple[str, ...]) -> "Component"
 def write(directory: Path) -> list[Path]:
     """Write `IMAGE.cdx.json` for every image into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    written = []
-    for image in IMAGES:
-        path = directory / f"{image}.cdx.json"
-        beside = path.with_suffix(".new")
-        beside.write_text(bill_of_materials(image), encoding="utf-8")
-        written.append(beside.replace(path))
-    return written
+    return [write_text(directory / f"{image}.cdx.json", bill_of_materials(image)) for image in IMAGES]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, HomeError
-from infra.cluster.profiles import profile_of_process
+from components.files import write_text
+from infra.cluster.process_profile import profile_of_process
 from infra.urls import HERE, require_url
 from infra.variables import quieten, variable
 
@@ -46,8 +47,8 @@ class Settings:
         return store_at(self.artifact_root, self.home)
 
     @property
-    def record(self) -> Path:
-        """The file that remembers where the record of this home's runs is kept."""
+    def locations(self) -> Path:
+        """The file that remembers where the last run of this home kept artifacts and MLflow's records."""
         return self.home / "record.toml"
 
     @property
@@ -68,7 +69,7 @@ def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: st
     quieten()
     chosen = Settings(home=Path(home or variable("LONGRUN_HOME") or ".longrun").expanduser().absolute())
     profile = profile_of_process()
-    known = {name: str(getattr(profile, name)) for name in _PLACES} if profile else _remembered(chosen.record)
+    known = {name: str(getattr(profile, name)) for name in _LOCATIONS} if profile else _remembered(chosen.locations)
     return replace(
         chosen,
         artifact_root=artifact_root or known.get("artifact_root", HERE),
@@ -76,27 +77,25 @@ def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: st
     )
 
 
-_PLACES = ("artifact_root", "mlflow_uri")
+_LOCATIONS = ("artifact_root", "mlflow_uri")
 
 
 def remember(chosen: Settings) -> None:
-    """Let later commands in this home find the record where `chosen` keeps it. No secret is in it: `Settings` refuses them."""
-    if all(getattr(chosen, name) == HERE for name in _PLACES):
-        chosen.record.unlink(missing_ok=True)
+    """Let later commands in this home look where `chosen` keeps things. No secret is written: `Settings` refuses them."""
+    if all(getattr(chosen, name) == HERE for name in _LOCATIONS):
+        chosen.locations.unlink(missing_ok=True)
         return
-    beside = chosen.record.with_suffix(".new")
     # a JSON string is a TOML string too
-    beside.write_text("".join(f"{name} = {json.dumps(getattr(chosen, name))}\n" for name in _PLACES), encoding="utf-8")
-    beside.replace(chosen.record)
+    write_text(chosen.locations, "".join(f"{name} = {json.dumps(getattr(chosen, name))}\n" for name in _LOCATIONS))
 
 
 def _remembered(path: Path) -> Mapping[str, str]:
     try:
-        return {name: str(value) for name, value in tomllib.loads(path.read_text(encoding="utf-8")).items() if name in _PLACES}
+        return {name: str(value) for name, value in tomllib.loads(path.read_text(encoding="utf-8")).items() if name in _LOCATIONS}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}; remove it, and name both places at the next run") from error
+        raise ConfigError(f"{path} cannot be read: {error}; remove it, and name both locations at the next run") from error
 
 
 def usable_home(home: Path) -> Path:

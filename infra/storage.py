@@ -4,7 +4,7 @@ ROOT/artifacts/STEP/KEY/manifest.json          put last: without it the artifact
 ROOT/artifacts/STEP/KEY/DIGEST/…               the files of the manifest with that evidence digest
 ROOT/scratch/STEP/KEY/…                        what a step that is being made keeps for another machine
 
-Files of different content never share a place, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap,
+Files of different content never share a path, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap,
 says whose count. obstore is what Flyte stores through: conditional puts, multipart and retries are its own.
 """
 
@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
 from components.ports import ArtifactStore, LocalArtifactStore, RemoteScratch
-from components.ports.store import wrong_digest
-from infra.cluster.profiles import profile_of_process
-from infra.patience import Passing, wait_out
+from components.ports.store import artifact_uri, damaged, scratch_uri, wrong_digest, wrong_hash, wrong_size
+from infra.cluster.process_profile import profile_of_process
+from infra.retry import TransientError, retry
 from infra.urls import HERE
 from infra.variables import variable
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
-"""obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer waits are `infra.patience`'s."""
+"""obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer ones are `infra.retry`'s."""
 
 ABANDONED = timedelta(days=1)
 """Age after which files that no manifest names are taken for a killed writer's: longer than any upload lasts."""
 
-_PART = 16 * 2**20
+_CHUNK = 16 * 2**20
 """Bytes read or put at once; S3 allows 10 000 parts of an object."""
 
 
@@ -61,13 +61,15 @@ class ObjectArtifactStore:
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
         """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
-        uri = _uri(step, cache_key)
+        uri = artifact_uri(step, cache_key)
         try:
             manifest = self.manifest(uri)
         except (MissingArtifact, DamagedArtifact):
             return None
         sizes = self._sizes(f"{uri}/{_folder(manifest)}")
-        whole = manifest.cache_key == cache_key and not any(_wrong_size(sizes, record) for record in manifest.files)
+        whole = manifest.cache_key == cache_key and not any(
+            wrong_size(sizes.get(record.path), record) for record in manifest.files
+        )
         return Artifact(uri=uri, digest=manifest.digest) if whole else None
 
     @contextlib.contextmanager
@@ -79,38 +81,38 @@ class ObjectArtifactStore:
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
         """Put the files, then the manifest; keep `output` as the local copy. Of two writers of one key the last one stays."""
-        uri = _uri(manifest.step, manifest.cache_key)
+        uri = artifact_uri(manifest.step, manifest.cache_key)
         for record in manifest.files:
             path = f"{uri}/{_folder(manifest)}/{record.path}"
-            self._ask(path, functools.partial(_obstore().put, self._store, path, output / record.path, chunk_size=_PART))
+            self._ask(path, functools.partial(_obstore().put, self._store, path, output / record.path, chunk_size=_CHUNK))
         self._put_manifest(f"{uri}/{MANIFEST}", manifest.to_bytes())
         self._sweep(uri, manifest)
         artifact = self._local.publish(output, manifest)
         shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
-        folder = _scratch(manifest.step, manifest.cache_key)
+        folder = scratch_uri(manifest.step, manifest.cache_key)
         self._delete([f"{folder}/{name}" for name in self._sizes(folder)])
         return artifact
 
     def manifest(self, uri: str) -> Manifest:
         """Get `manifest.json` below `uri`."""
         where = f"{self.root}/{uri}/{MANIFEST}"
-        found = self._ask(f"{uri}/{MANIFEST}", lambda: _small(self._store, f"{uri}/{MANIFEST}"))
-        if found is None:
+        stored = self._ask(f"{uri}/{MANIFEST}", lambda: _small(self._store, f"{uri}/{MANIFEST}"))
+        if stored is None:
             raise MissingArtifact(f"{where}: no finished artifact here; run the step that makes it")
-        return Manifest.from_bytes(found[0], where)
+        return Manifest.from_bytes(stored[0], where)
 
     def local(self, artifact: Artifact) -> Path:
         """A local copy, made unless there is one: the manifest's digest and every file's hash were compared."""
         manifest = self.manifest(artifact.uri)
         where = f"{self.root}/{artifact.uri}"
         if wrong := wrong_digest(artifact, manifest):
-            raise DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
+            raise damaged(where, wrong, manifest)
         with contextlib.suppress(ArtifactError):
             return self._local.local(artifact)
         with self._local.writing(manifest.step) as output:
             for record in manifest.files:
                 if wrong := self._fetch(artifact.uri, manifest, record, output / record.path):
-                    raise DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
+                    raise damaged(where, wrong, manifest)
             self._local.publish(output, manifest)
         return self.copies / artifact.uri
 
@@ -119,9 +121,8 @@ class ObjectArtifactStore:
         manifest = self.manifest(artifact.uri)
         record = manifest.file(path)
         with self._local.writing(manifest.step) as output:
-            wrong = wrong_digest(artifact, manifest) or self._fetch(artifact.uri, manifest, record, output / path)
-            if wrong:
-                raise DamagedArtifact(f"{self.root}/{artifact.uri}: {wrong}; make it again with --fresh {manifest.step}")
+            if wrong := wrong_digest(artifact, manifest) or self._fetch(artifact.uri, manifest, record, output / path):
+                raise damaged(f"{self.root}/{artifact.uri}", wrong, manifest)
             return (output / path).read_bytes()
 
     def scratch(self, step: str, cache_key: str) -> Path:
@@ -130,7 +131,7 @@ class ObjectArtifactStore:
 
     def remote_scratch(self, step: str, cache_key: str) -> RemoteScratch:
         """`scratch/STEP/KEY` below the root."""
-        return RemoteScratch(url=f"{self.root.rstrip('/')}/{_scratch(step, cache_key)}", endpoint=self.endpoint)
+        return RemoteScratch(url=f"{self.root.rstrip('/')}/{scratch_uri(step, cache_key)}", endpoint=self.endpoint)
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every manifest below `artifacts/` that can be read. Raises `NewerFormat`."""
@@ -141,7 +142,7 @@ class ObjectArtifactStore:
                 yield Artifact(uri=uri, digest=self.manifest(uri).digest)
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove the manifest, then everything below the artifact's place, then the local copy."""
+        """Remove the manifest, then everything below the artifact's URI, then the local copy."""
         self._delete([f"{artifact.uri}/{MANIFEST}"])
         self._delete([f"{artifact.uri}/{name}" for name in self._sizes(artifact.uri)])
         self._local.delete(artifact)
@@ -149,11 +150,11 @@ class ObjectArtifactStore:
     def differences(self, artifact: Artifact) -> list[str]:
         """Compare the manifest's digest, then the hash of every file in the store, and name files nobody listed."""
         manifest = self.manifest(artifact.uri)
-        found = [wrong] if (wrong := wrong_digest(artifact, manifest)) else []
-        found += [wrong for record in manifest.files if (wrong := self._fetch(artifact.uri, manifest, record, None))]
+        wrong = [wrong_digest(artifact, manifest)]
+        wrong += [self._fetch(artifact.uri, manifest, record, None) for record in manifest.files]
         listed = {record.path for record in manifest.files}
         names = self._sizes(f"{artifact.uri}/{_folder(manifest)}")
-        return found + [f"{name}: not in the manifest" for name in sorted(set(names) - listed)]
+        return [*filter(None, wrong), *(f"{name}: not in the manifest" for name in sorted(set(names) - listed))]
 
     @property
     def _local(self) -> LocalArtifactStore:
@@ -170,15 +171,15 @@ class ObjectArtifactStore:
             with _refusals(f"{self.root}/{path}"):
                 return call()
 
-        return wait_out(f"object store {self.root}", once, StoreError)
+        return retry(f"object store {self.root}", once, StoreError)
 
     def _sizes(self, folder: str) -> dict[str, int]:
         return {name: meta["size"] for name, meta in self._list(folder).items()}
 
     def _list(self, folder: str) -> dict[str, Any]:
         def pages() -> dict[str, Any]:
-            found = _obstore().list(self._store, folder)
-            return {meta["path"].removeprefix(f"{folder}/"): meta for page in found for meta in page}
+            listing = _obstore().list(self._store, folder)
+            return {meta["path"].removeprefix(f"{folder}/"): meta for page in listing for meta in page}
 
         return self._ask(folder, pages)
 
@@ -190,15 +191,15 @@ class ObjectArtifactStore:
         self._ask("", delete)
 
     def _put_manifest(self, path: str, data: bytes) -> None:
-        """Put if nobody has (If-None-Match), else in the place of exactly what was read (If-Match), until one of them holds."""
+        """Put if there is none (If-None-Match), else replace exactly what was read (If-Match), until one of them succeeds."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         def put() -> bool:
-            former = _small(self._store, path)
+            stored = _small(self._store, path)
             # a retry may meet what an attempt whose answer was lost has put
-            if former is not None and former[0] == data:
+            if stored is not None and stored[0] == data:
                 return True
-            mode: Any = "create" if former is None else {"e_tag": former[1]}
+            mode: Any = "create" if stored is None else {"e_tag": stored[1]}
             try:
                 _obstore().put(self._store, path, data, mode=mode)
             except (AlreadyExistsError, PreconditionError):
@@ -210,18 +211,18 @@ class ObjectArtifactStore:
 
     def _sweep(self, uri: str, manifest: Manifest) -> None:
         """Remove what killed or former writers of this key left, by the store's own clock."""
-        found = self._list(uri)
-        now = max((meta["last_modified"] for meta in found.values()), default=None)
+        objects = self._list(uri)
+        now = max((meta["last_modified"] for meta in objects.values()), default=None)
         ours = f"{_folder(manifest)}/"
-        others = [name for name in found if name != MANIFEST and not name.startswith(ours)]
-        self._delete([f"{uri}/{name}" for name in others if now and now - found[name]["last_modified"] > ABANDONED])
+        others = [name for name in objects if name != MANIFEST and not name.startswith(ours)]
+        self._delete([f"{uri}/{name}" for name in others if now and now - objects[name]["last_modified"] > ABANDONED])
 
     def _fetch(self, uri: str, manifest: Manifest, record: FileRecord, path: Path | None) -> str:
         """Read a file, into `path` if there is one; what differs from its record, or nothing."""
-        place = f"{uri}/{_folder(manifest)}/{record.path}"
+        source = f"{uri}/{_folder(manifest)}/{record.path}"
         target = path or Path(os.devnull)
         target.parent.mkdir(parents=True, exist_ok=True)
-        return self._ask(place, lambda: _fetched(self._store, place, record, target))
+        return self._ask(source, lambda: _fetched(self._store, source, record, target))
 
 
 def store_at(root: str, home: Path) -> ArtifactStore:
@@ -241,21 +242,13 @@ def object_store_endpoint(root: str) -> str:
 
 
 def store_answers(root: str, endpoint: str, seconds: float) -> None:
-    """List one page below `root`, once and without waiting longer. Raises `StoreError`."""
+    """List one page below `root`, once and within `seconds`. Raises `StoreError`."""
     once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
     try:
         with _refusals(root):
             next(iter(_obstore().list(_connect(root, endpoint, once, timedelta(seconds=seconds)), chunk_size=1)), None)
-    except Passing as error:
+    except TransientError as error:
         raise StoreError(str(error)) from error
-
-
-def _uri(step: str, cache_key: str) -> str:
-    return f"artifacts/{step}/{cache_key[:16]}"
-
-
-def _scratch(step: str, cache_key: str) -> str:
-    return f"scratch/{step}/{cache_key[:16]}"
 
 
 def _folder(manifest: Manifest) -> str:
@@ -265,32 +258,26 @@ def _folder(manifest: Manifest) -> str:
 def _small(store: "ObjectStore", path: str) -> tuple[bytes, str] | None:
     """Bytes and tag of a small object; None where there is none."""
     try:
-        found = _obstore().get(store, path)
+        answer = _obstore().get(store, path)
     except FileNotFoundError:
         return None
-    return bytes(found.bytes()), found.meta["e_tag"]
+    return bytes(answer.bytes()), answer.meta["e_tag"]
 
 
-def _fetched(store: "ObjectStore", place: str, record: FileRecord, target: Path) -> str:
+def _fetched(store: "ObjectStore", source: str, record: FileRecord, target: Path) -> str:
+    """Download an object to `target`, hashing it on the way; how it differs from its record, or nothing."""
     try:
-        found = _obstore().get(store, place)
+        answer = _obstore().get(store, source)
     except FileNotFoundError:
-        return f"{record.path}: missing"
-    if wrong := _wrong_size({record.path: found.meta["size"]}, record):
+        return wrong_size(None, record)
+    if wrong := wrong_size(answer.meta["size"], record):
         return wrong
-    seen = hashlib.sha256()
+    sha256 = hashlib.sha256()
     with target.open("wb") as stream:
-        for part in found.stream(min_chunk_size=_PART):
-            seen.update(part)
-            stream.write(part)
-    return "" if seen.hexdigest() == record.sha256 else f"{record.path}: sha256 differs from the manifest"
-
-
-def _wrong_size(sizes: dict[str, int], record: FileRecord) -> str:
-    if record.path not in sizes:
-        return f"{record.path}: missing"
-    size = sizes[record.path]
-    return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
+        for chunk in answer.stream(min_chunk_size=_CHUNK):
+            sha256.update(chunk)
+            stream.write(chunk)
+    return wrong_hash(sha256.hexdigest(), record)
 
 
 def _obstore() -> Any:
@@ -315,15 +302,15 @@ def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = N
 
 @contextlib.contextmanager
 def _refusals(where: str) -> Iterator[None]:
-    """What the store fails with, as one line of ours without the client's long report; `Passing` where it may pass."""
+    """Turn the client's errors into one line of ours, without its long report; `TransientError` where a retry may help."""
     from obstore.exceptions import BaseError
 
     try:
         yield
     except (BaseError, FileNotFoundError, PermissionError) as error:
-        said = str(error).split("Debug source:")[0]
-        reason = " ".join(said.split("<?xml")[0].split()).strip(" :")
+        text = str(error).split("Debug source:")[0]
+        reason = " ".join(text.split("<?xml")[0].split()).strip(" :")
         code = str(error).partition("<Code>")[2].partition("</Code>")[0]
         message = f"{where}: {code or reason}; look at the store's address, its bucket and its credentials"
-        # so it says where it tried again, which it does for what may pass by itself
-        raise (Passing if " retries, max_retries: " in said else StoreError)(message) from error
+        # obstore counts its retries in the message of what it retried, which is what is transient
+        raise (TransientError if " retries, max_retries: " in text else StoreError)(message) from error

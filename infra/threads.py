@@ -2,7 +2,7 @@
 
 
 def use_threads(count: int) -> None:
-    """Let torch compute in this thread with so many threads, and in all of them take numbers below 1.2e-38 as zero.
+    """Let torch compute in this thread with `count` threads, and in all of them treat numbers below 1.2e-38 as zero.
 
     Before the first operation of the calling thread: those that it starts inherit it. `components.model.denormals` says what it
     is good for, and does it where no worker was prepared.

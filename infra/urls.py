@@ -12,11 +12,11 @@ def require_url(owner: object, name: str, schemes: tuple[str, ...], *, or_else: 
     """Raise `ConfigError` unless the field `name` is a plain URL. A wrong one is not repeated: it may hold a password."""
     value = getattr(owner, name)
     try:
-        parts = urlsplit(value)
-        secret = "@" in value or bool(parts.query or parts.fragment)
-        good = parts.scheme in schemes and bool(parts.netloc or (parts.scheme == "dns" and parts.path.strip("/")))
+        url = urlsplit(value)
+        secret = "@" in value or bool(url.query or url.fragment)
+        good = url.scheme in schemes and bool(url.netloc or (url.scheme == "dns" and url.path.strip("/")))
         # reading the port proves that it is one
-        good = good and (parts.port is None or parts.port > 0)
+        good = good and (url.port is None or url.port > 0)
     except ValueError:
         secret, good = True, False
     if secret:

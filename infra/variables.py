@@ -48,22 +48,22 @@ def quieten() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-def contain(home: Path) -> None:
+def keep_caches(home: Path) -> None:
     """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
     os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
-    os.environ["NUMBA_CACHE_DIR"] = str(machine_code(home))
+    os.environ["NUMBA_CACHE_DIR"] = str(numba_cache(home))
     os.environ["MPLCONFIGDIR"] = str(home / "cache" / "matplotlib")
     os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
 
 
-def machine_code(home: Path, components: Path = Path(__file__).parents[1] / "components") -> Path:
+def numba_cache(home: Path, components: Path = Path(__file__).parents[1] / "components") -> Path:
     """Where numba keeps what it compiled: beside the components, where all homes share it, or in `home` if those are read-only.
 
-    Other code has another place, because numba sees a change only in the file of a function, not in those that it calls.
+    Other code has another directory, because numba sees a change only in the file of a function, not in those that it calls.
     """
-    place = components / "__pycache__" if os.access(components, os.W_OK) else home / "cache"
-    return place / f"numba-{version_of(sorted(components.rglob('*.py')), components)}"
+    parent = components / "__pycache__" if os.access(components, os.W_OK) else home / "cache"
+    return parent / f"numba-{version_of(sorted(components.rglob('*.py')), components)}"
 
 
 def keep_flyte_state(home: Path) -> None:
@@ -74,16 +74,16 @@ def keep_flyte_state(home: Path) -> None:
     os.environ["UCTL_CONFIG"] = str(config)
 
 
-PATIENCE = "LONGRUN_PATIENCE"
+RETRY_VARIABLE = "LONGRUN_PATIENCE"
 
-DEFAULT_PATIENCE = 300.0
-"""Seconds: a pod of MLflow with its migration, or a node of an object store, is back in less."""
+DEFAULT_RETRY_SECONDS = 300.0
+"""A pod of MLflow with its migration, or a node of an object store, is back in less."""
 
 
-def patience_seconds() -> float:
-    """How long a service that does not answer is waited for. Raises `ConfigError` for what is no number of seconds."""
-    text = os.environ.get(PATIENCE) or str(DEFAULT_PATIENCE)
+def retry_seconds() -> float:
+    """How long requests to a service that does not answer are retried. Raises `ConfigError` for what is no number of seconds."""
+    text = os.environ.get(RETRY_VARIABLE) or str(DEFAULT_RETRY_SECONDS)
     seconds = float(text) if text.replace(".", "", 1).isdigit() else -1.0
     if seconds < 0:
-        raise ConfigError(f"${PATIENCE} is {text!r}; allowed: a number of seconds, such as 300")
+        raise ConfigError(f"${RETRY_VARIABLE} is {text!r}; allowed: a number of seconds, such as 300")
     return seconds

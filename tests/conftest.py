@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from infra.variables import machine_code, quieten, set_variable
+from infra.variables import numba_cache, quieten, set_variable
 from tests import servers
 
 # Threads that wait by spinning take the processors from the other test process.
 set_variable("GOMP_SPINCOUNT", "0")
-set_variable("NUMBA_CACHE_DIR", str(machine_code(Path(tempfile.gettempdir()))))
+set_variable("NUMBA_CACHE_DIR", str(numba_cache(Path(tempfile.gettempdir()))))
 quieten()
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from components import errors
 from components.artifacts import Artifact
 from components.errors import ConfigError, LongrunError
-from infra import patience
-from infra.cluster.profiles import CARRIER, profile_of_process
+from infra import retry
+from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
 from infra.mlflow.tracking import server_answers
 from infra.settings import Settings, remember, settings, usable_home
 from infra.storage import object_store_endpoint, store_answers
 from infra.urls import HERE
-from infra.variables import contain
+from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
 from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.resources import require_resources
@@ -92,7 +92,7 @@ def recorded(
     from infra.ray.local import stop_ray
 
     home = usable_home(settings.home)
-    contain(home)
+    keep_caches(home)
     require_resources(recipe, home)
     _require_record(settings)
     with holding(home):
@@ -114,7 +114,7 @@ def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tu
     if profile_of_process() is None:
         raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
     place = settings()
-    contain(usable_home(place.home))
+    keep_caches(usable_home(place.home))
     _require_record(place)
     with _started(recipe, journal.open_journal(place.runs, name), place, until, fresh) as run:
         yield run
@@ -167,11 +167,11 @@ def _telling(record: journal.Journal) -> Iterator[None]:
             super().emit(said)
 
     handler = Telling(sys.stderr)
-    patience.logger.addHandler(handler)
+    retry.logger.addHandler(handler)
     try:
         yield
     finally:
-        patience.logger.removeHandler(handler)
+        retry.logger.removeHandler(handler)
 
 
 def _own(error: Exception) -> Exception:

@@ -1,9 +1,12 @@
-"""Where artifacts live: written beside their place, moved in whole, found again by cache key."""
+"""The artifact store: outputs are written apart, moved to their directory whole, and looked up by cache key.
+
+What every store shares is here too: where an artifact and a step's scratch are below the root, and how files are compared with
+their manifest.
+"""
 
 import contextlib
 import errno
 import itertools
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from typing import Protocol
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest, sha256_of_file
 from components.errors import DamagedArtifact, MissingArtifact
+from components.files import flush
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,10 +31,10 @@ class RemoteScratch:
 
 
 class ArtifactStore(Protocol):
-    """Keeps artifacts. One place per (step, cache key)."""
+    """Keeps artifacts, one for each step and cache key."""
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The finished and whole artifact of that step and key, if there is one. Sizes are checked, not hashes."""
+        """The finished artifact of that step and key, if there is one. File sizes are compared, hashes are not."""
         ...
 
     def writing(self, step: str) -> AbstractContextManager[Path]:
@@ -38,7 +42,7 @@ class ArtifactStore(Protocol):
         ...
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Move `output` with its manifest to its place, whole; `manifest.files` must be what `records_of` says."""
+        """Make `output` with its manifest an artifact, whole or not at all; `manifest.files` must be what `records_of` says."""
         ...
 
     def manifest(self, uri: str) -> Manifest:
@@ -82,12 +86,12 @@ class LocalArtifactStore:
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
         """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
-        uri = self._uri(step, cache_key)
+        uri = artifact_uri(step, cache_key)
         try:
             manifest = self.manifest(uri)
         except (MissingArtifact, DamagedArtifact):
             return None
-        whole = manifest.cache_key == cache_key and not _wrong_sizes(self.root / uri, manifest)
+        whole = manifest.cache_key == cache_key and not any(_wrong_size(self.root / uri, record) for record in manifest.files)
         return Artifact(uri=uri, digest=manifest.digest) if whole else None
 
     @contextlib.contextmanager
@@ -102,30 +106,30 @@ class LocalArtifactStore:
             shutil.rmtree(output, ignore_errors=True)
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Write the manifest, flush everything to disk, and rename the directory to its place."""
+        """Write the manifest, flush everything to disk, and rename the directory to its URI."""
         (output / MANIFEST).write_bytes(manifest.to_bytes())
         for path in (*output.rglob("*"), output):
-            _flush(path)
-        uri = self._uri(manifest.step, manifest.cache_key)
-        place = self.root / uri
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with self.writing(manifest.step) as former:
-            self._swap(output, place, former)
-        _flush(place.parent)
+            flush(path)
+        uri = artifact_uri(manifest.step, manifest.cache_key)
+        directory = self.root / uri
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with self.writing(manifest.step) as trash:
+            self._swap(output, directory, trash)
+        flush(directory.parent)
         shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
         return Artifact(uri=uri, digest=manifest.digest)
 
     @staticmethod
-    def _swap(output: Path, place: Path, former: Path) -> None:
-        """Rename `output` to `place` and what was there into `former`: never half of one and half of the other.
+    def _swap(output: Path, directory: Path, trash: Path) -> None:
+        """Rename `output` to `directory`, and what was there into `trash`: `directory` never mixes files of both.
 
         Another writer of the same key may put its own there in between; the last one stays.
         """
         for attempt in itertools.count():
             with contextlib.suppress(FileNotFoundError):
-                place.rename(former / str(attempt))
+                directory.rename(trash / str(attempt))
             try:
-                output.rename(place)
+                output.rename(directory)
                 return
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
@@ -141,23 +145,21 @@ class LocalArtifactStore:
 
     def local(self, artifact: Artifact) -> Path:
         """The directory itself, after its manifest's digest and every listed file were compared."""
-        place = self.root / artifact.uri
-        manifest = self.manifest(artifact.uri)
+        directory, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
         if wrong := self._wrong(artifact, manifest):
-            raise DamagedArtifact(f"{place}: {wrong[0]}; make it again with --fresh {manifest.step}")
-        return place
+            raise damaged(str(directory), wrong[0], manifest)
+        return directory
 
     def read(self, artifact: Artifact, path: str) -> bytes:
         """The file's bytes, after the manifest's digest and the file's hash were compared."""
-        place, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
-        record = manifest.file(path)
-        if wrong := wrong_digest(artifact, manifest) or _wrong_size(place, record) or _wrong_hash(place, record):
-            raise DamagedArtifact(f"{place}: {wrong}; make it again with --fresh {manifest.step}")
-        return (place / path).read_bytes()
+        directory, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
+        if wrong := wrong_digest(artifact, manifest) or _wrong_file(directory, manifest.file(path)):
+            raise damaged(str(directory), wrong, manifest)
+        return (directory / path).read_bytes()
 
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY`; not created here."""
-        return self.root / "scratch" / step / cache_key[:16]
+        return self.root / scratch_uri(step, cache_key)
 
     def remote_scratch(self, step: str, cache_key: str) -> None:
         """None."""
@@ -182,19 +184,52 @@ class LocalArtifactStore:
         return self._wrong(artifact, manifest) + [f"{name}: not in the manifest" for name in unlisted]
 
     def _wrong(self, artifact: Artifact, manifest: Manifest) -> list[str]:
-        place = self.root / artifact.uri
-        found = [wrong for record in manifest.files if (wrong := _wrong_size(place, record) or _wrong_hash(place, record))]
-        return [wrong, *found] if (wrong := wrong_digest(artifact, manifest)) else found
+        directory = self.root / artifact.uri
+        wrong = [wrong_digest(artifact, manifest), *(_wrong_file(directory, record) for record in manifest.files)]
+        return [difference for difference in wrong if difference]
 
-    def _uri(self, step: str, cache_key: str) -> str:
-        return f"artifacts/{step}/{cache_key[:16]}"
+
+def artifact_uri(step: str, cache_key: str) -> str:
+    """Where an artifact is below the root of every store."""
+    return f"artifacts/{step}/{cache_key[:16]}"
+
+
+def scratch_uri(step: str, cache_key: str) -> str:
+    """Where a step keeps what it is making, below the root of every store."""
+    return f"scratch/{step}/{cache_key[:16]}"
+
+
+def damaged(where: str, wrong: str, manifest: Manifest) -> DamagedArtifact:
+    """The error to raise where an artifact differs from its manifest."""
+    return DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
 
 
 def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
-    """How the manifest is another than the artifact's, or nothing."""
+    """How the manifest differs from the artifact's; empty if it does not."""
     if manifest.digest == artifact.digest:
         return ""
     return f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"
+
+
+def wrong_size(size: int | None, record: FileRecord) -> str:
+    """How a file's size in bytes differs from its record; None: there is no file. Empty if it does not differ."""
+    if size is None:
+        return f"{record.path}: missing"
+    return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
+
+
+def wrong_hash(sha256: str, record: FileRecord) -> str:
+    """How a file's hash differs from its record; empty if it does not."""
+    return "" if sha256 == record.sha256 else f"{record.path}: sha256 differs from the manifest"
+
+
+def _wrong_size(directory: Path, record: FileRecord) -> str:
+    path = directory / record.path
+    return wrong_size(path.stat().st_size if path.is_file() else None, record)
+
+
+def _wrong_file(directory: Path, record: FileRecord) -> str:
+    return _wrong_size(directory, record) or wrong_hash(sha256_of_file(directory / record.path), record)
 
 
 def records_of(output: Path) -> tuple[FileRecord, ...]:
@@ -215,29 +250,5 @@ def _rows(path: Path) -> int | None:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _names(place: Path) -> set[str]:
-    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
-
-
-def _wrong_sizes(place: Path, manifest: Manifest) -> list[str]:
-    return [wrong for record in manifest.files if (wrong := _wrong_size(place, record))]
-
-
-def _wrong_size(place: Path, record: FileRecord) -> str:
-    path = place / record.path
-    if not path.is_file():
-        return f"{record.path}: missing"
-    size = path.stat().st_size
-    return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
-
-
-def _wrong_hash(place: Path, record: FileRecord) -> str:
-    return "" if sha256_of_file(place / record.path) == record.sha256 else f"{record.path}: sha256 differs from the manifest"
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _names(directory: Path) -> set[str]:
+    return {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}

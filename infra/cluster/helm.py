@@ -1,4 +1,4 @@
-"""What stands in a cluster, by helm: KubeRay, then the chart longrun, where Flyte's stores are, then Flyte.
+"""What is installed in a cluster by helm: KubeRay, then the chart longrun, where Flyte's stores are, then Flyte.
 
 Commands are lists of arguments. A failure is one line with what helm said last, and what helm prints of a release is passed on
 only for our own chart, whose notes are known to hold no secret.
@@ -71,7 +71,7 @@ def _operator(name: str, pinned: dict[str, str], more: tuple[Path, ...]) -> Rele
 
 
 def _files(values: Sequence[str]) -> tuple[Path, ...]:
-    paths = [CHARTS / "longrun" / "ci" / f"{one}-values.yaml" if one in SHAPES else Path(one) for one in values]
+    paths = [CHARTS / "longrun" / "ci" / f"{name}-values.yaml" if name in SHAPES else Path(name) for name in values]
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise ConfigError(f"no values file {missing[0]}; allowed: a file, or one of {', '.join(SHAPES)}")
     return tuple(paths)
@@ -88,28 +88,28 @@ def _images(profile: Profile) -> tuple[str, ...]:
 
 def upgrade(release: Release, profile: Profile, program: str = "helm") -> list[str]:
     """The command that installs a release or brings it up to date, and waits until it is ready."""
-    return [program, "upgrade", "--install", *_what(release, profile), "--wait", "--timeout", TIMEOUT]
+    return [program, "upgrade", "--install", *_release_arguments(release, profile), "--wait", "--timeout", TIMEOUT]
 
 
 def template(release: Release, profile: Profile, program: str = "helm") -> list[str]:
     """The command that renders a release without a cluster."""
-    return [program, "template", *_what(release, profile)]
+    return [program, "template", *_release_arguments(release, profile)]
 
 
-def _what(release: Release, profile: Profile) -> list[str]:
+def _release_arguments(release: Release, profile: Profile) -> list[str]:
     source = ["--repo", release.repository, "--version", release.version] if release.repository else []
-    place = ["--namespace", profile.namespace, *(["--kube-context", profile.context] if profile.context else [])]
-    settings = [word for one in release.settings for word in ("--set-string", one)]
+    target = ["--namespace", profile.namespace, *(["--kube-context", profile.context] if profile.context else [])]
     values = [word for path in release.values for word in ("--values", str(path))]
-    return [release.name, release.chart, *source, *place, *values, *settings]
+    settings = [word for setting in release.settings for word in ("--set-string", setting)]
+    return [release.name, release.chart, *source, *target, *values, *settings]
 
 
 def helm() -> str:
     """Path of helm. Raises `ConfigError` where the PATH has none."""
-    found = shutil.which("helm")
-    if found is None:
+    program = shutil.which("helm")
+    if program is None:
         raise ConfigError("helm is not on the PATH; install helm 3.14 or later (https://helm.sh/docs/intro/install)")
-    return found
+    return program
 
 
 def run(command: list[str], release: Release) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.cluster.profiles import CARRIER, Profile, profile_of_process, to_toml
+from infra.cluster.process_profile import CARRIER, profile_of_process
+from infra.cluster.profiles import Profile, to_toml
 
 if TYPE_CHECKING:
     import flyte
@@ -35,8 +36,8 @@ _ENVIRONMENT = "app.kubernetes.io/component"
 """Label with the environment's name."""
 
 
-def shared_place(home: Path) -> Path:
-    """Where all pods of a Ray cluster see the same files: the mounted checkpoint claim, on one machine the home."""
+def shared_directory(home: Path) -> Path:
+    """The directory whose files all pods of a Ray cluster see: the mounted checkpoint claim, on one machine the home."""
     profile, mounted = profile_of_process(), Path(CHECKPOINTS)
     return mounted if profile and profile.checkpoint_claim and mounted.is_dir() else home
 
@@ -112,8 +113,10 @@ def _environment(profile: Profile) -> list[Any]:
     """The profile itself, and secrets as references that the kubelet resolves: no value passes through here."""
     from kubernetes import client as k8s
 
-    references = {name: k8s.V1SecretKeySelector(name=secret, key=key) for name, (secret, key) in profile.pod_secrets.items()}
-    secrets = [k8s.V1EnvVar(name=name, value_from=k8s.V1EnvVarSource(secret_key_ref=one)) for name, one in references.items()]
+    def reference(secret: str, key: str) -> k8s.V1EnvVarSource:
+        return k8s.V1EnvVarSource(secret_key_ref=k8s.V1SecretKeySelector(name=secret, key=key))
+
+    secrets = [k8s.V1EnvVar(name=name, value_from=reference(*where)) for name, where in profile.pod_secrets.items()]
     return [k8s.V1EnvVar(name=CARRIER, value=to_toml(profile)), *secrets]
 
 
@@ -144,13 +147,13 @@ def _affinity(profile: Profile) -> "k8s.V1Affinity":
     from kubernetes import client as k8s
 
     def terms(kinds: tuple[str, ...]) -> list[Any]:
-        values = {label: [one for kind in kinds for one in names[kind]] for label, names in NODE_LABELS.items()}
-        wanted = [k8s.V1NodeSelectorRequirement(key=label, operator="In", values=names) for label, names in values.items()]
-        return [k8s.V1NodeSelectorTerm(match_expressions=[one]) for one in wanted]
+        values = {label: [name for kind in kinds for name in names[kind]] for label, names in NODE_LABELS.items()}
+        requirements = [k8s.V1NodeSelectorRequirement(key=label, operator="In", values=names) for label, names in values.items()]
+        return [k8s.V1NodeSelectorTerm(match_expressions=[requirement]) for requirement in requirements]
 
     preferred = [
-        k8s.V1PreferredSchedulingTerm(weight=100 // (place + 1), preference=term)
-        for place, kind in enumerate(profile.gpus)
+        k8s.V1PreferredSchedulingTerm(weight=100 // position, preference=term)
+        for position, kind in enumerate(profile.gpus, start=1)
         for term in terms((kind,))
     ]
     return k8s.V1Affinity(

@@ -6,7 +6,6 @@ No secret is ever in a profile, only where it is kept: in a Kubernetes Secret or
 import dataclasses
 import json
 import re
-import sys
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -15,11 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError, require
+from components.files import write_text
 from infra.urls import require_url
-from infra.variables import set_variable, variable
-
-CARRIER = "LONGRUN_PROFILE"
-"""Environment variable that carries a profile's TOML to tasks, whose own tasks are serialised where they run."""
 
 GPU_KINDS = ("A100", "H100", "H200")
 """Kinds that pod templates know a node label for."""
@@ -42,6 +38,8 @@ _SECRET = re.compile(
 class Profile:
     """One cluster as a user sees it."""
 
+    name: str = field(default="", compare=False)
+    """That of the file it was read from, which does not repeat it; empty: it was not read from a file."""
     endpoint: str
     """Flyte's API: http:// or https:// and host, or dns:///host."""
     project: str
@@ -92,9 +90,9 @@ class Profile:
         _require_images(self)
         unknown = sorted(set(self.gpus) - set(GPU_KINDS))
         require(not unknown and len(set(self.gpus)) == len(self.gpus), self, "gpus", list(self.gpus), f"each of {GPU_KINDS} once")
-        for name, most in (("gpus_per_worker", 16), ("workers", 4096)):
+        for name, maximum in (("gpus_per_worker", 16), ("workers", 4096)):
             value = getattr(self, name)
-            require(type(value) is int and 1 <= value <= most, self, name, value, f"1 to {most}")
+            require(type(value) is int and 1 <= value <= maximum, self, name, value, f"1 to {maximum}")
         require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
         for name in ("checkpoint_claim", "source_claim"):
             claim = getattr(self, name)
@@ -108,14 +106,16 @@ class Profile:
     @property
     def pod_secrets(self) -> dict[str, tuple[str, str]]:
         """Environment variable -> name and key of the Kubernetes Secret, for those that pods may have."""
-        found = {name: _SECRET.fullmatch(reference) for name, reference in self.secrets.items()}
-        return {name: (match["name"], match["key"]) for name, match in found.items() if match and match["name"]}
+        matches = self._matches().items()
+        return {name: (match["name"], match["key"]) for name, match in matches if match["name"]}
 
     @property
     def own_secrets(self) -> dict[str, str]:
         """Environment variable -> variable of this machine's environment that holds it."""
-        found = {name: _SECRET.fullmatch(reference) for name, reference in self.secrets.items()}
-        return {name: match["variable"] for name, match in found.items() if match and match["variable"]}
+        return {name: match["variable"] for name, match in self._matches().items() if match["variable"]}
+
+    def _matches(self) -> dict[str, re.Match[str]]:
+        return {name: match for name, reference in self.secrets.items() if (match := _SECRET.fullmatch(reference))}
 
 
 def _require_images(profile: Profile) -> None:
@@ -159,14 +159,15 @@ def read_profile(home: Path, name: str = "") -> Profile:
     if not name and len(known) != 1:
         which = f"choose one with --profile: {', '.join(known)}" if known else "make one with: longrun profile create"
         raise ConfigError(f"{home / 'profiles'} holds {len(known)} profiles; {which}")
-    path = profile_path(home, name or known[0])
+    name = name or known[0]
+    path = profile_path(home, name)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"no profile {name!r} in {path.parent}; there are: {', '.join(known) or 'none'}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    return parse_profile(text, str(path))
+    return dataclasses.replace(parse_profile(text, str(path)), name=name)
 
 
 def parse_profile(text: str, where: str) -> Profile:
@@ -180,10 +181,10 @@ def parse_profile(text: str, where: str) -> Profile:
 
 def make_profile(raw: Mapping[str, Any], where: str) -> Profile:
     """A profile from TOML's values. Raises `ConfigError` for unknown, missing or mistyped keys."""
-    fields = {field.name: field for field in dataclasses.fields(Profile)}
+    fields = {field.name: field for field in dataclasses.fields(Profile) if field.name != "name"}
     if unknown := sorted(set(raw) - set(fields)):
         raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(fields)}")
-    needed = [name for name, one in fields.items() if one.default is one.default_factory is dataclasses.MISSING]
+    needed = [name for name, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING]
     if missing := [name for name in needed if name not in raw]:
         raise ConfigError(f"{where}: {', '.join(missing)} missing; a profile needs: {', '.join(needed)}")
     hints = typing.get_type_hints(Profile)
@@ -198,31 +199,13 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
     if hint in (str, int) and type(value) is hint:
         return value
     kind = typing.get_origin(hint)
-    if kind is tuple and isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if kind is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    if kind is dict and isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+    if kind is dict and isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return value
     words = {str: "a string", int: "an integer", tuple: "an array of strings", dict: "a table of strings"}
     allowed = words[kind or hint]
     raise ConfigError(f"{name} is of type {type(value).__name__}; allowed: {allowed}")
-
-
-def profile_of_process() -> Profile | None:
-    """The profile of the cluster that this process serialises tasks for, from `$LONGRUN_PROFILE`; None on a machine alone."""
-    text = variable(CARRIER)
-    return parse_profile(text, f"${CARRIER}") if text else None
-
-
-def in_pod() -> bool:
-    """Whether this process is a task on a cluster: Flyte's runtime names its action, and the pod carries the profile."""
-    return bool(variable(CARRIER) and variable("ACTION_NAME"))
-
-
-def adopt(profile: Profile) -> None:
-    """Let this process serialise tasks for the profile's cluster; `infra.flyte.environments` must not be imported before."""
-    if "infra.flyte.environments" in sys.modules and profile_of_process() != profile:
-        raise RuntimeError("the task environments are made already, for another cluster or for this machine")
-    set_variable(CARRIER, to_toml(profile))
 
 
 def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = False) -> Path:
@@ -231,15 +214,17 @@ def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = Fa
     if path.exists() and not replace:
         raise ConfigError(f"profile {name!r} exists: {path}; --replace overwrites it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.write_text(to_toml(profile), encoding="utf-8")
-    beside.replace(path)
-    return path
+    return write_text(path, to_toml(profile))
+
+
+def values_of(profile: Profile) -> dict[str, Any]:
+    """Keys and values of the profile's file."""
+    return {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile) if field.name != "name"}
 
 
 def to_toml(profile: Profile) -> str:
     """The profile as TOML: plain keys first, then tables. A JSON string or array of strings is TOML too."""
-    values = {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile)}
+    values = values_of(profile)
     tables = {name: value for name, value in values.items() if isinstance(value, dict)}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if name not in tables]
     for name, table in tables.items():

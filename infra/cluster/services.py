@@ -41,8 +41,8 @@ class Gpus:
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """The Kubernetes API that a profile means. Every method raises `ClusterError`, `Refused` where rights are missing."""
+class ClusterClient:
+    """The Kubernetes API of a profile's cluster. Every method raises `ClusterError`, `Refused` where rights are missing."""
 
     profile: Profile
 
@@ -50,35 +50,35 @@ class Cluster:
     def _api(self) -> Any:
         from kubernetes import client, config
 
-        place = client.Configuration()
-        place.retries = False
+        configuration = client.Configuration()
+        configuration.retries = False
         try:
             config.load_kube_config(
                 config_file=variable("KUBECONFIG"),
                 context=self.profile.context or None,
-                client_configuration=place,
+                client_configuration=configuration,
                 persist_config=False,
             )
         except (config.ConfigException, OSError) as error:
             if not variable("KUBERNETES_SERVICE_HOST"):
                 raise ClusterError(f"no usable kubeconfig: {' '.join(str(error).split())}") from error
-            config.load_incluster_config(client_configuration=place)
-        return client.ApiClient(place)
+            config.load_incluster_config(client_configuration=configuration)
+        return client.ApiClient(configuration)
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
         with self._asking():
-            found = self._k8s.VersionApi(self._api).get_code(_request_timeout=SECONDS)
-        return int(found.major), int(re.sub(r"\D", "", found.minor))
+            answer = self._k8s.VersionApi(self._api).get_code(_request_timeout=SECONDS)
+        return int(answer.major), int(re.sub(r"\D", "", answer.minor))
 
     def kinds(self, group: str, version: str) -> set[str]:
         """Plural names of the resources that the API serves in a group and version; none where it has no such group."""
         try:
             with self._asking():
-                found = self._k8s.CustomObjectsApi(self._api).get_api_resources(group, version, _request_timeout=SECONDS)
+                answer = self._k8s.CustomObjectsApi(self._api).get_api_resources(group, version, _request_timeout=SECONDS)
         except Missing:
             return set()
-        return {one.name for one in found.resources}
+        return {resource.name for resource in answer.resources}
 
     def may(self, verb: str, resource: str, group: str = "", subresource: str = "", *, everywhere: bool = False) -> bool:
         """Whether the user may do that in the profile's namespace, or everywhere."""
@@ -98,24 +98,25 @@ class Cluster:
     def default_storage_class(self) -> str:
         """Name of the default storage class, or nothing."""
         with self._asking():
-            found = self._k8s.StorageV1Api(self._api).list_storage_class(_request_timeout=SECONDS).items
+            classes = self._k8s.StorageV1Api(self._api).list_storage_class(_request_timeout=SECONDS).items
         mark = "storageclass.kubernetes.io/is-default-class"
-        return next((one.metadata.name for one in found if (one.metadata.annotations or {}).get(mark) == "true"), "")
+        marked = (known.metadata.name for known in classes if (known.metadata.annotations or {}).get(mark) == "true")
+        return next(marked, "")
 
     def claim(self, name: str) -> tuple[str, list[str]]:
         """Phase and access modes of a PersistentVolumeClaim."""
         with self._asking():
-            found = self._core.read_namespaced_persistent_volume_claim(name, self.profile.namespace, _request_timeout=SECONDS)
-        return found.status.phase, found.spec.access_modes
+            claim = self._core.read_namespaced_persistent_volume_claim(name, self.profile.namespace, _request_timeout=SECONDS)
+        return claim.status.phase, claim.spec.access_modes
 
     def quota(self) -> dict[str, tuple[str, str]]:
         """Resource -> used and allowed, over all quotas of the namespace."""
         with self._asking():
-            found = self._core.list_namespaced_resource_quota(self.profile.namespace, _request_timeout=SECONDS).items
+            quotas = self._core.list_namespaced_resource_quota(self.profile.namespace, _request_timeout=SECONDS).items
         return {
-            name: ((one.status.used or {}).get(name, "0"), hard)
-            for one in found
-            for name, hard in ((one.status and one.status.hard) or {}).items()
+            name: ((quota.status.used or {}).get(name, "0"), hard)
+            for quota in quotas
+            for name, hard in ((quota.status and quota.status.hard) or {}).items()
         }
 
     def service_account(self, name: str) -> None:
@@ -139,11 +140,11 @@ class Cluster:
     def gpus(self) -> Gpus:
         """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have asked for."""
         with self._asking():
-            nodes = [one for one in self._core.list_node(_request_timeout=SECONDS).items if _usable(one, self.profile)]
+            nodes = [node for node in self._core.list_node(_request_timeout=SECONDS).items if _usable(node, self.profile)]
         pods, everywhere = self._pods()
-        names = {one.metadata.name for one in nodes}
-        taken = sum(_asked(pod) for pod in pods if pod.spec.node_name in names)
-        return Gpus(total=sum(int(one.status.allocatable[GPU]) for one in nodes), taken=taken, everywhere=everywhere)
+        names = {node.metadata.name for node in nodes}
+        taken = sum(_requested_gpus(pod) for pod in pods if pod.spec.node_name in names)
+        return Gpus(total=sum(int(node.status.allocatable[GPU]) for node in nodes), taken=taken, everywhere=everywhere)
 
     def _pods(self) -> tuple[list[Any], bool]:
         options = {"field_selector": "status.phase!=Succeeded,status.phase!=Failed", "_request_timeout": SECONDS}
@@ -189,14 +190,14 @@ class Missing(ClusterError):
 
 
 def _usable(node: Any, profile: Profile) -> bool:
-    ready = any(one.type == "Ready" and one.status == "True" for one in node.status.conditions or [])
+    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
     if not ready or node.spec.unschedulable or GPU not in (node.status.allocatable or {}):
         return False
     labels = node.metadata.labels or {}
     return any(labels.get(label) in names[kind] for label, names in NODE_LABELS.items() for kind in profile.gpus)
 
 
-def _asked(pod: Any) -> int:
+def _requested_gpus(pod: Any) -> int:
     """GPUs of a pod: its containers together, or its greediest init container."""
 
     def of(container: Any) -> int:
@@ -211,8 +212,8 @@ def _asked(pod: Any) -> int:
 
 def flyte_health(profile: Profile) -> str:
     """Where Flyte answered."""
-    parts = urlsplit(profile.endpoint)
-    base = f"https://{parts.path.strip('/')}" if parts.scheme == "dns" else profile.endpoint.rstrip("/")
+    url = urlsplit(profile.endpoint)
+    base = f"https://{url.path.strip('/')}" if url.scheme == "dns" else profile.endpoint.rstrip("/")
     _get(f"{base}/healthz")
     return base
 
@@ -227,7 +228,7 @@ def mlflow_version(profile: Profile) -> str:
         return ""
 
 
-def image_found(reference: str) -> None:
+def require_image(reference: str) -> None:
     """Ask for an image's manifest without credentials; `Refused` where it wants some, `Missing` where it has none."""
     name, _, digest = reference.partition("@")
     registry, _, repository = name.partition("/")

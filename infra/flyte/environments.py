@@ -1,12 +1,12 @@
 """One Flyte task environment for each kind of machine that the steps need.
 
-On one machine they are names alone. Where `$LONGRUN_PROFILE` says that tasks are serialised for a cluster, each has its image,
-its pods and, for data and training, its own Ray cluster; only then is Flyte's Ray plugin imported, which takes 3 s.
+On one machine they are names alone. Where the process has a profile (`infra.cluster.process_profile`, read here at import), each
+has its image, its pods and, for data and training, its own Ray cluster. Only then is Flyte's Ray plugin imported (3 s).
 
-Who tries again, one owner in each layer: a lost training worker, alone or with its node, is Ray Train's
-(`RayLauncher.max_failures`), the pod of such a node is KubeRay's, the pod of a driver or of Ray's head that of Flyte's system
-retries, a request to the object store is obstore's. A step's own failure would fail again, and KubeRay starts no second cluster
-behind Flyte's back: both have 0.
+Each kind of retry has one owner: a lost training worker, alone or with its node, is Ray Train's (`RayLauncher.max_failures`); the
+pod of such a node is KubeRay's; the pod of a driver or of Ray's head is that of Flyte's system retries; a request to the object
+store is obstore's. A step's own failure would repeat itself, and KubeRay must not start a second cluster behind Flyte's back:
+both have 0.
 """
 
 from dataclasses import replace
@@ -16,7 +16,8 @@ import flyte
 
 from infra.bundle import code_files
 from infra.cluster.pods import Machine, pod_template
-from infra.cluster.profiles import Profile, profile_of_process
+from infra.cluster.process_profile import profile_of_process
+from infra.cluster.profiles import Profile
 
 if TYPE_CHECKING:
     from flyteplugins.ray import RayJobConfig

@@ -1,4 +1,4 @@
-"""Runs on a Flyte service: submitted, looked at, read and stopped. What refuses is one of our errors, and says what to do."""
+"""Runs on a Flyte service: submit, look at, read and stop them. Every refusal is one of our errors, and says what to do."""
 
 import asyncio
 import re
@@ -94,12 +94,12 @@ class RunState:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended otherwise than well."""
+        """Whether it ended without success."""
         return self.phase in _BAD
 
     @property
     def problem(self) -> Step | None:
-        """The step that the run fails or waits by: the driver's own failure only repeats a step's."""
+        """The step that the run failed at or waits for: the driver's own failure only repeats a step's."""
         with_problem = [step for step in self.steps if step.problem]
         return next(iter(sorted(with_problem, key=lambda step: step.action == "a0")), None)
 
@@ -145,17 +145,17 @@ class FlyteRuns:
         context = flyte.with_runcontext(
             mode="remote", name=name, copy_style="none", version=code_version(), disable_run_cache=True
         )
-        with report_uploads(_Watcher()):
+        with report_uploads(_UploadObserver()):
             return (await context.run.aio(task, *inputs)).url
 
     async def _state(self, run: str) -> RunState:
         from flyte.remote import Action, Run
 
         await self._connect()
-        found = await Run.get.aio(name=run)
-        actions = [one async for one in Action.listall.aio(for_run_name=found.name)]
+        remote = await Run.get.aio(name=run)
+        actions = [action async for action in Action.listall.aio(for_run_name=remote.name)]
         steps = await asyncio.gather(*map(_step, actions))
-        return RunState(run=run, url=found.url, phase=found.action.phase.value, steps=tuple(steps))
+        return RunState(run=run, url=remote.url, phase=remote.action.phase.value, steps=tuple(steps))
 
     async def _abort(self, run: str, reason: str) -> None:
         from flyte.remote import Run
@@ -167,8 +167,8 @@ class FlyteRuns:
         from flyte.remote import Action
 
         await self._connect()
-        actions = [one async for one in Action.listall.aio(for_run_name=run)]
-        known = {_short(one): one for one in actions}
+        actions = [action async for action in Action.listall.aio(for_run_name=run)]
+        known = {_short(action): action for action in actions}
         action = known.get(step) if step else actions[0]
         if action is None:
             raise ConfigError(f"run {run} has no step {step!r} yet; it has: {', '.join(known)}")
@@ -232,8 +232,8 @@ class FlyteRuns:
         if isinstance(error, LongrunError):
             return error
         chain = list(_causes(error))
-        answer = next((one for one in chain if isinstance(one, ConnectError)), None)
-        message = _one_line(answer.message if answer else str(error)) or type(error).__name__
+        answer = next((cause for cause in chain if isinstance(cause, ConnectError)), None)
+        message = _single_line(answer.message if answer else str(error)) or type(error).__name__
         if problem := explained(message):
             return problem[0](f"{message}; {problem[1]}")
         where, code = f"Flyte at {self.profile.endpoint}", answer.code if answer else None
@@ -244,18 +244,18 @@ class FlyteRuns:
         if code is Code.UNIMPLEMENTED:
             return EndpointError(f"what answers at {self.profile.endpoint} is no Flyte 2 service; {_WRONG_ENDPOINT}")
         if code is Code.NOT_FOUND:
-            place = f"project {self.profile.project}, domain {self.profile.domain}"
-            return ClusterError(f"{where}: {message}; look at the run's name and at the profile's {place}")
+            scope = f"project {self.profile.project}, domain {self.profile.domain}"
+            return ClusterError(f"{where}: {message}; look at the run's name and at the profile's {scope}")
         if code is Code.RESOURCE_EXHAUSTED:
             return QuotaExceeded(f"{where}: {message}; wait, or ask for a larger quota")
         return ClusterError(f"{where}: {message}; look at it with: longrun doctor --cluster")
 
     @property
     def _login_remedy(self) -> str:
-        place = f"project {self.profile.project} in domain {self.profile.domain}"
+        scope = f"project {self.profile.project} in domain {self.profile.domain}"
         if source := self.profile.own_secrets.get(TOKEN):
-            return f"look at the token in the environment variable {source}, and at its rights in {place}"
-        return f'give the profile a token, {TOKEN} = "environment:VARIABLE" below [secrets], with rights in {place}'
+            return f"look at the token in the environment variable {source}, and at its rights in {scope}"
+        return f'give the profile a token, {TOKEN} = "environment:VARIABLE" below [secrets], with rights in {scope}'
 
 
 _WRONG_ENDPOINT = "look at the profile's endpoint, and whether Flyte runs: longrun doctor --cluster"
@@ -266,17 +266,17 @@ def explained(message: str) -> tuple[type[ClusterError], str] | None:
     return next(((kind, remedy) for pattern, kind, remedy in _PROBLEMS if re.search(pattern, message)), None)
 
 
-class _Watcher:
-    """Somebody to whom Flyte reports an upload, which it then sends by the MiB.
+class _UploadObserver:
+    """An observer of uploads: with one, Flyte sends a file by the MiB.
 
-    Unwatched, a file goes line by line: 4,700 pieces, 0.9 s of processor time. Only Flyte's command line has a public way.
+    Without, it sends it line by line: 4,700 pieces, 0.9 s of processor time. Only Flyte's command line sets one publicly.
     """
 
     def start(self, key: str, *, name: str, phase: str, total: int) -> None:
-        """A file begins."""
+        """A file starts."""
 
     def advance(self, key: str, size: int) -> None:
-        """So many bytes of it more are sent: 1 MiB, or what is left."""
+        """`size` more bytes of it are sent: 1 MiB, or the rest."""
 
     def finish(self, key: str, *, failed: bool = False) -> None:
         """It has ended."""
@@ -300,9 +300,9 @@ async def _step(action: Any) -> Step:
 def _problem(details: Any) -> str:
     """The action's error, else what stands in the way of its pod, by the newest event that has a remedy."""
     if details.error_message:
-        return _one_line(details.error_message)
-    events = [f"{one.reason}: {one.message}" for attempt in details.pb2.attempts for one in attempt.cluster_events]
-    return next((_one_line(event) for event in reversed(events) if explained(event)), "")
+        return _single_line(details.error_message)
+    events = [f"{event.reason}: {event.message}" for attempt in details.pb2.attempts for event in attempt.cluster_events]
+    return next((_single_line(event) for event in reversed(events) if explained(event)), "")
 
 
 async def _until_idle(action: Any) -> AsyncGenerator[str, None]:
@@ -335,5 +335,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _one_line(message: str) -> str:
+def _single_line(message: str) -> str:
     return " ".join(message.split())[:500]

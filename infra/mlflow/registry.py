@@ -32,28 +32,28 @@ class Version:
 def register(
     tracking_uri: str, name: str, artifact: Artifact, *, source: str, run_id: str, alias: str, tags: Mapping[str, str]
 ) -> tuple[Version, bool]:
-    """The version that holds `artifact`, and whether it is new: an artifact is registered once, however often it is asked for."""
+    """The version that holds `artifact`, and whether it is new: an artifact is registered once, however often this is called."""
     for version in versions(tracking_uri, name):
         if version.artifact.digest == artifact.digest:
             return version, False
-    told = {_DIGEST: artifact.digest, _URI: artifact.uri, **tags}
+    all_tags = {_DIGEST: artifact.digest, _URI: artifact.uri, **tags}
 
     def create(mlflow: "MlflowClient") -> Version:
-        return _version(mlflow.create_model_version(name, source, run_id, tags=told))
+        return _version(mlflow.create_model_version(name, source, run_id, tags=all_tags))
 
     def created(mlflow: "MlflowClient") -> Version | None:
-        return next((one for one in _versions(mlflow, name) if one.artifact == artifact), None)
+        return next((version for version in _versions(mlflow, name) if version.artifact == artifact), None)
 
     ask(tracking_uri, lambda mlflow: _create_name(mlflow, name))
-    made = ask(tracking_uri, create, lost=created)
+    made = ask(tracking_uri, create, recover=created)
     ask(tracking_uri, lambda mlflow: mlflow.set_registered_model_alias(name, alias, str(made.version)))
     return replace(made, aliases=(alias,)), True
 
 
 def models(tracking_uri: str) -> list[Version]:
     """Every registered version of every model, by name and version."""
-    found = ask(tracking_uri, lambda mlflow: mlflow.search_registered_models())
-    return [version for name in sorted(model.name for model in found) for version in versions(tracking_uri, name)]
+    registered = ask(tracking_uri, lambda mlflow: mlflow.search_registered_models())
+    return [version for name in sorted(model.name for model in registered) for version in versions(tracking_uri, name)]
 
 
 def versions(tracking_uri: str, name: str) -> list[Version]:
@@ -71,14 +71,14 @@ def resolve(tracking_uri: str, model: str) -> Version:
     name, separator, rest = model.partition("@") if "@" in model else model.partition("/")
     if not name or (separator and not rest) or (separator == "/" and not rest.isdigit()):
         raise ConfigError(f"model {model!r}: allowed are name, name/version and name@alias")
-    found = versions(tracking_uri, name)
-    if not found:
+    candidates = versions(tracking_uri, name)
+    if not candidates:
         others = ", ".join(sorted({version.name for version in models(tracking_uri)})) or "none yet; `longrun run` makes one"
         raise MissingArtifact(f"no registered model {name!r}; registered: {others}")
-    matching = [v for v in found if not separator or (rest in v.aliases if separator == "@" else v.version == int(rest))]
+    matching = [v for v in candidates if not separator or (rest in v.aliases if separator == "@" else v.version == int(rest))]
     if not matching:
         what = "alias" if separator == "@" else "version"
-        known = sorted({a for v in found for a in v.aliases}) if separator == "@" else [str(v.version) for v in found]
+        known = sorted({a for v in candidates for a in v.aliases}) if separator == "@" else [str(v.version) for v in candidates]
         raise MissingArtifact(f"model {name!r} has no {what} {rest!r}; it has {', '.join(known) or 'none'}")
     return matching[-1]
 
@@ -95,8 +95,8 @@ def _create_name(mlflow: "MlflowClient", name: str) -> None:
 
 
 def _versions(mlflow: "MlflowClient", name: str) -> list[Version]:
-    numbers = sorted(int(found.version) for found in mlflow.search_model_versions(f"name = '{name}'"))
-    # a search does not tell aliases
+    numbers = sorted(int(raw.version) for raw in mlflow.search_model_versions(f"name = '{name}'"))
+    # a search does not return aliases
     return [_version(mlflow.get_model_version(name, str(number))) for number in numbers]
 
 

@@ -1,7 +1,7 @@
 """Runs in MLflow: one parent for a pipeline run, one child for each step. Direct calls, no global state.
 
-A server that restarts is waited for (`infra.patience`). What is sent again then has been written so that it counts once: metrics
-and parameters are the same rows, and a run carries a mark by which it is found where the answer of its creation was lost.
+Requests are retried while a server restarts (`infra.retry`), and each counts once however often it is sent: metrics and
+parameters are the same rows, and a run carries a mark by which it is found where the answer of its creation was lost.
 """
 
 import functools
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.errors import TrackingError
-from infra.patience import Passing, wait_out
+from infra.retry import TransientError, retry
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -28,13 +28,13 @@ EXPERIMENT = "longrun"
 MARK = "longrun.mark"
 """Tag of a run by which whoever asked for it finds it again."""
 
-_MOST_METRICS = 1000
-"""That MLflow takes in one request."""
+_MAX_METRICS = 1000
+"""Metrics that MLflow takes in one request."""
 
-_TOGETHER_SECONDS = 1.0
+_BATCH_SECONDS = 1.0
 """How long metrics wait for others: a request a step would cost more than the step of a small model."""
 
-_LONGEST_VALUE = 500
+_MAX_VALUE = 500
 """Characters of a parameter or tag that every MLflow store accepts."""
 
 
@@ -51,16 +51,19 @@ def client(tracking_uri: str) -> "MlflowClient":
 
 
 def ask(
-    tracking_uri: str, call: "Callable[[MlflowClient], Result]", *, lost: "Callable[[MlflowClient], Result | None] | None" = None
+    tracking_uri: str,
+    call: "Callable[[MlflowClient], Result]",
+    *,
+    recover: "Callable[[MlflowClient], Result | None] | None" = None,
 ) -> Result:
-    """What `call` returns, as soon as MLflow answers; `lost` finds what an attempt has done whose answer was lost.
+    """What `call` returns, as soon as MLflow answers; `recover` finds what an attempt has done whose answer was lost.
 
     Raises:
-        TrackingError: MLflow refuses, or patience ends.
+        TrackingError: MLflow refuses, or does not answer in time.
     """
     mlflow = client(tracking_uri)
-    looking = functools.partial(_once, tracking_uri, lambda: lost(mlflow)) if lost else None
-    return wait_out(f"MLflow at {tracking_uri}", lambda: _once(tracking_uri, lambda: call(mlflow)), TrackingError, lost=looking)
+    recovered = functools.partial(_once, tracking_uri, lambda: recover(mlflow)) if recover else None
+    return retry(f"MLflow at {tracking_uri}", lambda: _once(tracking_uri, lambda: call(mlflow)), TrackingError, recover=recovered)
 
 
 def _once(tracking_uri: str, call: Callable[[], Result]) -> Result:
@@ -71,15 +74,15 @@ def _once(tracking_uri: str, call: Callable[[], Result]) -> Result:
         return call()
     except (MlflowException, RequestException) as error:
         cause = error.__context__ if isinstance(error, MlflowException) else error
-        if isinstance(cause, RequestException) and _may_pass(cause):
-            raise Passing(_innermost(cause)) from error
+        if isinstance(cause, RequestException) and _is_transient(cause):
+            raise TransientError(_innermost(cause)) from error
         reason = " ".join(str(error).split())
         advice = "; a login comes from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if " 401" in reason else ""
         raise TrackingError(f"MLflow at {tracking_uri}: {reason}{advice}") from error
 
 
-def _may_pass(error: "RequestException") -> bool:
-    """Whether it tells of a server in trouble, and not of a request or a certificate that is refused."""
+def _is_transient(error: "RequestException") -> bool:
+    """Whether the server is in trouble, and has not refused the request or shown a wrong certificate."""
     from requests.exceptions import InvalidURL, SSLError
 
     refused = error.response is not None and error.response.status_code < 500
@@ -87,7 +90,7 @@ def _may_pass(error: "RequestException") -> bool:
 
 
 def server_answers(tracking_uri: str, seconds: float) -> None:
-    """Ask a server for its health, once and without waiting longer. Raises `TrackingError`."""
+    """Ask a server for its health, once and within `seconds`. Raises `TrackingError`."""
     import httpx
 
     try:
@@ -102,31 +105,31 @@ def start_run(tracking_uri: str, name: str, *, parent: str | None = None, tags: 
     """Start an MLflow run in the experiment `longrun` and return its id."""
     experiment, mark = ask(tracking_uri, _experiment), uuid.uuid4().hex
     nested = {"mlflow.parentRunId": parent} if parent else {}
-    told = {**nested, **_short(tags or {}), MARK: mark}
+    all_tags = {**nested, **_short(tags or {}), MARK: mark}
 
     def create(mlflow: "MlflowClient") -> str:
-        return str(mlflow.create_run(experiment, run_name=name, tags=told).info.run_id)
+        return str(mlflow.create_run(experiment, run_name=name, tags=all_tags).info.run_id)
 
     def created(mlflow: "MlflowClient") -> str | None:
-        found = mlflow.search_runs([experiment], f"tags.`{MARK}` = '{mark}'")
-        return str(found[0].info.run_id) if found else None
+        runs = mlflow.search_runs([experiment], f"tags.`{MARK}` = '{mark}'")
+        return str(runs[0].info.run_id) if runs else None
 
-    return ask(tracking_uri, create, lost=created)
+    return ask(tracking_uri, create, recover=created)
 
 
 def _experiment(mlflow: "MlflowClient") -> str:
     """Id of the experiment, which another run may be making just now."""
     from mlflow.exceptions import MlflowException
 
-    if (found := mlflow.get_experiment_by_name(EXPERIMENT)) is not None:
-        return str(found.experiment_id)
+    if (known := mlflow.get_experiment_by_name(EXPERIMENT)) is not None:
+        return str(known.experiment_id)
     try:
         return str(mlflow.create_experiment(EXPERIMENT, artifact_location=_artifacts(mlflow.tracking_uri)))
     except MlflowException as error:
-        found = mlflow.get_experiment_by_name(EXPERIMENT) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
-        if found is None:
+        known = mlflow.get_experiment_by_name(EXPERIMENT) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
+        if known is None:
             raise
-        return str(found.experiment_id)
+        return str(known.experiment_id)
 
 
 def finish_run(tracking_uri: str, run_id: str) -> None:
@@ -135,10 +138,10 @@ def finish_run(tracking_uri: str, run_id: str) -> None:
 
 
 def fail_run(tracking_uri: str, run_id: str) -> None:
-    """End an MLflow run as failed, without patience: what it failed with may be that MLflow does not answer."""
+    """End an MLflow run as failed, without retries: it may have failed because MLflow does not answer."""
     try:
         _once(tracking_uri, lambda: client(tracking_uri).set_terminated(run_id, status="FAILED"))
-    except (Passing, TrackingError) as error:
+    except (TransientError, TrackingError) as error:
         logger.warning("MLflow's run %s stays open: %s", run_id, error)
 
 
@@ -148,7 +151,7 @@ def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, f
 
 
 class StepMetrics:
-    """Metrics of a run by step: each once, however often it is told, and sent with what else comes within a second."""
+    """Metrics of a run by step: each is logged once, however often it is reported, and sent with others of the same second."""
 
     def __init__(self, tracking_uri: str, run_id: str) -> None:
         self._tracking_uri, self._run_id = tracking_uri, run_id
@@ -162,7 +165,7 @@ class StepMetrics:
         self._known.update((step, name) for name in new)
         if new:
             self._waiting.append((step, new))
-        if time.monotonic() - self._sent_at >= _TOGETHER_SECONDS:
+        if time.monotonic() - self._sent_at >= _BATCH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -177,9 +180,9 @@ def _log_steps(tracking_uri: str, run_id: str, rows: Sequence[tuple[int, Mapping
 
     now = int(time.time() * 1000)
     metrics = [Metric(name, float(value), now, step) for step, values in rows for name, value in values.items()]
-    for first in range(0, len(metrics), _MOST_METRICS):
-        part = metrics[first : first + _MOST_METRICS]
-        ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, metrics=part))  # noqa: B023 - called at once
+    for first in range(0, len(metrics), _MAX_METRICS):
+        batch = metrics[first : first + _MAX_METRICS]
+        ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, metrics=batch))  # noqa: B023 - called at once
 
 
 def log_record(
@@ -193,8 +196,8 @@ def log_record(
     numbers = {name: value for name, value in flat.items() if isinstance(value, int | float) and not isinstance(value, bool)}
     metrics = [Metric(name, float(value), now, 0) for name, value in numbers.items()]
     params = [Param(name, value) for name, value in _short(flatten(config)).items()][:100]
-    told = [RunTag(name, value) for name, value in _short(tags).items()]
-    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, params=params, metrics=metrics, tags=told))
+    run_tags = [RunTag(name, value) for name, value in _short(tags).items()]
+    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, params=params, metrics=metrics, tags=run_tags))
 
 
 def log_file(tracking_uri: str, run_id: str, path: Path) -> None:
@@ -212,7 +215,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _short(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value)[:_LONGEST_VALUE] for name, value in values.items()}
+    return {name: str(value)[:_MAX_VALUE] for name, value in values.items()}
 
 
 def _artifacts(tracking_uri: str) -> str | None:
@@ -223,6 +226,6 @@ def _artifacts(tracking_uri: str) -> str | None:
 
 def _innermost(error: BaseException) -> str:
     """Of a chain of exceptions that each quote the next one, the innermost."""
-    while isinstance(inner := next((one for one in error.args if isinstance(one, BaseException)), None), BaseException):
+    while isinstance(inner := next((value for value in error.args if isinstance(value, BaseException)), None), BaseException):
         error = inner
     return " ".join(str(getattr(error, "reason", None) or error).split())

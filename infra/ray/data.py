@@ -43,7 +43,7 @@ class RayShardEngine:
         results: list[Result] = []
         try:
             for outcome in _outcomes(work, shards, description):
-                inside.append((outcome["entered"], outcome["left"]))
+                inside.append((outcome["entered"], outcome["ended"]))
                 results.append(_result(outcome))
                 finished(len(results))
         finally:
@@ -90,7 +90,7 @@ def _call(work: Callable[[Shard], Result], row: dict[str, Any]) -> dict[str, Any
         failed = False
     except LongrunError as error:
         value, failed = error, True
-    return {"value": pickle.dumps(value), "failed": failed, "entered": entered, "left": time.time()}
+    return {"value": pickle.dumps(value), "failed": failed, "entered": entered, "ended": time.time()}
 
 
 def _result(outcome: dict[str, Any]) -> Any:

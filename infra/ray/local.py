@@ -14,8 +14,8 @@ from pathlib import Path
 from infra.bundle import REPOSITORY
 from infra.ray import workers as ray_workers
 
-_LONGEST_ROOT = 40
-"""Unix socket paths end at 107 bytes, and Ray's take up to 67 below its directory."""
+_MAX_ROOT = 40
+"""Characters of Ray's directory: Unix socket paths end at 107 bytes, and Ray's take up to 67 below it."""
 
 
 def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
@@ -44,7 +44,7 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
 
 
 def stop_ray(home: Path) -> None:
-    """Stop the Ray of this process, if there is one, and remove what it left."""
+    """Stop the Ray of this process, if there is one, and remove its state."""
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         ray_workers.release()
         ray.shutdown()
@@ -56,12 +56,12 @@ def stop_ray(home: Path) -> None:
 
 @functools.cache
 def _token() -> str:
-    """Of every Ray that this process starts: Ray reads it once in a process."""
+    """The token of every Ray that this process starts: Ray reads it once in a process."""
     return secrets.token_hex(32)
 
 
 def _short_path(state: Path) -> Path:
-    if len(str(state)) <= _LONGEST_ROOT:
+    if len(str(state)) <= _MAX_ROOT:
         return state
     link = _link(state)
     if link.is_symlink():
@@ -73,5 +73,5 @@ def _short_path(state: Path) -> Path:
 def _link(state: Path) -> Path:
     name = f"longrun-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
     # Ray's own default is below /tmp too; a user's TMPDIR may be too long for its sockets.
-    places = [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - the name is the home's own
-    return next((place for place in places if len(str(place)) <= _LONGEST_ROOT), places[-1])
+    paths = [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]  # noqa: S108 - the name is the home's own
+    return next((path for path in paths if len(str(path)) <= _MAX_ROOT), paths[-1])

@@ -25,7 +25,7 @@ class RayWorkerPool:
     workers: int = field(default=0)
     """How many; 0: the processors of the cluster."""
     max_restarts: int = 2
-    """How often a lost worker is started again; what it worked on begins anew, from its own checkpoints."""
+    """How often a lost worker is started again; what it worked on starts again too, from its own checkpoints."""
     _actors: list[Any] = field(default_factory=list, init=False)
 
     def __enter__(self) -> "RayWorkerPool":
@@ -40,7 +40,7 @@ class RayWorkerPool:
             ray.kill(self._actors.pop())
 
     def stream(self, work: Callable[[Spec], Iterator[Result]], specs: Sequence[Spec]) -> Iterator[tuple[int, Result]]:
-        """See the port. Raises `TrainingError` where a worker is lost too often, or fails with an error that is none of ours."""
+        """See the port. Raises `TrainingError` where a worker is lost too often, or fails with an error that is not ours."""
         waiting = list(enumerate(specs))
         busy: dict[Any, tuple[int, Any]] = {}
         free = list(self._actors)

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class RayLauncher:
-    """Runs a function on workers of Ray Train; each has a process of its own and a place in a gloo or nccl group.
+    """Runs a function on workers of Ray Train; each has a process of its own and a rank in a gloo or nccl group.
 
     The workers stay for the next launch of the same kind, of whichever launcher; `infra.ray.workers.release` ends them.
     Ray's own messages go to its session's logs, not to the terminal.
@@ -66,26 +66,26 @@ class RayLauncher:
             raise TrainingError(f"training workers failed: {reason}; the logs are in Ray's session") from group.failure
         return [ray.cloudpickle.loads(outcome.results[rank]) for rank in range(outcome.workers)]
 
-    def _config(self, workers: int, least: int) -> GroupConfig:
+    def _config(self, workers: int, min_workers: int) -> GroupConfig:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         cpus = int(resources.get("CPU", 0))
         threads = self.threads_per_worker or max(1, cpus // max(1, workers))
-        if not 1 <= least <= workers or least * threads > cpus:
-            raise ConfigError(f"{least} workers of {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
+        if not 1 <= min_workers <= workers or min_workers * threads > cpus:
+            raise ConfigError(f"{min_workers} workers of {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
         return GroupConfig(
             workers=workers,
-            min_workers=least,
+            min_workers=min_workers,
             threads=threads,
-            gpu=resources.get("GPU", 0) >= least,
+            gpu=resources.get("GPU", 0) >= min_workers,
             storage_path=self.storage_path.absolute(),
             max_failures=self.max_failures,
         )
 
 
 def _overhead(outcome: Outcome, started: float, ended: float) -> float:
-    if outcome.entered is None or outcome.left is None:
+    if outcome.entered is None or outcome.ended is None:
         return 0.0
-    return max(0.0, outcome.entered - started) + max(0.0, ended - outcome.left)
+    return max(0.0, outcome.entered - started) + max(0.0, ended - outcome.ended)
 
 
 def _last_line(failure: Exception | None) -> str:

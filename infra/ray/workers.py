@@ -15,25 +15,25 @@ from typing import Any
 
 from components.errors import LongrunError
 from components.ports import Metrics
-from infra.ray.mailbox import Outcome, Place, Report, mailbox_actor
+from infra.ray.mailbox import Outcome, Report, WorkerRank, mailbox_actor
 from infra.threads import use_threads
 from infra.variables import set_variable
 
-LOSSES = 1000
-"""How often Ray Train starts workers again at all, so that those that cannot start end; the mailbox counts the others."""
+MAX_RESTARTS = 1000
+"""How often Ray Train starts workers again in all: the bound for workers that never start. The mailbox counts the others."""
 
 POLL_SECONDS = 0.25
 """Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
 
-QUICK = {
+RAY_TRAIN_VARIABLES = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",  # 2 by default, which every group waits at its end
     "RAY_TRAIN_METRICS_ENABLED": "0",  # for a Prometheus that is not there
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # otherwise what DeepSpeed prints cannot be kept off the terminal
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # workers do nothing else when their node is to be taken away
-    # 60 by default: how long workers wait for processors that may have been lost with their node, before what is left is counted.
+    # 60 by default: how long workers wait for processors that may have been lost with their node, before the others are counted
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
 }
-"""Ray Train takes these from the driver's environment; whoever set them already is obeyed."""
+"""Ray Train reads these from the driver's environment; what is set there already stays."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class GroupConfig:
 
     workers: int
     min_workers: int
-    """How few are enough where nodes were lost; as many as `workers`: none may be missing."""
+    """How few are enough where nodes were lost; equal to `workers`: none may be missing."""
     threads: int
     """CPUs and threads of each."""
     gpu: bool
     """Whether each has a GPU."""
     storage_path: Path
-    """Absolute; Ray Train keeps the state of a trainer there while it lasts."""
+    """Absolute path where Ray Train keeps the state of a trainer while it lasts."""
     max_failures: int
     """How often in a row lost workers are started again without another step done."""
 
@@ -92,9 +92,9 @@ class WorkerGroup:
         return outcome
 
     def dismiss(self) -> None:
-        """Send the workers home, and remove what Ray Train kept of them.
+        """End the workers, and remove what Ray Train kept of them.
 
-        Waits until they are gone, unless they were left in the middle of an assignment: then the end of Ray ends them.
+        Waits until they have ended, unless they were stopped in the middle of an assignment: then the end of Ray ends them.
         """
         import ray
 
@@ -106,7 +106,7 @@ class WorkerGroup:
         shutil.rmtree(self.config.storage_path / self._name, ignore_errors=True)
 
     def _free(self) -> None:
-        """End the workers that a dead controller has left, and give their processors back."""
+        """End the workers of a dead controller, and give their processors back."""
         import ray
         from ray.util.placement_group import remove_placement_group
 
@@ -123,7 +123,7 @@ class WorkerGroup:
         from ray.train.torch import TorchConfig
         from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
-        for name, value in QUICK.items():
+        for name, value in RAY_TRAIN_VARIABLES.items():
             os.environ.setdefault(name, value)
         config = self.config
         elastic = config.min_workers < config.workers
@@ -139,7 +139,7 @@ class WorkerGroup:
             run_config=RunConfig(
                 name=self._name,
                 storage_path=str(config.storage_path),
-                failure_config=FailureConfig(max_failures=LOSSES if config.max_failures else 0),
+                failure_config=FailureConfig(max_failures=MAX_RESTARTS if config.max_failures else 0),
                 logging_config=LoggingConfig(log_level="CRITICAL"),
             ),
         )
@@ -169,7 +169,7 @@ _groups: list[WorkerGroup] = []
 
 
 def group_for(config: GroupConfig) -> WorkerGroup:
-    """The group that is there, if it is as asked and fresh; else another in its place."""
+    """The present group if it has that config and is fresh; else a new one, which replaces it."""
     if _groups and (_groups[0].config != config or not _groups[0].is_fresh):
         release()
     if not _groups:
@@ -178,7 +178,7 @@ def group_for(config: GroupConfig) -> WorkerGroup:
 
 
 def release() -> None:
-    """Dismiss the group, if there is one: whoever else needs its processors, or stops Ray, calls this first."""
+    """Dismiss the group, if there is one. To be called before others use its processors, and before Ray is stopped."""
     while _groups:
         _groups.pop().dismiss()
 
@@ -187,32 +187,35 @@ def release() -> None:
 class _MailReporter:
     """The reporter of a worker."""
 
-    place: Place
+    worker: WorkerRank
     mailbox: Any
     _posted: list[Any] = field(default_factory=list)
-    """The post whose arrival is not known yet."""
+    """The post that is on its way, if there is one."""
     _waiting: list[Report] = field(default_factory=list)
-    """What goes with the next one."""
+    """What the next one will hold."""
 
     @property
     def rank(self) -> int:
         """Of this worker."""
-        return self.place.rank
+        return self.worker.rank
 
     @property
     def world_size(self) -> int:
         """Workers."""
-        return self.place.world_size
+        return self.worker.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Post once the former post has arrived, with what came meanwhile: an asynchronous actor of Ray may do calls in another
-        order, and a training that goes on has all its steps to tell at once."""
+        """Report steps to the driver.
+
+        One post is on its way at a time, and the next one holds what was reported meanwhile: an asynchronous actor of Ray may
+        reorder calls, and a training that resumes reports all its steps at once.
+        """
         if self.rank == 0:
             self._waiting.append((step, total_steps, dict(values)))
             if not self._posted or self._posted[0].done():
                 self._post()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait until every report has arrived."""
         while self._posted or self._waiting:
             self._post()
@@ -221,22 +224,22 @@ class _MailReporter:
         if self._posted:
             self._posted.pop().result()
         if self._waiting:
-            self._posted.append(self.mailbox.report.remote(self.place, list(self._waiting)).future())
+            self._posted.append(self.mailbox.report.remote(self.worker, list(self._waiting)).future())
             self._waiting.clear()
 
 
 def _work(config: dict[str, Any]) -> None:
-    """What Ray calls in each worker, again after a loss: one assignment after another."""
+    """What Ray calls in each worker, and again after a loss: do one assignment after another."""
     import ray
     import ray.train
 
     use_threads(config["threads"])
     if not config["gpu"]:
-        set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray hides GPUs from nobody: workers that outnumber them are on processors
+        set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray shows all GPUs to workers that asked for none
     mailbox, context = config["mailbox"], ray.train.get_context()
     held: Any = ray.util.get_current_placement_group()
-    reporter = _MailReporter(Place(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)
-    ray.get(mailbox.join.remote(reporter.place, held))
+    reporter = _MailReporter(WorkerRank(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)
+    ray.get(mailbox.join.remote(reporter.worker, held))
     done = 0
     while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
         work, spec = ray.cloudpickle.loads(assignment.pickled)
@@ -247,18 +250,18 @@ def _work(config: dict[str, Any]) -> None:
 def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
     import ray
 
-    mailbox, place = reporter.mailbox, reporter.place
-    ray.get(mailbox.enter.remote(place, time.time()))
+    mailbox, worker = reporter.mailbox, reporter.worker
+    ray.get(mailbox.enter.remote(worker, time.time()))
     try:
         result: bytes = ray.cloudpickle.dumps(work(spec, reporter))  # type: ignore[no-untyped-call]
-        reporter.settle()
+        reporter.flush()
     except LongrunError as error:
-        reporter.settle()
-        ray.get(mailbox.fail.remote(place, error, time.time()))
+        reporter.flush()
+        ray.get(mailbox.fail.remote(worker, error, time.time()))
         if reporter.world_size > 1:
             raise  # the others may wait for this one: Ray must end them
         return
     except Exception as error:
-        ray.get(mailbox.break_off.remote(place, f"{type(error).__name__}: {error}"))
+        ray.get(mailbox.crash.remote(worker, f"{type(error).__name__}: {error}"))
         raise
-    ray.get(mailbox.leave.remote(place, result, time.time()))
+    ray.get(mailbox.leave.remote(worker, result, time.time()))

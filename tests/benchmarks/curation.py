@@ -29,7 +29,7 @@ from components import interim
 from components.curation.config import CurationConfig, Source
 from components.curation.duplicates.deduplication import find_duplicates
 from components.ports import InProcessShardEngine
-from infra.variables import machine_code
+from infra.variables import numba_cache
 from tests.benchmarks.curation_documents import write_documents
 from tests.benchmarks.rows import Row, write
 from tests.exact_pairs import shingles, similar_pairs
@@ -175,7 +175,7 @@ def said(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
 def environment() -> dict[str, str]:
     """One thread each, and no network."""
     quiet = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    return {**os.environ, **quiet, "NUMBA_CACHE_DIR": str(machine_code(HOME.absolute()))}
+    return {**os.environ, **quiet, "NUMBA_CACHE_DIR": str(numba_cache(HOME.absolute()))}
 
 
 def environment_of_peers() -> Path:

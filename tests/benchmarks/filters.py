@@ -15,7 +15,7 @@ from components.curation.extraction.extract import normalised_document
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import list_files
 from components.curation.text.heuristics import Heuristics, heuristics
-from infra.distributions import runtime_distributions
+from infra.distributions import source_distributions
 from tests.benchmarks.peers.environment import peer_python
 from tests.benchmarks.rows import Row, write
 
@@ -28,7 +28,7 @@ PEER = ["datatrove==0.10.1", "nltk==3.10.4", "spacy==3.8.18", "orjson==3.13.0", 
 
 def main() -> None:
     """Run the benchmark and write its rows."""
-    source = Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=1.0, distributions=runtime_distributions())
+    source = Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=1.0, distributions=source_distributions())
     found = documents(CurationConfig(sources=(source,)))
     size = sum(len(document.raw) for document in found) / MEGABYTE
     seconds, _ = ours(found, source, heuristics(GOPHER, {}))

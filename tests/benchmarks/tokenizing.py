@@ -33,7 +33,7 @@ from components.tokenizer.special_tokens import SpecialTokens
 from components.tokenizer.text_tokenizer import FILE
 from components.tokenizer.token_shards import TokenShardReader, encode_corpus
 from components.tokenizer.training import train_tokenizer
-from infra.distributions import runtime_distributions
+from infra.distributions import source_distributions
 from tests.benchmarks.peers.environment import peer_python
 from tests.benchmarks.rows import Row, write
 
@@ -72,7 +72,7 @@ def documents(domain: str, limit: int) -> list[str]:
 
 def installed(domain: str) -> Iterator[str]:
     """Documents of the installed packages."""
-    source = Source(uri=PYTHON_ENVIRONMENT, domain=domain, weight=1.0, distributions=runtime_distributions())
+    source = Source(uri=PYTHON_ENVIRONMENT, domain=domain, weight=1.0, distributions=source_distributions())
     config = CurationConfig(sources=(source,))
     for file in list_files(config).files:
         yield from (normalise(document.text) for document in read_documents(file, config) if not document.refusal)

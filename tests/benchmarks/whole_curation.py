@@ -34,7 +34,7 @@ from components.curation.config import (
 from components.curation.curate import curate
 from components.ports import InProcessShardEngine, SilentMetrics
 from components.ports.shard_engine import ignore
-from infra.distributions import runtime_distributions
+from infra.distributions import source_distributions
 from tests.benchmarks.rows import Row, write
 
 HOME = Path(".longrun")
@@ -108,7 +108,7 @@ def config(megabytes: int) -> CurationConfig:
 def installed(domain: str, megabytes: int) -> Source:
     """So much of a domain of the installed packages."""
     size = megabytes * MEGABYTE
-    return Source(uri=PYTHON_ENVIRONMENT, domain=domain, weight=1.0, sample_bytes=size, distributions=runtime_distributions())
+    return Source(uri=PYTHON_ENVIRONMENT, domain=domain, weight=1.0, sample_bytes=size, distributions=source_distributions())
 
 
 def references() -> tuple[Source, ...]:

@@ -11,7 +11,7 @@ from infra.cluster.profiles import Profile, to_toml
 from infra.settings import remember, settings, usable_home
 from infra.storage import object_store_endpoint
 from infra.urls import HERE
-from infra.variables import QUIET, WAITING, machine_code, quieten
+from infra.variables import QUIET, WAITING, numba_cache, quieten
 
 
 def test_the_home_is_the_option_then_the_environment_then_the_current_directory(
@@ -112,15 +112,15 @@ def test_machine_code_has_another_place_for_other_code(tmp_path: Path) -> None:
     code = tmp_path / "components"
     (code / "inner").mkdir(parents=True)
     (code / "inner" / "hashing.py").write_text("one")
-    before = machine_code(tmp_path / "home", code)
+    before = numba_cache(tmp_path / "home", code)
     assert before.parent == code / "__pycache__"
-    assert before == machine_code(tmp_path / "another", code)
+    assert before == numba_cache(tmp_path / "another", code)
     (code / "inner" / "hashing.py").write_text("two")
-    assert machine_code(tmp_path / "home", code) != before
+    assert numba_cache(tmp_path / "home", code) != before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_machine_code_is_in_the_home_where_the_code_is_read_only(tmp_path: Path) -> None:
     code = tmp_path / "components"
     code.mkdir(mode=0o500)
-    assert machine_code(tmp_path / "home", code).parent == tmp_path / "home" / "cache"
+    assert numba_cache(tmp_path / "home", code).parent == tmp_path / "home" / "cache"

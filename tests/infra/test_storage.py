@@ -12,7 +12,7 @@ import pytest
 
 from components.artifacts import MANIFEST
 from components.errors import StoreError
-from infra import patience, storage
+from infra import retry, storage
 from infra.storage import ObjectArtifactStore
 from tests import processes
 from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, manifest_of, publish
@@ -72,7 +72,7 @@ def test_the_manifest_is_put_after_every_file_and_only_where_nobody_has(
 def test_a_file_of_many_parts_comes_back_as_it_was(
     store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, contents: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_PART", 5 * 2**20)
+    monkeypatch.setattr(storage, "_CHUNK", 5 * 2**20)
     data = bytes(range(256)) * (12 * 2**12)
     with store.writing("curation") as output:
         (output / "large").write_bytes(data)
@@ -228,7 +228,7 @@ def test_every_method_waits_for_a_store_that_was_killed_and_comes_back(
     store = ObjectArtifactStore(root=f"s3://{BUCKET}/x", copies=tmp_path / "a", shared=tmp_path, endpoint=dying.url)
     elsewhere = replace(store, copies=tmp_path / "b")
     restart = _Restart(dying)
-    monkeypatch.setattr(patience.logger, "handlers", [restart])
+    monkeypatch.setattr(retry.logger, "handlers", [restart])
     artifact = publish(store)
     calls: dict[str, Callable[[], object]] = {
         "publish": lambda: publish(store),

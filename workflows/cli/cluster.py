@@ -154,9 +154,7 @@ def profile_list(home: Home = None, as_json: Json = False) -> None:
 @profile.command("show")
 def profile_show(name: ProfileName, home: Home = None, as_json: Json = False) -> None:
     """Print a profile. It holds no secrets, only where they are kept."""
-    import dataclasses
-
-    from infra.cluster.profiles import read_profile, to_toml
+    from infra.cluster.profiles import read_profile, to_toml, values_of
 
     chosen = read_profile(settings_of(home).home, name)
-    print_result(dataclasses.asdict(chosen), as_json, [to_toml(chosen).rstrip()])
+    print_result(values_of(chosen), as_json, [to_toml(chosen).rstrip()])

@@ -81,10 +81,10 @@ def fit(
 ) -> None:
     """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
     from components.scaling.config import FitConfig
-    from infra.variables import contain
+    from infra.variables import keep_caches
     from workflows.commands.fit import fit_lines, fit_table
 
-    contain(settings_of(home).home)
+    keep_caches(settings_of(home).home)
     made = fit_table(
         table,
         columns,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from components.curation.config import PYTHON_ENVIRONMENT, SHIPPED
 from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing, SourceError
 from infra.cluster.pods import SOURCES
-from infra.cluster.profiles import IMAGE_GROUPS, Profile, adopt, profile_names, read_profile
+from infra.cluster.process_profile import adopt
+from infra.cluster.profiles import IMAGE_GROUPS, Profile, read_profile
 from infra.settings import Settings, usable_home
 from infra.variables import keep_flyte_state
 from workflows.recipe import Recipe, to_json
@@ -48,7 +49,6 @@ def submit(
     """
     chosen = read_profile(settings.home, profile)
     require_sources(recipe, chosen)
-    profile = profile or profile_names(settings.home)[0]
     adopt(chosen)
     home = usable_home(settings.home)
     keep_flyte_state(home)
@@ -61,7 +61,7 @@ def submit(
         images.result()
     record = journal.open_journal(settings.runs)
     run = ClusterRun(name=f"r{record.name}", profile=chosen)
-    facts = {"recipe": recipe.name, "until": until, "fresh": list(fresh), "profile": profile, "flyte": run.name}
+    facts = {"recipe": recipe.name, "until": until, "fresh": list(fresh), "profile": chosen.name, "flyte": run.name}
     try:
         with journal.output_to(record.log("submit")):
             url = FlyteRuns(chosen).submit(run_on_cluster, to_json(recipe), record.name, until, list(fresh), name=run.name)
@@ -110,11 +110,11 @@ def _inside(path: str, folder: str) -> bool:
 
 def require_images(profile: Profile) -> None:
     """Raise `ImageMissing` for an image that its registry says it has not; one that needs credentials may well be there."""
-    from infra.cluster.services import Missing, image_found
+    from infra.cluster.services import Missing, require_image
 
     def missing(group: str) -> str:
         try:
-            image_found(profile.image(group))
+            require_image(profile.image(group))
         except Missing:
             return profile.image(group)
         except ClusterError:

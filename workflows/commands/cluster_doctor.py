@@ -7,7 +7,7 @@ from functools import partial
 
 from components.errors import ClusterError, LongrunError
 from infra.cluster.profiles import IMAGE_GROUPS, Profile
-from infra.cluster.services import SECONDS, Cluster, Missing, Refused, flyte_health, image_found, mlflow_version
+from infra.cluster.services import SECONDS, ClusterClient, Missing, Refused, flyte_health, mlflow_version, require_image
 from infra.storage import store_answers
 from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
@@ -36,7 +36,7 @@ WIDE_RIGHTS = (("list", "nodes", "", ""), ("list", "storageclasses", "storage.k8
 
 def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
     """Findings about the cluster, its services and the images, in a fixed order, within `LIMIT_SECONDS`."""
-    cluster = Cluster(profile)
+    cluster = ClusterClient(profile)
     questions: dict[str, Callable[[str], Finding]] = {
         "kubernetes": partial(_kubernetes, cluster),
         "ray kinds": partial(_ray_kinds, cluster),
@@ -88,7 +88,7 @@ def _remedy(what: str, error: LongrunError) -> str:
     return _REMEDIES.get(what, _REMEDIES["kubernetes"])
 
 
-def _kubernetes(cluster: Cluster, what: str) -> Finding:
+def _kubernetes(cluster: ClusterClient, what: str) -> Finding:
     version = cluster.version()
     least = ".".join(map(str, LEAST_KUBERNETES))
     return finding(
@@ -96,13 +96,13 @@ def _kubernetes(cluster: Cluster, what: str) -> Finding:
     )
 
 
-def _ray_kinds(cluster: Cluster, what: str) -> Finding:
+def _ray_kinds(cluster: ClusterClient, what: str) -> Finding:
     lacking = sorted({"rayclusters", "rayjobs"} - cluster.kinds("ray.io", "v1"))
     found = f"ray.io/v1 lacks {', '.join(lacking)}" if lacking else "ray.io/v1 serves rayclusters and rayjobs"
     return finding(what, not lacking, found, "install the KubeRay operator with its resource definitions")
 
 
-def _rights(cluster: Cluster, what: str) -> Finding:
+def _rights(cluster: ClusterClient, what: str) -> Finding:
     asked = [(right, False) for right in RIGHTS] + [(right, True) for right in WIDE_RIGHTS]
     refused = [
         " ".join(filter(None, (verb, "/".join(filter(None, (resource, sub))), "everywhere" if wide else "")))
@@ -113,7 +113,7 @@ def _rights(cluster: Cluster, what: str) -> Finding:
     return finding(what, not refused, found, "ask for the role of observers in charts/longrun", bad="warning")
 
 
-def _service_account(cluster: Cluster, what: str) -> Finding:
+def _service_account(cluster: ClusterClient, what: str) -> Finding:
     name = f"{cluster.profile.release}-tasks"
     try:
         cluster.service_account(name)
@@ -126,13 +126,13 @@ def _service_account(cluster: Cluster, what: str) -> Finding:
     return finding(what, True, name, "")
 
 
-def _storage_class(cluster: Cluster, what: str) -> Finding:
+def _storage_class(cluster: ClusterClient, what: str) -> Finding:
     name = cluster.default_storage_class()
     remedy = "mark one as default, or name one in the chart's values"
     return finding(what, bool(name), name or "no default storage class", remedy, bad="warning")
 
 
-def _claim(cluster: Cluster, what: str) -> Finding:
+def _claim(cluster: ClusterClient, what: str) -> Finding:
     name = cluster.profile.checkpoint_claim
     if not name:
         remedy = "make a ReadWriteMany claim and name it as checkpoint_claim"
@@ -151,7 +151,7 @@ def _asked(profile: Profile) -> int:
     return profile.workers * profile.gpus_per_worker if profile.gpus else 0
 
 
-def _gpus(cluster: Cluster, recipe: Recipe, what: str) -> Finding:
+def _gpus(cluster: ClusterClient, recipe: Recipe, what: str) -> Finding:
     profile, asked = cluster.profile, _asked(cluster.profile)
     wanted = recipe.pretraining.min_workers or recipe.pretraining.workers
     if not asked:
@@ -171,7 +171,7 @@ def _gpus(cluster: Cluster, recipe: Recipe, what: str) -> Finding:
     return finding(what, free >= asked, found, "a run waits until others end", bad="warning")
 
 
-def _quota(cluster: Cluster, what: str) -> Finding:
+def _quota(cluster: ClusterClient, what: str) -> Finding:
     quota, asked = cluster.quota(), _asked(cluster.profile)
     if not quota:
         return finding(
@@ -206,7 +206,7 @@ def _object_store(profile: Profile, what: str) -> Finding:
 def _image(profile: Profile, group: str, what: str) -> Finding:
     reference = profile.image(group)
     try:
-        image_found(reference)
+        require_image(reference)
     except Missing:
         return finding(
             what, False, f"{reference} is not in the registry", "make images, push them, and put their digests into the profile"

@@ -10,7 +10,7 @@ from components.scaling.laws.comparison import compare
 from components.scaling.laws.files import read_law
 from components.scaling.laws.law import Law
 from components.scaling.sweeps.ladder import ladder_up_to
-from infra.distributions import runtime_distributions
+from infra.distributions import source_distributions
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console
 from workflows.running import run_sweep
@@ -43,7 +43,7 @@ def sweep_of(corpus: str, compute: float) -> Sweep:
     if corpus.startswith(PYTHON_ENVIRONMENT):
         uri, domain = PYTHON_ENVIRONMENT, corpus.removeprefix(PYTHON_ENVIRONMENT) or "code"
     usual = next(source for source in base.curation.sources if source.uri == PYTHON_ENVIRONMENT)
-    distributions = runtime_distributions() if uri == PYTHON_ENVIRONMENT else ()
+    distributions = source_distributions() if uri == PYTHON_ENVIRONMENT else ()
     sample = usual.sample_bytes if uri == PYTHON_ENVIRONMENT else None
     source = Source(uri=uri, domain=domain, weight=1.0, distributions=distributions, sample_bytes=sample)
     if base.ladder is None:

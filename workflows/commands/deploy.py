@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from infra.cluster import helm
 from infra.cluster.profiles import Profile
-from infra.cluster.services import Cluster
+from infra.cluster.services import ClusterClient
 from workflows.commands.doctor import Finding
 from workflows.recipe import Recipe
 
@@ -22,7 +22,7 @@ def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_val
     from workflows.commands.cluster_doctor import examine_cluster
 
     planned, program = helm.releases(profile, values, flyte_values), helm.helm()
-    made = Cluster(profile).ensure_namespace()
+    made = ClusterClient(profile).ensure_namespace()
     say(f"namespace {profile.namespace}: {'made, with restricted Pod Security' if made else 'there'}")
     for release in planned:
         say(f"{release.name}: {_source(release)}, waiting up to {helm.TIMEOUT}")

@@ -9,7 +9,7 @@ from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
-from infra.distributions import runtime_distributions
+from infra.distributions import source_distributions
 from workflows.recipe import Recipe
 
 MEGABYTE = 1_000_000
@@ -17,7 +17,7 @@ MEGABYTE = 1_000_000
 
 def smoke() -> Recipe:
     """A small LLaMA on code, prose and maths, tuned and aligned on what authors wrote about their functions."""
-    installed = runtime_distributions()
+    installed = source_distributions()
     return Recipe(
         name="smoke",
         description="the whole chain on the text of this Python environment, at most 10 minutes on two cores",

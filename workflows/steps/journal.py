@@ -17,7 +17,7 @@ from typing import Any
 
 from components.artifacts import Artifact
 from components.errors import ConfigError
-from infra.cluster.profiles import in_pod
+from infra.cluster.process_profile import in_pod
 
 Event = dict[str, Any]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
 from components.errors import LongrunError, TrackingError
 from infra import caching
-from infra.cluster.pods import shared_place
+from infra.cluster.pods import shared_directory
 from infra.mlflow import tracking
 from infra.urls import HERE
 from workflows.steps import journal
@@ -71,7 +71,7 @@ class Run:
     @property
     def place(self) -> Path:
         """Where files are that training workers and shard work share with their driver."""
-        return shared_place(Path(self.home))
+        return shared_directory(Path(self.home))
 
     @property
     def journal(self) -> journal.Journal:

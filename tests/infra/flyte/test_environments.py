@@ -19,8 +19,9 @@ from jsonschema import Draft202012Validator
 
 from infra import caching, sbom
 from infra.bundle import REPOSITORY
-from infra.cluster.profiles import CARRIER, Profile, to_toml
-from infra.distributions import runtime_distributions
+from infra.cluster.process_profile import CARRIER
+from infra.cluster.profiles import Profile, to_toml
+from infra.distributions import source_distributions
 from infra.flyte import environments
 from tests.infra.conftest import sample_profile
 from tests.paths import SCHEMAS
@@ -259,7 +260,7 @@ def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> 
 
 @pytest.mark.parametrize("environment", ["cpu", "data", "driver"])
 def test_where_the_text_of_the_python_environment_is_read_all_of_it_is_installed(environment: str) -> None:
-    assert {name.lower().replace("_", "-") for name in runtime_distributions()} <= locked(IMAGES[environment])
+    assert {name.lower().replace("_", "-") for name in source_distributions()} <= locked(IMAGES[environment])
 
 
 def test_vllm_comes_with_the_torch_of_training_and_the_versions_that_it_wants() -> None:

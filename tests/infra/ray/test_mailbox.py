@@ -3,10 +3,10 @@
 import asyncio
 
 from components.errors import CheckpointError
-from infra.ray.mailbox import Assignment, Mailbox, Place
+from infra.ray.mailbox import Assignment, Mailbox, WorkerRank
 
-ONE = Place("start", 0, 1)
-FIRST, SECOND = Place("start", 0, 2), Place("start", 1, 2)
+ONE = WorkerRank("start", 0, 1)
+FIRST, SECOND = WorkerRank("start", 0, 2), WorkerRank("start", 1, 2)
 
 
 def test_a_worker_waits_until_there_is_something_to_do_and_gets_it_once() -> None:
@@ -67,7 +67,7 @@ def test_the_work_lasts_from_the_first_to_enter_to_the_last_to_leave() -> None:
         await mailbox.leave(FIRST, b"a", 13.0)
         assert await mailbox.is_finished()
         outcome = await mailbox.outcome()
-        assert (outcome.entered, outcome.left, outcome.groups) == (10.0, 13.0, {"start"})
+        assert (outcome.entered, outcome.ended, outcome.groups) == (10.0, 13.0, {"start"})
         assert outcome.results == {0: b"a", 1: b"b"}
 
     asyncio.run(scenario())
@@ -91,7 +91,7 @@ def test_after_a_failure_nobody_gets_the_assignment_again_and_the_first_reason_s
 
 def test_fewer_workers_after_a_loss_are_all_that_is_waited_for_and_nobody_hears_those_before() -> None:
     async def scenario() -> None:
-        mailbox, alone = Mailbox(2), Place("again", 0, 1)
+        mailbox, alone = Mailbox(2), WorkerRank("again", 0, 1)
         await mailbox.join(FIRST, "lost")
         await mailbox.join(SECOND, "lost")
         await mailbox.assign(1, b"")
@@ -116,7 +116,7 @@ def test_fewer_workers_after_a_loss_are_all_that_is_waited_for_and_nobody_hears_
 
 def test_workers_started_anew_between_assignments_do_not_undo_the_last_one() -> None:
     async def scenario() -> None:
-        mailbox, more = Mailbox(2), Place("more", 1, 2)
+        mailbox, more = Mailbox(2), WorkerRank("more", 1, 2)
         await mailbox.join(ONE, None)
         await mailbox.assign(1, b"")
         await mailbox.leave(ONE, b"a", 1.0)
@@ -131,15 +131,15 @@ def test_workers_started_anew_between_assignments_do_not_undo_the_last_one() -> 
 
 def test_losses_end_an_assignment_only_if_no_step_beyond_the_furthest_was_done_in_between() -> None:
     async def scenario() -> None:
-        mailbox, starts = Mailbox(2), [Place(f"start-{number}", 0, 1) for number in range(9)]
+        mailbox, starts = Mailbox(2), [WorkerRank(f"start-{number}", 0, 1) for number in range(9)]
         await mailbox.assign(1, b"")
-        for number, place in enumerate(starts[:6]):
-            await mailbox.join(place, None)
-            await mailbox.report(place, [(number, 9, {}), (number + 1, 9, {})])
-        await mailbox.break_off(starts[5], "ValueError: a bug")
-        for place in starts[6:8]:
-            await mailbox.join(place, None)
-            await mailbox.report(place, [(6, 9, {})])
+        for number, worker in enumerate(starts[:6]):
+            await mailbox.join(worker, None)
+            await mailbox.report(worker, [(number, 9, {}), (number + 1, 9, {})])
+        await mailbox.crash(starts[5], "ValueError: a bug")
+        for worker in starts[6:8]:
+            await mailbox.join(worker, None)
+            await mailbox.report(worker, [(6, 9, {})])
             assert not await mailbox.is_finished()
         await mailbox.join(starts[8], None)
         assert await mailbox.is_finished()
@@ -151,13 +151,13 @@ def test_losses_end_an_assignment_only_if_no_step_beyond_the_furthest_was_done_i
 
 def test_losses_of_one_assignment_do_not_count_in_the_next() -> None:
     async def scenario() -> None:
-        mailbox, again = Mailbox(1), Place("again", 0, 1)
+        mailbox, again = Mailbox(1), WorkerRank("again", 0, 1)
         await mailbox.join(ONE, None)
         await mailbox.assign(1, b"")
         await mailbox.join(again, None)
         await mailbox.leave(again, b"a", 1.0)
         await mailbox.assign(2, b"")
-        await mailbox.join(Place("once more", 0, 1), None)
+        await mailbox.join(WorkerRank("once more", 0, 1), None)
         assert not await mailbox.is_finished()
 
     asyncio.run(scenario())

@@ -76,7 +76,7 @@ def die_a_step_further(spec: str, reporter: TrainingReporter) -> int:
     steps.write_text("." * done)
     for step in range(1, done + 1):
         reporter.report(step, 3, {"loss": 1.0})
-    reporter.settle()  # type: ignore[attr-defined]
+    reporter.flush()  # type: ignore[attr-defined]
     if done < 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return done

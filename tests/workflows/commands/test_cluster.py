@@ -32,7 +32,8 @@ from components.errors import (
     SourceError,
 )
 from infra.bundle import REPOSITORY, code_files
-from infra.cluster.profiles import CARRIER, Profile, parse_profile, write_profile
+from infra.cluster.process_profile import CARRIER
+from infra.cluster.profiles import Profile, parse_profile, write_profile
 from infra.settings import Settings
 from tests.infra.conftest import sample_profile
 from tests.infra.flyte_service import Action, FakeFlyte

@@ -263,7 +263,7 @@ def test_a_service_that_never_answers_is_given_up(
     with pytest.raises(ClusterError, match=r"/healthz does not answer: .*timed out"):
         infra.cluster.services.flyte_health(profile)
     with pytest.raises(ClusterError, match=r"does not answer: .*timed out"):
-        infra.cluster.services.Cluster(profile).version()
+        infra.cluster.services.ClusterClient(profile).version()
 
 
 def test_what_has_not_answered_at_the_limit_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:

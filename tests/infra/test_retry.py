@@ -1,18 +1,18 @@
-"""Waiting for a service: what is asked again, how long, what is said, and what is not done twice."""
+"""Retries: what is asked again, how long, what is logged, and what is not done twice."""
 
 import logging
 
 import pytest
 
 from components.errors import ConfigError, StoreError
-from infra import patience
-from infra.patience import Passing, wait_out
-from infra.variables import patience_seconds
+from infra import retry as retries
+from infra.retry import TransientError, retry
+from infra.variables import retry_seconds
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
 
 
 class Service:
@@ -24,7 +24,7 @@ class Service:
     def create(self) -> int:
         self.asked += 1
         if self.asked <= self.failures:
-            raise Passing("connection refused")
+            raise TransientError("connection refused")
         self.done += 1
         return self.done
 
@@ -32,7 +32,7 @@ class Service:
         """Done, but the answer is lost."""
         self.asked += 1
         self.done += 1
-        raise Passing("connection reset")
+        raise TransientError("connection reset")
 
     def find(self) -> int | None:
         return self.done or None
@@ -41,7 +41,7 @@ class Service:
 def test_a_service_that_comes_back_is_asked_again_and_both_are_said(caplog: pytest.LogCaptureFixture) -> None:
     service = Service(3)
     with caplog.at_level(logging.WARNING):
-        assert wait_out("store s3://b", service.create, StoreError) == 1
+        assert retry("store s3://b", service.create, StoreError) == 1
     assert service.asked == 4
     first, last = (record.getMessage() for record in caplog.records)
     assert first.startswith("store s3://b does not answer (connection refused); going on as soon as it does, at most 300 s more")
@@ -50,20 +50,20 @@ def test_a_service_that_comes_back_is_asked_again_and_both_are_said(caplog: pyte
 
 def test_a_service_that_answers_at_once_is_asked_once_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     service = Service(0)
-    assert wait_out("store", service.create, StoreError) == 1
+    assert retry("store", service.create, StoreError) == 1
     assert service.asked == 1
     assert caplog.records == []
 
 
 def test_what_was_done_although_the_answer_was_lost_is_found_and_not_done_again() -> None:
     service = Service(0)
-    assert wait_out("store", service.lost_create, StoreError, lost=service.find) == 1
+    assert retry("store", service.lost_create, StoreError, recover=service.find) == 1
     assert service.done == 1
 
 
 def test_what_was_not_done_is_done_after_looking() -> None:
     service = Service(1)
-    assert wait_out("store", service.create, StoreError, lost=service.find) == 1
+    assert retry("store", service.create, StoreError, recover=service.find) == 1
     assert service.asked == 2
 
 
@@ -74,26 +74,26 @@ def test_looking_may_fail_like_asking() -> None:
         looks.create()
         return service.find()
 
-    assert wait_out("store", service.lost_create, StoreError, lost=find) == 1
+    assert retry("store", service.lost_create, StoreError, recover=find) == 1
     assert (service.done, looks.asked) == (1, 3)
 
 
-def test_patience_ends_with_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_retries_end_with_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LONGRUN_PATIENCE", "0.01")
     with pytest.raises(StoreError, match=r"^store did not answer for 0 s \(connection refused\); run the same command again"):
-        wait_out("store", Service(10**6).create, StoreError)
+        retry("store", Service(10**6).create, StoreError)
 
 
-def test_what_does_not_pass_is_raised_at_once() -> None:
+def test_what_is_not_transient_is_raised_at_once() -> None:
     def refuse() -> int:
         raise StoreError("no such bucket")
 
     with pytest.raises(StoreError, match=r"^no such bucket$"):
-        wait_out("store", refuse, StoreError)
+        retry("store", refuse, StoreError)
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "1e3"])
-def test_patience_is_a_number_of_seconds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_timeout_is_a_number_of_seconds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LONGRUN_PATIENCE", text)
     with pytest.raises(ConfigError, match=r"LONGRUN_PATIENCE is .*a number of seconds"):
-        patience_seconds()
+        retry_seconds()
