@@ -20,10 +20,11 @@ def read_json(
     kind: type[Kind],
     remedy: str,
     *,
+    what: str = "",
     damaged: type[LongrunError] = DamagedArtifact,
     missing: type[LongrunError] = MissingArtifact,
 ) -> Kind:
-    """The JSON object or array in a file; `remedy` ends each message with what to do next.
+    """The JSON object or array in a file; messages name it `what`, such as "a law file", and end with `remedy`: what to do next.
 
     Raises:
         LongrunError: `missing` where there is no file; `damaged` where it cannot be read, or holds something else.
@@ -33,9 +34,9 @@ def read_json(
     except FileNotFoundError as error:
         raise missing(f"{path}: missing; {remedy}") from error
     except (OSError, ValueError) as error:
-        raise damaged(f"{path}: not JSON ({error}); {remedy}") from error
+        raise damaged(f"{path}: not {what or 'JSON'} ({error}); {remedy}") from error
     if not isinstance(value, kind):
-        raise damaged(f"{path}: not a JSON {_JSON[kind]}; {remedy}")
+        raise damaged(f"{path}: not {what or f'a JSON {_JSON[kind]}'}; {remedy}")
     return value
 
 

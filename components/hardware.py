@@ -1,5 +1,7 @@
-"""Accelerators as their makers specify them: what hours, memory and energy of a plan and the utilisation of a training are
-computed from. Pure arithmetic."""
+"""Accelerators as their makers specify them, for the hours, memory and energy of a plan and the utilisation of a training.
+
+Pure arithmetic.
+"""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ class Gpu:
 
     name: str
     device: str
-    """Regular expression of the words in its device name, as `torch.cuda.get_device_name` and nvidia-smi say it."""
+    """Regular expression for its device name, as `torch.cuda.get_device_name` and nvidia-smi give it."""
     peak_flops: float
     """FLOP/s of dense bf16 matrix products, accumulated in fp32."""
     memory_bytes: int
@@ -19,7 +21,7 @@ class Gpu:
     watts: float
     """Board power at full load."""
     per_node: int
-    """In a node of the usual server; tensor parallelism stays inside it."""
+    """Accelerators in a node of the usual server; tensor parallelism stays inside it."""
 
 
 GPUS = {
@@ -38,24 +40,24 @@ GPUS = {
         Gpu(name="rtx4090", device="RTX 4090", peak_flops=165e12, memory_bytes=24 * 10**9, watts=450, per_node=8),
     )
 }
-"""By name, of boards whose device names begin alike the more special one first; SXM or OAM boards unless the name says otherwise.
+"""By name, the more specific expression first, as the first match counts; SXM or OAM boards unless the name says otherwise.
 
-From the makers' data sheets, which mostly give twice the dense peak, that with sparsity (TFLOP/s of bf16): NVIDIA A100 (624),
+From the makers' data sheets, which mostly give the peak with sparsity, twice the dense one (TFLOP/s of bf16): NVIDIA A100 (624),
 H100 (SXM 1 979, PCIe 1 513, NVL 1 671), H200 (SXM 1 979, NVL 1 671), L40S (733) and HGX B200 (36 000 for eight); NVIDIA's white
 paper of the Ada architecture for the RTX 4090 (165.2, dense); AMD Instinct MI300X (1 307.4, dense).
 """
 
-OTHER = "MIG|Laptop|D"
-"""Words of device names that make it another chip, or a part of one: a slice of a GPU, and two chips named like the RTX 4090."""
+_OTHER_CHIPS = "MIG|Laptop|D"
+"""Words of device names that mean another chip than the rest of the name: a MIG slice, and two chips named like the RTX 4090."""
 
 
 def gpu_named(device: str) -> Gpu | None:
-    """The accelerator with that device name, such as "NVIDIA H100 PCIe"; None where it is not known."""
-    if _has(OTHER, device):
+    """The accelerator with a device name such as "NVIDIA H100 PCIe"; None for an unknown one."""
+    if _has_words(_OTHER_CHIPS, device):
         return None
-    return next((gpu for gpu in GPUS.values() if _has(gpu.device, device)), None)
+    return next((gpu for gpu in GPUS.values() if _has_words(gpu.device, device)), None)
 
 
-def _has(words: str, device: str) -> bool:
-    """Whether they stand there as whole words: an RTX A1000 is no A100, and a GB200 no B200."""
+def _has_words(words: str, device: str) -> bool:
+    """Whether a device name holds the words whole: an RTX A1000 is no A100, and a GB200 no B200."""
     return re.search(rf"\b(?:{words})\b", device) is not None

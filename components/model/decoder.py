@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
+from components.flops import ATTENTION_BLOCK, MAX_LENGTH_IN_BLOCKS
 from components.model.cache import KeyValueCache, LayerCache
 from components.model.loss import Vocabulary
 from components.model.passes import RMSNorm, rotate
@@ -151,7 +151,7 @@ def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask_B1TS: Tensor | N
     """Softmax attention: BHTE. Without a mask each query sees the keys up to its own, the last query all of them."""
     length, grouped = q_BHTE.shape[2], q_BHTE.shape[1] > k_BKSE.shape[1]
     causal = mask_B1TS is None and length > 1
-    if causal and q_BHTE.device.type == "cpu" and q_BHTE.dtype == torch.bfloat16 and length <= LONGEST_IN_BLOCKS:
+    if causal and q_BHTE.device.type == "cpu" and q_BHTE.dtype == torch.bfloat16 and length <= MAX_LENGTH_IN_BLOCKS:
         return attend_in_blocks(q_BHTE, k_BKSE, v_BKSE)
     if grouped and mask_B1TS is not None and q_BHTE.is_cuda:
         # Of CUDA's kernels those for masks take no groups: SDPA would fall back to scores of S² numbers in each head

@@ -1,4 +1,4 @@
-"""The settings of planning and fitting: a compute budget, a law, what is chosen instead of what the law says, how to fit."""
+"""The settings of planning and fitting: a budget and a law, what is chosen beforehand, the accelerators, how to fit."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from components.scaling.laws.published import PLANNING
 from components.training.config import require_activation_checkpointing
 from components.training.parallel.layout import ParallelLayout
 
-BUDGETS = (1e10, 1e28)
+MIN_BUDGET, MAX_BUDGET = 1e10, 1e28
 """FLOPs that a plan is made for: from a few thousand tokens for the smallest decoder to far above any model trained."""
 
 
@@ -20,7 +20,7 @@ class ScalingConfig:
     """How much compute to spend, and by which law (DeepSeek LLM, arXiv 2401.02954, section 3)."""
 
     compute: float | None = 8.45e22
-    """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: what chosen shape and tokens take."""
+    """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: that of the chosen shape and tokens."""
     law: str = "deepseek"
     """A published law with coefficients (`components.scaling.laws.published`), or the path of a law file (`.json`). Where it has
     no law of batch or learning rate, that of "deepseek" stands in."""
@@ -34,7 +34,7 @@ class ScalingConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """What is decided before planning; None is as the law says."""
+    """What is decided before planning; None leaves a value to the law."""
 
     shape: ModelShape | None = None
     """The decoder."""
@@ -51,15 +51,16 @@ class Choices:
     warmup_steps: int | None = None
     """Steps of linear warm-up."""
     micro_batch_size: int = 8
-    """Sequences that a worker takes at once; only the expected memory depends on it."""
+    """Sequences of a worker's forward pass; only the expected memory depends on it."""
     workers: int = 1
     """Training workers; only the expected memory depends on them."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
-    """How the training lies on them: the shape is one that divides by it."""
+    """How the model is divided among them; the planned shape divides by it."""
     precision: str = "bf16"
-    """Of forward and backward pass, "bf16" or "fp32"; only the expected memory depends on it."""
+    """Precision of forward and backward pass, "bf16" or "fp32"; only the expected memory depends on it."""
     activation_checkpointing: str = "none"
-    """What layers compute again in the backward pass; on a cluster, the least of it that is tried."""
+    """What layers recompute in the backward pass, one of `components.flops.ACTIVATION_CHECKPOINTING`; on accelerators, the
+    policy that is tried first."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_size", "sequence_length", "learning_rate", "init_std"):
@@ -82,13 +83,13 @@ class Accelerators:
     """The accelerators that a plan is laid out on and priced for."""
 
     gpus: int
-    """How many."""
+    """Number of accelerators."""
     gpu: str = "h100"
-    """Which, from `components.hardware`."""
+    """Their name in `components.hardware.GPUS`."""
     mfu: float = 0.4
-    """Model FLOPs utilisation expected: the plan's C over what the accelerators could compute meanwhile."""
+    """Expected model FLOPs utilisation: the plan's C over the peak FLOPs of the accelerators in the same time."""
     price: float | None = None
-    """For one accelerator and hour, in any currency; None: the plan names no cost."""
+    """Price of an accelerator for an hour, in any currency; None: the plan states no cost."""
     usable: float = 0.9
     """Share of the device memory that training may fill; the rest is for the runtime, communication and fragmentation."""
 
@@ -100,19 +101,24 @@ class Accelerators:
         require(priced, self, "price", self.price, "a number of at least 0, or None")
         require(0 < self.usable <= 1, self, "usable", self.usable, "a share above 0 and at most 1")
 
+    @property
+    def memory_bytes(self) -> float:
+        """Memory of an accelerator that training may fill."""
+        return self.usable * GPUS[self.gpu].memory_bytes
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitConfig:
     """How to fit."""
 
     scale: str = "parameters"
-    """What the column n counts, one of `SCALES`: it says how C, N and D follow from one another."""
+    """What the column n counts, one of `components.scaling.laws.law.SCALES`: C, N and D follow from one another by it."""
     leave_out: int | None = None
-    """Runs of the least D/N that the parametric fit leaves out; None: those that spoil it."""
+    """Runs of the smallest D/N that the parametric fit excludes; None: the outliers among them."""
     rounds: int = 1000
-    """Of each bootstrap."""
+    """Rounds of each bootstrap."""
     seed: int = 0
-    """Of each bootstrap."""
+    """Seed of each bootstrap."""
 
     def __post_init__(self) -> None:
         require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))
@@ -123,6 +129,5 @@ class FitConfig:
 
 def require_budget(owner: object, compute: float) -> None:
     """Raise `ConfigError` unless `compute` is a number of FLOPs that a plan can be made for."""
-    least, most = BUDGETS
-    sane = math.isfinite(compute) and least <= compute <= most
-    require(sane, owner, "compute", compute, f"a budget of {least:.0e} to {most:.0e} FLOPs, such as 1e20")
+    sane = math.isfinite(compute) and MIN_BUDGET <= compute <= MAX_BUDGET
+    require(sane, owner, "compute", compute, f"a budget of {MIN_BUDGET:.0e} to {MAX_BUDGET:.0e} FLOPs, such as 1e20")

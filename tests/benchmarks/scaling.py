@@ -18,6 +18,7 @@ from components.scaling.fitting.parametric import best
 from components.scaling.fitting.robust import DELTA, Array
 from components.scaling.fitting.runs import Runs
 from components.scaling.laws.published import LAWS
+from components.scaling.planning.planner import Planner
 from components.scaling.planning.proposal import propose
 from tests.benchmarks.rows import Row, write
 
@@ -66,7 +67,9 @@ def table() -> Runs:
 
 def plan() -> object:
     """A plan laid out on 2 048 accelerators."""
-    return propose(ScalingConfig(compute=1e24), Choices(micro_batch_size=1), 102_400, LAWS["deepseek"], Accelerators(gpus=2048))
+    choices = Choices(micro_batch_size=1)
+    planner = Planner(config=ScalingConfig(compute=1e24), choices=choices, vocab_size=102_400, law=LAWS["deepseek"])
+    return propose(planner, Accelerators(gpus=2048))
 
 
 def peer_rounds(n: Array, d: Array, loss: Array, theta: Array) -> None:
@@ -78,11 +81,11 @@ def peer_rounds(n: Array, d: Array, loss: Array, theta: Array) -> None:
 
 
 def peer(n: Array, d: Array, loss: Array, start: object) -> tuple[float, Array]:
-    """Value and place of the least Huber loss that L-BFGS-B finds, with the exact gradient."""
-    found = minimize(
+    """The smallest Huber loss that L-BFGS-B reaches with the exact gradient, and the coefficients there."""
+    optimum = minimize(
         huber, start, args=(n, d, loss), jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-9}
     )
-    return float(found.fun), np.asarray(found.x)
+    return float(optimum.fun), np.asarray(optimum.x)
 
 
 def huber(theta: Array, n: Array, d: Array, loss: Array) -> tuple[float, Array]:

@@ -13,7 +13,7 @@ from components.flops import (
     attention_weights_per_token,
     non_embedding_flops_per_token,
     parameters,
-    parameters_by_part,
+    parameters_by_component,
     six_n,
     training_memory,
 )
@@ -37,14 +37,14 @@ def test_parameter_counts_are_exact() -> None:
 
 
 @pytest.mark.parametrize("shape", [SEVEN_B, SIXTY_SEVEN_B, SMALL])
-def test_the_parts_are_those_of_the_decoder(shape: ModelShape) -> None:
+def test_the_components_are_those_of_the_decoder(shape: ModelShape) -> None:
     with torch.device("meta"):
         model = Decoder(shape)
     counts = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    parts = parameters_by_part(shape)
-    for part in ("embedding", "attention", "ffn", "head"):
-        assert parts[part] == sum(count for name, count in counts.items() if f"{part}." in name), part
-    assert parts["norms"] == sum(count for name, count in counts.items() if "norm." in name)
+    components = parameters_by_component(shape)
+    for component in ("embedding", "attention", "ffn", "head"):
+        assert components[component] == sum(count for name, count in counts.items() if f"{component}." in name), component
+    assert components["norms"] == sum(count for name, count in counts.items() if "norm." in name)
 
 
 def test_six_n_leaves_out_attention_or_counts_the_embeddings() -> None:

@@ -41,7 +41,7 @@ def plan(
         law=law,
         model=model,
         choices=Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length, micro_batch_size=micro_batch),
-        vocabulary=vocabulary,
+        vocab_size=vocabulary,
         accelerators=Accelerators(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
     )
     print_result(made.as_json(), as_json, plan_lines(made))

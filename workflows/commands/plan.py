@@ -6,11 +6,12 @@ from components.errors import ConfigError
 from components.scaling.config import Accelerators, Choices, ScalingConfig
 from components.scaling.laws.files import find_law
 from components.scaling.planning.notes import SCALE_NAMES
+from components.scaling.planning.planner import Planner
 from components.scaling.planning.proposal import PAPER_MODELS, Proposal, propose
 
 
 def proposal_for(
-    *, compute: float | None, law: str, model: str, choices: Choices, vocabulary: int, accelerators: Accelerators | None
+    *, compute: float | None, law: str, model: str, choices: Choices, vocab_size: int, accelerators: Accelerators | None
 ) -> Proposal:
     """The plan for a budget or for one of the paper's models. Raises `ConfigError` for neither, both, or a bad value."""
     if bool(model) == (compute is not None):
@@ -20,7 +21,8 @@ def proposal_for(
     if model and model not in PAPER_MODELS:
         raise ConfigError(f"--model is {model!r}; allowed: {', '.join(PAPER_MODELS)}")
     chosen = _with(PAPER_MODELS[model], choices) if model else choices
-    return propose(ScalingConfig(compute=compute), chosen, vocabulary, find_law(law), accelerators)
+    planner = Planner(config=ScalingConfig(compute=compute), choices=chosen, vocab_size=vocab_size, law=find_law(law))
+    return propose(planner, accelerators)
 
 
 def _with(paper: Choices, choices: Choices) -> Choices:

@@ -14,9 +14,9 @@ from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.plots import png, verdict_plot
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
-from components.scaling.laws.files import read_law, write_law
+from components.scaling.laws.files import LAW, read_law, write_law
 from components.scaling.laws.law import Law, scale_of
-from components.scaling.planning.plan import LAW, read_plan
+from components.scaling.planning.plan import read_plan
 from components.scaling.planning.verdict import judge
 from components.scaling.sweeps.table import write_runs
 

@@ -9,10 +9,9 @@ from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
-from components.scaling.laws.files import write_law
+from components.scaling.laws.files import LAW, write_law
 from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
-from components.scaling.planning.plan import LAW
 from components.scaling.sweeps.table import FIGURE, FITTED, GRID
 
 

@@ -1,4 +1,4 @@
-"""Two corpora by the laws fitted on them: how a budget is split, and what it buys (arXiv 2401.02954, section 3.3).
+"""Corpora compared by the laws fitted on them: how a budget is divided, and what loss it buys (arXiv 2401.02954, section 3.3).
 
 The better the data, the more of the budget goes to the model. Pure arithmetic.
 """
@@ -12,20 +12,20 @@ from components.scaling.laws.prediction import predict, quantile
 
 
 def compare(laws: Mapping[str, Law], compute: float) -> dict[str, Any]:
-    """For each corpus its exponents and the loss of the optimal training at `compute` FLOPs, each with an interval.
+    """For each corpus its exponents, and the loss of the optimal training at `compute` FLOPs, each with an interval.
 
-    `apart` names the figures whose 95 % intervals do not overlap.
+    "apart" lists the figures whose 95 % intervals do not overlap.
 
     Raises:
         FitRefused: a law without a parametric fit.
     """
-    said = {name: _said(law, compute) for name, law in laws.items()}
-    figures = ("n_exponent", "d_exponent", "loss")
-    apart = [figure for figure in figures if not _overlap([entry[figure] for entry in said.values()])]
-    return {"compute": compute, "corpora": said, "apart": apart}
+    corpora = {name: _figures(law, compute) for name, law in laws.items()}
+    compared = ("n_exponent", "d_exponent", "loss")
+    different = [name for name in compared if not _overlap([figures[name] for figures in corpora.values()])]
+    return {"compute": compute, "corpora": corpora, "apart": different}
 
 
-def _said(law: Law, compute: float) -> dict[str, Any]:
+def _figures(law: Law, compute: float) -> dict[str, Any]:
     if law.loss is None:
         raise FitRefused(f"the law {law.name} has no parametric fit to compare by; its report says why")
     model, tokens = allocation(law.loss, SCALES[law.scale])

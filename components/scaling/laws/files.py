@@ -7,14 +7,18 @@ from typing import Any
 
 from components.artifacts import sha256_of_file
 from components.errors import ConfigError
+from components.files import read_json, write_text
 from components.scaling.laws.law import Law, LossLaw, PowerLaw
 from components.scaling.laws.published import LAWS
+
+LAW = "law.json"
+"""Name of the law file in an artifact: of a fitted law, and beside a plan with a prediction."""
 
 _POWERS = ("model", "tokens", "batch_tokens", "learning_rate")
 
 
 def find_law(name: str) -> Law:
-    """A published law by its name, else the law file at that path. Raises `ConfigError` where neither is a sound law."""
+    """The published law of that name, else the one in the file of that path. Raises `ConfigError` if there is neither."""
     if name in LAWS:
         return LAWS[name]
     path = Path(name)
@@ -24,7 +28,11 @@ def find_law(name: str) -> Law:
 
 
 def law_fingerprint(name: str) -> str:
-    """What decides reuse besides the law's name: the digest of a law file. Raises `ConfigError` where there is none."""
+    """What tells laws apart when a plan may be reused: a published law's name, or a law file's digest.
+
+    Raises:
+        ConfigError: neither a published law nor a law file.
+    """
     if name in LAWS:
         return name
     find_law(name)
@@ -32,27 +40,23 @@ def law_fingerprint(name: str) -> str:
 
 
 def write_law(law: Law, path: Path) -> None:
-    """Write a law beside `path` and move it in."""
-    beside = path.with_name(f".{path.name}.writing")
-    beside.write_text(json.dumps(dataclasses.asdict(law), indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    """Write a law file, whole or not at all."""
+    write_text(path, json.dumps(dataclasses.asdict(law), indent=1) + "\n")
 
 
 def read_law(path: Path) -> Law:
     """The law in a file. Raises `ConfigError` naming the file and what is wrong in it."""
+    remedy = f"write one with: longrun fit … --output {path.name}"
+    raw = read_json(path, dict, remedy, what="a law file", damaged=ConfigError, missing=ConfigError)
     try:
-        return _law(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        return _law(raw)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (ValueError, TypeError, LookupError) as error:
-        raise ConfigError(f"{path}: not a law file ({error}); write one with: longrun fit … --output {path.name}") from error
+        raise ConfigError(f"{path}: not a law file ({error}); {remedy}") from error
 
 
-def _law(raw: Any) -> Law:
-    if not isinstance(raw, dict):
-        raise TypeError("not one object")
+def _law(raw: dict[str, Any]) -> Law:
     powers = {name: PowerLaw(**raw[name]) for name in _POWERS if raw.get(name) is not None}
     loss = raw.get("loss")
     draws = tuple(tuple(draw) for draw in loss["draws"]) if loss else ()

@@ -1,7 +1,7 @@
-"""What a scaling law says, as values. Where a paper gives only exponents, a law serves comparison and cannot plan.
+"""A scaling law as a value. One of which only exponents were published can be compared with others, but makes no plans.
 
-C is the compute budget in FLOPs, D training tokens, and the model scale S is what the law's authors counted (`SCALES`):
-C = M·D for the paper's FLOPs per token M, C = 6·N·D for parameters N.
+C is the compute budget in FLOPs, D the number of training tokens, and S the model scale as the law's authors counted it
+(`SCALES`): C = M·D for the paper's FLOPs per token M, C = 6·N·D for parameters N.
 """
 
 import math
@@ -12,7 +12,7 @@ from components.errors import ConfigError, require
 from components.flops import non_embedding_flops_per_token, parameters, six_n
 
 SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
-"""What a law can count as model scale S, and the k of its C = k·S·D."""
+"""What a law can count as model scale S, each with the factor k of C = k·S·D."""
 
 FIGURES = ("loss", "bits_per_byte")
 """What a law can predict: the training loss in nats per token, or bits per byte of held-out text."""
@@ -33,7 +33,7 @@ class PowerLaw:
         require(positive, self, "coefficient", self.coefficient, "a positive number or None")
 
     def at(self, compute: float) -> float:
-        """The law's value at `compute` FLOPs. Raises `ConfigError` where only the exponent is known."""
+        """The value at `compute` FLOPs. Raises `ConfigError` where only the exponent is known."""
         if self.coefficient is None:
             raise ConfigError(f"a law with the exponent {self.exponent} only gives no value; choose one with a coefficient")
         return float(self.coefficient * compute**self.exponent)
@@ -41,7 +41,7 @@ class PowerLaw:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossLaw:
-    """L(S, D) = E + A / S^alpha + B / D^beta, with the draws of a fit's bootstrap (arXiv 2203.15556, equation 2)."""
+    """L(S, D) = E + A / S^alpha + B / D^beta (arXiv 2203.15556, equation 2), with the bootstrap draws of its fit."""
 
     E: float
     A: float
@@ -49,7 +49,7 @@ class LossLaw:
     alpha: float
     beta: float
     draws: tuple[tuple[float, ...], ...] = ()
-    """(E, A, B, alpha, beta, r) of each bootstrap round; r is the log residual of a run drawn at random."""
+    """(E, A, B, alpha, beta, r) of each bootstrap round, r being the log residual of a run drawn at random."""
 
     def __post_init__(self) -> None:
         for name in ("E", "A", "B", "alpha", "beta"):
@@ -61,16 +61,18 @@ class LossLaw:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Law:
-    """How to spend a budget, by one publication or fit and its data."""
+    """How to spend a budget, by one publication or one fit."""
 
     name: str
+    """What it is called: a published law's name is how a config refers to it."""
     source: str
+    """The publication, or the methods of the fit."""
     data: str
-    """The corpus it was fitted on: the better the data, the more of the budget goes to the model (paper, section 3.3)."""
+    """The corpus that it was fitted on: the better the data, the more of the budget goes to the model (paper, section 3.3)."""
     model: PowerLaw
-    """Optimal model scale S; where only the exponent was published, it is comparable whatever the authors counted."""
+    """Optimal model scale S; an exponent alone can be compared with others whatever its authors counted."""
     tokens: PowerLaw
-    """Optimal D."""
+    """Optimal number of tokens D."""
     scale: str = "non_embedding_flops_per_token"
     """What S counts, one of `SCALES`."""
     batch_tokens: PowerLaw | None = None
@@ -78,13 +80,13 @@ class Law:
     learning_rate: PowerLaw | None = None
     """Optimal maximum learning rate."""
     fitted: tuple[float, float] | None = None
-    """Least and largest budget that it was fitted on, in FLOPs."""
+    """Smallest and largest budget that it was fitted on, in FLOPs."""
     loss: LossLaw | None = None
-    """Fitted here on a user's runs; published ones hold for their authors' corpus and tokenizer, and predict nothing."""
+    """Predicts losses; only of laws fitted by longrun. Those of a paper hold for its corpus and tokenizer alone."""
     figure: str = "loss"
-    """Which figure of a finished training `loss` is about, one of `FIGURES`."""
+    """The figure of a finished training that `loss` predicts, one of `FIGURES`."""
     runs: tuple[tuple[float, ...], ...] = ()
-    """(S, D, loss) of each run that it was fitted to: a training that it predicts joins them."""
+    """(S, D, loss) of each run that it was fitted to; a training that it predicted is added when it is fitted again."""
 
     def __post_init__(self) -> None:
         require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))

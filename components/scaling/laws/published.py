@@ -1,5 +1,6 @@
-"""The published scaling laws as values, each with its source."""
+"""The published scaling laws, each with its source."""
 
+from components.errors import ConfigError
 from components.scaling.laws.law import Law, LossLaw, PowerLaw, allocation
 
 _PAPER = "DeepSeek LLM, arXiv 2401.02954"
@@ -11,7 +12,7 @@ _KAPLAN = PowerLaw(exponent=0.73, coefficient=1.3e9 * _PF_DAY**-0.73)
 """N_e · C_min^p_N, table 6."""
 
 _CHINCHILLA = PowerLaw(exponent=0.49, coefficient=0.1449)
-"""The coefficient follows from the rows of table A3 (approach 2: 10 billion parameters at 1.32e22), each to 0.3 % but one."""
+"""The coefficient follows from table A3 (approach 2: 10 billion parameters at 1.32e22), whose rows but one it meets to 0.3 %."""
 
 _REPLICATED = LossLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
 """Table 1 of arXiv 2404.10102."""
@@ -76,9 +77,28 @@ LAWS = {
 
 
 def can_plan(law: Law) -> bool:
-    """Whether a plan can be made by it: model scale and tokens have coefficients."""
+    """Whether a plan can be made by the law: its model scale and tokens have coefficients."""
     return law.model.coefficient is not None and law.tokens.coefficient is not None
 
 
 PLANNING = tuple(name for name, law in LAWS.items() if can_plan(law))
-"""Names of the laws that can plan."""
+"""Names of the published laws that can plan."""
+
+
+def law_values(law: Law, compute: float) -> dict[str, float]:
+    """The optimum for a budget by a law that can plan: its model scale, "tokens", "batch_tokens" and "learning_rate".
+
+    Where the law has no batch or learning rate, DeepSeek's is taken.
+
+    Raises:
+        ConfigError: only exponents of the law are known.
+    """
+    if not can_plan(law):
+        raise ConfigError(
+            f"of the law {law.name} only exponents were published ({law.source}); it serves comparison only. "
+            f"Plan by one of: {', '.join(PLANNING)}, or by a law file"
+        )
+    usual = LAWS["deepseek"]
+    powers = (law.model, law.tokens, law.batch_tokens or usual.batch_tokens, law.learning_rate or usual.learning_rate)
+    names = (law.scale, "tokens", "batch_tokens", "learning_rate")
+    return {name: power.at(compute) for name, power in zip(names, powers, strict=True) if power is not None}

@@ -1,17 +1,18 @@
 """A plan laid out on accelerators: the shape that divides and fits, hours, cost and energy; and the paper's own models."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.flops import ACTIVATION_CHECKPOINTING
-from components.hardware import GPUS, Gpu
-from components.scaling.config import Accelerators, Choices, ScalingConfig
+from components.hardware import GPUS
+from components.scaling.config import Accelerators, Choices
 from components.scaling.laws.law import Law
 from components.scaling.planning.layouts import layouts, memory_per_rank
-from components.scaling.planning.plan import make_plan
+from components.scaling.planning.planner import Planner
 from components.training.parallel.layout import ParallelLayout
 
 PAPER_MODELS = {
@@ -33,27 +34,27 @@ PAPER_MODELS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """A plan, the law it was made by, and what it takes on a cluster."""
+    """A plan, the law that it was made by, and what it takes on accelerators."""
 
     plan: Plan
     law: Law
     accelerators: Accelerators | None = None
     layout: ParallelLayout | None = None
-    """The one that splits the model least among those that fit."""
+    """The one that divides the model least among those that fit."""
     layouts: tuple[tuple[ParallelLayout, int], ...] = ()
     """Every layout that the shape and the batch divide by and that fits, with the bytes of its fullest rank."""
     activation_checkpointing: str = "none"
-    """The least of it with which a layout fits."""
+    """The policy that recomputes least among those with which a layout fits."""
 
     @property
     def gpu_hours(self) -> float | None:
-        """C over what the accelerators compute at the expected utilisation."""
+        """Hours of one accelerator: C over what it computes at the expected utilisation; None without accelerators."""
         if self.accelerators is None:
             return None
         return self.plan.compute / (GPUS[self.accelerators.gpu].peak_flops * self.accelerators.mfu) / 3600
 
     def as_json(self) -> dict[str, Any]:
-        """The plan's fields, with the law's name and what the cluster adds."""
+        """The plan's fields, the law's name and source, and under "cluster" what it takes on accelerators."""
         return {
             **dataclasses.asdict(self.plan),
             "law_name": self.law.name,
@@ -77,57 +78,63 @@ class Proposal:
         }
 
 
-def propose(
-    config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, accelerators: Accelerators | None = None
-) -> Proposal:
-    """A plan by `law`; on a cluster, of the nearest shape that divides by a layout that fits its memory.
+def propose(planner: Planner, accelerators: Accelerators | None = None) -> Proposal:
+    """The plan; on accelerators, of the nearest shape that divides by a layout that fits their memory.
 
-    Layouts are tried in the order of how little they split the model, so that the shape is the law's wherever it fits; those in
-    which layers compute activations again only where none fits without.
+    Layouts are tried in the order of how little they divide the model, so that the shape is the law's wherever it fits. Those in
+    which layers recompute activations are tried only where none fits without.
 
     Raises:
         ConfigError: a budget or choice that makes no sense, a law that cannot plan, or a model that no layout holds.
     """
     if accelerators is None:
-        return Proposal(plan=make_plan(config, choices, vocab_size, law=law), law=law)
-    gpu, least = GPUS[accelerators.gpu], float("inf")
-    for policy in ACTIVATION_CHECKPOINTING[ACTIVATION_CHECKPOINTING.index(choices.activation_checkpointing) :]:
-        chosen = dataclasses.replace(choices, activation_checkpointing=policy)
+        return Proposal(plan=planner.plan(), law=planner.law)
+    gpu, smallest = GPUS[accelerators.gpu], float("inf")
+    for candidate in _with_more_checkpointing(planner):
         for layout in layouts(accelerators.gpus, gpu.per_node):
-            plan = _laid_out(config, chosen, vocab_size, law, layout)
+            plan = _laid_out(candidate, layout)
             if plan is None:
                 continue
-            if plan.memory_bytes <= accelerators.usable * gpu.memory_bytes:
+            if plan.memory_bytes <= accelerators.memory_bytes:
                 return Proposal(
                     plan=plan,
-                    law=law,
+                    law=planner.law,
                     accelerators=accelerators,
                     layout=layout,
-                    layouts=_fitting(plan, chosen, accelerators, gpu),
-                    activation_checkpointing=policy,
+                    layouts=_fitting(plan, candidate.choices, accelerators),
+                    activation_checkpointing=candidate.choices.activation_checkpointing,
                 )
-            least = min(least, plan.memory_bytes)
-    reason = "none divides shape and batch" if least == float("inf") else f"the least needs {least / 1e9:.0f} GB a rank"
+            smallest = min(smallest, plan.memory_bytes)
+    reason = "none divides shape and batch" if smallest == float("inf") else f"the least needs {smallest / 1e9:.0f} GB a rank"
     raise ConfigError(
         f"no layout of {accelerators.gpus} x {accelerators.gpu} with {gpu.memory_bytes / 1e9:.0f} GB holds the plan: {reason}; "
         "allowed: another number of GPUs or another GPU, a smaller budget, or more tokens"
     )
 
 
-def _laid_out(config: ScalingConfig, choices: Choices, vocab_size: int, law: Law, layout: ParallelLayout) -> Plan | None:
+def _with_more_checkpointing(planner: Planner) -> Iterator[Planner]:
+    """The planner, and the same with each policy of activation checkpointing that saves more memory."""
+    chosen = ACTIVATION_CHECKPOINTING.index(planner.choices.activation_checkpointing)
+    for policy in ACTIVATION_CHECKPOINTING[chosen:]:
+        yield dataclasses.replace(planner, choices=dataclasses.replace(planner.choices, activation_checkpointing=policy))
+
+
+def _laid_out(planner: Planner, layout: ParallelLayout) -> Plan | None:
     """The plan of the nearest shape that divides by `layout`; None where the chosen shape, vocabulary or batch does not."""
-    if vocab_size % layout.tensor or (choices.shape is not None and layout.misfit(choices.shape)):
+    choices = planner.choices
+    if planner.vocab_size % layout.tensor or (choices.shape is not None and layout.misfit(choices.shape)):
         return None
-    plan = make_plan(config, choices, vocab_size, law=law, layout=layout)
-    whole = plan.batch_size % layout.replicas == 0
+    plan = planner.plan(layout)
+    divides = plan.batch_size % layout.replicas == 0 and not layout.misfit(plan.shape, plan.sequence_length)
     # A batch stretched to give every replica a sequence is no longer the law's.
     stretched = choices.batch_size is None and plan.batch_size * plan.sequence_length > 1.5 * plan.law["batch_tokens"]
-    return plan if whole and not stretched and not layout.misfit(plan.shape, plan.sequence_length) else None
+    return plan if divides and not stretched else None
 
 
-def _fitting(plan: Plan, choices: Choices, accelerators: Accelerators, gpu: Gpu) -> tuple[tuple[ParallelLayout, int], ...]:
-    found = []
-    for layout in layouts(accelerators.gpus, gpu.per_node):
+def _fitting(plan: Plan, choices: Choices, accelerators: Accelerators) -> tuple[tuple[ParallelLayout, int], ...]:
+    """The layouts that shape and batch divide by and that fit, with the bytes of the fullest rank."""
+    fitting = []
+    for layout in layouts(accelerators.gpus, GPUS[accelerators.gpu].per_node):
         if layout.misfit(plan.shape, plan.sequence_length) or plan.batch_size % layout.replicas:
             continue
         memory = memory_per_rank(
@@ -138,6 +145,6 @@ def _fitting(plan: Plan, choices: Choices, accelerators: Accelerators, gpu: Gpu)
             precision=choices.precision,
             checkpointing=choices.activation_checkpointing,
         )
-        if memory <= accelerators.usable * gpu.memory_bytes:
-            found.append((layout, memory))
-    return tuple(found)
+        if memory <= accelerators.memory_bytes:
+            fitting.append((layout, memory))
+    return tuple(fitting)

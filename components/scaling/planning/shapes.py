@@ -1,7 +1,7 @@
 """The decoder shape nearest to a model scale, in the proportions of the paper's models."""
 
+import functools
 import math
-from collections.abc import Iterator
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
@@ -12,7 +12,7 @@ ASPECT = 108.0
 """d_model / n_layer: the geometric mean of the paper's 4096 / 30 and 8192 / 95 (table 2)."""
 
 ASPECT_WEIGHT = 0.1
-"""How much a factor in proportions counts beside the same factor in M: proportions hardly matter (arXiv 2001.08361, figure 5)."""
+"""Weight of a factor in proportions against the same factor in M: proportions hardly matter (arXiv 2001.08361, figure 5)."""
 
 WIDTHS = (
     *range(64, 512, 64),
@@ -21,7 +21,7 @@ WIDTHS = (
     *range(4096, 8192, 512),
     *range(8192, 65_536 + 1, 1024),
 )
-"""Widths tried: steps of about an eighth, with an even number of heads from 512 on, and a multiple of 8 from 8 192 on."""
+"""Widths to try, in steps of about an eighth: with an even number of heads from 512 on, and a multiple of 8 from 8 192 on."""
 
 
 def nearest_shape(
@@ -40,13 +40,21 @@ def nearest_shape(
     Raises:
         ConfigError: no shape tried divides by the layout.
     """
+    shape_of = functools.partial(_shape, vocab_size=vocab_size, context=sequence_length)
+
+    def scale_at(n_layer: int, d_model: int) -> float:
+        return scale_of(shape_of(n_layer, d_model), sequence_length, scale)
 
     def distance(shape: ModelShape) -> float:
-        apart = scale_of(shape, sequence_length, scale) / wanted
+        ratio = scale_of(shape, sequence_length, scale) / wanted
         aspect = shape.d_model / shape.n_layer / ASPECT
-        return abs(math.log(apart)) + ASPECT_WEIGHT * abs(math.log(aspect))
+        return abs(math.log(ratio)) + ASPECT_WEIGHT * abs(math.log(aspect))
 
-    tried = _candidates(wanted, vocab_size, sequence_length, scale, layout.pipeline)
+    tried = [
+        shape_of(n_layer, d_model)
+        for d_model in WIDTHS
+        for n_layer in _depths(wanted, scale_at(1, d_model), scale_at(2, d_model), layout.pipeline)
+    ]
     fitting = [shape for shape in tried if not layout.misfit(shape)]
     if not fitting:
         raise ConfigError(f"no shape divides by {layout}; allowed: a divisor of heads and of the vocabulary of {vocab_size}")
@@ -58,17 +66,14 @@ def d_ffn(d_model: int) -> int:
     return math.ceil(8 * d_model / 3 / 256) * 256
 
 
-def _candidates(wanted: float, vocab_size: int, length: int, scale: str, pipeline: int) -> Iterator[ModelShape]:
-    """For each width the two depths around the wanted scale, in whole stages."""
-    for d_model in WIDTHS:
-        one, two = (scale_of(_shape(n_layer, d_model, vocab_size, length), length, scale) for n_layer in (1, 2))
-        stage = pipeline * (two - one)
-        shallow = max(1, math.floor((wanted - (2 * one - two)) / stage))
-        for stages in (shallow, shallow + 1):
-            yield _shape(stages * pipeline, d_model, vocab_size, length)
+def _depths(wanted: float, of_one: float, of_two: float, stages: int) -> tuple[int, int]:
+    """The two numbers of layers around the wanted scale, multiples of `stages`, from the scales of one and of two layers."""
+    stage = stages * (of_two - of_one)
+    shallow = max(1, math.floor((wanted - (2 * of_one - of_two)) / stage))
+    return stages * shallow, stages * (shallow + 1)
 
 
-def _shape(n_layer: int, d_model: int, vocab_size: int, context: int) -> ModelShape:
+def _shape(n_layer: int, d_model: int, *, vocab_size: int, context: int) -> ModelShape:
     """Heads of 128 from a width of 1 024 on, as in the paper, narrower below; 8 key and value heads from the 67B's width on."""
     n_head = d_model // (128 if d_model >= 1024 else 64 if d_model >= 256 else 32)
     return ModelShape(

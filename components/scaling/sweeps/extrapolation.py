@@ -5,8 +5,8 @@ from typing import Any
 
 from components.errors import FitRefused
 from components.scaling.config import ScalingConfig
-from components.scaling.laws.files import read_law
-from components.scaling.planning.plan import LAW, plan
+from components.scaling.laws.files import LAW, read_law
+from components.scaling.planning.plan import plan
 from components.scaling.sweeps.ladder import Ladder
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.flops import ATTENTION_BLOCK, LONGEST_IN_BLOCKS
+from components.flops import ATTENTION_BLOCK, MAX_LENGTH_IN_BLOCKS
 from components.model.cache import KeyValueCache
 from components.model.decoder import Decoder, attend, attend_in_blocks, document_mask, initialise
 
@@ -167,7 +167,7 @@ def kernel(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return attend(query, key, value, None)
 
 
-@pytest.mark.parametrize("length", [2, ATTENTION_BLOCK - 1, ATTENTION_BLOCK, ATTENTION_BLOCK + 1, 389, LONGEST_IN_BLOCKS + 1])
+@pytest.mark.parametrize("length", [2, ATTENTION_BLOCK - 1, ATTENTION_BLOCK, ATTENTION_BLOCK + 1, 389, MAX_LENGTH_IN_BLOCKS + 1])
 @pytest.mark.parametrize("way", [kernel, attend_in_blocks])
 @pytest.mark.parametrize("key_heads", [4, 2, 1])
 def test_attention_gives_the_values_and_gradients_of_its_definition(

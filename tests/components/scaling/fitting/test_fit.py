@@ -13,7 +13,7 @@ from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.runs import Runs, read_runs
 from components.scaling.laws.files import read_law, write_law
 from components.scaling.laws.published import LAWS
-from components.scaling.planning.plan import make_plan
+from components.scaling.planning.planner import Planner
 from tests.components.scaling.fitting.conftest import TRUTH, drawn
 
 QUICK = FitConfig(rounds=100)
@@ -101,7 +101,9 @@ def test_what_is_left_out_is_said_with_line_and_reason_and_what_leaving_it_in_do
 def test_the_law_of_a_fit_plans_and_predicts_with_an_interval(tmp_path: Path) -> None:
     law = law_of(whole(), name="mine", data="runs.csv")
     write_law(law, tmp_path / "law.json")
-    made = make_plan(ScalingConfig(compute=1e22), Choices(), 32768, law=read_law(tmp_path / "law.json"))
+    made = Planner(
+        config=ScalingConfig(compute=1e22), choices=Choices(), vocab_size=32768, law=read_law(tmp_path / "law.json")
+    ).plan()
     assert made.prediction is not None
     truth = TRUTH.E + TRUTH.A / made.law["parameters"] ** TRUTH.alpha + TRUTH.B / made.law["tokens"] ** TRUTH.beta
     assert made.prediction["low"] < truth < made.prediction["high"]

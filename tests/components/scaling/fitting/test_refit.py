@@ -13,7 +13,8 @@ from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.fitting.refit import judge_plan
 from components.scaling.fitting.sweep_law import fit_ladder
 from components.scaling.laws.files import read_law, write_law
-from components.scaling.planning.plan import make_plan, read_plan
+from components.scaling.planning.plan import read_plan
+from components.scaling.planning.planner import Planner
 from components.scaling.sweeps.table import SCALE, write_table
 from tests.components.scaling.ladder_truth import LADDER, expected, rows
 
@@ -33,7 +34,7 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_plan(place: Path) -> None:
     law = read_law(place / "law.json")
     compute, choices = LADDER.extrapolated(law)
-    plan = make_plan(ScalingConfig(compute=compute), choices, 512, law=law)
+    plan = Planner(config=ScalingConfig(compute=compute), choices=choices, vocab_size=512, law=law).plan()
     (place / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
 
 

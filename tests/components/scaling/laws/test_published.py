@@ -7,8 +7,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.scaling.laws.law import SCALES, LossLaw, PowerLaw, allocation
-from components.scaling.laws.published import LAWS, PLANNING, can_plan
-from components.scaling.planning.plan import law_values
+from components.scaling.laws.published import LAWS, PLANNING, can_plan, law_values
 
 
 @pytest.mark.parametrize(("compute", "learning_rate", "sequences"), [(8.45e22, 4.25e-4, 2251), (9.94e23, 3.12e-4, 5042)])
