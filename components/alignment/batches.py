@@ -1,8 +1,8 @@
 """Token batches of conversations and of preference pairs.
 
-Sequences are padded on the right, where the causal rule hides the padding, and never packed: packed ones would need a mask to
-not read each other. A batch is sorted by length before it is cut into micro-batches. The more of them, the less padding: of the
-tokens of 32 embedded instructions 42 % in micro-batches of 4 096 tokens, 12 % in those of 1 024, 2 % in those of 512.
+Sequences are padded on the right, where causal attention hides the padding, and never packed: packed ones would need a mask to
+not read each other. A batch is sorted by length before it is divided into micro-batches. The more of them, the less padding: of
+the tokens of 32 embedded instructions 42 % in micro-batches of 4 096 tokens, 12 % in those of 1 024, 2 % in those of 512.
 
 Shapes: E examples of a micro-batch, T tokens.
 """
@@ -21,7 +21,7 @@ from components.tokenizer.chat import encode_conversation
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 IGNORED = -100
-"""Target of a token that counts nothing: the prompt's, and padding's (`components.model.loss`)."""
+"""Target of a token that is not learned: the prompt's, and padding's (`components.model.loss`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def collate(items: Sequence[Item]) -> dict[str, Tensor]:
 
     The first example of every item comes first, then the second of every item. Targets that are not learned are `IGNORED`.
     """
-    examples = [example for place in zip(*items, strict=True) for example in place]
+    examples = [example for column in zip(*items, strict=True) for example in column]
     tokens_ET = np.zeros((len(examples), max(map(_length, items))), dtype=np.int64)
     targets_ET = np.full_like(tokens_ET, IGNORED)
     for row, example in enumerate(examples):
@@ -63,24 +63,24 @@ def collate(items: Sequence[Item]) -> dict[str, Tensor]:
     return {"tokens": torch.from_numpy(tokens_ET), "targets": torch.from_numpy(targets_ET)}
 
 
-def cut(items: Sequence[Item], micro_batch_tokens: int, at_least: int = 1) -> list[list[int]]:
+def grouped_by_length(items: Sequence[Item], micro_batch_tokens: int, min_groups: int = 1) -> list[list[int]]:
     """Indices of `items` in micro-batches of similar lengths, longest first.
 
-    Each holds at most `micro_batch_tokens` after padding (one item always fits). There are `at_least` so many, given as many
+    Each holds at most `micro_batch_tokens` after padding, or a single item. There are at least `min_groups`, if there are as many
     items.
     """
     order = sorted(range(len(items)), key=lambda index: (-_length(items[index]), index))
-    parts: list[list[int]] = []
+    groups: list[list[int]] = []
     for index in order:
-        width = len(items[index]) * _length(items[parts[-1][0]]) if parts else 0
-        if not parts or width * (len(parts[-1]) + 1) > micro_batch_tokens:
-            parts.append([])
-        parts[-1].append(index)
-    while len(parts) < min(at_least, len(items)):
-        largest = max(parts, key=len)
-        parts.append(largest[len(largest) // 2 :])
+        width = len(items[index]) * _length(items[groups[-1][0]]) if groups else 0
+        if not groups or width * (len(groups[-1]) + 1) > micro_batch_tokens:
+            groups.append([])
+        groups[-1].append(index)
+    while len(groups) < min(min_groups, len(items)):
+        largest = max(groups, key=len)
+        groups.append(largest[len(largest) // 2 :])
         del largest[len(largest) // 2 :]
-    return parts
+    return groups
 
 
 def _length(item: Item) -> int:
@@ -93,7 +93,7 @@ class ShuffledBatches:
 
     items: Sequence[Item]
     batch_size: int
-    """Items in a step at most: an epoch's steps are as equal as can be."""
+    """Maximum items in a step: the steps of an epoch differ by at most one item."""
     micro_batch_tokens: int
     seed: int
 
@@ -110,12 +110,12 @@ class ShuffledBatches:
 
     def indices(self, step: int) -> npt.NDArray[np.int64]:
         """Which items `step` (from 0) sees."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+        epoch, epoch_step = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.items))
-        return np.array_split(order, self.steps_per_epoch)[place]
+        return np.array_split(order, self.steps_per_epoch)[epoch_step]
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> list[dict[str, Tensor]]:
         """The micro-batches of `step` for one rank, dealt in turn, so that each rank gets long and short ones."""
         items = [self.items[index] for index in self.indices(step)]
-        parts = cut(items, self.micro_batch_tokens, at_least=world_size)
-        return [collate([items[index] for index in part]) for part in parts[rank::world_size]]
+        groups = grouped_by_length(items, self.micro_batch_tokens, min_groups=world_size)
+        return [collate([items[index] for index in group]) for group in groups[rank::world_size]]

@@ -29,7 +29,7 @@ class ConversationsConfig:
     describe_share: float = 0.5
     """Share of the embedded instructions that ask what a function does; the others ask for a function that fits a description."""
     max_prompt_characters: int = 400
-    """Longest embedded prompt: longer signatures are lists of options more than functions to talk about."""
+    """Longest embedded prompt: longer signatures are lists of options rather than functions to ask about."""
     max_answer_characters: int = 400
     """Longest embedded answer: a docstring's first paragraph seldom needs more."""
     validation_share: float = 0.01
@@ -69,7 +69,7 @@ class SFTConfig:
     activation_checkpointing: str = "none"
     """What is kept for the backward pass: "none" (everything), "selective", "full"; see `components.training.config`."""
     max_length: int | None = None
-    """Longest conversation in tokens; longer ones are left out and counted, never cut. None: the model's context."""
+    """Longest conversation in tokens; longer ones are left out and counted, never truncated. None: the model's context."""
     micro_batch_tokens: int = 16_384
     """Tokens in one forward pass, padding included; changes no result beyond rounding. Less takes less memory and pads less,
     more keeps a GPU busy; a CPU is fastest at about 1 000."""

@@ -11,21 +11,21 @@ from components.alignment.config import ConversationsConfig
 from components.alignment.instructions import instructions
 from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
 from components.alignment.records import Conversation, identifier, write_records
-from components.alignment.sides import Sides, wished_side
+from components.alignment.splits import SplitAssignment, preferred_split
 from components.errors import SourceError
 from components.names import SPLITS, TRAIN
 from components.python_environment import Distribution, distributions
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A conversation that may be taken."""
+class CandidateConversation:
+    """A conversation that may be chosen."""
 
     conversation: Conversation
     about: str
-    """Of the candidates about the same thing one is taken."""
-    wish: str | None = None
-    """The side that its own line names."""
+    """Of the candidates about the same thing only the first is chosen."""
+    preferred: str | None = None
+    """The split that its own line asks for."""
 
 
 def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Path) -> dict[str, Any]:
@@ -36,15 +36,16 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
     not change them.
 
     Raises:
-        SourceError: a file that cannot be read as promised, or nothing for one of the sides.
+        SourceError: a file that cannot be read as promised, or no conversation for one of the splits.
     """
     files = [JsonlSource(uri, config.max_bad_lines) for uri in config.sources]
-    users = [candidate for file in files for candidate in _users(file)]
-    taken: set[str] = set()
+    users = [candidate for file in files for candidate in _from_file(file)]
+    assignment = SplitAssignment.of_corpus(corpus, config.validation_share)
+    seen: set[str] = set()
     splits = {}
-    for split, found in reversed(_by_side(users, Sides.of_corpus(corpus, config.validation_share), config).items()):
-        number = config.max_conversations if split == TRAIN else config.max_validation_conversations
-        chosen = itertools.islice(_distinct(found, taken), number)
+    for split, candidates in reversed(_by_split(users, assignment, config).items()):
+        limit = config.max_conversations if split == TRAIN else config.max_validation_conversations
+        chosen = itertools.islice(_distinct(candidates, seen), limit)
         splits[split] = sorted(chosen, key=lambda conversation: conversation.id)
         if not splits[split]:
             raise SourceError(f"conversations: none for {split}; add sources or distributions whose groups the corpus put there")
@@ -53,27 +54,29 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
     return _figures(splits, files)
 
 
-def _by_side(users: list[Candidate], sides: Sides, config: ConversationsConfig) -> dict[str, Iterator[Candidate]]:
-    """The candidates of each side, best first; packages are only read as far as the iterators are."""
+def _by_split(
+    users: list[CandidateConversation], assignment: SplitAssignment, config: ConversationsConfig
+) -> dict[str, Iterator[CandidateConversation]]:
+    """The candidates of each split, best first; packages are only read as far as the iterators are."""
     installed = {distribution.name: distribution for distribution in distributions(config.distributions)}
-    groups = [(candidate.conversation.group, candidate.wish) for candidate in users]
-    side = sides.split([*groups, *((name, None) for name in installed)])
+    groups = [(candidate.conversation.group, candidate.preferred) for candidate in users]
+    splits = assignment.assign([*groups, *((name, None) for name in installed)])
     users = sorted(users, key=lambda candidate: identifier(config.seed, candidate.conversation.id))
     names = sorted(installed, key=lambda name: identifier(config.seed, name))
     return {
         split: itertools.chain(
-            [candidate for candidate in users if side[candidate.conversation.group] == split],
-            _in_turn([_embedded(installed[name], config) for name in names if side[name] == split]),
+            [candidate for candidate in users if splits[candidate.conversation.group] == split],
+            _round_robin([_from_distribution(installed[name], config) for name in names if splits[name] == split]),
         )
         for split in SPLITS
     }
 
 
-def _embedded(distribution: Distribution, config: ConversationsConfig) -> Iterator[Candidate]:
-    return (Candidate(conversation, summary) for summary, conversation in instructions(distribution, config))
+def _from_distribution(distribution: Distribution, config: ConversationsConfig) -> Iterator[CandidateConversation]:
+    return (CandidateConversation(conversation, summary) for summary, conversation in instructions(distribution, config))
 
 
-def _in_turn(streams: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
+def _round_robin(streams: Iterable[Iterator[CandidateConversation]]) -> Iterator[CandidateConversation]:
     """One of each stream in turn, until all have ended."""
     waiting = deque(streams)
     while waiting:
@@ -83,15 +86,15 @@ def _in_turn(streams: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
             yield candidate
 
 
-def _distinct(candidates: Iterable[Candidate], taken: set[str]) -> Iterator[Conversation]:
-    """The first candidate about each thing that is not in `taken`, to which it is added."""
+def _distinct(candidates: Iterable[CandidateConversation], seen: set[str]) -> Iterator[Conversation]:
+    """The first candidate about each thing that is not in `seen`, to which it is added."""
     for candidate in candidates:
-        if candidate.about not in taken:
-            taken.add(candidate.about)
+        if candidate.about not in seen:
+            seen.add(candidate.about)
             yield candidate.conversation
 
 
-def _users(file: JsonlSource) -> Iterator[Candidate]:
+def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
     for line, (messages, row) in file.rows(_parse):
         about = identifier(*(text for message in messages for text in message.values()))
         conversation = Conversation(
@@ -103,7 +106,7 @@ def _users(file: JsonlSource) -> Iterator[Candidate]:
             licence=text_field(row, "licence", "unknown"),
             task="user",
         )
-        yield Candidate(conversation, about, wished_side(row))
+        yield CandidateConversation(conversation, about, preferred_split(row))
 
 
 def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:
@@ -117,12 +120,12 @@ def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, A
         raise BadLineError("`messages` do not alternate from user to assistant and end with an answer (no system prompt)")
     for name in ("group", "licence"):
         text_field(row, name, "")
-    wished_side(row)
+    preferred_split(row)
     return messages, row
 
 
 def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> dict[str, Any]:
-    """Conversations by side, of the training ones by task, and refused lines."""
+    """Conversations by split, of the training ones by task, and refused lines."""
     tasks = Counter(conversation.task for conversation in splits[TRAIN])
     return {
         **{split: len(splits[split]) for split in SPLITS},

@@ -29,8 +29,8 @@ def optimise_preferences(
 ) -> dict[str, Any]:
     """Optimise `checkpoint` on the pairs and write it as a Hugging Face directory with `metrics/`.
 
-    Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/alignment.parquet` has, by kind of held-out
-    pair, before and after (log-probabilities in nats, of whole answers):
+    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any. `metrics/alignment.parquet` has, by kind of
+    held-out pair, before and after (log-probabilities in nats, of whole answers):
     - reward_margin: mean of β log(π/π_ref) of the chosen answer less that of the rejected one; 0 before, as π is π_ref.
     - reward_accuracy: share of pairs with a positive reward margin, ties counting half; so 0.5 before.
     - log_probability_margin: mean of log π(chosen) − log π(rejected).
@@ -58,25 +58,25 @@ def _work(spec: Spec[DPOConfig], reporter: TrainingReporter) -> Tuned:
         read=_read,
         objective=lambda: PreferenceLoss(load(spec.checkpoint), beta),
         changes=lambda items, before, after: _preferences(items, before, after, beta),
-        held_out=spec.config.max_validation_pairs_per_kind,
+        max_held_out=spec.config.max_validation_pairs_per_kind,
     )
     return tune(spec, method, reporter)
 
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
-    found = []
+    items = []
     for pair in read_pairs(artifact, split):
         prompt = {"role": "user", "content": pair.prompt}
         answers = ({"role": "assistant", "content": answer} for answer in (pair.chosen, pair.rejected))
         chosen, rejected = (encode(tokenizer, (prompt, answer)) for answer in answers)
-        found.append(Labelled((chosen, rejected), pair.kind))
-    return found
+        items.append(Labelled((chosen, rejected), pair.kind))
+    return items
 
 
 def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta: float) -> list[Change]:
     """Every measure of every kind."""
     changes = []
-    for kind, rows in by_kind([one.kind for one in items]).items():
+    for kind, rows in by_kind([item.kind for item in items]).items():
         old, new = (measures_of(scores[rows], before[rows], beta) for scores in (before, after))
         changes += [Change(measure, kind, old[measure], new[measure]) for measure in old]
     return changes

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from components.alignment.batches import Item, collate, cut
+from components.alignment.batches import Item, collate, grouped_by_length
 from components.alignment.objectives import answer_log_probabilities
 
-Given = TypeVar("Given")
+Record = TypeVar("Record")
 
 ALL = "all"
 """The kind that stands for every kind together."""
@@ -39,10 +39,10 @@ def log_probabilities(model: nn.Module, items: Sequence[Item], micro_batch_token
     """
     device = next(model.parameters()).device
     scores = np.zeros((len(items), len(items[0])))
-    for part in cut(items, micro_batch_tokens):
-        batch = {name: tensor.to(device) for name, tensor in collate([items[index] for index in part]).items()}
-        found_E = answer_log_probabilities(model, batch).double().cpu().numpy()
-        scores[part] = found_E.reshape(len(items[0]), len(part)).T
+    for group in grouped_by_length(items, micro_batch_tokens):
+        batch = {name: tensor.to(device) for name, tensor in collate([items[index] for index in group]).items()}
+        scores_E = answer_log_probabilities(model, batch).double().cpu().numpy()
+        scores[group] = scores_E.reshape(len(items[0]), len(group)).T
     return scores
 
 
@@ -53,14 +53,14 @@ def by_kind(kinds: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
     return masks if len(masks) == 1 else {ALL: np.ones(len(kinds), dtype=np.bool_)} | masks
 
 
-def first_of_each_kind(given: Iterable[Given], kind: Callable[[Given], str], limit: int) -> list[Given]:
-    """The first `limit` of each kind."""
+def first_of_each_kind(records: Iterable[Record], kind: Callable[[Record], str], max_per_kind: int) -> list[Record]:
+    """The first `max_per_kind` of each kind."""
     counts: dict[str, int] = {}
     chosen = []
-    for one in given:
-        counts[kind(one)] = counts.get(kind(one), 0) + 1
-        if counts[kind(one)] <= limit:
-            chosen.append(one)
+    for record in records:
+        counts[kind(record)] = counts.get(kind(record), 0) + 1
+        if counts[kind(record)] <= max_per_kind:
+            chosen.append(record)
     return chosen
 
 

@@ -17,26 +17,26 @@ SOURCE = "python-environment:"
 TEMPLATES = {
     "describe": (
         "What does this Python function do?\n\n{signature}",
-        "Describe this function of {place} in a sentence or two.\n\n{signature}",
+        "Describe this function of {module} in a sentence or two.\n\n{signature}",
         "Write the first paragraph of a docstring for\n\n{signature}",
-        "I found this in {place}. What is it for?\n\n{signature}",
+        "I found this in {module}. What is it for?\n\n{signature}",
     ),
     "declare": (
         "Write the first line of a Python function for this description.\n\n{summary}",
         "{summary}\n\nDeclare a Python function that does this.",
-        "How would {place} declare the function that its authors describe like this?\n\n{summary}",
+        "How would {module} declare the function that its authors describe like this?\n\n{summary}",
         "Which signature would you give this function? {summary}",
     ),
     "implement": (
         "Write a Python function for this description.\n\n{summary}",
         "{summary}\n\nImplement this in Python.",
-        "Implement this as in {place}. {summary}",
+        "Implement this as in {module}. {summary}",
         "Write the code of a function with this docstring: {summary}",
     ),
 }
 """Wordings of each task, both ways: from the function to the words about it, and back."""
 
-SUMMARY_CHARACTERS = 20
+MIN_SUMMARY_CHARACTERS = 20
 """Shortest summary: below it stand "Deprecated." and "See above."."""
 
 SECTION = re.compile(
@@ -73,8 +73,8 @@ def summarise(docstring: str) -> str:
             break
         lines.append(line.strip())
     summary = " ".join(lines)
-    # "Foo(a, b) -> c" repeats the signature; what does not begin with a letter is a table or a piece of markup.
-    prose = len(summary) >= SUMMARY_CHARACTERS and summary[0].isalpha() and "->" not in summary and summary.count(" ") >= 2
+    # "Foo(a, b) -> c" repeats the signature; what does not start with a letter is a table or markup.
+    prose = len(summary) >= MIN_SUMMARY_CHARACTERS and summary[0].isalpha() and "->" not in summary and summary.count(" ") >= 2
     return summary if prose else ""
 
 
@@ -82,10 +82,10 @@ def _instruction(function: Function, summary: str, config: ConversationsConfig) 
     """One conversation about the function in the task and wording that its hash says; None where it is too long."""
     draw = hashlib.sha256(identifier(config.seed, function.uri, function.name).encode()).digest()
     task = _task(function, draw[0] / 256, config)
-    place = function.name.rpartition(".")[0]
+    module = function.name.rpartition(".")[0]
     answer = {"describe": summary, "declare": f"{function.signature}:", "implement": function.code}[task]
     template = TEMPLATES[task][draw[1] % len(TEMPLATES[task])]
-    prompt = template.format(signature=function.signature, place=place, summary=summary)
+    prompt = template.format(signature=function.signature, module=module, summary=summary)
     if len(prompt) > config.max_prompt_characters or len(answer) > config.max_answer_characters:
         return None
     return Conversation(

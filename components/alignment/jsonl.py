@@ -60,23 +60,23 @@ class JsonlSource:
         return path
 
     def rows(self, parse: Callable[[Mapping[str, Any]], Row]) -> Iterator[tuple[int, Row]]:
-        """Line numbers (from 1) and what `parse` made of the JSON object on each line; blank lines are passed over.
+        """Line numbers (from 1) and what `parse` made of the JSON object on each line; blank lines are skipped.
 
         `parse` raises `BadLineError` for an object that it cannot use.
 
         Raises:
             SourceError: a file that cannot be read to its end, more unusable lines than the limit, or no usable line.
         """
-        found = False
+        usable = 0
         for number, line in enumerate(self._lines(), start=1):
             if not line.strip():
                 continue
             try:
                 yield number, parse(_json_object(line))
-                found = True
+                usable += 1
             except BadLineError as reason:
                 self._refuse(number, str(reason))
-        if not found:
+        if not usable:
             raise SourceError(f"{self.uri}: no usable line{self._first_refusal()}")
 
     def _refuse(self, number: int, reason: str) -> None:

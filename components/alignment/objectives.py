@@ -78,6 +78,6 @@ class PreferenceLoss:
         with torch.no_grad():
             reference_E = answer_log_probabilities(self.reference, batch)
         margins_P = reward_margins(answer_log_probabilities(model, batch), reference_E, self.beta)
-        found_P = margins_P.detach()
-        figures = {"reward_margin": found_P.sum(), "reward_accuracy": (found_P.sign() + 1).sum() / 2}
+        detached_P = margins_P.detach()
+        figures = {"reward_margin": detached_P.sum(), "reward_accuracy": (detached_P.sign() + 1).sum() / 2}
         return Terms(preference_losses(margins_P).sum(), figures)

@@ -25,7 +25,7 @@ class Conversation:
     uri: str
     """The function or the line that it comes from."""
     group: str
-    """What the split never parts: a distribution, the user's own group, or the first prompt's hash."""
+    """What is never divided between splits: a distribution, the user's own group, or the first prompt's hash."""
     licence: str
     task: str
     """"describe", "declare" or "implement" for embedded instructions, "user" for a user's data."""
@@ -60,9 +60,9 @@ class PreferencePair:
 AnyRecord = TypeVar("AnyRecord", Conversation, PreferencePair)
 
 
-def identifier(*parts: str | int) -> str:
-    """An id of 32 hex digits that depends on all parts and nothing else."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+def identifier(*fields: str | int) -> str:
+    """An id of 32 hex digits that depends on all fields and nothing else."""
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]
 
 
 def write_records(name: str, splits: Mapping[str, Sequence[Conversation | PreferencePair]], output: Path) -> None:

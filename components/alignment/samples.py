@@ -1,4 +1,4 @@
-"""The SFT model's own answers to prompts: the rejected side of preference pairs."""
+"""The SFT model's own answers to prompts: the rejected answers of preference pairs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class Sampler:
             ConfigError: answers as long as the context.
         """
         model = load(checkpoint, device=training_device()).eval()
-        context, asked = model.shape.context, config.max_new_tokens
-        require(asked < context, config, "max_new_tokens", asked, f"below the model's context of {context}")
+        context, limit = model.shape.context, config.max_new_tokens
+        require(limit < context, config, "max_new_tokens", limit, f"below the model's context of {context}")
         return cls(model, TextTokenizer.load(checkpoint), config, metrics)
 
     def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:
@@ -45,13 +45,14 @@ class Sampler:
 
         An answer that does not end by itself within `max_new_tokens` ends there: that it ran on is part of what is wrong with it.
         """
-        prompts = [encode_prompt(self.tokenizer, talk.messages[:1]) for talk in conversations]
-        room = self.model.shape.context - self.config.max_new_tokens
-        fitting = [(talk, prompt) for talk, prompt in zip(conversations, prompts, strict=True) if len(prompt) <= room]
+        prompts = [encode_prompt(self.tokenizer, conversation.messages[:1]) for conversation in conversations]
+        max_prompt_tokens = self.model.shape.context - self.config.max_new_tokens
+        pairs = zip(conversations, prompts, strict=True)
+        fitting = [(conversation, prompt) for conversation, prompt in pairs if len(prompt) <= max_prompt_tokens]
         size = BATCHES * self.config.batch_size
         for start in range(0, len(fitting), size):
-            talks, ids = zip(*fitting[start : start + size], strict=True)
-            yield from zip(talks, self._generate(ids), strict=True)
+            batch, ids = zip(*fitting[start : start + size], strict=True)
+            yield from zip(batch, self._generate(ids), strict=True)
             self.metrics.progress(min(start + size, len(fitting)), len(fitting), "samples")
 
     def _generate(self, prompts: Sequence[Sequence[int]]) -> list[str]:

@@ -28,7 +28,7 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Fine-tune `checkpoint` on the conversations and write it as a Hugging Face directory with `metrics/`.
 
-    Goes on from the checkpoints in `scratch`, if a former attempt left any. `metrics/alignment.parquet` has the measure
+    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any. `metrics/alignment.parquet` has the measure
     "answer_loss": nats per token of held-out answers (their ends included), by task, before and after.
 
     Returns:
@@ -46,18 +46,18 @@ def fine_tune(
 
 def _work(spec: Spec[SFTConfig], reporter: TrainingReporter) -> Tuned:
     """What each worker does."""
-    held_out = spec.config.max_validation_conversations
-    return tune(spec, Method(_read, AnswerLoss, _answer_losses, held_out), reporter)
+    method = Method(_read, AnswerLoss, _answer_losses, max_held_out=spec.config.max_validation_conversations)
+    return tune(spec, method, reporter)
 
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
-    return [Labelled((encode(tokenizer, talk.messages),), talk.task) for talk in read_conversations(artifact, split)]
+    return [Labelled((encode(tokenizer, c.messages),), c.task) for c in read_conversations(artifact, split)]
 
 
 def _answer_losses(items: Sequence[Labelled], before: Scores, after: Scores) -> list[Change]:
     """Mean loss of an answer's token, by task."""
-    tokens = np.array([one.item[0].learned[1:].sum() for one in items])
+    tokens = np.array([labelled.item[0].learned[1:].sum() for labelled in items])
     return [
         Change("answer_loss", kind, *(float(-scores[rows].sum() / tokens[rows].sum()) for scores in (before, after)))
-        for kind, rows in by_kind([one.kind for one in items]).items()
+        for kind, rows in by_kind([labelled.kind for labelled in items]).items()
     ]

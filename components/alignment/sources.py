@@ -1,4 +1,4 @@
-"""What conversations and pairs are read from, as it is now: part of what decides whether they are made again."""
+"""A fingerprint of what conversations and pairs are read from: one of the inputs that decide whether they are made again."""
 
 import hashlib
 
@@ -18,6 +18,7 @@ def fingerprint(config: ConversationsConfig | PreferencePairsConfig) -> str:
     for uri in config.sources:
         digest.update(f"{uri}\0{sha256_of_file(JsonlSource(uri, config.max_bad_lines).path)}\n".encode())
     if isinstance(config, ConversationsConfig):
-        for one in distributions(config.distributions):
-            digest.update(f"{one.name}\0{one.version}\0{[(file.path, file.size) for file in one.modules]}\n".encode())
+        for distribution in distributions(config.distributions):
+            sizes = [(file.path, file.size) for file in distribution.modules]
+            digest.update(f"{distribution.name}\0{distribution.version}\0{sizes}\n".encode())
     return digest.hexdigest()

@@ -43,7 +43,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Spec(Generic[Config]):
-    """What a training worker is told. All paths are absolute, and seen by all workers."""
+    """What a training worker needs to know. All paths are absolute, and visible to all workers."""
 
     config: Config
     data: Path
@@ -85,8 +85,8 @@ class Method:
     objective: Callable[[], Objective]
     changes: Callable[[Sequence[Labelled], Scores, Scores], list[Change]]
     """Figures from the scores of held-out items before and after."""
-    held_out: int
-    """Held-out items of each kind at most."""
+    max_held_out: int
+    """Held-out items of each kind."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Tuned:
     """Empty on ranks other than 0."""
     examples: int
     """Items learned from."""
-    left_out: int
-    """Items of the training side that are too long."""
+    too_long: int
+    """Items of the training split that are longer than `max_length`, and so not learned."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,11 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     Raises:
         ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
         ResourceError: a worker's machine has too little memory.
-        TrainingError: no item fits the length, on one of the sides.
+        TrainingError: no item of one of the splits fits the length.
     """
     require_memory(spec.memory_bytes, parameters(read_shape(spec.checkpoint)), reporter.rank)
     config, model = spec.config, load(spec.checkpoint)
-    training, held_out, left_out = _items(spec, method)
+    training, held_out, too_long = _items(spec, method)
     batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, config.micro_batch_tokens, config.seed)
     batches.require_workers(reporter.world_size)
     measured: _HeldOut | None = None
@@ -162,7 +162,7 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
         validation=measured if config.validation_steps else None,
     )
     changes = _finish(model, measured, spec, reporter) if measured else []
-    return Tuned(trained, tuple(changes), len(training), left_out)
+    return Tuned(trained, tuple(changes), len(training), too_long)
 
 
 def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: TrainingReporter) -> list[Change]:
@@ -178,13 +178,13 @@ def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Lab
     max_length = spec.config.max_length or context
     require(max_length <= context, spec.config, "max_length", max_length, f"up to the model's context of {context}")
     tokenizer = TextTokenizer.load(spec.checkpoint)
-    every = {split: method.read(spec.data, split, tokenizer) for split in SPLITS}
-    short = {split: [one for one in found if fits(one.item, max_length)] for split, found in every.items()}
-    for split, found in short.items():
-        if not found:
-            raise TrainingError(f"{spec.data}: none of {len(every[split])} in {split} fits {max_length} tokens (max_length)")
-    held_out = first_of_each_kind(short[VALIDATION], lambda one: one.kind, method.held_out)
-    return short[TRAIN], held_out, len(every[TRAIN]) - len(short[TRAIN])
+    items = {split: method.read(spec.data, split, tokenizer) for split in SPLITS}
+    fitting = {split: [labelled for labelled in items[split] if fits(labelled.item, max_length)] for split in SPLITS}
+    for split in SPLITS:
+        if not fitting[split]:
+            raise TrainingError(f"{spec.data}: none of {len(items[split])} in {split} fits {max_length} tokens (max_length)")
+    held_out = first_of_each_kind(fitting[VALIDATION], lambda labelled: labelled.kind, method.max_held_out)
+    return fitting[TRAIN], held_out, len(items[TRAIN]) - len(fitting[TRAIN])
 
 
 def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int) -> Scores:
@@ -222,7 +222,7 @@ def _figures(tuned: Tuned, headlines: Sequence[str]) -> dict[str, float | int]:
     figures: dict[str, float | int] = {
         "steps": len(tuned.trained.history),
         "examples": tuned.examples,
-        "left_out": tuned.left_out,
+        "left_out": tuned.too_long,
         "loss": sum(tail) / len(tail),
     }
     for change in tuned.changes:

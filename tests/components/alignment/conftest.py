@@ -1,4 +1,4 @@
-"""A corpus that knows the sides of a few installed distributions, conversations made of them, and a tiny base model."""
+"""A corpus that knows the splits of a few installed distributions, conversations made of them, and a tiny base model."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -23,10 +23,10 @@ from components.tokenizer.training import train_tokenizer
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
-SIDES = {"filelock": "train", "typer": "train", "rich": "train", "packaging": "validation", "tqdm": "validation"}
+SPLIT_OF = {"filelock": "train", "typer": "train", "rich": "train", "packaging": "validation", "tqdm": "validation"}
 
 CONVERSATIONS = ConversationsConfig(
-    distributions=tuple(SIDES),
+    distributions=tuple(SPLIT_OF),
     max_conversations=160,
     max_validation_conversations=40,
     max_instructions_per_distribution=80,
@@ -35,10 +35,10 @@ CONVERSATIONS = ConversationsConfig(
 PAIRS = PreferencePairsConfig(max_pairs_per_kind=40, max_validation_pairs_per_kind=12, max_new_tokens=8, batch_size=16)
 
 
-def write_groups(corpus: Path, sides: dict[str, str]) -> Path:
+def write_groups(corpus: Path, splits: dict[str, str]) -> Path:
     """A corpus's table of groups."""
     corpus.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"group": list(sides), "split": list(sides.values())}), corpus / "groups.parquet")
+    pq.write_table(pa.table({"group": list(splits), "split": list(splits.values())}), corpus / "groups.parquet")
     return corpus
 
 
@@ -61,13 +61,13 @@ def jsonl(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sides of `SIDES`."""
-    return write_groups(tmp_path_factory.mktemp("corpus"), SIDES)
+    """The splits of `SPLIT_OF`."""
+    return write_groups(tmp_path_factory.mktemp("corpus"), SPLIT_OF)
 
 
 @pytest.fixture(scope="session")
 def conversations(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Instructions from the distributions of `SIDES`."""
+    """Instructions from the distributions of `SPLIT_OF`."""
     output = tmp_path_factory.mktemp("conversations")
     make_conversations(CONVERSATIONS, corpus=corpus, output=output)
     return output

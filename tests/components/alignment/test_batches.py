@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.alignment.batches import IGNORED, Example, Item, ShuffledBatches, collate, cut, encode, fits
+from components.alignment.batches import IGNORED, Example, Item, ShuffledBatches, collate, encode, fits, grouped_by_length
 from components.errors import ConfigError
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -53,11 +53,11 @@ def test_an_item_fits_if_all_that_the_model_reads_does() -> None:
 
 @example([40, 2, 2, 2, 2], 39, 3)
 @given(LENGTHS, st.integers(1, 200), st.integers(1, 5))
-def test_micro_batches_hold_every_item_once_within_the_limit(lengths: list[int], limit: int, at_least: int) -> None:
-    parts = cut(items(lengths), limit, at_least)
-    assert sorted(index for part in parts for index in part) == list(range(len(lengths)))
-    assert len(parts) >= min(at_least, len(lengths))
-    assert all(len(part) <= 1 or len(part) * (max(lengths[index] for index in part) - 1) <= limit for part in parts)
+def test_micro_batches_hold_every_item_once_within_the_limit(lengths: list[int], limit: int, min_groups: int) -> None:
+    groups = grouped_by_length(items(lengths), limit, min_groups)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    assert len(groups) >= min(min_groups, len(lengths))
+    assert all(len(group) <= 1 or len(group) * (max(lengths[index] for index in group) - 1) <= limit for group in groups)
 
 
 @settings(max_examples=50)
@@ -92,7 +92,7 @@ def test_the_ranks_together_see_the_same_items_for_every_number_of_workers(
         with pytest.raises(ConfigError, match=f"for {world_size} workers; use a larger batch_size or fewer workers"):
             batches.require_workers(world_size)
         return
-    parts = [batches.micro_batches(step, rank, world_size) for rank in range(world_size)]
-    assert all(parts)
-    firsts = sorted(int(token) for part in parts for batch in part for token in batch["tokens"][:, 0])
+    shares = [batches.micro_batches(step, rank, world_size) for rank in range(world_size)]
+    assert all(shares)
+    firsts = sorted(int(token) for share in shares for batch in share for token in batch["tokens"][:, 0])
     assert firsts == sorted(100 * index for index in batches.indices(step).tolist())

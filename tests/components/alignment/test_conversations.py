@@ -1,4 +1,4 @@
-"""Conversations: on the corpus's side of the split, each once, the same bytes every time."""
+"""Conversations: in the corpus's split, each once, the same bytes every time."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,10 +12,10 @@ import pytest
 from components.alignment.config import ConversationsConfig
 from components.alignment.conversations import make_conversations
 from components.errors import SourceError
-from tests.components.alignment.conftest import CONVERSATIONS, SIDES, lines, write_groups
+from tests.components.alignment.conftest import CONVERSATIONS, SPLIT_OF, lines, write_groups
 
 
-def talk(question: str, answer: str = "an answer", **more: object) -> dict[str, Any]:
+def line_of(question: str, answer: str = "an answer", **more: object) -> dict[str, Any]:
     """A line of a user's file."""
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], **more}
 
@@ -32,14 +32,14 @@ def questions(found: list[dict[str, Any]]) -> set[str]:
     return {line["messages"][0]["content"] for line in found}
 
 
-def test_each_distribution_is_on_the_side_that_the_corpus_gave_it(conversations: Path) -> None:
+def test_each_distribution_is_in_the_split_that_the_corpus_gave_it(conversations: Path) -> None:
     for split in ("train", "validation"):
         groups = {line["group"] for line in lines(conversations / f"{split}.jsonl")}
-        assert groups == {group for group, side in SIDES.items() if side == split}
+        assert groups == {group for group, own in SPLIT_OF.items() if own == split}
 
 
-def test_what_is_held_out_is_not_learned_on_the_other_side(jsonl: Callable[..., str], tmp_path: Path) -> None:
-    same, other = talk("What is it?"), talk("Why?")
+def test_what_is_held_out_is_not_learned_in_the_other_split(jsonl: Callable[..., str], tmp_path: Path) -> None:
+    same, other = line_of("What is it?"), line_of("Why?")
     uri = jsonl([same | {"group": "a"}, same | {"group": "b"}, other | {"group": "a"}])
     corpus = write_groups(tmp_path / "corpus", {"a": "train", "b": "validation"})
     found = make(ConversationsConfig(sources=(uri,)), corpus, tmp_path / "output")
@@ -55,7 +55,7 @@ def test_raising_the_number_of_training_conversations_changes_nothing_held_out(c
 def test_the_users_own_come_first_and_every_distribution_gives_its_part(
     jsonl: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
-    uri = jsonl([talk(f"{n}?", group="typer") for n in range(10)])
+    uri = jsonl([line_of(f"{n}?", group="typer") for n in range(10)])
     found = make(replace(CONVERSATIONS, sources=(uri,), max_conversations=40), corpus, tmp_path)["train"]
     assert sum(line["source"] == uri for line in found) == 10
     embedded = Counter(line["group"] for line in found if line["source"] != uri)
@@ -65,7 +65,7 @@ def test_the_users_own_come_first_and_every_distribution_gives_its_part(
 def test_a_users_lines_are_split_by_their_own_word_or_by_the_first_questions_hash(
     jsonl: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
-    rows = [talk(f"Question {n // 2}?", f"answer {n}") for n in range(40)] + [talk("Held out?", split="validation")]
+    rows = [line_of(f"Question {n // 2}?", f"answer {n}") for n in range(40)] + [line_of("Held out?", split="validation")]
     found = make(ConversationsConfig(sources=(jsonl(rows),), validation_share=0.1), corpus, tmp_path / "output")
     assert len(questions(found["train"])) == 18
     assert len(questions(found["validation"])) == 3
@@ -89,19 +89,21 @@ def test_a_users_lines_are_split_by_their_own_word_or_by_the_first_questions_has
 def test_messages_that_are_no_conversation_are_refused_with_their_line(
     messages: object, jsonl: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
-    uri = jsonl([talk("one?"), {"messages": messages}, talk("two?"), talk("three?", split="test"), talk("four?", group=4)])
+    uri = jsonl(
+        [line_of("one?"), {"messages": messages}, line_of("two?"), line_of("three?", split="test"), line_of("four?", group=4)]
+    )
     make(ConversationsConfig(sources=(uri,)), corpus, tmp_path)
     refused = pq.read_table(tmp_path / "metrics" / "refused.parquet").to_pylist()
     assert [row["line"] for row in refused] == [2, 4, 5]
 
 
-def test_a_side_without_conversations_is_refused(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
+def test_a_split_without_conversations_is_refused(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="none for validation; add sources or distributions"):
-        make(ConversationsConfig(sources=(jsonl([talk("one?")]),)), corpus, tmp_path)
+        make(ConversationsConfig(sources=(jsonl([line_of("one?")]),)), corpus, tmp_path)
 
 
 def test_the_same_inputs_give_the_same_bytes(corpus: Path, jsonl: Callable[..., str], tmp_path: Path) -> None:
-    config = replace(CONVERSATIONS, sources=(jsonl([talk(f"{n}?") for n in range(9)]),))
+    config = replace(CONVERSATIONS, sources=(jsonl([line_of(f"{n}?") for n in range(9)]),))
     for name in ("first", "second"):
         make(config, corpus, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
@@ -110,8 +112,8 @@ def test_the_same_inputs_give_the_same_bytes(corpus: Path, jsonl: Callable[..., 
 
 
 def test_the_metrics_table_counts_messages_and_characters(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
-    longer = talk("one?", "two")["messages"] + talk("three?", "four")["messages"]
-    make(ConversationsConfig(sources=(jsonl([{"messages": longer}, talk("held?", split="validation")]),)), corpus, tmp_path)
+    longer = line_of("one?", "two")["messages"] + line_of("three?", "four")["messages"]
+    make(ConversationsConfig(sources=(jsonl([{"messages": longer}, line_of("held?", split="validation")]),)), corpus, tmp_path)
     rows = pq.read_table(tmp_path / "metrics" / "conversations.parquet").to_pylist()
     assert [(row["split"], row["messages"], row["prompt_characters"], row["answer_characters"], row["task"]) for row in rows] == [
         ("train", 4, 10, 7, "user"),

@@ -33,23 +33,25 @@ def test_each_instruction_holds_the_authors_words_on_one_side_and_the_function_o
     (rich,) = distributions(("rich",))
     known = {(function.uri, function.name): function for function in functions(rich)}
     by_uri = {uri: function for (uri, _), function in known.items()}
-    for summary, talk in instructions(rich, CONFIG):
-        function = by_uri[talk.uri]
-        question, answer = (message["content"] for message in talk.messages)
+    for summary, conversation in instructions(rich, CONFIG):
+        function = by_uri[conversation.uri]
+        question, answer = (message["content"] for message in conversation.messages)
         assert summary == summarise(function.docstring)
-        if talk.task == "describe":
+        if conversation.task == "describe":
             assert function.signature in question
             assert answer == summary
         else:
             assert summary in question
-            assert answer == (f"{function.signature}:" if talk.task == "declare" else function.code)
-        assert (talk.group, talk.licence, talk.source) == ("rich", "MIT", "python-environment:")
+            assert answer == (f"{function.signature}:" if conversation.task == "declare" else function.code)
+        assert (conversation.group, conversation.licence, conversation.source) == ("rich", "MIT", "python-environment:")
 
 
 def test_every_task_and_wording_comes_up() -> None:
-    talks = [talk for name in distributions(CONFIG.distributions) for _, talk in instructions(name, CONFIG)]
-    assert {talk.task for talk in talks} == set(TEMPLATES)
-    assert len({message["content"][:12] for talk in talks for message in talk.messages[:1]}) > 12
+    conversations = [
+        conversation for name in distributions(CONFIG.distributions) for _, conversation in instructions(name, CONFIG)
+    ]
+    assert {conversation.task for conversation in conversations} == set(TEMPLATES)
+    assert len({message["content"][:12] for conversation in conversations for message in conversation.messages[:1]}) > 12
 
 
 def test_a_distribution_gives_no_more_than_its_cap_and_no_summary_twice() -> None:
@@ -61,7 +63,7 @@ def test_a_distribution_gives_no_more_than_its_cap_and_no_summary_twice() -> Non
 def test_long_prompts_and_answers_are_left_out() -> None:
     (rich,) = distributions(("rich",))
     config = replace(CONFIG, max_prompt_characters=120, max_answer_characters=60)
-    sizes = [[len(message["content"]) for message in talk.messages] for _, talk in instructions(rich, config)]
+    sizes = [[len(message["content"]) for message in conversation.messages] for _, conversation in instructions(rich, config)]
     assert sizes
     assert all(question <= 120 and answer <= 60 for question, answer in sizes)
 

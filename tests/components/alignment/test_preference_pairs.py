@@ -1,4 +1,4 @@
-"""Preference pairs: the right words chosen, on the conversations' side of the split."""
+"""Preference pairs: the right words chosen, in the conversations' split."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from components.alignment.config import PreferencePairsConfig
 from components.alignment.preference_pairs import make_preference_pairs
 from components.errors import ConfigError, SourceError
 from components.ports import RecordedMetrics, SilentMetrics
-from tests.components.alignment.conftest import PAIRS, SIDES, lines
+from tests.components.alignment.conftest import PAIRS, SPLIT_OF, lines
 
 USER = PreferencePairsConfig(kinds=(), sources=("filled in",))
 
@@ -31,21 +31,21 @@ def pair(prompt: str, **more: object) -> dict[str, object]:
 
 def descriptions(conversations: Path, split: str) -> set[tuple[str, str]]:
     """The prompts that ask what a function does, with the authors' answers."""
-    talks = [line["messages"] for line in lines(conversations / f"{split}.jsonl") if line["task"] == "describe"]
-    return {(question["content"], answer["content"]) for question, answer in talks}
+    messages = [line["messages"] for line in lines(conversations / f"{split}.jsonl") if line["task"] == "describe"]
+    return {(question["content"], answer["content"]) for question, answer in messages}
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_the_authors_words_are_chosen_on_their_conversations_side(split: str, conversations: Path, pairs: Path) -> None:
+def test_the_authors_words_are_chosen_in_their_conversations_split(split: str, conversations: Path, pairs: Path) -> None:
     right, found = descriptions(conversations, split), lines(pairs / f"{split}.jsonl")
     assert {line["kind"] for line in found} == {"author-vs-sample", "right-vs-other"}
     assert all((line["prompt"], line["chosen"]) in right and line["chosen"] != line["rejected"] for line in found)
-    assert all(SIDES[line["group"]] == split for line in found)
+    assert all(SPLIT_OF[line["group"]] == split for line in found)
     assert len({line["id"] for line in found}) == len(found)
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_the_other_functions_words_are_an_authors_too_and_on_the_same_side(split: str, conversations: Path, pairs: Path) -> None:
+def test_the_other_functions_words_are_an_authors_too_and_of_the_same_split(split: str, conversations: Path, pairs: Path) -> None:
     rejected = {line["rejected"] for line in lines(pairs / f"{split}.jsonl") if line["kind"] == "right-vs-other"}
     assert rejected <= {answer for _, answer in descriptions(conversations, split)}
 
@@ -91,7 +91,7 @@ def test_prompts_that_leave_no_room_for_an_answer_are_left_out(conversations: Pa
     assert 0 < len(found["train"]) < 40
 
 
-def test_a_users_pairs_stay_on_the_side_of_their_group_and_need_no_model(
+def test_a_users_pairs_stay_in_the_split_of_their_group_and_need_no_model(
     conversations: Path, jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     rows = [pair("1", group="typer"), pair("2", group="tqdm"), pair("3", split="validation"), pair("4", split="train", group="x")]
@@ -101,7 +101,7 @@ def test_a_users_pairs_stay_on_the_side_of_their_group_and_need_no_model(
     assert {line["kind"] for line in found["train"]} == {"user"}
 
 
-def test_a_users_pairs_without_a_side_are_split_by_their_prompt(
+def test_a_users_pairs_without_a_split_are_split_by_their_prompt(
     conversations: Path, jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     uri = jsonl([pair(str(n // 2), chosen=f"good {n}") for n in range(40)])
@@ -120,6 +120,6 @@ def test_lines_that_are_no_pair_are_refused_with_their_number(
     assert [row["line"] for row in refused] == [2, 3, 4]
 
 
-def test_a_side_without_pairs_is_refused(conversations: Path, jsonl: Callable[..., str], tmp_path: Path) -> None:
+def test_a_split_without_pairs_is_refused(conversations: Path, jsonl: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="none for validation; add kinds, sources or conversations"):
         make(replace(USER, sources=(jsonl([pair("1")]),)), conversations, tmp_path, tmp_path / "output")
