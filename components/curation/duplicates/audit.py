@@ -26,7 +26,7 @@ CONFIDENCE = 0.95
 """Of the interval of the precision."""
 
 COUNTED = pa.schema({"pair": pa.int64(), "kept": pa.bool_(), "text": pa.large_string()})
-"""The text of either side of a sampled removal."""
+"""The text of either document of a sampled removal."""
 
 LAST_HAN, LAST_CODE = 0x3FFFE, 0x3FFFF
 """Last code points of the planes of Han characters, and of those whose characters stand in words at all."""
@@ -34,7 +34,7 @@ LAST_HAN, LAST_CODE = 0x3FFFE, 0x3FFFF
 
 @dataclass(frozen=True, order=True, slots=True)
 class Removal:
-    """A removal of the sample; the least by `drawn` are taken."""
+    """A removal of the sample; those with the lowest `drawn` are taken."""
 
     drawn: float
     """In [0, 1), by the seed and the removed id alone."""
@@ -48,7 +48,7 @@ class Removal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drawn:
+class RemovalSample:
     """The sample of some removals, and how many there are of each reason."""
 
     removals: dict[str, tuple[Removal, ...]]
@@ -80,60 +80,62 @@ class Audit:
 
     def table(self) -> pa.Table:
         """`tables.PRECISION`."""
-        return pa.Table.from_pylist([asdict(one) for one in self.precision], tables.PRECISION)
+        return pa.Table.from_pylist([asdict(row) for row in self.precision], tables.PRECISION)
 
     def figures(self) -> dict[str, Any]:
         """Counts and interval by reason."""
-        return {one.reason: {key: value for key, value in asdict(one).items() if key != "reason"} for one in self.precision}
+        rows = [asdict(row) for row in self.precision]
+        return {row.pop("reason"): row for row in rows}
 
 
 def audit(texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Audit:
     """Measure up to `audited_removals` of each reason, chosen by the seed; `verdicts` are those on each table of `texts`."""
-    drawn = [
-        Drawn(removals={}, count=Counter()),
+    samples = [
+        RemovalSample(removals={}, count=Counter()),
         *engine.map_shards(partial(draw_removals, config=config), list(verdicts), description="sample removals"),
     ]
-    total = engine.reduce(partial(joined, sample=config.audited_removals), drawn)
-    chosen = [(reason, one) for reason in sorted(total.removals) for one in total.removals[reason]]
-    counted = _counted(texts, [one for _, one in chosen], config, scratch, engine)
+    total = engine.reduce(partial(joined, sample=config.audited_removals), samples)
+    chosen = [(reason, removal) for reason in sorted(total.removals) for removal in total.removals[reason]]
+    counted = _counted(texts, [removal for _, removal in chosen], config, scratch, engine)
     rows = [
         {
             "reason": reason,
-            "removed": one.removed_id,
-            "kept": one.kept_id,
-            "recorded": one.similarity,
+            "removed": removal.removed_id,
+            "kept": removal.kept_id,
+            "recorded": removal.similarity,
             "counted": similarity,
             "similar": similarity >= config.near_duplicate_threshold,
         }
-        for (reason, one), similarity in zip(chosen, counted, strict=True)
+        for (reason, removal), similarity in zip(chosen, counted, strict=True)
     ]
-    found = tuple(
+    precision = tuple(
         _precision(reason, total.count[reason], [row for row in rows if row["reason"] == reason])
         for reason in sorted(total.count)
     )
-    return Audit(pairs=pa.Table.from_pylist(rows, tables.AUDIT), precision=found)
+    return Audit(pairs=pa.Table.from_pylist(rows, tables.AUDIT), precision=precision)
 
 
-def draw_removals(verdicts: Path, *, config: CurationConfig) -> Drawn:
+def draw_removals(verdicts: Path, *, config: CurationConfig) -> RemovalSample:
     """The sample of one table of verdicts."""
     table = interim.read(verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
-    found: dict[str, list[Removal]] = {}
+    by_reason: dict[str, list[Removal]] = {}
     for row in table.to_pylist():
-        one = Removal(draw(config.seed, row["id"]), row["id"], row["kept_id"], row["document"], row["kept"], row["similarity"])
-        found.setdefault(row["reason"], []).append(one)
-    return Drawn(
-        removals={reason: tuple(heapq.nsmallest(config.audited_removals, own)) for reason, own in found.items()},
-        count=Counter({reason: len(own) for reason, own in found.items()}),
+        drawn = draw(config.seed, row["id"])
+        removal = Removal(drawn, row["id"], row["kept_id"], row["document"], row["kept"], row["similarity"])
+        by_reason.setdefault(row["reason"], []).append(removal)
+    return RemovalSample(
+        removals={reason: tuple(heapq.nsmallest(config.audited_removals, own)) for reason, own in by_reason.items()},
+        count=Counter({reason: len(own) for reason, own in by_reason.items()}),
     )
 
 
-def joined(left: Drawn, right: Drawn, *, sample: int) -> Drawn:
+def joined(first: RemovalSample, second: RemovalSample, *, sample: int) -> RemovalSample:
     """The sample of both together."""
-    reasons = left.removals.keys() | right.removals.keys()
-    both = {reason: (*left.removals.get(reason, ()), *right.removals.get(reason, ())) for reason in reasons}
-    taken = {reason: tuple(heapq.nsmallest(sample, removals)) for reason, removals in both.items()}
-    return Drawn(removals=taken, count=left.count + right.count)
+    reasons = first.removals.keys() | second.removals.keys()
+    both = {reason: (*first.removals.get(reason, ()), *second.removals.get(reason, ())) for reason in reasons}
+    removals = {reason: tuple(heapq.nsmallest(sample, own)) for reason, own in both.items()}
+    return RemovalSample(removals=removals, count=first.count + second.count)
 
 
 def _counted(
@@ -142,42 +144,42 @@ def _counted(
     """The Jaccard similarity of the two texts of each removal."""
     if not removals:
         return []
-    wanted = [(one.removed, pair, False) for pair, one in enumerate(removals)]
-    wanted += [(one.kept, pair, True) for pair, one in enumerate(removals)]
-    places = [(path, scratch / f"sampled-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
-    taken = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), places, description="take sampled texts")
-    partitions = max(1, -(-sum(size for _, size in taken) // config.shard_bytes))
-    gathered = engine.exchange([path for path, _ in taken], key="pair", partitions=partitions, output=scratch / "sampled")
-    found = engine.map_shards(partial(count_similarities, config=config), gathered, description="measure sampled removals")
-    similarity = {pair: value for one in found for pair, value in one}
+    wanted = [(removal.removed, pair, False) for pair, removal in enumerate(removals)]
+    wanted += [(removal.kept, pair, True) for pair, removal in enumerate(removals)]
+    work = [(path, scratch / f"sampled-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
+    sampled = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), work, description="take sampled texts")
+    partitions = max(1, -(-sum(size for _, size in sampled) // config.shard_bytes))
+    gathered = engine.exchange([path for path, _ in sampled], key="pair", partitions=partitions, output=scratch / "sampled")
+    counted = engine.map_shards(partial(count_similarities, config=config), gathered, description="measure sampled removals")
+    similarity = {pair: value for pairs in counted for pair, value in pairs}
     return [similarity[pair] for pair in range(len(removals))]
 
 
 def take_texts(work: tuple[Path, Path], *, wanted: Sequence[tuple[int, int, bool]]) -> tuple[Path, int]:
-    """Write what a table of texts has of the `wanted` sides (document, pair, kept), as `COUNTED`; also how many bytes it is."""
+    """Write those of the `wanted` texts (document, pair, kept) that a table has, as `COUNTED`; also how many bytes they are."""
     source, path = work
     document, pair, kept = (np.array(column) for column in zip(*wanted, strict=True))
     table = pq.read_table(source, columns=["document", "text"], filters=pc.field("document").isin(np.unique(document)))
     order = np.argsort(table["document"].to_numpy())
-    there = table["document"].to_numpy()[order]
-    hit = np.isin(document, there)
-    text = table["text"].take(pa.array(order[np.searchsorted(there, document[hit])])).cast(pa.large_string())
+    listed = table["document"].to_numpy()[order]
+    hit = np.isin(document, listed)
+    text = table["text"].take(pa.array(order[np.searchsorted(listed, document[hit])])).cast(pa.large_string())
     return interim.write(path, pa.table([pair[hit], kept[hit], text], schema=COUNTED)), text.nbytes
 
 
-def count_similarities(sides: Path, *, config: CurationConfig) -> list[tuple[int, float]]:
+def count_similarities(sampled: Path, *, config: CurationConfig) -> list[tuple[int, float]]:
     """The similarity of each pair whose texts one partition of `COUNTED` holds."""
     texts: dict[int, list[str]] = {}
-    for row in interim.read(sides).to_pylist():
+    for row in interim.read(sampled).to_pylist():
         texts.setdefault(row["pair"], []).append(row["text"])
-    return [(pair, jaccard(left, right, config)) for pair, (left, right) in texts.items()]
+    return [(pair, jaccard(first, second, config)) for pair, (first, second) in texts.items()]
 
 
-def jaccard(left: str, right: str, config: CurationConfig) -> float:
+def jaccard(first: str, second: str, config: CurationConfig) -> float:
     """The Jaccard similarity of the sets of shingles of two texts, by the words that the config names."""
-    one, two = shingle_set(left, config), shingle_set(right, config)
-    shared = len(one & two)
-    return shared / (len(one) + len(two) - shared)
+    a, b = shingle_set(first, config), shingle_set(second, config)
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
 
 
 def shingle_set(text: str, config: CurationConfig) -> set[tuple[str, ...]]:
@@ -188,7 +190,7 @@ def shingle_set(text: str, config: CurationConfig) -> set[tuple[str, ...]]:
 
 
 class _Alphanumeric(dict[int, str]):
-    """Turns a character into what stands for it between words that are parted by spaces."""
+    """Turns a character into what it counts as in words that are separated by spaces."""
 
     def __missing__(self, code: int) -> str:
         self[code] = self._folded(code)
@@ -231,15 +233,15 @@ def _precision(reason: str, removals: int, rows: Sequence[dict[str, Any]]) -> Pr
     )
 
 
-def interval(hits: int, sampled: int, of: int) -> tuple[float, float]:
-    """The `CONFIDENCE` interval of a share that `hits` of `sampled` have; a sample of all `of` them is certain.
+def interval(hits: int, sampled: int, total: int) -> tuple[float, float]:
+    """The `CONFIDENCE` interval of the share of hits among `total`, of which `sampled` were drawn; a sample of all is certain.
 
     Clopper and Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial (Biometrika 26, 1934):
     its coverage is at least what it says, also for a share of 1.
     """
     from scipy.special import betaincinv
 
-    if sampled == of:
+    if sampled == total:
         return hits / sampled, hits / sampled
     tail = (1 - CONFIDENCE) / 2
     low = float(betaincinv(hits, sampled - hits + 1, tail)) if hits else 0.0

@@ -1,10 +1,10 @@
-"""LSH bands: how a MinHash signature is cut, and which pairs that finds. Arithmetic alone, so that a plan can show it."""
+"""LSH bands: how a MinHash signature is divided, and which pairs that finds. Arithmetic alone, so that a plan can show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 RECALL = 0.95
-"""Share of the pairs right at the threshold that the bands must find; more similar pairs are found more surely."""
+"""Minimum share of the pairs right at the threshold that become candidates; of more similar pairs more do."""
 
 SHOWN = tuple(step / 20 for step in range(8, 21))
 """Similarities of the S-curve."""
@@ -12,7 +12,7 @@ SHOWN = tuple(step / 20 for step in range(8, 21))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bands:
-    """How a signature is cut.
+    """How a signature is divided.
 
     Two signatures agree at a position with the probability that is their documents' Jaccard similarity s (Broder 1997), and share
     at least one of b bands of r positions with 1 - (1 - s^r)^b (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets,
@@ -36,7 +36,7 @@ class Bands:
         return float(1 - (1 - similarity**self.rows) ** self.bands)
 
     def midpoint(self) -> float:
-        """The similarity at which a pair becomes a candidate as likely as not: the middle of the S."""
+        """The similarity at which half of the pairs become candidates: the middle of the S."""
         return float((1 - 0.5 ** (1 / self.bands)) ** (1 / self.rows))
 
     def curve(self, similarities: Sequence[float] = SHOWN) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Connected components of a graph whose edges no process need hold: large-star and small-star, in turns.
 
 Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii: Connected Components in MapReduce and Beyond (SoCC 2014). Either operation
-keeps the components; where neither changes anything, every node hangs on the least of its component.
+keeps the components; where neither changes anything, every node is linked to the lowest of its component.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ LINK_BYTES = 64
 
 
 def label_components(edges: Sequence[Path], scratch: Path, engine: ShardEngine, *, memory: int) -> list[Path]:
-    """Write `tables.LABELS` of every document in `tables.EDGES` but the least of each component.
+    """Write `tables.LABELS` of every document in `tables.EDGES` but the lowest of each component.
 
     A worker holds about `memory` bytes of links.
     """
@@ -41,43 +41,43 @@ def label_components(edges: Sequence[Path], scratch: Path, engine: ShardEngine, 
     while True:
         for large in (True, False):
             both = engine.map_shards(partial(directed, both=large), links, description="direct links")
-            place = scratch / f"turn-{turn}-{'large' if large else 'small'}"
-            gathered = engine.exchange(both, key="node", partitions=partitions, output=place)
-            done = engine.map_shards(partial(star, large=large), gathered, description="connect duplicates")
-            links = [path for path, _ in done]
+            output = scratch / f"turn-{turn}-{'large' if large else 'small'}"
+            gathered = engine.exchange(both, key="node", partitions=partitions, output=output)
+            stars = engine.map_shards(partial(star, large=large), gathered, description="connect duplicates")
+            links = [path for path, _ in stars]
         turn += 1
         # Distinct links only, so that the sum over them identifies the set.
-        before, state = state, str(engine.reduce(_added, [value for _, value in done]))
+        before, state = state, str(engine.reduce(_added, [checksum for _, checksum in stars]))
         if state == before:
             return engine.map_shards(as_labels, links, description="label duplicates")
 
 
-def _added(left: int, right: int) -> int:
-    return (left + right) % (1 << 64)
+def _added(first: int, second: int) -> int:
+    return (first + second) % (1 << 64)
 
 
 def label_all(work: tuple[list[Path], Path]) -> Path:
     """Label a graph that one worker holds."""
     edges, path = work
-    ends = [columns(interim.read(one, _ENDS), *_ENDS) for one in edges]
-    left, right = (np.concatenate([end[side] for end in ends]) for side in (0, 1))
-    documents, nodes = np.unique(np.concatenate([left, right]), return_inverse=True)
+    ends = zip(*(columns(interim.read(file, _ENDS), *_ENDS) for file in edges), strict=True)
+    first, second = (np.concatenate(end) for end in ends)
+    documents, nodes = np.unique(np.concatenate([first, second]), return_inverse=True)
     label = connected(nodes.reshape(2, -1).T, len(documents))
-    hung = label != np.arange(len(documents))
-    return interim.write(path, pa.table([documents[hung], documents[label[hung]]], schema=tables.LABELS))
+    labelled = label != np.arange(len(documents))
+    return interim.write(path, pa.table([documents[labelled], documents[label[labelled]]], schema=tables.LABELS))
 
 
 _ENDS = ("left_document", "right_document")
 
 
 def connected(pairs: Numbers, count: int) -> Numbers:
-    """The least member of the connected component of each of `count` nodes, int64 [count]."""
+    """The lowest member of the connected component of each of `count` nodes, int64 [count]."""
     label = np.arange(count)
     while True:
-        least = label[pairs].min(axis=1)
+        lowest = label[pairs].min(axis=1)
         before = label.copy()
-        for side in (0, 1):
-            np.minimum.at(label, label[pairs[:, side]], least)
+        for end in pairs.T:
+            np.minimum.at(label, label[end], lowest)
         label = label[label]
         if np.array_equal(label, before):
             return label
@@ -85,37 +85,37 @@ def connected(pairs: Numbers, count: int) -> Numbers:
 
 def read_links(edges: Path) -> Path:
     """The ends of the edges alone, as `LINKS`."""
-    left, right = columns(interim.read(edges, _ENDS), *_ENDS)
-    return interim.write(edges.with_suffix(".links"), pa.table([left, right], schema=LINKS))
+    first, second = columns(interim.read(edges, _ENDS), *_ENDS)
+    return interim.write(edges.with_suffix(".links"), pa.table([first, second], schema=LINKS))
 
 
 def directed(links: Path, *, both: bool) -> Path:
     """Links in both directions, or each from its greater to its lesser end."""
     node, other = columns(interim.read(links), "node", "other")
-    left, right = np.maximum(node, other), np.minimum(node, other)
+    source, target = np.maximum(node, other), np.minimum(node, other)
     if both:
-        left, right = np.concatenate([left, right]), np.concatenate([right, left])
-    return interim.write(links.with_suffix(".directed"), pa.table(list(distinct(left, right)), schema=LINKS))
+        source, target = np.concatenate([source, target]), np.concatenate([target, source])
+    return interim.write(links.with_suffix(".directed"), pa.table(list(distinct(source, target)), schema=LINKS))
 
 
 def star(links: Path, *, large: bool) -> tuple[Path, int]:
-    """Hang neighbours on the least of them and the node: those above the node (large), or those below and the node (small).
+    """Link neighbours to the lowest of them and the node: those above the node (large), or those below and the node (small).
 
     Also returns a checksum of the links made.
     """
     node, other = distinct(*columns(interim.read(links), "node", "other"))
     first = np.flatnonzero(starts(node))
-    least = np.minimum(np.minimum.reduceat(other, first), node[first]) if len(first) else node[:0]
-    root = np.repeat(least, np.diff(np.append(first, len(node))))
+    lowest = np.minimum(np.minimum.reduceat(other, first), node[first]) if len(first) else node[:0]
+    root = np.repeat(lowest, np.diff(np.append(first, len(node))))
     if large:
         above = other > node
-        made = distinct(other[above], root[above])
+        source, target = distinct(other[above], root[above])
     else:
-        made = distinct(np.concatenate([other, node[first]]), np.concatenate([root, least]))
-    moved = made[0] != made[1]
-    left, right = made[0][moved], made[1][moved]
-    checksum = mixed(mixed(left.astype(np.uint64)) + right.astype(np.uint64)).sum(dtype=np.uint64)
-    return interim.write(links.with_suffix(".star"), pa.table([left, right], schema=LINKS)), int(checksum)
+        source, target = distinct(np.concatenate([other, node[first]]), np.concatenate([root, lowest]))
+    link = source != target
+    source, target = source[link], target[link]
+    checksum = mixed(mixed(source.astype(np.uint64)) + target.astype(np.uint64)).sum(dtype=np.uint64)
+    return interim.write(links.with_suffix(".star"), pa.table([source, target], schema=LINKS)), int(checksum)
 
 
 def as_labels(links: Path) -> Path:

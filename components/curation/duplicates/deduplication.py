@@ -1,10 +1,10 @@
 """Exact and near duplicates over all sources together: candidates by LSH, verified, and one of each kept.
 
-Nothing here holds the corpus, or a table with a row for each of its documents: work is on parts and on partitions, whose number
-grows with the corpus. (1) every part is hashed; (2) documents of one text meet, one of each part, and all but the first are
+Nothing here holds the corpus, or a table with a row for each of its documents: work is on shards and on partitions, whose number
+grows with the corpus. (1) every shard is hashed; (2) documents of one text meet, one of each shard, and all but the first are
 copies; (3) documents that share a band key meet, and are candidates, each pair once; (4) the shingles of candidates meet in
 blocks, and are measured; (5) verified pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their
-parts, where documents that repeat a text of their part share its fate.
+shards, where documents that repeat a text of their shard share its fate.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ import numpy as np
 
 from components import interim
 from components.curation.config import CurationConfig
-from components.curation.duplicates.candidate_pairs import find_copies, find_pairs, find_repeats, place_pairs, spread_bands
+from components.curation.duplicates.candidate_pairs import assign_blocks, find_copies, find_pairs, find_repeats, spread_bands
 from components.curation.duplicates.clusters import join_components, judge, judge_repeats
 from components.curation.duplicates.connected_components import label_components
 from components.curation.duplicates.shard_cache import sketch_shard
@@ -34,7 +34,7 @@ class Duplicates:
     """What became of every document that has a duplicate."""
 
     verdicts: tuple[Path, ...]
-    """`tables.VERDICTS` of each part."""
+    """`tables.VERDICTS` of each shard."""
     figures: dict[str, Any]
     """How they were found: bands, candidates, and how many of them were similar."""
     hashed: int
@@ -44,7 +44,7 @@ class Duplicates:
 def find_duplicates(
     texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine, *, index: Path | None = None
 ) -> Duplicates:
-    """Judge the documents of all tables of texts together; hashes of parts that `shard_cache` knows are taken from `index`.
+    """Judge the documents of all tables of texts together; hashes of shards that `shard_cache` knows are taken from `index`.
 
     The verdicts depend on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
     """
@@ -52,11 +52,11 @@ def find_duplicates(
         return Duplicates(verdicts=(), figures={}, hashed=0)
     shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
     hashed = engine.map_shards(partial(sketch_shard, config=config, index=index), shards, description="hash documents")
-    sketches = [made for made, _ in hashed]
+    sketches = [own for own, _ in hashed]
     search = _Search(shards=shards, sketches=sketches, config=config, scratch=scratch, engine=engine)
-    copies, sharers = search.copies()
-    edges, measured = search.near_duplicates(sharers)
-    verdicts, similar = search.verdicts([*copies, *edges])
+    exact_edges, copies = search.copies()
+    near_edges, measured = search.near_duplicates(copies)
+    verdicts, similar = search.verdicts([*exact_edges, *near_edges])
     shape = sketching_of(config).shape
     figures = {
         "bands": shape.bands,
@@ -66,7 +66,7 @@ def find_duplicates(
         "similar": similar,
         "precision_before_verification": similar / measured if measured else None,
     }
-    new = sum(made.documents for made, known in hashed if not known)
+    new = sum(own.documents for own, known in hashed if not known)
     return Duplicates(verdicts=tuple(verdicts), figures=figures, hashed=new)
 
 
@@ -79,35 +79,41 @@ class _Search:
     engine: ShardEngine
 
     def copies(self) -> tuple[list[Path], list[Path]]:
-        """Edges between documents of one text, and the copies in each part."""
+        """Edges between documents of one text, and the copies in each shard."""
         heads = self.engine.map_shards(find_repeats, self.shards, description="find repeats")
         rows = sum(map(interim.rows, heads))
         gathered = self._exchanged(heads, "text", self._partitions(rows * ROW_BYTES["heads"]), "heads")
-        found = self.engine.map_shards(find_copies, gathered, description="find copies")
-        return [edges for edges, _ in found], self._by_shard([copies for _, copies in found], "copies")
+        copies = self.engine.map_shards(find_copies, gathered, description="find copies")
+        return [edges for edges, _ in copies], self._by_shard([own for _, own in copies], "copies")
 
     def near_duplicates(self, copies: Sequence[Path]) -> tuple[list[Path], int]:
         """Verified edges between documents of different texts, and how many candidates were measured."""
+        # Documents that share a band key meet in buckets.
         spread = self.engine.map_shards(spread_bands, self._with_shards(copies), description="spread bands")
         rows = sum(map(interim.rows, spread))
         buckets = self._exchanged(spread, "key", self._partitions(rows * ROW_BYTES["bands"]), "buckets")
-        blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
         firsts = np.array([sketch.first for sketch in self.sketches], dtype=np.int64)
         candidates = self.engine.map_shards(partial(find_pairs, firsts=firsts), buckets, description="find candidates")
+
+        # Each pair is assigned to one block, and the shingles of its documents are gathered there.
         rows = sum(map(interim.rows, candidates))
-        met = self._exchanged(candidates, "left", self._partitions(rows * ROW_BYTES["candidates"]), "candidates")
-        found = self.engine.map_shards(partial(place_pairs, firsts=firsts, blocks=blocks), met, description="place candidates")
-        needs = self._by_shard([needs for _, needs in found], "needs")
+        gathered = self._exchanged(candidates, "left", self._partitions(rows * ROW_BYTES["candidates"]), "candidates")
+        blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
+        assign = partial(assign_blocks, firsts=firsts, blocks=blocks)
+        placed = self.engine.map_shards(assign, gathered, description="place candidates")
+        needs = self._by_shard([needs for _, needs in placed], "needs")
         members = self.scratch / "members"
         gather = partial(gather_members, config=self.config, blocks=blocks, output=members)
         self.engine.map_shards(gather, self._with_shards(needs), description="gather candidates")
-        pairs = self._exchanged([pairs for pairs, _ in found], "block", blocks, "pairs")
+
+        # Their similarity is counted.
+        pairs = self._exchanged([pairs for pairs, _ in placed], "block", blocks, "pairs")
         verify = partial(verify_pairs, members=members, threshold=self.config.near_duplicate_threshold)
         verified = self.engine.map_shards(verify, list(enumerate(pairs)), description="verify candidates")
         return [edges for edges, _ in verified], sum(measured for _, measured in verified)
 
     def verdicts(self, edges: Sequence[Path]) -> tuple[list[Path], int]:
-        """The verdicts on each part, and how many pairs of different texts are similar."""
+        """The verdicts on each shard, and how many pairs of different texts are similar."""
         memory = self.config.shard_bytes
         labels = label_components(edges, self.scratch / "labels", self.engine, memory=memory)
         partitions = self._partitions(sum(map(interim.rows, edges)) * ROW_BYTES["edges"])

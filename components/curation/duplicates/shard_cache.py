@@ -1,14 +1,13 @@
-"""What shards came to, kept under a hash of all that decides it: a corpus with one more source reads and hashes that alone.
+"""A cache of shards that were read and hashed, keyed by all that decides them: one more source is read and hashed alone.
 
-The hash covers the state of the raw files, the sources and the fields of the config that reading or hashing depends on, and what
-the driver laid beside the shards for them to read. The code is for the caller to name, by the place of the index. An entry is
-moved in whole; its files are linked, not copied; only numbers of shards and parts, which another source may shift, change.
+The key covers the state of the raw files, the sources and the fields of the config that reading or hashing depends on, and what
+the driver wrote beside the shards for them to read. The code is for the caller to name, by the directory of the cache. An entry
+is moved in whole; its files are linked, not copied; only numbers of shards, which another source may shift, change.
 """
 
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import Sketch, TextShard, sketch
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
 from components.curation.reading.locations import state_of
+from components.files import link_or_copy, read_json, write_json, written_beside
 
 HASHING = ("near_duplicate_threshold", "shingle_size", "shingle_words", "permutations")
 """Fields of the config that decide sketches."""
@@ -39,39 +39,39 @@ GLOBAL = (
 """Fields of the config on which reading a shard does not depend; of `sources`, it depends on those that take from it."""
 
 KEY, ENTRY = "key.json", "entry.json"
-"""Beside the tables of a shard: what the index calls it; in an entry: what the tables came to."""
+"""Beside the tables of a shard: its key in the cache; in an entry: what the tables hold."""
 
 
 def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[ExtractedShard, bool]:
-    """Extract a shard, or take it from the index; also whether it was there, or finished by a killed run.
+    """Extract a shard, or take it from the cache `index`; also whether it was there, or finished by a killed run.
 
     Raises what `extract` raises.
     """
-    place = Path(shard.directory)
-    place.mkdir(parents=True, exist_ok=True)
-    finished = (place / "finished.json").exists()
+    directory = Path(shard.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    finished = (directory / "finished.json").exists()
     if index is None or finished:
         return extract(shard), finished
     key = shard_key(shard)
     entry = index / "shards" / key
-    known = _recalled(entry, place)
+    known = _recalled(entry, directory)
     if known:
         shift = shard.number - known.pop("number")
-        for path in [place / "rows.parquet", *place.glob("texts-*.parquet")] if shift else ():
+        for path in [directory / "rows.parquet", *directory.glob("texts-*.parquet")] if shift else ():
             _renumber(path, shift << SHARD_BITS)
-        _write(place / "finished.json", known | {"directory": shard.directory})
+        write_json(directory / "finished.json", known | {"directory": shard.directory})
     extracted = extract(shard)
     # A file that changed while it was read has another state now; one that could not be read may be readable next time.
     if not known and (shard_key(shard) != key or pq.read_metadata(extracted.set_aside).num_rows):
         return extracted, False
     if not known:
-        _remember(entry, place, dataclasses.asdict(extracted) | {"number": shard.number})
-    _write(place / KEY, key)
+        _remember(entry, directory, dataclasses.asdict(extracted) | {"number": shard.number})
+    write_json(directory / KEY, key)
     return extracted, known is not None
 
 
 def shard_key(shard: ExtractionShard) -> str:
-    """sha256 over all that decides what a shard comes to, in hex, but for the code."""
+    """sha256 over all that decides what the tables of a shard hold, in hex, but for the code."""
     config = dataclasses.asdict(shard.config)
     beside = sorted(path for path in Path(shard.directory).parent.iterdir() if path.is_file())
     facts = {
@@ -89,13 +89,13 @@ def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:
-    """Hash a part, or take its hashes from the index; also whether they were there, or finished by a killed run."""
+    """Hash a shard, or take its hashes from the cache `index`; also whether they were there, or finished by a killed run."""
     key, marker = shard.texts.parent / KEY, shard.directory / "sketch.json"
     shard.directory.mkdir(parents=True, exist_ok=True)
-    # What a learned quality left of a part depends on the whole corpus, which the key of its shard does not know.
-    known_by_key = key.exists() and shard.texts.name.startswith("texts-")
+    # What a learned quality keeps of a shard depends on the whole corpus, which the key of its raw files does not cover.
+    has_key = key.exists() and shard.texts.name.startswith("texts-")
     finished = marker.exists()
-    if index is None or not known_by_key or finished:
+    if index is None or not has_key or finished:
         return sketch(shard, config=config), finished
     facts = {"shard": json.loads(key.read_text()), "part": shard.texts.name, **{name: getattr(config, name) for name in HASHING}}
     entry = index / "sketches" / _digest(facts)
@@ -104,73 +104,64 @@ def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None
         first = pq.ParquetFile(shard.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
         if (first, shard.number) != (known["first"], known.pop("number")):
             _renumber_heads(shard, first - known["first"])
-        _write(marker, known | {"first": first})
-    made = sketch(shard, config=config)
+        write_json(marker, known | {"first": first})
+    sketched = sketch(shard, config=config)
     if not known:
-        _remember(entry, shard.directory, dataclasses.asdict(made) | {"number": shard.number})
-    return made, known is not None
+        _remember(entry, shard.directory, dataclasses.asdict(sketched) | {"number": shard.number})
+    return sketched, known is not None
 
 
 def _digest(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _recalled(entry: Path, place: Path) -> dict[str, Any] | None:
-    """What an entry came to, after its tables were linked into a place; tables that were there before may be links themselves."""
-    for left in _tables_in(place):
-        left.unlink()
+def _recalled(entry: Path, directory: Path) -> dict[str, Any] | None:
+    """What an entry says of its tables, after these were linked into a directory.
+
+    Tables that were in the directory before may be links themselves, and are replaced.
+    """
+    for path in _tables_in(directory):
+        path.unlink()
     if not entry.exists():
         return None
     for path in _tables_in(entry):
-        _link(path, place / path.name)
-    found: dict[str, Any] = json.loads((entry / ENTRY).read_text())
-    return found
+        link_or_copy(path, directory / path.name)
+    return read_json(entry / ENTRY, dict, f"delete {entry}")
 
 
-def _remember(entry: Path, place: Path, came_to: dict[str, Any]) -> None:
-    """Move an entry in, of the tables of a place and of what they came to."""
+def _remember(entry: Path, directory: Path, facts: dict[str, Any]) -> None:
+    """Move an entry in, made of the tables of a directory and of what they hold."""
     beside = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
     beside.mkdir(parents=True)
-    for path in _tables_in(place):
-        _link(path, beside / path.name)
-    _write(beside / ENTRY, came_to)
+    for path in _tables_in(directory):
+        link_or_copy(path, beside / path.name)
+    write_json(beside / ENTRY, facts)
     try:
         beside.rename(entry)
     except OSError:
         shutil.rmtree(beside)  # another worker was first
 
 
-def _tables_in(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.suffix in (".parquet", interim.SUFFIX, ".npy"))
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)  # a file system without links
-
-
-def _write(path: Path, value: Any) -> None:
-    beside = path.with_suffix(".partial")
-    beside.write_text(json.dumps(value))
-    beside.replace(path)
+def _tables_in(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.suffix in (".parquet", interim.SUFFIX, ".npy"))
 
 
 def _renumber(path: Path, shift: int) -> None:
-    """Write a table again with other numbers of documents; what the former link led to stays as it was."""
-    beside = path.with_suffix(".partial")
-    with pq.ParquetFile(path) as opened, tables.writer(beside, opened.schema_arrow) as output:
+    """Write a table again with other numbers of documents; the file that it was a link to stays as it was."""
+    with (
+        written_beside(path) as beside,
+        pq.ParquetFile(path) as opened,
+        tables.writer(beside, opened.schema_arrow) as output,
+    ):
         for batch in opened.iter_batches():
             output.write_table(_shifted(pa.Table.from_batches([batch]), shift))
-    beside.replace(path)
 
 
 def _renumber_heads(shard: TextShard, shift: int) -> None:
-    beside = shard.heads.with_suffix(".partial")
     heads = _shifted(interim.read(shard.heads), shift)
     column = pa.array(np.full(heads.num_rows, shard.number))
-    interim.write(beside, heads.set_column(heads.column_names.index("part"), "part", column)).replace(shard.heads)
+    with written_beside(shard.heads) as beside:
+        interim.write(beside, heads.set_column(heads.column_names.index("part"), "part", column))
 
 
 def _shifted(table: pa.Table, shift: int) -> pa.Table:

@@ -1,8 +1,7 @@
-"""The first step of deduplication: each part of the texts hashed, in one pass over its bytes."""
+"""The first step of deduplication: each shard of texts hashed, in one pass over its bytes."""
 
 import functools
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +19,11 @@ from components.curation.config import CurationConfig
 from components.curation.duplicates.bands import Bands
 from components.curation.duplicates.minhash import Sketching
 from components.curation.text.shingles import fold_of, random
+from components.files import read_json, write_json
 from components.machine_code import Bytes, Hashes, Numbers
 
 BATCH = 2048
-"""Documents taken from a part at a time."""
+"""Documents read from a shard at a time."""
 
 _DIGITS = 12
 """Of an id, in a rank."""
@@ -33,7 +33,7 @@ _WEIGHTS = np.uint64(16) ** np.arange(_DIGITS - 1, -1, -1, dtype=np.uint64)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextShard:
-    """One table of texts, and where its hashes go."""
+    """One table of texts, and the directory for what is made of it."""
 
     number: int
     texts: Path
@@ -42,18 +42,18 @@ class TextShard:
 
     @property
     def heads(self) -> Path:
-        """Where its `tables.HEADS` go."""
+        """Its `tables.HEADS`."""
         return self.directory / f"heads{interim.SUFFIX}"
 
     @property
     def repeats(self) -> Path:
-        """Where its `tables.REPEATS` go."""
+        """Its `tables.REPEATS`."""
         return self.directory / f"repeats{interim.SUFFIX}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sketch:
-    """What a part came to."""
+    """What a shard holds, once it is hashed."""
 
     documents: int
     first: int
@@ -74,15 +74,12 @@ def _sketching(threshold: float, size: int, words: str, permutations: int) -> Sk
 
 
 def sketch(shard: TextShard, *, config: CurationConfig) -> Sketch:
-    """Write the heads and `keys.npy` of a part, or take those that a killed run has finished."""
+    """Write the heads and `keys.npy` of a shard, or take those that a killed run has finished."""
     finished = shard.directory / "sketch.json"
     if not finished.exists():
         shard.directory.mkdir(parents=True, exist_ok=True)
-        made = _sketch(shard, sketching_of(config))
-        partial = finished.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(made)))
-        partial.replace(finished)
-    return Sketch(**json.loads(finished.read_text()))
+        write_json(finished, asdict(_sketch(shard, sketching_of(config))))
+    return Sketch(**read_json(finished, dict, f"delete {shard.directory}"))
 
 
 def _sketch(shard: TextShard, sketching: Sketching) -> Sketch:
@@ -102,14 +99,14 @@ def _sketch(shard: TextShard, sketching: Sketching) -> Sketch:
 
 
 def batches(texts: Path) -> Iterator[pa.RecordBatch]:
-    """The documents of a part, some at a time."""
+    """The documents of a shard, some at a time."""
     with pq.ParquetFile(texts) as opened:
         names = [name for name in ("document", "id", "group", "quality", "text") if name in opened.schema_arrow.names]
         yield from opened.iter_batches(batch_size=BATCH, columns=names)
 
 
 def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
-    """The UTF-8 bytes of a column of strings as they lie in memory, uint8 [bytes], and where each begins, int64 [rows + 1]."""
+    """The UTF-8 bytes of a column of strings as they lie in memory, uint8 [bytes], and where each starts, int64 [rows + 1]."""
     width = np.int64 if pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type) else np.int32
     _, offsets, data = column.buffers()
     starts = np.frombuffer(offsets, dtype=width)[column.offset : column.offset + len(column) + 1].astype(np.int64)
@@ -118,16 +115,15 @@ def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
 
 def _heads(batch: pa.RecordBatch, raw: Bytes, offsets: Numbers, shard: int) -> pa.Table:
     view = raw.data
-    ends = offsets.tolist()
-    digests = b"".join([xxhash.xxh3_128_digest(view[a:b]) for a, b in itertools.pairwise(ends)])
-    halves = np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
-    numbers = np.full(batch.num_rows, shard, dtype=np.int64)
-    columns = [halves[:, 0], halves[:, 1], ranks_of(batch), batch["document"], numbers, batch["id"], batch["group"]]
+    hashes = b"".join([xxhash.xxh3_128_digest(view[start:end]) for start, end in itertools.pairwise(offsets.tolist())])
+    halves = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 2)
+    shards = np.full(batch.num_rows, shard, dtype=np.int64)
+    columns = [halves[:, 0], halves[:, 1], ranks_of(batch), batch["document"], shards, batch["id"], batch["group"]]
     return pa.table(columns, schema=tables.HEADS)
 
 
 def ranks_of(batch: pa.RecordBatch) -> Hashes:
-    """Which document of a cluster is kept, the least first: quality in steps of 2^-16 from 1 down, then the id; uint64 [rows].
+    """Which document of a cluster is kept, the lowest rank first: quality in steps of 2^-16 from 1 down, then id; uint64 [rows].
 
     Ids are hashes, so that neither size nor source nor the order of reading decides between equals.
     """

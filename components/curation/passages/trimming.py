@@ -16,8 +16,8 @@ from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import TextShard
-from components.curation.passages.passage_hashes import NEWLINE, Units, lines_of, runs_of
-from components.curation.passages.repeated_passages import Texts, places_in, texts_of
+from components.curation.passages.passage_hashes import NEWLINE, Passages, lines_of, runs_of
+from components.curation.passages.repeated_passages import Texts, indices_in, texts_of
 from components.curation.tables import TRIMMED, columns
 from components.curation.tables.reasons import DUPLICATE_PASSAGES
 from components.curation.tables.sorting import starts
@@ -28,10 +28,9 @@ LINE, SUBSTRING = "line", "substring"
 """Kinds of passages."""
 
 MARK = "<REPEATED>"
-"""What stands for a masked passage."""
+"""What replaces a masked passage."""
 
-
-CUTS = pa.schema(
+TRIMMED_PASSAGES = pa.schema(
     {
         "kept_part": pa.int64(),
         "kept": pa.int64(),
@@ -44,7 +43,7 @@ CUTS = pa.schema(
         "text": pa.string(),
     }
 )
-"""A passage that a document lost, in bytes of its text, and the words that keep it."""
+"""A passage taken out of a document, in bytes of its text, and the words that keep it."""
 
 EXCERPT = 200
 """Bytes of a passage that the evidence shows."""
@@ -52,266 +51,288 @@ EXCERPT = 200
 Counts = Counter[tuple[str, str, str]]
 """Of (source, domain, column of `tables.PASSAGE_COUNTS`)."""
 
-
 Truths = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trimmed:
-    """What a part lost."""
+class TrimmedShard:
+    """What was taken out of a shard."""
 
     texts: Path
     """`TRIMMED`, in the order of documents."""
-    cuts: Path
-    """`CUTS`."""
+    passages: Path
+    """`TRIMMED_PASSAGES`."""
     counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Repeated:
-    """The passages of a part that are repeated, sorted by key."""
+class RepeatedPassages:
+    """The passages of a shard that are repeated and what keeps each, sorted by key."""
 
     key: Hashes
     check: Hashes
     kept: Numbers
     kept_word: Numbers
-    kept_part: Numbers
+    kept_shard: Numbers
 
     @classmethod
-    def read(cls, path: Path) -> "Repeated":
-        """From one partition of `repeats.REPEATED`."""
-        names = ("key", "check", "kept", "kept_word", "kept_part")
-        return cls(**dict(zip(names, columns(interim.read(path), *names), strict=True)))
+    def read(cls, path: Path) -> "RepeatedPassages":
+        """From one partition of `repeated_passages.REPEATED`."""
+        key, check, kept, word, shard = columns(interim.read(path), "key", "check", "kept", "kept_word", "kept_part")
+        return cls(key=key, check=check, kept=kept, kept_word=word, kept_shard=shard)
 
-    def places(self, units: Units) -> tuple[Numbers, Numbers]:
-        """Which of the units are repeated, and the rows here that say so."""
-        rows = places_in(self.key, units.key)
+    def matches(self, passages: Passages) -> tuple[Numbers, Numbers]:
+        """Which of the passages are repeated, and the rows here that say so."""
+        rows = indices_in(self.key, passages.key)
         if not len(self.key):
             return rows[:0], rows[:0]
-        found = np.flatnonzero((rows >= 0) & (self.check[rows] == units.check))
-        return found, rows[found]
+        repeated = np.flatnonzero((rows >= 0) & (self.check[rows] == passages.check))
+        return repeated, rows[repeated]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """The repeated passages of some texts, in their order; int64 [passages] each."""
+class Occurrences:
+    """Occurrences of repeated passages in some texts, in their order; int64 [passages] each."""
 
     kind: str
-    repeated: Repeated
+    repeated: RepeatedPassages
     text: Numbers
     word: Numbers
     """The first word, counted in its text."""
     words: Numbers
     rows: Numbers
     """Of `repeated`, which say what keeps it."""
-    elsewhere: Truths
-    """Whether another document, or an earlier place of a run, keeps it, bool [passages]."""
-    here: Truths
-    """Whether this place keeps it for others, bool [passages]."""
+    kept_elsewhere: Truths
+    """Whether another document, or an earlier occurrence of a run, keeps it, bool [passages]."""
+    kept_here: Truths
+    """Whether this occurrence is the one that is kept for others, bool [passages]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lost:
-    """Passages that some texts lose; int64 [passages] each."""
+class TrimmedPassages:
+    """Passages taken out of some texts; int64 [passages] each."""
 
     kind: str
     text: Numbers
-    begin: Numbers
+    start: Numbers
     """In bytes of the text."""
     end: Numbers
     words: Numbers
     kept: Numbers
     kept_word: Numbers
-    kept_part: Numbers
+    kept_shard: Numbers
 
 
-Left = dict[int, dict[str, Any]]
-"""Rows of `TRIMMED` by the number of the text in its slice."""
+TrimmedTexts = dict[int, dict[str, Any]]
+"""Rows of `TRIMMED` by the number of the text in its chunk."""
 
 
-def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: CurationConfig) -> Trimmed:
-    """Take the repeated lines and runs out of a part where another document, or an earlier place of a run, keeps them.
+def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: CurationConfig) -> TrimmedShard:
+    """Take the repeated lines and runs out of a shard where another document, or an earlier occurrence of a run, keeps them.
 
-    A document of which too little is left goes, unless it keeps a passage itself: it stays then, and keeps that whole.
+    A document of which too little remains is removed, unless it keeps a passage itself: then it is kept, and that passage whole.
     """
     shard, verdicts, *repeated = work
-    lines, runs = (Repeated.read(path) if path else None for path in repeated)
-    made = Trimmed(texts=shard.directory / "trimmed.parquet", cuts=shard.directory / f"cuts{interim.SUFFIX}", counts=Counter())
-    with tables.writer(made.texts, TRIMMED) as trimmed, interim.writer(made.cuts, CUTS) as cuts:
+    lines, runs = (RepeatedPassages.read(path) if path else None for path in repeated)
+    trimmed = TrimmedShard(
+        texts=shard.directory / "trimmed.parquet",
+        passages=shard.directory / f"trimmed-passages{interim.SUFFIX}",
+        counts=Counter(),
+    )
+    with tables.writer(trimmed.texts, TRIMMED) as text_writer, interim.writer(trimmed.passages, TRIMMED_PASSAGES) as writer:
         for texts in texts_of(shard, verdicts, config):
-            found = [_found(LINE, texts, lines, lines_of(texts.words, config.min_line_words))] if lines else []
-            found += [_found(SUBSTRING, texts, runs, runs_of(texts.words, config.min_substring_words)[0])] if runs else []
-            lost, left = _settled(texts, found, config)
-            for one in lost:
-                cuts.write_table(_listed(texts, one))
-            trimmed.write_table(pa.Table.from_pylist([left[text] for text in sorted(left)], TRIMMED))
-            _count(made.counts, texts, lost, left)
-    return made
+            occurrences = []
+            if lines:
+                occurrences.append(_occurrences(LINE, texts, lines, lines_of(texts.words, config.min_line_words)))
+            if runs:
+                occurrences.append(_occurrences(SUBSTRING, texts, runs, runs_of(texts.words, config.min_substring_words)[0]))
+            passages, rows = _trim_texts(texts, occurrences, config)
+            for own in passages:
+                writer.write_table(_evidence(texts, own))
+            text_writer.write_table(pa.Table.from_pylist([rows[text] for text in sorted(rows)], TRIMMED))
+            _count(trimmed.counts, texts, passages, rows)
+    return trimmed
 
 
-def _found(kind: str, texts: Texts, repeated: Repeated, units: Units) -> Found:
-    found, rows = repeated.places(units)
-    text, word = units.text[found], units.word[found]
-    own = repeated.kept[rows] == texts.document[text]
-    here = own & (repeated.kept_word[rows] == word)
-    elsewhere = ~own if kind == LINE else ~here
-    words = units.words[found]
-    return Found(kind=kind, repeated=repeated, text=text, word=word, words=words, rows=rows, elsewhere=elsewhere, here=here)
-
-
-def _settled(texts: Texts, found: Sequence[Found], config: CurationConfig) -> tuple[list[Lost], Left]:
-    """What is lost, and what is left.
-
-    No document that keeps a passage goes, so every word that is lost stands in a document that stays: either at the place that
-    keeps it, or, where that loses it too, at the place that keeps it for that one, which is always an earlier one.
-    """
-    lost = [_lost(texts, one) for one in found]
-    left = _left(texts, lost, config)
-    keepers = {text for one in found for text in np.unique(one.text[one.here]).tolist()}
-    spared = sorted(text for text in keepers & left.keys() if left[text]["reason"])
-    if not spared:
-        return lost, left
-    lost = [_lost(texts, one) for one in _sparing(texts, found, spared)]
-    again = _left(texts, lost, config, only=frozenset(spared))
-    others = {text: row for text, row in left.items() if text not in spared}
-    return lost, others | {text: {**row, "reason": ""} for text, row in again.items()}
-
-
-def _sparing(texts: Texts, found: Sequence[Found], spared: Sequence[int]) -> list[Found]:
-    """Without the losses of the spared texts that touch a passage which these keep."""
-    kept = np.zeros(len(texts.words.hashes) + 1, dtype=np.int64)
-    for one in found:
-        here = one.here & np.isin(one.text, spared)
-        begin, end = _bounds(texts, one)
-        np.add.at(kept, begin[here], 1)
-        np.add.at(kept, end[here], -1)
-    before = np.append(0, np.cumsum(np.cumsum(kept) > 0))
-    stay = []
-    for one in found:
-        begin, end = _bounds(texts, one)
-        stay.append(replace(one, elsewhere=one.elsewhere & (before[begin] == before[end])))
-    return stay
-
-
-def _bounds(texts: Texts, found: Found) -> tuple[Numbers, Numbers]:
-    """The first word of each passage and the one after its last, among those of all texts."""
-    begin = texts.words.first[found.text] + found.word
-    return begin, begin + found.words
-
-
-def _lost(texts: Texts, found: Found) -> Lost:
-    """What is elsewhere; runs that follow each other word by word in both documents become one passage."""
-    rows = np.flatnonzero(found.elsewhere)
-    text, word, words, source = found.text[rows], found.word[rows], found.words[rows], found.rows[rows]
-    repeated = found.repeated
-    kept, kept_word, kept_part = (column[source] for column in (repeated.kept, repeated.kept_word, repeated.kept_part))
-    if found.kind == SUBSTRING:
-        step = np.arange(len(rows))
-        heads = np.flatnonzero(starts(text, word - step, kept, kept_word - step))
-        length = words[heads] + np.diff(np.append(heads, len(rows))) - 1
-        text, word, kept, kept_word, kept_part = (column[heads] for column in (text, word, kept, kept_word, kept_part))
-    else:
-        length = words
-    at = texts.words.first[text] + word
-    return Lost(
-        kind=found.kind,
+def _occurrences(kind: str, texts: Texts, repeated: RepeatedPassages, passages: Passages) -> Occurrences:
+    matches, rows = repeated.matches(passages)
+    text, word = passages.text[matches], passages.word[matches]
+    same_document = repeated.kept[rows] == texts.document[text]
+    kept_here = same_document & (repeated.kept_word[rows] == word)
+    return Occurrences(
+        kind=kind,
+        repeated=repeated,
         text=text,
-        begin=texts.words.begins[at] - texts.offsets[text],
-        end=texts.words.ends[at + length - 1] - texts.offsets[text],
-        words=length,
-        kept=kept,
-        kept_word=kept_word,
-        kept_part=kept_part,
+        word=word,
+        words=passages.words[matches],
+        rows=rows,
+        kept_elsewhere=~same_document if kind == LINE else ~kept_here,
+        kept_here=kept_here,
     )
 
 
-def _listed(texts: Texts, lost: Lost) -> pa.Table:
-    base = texts.offsets[lost.text]
+def _trim_texts(
+    texts: Texts, occurrences: Sequence[Occurrences], config: CurationConfig
+) -> tuple[list[TrimmedPassages], TrimmedTexts]:
+    """The passages that are taken out, and the texts without them.
+
+    No document that keeps a passage is removed. So every trimmed word has a copy in a kept document: follow `kept` to an earlier
+    occurrence, and from there on if that one is trimmed too.
+    """
+    passages = [_passages(texts, own) for own in occurrences]
+    rows = _texts(texts, passages, config)
+    keepers = {text for own in occurrences for text in np.unique(own.text[own.kept_here]).tolist()}
+    spared = sorted(text for text in keepers & rows.keys() if rows[text]["reason"])
+    if not spared:
+        return passages, rows
+
+    passages = [_passages(texts, own) for own in _spare(texts, occurrences, spared)]
+    again = _texts(texts, passages, config, only=frozenset(spared))
+    others = {text: row for text, row in rows.items() if text not in spared}
+    return passages, others | {text: {**row, "reason": ""} for text, row in again.items()}
+
+
+def _spare(texts: Texts, occurrences: Sequence[Occurrences], spared: Sequence[int]) -> list[Occurrences]:
+    """The occurrences, of which those that overlap a passage that a spared text keeps are not to be taken out of it."""
+    kept = np.zeros(len(texts.words.hashes) + 1, dtype=np.int64)
+    for own in occurrences:
+        here = own.kept_here & np.isin(own.text, spared)
+        start, end = _bounds(texts, own)
+        np.add.at(kept, start[here], 1)
+        np.add.at(kept, end[here], -1)
+    kept_before = np.append(0, np.cumsum(np.cumsum(kept) > 0))
+    changed = []
+    for own in occurrences:
+        start, end = _bounds(texts, own)
+        changed.append(replace(own, kept_elsewhere=own.kept_elsewhere & (kept_before[start] == kept_before[end])))
+    return changed
+
+
+def _bounds(texts: Texts, occurrences: Occurrences) -> tuple[Numbers, Numbers]:
+    """The first word of each passage and the one after its last, among those of all texts."""
+    start = texts.words.first[occurrences.text] + occurrences.word
+    return start, start + occurrences.words
+
+
+def _passages(texts: Texts, occurrences: Occurrences) -> TrimmedPassages:
+    """What is kept elsewhere; runs that follow each other word by word in both documents become one passage."""
+    rows = np.flatnonzero(occurrences.kept_elsewhere)
+    text, word, words = occurrences.text[rows], occurrences.word[rows], occurrences.words[rows]
+    repeated, source = occurrences.repeated, occurrences.rows[rows]
+    kept, kept_word, kept_shard = (column[source] for column in (repeated.kept, repeated.kept_word, repeated.kept_shard))
+    if occurrences.kind == SUBSTRING:
+        step = np.arange(len(rows))
+        heads = np.flatnonzero(starts(text, word - step, kept, kept_word - step))
+        words = words[heads] + np.diff(np.append(heads, len(rows))) - 1
+        text, word, kept, kept_word, kept_shard = (column[heads] for column in (text, word, kept, kept_word, kept_shard))
+    first = texts.words.first[text] + word
+    return TrimmedPassages(
+        kind=occurrences.kind,
+        text=text,
+        start=texts.words.starts[first] - texts.offsets[text],
+        end=texts.words.ends[first + words - 1] - texts.offsets[text],
+        words=words,
+        kept=kept,
+        kept_word=kept_word,
+        kept_shard=kept_shard,
+    )
+
+
+def _evidence(texts: Texts, passages: TrimmedPassages) -> pa.Table:
+    """`TRIMMED_PASSAGES`."""
+    base = texts.offsets[passages.text]
     excerpts = [
         texts.raw[start : min(end, start + EXCERPT)].tobytes().decode(errors="ignore")
-        for start, end in zip((base + lost.begin).tolist(), (base + lost.end).tolist(), strict=True)
+        for start, end in zip((base + passages.start).tolist(), (base + passages.end).tolist(), strict=True)
     ]
-    identity = texts.rows["id"].take(pa.array(lost.text))
-    kinds = pa.array([lost.kind] * len(lost.text), pa.string())
-    values = [lost.kept_part, lost.kept, lost.kept_word, lost.words, identity, kinds, lost.begin, lost.end]
-    return pa.table([*values, pa.array(excerpts, pa.string())], schema=CUTS)
+    identity = texts.rows["id"].take(pa.array(passages.text))
+    kinds = pa.array([passages.kind] * len(passages.text), pa.string())
+    keeper = [passages.kept_shard, passages.kept, passages.kept_word]
+    values = [*keeper, passages.words, identity, kinds, passages.start, passages.end]
+    return pa.table([*values, pa.array(excerpts, pa.string())], schema=TRIMMED_PASSAGES)
 
 
-def _left(texts: Texts, lost: Sequence[Lost], config: CurationConfig, only: frozenset[int] | None = None) -> Left:
-    """What is left of the texts that lose something, or only of some of these."""
-    every = sorted(row for one in lost for row in zip(one.text.tolist(), one.begin.tolist(), one.end.tolist(), strict=True))
-    left: Left = {}
-    for text, passages in itertools.groupby(every, key=operator.itemgetter(0)):
+def _texts(
+    texts: Texts, passages: Sequence[TrimmedPassages], config: CurationConfig, only: frozenset[int] | None = None
+) -> TrimmedTexts:
+    """The texts out of which something is taken, or only some of these."""
+    bounds = sorted(row for own in passages for row in zip(own.text.tolist(), own.start.tolist(), own.end.tolist(), strict=True))
+    rows: TrimmedTexts = {}
+    for text, own in itertools.groupby(bounds, key=operator.itemgetter(0)):
         if only is None or text in only:
-            start, end = texts.offsets[text], texts.offsets[text + 1]
-            row = _trimmed(texts.raw[start:end].tobytes(), [(begin, stop) for _, begin, stop in passages], config)
-            left[text] = {"document": texts.document[text], **row}
-    return left
+            raw = texts.raw[texts.offsets[text] : texts.offsets[text + 1]].tobytes()
+            row = _trimmed_row(raw, [(start, end) for _, start, end in own], config)
+            rows[text] = {"document": texts.document[text], **row}
+    return rows
 
 
-def _count(counts: Counts, texts: Texts, lost: Sequence[Lost], left: Left) -> None:
-    named = list(zip(texts.rows["source"].to_pylist(), texts.rows["domain"].to_pylist(), strict=True))
-    for text, row in left.items():
-        counts[*named[text], "documents"] += 1
-        counts[*named[text], "bytes"] += row["cut"]
-    for one in lost:
-        for text in one.text.tolist():
-            counts[*named[text], f"{one.kind}s"] += 1
+def _count(counts: Counts, texts: Texts, passages: Sequence[TrimmedPassages], rows: TrimmedTexts) -> None:
+    sources = list(zip(texts.rows["source"].to_pylist(), texts.rows["domain"].to_pylist(), strict=True))
+    for text, row in rows.items():
+        counts[*sources[text], "documents"] += 1
+        counts[*sources[text], "bytes"] += row["cut"]
+    for own in passages:
+        for text in own.text.tolist():
+            counts[*sources[text], f"{own.kind}s"] += 1
 
 
-def _trimmed(raw: bytes, passages: Sequence[tuple[int, int]], config: CurationConfig) -> dict[str, Any]:
-    text = without(raw, passages, MARK if config.passage_action == "mask" else "")
+def _trimmed_row(raw: bytes, passages: Sequence[tuple[int, int]], config: CurationConfig) -> dict[str, Any]:
+    text = trimmed_text(raw, passages, MARK if config.passage_action == "mask" else "")
     size = len(text.encode())
-    gone = len(text.replace(MARK, "").strip()) < config.min_characters
+    too_short = len(text.replace(MARK, "").strip()) < config.min_characters
     return {
         "text": text,
         "bytes": size,
         "characters": len(text),
         "cut": len(raw) - size,
-        "reason": DUPLICATE_PASSAGES if gone else "",
+        "reason": DUPLICATE_PASSAGES if too_short else "",
     }
 
 
-def without(raw: bytes, passages: Sequence[tuple[int, int]], mark: str = "") -> str:
+def trimmed_text(raw: bytes, passages: Sequence[tuple[int, int]], mark: str = "") -> str:
     """A normalised UTF-8 text without passages, sorted (start, end) in bytes that may overlap, or with a mark for each."""
-    left, place = [], 0
-    for start, end in _apart(passages):
-        cut = (start, end) if mark else _widened(raw, start, end)
-        left += [raw[place : cut[0]], mark.encode()]
-        place = max(place, cut[1])
-    return normalise(b"".join([*left, raw[place:]]).decode())
+    remaining, position = [], 0
+    for start, end in _merged(passages):
+        if not mark:
+            start, end = _with_white_space(raw, start, end)
+        remaining += [raw[position:start], mark.encode()]
+        position = max(position, end)
+    return normalise(b"".join([*remaining, raw[position:]]).decode())
 
 
-def _apart(passages: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _merged(passages: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The union, as passages that do not touch."""
     start, end = passages[0]
-    for begin, stop in passages[1:]:
-        if begin > end:
+    for next_start, next_end in passages[1:]:
+        if next_start > end:
             yield start, end
-            start, end = begin, stop
-        end = max(end, stop)
+            start, end = next_start, next_end
+        end = max(end, next_end)
     yield start, end
 
 
-def _widened(raw: bytes, start: int, end: int) -> tuple[int, int]:
-    """A passage with the white space that must go with it: of the gaps on both sides the wider one stays."""
-    before, after = _back(raw, start, b" \t"), _ahead(raw, end, b" \t")
-    opens, closes = before == 0 or raw[before - 1] == NEWLINE, after == len(raw) or raw[after] == NEWLINE
-    if opens and closes:
-        breaks = before - _back(raw, before, b"\n"), _ahead(raw, after, b"\n") - after
+def _with_white_space(raw: bytes, start: int, end: int) -> tuple[int, int]:
+    """A passage with the white space that is taken out too: of the gaps before and after it the wider one remains."""
+    before, after = _first_of(raw, start, b" \t"), _end_of(raw, end, b" \t")
+    opens_line = before == 0 or raw[before - 1] == NEWLINE
+    closes_line = after == len(raw) or raw[after] == NEWLINE
+    if opens_line and closes_line:
+        breaks = before - _first_of(raw, before, b"\n"), _end_of(raw, after, b"\n") - after
         return before, after + (min(breaks) if before else breaks[1])
-    if closes:
+    if closes_line:
         return before, end
-    return start, after if opens or before < start else end
+    return start, after if opens_line or before < start else end
 
 
-def _back(raw: bytes, place: int, blanks: bytes) -> int:
-    while place and raw[place - 1] in blanks:
-        place -= 1
-    return place
+def _first_of(raw: bytes, position: int, blanks: bytes) -> int:
+    """Where the blanks before a position start."""
+    while position and raw[position - 1] in blanks:
+        position -= 1
+    return position
 
 
-def _ahead(raw: bytes, place: int, blanks: bytes) -> int:
-    while place < len(raw) and raw[place] in blanks:
-        place += 1
-    return place
+def _end_of(raw: bytes, position: int, blanks: bytes) -> int:
+    """Where the blanks from a position on end."""
+    while position < len(raw) and raw[position] in blanks:
+        position += 1
+    return position

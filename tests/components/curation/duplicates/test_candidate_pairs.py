@@ -10,11 +10,11 @@ from components import interim
 from components.curation import tables
 from components.curation.duplicates.candidate_pairs import (
     NEIGHBOURS,
+    assign_blocks,
     find_copies,
     find_pairs,
     find_repeats,
     homes_of,
-    place_pairs,
 )
 from components.curation.duplicates.clusters import judge_repeats
 from components.curation.duplicates.sketches import TextShard
@@ -76,7 +76,7 @@ def pairs(path: Path, keyed: list[tuple[int, int, int]], blocks: int = 1) -> set
     bands = interim.write(path, pa.table(columns, schema=tables.BANDS))
     candidates = find_pairs(bands, firsts=np.array([0, 100]))
     (met,) = InProcessShardEngine().exchange([candidates], key="left", partitions=1, output=path.with_suffix(".met"))
-    found, needs = place_pairs(met, firsts=np.array([0, 100]), blocks=blocks)
+    found, needs = assign_blocks(met, firsts=np.array([0, 100]), blocks=blocks)
     needed = {(row["part"], row["block"], row["document"]) for row in passed(needs)}
     listed = passed(found)
     assert needed == {(int(row[side] >= 100), row["block"], row[side]) for row in listed for side in ("left", "right")}
@@ -100,7 +100,7 @@ def test_a_pair_of_several_partitions_is_measured_in_the_least_of_its_homes_alon
     table = pa.table(rows, schema=tables.CANDIDATES)
     files = [interim.write(tmp_path / f"{row}.candidates", table.slice(row, 1)) for row in range(4)]
     (met,) = InProcessShardEngine().exchange(files, key="left", partitions=1, output=tmp_path / "met")
-    found, needs = place_pairs(met, firsts=np.array([0]), blocks=10)
+    found, needs = assign_blocks(met, firsts=np.array([0]), blocks=10)
     assert [tuple(row.values()) for row in passed(found)] == [(3, 5, 2), (4, 5, 9)]
     assert {(row["document"], row["block"]) for row in passed(needs)} == {(3, 2), (5, 2), (4, 9), (5, 9)}
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from components.curation.duplicates.bands import Bands
-from components.curation.duplicates.minhash import Sketching, signature_of
+from components.curation.duplicates.minhash import Permutations, Sketching, sign
 from components.curation.duplicates.sketches import bytes_of
 from components.curation.text.shingles import fold_of, random
 
@@ -13,6 +13,12 @@ from components.curation.text.shingles import fold_of, random
 def jaccard(left: np.ndarray, right: np.ndarray) -> float:
     shared = len(set(left.tolist()) & set(right.tolist()))
     return shared / (len(left) + len(right) - shared)
+
+
+def signature_of(shingles: np.ndarray, permutations: int) -> np.ndarray:
+    signature = np.empty(permutations, dtype=np.uint32)
+    sign(shingles, len(shingles), Permutations.of(permutations), signature)
+    return signature
 
 
 def keys(*texts: str, threshold: float = 0.8) -> np.ndarray:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from components import interim
 from components.curation import CurationConfig, tables
 from components.curation.passages.passage_deduplication import find_passages, write_passages
-from components.curation.passages.trimming import MARK, without
+from components.curation.passages.trimming import MARK, trimmed_text
 from components.curation.tables.reasons import DUPLICATE_PASSAGES
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
@@ -121,7 +121,7 @@ def cut(text: str, gone: set[int]) -> str:
             passages[-1] = passages[-1][0], ends[word]
         else:
             passages.append((begins[word], ends[word]))
-    return without(text.encode(), passages) if passages else text
+    return trimmed_text(text.encode(), passages) if passages else text
 
 
 def settled(texts: Sequence[str], passages: Sequence[Lost], least: int) -> tuple[list[Lost], set[int]]:

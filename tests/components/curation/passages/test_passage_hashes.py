@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.curation.passages.passage_hashes import Units, lines_of, runs_of, slices, words_in
+from components.curation.passages.passage_hashes import Passages, chunks_of, lines_of, runs_of, words_in
 
 TEXTS = st.lists(st.text("ab .-é知識アx\n\t\u3000\U00020000", max_size=40), min_size=1, max_size=5)
 HAN_AND_KANA = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffe"
@@ -20,7 +20,7 @@ def split(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(encoded) or b"\0", dtype=np.uint8), np.cumsum([0, *map(len, encoded)])
 
 
-def agree(units: Units, passages: list[tuple[str, ...]]) -> None:
+def agree(units: Passages, passages: list[tuple[str, ...]]) -> None:
     """Equal hashes stand for equal passages."""
     pairs = set(zip(units.key.tolist(), units.check.tolist(), passages, strict=True))
     assert len(pairs) == len(set(passages)) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
@@ -35,8 +35,8 @@ def test_words_have_their_places_and_their_lines(texts: list[str]) -> None:
         for line in text.split("\n"):
             words += (own := WORD.findall(line))
             fresh += [place == 0 for place in range(len(own))]
-    assert [bytes(raw[a:b]).decode() for a, b in zip(found.begins, found.ends, strict=True)] == words
-    assert found.fresh.tolist() == fresh
+    assert [bytes(raw[a:b]).decode() for a, b in zip(found.starts, found.ends, strict=True)] == words
+    assert found.opens_line.tolist() == fresh
     assert np.diff(found.first).tolist() == [len(WORD.findall(text)) for text in texts]
     assert len(set(zip(found.hashes.tolist(), words, strict=True))) == len(set(words)) == len(set(found.hashes.tolist()))
 
@@ -64,18 +64,18 @@ def test_every_run_is_there_and_equal_ones_have_equal_grams_at_places_of_their_o
     assert list(zip(units.text.tolist(), units.word.tolist(), strict=True)) == [run[:2] for run in runs]
     agree(units, [own for *_, own in runs])
     least: dict[tuple[str, ...], int] = {}
-    for (*_, own), gram in zip(runs, anchors.least.tolist(), strict=True):
+    for (*_, own), gram in zip(runs, anchors.gram.tolist(), strict=True):
         assert least.setdefault(own, gram) == gram
     # Of each passage that stands at several places, as many places of its gram are counted, or more.
-    counted = dict(zip(*np.unique(anchors.least[anchors.moved], return_counts=True), strict=True))
+    counted = dict(zip(*np.unique(anchors.gram[anchors.moved], return_counts=True), strict=True))
     for own, gram in least.items():
         assert counted[gram] >= sum(other == own for *_, other in runs)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 20))
-def test_slices_cover_all_texts_and_hold_no_more_than_they_must(sizes: list[int], most: int) -> None:
+def test_chunks_cover_all_texts_and_hold_no_more_than_they_must(sizes: list[int], most: int) -> None:
     offsets = np.cumsum([0, *sizes])
-    found = list(slices(offsets, most))
+    found = list(chunks_of(offsets, most))
     assert (found[0][0], found[-1][1]) == (0, len(sizes))
     assert all(end == first for (_, end), (first, _) in pairwise(found))
     assert all(offsets[end] - offsets[first] <= most or end == first + 1 for first, end in found)

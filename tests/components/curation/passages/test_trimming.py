@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.curation.passages.trimming import MARK, without
+from components.curation.passages.trimming import MARK, trimmed_text
 from components.curation.text.normalise import normalise
 
 
 def cut(text: str, *passages: str, mark: str = "") -> str:
     raw = text.encode()
     places = sorted((raw.index(one.encode()), raw.index(one.encode()) + len(one.encode())) for one in passages)
-    return without(raw, places, mark)
+    return trimmed_text(raw, places, mark)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_only_passages_and_white_space_go(text: str, data: st.DataObject) -> Non
     pairs = st.tuples(st.sampled_from(bounds), st.sampled_from(bounds)).filter(lambda pair: pair[0] < pair[1])
     passages = sorted(data.draw(st.lists(pairs, min_size=1, max_size=4)))
     stay = b"".join(raw[i : i + 1] for i in range(len(raw)) if not any(a <= i < b for a, b in passages))
-    left = without(raw, passages)
+    left = trimmed_text(raw, passages)
     assert "".join(left.split()) == "".join(stay.decode().split())
     assert left == normalise(left)
