@@ -260,9 +260,9 @@ class CurationConfig:
         require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
         require(set(self.heuristics) <= set(RULE_SETS), self, "heuristics", self.heuristics, ", ".join(RULE_SETS))
         if self.heuristic_thresholds:
-            from components.curation.text.heuristics import limit_names
+            from components.curation.text.heuristics import threshold_names
 
-            unknown = sorted(self.heuristic_thresholds.keys() - limit_names())
+            unknown = sorted(self.heuristic_thresholds.keys() - threshold_names())
             allowed = "RULE or KIND:RULE of components/curation/text/heuristics.py"
             require(not unknown, self, "heuristic_thresholds", unknown, allowed)
 

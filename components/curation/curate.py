@@ -23,7 +23,7 @@ from components.curation.duplicates.audit import audit
 from components.curation.duplicates.deduplication import find_duplicates
 from components.curation.duplicates.shard_cache import read_shard
 from components.curation.extraction.extract import ExtractedShard, ExtractionShard, shards_of
-from components.curation.filtering.decontamination import searched, write_index
+from components.curation.filtering.decontamination import search_figures, write_index
 from components.curation.filtering.flagged_words import write_lists
 from components.curation.passages.passage_deduplication import find_passages, write_passages
 from components.curation.quality.grading import grade
@@ -53,7 +53,7 @@ def curate(
     tables.write(output / "shards.parquet", _plan(shards, listing.skipped))
     items = write_index(config, scratch / "read") if config.benchmarks else tables.BENCHMARKS.empty_table()
     tables.write(output / "benchmarks.parquet", items)
-    counted = searched(items) if config.benchmarks else {}
+    counted = search_figures(items) if config.benchmarks else {}
     if config.flagged_words:
         write_lists(config, scratch / "read")
     _require_unchanged(config, listing, scratch)

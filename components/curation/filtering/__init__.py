@@ -1,1 +1,1 @@
-"""What refuses or changes a single document: rules, word lists, personal data, evaluation items."""
+"""What refuses or changes a single document: rules, word lists, personal data, benchmark items."""

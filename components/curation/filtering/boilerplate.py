@@ -1,14 +1,14 @@
-"""Lines of web pages that are no text: C4's rules for lines (arXiv 1910.10683, section 2.2), and their Chinese forms."""
+"""Lines of web pages that are not text: C4's rules for lines (arXiv 1910.10683, section 2.2), and their Chinese equivalents."""
 
 import re
 
 from components.curation.text.measures import TERMINAL
 
-LEAST_WORDS = 5
-"""C4 keeps lines of at least 5 words."""
+MIN_WORDS = 5
+"""Words of a line that is kept, in C4."""
 
-LEAST_CHARACTERS = 10
-"""Of Chinese: 5 words of about two characters."""
+MIN_CHARACTERS = 10
+"""For Chinese: 5 words of about two characters."""
 
 _NOTICES = re.compile(
     r"javascript|terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies"
@@ -16,15 +16,15 @@ _NOTICES = re.compile(
     re.IGNORECASE,
 )
 _COOKIE = re.compile(r"cookie", re.IGNORECASE)
-"""By itself a biscuit too; in a Chinese line, which has another word for that, always the notice."""
+"""In English also a biscuit; in Chinese, which has another word for that, always a notice."""
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _CITATIONS = re.compile(r"\[(?:\d+|edit|citation needed|编辑|編輯|来源请求)\]")
 
 
 def without_boilerplate(text: str, *, spaced: bool) -> str:
-    """The lines that end as sentences do, are long enough and no notice about scripts, cookies or rights; blank lines stay.
+    """The lines that end as sentences do, are long enough and not a notice about scripts, cookies or rights; blank lines stay.
 
-    Marks of citations go. `spaced`: whether white space parts the words.
+    Citation marks are removed. `spaced`: whether words are separated by white space.
     """
     kept = [line for line in _CITATIONS.sub("", text).split("\n") if not line or _is_text(line, spaced)]
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(kept)).strip("\n") + "\n"
@@ -33,5 +33,5 @@ def without_boilerplate(text: str, *, spaced: bool) -> str:
 def _is_text(line: str, spaced: bool) -> bool:
     if not line.rstrip().endswith(TERMINAL):
         return False
-    long_enough = len(line.split()) >= LEAST_WORDS if spaced else len(line) >= LEAST_CHARACTERS
+    long_enough = len(line.split()) >= MIN_WORDS if spaced else len(line) >= MIN_CHARACTERS
     return long_enough and not _NOTICES.search(line) and not (_COOKIE.search(line) and _HAN.search(line))

@@ -1,8 +1,8 @@
-"""Which documents hold items of the evaluation sets: n-grams of words that both share, as GPT-3 searched for them.
+"""Which documents contain items of benchmarks, by shared n-grams of words, as in GPT-3.
 
-GPT-3 (arXiv 2005.14165, appendix C) compares 13-grams of lower-case words without punctuation, and passes over n-grams that many
-texts share. Here an n-gram of more than `COMMON` items is the benchmark's own template. A Han character counts as a word, so
-Chinese needs no spaces. Items of fewer words than an n-gram cannot be found, and are counted.
+GPT-3 (arXiv 2005.14165, appendix C) compares 13-grams of lower-case words without punctuation, and ignores n-grams that many
+texts share. Here an n-gram of more than `MAX_SHARING_ITEMS` items belongs to the benchmark's template. A Han character counts as
+a word, so Chinese needs no spaces. Items with fewer words than an n-gram cannot be searched for, and are counted.
 """
 
 import functools
@@ -22,7 +22,7 @@ from components.curation.reading.benchmarks import Item, items_of
 from components.curation.text.shingles import shingles_of, words_of
 from components.machine_code import Hashes
 
-COMMON = 10
+MAX_SHARING_ITEMS = 10
 """Items that may share an n-gram (GPT-3 ignores n-grams in more than 10 documents)."""
 
 INDEX, ITEMS = "benchmark-grams.parquet", "benchmark-items.parquet"
@@ -41,87 +41,89 @@ class Hit:
     shared: int
     """Distinct n-grams of the item that the document holds."""
     share: float
-    """Of all n-grams of the item."""
+    """`shared` over all n-grams of the item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The n-grams of all items, sorted, each with an item that holds it."""
+    """The n-grams of all items, sorted, each with an item that contains it."""
 
     grams: Hashes
     items: npt.NDArray[np.int64]
-    listed: Sequence[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
+    """Benchmark, file, item number and number of n-grams of each item."""
     size: int
+    """Words of an n-gram."""
     sieve: npt.NDArray[np.bool_]
-    """Whether any n-gram has these lower bits: 15 of 16 n-grams that are not in the index are looked up nowhere else."""
+    """Whether any n-gram has these lower bits: spares the lookup of 15 in 16 n-grams that are not in the index."""
 
     @classmethod
-    def of(cls, grams: Hashes, items: npt.NDArray[np.int64], listed: Sequence[dict[str, Any]], size: int) -> "Index":
+    def of(cls, grams: Hashes, items: npt.NDArray[np.int64], rows: Sequence[dict[str, Any]], size: int) -> "Index":
         """The index of sorted n-grams."""
         sieve = np.zeros(16 << len(grams).bit_length(), dtype=bool)
         sieve[grams & np.uint64(len(sieve) - 1)] = True
-        return cls(grams, items, listed, size, sieve)
+        return cls(grams, items, rows, size, sieve)
 
     def hits(self, text: str) -> list[Hit]:
         """The items that share n-grams with a text, in the order of the index."""
         if not len(self.grams):
             return []
-        found = shingles_of(text, self.size)
-        found = np.unique(found[self.sieve[found & np.uint64(len(self.sieve) - 1)]])
-        # Few n-grams of a document are in the index at all: those are looked up again, with all their items.
-        place = np.minimum(np.searchsorted(self.grams, found), len(self.grams) - 1)
-        found = found[self.grams[place] == found]
-        if not len(found):
+        grams = shingles_of(text, self.size)
+        grams = np.unique(grams[self.sieve[grams & np.uint64(len(self.sieve) - 1)]])
+        # Few n-grams of a document are in the index at all: only those are looked up with all their items.
+        position = np.minimum(np.searchsorted(self.grams, grams), len(self.grams) - 1)
+        matches = grams[self.grams[position] == grams]
+        if not len(matches):
             return []
-        first, last = (np.searchsorted(self.grams, found, side) for side in ("left", "right"))
-        items = np.concatenate([self.items[start:end] for start, end in zip(first, last, strict=True)])
+        starts, ends = np.searchsorted(self.grams, matches, "left"), np.searchsorted(self.grams, matches, "right")
+        items = np.concatenate([self.items[start:end] for start, end in zip(starts, ends, strict=True)])
         return [self._hit(int(item), int(shared)) for item, shared in zip(*np.unique(items, return_counts=True), strict=True)]
 
     def _hit(self, item: int, shared: int) -> Hit:
-        row = self.listed[item]
+        row = self.rows[item]
         return Hit(row["benchmark"], row["file"], row["item"], shared, shared / row["grams"])
 
 
-def write_index(config: CurationConfig, place: Path) -> pa.Table:
-    """Write the index of all benchmarks below `place`; their items, as `tables.BENCHMARKS`.
+def write_index(config: CurationConfig, directory: Path) -> pa.Table:
+    """Write the index of all benchmarks to `directory`; their items, as `tables.BENCHMARKS`.
 
     Raises:
         SourceError: a benchmark has no file to read, or one that cannot be read.
     """
-    items = [item for benchmark in config.benchmarks for item in items_of(benchmark, place)]
+    items = [item for benchmark in config.benchmarks for item in items_of(benchmark, directory)]
     grams = [_grams(item, config.benchmark_gram) for item in items]
-    owners = np.repeat(np.arange(len(items)), [len(found) for found in grams])
+    owners = np.repeat(np.arange(len(items)), [len(own) for own in grams])
     keys = np.concatenate([*grams, np.zeros(0, dtype=np.uint64)])
     order = np.lexsort((owners, keys))
     keys, owners = keys[order], owners[order]
     _, ranks, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    rare = counts[ranks] <= COMMON
-    tables.write(place / INDEX, pa.table([keys[rare], owners[rare]], schema=_GRAMS))
-    held = np.bincount(owners[rare], minlength=len(items))
+    rare = counts[ranks] <= MAX_SHARING_ITEMS
+    tables.write(directory / INDEX, pa.table([keys[rare], owners[rare]], schema=_GRAMS))
+    gram_counts = np.bincount(owners[rare], minlength=len(items))
     rows = [
         {"benchmark": item.benchmark, "file": item.file, "item": item.number, "grams": int(count), "record": item.record}
-        for item, count in zip(items, held, strict=True)
+        for item, count in zip(items, gram_counts, strict=True)
     ]
-    listed = pa.Table.from_pylist(rows, tables.BENCHMARKS)
-    tables.write(place / ITEMS, listed)
-    return listed
+    table = pa.Table.from_pylist(rows, tables.BENCHMARKS)
+    tables.write(directory / ITEMS, table)
+    return table
 
 
-def searched(items: pa.Table) -> dict[str, int]:
-    """Figures of `tables.BENCHMARKS`: items, and those that have no n-gram to be found by."""
+def search_figures(items: pa.Table) -> dict[str, int]:
+    """Figures of `tables.BENCHMARKS`: its items, and those that have no n-gram to search for."""
     return {"benchmark_items": items.num_rows, "benchmark_items_not_searched": int((items["grams"].to_numpy() == 0).sum())}
 
 
-def read_index(place: Path, size: int) -> Index:
-    """The index that `write_index` wrote; kept for the shards that this process reads, until it is written again."""
-    return _read_index(place, size, tables.version_of(place / ITEMS))
+def read_index(directory: Path, size: int) -> Index:
+    """The index that `write_index` wrote; cached in this process for its shards until it is written again."""
+    return _read_index(directory, size, tables.version_of(directory / ITEMS))
 
 
 @functools.lru_cache(maxsize=1)
-def _read_index(place: Path, size: int, state: tuple[int, ...]) -> Index:
-    table = pq.read_table(place / INDEX)
-    listed = pq.read_table(place / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
-    return Index.of(table["gram"].to_numpy(), table["item"].to_numpy(), listed, size)
+def _read_index(directory: Path, size: int, version: tuple[int, ...]) -> Index:
+    table = pq.read_table(directory / INDEX)
+    rows = pq.read_table(directory / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
+    return Index.of(table["gram"].to_numpy(), table["item"].to_numpy(), rows, size)
 
 
 def _grams(item: Item, size: int) -> Hashes:

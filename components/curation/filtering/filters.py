@@ -1,6 +1,6 @@
-"""Rules that refuse a document. Each gives one reason, and every refusal is counted by it.
+"""Rules that refuse a document. Each has one reason, and refusals are counted by reason.
 
-To add a rule, write a class with `refusal` and put it into `filters_of`.
+To add a rule, write a class with `refusal` and add it to `filters_of`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from components.curation.text.normalise import without_invisible
 class Filter(Protocol):
     """One rule."""
 
-    def refusal(self, candidate: NormalisedDocument) -> str:
+    def refusal(self, document: NormalisedDocument) -> str:
         """The reason to refuse the document, or an empty string."""
         ...
 
@@ -28,85 +28,90 @@ class Filter(Protocol):
 class Length:
     """Fragments and data dumps."""
 
-    least: int
-    most: int
+    min_characters: int
+    max_characters: int
 
-    def refusal(self, candidate: NormalisedDocument) -> str:
+    def refusal(self, document: NormalisedDocument) -> str:
         """`short` or `long`, in characters."""
-        if len(candidate.text) < self.least:
+        if len(document.text) < self.min_characters:
             return "short"
-        return "long" if len(candidate.text) > self.most else ""
+        return "long" if len(document.text) > self.max_characters else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Bytes that happen to decode: control characters and replacement characters."""
+    """Bytes that happen to decode as text: control characters and replacement characters."""
 
-    most: float = 0.005
-    """Share of the characters; mail and form feeds leave a few."""
+    max_share: float = 0.005
+    """Share of such characters; mail and form feeds leave a few."""
 
-    def refusal(self, candidate: NormalisedDocument) -> str:
+    def refusal(self, document: NormalisedDocument) -> str:
         """`binary`."""
-        raw = candidate.raw.replace("\r", "")
+        raw = document.raw.replace("\r", "")
         strange = len(raw) - len(without_invisible(raw)) + raw.count("\ufffd")
-        return "binary" if strange > self.most * len(raw) else ""
+        return "binary" if strange > self.max_share * len(raw) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """Tables of numbers, dumps, and rows of punctuation; in maths, where numbers are what it is about, punctuation alone."""
+    """Tables of numbers, dumps, and rows of punctuation; in maths, which is about numbers, only rows of punctuation."""
 
-    prose: float = 0.4
-    """Least share of letters among the characters that are not space."""
-    code: float = 0.25
+    min_prose: float = 0.4
+    """Share of letters among the characters that are not white space."""
+    min_code: float = 0.25
     """StarCoder (arXiv 2305.06161, section 3.1) drops files with fewer than 25 % alphabetic characters."""
 
-    def refusal(self, candidate: NormalisedDocument) -> str:
+    def refusal(self, document: NormalisedDocument) -> str:
         """`few-letters`."""
-        classes = candidate.classes  # compared byte by byte: `bincount` makes eight bytes of each first
+        classes = document.classes  # compared as bytes: `bincount` would first make eight bytes of each
         visible = np.count_nonzero(classes != CharacterClass.SPACE)
-        # In formulae digits say what letters say in words; rows of rules and punctuation are refused all the same.
-        last = CharacterClass.DIGIT if candidate.is_maths else CharacterClass.HAN
+        # In formulae digits take the role of letters; rules and rows of punctuation are refused all the same.
+        last = CharacterClass.DIGIT if document.is_maths else CharacterClass.HAN
         letters = np.count_nonzero((classes >= CharacterClass.LATIN) & (classes <= last))
-        return "few-letters" if letters < (self.code if candidate.is_code else self.prose) * visible else ""
+        return "few-letters" if letters < (self.min_code if document.is_code else self.min_prose) * visible else ""
 
 
 @dataclass(frozen=True, slots=True)
 class LongLines:
     """Generated or minified code: the limits of Codex (arXiv 2107.03374, section 3.1)."""
 
-    mean: float = 100.0
-    most: int = 1000
+    max_mean: float = 100.0
+    """Characters of a line on average."""
+    max_line: int = 1000
+    """Characters of the longest line."""
 
-    def refusal(self, candidate: NormalisedDocument) -> str:
+    def refusal(self, document: NormalisedDocument) -> str:
         """`long-lines`, for code only."""
-        if not candidate.is_code:
+        if not document.is_code:
             return ""
-        lengths = np.diff(np.flatnonzero(candidate.codes == ord("\n")), prepend=-1) - 1
-        return "long-lines" if lengths.max() > self.most or lengths.mean() > self.mean else ""
+        lengths = np.diff(np.flatnonzero(document.codes == ord("\n")), prepend=-1) - 1
+        return "long-lines" if lengths.max() > self.max_line or lengths.mean() > self.max_mean else ""
 
 
 @dataclass(frozen=True, slots=True)
 class RepeatedLines:
-    """Menus, logs, templates and tables: characters in lines that repeat an earlier line, as a share of all."""
+    """Menus, logs, templates and tables, by the share of characters in lines that repeat an earlier line."""
 
-    prose: float
-    code: float = 0.75
-    """Code repeats itself honestly, up to two thirds in a wrapper with the same parameters in every function."""
-    maths: float = 0.5
-    """Worked solutions come back to the same equation or question line; half of a text leaves one repetition of each line."""
+    max_prose: float
+    max_code: float = 0.75
+    """Code repeats itself legitimately: up to two thirds in a wrapper with the same parameters in every function."""
+    max_maths: float = 0.5
+    """Worked solutions return to the same equation or question line; half of a text allows one repetition of each line."""
 
-    def refusal(self, candidate: NormalisedDocument) -> str:
+    def refusal(self, document: NormalisedDocument) -> str:
         """`repeated-lines`."""
-        lines = [line for line in map(str.strip, candidate.text.split("\n")) if line]
+        lines = [line for line in map(str.strip, document.text.split("\n")) if line]
         total = sum(map(len, lines))
         repeated = total - sum(map(len, set(lines)))
-        most = self.code if candidate.is_code else max(self.maths, self.prose) if candidate.is_maths else self.prose
-        return "repeated-lines" if repeated > most * total else ""
+        if document.is_code:
+            max_share = self.max_code
+        else:
+            max_share = max(self.max_maths, self.max_prose) if document.is_maths else self.max_prose
+        return "repeated-lines" if repeated > max_share * total else ""
 
 
 def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
-    """The rules in the order in which they are asked; the first refusal counts."""
+    """The rules in the order in which they are applied; the first refusal counts."""
     return (
         Length(config.min_characters, config.max_characters),
         Binary(),
@@ -117,6 +122,6 @@ def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
     )
 
 
-def first_refusal(filters: Sequence[Filter], candidate: NormalisedDocument) -> str:
+def first_refusal(filters: Sequence[Filter], document: NormalisedDocument) -> str:
     """The first reason to refuse the document, or an empty string."""
-    return next(filter(None, (rule.refusal(candidate) for rule in filters)), "")
+    return next(filter(None, (rule.refusal(document) for rule in filters)), "")

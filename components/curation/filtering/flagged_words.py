@@ -1,7 +1,7 @@
-"""The share of a document's words that its language's list of obscene and abusive words names.
+"""The share of a document's words that are on its language's list of obscene and abusive words.
 
-Terms are runs of words as `components.curation.text.shingles` hashes them: whole words in any case, where a Han character is a
-word by itself. So `ass` is not found in `class`, and Chinese needs no spaces.
+Terms are runs of words as hashed by `components.curation.text.shingles`: whole words in any case, where a Han character is a word
+of its own. So `ass` does not match in `class`, and Chinese needs no spaces.
 """
 
 import functools
@@ -29,35 +29,35 @@ _TERMS = pa.schema({"language": pa.string(), "term": pa.string()})
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """What a document holds of a list."""
+    """The terms of a list in a document."""
 
     terms: int
-    """Places where one begins; of two that overlap the first, of two that begin together the longer."""
+    """Matches; of two that overlap the first counts, of two that start together the longer."""
     ratio: float
-    """Words in them, of all words."""
+    """Words in matches over all words."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordList:
-    """The terms of one language, hashed and sorted: their first words, and each whole."""
+    """The terms of one language, hashed and sorted: their first words, and the whole terms."""
 
     heads: Hashes
     terms: Hashes
-    longest: int
+    max_words: int
     """Words of the longest term."""
 
     @classmethod
     def of(cls, terms: Sequence[str]) -> "WordList":
-        """From words and phrases; one without letters or digits finds nothing."""
-        words = [found for found in map(words_of, terms) if len(found)]
-        heads = np.array([found[0] for found in words], dtype=np.uint64)
-        wholes = np.array([_whole(found) for found in words], dtype=np.uint64)
-        return cls(np.unique(heads), np.unique(wholes), max(map(len, words), default=0))
+        """From words and phrases; those without letters or digits are ignored."""
+        hashed = [words for words in map(words_of, terms) if len(words)]
+        heads = np.array([words[0] for words in hashed], dtype=np.uint64)
+        wholes = np.array([_whole(words) for words in hashed], dtype=np.uint64)
+        return cls(np.unique(heads), np.unique(wholes), max(map(len, hashed), default=0))
 
     def flagged(self, text: str) -> Flagged:
         """Count the terms in a text."""
         words = words_of(text)
-        terms, within = _count(words, self.heads, self.terms, self.longest)
+        terms, within = _count(words, self.heads, self.terms, self.max_words)
         return Flagged(terms, within / max(1, len(words)))
 
 
@@ -70,34 +70,35 @@ def _whole(words):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _is_among(sorted_values, value):  # type: ignore[no-untyped-def]
-    place = np.searchsorted(sorted_values, value)
-    return place < len(sorted_values) and sorted_values[place] == value
+def _contains(sorted_values, value):  # type: ignore[no-untyped-def]
+    index = np.searchsorted(sorted_values, value)
+    return index < len(sorted_values) and sorted_values[index] == value
 
 
 @compiled
-def _count(words, heads, terms, longest):  # type: ignore[no-untyped-def]
-    place, found, within = 0, 0, 0
-    while place < len(words):
+def _count(words, heads, terms, max_words):  # type: ignore[no-untyped-def]
+    """Matches of terms, and words in them."""
+    index, matches, within = 0, 0, 0
+    while index < len(words):
         length = 0
-        if _is_among(heads, words[place]):
+        if _contains(heads, words[index]):
             value = np.uint64(0)
-            for step in range(min(longest, len(words) - place)):
-                value = mix(value + words[place + step])
-                if _is_among(terms, value):
+            for step in range(min(max_words, len(words) - index)):
+                value = mix(value + words[index + step])
+                if _contains(terms, value):
                     length = step + 1
-        found += length > 0
+        matches += length > 0
         within += length
-        place += max(1, length)
-    return found, within
+        index += max(1, length)
+    return matches, within
 
 
 def terms_of(language: str, name: str) -> tuple[str, ...]:
-    """The words and phrases of a list, without blank lines and those that begin with `#`.
+    """The words and phrases of a list, without blank lines and lines that start with `#`.
 
     Raises:
         ConfigError: no list is shipped for that language.
-        SourceError: the file cannot be read, is no UTF-8, or names nothing.
+        SourceError: the file cannot be read, is not UTF-8, or contains no word.
     """
     if name == SHIPPED:
         if language not in PUBLISHED:
@@ -114,24 +115,24 @@ def terms_of(language: str, name: str) -> tuple[str, ...]:
     return terms
 
 
-def write_lists(config: CurationConfig, place: Path) -> None:
-    """Write the terms of every list below `place`, for whoever reads shards. Raises what `terms_of` raises."""
+def write_lists(config: CurationConfig, directory: Path) -> None:
+    """Write the terms of every list to `directory`, for the workers that read shards. Raises what `terms_of` raises."""
     rows = [
         {"language": language, "term": term}
         for language, name in sorted(config.flagged_words.items())
         for term in terms_of(language, name)
     ]
-    tables.write(place / LISTS, pa.Table.from_pylist(rows, _TERMS))
+    tables.write(directory / LISTS, pa.Table.from_pylist(rows, _TERMS))
 
 
-def read_lists(place: Path) -> dict[str, WordList]:
-    """The lists that `write_lists` wrote, by language; kept for the shards of this process, until they are written again."""
-    return _read_lists(place, tables.version_of(place / LISTS))
+def read_lists(directory: Path) -> dict[str, WordList]:
+    """The lists that `write_lists` wrote, by language; cached in this process for its shards until they are written again."""
+    return _read_lists(directory, tables.version_of(directory / LISTS))
 
 
 @functools.lru_cache(maxsize=1)
-def _read_lists(place: Path, state: tuple[int, ...]) -> dict[str, WordList]:
+def _read_lists(directory: Path, version: tuple[int, ...]) -> dict[str, WordList]:
     terms: dict[str, list[str]] = {}
-    for row in pq.read_table(place / LISTS).to_pylist():
+    for row in pq.read_table(directory / LISTS).to_pylist():
         terms.setdefault(row["language"], []).append(row["term"])
-    return {language: WordList.of(found) for language, found in terms.items()}
+    return {language: WordList.of(own) for language, own in terms.items()}

@@ -1,10 +1,10 @@
-"""Lists of obscene and abusive words, and which of them are left out here.
+"""Lists of obscene and abusive words, and the words that are excluded from them here.
 
 The lists are those of LDNOOBW, "List of Dirty, Naughty, Obscene, and Otherwise Bad Words", as of commit 5faf2ba of
 github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words, by Shutterstock and contributors, under CC BY 4.0
-(creativecommons.org/licenses/by/4.0). C4 (arXiv 1910.10683) refuses documents by them. Left out is what ordinary text says
-too: words of anatomy, medicine, law, history and everyday life, how people name themselves (arXiv 2104.08758 shows whose text
-goes with such words), and what two Chinese words form where they meet, such as the `操比` of `体操比赛`.
+(creativecommons.org/licenses/by/4.0). C4 (arXiv 1910.10683) refuses documents by them. Excluded are words that ordinary text uses
+too: words of anatomy, medicine, law, history and everyday life, names by which people call themselves (arXiv 2104.08758 shows
+whose text is removed by such words), and what two adjacent Chinese words can form, such as the `操比` of `体操比赛`.
 """
 
 PUBLISHED = {
@@ -60,9 +60,9 @@ wet dream|white power|whore|worldsex|wrapping men|wrinkled starfish|xx|xxx|yaoi|
 你老闆|你老味|你老母|硬膠
 """,
 }
-"""By language, words and phrases parted by bars."""
+"""By language, words and phrases separated by bars."""
 
-LEFT_OUT = {
+EXCLUDED = {
     "en": """\
 anal|anus|bareback|barely legal|barenaked|bastinado|beaver cleaver|bbw|big black|big breasts|birdlock|black cock|bondage|boner|\
 butt|cialis|clitoris|cock|cocks|cornhole|date rape|daterape|dendrophilia|dick|domination|ecchi|ejaculation|erotic|erotism|\
@@ -86,6 +86,6 @@ undressing|vagina|viagra|vibrator|violet wand|voyeur|vulva|white power|wrapping 
 
 
 def words_in(language: str) -> tuple[str, ...]:
-    """The list of a language, without what is left out."""
-    left_out = {*LEFT_OUT[language].strip().split("|")}
-    return tuple(word for word in PUBLISHED[language].strip().split("|") if word not in left_out)
+    """The list of a language, without the excluded words."""
+    excluded = {*EXCLUDED[language].strip().split("|")}
+    return tuple(word for word in PUBLISHED[language].strip().split("|") if word not in excluded)

@@ -1,11 +1,11 @@
-"""Personal data replaced by its kind: addresses and numbers whose form, and checksum where there is one, is right.
+"""Personal data replaced by marks of its kind: addresses and numbers of the right form, with a valid checksum if they have one.
 
-A number that only looks like one stays: cards pass Luhn's sum (ISO/IEC 7812-1, annex B), IBANs modulo 97 (ISO 13616-1), Chinese
-identity numbers ISO 7064 MOD 11-2 (GB 11643-1999), and Internet addresses are those of the public Internet (FineWeb,
+Numbers that merely look similar stay: cards pass Luhn's check (ISO/IEC 7812-1, annex B), IBANs modulo 97 (ISO 13616-1), Chinese
+identity numbers ISO 7064 MOD 11-2 (GB 11643-1999), and IP addresses are those of the public Internet (FineWeb,
 arXiv 2406.17557, appendix A, replaces e-mail and public IP addresses). The marks are StarCoder's (arXiv 2305.06161, section 4).
 
-Not found: phone numbers parted by spaces without a country code (`020 7946 0958`), and e-mail addresses of domains in other
-scripts. Of `::ffff:8.8.8.8` the IPv4 part alone is replaced.
+Not recognised: phone numbers with spaces and without a country code (`020 7946 0958`), and e-mail addresses of domains in other
+scripts. Of `::ffff:8.8.8.8` only the IPv4 address is replaced.
 """
 
 import ipaddress
@@ -23,29 +23,29 @@ class Kind:
     """One kind of personal data."""
 
     needs: re.Pattern[str]
-    """What no text that holds it lacks, to pass over most texts. It begins with a certain character or class of them, which `re`
-    looks for fast, as it does not for what may not stand before a form."""
+    """Occurs in every text that contains the form; a cheap test that rules out most texts. It starts with a fixed character or
+    class, which `re` searches for fast, unlike the lookbehinds of the forms."""
     form: re.Pattern[str]
     is_real: Callable[[str], bool]
 
     def replaced(self, text: str, mark: str) -> tuple[str, int]:
-        """The text with the mark in place of each, and how many there were."""
+        """The text with each occurrence replaced by the mark, and their number."""
         if not self.needs.search(text):
             return text, 0
-        found = 0
+        count = 0
 
         def mark_of(match: re.Match[str]) -> str:
-            nonlocal found
+            nonlocal count
             if not self.is_real(match[0]):
                 return match[0]
-            found += 1
+            count += 1
             return mark
 
-        return self.form.sub(mark_of, text), found
+        return self.form.sub(mark_of, text), count
 
 
 def luhn(digits: str) -> bool:
-    """Whether the digits pass Luhn's sum."""
+    """Whether the digits pass Luhn's check."""
     total = sum(map(int, digits[-1::-2])) + sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return total % 10 == 0
 
@@ -93,12 +93,12 @@ def _is_phone(text: str) -> bool:
 
 
 def _form(*alternatives: str) -> re.Pattern[str]:
-    # ASCII: Chinese characters are no part of a word, and often stand beside a number without a space.
+    # ASCII: Chinese characters are not word characters, and often follow or precede a number without a space.
     return re.compile("|".join(alternatives), re.ASCII)
 
 
 _LONG_NUMBER = re.compile(r"\d(?:[ .()-]{0,2}\d){8}", re.ASCII)
-"""Nine digits close together, as phone numbers, cards and identity numbers have: a simpler form to look for first."""
+"""Nine digits close together, as in phone numbers, cards and identity numbers: a simpler form to search for first."""
 
 _END = r"(?![\w-]|\.\d)"
 
@@ -139,23 +139,23 @@ KINDS: Mapping[str, Kind] = {
         _is_phone,
     ),
 }
-"""In the order in which they are replaced: a card may hold a phone number, but no phone number a card."""
+"""In the order in which they are replaced: a card may contain a phone number, but not the other way round."""
 
 IN_CODE = frozenset({"email", "ipv6", "ipv4", "iban", "card"})
-"""What is looked for in code: a row of digits there is a constant more often than a phone number."""
+"""The kinds replaced in code: there a row of digits is a constant more often than a phone number."""
 
 
 def mark_of(kind: str) -> str:
-    """What stands in the text instead."""
+    """The mark that replaces personal data of a kind."""
     return f"<{kind.upper().replace('-', '_')}>"
 
 
 def without_personal_data(text: str, kinds: Sequence[str], *, code: bool) -> tuple[str, Counter[str]]:
-    """The text with the chosen kinds replaced by their marks, and how many of each there were."""
-    found: Counter[str] = Counter()
+    """The text with the chosen kinds replaced by their marks, and the number of replacements by kind."""
+    counts: Counter[str] = Counter()
     for name in PERSONAL_DATA:
         if name in kinds and not (code and name not in IN_CODE):
             text, count = KINDS[name].replaced(text, mark_of(name))
             if count:
-                found[name] = count
-    return text, found
+                counts[name] = count
+    return text, counts

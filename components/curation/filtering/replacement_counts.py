@@ -1,4 +1,4 @@
-"""How much personal data was replaced, counted without a row for each document."""
+"""Counts of replaced personal data, without a row for each document."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from components.curation.config import Source
 
 @dataclass(frozen=True)
 class ReplacementCounts:
-    """Personal data replaced: documents and places by source, domain and kind."""
+    """Documents with replaced personal data, and replacements in them, by source, domain and kind."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    found: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    replacements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
-    def add(self, source: Source, found: Mapping[str, int]) -> None:
-        """Count a document of a source, in which so much of each kind was replaced."""
-        for kind, count in found.items():
+    def add(self, source: Source, counts: Mapping[str, int]) -> None:
+        """Add a document of a source with its number of replacements by kind."""
+        for kind, count in counts.items():
             self.documents[source.uri, source.domain, kind] += 1
-            self.found[source.uri, source.domain, kind] += count
+            self.replacements[source.uri, source.domain, kind] += count
 
     def copy(self) -> "ReplacementCounts":
-        """What there is now, whatever is added later."""
-        return ReplacementCounts(self.documents.copy(), self.found.copy())
+        """A snapshot that later additions do not change."""
+        return ReplacementCounts(self.documents.copy(), self.replacements.copy())
 
     def table(self) -> pa.Table:
         """As `tables.PERSONAL_DATA`."""
-        rows = [(*key, self.documents[key], self.found[key]) for key in sorted(self.documents)]
+        rows = [(*key, self.documents[key], self.replacements[key]) for key in sorted(self.documents)]
         names = tables.PERSONAL_DATA.names
         return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], tables.PERSONAL_DATA)

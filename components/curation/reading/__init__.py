@@ -1,1 +1,1 @@
-"""Raw files found, fetched, decompressed and parsed into documents."""
+"""Raw files: listed, fetched, decompressed and parsed into documents."""

@@ -17,10 +17,10 @@ from components.curation.reading.streams import chunks, whole
 from components.errors import SourceError
 
 KINDS = (".jsonl", ".json", ".csv", ".parquet")
-DAMAGES = (ValueError, LookupError, TypeError, OSError, EOFError, RecursionError, csv.Error, zlib.error, zstandard.ZstdError)
-"""What parsers and decompressors raise over a file that is not what its name says."""
-LONGEST = 1 << 30
-"""Bytes of a benchmark's file at most."""
+PARSE_ERRORS = (ValueError, LookupError, TypeError, OSError, EOFError, RecursionError, csv.Error, zlib.error, zstandard.ZstdError)
+"""What parsers and decompressors raise for a file that is not what its name says."""
+
+MAX_FILE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Item:
 
     benchmark: str
     file: str
-    """Path below the benchmark's URI."""
+    """Path below the URI of the benchmark."""
     number: int
     """Position in its file, from 0."""
     text: str
@@ -38,11 +38,11 @@ class Item:
 
 
 def files_of(benchmark: Benchmark) -> list[FileEntry]:
-    """The files of a benchmark that are read, sorted. Raises `SourceError` where there are none."""
-    found = [file for file in find(benchmark.uri, benchmark.name) if _kind(file.location)]
-    if not found:
+    """The readable files of a benchmark, sorted. Raises `SourceError` if there are none."""
+    files = [file for file in find(benchmark.uri, benchmark.name) if _kind(file.location)]
+    if not files:
         raise SourceError(f"benchmark {benchmark.name}: no file to read at {benchmark.uri}; allowed: {', '.join(KINDS)}")
-    return found
+    return files
 
 
 def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
@@ -59,15 +59,15 @@ def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
                 for record in _records(path):
                     yield _item(benchmark, name, number, record)
                     number += 1
-            except DAMAGES as error:
+            except PARSE_ERRORS as error:
                 what = f"benchmark {benchmark.name}: {file.location} cannot be read after {number} whole items"
                 raise SourceError(f"{what} ({type(error).__name__}: {error}); mend it") from error
 
 
 def _item(benchmark: Benchmark, file: str, number: int, record: Any) -> Item:
-    whole = json.dumps(record, ensure_ascii=False, default=str)
-    whole.encode()  # escapes can spell half a surrogate pair, which is no text
-    return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=whole)
+    serialised = json.dumps(record, ensure_ascii=False, default=str)
+    serialised.encode()  # raises for half a surrogate pair, which escapes can spell
+    return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=serialised)
 
 
 def _kind(location: str) -> str:
@@ -82,9 +82,9 @@ def _records(path: Path) -> Iterator[Any]:
 
         yield from pq.read_table(path).to_pylist()
         return
-    data = whole(chunks(path), LONGEST)
+    data = whole(chunks(path), MAX_FILE_BYTES)
     if data is None:
-        raise ValueError(f"more than {LONGEST} bytes")
+        raise ValueError(f"more than {MAX_FILE_BYTES} bytes")
     text = data.decode("utf-8-sig")
     if kind == ".jsonl":
         yield from (json.loads(line) for line in text.split("\n") if line.strip())
@@ -95,7 +95,7 @@ def _records(path: Path) -> Iterator[Any]:
 
 
 def _listed(value: Any) -> list[Any]:
-    """The longest list in a JSON file: benchmarks keep their items beside a few words about them."""
+    """The longest list in a JSON file: benchmarks keep their items beside a short description."""
     if isinstance(value, list):
         return value
     lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else []

@@ -1,7 +1,7 @@
-"""Where raw files are: on this machine, or in an S3 bucket, which is read through fsspec with obstore beneath.
+"""Where raw files are: on this machine, or in an S3 bucket, which is read through fsspec on obstore.
 
-Endpoint, region and keys are those that obstore finds in the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`,
-`AWS_ACCESS_KEY_ID`, …; `AWS_ALLOW_HTTP=true` for an endpoint without TLS); it retries by itself.
+obstore takes endpoint, region and keys from the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`,
+`AWS_ACCESS_KEY_ID`, …; `AWS_ALLOW_HTTP=true` for an endpoint without TLS), and retries by itself.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ class FileEntry:
     size: int
     """Bytes."""
     stamp: str
-    """What a change changes, without a look at the bytes: the time of the last one, or an object's ETag."""
+    """Changes when the file does, without reading it: the time of its last modification, or the ETag of an object."""
 
 
 def find(uri: str, name: str) -> list[FileEntry]:
     """Every file at or below `uri`, sorted by path; `name` names the source in errors.
 
-    Links to folders are followed; a folder that was there already, by another path, is not gone through again.
+    Links to folders are followed; a folder that was visited before, by another path, is not visited again.
 
     Raises:
-        SourceError: nothing is there.
+        SourceError: nothing exists there.
         ConfigError: an unknown scheme.
         StoreError: the object store cannot be reached, or refuses.
     """
@@ -49,34 +49,33 @@ def find(uri: str, name: str) -> list[FileEntry]:
     if not root.exists():
         raise SourceError(f"source {name}: {root} does not exist")
     paths = sorted(_files_below(root)) if root.is_dir() else [root]
-    return [_found(path, path.relative_to(root).as_posix() if path != root else "") for path in paths]
+    return [_entry(path, path.relative_to(root).as_posix() if path != root else "") for path in paths]
 
 
-def _found(path: Path, relative: str) -> FileEntry:
-    facts = path.stat()
-    return FileEntry(relative=relative, location=str(path), size=facts.st_size, stamp=stamp_of(str(path)))
+def _entry(path: Path, relative: str) -> FileEntry:
+    return FileEntry(relative=relative, location=str(path), size=path.stat().st_size, stamp=stamp_of(str(path)))
 
 
 def _files_below(root: Path) -> Iterator[Path]:
     seen = set()
     for folder, inner, names in os.walk(root, followlinks=True):
-        place = os.path.realpath(folder)
-        if place in seen:
+        resolved = os.path.realpath(folder)
+        if resolved in seen:
             inner.clear()
             continue
-        seen.add(place)
+        seen.add(resolved)
         inner.sort()
         yield from (path for name in names if (path := Path(folder, name)).is_file())
 
 
 def path_of(uri: str) -> Path:
     """The local path that a path or `file://` URI means. Raises `ConfigError` for an unknown scheme."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    if parts.scheme and "://" in uri:
+    split = urlsplit(uri)
+    if split.scheme == "file":
+        return Path(unquote(split.path))
+    if split.scheme and "://" in uri:
         allowed = f"{PYTHON_ENVIRONMENT}, a path, file:// or {S3}"
-        raise ConfigError(f"source {uri!r}: scheme {parts.scheme!r} is not supported; allowed: {allowed}")
+        raise ConfigError(f"source {uri!r}: scheme {split.scheme!r} is not supported; allowed: {allowed}")
     return Path(uri).expanduser().absolute()
 
 
@@ -90,10 +89,10 @@ def fetched(location: str, scratch: Path) -> Iterator[Path]:
     if not location.startswith(S3):
         yield Path(location)
         return
-    # The suffixes tell how a file is read.
+    # Readers are chosen by suffix, so the copy keeps the name.
     copy = scratch / "fetched" / location.rpartition("/")[2]
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with _telling(location):
+    with _store_errors(location):
         _file_system().get_file(location, str(copy))
     try:
         yield copy
@@ -105,7 +104,7 @@ def read_bytes(location: str) -> bytes:
     """The bytes of a small file. Raises `StoreError` where the object store cannot be reached, or refuses."""
     if not location.startswith(S3):
         return Path(location).read_bytes()
-    with _telling(location):
+    with _store_errors(location):
         return bytes(_file_system().cat_file(location))
 
 
@@ -120,21 +119,21 @@ def sha256_at(location: str) -> str:
         return sha256_of_file(Path(location))
     import hashlib
 
-    with _telling(location), _file_system().open(location, "rb") as stream:
+    with _store_errors(location), _file_system().open(location, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def state_of(location: str) -> str:
-    """What changes when the file changes: a local file's sha256, an object's ETag with its size, so that none is downloaded."""
+    """Changes when the content does: the sha256 of a local file; the ETag and size of an object, without downloading it."""
     if not location.startswith(S3):
         return sha256_of_file(Path(location))
-    with _telling(location):
+    with _store_errors(location):
         facts = _file_system().info(location)
     return f"{facts.get('e_tag')} {facts['size']}"
 
 
 def stamp_of(location: str) -> str:
-    """What a change changes, without a look at the bytes: a local file's time of its last one in ns, an object's ETag.
+    """Changes when the file does, without reading it: the modification time of a local file in ns, the ETag of an object.
 
     Raises what `state_of` raises.
     """
@@ -142,14 +141,14 @@ def stamp_of(location: str) -> str:
 
 
 def _find_objects(uri: str, name: str) -> list[FileEntry]:
-    with _telling(uri):
+    with _store_errors(uri):
         system = _file_system()
         try:
-            # Of a URI that is an object itself, it tells the path alone.
+            # If the URI is an object itself, only its path is returned.
             facts = {path: fact or system.info(path) for path, fact in system.find(uri, detail=True).items()}
         except FileNotFoundError:
             facts = {}
-    found = [
+    entries = [
         FileEntry(
             relative=path.removeprefix(uri.removeprefix(S3)).strip("/"),
             location=S3 + path,
@@ -159,9 +158,9 @@ def _find_objects(uri: str, name: str) -> list[FileEntry]:
         for path, fact in sorted((path.removeprefix(S3), fact) for path, fact in facts.items())
         if not path.endswith("/")
     ]
-    if not found:
+    if not entries:
         raise SourceError(f"source {name}: {uri} does not exist")
-    return found
+    return entries
 
 
 def _file_system() -> Any:
@@ -171,7 +170,7 @@ def _file_system() -> Any:
 
 
 @contextlib.contextmanager
-def _telling(location: str) -> Iterator[None]:
+def _store_errors(location: str) -> Iterator[None]:
     from obstore.exceptions import BaseError
 
     try:

@@ -1,4 +1,8 @@
-"""Raw files taken apart into documents: JSON lines, Parquet, Arrow, web archives, text, and the parts of Python packages."""
+"""Raw files parsed into documents: JSON lines, Parquet, Arrow, web archives, text, and modules and metadata of Python packages.
+
+To add a format, write a function from a `RawFile` and the config to `RawDocument`s, register it in `READERS`, and give its suffix
+a kind in `components.curation.reading.sources.KINDS`.
+"""
 
 import gzip
 import json
@@ -21,12 +25,12 @@ from components.errors import SourceError
 from components.python_environment import ModuleText, description, module_name, split_module
 
 Row = tuple[bytes, str, str]
-"""The bytes of a row, its text, and why it is none."""
+"""The bytes of a row, its text, and why it has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawDocument:
-    """A document as it was found."""
+    """A document as it was read."""
 
     source_index: int
     """Position of its source in the config."""
@@ -35,7 +39,7 @@ class RawDocument:
     raw: bytes
     """The bytes that hold it: a line, a file, or a cell."""
     refusal: str = ""
-    """Why it cannot be a document at all: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
+    """Why it cannot be a document: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
 
 
 def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -53,8 +57,8 @@ def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocumen
 
 def _read_jsonl(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
     field = config.sources[file.source_indices[0]].text_field
-    longest = config.max_document_bytes
-    rows = (_row_of_line(line, field) for line in lines(chunks(Path(file.location)), longest))
+    data = chunks(Path(file.location))
+    rows = (_row_of_line(line, field) for line in lines(data, config.max_document_bytes))
     yield from _rows(file, config, rows, f"a JSON object with text in {field!r}")
 
 
@@ -76,15 +80,15 @@ def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument
 
 
 def _flat(location: str, field: str) -> list[str]:
-    """The field, unless it is nested or missing. Its cells stay references to the dictionary that the file keeps of them: it
-    may hold one text for a thousand rows, and no size in the file tells of the copies."""
+    """The field, unless it is nested or missing. Its cells stay references into the dictionary of the file, which may hold one
+    text for a thousand rows: no size in the file accounts for the copies."""
     with pq.ParquetFile(location) as table:
         paths = [table.schema.column(number).path for number in range(len(table.schema))]
     return [path for path in paths if path == field]
 
 
 def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:
-    """The cells of a column; rows of a batch are so few that it fills about `CHUNK`, by what the row group says of itself."""
+    """The cells of a column, read in batches of about `CHUNK` bytes by the metadata of the row groups."""
     for number in range(table.num_row_groups):
         group = table.metadata.row_group(number)
         rows = max(1, min(1024, CHUNK * group.num_rows // max(1, group.total_byte_size)))
@@ -93,19 +97,19 @@ def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:
 
 
 def _values(column: pa.Array) -> Iterator[Any]:
-    # One at a time: a dictionary of one long text would become as many copies of it as there are rows.
+    # Row by row: converting the whole column would copy a dictionary's long text once per row.
     return (column[number].as_py() for number in range(len(column)))
 
 
-def _row_of_cell(cell: Any, longest: int) -> Row:
+def _row_of_cell(cell: Any, max_bytes: int) -> Row:
     if not isinstance(cell, str) or not cell.strip():
         return b"", "", "bad-line"
     raw = cell.encode()
-    return (raw, cell, "") if len(raw) <= longest else (b"", "", "long")
+    return (raw, cell, "") if len(raw) <= max_bytes else (b"", "", "long")
 
 
 def _read_arrow(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    """A stream of record batches, as Hugging Face datasets are saved."""
+    """A stream of record batches, the format of saved Hugging Face datasets."""
     field = config.sources[file.source_indices[0]].text_field
     with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
         names = stream.schema.names
@@ -117,7 +121,7 @@ def _read_arrow(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
 
 
 def _read_warc(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    """The main text of each page under `URI#NUMBER URL`."""
+    """The main text of each page, named `URI#NUMBER URL`."""
     for number, page in enumerate(pages(Path(file.location), config.max_document_bytes), start=1):
         uri = f"{file.uri}#{number}"
         if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
@@ -147,23 +151,25 @@ def _read_text(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
 
 
 def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    """Code under the file's own URI, each of its docstrings under `URI#LLINE`."""
+    """The code, named by the file's own URI, and each of its docstrings, named `URI#LLINE`."""
     raw = Path(file.location).read_bytes()
-    found, refusal = ModuleText(code="", docstrings=()), ""
+    module, refusal = ModuleText(code="", docstrings=()), ""
     try:
-        found = split_module(raw.decode("utf-8-sig"), module_name(file.uri.partition("/")[2]))
+        module = split_module(raw.decode("utf-8-sig"), module_name(file.uri.partition("/")[2]))
     except UnicodeDecodeError:
         refusal = "invalid-utf8"
     except SyntaxError:
         refusal = "unparsable"
     for source_index in file.source_indices:
         if config.sources[source_index].domain == "code":
-            if found.code or refusal:
-                yield RawDocument(source_index=source_index, uri=file.uri, text=found.code, raw=raw, refusal=refusal)
+            if module.code or refusal:
+                yield RawDocument(source_index=source_index, uri=file.uri, text=module.code, raw=raw, refusal=refusal)
         elif refusal:
             yield RawDocument(source_index=source_index, uri=f"{file.uri}#docstrings", text="", raw=raw, refusal=refusal)
-        for one in found.docstrings if config.sources[source_index].domain != "code" else ():
-            yield RawDocument(source_index=source_index, uri=f"{file.uri}#L{one.line}", text=one.text, raw=one.text.encode())
+        else:
+            for docstring in module.docstrings:
+                uri, text = f"{file.uri}#L{docstring.line}", docstring.text
+                yield RawDocument(source_index=source_index, uri=uri, text=text, raw=text.encode())
 
 
 def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
@@ -198,7 +204,7 @@ def _text_of_line(line: bytes, field: str) -> str | None:
         text = row.get(field) if isinstance(row, dict) else None
         if not isinstance(text, str) or not text.strip():
             return None
-        text.encode()  # escapes can spell half a surrogate pair, which is no text
+        text.encode()  # raises for half a surrogate pair, which escapes can spell
     except (ValueError, RecursionError):
         return None
     return text

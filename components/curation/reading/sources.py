@@ -1,4 +1,4 @@
-"""The raw files behind the sources: found, sampled, located again, and fingerprinted, without reading a document."""
+"""The raw files of the sources: listed, sampled, located again, and fingerprinted, without reading a document."""
 
 import hashlib
 import json
@@ -29,19 +29,19 @@ KINDS = {
     ".tex": "text",
     ".py": "text",
 }
-"""What a file holds, by its suffix; JSON lines, text and WARC may also be compressed."""
+"""What a file contains, by its suffix; JSON lines, text and WARC may also be compressed."""
 
 JSON_LINES = ".json"
-"""What some corpora (C4, Dolma) call JSON lines if compressed; otherwise such a file is one value, often of others."""
+"""How some corpora (C4, Dolma) name compressed JSON lines; an uncompressed `.json` is a single value, often of something else."""
 
 TABLES = ("parquet", "arrow")
-"""Kinds that compress by themselves."""
+"""Kinds with compression of their own."""
 
 ROWS = ("jsonl", "warc", *TABLES)
-"""Kinds that hold many documents: a sample takes a share of each."""
+"""Kinds with many documents in a file: a sample takes a share of each file."""
 
 HF_STATE = "state.json"
-"""Beside the Arrow files of a saved Hugging Face dataset: which of them are its data (`Dataset.save_to_disk`)."""
+"""Lists the Arrow files that are the data of a saved Hugging Face dataset (`Dataset.save_to_disk`)."""
 
 COMPRESSED = (".gz", ".zst")
 
@@ -51,7 +51,7 @@ class RawFile:
     """One file to read."""
 
     uri: str
-    """As the source names it: a path below the source's URI, or `python-environment:DISTRIBUTION/PATH`."""
+    """Its name: a path below the URI of its source, or `python-environment:DISTRIBUTION/PATH`."""
     location: str
     """Absolute path on this machine, or `s3://` URI."""
     size: int
@@ -61,7 +61,7 @@ class RawFile:
     source_indices: tuple[int, ...]
     """Positions of the sources that take documents from it, in the config."""
     group: str = ""
-    """What the split must not part: the distribution; empty where each document stands alone."""
+    """What the split must keep together: the distribution; empty if each document is a group of its own."""
     licence: str
     row_share: float = 1.0
     """Share of the rows to take, by hash."""
@@ -81,14 +81,14 @@ class SkippedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """Every file to read, and what the split needs to know of the distributions."""
+    """Every file to read, and what the split needs to know about distributions."""
 
     files: tuple[RawFile, ...]
     """In the order of sources and URIs."""
     linked: dict[str, tuple[str, ...]]
-    """For each distribution, the others that record some of its files."""
+    """For each distribution, the others that list some of its files."""
     skipped: tuple[SkippedFile, ...]
-    """Files beside those, of kinds that are not read."""
+    """The other files of the sources, of kinds that are not read."""
 
     def skipped_by_suffix(self) -> dict[str, int]:
         """How many files are not read, by suffix, sorted."""
@@ -96,7 +96,7 @@ class Listing:
 
 
 def list_files(config: CurationConfig) -> Listing:
-    """Find the raw files of all sources and choose the samples.
+    """List the raw files of all sources and choose the samples.
 
     Raises:
         SourceError: a source does not exist, is empty, holds no file of a known kind, or is not installed.
@@ -104,22 +104,23 @@ def list_files(config: CurationConfig) -> Listing:
         StoreError: an object store cannot be reached, or refuses.
     """
     listed = [(source, *_files_of(source, n)) for n, source in enumerate(config.sources) if source.uri != PYTHON_ENVIRONMENT]
-    local = [file for source, known, _ in listed for file in _sampled(known, source, config.seed)]
+    files = [file for source, readable, _ in listed for file in _sampled(readable, source, config.seed)]
     skipped = tuple(file for _, _, others in listed for file in others)
+
     python = [(position, source) for position, source in enumerate(config.sources) if source.uri == PYTHON_ENVIRONMENT]
     installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
-    taken = [
+    package_files = [
         file
         for position, source in python
         for file in _sampled(_package_files(installed[source.distributions], source, position), source, config.seed)
     ]
-    linked = {d.name: d.linked for found in installed.values() for d in found}
-    return Listing(files=(*local, *_merged(taken)), linked=linked, skipped=skipped)
+    linked = {d.name: d.linked for group in installed.values() for d in group}
+    return Listing(files=(*files, *_merged(package_files)), linked=linked, skipped=skipped)
 
 
 def fingerprint(config: CurationConfig) -> str:
-    """sha256 over the names and bytes (of objects in a store, their ETags) of the files that would be read now, those of
-    the benchmarks, the references of quality and the lists of flagged words too, in hex.
+    """sha256 over the names and bytes (for objects in a store, their ETags) of the files that would be read now, including
+    benchmarks, references of quality and lists of flagged words, in hex.
 
     Raises what `list_files` raises.
     """
@@ -129,7 +130,7 @@ def fingerprint(config: CurationConfig) -> str:
 
 
 def stamp(config: CurationConfig, listing: Listing) -> str:
-    """sha256 over the names, sizes and stamps of what `fingerprint` covers, in hex; no source is read.
+    """sha256 over the names, sizes and stamps of the files that `fingerprint` covers, in hex; no file is read.
 
     Raises what `list_files` raises.
     """
@@ -137,7 +138,7 @@ def stamp(config: CurationConfig, listing: Listing) -> str:
 
 
 Input = tuple[str, str, str]
-"""A name, where the file is (empty: in the code), and its size and stamp."""
+"""A name, the location of the file (empty: in the code), and its size and stamp."""
 
 
 def _inputs(config: CurationConfig, listing: Listing) -> Iterator[Input]:
@@ -145,11 +146,11 @@ def _inputs(config: CurationConfig, listing: Listing) -> Iterator[Input]:
     for file in (*listing.files, *references):
         yield file.uri, file.location, f"{file.size} {file.stamp}"
     for language, name in sorted(config.flagged_words.items()):
-        place = "" if name == SHIPPED else locate(name)
-        yield language, place, place and stamp_of(place)
+        location = "" if name == SHIPPED else locate(name)
+        yield language, location, stamp_of(location) if location else ""
     for benchmark in config.benchmarks:
-        for found in files_of(benchmark):
-            yield f"{benchmark.name}\0{found.relative}", found.location, f"{found.size} {found.stamp}"
+        for entry in files_of(benchmark):
+            yield f"{benchmark.name}\0{entry.relative}", entry.location, f"{entry.size} {entry.stamp}"
 
 
 def _digest(lines: Iterable[str]) -> str:
@@ -160,18 +161,18 @@ def _digest(lines: Iterable[str]) -> str:
 
 
 def reading_of_references(config: CurationConfig) -> CurationConfig:
-    """How the references of quality are read: as sources are, but neither scored nor searched."""
+    """The config for reading the references of quality: as sources, but neither scored nor decontaminated."""
     return reading_of(config, config.quality.references, quality=Quality(), flagged_words={}, benchmarks=(), samples=0)
 
 
 def reading_of(config: CurationConfig, sources: tuple[Source, ...], **changes: Any) -> CurationConfig:
-    """The config for reading other sources, without what it says of the mixture: that names domains and languages of its own."""
+    """The config for reading other sources, without its fields about the mixture, which name its own domains and languages."""
     mixture: dict[str, Any] = {"max_epochs_by_domain": {}, "language_shares": {}, "language_temperature": None}
     return replace(config, sources=sources, **mixture, **changes)
 
 
 def locate(uri: str) -> str:
-    """Where the raw file that `raw.parquet` calls `uri` is: a path on this machine, or an `s3://` URI.
+    """The location of the raw file named `uri` in `raw.parquet`: a path on this machine, or an `s3://` URI.
 
     Raises:
         SourceError: its distribution is not installed.
@@ -182,7 +183,7 @@ def locate(uri: str) -> str:
 
 
 def kind_of(path: PurePath) -> str:
-    """What a file holds, or an empty string."""
+    """What a file contains, by `KINDS`, or an empty string."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         plain = suffixes[-2] if len(suffixes) > 1 else ""
@@ -197,20 +198,19 @@ def _suffix(uri: str) -> str:
 
 
 def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[SkippedFile]]:
-    """The files of a source that are read, and the others."""
-    found = find(source.uri, source.name)
-    known = _data_files([file for file in found if kind_of(PurePath(file.location))], found)
-    if not known:
+    """The files of a source that are read, and the others that are skipped."""
+    entries = find(source.uri, source.name)
+    readable = _data_files(entries)
+    if not readable:
         kinds = ", ".join(KINDS)
         compressed = "JSON lines (.json too), text and WARC also as .gz or .zst"
         raise SourceError(f"source {source.name}: no file to read; allowed: {kinds}; {compressed}")
-    if not sum(file.size for file in known):
+    if not sum(file.size for file in readable):
         raise SourceError(f"source {source.name}: {source.uri} is empty (0 bytes)")
-    read = {file.location for file in known}
-    others = [
-        SkippedFile(source=source.uri, uri=_uri(source, file), size=file.size) for file in found if file.location not in read
-    ]
-    return [_raw(source, file, position) for file in known], others
+    read = {file.location for file in readable}
+    others = [file for file in entries if file.location not in read]
+    skipped = [SkippedFile(source=source.uri, uri=_uri(source, file), size=file.size) for file in others]
+    return [_raw(source, file, position) for file in readable], skipped
 
 
 def _uri(source: Source, file: FileEntry) -> str:
@@ -229,19 +229,19 @@ def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
     )
 
 
-def _data_files(known: list[FileEntry], found: list[FileEntry]) -> list[FileEntry]:
-    """Without the caches that a saved Hugging Face dataset keeps beside its data, which `state.json` tells apart."""
-    states = {file.location.rpartition("/")[0]: file.location for file in found if PurePath(file.location).name == HF_STATE}
-    named = {folder: _named_by(location) for folder, location in states.items()}
+def _data_files(entries: list[FileEntry]) -> list[FileEntry]:
+    """The readable ones, without the caches that a saved Hugging Face dataset keeps beside the data listed in `state.json`."""
+    states = {file.location.rpartition("/")[0]: file.location for file in entries if PurePath(file.location).name == HF_STATE}
+    data_names = {folder: _data_names(location) for folder, location in states.items()}
 
     def is_data(file: FileEntry) -> bool:
         folder, _, name = file.location.rpartition("/")
-        return not name.endswith(".arrow") or folder not in named or name in named[folder]
+        return not name.endswith(".arrow") or folder not in data_names or name in data_names[folder]
 
-    return [file for file in known if is_data(file)]
+    return [file for file in entries if kind_of(PurePath(file.location)) and is_data(file)]
 
 
-def _named_by(state: str) -> frozenset[str]:
+def _data_names(state: str) -> frozenset[str]:
     try:
         return frozenset(file["filename"] for file in json.loads(read_bytes(state))["_data_files"])
     except (ValueError, KeyError, TypeError) as error:
@@ -254,7 +254,7 @@ def _names(source: Source) -> tuple[str, ...]:
     return source.distributions
 
 
-def _package_files(found: Iterable[Distribution], source: Source, position: int) -> list[RawFile]:
+def _package_files(installed: Iterable[Distribution], source: Source, position: int) -> list[RawFile]:
     def raw(distribution: Distribution, file: PackageFile, kind: str) -> RawFile:
         return RawFile(
             uri=f"{PYTHON_ENVIRONMENT}{distribution.name}/{file.path}",
@@ -268,7 +268,7 @@ def _package_files(found: Iterable[Distribution], source: Source, position: int)
         )
 
     files = []
-    for distribution in found:
+    for distribution in installed:
         if source.domain == "prose" and distribution.metadata:
             files.append(raw(distribution, distribution.metadata, "description"))
         if source.domain == "code" or (source.domain == "maths") == distribution.mathematical:
@@ -277,24 +277,24 @@ def _package_files(found: Iterable[Distribution], source: Source, position: int)
 
 
 def _sampled(files: list[RawFile], source: Source, seed: int) -> list[RawFile]:
-    """Whole files in the order of their draw until the sample is full; rows of files that hold many by their share."""
+    """Whole files in the order of their draw until the sample is full; of files with many documents, a share of the rows."""
     if source.sample_bytes is None:
         return files
     share = min(1.0, source.sample_bytes / max(1, sum(file.size for file in files)))
     taken = [replace(file, row_share=share) for file in files if file.kind in ROWS]
-    room = source.sample_bytes - sum(file.size * file.row_share for file in taken)
-    # Descriptions come first: they are few, and the only prose that was written for readers who do not know the package.
+    remaining = source.sample_bytes - sum(file.size * file.row_share for file in taken)
+    # Descriptions come first: they are few, and the only prose written for readers who do not know the package.
     whole = [file for file in files if file.kind not in ROWS]
     for file in sorted(whole, key=lambda file: (file.kind != "description", draw(seed, file.uri), file.uri)):
-        if room <= 0:
+        if remaining <= 0:
             break
         taken.append(file)
-        room -= file.size
+        remaining -= file.size
     return sorted(taken, key=lambda file: file.uri)
 
 
 def _merged(files: Iterable[RawFile]) -> list[RawFile]:
-    """One entry per file of an environment, with all its takers, so that it is read and parsed once."""
+    """One entry per file of an environment, with all sources that use it, so that it is read and parsed once."""
     merged: dict[str, RawFile] = {}
     for file in files:
         known = merged.get(file.uri)

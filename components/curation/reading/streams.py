@@ -1,4 +1,4 @@
-"""The bytes of raw files, decompressed by suffix, in bounded memory whatever they hold."""
+"""The bytes of raw files, decompressed by suffix, in bounded memory whatever they contain."""
 
 import gzip
 from collections.abc import Iterator
@@ -13,86 +13,86 @@ CHUNK = 1 << 20
 """Bytes read at a time."""
 
 ZSTANDARD_CHUNK = 1 << 10
-"""Compressed bytes given to zstandard at a time: its blocks of one repeated byte take 4 bytes and give 128 KiB (RFC 8878,
+"""Compressed bytes passed to zstandard at a time: a block of one repeated byte takes 4 bytes and expands to 128 KiB (RFC 8878,
 section 3.1.1.2), so a kilobyte can become 32 MiB, and no more."""
 
-WINDOW = 1 << 27
-"""Bytes of memory that a zstandard frame may ask for: what `zstd --long` takes at its most."""
+MAX_WINDOW_BYTES = 1 << 27
+"""Memory that a zstandard frame may require: the default window of `zstd --long`."""
 
-EXPANSION = 250
-"""Bytes from one compressed byte at most: text gives 3 to 10, repetitive logs some 50, a bomb a thousand (deflate: 1032)."""
+MAX_EXPANSION = 250
+"""Bytes from one compressed byte: text gives 3 to 10, repetitive logs some 50, a bomb a thousand (deflate: 1032)."""
 
-FREE = 64 * 1024 * 1024
-"""Bytes that a file may give before its expansion counts: so little harms nobody."""
+MIN_BOMB_BYTES = 64 * 1024 * 1024
+"""Decompressed bytes from which expansion is checked: less does no harm."""
 
 
 def chunks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, decompressed by its suffix.
 
     Raises:
-        SourceError: it gives so many bytes for its size that it is a bomb.
+        SourceError: it expands so much that it is a decompression bomb.
         OSError, EOFError, zlib.error, zstandard.ZstdError: it is damaged, or ends too early.
     """
     with path.open("rb") as stream:
         if path.suffix.lower() == ".gz":
-            yield from _guarded(_pieces(gzip.GzipFile(fileobj=stream)), stream, path)
+            yield from _guarded(_raw_chunks(gzip.GzipFile(fileobj=stream)), stream, path)
         elif path.suffix.lower() == ".zst":
-            yield from _guarded(_zstandard_pieces(stream), stream, path)
+            yield from _guarded(_zstandard_chunks(stream), stream, path)
         else:
-            yield from _pieces(stream)
+            yield from _raw_chunks(stream)
 
 
-def lines(pieces: Iterator[bytes], longest: int) -> Iterator[bytes | None]:
-    """The lines without their ends; None stands for a line of more than `longest` bytes, which is never held."""
+def lines(data: Iterator[bytes], max_bytes: int) -> Iterator[bytes | None]:
+    """The lines without their ends; None stands for a line of more than `max_bytes`, which is never held in memory."""
     held: list[bytes] = []
     size = 0
-    for piece in pieces:
-        head, *others = piece.split(b"\n")
+    for chunk in data:
+        head, *others = chunk.split(b"\n")
         size += len(head)
-        held = [*held, head] if size <= longest else []
+        held = [*held, head] if size <= max_bytes else []
         for line in others:
-            yield b"".join(held) if size <= longest else None
+            yield b"".join(held) if size <= max_bytes else None
             held, size = [line], len(line)
     if size:
-        yield b"".join(held) if size <= longest else None
+        yield b"".join(held) if size <= max_bytes else None
 
 
-def whole(pieces: Iterator[bytes], longest: int) -> bytes | None:
-    """All bytes, or None where there are more than `longest`: the rest is not read."""
+def whole(data: Iterator[bytes], max_bytes: int) -> bytes | None:
+    """All bytes, or None if there are more than `max_bytes`: the rest is not read."""
     held: list[bytes] = []
     size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > longest:
+    for chunk in data:
+        size += len(chunk)
+        if size > max_bytes:
             return None
-        held.append(piece)
+        held.append(chunk)
     return b"".join(held)
 
 
-def _guarded(pieces: Iterator[bytes], stream: IO[bytes], path: Path) -> Iterator[bytes]:
-    given = 0
-    for piece in pieces:
-        given += len(piece)
-        if given > FREE and given > EXPANSION * stream.tell():
-            raise SourceError(f"{path}: {stream.tell()} bytes give more than {given}, over {EXPANSION} times as many: a bomb?")
-        yield piece
+def _guarded(data: Iterator[bytes], stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    size = 0
+    for chunk in data:
+        size += len(chunk)
+        if size > MIN_BOMB_BYTES and size > MAX_EXPANSION * stream.tell():
+            raise SourceError(f"{path}: {stream.tell()} bytes give more than {size}, over {MAX_EXPANSION} times as many: a bomb?")
+        yield chunk
 
 
-def _pieces(stream: IO[bytes] | gzip.GzipFile, size: int = CHUNK) -> Iterator[bytes]:
-    while piece := stream.read(size):
-        yield piece
+def _raw_chunks(stream: IO[bytes] | gzip.GzipFile, size: int = CHUNK) -> Iterator[bytes]:
+    while chunk := stream.read(size):
+        yield chunk
 
 
-def _zstandard_pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    # The library's own stream reader takes the end of the file for the end of the frame, so truncation would pass unseen.
-    decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
+def _zstandard_chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    # The library's own stream reader accepts the end of the file as the end of the frame: truncation would go unnoticed.
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
     frame = decompressor.decompressobj()
     complete = True
-    for piece in _pieces(stream, ZSTANDARD_CHUNK):
-        while piece:
+    for chunk in _raw_chunks(stream, ZSTANDARD_CHUNK):
+        while chunk:
             if frame.eof:
                 frame = decompressor.decompressobj()
-            yield frame.decompress(piece)
-            complete, piece = frame.eof, frame.unused_data
+            yield frame.decompress(chunk)
+            complete, chunk = frame.eof, frame.unused_data
     if not complete:
         raise EOFError("the file ends inside a zstandard frame")

@@ -1,4 +1,4 @@
-"""Code points of a text and their classes as arrays: what filters, language tags and shingles count."""
+"""Code points of a text and their classes, as arrays: what filters, language tags and shingles count."""
 
 import functools
 import unicodedata
@@ -12,7 +12,7 @@ Classes = npt.NDArray[np.uint8]
 
 
 class CharacterClass(IntEnum):
-    """What a character is; from LATIN on it is part of a word."""
+    """What a character is. Classes from LATIN on can be part of a word."""
 
     OTHER = 0
     SPACE = 1
@@ -24,15 +24,15 @@ class CharacterClass(IntEnum):
 
 
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
-"""Blocks of scripts whose words no spaces part, besides Han and kana: Thai and Lao, Myanmar, Khmer (Unicode 15.1, blocks)."""
+"""Blocks of scripts without spaces between words, besides Han and kana: Thai and Lao, Myanmar, Khmer (Unicode 15.1, blocks)."""
 
 
 def in_unspaced_block(codes: Codes) -> npt.NDArray[np.bool_]:
     """Which code points are in `UNSPACED`, bool [characters]."""
-    found = np.zeros(len(codes), dtype=bool)
+    inside = np.zeros(len(codes), dtype=bool)
     for first, last in UNSPACED:
-        found |= (codes >= first) & (codes <= last)
-    return found
+        inside |= (codes >= first) & (codes <= last)
+    return inside
 
 
 def codes_of(text: str) -> Codes:
@@ -46,7 +46,7 @@ def classes_of(codes: Codes) -> Classes:
 
 
 _LAST = 0x3FFFF
-"""Last code point of the planes that hold Han characters (Unicode 15.1, blocks); what lies above is no letter."""
+"""Last code point of the planes that hold Han characters (Unicode 15.1, blocks); nothing above it is a letter."""
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""A document on its way in: what the filters judge."""
+"""A raw document after normalisation: what the filters judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ import numpy as np
 from components.curation.text.characters import CharacterClass, Classes, Codes, in_unspaced_block
 
 CODE_DOMAINS = ("code",)
-"""A domain of this name, or one that begins with it and a hyphen, holds code."""
+"""Domains of this name, or of this name with a hyphenated suffix (`code-python`), hold code."""
 
 MATHS_DOMAINS = ("maths", "math", "mathematics")
-"""A domain of one of these names, or one that begins with it and a hyphen, holds mathematical text."""
+"""Domains of these names, with or without a hyphenated suffix, hold mathematical text."""
 
 
 def domain_matches(domain: str, names: Sequence[str]) -> bool:
-    """Whether a domain has one of these names, or begins with it and a hyphen."""
+    """Whether a domain has one of these names, with or without a hyphenated suffix."""
     return domain.partition("-")[0] in names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NormalisedDocument:
-    """A document on its way in."""
+    """A raw document after normalisation, with its code points, their classes and its language tag."""
 
     text: str
     """Normalised."""
@@ -35,17 +35,17 @@ class NormalisedDocument:
 
     @property
     def is_code(self) -> bool:
-        """Whether the rules for prose are not meant for it."""
+        """Whether rules for prose do not apply."""
         return self.language == "code"
 
     @property
     def is_maths(self) -> bool:
-        """Whether formulae stand where prose has words."""
+        """Whether its domain is mathematical, where formulae replace words."""
         return domain_matches(self.domain, MATHS_DOMAINS)
 
     @property
     def unspaced(self) -> bool:
-        """Whether most letters are of scripts whose words no spaces part: Han, kana, Thai, Lao, Myanmar, Khmer."""
+        """Whether most letters are of scripts without spaces between words: Han, kana, Thai, Lao, Myanmar, Khmer."""
         counts = np.bincount(self.classes, minlength=len(CharacterClass))
         letters = counts[CharacterClass.LATIN : CharacterClass.HAN + 1].sum()
         unspaced = counts[CharacterClass.KANA] + counts[CharacterClass.HAN]

@@ -1,8 +1,8 @@
 """What the published heuristics measure of one document: words, lines, paragraphs and repeated n-grams.
 
-Everything is counted once, when a rule first asks. Words are split by white space, as Dolma and RedPajama do; where a script
-has no spaces, characters stand for words and an n-gram has `CHARACTERS_PER_WORD * n` of them. An n-gram can only occur again
-where both of its (n-1)-grams do, so each level looks only at what the level below found repeated: at 5-grams that is a few
+Everything is counted once, when a rule first asks for it. Words are split at white space, as Dolma and RedPajama do; in scripts
+without spaces, characters stand for words and an n-gram has `CHARACTERS_PER_WORD * n` of them. An n-gram can only repeat
+where both of its (n-1)-grams do, so each level examines only the repeats of the level below: at 5-grams that is a few
 per cent of ordinary text. `make bench-filters` measures this against datatrove, which joins and hashes every n-gram.
 """
 
@@ -32,7 +32,7 @@ class Repeats:
     """The n-grams that occur more than once."""
 
     positions: Numbers
-    """Where one starts, ascending, in units."""
+    """Where each starts, ascending, in units."""
     ranks: Numbers
     """Which n-gram starts there."""
     counts: Numbers
@@ -40,7 +40,7 @@ class Repeats:
 
 
 class Measures:
-    """The measures of one document. `spaced`: whether white space parts its words."""
+    """The measures of one document. `spaced`: whether its words are separated by white space."""
 
     def __init__(self, text: str, codes: Codes, classes: Classes, *, spaced: bool) -> None:
         self.text = text
@@ -60,21 +60,21 @@ class Measures:
 
     @cached_property
     def split(self) -> list[str]:
-        """What white space parts."""
+        """The words between white space."""
         return self.text.split()
 
     @cached_property
     def _lengths(self) -> Numbers:
-        """Characters of each unit: of each word, or 1 for each character that is no space."""
+        """Characters of each unit: of each word, or 1 for each character that is not a space."""
         if not self.spaced:
             return np.ones(len(self._ids), dtype=np.int64)
         return np.fromiter(map(len, self.split), dtype=np.int64, count=len(self.split))
 
-    def _words_with(self, least: CharacterClass, most: CharacterClass) -> npt.NDArray[np.bool_]:
-        """Which words hold a character of the classes from `least` to `most`."""
+    def _words_with(self, first: CharacterClass, last: CharacterClass) -> npt.NDArray[np.bool_]:
+        """Which words hold a character of the classes from `first` to `last`."""
         if not len(self._starts):
             return np.zeros(0, dtype=bool)
-        wanted = ((self.classes >= least) & (self.classes <= most)).view(np.uint8)
+        wanted = ((self.classes >= first) & (self.classes <= last)).view(np.uint8)
         return np.maximum.reduceat(wanted, self._starts).astype(bool)
 
     @cached_property
@@ -82,22 +82,22 @@ class Measures:
         return self._words_with(CharacterClass.LATIN, CharacterClass.DIGIT)
 
     def words(self) -> float:
-        """Words that are not punctuation alone; where there are no spaces, letters and digits."""
+        """Words that are more than punctuation; in scripts without spaces, letters and digits."""
         if not self.spaced:
             return float(np.count_nonzero(self.classes >= CharacterClass.LATIN))
         return float(np.count_nonzero(self._proper))
 
     def mean_word_length(self) -> float:
-        """Characters of a word that is not punctuation alone."""
+        """Mean characters of the words that are more than punctuation."""
         return float(self._lengths[self._proper].mean()) if self._proper.any() else 0.0
 
     def alphabetic_words(self) -> float:
-        """Share of the words with a letter in them; where there are no spaces, of letters in what is visible."""
+        """Share of the words with a letter in them; in scripts without spaces, share of letters among visible characters."""
         if self.spaced:
-            found = self._words_with(CharacterClass.LATIN, CharacterClass.HAN)
-            return float(found.mean()) if len(found) else 0.0
+            holding = self._words_with(CharacterClass.LATIN, CharacterClass.HAN)
+            return float(holding.mean()) if len(holding) else 0.0
         letters = (self.classes >= CharacterClass.LATIN) & (self.classes <= CharacterClass.HAN)
-        # Vowels and tones above and below a letter are marks, a third of what is visible in Khmer.
+        # Vowels and tones above and below a letter are marks: a third of the visible characters in Khmer.
         letters |= in_unspaced_block(self.codes) & (self.classes == CharacterClass.OTHER)
         return float(np.count_nonzero(letters)) / max(1, len(self._ids))
 
@@ -155,7 +155,7 @@ class Measures:
         return _repeated_characters(self.lines) / max(1, len(self.text))
 
     def repeated_paragraphs(self) -> float:
-        """Share of the paragraphs, parted by blank lines, that repeat an earlier one."""
+        """Share of the paragraphs, between blank lines, that repeat an earlier one."""
         return 1 - len(set(self._paragraphs)) / len(self._paragraphs)
 
     def repeated_paragraph_characters(self) -> float:
@@ -163,9 +163,9 @@ class Measures:
         return _repeated_characters(self._paragraphs) / max(1, len(self.text))
 
     def sentences(self) -> float:
-        """Sentence ends, three at most: no rule asks for more."""
-        found = _SENTENCE_ENDS.finditer(self.text)
-        return float(sum(1 for _ in zip(range(3), found, strict=False)))
+        """Sentence ends, counted up to three: no rule needs more."""
+        ends = _SENTENCE_ENDS.finditer(self.text)
+        return float(sum(1 for _ in zip(range(3), ends, strict=False)))
 
     # Repeated n-grams
 
@@ -183,72 +183,72 @@ class Measures:
 
     def _repeats(self, size: int) -> Repeats:
         if not self._levels:
-            self._levels.append(Repeats(*_again(np.arange(len(self._ids)), self._ids)))
+            self._levels.append(Repeats(*_repeated(np.arange(len(self._ids)), self._ids)))
         while len(self._levels) < size:
             last = self._levels[-1]
-            self._levels.append(Repeats(*_again(*_pairs(last.positions, last.ranks, len(last.counts)))))
+            self._levels.append(Repeats(*_repeated(*_pairs(last.positions, last.ranks, len(last.counts)))))
         return self._levels[size - 1]
 
     def _size(self, words: int) -> int:
         return words if self.spaced else CHARACTERS_PER_WORD * words
 
     def top_gram(self, words: int) -> float:
-        """Share of the characters in the commonest n-gram of `words` words that occurs more than once; of several, the first."""
+        """Share of the characters in the most frequent repeated n-gram of `words` words; of several, the first."""
         size = self._size(words)
-        found = self._repeats(size)
-        if not len(found.positions):
+        repeats = self._repeats(size)
+        if not len(repeats.positions):
             return 0.0
-        top = int(found.counts.argmax())
-        place = found.positions[int(np.argmax(found.ranks == top))]
+        top = int(repeats.counts.argmax())
+        start = repeats.positions[int(np.argmax(repeats.ranks == top))]
         spaces = size - 1 if self.spaced else 0
-        return float(found.counts[top] * (self._ends[place + size] - self._ends[place] + spaces)) / len(self.text)
+        return float(repeats.counts[top] * (self._ends[start + size] - self._ends[start] + spaces)) / len(self.text)
 
     def repeated_grams(self, words: int) -> float:
-        """Share of the characters in n-grams of `words` words that repeat an earlier one; none is counted twice."""
+        """Share of the characters in n-grams of `words` words that repeat an earlier one; no character counts twice."""
         size = self._size(words)
-        found = self._repeats(size)
+        repeats = self._repeats(size)
         seen: set[int] = set()
         total, free = 0, 0
         ends = self._ends
-        for place, rank in zip(found.positions.tolist(), found.ranks.tolist(), strict=True):
-            if place < free:
+        for start, rank in zip(repeats.positions.tolist(), repeats.ranks.tolist(), strict=True):
+            if start < free:
                 continue
             if rank in seen:
-                total += int(ends[place + size] - ends[place])
-                free = place + size
+                total += int(ends[start + size] - ends[start])
+                free = start + size
             seen.add(rank)
         return total / max(1, len(self.text))
 
 
-def _repeated_characters(parts: list[str]) -> int:
-    return sum(map(len, parts)) - sum(map(len, set(parts)))
+def _repeated_characters(texts: list[str]) -> int:
+    return sum(map(len, texts)) - sum(map(len, set(texts)))
 
 
 @compiled
-def _again(positions, keys):  # type: ignore[no-untyped-def]
-    """`Repeats` of the keys: those that occur once left out, the others ranked in the order in which they first occur."""
-    room = 4
-    while room < 2 * len(keys):
-        room *= 2
-    mask = np.uint64(room - 1)
-    slots, groups = np.full(room, -1, dtype=np.int64), np.empty(len(keys), dtype=np.int64)
-    named, counts = np.empty(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int64)
-    found = 0
-    for place in range(len(keys)):
-        slot = mix(np.uint64(keys[place])) & mask
-        while slots[slot] >= 0 and named[slots[slot]] != keys[place]:
+def _repeated(positions, keys):  # type: ignore[no-untyped-def]
+    """`Repeats` of the keys that occur more than once, ranked in the order in which they first occur."""
+    capacity = 4
+    while capacity < 2 * len(keys):
+        capacity *= 2
+    mask = np.uint64(capacity - 1)
+    slots, groups = np.full(capacity, -1, dtype=np.int64), np.empty(len(keys), dtype=np.int64)
+    values, counts = np.empty(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int64)
+    distinct = 0
+    for index in range(len(keys)):
+        slot = mix(np.uint64(keys[index])) & mask
+        while slots[slot] >= 0 and values[slots[slot]] != keys[index]:
             slot = (slot + np.uint64(1)) & mask
         if slots[slot] < 0:
-            slots[slot], named[found] = found, keys[place]
-            found += 1
-        groups[place] = slots[slot]
+            slots[slot], values[distinct] = distinct, keys[index]
+            distinct += 1
+        groups[index] = slots[slot]
         counts[slots[slot]] += 1
-    return _without_single(positions, groups, counts[:found])
+    return _without_single(positions, groups, counts[:distinct])
 
 
 @compiled
 def _without_single(positions, groups, counts):  # type: ignore[no-untyped-def]
-    """The members of the groups that have more than one, with the groups numbered anew."""
+    """The members of groups of two or more, with the groups renumbered."""
     ranks, repeated, members = np.full(len(counts), -1, dtype=np.int64), 0, 0
     for group in range(len(counts)):
         if counts[group] > 1:
@@ -256,21 +256,21 @@ def _without_single(positions, groups, counts):  # type: ignore[no-untyped-def]
             counts[repeated] = counts[group]
             members += counts[group]
             repeated += 1
-    places, listed, taken = np.empty(members, dtype=np.int64), np.empty(members, dtype=np.int64), 0
-    for place in range(len(groups)):
-        if ranks[groups[place]] >= 0:
-            places[taken], listed[taken] = positions[place], ranks[groups[place]]
+    kept_positions, kept_ranks, taken = np.empty(members, dtype=np.int64), np.empty(members, dtype=np.int64), 0
+    for index in range(len(groups)):
+        if ranks[groups[index]] >= 0:
+            kept_positions[taken], kept_ranks[taken] = positions[index], ranks[groups[index]]
             taken += 1
-    return places, listed, counts[:repeated]
+    return kept_positions, kept_ranks, counts[:repeated]
 
 
 @compiled
 def _pairs(positions, ranks, distinct):  # type: ignore[no-untyped-def]
-    """Where repeated n-grams follow one another, and a number for each such pair, which names the n-gram that both make."""
-    places, keys = np.empty(len(positions), dtype=np.int64), np.empty(len(positions), dtype=np.int64)
+    """Where repeated n-grams are adjacent, and a number for each such pair, which identifies the (n+1)-gram that both form."""
+    starts, keys = np.empty(len(positions), dtype=np.int64), np.empty(len(positions), dtype=np.int64)
     taken = 0
-    for place in range(len(positions) - 1):
-        if positions[place + 1] == positions[place] + 1:
-            places[taken], keys[taken] = positions[place], ranks[place] * distinct + ranks[place + 1]
+    for index in range(len(positions) - 1):
+        if positions[index + 1] == positions[index] + 1:
+            starts[taken], keys[taken] = positions[index], ranks[index] * distinct + ranks[index + 1]
             taken += 1
-    return places[:taken], keys[:taken]
+    return starts[:taken], keys[:taken]

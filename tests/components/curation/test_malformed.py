@@ -71,7 +71,7 @@ EVERYTHING: dict[str, Any] = {
     "language_model": "lid176",
     "heuristics": RULE_SETS,
     # Each rule is asked, and refuses nothing: the first to refuse would keep a document from all that comes after it.
-    "heuristic_thresholds": {rule.name: -math.inf if rule.least else math.inf for rule in RULES},
+    "heuristic_thresholds": {rule.name: -math.inf if rule.min_by_kind else math.inf for rule in RULES},
     "personal_data": PERSONAL_DATA,
 }
 """All that looks at a document before deduplication."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.curation import Benchmark
-from components.curation.filtering.decontamination import COMMON, read_index, searched, write_index
+from components.curation.filtering.decontamination import MAX_SHARING_ITEMS, read_index, search_figures, write_index
 from components.curation.reading.benchmarks import items_of
 from components.curation.reading.sources import fingerprint
 from components.errors import ConfigError, SourceError
@@ -49,7 +49,7 @@ def test_chinese_is_found_by_characters_without_spaces(tmp_path: Path) -> None:
 
 def test_the_template_of_a_benchmark_hits_nobody(tmp_path: Path) -> None:
     template = "Answer the following question with one of the letters that stand before the four options below. "
-    found = benchmark(tmp_path / "eval", *(template + prose(number) for number in range(COMMON + 1)))
+    found = benchmark(tmp_path / "eval", *(template + prose(number) for number in range(MAX_SHARING_ITEMS + 1)))
     assert hits(tmp_path, found, template * 2) == []
     assert hits(tmp_path, found, prose(3))[0][0] == 3
 
@@ -57,13 +57,16 @@ def test_the_template_of_a_benchmark_hits_nobody(tmp_path: Path) -> None:
 def test_items_too_short_to_be_found_are_counted(tmp_path: Path) -> None:
     found = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
     listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
-    assert searched(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
+    assert search_figures(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
 
 
 def test_items_of_nothing_but_the_template_are_counted_as_not_searched_for(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "eval", *[QUESTION] * (COMMON + 1), prose(2))
+    found = benchmark(tmp_path / "eval", *[QUESTION] * (MAX_SHARING_ITEMS + 1), prose(2))
     listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
-    assert searched(listed) == {"benchmark_items": COMMON + 2, "benchmark_items_not_searched": COMMON + 1}
+    assert search_figures(listed) == {
+        "benchmark_items": MAX_SHARING_ITEMS + 2,
+        "benchmark_items_not_searched": MAX_SHARING_ITEMS + 1,
+    }
 
 
 def test_an_index_that_is_written_again_is_read_again(tmp_path: Path) -> None:

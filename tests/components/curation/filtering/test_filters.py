@@ -23,9 +23,8 @@ SUMS = "".join(f"{113 + 17 * i} + {311 + 29 * i} = {424 + 46 * i}\n" for i in ra
 CHINESE = "知止而后有定；定而后能静；静而后能安；安而后能虑；虑而后能得。物有本末，事有终始。\n"
 
 
-def candidate(text: str, domain: str) -> NormalisedDocument:
-    document = RawDocument(source_index=0, uri="", text=text, raw=text.encode())
-    return normalised_document(document, source("x", domain))
+def document(text: str, domain: str) -> NormalisedDocument:
+    return normalised_document(RawDocument(source_index=0, uri="", text=text, raw=text.encode()), source("x", domain))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def candidate(text: str, domain: str) -> NormalisedDocument:
     ],
 )
 def test_each_rule_refuses_what_it_is_for(text: str, domain: str, reason: str) -> None:
-    assert first_refusal(RULES, candidate(text, domain)) == reason
+    assert first_refusal(RULES, document(text, domain)) == reason
 
 
 def test_a_fixed_language_of_code_exempts_from_the_rules_for_prose() -> None:

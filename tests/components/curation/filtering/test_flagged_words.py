@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.curation.filtering.flagged_words import WordList, read_lists, terms_of, write_lists
-from components.curation.filtering.ldnoobw import LEFT_OUT, PUBLISHED, words_in
+from components.curation.filtering.ldnoobw import EXCLUDED, PUBLISHED, words_in
 from components.curation.reading.sources import fingerprint
 from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
@@ -34,7 +34,7 @@ def test_terms_are_whole_words(terms: list[str], text: str, found: int, ratio: f
 def test_what_is_left_out_of_the_shipped_lists_is_in_the_published_ones() -> None:
     for language, published in PUBLISHED.items():
         listed = published.strip().split("|")
-        assert set(LEFT_OUT[language].strip().split("|")) < set(listed)
+        assert set(EXCLUDED[language].strip().split("|")) < set(listed)
         assert len(words_in(language)) > 150
         assert all(word and word == word.strip() for word in listed)
 

@@ -12,7 +12,7 @@ from fastwarc.warc import WarcRecord, WarcRecordType
 from components.curation import CurationConfig
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import list_files
-from components.curation.reading.web_archives import NESTING, main_text
+from components.curation.reading.web_archives import MAX_NESTING, main_text
 from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, prose, run, source
 from tests.paths import ROOT
@@ -241,10 +241,10 @@ def test_a_page_of_endless_nesting_or_attributes_is_refused_at_once(page: bytes)
         b"&" * 500_000,
         b"<![CDATA[" * 100_000,
         b"<script>" * 1_500,
-        b"<div>" * (NESTING - 1) + b"deep",
+        b"<div>" * (MAX_NESTING - 1) + b"deep",
         "\ufeff<p>ok".encode("utf-16"),
         ("\ufeff" + "<div>" * 12_000).encode("utf-16-le"),
-        ("\ufeff" + "<div>" * (NESTING - 1) + "deep").encode("utf-16-be"),
+        ("\ufeff" + "<div>" * (MAX_NESTING - 1) + "deep").encode("utf-16-be"),
         b"<meta charset='no-such-charset'><p>caf\xe9",
     ],
 )

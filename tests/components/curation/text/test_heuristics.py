@@ -54,8 +54,8 @@ WORDS = [f"{a}{b}{c}ing" for a in "bdfgklm" for b in "aeiou" for c in "lmnrst"]
 
 
 def refusal(text: str, rule_set: str = "", domain: str = "prose", **limits: float) -> str:
-    candidate = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=text.encode()), source("x", domain))
-    return heuristics((rule_set,) if rule_set else RULE_SETS, limits).refusal(candidate)
+    document = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=text.encode()), source("x", domain))
+    return heuristics((rule_set,) if rule_set else RULE_SETS, limits).refusal(document)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def refusal(text: str, rule_set: str = "", domain: str = "prose", **limits: floa
     ],
 )
 def test_good_documents_of_every_kind_pass_every_rule(text: str, domain: str, kind: str) -> None:
-    candidate = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=b""), source("x", domain))
-    assert kind_of(candidate) == kind
+    document = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=b""), source("x", domain))
+    assert kind_of(document) == kind
     assert refusal(text, domain=domain) == ""
 
 
@@ -125,12 +125,12 @@ REFUSED = {
 def test_each_rule_refuses_the_document_that_it_is_for(name: str) -> None:
     rule = next(rule for rule in RULES if rule.name == name)
     text, domain = REFUSED[name]
-    kinds = [k for k in KINDS if rule.limit(k) is not None]
-    candidate = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=b""), source("x", domain))
-    assert kind_of(candidate) in kinds
+    kinds = [k for k in KINDS if rule.threshold(k) is not None]
+    document = normalised_document(RawDocument(source_index=0, uri="", text=text, raw=b""), source("x", domain))
+    assert kind_of(document) in kinds
     asked = heuristics((rule.rule_set,), {})
     alone = type(asked)({kind: [pair for pair in asked.rules[kind] if pair[0] is rule] for kind in KINDS})
-    assert alone.refusal(candidate) == name
+    assert alone.refusal(document) == name
 
 
 def test_the_rules_without_a_document_above_are_the_longer_grams_which_the_shorter_ones_hide() -> None:
@@ -186,8 +186,8 @@ def test_a_limit_can_be_replaced_for_all_kinds_or_for_one() -> None:
 def test_every_rule_names_its_source_and_limits_each_kind_on_one_side() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     for rule in RULES:
-        assert bool(rule.least) != bool(rule.most)
-        assert set(rule.least or rule.most) <= set(KINDS)
+        assert bool(rule.min_by_kind) != bool(rule.max_by_kind)
+        assert set(rule.min_by_kind or rule.max_by_kind) <= set(KINDS)
         assert "arXiv" in rule.source or "github.com" in rule.source
         assert rule.rule_set in RULE_SETS
 
