@@ -1,13 +1,13 @@
-"""The check of conversations: each asked and answered once, in both splits, no group on both sides."""
+"""The check of conversations: each asked and answered once, in both splits, no group in both splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.artifacts import CheckReport
-from components.checks import sides, suite
+from components.checks import splits, suite
 from components.checks.limits import ConversationsLimits
 from components.checks.reading import metrics_table
-from components.checks.rules import between, has_rows, median_between, no_duplicates, no_nulls, one_of
+from components.checks.rules import between, has_rows, in_set, median_between, no_duplicates, no_nulls
 from components.checks.suite import Table
 from components.names import SPLITS
 
@@ -25,8 +25,8 @@ def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> Check
     rows = metrics_table(artifact, "conversations", COLUMNS)
     tables = [
         _conversations(rows, limits),
-        sides.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.min_conversations_per_split),
-        sides.groups(rows),
+        splits.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.min_conversations_per_split),
+        splits.groups(rows),
     ]
     return suite.run("conversations", tables, output)
 
@@ -38,7 +38,7 @@ def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
         no_duplicates("id"),
         no_nulls("source"),
         no_nulls("group"),
-        one_of("split", SPLITS),
+        in_set("split", SPLITS),
         # A question and its answer.
         between("messages", 2),
         between("prompt_characters", 1, limits.max_characters_per_role),

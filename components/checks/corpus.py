@@ -9,8 +9,8 @@ from components.checks import suite
 from components.checks.documents import counts as counts_of
 from components.checks.documents import median_bytes, repeated_ids
 from components.checks.limits import CorpusLimits
-from components.checks.reading import Slices, json_file, metrics_table
-from components.checks.rules import between, finite, has_rows, holds, no_duplicates, no_nulls, one_of
+from components.checks.reading import BatchedTable, json_object, metrics_table
+from components.checks.rules import between, finite, has_rows, holds, in_set, no_duplicates, no_nulls
 from components.checks.suite import Table
 from components.errors import require
 from components.names import SPLITS
@@ -32,15 +32,15 @@ SOURCE_COLUMNS = (
 )
 QUALITY_COLUMNS = ("language", "domain", "documents", "refused_documents", "bytes", "refused_bytes", "auc")
 CLUSTER_COLUMNS = ("source", "domain", "kept", "documents", "share")
-SOURCE = ["source", "domain"]
-"""What tells sources apart."""
+SOURCE_KEY = ["source", "domain"]
+"""Columns that identify a source."""
 
 AUDIT_COLUMNS = ("reason", "removed", "kept", "counted", "similar")
 PRECISION_COLUMNS = ("reason", "removals", "sampled", "precision", "low")
 MIN_AUC = 0.6
 """Area under the ROC curve below which a quality score is hardly one. A warning: references and sources may be as good."""
 
-NAMED = 3
+NAMED_CLUSTERS = 3
 """Clusters named beside a source that loses too much."""
 
 
@@ -51,8 +51,8 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
         DamagedArtifact: its tables are missing.
         ConfigError: `max_duplicate_share_by_source` names a source that the corpus does not have.
     """
-    documents = Slices(artifact, "documents", DOCUMENT_COLUMNS)
-    shares = json_file(artifact, "mixture.json")["shares"]
+    documents = BatchedTable(artifact, "documents", DOCUMENT_COLUMNS)
+    shares = json_object(artifact, "mixture.json")["shares"]
     counts = counts_of(artifact)
     tables = [_documents(documents), _repeated(artifact, counts), _kept(documents, limits), _lengths(artifact, limits)]
     tables += [_domains(counts, shares, limits), _sources(artifact, counts, limits)]
@@ -62,7 +62,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     return suite.run("corpus", tables, output)
 
 
-def _documents(documents: Slices) -> Table:
+def _documents(documents: BatchedTable) -> Table:
     rules = (
         has_rows(),
         no_nulls("id"),
@@ -85,19 +85,19 @@ def _repeated(artifact: Path, counts: "pd.DataFrame") -> Table:
     return Table(name="repeated ids", rows=rows, key=("id",), rules=(no_duplicates("id"),))
 
 
-def _kept(documents: Slices, limits: CorpusLimits) -> Table:
+def _kept(documents: BatchedTable, limits: CorpusLimits) -> Table:
     rules = (
         has_rows(),
-        one_of("split", SPLITS),
+        in_set("split", SPLITS),
         holds("tagged", "language is an ISO 639 code, code or other"),
         between("bytes", 1, limits.max_document_bytes),
         # UTF-8 takes one to four bytes a character (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
-    return Table(name="kept", rows=documents.changed(_of_those_kept), key=("id",), rules=rules)
+    return Table(name="kept", rows=documents.changed(_tagged), key=("id",), rules=rules)
 
 
-def _of_those_kept(documents: "pd.DataFrame") -> "pd.DataFrame":
+def _tagged(documents: "pd.DataFrame") -> "pd.DataFrame":
     kept = documents[documents["kept"]]
     tagged = kept["language"].astype(str).str.fullmatch("[a-z]{2,3}|code|other")
     return kept.assign(bytes_per_character=kept["bytes"] / kept["characters"], tagged=tagged)
@@ -139,14 +139,15 @@ def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: Corpus
 
 def _sources(artifact: Path, counts: "pd.DataFrame", limits: CorpusLimits) -> Table:
     counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
-    names = list(counted[SOURCE].itertuples(index=False, name=None))
+    names = list(counted[SOURCE_KEY].itertuples(index=False, name=None))
     listed, kept = (
-        one.groupby(SOURCE)["documents"].sum().reindex(names, fill_value=0).to_numpy() for one in (counts, counts[counts["kept"]])
+        rows.groupby(SOURCE_KEY)["documents"].sum().reindex(names, fill_value=0).to_numpy()
+        for rows in (counts, counts[counts["kept"]])
     )
-    lost = counted["refused_documents"] + counted["duplicate_documents"]
+    removed = counted["refused_documents"] + counted["duplicate_documents"]
     rows = counted.assign(
-        refused_share=lost / counted["documents"].clip(lower=1),
-        complete=(counted["kept_documents"] + lost == counted["documents"])
+        refused_share=removed / counted["documents"].clip(lower=1),
+        complete=(counted["kept_documents"] + removed == counted["documents"])
         & (listed == counted["documents"])
         & (kept == counted["kept_documents"]),
     )
@@ -161,9 +162,9 @@ def _sources(artifact: Path, counts: "pd.DataFrame", limits: CorpusLimits) -> Ta
 
 
 def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
-    """What each source lost, beside what it may lose."""
+    """What each source lost to deduplication, beside its loss budget."""
     counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
-    names = [f"{source} ({domain})" for source, domain in counted[SOURCE].itertuples(index=False, name=None)]
+    names = [f"{source} ({domain})" for source, domain in counted[SOURCE_KEY].itertuples(index=False, name=None)]
     budgets = limits.max_duplicate_share_by_source
     unknown = sorted(budgets.keys() - set(names))
     allowed = f"sources of the corpus: {', '.join(sorted(names))}"
@@ -172,7 +173,7 @@ def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
         budget=[budgets.get(name, limits.max_duplicate_share) for name in names],
         of_documents=counted["duplicate_documents"] / counted["documents"].clip(lower=1),
         of_bytes=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
-        largest_clusters=[_named(artifact, *one) for one in counted[SOURCE].itertuples(index=False, name=None)],
+        largest_clusters=[_largest_clusters(artifact, *key) for key in counted[SOURCE_KEY].itertuples(index=False, name=None)],
     )
     rules = (
         holds("documents_within", "the share of documents removed as duplicates is within the source's budget"),
@@ -199,9 +200,9 @@ def _quality(artifact: Path, limits: CorpusLimits) -> Table:
     return Table(name="quality", rows=rows, key=("language", "domain"), rules=rules, every_row=True)
 
 
-def _named(artifact: Path, source: str, domain: str) -> str:
+def _largest_clusters(artifact: Path, source: str, domain: str) -> str:
     clusters = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
-    largest = clusters[(clusters["source"] == source) & (clusters["domain"] == domain)].head(NAMED)
+    largest = clusters[(clusters["source"] == source) & (clusters["domain"] == domain)].head(NAMED_CLUSTERS)
     named = [f"{count} like {kept[:12]}" for count, kept in zip(largest["documents"], largest["kept"], strict=True)]
     return ", ".join(named) or "none"
 

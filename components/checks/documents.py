@@ -1,4 +1,4 @@
-"""Figures of all documents of a corpus, of which any number may be listed: taken slice by slice, in bounded memory."""
+"""Figures of all documents of a corpus, of which any number may be listed: taken batch by batch, in bounded memory."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from components.checks.reading import Slices
+from components.checks.reading import BatchedTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IDS = 16_000_000
+IDS_PER_PASS = 16_000_000
 """Ids that are compared in one pass over the table: some 400 MB."""
 
-NAMED = 1_000
-"""Repeated ids whose rows are shown, at most."""
+MAX_REPEATED_IDS = 1_000
+"""Repeated ids whose rows are shown."""
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -26,44 +26,50 @@ def counts(artifact: Path) -> "pd.DataFrame":
     """`documents` and their `bytes` for each source, domain, split and whether they were kept."""
     import pandas as pd
 
-    found = pd.DataFrame()
-    for one in Slices(artifact, "documents", (*GROUP, "bytes")):
-        own = one.groupby(GROUP, dropna=False, as_index=False).agg(documents=("bytes", "size"), bytes=("bytes", "sum"))
-        found = pd.concat([found, own]).groupby(GROUP, dropna=False, as_index=False).sum()
-    return found
+    totals = pd.DataFrame()
+    for batch in BatchedTable(artifact, "documents", (*GROUP, "bytes")):
+        own = batch.groupby(GROUP, dropna=False, as_index=False).agg(documents=("bytes", "size"), bytes=("bytes", "sum"))
+        totals = pd.concat([totals, own]).groupby(GROUP, dropna=False, as_index=False).sum()
+    return totals
 
 
 def median_bytes(artifact: Path) -> float:
-    """Of the documents that were kept, NaN if there are none; there are no more lengths than the longest of them has bytes."""
-    lengths, numbers = np.empty(0, np.int64), np.empty(0, np.int64)
-    for one in Slices(artifact, "documents", ("bytes", "kept")):
-        own, often = np.unique(one["bytes"][one["kept"]].to_numpy(np.int64), return_counts=True)
-        lengths, place = np.unique(np.concatenate([lengths, own]), return_inverse=True)
-        numbers = np.bincount(place, np.concatenate([numbers, often])).astype(np.int64)
-    total, until = int(numbers.sum()), np.cumsum(numbers)
+    """Median bytes of the documents that were kept, NaN if there are none.
+
+    Lengths are counted, of which there are no more than the longest document has bytes.
+    """
+    lengths, frequencies = np.empty(0, np.int64), np.empty(0, np.int64)
+    for batch in BatchedTable(artifact, "documents", ("bytes", "kept")):
+        own, repeats = np.unique(batch["bytes"][batch["kept"]].to_numpy(np.int64), return_counts=True)
+        lengths, index = np.unique(np.concatenate([lengths, own]), return_inverse=True)
+        frequencies = np.bincount(index, np.concatenate([frequencies, repeats])).astype(np.int64)
+    total, cumulative = int(frequencies.sum()), np.cumsum(frequencies)
     if not total:
         return float("nan")
-    middle = np.searchsorted(until, [(total - 1) // 2, total // 2], side="right")
+    middle = np.searchsorted(cumulative, [(total - 1) // 2, total // 2], side="right")
     return float(lengths[middle].mean())
 
 
 def repeated_ids(artifact: Path, rows: int) -> "pd.DataFrame":
-    """The rows, of `rows` in all, whose ids occur more than once, or share their hash with another; of so many ids `NAMED`."""
+    """The rows, of `rows` in all, whose ids share their hash with another: of the first `MAX_REPEATED_IDS` such hashes.
+
+    So the rows of ids that occur more than once are among them.
+    """
     import pandas as pd
 
-    ids, passes = Slices(artifact, "documents", ("id",)), -(-rows // IDS)
-    twice = np.empty(0, np.uint64)
+    ids, passes = BatchedTable(artifact, "documents", ("id",)), -(-rows // IDS_PER_PASS)
+    repeated = np.empty(0, np.uint64)
     for number in range(passes):
-        own = np.concatenate([_hashes(one, number, passes) for one in ids])
+        own = np.concatenate([_hashes(batch, number, passes) for batch in ids])
         own.sort()
-        twice = np.union1d(twice, own[1:][own[1:] == own[:-1]])[:NAMED]
-    none = pd.DataFrame({"id": pd.Series(dtype=object)})
-    known = (one.dropna() for one in ids) if len(twice) else ()
-    return pd.concat([none, *(one[np.isin(_hashes(one), twice)] for one in known)])
+        repeated = np.union1d(repeated, own[1:][own[1:] == own[:-1]])[:MAX_REPEATED_IDS]
+    empty = pd.DataFrame({"id": pd.Series(dtype=object)})
+    known = (batch.dropna() for batch in ids) if len(repeated) else ()
+    return pd.concat([empty, *(batch[np.isin(_hashes(batch), repeated)] for batch in known)])
 
 
 def _hashes(rows: "pd.DataFrame", number: int = 0, passes: int = 1) -> Hashes:
-    """Of the ids that are there, those whose turn it is in a pass."""
+    """Hashes of the ids that are there, as far as they belong to a pass."""
     from pandas.util import hash_array
 
     hashes: Hashes = hash_array(rows["id"].dropna().to_numpy(object), categorize=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import EvaluationLimits
-from components.checks.reading import json_file, metrics_table
+from components.checks.reading import json_object, metrics_table
 from components.checks.rules import between, covers, finite, holds, no_duplicates
 from components.checks.suite import Table
 from components.names import BYTE_UNIGRAM
@@ -28,7 +28,7 @@ def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckRep
     Raises `DamagedArtifact` if its tables are missing.
     """
     bits = metrics_table(artifact, "bits_per_byte", BITS_COLUMNS)
-    shares = json_file(artifact, "report.json")["domain_shares"]
+    shares = json_object(artifact, "report.json")["domain_shares"]
     tables = [
         _bits(bits, shares, limits),
         _domains(bits),

@@ -31,9 +31,9 @@ td:last-child { overflow-wrap: anywhere }
 <table>
 <thead><tr><th>Outcome</th><th>Expectation</th><th>Observed</th></tr></thead>
 <tbody>
-{%- for one in ordered %}
-{%- set outcome = "passed" if one.passed else "failed" if one.critical else "warning" %}
-<tr><td class="{{ outcome }}">{{ outcome }}</td><td>{{ one.name }}</td><td>{{ one.observed }}</td></tr>
+{%- for expectation in ordered %}
+{%- set outcome = "passed" if expectation.passed else "failed" if expectation.critical else "warning" %}
+<tr><td class="{{ outcome }}">{{ outcome }}</td><td>{{ expectation.name }}</td><td>{{ expectation.observed }}</td></tr>
 {%- endfor %}
 </tbody>
 </table>
@@ -47,6 +47,6 @@ def render(report: CheckReport, rows: Mapping[str, int]) -> str:
     from jinja2 import Environment
 
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    warnings = sum(not one.passed and not one.critical for one in report.expectations)
-    ordered = sorted(report.expectations, key=lambda one: (one.passed, not one.critical))
+    warnings = sum(not e.passed and not e.critical for e in report.expectations)
+    ordered = sorted(report.expectations, key=lambda e: (e.passed, not e.critical))
     return template.render(report=report, rows=rows, warnings=warnings, ordered=ordered) + "\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import PlanLimits
-from components.checks.reading import json_file, metrics_table
+from components.checks.reading import json_object, metrics_table
 from components.checks.rules import between, finite, has_rows, holds
 from components.checks.suite import Table
 
@@ -19,7 +19,7 @@ FITTED_COMPUTE = (1e17, 3e20)
 
 def check(limits: PlanLimits, *, artifact: Path, output: Path) -> CheckReport:
     """Check the plan at `artifact`; the page is `output/plan.html`. Raises `DamagedArtifact` if its files are missing."""
-    plan = json_file(artifact, "plan.json")
+    plan = json_object(artifact, "plan.json")
     return suite.run("plan", [_plan(plan, limits), _choices(artifact)], output)
 
 

@@ -1,13 +1,13 @@
-"""The check of preference pairs: answers of plausible lengths, each kind in both splits, no group on both sides."""
+"""The check of preference pairs: answers of plausible lengths, each kind in both splits, no group in both splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.artifacts import CheckReport
-from components.checks import sides, suite
+from components.checks import splits, suite
 from components.checks.limits import PreferencePairsLimits
 from components.checks.reading import metrics_table
-from components.checks.rules import between, has_rows, no_duplicates, no_nulls, one_of
+from components.checks.rules import between, has_rows, in_set, no_duplicates, no_nulls
 from components.checks.suite import Table
 from components.names import SPLITS
 
@@ -24,7 +24,12 @@ def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> Che
     Raises `DamagedArtifact` if their table is missing.
     """
     rows = metrics_table(artifact, "preference_pairs", COLUMNS)
-    tables = [_pairs(rows), _kinds(rows, limits), sides.counts(rows, (), "kind", limits.min_pairs_per_split), sides.groups(rows)]
+    tables = [
+        _pairs(rows),
+        _kinds(rows, limits),
+        splits.counts(rows, (), "kind", limits.min_pairs_per_split),
+        splits.groups(rows),
+    ]
     return suite.run("preference_pairs", tables, output)
 
 
@@ -34,8 +39,8 @@ def _pairs(rows: "pd.DataFrame") -> Table:
         no_nulls("id"),
         no_duplicates("id"),
         no_nulls("group"),
-        one_of("split", SPLITS),
-        one_of("kind", KINDS),
+        in_set("split", SPLITS),
+        in_set("kind", KINDS),
         *(between(name, 1) for name in ("prompt_characters", "chosen_characters", "rejected_characters")),
     )
     return Table(name="pairs", rows=rows, key=("id",), rules=rules)
@@ -46,9 +51,9 @@ def _kinds(rows: "pd.DataFrame", limits: PreferencePairsLimits) -> Table:
         equal=rows["chosen_characters"] == rows["rejected_characters"],
         ratio=rows["chosen_characters"] / rows["rejected_characters"],
     )
-    found = measured.groupby("kind", as_index=False).agg(equal_length_share=("equal", "mean"), length_ratio=("ratio", "median"))
+    by_kind = measured.groupby("kind", as_index=False).agg(equal_length_share=("equal", "mean"), length_ratio=("ratio", "median"))
     rules = (
         between("equal_length_share", 0, limits.max_equal_length_share),
         between("length_ratio", limits.min_length_ratio, limits.max_length_ratio, critical=False),
     )
-    return Table(name="kinds", rows=found, key=("kind",), rules=rules)
+    return Table(name="kinds", rows=by_kind, key=("kind",), rules=rules)

@@ -1,6 +1,5 @@
 """Reads what checks look at: metrics tables and JSON files of an artifact."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,40 +7,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import DamagedArtifact
+from components.files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-SLICE_ROWS = 200_000
-"""Rows of a slice: some 300 MB while Great Expectations looks at documents."""
+BATCH_ROWS = 200_000
+"""Rows of a batch: some 300 MB while Great Expectations looks at documents."""
 
 
 @dataclass(frozen=True)
-class Slices:
-    """A metrics table of which any number of rows fits, for one slice is in memory at a time; at least one, and in order."""
+class BatchedTable:
+    """A metrics table of any number of rows, of which a batch is in memory at a time: at least one batch, and in order."""
 
     artifact: Path
     name: str
     required: Sequence[str]
     change: "Callable[[pd.DataFrame], pd.DataFrame] | None" = None
-    """What is made of each slice."""
+    """Applied to each batch."""
 
-    def changed(self, change: "Callable[[pd.DataFrame], pd.DataFrame]") -> "Slices":
-        """The same table, with `change` made of each slice, which adds columns or leaves out rows."""
+    def changed(self, change: "Callable[[pd.DataFrame], pd.DataFrame]") -> "BatchedTable":
+        """The same table, with `change` applied to each batch: it adds columns or leaves out rows."""
         assert self.change is None
         return replace(self, change=change)
 
     def __iter__(self) -> "Iterator[pd.DataFrame]":
         """Read it, from the start; raises what `arrow_table` raises."""
         with _opened(self.artifact, self.name, self.required) as table:
-            for batch in table.iter_batches(batch_size=SLICE_ROWS, columns=list(self.required)):
-                yield self._of(batch)
+            for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=list(self.required)):
+                yield self._frame(batch)
             if not table.metadata.num_rows:
-                yield self._of(table.schema_arrow.empty_table().select(list(self.required)))
+                yield self._frame(table.schema_arrow.empty_table().select(list(self.required)))
 
-    def _of(self, rows: "pa.RecordBatch | pa.Table") -> "pd.DataFrame":
+    def _frame(self, rows: "pa.RecordBatch | pa.Table") -> "pd.DataFrame":
         frame = rows.to_pandas()
         return self.change(frame) if self.change else frame
 
@@ -77,9 +77,9 @@ def _opened(artifact: Path, name: str, required: Sequence[str]) -> "Iterator[pq.
     try:
         # One file, so no columns are inferred from the names of its directories.
         with pq.ParquetFile(path) as opened:
-            found = opened.schema_arrow.names
-            if lacking := sorted(set(required) - set(found)):
-                raise DamagedArtifact(f"{path}: no column {', '.join(lacking)}; it has {', '.join(found)}")
+            names = opened.schema_arrow.names
+            if missing := sorted(set(required) - set(names)):
+                raise DamagedArtifact(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
             yield opened
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path}: missing; run the step that writes it again") from error
@@ -87,15 +87,6 @@ def _opened(artifact: Path, name: str, required: Sequence[str]) -> "Iterator[pq.
         raise DamagedArtifact(f"{path}: not a Parquet file ({error}); run the step that writes it again") from error
 
 
-def json_file(artifact: Path, name: str) -> dict[str, Any]:
+def json_object(artifact: Path, name: str) -> dict[str, Any]:
     """A JSON object of the artifact. Raises `DamagedArtifact` if it is missing or something else."""
-    path = artifact / name
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DamagedArtifact(f"{path}: missing; run the step that writes it again") from error
-    except ValueError as error:
-        raise DamagedArtifact(f"{path}: not JSON ({error}); run the step that writes it again") from error
-    if not isinstance(value, dict):
-        raise DamagedArtifact(f"{path}: not a JSON object; run the step that writes it again")
-    return value
+    return read_json(artifact / name, dict, "run the step that writes it again", missing=DamagedArtifact)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
-WHOLE = frozenset({"ExpectColumnValuesToBeUnique", "ExpectColumnMedianToBeBetween", "ExpectColumnDistinctValuesToContainSet"})
-"""The expectations of which a table's slices say nothing one by one."""
+WHOLE_COLUMN = frozenset(
+    {"ExpectColumnValuesToBeUnique", "ExpectColumnMedianToBeBetween", "ExpectColumnDistinctValuesToContainSet"}
+)
+"""The expectations on a whole column: they cannot be asked of a table batch by batch."""
 
 
 def has_rows() -> "Expectation":
@@ -30,7 +32,7 @@ def no_duplicates(column: str, *, critical: bool = True) -> "Expectation":
 
 
 def between(column: str, low: float | None = None, high: float | None = None, *, critical: bool = True) -> "Expectation":
-    """Every value lies from `low` to `high`, both included; None leaves that side open."""
+    """Every value lies from `low` to `high`, both included; None leaves that end open."""
     sentence = f"{column} is {_bounds(low, high)}"
     return _expectation("ExpectColumnValuesToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
 
@@ -48,7 +50,7 @@ def median_between(column: str, low: float, high: float, *, critical: bool = Tru
     return _expectation("ExpectColumnMedianToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
 
 
-def one_of(column: str, allowed: Iterable[str], *, critical: bool = True) -> "Expectation":
+def in_set(column: str, allowed: Iterable[str], *, critical: bool = True) -> "Expectation":
     """Every value is one of `allowed`."""
     values = sorted(allowed)
     return _expectation(

@@ -1,6 +1,6 @@
 """Runs rules over tables with Great Expectations and says in words what was observed.
 
-Great Expectations 1.24.1 sends no usage statistics (its client and its dependency on posthog are gone); a test
+Great Expectations 1.24.1 sends no usage statistics (its client and its dependency on posthog were removed); a test
 watches that a check opens no connection. It ignores rows without a value in every rule but "no nulls"; here they
 break the rule, so that a NaN cannot slip through a bound.
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.artifacts import CheckReport, Expectation
 from components.checks.page import render
-from components.checks.reading import Slices
-from components.checks.rules import WHOLE
+from components.checks.reading import BatchedTable
+from components.checks.rules import WHOLE_COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,21 +30,21 @@ class Table:
     """Rows and what is expected of them."""
 
     name: str
-    rows: "pd.DataFrame | Slices"
-    """In slices, rules look at one after the other, and those of whole columns (`WHOLE`) cannot be asked."""
+    rows: "pd.DataFrame | BatchedTable"
+    """A batched table is judged batch by batch, and has no rules on whole columns (`WHOLE_COLUMN`)."""
     key: tuple[str, ...]
     """Columns that name a row to the reader of the report."""
     rules: tuple["Rule", ...]
     """From `components.checks.rules`."""
     every_row: bool = False
-    """Say the value of every row, for tables of a few dozen rows that readers want to see."""
+    """Show the value of every row, for tables of a few dozen rows that readers want to see."""
 
 
 def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
     """Validate the tables in order and write `output/NAME.html`, the same bytes for the same tables and rules."""
     source = _context().data_sources.add_pandas(name)
     judged = {table.name: _judge(table, source.add_dataframe_asset(table.name)) for table in tables}
-    expectations = tuple(one.expectation() for rules in judged.values() for one in rules)
+    expectations = tuple(rule.expectation() for rules in judged.values() for rule in rules)
     report = CheckReport(name=name, expectations=expectations, report=f"{name}.html")
     html = render(report, {table: rules[0].rows for table, rules in judged.items()})
     (output / report.report).write_text(html, encoding="utf-8")
@@ -52,7 +52,7 @@ def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
 
 
 def _context() -> "EphemeralDataContext":
-    """A context that lives in memory, writes nothing and tells nobody."""
+    """A context that is kept in memory, writes no file and reports no usage."""
     from great_expectations import get_context
     from great_expectations.data_context.types import base
 
@@ -67,9 +67,9 @@ def _context() -> "EphemeralDataContext":
 def _judge(table: Table, asset: Any) -> "list[_Judged]":
     from great_expectations import ExpectationSuite
 
-    sliced = isinstance(table.rows, Slices)
-    assert not sliced or not WHOLE & {type(rule).__name__ for rule in table.rules}, f"{table.name} comes in slices"
-    batches = asset.add_batch_definition_whole_dataframe("all")
+    batched = isinstance(table.rows, BatchedTable)
+    assert not batched or not WHOLE_COLUMN & {type(rule).__name__ for rule in table.rules}, f"{table.name} is read in batches"
+    definition = asset.add_batch_definition_whole_dataframe("all")
     judged = [_Judged(table, rule) for rule in table.rules]
     numbered = [rule.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(table.rules)]
     result_format = {
@@ -77,28 +77,28 @@ def _judge(table: Table, asset: Any) -> "list[_Judged]":
         "unexpected_index_column_names": list(table.key),
         "partial_unexpected_count": SHOWN,
     }
-    for rows in _filled(table.rows) if sliced else (table.rows,):
-        asked = ExpectationSuite(name=table.name, expectations=numbered)
-        outcome = batches.get_batch({"dataframe": rows}).validate(asked, result_format=result_format)
+    for rows in _not_empty(table.rows) if batched else (table.rows,):
+        suite = ExpectationSuite(name=table.name, expectations=numbered)
+        outcome = definition.get_batch({"dataframe": rows}).validate(suite, result_format=result_format)
         for result in outcome.results:  # those that raised come first
             judged[result.expectation_config.meta["rule"]].add(rows, result)
     return judged
 
 
-def _filled(slices: Slices) -> "Iterator[pd.DataFrame]":
-    """Those with rows, or an empty one if none has any: not every slice must have rows for the table to have some."""
+def _not_empty(table: BatchedTable) -> "Iterator[pd.DataFrame]":
+    """The batches that have rows, or an empty one if none has any: a table has rows where one of its batches has."""
     rows = 0
-    for one in slices:
-        rows += len(one)
-        if len(one):
-            yield one
+    for batch in table:
+        rows += len(batch)
+        if len(batch):
+            yield batch
     if not rows:
-        yield one
+        yield batch
 
 
 @dataclass
 class _Judged:
-    """What came of a rule, slice by slice."""
+    """The outcome of a rule, batch by batch."""
 
     table: Table
     rule: "Rule"
@@ -106,35 +106,35 @@ class _Judged:
     rows: int = 0
     broken: int = 0
     missing: int = 0
-    breaking: list[Mapping[str, Any]] = field(default_factory=list)
+    counterexamples: list[Mapping[str, Any]] = field(default_factory=list)
     """The first rows that break it, by the table's key and the value in question."""
-    without: list[Mapping[str, Any]] = field(default_factory=list)
+    empty: list[Mapping[str, Any]] = field(default_factory=list)
     """The first rows that have no value, by the table's key."""
     bounds: list[Any] = field(default_factory=list)
-    """Lowest and highest value of each slice, if they are numbers."""
+    """Lowest and highest value of each batch, if they are numbers."""
     words: str = ""
-    """What is said of a rule that is not about values of rows, or could not be evaluated."""
+    """What was observed, for a rule that is not about values of rows, or could not be evaluated."""
     values: list[str] = field(default_factory=list)
-    """What every row has, where the table wants it."""
+    """The value of every row, where the table shows all of them."""
 
     def add(self, rows: "pd.DataFrame", result: "ExpectationValidationResult") -> None:
-        """Take in the result for the next slice."""
-        found, column = result.result, self.rule.configuration.kwargs.get("column")
+        """Add the result for the next batch."""
+        observed, column = result.result, self.rule.configuration.kwargs.get("column")
         self.rows += len(rows)
-        self.passed &= bool(result.success) and not found.get("missing_count")
-        if not found:
+        self.passed &= bool(result.success) and not observed.get("missing_count")
+        if not observed:
             self.words = f"could not be evaluated: {_reason(result.exception_info)}"
-        elif column and "element_count" not in found:
-            self.words = _aggregate(found)
+        elif column and "element_count" not in observed:
+            self.words = _aggregate(observed)
         elif column:
-            self._add_values(rows, rows[column], found)
+            self._add_values(rows, rows[column], observed)
 
-    def _add_values(self, rows: "pd.DataFrame", column: "pd.Series[Any]", found: Mapping[str, Any]) -> None:
-        self.broken += found["unexpected_count"]
-        self.missing += found.get("missing_count", 0)
-        self.breaking += found["partial_unexpected_index_list"] or ()
-        if found.get("missing_count"):
-            self.without += rows.loc[column.isna(), list(self.table.key)].head(SHOWN).to_dict("records")
+    def _add_values(self, rows: "pd.DataFrame", column: "pd.Series[Any]", observed: Mapping[str, Any]) -> None:
+        self.broken += observed["unexpected_count"]
+        self.missing += observed.get("missing_count", 0)
+        self.counterexamples += observed["partial_unexpected_index_list"] or ()
+        if observed.get("missing_count"):
+            self.empty += rows.loc[column.isna(), list(self.table.key)].head(SHOWN).to_dict("records")
         if self.table.every_row:
             self.values += [f"{' '.join(map(str, key))} {_words(value)}" for key, value in _by_key(rows, self.table.key, column)]
         if column.dtype.kind in "iuf" and len(column):
@@ -154,9 +154,9 @@ class _Judged:
         if self.words:
             return self.words
         if self.broken:
-            return f"{self.broken:,} of {rows}: {_some(self.breaking, self.broken)}"
+            return f"{self.broken:,} of {rows}: {_some(self.counterexamples, self.broken)}"
         if self.missing:
-            return f"{self.missing:,} of {rows} have no value: {_some(self.without, self.missing)}"
+            return f"{self.missing:,} of {rows} have no value: {_some(self.empty, self.missing)}"
         if self.values:
             return "; ".join(self.values)
         return _range(self.bounds) if self.bounds else rows
@@ -200,5 +200,5 @@ def _words(value: Any) -> str:
 
 def _reason(exception_info: Mapping[str, Any]) -> str:
     """The message of the first exception: Great Expectations keys them by metric, or holds one unkeyed."""
-    found = exception_info if "exception_message" in exception_info else next(iter(exception_info.values()))
-    return str(found["exception_message"]).splitlines()[0]
+    exception = exception_info if "exception_message" in exception_info else next(iter(exception_info.values()))
+    return str(exception["exception_message"]).splitlines()[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import TokenShardsLimits
-from components.checks.reading import json_file, metrics_table
+from components.checks.reading import json_object, metrics_table
 from components.checks.rules import between, covers, has_rows, no_duplicates
 from components.checks.suite import Table
 from components.names import SPLITS
@@ -24,9 +24,9 @@ def check(limits: TokenShardsLimits, *, artifact: Path, tokenizer: Path, output:
 
     Raises `DamagedArtifact` if their tables are missing.
     """
-    index = json_file(artifact, "index.json")
-    domains = sorted(json_file(artifact, "mixture.json")["shares"])
-    vocabulary = json_file(tokenizer, "special_tokens.json")["vocab_size"]
+    index = json_object(artifact, "index.json")
+    domains = sorted(json_object(artifact, "mixture.json")["shares"])
+    vocabulary = json_object(tokenizer, "special_tokens.json")["vocab_size"]
     shards = metrics_table(artifact, "shards", ("split", "domain", "shard", *COUNTS, "min_id", "max_id", "digest"))
     tables = [
         _shards(artifact, shards, index, vocabulary),

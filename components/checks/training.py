@@ -1,4 +1,4 @@
-"""The check of a training run, whether pretraining, SFT or DPO: finite, falling, and on the mixture it was told to see."""
+"""The check of a training run, whether pretraining, SFT or DPO: losses finite and falling, and the mixture that was planned."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifacts import CheckReport, Mixture, portion_name
 from components.checks import suite
 from components.checks.limits import TrainingLimits
-from components.checks.reading import arrow_table, json_file
+from components.checks.reading import arrow_table, json_object
 from components.checks.rules import between, finite, has_rows
 from components.checks.suite import Table
 
@@ -89,8 +89,8 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
     """Every domain, and beside a domain whose languages have shares, each of them as `DOMAIN/LANGUAGE`."""
     import pandas as pd
 
-    mixture = Mixture(**json_file(token_shards, "mixture.json"))
-    train = json_file(token_shards, "index.json")["splits"]["train"]
+    mixture = Mixture(**json_object(token_shards, "mixture.json"))
+    train = json_object(token_shards, "index.json")["splits"]["train"]
     columns = [name for name in history.columns if name.startswith(TOKENS_OF)]
     seen = {name.removeprefix(TOKENS_OF): float(history[name].tail(1).sum()) for name in columns}
     total = sum(tokens for name, tokens in seen.items() if "/" not in name)
@@ -110,15 +110,15 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
 
 def _targets(mixture: Mixture, train: Mapping[str, Any], total: float) -> dict[str, float]:
     """The mixture's shares of `total` tokens, within the epoch limits: of each domain, and of each language that has its own."""
-    most = {domain: _most(mixture, domain, train.get(domain, _NONE), total) for domain in mixture.shares}
-    targets = _capped(mixture.shares, {domain: sum(languages.values()) for domain, languages in most.items()}, 1.0)
+    limits = {domain: _max_shares(mixture, domain, train.get(domain, _NONE), total) for domain in mixture.shares}
+    targets = _capped(mixture.shares, {domain: sum(languages.values()) for domain, languages in limits.items()}, 1.0)
     for domain in mixture.language_shares:
-        languages = _capped(mixture.languages(domain), most[domain], targets[domain])
+        languages = _capped(mixture.languages(domain), limits[domain], targets[domain])
         targets |= {portion_name(domain, language): share for language, share in languages.items()}
     return targets
 
 
-def _most(mixture: Mixture, domain: str, entry: Mapping[str, Any], total: float) -> dict[str, float]:
+def _max_shares(mixture: Mixture, domain: str, entry: Mapping[str, Any], total: float) -> dict[str, float]:
     """The share of `total` tokens that the epoch limit allows each language of a domain; "" stands for all of them."""
     held = entry.get("languages", {"": entry})
     tokens = {language: held.get(language, _NONE)["tokens"] for language in mixture.languages(domain)}
@@ -126,12 +126,12 @@ def _most(mixture: Mixture, domain: str, entry: Mapping[str, Any], total: float)
 
 
 def _capped(wanted: Mapping[str, float], limit: Mapping[str, float], whole: float) -> dict[str, float]:
-    """`whole` in the shares wanted, where one that would exceed its limit leaves the rest to the others."""
+    """`whole` divided by the shares wanted; what would exceed a limit is divided among the others."""
     capped: set[str] = set()
     while True:
         free = sum(share for name, share in wanted.items() if name not in capped)
-        left = whole - sum(limit[name] for name in capped)
-        shares = {name: limit[name] if name in capped else share * left / free for name, share in wanted.items()}
+        remaining = whole - sum(limit[name] for name in capped)
+        shares = {name: limit[name] if name in capped else share * remaining / free for name, share in wanted.items()}
         over = {name for name in shares if shares[name] > limit[name] and name not in capped}
         if not over or capped | over == set(shares):
             return shares

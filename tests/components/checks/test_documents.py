@@ -17,8 +17,8 @@ Written = Callable[[pd.DataFrame], Path]
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
-    """A table of documents that is read in slices of 7 rows."""
-    monkeypatch.setattr(reading, "SLICE_ROWS", 7)
+    """A table of documents that is read in batches of 7 rows."""
+    monkeypatch.setattr(reading, "BATCH_ROWS", 7)
     (tmp_path / "metrics").mkdir()
 
     def write(rows: pd.DataFrame) -> Path:
@@ -62,7 +62,7 @@ def test_no_document_has_no_median(written: Written) -> None:
 def test_repeated_ids_are_found_however_far_apart_and_in_as_many_passes_as_memory_wants(
     ids: int, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "IDS", ids)
+    monkeypatch.setattr(documents, "IDS_PER_PASS", ids)
     rows = rows_of(50)
     rows.loc[[1, 48], "id"] = "twice"
     rows.loc[[20, 21, 40], "id"] = "thrice"
@@ -79,13 +79,13 @@ def test_ids_that_occur_once_are_no_rows(written: Written, tmp_path: Path) -> No
 
 @pytest.mark.long
 @pytest.mark.parametrize("change", [lambda t: t, lambda t: t.assign(bytes=-1), lambda t: t.assign(kept=t.index == 40)])
-def test_a_check_in_slices_says_what_a_check_of_the_whole_says(
+def test_a_check_in_batches_says_what_a_check_of_the_whole_says(
     change: Callable[[Any], Any], corpus: Path, tmp_path: Path, spoil: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(corpus, "documents", change)
     reports = []
-    for rows in (reading.SLICE_ROWS, 7):
-        monkeypatch.setattr(reading, "SLICE_ROWS", rows)
+    for rows in (reading.BATCH_ROWS, 7):
+        monkeypatch.setattr(reading, "BATCH_ROWS", rows)
         (tmp_path / f"{rows}").mkdir()
         reports.append(check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=tmp_path / f"{rows}"))
     assert reports[0] == reports[1]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from components.checks import reading
-from components.checks.reading import Slices, json_file, metrics_table
+from components.checks.reading import BatchedTable, json_object, metrics_table
 from components.errors import DamagedArtifact
 
 
@@ -42,30 +42,30 @@ def test_a_directory_called_like_a_partition_adds_no_column(corpus: Path, tmp_pa
 def test_what_is_no_json_object_is_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text, encoding="utf-8")
     with pytest.raises(DamagedArtifact, match=rf"plan\.json: {message}"):
-        json_file(tmp_path, "plan.json")
+        json_object(tmp_path, "plan.json")
 
 
 def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedArtifact, match=r"plan\.json: missing"):
-        json_file(tmp_path, "plan.json")
+        json_object(tmp_path, "plan.json")
 
 
-def test_slices_are_read_in_order_and_as_often_as_one_likes(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_read_in_order_and_as_often_as_one_likes(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = metrics_table(corpus, "documents", ("id", "bytes"))
-    monkeypatch.setattr(reading, "SLICE_ROWS", 7)
-    slices = Slices(corpus, "documents", ("id", "bytes"))
+    monkeypatch.setattr(reading, "BATCH_ROWS", 7)
+    batches = BatchedTable(corpus, "documents", ("id", "bytes"))
     for _ in range(2):
-        frames = list(slices)
+        frames = list(batches)
         assert max(len(one) for one in frames) == 7
         pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), whole)
 
 
-def test_an_empty_table_is_one_empty_slice(corpus: Path, spoil: Any) -> None:
+def test_an_empty_table_is_one_empty_batch(corpus: Path, spoil: Any) -> None:
     spoil(corpus, "documents", lambda rows: rows.iloc[:0])
-    (only,) = Slices(corpus, "documents", ("id", "kept"))
+    (only,) = BatchedTable(corpus, "documents", ("id", "kept"))
     assert (len(only), list(only.columns)) == (0, ["id", "kept"])
 
 
-def test_slices_of_a_missing_table_are_named(tmp_path: Path) -> None:
+def test_batches_of_a_missing_table_are_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
-        list(Slices(tmp_path, "documents", ("id",)))
+        list(BatchedTable(tmp_path, "documents", ("id",)))

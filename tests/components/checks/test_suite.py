@@ -9,7 +9,7 @@ import pytest
 
 from components.artifacts import CheckReport
 from components.checks import suite
-from components.checks.reading import Slices
+from components.checks.reading import BatchedTable
 from components.checks.rules import between, covers, finite, median_between, no_duplicates, no_nulls
 from components.checks.suite import Table
 
@@ -44,9 +44,9 @@ def test_a_rule_that_holds_shows_the_range_of_its_column(output: Path) -> None:
     assert _run(output, ROWS.head(4), between("weight", 0, 9)).expectations[0].observed == "1 to 4"
 
 
-def test_a_rule_of_a_whole_column_is_not_asked_of_slices(output: Path) -> None:
-    table = Table(name="apples", rows=Slices(output, "apples", ("name",)), key=("name",), rules=(no_duplicates("name"),))
-    with pytest.raises(AssertionError, match="apples comes in slices"):
+def test_a_rule_of_a_whole_column_is_not_asked_of_batches(output: Path) -> None:
+    table = Table(name="apples", rows=BatchedTable(output, "apples", ("name",)), key=("name",), rules=(no_duplicates("name"),))
+    with pytest.raises(AssertionError, match="apples is read in batches"):
         suite.run("fruit", [table], output)
 
 
@@ -108,7 +108,7 @@ events = []
 sys.addaudithook(lambda event, args: events.append(f"{event} {args}") if event.startswith("socket.") else None)
 import pandas
 from components.checks import suite
-from components.checks.reading import Slices
+from components.checks.reading import BatchedTable
 from components.checks.rules import no_nulls
 table = suite.Table(name="apples", rows=pandas.DataFrame({"name": ["a"]}), key=("name",), rules=(no_nulls("name"),))
 output = pathlib.Path(sys.argv[1])
