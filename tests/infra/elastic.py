@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from components.ports import TrainingReporter
-from tests.infra.reporters import Passing
+from tests.infra.reporters import ForwardingReporter
 
 STEPS, INTERVAL, LOST_AFTER = 12, 5, 7
 SEQUENCES = 9
@@ -40,31 +40,31 @@ class OddBatches:
 
 
 @dataclass(frozen=True)
-class Waiting(Passing):
+class WaitingReporter(ForwardingReporter):
     """A reporter that waits after a step until something is lost, once, and notes when those that went on ended a step.
 
     The driver cannot tell: until the loss is noticed steps may still end, and it hears of none twice.
     """
 
-    place: Path
+    directory: Path
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Pass it on, and note or wait if it is time."""
         super().report(step, total_steps, values)
-        went_on, resumed = self.place / "went-on", self.place / "resumed"
+        went_on, resumed = self.directory / "went-on", self.directory / "resumed"
         if "resumed_from" in values:
             resumed.touch()
         elif "tokens_per_second" in values and resumed.exists() and not went_on.exists():
             went_on.write_text(str(time.monotonic()))
-        if step == LOST_AFTER and not (self.place / "lost").exists():
-            while not (self.place / "checkpoints" / f"step-{INTERVAL:08d}").exists():
+        if step == LOST_AFTER and not (self.directory / "lost").exists():
+            while not (self.directory / "checkpoints" / f"step-{INTERVAL:08d}").exists():
                 time.sleep(POLL_SECONDS)  # steps may be faster than the disk, and what is not whole is no checkpoint
-            (self.place / f"waits-{self.rank}").write_text(str(os.getpid()))
-            while not (self.place / "lost").exists():
+            (self.directory / f"waits-{self.rank}").write_text(str(os.getpid()))
+            while not (self.directory / "lost").exists():
                 time.sleep(POLL_SECONDS)
 
 
-def work(place: Path, reporter: TrainingReporter) -> list[float]:
+def work(directory: Path, reporter: TrainingReporter) -> list[float]:
     """The losses."""
     from components.training.loop import train
     from tests.components.training.conftest import NextToken, settings, small_model
@@ -74,18 +74,18 @@ def work(place: Path, reporter: TrainingReporter) -> list[float]:
         NextToken(),
         OddBatches(),
         settings(steps=STEPS, precision="bf16", checkpoint_steps=INTERVAL),
-        reporter=Waiting(reporter, place),
-        checkpoints=place / "checkpoints",
+        reporter=WaitingReporter(reporter, directory),
+        checkpoints=directory / "checkpoints",
         identity={"model": "small"},
     )
     return [row["loss"] for row in trained.history]
 
 
 @dataclass
-class Losing:
+class LosingMetrics:
     """Metrics that take something away once all workers wait, and note who went on."""
 
-    place: Path
+    directory: Path
     lose: Callable[[], None]
     lost_at: float | None = None
     resumed_from: int = 0
@@ -95,11 +95,11 @@ class Losing:
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Lose it if it is time, or note what came after."""
         if self.lost_at is None and step == LOST_AFTER:
-            while not all((self.place / f"waits-{rank}").exists() for rank in (0, 1)):
+            while not all((self.directory / f"waits-{rank}").exists() for rank in (0, 1)):
                 time.sleep(POLL_SECONDS)
             self.lost_at = time.monotonic()
             self.lose()
-            (self.place / "lost").touch()
+            (self.directory / "lost").touch()
         elif self.lost_at is not None and "resumed_from" in values:
             self.resumed_from, self.workers = int(values["resumed_from"]), int(values["workers"])
 
@@ -108,19 +108,19 @@ class Losing:
 
 
 def main() -> None:
-    """`python -m tests.infra.elastic PLACE worker|node`: train, lose one, and print how training went on."""
+    """`python -m tests.infra.elastic DIRECTORY worker|node`: train, lose one, and print how training went on."""
     from infra.variables import quieten
 
     quieten()
-    place, what = Path(sys.argv[1]), sys.argv[2]
+    directory, what = Path(sys.argv[1]), sys.argv[2]
     with tempfile.TemporaryDirectory(prefix="lr-", ignore_cleanup_errors=True) as state:  # short, for Ray's sockets
         token = Path(state) / "token"
         token.write_text(secrets.token_hex(32))
         os.environ |= {"RAY_TMPDIR": state, "RAY_AUTH_TOKEN_PATH": str(token)}
-        sys.stdout.write(json.dumps(trained(place, what)) + "\n")
+        sys.stdout.write(json.dumps(trained(directory, what)) + "\n")
 
 
-def trained(place: Path, what: str) -> dict[str, Any]:
+def trained(directory: Path, what: str) -> dict[str, Any]:
     """Train on a cluster of this process's own."""
     import ray
     from ray.cluster_utils import Cluster
@@ -135,7 +135,7 @@ def trained(place: Path, what: str) -> dict[str, Any]:
 
     def lose() -> None:
         if what == "worker":
-            os.kill(int((place / "waits-1").read_text()), signal.SIGKILL)
+            os.kill(int((directory / "waits-1").read_text()), signal.SIGKILL)
             return
         (raylet,) = node.all_processes["raylet"]
         workers = psutil.Process(raylet.process.pid).children(recursive=True)
@@ -144,8 +144,8 @@ def trained(place: Path, what: str) -> dict[str, Any]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
 
-    metrics, launcher = Losing(place, lose), RayLauncher(storage_path=place / "ray-train")
-    losses = launcher.launch(work, place, workers=2, min_workers=1, metrics=metrics)
+    metrics, launcher = LosingMetrics(directory, lose), RayLauncher(storage_path=directory / "ray-train")
+    losses = launcher.launch(work, directory, workers=2, min_workers=1, metrics=metrics)
     release()
     ray.shutdown()
     cluster.shutdown()
@@ -155,7 +155,7 @@ def trained(place: Path, what: str) -> dict[str, Any]:
         "results": len(losses),
         "workers": metrics.workers,
         "resumed_from": metrics.resumed_from,
-        "seconds": float((place / "went-on").read_text()) - metrics.lost_at,
+        "seconds": float((directory / "went-on").read_text()) - metrics.lost_at,
     }
 
 

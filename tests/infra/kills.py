@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from components.ports import SilentMetrics, TrainingReporter
-from tests.infra.reporters import Passing
+from tests.infra.reporters import ForwardingReporter
 
 INTERVAL = 4
 """Steps between two checkpoints."""
@@ -43,14 +43,14 @@ class Kill:
 class Training:
     """A training of the small model by two workers."""
 
-    place: Path
+    directory: Path
     kill: Kill | None
     driver: int
     """Process id."""
 
 
 @dataclass(frozen=True)
-class Killing(Passing):
+class KillingReporter(ForwardingReporter):
     """A reporter that kills once."""
 
     training: Training
@@ -58,10 +58,10 @@ class Killing(Passing):
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Pass it on, and kill if it is time."""
         super().report(step, total_steps, values)
-        kill, done = self.training.kill, self.training.place / "killed"
+        kill, done = self.training.kill, self.training.directory / "killed"
         if kill is None or done.exists() or (kill.step, kill.rank) != (step, self.rank):
             return
-        while kill.waits and _published(self.training.place) < kill.due:
+        while kill.waits and _published(self.training.directory) < kill.due:
             time.sleep(0.01)
         done.touch()
         for pid in _targets(kill.kind, self.training.driver):
@@ -69,9 +69,9 @@ class Killing(Passing):
                 os.kill(pid, signal.SIGKILL)
 
 
-def _published(place: Path) -> int:
+def _published(directory: Path) -> int:
     """The step of the newest checkpoint; 0: there is none."""
-    latest = place / "checkpoints" / "latest"
+    latest = directory / "checkpoints" / "latest"
     return int(latest.readlink().name.removeprefix("step-")) if latest.is_symlink() else 0
 
 
@@ -106,8 +106,8 @@ def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
         NextToken(),
         RepeatedPairs(),
         settings(steps=STEPS, precision="bf16", checkpoint_steps=INTERVAL, deterministic=True),
-        reporter=Killing(reporter, training),
-        checkpoints=training.place / "checkpoints",
+        reporter=KillingReporter(reporter, training),
+        checkpoints=training.directory / "checkpoints",
         identity={"model": "small"},
     )
     weights = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())

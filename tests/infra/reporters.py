@@ -1,4 +1,4 @@
-"""A reporter that passes everything on, for those that do something besides after a step."""
+"""A reporter that forwards everything, for those that do something besides after a step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from components.ports import TrainingReporter
 
 
 @dataclass(frozen=True)
-class Passing:
-    """Stands before another reporter."""
+class ForwardingReporter:
+    """Forwards to another reporter."""
 
     reporter: TrainingReporter
 
@@ -23,5 +23,5 @@ class Passing:
         return self.reporter.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Pass it on."""
+        """Forward the report."""
         self.reporter.report(step, total_steps, values)

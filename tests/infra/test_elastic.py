@@ -30,20 +30,20 @@ def launcher(local_ray: None, tmp_path: Path) -> Iterator[Any]:
     release()
 
 
-def place(spec: str, reporter: TrainingReporter) -> tuple[int, int]:
+def rank_of(spec: str, reporter: TrainingReporter) -> tuple[int, int]:
     """Where a worker finds itself."""
     return reporter.rank, reporter.world_size
 
 
 @pytest.mark.slow
 def test_as_many_workers_as_there_is_room_for_begin_where_fewer_are_enough(launcher: Any) -> None:
-    found = launcher.launch(place, "", workers=3, min_workers=1, metrics=RecordedMetrics())
+    found = launcher.launch(rank_of, "", workers=3, min_workers=1, metrics=RecordedMetrics())
     assert found == [(0, 2), (1, 2)]
 
 
 def test_fewer_workers_than_are_enough_are_refused(launcher: Any) -> None:
     with pytest.raises(ConfigError, match="3 workers of 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
-        launcher.launch(place, "", workers=4, min_workers=3, metrics=RecordedMetrics())
+        launcher.launch(rank_of, "", workers=4, min_workers=3, metrics=RecordedMetrics())
 
 
 @pytest.mark.slow

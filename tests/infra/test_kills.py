@@ -30,8 +30,8 @@ def launch(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     launcher = RayLauncher(storage_path=tmp_path_factory.mktemp("ray-train"))
 
-    def train(place: Path, kill: Kill | None) -> tuple[int, str]:
-        found: list[Any] = launcher.launch(work, Training(place, kill, os.getpid()), workers=2, metrics=SilentMetrics())
+    def train(directory: Path, kill: Kill | None) -> tuple[int, str]:
+        found: list[Any] = launcher.launch(work, Training(directory, kill, os.getpid()), workers=2, metrics=SilentMetrics())
         return found[0]
 
     yield train
@@ -44,28 +44,29 @@ def whole(launch: Train, tmp_path_factory: pytest.TempPathFactory) -> str:
     return launch(tmp_path_factory.mktemp("whole"), None)[1]
 
 
-def drive(place: Path, kill: Kill) -> int:
+def drive(directory: Path, kill: Kill) -> int:
     """Train in a process that has a Ray of its own; its exit status."""
-    command = [sys.executable, "-m", "tests.infra.kills", str(place), kill.kind, str(kill.step), str(kill.rank), str(kill.waits)]
+    words = [directory, kill.kind, kill.step, kill.rank, kill.waits]
+    command = [sys.executable, "-m", "tests.infra.kills", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 
-def survive(kill: Kill, place: Path, launch: Train) -> tuple[int, str]:
+def survive(kill: Kill, directory: Path, launch: Train) -> tuple[int, str]:
     """Train with a kill, again where the trainer did not survive it."""
     if kill.kind == "tree":
-        assert drive(place, kill) == -signal.SIGKILL
-        return launch(place, None)
+        assert drive(directory, kill) == -signal.SIGKILL
+        return launch(directory, None)
     try:
-        return launch(place, kill)
+        return launch(directory, kill)
     except TrainingError:
         assert kill.kind == "controller"
-        return launch(place, None)
+        return launch(directory, None)
 
 
-def hold(kill: Kill, place: Path, launch: Train, whole: str) -> None:
+def hold(kill: Kill, directory: Path, launch: Train, whole: str) -> None:
     """The promise."""
-    resumed_from, digest = survive(kill, place, launch)
-    assert (place / "killed").exists()
+    resumed_from, digest = survive(kill, directory, launch)
+    assert (directory / "killed").exists()
     assert digest == whole
     # Where nobody waited, one checkpoint may have been on its way to the disk; the one before it is whole, or there was none.
     assert resumed_from >= (kill.due if kill.waits else kill.due - INTERVAL)

@@ -4,10 +4,9 @@ import logging
 
 import pytest
 
-from components.errors import ConfigError, StoreError
+from components.errors import StoreError
 from infra import retry as retries
 from infra.retry import TransientError, retry
-from infra.variables import retry_seconds
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +89,3 @@ def test_what_is_not_transient_is_raised_at_once() -> None:
 
     with pytest.raises(StoreError, match=r"^no such bucket$"):
         retry("store", refuse, StoreError)
-
-
-@pytest.mark.parametrize("text", ["soon", "-1", "nan", "1e3"])
-def test_the_timeout_is_a_number_of_seconds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LONGRUN_PATIENCE", text)
-    with pytest.raises(ConfigError, match=r"LONGRUN_PATIENCE is .*a number of seconds"):
-        retry_seconds()

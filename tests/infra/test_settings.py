@@ -11,7 +11,7 @@ from infra.cluster.profiles import Profile, to_toml
 from infra.settings import remember, settings, usable_home
 from infra.storage import object_store_endpoint
 from infra.urls import HERE
-from infra.variables import QUIET, WAITING, numba_cache, quieten
+from infra.variables import QUIET
 
 
 def test_the_home_is_the_option_then_the_environment_then_the_current_directory(
@@ -49,7 +49,7 @@ def test_a_home_keeps_its_record_in_itself(tmp_path: Path) -> None:
     assert chosen.tracking_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
 
 
-def test_a_home_remembers_where_its_record_is_until_another_place_is_named(tmp_path: Path) -> None:
+def test_a_home_remembers_where_its_record_is_until_another_location_is_named(tmp_path: Path) -> None:
     remember(settings(str(tmp_path), artifact_root="s3://bucket/runs", mlflow_uri="https://mlflow.example.org"))
     again = settings(str(tmp_path))
     assert (again.artifact_root, again.tracking_uri) == ("s3://bucket/runs", "https://mlflow.example.org")
@@ -75,13 +75,13 @@ def test_a_task_on_a_cluster_keeps_the_record_where_its_profile_says(
 @pytest.mark.parametrize(
     "root", ["bucket", "file:///bucket", "s3://", "s3://key:planted-secret@bucket", "s3://bucket?key=planted-secret"]
 )
-def test_what_is_no_place_for_artifacts_is_refused_and_no_secret_repeated(root: str, tmp_path: Path) -> None:
+def test_what_is_no_location_of_artifacts_is_refused_and_no_secret_repeated(root: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Settings\.artifact_root") as caught:
         settings(str(tmp_path), artifact_root=root)
     assert "planted-secret" not in str(caught.value)
 
 
-def test_a_damaged_file_of_places_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_of_locations_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.toml").write_text("artifact_root = s3")
     with pytest.raises(ConfigError, match=r"record\.toml cannot be read: .*; remove it"):
         settings(str(tmp_path))
@@ -96,31 +96,3 @@ def test_the_endpoint_of_s3_is_taken_from_where_amazons_own_tools_take_it(monkey
     assert object_store_endpoint("gs://bucket") == ""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9001")
     assert object_store_endpoint("s3://bucket") == "http://127.0.0.1:9001"
-
-
-@pytest.mark.parametrize("name", WAITING)
-def test_threads_wait_as_the_user_wants_them_to_or_else_for_a_little_while(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, "7")
-    quieten()
-    assert os.environ[name] == "7"
-    monkeypatch.delenv(name)
-    quieten()
-    assert os.environ[name] == WAITING[name]
-
-
-def test_machine_code_has_another_place_for_other_code(tmp_path: Path) -> None:
-    code = tmp_path / "components"
-    (code / "inner").mkdir(parents=True)
-    (code / "inner" / "hashing.py").write_text("one")
-    before = numba_cache(tmp_path / "home", code)
-    assert before.parent == code / "__pycache__"
-    assert before == numba_cache(tmp_path / "another", code)
-    (code / "inner" / "hashing.py").write_text("two")
-    assert numba_cache(tmp_path / "home", code) != before
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_machine_code_is_in_the_home_where_the_code_is_read_only(tmp_path: Path) -> None:
-    code = tmp_path / "components"
-    code.mkdir(mode=0o500)
-    assert numba_cache(tmp_path / "home", code).parent == tmp_path / "home" / "cache"

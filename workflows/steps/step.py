@@ -61,7 +61,7 @@ class Run:
         """The artifacts of this run."""
         from infra.storage import store_at
 
-        return store_at(self.artifact_root, self.place)
+        return store_at(self.artifact_root, self.shared_directory)
 
     @property
     def trunk(self) -> TrainingState | None:
@@ -69,7 +69,7 @@ class Run:
         return self.branch.state if self.branch else None
 
     @property
-    def place(self) -> Path:
+    def shared_directory(self) -> Path:
         """Where files are that training workers and shard work share with their driver."""
         return shared_directory(Path(self.home))
 
@@ -175,7 +175,7 @@ class Work:
         self._start_ray()
         from infra.ray.train import RayLauncher
 
-        return self._port(RayLauncher(storage_path=self.order.run.place / "ray-train"))
+        return self._port(RayLauncher(storage_path=self.order.run.shared_directory / "ray-train"))
 
     def _start_ray(self) -> None:
         from infra.ray.local import ensure_ray

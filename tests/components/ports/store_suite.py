@@ -125,10 +125,10 @@ class ArtifactStoreSuite:
     def test_another_machine_reads_what_this_one_published(self, store: ArtifactStore, elsewhere: ArtifactStore) -> None:
         artifact = publish(store)
         assert elsewhere.find("curation", KEY) == artifact
-        place = elsewhere.local(artifact)
-        assert (place / "a.txt").read_text(encoding="utf-8") == "text"
-        assert pq.read_table(place / "metrics" / "n.parquet").num_rows == 3
-        assert elsewhere.local(artifact) == place
+        directory = elsewhere.local(artifact)
+        assert (directory / "a.txt").read_text(encoding="utf-8") == "text"
+        assert pq.read_table(directory / "metrics" / "n.parquet").num_rows == 3
+        assert elsewhere.local(artifact) == directory
 
     def test_one_file_is_read_without_the_others(
         self, store: ArtifactStore, elsewhere: ArtifactStore, contents: Contents

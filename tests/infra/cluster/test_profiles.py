@@ -135,6 +135,14 @@ def test_without_a_name_the_only_profile_is_meant(profile: Profile, tmp_path: Pa
         read_profile(tmp_path, "three")
 
 
+def test_a_profile_knows_the_name_of_its_file_which_does_not_repeat_it(profile: Profile, tmp_path: Path) -> None:
+    path = write_profile(tmp_path, "site", profile)
+    assert (read_profile(tmp_path).name, read_profile(tmp_path, "site").name) == ("site", "site")
+    assert to_toml(read_profile(tmp_path)) == to_toml(profile) == path.read_text()
+    with pytest.raises(ConfigError, match="unknown key 'name'"):
+        parse_profile(f'name = "site"\n{to_toml(profile)}', "text")
+
+
 @pytest.mark.parametrize("name", ["../outside", "", "a/b", "A", ".hidden"])
 def test_a_name_cannot_lead_out_of_the_home(name: str, profile: Profile, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="profile name"):
