@@ -170,27 +170,6 @@ def test_values_that_are_not_there_are_named(words: tuple[str, ...], message: st
     assert recorded(calls) == []
 
 
-def test_flytes_values_are_refused_for_a_namespace_that_they_do_not_fit() -> None:
-    elsewhere = sample_profile(namespace="team")
-    with pytest.raises(ConfigError, match="--flyte-values"):
-        helm.releases(elsewhere, ["trial"], [])
-
-
-def test_images_of_a_shape_are_those_of_the_profile() -> None:
-    _, own, _ = helm.releases(sample_profile(), ["trial"], [])
-    assert own.settings[:2] == (
-        "images.core.repository=registry.example.org:5000/longrun/core",
-        f"images.core.digest=sha256:{'0' * 64}",
-    )
-
-
-def test_a_name_with_a_blank_stays_one_argument() -> None:
-    release = helm.releases(sample_profile(context="my cluster; rm -rf /"), ["trial"], [])[0]
-    command = helm.upgrade(release, sample_profile(context="my cluster; rm -rf /"))
-    assert command[command.index("--kube-context") + 1] == "my cluster; rm -rf /"
-    assert shlex.split(shlex.join(command)) == command
-
-
 def test_a_dry_run_prints_the_commands_and_renders_our_chart_with_the_real_helm(
     home: Path, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
