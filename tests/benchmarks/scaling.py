@@ -62,7 +62,7 @@ def table() -> Runs:
     n = 0.09 * compute**0.5 * np.tile(np.geomspace(0.15, 7, RUNS // 20), 20)
     d = compute / 6 / n
     loss = (1.69 + 406.4 / n**0.34 + 410.7 / d**0.28) * np.exp(0.005 * np.random.default_rng(0).standard_normal(RUNS))
-    return Runs(values={"n": n, "d": d, "loss": loss}, rows=tuple(range(2, RUNS + 2)), left_out=())
+    return Runs(values={"n": n, "d": d, "loss": loss}, rows=tuple(range(2, RUNS + 2)), excluded=())
 
 
 def plan() -> object:

@@ -1,4 +1,4 @@
-"""A fit as a law that plans are made by."""
+"""From a fit to a law that plans can be made by."""
 
 import dataclasses
 
@@ -11,13 +11,13 @@ from components.scaling.laws.law import SCALES, Law, PowerLaw, allocation
 
 
 def law_of(fit: Fit, *, name: str, data: str, base: Law | None = None) -> Law:
-    """The law: allocation by the IsoFLOP profiles where they were fitted, else by the parametric fit, which predicts losses.
+    """The law: allocation by the IsoFLOP profiles, or by the parametric fit where there are none; losses by the parametric fit.
 
     Args:
-        fit: its runs.
+        fit: the fits of a table of runs.
         name: of the law.
         data: what the runs were trained on, or the table's name.
-        base: where what is not fitted here comes from.
+        base: the law that gives what was not fitted.
 
     Raises:
         ConfigError: columns in other units than their names promise, or no allocation fitted and no base.
@@ -56,13 +56,13 @@ def _allocation(fit: Fit, flops: float) -> tuple[PowerLaw, PowerLaw]:
     return allocation(fit.parametric.loss, flops)
 
 
-def _with_hyper_parameters(law: Law, found: HyperParameters | None) -> Law:
-    if found is None:
+def _with_hyper_parameters(law: Law, fitted: HyperParameters | None) -> Law:
+    if fitted is None:
         return law
     return dataclasses.replace(
         law,
-        batch_tokens=PowerLaw(exponent=found.batch_exponent.value, coefficient=found.batch_coefficient.value),
-        learning_rate=PowerLaw(exponent=found.learning_rate_exponent.value, coefficient=found.learning_rate_coefficient.value),
+        batch_tokens=PowerLaw(exponent=fitted.batch_exponent.value, coefficient=fitted.batch_coefficient.value),
+        learning_rate=PowerLaw(exponent=fitted.learning_rate_exponent.value, coefficient=fitted.learning_rate_coefficient.value),
     )
 
 

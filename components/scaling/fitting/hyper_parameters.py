@@ -9,14 +9,14 @@ import numpy as np
 
 from components.errors import FitRefused
 from components.scaling.fitting.intervals import Estimate, estimate
-from components.scaling.fitting.isoflop import LEAST_BUDGETS, budgets
+from components.scaling.fitting.isoflop import MIN_BUDGETS, budgets
 from components.scaling.fitting.robust import Array
 
 NEAR = 0.0025
-"""A run is near-optimal where its loss is above the least of its budget by at most this share (section 3.1)."""
+"""A run is near-optimal if its loss exceeds the least of its budget by at most this share (section 3.1)."""
 
-LEAST_GRID = 4
-"""Runs at a budget: fewer are no grid over batch and learning rate."""
+MIN_GRID = 4
+"""Runs of a budget: fewer are no grid over batch and learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,9 +41,9 @@ class HyperParameters:
     learning_rate_coefficient: Estimate
     surfaces: tuple[Surface, ...]
     edges: tuple[tuple[float, str], ...]
-    """Budgets whose least loss lies at the edge of their grid, and in which direction: the optimum may lie beyond."""
-    small: tuple[tuple[float, str], ...]
-    """Budgets left out, with the reason."""
+    """Budgets whose least loss is at the edge of their grid, and at which: the optimum may lie beyond."""
+    refused: tuple[tuple[float, str], ...]
+    """Budgets without a grid, with the reason."""
 
 
 def fit_hyper_parameters(c: Array, batch: Array, learning_rate: Array, loss: Array, *, rounds: int, seed: int) -> HyperParameters:
@@ -55,9 +55,9 @@ def fit_hyper_parameters(c: Array, batch: Array, learning_rate: Array, loss: Arr
         FitRefused: fewer than three budgets with a grid.
     """
     groups = budgets(c)
-    grids = [group for group in groups if len(group) >= LEAST_GRID]
-    if len(grids) < LEAST_BUDGETS:
-        raise FitRefused(f"{len(grids)} budgets with at least {LEAST_GRID} runs; power laws need {LEAST_BUDGETS}")
+    grids = [group for group in groups if len(group) >= MIN_GRID]
+    if len(grids) < MIN_BUDGETS:
+        raise FitRefused(f"{len(grids)} budgets with at least {MIN_GRID} runs; power laws need {MIN_BUDGETS}")
     surfaces = tuple(
         Surface(
             compute=float(np.median(c[grid])),
@@ -80,40 +80,40 @@ def fit_hyper_parameters(c: Array, batch: Array, learning_rate: Array, loss: Arr
         learning_rate_coefficient=estimate(np.exp(lines["learning_rate"][0, 0]), np.exp(lines["learning_rate"][1:, 0])),
         surfaces=surfaces,
         edges=tuple(edge for surface in surfaces for edge in _edges(surface)),
-        small=tuple(
-            (float(np.median(c[group])), f"{len(group)} runs are no grid; it takes {LEAST_GRID}")
+        refused=tuple(
+            (float(np.median(c[group])), f"{len(group)} runs are no grid; it takes {MIN_GRID}")
             for group in groups
-            if len(group) < LEAST_GRID
+            if len(group) < MIN_GRID
         ),
     )
 
 
 def _draws(surfaces: tuple[Surface, ...], rounds: int, generator: np.random.Generator) -> Array:
-    """How often each run counts, (1 + rounds, R): the near-optimal ones of the data, then those of each round."""
-    parts = []
+    """How often each near-optimal run counts, (1 + rounds, R): first in the data, then in each round of the bootstrap."""
+    counts = []
     for surface in surfaces:
         size = len(surface.excess)
         drawn = generator.multinomial(size, np.full(size, 1 / size), size=rounds).astype(np.float64)
         drawn = np.concatenate([np.ones((1, size)), drawn])
-        least = np.where(drawn > 0, 1 + surface.excess, np.inf).min(axis=1, keepdims=True)
-        parts.append(drawn * (1 + surface.excess <= (1 + NEAR) * least))
-    return np.concatenate(parts, axis=1)
+        best = np.where(drawn > 0, 1 + surface.excess, np.inf).min(axis=1, keepdims=True)
+        counts.append(drawn * (1 + surface.excess <= (1 + NEAR) * best))
+    return np.concatenate(counts, axis=1)
 
 
 def _lines(counts: Array, x: Array, y: Array) -> Array:
     """Intercept and slope of y over x by least squares, for each row of counts, (rows, 2)."""
     total = counts.sum(axis=1)
     mean_x, mean_y = (counts @ x) / total, (counts @ y) / total
-    away = x - mean_x[:, None]
-    slope = (counts * away * (y - mean_y[:, None])).sum(axis=1) / (counts * away**2).sum(axis=1)
+    distance = x - mean_x[:, None]
+    slope = (counts * distance * (y - mean_y[:, None])).sum(axis=1) / (counts * distance**2).sum(axis=1)
     return np.stack([mean_y - slope * mean_x, slope], axis=1)
 
 
 def _edges(surface: Surface) -> list[tuple[float, str]]:
     best = int(surface.excess.argmin())
     return [
-        (surface.compute, f"the least loss lies at the {side} {words} of the grid")
-        for words, values in (("batch", surface.batch), ("learning rate", surface.learning_rate))
-        for side, edge in (("smallest", values.min()), ("largest", values.max()))
+        (surface.compute, f"the least loss lies at the {end} {quantity} of the grid")
+        for quantity, values in (("batch", surface.batch), ("learning rate", surface.learning_rate))
+        for end, edge in (("smallest", values.min()), ("largest", values.max()))
         if values[best] == edge and np.ptp(values) > 0
     ]

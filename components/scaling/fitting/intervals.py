@@ -18,6 +18,6 @@ class Estimate:
 
 
 def estimate(value: float, draws: Array) -> Estimate:
-    """The value with the percentiles of its finite bootstrap draws (Efron's percentile interval)."""
+    """The value with the interval between percentiles of its finite bootstrap draws (Efron's percentile interval)."""
     low, high = np.quantile(draws[np.isfinite(draws)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high))

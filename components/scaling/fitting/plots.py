@@ -27,7 +27,7 @@ _DOTS = 130
 _COLOURS = "viridis"
 
 _LEVELS = (NEAR, 0.005, 0.01, 0.02, 0.04, 0.08)
-"""Of contours: near-optimal, then doubling."""
+"""Contours of the excess loss: near-optimal, then doubling."""
 
 
 def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
@@ -42,12 +42,12 @@ def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
 
 
 def verdict_plot(law: Law, plan: Plan, verdict: Mapping[str, Any]) -> Figure:
-    """The runs that a law was fitted to, what it said of the training that it predicted, and what came out."""
+    """The runs that a law was fitted to, its prediction for a training with the interval, and what came out."""
     return _drawn(lambda axes: _verdict(axes, law, plan, verdict))
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as SVG, with text as paths: it looks the same everywhere."""
+    """The figure as SVG, with text as paths, so that it looks the same everywhere."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "longrun"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -72,38 +72,38 @@ def _drawn(draw: Callable[[Axes], None]) -> Figure:
     return figure
 
 
-def _profiles(axes: Axes, fit: Fit, found: IsoFlop | None) -> None:
-    if found is None:
+def _profiles(axes: Axes, fit: Fit, laws: IsoFlop | None) -> None:
+    if laws is None:
         return
-    budgets = np.log10([profile.compute for profile in found.profiles])
+    budgets = np.log10([profile.compute for profile in laws.profiles])
     colours = ScalarMappable(Normalize(budgets.min(), budgets.max()), _COLOURS)
     axes.figure.colorbar(colours, ax=axes, label="log10 of C")
-    for profile, colour in zip(found.profiles, colours.to_rgba(budgets), strict=True):
+    for profile, colour in zip(laws.profiles, colours.to_rgba(budgets), strict=True):
         n, loss = fit.data["n"][profile.runs], fit.data["loss"][profile.runs]
         axes.plot(n, loss, "o", markersize=3.5, color=colour)
-        within = np.log(fit.data["n"][profile.fitted]) - profile.centre
-        u = np.linspace(within.min(), within.max(), 80)
+        fitted = np.log(fit.data["n"][profile.fitted]) - profile.centre
+        u = np.linspace(fitted.min(), fitted.max(), 80)
         axes.plot(
             np.exp(u + profile.centre), np.exp(np.polynomial.polynomial.polyval(u, profile.curve)), color=colour, linewidth=1
         )
         axes.plot(profile.n_optimum.value, profile.loss, "*", markersize=10, color=colour)
-    optima = [profile.loss for profile in found.profiles]
+    optima = [profile.loss for profile in laws.profiles]
     axes.set(xscale="log", xlabel="model scale N", ylabel="loss", ylim=(0.97 * min(optima), 1.15 * max(optima)))
 
 
-def _frontier(axes: Axes, fit: Fit, found: IsoFlop | None) -> None:
-    if found is None:
+def _frontier(axes: Axes, fit: Fit, laws: IsoFlop | None) -> None:
+    if laws is None:
         return
-    compute = np.array([profile.compute for profile in found.profiles])
+    compute = np.array([profile.compute for profile in laws.profiles])
     line = np.geomspace(compute.min(), 10 * compute.max(), 60)
     series = (
-        ("N", "tab:blue", [p.n_optimum for p in found.profiles], found.n_exponent, found.n_coefficient),
-        ("D", "tab:orange", [p.d_optimum for p in found.profiles], found.d_exponent, found.d_coefficient),
+        ("N", "tab:blue", [p.n_optimum for p in laws.profiles], laws.n_exponent, laws.n_coefficient),
+        ("D", "tab:orange", [p.d_optimum for p in laws.profiles], laws.d_exponent, laws.d_coefficient),
     )
     for name, colour, optima, exponent, coefficient in series:
         value = np.array([optimum.value for optimum in optima])
-        reach = [value - [optimum.low for optimum in optima], [optimum.high for optimum in optima] - value]
-        axes.errorbar(compute, value, yerr=np.maximum(reach, 0), fmt="o", markersize=4, color=colour, capsize=2)
+        errors = [value - [optimum.low for optimum in optima], [optimum.high for optimum in optima] - value]
+        axes.errorbar(compute, value, yerr=np.maximum(errors, 0), fmt="o", markersize=4, color=colour, capsize=2)
         label = f"{name}: exponent {exponent.value:.3f} [{exponent.low:.3f}, {exponent.high:.3f}]"
         axes.plot(line, coefficient.value * line**exponent.value, color=colour, label=label)
     if fit.parametric is not None:
@@ -119,11 +119,11 @@ def _predicted(axes: Axes, fit: Fit) -> None:
         return
     law, data = fit.parametric.loss, fit.data
     predicted = law.E + law.A / data["n"] ** law.alpha + law.B / data["d"] ** law.beta
-    kept, spoilt = list(fit.parametric.kept), list(fit.parametric.spoilt)
+    kept, outliers = list(fit.parametric.kept), list(fit.parametric.outliers)
     colour = axes.scatter(predicted[kept], data["loss"][kept], c=np.log10(data["c"][kept]), cmap=_COLOURS, s=14)
     axes.figure.colorbar(colour, ax=axes, label="log10 of C")
-    if spoilt:
-        axes.scatter(predicted[spoilt], data["loss"][spoilt], marker="x", color="tab:red", label="left out")
+    if outliers:
+        axes.scatter(predicted[outliers], data["loss"][outliers], marker="x", color="tab:red", label="left out")
     ends = np.array([min(predicted.min(), data["loss"].min()), max(predicted[kept].max(), data["loss"][kept].max())])
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set(xlabel="loss by the law", ylabel="loss of the run")
@@ -139,9 +139,9 @@ def _verdict(axes: Axes, law: Law, plan: Plan, verdict: Mapping[str, Any]) -> No
         axes.plot(
             line, _frontier_losses(law.loss, flops, line), color="tab:blue", linewidth=1, label="optimal frontier by the law"
         )
-    reach = [[verdict["predicted"] - verdict["low"]], [verdict["high"] - verdict["predicted"]]]
-    said = axes.errorbar([target], [verdict["predicted"]], yerr=reach, fmt="s", markersize=4, capsize=4, color="tab:blue")
-    said.set_label("predicted, 95 % interval")
+    errors = [[verdict["predicted"] - verdict["low"]], [verdict["high"] - verdict["predicted"]]]
+    predicted = axes.errorbar([target], [verdict["predicted"]], yerr=errors, fmt="s", markersize=4, capsize=4, color="tab:blue")
+    predicted.set_label("predicted, 95 % interval")
     axes.plot([target], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
     axes.set(xscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
 
@@ -151,19 +151,19 @@ def _frontier_losses(loss: LossLaw, flops: float, compute: Array) -> Array:
     return np.array([loss.E + loss.A / model.at(c) ** loss.alpha + loss.B / tokens.at(c) ** loss.beta for c in compute])
 
 
-def _contours(found: HyperParameters) -> Figure:
-    """One panel a budget: the excess of the loss over batch and learning rate, and what the laws say there."""
-    columns = min(3, len(found.surfaces))
-    rows = -(-len(found.surfaces) // columns)
+def _contours(laws: HyperParameters) -> Figure:
+    """A panel for each budget: the excess loss over batch and learning rate, and the optimum by the laws."""
+    columns = min(3, len(laws.surfaces))
+    rows = -(-len(laws.surfaces) // columns)
     figure = Figure(figsize=(3.4 * columns, 3.0 * rows), layout="constrained")
-    for place, surface in enumerate(found.surfaces):
-        axes = figure.add_subplot(rows, columns, place + 1)
+    for number, surface in enumerate(laws.surfaces, start=1):
+        axes = figure.add_subplot(rows, columns, number)
         _contour(axes, surface)
-        said = (
-            found.batch_coefficient.value * surface.compute**found.batch_exponent.value,
-            found.learning_rate_coefficient.value * surface.compute**found.learning_rate_exponent.value,
+        optimum = (
+            laws.batch_coefficient.value * surface.compute**laws.batch_exponent.value,
+            laws.learning_rate_coefficient.value * surface.compute**laws.learning_rate_exponent.value,
         )
-        axes.plot(*np.log10(said), "*", color="tab:red", markersize=10)
+        axes.plot(*np.log10(optimum), "*", color="tab:red", markersize=10)
         axes.set(title=f"{surface.compute:.2g} FLOPs", xlabel="log10 of the batch in tokens", ylabel="log10 of the learning rate")
     return figure
 

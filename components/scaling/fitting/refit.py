@@ -1,4 +1,4 @@
-"""The verdict on a plan, and the law fitted again with the training that it predicted."""
+"""The verdict on a plan, and the law fitted again with the training that it predicted: the joint fit."""
 
 import dataclasses
 import json
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Plan
+from matplotlib.figure import Figure
+
 from components.errors import FitRefused
 from components.scaling.config import FitConfig
 from components.scaling.fitting.fit import fit
@@ -22,12 +23,12 @@ from components.scaling.sweeps.table import write_runs
 
 
 def judge_plan(config: FitConfig, *, plan: Path, measured: Mapping[str, Any], output: Path) -> dict[str, Any]:
-    """Hold a training against its plan's prediction, and let its point join those of the law.
+    """Compare a training with its plan's prediction, and fit the law again with it.
 
     Writes `verdict.json`, `verdict.png`, `runs.csv` (the law's runs and the new one), and law and report of the joint fit.
 
     Args:
-        config: how to fit again; what n counts is as in the law.
+        config: how to fit; what n counts is as in the law.
         plan: a plan with a prediction, and its law beside it.
         measured: figures of the finished training.
         output: an empty directory.
@@ -36,31 +37,30 @@ def judge_plan(config: FitConfig, *, plan: Path, measured: Mapping[str, Any], ou
         FitRefused: the plan predicts nothing, or the training has no such figure.
         ConfigError: the law beside the plan cannot be read.
     """
-    made = read_plan(plan)
-    verdict = judge(made, measured)
+    predicting = read_plan(plan)
+    verdict = judge(predicting, measured)
     law = read_law(plan / LAW)
-    figure = verdict_plot(law, made, verdict)
+    figure = verdict_plot(law, predicting, verdict)
     (output / "verdict.json").write_text(json.dumps(verdict, indent=1) + "\n", encoding="utf-8")
     (output / "verdict.png").write_bytes(png(figure))
-    point = (scale_of(made.shape, made.sequence_length, law.scale), float(made.tokens), verdict["actual"])
-    write_runs([*law.runs, point], output / "runs.csv")
+    scale = scale_of(predicting.shape, predicting.sequence_length, law.scale)
+    write_runs([*law.runs, (scale, float(predicting.tokens), verdict["actual"])], output / "runs.csv")
     try:
-        again = _fitted_again(config, law, made, verdict, output)
+        joint = _fit_jointly(config, law, output, verdict_plot(law, predicting, verdict))
     except FitRefused as refusal:
         return {**verdict, "joint_fit": str(refusal)}
-    return {**verdict, "law_before": _coefficients(law), "law_after": _coefficients(again)}
+    return {**verdict, "law_before": _coefficients(law), "law_after": _coefficients(joint)}
 
 
-def _fitted_again(config: FitConfig, law: Law, plan: Plan, verdict: Mapping[str, Any], output: Path) -> Law:
-    """The law of all runs, written with its report."""
-    made = fit(
-        read_runs(output / "runs.csv", {name: name for name in ("n", "d", "loss")}), dataclasses.replace(config, scale=law.scale)
-    )
-    again = dataclasses.replace(law_of(made, name=law.name, data=law.data, base=law), figure=law.figure)
-    write_law(again, output / LAW)
-    more = {"The verdict": verdict_plot(law, plan, verdict)}
-    write_report(made, title=f"{law.name}, with the training that it predicted", output=output, more=more)
-    return again
+def _fit_jointly(config: FitConfig, law: Law, output: Path, figure: Figure) -> Law:
+    """The law of all runs in `runs.csv`, written with its report, which `figure` heads."""
+    runs = read_runs(output / "runs.csv", {name: name for name in ("n", "d", "loss")})
+    fitted = fit(runs, dataclasses.replace(config, scale=law.scale))
+    joint = dataclasses.replace(law_of(fitted, name=law.name, data=law.data, base=law), figure=law.figure)
+    write_law(joint, output / LAW)
+    title = f"{law.name}, with the training that it predicted"
+    write_report(fitted, title=title, output=output, more={"The verdict": figure})
+    return joint
 
 
 def _coefficients(law: Law) -> dict[str, float]:

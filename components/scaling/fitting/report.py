@@ -32,16 +32,16 @@ img { display: block; width: 100%; height: auto; }
 <body>
 <main>
 <h1>Scaling laws of {{ title }}</h1>
-<p>{{ said.runs }} runs, {{ said.config.rounds }} bootstrap rounds, 95 % intervals. n counts {{ said.config.scale }}.</p>
+<p>{{ fit.runs }} runs, {{ fit.config.rounds }} bootstrap rounds, 95 % intervals. n counts {{ fit.config.scale }}.</p>
 {% for heading, image in images[:first] %}
 <h2>{{ heading }}</h2>
 <section><img alt="{{ heading }}" src="data:image/svg+xml;base64,{{ image }}"></section>
 {% endfor %}
-{% for name, heading in headings.items() if said[name] %}
+{% for name, heading in headings.items() if fit[name] %}
 <h2>{{ heading }}</h2>
 <section><table>
 <tr><th></th><th>value</th><th>low</th><th>high</th></tr>
-{% for key, value in said[name].items() if value is mapping %}
+{% for key, value in fit[name].items() if value is mapping %}
 <tr><td>{{ key }}</td>{% for end in ("value", "low", "high") %}<td>{{ "%.5g" | format(value[end]) }}</td>{% endfor %}</tr>
 {% endfor %}
 </table></section>
@@ -50,16 +50,16 @@ img { display: block; width: 100%; height: auto; }
 <h2>{{ heading }}</h2>
 <section><img alt="{{ heading }}" src="data:image/svg+xml;base64,{{ image }}"></section>
 {% endfor %}
-{% if said.refused %}
+{% if fit.refused %}
 <h2>What was not fitted</h2>
 <section><table>
-{% for name, reason in said.refused.items() %}<tr><td>{{ name }}</td><td class="words">{{ reason }}</td></tr>{% endfor %}
+{% for name, reason in fit.refused.items() %}<tr><td>{{ name }}</td><td class="words">{{ reason }}</td></tr>{% endfor %}
 </table></section>
 {% endif %}
-{% if said.left_out %}
+{% if fit.left_out %}
 <h2>What was left out</h2>
 <section><table>
-{% for entry in said.left_out %}
+{% for entry in fit.left_out %}
 <tr><td>{{ entry.method }}</td>
 <td>{% if entry.row %}line {{ entry.row }}{% else %}{{ "%.3g" | format(entry.compute) }} FLOPs{% endif %}</td>
 <td class="words">{{ entry.reason }}</td></tr>
@@ -77,13 +77,13 @@ HEADINGS = {
     "parametric_with_all_runs": "The same with nothing left out",
     "hyper_parameters": "Hyper-parameters",
 }
-"""Of the tables."""
+"""Headings of the tables, by their key in the JSON."""
 
 
 def write_report(fit: Fit, *, title: str, output: Path, more: Mapping[str, Figure] | None = None) -> None:
-    """Write `report.html`, `fit.json` and one PNG for each plot into the folder `output`, which is made if it is not there.
+    """Write `report.html`, `fit.json` and a PNG for each plot into the directory `output`, which is made where there is none.
 
-    `more` are further plots by their headings, for the head of the page alone.
+    `more` are further plots by their headings: they go first, and into the page alone.
     """
     output.mkdir(parents=True, exist_ok=True)
     images = [(heading, base64.b64encode(svg(figure)).decode()) for heading, figure in (more or {}).items()]
@@ -91,8 +91,7 @@ def write_report(fit: Fit, *, title: str, output: Path, more: Mapping[str, Figur
         (output / f"{name}.png").write_bytes(png(figure))
         images.append((heading, base64.b64encode(svg(figure)).decode()))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(PAGE).render(
-        title=title, said=fit.as_json(), headings=HEADINGS, images=images, first=len(more or {})
-    )
+    values = fit.as_json()
+    page = environment.from_string(PAGE).render(title=title, fit=values, headings=HEADINGS, images=images, first=len(more or {}))
     (output / "report.html").write_text(page, encoding="utf-8")
-    (output / "fit.json").write_text(json.dumps(fit.as_json(), indent=1) + "\n", encoding="utf-8")
+    (output / "fit.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

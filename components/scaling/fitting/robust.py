@@ -1,4 +1,4 @@
-"""Many robust fits of the parametric loss at once: damped Newton steps on the Huber loss of the log residuals.
+"""Many robust fits of the parametric loss at a time: damped Newton steps on the Huber loss of the log residuals.
 
 Shapes: P problems, R runs, 5 coefficients (a, b, e, alpha, beta), all float64. `log_n` and `log_d` are centred by the caller.
 """
@@ -13,22 +13,22 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 DELTA = 1e-3
-"""Of the Huber loss, in log loss (Hoffmann et al., arXiv 2203.15556, appendix D.2, equation 6)."""
+"""Threshold of the Huber loss, in log loss (Hoffmann et al., arXiv 2203.15556, appendix D.2, equation 6)."""
 
-_STEPS = 300
-"""Newton steps at most; a well-posed problem takes about twenty."""
+_MAX_STEPS = 300
+"""Newton steps; a well-posed problem takes about twenty."""
 
-_STILL = 1e-12
+_CONVERGED = 1e-12
 """Relative decrease of the objective below which a problem has converged."""
 
-_DAMPING = (1e-8, 1e8)
-"""Least damping, and the one at which no step helps any more."""
+_MIN_DAMPING, _MAX_DAMPING = 1e-8, 1e8
+"""At the maximum no step lowers the objective any more, and a problem has converged."""
 
-_AT_ONCE = 100_000
-"""Residuals that a thread holds at once: a few arrays of them stay in the cache."""
+_CHUNK_RESIDUALS = 100_000
+"""Residuals that a thread works on at a time, so that the few arrays of them stay in the cache."""
 
 _THREADS = 2
-"""numpy lets go of the interpreter's lock in its loops over whole arrays."""
+"""numpy releases the interpreter's lock in its loops over whole arrays."""
 
 
 def minimise(starts: Array, weights: Array, log_n: Array, log_d: Array, log_loss: Array) -> tuple[Array, Array]:
@@ -43,30 +43,30 @@ def minimise(starts: Array, weights: Array, log_n: Array, log_d: Array, log_loss
         log_n, log_d, log_loss: (R).
     """
     weights = np.broadcast_to(weights, (len(starts), len(log_n)))
-    size = max(1, _AT_ONCE // len(log_n))
-    parts = [slice(first, first + size) for first in range(0, len(starts), size)]
+    size = max(1, _CHUNK_RESIDUALS // len(log_n))
+    chunks = [slice(first, first + size) for first in range(0, len(starts), size)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        done = list(pool.map(lambda part: _newton(starts[part], weights[part], log_n, log_d, log_loss), parts))
-    return np.concatenate([theta for theta, _ in done]), np.concatenate([value for _, value in done])
+        optima = list(pool.map(lambda chunk: _newton(starts[chunk], weights[chunk], log_n, log_d, log_loss), chunks))
+    return np.concatenate([theta for theta, _ in optima]), np.concatenate([value for _, value in optima])
 
 
 def _newton(starts: Array, weights: Array, log_n: Array, log_d: Array, log_loss: Array) -> tuple[Array, Array]:
-    """Newton steps with Levenberg's damping, problem by problem, until none of them moves."""
+    """Newton steps with Levenberg's damping, of each problem until it has converged."""
     theta, value, damping = starts.copy(), huber(starts, weights, log_n, log_d, log_loss), np.full(len(starts), 1e-2)
-    moving = np.arange(len(starts))
-    for _ in range(_STEPS):
-        if not len(moving):
+    active = np.arange(len(starts))
+    for _ in range(_MAX_STEPS):
+        if not len(active):
             break
-        step = _step(theta[moving], weights[moving], log_n, log_d, log_loss, damping[moving])
-        tried = theta[moving] + step
-        reached = huber(tried, weights[moving], log_n, log_d, log_loss)
-        better = reached < value[moving]
-        small = value[moving] - reached <= _STILL * value[moving]
-        accepted = moving[better]
-        theta[accepted], value[accepted] = tried[better], reached[better]
-        damping[moving] = np.clip(damping[moving] * np.where(better, 0.2, 8.0), _DAMPING[0], None)
-        settled = (better & small) | (damping[moving] > _DAMPING[1])
-        moving = moving[~settled]
+        step = _step(theta[active], weights[active], log_n, log_d, log_loss, damping[active])
+        candidate = theta[active] + step
+        reached = huber(candidate, weights[active], log_n, log_d, log_loss)
+        better = reached < value[active]
+        small = value[active] - reached <= _CONVERGED * value[active]
+        accepted = active[better]
+        theta[accepted], value[accepted] = candidate[better], reached[better]
+        damping[active] = np.clip(damping[active] * np.where(better, 0.2, 8.0), _MIN_DAMPING, None)
+        converged = (better & small) | (damping[active] > _MAX_DAMPING)
+        active = active[~converged]
     return theta, value
 
 
@@ -80,13 +80,13 @@ def _step(theta: Array, weights: Array, log_n: Array, log_d: Array, log_loss: Ar
     residual = predicted - log_loss
     gradient = np.stack([share[0], share[1], share[2], -share[0] * log_n, -share[1] * log_d], axis=1)
     size = np.abs(residual)
-    pull = (gradient @ (weights * np.clip(residual, -DELTA, DELTA))[:, :, None])[:, :, 0]
+    slope = (gradient @ (weights * np.clip(residual, -DELTA, DELTA))[:, :, None])[:, :, 0]
     within, majoriser = weights * (size <= DELTA), weights * np.minimum(1.0, DELTA / np.maximum(size, DELTA))
-    mixed = within + damping[:, None] * majoriser
-    curvature = (gradient * mixed[:, None, :]) @ gradient.transpose(0, 2, 1)
-    # A coefficient that no run sees any more (E far below every loss) must not make the system singular.
+    damped = within + damping[:, None] * majoriser
+    curvature = (gradient * damped[:, None, :]) @ gradient.transpose(0, 2, 1)
+    # A coefficient that no run depends on any more (E far below every loss) must not make the system singular.
     curvature += np.eye(5) * (1e-12 * np.trace(curvature, axis1=1, axis2=2)[:, None, None] + 1e-300)
-    return np.clip(-np.linalg.solve(curvature, pull[:, :, None])[:, :, 0], -2.0, 2.0)
+    return np.clip(-np.linalg.solve(curvature, slope[:, :, None])[:, :, 0], -2.0, 2.0)
 
 
 def huber(theta: Array, weights: Array, log_n: Array, log_d: Array, log_loss: Array) -> Array:

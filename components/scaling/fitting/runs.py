@@ -1,4 +1,4 @@
-"""Finished runs from a table: which columns hold what, which rows cannot be used, and why."""
+"""Finished runs from a table: what its columns hold, and which rows are excluded, with the reason."""
 
 import csv
 import math
@@ -17,26 +17,28 @@ COLUMNS = ("n", "d", "c", "loss", "batch", "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
-    """A row, or a whole budget, that a method did not use."""
+class Exclusion:
+    """A row, or a whole budget, that a method does not use."""
 
     method: str
-    """"all", "isoflop", "parametric" or "hyper_parameters"."""
+    """The method: "isoflop", "parametric", "hyper_parameters", or "all"."""
     reason: str
     row: int | None = None
     """Line of the file, the header being line 1; None for a budget."""
     compute: float | None = None
-    """The budget in FLOPs, for a budget."""
+    """FLOPs of the budget; None for a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Runs:
-    """One array (R) for each column given, in the order of their values, so that the order of the rows changes nothing."""
+    """The runs of a table, sorted by their values, so that the order of the rows does not matter."""
 
     values: Mapping[str, Array]
+    """An array (R) for each of `COLUMNS` that was given."""
     rows: tuple[int, ...]
     """Line of each run in the file."""
-    left_out: tuple[LeftOut, ...]
+    excluded: tuple[Exclusion, ...]
+    """Rows without a run, with the reason."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,10 +47,10 @@ class Runs:
 def parse_columns(text: str) -> dict[str, str]:
     """`n=Model Size,c=FLOPs,loss=loss` as a mapping. Raises `ConfigError` for another form or an unknown name."""
     columns = {}
-    for part in text.split(","):
-        name, equals, column = (word.strip() for word in part.partition("="))
+    for assignment in text.split(","):
+        name, equals, column = (word.strip() for word in assignment.partition("="))
         if not (equals and column) or name not in COLUMNS or name in columns:
-            raise ConfigError(f"--columns has {part!r}; allowed: NAME=COLUMN once for each NAME of {', '.join(COLUMNS)}")
+            raise ConfigError(f"--columns has {assignment!r}; allowed: NAME=COLUMN once for each NAME of {', '.join(COLUMNS)}")
         columns[name] = column
     if "loss" not in columns:
         raise ConfigError(f"--columns is {text!r}; it must name the loss too, such as loss=final_loss")
@@ -58,29 +60,29 @@ def parse_columns(text: str) -> dict[str, str]:
 def read_runs(path: Path, columns: Mapping[str, str]) -> Runs:
     """The runs of a CSV file with a header, separated by comma, semicolon or tab.
 
-    Rows with an empty cell and exact repetitions are left out; every other value must be a positive finite number.
+    Rows with an empty cell and exact repetitions are excluded; every other value must be a positive finite number.
 
     Raises:
         ConfigError: a column that the file does not have.
         SourceError: a file that cannot be read, or a value that is no positive finite number.
     """
-    found: dict[tuple[float, ...], int] = {}
-    left_out = []
+    lines: dict[tuple[float, ...], int] = {}
+    excluded = []
     for line, row in _rows(path, columns):
         cells = [row.get(column) or "" for column in columns.values()]
         if not all(cell.strip() for cell in cells):
             empty = [column for column, cell in zip(columns.values(), cells, strict=True) if not cell.strip()]
-            left_out.append(LeftOut(method="all", row=line, reason=f"no value for {', '.join(empty)}"))
+            excluded.append(Exclusion(method="all", row=line, reason=f"no value for {', '.join(empty)}"))
             continue
         key = tuple(_number(cell, f"{path}, line {line}, {name}") for name, cell in zip(columns.values(), cells, strict=True))
-        if key in found:
-            left_out.append(LeftOut(method="all", row=line, reason=f"repeats line {found[key]}"))
+        if key in lines:
+            excluded.append(Exclusion(method="all", row=line, reason=f"repeats line {lines[key]}"))
         else:
-            found[key] = line
-    ordered = sorted(found)
+            lines[key] = line
+    ordered = sorted(lines)
     table = np.array(ordered, dtype=np.float64).reshape(-1, len(columns))
     values = {name: table[:, index].copy() for index, name in enumerate(columns)}
-    return Runs(values=values, rows=tuple(found[key] for key in ordered), left_out=tuple(left_out))
+    return Runs(values=values, rows=tuple(lines[key] for key in ordered), excluded=tuple(excluded))
 
 
 def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:

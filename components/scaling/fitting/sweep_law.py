@@ -12,7 +12,7 @@ from components.scaling.fitting.runs import read_runs
 from components.scaling.laws.files import LAW, write_law
 from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
-from components.scaling.sweeps.table import FIGURE, FITTED, GRID
+from components.scaling.sweeps.table import FIGURE, GRID_COLUMNS, LADDER_COLUMNS
 
 
 def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, base: Law | None = None) -> dict[str, Any]:
@@ -23,30 +23,30 @@ def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, base: 
     Raises:
         FitRefused: neither profiles nor the parametric fit could be fitted.
     """
-    made = fit(read_runs(runs, FITTED), config)
-    law = dataclasses.replace(law_of(made, name=name, data=name, base=base), figure=FIGURE)
-    return _written(made, law, output)
+    fitted = fit(read_runs(runs, LADDER_COLUMNS), config)
+    law = dataclasses.replace(law_of(fitted, name=name, data=name, base=base), figure=FIGURE)
+    return _write(fitted, law, output)
 
 
 def fit_grid(config: FitConfig, *, name: str, runs: Path, output: Path) -> dict[str, Any]:
-    """The same for the laws of batch and learning rate; the rest of the law is DeepSeek's.
+    """The same for a grid and the laws of batch and learning rate; the rest of the law is DeepSeek's.
 
     Raises:
         FitRefused: fewer than three budgets with a grid.
     """
-    made = fit(read_runs(runs, GRID), config)
-    return _written(made, law_of(made, name=name, data=name, base=LAWS["deepseek"]), output)
+    fitted = fit(read_runs(runs, GRID_COLUMNS), config)
+    return _write(fitted, law_of(fitted, name=name, data=name, base=LAWS["deepseek"]), output)
 
 
-def _written(made: Fit, law: Law, output: Path) -> dict[str, Any]:
+def _write(fitted: Fit, law: Law, output: Path) -> dict[str, Any]:
     write_law(law, output / LAW)
-    write_report(made, title=law.name, output=output)
-    said = made.as_json()
+    write_report(fitted, title=law.name, output=output)
+    values = fitted.as_json()
     return {
-        "runs": said["runs"],
-        **({"n_exponent": made.isoflop.n_exponent.value} if made.isoflop else {}),
-        **({"parametric_n_exponent": made.parametric.n_exponent.value} if made.parametric else {}),
-        **{method: said[method] for method in said["methods"]},
-        "refused": said["refused"],
-        "left_out": [entry["reason"] for entry in said["left_out"]],
+        "runs": values["runs"],
+        **({"n_exponent": fitted.isoflop.n_exponent.value} if fitted.isoflop else {}),
+        **({"parametric_n_exponent": fitted.parametric.n_exponent.value} if fitted.parametric else {}),
+        **{method: values[method] for method in values["methods"]},
+        "refused": values["refused"],
+        "left_out": [entry["reason"] for entry in values["left_out"]],
     }

@@ -1,4 +1,4 @@
-"""What a reader of a plan must know before spending the compute."""
+"""Notes: what to know about a plan before spending the compute."""
 
 from collections.abc import Mapping
 
@@ -6,50 +6,49 @@ from components.artifacts import Mixture, Plan, portion_name
 from components.scaling.laws.law import Law, scale_of
 from components.scaling.laws.published import LAWS
 
-USUAL = (1e17, 1e25)
+USUAL_RANGE = (1e17, 1e25)
 """FLOPs outside of which a law without a stated range is taken to extrapolate."""
 
-FAR = 1e25
+FAR_BEYOND = 1e25
 """FLOPs: ten times the largest model trained by the law (the paper's 67B, 9.94e23)."""
 
 WARMUP_SHARE = 0.05
-"""Of the steps; a longer warm-up eats into the schedule."""
+"""Share of the steps; a longer warm-up eats into the schedule."""
 
-CLOSE = 0.1
+TOLERANCE = 0.1
 """Relative difference that is not worth a note."""
-
 
 SCALE_NAMES = {
     "non_embedding_flops_per_token": "FLOPs per token",
     "parameters": "parameters",
     "non_embedding_parameters": "parameters without embeddings",
 }
-"""How notes call what a law counts."""
+"""What notes call the model scale that a law counts."""
 
-_FIELDS = {"batch size": "batch_tokens", "learning rate": "learning_rate"}
+_LAW_FIELDS = {"batch size": "batch_tokens", "learning rate": "learning_rate"}
 
 
 def budget_notes(plan: Plan, law: Law, budget: float | None) -> tuple[str, ...]:
-    """Where the law extrapolates, and where the plan departs from it."""
+    """Where the law extrapolates, and where the plan differs from it."""
     scale = scale_of(plan.shape, plan.sequence_length, law.scale)
     batch_tokens = plan.batch_size * plan.sequence_length
     return (
         *_range_notes(plan.compute, law),
         *_borrowed_notes(plan.compute, law),
-        *_apart("FLOPs", plan.compute, budget, "the budget"),
-        *_apart(SCALE_NAMES[law.scale], scale, plan.law[law.scale], "the law's optimum"),
-        *_apart("learning rate", plan.learning_rate, plan.law["learning_rate"], "the law's"),
-        *_apart("tokens in a batch", batch_tokens, plan.law["batch_tokens"], "the law's"),
+        *_difference("FLOPs", plan.compute, budget, "the budget"),
+        *_difference(SCALE_NAMES[law.scale], scale, plan.law[law.scale], "the law's optimum"),
+        *_difference("learning rate", plan.learning_rate, plan.law["learning_rate"], "the law's"),
+        *_difference("tokens in a batch", batch_tokens, plan.law["batch_tokens"], "the law's"),
         *_length_notes(plan),
     )
 
 
 def epoch_notes(tokens: int, mixture: Mixture, available: Mapping[str, int]) -> tuple[str, ...]:
-    """How often the wanted shares would have each domain read, and each language with a share of its own.
+    """How many epochs the target shares take of each domain, and of each language with a share of its own.
 
     Args:
         tokens: of the training.
-        mixture: wanted shares and epoch limits.
+        mixture: target shares and epoch limits.
         available: tokens in an epoch of each domain and portion, by name.
     """
     notes = []
@@ -73,32 +72,32 @@ def _epoch_note(name: str, wanted: float, available: Mapping[str, int], limit: f
 
 
 def _range_notes(compute: float, law: Law) -> tuple[str, ...]:
-    least, most = law.fitted or USUAL
-    if least <= compute <= most:
+    low, high = law.fitted or USUAL_RANGE
+    if low <= compute <= high:
         return ()
-    fitted = f"the law {law.name} was fitted from {least:.0e} to {most:.0e} FLOPs"
+    fitted = f"the law {law.name} was fitted from {low:.0e} to {high:.0e} FLOPs"
     if law.fitted is None:
-        fitted = f"the law {law.name} states no range; laws are usually fitted within {least:.0e} to {most:.0e} FLOPs"
-    if compute < least:
+        fitted = f"the law {law.name} states no range; laws are usually fitted within {low:.0e} to {high:.0e} FLOPs"
+    if compute < low:
         return (f"{fitted}; at {compute:.2e} it is extrapolated, and embeddings and head weigh more than it knows",)
-    if compute > FAR:
+    if compute > FAR_BEYOND:
         return (f"{fitted}; at {compute:.2e} it is extrapolated far beyond any model trained by it",)
     return (f"{fitted}; at {compute:.2e} it is extrapolated, as the paper's 7B and 67B were",)
 
 
 def _borrowed_notes(compute: float, law: Law) -> tuple[str, ...]:
-    """What the law does not give and DeepSeek's stands in for."""
-    lacking = [name for name in ("batch size", "learning rate") if getattr(law, _FIELDS[name]) is None]
+    """What the law does not give, so that DeepSeek's is taken."""
+    lacking = [name for name in ("batch size", "learning rate") if getattr(law, _LAW_FIELDS[name]) is None]
     if not lacking:
         return ()
     usual = LAWS["deepseek"]
-    least, most = usual.fitted or USUAL
-    beyond = "" if least <= compute <= most else f", extrapolated from {least:.0e} to {most:.0e} FLOPs"
+    low, high = usual.fitted or USUAL_RANGE
+    beyond = "" if low <= compute <= high else f", extrapolated from {low:.0e} to {high:.0e} FLOPs"
     return (f"the law {law.name} gives no {' and no '.join(lacking)}; {usual.name}'s stands in{beyond}",)
 
 
-def _apart(what: str, value: float, reference: float | None, whose: str) -> tuple[str, ...]:
-    if reference is None or abs(value / reference - 1) <= CLOSE:
+def _difference(what: str, value: float, reference: float | None, whose: str) -> tuple[str, ...]:
+    if reference is None or abs(value / reference - 1) <= TOLERANCE:
         return ()
     return (f"{what}: {value:.3g}, {value / reference:.2g} times {whose} {reference:.3g}",)
 

@@ -1,4 +1,4 @@
-"""Whether a training came out as its plan's law predicted. Pure arithmetic."""
+"""Whether a training ended as its plan predicted. Pure arithmetic."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from components.errors import FitRefused
 
 
 def judge(plan: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """figure, predicted, low, high, actual, place and excess.
+    """The figure, what was predicted ("predicted", "low", "high") and what came out ("actual").
 
-    place is "inside", "above" or "below" the interval, excess is actual / predicted - 1.
+    "place" says whether that is "inside", "above" or "below" the interval; "excess" is actual / predicted - 1.
 
     Args:
         plan: with a prediction.
@@ -19,18 +19,18 @@ def judge(plan: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         FitRefused: the plan predicts nothing, or the training has no such figure.
     """
-    said, figure = plan.prediction, plan.predicted_figure
-    if said is None:
+    prediction, figure = plan.prediction, plan.predicted_figure
+    if prediction is None:
         raise FitRefused("the plan predicts nothing, because its law was not fitted here; fit one: longrun sweep or longrun fit")
     actual = measured.get(figure)
     if actual is None:
         raise FitRefused(f"the training has no {figure}, which its plan predicts; it has: {', '.join(sorted(measured))}")
     return {
         "figure": figure,
-        "predicted": said["loss"],
-        "low": said["low"],
-        "high": said["high"],
+        "predicted": prediction["loss"],
+        "low": prediction["low"],
+        "high": prediction["high"],
         "actual": float(actual),
-        "place": "below" if actual < said["low"] else "above" if actual > said["high"] else "inside",
-        "excess": actual / said["loss"] - 1,
+        "place": "below" if actual < prediction["low"] else "above" if actual > prediction["high"] else "inside",
+        "excess": actual / prediction["loss"] - 1,
     }

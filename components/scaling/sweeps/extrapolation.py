@@ -1,4 +1,4 @@
-"""The plan of a training beyond a ladder, whose outcome the ladder's law predicts."""
+"""The plan of a training beyond a ladder, whose loss the ladder's law predicts."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ def plan_beyond(ladder: Ladder, *, law: Path, tokenizer: Path, token_shards: Pat
     Raises:
         FitRefused: the law predicts no loss.
     """
-    found = read_law(law / LAW)
-    if found.loss is None:
-        raise FitRefused(f"the law {found.name} predicts nothing: its parametric fit was refused, and `fit.json` says why")
-    compute, choices = ladder.extrapolated(found)
+    fitted = read_law(law / LAW)
+    if fitted.loss is None:
+        raise FitRefused(f"the law {fitted.name} predicts nothing: its parametric fit was refused, and `fit.json` says why")
+    compute, choices = ladder.extrapolated(fitted)
     return plan(
-        ScalingConfig(compute=compute), choices=choices, tokenizer=tokenizer, token_shards=token_shards, output=output, law=found
+        ScalingConfig(compute=compute), choices=choices, tokenizer=tokenizer, token_shards=token_shards, output=output, law=fitted
     )

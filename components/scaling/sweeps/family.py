@@ -7,21 +7,21 @@ from components.artifacts import ModelShape, Plan
 from components.errors import require
 from components.flops import non_embedding_flops_per_token, training_memory
 
-HEAD = 16
-"""Width of an attention head, about: models of a sweep are narrower than a usual head."""
+HEAD_WIDTH = 16
+"""Approximate width of an attention head: models of a sweep are narrower than a usual head."""
 
-LEAST_STEPS = 50
-"""Of a training: in fewer, the multi-step schedule has hardly a stage."""
+MIN_STEPS = 50
+"""Steps of a training: in fewer, the stages of the multi-step schedule hardly exist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
-    """Models that differ in their width alone, so that there are no jumps in their proportions."""
+    """Models that differ in their width alone, so that their proportions do not jump."""
 
     n_layer: int
     """Layers of every model."""
     vocab_size: int
-    """Of the tokenizer; M does not count embeddings, so they should be small."""
+    """Vocabulary of the tokenizer; as M does not count embeddings, they should be small."""
     sequence_length: int
     """Tokens in a sequence; also the context."""
     init_std: float = 0.02
@@ -35,8 +35,8 @@ class Family:
         require(self.warmup_steps >= 0, self, "warmup_steps", self.warmup_steps, "0 or more")
 
     def shape(self, width: int) -> ModelShape:
-        """The model of a width: FFN of 8/3 of it, rounded to 8; heads of about 16."""
-        heads = max(1, math.floor(width / HEAD + 0.5))
+        """The model of a width: its FFN is 8/3 as wide, rounded to a multiple of 8; heads are about 16 wide."""
+        heads = max(1, math.floor(width / HEAD_WIDTH + 0.5))
         heads = next(count for count in range(heads, 0, -1) if width % (2 * count) == 0)
         return ModelShape(
             n_layer=self.n_layer,
@@ -57,13 +57,11 @@ class Family:
         return min(range(8, 4096, 4), key=lambda width: abs(math.log(self.scale(width) / scale)))
 
     def steps(self, compute: float, width: int, batch_size: int) -> int:
-        """Steps that spend a budget on a model; at least `LEAST_STEPS` and the warm-up. Raises `ConfigError` for fewer."""
-        steps, least = (
-            round(compute / self.scale(width) / (batch_size * self.sequence_length)),
-            max(LEAST_STEPS, self.warmup_steps),
-        )
+        """Steps that spend a budget on a model; at least `MIN_STEPS` and the warm-up. Raises `ConfigError` for fewer."""
+        steps = round(compute / self.scale(width) / (batch_size * self.sequence_length))
+        enough = max(MIN_STEPS, self.warmup_steps)
         what = f"{compute:.3g} FLOPs on a width of {width} in batches of {batch_size}: {steps} steps"
-        require(steps >= least, self, "steps", what, f"at least {least}: a larger budget, or a smaller model or batch")
+        require(steps >= enough, self, "steps", what, f"at least {enough}: a larger budget, or a smaller model or batch")
         return steps
 
     def plan(self, compute: float, width: int, *, batch_size: int, learning_rate: float) -> Plan:

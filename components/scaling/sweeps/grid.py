@@ -11,25 +11,25 @@ from components.scaling.sweeps.family import Family
 class Grid:
     """Every batch with every rate at every budget, on one model, so that trainings of a batch and a rate share a trunk.
 
-    The paper's first stage was reused over budgets in the same way.
+    The paper reused the first stage of its trainings for all budgets in the same way.
     """
 
     budgets: tuple[float, ...]
     """Rising, in FLOPs; a law needs three."""
     family: Family
-    """Of the model."""
+    """The family of its model."""
     width: int
-    """d_model of the model; about optimal for the budget in the middle."""
+    """d_model of the model; about the optimum of the budget in the middle."""
     batch_sizes: tuple[int, ...]
     """Rising, in sequences."""
     learning_rates: tuple[float, ...]
-    """Rising."""
+    """Rising maximum learning rates."""
 
     def __post_init__(self) -> None:
-        for name, least in (("budgets", 3), ("batch_sizes", 2), ("learning_rates", 2)):
+        for name, count in (("budgets", 3), ("batch_sizes", 2), ("learning_rates", 2)):
             values = getattr(self, name)
-            sound = len(values) >= least and list(values) == sorted(set(values)) and values[0] > 0
-            require(sound, self, name, values, f"{least} or more rising positive numbers")
+            sound = len(values) >= count and list(values) == sorted(set(values)) and values[0] > 0
+            require(sound, self, name, values, f"{count} or more rising positive numbers")
         self.family.steps(self.budgets[0], self.width, self.batch_sizes[-1])
 
     def points(self) -> tuple[Point, ...]:

@@ -9,22 +9,22 @@ from components.artifacts import Point
 from components.flops import non_embedding_flops_per_token
 
 FIGURE = "bits_per_byte"
-"""What laws of a ladder predict: of held-out text, the mean over domains by the mixture's shares."""
+"""What laws of a ladder predict: bits per byte of held-out text, the mean over domains by the mixture's shares."""
 
-FITTED = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
-"""What a fit of the allocation calls the columns, and what the table does: M, D and C."""
+LADDER_COLUMNS = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
+"""What a fit of the allocation calls the columns, and what the table calls them: M, D and C."""
 
-GRID = {"c": "c", "batch": "batch", "learning_rate": "learning_rate", "loss": FIGURE}
+GRID_COLUMNS = {"c": "c", "batch": "batch", "learning_rate": "learning_rate", "loss": FIGURE}
 """The same for the laws of batch (in tokens) and learning rate."""
 
 SCALE = "non_embedding_flops_per_token"
-"""What n counts."""
+"""What the column n counts."""
 
-_HEAD = ("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "steps", "seed", "loss", "failure")
+_HEADER = ("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "steps", "seed", "loss", "failure")
 
 
 def row_of(point: Point, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """A row: what was trained and what came out; a training that broke down has no bits per byte, and fits leave it out."""
+    """A row: what was trained and its figures. A training that failed has no bits per byte, so that fits exclude it."""
     plan = point.plan
     return {
         "budget": point.budget,
@@ -44,7 +44,7 @@ def row_of(point: Point, figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tabulate(rows: Sequence[Mapping[str, Any]], output: Path) -> dict[str, Any]:
-    """Write `runs.csv`; how many trainings there are, how many broke down, and the least bits per byte."""
+    """Write `runs.csv`; the number of trainings and of failed ones, the least bits per byte, and the FLOPs of all."""
     write_table(rows, output / "runs.csv")
     measured = [float(row[FIGURE]) for row in rows if row[FIGURE] != ""]
     return {
@@ -56,10 +56,10 @@ def tabulate(rows: Sequence[Mapping[str, Any]], output: Path) -> dict[str, Any]:
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the rows as CSV, sorted, so that the order of completion changes nothing."""
+    """Write the rows as CSV, sorted, so that the order in which trainings finish does not matter."""
     ordered = sorted(rows, key=lambda row: tuple(float(row[name]) for name in ("budget", "n", "batch", "learning_rate", "seed")))
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _HEAD, lineterminator="\n")
+        writer = csv.DictWriter(stream, _HEADER, lineterminator="\n")
         writer.writeheader()
         writer.writerows(ordered)
 

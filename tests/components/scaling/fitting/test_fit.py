@@ -21,7 +21,7 @@ QUICK = FitConfig(rounds=100)
 
 def runs(**values: object) -> Runs:
     arrays = {name: np.asarray(value, dtype=float) for name, value in values.items()}
-    return Runs(values=arrays, rows=tuple(range(2, 2 + len(arrays["loss"]))), left_out=())
+    return Runs(values=arrays, rows=tuple(range(2, 2 + len(arrays["loss"]))), excluded=())
 
 
 def whole(seed: int = 0) -> Fit:
@@ -91,7 +91,7 @@ def test_what_is_left_out_is_said_with_line_and_reason_and_what_leaving_it_in_do
     least = int(np.argmin(d / n))
     loss[least] *= 1.3
     made = fit(runs(n=n, d=d, loss=loss), QUICK)
-    (entry,) = made.left_out
+    (entry,) = made.excluded
     assert (entry.method, entry.row) == ("parametric", least + 2)
     assert "is number 1 from below; its loss is far above" in entry.reason
     assert made.all_runs is not None

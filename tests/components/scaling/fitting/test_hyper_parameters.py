@@ -57,4 +57,4 @@ def test_fewer_than_three_grids_are_refused_and_a_small_one_is_left_out() -> Non
     c, batch, rate, loss = grid(0)
     few = (c > 1.1e17) | (np.arange(len(c)) < 3)
     found = fit_hyper_parameters(c[few], batch[few], rate[few], loss[few], rounds=100, seed=0)
-    assert [reason for _, reason in found.small] == ["3 runs are no grid; it takes 4"]
+    assert [reason for _, reason in found.refused] == ["3 runs are no grid; it takes 4"]

@@ -37,7 +37,7 @@ def test_data_without_noise_gives_the_law_back() -> None:
 def test_chinchillas_runs_give_the_replications_figures_once_the_five_least_trained_are_left_out() -> None:
     found = fit_parametric(*epoch(), rounds=200, seed=0, leave_out=None)
     values = {name: estimate.value for name, estimate in found.coefficients.items()}
-    assert len(found.spoilt) == 5
+    assert len(found.outliers) == 5
     assert values["alpha"] == pytest.approx(0.348, abs=0.005)
     assert values["beta"] == pytest.approx(0.366, abs=0.01)
     assert values["E"] == pytest.approx(1.817, abs=0.01)
@@ -46,7 +46,7 @@ def test_chinchillas_runs_give_the_replications_figures_once_the_five_least_trai
 
 def test_with_the_five_left_in_beta_is_visibly_wrong() -> None:
     found = fit_parametric(*epoch(), rounds=100, seed=0, leave_out=0)
-    assert found.spoilt == ()
+    assert found.outliers == ()
     assert found.coefficients["beta"].value > 0.43
 
 
@@ -70,7 +70,7 @@ def covered(draws: int, rounds: int) -> dict[str, int]:
     for seed in range(draws):
         n, d, _, loss = drawn(seed)
         found = fit_parametric(n, d, loss, rounds=rounds, seed=0, leave_out=None)
-        assert found.spoilt == ()
+        assert found.outliers == ()
         for name, estimate in found.coefficients.items():
             hits[name] += estimate.low <= getattr(TRUTH, name) <= estimate.high
     return hits
@@ -110,13 +110,13 @@ def test_a_single_run_that_ended_early_is_left_out_and_an_ordinary_one_is_not() 
     n, d, _, loss = drawn(0)
     least = int(np.argmin(d / n))
     loss[least] *= 1.3
-    assert fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=None).spoilt == (least,)
+    assert fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=None).outliers == (least,)
 
 
 def test_a_number_of_runs_can_be_left_out_by_hand() -> None:
     n, d, _, loss = drawn(0)
     found = fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=3)
-    assert set(found.spoilt) == set(np.argsort(d / n)[:3].tolist())
+    assert set(found.outliers) == set(np.argsort(d / n)[:3].tolist())
     assert len(found.kept) == len(n) - 3
 
 

@@ -18,7 +18,7 @@ from tests.components.scaling.fitting.test_hyper_parameters import grid
 def made() -> Fit:
     n, d, _, loss = drawn(0)
     loss[int(np.argmin(d / n))] *= 1.3
-    return fit(Runs(values={"n": n, "d": d, "loss": loss}, rows=tuple(range(2, 2 + len(n))), left_out=()), FitConfig(rounds=100))
+    return fit(Runs(values={"n": n, "d": d, "loss": loss}, rows=tuple(range(2, 2 + len(n))), excluded=()), FitConfig(rounds=100))
 
 
 @pytest.mark.long
@@ -57,6 +57,6 @@ def test_equal_fits_give_equal_bytes(made: Fit, tmp_path: Path) -> None:
 def test_grids_of_batch_and_learning_rate_are_drawn_as_contours(tmp_path: Path) -> None:
     c, batch, rate, loss = grid(0)
     values = {"c": c, "batch": batch, "learning_rate": rate, "loss": loss}
-    table = Runs(values=values, rows=tuple(range(2, 2 + len(c))), left_out=())
+    table = Runs(values=values, rows=tuple(range(2, 2 + len(c))), excluded=())
     write_report(fit(table, FitConfig(rounds=100)), title="grid", output=tmp_path)
     assert [path.name for path in tmp_path.glob("*.png")] == ["hyper-parameters.png"]

@@ -40,13 +40,13 @@ def test_other_columns_and_blank_lines_do_not_matter(separator: str, tmp_path: P
         "loss": [3.5, 2.5],
     }
     assert runs.rows == (2, 4)
-    assert runs.left_out == ()
+    assert runs.excluded == ()
 
 
 def test_empty_cells_and_repetitions_are_left_out_with_the_reason(tmp_path: Path) -> None:
     runs = read_runs(write(tmp_path, "params,FLOPs,loss\n1,2,3\n4,5,\n1,2,3.0\n1,2,4\n"), COLUMNS)
     assert len(runs) == 2
-    assert [(entry.row, entry.reason) for entry in runs.left_out] == [(3, "no value for loss"), (4, "repeats line 2")]
+    assert [(entry.row, entry.reason) for entry in runs.excluded] == [(3, "no value for loss"), (4, "repeats line 2")]
 
 
 @pytest.mark.parametrize("cell", ["nan", "NaN", "-3.1", "0", "inf", "diverged"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.scaling.fitting.runs import read_runs
-from components.scaling.sweeps.table import FITTED, GRID, read_table, row_of, tabulate, write_table
+from components.scaling.sweeps.table import GRID_COLUMNS, LADDER_COLUMNS, read_table, row_of, tabulate, write_table
 from tests.components.scaling.ladder_truth import LADDER, rows
 
 
@@ -16,16 +16,16 @@ def test_the_order_of_completion_changes_nothing(tmp_path: Path) -> None:
 
 def test_fits_read_it(tmp_path: Path) -> None:
     figures = tabulate(rows(), tmp_path)
-    assert len(read_runs(tmp_path / "runs.csv", FITTED)) == len(LADDER.points()) == figures["trainings"]
-    assert set(read_runs(tmp_path / "runs.csv", GRID).values) == {"c", "batch", "learning_rate", "loss"}
+    assert len(read_runs(tmp_path / "runs.csv", LADDER_COLUMNS)) == len(LADDER.points()) == figures["trainings"]
+    assert set(read_runs(tmp_path / "runs.csv", GRID_COLUMNS).values) == {"c", "batch", "learning_rate", "loss"}
 
 
 def test_a_training_that_broke_down_is_counted_and_left_out_of_fits(tmp_path: Path) -> None:
     found = [*rows()[1:], row_of(LADDER.points()[0], {"failure": "step 3: loss nan"})]
     assert tabulate(found, tmp_path)["broken"] == 1
-    runs = read_runs(tmp_path / "runs.csv", FITTED)
+    runs = read_runs(tmp_path / "runs.csv", LADDER_COLUMNS)
     assert len(runs) == len(found) - 1
-    assert runs.left_out[0].reason == "no value for bits_per_byte"
+    assert runs.excluded[0].reason == "no value for bits_per_byte"
 
 
 def test_what_was_written_can_be_written_again_with_a_row_more(tmp_path: Path) -> None:
