@@ -241,7 +241,7 @@ def object_store_endpoint(root: str) -> str:
     return variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or own
 
 
-def store_answers(root: str, endpoint: str, seconds: float) -> None:
+def require_store(root: str, endpoint: str, seconds: float) -> None:
     """List one page below `root`, once and within `seconds`. Raises `StoreError`."""
     once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
     try:

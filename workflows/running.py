@@ -14,9 +14,9 @@ from components.errors import ConfigError, LongrunError
 from infra import retry
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
-from infra.mlflow.tracking import server_answers
+from infra.mlflow.tracking import require_server
 from infra.settings import Settings, remember, settings, usable_home
-from infra.storage import object_store_endpoint, store_answers
+from infra.storage import object_store_endpoint, require_store
 from infra.urls import HERE
 from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
@@ -152,9 +152,9 @@ def _started(
 def _require_record(settings: Settings) -> None:
     """The bucket and MLflow answer now, so that a wrong address is no reason to wait. Raises `StoreError` or `TrackingError`."""
     if settings.artifact_root != HERE:
-        store_answers(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
+        require_store(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
     if settings.mlflow_uri != HERE:
-        server_answers(settings.mlflow_uri, _FIRST_SECONDS)
+        require_server(settings.mlflow_uri, _FIRST_SECONDS)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class TrainingReporter(Protocol):
-    """What a training worker knows of its place, and whom it tells."""
+    """What a training worker knows of its rank, and where it reports its progress."""
 
     @property
     def rank(self) -> int:
@@ -26,9 +26,9 @@ class TrainingReporter(Protocol):
         ...
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Tell that `step` of `total_steps` is done, with its figures; only rank 0's report is passed on.
+        """Report that `step` of `total_steps` is done, with its figures; only rank 0's report is forwarded.
 
-        Steps replayed after a failure, and those before the checkpoint that training goes on from, are reported again under the
+        Steps replayed after a failure, and those before the checkpoint that training resumes from, are reported again under the
         same step.
         """
         ...
@@ -51,10 +51,10 @@ class Launcher(Protocol):
     ) -> list[Result]:
         """Call `work(spec, reporter)` in every worker; results in the order of ranks.
 
-        `work` is an importable function, `spec` and the results are picklable; all paths in them are absolute.
-        A process group (gloo or nccl) exists in the workers where `workers` > 1.
-        Where workers are lost `work` is called again in all; with `min_workers` that may be fewer, down to so many.
-        An exception of `work` that is a `LongrunError` is raised again as it is.
+        `work` is an importable function, `spec` and the results are picklable; all paths in them are absolute. A process group
+        (gloo or nccl) exists in the workers where `workers` > 1. Where workers are lost `work` is called again in all of them;
+        with `min_workers` they may be fewer, but not fewer than that. An exception of `work` that is a `LongrunError` is raised
+        again as it is.
         """
         ...
 

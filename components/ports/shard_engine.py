@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def ignore(done: int) -> None:
-    """Tell nobody how many shards are done."""
+    """Do nothing with the number of shards that are done."""
 
 
 class ShardEngine(Protocol):

@@ -1,4 +1,4 @@
-"""Running many independent pieces of work in processes that stay, each of which hands over what it has as soon as it has it."""
+"""Many independent pieces of work in long-lived processes; each result is handed over as soon as it is there."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ class Profile:
     namespace: str = "longrun"
     """Kubernetes namespace of the tasks and of the chart."""
     release: str = "longrun"
-    """Helm release of charts/longrun: service accounts and priority classes begin with its name."""
+    """Helm release of charts/longrun: the names of service accounts and priority classes start with it."""
     context: str = ""
     """Context of the kubeconfig; empty: the current one, or the pod's own service account."""
     image_registry: str

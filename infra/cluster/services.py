@@ -1,4 +1,4 @@
-"""What can be asked of a cluster and the services on it: each question has a time limit, and an answer or a `ClusterError`."""
+"""Questions to a cluster and the services on it: each has a time limit, and ends in an answer or a `ClusterError`."""
 
 import functools
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 SECONDS = 3.0
-"""For one answer; all questions are asked at once."""
+"""For one answer; callers ask all questions at once."""
 
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -67,14 +67,14 @@ class ClusterClient:
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
-        with self._asking():
+        with self._translated_errors():
             answer = self._k8s.VersionApi(self._api).get_code(_request_timeout=SECONDS)
         return int(answer.major), int(re.sub(r"\D", "", answer.minor))
 
     def kinds(self, group: str, version: str) -> set[str]:
         """Plural names of the resources that the API serves in a group and version; none where it has no such group."""
         try:
-            with self._asking():
+            with self._translated_errors():
                 answer = self._k8s.CustomObjectsApi(self._api).get_api_resources(group, version, _request_timeout=SECONDS)
         except Missing:
             return set()
@@ -91,13 +91,13 @@ class ClusterClient:
             namespace="" if everywhere else self.profile.namespace,
         )
         review = k8s.V1SelfSubjectAccessReview(spec=k8s.V1SelfSubjectAccessReviewSpec(resource_attributes=what))
-        with self._asking():
+        with self._translated_errors():
             answer = k8s.AuthorizationV1Api(self._api).create_self_subject_access_review(review, _request_timeout=SECONDS)
         return bool(answer.status.allowed)
 
     def default_storage_class(self) -> str:
         """Name of the default storage class, or nothing."""
-        with self._asking():
+        with self._translated_errors():
             classes = self._k8s.StorageV1Api(self._api).list_storage_class(_request_timeout=SECONDS).items
         mark = "storageclass.kubernetes.io/is-default-class"
         marked = (known.metadata.name for known in classes if (known.metadata.annotations or {}).get(mark) == "true")
@@ -105,13 +105,13 @@ class ClusterClient:
 
     def claim(self, name: str) -> tuple[str, list[str]]:
         """Phase and access modes of a PersistentVolumeClaim."""
-        with self._asking():
+        with self._translated_errors():
             claim = self._core.read_namespaced_persistent_volume_claim(name, self.profile.namespace, _request_timeout=SECONDS)
         return claim.status.phase, claim.spec.access_modes
 
     def quota(self) -> dict[str, tuple[str, str]]:
         """Resource -> used and allowed, over all quotas of the namespace."""
-        with self._asking():
+        with self._translated_errors():
             quotas = self._core.list_namespaced_resource_quota(self.profile.namespace, _request_timeout=SECONDS).items
         return {
             name: ((quota.status.used or {}).get(name, "0"), hard)
@@ -121,25 +121,25 @@ class ClusterClient:
 
     def service_account(self, name: str) -> None:
         """Whether the account is there: `Missing` where it is not."""
-        with self._asking():
+        with self._translated_errors():
             self._core.read_namespaced_service_account(name, self.profile.namespace, _request_timeout=SECONDS)
 
     def ensure_namespace(self) -> bool:
         """Make the profile's namespace, with restricted Pod Security, unless it is there; whether it was made."""
         name, k8s = self.profile.namespace, self._k8s
         try:
-            with self._asking():
+            with self._translated_errors():
                 self._core.read_namespace(name, _request_timeout=SECONDS)
         except Missing:
             meta = k8s.V1ObjectMeta(name=name, labels={"pod-security.kubernetes.io/enforce": "restricted"})
-            with self._asking():
+            with self._translated_errors():
                 self._core.create_namespace(k8s.V1Namespace(metadata=meta), _request_timeout=SECONDS)
             return True
         return False
 
     def gpus(self) -> Gpus:
-        """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have asked for."""
-        with self._asking():
+        """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have requested."""
+        with self._translated_errors():
             nodes = [node for node in self._core.list_node(_request_timeout=SECONDS).items if _usable(node, self.profile)]
         pods, everywhere = self._pods()
         names = {node.metadata.name for node in nodes}
@@ -149,10 +149,10 @@ class ClusterClient:
     def _pods(self) -> tuple[list[Any], bool]:
         options = {"field_selector": "status.phase!=Succeeded,status.phase!=Failed", "_request_timeout": SECONDS}
         try:
-            with self._asking():
+            with self._translated_errors():
                 return self._core.list_pod_for_all_namespaces(**options).items, True
         except Refused:
-            with self._asking():
+            with self._translated_errors():
                 return self._core.list_namespaced_pod(self.profile.namespace, **options).items, False
 
     @property
@@ -166,8 +166,8 @@ class ClusterClient:
         return self._k8s.CoreV1Api(self._api)
 
     @contextmanager
-    def _asking(self) -> "Iterator[None]":
-        """Kubernetes' and urllib3's exceptions as ours, in a line."""
+    def _translated_errors(self) -> "Iterator[None]":
+        """Turn exceptions of Kubernetes and urllib3 into ours, in a line."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -219,7 +219,7 @@ def flyte_health(profile: Profile) -> str:
 
 
 def mlflow_version(profile: Profile) -> str:
-    """The version of the MLflow server; empty where only signed-in users are told."""
+    """The version of the MLflow server; empty where it is shown to signed-in users only."""
     base = profile.mlflow_uri.rstrip("/")
     _get(f"{base}/health")
     try:

@@ -31,7 +31,7 @@ RPC_RETRIES = 2
 """How often Flyte's client, which alone tries again, repeats a request after 0.5 s and 1 s."""
 
 IDLE_SECONDS = 5.0
-"""Without a new line, after which is asked whether a step that is being read still runs."""
+"""Without a new line, after which Flyte is asked whether the step whose log is read still runs."""
 
 TOKEN = "FLYTE_TOKEN"  # noqa: S105 - a name
 """Secret of a profile that holds a bearer token for Flyte; without it, Flyte's own login is used."""

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 EXPERIMENT = "longrun"
 MARK = "longrun.mark"
-"""Tag of a run by which whoever asked for it finds it again."""
+"""Tag of a run by which whoever created it finds it again."""
 
 _MAX_METRICS = 1000
 """Metrics that MLflow takes in one request."""
@@ -89,7 +89,7 @@ def _is_transient(error: "RequestException") -> bool:
     return not refused and not isinstance(error, InvalidURL | SSLError)
 
 
-def server_answers(tracking_uri: str, seconds: float) -> None:
+def require_server(tracking_uri: str, seconds: float) -> None:
     """Ask a server for its health, once and within `seconds`. Raises `TrackingError`."""
     import httpx
 

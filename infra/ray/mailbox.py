@@ -71,7 +71,7 @@ class Mailbox:
         self._dismissed = False
         self._reports: list[Report] = []
         self._outcome = Outcome()
-        self._held: dict[str, Any] = {}
+        self._placement_groups: dict[str, Any] = {}
         self._group = ""
         self._workers = 0
         self._changed = asyncio.Condition()
@@ -99,9 +99,9 @@ class Mailbox:
 
     async def join(self, worker: WorkerRank, placement_group: Any) -> None:
         """A worker has started, with the processors of that placement group; the first of a new group ends the group before."""
-        if worker.group in self._held:
+        if worker.group in self._placement_groups:
             return
-        self._held[worker.group] = placement_group
+        self._placement_groups[worker.group] = placement_group
         self._group, self._workers = worker.group, worker.world_size
         if not await self.is_finished():
             self._outcome.results, self._outcome.workers = {}, worker.world_size
@@ -112,9 +112,9 @@ class Mailbox:
                     "the logs are in Ray's session"
                 )
 
-    async def held(self) -> list[Any]:
+    async def placement_groups(self) -> list[Any]:
         """The placement groups of all workers so far."""
-        return list(self._held.values())
+        return list(self._placement_groups.values())
 
     async def enter(self, worker: WorkerRank, now: float) -> None:
         """A worker starts the assignment."""

@@ -46,8 +46,8 @@ class RayLauncher:
     ) -> list[Result]:
         """Call `work` in every worker; reports reach `metrics` in this thread while the work goes on.
 
-        With `min_workers` it begins, and goes on after a loss, with as many as there is room for; once a minute Ray Train looks
-        whether there is room for more, and starts them all anew.
+        With `min_workers` it starts, and resumes after a loss, with as many as there is room for; once a minute Ray Train looks
+        whether there is room for more, and then starts all of them again.
 
         Raises:
             ConfigError: more workers than the cluster has CPUs for.

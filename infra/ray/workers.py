@@ -38,7 +38,7 @@ RAY_TRAIN_VARIABLES = {
 
 @dataclass(frozen=True)
 class GroupConfig:
-    """What workers are asked for."""
+    """How many workers, and what each of them has."""
 
     workers: int
     min_workers: int
@@ -110,7 +110,7 @@ class WorkerGroup:
         import ray
         from ray.util.placement_group import remove_placement_group
 
-        for group in ray.get(self.mailbox.held.remote()):
+        for group in ray.get(self.mailbox.placement_groups.remote()):
             remove_placement_group(group)
 
     def _fit(self) -> None:
@@ -237,9 +237,10 @@ def _work(config: dict[str, Any]) -> None:
     if not config["gpu"]:
         set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray shows all GPUs to workers that asked for none
     mailbox, context = config["mailbox"], ray.train.get_context()
-    held: Any = ray.util.get_current_placement_group()
-    reporter = _MailReporter(WorkerRank(held.id.hex(), context.get_world_rank(), context.get_world_size()), mailbox)
-    ray.get(mailbox.join.remote(reporter.worker, held))
+    placement_group: Any = ray.util.get_current_placement_group()
+    rank = WorkerRank(placement_group.id.hex(), context.get_world_rank(), context.get_world_size())
+    reporter = _MailReporter(rank, mailbox)
+    ray.get(mailbox.join.remote(rank, placement_group))
     done = 0
     while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
         work, spec = ray.cloudpickle.loads(assignment.pickled)

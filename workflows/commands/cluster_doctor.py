@@ -8,7 +8,7 @@ from functools import partial
 from components.errors import ClusterError, LongrunError
 from infra.cluster.profiles import IMAGE_GROUPS, Profile
 from infra.cluster.services import SECONDS, ClusterClient, Missing, Refused, flyte_health, mlflow_version, require_image
-from infra.storage import store_answers
+from infra.storage import require_store
 from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
 
@@ -199,7 +199,7 @@ def _mlflow(profile: Profile, what: str) -> Finding:
 
 
 def _object_store(profile: Profile, what: str) -> Finding:
-    store_answers(profile.artifact_root, profile.object_store_endpoint, SECONDS)
+    require_store(profile.artifact_root, profile.object_store_endpoint, SECONDS)
     return finding(what, True, profile.artifact_root, "")
 
 

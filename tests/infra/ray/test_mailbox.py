@@ -109,7 +109,7 @@ def test_fewer_workers_after_a_loss_are_all_that_is_waited_for_and_nobody_hears_
         outcome = await mailbox.outcome()
         assert (outcome.error, outcome.results, outcome.workers, len(outcome.groups)) == (None, {0: b"new"}, 1, 2)
         assert await mailbox.take_reports() == []
-        assert await mailbox.held() == ["lost", "kept"]
+        assert await mailbox.placement_groups() == ["lost", "kept"]
 
     asyncio.run(scenario())
 
