@@ -40,6 +40,24 @@ def read_json(
     return value
 
 
+def read_json_lines(path: Path, remedy: str, *, what: str = "JSON lines") -> list[dict[str, Any]]:
+    """The JSON objects in a file of one a line; messages end with `remedy`: what to do next.
+
+    Raises:
+        MissingArtifact: there is no file.
+        DamagedArtifact: it cannot be read, or a line holds something else; the message calls the lines `what`.
+    """
+    try:
+        rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+    except FileNotFoundError as error:
+        raise MissingArtifact(f"{path}: missing; {remedy}") from error
+    except (OSError, ValueError) as error:
+        raise DamagedArtifact(f"{path}: not {what} ({error}); {remedy}") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise DamagedArtifact(f"{path}: not {what}; {remedy}")
+    return rows
+
+
 @contextlib.contextmanager
 def written_beside(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to; it is moved to `path` at the end, so that no reader ever sees a part of it.

@@ -18,7 +18,7 @@ async def evaluation(
     checkpoints: dict[str, Checkpoint],
 ) -> EvaluationReport:
     """Measure the models on the held-out split."""
-    from components.evaluation.evaluate import evaluate
+    from components.evaluation.evaluate import EvaluationInputs, evaluate
 
     return make(
         order,
@@ -26,11 +26,13 @@ async def evaluation(
         config,
         lambda work: evaluate(
             config,
-            corpus=work.local(corpus),
-            token_shards=work.local(token_shards),
-            conversations=work.local(conversations),
-            pairs=work.local(pairs),
-            checkpoints={name: work.local(checkpoint) for name, checkpoint in checkpoints.items()},
+            EvaluationInputs(
+                corpus=work.local(corpus),
+                token_shards=work.local(token_shards),
+                conversations=work.local(conversations),
+                pairs=work.local(pairs),
+                checkpoints={name: work.local(checkpoint) for name, checkpoint in checkpoints.items()},
+            ),
             output=work.output,
             scratch=work.scratch,
             metrics=work,

@@ -1,4 +1,4 @@
-"""Reading a user's JSONL, line by line, with every refusal counted; and writing JSONL that is the same for the same rows.
+"""Reading a user's JSONL, line by line, with every refusal counted; and writing JSONL, equal bytes for equal rows.
 
 Plain, gzip and Zstandard files are read; which one a file is, its name says (.gz, .zst).
 """
@@ -151,9 +151,3 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file that `write_jsonl` wrote."""
-    with path.open(encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream]

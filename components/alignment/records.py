@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from components.alignment.jsonl import read_jsonl, write_jsonl
-from components.errors import DamagedArtifact, MissingArtifact
+from components.alignment.jsonl import write_jsonl
+from components.errors import DamagedArtifact
+from components.files import read_json_lines
 from components.names import SPLITS
 
 
@@ -88,9 +89,9 @@ def read_pairs(artifact: Path, split: str) -> list[PreferencePair]:
 
 
 def _read(record: type[AnyRecord], path: Path) -> list[AnyRecord]:
+    what, remedy = f"lines of {record.__name__}", "run the step that writes it again"
+    rows = read_json_lines(path, remedy, what=what)
     try:
-        return [record(**row) for row in read_jsonl(path)]
-    except FileNotFoundError as error:
-        raise MissingArtifact(f"{path}: not there; run the step that writes it") from error
-    except (ValueError, TypeError) as error:
-        raise DamagedArtifact(f"{path}: not lines of {record.__name__} ({error}); run the step that writes it again") from error
+        return [record(**row) for row in rows]
+    except TypeError as error:
+        raise DamagedArtifact(f"{path}: not {what} ({error}); {remedy}") from error

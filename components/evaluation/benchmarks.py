@@ -1,4 +1,4 @@
-"""Public benchmarks: their items as tasks, beside what curation found of them in the documents.
+"""Public benchmarks: their items as tasks, and how much of them curation found in the documents.
 
 The corpus holds both: `benchmarks.parquet` has the items that documents were searched for, `contamination.parquet` which document
 held how much of which item. An item is clean where it was searched for and no document held any part of it.
@@ -19,27 +19,27 @@ from components.evaluation.findings import Contamination
 from components.evaluation.items import Row, Tasks
 
 _ITEM = ("benchmark", "file", "item")
-"""What names an item in both tables."""
+"""Columns that identify an item in both tables."""
 
 
 def contamination(corpus: Path) -> tuple[Contamination, ...]:
-    """What curation found of each benchmark, by name. Raises `MissingArtifact`."""
+    """How much of each benchmark curation found, by name. Raises `MissingArtifact`."""
     items, hits = _tables(corpus)
-    held = _held(hits)
-    found = []
+    contaminated = _contaminated(hits)
+    counts = []
     for name in sorted(set(items["benchmark"].to_pylist())):
         rows = [row for row in items.select([*_ITEM, "grams"]).to_pylist() if row["benchmark"] == name]
         documents = {row["id"] for row in hits.select(["benchmark", "id"]).to_pylist() if row["benchmark"] == name}
-        found.append(
+        counts.append(
             Contamination(
                 benchmark=name,
                 items=len(rows),
-                contaminated=sum(_key(row) in held for row in rows),
+                contaminated=sum(_key(row) in contaminated for row in rows),
                 not_searched=sum(row["grams"] == 0 for row in rows),
                 documents=len(documents),
             )
         )
-    return tuple(found)
+    return tuple(counts)
 
 
 def build(config: EvaluationConfig, corpus: Path) -> Tasks:
@@ -51,8 +51,8 @@ def build(config: EvaluationConfig, corpus: Path) -> Tasks:
         SourceError: an item lacks a field, or its answer is none of its options.
     """
     items, hits = _tables(corpus)
-    held = _held(hits)
-    built = {task.name: list(_rows(config, task, items, held)) for task in config.benchmarks}
+    contaminated = _contaminated(hits)
+    built = {task.name: list(_rows(config, task, items, contaminated)) for task in config.benchmarks}
     return Tasks(
         choices={task.name: built[task.name] for task in config.benchmarks if task.choices},
         completions={task.name: built[task.name] for task in config.benchmarks if not task.choices},
@@ -68,7 +68,8 @@ def _tables(corpus: Path) -> tuple[pa.Table, pa.Table]:
     return items, hits
 
 
-def _held(hits: pa.Table) -> set[tuple[Any, ...]]:
+def _contaminated(hits: pa.Table) -> set[tuple[Any, ...]]:
+    """The keys of the items that some document held a part of."""
     return {_key(row) for row in hits.select(list(_ITEM)).to_pylist()}
 
 
@@ -76,7 +77,7 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in _ITEM)
 
 
-def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, held: set[tuple[Any, ...]]) -> Iterator[Row]:
+def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, contaminated: set[tuple[Any, ...]]) -> Iterator[Row]:
     own = [row for row in items.to_pylist() if row["benchmark"] == task.name]
     if not own:
         known = ", ".join(sorted(set(items["benchmark"].to_pylist()))) or "none"
@@ -85,14 +86,14 @@ def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, held: 
         : config.max_items_per_task
     ]:
         try:
-            asked = _asked(task, json.loads(row["record"]))
+            item = _item(task, json.loads(row["record"]))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             where = f"benchmark {task.name}: item {row['item']} of {row['file']}"
             raise SourceError(f"{where} cannot be asked ({error!r}); its fields: {row['record'][:200]}") from error
-        yield {**asked, "clean": row["grams"] > 0 and _key(row) not in held}
+        yield {**item, "clean": row["grams"] > 0 and _key(row) not in contaminated}
 
 
-def _asked(task: BenchmarkTask, record: Mapping[str, Any]) -> Row:
+def _item(task: BenchmarkTask, record: Mapping[str, Any]) -> Row:
     context, answer = task.prompt.format_map(record), _field(record, task.answer)
     if not task.choices:
         return {"context": context, "gold": _word(answer), "chance": 0.0}
@@ -100,24 +101,24 @@ def _asked(task: BenchmarkTask, record: Mapping[str, Any]) -> Row:
     if len(options) == 1 and isinstance(options[0], list):
         options = options[0]
     texts = [str(option).strip() for option in options]
-    return {"context": context, "choices": [f" {text}" for text in texts], "gold": _place(task, answer, texts)}
+    return {"context": context, "choices": [f" {text}" for text in texts], "gold": _option_index(task, answer, texts)}
 
 
 def _field(record: Any, name: str) -> Any:
-    for part in name.split("."):
-        record = record[part]
+    for key in name.split("."):
+        record = record[key]
     return record
 
 
-def _place(task: BenchmarkTask, answer: Any, options: list[str]) -> int:
+def _option_index(task: BenchmarkTask, answer: Any, options: list[str]) -> int:
     """Which option the answer means."""
-    said = str(answer).strip()
+    text = str(answer).strip()
     if task.answer_form == "text":
-        return options.index(said)
-    place = int(said) if task.answer_form == "number" else ord(said.upper()) - ord("A")
-    if not 0 <= place < len(options):
+        return options.index(text)
+    index = int(text) if task.answer_form == "number" else ord(text.upper()) - ord("A")
+    if not 0 <= index < len(options):
         raise ValueError(f"the answer {answer!r} is none of {len(options)} options")
-    return place
+    return index
 
 
 def _word(answer: Any) -> str:

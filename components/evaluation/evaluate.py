@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from components.errors import MissingArtifact
 from components.evaluation import benchmarks, held_out, items, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
-from components.evaluation.findings import Alignment, BitsPerByte, Findings
+from components.evaluation.findings import Alignment, BitsPerByteRow, Findings
 from components.evaluation.measure import Material, Measured, measure_once
 from components.evaluation.origins import origins
 from components.names import BYTE_UNIGRAM, ZLIB_9
@@ -23,17 +24,20 @@ _STAGES = ("base", "sft", "dpo")
 """The order in which models are measured and shown."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationInputs:
+    """Directories of the artifacts that an evaluation reads."""
+
+    corpus: Path
+    token_shards: Path
+    conversations: Path
+    pairs: Path
+    checkpoints: Mapping[str, Path]
+    """The models by name, such as "base", "sft" and "dpo"."""
+
+
 def evaluate(
-    config: EvaluationConfig,
-    *,
-    corpus: Path,
-    token_shards: Path,
-    conversations: Path,
-    pairs: Path,
-    checkpoints: dict[str, Path],
-    output: Path,
-    scratch: Path,
-    metrics: Metrics,
+    config: EvaluationConfig, inputs: EvaluationInputs, *, output: Path, scratch: Path, metrics: Metrics
 ) -> dict[str, Any]:
     """Measure every checkpoint on the same held-out text and write the report.
 
@@ -52,44 +56,55 @@ def evaluate(
             benchmark.
         SourceError: an item of a benchmark cannot be asked.
     """
-    shares = dict(sorted(config.domain_shares.items())) or held_out.mixture_shares(corpus)
-    material = _gather(config, shares, corpus, token_shards, conversations, pairs)
+    shares = dict(sorted(config.domain_shares.items())) or held_out.mixture_shares(inputs.corpus)
+    material = _gather(config, inputs, shares)
+    measured = _measure_models(config, inputs.checkpoints, material, scratch, metrics)
+    findings = Findings(
+        domain_shares=shares,
+        bits_per_byte=(*(row for model in measured for row in model.bits_per_byte), *_baselines(material.documents)),
+        tasks=tuple(row for model in measured for row in model.tasks),
+        contamination=benchmarks.contamination(inputs.corpus),
+        alignment=tuple(row for name in _in_order(inputs.checkpoints) for row in _alignment(name, inputs.checkpoints[name])),
+        repetition=tuple(row for model in measured for row in model.repetition),
+        samples=tuple(row for model in measured for row in model.samples),
+        origins=origins(inputs.corpus),
+    )
+    report.write(findings, output)
+    return findings.headlines()
+
+
+def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
+    """The models' names: those of the stages first, then others."""
+    return sorted(checkpoints, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
+
+
+def _gather(config: EvaluationConfig, inputs: EvaluationInputs, shares: Mapping[str, float]) -> Material:
+    """Documents of every domain that the mixture or the shares name, tasks and prompts."""
+    domains = sorted({*shares, *held_out.mixture_shares(inputs.corpus)})
+    conversations = held_out.records(inputs.conversations / "validation.jsonl")
+    prompts = [record["messages"][0]["content"] for record in conversations]
+    local = items.build(config, corpus=inputs.corpus, conversations=inputs.conversations, pairs=inputs.pairs, chat=_as_prompt)
+    return Material(
+        documents={domain: held_out.fitting_documents(inputs.corpus, domain, config.max_bytes_per_domain) for domain in domains},
+        reader=TokenShardReader.open(inputs.token_shards),
+        tasks=local.joined(benchmarks.build(config, inputs.corpus)),
+        shown=list(config.sample_prompts) or prompts[: config.samples],
+        repetition=prompts[: config.repetition_prompts],
+    )
+
+
+def _measure_models(
+    config: EvaluationConfig, checkpoints: Mapping[str, Path], material: Material, scratch: Path, metrics: Metrics
+) -> list[Measured]:
+    """Measure one model after the other, and log what came out of each."""
     scratch.mkdir(parents=True, exist_ok=True)
-    measured = []
-    names = sorted(checkpoints, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
-    for done, name in enumerate(names):
-        metrics.progress(done, len(names), "models")
+    measured: list[Measured] = []
+    for name in _in_order(checkpoints):
+        metrics.progress(len(measured), len(checkpoints), "models")
         measured.append(measure_once(config, name, checkpoints[name], material, scratch / f"{name}.json"))
         metrics.log(0, _logged(measured[-1]))
-    metrics.progress(len(names), len(names), "models")
-    found = Findings(
-        domain_shares=shares,
-        bits_per_byte=(*(row for one in measured for row in one.bits_per_byte), *_baselines(material.documents)),
-        tasks=tuple(row for one in measured for row in one.tasks),
-        contamination=benchmarks.contamination(corpus),
-        alignment=tuple(row for name in names if name != "base" for row in _alignment(checkpoints[name])),
-        repetition=tuple(row for one in measured for row in one.repetition),
-        samples=tuple(row for one in measured for row in one.samples),
-        origins=origins(corpus),
-    )
-    report.write(found, output)
-    return found.headlines()
-
-
-def _gather(
-    config: EvaluationConfig, shares: Mapping[str, float], corpus: Path, token_shards: Path, conversations: Path, pairs: Path
-) -> Material:
-    """Documents of every domain that the mixture or the shares name."""
-    domains = sorted({*shares, *held_out.mixture_shares(corpus)})
-    asked = [record["messages"][0]["content"] for record in held_out.records(conversations / "validation.jsonl")]
-    local = items.build(config, corpus=corpus, conversations=conversations, pairs=pairs, chat=_as_prompt)
-    return Material(
-        documents={domain: held_out.fitting_documents(corpus, domain, config.max_bytes_per_domain) for domain in domains},
-        reader=TokenShardReader.open(token_shards),
-        tasks=local.joined(benchmarks.build(config, corpus)),
-        shown=list(config.sample_prompts) or asked[: config.samples],
-        repetition=asked[: config.repetition_prompts],
-    )
+    metrics.progress(len(measured), len(checkpoints), "models")
+    return measured
 
 
 def _as_prompt(message: str) -> str:
@@ -97,15 +112,18 @@ def _as_prompt(message: str) -> str:
     return f"{USER}{message}{ASSISTANT}"
 
 
-def _baselines(documents: Mapping[str, Sequence[held_out.Document]]) -> Iterator[BitsPerByte]:
+def _baselines(documents: Mapping[str, Sequence[held_out.Document]]) -> Iterator[BitsPerByteRow]:
     for model, measure in ((BYTE_UNIGRAM, byte_unigram), (ZLIB_9, zlib_9)):
         for domain, chosen in documents.items():
             texts = [document.text.encode() for document in chosen]
             value, size = measure(texts), sum(map(len, texts))
-            yield BitsPerByte(model=model, domain=domain, bits_per_byte=value, documents=len(texts), bytes=size)
+            yield BitsPerByteRow(model=model, domain=domain, bits_per_byte=value, documents=len(texts), bytes=size)
 
 
-def _alignment(checkpoint: Path) -> list[Alignment]:
+def _alignment(name: str, checkpoint: Path) -> list[Alignment]:
+    """What fine-tuning changed; the base model was not fine-tuned."""
+    if name == "base":
+        return []
     path = checkpoint / "metrics/alignment.parquet"
     if not path.is_file():
         raise MissingArtifact(f"{path}: missing; fine-tuning writes it: run that step again")

@@ -1,4 +1,4 @@
-"""What evaluation found, as one value: tables of plain rows, and the figures derived from them."""
+"""The results of an evaluation as one value: tables of plain rows, and the figures derived from them."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def share(value: float | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BitsPerByte:
+class BitsPerByteRow:
     """One model, or baseline, on one domain."""
 
     model: str
@@ -67,7 +67,7 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contamination:
-    """What curation found of a benchmark in the documents."""
+    """How much of a benchmark curation found in the documents."""
 
     benchmark: str
     items: int
@@ -124,7 +124,7 @@ class Findings:
     """Everything the report shows."""
 
     domain_shares: dict[str, float]
-    bits_per_byte: tuple[BitsPerByte, ...]
+    bits_per_byte: tuple[BitsPerByteRow, ...]
     tasks: tuple[TaskResult, ...]
     contamination: tuple[Contamination, ...]
     alignment: tuple[Alignment, ...]

@@ -1,6 +1,5 @@
-"""Reading the held-out side of a corpus, of conversations and of preference pairs, always in the same order."""
+"""Reading the held-out split of a corpus, of conversations and of preference pairs, always in the same order."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.errors import ArtifactError, MissingArtifact
+from components.errors import ArtifactError, DamagedArtifact
+from components.files import read_json, read_json_lines
 from components.generation.bits_per_byte import MINIMUM_BYTES, TokenReader
 
 
@@ -34,8 +34,8 @@ class ChosenDocuments:
 
     def documents(self, split: str, domain: str) -> pa.Table:
         """The chosen rows. Raises `ArtifactError` where a chosen document has no tokens."""
-        every = self.reader.documents(split, domain)
-        chosen = every.filter(pc.is_in(every["id"], value_set=pa.array(sorted(self.ids), pa.string())))
+        rows = self.reader.documents(split, domain)
+        chosen = rows.filter(pc.is_in(rows["id"], value_set=pa.array(sorted(self.ids), pa.string())))
         if chosen.num_rows != len(self.ids):
             missing = sorted(self.ids - set(chosen["id"].to_pylist()))[0]
             raise ArtifactError(
@@ -50,38 +50,43 @@ class ChosenDocuments:
 
 def domains(corpus: Path) -> list[str]:
     """The domains with held-out documents, sorted. Raises `ArtifactError` if there are none."""
-    found = sorted(path.name for path in (corpus / "documents/validation").glob("*") if any(path.glob("*.parquet")))
-    if not found:
+    names = sorted(path.name for path in (corpus / "documents/validation").glob("*") if any(path.glob("*.parquet")))
+    if not names:
         raise ArtifactError(f"{corpus}: no documents/validation/DOMAIN/*.parquet; a corpus needs a held-out split to evaluate on")
-    return found
+    return names
 
 
 def documents(corpus: Path, domain: str) -> Iterator[Document]:
     """Documents of at least 1 kB (as bits per byte counts them), by id: ids are hashes, so any prefix is a random sample."""
-    for part in sorted((corpus / "documents/validation" / domain).glob("*.parquet")):
-        with pq.ParquetFile(part) as table:
-            for batch in table.iter_batches(columns=["id", "group", "text", "bytes"]):
-                for row in batch.to_pylist():
-                    if row["bytes"] >= MINIMUM_BYTES:
-                        yield Document(id=row["id"], group=row["group"], text=row["text"])
+    for path in sorted((corpus / "documents/validation" / domain).glob("*.parquet")):
+        for row in _rows(path, ["id", "group", "text", "bytes"]):
+            if row["bytes"] >= MINIMUM_BYTES:
+                yield Document(id=row["id"], group=row["group"], text=row["text"])
 
 
-def fitting_documents(corpus: Path, domain: str, total_bytes: int) -> list[Document]:
-    """Documents of a domain by id, each taken if it still fits into `total_bytes`; the first one where none fits.
+def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, of which a batch is in memory at a time."""
+    with pq.ParquetFile(path) as table:
+        for batch in table.iter_batches(columns=columns):
+            yield from batch.to_pylist()
 
-    So no document much longer than the others makes up most of the figure, or of the time.
+
+def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Document]:
+    """Documents of a domain by id, each taken if it still fits into `max_bytes`; the first one where none fits.
+
+    So no document much longer than the others dominates the figure, or the time.
 
     Raises `ArtifactError` if the domain has no document that counts.
     """
     chosen: list[Document] = []
-    first, room = None, total_bytes
+    first, remaining = None, max_bytes
     for document in documents(corpus, domain):
         first = first or document
         size = len(document.text.encode())
-        if size <= room:
+        if size <= remaining:
             chosen.append(document)
-            room -= size
-        if room < MINIMUM_BYTES:
+            remaining -= size
+        if remaining < MINIMUM_BYTES:
             break
     if first is None:
         raise ArtifactError(
@@ -92,19 +97,14 @@ def fitting_documents(corpus: Path, domain: str, total_bytes: int) -> list[Docum
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a JSONL file of an artifact, by id. Raises `MissingArtifact`."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise MissingArtifact(f"{path}: missing; run the step that makes it") from error
-    return sorted((json.loads(line) for line in lines if line), key=lambda record: record["id"])
+    """The lines of a JSONL file of an artifact, by id. Raises `MissingArtifact` or `DamagedArtifact`."""
+    return sorted(read_json_lines(path, "run the step that makes it"), key=lambda record: record["id"])
 
 
 def mixture_shares(corpus: Path) -> dict[str, float]:
-    """The target share of each domain, sorted by name. Raises `MissingArtifact`."""
-    path = corpus / "mixture.json"
-    try:
-        shares = json.loads(path.read_bytes())["shares"]
-    except (OSError, ValueError, KeyError) as error:
-        raise MissingArtifact(f"{path}: no shares there ({error!r}); run the step curation") from error
+    """The target share of each domain, sorted by name. Raises `MissingArtifact` or `DamagedArtifact`."""
+    path, remedy = corpus / "mixture.json", "run the step curation"
+    shares = read_json(path, dict, remedy).get("shares")
+    if not isinstance(shares, dict):
+        raise DamagedArtifact(f"{path}: no shares there; {remedy}")
     return dict(sorted(shares.items()))

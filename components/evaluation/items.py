@@ -2,7 +2,7 @@
 
 | task | kind | question |
 |---|---|---|
-| continuation-choice | perplexity | how does this held-out document go on? The others continue other documents of its domain |
+| continuation-choice | perplexity | which text continues this held-out document? The others continue others of its domain |
 | answer-choice | perplexity | which answer belongs to this held-out instruction? The others answer other instructions |
 | preferred-answer | perplexity | is the preferred answer of a held-out pair more likely than the rejected one? |
 | final-word | generation | which word ends this line? It occurs earlier in the text (as LAMBADA's, arXiv 1606.06031, mostly do) |
@@ -31,7 +31,7 @@ _EIGHTHS = (4, 6, 2, 7, 5, 3, 1)
 """Where documents are cut, in eighths of their length, and in which order."""
 
 _POOL = 8
-"""Questions read for each option of an item, at least: a few items have wrong options to choose from too."""
+"""Minimum questions read for each option of an item, so that even a few items have wrong options to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Tasks:
 
     def joined(self, others: "Tasks") -> "Tasks":
         """Both together. Raises `ConfigError` where a name occurs in both."""
-        if twice := sorted({*self.choices, *self.completions} & {*others.choices, *others.completions}):
+        if repeated := sorted({*self.choices, *self.completions} & {*others.choices, *others.completions}):
             raise ConfigError(
-                f"EvaluationConfig.benchmarks names {twice[0]}, which is a task of held-out text; allowed: another name"
+                f"EvaluationConfig.benchmarks names {repeated[0]}, which is a task of held-out text; allowed: another name"
             )
         return Tasks(choices=self.choices | others.choices, completions=self.completions | others.completions)
 
@@ -89,8 +89,8 @@ def shorten(text: str, characters: int) -> str:
 
 
 def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
-    """Places of a document, each followed by what comes after the first whole word there."""
-    for id, document, start, _ in _places(config, domain, corpus):
+    """Each span of a document as the context, up to its first whole word, and what follows."""
+    for id, document, start, _ in _spans(config, domain, corpus):
         border = _AFTER_WORD.search(document.text, start)
         if border is None:
             continue
@@ -103,8 +103,8 @@ def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Itera
 def _answers(config: EvaluationConfig, conversations: Iterable[Row], chat: Callable[[str], str]) -> Iterator[_Question]:
     """The first user message and answer of each conversation."""
     for record in conversations:
-        asked, answered = (record["messages"][turn]["content"] for turn in (0, 1))
-        yield _Question(record["id"], record["group"], chat(asked), _option(config, answered))
+        prompt, answer = (record["messages"][turn]["content"] for turn in (0, 1))
+        yield _Question(record["id"], record["group"], chat(prompt), _option(config, answer))
 
 
 def _preferences(config: EvaluationConfig, pairs: Iterable[Row], chat: Callable[[str], str]) -> Iterator[Row]:
@@ -143,14 +143,14 @@ def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Ra
 
 
 def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
-    """The first option is right; its place is drawn, so that a model that always says the same gets chance level."""
+    """The first option is right; its position is drawn, so that a model that always says the same scores at chance level."""
     order = rng.sample(range(len(options)), len(options))
     return {"context": context, "choices": [options[i] for i in order], "gold": order.index(0)}
 
 
 def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[Row]:
-    """At each place of a document the first line that ends in a word which its context already holds."""
-    for _, document, start, stop in _places(config, domain, corpus):
+    """In each span of a document the first line that ends in a word which its context already holds."""
+    for _, document, start, stop in _spans(config, domain, corpus):
         for match in _LINE_END.finditer(document.text, start):
             if match.start() >= stop:
                 break
@@ -161,9 +161,11 @@ def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterato
                 break
 
 
-def _places(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tuple[str, held_out.Document, int, int]]:
-    """An id, the document, and from where to where in its text an item may begin: the middle of every document comes first,
-    then other eighths of those long enough. The first eighth is never used: too often it is a licence and imports.
+def _spans(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tuple[str, held_out.Document, int, int]]:
+    """An id, the document, and the characters from and to which an item may start.
+
+    The middle of every document comes first, then other eighths of those long enough. The first eighth is never used: too often
+    it is a licence and imports.
     """
     for number, eighth in enumerate(_EIGHTHS):
         for document in held_out.documents(corpus, domain):

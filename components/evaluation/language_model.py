@@ -22,12 +22,12 @@ class HarnessModel(LM):
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Log-probability (nats) of each continuation after its context, and whether greedy decoding would write it.
 
-        Context and continuation are encoded apart. What exceeds the model's context is cut from the context's left,
-        BOS stays.
+        Context and continuation are encoded apart. What exceeds the model's context is cut from the start of the
+        text, BOS stays.
         """
         contexts = self._tokenizer.encode_batch([request.args[0] for request in requests])
         continuations = self._tokenizer.encode_batch([request.args[1] for request in requests])
-        pairs = [self._fitting(context, after) for context, after in zip(contexts, continuations, strict=True)]
+        pairs = [self._fitting(*pair) for pair in zip(contexts, continuations, strict=True)]
         return score(self._model, pairs, batch_tokens=self._batch_tokens)
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
@@ -38,18 +38,18 @@ class HarnessModel(LM):
         """Greedy continuations, cut before the first of the texts in `until`; one request's arguments hold for all."""
         arguments = requests[0].args[1]
         limit = arguments["max_gen_toks"]
-        room = self._model.shape.context - 1 - limit
+        max_tokens = self._model.shape.context - 1 - limit
         contexts = self._tokenizer.encode_batch([request.args[0] for request in requests])
-        prompts = [[self._tokenizer.bos_id, *context[max(0, len(context) - room) :]] for context in contexts]
+        prompts = [[self._tokenizer.bos_id, *context[max(0, len(context) - max_tokens) :]] for context in contexts]
         answers = generate(
             self._model, prompts, max_new_tokens=limit, temperature=0.0, top_p=1.0, stop_ids=(self._tokenizer.eos_id,), seed=0
         )
         return [_before(self._tokenizer.decode(answer), arguments["until"]) for answer in answers]
 
     def _fitting(self, context: list[int], continuation: list[int]) -> tuple[list[int], list[int]]:
-        after = continuation[: self._model.shape.context]
-        room = self._model.shape.context - len(after)
-        return [self._tokenizer.bos_id, *context[max(0, len(context) - room) :]], after
+        scored = continuation[: self._model.shape.context]
+        max_tokens = self._model.shape.context - len(scored)
+        return [self._tokenizer.bos_id, *context[max(0, len(context) - max_tokens) :]], scored
 
     def _of_text(self, ids: list[int]) -> float:
         size = self._model.shape.context

@@ -1,7 +1,6 @@
 """What is measured of one model: tasks, bits per byte, and greedy answers to held-out prompts."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,17 @@ from typing import Any
 
 from components.evaluation import harness
 from components.evaluation.config import EvaluationConfig
-from components.evaluation.findings import BitsPerByte, Repetition, Sample, TaskResult
+from components.evaluation.findings import BitsPerByteRow, Repetition, Sample, TaskResult
 from components.evaluation.held_out import ChosenDocuments, Document
 from components.evaluation.items import Tasks
 from components.evaluation.language_model import HarnessModel
 from components.evaluation.repetition import repeats_endlessly
+from components.files import read_json, write_json
 from components.generation.bits_per_byte import bits_per_byte
 from components.generation.sampling import generate
 from components.model import huggingface
 from components.model.decoder import Decoder
+from components.names import VALIDATION
 from components.tokenizer.chat import encode_prompt
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.token_shards import TokenShardReader
@@ -41,20 +42,18 @@ class Material:
 class Measured:
     """What was measured of one model."""
 
-    bits_per_byte: list[BitsPerByte]
+    bits_per_byte: list[BitsPerByteRow]
     tasks: list[TaskResult]
     repetition: list[Repetition]
     samples: list[Sample]
 
 
-def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: Material, remembered: Path) -> Measured:
-    """Measure a model, or read what an interrupted evaluation measured: scratch belongs to these very inputs."""
-    if remembered.is_file():
-        return _from_json(json.loads(remembered.read_text(encoding="utf-8")))
+def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: Material, cached: Path) -> Measured:
+    """Measure a model and write the result to `cached`, or read what an interrupted evaluation of the same inputs wrote there."""
+    if cached.is_file():
+        return _from_json(read_json(cached, dict, "remove it, and run the step evaluation again"))
     measured = _measure(config, name, checkpoint, material)
-    unfinished = remembered.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(dataclasses.asdict(measured)), encoding="utf-8")
-    unfinished.replace(remembered)
+    write_json(cached, dataclasses.asdict(measured))
     return measured
 
 
@@ -73,11 +72,11 @@ def _measure(config: EvaluationConfig, name: str, checkpoint: Path, material: Ma
     )
 
 
-def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material: Material) -> Iterator[BitsPerByte]:
+def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material: Material) -> Iterator[BitsPerByteRow]:
     for domain, documents in material.documents.items():
         reader = ChosenDocuments(material.reader, frozenset(document.id for document in documents))
-        found = bits_per_byte(model, reader, "validation", domain, batch_tokens=config.batch_tokens)
-        yield BitsPerByte(model=name, domain=domain, bits_per_byte=found.value, documents=found.documents, bytes=found.bytes)
+        score = bits_per_byte(model, reader, VALIDATION, domain, batch_tokens=config.batch_tokens)
+        yield BitsPerByteRow(model=name, domain=domain, bits_per_byte=score.value, documents=score.documents, bytes=score.bytes)
 
 
 def _answers(
@@ -85,7 +84,7 @@ def _answers(
 ) -> dict[str, tuple[list[int], int]]:
     """Greedy answer (token ids) to each user message, and the number of tokens at which it was cut off.
 
-    The paper measures repetition at temperature 0 (section 5.4). A prompt that leaves less room loses its beginning, BOS stays.
+    The paper measures repetition at temperature 0 (section 5.4). A prompt that is too long loses its start, BOS stays.
     """
     limit = min(config.max_new_tokens, model.shape.context // 2)
     prompts = [encode_prompt(tokenizer, [{"role": "user", "content": message}]) for message in messages]
@@ -96,7 +95,7 @@ def _answers(
 
 def _from_json(raw: dict[str, Any]) -> Measured:
     return Measured(
-        bits_per_byte=[BitsPerByte(**row) for row in raw["bits_per_byte"]],
+        bits_per_byte=[BitsPerByteRow(**row) for row in raw["bits_per_byte"]],
         tasks=[TaskResult(**row) for row in raw["tasks"]],
         repetition=[Repetition(**row) for row in raw["repetition"]],
         samples=[Sample(**row) for row in raw["samples"]],

@@ -11,14 +11,14 @@ _KEYS = ["source", "domain", "language", "licence"]
 
 
 def origins(corpus: Path) -> tuple[Origin, ...]:
-    """Both splits of the corpus, sorted; only these small columns are read, one file at a time."""
-    parts = [
+    """Counts over both splits of the corpus, sorted; only these small columns are read, one file at a time."""
+    counts = [
         pq.read_table(path, columns=[*_KEYS, "bytes"]).group_by(_KEYS).aggregate([("bytes", "count"), ("bytes", "sum")])
         for path in sorted((corpus / "documents").rglob("*.parquet"))
     ]
-    if not parts:
+    if not counts:
         return ()
-    total = pa.concat_tables(parts).group_by(_KEYS).aggregate([("bytes_count", "sum"), ("bytes_sum", "sum")])
+    total = pa.concat_tables(counts).group_by(_KEYS).aggregate([("bytes_count", "sum"), ("bytes_sum", "sum")])
     rows = [
         Origin(**{key: row[key] or "" for key in _KEYS}, documents=row["bytes_count_sum"], bytes=row["bytes_sum_sum"])
         for row in total.to_pylist()

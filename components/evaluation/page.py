@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: styles and charts are in it, it loads no script and no font."""
+"""The report as one self-contained HTML page: styles and charts are in it, it loads no script and no font."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from components.evaluation.template import PAGE
 from components.names import BASELINES
 
 _LABEL, _WIDTH, _ROW = 120, 460, 30
-"""Room for labels, longest bar and height of a row, in SVG units."""
+"""Width of the labels and of the longest bar, and height of a row, in SVG units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Chart:
 
     @property
     def width(self) -> int:
-        """Of the whole drawing, room for the figures behind the bars included."""
+        """Of the whole drawing, with the figures beside the bars."""
         return _LABEL + _WIDTH + 70
 
     @property
-    def figure_place(self) -> int:
-        """Where the column of figures begins, clear of the bars and of the line."""
+    def figure_x(self) -> int:
+        """The left edge of the column of figures, clear of the bars and of the line."""
         return _LABEL + _WIDTH + 8
 
     @property
@@ -61,7 +61,8 @@ def render(findings: Findings) -> str:
     """The page. Every text from models or documents is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(PAGE).render(
-        found=findings,
+        findings=findings,
+        models=[model for model in findings.models if model not in BASELINES],
         baselines=BASELINES,
         definitions=DEFINITIONS,
         bits_charts=_bits_charts(findings),

@@ -1,4 +1,4 @@
-"""Writing what was found: report.json, report.md, report.html, the metrics tables and the samples."""
+"""Writing the findings: report.json, report.md, report.html, the metrics tables and the samples."""
 
 import dataclasses
 import json

@@ -66,7 +66,7 @@ dd { margin: 0; color: var(--soft); }
 {% set length = chart.length(bar.value) %}
 <rect class="{{ bar.kind }}" rx="3" x="{{ chart.label_width }}" y="{{ y + 5 }}"
       width="{{ length }}" height="{{ chart.row - 10 }}"/>
-<text x="{{ chart.figure_place }}" y="{{ y + chart.row / 2 }}">{{ bar.text }}</text>
+<text x="{{ chart.figure_x }}" y="{{ y + chart.row / 2 }}">{{ bar.text }}</text>
 {% endfor %}
 {% if chart.chance is not none %}
 {% set x = chart.label_width + chart.length(chart.chance) %}
@@ -76,13 +76,13 @@ dd { margin: 0; color: var(--soft); }
 {% endmacro %}
 <h1>Evaluation</h1>
 <p>
-{{ found.models | reject("in", baselines) | join(", ") }} on held-out text, beside two baselines measured on the same documents.
+{{ models | join(", ") }} on held-out text, beside two baselines measured on the same documents.
 </p>
 
 <h2>Bits per byte</h2>
 <p>{{ definitions.bits_per_byte }} {{ definitions.aggregate }}</p>
 <div class="tiles">
-{% for model, value in found.aggregate.items() %}
+{% for model, value in findings.aggregate.items() %}
 <div class="card tile"><span>{{ model }}</span><b>{{ "%.3f" | format(value) }}</b></div>
 {% endfor %}
 </div>
@@ -92,15 +92,15 @@ dd { margin: 0; color: var(--soft); }
 {% endfor %}
 </div>
 <div class="card scroll"><table>
-<tr><th>model</th>{% for domain in found.domains %}<th>{{ domain }}</th>{% endfor %}<th>aggregate</th></tr>
-{% for model in found.models %}
+<tr><th>model</th>{% for domain in findings.domains %}<th>{{ domain }}</th>{% endfor %}<th>aggregate</th></tr>
+{% for model in findings.models %}
 <tr{{ ' class=aside' if model in baselines else '' }}><td>{{ model }}</td>
-{% for domain in found.domains %}<td>{{ "%.3f" | format(found.bits[model, domain]) }}</td>{% endfor %}
-<td>{{ "%.3f" | format(found.aggregate[model]) }}</td></tr>
+{% for domain in findings.domains %}<td>{{ "%.3f" | format(findings.bits[model, domain]) }}</td>{% endfor %}
+<td>{{ "%.3f" | format(findings.aggregate[model]) }}</td></tr>
 {% endfor %}
 <tr class="aside"><td>share</td>
-{% for domain in found.domains %}
-<td>{{ "%.0f" | format(100 * found.domain_shares.get(domain, 0)) }} %</td>
+{% for domain in findings.domains %}
+<td>{{ "%.0f" | format(100 * findings.domain_shares.get(domain, 0)) }} %</td>
 {% endfor %}
 <td></td></tr>
 </table></div>
@@ -113,25 +113,25 @@ dd { margin: 0; color: var(--soft); }
 {% endfor %}
 </div>
 
-{% if found.benchmarks %}
+{% if findings.benchmarks %}
 <h2>Benchmarks</h2>
 <p>Clean: {{ definitions.clean }}</p>
 <div class="card scroll"><table>
 <tr><th>benchmark</th><th>metric</th><th>model</th>
 <th>all items</th><th>clean items</th><th>chance</th><th>items</th><th>clean</th></tr>
-{% for row in found.benchmarks %}
+{% for row in findings.benchmarks %}
 <tr><td>{{ row.task }}</td><td>{{ row.metric }}</td><td>{{ row.model }}</td>
 <td>{{ share(row.value) }}</td><td>{{ share(row.clean_value) }}</td><td>{{ share(row.chance) }}</td>
 <td>{{ row.items }}</td><td>{{ row.clean_items }}</td></tr>
 {% endfor %}
 </table></div>
 {% endif %}
-{% if found.contamination %}
+{% if findings.contamination %}
 <h2>Contamination</h2>
 <p>Contaminated: {{ definitions.contaminated }}</p>
 <div class="card scroll"><table>
 <tr><th>benchmark</th><th>items</th><th>contaminated</th><th>not searched for</th><th>documents refused</th></tr>
-{% for row in found.contamination %}
+{% for row in findings.contamination %}
 <tr><td>{{ row.benchmark }}</td><td>{{ row.items }}</td><td>{{ row.contaminated }}</td><td>{{ row.not_searched }}</td>
 <td>{{ row.documents }}</td></tr>
 {% endfor %}
@@ -142,7 +142,7 @@ dd { margin: 0; color: var(--soft); }
 <p>On held-out conversations and preference pairs, as measured while fine-tuning.</p>
 <div class="card scroll"><table>
 <tr><th>measure</th><th>kind</th><th>before</th><th>after</th></tr>
-{% for row in found.alignment %}
+{% for row in findings.alignment %}
 <tr><td>{{ row.measure }}</td><td>{{ row.kind }}</td>
 <td>{{ "%.4g" | format(row.before) }}</td><td>{{ "%.4g" | format(row.after) }}</td></tr>
 {% endfor %}
@@ -152,7 +152,7 @@ dd { margin: 0; color: var(--soft); }
 <p>{{ definitions.repetition_ratio }}</p>
 <div class="card scroll"><table>
 <tr><th>model</th><th>repetition ratio</th><th>prompts</th></tr>
-{% for row in found.repetition %}
+{% for row in findings.repetition %}
 <tr><td>{{ row.model }}</td><td>{{ "%.1f" | format(100 * row.repetition_ratio) }} %</td><td>{{ row.prompts }}</td></tr>
 {% endfor %}
 </table></div>
@@ -162,7 +162,7 @@ dd { margin: 0; color: var(--soft); }
 <div class="charts">
 {% for prompt in prompts %}
 <div class="card"><span class="who user">user</span><pre>{{ prompt }}</pre>
-{% for sample in found.samples if sample.prompt == prompt %}
+{% for sample in findings.samples if sample.prompt == prompt %}
 <span class="who">{{ sample.model }}</span><pre>{{ sample.answer or "(nothing)" }}</pre>
 {% endfor %}
 </div>

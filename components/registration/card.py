@@ -1,4 +1,4 @@
-"""The model card: what a stranger must know before using the model, in the format of the Hugging Face hub.
+"""The model card: what a user must know about the model, in the format of the Hugging Face hub.
 
 Format: https://huggingface.co/docs/hub/model-cards. Sections after Mitchell et al., "Model Cards for Model Reporting"
 (arXiv 1810.03993).
@@ -26,7 +26,7 @@ class Facts:
     checks: tuple[CheckReport, ...]
     parameters: int
     verdicts: tuple[Mapping[str, Any], ...] = ()
-    """What came out beside what the law of the plan had predicted."""
+    """Outcomes of trainings beside what the law of the plan had predicted."""
 
 
 def model_card(config: RegistrationConfig, facts: Facts) -> str:
@@ -123,12 +123,12 @@ def _plan(lineage: Tree) -> str:
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:
-    """What the scaling law said before the training, and what came out."""
-    what, side = verdict["figure"].replace("_", " "), "above" if verdict["excess"] > 0 else "below"
+    """What the scaling law predicted before the training, and the outcome."""
+    what, direction = verdict["figure"].replace("_", " "), "above" if verdict["excess"] > 0 else "below"
     return (
         f"Before the base model was trained, the scaling law of its plan predicted {verdict['predicted']:.4f} {what}, and "
         f"95 % of such trainings between {verdict['low']:.4f} and {verdict['high']:.4f}. {verdict['actual']:.4f} came out: "
-        f"{verdict['place']} the interval, {abs(verdict['excess']):.2%} {side} the prediction."
+        f"{verdict['place']} the interval, {abs(verdict['excess']):.2%} {direction} the prediction."
     )
 
 
@@ -143,10 +143,10 @@ def _evaluation(report: Mapping[str, Any]) -> str:
         for row in report["tasks"]
         if row["clean_items"] is None
     ]
-    parts = ["Bits per byte on held-out text, lower is better:", _table(["model", *domains, "aggregate"], lines)]
+    sections = ["Bits per byte on held-out text, lower is better:", _table(["model", *domains, "aggregate"], lines)]
     if tasks:
-        parts += ["Tasks cut from held-out text:", _table(["task", "metric", "model", "value", "chance", "items"], tasks)]
-    return "\n\n".join([*parts, *_benchmarks(report)])
+        sections += ["Tasks cut from held-out text:", _table(["task", "metric", "model", "value", "chance", "items"], tasks)]
+    return "\n\n".join([*sections, *_benchmarks(report)])
 
 
 def _benchmarks(report: Mapping[str, Any]) -> Iterator[str]:
@@ -185,14 +185,14 @@ def _lineage(lineage: Tree) -> str:
     environments = sorted({str(node["environment_digest"]) for node in nodes(lineage) if node.get("environment_digest")})
     raw = [source for node in nodes(lineage) for source in node.get("raw", ())]
     facts = list(dict.fromkeys(name for source in raw for name in source))
-    parts = [
+    sections = [
         "From this model down to its raw sources; `lineage.json` holds the configurations and figures too.",
         _table(["step", "kind", "digest", "code digest"], rows),
         f"Environment: {', '.join(f'`{digest}`' for digest in environments) or 'not recorded'}",
     ]
     if raw:
-        parts += ["Raw sources:", _table(facts, ([_value(source.get(name)) for name in facts] for source in raw))]
-    return "\n\n".join(parts)
+        sections += ["Raw sources:", _table(facts, ([_value(source.get(name)) for name in facts] for source in raw))]
+    return "\n\n".join(sections)
 
 
 def _value(value: Any) -> str:

@@ -22,8 +22,8 @@ class RegistrationConfig:
     model: str = "dpo"
     """What the checkpoint is called in the evaluation report; the promotion rule looks at its figures."""
     verdict: str = "warn"
-    """A base model that came out above the interval that the law of its plan had predicted: "warn" says so on the card, "block"
-    refuses the registration."""
+    """What happens to a base model whose figure is above the interval that the law of its plan predicted: "warn" says so on the
+    card, "block" refuses the registration."""
     licence: str = "other"
     """Licence of the weights as the Hugging Face hub names it (huggingface.co/docs/hub/repositories-licenses)."""
     intended_use: str = (

@@ -10,6 +10,7 @@ import torch
 
 from components.artifacts import CheckReport
 from components.errors import MissingArtifact, RegistrationRefused
+from components.files import read_json
 from components.model import huggingface
 from components.registration.card import Facts, model_card
 from components.registration.config import RegistrationConfig
@@ -37,7 +38,7 @@ def prepare(
         report: directory of the evaluation report that measured it.
         lineage: the checkpoint's manifest and, below `inputs`, those of everything it was made from.
         checks: every check of the run.
-        verdicts: what came out beside what the law of the plan had predicted, where it predicted anything.
+        verdicts: outcomes beside what the law of the plan had predicted, where it predicted anything.
         output: empty directory.
 
     Returns:
@@ -47,14 +48,14 @@ def prepare(
         RegistrationRefused: the promotion rule says no, or a weight is not finite.
         ArtifactError: the checkpoint or the report is incomplete or damaged.
     """
-    findings = _read(report / "report.json")
+    findings = read_json(report / "report.json", dict, "run the step evaluation")
     refuse_unless_promotable(config.model, findings, checks, verdicts if config.verdict == "block" else ())
     for name in _FILES:
         _copy(checkpoint / name, output / name)
     parameters = _parameters_of(output)
     facts = Facts(
         report=findings,
-        lineage=without_places(lineage),
+        lineage=without_uris(lineage),
         checks=tuple(checks),
         verdicts=tuple(verdicts),
         parameters=parameters,
@@ -70,9 +71,9 @@ def prepare(
     }
 
 
-def without_places(tree: dict[str, Any]) -> dict[str, Any]:
-    """A lineage without the `uri` of any artifact: digests prove what it is, and where it lay is no part of that."""
-    inputs = {name: without_places(value) for name, value in tree.get("inputs", {}).items()}
+def without_uris(tree: dict[str, Any]) -> dict[str, Any]:
+    """A lineage without the `uri` of any artifact: digests prove what it is, wherever it is stored."""
+    inputs = {name: without_uris(value) for name, value in tree.get("inputs", {}).items()}
     return {name: value for name, value in tree.items() if name != "uri"} | {"inputs": inputs}
 
 
@@ -89,10 +90,3 @@ def _copy(source: Path, target: Path) -> None:
     if not source.is_file():
         raise MissingArtifact(f"{source}: missing; make the checkpoint again")
     shutil.copyfile(source, target)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingArtifact(f"{path}: missing; run the step evaluation") from error

@@ -17,7 +17,7 @@ def test_pairs_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_file_of_something_else_are_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match=r"train\.jsonl: not there"):
+    with pytest.raises(MissingArtifact, match=r"train\.jsonl: missing"):
         read_pairs(tmp_path, "train")
     write_records("preference_pairs", {"train": [PAIR], "validation": []}, tmp_path)
     with pytest.raises(DamagedArtifact, match=r"train\.jsonl: not lines of Conversation"):

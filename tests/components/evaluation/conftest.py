@@ -190,7 +190,7 @@ def findings() -> f.Findings:
     return f.Findings(
         domain_shares={"code": 0.75, "prose": 0.25},
         bits_per_byte=tuple(
-            f.BitsPerByte(model=model, domain=domain, bits_per_byte=value, documents=12, bytes=34567)
+            f.BitsPerByteRow(model=model, domain=domain, bits_per_byte=value, documents=12, bytes=34567)
             for model, values in BITS.items()
             for domain, value in zip(("code", "prose"), values, strict=True)
         ),

@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import ArtifactError, MissingArtifact
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
-from components.evaluation.evaluate import evaluate
+from components.evaluation.evaluate import EvaluationInputs, evaluate
 from components.ports import RecordedMetrics
 
 pytestmark = pytest.mark.long
@@ -34,12 +34,11 @@ def run(world, models, root, config=CONFIG, **changes):
         "conversations": world.conversations,
         "pairs": world.pairs,
         "checkpoints": models.checkpoints,
-        "scratch": root / "scratch",
-        "metrics": RecordedMetrics(),
     } | changes
-    output = root / "output"
+    output, metrics = root / "output", inputs.pop("metrics", RecordedMetrics())
     output.mkdir(parents=True, exist_ok=True)
-    return evaluate(config, output=output, **inputs), output
+    figures = evaluate(config, EvaluationInputs(**inputs), output=output, scratch=root / "scratch", metrics=metrics)
+    return figures, output
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
-"""What is read of the held-out side, and in which order."""
+"""What is read of the held-out split, and in which order."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.errors import ArtifactError, MissingArtifact
+from components.errors import ArtifactError, DamagedArtifact, MissingArtifact
 from components.evaluation import held_out
 from tests.components.evaluation import conftest
 
@@ -51,6 +51,19 @@ def test_missing_records_and_shares_are_named(tmp_path):
         held_out.records(tmp_path / "validation.jsonl")
     with pytest.raises(MissingArtifact, match=r"mixture\.json"):
         held_out.mixture_shares(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"epoch_limits": {}}', '{"shares": 1}'])
+def test_a_mixture_without_shares_is_damaged(text, tmp_path):
+    (tmp_path / "mixture.json").write_text(text)
+    with pytest.raises(DamagedArtifact, match=r"mixture\.json: .*; run the step curation"):
+        held_out.mixture_shares(tmp_path)
+
+
+def test_records_that_are_no_json_are_damaged(tmp_path):
+    (tmp_path / "lines.jsonl").write_text('{"id": "a"}\n{"id": "b')
+    with pytest.raises(DamagedArtifact, match=r"lines\.jsonl: not JSON lines .*; run the step that makes it"):
+        held_out.records(tmp_path / "lines.jsonl")
 
 
 def test_a_line_separator_inside_a_record_does_not_part_it(tmp_path):

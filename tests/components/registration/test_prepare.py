@@ -10,7 +10,7 @@ import transformers
 from components.errors import DamagedArtifact, MissingArtifact, RegistrationRefused
 from components.model import huggingface
 from components.registration.config import RegistrationConfig
-from components.registration.prepare import prepare, without_places
+from components.registration.prepare import prepare, without_uris
 from tests.components.registration.conftest import FAILED, PASSED, REPORT, lineage
 
 CONFIG = RegistrationConfig(name="smoke")
@@ -51,10 +51,10 @@ def test_the_weights_are_those_of_the_checkpoint(finished, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_the_lineage_keeps_digests_and_forgets_places(finished, tmp_path):
+def test_the_lineage_keeps_digests_and_forgets_uris(finished, tmp_path):
     run(finished, tmp_path / "output")
     written = json.loads((tmp_path / "output/lineage.json").read_text())
-    assert written == without_places(lineage())
+    assert written == without_uris(lineage())
     assert written["inputs"]["plan"]["inputs"]["corpus"]["digest"] == "digest-of-curation"
     assert "uri" not in json.dumps(written)
 
