@@ -4,12 +4,35 @@ from components.alignment.config import ConversationsConfig, DPOConfig, Preferen
 from components.artifacts import Check, Checkpoint, Conversations, Corpus, PreferencePairs
 from components.checks.limits import ConversationsLimits, PreferencePairsLimits, TrainingLimits
 from infra.flyte import environments
-from workflows.steps.step import Order, make
+from workflows.steps.step import Order, Run, make, obtain
+
+
+async def obtain_conversations(run: Run, config: ConversationsConfig, corpus: Corpus) -> Conversations:
+    """The conversations of a config, made again where a file of the user or a distribution has changed."""
+    made: Conversations = await obtain(run, conversations, config, facts=_source_facts(config), corpus=corpus)
+    return made
+
+
+async def obtain_preference_pairs(
+    run: Run, config: PreferencePairsConfig, conversations: Conversations, checkpoint: Checkpoint
+) -> PreferencePairs:
+    """The preference pairs of a config, made again where a file of the user has changed."""
+    facts = _source_facts(config)
+    pairs: PreferencePairs = await obtain(
+        run, preference_pairs, config, facts=facts, conversations=conversations, checkpoint=checkpoint
+    )
+    return pairs
+
+
+def _source_facts(config: ConversationsConfig | PreferencePairsConfig) -> dict[str, str]:
+    from components.alignment.sources import fingerprint
+
+    return {"sources": fingerprint(config)}
 
 
 @environments.cpu.task
 async def conversations(order: Order, config: ConversationsConfig, corpus: Corpus) -> Conversations:
-    """Gather conversations, each on the side of the split where its group fell in the corpus."""
+    """Gather conversations, each in the split of the corpus that its group is in."""
     from components.alignment.conversations import make_conversations
 
     return make(

@@ -1,10 +1,22 @@
-"""Curation: from sources to a corpus, and its check; and the curve of deduplication."""
+"""Curation: from sources to a corpus, and its check; and the deduplication curve."""
 
 from components.artifacts import Artifact, Check, Corpus, DeduplicationCurve
 from components.checks.limits import CorpusLimits
 from components.curation.config import CurationConfig
 from infra.flyte import environments
 from workflows.steps.step import Order, Run, make, obtain
+
+
+async def obtain_corpus(run: Run, config: CurationConfig) -> Corpus:
+    """The corpus of a config, made again where a source has changed."""
+    corpus: Corpus = await obtain(run, curation, config, facts=_source_facts(config))
+    return corpus
+
+
+def _source_facts(config: CurationConfig) -> dict[str, str]:
+    from components.curation.reading.sources import fingerprint
+
+    return {"sources": fingerprint(config)}
 
 
 @environments.data.task
@@ -36,16 +48,14 @@ async def check_corpus(order: Order, limits: CorpusLimits, corpus: Corpus) -> Ch
 
 @environments.driver.task
 async def dedup_curve(config: CurationConfig, run: Run) -> Artifact:
-    """The curve of deduplication of some sources; what is already there and unchanged is reused."""
-    from components.curation.reading.sources import fingerprint
-
-    curve = await obtain(run, deduplication_curve, config, facts={"sources": fingerprint(config)})
+    """The deduplication curve of a recipe's sources; reused where neither config nor sources have changed."""
+    curve = await obtain(run, deduplication_curve, config, facts=_source_facts(config))
     return curve.as_(Artifact)
 
 
 @environments.data.task
 async def deduplication_curve(order: Order, config: CurationConfig) -> DeduplicationCurve:
-    """Deduplicate one source, two and so on up to all of them together."""
+    """Deduplicate the first source alone, the first two together, and so on up to all of them."""
     from components.curation.curve import measure_curve
 
     return make(

@@ -1,4 +1,4 @@
-"""Evaluation: what the base, SFT and DPO models can do, beside baselines, and its check."""
+"""Evaluation of the base, SFT and DPO models beside baselines, and its check."""
 
 from components.artifacts import Check, Checkpoint, Conversations, Corpus, EvaluationReport, PreferencePairs, TokenShards
 from components.checks.limits import EvaluationLimits

@@ -8,13 +8,24 @@ from components.artifacts import Artifact, Check, Checkpoint, Tokenizer, TokenSh
 from components.checks.limits import TrainingLimits
 from components.pretraining.config import PretrainingConfig
 from infra.flyte import environments
-from workflows.steps.branching import keep_states, of_parent
-from workflows.steps.step import Order, Work, make
+from workflows.steps.branching import branch_figures, keep_states
+from workflows.steps.step import Order, Run, Work, make, obtain
+
+
+async def obtain_start(run: Run, config: PretrainingConfig) -> Checkpoint | None:
+    """The checkpoint whose weights and tokenizer pretraining starts with, imported; None: it starts with neither."""
+    if not config.start:
+        return None
+    from components.model.origin import fingerprint
+
+    facts = {"files": fingerprint(Path(config.start))}
+    imported: Checkpoint = await obtain(run, start, Start(directory=config.start), facts=facts)
+    return imported
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """Whose weights and tokenizer training starts with."""
+    """The model whose weights and tokenizer training starts with."""
 
     directory: str
     """A Hugging Face LLaMA: config, safetensors, tokenizer.json."""
@@ -38,36 +49,38 @@ async def pretraining(
     trunk: TrainingState | None = None,
     start: Checkpoint | None = None,
 ) -> Checkpoint:
-    """Train the base model, from the weights of `start` or new ones, or from where another training came by; keep what others
-    branch from."""
+    """Train the base model from new weights, from those of `start`, or from the training state `trunk` of another training.
+
+    Its permanent checkpoints are kept for others to branch from.
+    """
     from components.pretraining.pretrain import permanent_checkpoints, pretrain
 
     inputs: dict[str, Artifact] = {"plan": plan, "token_shards": token_shards, "tokenizer": tokenizer}
     inputs |= {"start": start} if start else {}
 
-    def work(job: Work) -> dict[str, Any]:
+    def train(work: Work) -> dict[str, Any]:
         figures = pretrain(
             config,
-            plan=job.local(plan),
-            token_shards=job.local(token_shards),
-            tokenizer=job.local(tokenizer),
-            output=job.output,
-            scratch=job.scratch,
-            launcher=job.launcher,
-            metrics=job,
-            trunk=job.local(trunk) if trunk else None,
-            start=job.local(start) if start else None,
-            uploads=job.remote_scratch,
+            plan=work.local(plan),
+            token_shards=work.local(token_shards),
+            tokenizer=work.local(tokenizer),
+            output=work.output,
+            scratch=work.scratch,
+            launcher=work.launcher,
+            metrics=work,
+            trunk=work.local(trunk) if trunk else None,
+            start=work.local(start) if start else None,
+            uploads=work.remote_scratch,
         )
-        keep_states(job, config, permanent_checkpoints(config, plan=job.local(plan), scratch=job.scratch), inputs)
-        return figures | of_parent(job.order.run)
+        keep_states(work, config, permanent_checkpoints(config, plan=work.local(plan), scratch=work.scratch), inputs)
+        return figures | branch_figures(work.order.run)
 
-    return make(order, Checkpoint, config, work, **inputs, trunk=trunk)
+    return make(order, Checkpoint, config, train, **inputs, trunk=trunk)
 
 
 @environments.cpu.task
 async def check_pretraining(order: Order, limits: TrainingLimits, checkpoint: Checkpoint, token_shards: TokenShards) -> Check:
-    """Check that training stayed finite, fell, and saw the mixture it was told to."""
+    """Check that the loss stayed finite and fell, and that training saw the mixture that it should."""
     from components.checks.training import check
 
     return make(

@@ -20,7 +20,7 @@ async def registration(
     checks: dict[str, Check],
     verdicts: dict[str, Verdict],
 ) -> RegisteredModel:
-    """Apply the promotion rule, then write the model directory that the registry will point to."""
+    """Apply the promotion rule, then write the model directory that the registry points to."""
     from components.registration.prepare import prepare
     from workflows.steps.lineage import tree
 
@@ -34,8 +34,8 @@ async def registration(
             checkpoint=work.local(checkpoint),
             report=work.local(report),
             lineage=tree(store, checkpoint),
-            checks=[found for check in checks.values() for found in store.manifest(check.uri).checks],
-            verdicts=[store.manifest(judged.uri).figures for judged in verdicts.values()],
+            checks=[report for check in checks.values() for report in store.manifest(check.uri).checks],
+            verdicts=[store.manifest(verdict.uri).figures for verdict in verdicts.values()],
             output=work.output,
         ),
         checkpoint=checkpoint,
@@ -46,11 +46,11 @@ async def registration(
 
 
 def _source(run: Run, model: RegisteredModel) -> str:
-    """Where MLflow shall say that the files are: a server refuses a plain path, which might be one of its own machine."""
+    """The location of the files for MLflow: a server refuses a plain path, which might be one of its own machine."""
     if run.artifact_root != HERE:
         return f"{run.artifact_root}/{model.uri}"
-    place = run.store.local(model)
-    return f"sftp://{platform.node()}{place}" if urlsplit(run.tracking_uri).scheme in {"http", "https"} else str(place)
+    directory = run.store.local(model)
+    return f"sftp://{platform.node()}{directory}" if urlsplit(run.tracking_uri).scheme in {"http", "https"} else str(directory)
 
 
 def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel) -> None:

@@ -1,4 +1,4 @@
-"""Running a recipe on this machine: the home's lock, the run's record, Flyte in local mode, and what failed."""
+"""Running a recipe on this machine, or in a driver's pod: the home's lock, the run's journal, and Flyte in local mode."""
 
 import contextlib
 import logging
@@ -22,49 +22,47 @@ from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
 from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.resources import require_resources
-from workflows.steps import journal
+from workflows.steps.journal import Journal, open_journal, output_to
 from workflows.steps.lock import holding
+from workflows.steps.step import Run, RunOptions
 
 if TYPE_CHECKING:
-    from workflows.steps.step import Branch, Run
     from workflows.sweeps.sweep import Sweep
 
 _FIRST_SECONDS = 10.0
-"""For the first answers of the bucket and of MLflow, before anything is done."""
+"""Within which the bucket and MLflow must answer before anything is done."""
 
 
-def run_recipe(
-    recipe: Recipe, settings: Settings, *, until: str = "", fresh: tuple[str, ...] = (), branch: "Branch | None" = None
-) -> journal.Journal:
-    """Run `recipe` through Flyte in this process and return the run's journal; its pretraining begins at `branch`.
+def run_recipe(recipe: Recipe, settings: Settings, options: RunOptions | None = None) -> Journal:
+    """Run `recipe` through Flyte in this process; the journal of the run.
 
     Raises:
-        LongrunError: what a step failed with, after the journal has it.
+        LongrunError: what a step failed with, after it was written to the journal.
     """
-    with recorded(recipe, settings, until=until, fresh=fresh, branch=branch) as run:
+    with open_run(recipe, settings, options) as run:
         _through_flyte(pipeline, recipe, run, settings)
     return run.journal
 
 
-def run_sweep(config: "Sweep", settings: Settings) -> journal.Journal:
+def run_sweep(config: "Sweep", settings: Settings) -> Journal:
     """Run a sweep as `run_recipe` runs a recipe."""
     from workflows.sweeps.tasks import sweep
 
-    with recorded(config, settings) as run:
+    with open_run(config, settings) as run:
         _through_flyte(sweep, config, run, settings)
     return run.journal
 
 
-def run_dedup_curve(recipe: Recipe, settings: Settings) -> journal.Journal:
-    """Measure the curve of a recipe's deduplication as `run_recipe` runs the recipe."""
+def run_dedup_curve(recipe: Recipe, settings: Settings) -> Journal:
+    """Measure the deduplication curve of a recipe's sources as `run_recipe` runs the recipe."""
     from workflows.curation import dedup_curve
 
-    with recorded(recipe, settings) as run:
+    with open_run(recipe, settings) as run:
         _through_flyte(dedup_curve, recipe.curation, run, settings)
     return run.journal
 
 
-def _through_flyte(task: Any, config: Any, run: "Run", settings: Settings) -> None:
+def _through_flyte(task: Any, config: Any, run: Run, settings: Settings) -> None:
     import flyte
     import flyte.errors
 
@@ -77,14 +75,7 @@ def _through_flyte(task: Any, config: Any, run: "Run", settings: Settings) -> No
 
 
 @contextlib.contextmanager
-def recorded(
-    recipe: "Recipe | Sweep",
-    settings: Settings,
-    *,
-    until: str = "",
-    fresh: tuple[str, ...] = (),
-    branch: "Branch | None" = None,
-) -> Iterator["Run"]:
+def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions | None = None) -> Iterator[Run]:
     """A run of a recipe or a sweep in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
 
     A second run in the same home waits for the first.
@@ -94,11 +85,11 @@ def recorded(
     home = usable_home(settings.home)
     keep_caches(home)
     require_resources(recipe, home)
-    _require_record(settings)
+    _require_services(settings)
     with holding(home):
         remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
-        with _started(recipe, journal.open_journal(settings.runs), settings, until, fresh, branch) as run:
+        with _started(recipe, open_journal(settings.runs), settings, options or RunOptions()) as run:
             try:
                 yield run
             finally:
@@ -106,51 +97,47 @@ def recorded(
 
 
 @contextlib.contextmanager
-def recorded_on_cluster(recipe: Recipe, name: str, *, until: str = "", fresh: tuple[str, ...] = ()) -> Iterator["Run"]:
-    """The run `name` of `recipe` in a driver's pod: its own folder, artifacts and parent run where the profile says.
+def open_run_on_cluster(recipe: Recipe, name: str, options: RunOptions) -> Iterator[Run]:
+    """The run `name` of `recipe` in a driver's pod: its own directory, artifacts and MLflow where the profile says.
 
     Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
     """
     if profile_of_process() is None:
         raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
-    place = settings()
-    keep_caches(usable_home(place.home))
-    _require_record(place)
-    with _started(recipe, journal.open_journal(place.runs, name), place, until, fresh) as run:
+    of_pod = settings()
+    keep_caches(usable_home(of_pod.home))
+    _require_services(of_pod)
+    with _started(recipe, open_journal(of_pod.runs, name), of_pod, options) as run:
         yield run
 
 
 @contextlib.contextmanager
-def _started(
-    recipe: "Recipe | Sweep",
-    record: journal.Journal,
-    settings: Settings,
-    until: str,
-    fresh: tuple[str, ...],
-    branch: "Branch | None" = None,
-) -> Iterator["Run"]:
+def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, options: RunOptions) -> Iterator[Run]:
     from infra.mlflow import tracking
-    from workflows.steps.step import Run
 
-    uri, name = settings.tracking_uri, f"{recipe.name} {record.name}"
-    places = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
+    branch, uri = options.branch, settings.tracking_uri
     origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
-    record.write("run", recipe=recipe.name, until=until, fresh=list(fresh), pid=os.getpid(), **places, **origin)
-    with _telling(record), journal.output_to(record.log("run")):
-        parent = tracking.start_run(uri, name, tags={"recipe": recipe.name, **origin})
-        own = {"home": str(settings.home), "directory": str(record.directory), "mlflow_run": parent}
+    stores = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
+    journal.write("run", recipe=recipe.name, until=options.until, fresh=options.fresh, pid=os.getpid(), **stores, **origin)
+    with _waits_written_to(journal), output_to(journal.log("run")):
+        parent = tracking.start_run(uri, f"{recipe.name} {journal.name}", tags={"recipe": recipe.name, **origin})
+        own = {"home": str(settings.home), "directory": str(journal.directory), "mlflow_run": parent}
         try:
-            yield Run(**own, **places, until=until, fresh=fresh, branch=branch)
+            yield Run(**own, **stores, options=options)
         except BaseException as error:
             tracking.fail_run(uri, parent)
-            record.write("finished", failed=True, message=str(error))
+            journal.write("finished", failed=True, message=str(error))
             raise
         tracking.finish_run(uri, parent)
-        record.write("finished", failed=False)
+        journal.write("finished", failed=False)
 
 
-def _require_record(settings: Settings) -> None:
-    """The bucket and MLflow answer now, so that a wrong address is no reason to wait. Raises `StoreError` or `TrackingError`."""
+def _require_services(settings: Settings) -> None:
+    """Ask the bucket and MLflow before any work, so that a wrong address fails at once.
+
+    Raises:
+        StoreError, TrackingError: no answer within `_FIRST_SECONDS`, or a refusal.
+    """
     if settings.artifact_root != HERE:
         require_store(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
     if settings.mlflow_uri != HERE:
@@ -158,15 +145,15 @@ def _require_record(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _telling(record: journal.Journal) -> Iterator[None]:
-    """What is waited for stands in the run's events and in the log of the step that waits."""
+def _waits_written_to(journal: Journal) -> Iterator[None]:
+    """Write each retry of a service to the run's events, and to the log of the step that waits."""
 
-    class Telling(logging.StreamHandler[Any]):
-        def emit(self, said: logging.LogRecord) -> None:
-            record.write("waiting", why=said.getMessage())
-            super().emit(said)
+    class WaitHandler(logging.StreamHandler[Any]):
+        def emit(self, record: logging.LogRecord) -> None:
+            journal.write("waiting", why=record.getMessage())
+            super().emit(record)
 
-    handler = Telling(sys.stderr)
+    handler = WaitHandler(sys.stderr)
     retry.logger.addHandler(handler)
     try:
         yield
@@ -175,7 +162,7 @@ def _telling(record: journal.Journal) -> Iterator[None]:
 
 
 def _own(error: Exception) -> Exception:
-    """Flyte reports a task's exception by the name of its class: ours become themselves again."""
+    """The exception that a task raised: Flyte reports one of ours by the name of its class."""
     kind = getattr(errors, str(getattr(error, "code", "")), None)
     known = isinstance(kind, type) and issubclass(kind, LongrunError)
     return kind(str(error)) if known else error  # type: ignore[misc]
@@ -183,12 +170,12 @@ def _own(error: Exception) -> Exception:
 
 @environments.driver.task
 async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str]) -> Artifact:
-    """Run the pipeline in the driver's pod: the profile that it carries says where artifacts and records go.
+    """Run the pipeline in the driver's pod: its profile says where artifacts and MLflow are.
 
-    `recipe` is JSON: of the whole type, Flyte would make a schema at each submission, which takes half a second.
+    `recipe` is JSON, because Flyte would make a schema of the whole type at each submission, which takes half a second.
     """
     chosen = from_json(recipe)
-    with recorded_on_cluster(chosen, name, until=until, fresh=tuple(fresh)) as run:
+    with open_run_on_cluster(chosen, name, RunOptions(until=until, fresh=tuple(fresh))) as run:
         return await last_artifact(chosen, run)
 
 
@@ -196,5 +183,5 @@ async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str]) -
 async def run_by_name(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
     """Run a recipe by its name or file, for Flyte's own command line."""
     chosen = load_recipe(recipe)
-    with recorded(chosen, settings(home)) as run:
+    with open_run(chosen, settings(home)) as run:
         return await pipeline(chosen, run)

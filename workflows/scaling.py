@@ -1,12 +1,15 @@
 """Scaling: from a compute budget to a training plan, its check, and the verdict on what it predicted."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from components.artifacts import Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, Verdict
+from components.artifacts import Check, Checkpoint, ModelShape, Tokenizer, TokenShards, TrainingPlan, Verdict
 from components.checks.limits import PlanLimits
+from components.pretraining.config import PretrainingConfig
 from components.scaling.config import Choices, FitConfig, ScalingConfig
+from components.scaling.laws.files import law_fingerprint
 from infra.flyte import environments
-from workflows.steps.step import Order, make
+from workflows.steps.step import Order, Run, make, obtain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,6 +18,43 @@ class PlanRequest:
 
     scaling: ScalingConfig
     choices: Choices
+
+
+async def obtain_plan(
+    run: Run, config: ScalingConfig, pretraining: PretrainingConfig, start: Checkpoint | None, **inputs: Any
+) -> TrainingPlan:
+    """The plan for a budget with what pretraining has decided, made again where the law's file has changed.
+
+    Where training starts from a checkpoint and the recipe names no shape, the shape is the checkpoint's.
+    """
+    shape = ModelShape(**run.store.manifest(start.uri).figures["shape"]) if start else None
+    request = PlanRequest(scaling=config, choices=_choices(pretraining, shape))
+    plan: TrainingPlan = await obtain(run, scaling, request, facts={"law": law_fingerprint(config.law)}, **inputs)
+    return plan
+
+
+def _choices(config: PretrainingConfig, start: ModelShape | None) -> Choices:
+    return Choices(
+        shape=config.shape or start,
+        tokens=config.tokens,
+        batch_size=config.batch_size,
+        sequence_length=config.sequence_length,
+        learning_rate=config.learning_rate,
+        init_std=config.init_std,
+        warmup_steps=config.warmup_steps,
+        micro_batch_size=config.micro_batch_size,
+        workers=config.workers,
+        layout=config.layout,
+        activation_checkpointing=config.activation_checkpointing,
+        precision="fp32" if config.precision == "fp32" else "bf16",
+    )
+
+
+async def obtain_verdicts(run: Run, plan: TrainingPlan, base: Checkpoint) -> dict[str, Verdict]:
+    """The verdict on what the plan predicted of the base model; none where its law predicts no loss."""
+    if "prediction" not in run.store.manifest(plan.uri).figures:
+        return {}
+    return {"pretraining": await obtain(run, verdict, FitConfig(), plan=plan, checkpoint=base)}
 
 
 @environments.cpu.task
@@ -40,7 +80,7 @@ async def scaling(order: Order, config: PlanRequest, tokenizer: Tokenizer, token
 
 @environments.cpu.task
 async def verdict(order: Order, config: FitConfig, plan: TrainingPlan, checkpoint: Checkpoint) -> Verdict:
-    """Hold a finished training against its plan's prediction, and fit the law again with it."""
+    """Compare a finished training with its plan's prediction, and fit the law again with it."""
     from components.scaling.fitting.refit import judge_plan
 
     measured = order.run.store.manifest(checkpoint.uri).figures

@@ -14,13 +14,12 @@ async def tokenizer(order: Order, config: TokenizerConfig, corpus: Corpus, start
     """Train the tokenizer on a byte-weighted sample of the corpus, or take that of the checkpoint where training starts."""
     from components.tokenizer.training import adopt_tokenizer, train_tokenizer
 
-    def work(job: Work) -> dict[str, Any]:
-        given = {"corpus": job.local(corpus), "output": job.output}
+    def train_or_adopt(work: Work) -> dict[str, Any]:
         if start is None:
-            return train_tokenizer(config, **given, metrics=job)
-        return adopt_tokenizer(config, start=job.local(start), **given, metrics=job)
+            return train_tokenizer(config, corpus=work.local(corpus), output=work.output, metrics=work)
+        return adopt_tokenizer(config, start=work.local(start), corpus=work.local(corpus), output=work.output, metrics=work)
 
-    return make(order, Tokenizer, config, work, corpus=corpus, start=start)
+    return make(order, Tokenizer, config, train_or_adopt, corpus=corpus, start=start)
 
 
 @environments.data.task

@@ -20,6 +20,7 @@ from infra.settings import settings
 from tests.benchmarks.rows import Row, write
 from workflows.recipe import load_recipe
 from workflows.running import run_recipe
+from workflows.steps.step import RunOptions
 
 VALIDATION_BYTES = 200_000
 """UTF-8 bytes of held-out documents of each domain: several times the recipe's, so that the end is told from its noise."""
@@ -38,7 +39,7 @@ def main() -> None:
     home = kept or Path(tempfile.mkdtemp(prefix="schedules-"))
     try:
         recipe = load_recipe(name)
-        events = run_recipe(recipe, settings(str(home)), until="scaling").events()
+        events = run_recipe(recipe, settings(str(home)), RunOptions(until="scaling")).events()
         places = {event["step"]: home / event["uri"] for event in events if "uri" in event}
         found = {kind: trained(recipe.pretraining, kind, places, home / "schedules") for kind in ("multi-step", "cosine")}
         write("schedules", rows(found["multi-step"], found["cosine"]), Path(".longrun"))

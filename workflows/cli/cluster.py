@@ -1,4 +1,4 @@
-"""The part of the command line that is about clusters: profiles, and runs that go on elsewhere."""
+"""The commands about clusters: profiles, and runs on a cluster."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +10,9 @@ from workflows.cli.options import Home, Json, ProfileOption, print_result, setti
 
 if TYPE_CHECKING:
     from infra.settings import Settings
-    from workflows.commands.cluster import ClusterRun
     from workflows.commands.doctor import Finding
     from workflows.recipe import Recipe
+    from workflows.steps.step import RunOptions
 
 profile = typer.Typer(no_args_is_help=True, help="Keep profiles: where a cluster is, and what its tasks run in.")
 
@@ -20,70 +20,46 @@ ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="The profile's 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `latest`.")]
 
 
-def is_cluster(on: str, *, profile: str, follow: bool, places: bool = False, branch: bool = False) -> bool:
-    """Whether `--on` means a cluster. Raises `ConfigError` for other words, and for options that do not go with it.
+def require_options_fit(on: str, *, profile: str, follow: bool, stores: bool, branch: bool) -> None:
+    """Raise `ConfigError` for an unknown word after `--on`, and for options that do not go with it.
 
-    `places`: whether the command names where artifacts and records are kept, which on a cluster its profile does. `branch`:
-    whether it names a run to branch from, whose record is in a home.
+    `stores`: whether the command names a bucket or an MLflow server, which on a cluster its profile does. `branch`: whether it
+    names a run to branch from, whose journal is in a home.
     """
     if on not in {"here", "cluster"}:
         raise ConfigError(f"--on {on}: allowed: here, cluster")
     if on == "here" and (profile or follow):
         raise ConfigError("--profile and --follow are about a run on a cluster: add --on cluster")
-    if on == "cluster" and places:
+    if on == "cluster" and stores:
         raise ConfigError("--artifact-root and --mlflow-uri are the profile's on a cluster: longrun profile show NAME")
     if on == "cluster" and branch:
         raise ConfigError("--from names a run of this machine's home; on a cluster, train from the beginning")
-    return on == "cluster"
 
 
-def run(recipe: "Recipe", settings: "Settings", *, profile: str, until: str, fresh: tuple[str, ...], follow: bool) -> None:
+def run(recipe: "Recipe", settings: "Settings", options: "RunOptions", *, profile: str, follow: bool) -> None:
     """Submit a run to a cluster, and with `follow` show what happens until it ends."""
     from workflows.commands import cluster
 
-    submitted = cluster.submit(recipe, settings, profile=profile, until=until, fresh=fresh, say=typer.echo)
+    submitted = cluster.submit(recipe, settings, options, profile=profile, say=typer.echo)
     if follow:
         cluster.follow(submitted, typer.echo)
 
 
-def logs(run: "ClusterRun", step: str, as_json: bool) -> None:
-    """Print what the driver or a step of a run on a cluster has printed, and prints until it ends."""
-    from workflows.commands import cluster
-
-    lines = cluster.log_lines(run, step)
-    if as_json:
-        print_result(list(lines), as_json, [])
-        return
-    for line in lines:
-        typer.echo(line)
-
-
 def status(run: RunName = "latest", profile: ProfileOption = "", home: Home = None, as_json: Json = False) -> None:
     """Show where a run is: its steps, and what stands in their way."""
-    from workflows.commands import cluster
-    from workflows.commands.runs import event_lines, run_row
-    from workflows.steps.journal import Journal
+    from workflows.commands.cluster import find_run
 
-    found = cluster.find_run(settings_of(home), run, profile)
-    if isinstance(found, Journal):
-        row = run_row(found)
-        first = f"run {row['run']} {row['state']} on this machine: {row['made']} made, {row['cached']} cached"
-        print_result(row, as_json, [first, *event_lines(found.events())[-5:]])
-        return
-    state = cluster.status(found)
-    print_result(cluster.as_json(state), as_json, cluster.state_lines(state))
+    shown = find_run(settings_of(home), run, profile).status()
+    print_result(shown.as_json, as_json, shown.lines)
 
 
 def cancel(run: RunName, profile: ProfileOption = "", home: Home = None) -> None:
     """Stop a run on a cluster. What its steps have made stays, and the next run reuses it."""
-    from workflows.commands import cluster
-    from workflows.steps.journal import Journal
+    from workflows.commands.cluster import find_run
 
-    found = cluster.find_run(settings_of(home), run, profile)
-    if isinstance(found, Journal):
-        raise ConfigError(f"run {found.name} is one of this machine: stop it with Ctrl-C where it runs")
-    cluster.cancel(found)
-    typer.echo(f"run {found.name} is being stopped")
+    chosen = find_run(settings_of(home), run, profile)
+    chosen.cancel()
+    typer.echo(f"run {chosen.name} is being stopped")
 
 
 def deploy(
@@ -109,13 +85,14 @@ def deploy(
     if dry_run:
         command_deploy.show(chosen, values=values or [], flyte_values=flyte_values or [], say=typer.echo)
         return
-    asked = load_recipe(recipe)
-    findings = command_deploy.deploy(chosen, asked, values=values or [], flyte_values=flyte_values or [], say=typer.echo)
+    findings = command_deploy.deploy(
+        chosen, load_recipe(recipe), values=values or [], flyte_values=flyte_values or [], say=typer.echo
+    )
     print_findings(findings, as_json=False)
 
 
 def print_findings(findings: "list[Finding]", as_json: bool) -> None:
-    """A line a finding, with its remedy; the command fails where one has failed."""
+    """Print a line a finding, with its remedy, and end the command with exit code 1 where one has failed."""
     lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
     print_result(findings, as_json, lines)
     if any(finding["state"] == "failed" for finding in findings):
@@ -146,9 +123,9 @@ def profile_list(home: Home = None, as_json: Json = False) -> None:
     """List the profiles of this home."""
     from workflows.commands.profile import rows
 
-    found = rows(settings_of(home))
-    lines = [f"{r['profile']:<20}{r['endpoint']:<40}{r['project']}/{r['domain']}" for r in found]
-    print_result(found, as_json, lines or ["no profiles in this home yet; make one with: longrun profile create"])
+    profiles = rows(settings_of(home))
+    lines = [f"{p['profile']:<20}{p['endpoint']:<40}{p['project']}/{p['domain']}" for p in profiles]
+    print_result(profiles, as_json, lines or ["no profiles in this home yet; make one with: longrun profile create"])
 
 
 @profile.command("show")

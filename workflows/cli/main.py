@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from gc import set_threshold
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +14,7 @@ import typer
 from components.errors import LongrunError
 from workflows.cli import cluster as cli_cluster
 from workflows.cli.curation import curation
-from workflows.cli.options import Home, Json, ProfileOption, RecipeName, Set
-from workflows.cli.options import print_result as _print
-from workflows.cli.options import settings_of as _settings
+from workflows.cli.options import Home, Json, ProfileOption, RecipeName, Set, print_result, settings_of
 from workflows.cli.scaling import scaling
 
 app = typer.Typer(
@@ -27,12 +26,13 @@ app = typer.Typer(
 )
 
 _options = {"debug": False}
+"""What the entry point must know of the options when an error has ended the command."""
 
 Model = Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION or NAME@ALIAS.")]
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version
 
         typer.echo(version("longrun"))
@@ -75,18 +75,23 @@ def run(
     """Run the whole chain of a recipe; what is already there and unchanged is reused."""
     from workflows.recipe import load_recipe
     from workflows.steps.stages import last_stage, steps_of
+    from workflows.steps.step import RunOptions
 
     chosen = load_recipe(recipe, overrides or [])
-    settings = _settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
-    last = last_stage(until) if until else ""
-    again = tuple(step for name in fresh or [] for step in steps_of(name))
-    if cli_cluster.is_cluster(on, profile=profile, follow=follow, places=bool(artifact_root or mlflow_uri), branch=bool(parent)):
-        cli_cluster.run(chosen, settings, profile=profile, until=last, fresh=again, follow=follow)
+    settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
+    steps = tuple(step for name in fresh or [] for step in steps_of(name))
+    run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps)
+    cli_cluster.require_options_fit(
+        on, profile=profile, follow=follow, stores=bool(artifact_root or mlflow_uri), branch=bool(parent)
+    )
+    if on == "cluster":
+        cli_cluster.run(chosen, settings, run_options, profile=profile, follow=follow)
     else:
         from workflows.commands.run import run_and_show
         from workflows.steps.branching import find_branch
 
-        run_and_show(chosen, settings, until=last, fresh=again, branch=find_branch(settings, parent, at) if parent else None)
+        branch = find_branch(settings, parent, at) if parent else None
+        run_and_show(chosen, settings, replace(run_options, branch=branch))
 
 
 @app.command("resume-proof")
@@ -102,8 +107,8 @@ def resume_proof(
     from workflows.commands import resume_proof as proof
     from workflows.recipe import load_recipe
 
-    verdicts = proof.prove(load_recipe(recipe, overrides or []), _settings(home), steps=steps, seed=seed)
-    _print(proof.as_json(verdicts), as_json, proof.verdict_lines(verdicts))
+    verdicts = proof.prove(load_recipe(recipe, overrides or []), settings_of(home), steps=steps, seed=seed)
+    print_result(proof.as_json(verdicts), as_json, proof.verdict_lines(verdicts))
     if not all(verdict.holds for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -114,7 +119,7 @@ def recipes(as_json: Json = False) -> None:
     from workflows.recipe import BUILT_IN, load_recipe
 
     known = {name: load_recipe(name).description for name in BUILT_IN}
-    _print(known, as_json, [f"{name:<10}{description}" for name, description in known.items()])
+    print_result(known, as_json, [f"{name:<10}{description}" for name, description in known.items()])
 
 
 @app.command()
@@ -126,7 +131,7 @@ def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = Fa
     from workflows.recipe import load_recipe
 
     config = dataclasses.asdict(load_recipe(recipe, overrides or []))
-    _print(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
+    print_result(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
 
 
 @app.command()
@@ -134,9 +139,9 @@ def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of this home, newest last."""
     from workflows.commands.runs import list_runs
 
-    rows = list_runs(_settings(home))
+    rows = list_runs(settings_of(home))
     lines = [f"{r['run']:<22}{r['recipe']:<12}{r['state']:<12}{r['made']} made, {r['cached']} cached" for r in rows]
-    _print(rows, as_json, lines or ["no runs in this home yet; start one with: longrun run"])
+    print_result(rows, as_json, lines or ["no runs in this home yet; start one with: longrun run"])
 
 
 @app.command()
@@ -148,16 +153,14 @@ def logs(
     as_json: Json = False,
 ) -> None:
     """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end."""
-    from workflows.commands.cluster import ClusterRun, find_run
-    from workflows.commands.runs import event_lines, read_log
+    from workflows.commands.cluster import find_run
 
-    journal = find_run(_settings(home), run, profile)
-    if isinstance(journal, ClusterRun):
-        cli_cluster.logs(journal, stage or "", as_json)
-    elif stage:
-        _print(read_log(journal, stage), as_json, [read_log(journal, stage)])
-    else:
-        _print(journal.events(), as_json, event_lines(journal.events()))
+    chosen = find_run(settings_of(home), run, profile)
+    if as_json:
+        print_result(chosen.log_json(stage or ""), as_json, [])
+        return
+    for line in chosen.log_lines(stage or ""):
+        typer.echo(line)
 
 
 @app.command()
@@ -168,10 +171,11 @@ def batch(
     as_json: Json = False,
 ) -> None:
     """Print the documents that a step of pretraining saw."""
-    from workflows.commands import batch as seen
+    from workflows.commands.batch import batch as batch_of
+    from workflows.commands.batch import batch_lines
 
-    found = seen.batch(_settings(home), run, step)
-    _print(found, as_json, seen.batch_lines(found))
+    rows = batch_of(settings_of(home), run, step)
+    print_result(rows, as_json, batch_lines(rows))
 
 
 @app.command()
@@ -185,11 +189,11 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page about a corpus: counts, distributions, samples before and after each step, clusters of duplicates."""
-    from workflows.commands.inspect import inspect as inspected
+    from workflows.commands.inspect import inspect as write_page
     from workflows.commands.inspect import inspect_lines
 
-    found = inspected(_settings(home), corpus, output)
-    _print(found, as_json, inspect_lines(found))
+    counts = write_page(settings_of(home), corpus, output)
+    print_result(counts, as_json, inspect_lines(counts))
 
 
 @app.command()
@@ -197,9 +201,9 @@ def models(home: Home = None, as_json: Json = False) -> None:
     """List the registered models."""
     from workflows.commands.models import list_models
 
-    rows = list_models(_settings(home))
+    rows = list_models(settings_of(home))
     lines = [f"{r['model']:<20}{', '.join(r['aliases']):<14}{r['digest'][:12]}  {r['place']}" for r in rows]
-    _print(rows, as_json, lines or ["no registered models in this home yet; make one with: longrun run"])
+    print_result(rows, as_json, lines or ["no registered models in this home yet; make one with: longrun run"])
 
 
 @app.command()
@@ -207,8 +211,8 @@ def lineage(model: Model, home: Home = None, as_json: Json = False) -> None:
     """Print what a model was made from, down to the raw sources."""
     from workflows.commands.models import lineage_lines, model_tree
 
-    tree = model_tree(_settings(home), model)
-    _print(tree, as_json, lineage_lines(tree))
+    tree = model_tree(settings_of(home), model)
+    print_result(tree, as_json, lineage_lines(tree))
 
 
 @app.command()
@@ -216,10 +220,10 @@ def verify(model: Model, home: Home = None, as_json: Json = False) -> None:
     """Hash everything below a model again, raw sources included, and say what differs."""
     from workflows.commands.models import verify_model
 
-    found = verify_model(_settings(home), model)
-    lines = [f"{place}: {difference}" for place, differences in found.differences.items() for difference in differences]
-    summary = f"{found.artifacts} artifacts, {found.files} files and {found.raw_files} raw files hashed; {len(lines)} differences"
-    _print({**found.as_json()}, as_json, [*lines, summary])
+    verified = verify_model(settings_of(home), model)
+    lines = [f"{uri}: {difference}" for uri, differences in verified.differences.items() for difference in differences]
+    counts = f"{verified.artifacts} artifacts, {verified.files} files and {verified.raw_files} raw files"
+    print_result(verified.as_json(), as_json, [*lines, f"{counts} hashed; {len(lines)} differences"])
     if lines:
         raise typer.Exit(1)
 
@@ -236,10 +240,11 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Let a registered model answer a prompt."""
-    from workflows.commands.generate import answer
+    from workflows.commands.generate import Prompt, answer
 
-    text = answer(_settings(home), model, prompt, raw=raw, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
-    _print({"model": model, "prompt": prompt, "text": text}, as_json, [text])
+    request = Prompt(text=prompt, raw=raw, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    text = answer(settings_of(home), model, request)
+    print_result({"model": model, "prompt": prompt, "text": text}, as_json, [text])
 
 
 @app.command()
@@ -252,13 +257,13 @@ def gc(
     """Delete artifacts that no registered model needs; asks first."""
     from workflows.commands.gc import delete_artifacts, unneeded
 
-    chosen = _settings(home)
+    chosen = settings_of(home)
     waste = unneeded(chosen, keep or [])
     lines = [f"{w['uri']}  {w['bytes'] / 2**20:.1f} MiB" for w in waste]
     if not waste:
-        _print(waste, as_json, ["nothing to delete: everything here is needed by a registered model or kept"])
+        print_result(waste, as_json, ["nothing to delete: everything here is needed by a registered model or kept"])
         return
-    _print(waste, as_json, lines)
+    print_result(waste, as_json, lines)
     if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
         raise typer.Exit(1)
     delete_artifacts(chosen, waste)
@@ -278,11 +283,11 @@ def doctor(
         from workflows.commands.cluster_doctor import examine_cluster
         from workflows.recipe import load_recipe
 
-        findings = examine_cluster(read_profile(_settings(home).home, profile), load_recipe(recipe))
+        findings = examine_cluster(read_profile(settings_of(home).home, profile), load_recipe(recipe))
     else:
         from workflows.commands.doctor import examine
 
-        findings = examine(_settings(home))
+        findings = examine(settings_of(home))
     cli_cluster.print_findings(findings, as_json)
 
 
@@ -295,7 +300,7 @@ app.add_typer(curation)
 
 
 def _message(error: BaseException) -> tuple[str, int]:
-    """What went wrong in one line, and the exit code: 2 for usage, 1 for a failed run."""
+    """The error in one line, and the exit code: 2 for usage, 1 for a failed run."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; run the same command again to go on", 130
     if isinstance(error, LongrunError):
@@ -311,7 +316,7 @@ def _innermost(trace: TracebackType | None) -> str:
 
 def main() -> None:
     """Entry point of the console script: errors are one line, without a traceback unless `--debug` asks for it."""
-    # What imports leave is never garbage, and looking through it cost a tenth of a submission
+    # Objects that imports make are never garbage, and collecting among them cost a tenth of a submission
     set_threshold(200_000, 50, 50)
     try:
         # Calling `app` itself would put typer's own exception hook in place.

@@ -85,7 +85,7 @@ def fit(
     from workflows.commands.fit import fit_lines, fit_table
 
     keep_caches(settings_of(home).home)
-    made = fit_table(
+    fitted = fit_table(
         table,
         columns,
         FitConfig(scale=scale, leave_out=leave_out, rounds=rounds, seed=seed),
@@ -93,7 +93,7 @@ def fit(
         base=base,
         report=report,
     )
-    print_result(made.as_json(), as_json, fit_lines(made))
+    print_result(fitted.as_json(), as_json, fit_lines(fitted))
 
 
 @scaling.command()
@@ -119,8 +119,8 @@ def compare_corpora(
     from workflows.commands.compare_corpora import compare_corpora as compared
     from workflows.commands.compare_corpora import comparison_lines
 
-    found = compared((first, second), compute, settings_of(home), quiet=as_json)
-    print_result(found, as_json, comparison_lines(found))
+    comparison = compared((first, second), compute, settings_of(home), quiet=as_json)
+    print_result(comparison, as_json, comparison_lines(comparison))
 
 
 @scaling.command()

@@ -16,7 +16,7 @@ def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
     """Domain, first token and document ids of each sequence of `step` (from 1).
 
     Raises:
-        ConfigError: no such run or step, or a run that has not come to pretraining.
+        ConfigError: no such run or step, or a run that has not started pretraining.
         ArtifactError: its plan or token shards are missing or damaged.
         StoreError: the bucket cannot be reached.
     """
@@ -36,13 +36,13 @@ def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
         return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
 
 
-def batch_lines(found: list[dict[str, Any]]) -> list[str]:
+def batch_lines(rows: list[dict[str, Any]]) -> list[str]:
     """One line a sequence."""
-    return [f"{row['domain']:<12}token {row['start']:<14}{' '.join(row['documents'])}" for row in found]
+    return [f"{row['domain']:<12}token {row['start']:<14}{' '.join(row['documents'])}" for row in rows]
 
 
 def _config(journal: Journal, store: ArtifactStore) -> Any:
-    """The configuration of pretraining: from the step's begin, or from the artifact that was reused."""
+    """The config of pretraining: from the event that started it, or from the artifact that was reused."""
     from pydantic import TypeAdapter
 
     from components.pretraining.config import PretrainingConfig
@@ -52,11 +52,11 @@ def _config(journal: Journal, store: ArtifactStore) -> Any:
     return TypeAdapter(PretrainingConfig).validate_python({name: value for name, value in raw.items() if name != "type"})
 
 
-def _without_tokens(store: ArtifactStore, artifact: Artifact, place: Path) -> Path:
-    """The files of an artifact in the directory `place`, but for the tokens: they are most of it, and not looked at."""
+def _without_tokens(store: ArtifactStore, artifact: Artifact, directory: Path) -> Path:
+    """Copy an artifact to a directory without its tokens, which are most of its bytes and not needed."""
     for record in store.manifest(artifact.uri).files:
         if not record.path.endswith(".bin"):
-            target = place / record.path
+            target = directory / record.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(store.read(artifact, record.path))
-    return place
+    return directory

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.curation.config import PYTHON_ENVIRONMENT, SHIPPED
@@ -15,17 +14,19 @@ from infra.cluster.process_profile import adopt
 from infra.cluster.profiles import IMAGE_GROUPS, Profile, read_profile
 from infra.settings import Settings, usable_home
 from infra.variables import keep_flyte_state
+from workflows.commands.runs import AnyRun, LocalRun, Status, home_option
 from workflows.recipe import Recipe, to_json
-from workflows.steps import journal
+from workflows.steps.journal import find_journal, is_name, open_journal, output_to
+from workflows.steps.step import RunOptions
 
 if TYPE_CHECKING:
-    from infra.flyte.runs import RunState
+    from infra.flyte.runs import FlyteRuns, RunState
 
 POLL_SECONDS = 5.0
 """Between two looks at a run that is followed."""
 
-PATIENCE = 60
-"""Looks in a row that may fail by the connection before following gives up: five minutes."""
+MAX_FAILED_POLLS = 60
+"""Failed looks in a row after which following gives up: five minutes without a connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,10 +37,35 @@ class ClusterRun:
     """Flyte's name of it: r and the id that it has in the home."""
     profile: Profile
 
+    @property
+    def _flyte(self) -> "FlyteRuns":
+        from infra.flyte.runs import FlyteRuns
 
-def submit(
-    recipe: Recipe, settings: Settings, *, profile: str, until: str, fresh: tuple[str, ...], say: Callable[[str], None]
-) -> ClusterRun:
+        return FlyteRuns(self.profile)
+
+    def state(self) -> "RunState":
+        """The run as Flyte knows it now."""
+        return self._flyte.state(self.name)
+
+    def status(self) -> Status:
+        """Its phase, and each step with what stands in its way."""
+        state = self.state()
+        return Status(as_json=as_json(state), lines=state_lines(state))
+
+    def log_lines(self, step: str) -> Iterator[str]:
+        """What the driver or a step has printed, and prints until it ends."""
+        return self._flyte.log(self.name, step)
+
+    def log_json(self, step: str) -> list[str]:
+        """All that the driver or a step has printed when it has ended."""
+        return list(self.log_lines(step))
+
+    def cancel(self) -> None:
+        """Stop the run. Its published artifacts stay, and the next run reuses them."""
+        self._flyte.abort(self.name, "longrun cancel")
+
+
+def submit(recipe: Recipe, settings: Settings, options: RunOptions, *, profile: str, say: Callable[[str], None]) -> ClusterRun:
     """Submit `recipe`, and say where it runs and how to follow it.
 
     Raises:
@@ -59,23 +85,25 @@ def submit(
         from workflows.running import run_on_cluster
 
         images.result()
-    record = journal.open_journal(settings.runs)
-    run = ClusterRun(name=f"r{record.name}", profile=chosen)
-    facts = {"recipe": recipe.name, "until": until, "fresh": list(fresh), "profile": chosen.name, "flyte": run.name}
+    journal = open_journal(settings.runs)
+    run = ClusterRun(name=f"r{journal.name}", profile=chosen)
+    # Flyte has lists and no tuples
+    fresh = list(options.fresh)
+    facts = {"recipe": recipe.name, "until": options.until, "fresh": fresh, "profile": chosen.name, "flyte": run.name}
     try:
-        with journal.output_to(record.log("submit")):
-            url = FlyteRuns(chosen).submit(run_on_cluster, to_json(recipe), record.name, until, list(fresh), name=run.name)
+        with output_to(journal.log("submit")):
+            url = FlyteRuns(chosen).submit(run_on_cluster, to_json(recipe), journal.name, options.until, fresh, name=run.name)
     except Exception as error:
-        record.write("refused", **facts, message=str(error))
+        journal.write("refused", **facts, message=str(error))
         raise
-    record.write("submitted", **facts, url=url)
-    for line in _next(record.name, url, chosen, settings):
+    journal.write("submitted", **facts, url=url)
+    for line in _next(journal.name, url, chosen, settings):
         say(line)
     return run
 
 
 def _next(name: str, url: str, profile: Profile, settings: Settings) -> list[str]:
-    home = "" if settings.home == Path(".longrun").absolute() else f" --home {settings.home}"
+    home = home_option(settings)
     return [
         f"run {name}: {url}",
         f"  artifacts {profile.artifact_root}, records {profile.mlflow_uri}",
@@ -109,7 +137,7 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def require_images(profile: Profile) -> None:
-    """Raise `ImageMissing` for an image that its registry says it has not; one that needs credentials may well be there."""
+    """Raise `ImageMissing` for an image that its registry does not have; one that needs credentials is taken to be there."""
     from infra.cluster.services import Missing, require_image
 
     def missing(group: str) -> str:
@@ -122,68 +150,51 @@ def require_images(profile: Profile) -> None:
         return ""
 
     with ThreadPoolExecutor(len(IMAGE_GROUPS)) as threads:
-        gone = [reference for reference in threads.map(missing, IMAGE_GROUPS) if reference]
-    if gone:
+        absent = [reference for reference in threads.map(missing, IMAGE_GROUPS) if reference]
+    if absent:
         raise ImageMissing(
-            f"{', '.join(gone)} not in the registry; make images, push them, and put their digests into the profile"
+            f"{', '.join(absent)} not in the registry; make images, push them, and put their digests into the profile"
         )
 
 
-def find_run(settings: Settings, run: str, profile: str = "") -> ClusterRun | journal.Journal:
-    """The run on a cluster that `run` means, or the journal of a run of this machine.
+def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
+    """The run on a cluster or of this machine that `run` means.
 
     A run that another machine has submitted is found by its whole id and the profile.
-    Raises `ConfigError` where `run` is none of this home and no id either.
+
+    Raises:
+        ConfigError: `run` is none of this home and no id either.
+        ClusterError: its submission was refused.
     """
+    name = run.removeprefix("r")
     try:
-        record = journal.find_journal(settings.runs, run.removeprefix("r"))
+        journal = find_journal(settings.runs, name)
     except ConfigError:
-        if not journal.is_name(run.removeprefix("r")):
+        if not is_name(name):
             raise
-        return ClusterRun(name=f"r{run.removeprefix('r')}", profile=read_profile(settings.home, profile))
-    sent = next((event for event in record.events() if event["event"] in {"submitted", "refused"}), None)
-    if sent is None:
-        return record
-    if sent["event"] == "refused":
-        raise ClusterError(f"run {record.name} never started: {sent['message']}")
-    return ClusterRun(name=sent["flyte"], profile=read_profile(settings.home, profile or sent["profile"]))
-
-
-def status(run: ClusterRun) -> "RunState":
-    """The run as Flyte knows it now."""
-    from infra.flyte.runs import FlyteRuns
-
-    return FlyteRuns(run.profile).state(run.name)
-
-
-def log_lines(run: ClusterRun, step: str) -> Iterator[str]:
-    """What the driver or a step has printed, and prints until it ends."""
-    from infra.flyte.runs import FlyteRuns
-
-    return FlyteRuns(run.profile).log(run.name, step)
-
-
-def cancel(run: ClusterRun) -> None:
-    """Stop the run. Its published artifacts stay, and the next run reuses them."""
-    from infra.flyte.runs import FlyteRuns
-
-    FlyteRuns(run.profile).abort(run.name, "longrun cancel")
+        return ClusterRun(name=f"r{name}", profile=read_profile(settings.home, profile))
+    submission = next((event for event in journal.events() if event["event"] in {"submitted", "refused"}), None)
+    if submission is None:
+        return LocalRun(journal)
+    if submission["event"] == "refused":
+        raise ClusterError(f"run {journal.name} never started: {submission['message']}")
+    return ClusterRun(name=submission["flyte"], profile=read_profile(settings.home, profile or submission["profile"]))
 
 
 def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = None) -> "RunState":
     """Say what changes until the run ends; its last state.
 
     Raises:
-        ClusterError: it ended otherwise than well, with the reason and the remedy; or it cannot be reached any more.
+        ClusterError: it failed, with the reason and the remedy; or it cannot be reached any more.
     """
     seen: set[str] = set()
-    lost = 0
+    failed_polls = 0
     while True:
         try:
-            state, lost = status(run), 0
+            state, failed_polls = run.state(), 0
         except EndpointError:
-            lost += 1
-            if lost >= PATIENCE:
+            failed_polls += 1
+            if failed_polls >= MAX_FAILED_POLLS:
                 raise
         else:
             for line in state_lines(state)[1:]:
@@ -200,7 +211,7 @@ def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = No
 
 
 def failure(state: "RunState") -> ClusterError:
-    """What a run ended by, as the error that it is."""
+    """The error that ended a run, with its own class."""
     from infra.flyte.runs import explained
 
     step = state.problem

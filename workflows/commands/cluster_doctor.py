@@ -1,4 +1,4 @@
-"""Can this cluster run longrun? All questions are asked at once, so that a silent service costs seconds and not minutes."""
+"""Whether a cluster can run longrun. All checks run at once, so that a silent service costs seconds and not minutes."""
 
 import threading
 import time
@@ -12,10 +12,10 @@ from infra.storage import require_store
 from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
 
-LIMIT_SECONDS = 4.5
-"""For everything together; what has not answered by then has failed."""
+MAX_SECONDS = 4.5
+"""For all checks together; what has not answered by then has failed."""
 
-LEAST_KUBERNETES = (1, 25)
+MIN_KUBERNETES = (1, 25)
 """Pod Security admission, whose `restricted` level the chart sets, is stable since 1.25."""
 
 RIGHTS = (
@@ -35,9 +35,9 @@ WIDE_RIGHTS = (("list", "nodes", "", ""), ("list", "storageclasses", "storage.k8
 
 
 def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
-    """Findings about the cluster, its services and the images, in a fixed order, within `LIMIT_SECONDS`."""
+    """Findings about the cluster, its services and the images, in a fixed order, within `MAX_SECONDS`."""
     cluster = ClusterClient(profile)
-    questions: dict[str, Callable[[str], Finding]] = {
+    checks: dict[str, Callable[[str], Finding]] = {
         "kubernetes": partial(_kubernetes, cluster),
         "ray kinds": partial(_ray_kinds, cluster),
         "rights": partial(_rights, cluster),
@@ -51,27 +51,27 @@ def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
         "object store": partial(_object_store, profile),
         **{f"image: {group}": partial(_image, profile, group) for group in IMAGE_GROUPS},
     }
-    return _ask_all(questions)
+    return _all_at_once(checks)
 
 
-def _ask_all(questions: dict[str, Callable[[str], Finding]]) -> list[Finding]:
-    """Each question in a thread of its own. Daemons: an answer that never comes must not keep the process."""
-    answers: dict[str, Finding] = {}
+def _all_at_once(checks: dict[str, Callable[[str], Finding]]) -> list[Finding]:
+    """Each check in a thread of its own. Daemons: an answer that never comes must not keep the process."""
+    findings: dict[str, Finding] = {}
 
-    def ask(what: str) -> None:
+    def run(what: str) -> None:
         try:
-            answers[what] = questions[what](what)
+            findings[what] = checks[what](what)
         except LongrunError as error:
-            answers[what] = finding(what, False, str(error), _remedy(what, error))
+            findings[what] = finding(what, False, str(error), _remedy(what, error))
 
-    threads = [threading.Thread(target=ask, args=(what,), daemon=True) for what in questions]
-    deadline = time.monotonic() + LIMIT_SECONDS
+    threads = [threading.Thread(target=run, args=(what,), daemon=True) for what in checks]
+    deadline = time.monotonic() + MAX_SECONDS
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     silent = "look at the network between here and there, and at names that do not resolve"
-    return [answers.get(what) or finding(what, False, f"no answer within {LIMIT_SECONDS} s", silent) for what in questions]
+    return [findings.get(what) or finding(what, False, f"no answer within {MAX_SECONDS} s", silent) for what in checks]
 
 
 _REMEDIES = {
@@ -90,27 +90,27 @@ def _remedy(what: str, error: LongrunError) -> str:
 
 def _kubernetes(cluster: ClusterClient, what: str) -> Finding:
     version = cluster.version()
-    least = ".".join(map(str, LEAST_KUBERNETES))
+    needed = ".".join(map(str, MIN_KUBERNETES))
     return finding(
-        what, version >= LEAST_KUBERNETES, f"version {version[0]}.{version[1]}", f"upgrade the cluster to {least} or later"
+        what, version >= MIN_KUBERNETES, f"version {version[0]}.{version[1]}", f"upgrade the cluster to {needed} or later"
     )
 
 
 def _ray_kinds(cluster: ClusterClient, what: str) -> Finding:
     lacking = sorted({"rayclusters", "rayjobs"} - cluster.kinds("ray.io", "v1"))
-    found = f"ray.io/v1 lacks {', '.join(lacking)}" if lacking else "ray.io/v1 serves rayclusters and rayjobs"
-    return finding(what, not lacking, found, "install the KubeRay operator with its resource definitions")
+    observed = f"ray.io/v1 lacks {', '.join(lacking)}" if lacking else "ray.io/v1 serves rayclusters and rayjobs"
+    return finding(what, not lacking, observed, "install the KubeRay operator with its resource definitions")
 
 
 def _rights(cluster: ClusterClient, what: str) -> Finding:
-    asked = [(right, False) for right in RIGHTS] + [(right, True) for right in WIDE_RIGHTS]
+    needed = [(right, False) for right in RIGHTS] + [(right, True) for right in WIDE_RIGHTS]
     refused = [
         " ".join(filter(None, (verb, "/".join(filter(None, (resource, sub))), "everywhere" if wide else "")))
-        for (verb, resource, group, sub), wide in asked
+        for (verb, resource, group, sub), wide in needed
         if not cluster.may(verb, resource, group, sub, everywhere=wide)
     ]
-    found = f"may not {', '.join(refused)}" if refused else f"all {len(asked)} that following a run needs"
-    return finding(what, not refused, found, "ask for the role of observers in charts/longrun", bad="warning")
+    observed = f"may not {', '.join(refused)}" if refused else f"all {len(needed)} that following a run needs"
+    return finding(what, not refused, observed, "ask for the role of observers in charts/longrun", bad="warning")
 
 
 def _service_account(cluster: ClusterClient, what: str) -> Finding:
@@ -147,42 +147,43 @@ def _claim(cluster: ClusterClient, what: str) -> Finding:
     )
 
 
-def _asked(profile: Profile) -> int:
+def _requested_gpus(profile: Profile) -> int:
     return profile.workers * profile.gpus_per_worker if profile.gpus else 0
 
 
 def _gpus(cluster: ClusterClient, recipe: Recipe, what: str) -> Finding:
-    profile, asked = cluster.profile, _asked(cluster.profile)
-    wanted = recipe.pretraining.min_workers or recipe.pretraining.workers
-    if not asked:
+    profile, requested = cluster.profile, _requested_gpus(cluster.profile)
+    workers = recipe.pretraining.min_workers or recipe.pretraining.workers
+    if not requested:
         return finding(what, True, "none asked for: training runs on CPUs", "")
-    if wanted > asked:
-        found = f"recipe {recipe.name} trains on {wanted} workers, the profile's pods have {asked} GPUs"
-        return finding(what, False, found, "raise the profile's workers or gpus_per_worker")
-    seen = cluster.gpus()
-    free = seen.total - seen.taken
-    kinds = ", ".join(profile.gpus)
-    counted = "" if seen.everywhere else f", counting pods of {profile.namespace} alone"
-    found = f"{kinds}: {seen.total} on ready nodes, {free} free{counted}; recipe {recipe.name} on this profile asks for {asked}"
-    if seen.total < asked:
-        return finding(
-            what, False, found, "add nodes, other kinds to the profile's gpus, or lower its workers or gpus_per_worker"
-        )
-    return finding(what, free >= asked, found, "a run waits until others end", bad="warning")
+    if workers > requested:
+        observed = f"recipe {recipe.name} trains on {workers} workers, the profile's pods have {requested} GPUs"
+        return finding(what, False, observed, "raise the profile's workers or gpus_per_worker")
+    gpus = cluster.gpus()
+    free = gpus.total - gpus.taken
+    counted = "" if gpus.everywhere else f", counting pods of {profile.namespace} alone"
+    observed = (
+        f"{', '.join(profile.gpus)}: {gpus.total} on ready nodes, {free} free{counted}; "
+        f"recipe {recipe.name} on this profile asks for {requested}"
+    )
+    if gpus.total < requested:
+        remedy = "add nodes, other kinds to the profile's gpus, or lower its workers or gpus_per_worker"
+        return finding(what, False, observed, remedy)
+    return finding(what, free >= requested, observed, "a run waits until others end", bad="warning")
 
 
 def _quota(cluster: ClusterClient, what: str) -> Finding:
-    quota, asked = cluster.quota(), _asked(cluster.profile)
+    quota, requested = cluster.quota(), _requested_gpus(cluster.profile)
     if not quota:
         return finding(
             what, False, f"{cluster.profile.namespace} has no quota", "set one: charts/longrun, quota.hard", bad="warning"
         )
     used, hard = quota.get("requests.nvidia.com/gpu", ("0", ""))
-    if asked and hard and int(hard) < asked:
+    if requested and hard and int(hard) < requested:
         remedy = "raise quota.hard in the chart's values"
-        return finding(what, False, f"{hard} GPUs allowed, {asked} asked for", remedy)
-    found = f"{len(quota)} resources limited" + (f", {used} of {hard} GPUs used" if hard else "")
-    return finding(what, True, found, "")
+        return finding(what, False, f"{hard} GPUs allowed, {requested} asked for", remedy)
+    observed = f"{len(quota)} resources limited" + (f", {used} of {hard} GPUs used" if hard else "")
+    return finding(what, True, observed, "")
 
 
 def _flyte(profile: Profile, what: str) -> Finding:
@@ -194,8 +195,9 @@ def _mlflow(profile: Profile, what: str) -> Finding:
 
     there, here = mlflow_version(profile), version("mlflow")
     same = not there or there.split(".")[:2] == here.split(".")[:2]
-    found = f"{profile.mlflow_uri}, version {there}" if there else f"{profile.mlflow_uri}, which tells its version to users alone"
-    return finding(what, same, found, f"run the server's image of this release: clients have {here}", bad="warning")
+    version_line = f"version {there}" if there else "which tells its version to users alone"
+    remedy = f"run the server's image of this release: clients have {here}"
+    return finding(what, same, f"{profile.mlflow_uri}, {version_line}", remedy, bad="warning")
 
 
 def _object_store(profile: Profile, what: str) -> Finding:
@@ -212,8 +214,8 @@ def _image(profile: Profile, group: str, what: str) -> Finding:
             what, False, f"{reference} is not in the registry", "make images, push them, and put their digests into the profile"
         )
     except Refused:
-        found = f"{reference}: the registry wants credentials"
-        return finding(what, False, found, "nodes need a pull secret: charts/longrun, images.pullSecrets", bad="warning")
+        observed = f"{reference}: the registry wants credentials"
+        return finding(what, False, observed, "nodes need a pull secret: charts/longrun, images.pullSecrets", bad="warning")
     except ClusterError as error:
         return finding(what, False, str(error), "look at image_registry; nodes may reach what this machine cannot", bad="warning")
     return finding(what, True, reference, "")

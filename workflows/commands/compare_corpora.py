@@ -1,4 +1,4 @@
-"""`longrun compare-corpora`: a small ladder on each of two corpora, and what their laws say of them."""
+"""`longrun compare-corpora`: a small ladder on each of two corpora, and their laws side by side."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,13 +31,13 @@ def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings
     return compare(laws, compute)
 
 
-def law_of(record: Journal, settings: Settings) -> Law:
+def law_of(journal: Journal, settings: Settings) -> Law:
     """The law that a sweep has fitted, wherever artifacts are kept."""
-    return read_law(settings.store.local(record.artifact("scaling_law")) / "law.json")
+    return read_law(settings.store.local(journal.artifact("scaling_law")) / "law.json")
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:
-    """The smoke ladder's way on another corpus: a file or folder, or `python-environment:DOMAIN`."""
+    """The sweep smoke-ladder on another corpus: a file or folder, or `python-environment:DOMAIN`."""
     base = load_sweep("smoke-ladder")
     uri, domain = corpus, "text"
     if corpus.startswith(PYTHON_ENVIRONMENT):
@@ -57,18 +57,18 @@ def sweep_of(corpus: str, compute: float) -> Sweep:
     )
 
 
-def comparison_lines(found: Mapping[str, Any]) -> list[str]:
+def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
     """The comparison as text."""
-    lines = [f"at {found['compute']:.3g} FLOPs, 95 % intervals in brackets"]
-    for corpus, said in found["corpora"].items():
+    lines = [f"at {comparison['compute']:.3g} FLOPs, 95 % intervals in brackets"]
+    for corpus, figures in comparison["corpora"].items():
         lines += [
             corpus,
-            *(f"  {name:<14}{_interval(said[name])}" for name in ("n_exponent", "d_exponent")),
-            f"  {said['figure'].replace('_', ' '):<14}{_interval(said['loss'])} on its own held-out text",
+            *(f"  {name:<14}{_interval(figures[name])}" for name in ("n_exponent", "d_exponent")),
+            f"  {figures['figure'].replace('_', ' '):<14}{_interval(figures['loss'])} on its own held-out text",
         ]
-    first, second = sorted(found["corpora"].items(), key=lambda item: -item[1]["n_exponent"]["value"])
-    apart = "their intervals do not overlap" if "n_exponent" in found["apart"] else "their intervals overlap"
-    return [*lines, f"{first[0]} gives more of the budget to the model than {second[0]}; {apart}"]
+    first, second = sorted(comparison["corpora"].items(), key=lambda item: -item[1]["n_exponent"]["value"])
+    overlap = "their intervals do not overlap" if "n_exponent" in comparison["apart"] else "their intervals overlap"
+    return [*lines, f"{first[0]} gives more of the budget to the model than {second[0]}; {overlap}"]
 
 
 def _interval(value: Mapping[str, float]) -> str:

@@ -45,16 +45,16 @@ def _source_lines(plan: Mapping[str, Any]) -> list[str]:
     return [*(f"  {s['domain']:<12}{s['uri']}, {size}" for s, size in sizes), f"  mixture of the tokens: {shares}"]
 
 
-def _deduplication_lines(said: Mapping[str, Any]) -> list[str]:
-    threshold, recall = said["threshold"], said["recall_at_threshold"]
+def _deduplication_lines(plan: Mapping[str, Any]) -> list[str]:
+    threshold, recall = plan["threshold"], plan["recall_at_threshold"]
     return [
         "near duplicates, over all sources together",
-        f"  shingles of {said['shingle_size']} words ({said['shingle_words']}), {said['permutations']} permutations in "
-        f"{said['bands']} bands of {said['rows']} rows",
+        f"  shingles of {plan['shingle_size']} words ({plan['shingle_words']}), {plan['permutations']} permutations in "
+        f"{plan['bands']} bands of {plan['rows']} rows",
         f"  a document goes only where its counted Jaccard similarity to one that stays is at least {threshold:g}",
         "  similarity  becomes a candidate",
-        *(_curve_line(float(similarity), share, threshold) for similarity, share in said["recall_by_similarity"].items()),
-        f"  of the pairs right at the threshold {recall:.2%} are found, and of those at {said['even']:.2f} a half",
+        *(_curve_line(float(similarity), share, threshold) for similarity, share in plan["recall_by_similarity"].items()),
+        f"  of the pairs right at the threshold {recall:.2%} are found, and of those at {plan['even']:.2f} a half",
         "  below the threshold the curve costs time alone: such pairs are measured and both stay; above it, it is the recall",
     ]
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from components.artifacts import Artifact
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console
 from workflows.recipe import Recipe
 from workflows.running import run_dedup_curve
 from workflows.steps.journal import listening
+
+_STEP = "deduplication_curve"
 
 _FILES = ("curve.csv", "curve.json", "curve.png", "curve.html")
 
@@ -16,12 +17,11 @@ _FILES = ("curve.csv", "curve.json", "curve.png", "curve.html")
 def measure_and_show(recipe: Recipe, settings: Settings, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
     """Measure the curve of a recipe's sources: its figures and files, and the lines that show it."""
     with Display(steady_console()) as display, listening((lambda event: None) if quiet else display):
-        events = run_dedup_curve(recipe, settings).events()
-    (event,) = [one for one in events if one.get("step") == "deduplication_curve" and one["event"] in {"made", "cached"}]
-    place = settings.store.local(Artifact(uri=event["uri"], digest=event["digest"]))
-    files = {name: str(place / name) for name in _FILES}
-    lines = [*curve_lines(event["figures"]), *(f"{name:<12}{path}" for name, path in files.items())]
-    return {**event["figures"], "files": files}, lines
+        journal = run_dedup_curve(recipe, settings)
+    figures = journal.last(_STEP)["figures"]
+    directory = settings.store.local(journal.artifact(_STEP))
+    files = {name: str(directory / name) for name in _FILES}
+    return {**figures, "files": files}, [*curve_lines(figures), *(f"{name:<12}{path}" for name, path in files.items())]
 
 
 def curve_lines(figures: Mapping[str, Any]) -> list[str]:

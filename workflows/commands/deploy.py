@@ -1,4 +1,4 @@
-"""`longrun deploy`: what must stand in a cluster, in order, and then whether it does."""
+"""`longrun deploy`: install what a cluster needs, in order, then examine the cluster."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ Say = Callable[[str], None]
 
 
 def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> list[Finding]:
-    """Make the namespace, install or upgrade the three releases and wait for each; then what `doctor --cluster` finds.
+    """Make the namespace, install or upgrade the three releases and wait for each; the findings of `doctor --cluster`.
 
     Raises:
-        ConfigError: no helm, no chart, or values that are not there.
-        ClusterError: the cluster or helm refuses; what was installed before stays, and the next call goes on from there.
+        ConfigError: no helm, no chart, or a values file that does not exist.
+        ClusterError: the cluster or helm refuses; what was installed before stays, and the next call continues from there.
     """
     from workflows.commands.cluster_doctor import examine_cluster
 
@@ -33,7 +33,7 @@ def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_val
 
 
 def show(profile: Profile, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> None:
-    """Say what `deploy` would call, and what of it can be rendered here: the operators' charts are fetched only by installing."""
+    """Say what `deploy` would call, and how many objects our chart renders to: others' charts are fetched only by installing."""
     planned = helm.releases(profile, values, flyte_values)
     say(f"# the namespace {profile.namespace} is made, with restricted Pod Security, if it is not there")
     for release in planned:

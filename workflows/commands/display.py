@@ -1,10 +1,9 @@
-"""What a person at a terminal sees of a run: a line per step, progress with rate and time left, and a table at the end."""
+"""What a user at a terminal sees of a run: a line per step, progress with rate and remaining time, and a table at the end."""
 
 import os
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -14,7 +13,8 @@ from rich.table import Table
 
 from infra.settings import Settings
 from infra.urls import HERE
-from workflows.steps.journal import Event
+from workflows.commands.runs import home_option
+from workflows.steps.journal import DONE, Event
 
 _QUIET_SECONDS = 15.0
 """Between two progress lines where the output is not a terminal."""
@@ -47,7 +47,7 @@ class Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._first: dict[str, tuple[float, float]] = {}
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
 
     def __enter__(self) -> "Display":
         if self.console.is_terminal:
@@ -71,16 +71,16 @@ class Display:
 
     def _show_progress(self, event: Event) -> None:
         step, done, total = event["step"], event["done"], event["total"]
-        begun, base = self._first.setdefault(step, (event["time"], done))
-        elapsed = event["time"] - begun
+        started, base = self._first.setdefault(step, (event["time"], done))
+        elapsed = event["time"] - started
         rate = f"{_count((done - base) / elapsed)} {event['unit']}/s" if elapsed > 0 and done > base else ""
         state = f"{_count(done)} of {_count(total)} {event['unit']}  {rate}"
         if step in self._tasks:
             self._progress.update(self._tasks[step], completed=done, total=total, state=state)
-        elif not self.console.is_terminal and time.monotonic() - self._said > _QUIET_SECONDS:
-            self._said = time.monotonic()
-            left = f", {_seconds((total - done) * elapsed / (done - base))} left" if done > base else ""
-            self.console.print(f"    {step}: {state}{left}")
+        elif not self.console.is_terminal and time.monotonic() - self._printed > _QUIET_SECONDS:
+            self._printed = time.monotonic()
+            remaining = f", {_seconds((total - done) * elapsed / (done - base))} left" if done > base else ""
+            self.console.print(f"    {step}: {state}{remaining}")
 
     def _end_progress(self, step: str) -> None:
         if step in self._tasks:
@@ -119,21 +119,21 @@ def _notes(figures: Mapping[str, Any]) -> str:
     return "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
 
 
-def summary(events: list[Event], wall_seconds: float) -> Table:
+def summary(events: Sequence[Event], wall_seconds: float) -> Table:
     """The table at the end: step, how, time, share that was not component work, headline figures."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, justify in (("step", "left"), ("", "left"), ("time", "right"), ("figures", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for event in events:
-        if event["event"] in {"made", "cached"}:
+        if event["event"] in DONE:
             spent = _seconds(event["seconds"]) if "seconds" in event else ""
             table.add_row(event["step"], event["event"], spent, headline(event["figures"]))
     table.add_row("total", "", _seconds(wall_seconds), "")
     return table
 
 
-def orchestration_share(events: list[Event], wall_seconds: float) -> float:
-    """The share of the wall time that was not between the first and the last line of a component's own code."""
+def orchestration_share(events: Sequence[Event], wall_seconds: float) -> float:
+    """The share of the wall time in which no component worked."""
     return 1.0 - sum(event.get("component_seconds", 0.0) for event in events) / wall_seconds
 
 
@@ -155,10 +155,10 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
-def next_commands(events: list[Event], settings: Settings) -> list[str]:
+def next_commands(events: Sequence[Event], settings: Settings) -> list[str]:
     """The commands to try next."""
     registered = [event["model"] for event in events if event["event"] == "registered"]
-    home = "" if settings.home == Path(".longrun").absolute() else f" --home {settings.home}"
+    home = home_option(settings)
     about = [
         command
         for model in registered[-1:]

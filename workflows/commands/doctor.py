@@ -1,11 +1,10 @@
-"""Can this machine and this installation run longrun? One finding a line, with the remedy."""
+"""Whether this machine and this installation can run longrun: one finding a line, with the remedy."""
 
 import importlib.metadata
 import platform
 import re
 import shutil
 import sys
-from typing import Any
 
 import psutil
 
@@ -13,13 +12,13 @@ from components.errors import HomeError
 from infra.bundle import REPOSITORY
 from infra.distributions import RUNTIME_GROUPS
 from infra.settings import Settings, usable_home
+from workflows.resources import in_gib
 
-_LEAST_MEMORY = 6 * 2**30
-_LEAST_DISK = 3 * 2**30
-
+_MIN_MEMORY = 6 * 2**30
+_MIN_DISK = 3 * 2**30
 
 Finding = dict[str, str]
-"""What was looked at, its state (ok, warning, failed), what was found, and the remedy."""
+"""What was looked at, its state (ok, warning, failed), what was observed (`found`), and the remedy."""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -27,9 +26,9 @@ def examine(settings: Settings) -> list[Finding]:
     return [_system(), _python(), *_locks(), _memory(), _home(settings), _disk(settings), _device()]
 
 
-def finding(what: str, good: bool, found: str, remedy: str, *, bad: str = "failed") -> Finding:
+def finding(what: str, good: bool, observed: str, remedy: str, *, bad: str = "failed") -> Finding:
     """A finding in the state `ok`, or `bad` with its remedy."""
-    return {"what": what, "state": "ok" if good else bad, "found": found, "remedy": "" if good else remedy}
+    return {"what": what, "state": "ok" if good else bad, "found": observed, "remedy": "" if good else remedy}
 
 
 def _system() -> Finding:
@@ -50,8 +49,8 @@ def _lock(group: str) -> Finding:
     wrong = [
         f"{name} {_installed(name) or 'missing'} instead of {version}" for name, version in pinned if not _holds(name, version)
     ]
-    found = f"{len(pinned)} packages as locked" if not wrong else "; ".join(wrong[:3])
-    return finding(f"packages: {group}", not wrong, found, "make install")
+    observed = f"{len(pinned)} packages as locked" if not wrong else "; ".join(wrong[:3])
+    return finding(f"packages: {group}", not wrong, observed, "make install")
 
 
 def _holds(name: str, version: str) -> bool:
@@ -68,7 +67,7 @@ def _installed(name: str) -> str | None:
 
 def _memory() -> Finding:
     available = psutil.virtual_memory().available
-    return finding("memory", available >= _LEAST_MEMORY, _gib(available), "the smoke recipe takes up to 6 GiB", bad="warning")
+    return finding("memory", available >= _MIN_MEMORY, in_gib(available), "the smoke recipe takes up to 6 GiB", bad="warning")
 
 
 def _home(settings: Settings) -> Finding:
@@ -80,17 +79,11 @@ def _home(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    place: Any = settings.home
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    return finding("disk", free >= _LEAST_DISK, f"{_gib(free)} free", "free some space", bad="warning")
+    directory = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(directory).free
+    return finding("disk", free >= _MIN_DISK, f"{in_gib(free)} free", "free some space", bad="warning")
 
 
 def _device() -> Finding:
     driver = shutil.which("nvidia-smi")
     return finding("accelerator", True, "NVIDIA driver found" if driver else "none: training runs on the CPU", "")
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

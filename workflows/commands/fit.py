@@ -1,4 +1,4 @@
-"""What `longrun fit` makes of its options, and how it shows a fit."""
+"""`longrun fit`: fit a table of runs, and show the fit as text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,27 +13,27 @@ from components.scaling.laws.files import find_law, write_law
 
 def fit_table(table: Path, columns: str, config: FitConfig, *, output: Path | None, base: str, report: Path | None) -> Fit:
     """Fit a table; write the law to `output` and the report into `report` where they are named."""
-    taken = find_law(base) if base else None
-    made = fit(read_runs(table, parse_columns(columns)), config)
+    base_law = find_law(base) if base else None
+    fitted = fit(read_runs(table, parse_columns(columns)), config)
     if output is not None:
-        write_law(law_of(made, name=output.stem, data=table.name, base=taken), output)
+        write_law(law_of(fitted, name=output.stem, data=table.name, base=base_law), output)
     if report is not None:
         from components.scaling.fitting.report import write_report
 
-        write_report(made, title=table.name, output=report)
-    return made
+        write_report(fitted, title=table.name, output=report)
+    return fitted
 
 
-def fit_lines(made: Fit) -> list[str]:
+def fit_lines(fitted: Fit) -> list[str]:
     """A fit as text."""
-    said = made.as_json()
-    lines = [f"{said['runs']} runs, {made.config.rounds} bootstrap rounds; 95 % intervals in brackets"]
+    values = fitted.as_json()
+    lines = [f"{values['runs']} runs, {fitted.config.rounds} bootstrap rounds; 95 % intervals in brackets"]
     for name, title in _TITLES.items():
-        if said[name] is not None:
-            lines += [title.format(**said[name]), *(f"  {key:<26}{_interval(value)}" for key, value in _estimates(said[name]))]
-    lines += [f"not fitted: {name}: {reason}" for name, reason in made.refused.items()]
-    lines += [_left_out(entry) for entry in said["left_out"]]
-    edges = made.hyper_parameters.edges if made.hyper_parameters else ()
+        if (method := values[name]) is not None:
+            lines += [title.format(**method), *(f"  {key:<26}{_interval(value)}" for key, value in _estimates(method))]
+    lines += [f"not fitted: {name}: {reason}" for name, reason in fitted.refused.items()]
+    lines += [_excluded(entry) for entry in values["left_out"]]
+    edges = fitted.hyper_parameters.edges if fitted.hyper_parameters else ()
     return lines + [f"note: at {compute:.3g} FLOPs {reason}" for compute, reason in edges]
 
 
@@ -45,14 +45,14 @@ _TITLES = {
 }
 
 
-def _estimates(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
-    return [(name, value) for name, value in found.items() if isinstance(value, dict)]
+def _estimates(method: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
+    return [(name, value) for name, value in method.items() if isinstance(value, dict)]
 
 
 def _interval(value: Mapping[str, float]) -> str:
     return f"{value['value']:<12.5g}[{value['low']:.5g}, {value['high']:.5g}]"
 
 
-def _left_out(entry: Mapping[str, Any]) -> str:
+def _excluded(entry: Mapping[str, Any]) -> str:
     what = f"line {entry['row']}" if entry["row"] else f"the budget {entry['compute']:.3g}"
     return f"left out ({entry['method']}): {what}: {entry['reason']}"

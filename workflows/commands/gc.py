@@ -1,4 +1,4 @@
-"""`longrun gc`: what no registered model needs, listed and deleted."""
+"""`longrun gc`: list and delete what no registered model needs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +16,12 @@ from workflows.steps.lock import holding
 def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
     """Artifacts and scratch that neither a registered model nor a run in `keep` needs, with their bytes.
 
-    Where artifacts are kept in a bucket, only copies in the home are meant: other homes may need what is in the bucket.
+    Where artifacts are kept in a bucket, these are copies in the home alone: other homes may need what is in the bucket.
     """
     store, here = settings.store, LocalArtifactStore(settings.home)
     roots = [version.artifact for version in versions(settings)]
     for run in keep:
-        roots += [
-            Artifact(uri=event["uri"], digest=event["digest"])
-            for event in find_journal(settings.runs, run).events()
-            if event["event"] in {"made", "cached", "kept"}
-        ]
+        roots += find_journal(settings.runs, run).artifacts()
     needed = {artifact.uri for root in roots for artifact in below(store, root)}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))

@@ -1,11 +1,26 @@
-"""`longrun generate`: what a registered model says to a prompt."""
+"""`longrun generate`: a registered model's answer to a prompt."""
+
+from dataclasses import dataclass
 
 from infra.settings import Settings
 from workflows.commands.models import resolved
 
 
-def answer(settings: Settings, model: str, prompt: str, *, raw: bool, max_new_tokens: int, temperature: float, seed: int) -> str:
-    """What a registered model says to `prompt`, in the chat format or, with `raw`, as a continuation."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What a model is to answer, and how."""
+
+    text: str
+    raw: bool
+    """Whether to continue the text instead of answering it in the chat format."""
+    max_new_tokens: int
+    temperature: float
+    """0 always takes the likeliest token."""
+    seed: int
+
+
+def answer(settings: Settings, model: str, prompt: Prompt) -> str:
+    """A registered model's answer to a prompt; of a raw one, its text with the continuation."""
     directory = settings.store.local(resolved(settings, model).artifact)
     from components.generation.sampling import generate
     from components.model.huggingface import load
@@ -13,16 +28,16 @@ def answer(settings: Settings, model: str, prompt: str, *, raw: bool, max_new_to
     from components.tokenizer.text_tokenizer import TextTokenizer
 
     tokenizer = TextTokenizer.load(directory)
-    turn = [{"role": "user", "content": prompt}]
-    ids = [tokenizer.bos_id, *tokenizer.encode(prompt)] if raw else encode_prompt(tokenizer, turn)
-    made = generate(
+    turn = [{"role": "user", "content": prompt.text}]
+    ids = [tokenizer.bos_id, *tokenizer.encode(prompt.text)] if prompt.raw else encode_prompt(tokenizer, turn)
+    (tokens,) = generate(
         load(directory),
         [ids],
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
+        max_new_tokens=prompt.max_new_tokens,
+        temperature=prompt.temperature,
         top_p=1.0,
         stop_ids=(tokenizer.eos_id,),
-        seed=seed,
+        seed=prompt.seed,
     )
-    text = tokenizer.decode([token for token in made[0] if token != tokenizer.eos_id])
-    return prompt + text if raw else text.strip()
+    text = tokenizer.decode([token for token in tokens if token != tokenizer.eos_id])
+    return prompt.text + text if prompt.raw else text.strip()

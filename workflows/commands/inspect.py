@@ -5,6 +5,7 @@ from typing import Any
 
 from components.artifacts import Artifact
 from components.errors import ConfigError
+from components.files import write_text
 from components.ports import ArtifactStore
 from infra.settings import Settings
 from infra.storage import store_at
@@ -14,7 +15,7 @@ DOCUMENTS = Path("metrics") / "documents.parquet"
 """What makes a folder a corpus."""
 
 ARTIFACTS = "artifacts/"
-"""How the URI of an artifact begins, in its store or in a bucket."""
+"""How the URI of an artifact starts, in its store or in a bucket."""
 
 
 def inspect(settings: Settings, corpus: str, output: Path | None) -> dict[str, Any]:
@@ -29,31 +30,30 @@ def inspect(settings: Settings, corpus: str, output: Path | None) -> dict[str, A
     from components.curation.pages.overview import overview_of
 
     folder = find_corpus(settings, corpus)
-    found = overview_of(folder)
-    page = output or settings.home / "inspected" / f"{found.digest[:12] or folder.resolve().name}.html"
+    overview = overview_of(folder)
+    name = overview.digest[:12] or folder.resolve().name
+    page = output or settings.home / "inspected" / f"{name}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    beside = page.with_name(f"{page.name}.partial")
-    beside.write_text(render(found, found.digest[:12] or folder.resolve().name), encoding="utf-8")
-    beside.replace(page)
-    total = found.total
+    write_text(page, render(overview, name))
+    total = overview.total
     return {
         "page": str(page),
         "documents": total.documents,
         "kept_documents": total.kept_documents,
         "bytes": total.bytes,
         "kept_bytes": total.kept_bytes,
-        "not_kept": {reason: documents for reason, documents, _ in found.reasons},
+        "not_kept": {reason: documents for reason, documents, _ in overview.reasons},
     }
 
 
-def inspect_lines(found: dict[str, Any]) -> list[str]:
-    """What was kept, why the rest was not, and where the page is."""
-    lost = ", ".join(f"{documents:,} {reason}" for reason, documents in found["not_kept"].items()) or "none"
-    return [f"{found['kept_documents']:,} of {found['documents']:,} documents kept; not kept: {lost}", found["page"]]
+def inspect_lines(counts: dict[str, Any]) -> list[str]:
+    """How many documents were kept, why the others were not, and where the page is."""
+    removed = ", ".join(f"{documents:,} {reason}" for reason, documents in counts["not_kept"].items()) or "none"
+    return [f"{counts['kept_documents']:,} of {counts['documents']:,} documents kept; not kept: {removed}", counts["page"]]
 
 
 def find_corpus(settings: Settings, corpus: str) -> Path:
-    """The folder of a corpus, which is given itself, by an artifact's URI, or by a run. Raises what `inspect` raises."""
+    """The folder of a corpus, named by its path, an artifact's URI, or a run. Raises what `inspect` raises."""
     folder = Path(corpus).expanduser()
     if (folder / DOCUMENTS).is_file():
         return folder
@@ -67,7 +67,7 @@ def find_corpus(settings: Settings, corpus: str) -> Path:
         return _local(store, corpus.rstrip("/"))
     if folder.is_dir():
         raise ConfigError(f"corpus {corpus!r}: no {DOCUMENTS} in that folder; name the folder of a finished curation")
-    return _local(store, find_journal(settings.runs, corpus).last("curation", ("made", "cached"))["uri"])
+    return _local(store, find_journal(settings.runs, corpus).artifact("curation").uri)
 
 
 def _local(store: ArtifactStore, uri: str) -> Path:

@@ -38,8 +38,7 @@ def has_registry(settings: Settings) -> bool:
 def model_tree(settings: Settings, model: str) -> Tree:
     """The lineage of a model, from its registered version down to the raw sources."""
     version = resolved(settings, model)
-    found = tree(settings.store, version.artifact)
-    return {"model": str(version), "aliases": list(version.aliases), **found}
+    return {"model": str(version), "aliases": list(version.aliases), **tree(settings.store, version.artifact)}
 
 
 def resolved(settings: Settings, model: str) -> registry.Version:
@@ -49,13 +48,13 @@ def resolved(settings: Settings, model: str) -> registry.Version:
     return registry.resolve(settings.tracking_uri, model)
 
 
-def lineage_lines(found: Tree) -> list[str]:
-    """A lineage as an indented tree; what was shown once is named again by its digest only."""
-    title = f"{found['model']} ({', '.join(found['aliases']) or 'no alias'})"
-    return [title, *_branch(found, "", set())]
+def lineage_lines(lineage: Tree) -> list[str]:
+    """A lineage as an indented tree; an artifact that was shown already is repeated by its digest only."""
+    title = f"{lineage['model']} ({', '.join(lineage['aliases']) or 'no alias'})"
+    return [title, *_node_lines(lineage, "", set())]
 
 
-def _branch(node: Tree, indent: str, seen: set[str]) -> list[str]:
+def _node_lines(node: Tree, indent: str, seen: set[str]) -> list[str]:
     line = f"{indent}{node['step']}  {node['kind']}  {node['digest'][:12]}"
     if node["digest"] in seen:
         return [f"{line}  (above)"]
@@ -65,7 +64,7 @@ def _branch(node: Tree, indent: str, seen: set[str]) -> list[str]:
         lines.append(f"{indent}    figures {_compact(node['figures'])}")
     lines += [_raw_line(raw, indent) for raw in node["raw"]]
     for child in node["inputs"].values():
-        lines += _branch(child, indent + "  ", seen)
+        lines += _node_lines(child, indent + "  ", seen)
     return lines
 
 
@@ -73,14 +72,14 @@ def _raw_line(raw: Tree, indent: str) -> str:
     return f"{indent}    raw {raw['source']}: {raw['files']} files, {raw['bytes']} bytes, sha256 {raw['sha256'][:12]}"
 
 
-def _compact(values: dict[str, Any], longest: int = 160) -> str:
+def _compact(values: dict[str, Any], max_characters: int = 160) -> str:
     text = ", ".join(f"{name}={value}" for name, value in values.items())
-    return text if len(text) <= longest else f"{text[:longest]}… (--json shows all)"
+    return text if len(text) <= max_characters else f"{text[:max_characters]}… (--json shows all)"
 
 
 @dataclass
 class Verification:
-    """What was hashed again, and what differs."""
+    """How much was hashed again, and what differs, by artifact."""
 
     artifacts: int = 0
     files: int = 0
@@ -95,27 +94,27 @@ class Verification:
 
 def verify_model(settings: Settings, model: str) -> Verification:
     """Hash every artifact below a model and every raw file it came from."""
-    store, found = settings.store, Verification()
+    store, verified = settings.store, Verification()
     waiting, seen = [resolved(settings, model).artifact], set()
     while waiting:
         artifact = waiting.pop()
         if artifact.digest in seen:
             continue
         seen.add(artifact.digest)
-        found.artifacts += 1
+        verified.artifacts += 1
         try:
             manifest = store.manifest(artifact.uri)
             differences = store.differences(artifact)
         except LongrunError as error:
-            found.differences[artifact.uri] = [str(error)]
+            verified.differences[artifact.uri] = [str(error)]
             continue
-        found.files += len(manifest.files)
+        verified.files += len(manifest.files)
         waiting.extend(manifest.inputs.values())
         # a damaged list of raw files is among the differences already
         with contextlib.suppress(DamagedArtifact):
             counted, changed = raw_differences(store, artifact)
-            found.raw_files += counted
+            verified.raw_files += counted
             differences += changed
         if differences:
-            found.differences[artifact.uri] = differences
-    return found
+            verified.differences[artifact.uri] = differences
+    return verified

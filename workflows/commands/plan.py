@@ -1,4 +1,4 @@
-"""What `longrun plan` makes of its options, and how it shows a plan."""
+"""`longrun plan`: a plan for a budget or one of the paper's models, and the plan as text."""
 
 from dataclasses import replace
 
@@ -26,9 +26,9 @@ def proposal_for(
 
 
 def _with(paper: Choices, choices: Choices) -> Choices:
-    """What the paper used, but for what was chosen."""
-    said = {name: getattr(choices, name) for name in ("tokens", "sequence_length") if getattr(choices, name) is not None}
-    return replace(paper, micro_batch_size=choices.micro_batch_size, **said)
+    """What the paper used, except where `choices` decides."""
+    chosen = {name: getattr(choices, name) for name in ("tokens", "sequence_length") if getattr(choices, name) is not None}
+    return replace(paper, micro_batch_size=choices.micro_batch_size, **chosen)
 
 
 def plan_lines(made: Proposal) -> list[str]:
@@ -60,12 +60,12 @@ def plan_lines(made: Proposal) -> list[str]:
 
 
 def _prediction(made: Proposal) -> str:
-    said = made.plan.prediction
-    if said is None:
+    prediction = made.plan.prediction
+    if prediction is None:
         return (
             f"the law {made.law.name} predicts none; one fitted on runs of your own does: longrun fit RUNS.csv --output law.json"
         )
-    return f"{said['loss']:.4f}, 95 % of such runs between {said['low']:.4f} and {said['high']:.4f}"
+    return f"{prediction['loss']:.4f}, 95 % of such runs between {prediction['low']:.4f} and {prediction['high']:.4f}"
 
 
 def _cluster_lines(made: Proposal) -> list[str]:
@@ -93,5 +93,5 @@ def _checkpointing_line(policy: str) -> str:
 
 
 def _line(name: str, value: str, law: str = "") -> str:
-    said = f"law {law}" if law else ""
-    return f"{name:<42}{value:<44}{said}".rstrip()
+    by_law = f"law {law}" if law else ""
+    return f"{name:<42}{value:<44}{by_law}".rstrip()

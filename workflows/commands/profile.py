@@ -1,4 +1,4 @@
-"""`longrun profile`: profiles from files and from single values, and what `list` shows."""
+"""`longrun profile`: profiles made from files and single values, and the rows of `list`."""
 
 import tomllib
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from infra.settings import Settings, usable_home
 def create(settings: Settings, name: str, source: Path | None, values: Sequence[str], *, replace: bool) -> Path:
     """Keep the profile that `source` and `values` make, the values last; its path. Raises `ConfigError`."""
     raw = _table(source) if source else {}
-    for value in values:
-        _put(raw, value)
+    for assignment in values:
+        _assign(raw, assignment)
     profile = make_profile(raw, f"profile {name}")
     return write_profile(usable_home(settings.home), name, profile, replace=replace)
 
@@ -35,8 +35,8 @@ def _table(source: Path) -> dict[str, Any]:
         raise ConfigError(f"--from {source}: {error}") from error
 
 
-def _put(raw: dict[str, Any], assignment: str) -> None:
-    """`key=value` or `table.key=value`, numbers and arrays in TOML's own form; whatever may be a secret is not repeated."""
+def _assign(raw: dict[str, Any], assignment: str) -> None:
+    """Apply `key=value` or `table.key=value`, numbers and arrays in TOML; no message repeats a value, which may be a secret."""
     path, separator, text = assignment.partition("=")
     first, _, second = path.partition(".")
     if not separator or not first:

@@ -1,7 +1,6 @@
 """Proof that a recipe's pretraining survives a kill: trained whole, trained with a kill at a random step, and compared."""
 
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -15,6 +14,7 @@ import psutil
 
 from components.artifacts import Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
+from components.files import write_json
 from components.ports import Launcher, SilentMetrics
 from components.pretraining.config import PretrainingConfig
 from components.scaling.planning.plan import read_plan
@@ -23,6 +23,7 @@ from workflows.recipe import Recipe
 from workflows.running import run_recipe
 from workflows.steps.journal import Journal, output_to
 from workflows.steps.lock import holding
+from workflows.steps.step import RunOptions
 
 WORKER = "ray::RayTrainWorker"
 """How Ray names the processes of training workers."""
@@ -30,13 +31,13 @@ WORKER = "ray::RayTrainWorker"
 TOLERANCE = 0.01
 """Relative, of the last loss, where the number of workers changes: the sums over workers are rounded in another order."""
 
-LEAST_STEPS = 8
-"""Steps of a training with four checkpoints in it and a step between two of them."""
+MIN_STEPS = 8
+"""Steps of a training with four checkpoints and a step between two of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What came of one kill."""
+class ResumeVerdict:
+    """Whether training resumed after one kill as if there had been none."""
 
     workers: int
     """Before the kill."""
@@ -44,9 +45,9 @@ class Verdict:
     killed: bool
     """Whether there was a kill: training may have ended before."""
     killed_after: int
-    """Step whose report the kill follows; the worker may have gone a little further."""
+    """Step whose report the kill follows; the worker may have done a few more."""
     resumed_from: int
-    """Step of the checkpoint that training went on from; 0: the kill came to nothing."""
+    """Step of the checkpoint that training resumed from; 0: it did not resume."""
     identical: bool
     """Whether every file of the output is bitwise that of the training without a kill."""
     loss_difference: float
@@ -54,14 +55,14 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether it is as promised: bitwise at the same number of workers, within the tolerance at another."""
+        """Whether the output is the same: bitwise at the same number of workers, within the tolerance at another."""
         same = self.identical if self.workers == self.workers_after else self.loss_difference <= TOLERANCE
         return same and self.killed and self.resumed_from > 0
 
 
 @dataclass
-class _Executioner:
-    """Metrics that kill one training worker once a step is done, and note where training went on."""
+class _KillingMetrics:
+    """Metrics that kill one training worker after a step, and keep the step that training resumed from."""
 
     kill_after: int
     kill: Callable[[], None]
@@ -69,58 +70,60 @@ class _Executioner:
     killed: bool = False
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Note where training went on."""
+        """Keep the step that training resumed from."""
         self.resumed_from = int(values.get("resumed_from", self.resumed_from))
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Kill once it is time."""
+        """Kill the worker once its step is done."""
         if not self.killed and done >= self.kill_after:
             self.killed = True
             self.kill()
 
 
-def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[Verdict]:
-    """Train a shortened plan of `recipe` whole, and again with kills; one verdict at the same and one at another world size.
+def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[ResumeVerdict]:
+    """Train a shortened plan of `recipe` without a kill, and again with kills: at the same and at another world size.
 
     Args:
         recipe: its corpus, tokens and plan are made, or taken from where artifacts are kept.
         settings: the home.
-        steps: of the shortened training, four checkpoints in it; fewer where the plan has fewer.
-        seed: of the step at which a worker is killed, in the third quarter: checkpoints are behind it, and work is left.
+        steps: of the shortened training, which has four checkpoints; fewer where the plan has fewer.
+        seed: of the step at which a worker is killed, in the third quarter: after the first checkpoints, before the end.
 
     Raises:
-        ConfigError: a plan of fewer than `LEAST_STEPS` steps.
+        ConfigError: a plan of fewer than `MIN_STEPS` steps.
         TrainingError: there was no worker to kill.
     """
     from infra.ray.local import ensure_ray, stop_ray
     from infra.ray.train import RayLauncher
 
-    record, home = run_recipe(recipe, settings, until="scaling"), settings.home
-    place = home / "resume-proof"
-    shutil.rmtree(place, ignore_errors=True)
-    with holding(home), output_to(record.log("resume-proof")):
+    journal, home = run_recipe(recipe, settings, RunOptions(until="scaling")), settings.home
+    directory = home / "resume-proof"
+    shutil.rmtree(directory, ignore_errors=True)
+    with holding(home), output_to(journal.log("resume-proof")):
         try:
-            inputs = inputs_of(recipe.pretraining, record, settings)
+            inputs = inputs_of(recipe.pretraining, journal, settings)
             proof = Proof.of(
                 recipe.pretraining,
                 inputs,
-                place,
+                directory,
                 steps,
-                lambda failures: RayLauncher(storage_path=home / "ray-train", max_failures=failures),
+                lambda max_failures: RayLauncher(storage_path=home / "ray-train", max_failures=max_failures),
             )
             ensure_ray(home)
             return proof.verdicts(random.Random(seed))
         finally:
             stop_ray(home)
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-def inputs_of(config: PretrainingConfig, record: Journal, settings: Settings) -> dict[str, Path]:
-    """What a run has made for its pretraining, as directories of this machine: scaling, token_shards, tokenizer, and start where
-    training does not start with weights that are drawn."""
+def inputs_of(config: PretrainingConfig, journal: Journal, settings: Settings) -> dict[str, Path]:
+    """What a run has made for its pretraining, as directories of this machine.
+
+    They are those of scaling, token_shards and tokenizer, and of start where training starts from a checkpoint.
+    """
     store = settings.store
     steps = ("scaling", "token_shards", "tokenizer", *(("start",) if config.start else ()))
-    return {step: store.local(record.artifact(step)) for step in steps}
+    return {step: store.local(journal.artifact(step)) for step in steps}
 
 
 def _kill_a_worker() -> None:
@@ -140,9 +143,10 @@ class Proof:
     plan: Plan
     inputs: Mapping[str, Path]
     """As `inputs_of` names them, with the shortened plan."""
-    place: Path
+    directory: Path
+    """Where the trainings are done."""
     launcher: Callable[[int], Launcher]
-    """Of trainings that go on after so many failures."""
+    """Of trainings that resume after at most so many failures."""
     kill: Callable[[], None]
     """Ends a worker."""
 
@@ -151,20 +155,20 @@ class Proof:
         cls,
         config: PretrainingConfig,
         inputs: Mapping[str, Path],
-        place: Path,
+        directory: Path,
         steps: int,
         launcher: Callable[[int], Launcher],
         kill: Callable[[], None] = _kill_a_worker,
     ) -> "Proof":
         """The proof over so many steps, or as many as the plan in `inputs` has. Raises `ConfigError` for too few."""
         plan = _shortened(read_plan(inputs["scaling"]), steps)
-        (place / "plan").mkdir(parents=True)
-        (place / "plan" / "plan.json").write_text(json.dumps(asdict(plan)))
+        (directory / "plan").mkdir(parents=True)
+        write_json(directory / "plan" / "plan.json", asdict(plan))
         config = replace(config, checkpoint_steps=plan.steps // 4, checkpoint_seconds=None, deterministic=True)
-        return cls(config, plan, {**inputs, "scaling": place / "plan"}, place, launcher, kill)
+        return cls(config, plan, {**inputs, "scaling": directory / "plan"}, directory, launcher, kill)
 
-    def verdicts(self, chance: random.Random) -> list[Verdict]:
-        """Train whole, and with a kill in the third quarter: at the same, and if there is another, at another world size."""
+    def verdicts(self, chance: random.Random) -> list[ResumeVerdict]:
+        """Train without a kill, and with one in the third quarter: at the same world size, and at another if there is one."""
         config, steps = self.config, self.plan.steps
         whole = self.trained("whole", config.workers, None)
         more = config.workers + config.layout.replica
@@ -172,31 +176,31 @@ class Proof:
         sizes = [config.workers, *([other] if other and config.layout.data is None else [])]
         return [self.verdict(whole, after, chance.randint(steps // 2, 3 * steps // 4)) for after in sizes]
 
-    def verdict(self, whole: Path, after: int, kill_after: int) -> Verdict:
-        """Train with a kill, after which there are `after` workers, and compare."""
-        name, executioner = f"killed-{after}", _Executioner(kill_after, self.kill)
+    def verdict(self, whole: Path, after: int, kill_after: int) -> ResumeVerdict:
+        """Train with a kill, after which there are `after` workers, and compare with `whole`, the output without a kill."""
+        name, metrics = f"killed-{after}", _KillingMetrics(kill_after, self.kill)
         changed = after != self.config.workers
         try:
-            output = self.trained(name, self.config.workers, executioner, max_failures=0 if changed else 1)
+            output = self.trained(name, self.config.workers, metrics, max_failures=0 if changed else 1)
         except TrainingError:
-            if not (changed and executioner.killed):
+            if not (changed and metrics.killed):
                 raise
-            output = self.trained(name, after, executioner)
-        return Verdict(
+            output = self.trained(name, after, metrics)
+        return ResumeVerdict(
             workers=self.config.workers,
             workers_after=after,
-            killed=executioner.killed,
+            killed=metrics.killed,
             killed_after=kill_after,
-            resumed_from=executioner.resumed_from,
+            resumed_from=metrics.resumed_from,
             identical=_digests(output) == _digests(whole),
             loss_difference=abs(_last_loss(output) / _last_loss(whole) - 1),
         )
 
-    def trained(self, name: str, workers: int, executioner: _Executioner | None, *, max_failures: int = 0) -> Path:
-        """Train by that many workers; the output."""
+    def trained(self, name: str, workers: int, metrics: _KillingMetrics | None, *, max_failures: int = 0) -> Path:
+        """The output of a training by that many workers."""
         from components.pretraining.pretrain import pretrain
 
-        output = self.place / name / "output"
+        output = self.directory / name / "output"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         pretrain(
@@ -206,42 +210,42 @@ class Proof:
             tokenizer=self.inputs["tokenizer"],
             start=self.inputs.get("start"),
             output=output,
-            scratch=self.place / name / "scratch",
+            scratch=self.directory / name / "scratch",
             launcher=self.launcher(max_failures),
-            metrics=executioner or SilentMetrics(),
+            metrics=metrics or SilentMetrics(),
         )
         return output
 
 
-def verdict_lines(verdicts: list[Verdict]) -> list[str]:
-    """A sentence for each."""
+def verdict_lines(verdicts: list[ResumeVerdict]) -> list[str]:
+    """A line for each verdict."""
     return [_sentence(verdict) for verdict in verdicts]
 
 
-def as_json(verdicts: list[Verdict]) -> list[dict[str, Any]]:
-    """The verdicts with what they come to."""
+def as_json(verdicts: list[ResumeVerdict]) -> list[dict[str, Any]]:
+    """The verdicts as JSON values, with whether each holds."""
     return [asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts]
 
 
-def _sentence(verdict: Verdict) -> str:
+def _sentence(verdict: ResumeVerdict) -> str:
     workers = f"{verdict.workers} -> {verdict.workers_after} workers"
     if not verdict.killed:
         return f"{'not killed':<12}{workers:<18}training ended before step {verdict.killed_after} was reported: nothing is proved"
-    held = "holds" if verdict.holds else "BROKEN"
+    outcome = "holds" if verdict.holds else "BROKEN"
     same = verdict.workers == verdict.workers_after
-    found = (
+    comparison = (
         f"output bitwise {'the same' if verdict.identical else 'different'}"
         if same
         else f"last loss {verdict.loss_difference:.2e} off (allowed {TOLERANCE:g})"
     )
     course = f"killed once step {verdict.killed_after} was reported, resumed from {verdict.resumed_from}"
-    return f"{held:<12}{workers:<18}{course}: {found}"
+    return f"{outcome:<12}{workers:<18}{course}: {comparison}"
 
 
 def _shortened(plan: Plan, steps: int) -> Plan:
     count = min(steps, plan.steps)
-    if count < LEAST_STEPS:
-        raise ConfigError(f"a proof over {count} steps of a plan of {plan.steps}; allowed: at least {LEAST_STEPS}")
+    if count < MIN_STEPS:
+        raise ConfigError(f"a proof over {count} steps of a plan of {plan.steps}; allowed: at least {MIN_STEPS}")
     return replace(plan, steps=count, tokens=plan.tokens * count // plan.steps, warmup_steps=min(plan.warmup_steps, count // 4))
 
 

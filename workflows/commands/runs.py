@@ -1,12 +1,75 @@
-"""`longrun runs` and `logs`: the runs of a home, their events, and what their steps printed."""
+"""`longrun runs`, and what `status`, `logs` and `cancel` do with a run, on this machine or on a cluster."""
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 from components.errors import ConfigError
 from infra.settings import Settings
 from workflows.steps.journal import Event, Journal
+
+_EVENTS_OF_STATUS = 5
+"""Last events that `status` shows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """Where a run is, for a program and for a reader."""
+
+    as_json: dict[str, Any]
+    lines: list[str]
+
+
+class AnyRun(Protocol):
+    """A run that a user has named, wherever it runs."""
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+
+    def status(self) -> Status:
+        """Where it is, and what stands in its way."""
+
+    def log_lines(self, step: str) -> Iterable[str]:
+        """What a step has printed; of no step, the events of the run, or what its driver has printed."""
+
+    def log_json(self, step: str) -> Any:
+        """The same as JSON values."""
+
+    def cancel(self) -> None:
+        """Stop it. Raises `ConfigError` where that cannot be done from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """A run of this machine."""
+
+    journal: Journal
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return self.journal.name
+
+    def status(self) -> Status:
+        """Its state, how many steps it made and reused, and its last events."""
+        row = run_row(self.journal)
+        first = f"run {row['run']} {row['state']} on this machine: {row['made']} made, {row['cached']} cached"
+        return Status(as_json=row, lines=[first, *event_lines(self.journal.events())[-_EVENTS_OF_STATUS:]])
+
+    def log_lines(self, step: str) -> list[str]:
+        """What a step has printed; of no step, a line an event."""
+        return [read_log(self.journal, step)] if step else event_lines(self.journal.events())
+
+    def log_json(self, step: str) -> Any:
+        """What a step has printed as one text; of no step, the events."""
+        return read_log(self.journal, step) if step else self.journal.events()
+
+    def cancel(self) -> None:
+        """Raise `ConfigError`: the process that runs it is not known."""
+        raise ConfigError(f"run {self.name} is one of this machine: stop it with Ctrl-C where it runs")
 
 
 def list_runs(settings: Settings) -> list[dict[str, Any]]:
@@ -16,12 +79,12 @@ def list_runs(settings: Settings) -> list[dict[str, Any]]:
 
 
 def run_row(journal: Journal) -> dict[str, Any]:
-    """A run's id, recipe and state, and how many steps it made and reused; of a run on a cluster only that it was sent there."""
+    """A run's id, recipe and state, and how many steps it made and reused; of a run on a cluster only that it was submitted."""
     events = journal.events()
     kinds = [event["event"] for event in events]
     ended = next((event for event in reversed(events) if event["event"] == "finished"), None)
-    sent = next((kind for kind in kinds if kind in {"submitted", "refused"}), "")
-    state = sent or ("unfinished" if ended is None else "failed" if ended["failed"] else "finished")
+    submitted = next((kind for kind in kinds if kind in {"submitted", "refused"}), "")
+    state = submitted or ("unfinished" if ended is None else "failed" if ended["failed"] else "finished")
     recipe = next((event["recipe"] for event in events if "recipe" in event), "?")
     return {"run": journal.name, "recipe": recipe, "state": state, "made": kinds.count("made"), "cached": kinds.count("cached")}
 
@@ -42,8 +105,13 @@ def _fact(name: str, value: Any) -> str:
     return str(value)[:12] if name == "digest" else str(value)
 
 
+def home_option(settings: Settings) -> str:
+    """What a command ends with to use the same home; nothing for the usual one."""
+    return "" if settings.home == Path(".longrun").absolute() else f" --home {settings.home}"
+
+
 def read_log(journal: Journal, step: str) -> str:
-    """What a step printed. Raises `ConfigError` where that run has no such log."""
+    """What a step has printed. Raises `ConfigError` where that run has no such log."""
     path = journal.log(step)
     if not path.is_file():
         known = ", ".join(sorted(log.stem for log in journal.directory.glob("*.log"))) or "none"

@@ -1,7 +1,7 @@
-"""`longrun run RECIPE --from RUN --at 80%`: pretraining that begins where that of another run was after a share of its steps.
+"""`longrun run RECIPE --from RUN --at 80%`: pretraining that branches from that of another run after a share of its steps.
 
-A finished pretraining leaves its permanent checkpoints as artifacts of their own. Their place follows from the cache key of the
-base model and from the step, so that they are also found for a run that reused it.
+A finished pretraining keeps its permanent checkpoints as artifacts of their own, training states. A training state has a cache
+key that follows from that of the base model and from the step, so that it is also found for a run that reused the base model.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ STEP = "training_state"
 
 
 def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Mapping[str, Artifact]) -> None:
-    """Publish what other trainings can branch from."""
+    """Publish permanent checkpoints as training states, which other trainings can branch from."""
     from components.ports.store import records_of
     from components.pretraining.beginnings import keep
 
     order, store = work.order, work.order.run.store
-    for place in checkpoints:
+    for checkpoint in checkpoints:
         with store.writing(STEP) as output:
-            figures = keep(place, output)
+            figures = keep(checkpoint, output)
             manifest = Manifest(
                 step=STEP,
                 kind=TrainingState.__name__,
@@ -43,25 +43,24 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Ma
                 files=records_of(output),
                 figures=figures,
             )
-            kept = store.publish(output, manifest)
-        order.run.journal.write("kept", step=STEP, uri=kept.uri, digest=kept.digest, figures=figures)
+            state = store.publish(output, manifest)
+        order.run.journal.write("kept", step=STEP, uri=state.uri, digest=state.digest, figures=figures)
 
 
 def find_branch(settings: Settings, run: str, at: str) -> Branch:
-    """Where a training branches off that of `run`, after the share `at` of its steps, such as 80% or 0.8.
+    """The branch from the training of `run`, after the share `at` of its steps, such as 80% or 0.8.
 
     `run` is a run's id, or `latest`: the newest that has finished pretraining.
 
     Raises:
         ConfigError: no such run, one without a finished pretraining, or one that has kept no checkpoint there.
     """
-
-    share, journal = _share(at), _newest(settings) if run == "latest" else find_journal(settings.runs, run)
-    uri = _base_of(journal)
-    if not uri:
+    share, journal = _share(at), _newest_trained(settings) if run == "latest" else find_journal(settings.runs, run)
+    trained = journal.find("pretraining")
+    if trained is None:
         raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it goes on where it stopped")
     store = settings.store
-    base = store.manifest(uri)
+    base = store.manifest(trained["uri"])
     state = _find(store, base, share)
     if state is None:
         kept = [f"{other:.4g}" for other in base.config.get("permanent_checkpoints", ()) if _find(store, base, other)]
@@ -73,40 +72,37 @@ def find_branch(settings: Settings, run: str, at: str) -> Branch:
 
 
 def require_same_data(run: Run, **inputs: Artifact) -> None:
-    """Raise `ConfigError` where the trunk learned from other artifacts than its branch would."""
-    if run.branch is None:
+    """Raise `ConfigError` where the trunk was trained on other artifacts than its branch would be."""
+    branch = run.options.branch
+    if branch is None:
         return
-    theirs = run.store.manifest(run.branch.state.uri).inputs
+    of_trunk = run.store.manifest(branch.state.uri).inputs
     for name, artifact in inputs.items():
-        if artifact.digest != theirs[name].digest:
+        if artifact.digest != of_trunk[name].digest:
             raise ConfigError(
-                f"{name.replace('_', ' ')} {artifact.digest[:12]}: run {run.branch.run} learned from {theirs[name].digest[:12]}; "
+                f"{name.replace('_', ' ')} {artifact.digest[:12]}: run {branch.run} learned from {of_trunk[name].digest[:12]}; "
                 "a branch needs the same sources, curation and tokenizer: take those, or train without --from"
             )
 
 
-def of_parent(run: Run) -> dict[str, Any]:
-    """For the figures of a branch: the run, the step and the training state where it begins."""
-    if run.branch is None:
+def branch_figures(run: Run) -> dict[str, Any]:
+    """Figures of a branch: the run, the step and the training state that it left; none for a training of its own."""
+    branch = run.options.branch
+    if branch is None:
         return {}
-    step = run.store.manifest(run.branch.state.uri).figures["step"]
-    return {"branched_from": {"run": run.branch.run, "step": step, "training_state": run.branch.state.digest}}
+    step = run.store.manifest(branch.state.uri).figures["step"]
+    return {"branched_from": {"run": branch.run, "step": step, "training_state": branch.state.digest}}
 
 
-def _newest(settings: Settings) -> Journal:
-    journals = [Journal(place) for place in sorted(settings.runs.iterdir(), reverse=True)] if settings.runs.is_dir() else []
-    return next((journal for journal in journals if _base_of(journal)), find_journal(settings.runs, "latest"))
-
-
-def _base_of(journal: Journal) -> str:
-    """Where the base model of a run is; empty where it has none yet."""
-    found = [event for event in journal.events() if event.get("step") == "pretraining" and event["event"] in {"made", "cached"}]
-    return str(found[-1]["uri"]) if found else ""
+def _newest_trained(settings: Settings) -> Journal:
+    directories = sorted(settings.runs.iterdir(), reverse=True) if settings.runs.is_dir() else []
+    trained = (journal for journal in map(Journal, directories) if journal.find("pretraining"))
+    return next(trained, None) or find_journal(settings.runs, "latest")
 
 
 def _find(store: "ArtifactStore", base: Manifest, share: float) -> TrainingState | None:
-    found = store.find(STEP, _key(base.cache_key, first_step(share, base.figures["steps"])))
-    return found.as_(TrainingState) if found else None
+    state = store.find(STEP, _key(base.cache_key, first_step(share, base.figures["steps"])))
+    return state.as_(TrainingState) if state else None
 
 
 def _key(base: str, step: int) -> str:

@@ -1,6 +1,6 @@
-"""The record of a run: one directory with an append-only file of events and one log per step.
+"""The journal of a run: one directory with an append-only file of events and one log per step.
 
-Each event is one JSON line, flushed at once, so a killed run still tells how far it came.
+Each event is one JSON line, flushed at once, so that the journal of a killed run is complete up to the kill.
 """
 
 import contextlib
@@ -21,8 +21,11 @@ from infra.cluster.process_profile import in_pod
 
 Event = dict[str, Any]
 
+DONE = ("made", "cached")
+"""Events that end a step with an artifact."""
+
 _listeners: list[Callable[[Event], None]] = []
-"""Who in this process is shown events as they happen."""
+"""What in this process is called with each event as it happens."""
 
 
 @dataclass(frozen=True)
@@ -34,32 +37,39 @@ class Journal:
     def write(self, event: str, **facts: Any) -> None:
         """Append an event and show it to the listeners of this process."""
         line: Event = {"event": event, "time": time.time(), **facts}
-        # a step on a cluster has a pod of its own, and with it a folder of its own
+        # a step on a cluster has a pod of its own, and with it a directory of its own
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "events.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
         if in_pod():
             sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
-        _tell(line)
+        _notify(line)
 
     def events(self) -> list[Event]:
-        """Every whole event so far; a line cut short by a kill is left out."""
+        """Every event so far; a line cut short by a kill is skipped."""
         path = self.directory / "events.jsonl"
         lines = path.read_text().splitlines() if path.is_file() else []
         return [event for line in lines if (event := _parsed(line)) is not None]
 
-    def last(self, step: str, kinds: tuple[str, ...]) -> Event:
+    def find(self, step: str, kinds: tuple[str, ...] = DONE) -> Event | None:
+        """The last event of a step that is one of `kinds`; None: there is none yet."""
+        return next((event for event in reversed(self.events()) if event.get("step") == step and event["event"] in kinds), None)
+
+    def last(self, step: str, kinds: tuple[str, ...] = DONE) -> Event:
         """The last event of a step that is one of `kinds`. Raises `ConfigError` where there is none yet."""
-        found = [event for event in self.events() if event.get("step") == step and event["event"] in kinds]
-        if not found:
+        event = self.find(step, kinds)
+        if event is None:
             raise ConfigError(f"run {self.name} has no {step} yet; see: longrun logs {self.name}")
-        return found[-1]
+        return event
 
     def artifact(self, step: str) -> Artifact:
         """What a step of the run has made or reused. Raises `ConfigError` where there is nothing yet."""
-        event = self.last(step, ("made", "cached"))
-        return Artifact(uri=event["uri"], digest=event["digest"])
+        return _artifact_of(self.last(step))
+
+    def artifacts(self) -> list[Artifact]:
+        """Everything that the run has made or reused, and the training states that it keeps for branches."""
+        return [_artifact_of(event) for event in self.events() if event["event"] in {*DONE, "kept"}]
 
     def log(self, step: str) -> Path:
         """The file that takes what a step and the libraries below it print."""
@@ -71,6 +81,10 @@ class Journal:
         return self.directory.name
 
 
+def _artifact_of(event: Event) -> Artifact:
+    return Artifact(uri=event["uri"], digest=event["digest"])
+
+
 def _parsed(line: str) -> Event | None:
     try:
         event = json.loads(line)
@@ -80,14 +94,14 @@ def _parsed(line: str) -> Event | None:
 
 
 def open_journal(runs: Path, name: str = "") -> Journal:
-    """A new run's journal: its id is the time of its start and four random characters, or the one that it has already."""
+    """A new run's journal: its id is the time of its start and four random characters, or `name` where it has one already."""
     directory = runs / (name or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2))
     directory.mkdir(parents=True, exist_ok=bool(name))
     return Journal(directory)
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` could be the id of a run, in whichever home."""
+    """Whether `text` has the form of a run's id, in whichever home."""
     return bool(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", text))
 
 
@@ -103,7 +117,7 @@ def find_journal(runs: Path, run: str) -> Journal:
 
 @contextlib.contextmanager
 def listening(listener: Callable[[Event], None]) -> Iterator[None]:
-    """Show every event of this process to `listener` inside the block."""
+    """Call `listener` with every event of this process inside the block."""
     _listeners.append(listener)
     try:
         yield
@@ -112,16 +126,16 @@ def listening(listener: Callable[[Event], None]) -> Iterator[None]:
 
 
 def progress(step: str, done: float, total: float, unit: str) -> None:
-    """Show progress to the listeners; it is not written down."""
+    """Show progress to the listeners without writing it to a journal."""
     show("progress", step=step, done=done, total=total, unit=unit)
 
 
 def show(event: str, **facts: Any) -> None:
-    """Show an event to the listeners of this process without writing it down."""
-    _tell({"event": event, "time": time.time(), **facts})
+    """Show an event to the listeners of this process without writing it to a journal."""
+    _notify({"event": event, "time": time.time(), **facts})
 
 
-def _tell(event: Event) -> None:
+def _notify(event: Event) -> None:
     for listener in _listeners:
         listener(event)
 
@@ -130,14 +144,14 @@ def _tell(event: Event) -> None:
 def output_to(path: Path) -> Iterator[None]:
     """Send what this process and its children print (file descriptors 1 and 2) to `path` inside the block.
 
-    What a pod prints is kept by the cluster, and stays where it is.
+    In a pod nothing is redirected: the cluster keeps what it prints.
     """
     if in_pod():
         yield
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
+    saved = [os.dup(1), os.dup(2)]
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.dup2(target, 1)
@@ -146,7 +160,7 @@ def output_to(path: Path) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, descriptor in enumerate(kept, start=1):
+        for number, descriptor in enumerate(saved, start=1):
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.close(target)

@@ -35,7 +35,7 @@ def tree(store: ArtifactStore, artifact: Artifact) -> Tree:
 
 
 def _raw_sources(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
-    """Files, bytes and one hash over all file hashes for each source of a corpus; empty for any other artifact."""
+    """Files, bytes and one digest over all file digests for each source of a corpus; empty for any other artifact."""
     sources: dict[str, list[Tree]] = {}
     for row in _raw_rows(store, artifact):
         sources.setdefault(row["source"], []).append(row)
@@ -51,7 +51,7 @@ def _raw_sources(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
 
 
 def raw_differences(store: ArtifactStore, artifact: Artifact) -> tuple[int, list[str]]:
-    """How many raw files an artifact was read from, and which of them are gone or no longer hash the same."""
+    """The number of raw files that an artifact was read from, and a line for each that is missing or has changed."""
     from components.curation.reading.locations import sha256_at
     from components.curation.reading.sources import locate
 

@@ -11,7 +11,7 @@ from workflows.steps import journal
 
 @contextlib.contextmanager
 def holding(home: Path) -> Iterator[None]:
-    """Hold the home's lock; where another process holds it, say so and wait."""
+    """Hold the home's lock; where another process holds it, show the listeners which one, and wait."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(home / "lock")

@@ -29,16 +29,29 @@ Kind = TypeVar("Kind", bound=Artifact)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Branch:
-    """Where pretraining goes on from, as another token budget would have it."""
+    """Where pretraining leaves that of another run, for another token budget."""
 
     run: str
-    """Id of the run that came by there."""
+    """Id of the other run."""
     state: TrainingState
+    """Its training state at that step."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """What a user asks of a run besides its recipe."""
+
+    until: str = ""
+    """Last stage to run; empty for all."""
+    fresh: tuple[str, ...] = ()
+    """Steps to make again although they are cached."""
+    branch: Branch | None = None
+    """Where pretraining branches from another run; None: it starts at its first step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One pipeline run: where it keeps things, and what was asked of it."""
+    """One run of the pipeline: where it keeps things, and its options."""
 
     home: str
     """The home directory, absolute."""
@@ -49,12 +62,7 @@ class Run:
     """Id of the parent run in MLflow."""
     artifact_root: str = HERE
     """Where artifacts are kept: a URL, or the home."""
-    until: str = ""
-    """Last stage to run; empty for all."""
-    fresh: tuple[str, ...] = ()
-    """Steps to make again although they are there."""
-    branch: Branch | None = None
-    """Where pretraining begins; None: at its first step."""
+    options: RunOptions = field(default_factory=RunOptions)
 
     @property
     def store(self) -> "ArtifactStore":
@@ -65,23 +73,23 @@ class Run:
 
     @property
     def trunk(self) -> TrainingState | None:
-        """Where pretraining begins; None: at its first step."""
-        return self.branch.state if self.branch else None
+        """The training state that pretraining resumes from; None: it starts at its first step."""
+        return self.options.branch.state if self.options.branch else None
 
     @property
     def shared_directory(self) -> Path:
-        """Where files are that training workers and shard work share with their driver."""
+        """The directory that the driver shares with training workers and shard work."""
         return shared_directory(Path(self.home))
 
     @property
     def journal(self) -> journal.Journal:
-        """The run's record."""
+        """The events and logs of this run."""
         return journal.Journal(Path(self.directory))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What a step's task is told besides its config and inputs."""
+    """What a step's task gets besides its config and inputs."""
 
     step: str
     cache_key: str
@@ -92,19 +100,19 @@ class Order:
 async def obtain(
     run: Run, task: Any, config: Any, *, step: str | None = None, facts: Mapping[str, str] | None = None, **inputs: Any
 ) -> Any:
-    """The artifact of a step: from the store if it is there and whole, else made by its task.
+    """The artifact of a step: from the store if it is there and undamaged, else made by its task.
 
     The step is named after the task's function unless `step` says otherwise. `facts` are values beside config and
     inputs that decide reuse, such as a fingerprint of raw sources. The result has the type that the task returns.
     """
     name, kind = step or task.func.__name__, get_type_hints(task.func)["return"]
     key = caching.cache_key(task.func, config, dict(_flat(inputs)), facts or {})
-    found = None if name in run.fresh else run.store.find(name, key)
-    if found is None:
+    cached = None if name in run.options.fresh else run.store.find(name, key)
+    if cached is None:
         return await task(Order(step=name, cache_key=key, code_digest=caching.code_digest(task.func), run=run), config, **inputs)
-    figures = run.store.manifest(found.uri).figures
-    run.journal.write("cached", step=name, uri=found.uri, digest=found.digest, figures=figures)
-    return found.as_(kind)
+    figures = run.store.manifest(cached.uri).figures
+    run.journal.write("cached", step=name, uri=cached.uri, digest=cached.digest, figures=figures)
+    return cached.as_(kind)
 
 
 async def checked(run: Run, task: Any, limits: Any, *, step: str | None = None, **inputs: Any) -> Check:
@@ -126,7 +134,7 @@ def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
 
 @dataclass
 class Work:
-    """What a component is given while its step is being made."""
+    """A step while it is being made: the directories, ports and metrics that its component uses."""
 
     order: Order
     output: Path
@@ -142,7 +150,7 @@ class Work:
 
     @property
     def scratch(self) -> Path:
-        """A directory that survives a kill, for checkpoints; it is removed when the step is published."""
+        """A directory for checkpoints, which survives a kill and is removed when the step is published."""
         return self.order.run.store.scratch(self.order.step, self.order.cache_key)
 
     @property
@@ -152,7 +160,7 @@ class Work:
 
     @property
     def index(self) -> Path:
-        """A directory for finished work that later runs of the same code in the same environment may take up."""
+        """A directory for finished work that later runs of the same code in the same environment reuse."""
         return index_of(self.order)
 
     def local(self, artifact: Artifact) -> Path:
@@ -161,7 +169,7 @@ class Work:
 
     @property
     def engine(self) -> "ShardEngine":
-        """Shard work on Ray Data; training workers that stayed would keep their processors from it."""
+        """Shard work on Ray Data. Idle training workers are released first, because they hold processors."""
         self._start_ray()
         from infra.ray import workers as ray_workers
         from infra.ray.data import RayShardEngine
@@ -187,80 +195,85 @@ class Work:
         return port
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Metrics of a training step, to MLflow; what a restarted worker replays is already there."""
+        """Log metrics of a training step to MLflow; steps that a restarted worker repeats are skipped."""
         self._metrics.log(step, values)
 
     def flush(self) -> None:
-        """Send MLflow what still waits."""
+        """Send buffered metrics to MLflow."""
         self._metrics.flush()
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Progress, to whoever watches."""
+        """Show progress to the listeners of this process."""
         journal.progress(self.order.step, done, total, unit)
 
     def report(self, check: CheckReport) -> dict[str, Any]:
-        """Keep the outcome of a check for the manifest; its figures."""
+        """Keep the outcome of a check for the manifest, and return its figures."""
         self.checks = (*self.checks, check)
         return {"expectations": len(check.expectations), "failed": len(check.failures)}
 
     @property
     def component_overhead(self) -> float:
-        """Seconds of the component's call that were orchestration."""
+        """Seconds of the component's call that were orchestration: starting Ray, and what the ports count."""
         return self.overhead_seconds + sum(port.overhead_seconds for port in self._ports)
 
 
+Component = Callable[[Work], Mapping[str, Any]]
+"""Calls an entry function of a component; its figures."""
+
+
 def index_of(order: Order) -> Path:
-    """Where finished work of a step stays beyond its publication, for the same code and environment; `longrun gc` deletes it."""
+    """The directory of finished work that outlives a step's publication, by code and environment; `longrun gc` deletes it."""
     made_by = hashlib.sha256(f"{order.code_digest} {caching.environment_digest()}".encode()).hexdigest()
     return order.run.store.scratch(f"{order.step}-index", made_by)
 
 
-def make(order: Order, kind: type[Kind], config: Any, work: Callable[[Work], Mapping[str, Any]], **inputs: Any) -> Kind:
-    """Call `work`, which fills `Work.output` and returns figures, and publish what it made.
+def make(order: Order, kind: type[Kind], config: Any, component: Component, **inputs: Any) -> Kind:
+    """Call `component`, which fills `Work.output` and returns figures, and publish what it made.
 
-    A failure is written to the run's journal and raised again; nothing half-written stays.
+    A failure is written to the run's journal and raised again; a half-written output is removed.
     """
     run, started = order.run, time.monotonic()
-    if order.step in run.fresh:
-        for left in (run.store.scratch(order.step, order.cache_key), index_of(order)):
-            shutil.rmtree(left, ignore_errors=True)
+    if order.step in run.options.fresh:
+        for directory in (run.store.scratch(order.step, order.cache_key), index_of(order)):
+            shutil.rmtree(directory, ignore_errors=True)
     run.journal.write("started", step=order.step, config=caching.as_json(config))
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:
         with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
-            job = Work(order=order, output=output, mlflow_run=mlflow_run)
-            artifact = _publish(job, kind, config, work, dict(_flat(inputs)), started)
+            work = Work(order=order, output=output, mlflow_run=mlflow_run)
+            figures, component_seconds = _called(component, work)
+            artifact = _published(work, kind, config, dict(_flat(inputs)), figures)
+            seconds = {"seconds": time.monotonic() - started, "component_seconds": component_seconds}
+            facts = {"uri": artifact.uri, "digest": artifact.digest, "figures": figures}
+            run.journal.write("made", step=order.step, **facts, **seconds)
     except BaseException as error:
         tracking.fail_run(run.tracking_uri, mlflow_run)
-        kind_of_error = type(error).__name__
-        run.journal.write(
-            "failed", step=order.step, error=kind_of_error, message=str(error), known=isinstance(error, LongrunError)
-        )
+        failure = {"error": type(error).__name__, "message": str(error), "known": isinstance(error, LongrunError)}
+        run.journal.write("failed", step=order.step, **failure)
         raise
     tracking.finish_run(run.tracking_uri, mlflow_run)
     return artifact
 
 
-def _publish(
-    job: Work,
-    kind: type[Kind],
-    config: Any,
-    work: Callable[[Work], Mapping[str, Any]],
-    inputs: dict[str, Artifact],
-    started: float,
-) -> Kind:
+def _called(component: Component, work: Work) -> tuple[dict[str, Any], float]:
+    """The component's figures, and the seconds that were its own; its metrics are sent even if it fails."""
+    entered = time.monotonic()
+    try:
+        figures = dict(component(work))
+    except TrackingError:
+        raise  # buffered metrics would wait for the same server again
+    except BaseException:
+        work.flush()
+        raise
+    work.flush()
+    return figures, time.monotonic() - entered - work.component_overhead
+
+
+def _published(work: Work, kind: type[Kind], config: Any, inputs: dict[str, Artifact], figures: dict[str, Any]) -> Kind:
+    """Publish the output with its manifest, and put its pages, config and figures into MLflow."""
     from components.ports.store import records_of
 
-    order, entered = job.order, time.monotonic()
-    try:
-        figures = dict(work(job))
-    except TrackingError:
-        raise  # what still waits would wait for the same server again
-    except BaseException:
-        job.flush()
-        raise
-    job.flush()
-    component_seconds = time.monotonic() - entered - job.component_overhead
+    order, run = work.order, work.order.run
     manifest = Manifest(
         step=order.step,
         kind=kind.__name__,
@@ -269,22 +282,13 @@ def _publish(
         code_digest=order.code_digest,
         environment_digest=caching.environment_digest(),
         inputs=inputs,
-        files=records_of(job.output),
+        files=records_of(work.output),
         figures=figures,
-        checks=job.checks,
+        checks=work.checks,
     )
-    for page in sorted([*job.output.glob("*.html"), *job.output.glob("*.png")]):
-        tracking.log_file(order.run.tracking_uri, job.mlflow_run, page)
-    artifact = order.run.store.publish(job.output, manifest)
+    for page in sorted([*work.output.glob("*.html"), *work.output.glob("*.png")]):
+        tracking.log_file(run.tracking_uri, work.mlflow_run, page)
+    artifact = run.store.publish(work.output, manifest)
     tags = {"uri": artifact.uri, "digest": artifact.digest, "cache_key": order.cache_key, "code_digest": order.code_digest}
-    tracking.log_record(order.run.tracking_uri, job.mlflow_run, config=manifest.config, figures=figures, tags=tags)
-    order.run.journal.write(
-        "made",
-        step=order.step,
-        uri=artifact.uri,
-        digest=artifact.digest,
-        figures=figures,
-        seconds=time.monotonic() - started,
-        component_seconds=component_seconds,
-    )
+    tracking.log_record(run.tracking_uri, work.mlflow_run, config=manifest.config, figures=figures, tags=tags)
     return artifact.as_(kind)

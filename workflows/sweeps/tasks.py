@@ -1,7 +1,7 @@
 """How a sweep is done: trainings in parallel, each an artifact of its own; then the law, a larger training, and the verdict.
 
-A killed sweep goes on with the trainings that are missing, and those that were under way go on from their checkpoints. The same
-training in two sweeps is done once.
+A killed sweep continues with the trainings that are missing, and interrupted ones resume from their checkpoints. A training that
+two sweeps share is done once.
 """
 
 import shutil
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.artifacts import (
     Artifact,
@@ -27,13 +27,11 @@ from components.scaling.sweeps.ladder import Ladder
 from infra import caching
 from infra.flyte import environments
 from infra.mlflow import tracking
-from workflows.curation import check_corpus, curation
-from workflows.pretraining import check_pretraining, pretraining
-from workflows.scaling import check_plan, verdict
+from workflows import curation, pretraining, scaling
+from workflows import tokenizer as tokenization
 from workflows.steps import journal
 from workflows.steps.step import Order, Run, checked, make, obtain
 from workflows.sweeps.sweep import Sweep
-from workflows.tokenizer import check_token_shards, token_shards, tokenizer
 
 if TYPE_CHECKING:
     from components.pretraining.trunks import Branch
@@ -70,64 +68,65 @@ class LawRequest:
 @environments.driver.task
 async def sweep(config: Sweep, run: Run) -> Artifact:
     """The laws of a sweep; where its ladder has a target, also the training that they predict, and the verdict on it."""
-    words, tokens = await _tokens(config, run)
-    law = await laws(config, run, tokens)
+    tokens = await _obtain_tokens(config, run)
+    law = await laws(config, run, tokens["token_shards"])
     if config.ladder is None or config.ladder.target is None:
         return law.as_(Artifact)
-    plan = await obtain(run, extrapolation, config.ladder, law=law, tokenizer=words, token_shards=tokens)
-    await checked(run, check_plan, config.checks.plan, plan=plan)
-    base = await obtain(run, pretraining, config.pretraining, plan=plan, token_shards=tokens, tokenizer=words)
-    await checked(run, check_pretraining, config.checks.training, checkpoint=base, token_shards=tokens)
-    judged = await obtain(run, verdict, config.fit, plan=plan, checkpoint=base)
-    return judged.as_(Artifact)
+    plan = await obtain(run, extrapolation, config.ladder, law=law, **tokens)
+    await checked(run, scaling.check_plan, config.checks.plan, plan=plan)
+    base = await obtain(run, pretraining.pretraining, config.pretraining, plan=plan, **tokens)
+    learned = {"checkpoint": base, "token_shards": tokens["token_shards"]}
+    await checked(run, pretraining.check_pretraining, config.checks.training, **learned)
+    verdict = await obtain(run, scaling.verdict, config.fit, plan=plan, checkpoint=base)
+    return verdict.as_(Artifact)
 
 
-async def laws(config: Sweep, run: Run, tokens: TokenShards) -> ScalingLaw:
+async def laws(config: Sweep, run: Run, token_shards: TokenShards) -> ScalingLaw:
     """The law of the sweep's ladder, with batch and learning rate by its grid; or that of the grid alone."""
-    how, bases = LawRequest(name=config.name, fit=config.fit), dict[str, ScalingLaw]()
+    request, bases = LawRequest(name=config.name, fit=config.fit), dict[str, ScalingLaw]()
     if config.grid is not None:
-        bases["grid"] = await obtain(run, hyper_parameter_law, how, runs=await _runs(config.grid.points(), config, run, tokens))
+        runs = await _obtain_runs(config.grid.points(), config, run, token_shards)
+        bases["grid"] = await obtain(run, hyper_parameter_law, request, runs=runs)
     if config.ladder is None:
         return bases["grid"]
-    law: ScalingLaw = await obtain(
-        run, scaling_law, how, runs=await _runs(config.ladder.points(), config, run, tokens), bases=bases
-    )
+    runs = await _obtain_runs(config.ladder.points(), config, run, token_shards)
+    law: ScalingLaw = await obtain(run, scaling_law, request, runs=runs, bases=bases)
     return law
 
 
-async def _tokens(config: Sweep, run: Run) -> tuple[Tokenizer, TokenShards]:
-    from components.curation.reading.sources import fingerprint
+async def _obtain_tokens(config: Sweep, run: Run) -> dict[str, Any]:
+    """Tokenizer and token shards, as the inputs that steps call them."""
+    corpus = await curation.obtain_corpus(run, config.curation)
+    await checked(run, curation.check_corpus, config.checks.corpus, corpus=corpus)
+    tokenizer = await obtain(run, tokenization.tokenizer, config.tokenizer, corpus=corpus)
+    shards = await obtain(run, tokenization.token_shards, config.token_shards, corpus=corpus, tokenizer=tokenizer)
+    tokens = {"tokenizer": tokenizer, "token_shards": shards}
+    await checked(run, tokenization.check_token_shards, config.checks.token_shards, **tokens)
+    return tokens
 
-    corpus = await obtain(run, curation, config.curation, facts={"sources": fingerprint(config.curation)})
-    await checked(run, check_corpus, config.checks.corpus, corpus=corpus)
-    words = await obtain(run, tokenizer, config.tokenizer, corpus=corpus)
-    tokens = await obtain(run, token_shards, config.token_shards, corpus=corpus, tokenizer=words)
-    await checked(run, check_token_shards, config.checks.token_shards, token_shards=tokens, tokenizer=words)
-    return words, tokens
 
-
-async def _runs(points: tuple[Point, ...], config: Sweep, run: Run, tokens: TokenShards) -> SweepRuns:
+async def _obtain_runs(points: tuple[Point, ...], config: Sweep, run: Run, token_shards: TokenShards) -> SweepRuns:
     request = PointsRequest(points=points, training=config.pretraining)
-    found = await sweep_points(request, run, tokens)
-    runs: SweepRuns = await obtain(run, sweep_runs, request, points=found, token_shards=tokens)
+    trained = await sweep_points(request, run, token_shards)
+    runs: SweepRuns = await obtain(run, sweep_runs, request, points=trained, token_shards=token_shards)
     return runs
 
 
 @environments.train.task
 async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShards) -> dict[str, SweepPoint]:
-    """Train the points that are missing, in workers that stay; each is published as soon as it is done."""
+    """Train the points that are missing, in workers that are reused; each is published as soon as it is trained."""
     requests = config.requests()
-    found = {name: artifact for name, request in requests.items() if (artifact := _find(run, request, token_shards))}
-    missing = {name: request for name, request in requests.items() if name not in found}
+    points = {name: artifact for name, request in requests.items() if (artifact := _find(run, request, token_shards))}
+    missing = {name: request for name, request in requests.items() if name not in points}
     if missing:
         run.journal.write("points", step="sweep_points", missing=len(missing), total=len(requests))
         with journal.output_to(run.journal.log("sweep_points")):
-            found |= _train(run, missing, config.training, token_shards)
-    return {name: found[name].as_(SweepPoint) for name in requests}
+            points |= _train(run, missing, config.training, token_shards)
+    return {name: points[name].as_(SweepPoint) for name in requests}
 
 
 def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:
-    """Publish what came out of one training."""
+    """Publish the outcome of one training."""
     from components.pretraining.trunks import write_branch
 
     return make(
@@ -223,7 +222,7 @@ def _find(run: Run, request: PointRequest, token_shards: TokenShards) -> Artifac
 def _train(
     run: Run, missing: Mapping[str, PointRequest], training: PretrainingConfig, token_shards: TokenShards
 ) -> dict[str, Artifact]:
-    """Train what is missing and publish it, and say what of the processors' time was not training."""
+    """Train what is missing and publish it, and write down the share of the processors' time that was not training."""
     from components.pretraining.trunks import train_trunk, trunks
     from infra.ray import workers as ray_workers
     from infra.ray.local import ensure_ray
@@ -232,19 +231,19 @@ def _train(
     started, seconds = time.monotonic(), 0.0
     names = {id(request.point): name for name, request in missing.items()}
     points = [request.point for request in missing.values()]
-    place = Path(run.home).absolute() / "scratch" / "sweep_points"
-    found = trunks(points, training, run.store.local(token_shards).absolute(), place)
+    scratch = Path(run.home).absolute() / "scratch" / "sweep_points"
+    planned = trunks(points, training, run.store.local(token_shards).absolute(), scratch)
     made: dict[str, Artifact] = {}
     ensure_ray(Path(run.home))
     ray_workers.release()
     with RayWorkerPool() as pool:
-        for number, branch in pool.stream(train_trunk, found):
-            name = names[id(found[number].points[branch.number])]
+        for number, branch in pool.stream(train_trunk, planned):
+            name = names[id(planned[number].points[branch.number])]
             made[name] = _publish(run, missing[name], branch, token_shards)
             seconds += branch.seconds
             journal.progress("sweep_points", len(made), len(missing), "trainings")
         wall, workers = time.monotonic() - started, pool.workers
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)
     facts = {"wall_seconds": wall, "workers": workers, "core_seconds": seconds, "ratio": wall * workers / max(seconds, 1e-9)}
     run.journal.write("overhead", step="sweep_points", **facts)
     tracking.log_values(run.tracking_uri, run.mlflow_run, 0, {"sweep_overhead": facts["ratio"], "sweep_wall_seconds": wall})

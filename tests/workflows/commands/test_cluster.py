@@ -558,7 +558,7 @@ def test_following_outlives_a_lost_connection(
 ) -> None:
     monkeypatch.setattr(infra.flyte.runs, "RPC_RETRIES", 0)
     flyte.refusals["list_actions"] = ConnectError(Code.UNAVAILABLE, "restarting")
-    real, looks = command_cluster.status, []
+    real, looks = command_cluster.ClusterRun.state, []
 
     def look(run: command_cluster.ClusterRun) -> Any:
         looks.append(run)
@@ -567,7 +567,7 @@ def test_following_outlives_a_lost_connection(
             flyte.actions = [Action("a0", phase="SUCCEEDED")]
         return real(run)
 
-    monkeypatch.setattr(command_cluster, "status", look)
+    monkeypatch.setattr(command_cluster.ClusterRun, "state", look)
     assert followed(home)[-1].startswith(f"run r{RUN} succeeded")
     assert len(looks) == 3
 

@@ -52,7 +52,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A cluster with the namespace."""
     monkeypatch.setattr(infra.cluster.services, "SECONDS", 300.0)
-    monkeypatch.setattr(cluster_doctor, "LIMIT_SECONDS", 300.0)
+    monkeypatch.setattr(cluster_doctor, "MAX_SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "SECONDS", 1.0)
     with FakeCluster().serving() as fake:
         fake.write_kubeconfig(tmp_path / "kubeconfig", PLANTED)

@@ -20,10 +20,12 @@ from components.training.parallel.layout import ParallelLayout
 from infra.settings import Settings
 from tests.components.pretraining.conftest import PLAN, plan, token_shards, tokenizer  # noqa: F401 fixtures
 from tests.workflows.conftest import published
-from workflows.commands.resume_proof import TOLERANCE, Proof, Verdict, as_json, inputs_of, verdict_lines
+from workflows.commands.resume_proof import TOLERANCE, Proof, ResumeVerdict, as_json, inputs_of, verdict_lines
 from workflows.steps.journal import open_journal
 
-SAME = Verdict(workers=1, workers_after=1, killed=True, killed_after=23, resumed_from=20, identical=True, loss_difference=0.0)
+SAME = ResumeVerdict(
+    workers=1, workers_after=1, killed=True, killed_after=23, resumed_from=20, identical=True, loss_difference=0.0
+)
 OTHER = replace(SAME, workers_after=2, identical=False, loss_difference=TOLERANCE / 2)
 
 

@@ -15,9 +15,9 @@ from components.ports.store import records_of
 from components.pretraining.config import PretrainingConfig
 from components.training.checkpoints.files import FORMAT, write_manifest
 from infra.settings import Settings, settings
-from workflows.steps.branching import find_branch, keep_states, of_parent, require_same_data
+from workflows.steps.branching import branch_figures, find_branch, keep_states, require_same_data
 from workflows.steps.journal import Journal, open_journal
-from workflows.steps.step import Branch, Run
+from workflows.steps.step import Branch, Run, RunOptions
 
 INPUTS = {name: Artifact(uri=name, digest=64 * name[0]) for name in ("plan", "token_shards", "tokenizer")}
 KEY = 64 * "a"
@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Settings:
 
 def run_of(home: Settings, journal: Journal, branch: Branch | None = None) -> Run:
     own = {"home": str(home.home), "directory": str(journal.directory)}
-    return Run(**own, tracking_uri="", mlflow_run="", branch=branch)
+    return Run(**own, tracking_uri="", mlflow_run="", options=RunOptions(branch=branch))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_branch_says_its_parent_and_needs_the_same_data(home: Settings, finish
     branch = find_branch(home, finished.name, "80%")
     run: Any = run_of(home, finished, branch)
     expected = {"run": finished.name, "step": 160, "training_state": branch.state.digest}
-    assert of_parent(run) == {"branched_from": expected}
+    assert branch_figures(run) == {"branched_from": expected}
     require_same_data(run, token_shards=INPUTS["token_shards"], tokenizer=INPUTS["tokenizer"])
     other = replace(INPUTS["token_shards"], digest=64 * "0")
     with pytest.raises(ConfigError, match=r"token shards 000000000000: run .* learned from tttttttttttt"):
@@ -116,5 +116,5 @@ def test_a_branch_says_its_parent_and_needs_the_same_data(home: Settings, finish
 
 def test_a_run_without_a_branch_has_no_parent_and_any_data(home: Settings, finished: Journal) -> None:
     run = run_of(home, finished)
-    assert of_parent(run) == {}
+    assert branch_figures(run) == {}
     require_same_data(run, token_shards=INPUTS["plan"])

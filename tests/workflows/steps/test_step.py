@@ -15,7 +15,7 @@ from components.ports import SilentMetrics, TrainingReporter
 from infra.mlflow import tracking
 from infra.ray import workers as ray_workers
 from workflows.steps import journal
-from workflows.steps.step import Order, Run, Work, make, obtain
+from workflows.steps.step import Order, Run, RunOptions, Work, make, obtain
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def test_a_changed_config_makes_the_step_again(run: Run) -> None:
 
 def test_a_step_asked_for_afresh_is_made_again_with_the_same_evidence(run: Run) -> None:
     first = obtained(run)
-    assert obtained(replace(run, fresh=("writing",))) == first
+    assert obtained(replace(run, options=RunOptions(fresh=("writing",)))) == first
     assert calls == ["writing", "writing"]
 
 
