@@ -268,7 +268,7 @@ def test_a_service_that_never_answers_is_given_up(
 
 def test_what_has_not_answered_at_the_limit_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_doctor, "MAX_SECONDS", 0.05)
-    (one,) = cluster_doctor._ask_all({"name": lambda what: threading.Event().wait() or {"what": what}})
+    (one,) = cluster_doctor._all_at_once({"name": lambda what: threading.Event().wait() or {"what": what}})
     assert (one["state"], one["found"]) == ("failed", "no answer within 0.05 s")
 
 
