@@ -1,7 +1,7 @@
-"""The curve of the paper: which share of the documents goes, by the number of sources that are deduplicated together.
+"""The curve of the paper: which share of the documents is removed, by the number of sources that are deduplicated together.
 
 Table 1 of arXiv 2401.02954: one dump of Common Crawl alone loses 22.2 % of its documents, 91 together lose 89.8 %. Beside it
-stands what the same sources lose where each is deduplicated by itself.
+is what the same sources lose where each is deduplicated by itself.
 """
 
 import csv
@@ -28,7 +28,7 @@ from components.ports import Metrics, ShardEngine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
+class CurvePoint:
     """What the first so many sources lose."""
 
     sources: int
@@ -59,12 +59,12 @@ def measure_curve(
         StoreError: an object store cannot be reached, or refuses.
     """
     texts = _texts_by_source(config, scratch, engine, metrics)
-    apart = [_lost(own, config, scratch / f"apart-{number:05d}", engine) for number, own in enumerate(texts)]
+    alone = [_loss(own, config, scratch / f"apart-{number:05d}", engine) for number, own in enumerate(texts)]
     points = []
     for count in counts_up_to(len(texts)):
         together = [path for own in texts[:count] for path in own]
-        lost = apart[0] if count == 1 else _lost(together, config, scratch / "together", engine)
-        points.append(_point(config.sources[count - 1].name, count, lost, apart[:count]))
+        loss = alone[0] if count == 1 else _loss(together, config, scratch / "together", engine)
+        points.append(_point(config.sources[count - 1].name, count, loss, alone[:count]))
     rows = [asdict(point) for point in points]
     write_table(rows, output)
     write_page(rows, output)
@@ -79,10 +79,10 @@ def counts_up_to(sources: int) -> list[int]:
 
 def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine, metrics: Metrics) -> list[list[Path]]:
     """The tables of the texts of each source that pass the filters; no two documents have the same number."""
-    owned = [(position, shard) for position, source in enumerate(config.sources) for shard in _shards(config, source)]
-    places = [scratch / "read" / f"{number:05d}" for number in range(len(owned))]
+    owned = [(index, shard) for index, source in enumerate(config.sources) for shard in _shards(config, source)]
     shards = [
-        replace(shard, number=n, directory=str(place)) for n, ((_, shard), place) in enumerate(zip(owned, places, strict=True))
+        replace(shard, number=number, directory=str(scratch / "read" / f"{number:05d}"))
+        for number, (_, shard) in enumerate(owned)
     ]
     if config.benchmarks:
         write_index(config, scratch / "read")
@@ -90,8 +90,8 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
         write_lists(config, scratch / "read")
     texts: list[list[Path]] = [[] for _ in config.sources]
     read, _ = read_shards(shards, engine, metrics, index=None)
-    for (position, _), extracted in zip(owned, read, strict=True):
-        texts[position] += extracted.texts
+    for (index, _), extracted in zip(owned, read, strict=True):
+        texts[index] += extracted.texts
     for source, own in zip(config.sources, texts, strict=True):
         if not own:
             raise SourceError(f"source {source.name}: no document of it passed the filters, so that none can be a duplicate")
@@ -107,7 +107,7 @@ Loss = tuple[int, int, int, int]
 """Documents and bytes, and how many of either were removed."""
 
 
-def _lost(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Loss:
+def _loss(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Loss:
     verdicts = find_duplicates(texts, config, scratch, engine).verdicts
     return engine.reduce(
         _sum, engine.map_shards(count_losses, list(zip(texts, verdicts, strict=True)), description="count losses")
@@ -118,19 +118,19 @@ def count_losses(work: tuple[Path, Path]) -> Loss:
     """What one table of texts loses by its verdicts."""
     table, judged = pq.read_table(work[0], columns=["document", "bytes"]), interim.read(work[1], ["document", "kept"])
     size = table["bytes"].to_numpy()
-    gone = judged["document"].to_numpy()[judged["kept"].to_numpy() >= 0]
-    removed = np.isin(table["document"].to_numpy(), gone)
+    removed_documents = judged["document"].to_numpy()[judged["kept"].to_numpy() >= 0]
+    removed = np.isin(table["document"].to_numpy(), removed_documents)
     return len(size), int(size.sum()), int(removed.sum()), int(size[removed].sum())
 
 
-def _sum(left: Loss, right: Loss) -> Loss:
-    documents, size, removed, removed_size = (one + two for one, two in zip(left, right, strict=True))
+def _sum(first: Loss, second: Loss) -> Loss:
+    documents, size, removed, removed_size = (a + b for a, b in zip(first, second, strict=True))
     return documents, size, removed, removed_size
 
 
-def _point(last: str, count: int, lost: Loss, apart: Sequence[Loss]) -> Point:
-    documents, size, removed, removed_size = lost
-    return Point(
+def _point(last: str, count: int, loss: Loss, alone: Sequence[Loss]) -> CurvePoint:
+    documents, size, removed, removed_size = loss
+    return CurvePoint(
         sources=count,
         last=last,
         documents=documents,
@@ -139,7 +139,7 @@ def _point(last: str, count: int, lost: Loss, apart: Sequence[Loss]) -> Point:
         removed_bytes=removed_size,
         removal_rate=removed / documents,
         removal_rate_of_bytes=removed_size / size,
-        removal_rate_apart=sum(one[2] for one in apart) / documents,
+        removal_rate_apart=sum(removed for _, _, removed, _ in alone) / documents,
     )
 
 

@@ -29,20 +29,20 @@ def exchange_through_files(
     sorting of tables.
     """
     output.mkdir(parents=True, exist_ok=True)
-    parts = [output / f"part-{number:05d}{interim.SUFFIX}" for number in range(partitions)]
+    paths = [output / f"part-{number:05d}{interim.SUFFIX}" for number in range(partitions)]
     if partitions == 1 and tables:
-        map_shards(_join_tables, [(list(tables), parts[0])], description=f"join by {key}")
-        return parts
+        map_shards(_join_tables, [(list(tables), paths[0])], description=f"join by {key}")
+        return paths
     between = output / "between"
     between.mkdir(exist_ok=True)
-    named = [(table, between / f"{number:05d}{interim.SUFFIX}") for number, table in enumerate(tables)]
-    map_shards(functools.partial(_split, key=key, partitions=partitions), named, description=f"split by {key}")
-    map_shards(functools.partial(_join_split, between=between), list(enumerate(parts)), description=f"join by {key}")
+    work = [(table, between / f"{number:05d}{interim.SUFFIX}") for number, table in enumerate(tables)]
+    map_shards(functools.partial(_partition, key=key, partitions=partitions), work, description=f"split by {key}")
+    map_shards(functools.partial(_join_partition, between=between), list(enumerate(paths)), description=f"join by {key}")
     shutil.rmtree(between)
-    return parts
+    return paths
 
 
-def _split(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
+def _partition(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
     table, path = shard
     write_partitions(path, interim.read(table), key=key, partitions=partitions)
 
@@ -56,15 +56,15 @@ def write_partitions(path: Path, table: pa.Table, *, key: str, partitions: int) 
     sizes = np.bincount(target, minlength=partitions)
     with interim.writer(path, table.schema) as output:
         for start, size in zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist(), strict=True):
-            output.write_batch(pa.RecordBatch.from_arrays([one.slice(start, size) for one in columns], schema=table.schema))
+            output.write_batch(pa.RecordBatch.from_arrays([column.slice(start, size) for column in columns], schema=table.schema))
 
 
-def read_partition(folder: Path, number: int) -> pa.Table:
-    """One partition of all tables that `write_partitions` wrote in a folder, in the order of their names."""
-    return pa.concat_tables([interim.read_batch(path, number) for path in sorted(folder.iterdir())])
+def read_partition(directory: Path, number: int) -> pa.Table:
+    """One partition of all tables that `write_partitions` wrote in a directory, in the order of their names."""
+    return pa.concat_tables([interim.read_batch(path, number) for path in sorted(directory.iterdir())])
 
 
-def _join_split(shard: tuple[int, Path], *, between: Path) -> None:
+def _join_partition(shard: tuple[int, Path], *, between: Path) -> None:
     number, target = shard
     _join(read_partition(between, number), target)
 
@@ -81,7 +81,8 @@ def _join(table: pa.Table, target: Path) -> None:
 
 def _order(table: pa.Table) -> npt.NDArray[np.int64]:
     """The rows sorted by all columns; what the integers before the first other column tell apart is not looked at again."""
-    leading = [column.to_numpy() for column in itertools.takewhile(lambda one: pa.types.is_integer(one.type), table.columns)]
+    integers = itertools.takewhile(lambda column: pa.types.is_integer(column.type), table.columns)
+    leading = [column.to_numpy() for column in integers]
     if not leading:
         return _order_by_all(table)
     order = np.argsort(leading[0])

@@ -15,7 +15,7 @@ SUFFIX = ".arrow"
 
 @contextlib.contextmanager
 def writer(path: Path, schema: pa.Schema) -> Iterator[pa.ipc.RecordBatchFileWriter]:
-    """A table that is written bit by bit; an empty one if nothing is written."""
+    """A table that is written in batches; an empty one if nothing is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with pa.ipc.new_file(str(path), schema, options=pa.ipc.IpcWriteOptions(compression=_compression(schema))) as opened:
         yield opened
@@ -60,6 +60,6 @@ def _opened(path: Path, fields: list[int] | None = None) -> Iterator[pa.ipc.Reco
 
 def _compression(schema: pa.Schema) -> str | None:
     """Texts become smaller; numbers, hashes and ids are few or do not."""
-    place = schema.get_field_index("text")
-    kind = schema.types[place] if place >= 0 else None
+    index = schema.get_field_index("text")
+    kind = schema.types[index] if index >= 0 else None
     return "lz4" if kind in (pa.string(), pa.large_string()) else None

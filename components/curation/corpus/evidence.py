@@ -1,4 +1,4 @@
-"""Which documents a reader is shown of quality, deduplication and what stays, and their texts.
+"""Which documents a reader is shown of quality, deduplication and the corpus, and their texts.
 
 Picks are made from ledgers and verdicts without any text; the shards that hold a picked document are then read once.
 """
@@ -26,12 +26,12 @@ CLUSTERS = 10
 """Largest clusters whose members are shown."""
 
 CLUSTER = "cluster"
-"""The step of their rows; their reason is the document that stays."""
+"""The step of their rows; their reason is the kept document."""
 
-LEFT = ["document", "text"]
+TEXT = ["document", "text"]
 
-Judged = tuple[ExtractedShard, Sequence[Path], Sequence[Path]]
-"""A shard, the verdicts on its parts, and what is left of their documents that lost passages."""
+JudgedShard = tuple[ExtractedShard, Sequence[Path], Sequence[Path]]
+"""A shard, the verdicts on its texts, and its texts that were trimmed."""
 
 NAMED = ("document", "id", "source", "uri", "domain", "language", "quality")
 
@@ -42,11 +42,11 @@ Texts = dict[int, str]
 def write_samples(
     config: CurationConfig,
     read: Sequence[ExtractedShard],
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedShard],
     output: Path,
     engine: ShardEngine,
 ) -> None:
-    """Write `samples.parquet`. `read` are the shards as they were read, `judged` what was left of them and what became of it."""
+    """Write `samples.parquet`. `read` are the shards as they were read, `judged` what became of their documents."""
     samples = Samples(config.samples)
     for shard in read:
         samples.add(pq.read_table(shard.samples).to_pylist())
@@ -54,63 +54,65 @@ def write_samples(
         [("documents", "descending"), ("kept", "ascending")]
     )
     largest = frozenset(clusters["kept"].to_pylist()[:CLUSTERS])
-    picked = partial(pick, most=config.samples, largest=largest)
-    found = engine.map_shards(picked, list(judged), description="pick samples")
-    samples.add([row for rows in found for row in rows])
+    picked = engine.map_shards(partial(pick, limit=config.samples, largest=largest), list(judged), description="pick samples")
+    samples.add([row for own in picked for row in own])
     rows = samples.rows()
     texts = _texts(rows, read, engine)
     tables.write(output / "samples.parquet", pa.Table.from_pylist([_filled(row, texts) for row in rows], tables.SAMPLES))
 
 
-def pick(work: Judged, *, most: int, largest: frozenset[str]) -> list[Row]:
-    """Documents of a shard that may be shown, without texts but what is left of those that lost passages."""
+def pick(work: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]:
+    """Documents of a shard that may be shown, up to `limit` for each reason; without texts, but for those that were trimmed."""
     shard, verdicts, trimmed = work
-    samples = Samples(most)
+    samples = Samples(limit)
     table = pq.read_table(ledger_of(shard))
     refused = table.filter(pc.equal(table["reason"], LOW_QUALITY))
-    samples.add([{**row, "step": QUALITY, "reason": LOW_QUALITY} for row in _least(refused, most)])
-    stay = table.filter(pc.equal(table["reason"], ""))
-    for domain in sorted(set(stay["domain"].to_pylist())):
-        own = stay.filter(pc.equal(stay["domain"], domain))
-        samples.add([{**row, "step": KEEP, "reason": domain, **_left(row, trimmed)} for row in _least(own, most)])
-    for part in trimmed:
-        samples.add(_trimmed(pq.read_table(part, columns=LEFT), table, most))
-    for part in verdicts:
-        samples.add(_duplicates(interim.read(part), table, most, largest))
+    samples.add([{**row, "step": QUALITY, "reason": LOW_QUALITY} for row in _first_by_id(refused, limit)])
+    kept = table.filter(pc.equal(table["reason"], ""))
+    for domain in sorted(set(kept["domain"].to_pylist())):
+        rows = _first_by_id(kept.filter(pc.equal(kept["domain"], domain)), limit)
+        samples.add([{**row, "step": KEEP, "reason": domain, **_after(row, trimmed)} for row in rows])
+    for path in trimmed:
+        samples.add(_trimmed(pq.read_table(path, columns=TEXT), table, limit))
+    for path in verdicts:
+        samples.add(_duplicates(interim.read(path), table, limit, largest))
     return samples.rows()
 
 
-def _least(table: pa.Table, most: int) -> list[Row]:
-    rows: list[Row] = table.sort_by("id").slice(0, most).select(NAMED).to_pylist()
+def _first_by_id(table: pa.Table, limit: int) -> list[Row]:
+    rows: list[Row] = table.sort_by("id").slice(0, limit).select(NAMED).to_pylist()
     return rows
 
 
-def _left(row: Row, trimmed: Sequence[Path]) -> Row:
-    """What is left of a document that lost passages."""
-    for part in trimmed:
-        table = pq.read_table(part, columns=LEFT, filters=[("document", "==", row["document"])])
+def _after(row: Row, trimmed: Sequence[Path]) -> Row:
+    """The text of a kept document that was trimmed."""
+    for path in trimmed:
+        table = pq.read_table(path, columns=TEXT, filters=[("document", "==", row["document"])])
         if table.num_rows:
             return {"after": excerpt(table["text"][0].as_py())}
     return {}
 
 
-def _trimmed(left: pa.Table, ledger: pa.Table, most: int) -> list[Row]:
-    own = ledger.filter(pc.is_in(ledger["document"], left["document"].combine_chunks()))
-    texts = dict(zip(left["document"].to_pylist(), left["text"].to_pylist(), strict=True))
-    return [{**row, "step": TRIM, "reason": "", "after": excerpt(texts[row["document"]])} for row in _least(own, most)]
+def _trimmed(trimmed: pa.Table, ledger: pa.Table, limit: int) -> list[Row]:
+    own = ledger.filter(pc.is_in(ledger["document"], trimmed["document"].combine_chunks()))
+    texts = dict(zip(trimmed["document"].to_pylist(), trimmed["text"].to_pylist(), strict=True))
+    return [{**row, "step": TRIM, "reason": "", "after": excerpt(texts[row["document"]])} for row in _first_by_id(own, limit)]
 
 
-def _duplicates(verdicts: pa.Table, ledger: pa.Table, most: int, largest: frozenset[str]) -> list[Row]:
-    gone = verdicts.filter(pc.greater_equal(verdicts["kept"], 0)).sort_by("id")
-    rows = [one for reason in sorted(set(gone["reason"].to_pylist())) for one in _of(gone, "reason", reason, DEDUPLICATE, most)]
-    for kept in sorted(largest & set(gone["kept_id"].to_pylist())):
-        rows += _of(gone, "kept_id", kept, CLUSTER, most)
+def _duplicates(verdicts: pa.Table, ledger: pa.Table, limit: int, largest: frozenset[str]) -> list[Row]:
+    removed = verdicts.filter(pc.greater_equal(verdicts["kept"], 0)).sort_by("id")
+    rows: list[Row] = []
+    for reason in sorted(set(removed["reason"].to_pylist())):
+        rows += _where(removed, "reason", reason, DEDUPLICATE, limit)
+    for kept in sorted(largest & set(removed["kept_id"].to_pylist())):
+        rows += _where(removed, "kept_id", kept, CLUSTER, limit)
     named = {row["document"]: row for row in _named(ledger, [row["document"] for row in rows])}
     return [{**named[row["document"]], **row} for row in rows]
 
 
-def _of(gone: pa.Table, name: str, value: str, step: str, most: int) -> list[Row]:
-    rows = gone.filter(pc.equal(gone[name], value)).slice(0, most).to_pylist()
+def _where(removed: pa.Table, name: str, value: str, step: str, limit: int) -> list[Row]:
+    """The first removed documents that have a value in a column."""
+    rows = removed.filter(pc.equal(removed[name], value)).slice(0, limit).to_pylist()
     return [
         {
             "step": step,
@@ -136,18 +138,18 @@ def _texts(rows: Iterable[Mapping[str, Any]], read: Sequence[ExtractedShard], en
             if row.get(name) is not None and row[name] >= 0:
                 wanted.setdefault(row[name] >> SHARD_BITS, set()).add(row[name])
     work = [(read[shard], sorted(documents)) for shard, documents in sorted(wanted.items())]
-    found = engine.map_shards(fetch, work, description="take samples")
-    return {document: text for texts in found for document, text in texts.items()}
+    fetched = engine.map_shards(fetch, work, description="take samples")
+    return {document: text for texts in fetched for document, text in texts.items()}
 
 
 def fetch(work: tuple[ExtractedShard, Sequence[int]]) -> Texts:
-    """The heads of the texts of some documents of a shard."""
+    """Excerpts of the texts of some documents of a shard."""
     shard, documents = work
     texts: Texts = {}
-    for part in shard.texts:
-        numbers = pq.read_table(part, columns=["document"])["document"].to_numpy()
+    for path in shard.texts:
+        numbers = pq.read_table(path, columns=["document"])["document"].to_numpy()
         if np.isin(documents, numbers).any():
-            table = pq.read_table(part, columns=["document", "text"])
+            table = pq.read_table(path, columns=TEXT)
             for row in table.filter(pc.is_in(table["document"], pa.array(documents, pa.int64()))).to_pylist():
                 texts[row["document"]] = excerpt(row["text"])
     return texts

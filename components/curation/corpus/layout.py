@@ -15,7 +15,7 @@ from components import interim
 from components.artifacts import Mixture
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.corpus.ledger import kept_in, ledger_of, units_of
+from components.curation.corpus.ledger import kept_in, ledger_of, split_groups
 from components.curation.corpus.mixture import Sizes, portion_of
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables import with_trimmed
@@ -29,7 +29,7 @@ TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
 
 @dataclass(frozen=True, slots=True)
 class PortionFiles:
-    """The files of one portion on one side of the split: documents are spread over them by their ids, which are uniform."""
+    """The files of one portion in one split: documents are spread over them by their ids, which are uniform."""
 
     split: str
     portion: str
@@ -39,7 +39,7 @@ class PortionFiles:
     files: int
 
     def target(self, identity: str) -> int:
-        """The number of the file that a document goes to; later ids go to later files."""
+        """The number of the file that a document belongs to; later ids are in later files."""
         return self.first + (order_of(identity) * self.files >> 64)
 
     @property
@@ -51,7 +51,7 @@ class PortionFiles:
 def plan_files(
     sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, config: CurationConfig
 ) -> list[PortionFiles]:
-    """A shelf for each portion that has documents, and for each held-out domain."""
+    """The files of each portion that has documents, and of each held-out domain."""
     total: Counter[tuple[str, str]] = Counter()
     for group, domains in sizes.items():
         for domain, size in domains.items():
@@ -60,11 +60,11 @@ def plan_files(
     for domain in mixture.language_shares:
         for language, size in languages[domain].items():
             total[TRAIN, portion_of(mixture, domain, language)] += size
-    portion_files: list[PortionFiles] = []
+    planned: list[PortionFiles] = []
     for split, portion in sorted(total):
-        first = portion_files[-1].first + portion_files[-1].files if portion_files else 0
-        portion_files.append(PortionFiles(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
-    return portion_files
+        first = planned[-1].first + planned[-1].files if planned else 0
+        planned.append(PortionFiles(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
+    return planned
 
 
 def write_documents(
@@ -78,66 +78,63 @@ def write_documents(
     engine: ShardEngine,
 ) -> None:
     """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
-    settled = engine.map_shards(
-        partial(settle, splits=dict(splits), portion_files=tuple(portion_files), mixture=mixture),
+    kept = engine.map_shards(
+        partial(take_kept, splits=dict(splits), portion_files=tuple(portion_files), mixture=mixture),
         list(zip(shards, trimmed, strict=True)),
         description="take the kept documents",
     )
-    parts = [path for paths in settled for path in paths]
-    names = [path for shelf in portion_files for path in shelf.paths]
-    gathered = engine.exchange(parts, key="target", partitions=len(names), output=scratch / "gathered")
-    places = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
-    engine.map_shards(shelve, places, description="write the corpus")
+    tables_of_kept = [path for paths in kept for path in paths]
+    names = [path for files in portion_files for path in files.paths]
+    gathered = engine.exchange(tables_of_kept, key="target", partitions=len(names), output=scratch / "gathered")
+    work = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
+    engine.map_shards(write_file, work, description="write the corpus")
 
 
-def settle(
+def take_kept(
     work: tuple[ExtractedShard, Sequence[Path]],
     *,
     splits: Mapping[str, str],
     portion_files: Sequence[PortionFiles],
     mixture: Mixture,
 ) -> list[Path]:
-    """Write the kept documents of each part of a shard with their final text, group and target."""
+    """Write the kept documents of each table of a shard's texts as `TARGETED`, with their final text, group and target."""
     shard, trimmed = work
-    shelf_of = {(shelf.split, shelf.portion): shelf for shelf in portion_files}
+    files_of = {(files.split, files.portion): files for files in portion_files}
     table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "language", "group", "reason"])
     kept = table.filter(kept_in(table))
-    sides = [splits[unit] for unit in units_of(kept["group"]).to_pylist()]
-    domains, languages, identities = (kept[name].to_pylist() for name in ("domain", "language", "id"))
-    # Held-out documents lie by domain, as they are measured.
-    portions = [
-        portion_of(mixture, domain, language) if side == TRAIN else domain
-        for side, domain, language in zip(sides, domains, languages, strict=True)
-    ]
-    targets = [shelf_of[s, p].target(identity) for s, p, identity in zip(sides, portions, identities, strict=True)]
+    targets = []
+    columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["id"])
+    for group, domain, language, identity in zip(*(column.to_pylist() for column in columns), strict=True):
+        # Held-out documents are in files by domain, as they are measured.
+        portion = portion_of(mixture, domain, language) if splits[group] == TRAIN else domain
+        targets.append(files_of[splits[group], portion].target(identity))
     listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
-    return [_settled(part, left, listed) for part, left in itertools.zip_longest(shard.texts, trimmed)]
+    return [_take_kept(path, own, listed) for path, own in itertools.zip_longest(shard.texts, trimmed)]
 
 
-def _settled(part: Path, trimmed: Path | None, listed: pa.Table) -> Path:
-    table = pq.read_table(part)
+def _take_kept(texts: Path, trimmed: Path | None, listed: pa.Table) -> Path:
+    table = pq.read_table(texts)
     table = with_trimmed(table, pq.read_table(trimmed)) if trimmed else table
     document = table["document"].to_numpy()
     table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
     rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))
     columns = {name: listed[name].take(rows) for name in ("group", "target")}
-    path = part.with_name(part.name.replace("texts", "kept")).with_suffix(interim.SUFFIX)
+    path = texts.with_name(texts.name.replace("texts", "kept")).with_suffix(interim.SUFFIX)
     return interim.write(path, pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED))
 
 
-def shelve(work: tuple[Path, Path]) -> None:
+def write_file(work: tuple[Path, Path]) -> None:
     """Write one file of the corpus from its gathered documents."""
-    gathered, place = work
+    gathered, path = work
     table = interim.read(gathered, tables.DOCUMENTS.names)
     if table.num_rows:
-        tables.write(place, table.cast(tables.DOCUMENTS))
+        tables.write(path, table.cast(tables.DOCUMENTS))
 
 
 def figures_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Bytes of each domain on each side."""
+    """Bytes of each domain in each split."""
     figures: dict[str, dict[str, int]] = {}
-    for group, domains in sorted(sizes.items()):
+    for group, domains in sizes.items():
         for domain, size in domains.items():
-            sides = figures.setdefault(domain, {TRAIN: 0, VALIDATION: 0})
-            sides[splits[group]] += size
+            figures.setdefault(domain, {TRAIN: 0, VALIDATION: 0})[splits[group]] += size
     return {domain: figures[domain] for domain in sorted(figures)}

@@ -26,14 +26,14 @@ Column = npt.NDArray[Any]
 DUPLICATES = (EXACT, NEAR, DUPLICATE_PASSAGES)
 """Reasons that are no refusal of a filter."""
 
-UNIT_DIGITS = 4
-"""Documents that stand for themselves are split in 2^16 units, by the first digits of their ids: whoever splits needs no list of
-all documents."""
+GROUP_DIGITS = 4
+"""Documents that no group holds together are split by the first digits of their ids, in 2^16 groups: whoever splits needs no list
+of all documents."""
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """Counts by source and domain, and by reason; kept bytes by unit of the split and domain."""
+    """Counts by source and domain, and by reason; kept bytes by group of the split and domain."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Documents of (source, domain, reason); the reason is empty where they were kept."""
@@ -44,7 +44,7 @@ class Tally:
     cut: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Bytes of (source, domain) that kept documents lost to repeated passages."""
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Kept bytes of (unit, domain)."""
+    """Kept bytes of (group, domain)."""
 
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     """Rows of `tables.SET_ASIDE`."""
@@ -66,15 +66,15 @@ class Tally:
             self.languages[source, domain, language, reason] += row["bytes_count"]
             self.language_bytes[source, domain, language, reason] += row["bytes_sum"]
         kept = table.filter(kept_in(table))
-        split = pa.table([units_of(kept["group"]), kept["domain"], kept["bytes"]], names=["unit", "domain", "bytes"])
-        for row in split.group_by(["unit", "domain"]).aggregate([("bytes", "sum")]).to_pylist():
-            self.sizes[row["unit"], row["domain"]] += row["bytes_sum"]
+        sizes = pa.table([split_groups(kept["group"]), kept["domain"], kept["bytes"]], names=["group", "domain", "bytes"])
+        for row in sizes.group_by(["group", "domain"]).aggregate([("bytes", "sum")]).to_pylist():
+            self.sizes[row["group"], row["domain"]] += row["bytes_sum"]
 
     def sizes_by_group(self) -> dict[str, dict[str, int]]:
-        """Kept bytes of each domain in each unit."""
+        """Kept bytes of each domain in each group of the split."""
         sizes: dict[str, dict[str, int]] = {}
-        for (unit, domain), size in sorted(self.sizes.items()):
-            sizes.setdefault(unit, {})[domain] = size
+        for (group, domain), size in sorted(self.sizes.items()):
+            sizes.setdefault(group, {})[domain] = size
         return sizes
 
     def add_set_aside(self, table: pa.Table) -> None:
@@ -89,18 +89,18 @@ class Tally:
         return counts
 
     def require_documents(self, config: CurationConfig) -> None:
-        """Raise `SourceError` for a source of which no document passed the filters, or a domain that is left empty."""
+        """Raise `SourceError` for a source of which no document passed the filters, or a domain without documents."""
         for source in config.sources:
             reasons = {
                 reason: n for (uri, domain, reason), n in self.documents.items() if (uri, domain) == (source.uri, source.domain)
             }
-            found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+            listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
                 raise SourceError(f"source {source.name}: holds no documents of this domain{self._first_error(source)}")
             if reasons.keys().isdisjoint({"", *DUPLICATES}):
-                raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({found})")
+                raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({listed})")
             if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
-                raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({found})")
+                raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({listed})")
 
     def _first_error(self, source: Source) -> str:
         errors = [row["error"] for row in self.set_aside if row["source"] == source.uri]
@@ -148,11 +148,11 @@ class Tally:
         }
 
 
-def added(left: Tally, right: Tally) -> Tally:
-    """Both together, in the left one."""
-    for mine, others in zip(left.counters(), right.counters(), strict=True):
-        mine.update(others)
-    return left
+def added(first: Tally, second: Tally) -> Tally:
+    """Both together, in the first one."""
+    for counter, other in zip(first.counters(), second.counters(), strict=True):
+        counter.update(other)
+    return first
 
 
 def ledger_of(shard: ExtractedShard) -> Path:
@@ -161,11 +161,11 @@ def ledger_of(shard: ExtractedShard) -> Path:
 
 
 def write_ledger(work: tuple[ExtractedShard, Sequence[Path], Sequence[Path]]) -> Tally:
-    """Write the ledger of a shard from its rows, and the verdicts on its parts with what passages they lost; what it counts."""
+    """Write the ledger of a shard from its rows, the verdicts on its texts and what was trimmed of them; what it counts."""
     shard, verdicts, trimmed = work
-    parts = [interim.read(path) for path in verdicts]
-    judged = pa.concat_tables(parts).sort_by("document") if parts else tables.VERDICTS.empty_table()
-    table = _cut(_applied(pq.read_table(shard.rows), judged), trimmed)
+    tables_read = [interim.read(path) for path in verdicts]
+    judged = pa.concat_tables(tables_read).sort_by("document") if tables_read else tables.VERDICTS.empty_table()
+    table = _with_trimmed(_with_verdicts(pq.read_table(shard.rows), judged), trimmed)
     tables.write(ledger_of(shard), table)
     interim.write(losses_of(shard), _losses(table, judged))
     tally = Tally()
@@ -179,47 +179,51 @@ def losses_of(shard: ExtractedShard) -> Path:
 
 
 def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
-    gone = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_id"])
-    found = gone.join(table.select(["document", "source", "domain"]), "document").group_by(["kept_id", "source", "domain"])
-    counted = found.aggregate([("document", "count")])
+    removed = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_id"])
+    joined = removed.join(table.select(["document", "source", "domain"]), "document")
+    counted = joined.group_by(["kept_id", "source", "domain"]).aggregate([("document", "count")])
     columns = [counted[name] for name in ("kept_id", "source", "domain", "document_count")]
     return pa.table(columns, schema=tables.LOSSES)
 
 
-def _applied(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+def _with_verdicts(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+    """`tables.ROWS` with the reason of each removed document, and a group for each kept one."""
     listed, kept, reason, group = (_column(verdicts, name) for name in ("document", "kept", "reason", "group"))
     document = _column(table, "document")
-    place = np.searchsorted(listed, document)
-    hit = np.append(listed, -2)[place] == document
+    index = np.searchsorted(listed, document)
+    hit = np.append(listed, -2)[index] == document
     removed = hit.copy()
-    removed[hit] = kept[place[hit]] >= 0
+    removed[hit] = kept[index[hit]] >= 0
     reasons = _column(table, "reason")
-    reasons[removed] = reason[place[removed]]
+    reasons[removed] = reason[index[removed]]
     groups = _column(table, "group")
     groups[groups == ""] = _column(table, "id")[groups == ""]
     clustered = hit & ~removed & (_column(table, "group") == "")
-    groups[clustered] = group[place[clustered]]
+    groups[clustered] = group[index[clustered]]
     return _replaced(table, reason=reasons, group=groups)
 
 
-def _cut(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
-    """With what is left of documents that lost passages, and the bytes `cut`; one that goes altogether keeps its size."""
+def _with_trimmed(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
+    """The sizes of trimmed documents after trimming, and the bytes `cut`; one that is removed altogether keeps its size."""
     names = ["document", "bytes", "characters", "cut", "reason"]
     listed = pa.concat_tables([TRIMMED.empty_table().select(names), *(pq.read_table(path, columns=names) for path in trimmed)])
     number, size, characters, cut, reason = (_column(listed, name) for name in names)
     document = _column(table, "document")
-    place = np.searchsorted(number, document)
-    rows = np.flatnonzero(np.append(number, -2)[place] == document)
-    place = place[rows]
-    reasons, lost = _column(table, "reason"), np.zeros(len(document), dtype=np.int64)
-    reasons[rows] = reason[place]
-    stay, left = rows[reason[place] == ""], place[reason[place] == ""]
-    lost[stay] = cut[left]
+    index = np.searchsorted(number, document)
+    rows = np.flatnonzero(np.append(number, -2)[index] == document)
+    index = index[rows]
+    reasons = _column(table, "reason")
+    reasons[rows] = reason[index]
+
+    kept = reason[index] == ""
+    rows, index = rows[kept], index[kept]
+    bytes_cut = np.zeros(len(document), dtype=np.int64)
+    bytes_cut[rows] = cut[index]
     for name, values in (("bytes", size), ("characters", characters)):
         own = _column(table, name)
-        own[stay] = values[left]
+        own[rows] = values[index]
         table = table.set_column(table.column_names.index(name), name, pa.array(own))
-    return _replaced(table, reason=reasons).append_column("cut", pa.array(lost))
+    return _replaced(table, reason=reasons).append_column("cut", pa.array(bytes_cut))
 
 
 def training_languages(shard: ExtractedShard, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
@@ -227,9 +231,9 @@ def training_languages(shard: ExtractedShard, *, splits: Mapping[str, str]) -> C
     table = pq.read_table(ledger_of(shard), columns=["domain", "language", "group", "bytes", "reason"])
     kept = table.filter(kept_in(table))
     counts: Counter[tuple[str, str]] = Counter()
-    columns = (units_of(kept["group"]), kept["domain"], kept["language"], kept["bytes"])
-    for unit, domain, language, size in zip(*(column.to_pylist() for column in columns), strict=True):
-        if splits[unit] == TRAIN:
+    columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["bytes"])
+    for group, domain, language, size in zip(*(column.to_pylist() for column in columns), strict=True):
+        if splits[group] == TRAIN:
             counts[domain, language] += size
     return counts
 
@@ -239,10 +243,10 @@ def kept_in(table: pa.Table) -> pa.Array:
     return pc.equal(table["reason"], "")
 
 
-def units_of(groups: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The unit of the split of each group: itself, or for a document that stands for itself the first digits of its id."""
+def split_groups(groups: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The group by which each is split: itself, or the first digits of the id where a document is a group by itself."""
     ids = pc.equal(pc.utf8_length(groups), 64)
-    return pc.if_else(ids, pc.utf8_slice_codeunits(groups, 0, UNIT_DIGITS), groups)
+    return pc.if_else(ids, pc.utf8_slice_codeunits(groups, 0, GROUP_DIGITS), groups)
 
 
 def _column(table: pa.Table, name: str) -> Column:

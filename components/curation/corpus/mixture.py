@@ -45,17 +45,17 @@ def require_languages(config: CurationConfig, sizes: Sizes) -> None:
     """Raise `SourceError` where a domain's language shares name a language that it lacks, or leave one out that it holds."""
     for domain, shares in config.language_shares.items():
         held = sizes.get(domain, {})
-        found = ", ".join(f"{language} {size} bytes" for language, size in sorted(held.items())) or "nothing"
+        listed = ", ".join(f"{language} {size} bytes" for language, size in sorted(held.items())) or "nothing"
         unnamed = sorted(held.keys() - shares.keys())
         missing = sorted(shares.keys() - held.keys() - ({OTHER} if unnamed else set()))
         if missing:
             raise SourceError(
                 f"domain {domain}: language_shares name {', '.join(missing)}, of which it has no document to train on; "
-                f"it has {found}: give it such documents, or no share"
+                f"it has {listed}: give it such documents, or no share"
             )
         if unnamed and OTHER not in shares:
             raise SourceError(
-                f"domain {domain}: language_shares leave out {', '.join(unnamed)}; it has {found}: "
+                f"domain {domain}: language_shares leave out {', '.join(unnamed)}; it has {listed}: "
                 f"give each a share, or `{OTHER}` one for all that are not named"
             )
 

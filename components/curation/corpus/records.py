@@ -14,27 +14,27 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation import tables
 from components.curation.config import PYTHON_ENVIRONMENT
-from components.curation.corpus.ledger import kept_in, ledger_of, losses_of, units_of
+from components.curation.corpus.ledger import kept_in, ledger_of, losses_of, split_groups
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables.sorting import partitions_of, slots_of, slotted, starts, write_sorted
 from components.ports import ShardEngine
 
 Splits = Mapping[str, str]
-"""The side of each unit."""
+"""The split of each group, as `ledger.split_groups` names it."""
 
 OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
 
 SourceCluster = tuple[str, str, str, int]
-"""A source and its domain, the id of the document that stays, and how many of the source went in its favour."""
+"""A source and its domain, the id of a kept document, and how many of the source were removed in its favour."""
 
 LARGEST = 10
 """Clusters of a source that are listed."""
 
 
 def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
-    """The side of each group."""
-    encoded = units_of(groups).combine_chunks().dictionary_encode()
-    names = [splits[unit] for unit in encoded.dictionary.to_pylist()]
+    """The split of each group."""
+    encoded = split_groups(groups).combine_chunks().dictionary_encode()
+    names = [splits[group] for group in encoded.dictionary.to_pylist()]
     return pa.array(names, pa.string()).take(encoded.indices)
 
 
@@ -45,9 +45,9 @@ def write_metrics(shards: Sequence[ExtractedShard], splits: Splits, path: Path) 
             table = pq.read_table(ledger_of(shard))
             kept = kept_in(table)
             known = pc.if_else(kept, table["group"], pa.scalar(None, pa.string()))
-            sides = [splits_of(pc.drop_null(known), splits), pa.array([None], pa.string())]
-            row = np.where(kept.to_numpy(), np.cumsum(kept.to_numpy()) - 1, len(sides[0]))
-            split = pa.concat_arrays(sides).take(pa.array(row))
+            values = [splits_of(pc.drop_null(known), splits), pa.array([None], pa.string())]
+            row = np.where(kept.to_numpy(), np.cumsum(kept.to_numpy()) - 1, len(values[0]))
+            split = pa.concat_arrays(values).take(pa.array(row))
             output.write_table(table.append_column("split", split).append_column("kept", kept).select(tables.METRICS.names))
 
 
@@ -61,7 +61,7 @@ def write_groups(
     *,
     memory: int,
 ) -> None:
-    """`tables.GROUPS`: the side and the first source of each group that was kept, and of every distribution."""
+    """`tables.GROUPS`: the split and the first source of each group that was kept, and of every distribution."""
     owned = engine.map_shards(find_groups, list(shards), description="list groups")
     known = pa.table([list(linked), np.full(len(linked), -1), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
     owned.append(interim.write(scratch / f"linked{interim.SUFFIX}", known))
@@ -84,14 +84,14 @@ def find_groups(shard: ExtractedShard) -> Path:
 
 
 def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
-    """`tables.REMOVED`: every removal with the document that stays and their similarity, sorted by the removed id."""
+    """`tables.REMOVED`: every removal with the kept document and their similarity, sorted by the removed id."""
     partitions = partitions_of(verdicts, memory)
-    found = engine.map_shards(partial(find_evidence, partitions=partitions), list(verdicts), description="list removals")
-    write_sorted(found, tables.REMOVED, path, scratch / "evidence", engine, partitions=partitions)
+    removals = engine.map_shards(partial(find_evidence, partitions=partitions), list(verdicts), description="list removals")
+    write_sorted(removals, tables.REMOVED, path, scratch / "evidence", engine, partitions=partitions)
 
 
 def find_evidence(verdicts: Path, *, partitions: int) -> Path:
-    """Write the removals of a part, with their slots."""
+    """Write the removals of a text shard, with their slots."""
     table = interim.read(verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     values = [slots_of(table["id"], partitions), table["id"], table["kept_id"], table["similarity"]]
@@ -110,8 +110,8 @@ def write_clusters(
     """`tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first. `documents` counts those of each source."""
     losses = [losses_of(shard) for shard in shards]
     gathered = engine.exchange(losses, key="kept", partitions=partitions_of(losses, memory), output=scratch / "losses")
-    found = engine.map_shards(find_largest, gathered, description="find large clusters")
-    clusters = [cluster for clusters in found for cluster in clusters]
+    largest = engine.map_shards(find_largest, gathered, description="find large clusters")
+    clusters = [cluster for own in largest for cluster in own]
     rows = [
         {"source": source, "domain": domain, "kept": kept, "documents": count, "share": count / documents[source, domain]}
         for source, domain, kept, count in _largest(clusters)
@@ -121,11 +121,11 @@ def write_clusters(
 
 def find_largest(losses: Path) -> list[SourceCluster]:
     """The largest clusters of each source in one partition of `tables.LOSSES`."""
-    found = interim.read(losses).group_by(["source", "domain", "kept"]).aggregate([("documents", "sum")])
-    return _largest(zip(*(found[name].to_pylist() for name in ("source", "domain", "kept", "documents_sum")), strict=True))
+    counted = interim.read(losses).group_by(["source", "domain", "kept"]).aggregate([("documents", "sum")])
+    return _largest(zip(*(counted[name].to_pylist() for name in ("source", "domain", "kept", "documents_sum")), strict=True))
 
 
 def _largest(clusters: Iterable[SourceCluster]) -> list[SourceCluster]:
     ordered = sorted(clusters, key=lambda cluster: (*cluster[:2], -cluster[3], cluster[2]))
     by_source = itertools.groupby(ordered, key=operator.itemgetter(0, 1))
-    return [one for _, own in by_source for one in itertools.islice(own, LARGEST)]
+    return [cluster for _, own in by_source for cluster in itertools.islice(own, LARGEST)]

@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from components.curation.extraction.samples import DEDUPLICATE, FILTER, KEEP, NORMALISE, PERSONAL, QUALITY, TRIM
 from components.curation.pages.corpus_page_template import PAGE
-from components.curation.pages.overview import Distribution, Overview
+from components.curation.pages.overview import Histogram, Overview
 
 STEPS = {
     NORMALISE: ("Read and normalised", "What extraction and normalisation changed; what is gone is red, what is new green."),
@@ -41,45 +41,46 @@ _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
-class Fragment:
-    """A piece of a text beside another."""
+class DiffSpan:
+    """Words of two texts, which both have or one of them."""
 
     kind: str
-    """`same`, `gone` or `new`."""
+    """`same`; `gone`, of the first text alone; or `new`, of the second alone."""
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One bin of a plot: where it stands, and how high its two parts are, in SVG units."""
+class HistogramBar:
+    """One bin of a plot: its position, and how high its two bars are, in SVG units."""
 
     x: float
     width: float
     kept: float
-    lost: float
+    removed: float
     title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A distribution as bars."""
+    """A histogram as bars."""
 
-    shown: Distribution
-    bars: tuple[Bar, ...]
+    histogram: Histogram
+    bars: tuple[HistogramBar, ...]
     ticks: tuple[tuple[float, str], ...]
     width: int = WIDTH
     height: int = HEIGHT
     foot: int = FOOT
 
 
-def render(found: Overview, name: str) -> str:
+def render(overview: Overview, name: str) -> str:
     """The page, the same bytes for the same corpus and name."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"shown": shown, "bytes": in_words, "share": _share}
     environment.globals["differences"] = lambda before, after: list(differences(before, after))
-    steps = [(heading, caption, found.samples[step]) for step, (heading, caption) in STEPS.items() if step in found.samples]
-    plots = [plot_of(one) for one in found.distributions]
-    return environment.from_string(PAGE).render(found=found, name=name, steps=steps, plots=plots)
+    samples = overview.samples
+    steps = [(heading, caption, samples[step]) for step, (heading, caption) in STEPS.items() if step in samples]
+    plots = [plot_of(histogram) for histogram in overview.histograms]
+    return environment.from_string(PAGE).render(overview=overview, name=name, steps=steps, plots=plots)
 
 
 def shown(text: str | None) -> str:
@@ -95,37 +96,38 @@ def in_words(size: int) -> str:
     return f"{value:.0f} bytes" if units[0] == "bytes" else f"{value:.3g} {units[0]}"
 
 
-def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+def _share(value: float, whole: float) -> str:
+    return f"{100 * value / whole:.1f} %" if whole else "–"
 
 
-def differences(before: str, after: str) -> Iterator[Fragment]:
-    """What a reader must read once to have read both texts, word by word."""
-    left, right = _TOKEN.findall(before), _TOKEN.findall(after)
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+def differences(before: str, after: str) -> Iterator[DiffSpan]:
+    """Both texts word by word, with what they share once."""
+    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            yield Fragment("same", "".join(left[a:b]))
+            yield DiffSpan("same", "".join(old[a:b]))
             continue
-        for name, piece in (("gone", left[a:b]), ("new", right[c:d])):
-            if piece:
-                yield Fragment(name, "".join(piece))
+        for name, tokens in (("gone", old[a:b]), ("new", new[c:d])):
+            if tokens:
+                yield DiffSpan(name, "".join(tokens))
 
 
-def plot_of(shown: Distribution) -> Plot:
+def plot_of(histogram: Histogram) -> Plot:
     """Bars as high as their share of the highest."""
-    count = len(shown.labels)
-    highest = max(1, *(kept + lost for kept, lost in zip(shown.kept, shown.lost, strict=True)))
+    bins = list(zip(histogram.labels, histogram.kept, histogram.removed, strict=True))
+    count = len(bins)
+    highest = max(1, *(kept + removed for _, kept, removed in bins))
     step = WIDTH / count
     bars = tuple(
-        Bar(
+        HistogramBar(
             x=round(number * step, 2),
             width=round(step * 0.88, 2),
             kept=round(HEIGHT * kept / highest, 2),
-            lost=round(HEIGHT * lost / highest, 2),
-            title=f"{label}: {kept:,} kept, {lost:,} not",
+            removed=round(HEIGHT * removed / highest, 2),
+            title=f"{label}: {kept:,} kept, {removed:,} not",
         )
-        for number, (label, kept, lost) in enumerate(zip(shown.labels, shown.kept, shown.lost, strict=True))
+        for number, (label, kept, removed) in enumerate(bins)
     )
     every = -(-count // TICKS)
-    ticks = tuple((bars[number].x, shown.labels[number]) for number in range(0, count, every))
-    return Plot(shown, bars, ticks)
+    ticks = tuple((bars[number].x, histogram.labels[number]) for number in range(0, count, every))
+    return Plot(histogram, bars, ticks)

@@ -71,13 +71,13 @@ summary span { color: var(--soft); font-weight: 400; }
 <div class="card scroll"><table class="counted">
 <tr><th>{{ heading | lower }}</th><th>documents</th><th>bytes</th><th>kept documents</th><th>kept bytes</th><th>of its bytes</th>
 <th>of all kept</th><th>mostly lost as</th></tr>
-{% for one in shares %}
-<tr><td>{{ one.name | shown }}</td><td>{{ "{:,}".format(one.documents) }}</td><td>{{ one.bytes | bytes }}</td>
-<td>{{ "{:,}".format(one.kept_documents) }}</td><td>{{ one.kept_bytes | bytes }}</td>
-<td>{{ one.kept_bytes | share(one.bytes) }}</td>
-<td>{{ one.kept_bytes | share(whole) }}
-<div class="meter"><i style="width: {{ (100 * one.kept_bytes / whole) | round(2) if whole else 0 }}%"></i></div></td>
-<td class="words">{% for reason, count in one.reasons[:3] %}{{ reason | shown }} {{ "{:,}".format(count) }}
+{% for share in shares %}
+<tr><td>{{ share.name | shown }}</td><td>{{ "{:,}".format(share.documents) }}</td><td>{{ share.bytes | bytes }}</td>
+<td>{{ "{:,}".format(share.kept_documents) }}</td><td>{{ share.kept_bytes | bytes }}</td>
+<td>{{ share.kept_bytes | share(share.bytes) }}</td>
+<td>{{ share.kept_bytes | share(whole) }}
+<div class="meter"><i style="width: {{ (100 * share.kept_bytes / whole) | round(2) if whole else 0 }}%"></i></div></td>
+<td class="words">{% for reason, count in share.reasons[:3] %}{{ reason | shown }} {{ "{:,}".format(count) }}
 {{- ", " if not loop.last }}{% endfor %}</td></tr>
 {% endfor %}
 </table></div>
@@ -103,10 +103,10 @@ summary span { color: var(--soft); font-weight: 400; }
 {%- if row.similarity is not none %} · similarity {{ "%.3f" | format(row.similarity) }}{% endif %} · {{ row.uri | shown }}</span>
 {% endmacro %}
 {% macro compared(row) %}
-<pre dir="auto">{% for one in differences(row.before, row.after) %}
-{%- if one.kind == "gone" %}<del>{{ one.text | shown }}</del>
-{%- elif one.kind == "new" %}<ins>{{ one.text | shown }}</ins>
-{%- else %}{{ one.text | shown }}{% endif %}
+<pre dir="auto">{% for span in differences(row.before, row.after) %}
+{%- if span.kind == "gone" %}<del>{{ span.text | shown }}</del>
+{%- elif span.kind == "new" %}<ins>{{ span.text | shown }}</ins>
+{%- else %}{{ span.text | shown }}{% endif %}
 {%- endfor %}</pre>
 {% endmacro %}
 {% macro sample(row) %}
@@ -114,13 +114,14 @@ summary span { color: var(--soft); font-weight: 400; }
 {% if row.before and row.after %}{{ compared(row) }}
 {% else %}<pre dir="auto">{{ (row.before or row.after) | shown or "(no text)" }}</pre>{% endif %}</div>
 {% endmacro %}
-{% set all = found.total %}
+{% set all = overview.total %}
+{% set digest = overview.digest[:12] %}
 <h1>Corpus {{ name }}</h1>
-<p>{% if found.digest %}Evidence digest {{ found.digest[:12] }}. {% endif %}Samples are chosen by hashes; personal data in them
+<p>{% if digest %}Evidence digest {{ digest }}. {% endif %}Samples are chosen by hashes; personal data in them
 is replaced.</p>
 <nav><a href="#counts">Counts</a><a href="#plots">Distributions</a><a href="#reasons">Reasons</a>
 {% for heading, _, _ in steps %}<a href="#step-{{ loop.index }}">{{ heading }}</a>{% endfor %}
-{% if found.clusters %}<a href="#clusters">Clusters</a>{% endif %}</nav>
+{% if overview.clusters %}<a href="#clusters">Clusters</a>{% endif %}</nav>
 
 <h2 id="counts">Counts</h2>
 <div class="tiles">
@@ -130,31 +131,31 @@ is replaced.</p>
 <div class="card tile"><span>kept</span><b>{{ all.kept_bytes | bytes }}</b></div>
 <div class="card tile"><span>bytes kept</span><b>{{ all.kept_bytes | share(all.bytes) }}</b></div>
 </div>
-{{ counted("Domain", found.domains, all.kept_bytes) }}
-{{ counted("Language", found.languages, all.kept_bytes) }}
-{{ counted("Source", found.sources, all.kept_bytes) }}
-{{ listed("Mixture", found.tables.mixture, ["domain", "share", "epoch_limit"]) }}
-{{ listed("Quality score", found.tables.quality, ["language", "domain", "documents", "refused_documents", "refused_bytes", "auc",
-  "reference_documents", "cut"]) }}
-{{ listed("Personal data replaced", found.tables.personal_data, ["source", "domain", "kind", "documents", "found"]) }}
-{{ listed("Contamination", found.tables.contamination, ["benchmark", "documents", "items"]) }}
-{{ listed("Candidates for near-duplicates", found.tables.candidates, ["bands", "rows", "candidates", "similar",
+{{ counted("Domain", overview.domains, all.kept_bytes) }}
+{{ counted("Language", overview.languages, all.kept_bytes) }}
+{{ counted("Source", overview.sources, all.kept_bytes) }}
+{{ listed("Mixture", overview.tables.mixture, ["domain", "share", "epoch_limit"]) }}
+{{ listed("Quality score", overview.tables.quality, ["language", "domain", "documents", "refused_documents", "refused_bytes",
+  "auc", "reference_documents", "cut"]) }}
+{{ listed("Personal data replaced", overview.tables.personal_data, ["source", "domain", "kind", "documents", "found"]) }}
+{{ listed("Contamination", overview.tables.contamination, ["benchmark", "documents", "items"]) }}
+{{ listed("Candidates for near-duplicates", overview.tables.candidates, ["bands", "rows", "candidates", "similar",
   "precision_before_verification"]) }}
-{{ listed("Removals counted anew", found.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
+{{ listed("Removals counted anew", overview.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
   "high"]) }}
-{{ listed("Files set aside", found.tables.set_aside, ["uri", "domain", "bytes", "error"]) }}
+{{ listed("Files set aside", overview.tables.set_aside, ["uri", "domain", "bytes", "error"]) }}
 
 <h2 id="plots">Distributions</h2>
 <p class="key"><i class="k"></i>kept<i class="l"></i>not kept</p>
 <div class="plots">
 {% for plot in plots %}
-<div class="card"><h3>{{ plot.shown.title }}</h3><p>{{ plot.shown.caption }}</p>
-<svg viewBox="0 0 {{ plot.width }} {{ plot.height + plot.foot }}" role="img" aria-label="{{ plot.shown.title }}">
+<div class="card"><h3>{{ plot.histogram.title }}</h3><p>{{ plot.histogram.caption }}</p>
+<svg viewBox="0 0 {{ plot.width }} {{ plot.height + plot.foot }}" role="img" aria-label="{{ plot.histogram.title }}">
 {% for bar in plot.bars %}
 <g><title>{{ bar.title }}</title>
 <rect class="kept" x="{{ bar.x }}" width="{{ bar.width }}" y="{{ (plot.height - bar.kept) | round(2) }}" height="{{ bar.kept }}"/>
-<rect class="lost" x="{{ bar.x }}" width="{{ bar.width }}" y="{{ (plot.height - bar.kept - bar.lost) | round(2) }}"
-      height="{{ bar.lost }}"/></g>
+<rect class="lost" x="{{ bar.x }}" width="{{ bar.width }}" y="{{ (plot.height - bar.kept - bar.removed) | round(2) }}"
+      height="{{ bar.removed }}"/></g>
 {% endfor %}
 <line class="axis" x1="0" x2="{{ plot.width }}" y1="{{ plot.height }}" y2="{{ plot.height }}"/>
 {% for x, label in plot.ticks %}
@@ -168,7 +169,7 @@ is replaced.</p>
 <p>Why documents are not in the corpus.</p>
 <div class="card scroll"><table>
 <tr><th>reason</th><th>documents</th><th>of all</th><th>bytes</th></tr>
-{% for reason, documents, bytes in found.reasons %}
+{% for reason, documents, bytes in overview.reasons %}
 <tr><td>{{ reason | shown }}</td><td>{{ "{:,}".format(documents) }}</td><td>{{ documents | share(all.documents) }}</td>
 <td>{{ bytes | bytes }}</td></tr>
 {% else %}
@@ -185,10 +186,10 @@ is replaced.</p>
 {% endfor %}
 {% endfor %}
 
-{% if found.clusters %}
+{% if overview.clusters %}
 <h2 id="clusters">Largest clusters of duplicates</h2>
 <p>Documents removed in favour of one that stays, and what differs from it.</p>
-{% for cluster in found.clusters %}
+{% for cluster in overview.clusters %}
 <details{{ " open" if loop.first }}><summary>{{ "{:,}".format(cluster.documents) }} like {{ cluster.kept[:12] }}
 <span>{% for row in cluster.sources %}{{ row.source | shown }} ({{ row.domain | shown }}) {{ "{:,}".format(row.documents) }}
 ({{ "%.1f" | format(100 * row.share) }} %){{ ", " if not loop.last }}{% endfor %}</span></summary>
@@ -197,9 +198,9 @@ is replaced.</p>
 </details>
 {% endfor %}
 {% endif %}
-{% if found.config %}
+{% if overview.config %}
 <h2>Configuration</h2>
-<details><summary>as resolved</summary><pre>{{ found.config | shown }}</pre></details>
+<details><summary>as resolved</summary><pre>{{ overview.config | shown }}</pre></details>
 {% endif %}
 </main>
 </body>

@@ -96,7 +96,7 @@ def _drawn(figure: "Figure", kind: str, metadata: Mapping[str, Any]) -> bytes:
     import matplotlib as mpl
 
     buffer = io.BytesIO()
-    # A fixed salt gives the parts of the SVG the same names each time.
+    # A fixed salt gives the elements of the SVG the same names each time.
     with mpl.rc_context({"svg.hashsalt": "longrun"}):
         figure.savefig(buffer, format=kind, dpi=130, metadata=metadata)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What a reader is told of a corpus: counts, distributions, samples and clusters, read from its tables.
+"""What a reader is told of a corpus: counts, histograms, samples and clusters, read from its tables.
 
 Memory is bounded: the table with a row for each document is read some rows at a time, the others are as small as the list of
 sources, languages and reasons.
@@ -33,20 +33,21 @@ LENGTHS = 28
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Distribution:
-    """How many documents lie in each bin, of those kept and of those not."""
+class Histogram:
+    """How many documents are in each bin, of those kept and of those not."""
 
     title: str
     caption: str
     labels: tuple[str, ...]
     """Of the bins."""
     kept: tuple[int, ...]
-    lost: tuple[int, ...]
+    removed: tuple[int, ...]
+    """By a filter or as duplicates."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
-    """What is left of one domain, language or source."""
+    """What is kept of one domain, language or source."""
 
     name: str
     documents: int
@@ -54,7 +55,7 @@ class Share:
     kept_documents: int
     kept_bytes: int
     reasons: tuple[tuple[str, int], ...]
-    """Documents that were not kept, by reason, the most frequent first."""
+    """Documents that were not kept, by reason, the commonest first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +66,8 @@ class Overview:
     languages: tuple[Share, ...]
     sources: tuple[Share, ...]
     reasons: tuple[tuple[str, int, int], ...]
-    """Reason, documents and bytes that went for it, the most documents first."""
-    distributions: tuple[Distribution, ...]
+    """Reason, with the documents and bytes removed for it, the commonest first."""
+    histograms: tuple[Histogram, ...]
     samples: dict[str, dict[str, list[Row]]]
     """Rows of `samples.parquet` by step and reason."""
     clusters: tuple[Row, ...]
@@ -109,8 +110,8 @@ def overview_of(corpus: Path) -> Overview:
         languages=_shares(refusals, "language"),
         sources=_shares(refusals, "source"),
         reasons=tuple((name, count, sizes[name]) for name, count in _frequent(reasons) if name),
-        distributions=tuple(_distributions(corpus)),
-        samples={step: found for step, found in by_step.items() if step != CLUSTER},
+        histograms=tuple(_histograms(corpus)),
+        samples={step: by_reason for step, by_reason in by_step.items() if step != CLUSTER},
         clusters=_clusters(_rows(corpus, "metrics/clusters"), by_step.get(CLUSTER, {})),
         tables={
             "mixture": _mixture(corpus),
@@ -157,16 +158,16 @@ def _frequent(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _shares(refusals: Sequence[Row], name: str) -> tuple[Share, ...]:
-    found: dict[str, list[Row]] = {}
+    grouped: dict[str, list[Row]] = {}
     for row in refusals:
-        found.setdefault(row[name], []).append(row)
+        grouped.setdefault(row[name], []).append(row)
     shares = []
-    for key, rows in found.items():
+    for key, rows in grouped.items():
         kept = [row for row in rows if not row["reason"]]
-        lost: Counter[str] = Counter()
+        removed: Counter[str] = Counter()
         for row in rows:
-            lost[row["reason"]] += row["documents"]
-        del lost[""]
+            removed[row["reason"]] += row["documents"]
+        del removed[""]
         shares.append(
             Share(
                 name=key,
@@ -174,7 +175,7 @@ def _shares(refusals: Sequence[Row], name: str) -> tuple[Share, ...]:
                 bytes=sum(row["bytes"] for row in rows),
                 kept_documents=sum(row["documents"] for row in kept),
                 kept_bytes=sum(row["bytes"] for row in kept),
-                reasons=tuple(_frequent(lost)),
+                reasons=tuple(_frequent(removed)),
             )
         )
     return tuple(sorted(shares, key=lambda share: (-share.bytes, share.name)))
@@ -201,21 +202,21 @@ def _contamination(rows: Sequence[Row]) -> list[Row]:
 
 def _clusters(rows: Sequence[Row], members: dict[str, list[Row]]) -> tuple[Row, ...]:
     """The clusters whose members are among the samples, the largest first."""
-    found: dict[str, Row] = {}
+    clusters: dict[str, Row] = {}
     for row in rows:
         if row["kept"] in members:
-            own = found.setdefault(
+            own = clusters.setdefault(
                 row["kept"], {"kept": row["kept"], "documents": 0, "members": members[row["kept"]], "sources": []}
             )
             own["documents"] += row["documents"]
             own["sources"].append(row)
-    return tuple(sorted(found.values(), key=lambda one: (-one["documents"], one["kept"])))
+    return tuple(sorted(clusters.values(), key=lambda cluster: (-cluster["documents"], cluster["kept"])))
 
 
 Counts = npt.NDArray[np.int64]
 
 
-def _distributions(corpus: Path) -> Iterator[Distribution]:
+def _histograms(corpus: Path) -> Iterator[Histogram]:
     lengths, qualities, flagged = (np.zeros((2, bins), dtype=np.int64) for bins in (LENGTHS, SHARES, SHARES))
     for batch in _batches(corpus / "metrics" / "documents.parquet"):
         kept = batch["kept"].to_numpy(zero_copy_only=False)
@@ -225,18 +226,16 @@ def _distributions(corpus: Path) -> Iterator[Distribution]:
                 values = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
                 known = ~np.isnan(values)
                 _count(counts, np.ceil(values[known] * steps).astype(np.int64) - (name == "quality"), kept[known])
-    yield _distribution("Length", "bytes of a document; each bar is twice as long as the one before", _sizes(), lengths)
+    yield _histogram("Length", "bytes of a document; each bar is twice as long as the one before", _sizes(), lengths)
     shares = tuple(f"{number / SHARES:.2f}" for number in range(SHARES))
     if qualities.any():
-        yield _distribution("Quality", "share of its language in its domain that scored lower", shares, qualities)
+        yield _histogram("Quality", "share of its language in its domain that scored lower", shares, qualities)
     if flagged.any():
         ratios = ("0", *(f"{100 * number / FLAGGED_STEPS:g} %" for number in range(1, SHARES)))
-        yield _distribution("Flagged words", "share of a document's words; the last bar is all above", ratios, flagged)
+        yield _histogram("Flagged words", "share of a document's words; the last bar is all above", ratios, flagged)
     similarities = _similarities(corpus / "removed.parquet")
     if similarities.any():
-        yield _distribution(
-            "Similarity of removed documents", "Jaccard similarity to the document that stays", shares, similarities
-        )
+        yield _histogram("Similarity of removed documents", "Jaccard similarity to the document that stays", shares, similarities)
 
 
 FLAGGED_STEPS = 500
@@ -272,9 +271,9 @@ def _sizes() -> tuple[str, ...]:
     return tuple(f"{2 ** (number % 10)} {units[number // 10]}" for number in range(LENGTHS))
 
 
-def _distribution(title: str, caption: str, labels: tuple[str, ...], counts: Counts) -> Distribution:
+def _histogram(title: str, caption: str, labels: tuple[str, ...], counts: Counts) -> Histogram:
     """Without the empty bins at either end."""
     used = np.flatnonzero(counts.sum(axis=0))
     first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
-    kept, lost = (tuple(int(count) for count in row[first:last]) for row in counts)
-    return Distribution(title=title, caption=caption, labels=labels[first:last], kept=kept, lost=lost)
+    kept, removed = (tuple(int(count) for count in row[first:last]) for row in counts)
+    return Histogram(title=title, caption=caption, labels=labels[first:last], kept=kept, removed=removed)

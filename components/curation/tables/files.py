@@ -24,7 +24,7 @@ def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
 
 
 def _codec(schema: pa.Schema) -> str:
-    """lz4 for texts on their way through the steps, which all read them: half the time of zstd, and 1.5 times the room."""
+    """lz4 for texts on their way through the steps, which all read them: half the time of zstd, and 1.5 times the size."""
     return "lz4" if {"document", "text"} <= {*schema.names} else "zstd"
 
 
@@ -35,7 +35,7 @@ def write(path: Path, table: pa.Table) -> None:
 
 
 def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
-    """Write the rows of some tables one after another, and hold no more than one and about `JOINED` rows of others."""
+    """Write the rows of some tables one after another, holding no more than one and about `JOINED` rows of others."""
     waiting, rows = [schema.empty_table()], 0
     with writer(path, schema) as opened:
         for file in files:
@@ -59,13 +59,13 @@ def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:
 
 
 def with_trimmed(texts: pa.Table, trimmed: pa.Table) -> pa.Table:
-    """`tables.TEXTS` with the texts and sizes of what `TRIMMED` says is left."""
+    """`TEXTS` in which trimmed documents have the texts and sizes that `TRIMMED` says."""
     if not trimmed.num_rows:
         return texts
     listed, document = trimmed["document"].to_numpy(), texts["document"].to_numpy()
-    place = np.minimum(np.searchsorted(listed, document), len(listed) - 1)
-    hit = pa.array(listed[place] == document)
+    index = np.minimum(np.searchsorted(listed, document), len(listed) - 1)
+    hit = pa.array(listed[index] == document)
     for name in ("text", "bytes"):
-        left = pc.if_else(hit, trimmed[name].take(pa.array(place)), texts[name])
-        texts = texts.set_column(texts.column_names.index(name), name, left)
+        column = pc.if_else(hit, trimmed[name].take(pa.array(index)), texts[name])
+        texts = texts.set_column(texts.column_names.index(name), name, column)
     return texts

@@ -54,7 +54,7 @@ HEADS = pa.schema(
         "group": pa.string(),
     }
 )
-"""A document without its text: the halves of the text's 128-bit hash, and its rank, whose least of a cluster is kept."""
+"""A document without its text: the halves of the text's 128-bit hash, and its rank; of a cluster the lowest rank is kept."""
 
 ENDS = ("document", "rank", "part", "id", "group")
 """What an edge says of either end."""
@@ -63,7 +63,7 @@ COPIES = pa.schema({"document": pa.int64(), "part": pa.int64()})
 """Documents whose text an earlier one has."""
 
 REPEATS = pa.schema({"document": pa.int64(), "id": pa.string(), "original": pa.int64(), "original_id": pa.string()})
-"""A part's documents whose text an earlier one of the same part has, by rank: that one meets others for all of them."""
+"""A shard's documents whose text an earlier one of the same shard has, by rank: that one meets others for all of them."""
 
 BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
 """One row per LSH band of a document."""
@@ -75,7 +75,7 @@ PAIRS = pa.schema({"left": pa.int64(), "right": pa.int64(), "block": pa.int64()}
 """Candidates, each in the one block in which it is verified."""
 
 NEEDS = pa.schema({"document": pa.int64(), "block": pa.int64(), "part": pa.int64()})
-"""Which blocks need the shingles of a part's document."""
+"""Which blocks need the shingles of a shard's document."""
 
 MEMBERS = pa.schema(
     {
@@ -92,7 +92,7 @@ MEMBERS = pa.schema(
 
 EDGES = pa.schema(
     [
-        *(pa.field(f"{side}_{name}", HEADS.field(name).type) for name in ENDS for side in ("left", "right")),
+        *(pa.field(f"{end}_{name}", HEADS.field(name).type) for name in ENDS for end in ("left", "right")),
         pa.field("similarity", pa.float64()),
         pa.field("copy", pa.bool_()),
     ]
@@ -100,7 +100,7 @@ EDGES = pa.schema(
 """A verified pair; a copy has the text of its left end."""
 
 LABELS = pa.schema({"node": pa.int64(), "component": pa.int64()})
-"""The least document of the connected component that a document is in; that one itself is not listed."""
+"""The lowest document of the connected component that a document is in; that one itself is not listed."""
 
 CONNECTED = pa.schema([pa.field("component", pa.int64()), *EDGES])
 
@@ -116,7 +116,7 @@ VERDICTS = pa.schema(
         "kept_id": pa.string(),
     }
 )
-"""What became of a document: removed in favour of `kept`, or kept (-1) in a cluster that the split must not part."""
+"""What became of a document: removed in favour of `kept`, or kept (-1) in a cluster that must be in one split."""
 
 RAW = pa.schema({"source": pa.string(), "uri": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
 GROUPS = pa.schema({"group": pa.string(), "split": pa.string(), "source": pa.string()})
@@ -222,7 +222,7 @@ SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string
 """The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
 
 LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "domain": pa.string(), "documents": pa.int64()})
-"""How many documents of a source went in favour of one that stays."""
+"""How many documents of a source were removed in favour of a kept one."""
 
 CLUSTERS = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()}

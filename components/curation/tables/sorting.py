@@ -19,12 +19,12 @@ ROW_BYTES = 512
 
 
 def write_sorted(
-    found: Sequence[Path], schema: pa.Schema, path: Path, scratch: Path, engine: ShardEngine, *, partitions: int
+    files: Sequence[Path], schema: pa.Schema, path: Path, scratch: Path, engine: ShardEngine, *, partitions: int
 ) -> None:
     """Join tables with slots into one that is sorted by all its columns, of which the first is an id."""
     with tables.writer(path, schema) as output:
-        for one in engine.exchange(found, key="slot", partitions=partitions, output=scratch) if found else ():
-            output.write_table(interim.read(one).select(schema.names))
+        for gathered in engine.exchange(files, key="slot", partitions=partitions, output=scratch) if files else ():
+            output.write_table(interim.read(gathered).select(schema.names))
 
 
 def slotted(schema: pa.Schema) -> pa.Schema:
@@ -53,7 +53,7 @@ def starts(*sorted_columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 def distinct(*rows: Numbers) -> Sequence[Numbers]:
     """The distinct rows, sorted by the first column, then the next."""
-    place = np.lexsort(rows[::-1])
-    ordered = [column[place] for column in rows]
+    order = np.lexsort(rows[::-1])
+    ordered = [column[order] for column in rows]
     first = starts(*ordered)
     return [column[first] for column in ordered]

@@ -150,10 +150,10 @@ def test_it_says_what_the_tables_say(corpus: Path, html: str) -> None:
         own = [row for row in listed if row["reason"] == reason]
         assert (documents, size) == (len(own), sum(row["bytes"] for row in own))
         assert reason in text
-    for distribution in found.distributions[:1]:
-        assert sum(distribution.kept) == found.total.kept_documents
-        assert sum(distribution.lost) == len(listed) - found.total.kept_documents
-    assert {one.title for one in found.distributions} == {
+    for histogram in found.histograms[:1]:
+        assert sum(histogram.kept) == found.total.kept_documents
+        assert sum(histogram.removed) == len(listed) - found.total.kept_documents
+    assert {one.title for one in found.histograms} == {
         "Length",
         "Quality",
         "Flagged words",
@@ -182,7 +182,7 @@ def test_a_corpus_without_samples_or_scores_has_a_page_too(tmp_path: Path) -> No
     write_jsonl(tmp_path / "a.jsonl", [prose(n) for n in range(5)])
     run(config(source(tmp_path / "a.jsonl"), samples=0), tmp_path)
     found = overview_of(tmp_path / "corpus")
-    assert [one.title for one in found.distributions] == ["Length"]
+    assert [one.title for one in found.histograms] == ["Length"]
     assert "nothing was refused or removed" in Page(render(found, "small")).text
 
 
@@ -222,7 +222,7 @@ def test_sizes_are_said_in_the_unit_that_suits_them(size: int, words: str) -> No
 
 
 def test_lengths_fall_into_bins_of_powers_of_two(corpus: Path) -> None:
-    (length,) = [one for one in overview_of(corpus).distributions if one.title == "Length"]
+    (length,) = [one for one in overview_of(corpus).histograms if one.title == "Length"]
     sizes: list[Any] = [row["bytes"] for row in rows(corpus / "metrics/documents.parquet")]
     first = next(number for number in range(28) if 2 ** (number + 1) > max(1, min(sizes)))
     assert length.labels[0] == ["1 B", "2 B", "4 B", "8 B", "16 B", "32 B", "64 B"][first]
