@@ -56,9 +56,9 @@ def database() -> Iterator[servers.Postgres]:
     """A real Postgres; not below pytest's own folder, which is closed to the user that Postgres runs as."""
     if not servers.postgres_is_reachable():
         pytest.skip("Postgres does not run as root, and another user cannot reach its programs in this folder")
-    with tempfile.TemporaryDirectory(prefix="longrun-pg-") as place:
-        Path(place).chmod(0o755)
-        with servers.postgres(Path(place) / "postgres") as running:
+    with tempfile.TemporaryDirectory(prefix="longrun-pg-") as directory:
+        Path(directory).chmod(0o755)
+        with servers.postgres(Path(directory) / "postgres") as running:
             yield running
 
 

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_PATIENCE_SECONDS = 120.0
+_START_SECONDS = 120.0
 
 
 def postgres_binary(name: str) -> str:
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server behind {url} stopped:\n{log.read_text()}"
         try:
@@ -175,11 +175,11 @@ def durable_object_store(directory: Path) -> Server:
     return Server(command, f"http://127.0.0.1:{port}", "/", directory / "store.log", environment)
 
 
-def mlflow_server(places: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Server:
-    """An MLflow that keeps its record where the arguments `places` say, artifacts by way of itself."""
+def mlflow_server(locations: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Server:
+    """An MLflow that keeps its record where the arguments `locations` say, artifacts by way of itself."""
     port = free_port()
     command = [str(Path(sys.executable).with_name("mlflow")), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
-    command += ["--serve-artifacts", "--default-artifact-root=mlflow-artifacts:/", *places]
+    command += ["--serve-artifacts", "--default-artifact-root=mlflow-artifacts:/", *locations]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     own = {"PATH": path, "HOME": str(directory), **quiet, **environment}

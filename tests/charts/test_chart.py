@@ -64,9 +64,9 @@ CLOSED = [
 ]
 
 
-@pytest.mark.parametrize("place", CLOSED)
-def test_a_key_that_does_not_exist_is_refused_everywhere(place: str) -> None:
-    path = "" if place == "top level" else f"{place}."
+@pytest.mark.parametrize("section", CLOSED)
+def test_a_key_that_does_not_exist_is_refused_everywhere(section: str) -> None:
+    path = "" if section == "top level" else f"{section}."
     done = helm.render("trial", "--set", f"{path}misspelt=1")
     assert done.returncode != 0
     assert "misspelt" in done.stderr

@@ -48,8 +48,8 @@ def _environment(entries: list[helm.Document], known: Mapping[str, str]) -> dict
     return found
 
 
-def _rewired(text: str, places: Mapping[str, str]) -> str:
-    for there, here in places.items():
+def _rewired(text: str, replacements: Mapping[str, str]) -> str:
+    for there, here in replacements.items():
         text = text.replace(there, here)
     return text
 
@@ -57,28 +57,28 @@ def _rewired(text: str, places: Mapping[str, str]) -> str:
 @pytest.fixture(scope="module")
 def server(database: servers.Postgres, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The `gpu` shape's server; only addresses, folders and the port differ from what the pod would get."""
-    place = tmp_path_factory.mktemp("mlflow")
+    directory = tmp_path_factory.mktemp("mlflow")
     port = str(servers.free_port())
     (container,) = helm.pod_templates("gpu")["Deployment/longrun-mlflow"]["spec"]["containers"]
-    places = {
+    replacements = {
         "postgres.example.internal:5432": f"127.0.0.1:{database.port}",
         "sslmode=require": "sslmode=disable",
         "https://s3.example.internal:9000": store,
         "0.0.0.0": "127.0.0.1",
         "$(POD_IP)": "127.0.0.1",
         "5000": port,
-        "/tmp": str(place),
-        "/etc/mlflow": str(place),
+        "/tmp": str(directory),
+        "/etc/mlflow": str(directory),
     }
     ini = helm.of_kind("gpu", "ConfigMap")["longrun-mlflow"]["data"]["basic_auth.ini"]
-    (place / "basic_auth.ini").write_text(_rewired(ini, places))
+    (directory / "basic_auth.ini").write_text(_rewired(ini, replacements))
     rendered = _environment(container["env"], {**SECRETS, "pod/ip": "127.0.0.1", "mlflow-database/password": database.password})
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment |= {name: _rewired(value, places) for name, value in rendered.items()}
+    environment |= {name: _rewired(value, replacements) for name, value in rendered.items()}
     database.run("psql", "--dbname=postgres", "--command=CREATE DATABASE mlflow")
     servers.client(store).create_bucket(Bucket="longrun")
-    command = [*container["command"], *(_rewired(argument, places) for argument in container["args"])]
-    url, log = f"http://127.0.0.1:{port}", place / "log"
+    command = [*container["command"], *(_rewired(argument, replacements) for argument in container["args"])]
+    url, log = f"http://127.0.0.1:{port}", directory / "log"
     with servers.serving(command, f"{url}/health", log, environment):
         yield Server(url=url, environment=environment, log=log)
 

@@ -48,8 +48,8 @@ def cluster() -> Iterator[tuple[str, Tree]]:
 
     class Api(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            place, _, name = self.path.partition("?")[0].rpartition("/")
-            known = secrets.get(name) if place == "/api/v1/namespaces/longrun/secrets" else None
+            parent, _, name = self.path.partition("?")[0].rpartition("/")
+            known = secrets.get(name) if parent == "/api/v1/namespaces/longrun/secrets" else None
             answer = known or discovery.get(self.path.partition("?")[0])
             missing = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
             body = json.dumps(answer or missing).encode()

@@ -1,4 +1,4 @@
-"""A Flyte service as its clients see it: Connect interfaces of flyte's own stubs over real HTTP, and a place for bundles.
+"""A Flyte service as its clients see it: Connect interfaces of flyte's own stubs over real HTTP, and a store of bundles.
 
 It keeps what it is asked, runs nothing, and answers with the phases, logs and refusals that a test sets.
 """
@@ -145,8 +145,8 @@ class _Data:
 
     async def create_upload_location(self, request: Any, _: Any) -> Any:
         await self.fake.note("create_upload_location", request)
-        place = f"{self.fake.url}/bundles/{request.filename}?X-Amz-Signature=signed"
-        return data_pb2.CreateUploadLocationResponse(signed_url=place, native_url=f"s3://bucket/{request.filename}")
+        url = f"{self.fake.url}/bundles/{request.filename}?X-Amz-Signature=signed"
+        return data_pb2.CreateUploadLocationResponse(signed_url=url, native_url=f"s3://bucket/{request.filename}")
 
     async def upload_inputs(self, request: Any, _: Any) -> Any:
         await self.fake.note("upload_inputs", request)

@@ -25,9 +25,9 @@ def block(heading: str) -> str:
 
 def _sh(commands: str, database: servers.Postgres, store: str, backup: Path) -> None:
     path = f"{Path(servers.postgres_binary('psql')).parent}:{os.environ['PATH']}"
-    place = {"STORE": f"s3://longrun?scheme=http&endpoint_override={store.removeprefix('http://')}", "BACKUP": str(backup)}
+    locations = {"STORE": f"s3://longrun?scheme=http&endpoint_override={store.removeprefix('http://')}", "BACKUP": str(backup)}
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    environment = {**database.environment, **place, **keys, "PATH": path}
+    environment = {**database.environment, **locations, **keys, "PATH": path}
     subprocess.run(["bash", "-euo", "pipefail", "-c", commands], env=environment, cwd=REPOSITORY, check=True)
 
 

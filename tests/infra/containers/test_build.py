@@ -12,15 +12,17 @@ from infra.sbom import IMAGES
 SCRIPT = REPOSITORY / "infra" / "containers" / "build.sh"
 
 
-def _machine(place: Path, *builders: str, engine: bool = True) -> str:
+def _machine(directory: Path, *builders: str, engine: bool = True) -> str:
     """A PATH with the usual tools and stand-ins for these builders, which write down what they are told."""
     for tool in ("bash", "sed", "grep", "dirname"):
-        (place / tool).symlink_to(f"/usr/bin/{tool}" if Path(f"/usr/bin/{tool}").exists() else f"/bin/{tool}")
+        (directory / tool).symlink_to(f"/usr/bin/{tool}" if Path(f"/usr/bin/{tool}").exists() else f"/bin/{tool}")
     for builder in builders:
-        program = place / builder
-        program.write_text(f'#!/bin/bash\n[ "$1" != info ] || exit {0 if engine else 1}\necho {builder} "$@" >> {place}/told\n')
+        program = directory / builder
+        program.write_text(
+            f'#!/bin/bash\n[ "$1" != info ] || exit {0 if engine else 1}\necho {builder} "$@" >> {directory}/told\n'
+        )
         program.chmod(0o755)
-    return str(place)
+    return str(directory)
 
 
 def _build(path: str, **variables: str) -> subprocess.CompletedProcess[str]:

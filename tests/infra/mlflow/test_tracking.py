@@ -37,14 +37,18 @@ def test_names_that_mlflow_refuses_are_made_plain() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an MLflow server on SQLite that asks for the login in the environment."""
-    place = tmp_path_factory.mktemp("mlflow")
-    (place / "basic_auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{place}/users\nadmin_username = operator\n"
+    directory = tmp_path_factory.mktemp("mlflow")
+    (directory / "basic_auth.ini").write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{directory}/users\nadmin_username = operator\n"
         f"admin_password = {PASSWORD}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
-    environment = {"MLFLOW_AUTH_CONFIG_PATH": str(place / "basic_auth.ini"), "MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 48}
-    places = ["--app-name=basic-auth", f"--backend-store-uri=sqlite:///{place}/db", f"--artifacts-destination={place}/artifacts"]
-    with servers.mlflow_server(places, place, environment).running() as running, pytest.MonkeyPatch.context() as patch:
+    environment = {"MLFLOW_AUTH_CONFIG_PATH": str(directory / "basic_auth.ini"), "MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 48}
+    locations = [
+        "--app-name=basic-auth",
+        f"--backend-store-uri=sqlite:///{directory}/db",
+        f"--artifacts-destination={directory}/artifacts",
+    ]
+    with servers.mlflow_server(locations, directory, environment).running() as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_USERNAME", "operator")
         patch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
         yield running.url

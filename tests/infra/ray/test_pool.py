@@ -21,18 +21,18 @@ def process(spec: int) -> Iterator[tuple[int, int]]:
 
 def hand_over_and_wait(spec: tuple[Path, bool]) -> Iterator[str]:
     """Two pieces of work that each need the other to be under way."""
-    place, first = spec
-    (place / str(first)).touch()
-    while not (place / str(not first)).exists():
+    directory, first = spec
+    (directory / str(first)).touch()
+    while not (directory / str(not first)).exists():
         pass
     yield "both"
 
 
-def killed_once(place: Path) -> Iterator[int]:
+def killed_once(directory: Path) -> Iterator[int]:
     """Work whose process is killed between its results, the first time."""
     yield 1
-    if not (place / "killed").exists():
-        (place / "killed").touch()
+    if not (directory / "killed").exists():
+        (directory / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     yield 2
 

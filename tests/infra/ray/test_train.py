@@ -26,7 +26,7 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     release()
 
 
-def place(spec: str, reporter: TrainingReporter) -> dict[str, Any]:
+def described(spec: str, reporter: TrainingReporter) -> dict[str, Any]:
     """Where a worker finds itself."""
     import torch
     import torch.distributed as dist
@@ -126,7 +126,7 @@ def train_small_model(spec: Training, reporter: TrainingReporter) -> tuple[Any, 
 
 def test_one_worker_gets_all_threads_and_its_reports_reach_the_driver_in_order(launcher: Any) -> None:
     metrics = RecordedMetrics()
-    (result,) = launcher.launch(place, "spec", workers=1, metrics=metrics)
+    (result,) = launcher.launch(described, "spec", workers=1, metrics=metrics)
     assert result == {"spec": "spec", "rank": 0, "group": 1, "threads": 2}
     assert metrics.values == {step: {"rank": 0.0} for step in range(1, 101)}
     assert metrics.seen == [(step, 100, "steps") for step in range(1, 101)]
@@ -198,7 +198,7 @@ def test_a_bug_that_comes_again_and_again_ends_the_training_with_its_reason(laun
 
 def test_more_workers_than_processors_are_refused_at_once(launcher: Any) -> None:
     with pytest.raises(ConfigError, match="3 workers of 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
-        launcher.launch(place, "", workers=3, metrics=RecordedMetrics())
+        launcher.launch(described, "", workers=3, metrics=RecordedMetrics())
 
 
 def test_two_workers_of_which_one_is_killed_end_bitwise_as_two_that_were_not(launcher: Any, tmp_path: Path) -> None:
