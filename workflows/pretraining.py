@@ -53,7 +53,7 @@ async def pretraining(
 
     Its permanent checkpoints are kept for others to branch from.
     """
-    from components.pretraining.pretrain import permanent_checkpoints, pretrain
+    from components.pretraining.pretrain import PretrainingInputs, permanent_checkpoints, pretrain
 
     inputs: dict[str, Artifact] = {"plan": plan, "token_shards": token_shards, "tokenizer": tokenizer}
     inputs |= {"start": start} if start else {}
@@ -61,15 +61,17 @@ async def pretraining(
     def train(work: Work) -> dict[str, Any]:
         figures = pretrain(
             config,
-            plan=work.local(plan),
-            token_shards=work.local(token_shards),
-            tokenizer=work.local(tokenizer),
+            PretrainingInputs(
+                plan=work.local(plan),
+                token_shards=work.local(token_shards),
+                tokenizer=work.local(tokenizer),
+                start=work.local(start) if start else None,
+                trunk=work.local(trunk) if trunk else None,
+            ),
             output=work.output,
             scratch=work.scratch,
             launcher=work.launcher,
             metrics=work,
-            trunk=work.local(trunk) if trunk else None,
-            start=work.local(start) if start else None,
             uploads=work.remote_scratch,
         )
         keep_states(work, config, permanent_checkpoints(config, plan=work.local(plan), scratch=work.scratch), inputs)

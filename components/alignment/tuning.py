@@ -21,10 +21,11 @@ from components.model.huggingface import WEIGHTS, load, read_shape, save
 from components.names import SPLITS, TRAIN, VALIDATION
 from components.ports import Launcher, Metrics, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
+from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from components.training.device import training_device
 from components.training.history import write_history
-from components.training.loop import Objective, Trained, train
+from components.training.loop import Objective, Trained, TrainSpec, train
 from components.training.resources import require_memory
 
 Config = TypeVar("Config", SFTConfig, DPOConfig)
@@ -151,15 +152,12 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     if reporter.rank == 0:
         before = _scores(model.to(training_device(reporter.rank)), held_out, config.micro_batch_tokens)
         measured = _HeldOut(held_out, before, method, config.micro_batch_tokens)
+    validation = measured if config.validation_steps else None
     trained = train(
-        model,
-        method.objective(),
-        batches,
+        TrainSpec(model=model, objective=method.objective(), batches=batches, validation=validation),
         _settings(config, config.epochs * batches.steps_per_epoch),
-        reporter=reporter,
-        checkpoints=spec.scratch / "checkpoints",
-        identity=_identity(spec),
-        validation=measured if config.validation_steps else None,
+        CheckpointPlan(root=spec.scratch / "checkpoints", identity=_identity(spec)),
+        reporter,
     )
     changes = _finish(model, measured, spec, reporter) if measured else []
     return Tuned(trained, tuple(changes), len(training), too_long)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from components.errors import ArtifactError, DamagedArtifact
 from components.files import read_json, read_json_lines
-from components.generation.bits_per_byte import MINIMUM_BYTES, TokenReader
+from components.generation.bits_per_byte import MIN_BYTES, TokenReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def documents(corpus: Path, domain: str) -> Iterator[Document]:
     """Documents of at least 1 kB (as bits per byte counts them), by id: ids are hashes, so any prefix is a random sample."""
     for path in sorted((corpus / "documents/validation" / domain).glob("*.parquet")):
         for row in _rows(path, ["id", "group", "text", "bytes"]):
-            if row["bytes"] >= MINIMUM_BYTES:
+            if row["bytes"] >= MIN_BYTES:
                 yield Document(id=row["id"], group=row["group"], text=row["text"])
 
 
@@ -86,11 +86,11 @@ def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Documen
         if size <= remaining:
             chosen.append(document)
             remaining -= size
-        if remaining < MINIMUM_BYTES:
+        if remaining < MIN_BYTES:
             break
     if first is None:
         raise ArtifactError(
-            f"{corpus}: no held-out document of at least {MINIMUM_BYTES} bytes in {domain}; "
+            f"{corpus}: no held-out document of at least {MIN_BYTES} bytes in {domain}; "
             "give the domain more documents, or leave it out of the mixture"
         )
     return chosen or [first]

@@ -1,4 +1,4 @@
-"""Bits per byte: how many bits a model needs for each byte of text. The one definition, in training and in evaluation.
+"""Bits per byte: how many bits a model needs for each byte of text. One definition for training and evaluation.
 
 Bits per byte of a set of documents is the sum of −log2 p over every token of every document, divided by their UTF-8 bytes.
 - Every token of the text counts, and the end-of-document token too: a model must also know where to stop. The
@@ -30,15 +30,15 @@ from components.model.decoder import Decoder
 from components.model.denormals import flushed_denormals
 from components.model.loss import cross_entropy
 
-MINIMUM_BYTES = 1_000
-"""The shortest document that counts, in UTF-8 bytes."""
+MIN_BYTES = 1_000
+"""UTF-8 bytes of the shortest document that counts."""
 
 IGNORED = -100
 """A target that is not scored."""
 
 
 class TokenReader(Protocol):
-    """What is read of token shards."""
+    """Reads token shards."""
 
     def documents(self, split: str, domain: str) -> pa.Table:
         """One row per document: id, start (offset of its first token), tokens, bytes."""
@@ -99,7 +99,7 @@ def mean(figures: Mapping[str, BitsPerByte], shares: Mapping[str, float]) -> flo
     """Bits per byte over domains, weighted by fixed `shares`; domains in which no document counts are left out."""
     measured = {domain: figure.value for domain, figure in figures.items() if figure.documents}
     if not measured:
-        raise ConfigError(f"no document of at least {MINIMUM_BYTES} bytes in {', '.join(sorted(figures))}")
+        raise ConfigError(f"no document of at least {MIN_BYTES} bytes in {', '.join(sorted(figures))}")
     total = sum(shares[domain] for domain in measured)
     return sum(value * shares[domain] for domain, value in measured.items()) / total
 
@@ -107,7 +107,7 @@ def mean(figures: Mapping[str, BitsPerByte], shares: Mapping[str, float]) -> flo
 def _choose(documents: pa.Table, max_bytes: int | None, seed: int) -> list[tuple[int, int, int]]:
     """(start, tokens, bytes) of the documents that count."""
     columns = (documents[name].to_pylist() for name in ("start", "tokens", "bytes"))
-    long = [row for row in zip(*columns, strict=True) if row[2] >= MINIMUM_BYTES]
+    long = [row for row in zip(*columns, strict=True) if row[2] >= MIN_BYTES]
     if max_bytes is None:
         return long
     order = np.random.default_rng(seed).permutation(len(long))
@@ -131,7 +131,7 @@ def _windows(ids: npt.NDArray[np.int64], context: int) -> Iterator[tuple[npt.NDA
 def _batches(
     windows: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], batch_tokens: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Windows of like length together, filled up on the right, where causal attention does not look."""
+    """Windows of similar length together, padded at the end, which causal attention does not see."""
     ordered = sorted(windows, key=lambda window: len(window[0]))
     while ordered:
         longest = len(ordered[-1][0])
@@ -149,6 +149,6 @@ def _batches(
 def _score(model: Decoder, inputs: Tensor, targets: Tensor) -> float:
     """Nats of the targets."""
     device = next(model.parameters()).device
-    logits = model(inputs.to(device))  # of a model whose weights stream in, on the device that they stream to
+    logits = model(inputs.to(device))  # where weights are streamed, logits are on the device that computes
     losses = cross_entropy(logits, targets.to(logits.device), ignore_index=IGNORED, reduction="none")
     return float(losses.double().sum())

@@ -22,7 +22,7 @@ class Sampling:
     """How the next token is drawn."""
 
     max_new_tokens: int
-    """Longest answer in tokens; the end of the context ends an answer too."""
+    """Longest answer in tokens; the context ends an answer too."""
     temperature: float = 0.0
     """Divides the logits; 0 takes the most likely token."""
     top_p: float = 1.0
@@ -50,7 +50,7 @@ def generate(
 ) -> list[list[int]]:
     """The new tokens after each prompt, without the id that stopped them.
 
-    What is drawn for a prompt depends on the seed and on its place in `prompts`, not on how prompts are put into batches.
+    What is drawn for a prompt depends on the seed and on its index in `prompts`, not on how prompts are batched.
 
     Raises:
         ConfigError: an empty prompt, one that leaves no room in the context, or a sampling setting that is not allowed.
@@ -73,12 +73,12 @@ def score(
 ) -> list[tuple[float, bool]]:
     """For each (context ids, continuation ids): the continuation's log-probability in nats, and whether it is greedy.
 
-    A context that does not fit before its continuation loses its first tokens.
+    A context that does not fit with its continuation loses its first tokens.
 
     Args:
         model: scores in the dtype of its weights, adds up in fp32.
         requests: in any order; they are batched by length.
-        batch_tokens: tokens in a batch at most, padding included (one request always fits).
+        batch_tokens: maximum tokens in a batch, padding included (one request always fits).
 
     Raises:
         ConfigError: an empty context or continuation, or a continuation longer than the model's context.
@@ -105,9 +105,9 @@ def choose(logits_BV: Tensor, draws_B: Tensor, temperature: float, top_p: float)
         probabilities_BV = _nucleus(probabilities_BV, top_p)
     sums_BV = probabilities_BV.cumsum(-1)
     total_B1 = sums_BV[:, -1:]
-    place_B1 = torch.searchsorted(sums_BV, draws_B[:, None] * total_B1, right=True)
+    index_B1 = torch.searchsorted(sums_BV, draws_B[:, None] * total_B1, right=True)
     last_B1 = (sums_BV < total_B1).sum(-1, keepdim=True)  # where rounding carries a draw to the total
-    return torch.minimum(place_B1, last_B1)[:, 0]
+    return torch.minimum(index_B1, last_B1)[:, 0]
 
 
 def _nucleus(probabilities_BV: Tensor, top_p: float) -> Tensor:
@@ -125,7 +125,7 @@ def _refuse_prompt(index: int, length: int, context: int) -> None:
 @flushed_denormals()
 @torch.inference_mode()
 def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: Tensor, sampling: Sampling) -> list[list[int]]:
-    """Pad on the left, read the prompts at once, then a token at a time; rows leave the batch when they end."""
+    """Pad at the start, read the prompts at once, then a token at a time; rows leave the batch when they end."""
     longest, device = max(map(len, prompts)), model.head.weight.device
     padding = [longest - len(prompt) for prompt in prompts]
     limits = [min(sampling.max_new_tokens, model.shape.context - len(prompt)) for prompt in prompts]
@@ -137,15 +137,15 @@ def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: 
         last_BD = model.hidden(torch.tensor(tokens, device=device), cache)[:, -1]
         draws_B = draws_BT[rows, step].to(device)
         chosen = choose(model.head(last_BD), draws_B, sampling.temperature, sampling.top_p).tolist()
-        going = [place for place, token in enumerate(chosen) if token not in sampling.stop_ids]
-        for place in going:
-            answers[rows[place]].append(chosen[place])
-        going = [place for place in going if len(answers[rows[place]]) < limits[rows[place]]]
-        if not going:
+        unfinished = [index for index, token in enumerate(chosen) if token not in sampling.stop_ids]
+        for index in unfinished:
+            answers[rows[index]].append(chosen[index])
+        unfinished = [index for index in unfinished if len(answers[rows[index]]) < limits[rows[index]]]
+        if not unfinished:
             break
-        if len(going) < len(rows):
-            cache.keep(going)
-        rows, tokens = [rows[place] for place in going], [[chosen[place]] for place in going]
+        if len(unfinished) < len(rows):
+            cache.keep(unfinished)
+        rows, tokens = [rows[index] for index in unfinished], [[chosen[index]] for index in unfinished]
     return answers
 
 
@@ -154,7 +154,7 @@ def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: 
 def _score_batch(
     model: Decoder, inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
 ) -> list[tuple[float, bool]]:
-    """Pad on the right, where the causal rule hides it; only the continuations pass through the head."""
+    """Pad at the end, which the causal rule hides; only the continuations pass through the head."""
     device, longest = model.head.weight.device, max(map(len, inputs))
     padded = torch.tensor([[*tokens, *[0] * (longest - len(tokens))] for tokens in inputs], device=device)
     lengths = [len(continuation) for continuation in continuations]

@@ -17,7 +17,7 @@ from components.errors import ConfigError
 
 @dataclass(slots=True)
 class LayerCache:
-    """Room for the keys and values of one layer, filled from slot 0."""
+    """Buffers for the keys and values of one layer, filled from slot 0."""
 
     keys: Tensor
     """BKSE."""
@@ -34,15 +34,15 @@ class LayerCache:
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def keep(self, rows: list[int]) -> None:
-        """Forget all rows but these."""
+        """Drop all rows but these."""
         self.keys, self.values = self.keys[rows], self.values[rows]
 
 
 class KeyValueCache:
-    """One `LayerCache` per layer, and the left padding of each row."""
+    """One `LayerCache` per layer, and the padding before each row."""
 
     def __init__(self, shape: ModelShape, padding: Sequence[int], capacity: int, like: Tensor) -> None:
-        """Make room for `capacity` tokens in `len(padding)` rows, on the device and in the dtype of `like`.
+        """Allocate slots for `capacity` tokens in `len(padding)` rows, on the device and in the dtype of `like`.
 
         Args:
             shape: of the decoder.
@@ -62,7 +62,7 @@ class KeyValueCache:
         return self.layers[0].length
 
     def keep(self, rows: list[int]) -> None:
-        """Forget all rows but these, such as those whose answer has ended."""
+        """Drop all rows but these, as when the other answers have ended."""
         self.padding = tuple(self.padding[row] for row in rows)
         self.padding_B1 = self.padding_B1[rows]
         for layer in self.layers:
@@ -76,7 +76,7 @@ class KeyValueCache:
         return (slots_T - self.padding_B1).clamp(min=0)
 
     def mask(self, new: int) -> Tensor | None:
-        """B1TS: which slots each of the next `new` tokens sees; None where the causal rule alone says it.
+        """B1TS: which slots each of the next `new` tokens sees; None where the causal rule says the same.
 
         A padded query sees itself, because a softmax over nothing is not a number.
         """

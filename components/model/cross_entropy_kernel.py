@@ -1,4 +1,4 @@
-"""The in-place cross-entropy as Triton kernels, for GPUs: each row is read twice and overwritten once, and never copied.
+"""The in-place cross-entropy as Triton kernels, for GPUs: each row is read twice, overwritten once and never copied.
 
 Triton comes with torch's CUDA builds; nothing else imports this module.
 """
@@ -43,9 +43,9 @@ def _row(logits, targets, weights, losses, columns, overwrite: tl.constexpr, blo
 def _scale(x, factors, columns, block: tl.constexpr):  # type: ignore[no-untyped-def]
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * block + tl.arange(0, block)
-    place = x + row * columns + at
-    scaled = tl.load(place, mask=at < columns).to(tl.float32) * tl.load(factors + row)
-    tl.store(place, scaled.to(x.dtype.element_ty), mask=at < columns)
+    pointers = x + row * columns + at
+    scaled = tl.load(pointers, mask=at < columns).to(tl.float32) * tl.load(factors + row)
+    tl.store(pointers, scaled.to(x.dtype.element_ty), mask=at < columns)
 
 
 def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:

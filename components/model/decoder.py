@@ -1,4 +1,4 @@
-"""A LLaMA decoder (paper, section 2.2): RMSNorm before each part, SwiGLU, rotary embeddings, grouped-query attention, no biases,
+"""A LLaMA decoder (paper, section 2.2): RMSNorm before each block, SwiGLU, rotary embeddings, grouped-query attention, no biases,
 untied embeddings. It knows nothing of how it is parallelised.
 
 Tensor names carry their shapes: B sequences, T tokens, S tokens seen (cache included), D d_model, H query heads,
@@ -22,7 +22,7 @@ from components.model.passes import RMSNorm, rotate
 
 
 class Decoder(nn.Module):
-    """Maps token ids to logits. Weights are meaningless until `initialise` or `huggingface.load`.
+    """Maps token ids to logits. Weights are undefined until `initialise` or `huggingface.load`.
 
     Can be made under `torch.device("meta")` to count the parameters of any shape.
     """
@@ -38,8 +38,8 @@ class Decoder(nn.Module):
         """Which ids the logits stand for; None: all."""
         self.call_layer: Callable[..., Tensor] = call_directly
         """How a layer is called with its inputs."""
-        self.part_of_sequence = 0
-        """Which of equal parts of each sequence the tokens are, for their positions."""
+        self.sequence_rank = 0
+        """Which of the equal shards of each sequence the tokens are, for their positions."""
 
     def forward(
         self,
@@ -52,7 +52,7 @@ class Decoder(nn.Module):
         """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights; without the head, what it reads: BTD.
 
         `documents_BS`, int64, numbers the document of each token of the whole sequence, for `document_mask`; None: all are one.
-        It goes without a cache.
+        It cannot be used with a cache.
 
         Raises:
             ConfigError: the sequence is longer than the context.
@@ -65,7 +65,7 @@ class Decoder(nn.Module):
         new = tokens_BT.shape[1]
         self._refuse_beyond_context(new if cache is None else cache.length + new - min(cache.padding))
         x_BTD = self.embedding(tokens_BT)
-        first = self.part_of_sequence * new
+        first = self.sequence_rank * new
         positions = torch.arange(first, first + new, device=x_BTD.device) if cache is None else cache.positions(new)
         mask_B1TS = None if cache is None else cache.mask(new)
         if documents_BS is not None:
@@ -99,7 +99,7 @@ class Layer(nn.Module):
 
 
 def call_directly(layer: Layer, *inputs: Any) -> Tensor:
-    """What the layer makes of its inputs."""
+    """The layer's output."""
     x_BTD: Tensor = layer(*inputs)
     return x_BTD
 
@@ -129,7 +129,7 @@ class Attention(nn.Module):
         return self.output(read_BHTE.transpose(1, 2).flatten(2))
 
     def _heads(self, x_BTN: Tensor) -> Tensor:
-        """Part the last dimension into heads: B, heads, T, E. The number of heads is read off, so a slice of them works too."""
+        """Split the last dimension into heads: B, heads, T, E. Their number is inferred, so that a shard of them works too."""
         return x_BTN.view(*x_BTN.shape[:2], -1, self.d_head).transpose(1, 2)
 
 
@@ -186,15 +186,15 @@ def _repeated(x_BKSE: Tensor, q_BHTE: Tensor) -> Tensor:
 
 
 def document_mask(documents_BS: Tensor, dtype: torch.dtype) -> Tensor:
-    """B1SS, in `dtype`: what is added to the scores so that a token sees itself and the earlier ones of its own document alone.
+    """B1SS, in `dtype`: what is added to the scores so that a token sees only itself and earlier ones of its own document.
 
-    Zeros and -inf, made once for all layers: of bools SDPA would make such numbers in each layer, and keep them for the backward
-    pass. It takes S² numbers a sequence, in bf16 32 MiB at 4 096 tokens, which plans do not count. On a CPU attention takes 1 to
-    1.2 times as long as without a mask at 512 tokens and 1.5 to 1.7 times at 2 048, because kernels skip only what the causal
-    rule hides; a GPU's flash kernel takes no mask, so that SDPA turns to another one there.
+    Zeros and -inf, made once for all layers: SDPA would turn bools into such numbers in each layer, and keep them for the
+    backward pass. It takes S² numbers a sequence, in bf16 32 MiB at 4 096 tokens, which plans do not count. On a CPU attention
+    takes 1 to 1.2 times as long as without a mask at 512 tokens and 1.5 to 1.7 times at 2 048, because kernels skip only what
+    the causal rule hides; a GPU's flash kernel takes no mask, so that SDPA turns to another one there.
 
     Rotary positions go on across documents: attention knows of them by their differences alone (arXiv 2104.09864, section 3.2),
-    which are the same within a document wherever it begins.
+    which are the same within a document wherever it starts.
     """
     seen_BSS = (documents_BS[:, :, None] == documents_BS[:, None]).tril()
     mask_BSS = torch.zeros(seen_BSS.shape, dtype=dtype, device=seen_BSS.device)
@@ -215,15 +215,15 @@ def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: flo
 
 @torch.no_grad()
 def initialise(model: Decoder, std: float, seed: int) -> None:
-    """Draw every matrix from N(0, std²) and set every norm to one (paper, section 2.3: std 0.006)."""
+    """Initialise every matrix from N(0, std²) and every norm with ones (paper, section 2.3: std 0.006)."""
     for name, parameter in model.named_parameters():
-        parameter.copy_(drawn(name, parameter.shape, std, seed))
+        parameter.copy_(initial_weight(name, parameter.shape, std, seed))
 
 
-def drawn(name: str, size: torch.Size, std: float, seed: int) -> Tensor:
-    """One parameter as `initialise` draws it, fp32 of that size.
+def initial_weight(name: str, size: torch.Size, std: float, seed: int) -> Tensor:
+    """One parameter as `initialise` makes it, fp32 of that size.
 
-    Each has its own generator, seeded by `seed` and its name: the same values on any device, and in any part of the model.
+    Each has its own generator, seeded by `seed` and its name: the same values on any device and in any shard of the model.
     """
     if len(size) == 1:
         return torch.ones(size)

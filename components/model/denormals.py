@@ -1,4 +1,4 @@
-"""Numbers that are nearly nothing, and take a processor long."""
+"""Denormal numbers, which are nearly zero and slow on a processor."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ def flushed_denormals() -> Iterator[None]:
     """Inside the block this thread takes numbers below 1.2e-38 as zero; also a decorator.
 
     Attention that has become sharp gives such numbers, and a product with one takes a processor many times as long: steps of a
-    model of 6 layers in fp32 took 3.3 times as long after 50 of them. Threads of OpenMP inherit it from the one that starts them,
-    so the block begins before the first operation of the thread. GPUs do not mind such numbers.
+    model of 6 layers in fp32 took 3.3 times as long after 50 of them. Threads of OpenMP inherit the mode from the one that starts
+    them, so enter the block before the thread's first operation. GPUs are not slowed by such numbers.
     """
     if _flushes():
         yield
@@ -25,5 +25,5 @@ def flushed_denormals() -> Iterator[None]:
 
 
 def _flushes() -> bool:
-    """Whether this thread takes such numbers as zero already."""
+    """Whether this thread flushes such numbers already."""
     return float(torch.tensor(1e-30) * 1e-9) == 0

@@ -21,8 +21,8 @@ from components.model.decoder import Decoder
 from components.tokenizer.special_tokens import TOKENIZER_FILES
 
 WEIGHTS = "model.safetensors"
-PARTED_WEIGHTS = "model.safetensors.index.json"
-"""Of a checkpoint in several files: which one holds which tensor."""
+SHARDED_WEIGHTS = "model.safetensors.index.json"
+"""Index of a checkpoint in several files: which file holds which tensor."""
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
@@ -92,10 +92,10 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
 
 
 class StoredWeights:
-    """The weights of such a directory, each read when it is asked for: whoever needs a part of a model reads no more."""
+    """The weights of such a directory, each read when it is requested: a worker reads only what its shard needs."""
 
     def __init__(self, directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> None:
-        """Look at the names of all; raises as `load` does."""
+        """Check the names of all tensors; raises as `load` does."""
         self.shape = read_shape(directory)
         self._dtype, self._device = dtype, device
         with torch.device("meta"):
@@ -103,25 +103,25 @@ class StoredWeights:
         self._tied = bool(_read_json(directory / CONFIG).get("tie_word_embeddings", False))
         self._paths = {name: path for path, names in _files(directory).items() for name in names}
         head = {_HEAD} if self._tied else set()
-        _compare_names(directory, expected - head, self._paths.keys() - head)
+        _compare_names(directory, expected - head, set(self._paths) - head)
 
     def __call__(self, name: str, size: torch.Size) -> Tensor:
         """That parameter of `Decoder`, of that size. A tied head is a copy of the embedding. Raises as `load` does."""
         copied = self._tied and name == "head.weight"
         theirs = huggingface_name("embedding.weight" if copied else name)
         with _opened(self._paths[theirs], self._device) as weights:
-            found: Tensor = weights.get_tensor(theirs)
-        if found.shape != size:
+            weight: Tensor = weights.get_tensor(theirs)
+        if weight.shape != size:
             raise DamagedArtifact(
-                f"{self._paths[theirs]}: {theirs} has shape {tuple(found.shape)}, config.json says {tuple(size)}"
+                f"{self._paths[theirs]}: {theirs} has shape {tuple(weight.shape)}, config.json says {tuple(size)}"
             )
-        return found.to(self._dtype, copy=copied)
+        return weight.to(self._dtype, copy=copied)
 
 
 def _files(directory: Path) -> dict[Path, set[str]]:
-    """The safetensors files with the names of their tensors; older exports hold rotary frequencies besides, which follow from
-    the config."""
-    path, index = directory / WEIGHTS, directory / PARTED_WEIGHTS
+    """The safetensors files with the names of their tensors; older exports also hold rotary frequencies, which follow from the
+    config."""
+    path, index = directory / WEIGHTS, directory / SHARDED_WEIGHTS
     if index.is_file():
         names = {Path(name).name for name in _read_json(index).get("weight_map", {}).values()}
         paths = [directory / name for name in sorted(names)]
@@ -229,10 +229,10 @@ def _rope(config: dict[str, Any]) -> dict[str, Any]:
     return config.get("rope_parameters") or {}
 
 
-def _compare_names(path: Path, expected: Any, found: Any) -> None:
-    if missing := sorted(expected - set(found)):
+def _compare_names(path: Path, expected: set[str], stored: set[str]) -> None:
+    if missing := sorted(expected - stored):
         raise DamagedArtifact(f"{path}: {len(missing)} tensors missing, the first is {missing[0]}; config.json's shape has it")
-    if surplus := sorted(set(found) - expected):
+    if surplus := sorted(stored - expected):
         raise DamagedArtifact(f"{path}: {len(surplus)} tensors too many, the first is {surplus[0]}; not in config.json's shape")
 
 

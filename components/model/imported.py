@@ -1,4 +1,4 @@
-"""A LLaMA checkpoint of others as one of ours: where continued pretraining starts."""
+"""Importing a published LLaMA checkpoint, from which continued pretraining starts."""
 
 import tempfile
 from dataclasses import asdict
@@ -24,10 +24,10 @@ def import_checkpoint(directory: Path, output: Path) -> dict[str, Any]:
     Raises:
         MissingArtifact, DamagedArtifact, ArtifactError, ConfigError: as `huggingface.load` and `import_tokenizer` do.
     """
-    place, files = directory.expanduser(), files_of(directory)
+    source, files = directory.expanduser(), files_of(directory)
     with tempfile.TemporaryDirectory() as beside:
-        import_tokenizer(place, Path(beside))
-        model = load(place)
+        import_tokenizer(source, Path(beside))
+        model = load(source)
         save(model, Path(beside), output)
     sizes = {str(path): (sha256_of_file(path), path.stat().st_size) for path in files}
     rows = [{"source": str(directory), "uri": uri, "sha256": digest, "bytes": size} for uri, (digest, size) in sizes.items()]

@@ -1,13 +1,13 @@
 """Cross-entropy that overwrites the logits with their gradient (paper, section 2.4).
 
-The logits stay in their dtype; some rows at a time are turned to fp32. So training never holds a second tensor of the size of
-the logits, let alone one in fp32: with a vocabulary of 102 400 that is the largest activation.
+The logits stay in their dtype; a chunk of rows at a time is converted to fp32. Training never holds a second tensor as large as
+the logits, let alone one in fp32: with a vocabulary of 102 400 they are the largest activation.
 
-`linear_cross_entropy` takes the head along and holds the logits of some rows at a time: for long vocabularies.
+`linear_cross_entropy` includes the head and holds the logits of one chunk of rows at a time: for large vocabularies.
 
-Where the vocabulary is parted between workers, each has the logits of its ids, and only two numbers a row go between them.
+Where the vocabulary is sharded among workers, each has the logits of its ids, and they exchange only two numbers a row.
 
-Shapes: N rows, one per target, R of them in a chunk, V vocabulary, P parts of it, D d_model.
+Shapes: N rows, one per target, R of them in a chunk, V vocabulary, P shards of it, D d_model.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
-"""Logits turned to fp32 at once: fastest of 2^16 to 2^21 on CPU; 256 MiB on a GPU, for what the kernel does not take."""
+"""Logits converted to fp32 at once: fastest of 2^16 to 2^21 on a CPU; 256 MiB on a GPU, where the kernel cannot be used."""
 
 
 class Vocabulary(Protocol):
-    """Some of the vocabulary: the ids that the logits at hand stand for, in a row."""
+    """A shard of the vocabulary: the consecutive ids that some logits stand for."""
 
     @property
     def first(self) -> int:
@@ -30,7 +30,7 @@ class Vocabulary(Protocol):
         ...
 
     def gather(self, x: Tensor) -> Tensor:
-        """What each part of the vocabulary has: [parts, ...]."""
+        """The tensors of all shards: [shards, ...]."""
         ...
 
 
@@ -50,14 +50,14 @@ def cross_entropy(
         targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
         ignore_index: the target that is ignored.
         reduction: "mean" over the targets that count (0 if there are none), or "none": one loss per target, 0 where ignored.
-        vocabulary: which ids the logits stand for; None: all. The losses are those of the whole vocabulary all the same.
+        vocabulary: which ids the logits stand for; None: all. The losses are over the whole vocabulary either way.
     """
     targets_N = targets_BT.flatten()
     counted_N = targets_N != ignore_index
     weights_N = counted_N.to(torch.promote_types(logits_BTV.dtype, torch.float32))
     if reduction == "mean":
         weights_N = weights_N / counted_N.sum().clamp(min=1)
-    losses = _InPlaceCrossEntropy.apply(  # type: ignore[no-untyped-call]
+    losses = _OverwritingCrossEntropy.apply(  # type: ignore[no-untyped-call]
         logits_BTV.flatten(0, -2), targets_N.where(counted_N, 0), weights_N, reduction == "mean", vocabulary
     )
     return losses if reduction == "mean" else losses.view(targets_BT.shape)
@@ -75,7 +75,7 @@ def linear_cross_entropy(
     """Summed cross-entropy of the logits `hidden @ head.T`, of which `rows` exist at once; in nats, fp32 (fp64 for fp64).
 
     Both gradients are made in the forward pass, chunk by chunk, as Liger does (arXiv 2410.10989, section 3.2); that of the head
-    is summed over the chunks in fp32. It costs no product more than the head itself, because logits are never made twice.
+    is summed over the chunks in fp32. It costs no more products than the head itself, because logits are never computed twice.
     Returns the sum, which the gradient flows from, and the loss of each target, detached, 0 where ignored.
 
     Args:
@@ -84,7 +84,7 @@ def linear_cross_entropy(
         targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
         rows: targets in a chunk.
         ignore_index: the target that is ignored.
-        vocabulary: which ids the head's rows stand for; None: all. The gradient of `hidden` is then this part's alone.
+        vocabulary: which ids the head's rows stand for; None: all. The gradient of `hidden` is then this shard's alone.
     """
     total, losses_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_BTD.flatten(0, -2), head_VD, targets_BT.flatten(), rows, ignore_index, vocabulary
@@ -110,16 +110,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
         losses_N = hidden_ND.new_empty(len(targets_N), dtype=precise)
         hidden_gradient_ND = torch.empty_like(hidden_ND) if learning else None
         head_gradient_VD = torch.zeros_like(head_VD, dtype=precise) if learning else None
-        for hidden_RD, targets_R, place in zip(
+        for hidden_RD, targets_R, start in zip(
             hidden_ND.split(rows), targets_N.split(rows), range(0, len(targets_N), rows), strict=True
         ):
             counted_R = targets_R != ignore_index
             logits_RV = hidden_RD @ head_VD.T
-            losses_N[place : place + rows] = _losses(
+            losses_N[start : start + rows] = _losses(
                 logits_RV, targets_R.where(counted_R, 0), counted_R.to(precise), vocabulary, overwrite=learning
             )
             if hidden_gradient_ND is not None and head_gradient_VD is not None:
-                torch.mm(logits_RV, head_VD, out=hidden_gradient_ND[place : place + rows])
+                torch.mm(logits_RV, head_VD, out=hidden_gradient_ND[start : start + rows])
                 _add_product(head_gradient_VD, logits_RV.T, hidden_RD)
         if hidden_gradient_ND is not None and head_gradient_VD is not None:
             ctx.save_for_backward(hidden_gradient_ND, head_gradient_VD.to(head_VD.dtype))
@@ -133,8 +133,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return hidden_gradient_ND * gradient, head_gradient_VD * gradient, None, None, None, None
 
 
-class _InPlaceCrossEntropy(torch.autograd.Function):
-    """Weighted losses of N rows, or their sum. The gradient is made at once and only scaled in the backward pass.
+class _OverwritingCrossEntropy(torch.autograd.Function):
+    """Weighted losses of N rows, or their sum. The gradient is made in the forward pass and only scaled in the backward pass.
 
     A second backward pass through it is refused by autograd's version counter.
     """
@@ -165,9 +165,9 @@ def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, vocabulary:
     for rows in _chunks(logits_NV):
         chunk = logits_NV[rows], targets_N[rows], weights_N[rows]
         if vocabulary is None:
-            losses_N[rows] = _one_chunk(*chunk, overwrite=overwrite)
+            losses_N[rows] = _losses_of_chunk(*chunk, overwrite=overwrite)
         else:
-            losses_N[rows] = _one_chunk_of_part(*chunk, vocabulary, overwrite=overwrite)
+            losses_N[rows] = _losses_of_shard(*chunk, vocabulary, overwrite=overwrite)
     return losses_N
 
 
@@ -185,15 +185,15 @@ def _is_for_the_kernel(x_NV: Tensor) -> bool:
     return x_NV.is_cuda and x_NV.is_contiguous() and x_NV.dtype != torch.float64
 
 
-def _add_product(total_VD: Tensor, left_VR: Tensor, right_RD: Tensor) -> None:
-    """total += left @ right, which on a GPU is never rounded to the dtype of its factors."""
-    if total_VD.is_cuda and total_VD.dtype != left_VR.dtype:
-        torch.addmm(total_VD, left_VR, right_RD, out_dtype=total_VD.dtype, out=total_VD)
+def _add_product(total_VD: Tensor, x_VR: Tensor, y_RD: Tensor) -> None:
+    """total += x @ y, which on a GPU is never rounded to the dtype of its factors."""
+    if total_VD.is_cuda and total_VD.dtype != x_VR.dtype:
+        torch.addmm(total_VD, x_VR, y_RD, out_dtype=total_VD.dtype, out=total_VD)
     else:
-        total_VD += left_VR @ right_RD
+        total_VD += x_VR @ y_RD
 
 
-def _one_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overwrite: bool) -> Tensor:
+def _losses_of_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overwrite: bool) -> Tensor:
     """The weighted losses of R rows; their gradient, weight · (softmax - one-hot), goes over the logits.
 
     With m the largest logit, log sum exp = m - log softmax(m), and softmax(m) is at least 1 / V: nothing underflows, and exp is
@@ -208,12 +208,12 @@ def _one_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overw
     return losses_R
 
 
-def _one_chunk_of_part(
+def _losses_of_shard(
     logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, vocabulary: Vocabulary, *, overwrite: bool
 ) -> Tensor:
-    """As `_one_chunk`, where the logits are those of a part of the vocabulary.
+    """As `_losses_of_chunk`, where the logits are those of a shard of the vocabulary.
 
-    A part's softmax, times exp of how much less its own log sum exp is than that over all parts, is its part of the whole one.
+    A shard's softmax times exp(its own log sum exp - that over all shards) is its share of the whole softmax.
     """
     probabilities_RV = torch.softmax(logits_RV, dim=-1, dtype=weights_R.dtype)
     own_R = logits_RV.amax(-1) - probabilities_RV.amax(-1).log()

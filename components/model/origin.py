@@ -1,4 +1,4 @@
-"""The files of a checkpoint of others, before anything is read from them."""
+"""The files of a checkpoint that is to be imported, and their fingerprint."""
 
 import hashlib
 from pathlib import Path
@@ -7,18 +7,18 @@ from components.artifacts import sha256_of_file
 from components.errors import MissingArtifact
 
 READ = ("*.json", "*.safetensors")
-"""Of a checkpoint's directory; pickled weights and code are not looked at."""
+"""Patterns of the files that are read; pickled weights and code are ignored."""
 
 
 def files_of(directory: Path) -> list[Path]:
-    """What is read of a checkpoint, sorted, as absolute paths. Raises `MissingArtifact` where there is nothing."""
-    found = sorted(path.absolute() for pattern in READ for path in directory.expanduser().glob(pattern))
-    if not found:
+    """The files of a checkpoint that are read, sorted, as absolute paths. Raises `MissingArtifact` where there are none."""
+    paths = sorted(path.absolute() for pattern in READ for path in directory.expanduser().glob(pattern))
+    if not paths:
         raise MissingArtifact(f"{directory}: no config and safetensors here; pretraining.start names a checkpoint's directory")
-    return found
+    return paths
 
 
 def fingerprint(directory: Path) -> str:
-    """sha256 hex over the names and bytes of what is read. Raises as `files_of` does."""
+    """sha256 hex over the names and contents of those files. Raises as `files_of` does."""
     rows = [f"{path.name} {sha256_of_file(path)}" for path in files_of(directory)]
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()

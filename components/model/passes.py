@@ -1,7 +1,7 @@
-"""RMSNorm and rotary positions with fewer passes over memory than autograd makes of their formulas.
+"""RMSNorm and rotary positions with fewer passes over memory than their formulas under autograd.
 
-On a CPU, where neither is one kernel, they take as long as half of the matrix products. torch.compile fuses the formulas by
-itself, and on a GPU RMSNorm is one kernel already.
+On a CPU, where neither is one kernel, the formulas take half as long as the matrix products. torch.compile fuses them by itself,
+and on a GPU RMSNorm is one kernel already.
 
 Tensor names carry their shapes: N rows, D d_model; B sequences, H heads, T tokens, E width of a head.
 """
@@ -60,8 +60,8 @@ def rotate(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         sines: likewise.
     """
     if torch.compiler.is_compiling():
-        left, right = x_BHTE.chunk(2, dim=-1)
-        return torch.cat((left * cosines - right * sines, right * cosines + left * sines), dim=-1)
+        x1, x2 = x_BHTE.chunk(2, dim=-1)
+        return torch.cat((x1 * cosines - x2 * sines, x2 * cosines + x1 * sines), dim=-1)
     turned: Tensor = _Rotation.apply(x_BHTE, cosines, sines)  # type: ignore[no-untyped-call]
     return turned
 
@@ -78,14 +78,14 @@ class _Rotation(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient_BHTE: Tensor) -> tuple[Tensor, None, None]:
         cosines, sines = ctx.saved_tensors
-        # The heads are a view of what the matrix gave, and laid out so this gradient is one of its gradient
-        room_BTHE = torch.empty_like(gradient_BHTE.transpose(1, 2), memory_format=torch.contiguous_format)
-        return _turned(gradient_BHTE, cosines, -sines, room_BTHE.transpose(1, 2)), None, None
+        # The heads are a view of the projection's output; in this memory format the gradient is a view of that output's gradient
+        out_BTHE = torch.empty_like(gradient_BHTE.transpose(1, 2), memory_format=torch.contiguous_format)
+        return _turned(gradient_BHTE, cosines, -sines, out_BTHE.transpose(1, 2)), None, None
 
 
-def _turned(x_BHTE: Tensor, cosines: Tensor, sines: Tensor, room_BHTE: Tensor) -> Tensor:
-    left, right = x_BHTE.chunk(2, dim=-1)
-    turned_left, turned_right = room_BHTE.chunk(2, dim=-1)
-    torch.mul(left, cosines, out=turned_left).addcmul_(right, sines, value=-1)
-    torch.mul(right, cosines, out=turned_right).addcmul_(left, sines)
-    return room_BHTE
+def _turned(x_BHTE: Tensor, cosines: Tensor, sines: Tensor, out_BHTE: Tensor) -> Tensor:
+    x1, x2 = x_BHTE.chunk(2, dim=-1)
+    turned1, turned2 = out_BHTE.chunk(2, dim=-1)
+    torch.mul(x1, cosines, out=turned1).addcmul_(x2, sines, value=-1)
+    torch.mul(x2, cosines, out=turned2).addcmul_(x1, sines)
+    return out_BHTE

@@ -25,7 +25,7 @@ class PretrainingConfig:
 
     start: str = ""
     """Directory of a Hugging Face LLaMA (config, safetensors, tokenizer.json) whose weights, shape and tokenizer training starts
-    with; empty: weights are drawn, and a tokenizer is trained."""
+    with; empty: weights are initialised, and a tokenizer is trained."""
     shape: ModelShape | None = None
     """The decoder; None: that of `start`, else as the plan says."""
     tokens: int | None = None
@@ -52,22 +52,22 @@ class PretrainingConfig:
     """What a layer computes again in the backward pass, to save memory: "none"; "selective", all but products with weights and
     attention, which costs little time; "full", everything, a third more FLOPs (arXiv 1604.06174)."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
-    """How the training lies on its workers; those that tensor, sequence and pipeline leave are replicas."""
+    """How the training is divided among its workers; what tensor, sequence and pipeline do not use makes replicas."""
     deterministic: bool = False
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
-    """Training workers; the batch is parted between them."""
+    """Training workers; the batch is divided among them."""
     min_workers: int | None = None
-    """With how few training goes on where nodes are lost, until there is room for more: the same batches, parted between fewer.
-    None: it waits until there is room for all."""
+    """Fewest workers with which training continues when nodes are lost, until there are more again; the same batches are divided
+    among them. None: it waits until there are nodes for all."""
     micro_batch_size: int = 8
     """Sequences in one forward and backward pass of a worker; bounds memory, changes nothing else."""
     document_mask: bool = False
     """Whether a token attends to the earlier tokens of its own document alone; else packed documents attend to each other: each
-    to all that stand before it in the window. Off, because the paper (arXiv 2401.02954) names no such mask, causal attention
+    token to all before it in the window. Off, because the paper (arXiv 2401.02954) names no such mask, causal attention
     without one is the fastest kernel everywhere, and Llama 3 (arXiv 2407.21783, section 3.2), which has one, found it to change
-    little in standard pretraining, though it matters where pretraining goes on with very long sequences. On, a micro-batch
-    holds sequence_length² numbers more for each sequence."""
+    little in standard pretraining, though it matters for continued pretraining on very long sequences. On, a micro-batch
+    holds sequence_length² more numbers for each sequence."""
     loss_rows: int | None = None
     """Targets whose logits exist at once, for long vocabularies: with 102 400 ids and 4 096 targets, 512 hold an eighth of the
     logits; None: all of a micro-batch, which is faster where they fit."""
@@ -76,16 +76,16 @@ class PretrainingConfig:
     checkpoint_steps: int | None = None
     """Steps between two checkpoints; None: not by steps."""
     upload_checkpoints: bool = True
-    """Where artifacts are kept in a bucket, copy checkpoints there too, in the background: another machine goes on from them."""
+    """Where artifacts are kept in a bucket, copy checkpoints there too, in the background: another machine resumes from them."""
     keep_checkpoints: int = 2
-    """Whole checkpoints that stay while it trains."""
+    """Whole checkpoints that are kept while it trains."""
     permanent_checkpoints: tuple[float, ...] = (0.8,)
-    """Shares of the training after which a checkpoint stays for good, 12 bytes a weight: trainings with another token budget
-    branch from it (`longrun run --from RUN --at 80%`). The end of the first stage (paper, section 2.3); empty: none stays."""
+    """Shares of the training after which a checkpoint is kept for good, 12 bytes a weight: trainings with another token budget
+    branch from it (`longrun run --from RUN --at 80%`). The end of the first stage (paper, section 2.3); empty: none is kept."""
     validation_steps: int | None = 1000
     """Steps between two measurements of bits per byte; None: only after the last step."""
     validation_bytes: int = 1_000_000
-    """UTF-8 bytes of held-out documents that each measurement reads in each domain."""
+    """UTF-8 bytes of held-out documents that each measurement reads of each domain."""
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" or "skip" the step."""
     spike_deviations: float | None = 8.0
@@ -108,10 +108,12 @@ class PretrainingConfig:
             require(value is None or value > 0, self, name, value, "a positive number or None")
         for name in ("workers", "micro_batch_size", "keep_checkpoints", "validation_bytes"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
-        least, warmup = self.min_workers, self.warmup_steps
-        require(least is None or 1 <= least <= self.workers, self, "min_workers", least, f"1 to workers {self.workers}, or None")
-        alike = least is None or (self.layout.replica == 1 and self.layout.data is None)
-        require(alike, self, "min_workers", least, "None with parts of matrices, sequences or layers, or a number of replicas")
+        fewest, warmup, layout = self.min_workers, self.warmup_steps, self.layout
+        require(
+            fewest is None or 1 <= fewest <= self.workers, self, "min_workers", fewest, f"1 to workers {self.workers}, or None"
+        )
+        elastic = fewest is None or (layout.workers_per_replica == 1 and layout.data is None)
+        require(elastic, self, "min_workers", fewest, "None with parts of matrices, sequences or layers, or a number of replicas")
         require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
         require_shares(self, "permanent_checkpoints", self.permanent_checkpoints)
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
@@ -123,14 +125,14 @@ class PretrainingConfig:
         require(self.on_spike in ON_SPIKE, self, "on_spike", self.on_spike, ", ".join(ON_SPIKE))
         known = self.on_spike != "skip" or self.layout.pipeline == 1
         require(known, self, "on_spike", self.on_spike, "report, stop with a pipeline, which goes back before it knows the loss")
-        self._require_room()
+        self._require_fit()
 
     @property
-    def most_checkpoints(self) -> int:
-        """Checkpoints on the disk at once: those that stay while it trains, those that stay for good, and one being written."""
+    def max_checkpoints(self) -> int:
+        """Checkpoints on the disk at once: those kept while it trains, those kept for good, and one being written."""
         return self.keep_checkpoints + len(self.permanent_checkpoints) + 1
 
-    def _require_room(self) -> None:
+    def _require_fit(self) -> None:
         length, size = self.sequence_length, self.batch_size
         context = None if self.shape is None else self.shape.context
         fits = length is None or context is None or length <= context

@@ -1,4 +1,4 @@
-"""Which documents a step of pretraining saw, from arithmetic: nothing has to be kept, nothing replayed."""
+"""Which documents a step of pretraining saw, by arithmetic: nothing is kept for it, nothing replayed."""
 
 import json
 import logging
@@ -26,19 +26,19 @@ class SeenSequence:
 def documents_of(batches: PackedBatches, step: int) -> Iterator[SeenSequence]:
     """The sequences of the global batch of `step` (from 0)."""
     size, length = batches.batch_size, batches.sequence_length
-    for domain, start in batches.places(step * size, size):
+    for domain, start in batches.window_starts(step * size, size):
         yield SeenSequence(domain, start, tuple(batches.reader.documents_at("train", domain, start, length + 1)))
 
 
 @dataclass(frozen=True)
 class Incidents:
-    """Writes down the documents of batches in which something went wrong: a JSON line each."""
+    """Notes the documents of batches in which something went wrong: a JSON line each."""
 
     path: Path
     batches: PackedBatches
 
     def __call__(self, step: int, reason: str) -> None:
-        """Add `step` (from 1), unless a former attempt has, and say where. Training goes on where the disk takes no more."""
+        """Add `step` (from 1), unless a former attempt has, and log where. A full disk does not end the training."""
         try:
             self._add(step, reason)
         except OSError as error:
@@ -50,16 +50,20 @@ class Incidents:
     def _add(self, step: int, reason: str) -> None:
         if step in {line["step"] for line in read_incidents(self.path)}:
             return
-        line = {"step": step, "reason": reason, "sequences": [asdict(found) for found in documents_of(self.batches, step - 1)]}
+        line = {
+            "step": step,
+            "reason": reason,
+            "sequences": [asdict(sequence) for sequence in documents_of(self.batches, step - 1)],
+        }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as stream:
-            # begun with the line's end, not ended: a kill or a full disk may have cut the line before it short
-            begin = b"\n" if stream.tell() else b""
-            stream.write(begin + json.dumps(line, ensure_ascii=False).encode())
+            # The line break comes first: a kill or a full disk may have cut the line before short
+            line_break = b"\n" if stream.tell() else b""
+            stream.write(line_break + json.dumps(line, ensure_ascii=False).encode())
 
 
 def read_incidents(path: Path) -> list[dict[str, Any]]:
-    """The incidents so far, by step; a line cut short by a kill or a full disk is left out with a warning."""
+    """The incidents so far, by step; a line cut short by a kill or a full disk is skipped with a warning."""
     lines = path.read_bytes().split(b"\n") if path.is_file() else []
     parsed = [_parsed(line, path) for line in lines if line]
     return sorted((line for line in parsed if line is not None), key=lambda line: line["step"])
@@ -67,8 +71,8 @@ def read_incidents(path: Path) -> list[dict[str, Any]]:
 
 def _parsed(line: bytes, path: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads(line)
+        incident: dict[str, Any] = json.loads(line)
     except ValueError:
-        logger.warning("%s: left out a line that is not whole: %.60r", path, line)
+        logger.warning("%s: skipped a line that is not whole: %.60r", path, line)
         return None
-    return found
+    return incident

@@ -19,7 +19,7 @@ class HeldOutBitsPerByte:
 
     reader: TokenShardReader
     shares: Mapping[str, float]
-    """Fixed shares of the domains in the mean: the mixture's."""
+    """Weights of the domains in the mean: the mixture's."""
     max_bytes: int
     """UTF-8 bytes of each domain."""
     seed: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -9,11 +10,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from components.artifacts import Mixture, Plan
+from components.files import read_json
 from components.model.decoder import Decoder
 from components.model.loss import cross_entropy, linear_cross_entropy
+from components.pretraining.config import PretrainingConfig
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.data_order import DataOrder
 from components.training.objective import Batch, Terms
+from components.training.portions import apportion, windows_of
 
 
 @dataclass(frozen=True)
@@ -32,30 +37,50 @@ class PackedBatches:
     micro_batch_size: int
     """Sequences."""
     document_mask: bool = False
-    """Whether batches say which tokens are of one document, so that tokens attend within their own."""
+    """Whether batches number the document of each token, so that tokens attend within their own."""
+
+    @classmethod
+    def planned(cls, plan: Plan, token_shards: Path, config: PretrainingConfig) -> "PackedBatches":
+        """The batches of a plan: in the order that the shards' mixture and the seed of `config` give.
+
+        Raises:
+            ArtifactError: token shards whose index or mixture is missing or damaged.
+            TrainingError: too little text for the plan within the epoch limits.
+        """
+        reader = TokenShardReader.open(token_shards)
+        windows = windows_of(reader.index, plan.sequence_length)
+        portions = apportion(read_mixture(token_shards), windows, plan.steps * plan.batch_size)
+        return cls(
+            reader=reader,
+            order=DataOrder(portions, config.seed),
+            batch_size=plan.batch_size,
+            sequence_length=plan.sequence_length,
+            micro_batch_size=config.micro_batch_size,
+            document_mask=config.document_mask,
+        )
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
-        """The rank's part of the global batch: `tokens` and `targets`, int64 of shape [sequences, L].
+        """The rank's share of the global batch: `tokens` and `targets`, int64 of shape [sequences, L].
 
-        `domains`, int64 [sequences], are places in `order.domains`; `domain_scale`, fp32 [domains], is the size of the global
+        `domains`, int64 [sequences], are indices of `order.domains`; `domain_scale`, fp32 [domains], is the size of the global
         batch over the sequences that each domain has in it, not a number where it has none. With the document mask `documents`,
-        int64 [sequences, L], numbers the documents of each window, 0 the one that began before it.
+        int64 [sequences, L], numbers the documents of each window, 0 the one that started before it.
         """
-        first, end = (self.batch_size * place // world_size for place in (rank, rank + 1))
-        found = self.places(step * self.batch_size + first, end - first)
-        rows = [self._row(domain, start) for domain, start in found]
+        first, end = self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size
+        starts = self.window_starts(step * self.batch_size + first, end - first)
+        rows = [self._row(domain, start) for domain, start in starts]
         names, scale = self.order.domains, self._domain_scale(step)
-        domains = torch.tensor([names.index(domain) for domain, _ in found], dtype=torch.int64)
+        domains = torch.tensor([names.index(domain) for domain, _ in starts], dtype=torch.int64)
+        size = self.micro_batch_size
         return [
-            {**self._tokens(rows[at:end]), "domains": domains[at:end], "domain_scale": scale}
-            for at in range(0, len(rows), self.micro_batch_size)
-            for end in (at + self.micro_batch_size,)
+            {**self._tokens(rows[at : at + size]), "domains": domains[at : at + size], "domain_scale": scale}
+            for at in range(0, len(rows), size)
         ]
 
-    def places(self, first: int, count: int) -> list[tuple[str, int]]:
+    def window_starts(self, first: int, count: int) -> list[tuple[str, int]]:
         """For samples `first` to `first + count`: each one's domain, and its first token among the domain's training tokens."""
-        portions, windows = self.order.samples(first, count)
-        chosen = ((self.order.portions[place], window) for place, window in zip(portions.tolist(), windows.tolist(), strict=True))
+        indices, windows = self.order.samples(first, count)
+        chosen = ((self.order.portions[index], window) for index, window in zip(indices.tolist(), windows.tolist(), strict=True))
         return [
             (p.domain, self.reader.first_token("train", p.domain, p.language) + window * self.sequence_length)
             for p, window in chosen
@@ -80,8 +105,13 @@ class PackedBatches:
         batch = {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
         if not self.document_mask:
             return batch
-        # Every document begins with BOS, so that how many of them there were so far numbers it
+        # Every document starts with BOS, so that the number of these so far is the document's
         return batch | {"documents": (batch["tokens"] == self.reader.bos).cumsum(1)}
+
+
+def read_mixture(token_shards: Path) -> Mixture:
+    """The mixture of token shards. Raises `MissingArtifact` or `DamagedArtifact`."""
+    return Mixture(**read_json(token_shards / "mixture.json", dict, "run the step token_shards again"))
 
 
 @dataclass(frozen=True)
@@ -91,7 +121,7 @@ class NextToken:
     loss_rows: int | None = None
     """Targets whose logits exist at once; None: all of a micro-batch."""
     domains: tuple[str, ...] = ()
-    """Names of the places in a batch's `domains`, whose losses are reported; empty: none are."""
+    """Names of the indices in a batch's `domains`, whose losses are reported; empty: none are."""
 
     def weight(self, batch: Batch) -> float:
         """Target tokens."""

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.artifacts import Mixture, ModelShape, Plan, sha256_of_file
+from components.artifacts import ModelShape, Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
+from components.files import read_json
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
-from components.model.decoder import Decoder, drawn
+from components.model.decoder import Decoder, initial_weight
 from components.model.huggingface import WEIGHTS, StoredWeights, read_shape, save
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
-from components.pretraining.beginnings import CHECKPOINT, beginning, require_same_beginning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
-from components.pretraining.packed import NextToken, PackedBatches
+from components.pretraining.packed import NextToken, PackedBatches, read_mixture
+from components.pretraining.shared_prefix import CHECKPOINT, prefix_identity, require_same_prefix
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoints.files import LENGTH, published, step_of
+from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.history import write_history
-from components.training.loop import Trained, train
+from components.training.loop import Trained, TrainSpec, train
 from components.training.parallel.placement import Weights
-from components.training.portions import Portion, apportion, explain, windows_of
+from components.training.portions import Portion, explain
 from components.training.resources import require_disk, require_memory
 
 logger = logging.getLogger(__name__)
@@ -40,66 +42,57 @@ logger = logging.getLogger(__name__)
 INCIDENTS = "incidents.jsonl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainingInputs:
+    """The directories that a pretraining reads."""
+
+    plan: Path
+    """A training plan."""
+    token_shards: Path
+    tokenizer: Path
+    start: Path | None = None
+    """A checkpoint whose weights training starts with; None: weights are initialised."""
+    trunk: Path | None = None
+    """The training state of a trunk, a training with another token budget, from which this one branches; None: from none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Spec:
-    """What a training worker is told. All paths are absolute, and seen by all workers."""
+    """What a training worker needs. All paths are absolute, and seen by all workers."""
 
     config: PretrainingConfig
     plan: Plan
-    settings: TrainingSettings
-    shares: dict[str, float]
-    """The mixture's, for the mean over domains."""
-    order: DataOrder
     token_shards: Path
     tokenizer: Path
+    start: Path | None
+    checkpoints: CheckpointPlan
     output: Path
-    checkpoints: Path
-    start: Path | None = None
-    """A checkpoint whose weights training starts with."""
-    start_digest: str = ""
-    """sha256 of those weights."""
-    uploads: RemoteScratch | None = None
-    """Where checkpoints are copied to."""
-    trunk: Path | None = None
-    """A training checkpoint of a training of another length, where this one begins."""
 
     @property
     def incidents(self) -> Path:
         """Where the documents of steps are noted in which something went wrong."""
-        return self.checkpoints.with_name(INCIDENTS)
+        return self.checkpoints.root.with_name(INCIDENTS)
 
     @property
     def batches(self) -> PackedBatches:
         """What each step sees."""
-        return PackedBatches(
-            TokenShardReader.open(self.token_shards),
-            self.order,
-            self.plan.batch_size,
-            self.plan.sequence_length,
-            self.config.micro_batch_size,
-            self.config.document_mask,
-        )
+        return PackedBatches.planned(self.plan, self.token_shards, self.config)
 
 
 def pretrain(
     config: PretrainingConfig,
+    inputs: PretrainingInputs,
     *,
-    plan: Path,
-    token_shards: Path,
-    tokenizer: Path,
     output: Path,
     scratch: Path,
     launcher: Launcher,
     metrics: Metrics,
-    trunk: Path | None = None,
-    start: Path | None = None,
     uploads: RemoteScratch | None = None,
 ) -> dict[str, Any]:
     """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
 
-    Weights are drawn, or are those of the checkpoint `start`. Goes on from the checkpoints in `scratch`, if a former attempt left
-    any, or those copied to `uploads`, else from `trunk`, the training state of a training with another token budget: what comes
-    out is bitwise what would have without.
+    Resumes from the checkpoints in `scratch`, if a former attempt left any, or from those copied to `uploads`; else branches from
+    `inputs.trunk`: the output is bitwise what it would have been without.
 
     `metrics/training.parquet` has one row per step, `metrics/mixture.parquet` one per portion of the mixture: domain, language
     (where the mixture has shares of languages), target (share asked for), share (planned), windows (of an epoch), epochs.
@@ -111,41 +104,77 @@ def pretrain(
 
     Raises:
         ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary,
-            a start of another shape, a trunk that began otherwise.
+            a start of another shape, a trunk with other first steps.
         ResourceError: too little memory or disk for the plan.
         TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
         CheckpointError: no checkpoints in `scratch` but those of another training, or a damaged trunk.
     """
-    spec = _spec(config, _read_plan(plan), token_shards, tokenizer, output, scratch)
-    spec = _placed(replace(spec, uploads=uploads if config.upload_checkpoints else None), start, trunk)
-    require_disk(spec.checkpoints, parameters(spec.plan.shape), config.most_checkpoints)
-    notes = explain(spec.order.portions)
+    # Everything that can be refused is refused before workers start
+    plan = _read_plan(inputs.plan)
+    batches = _batches(config, plan, inputs.token_shards)
+    root = scratch.absolute() / "checkpoints"
+    spec = _Spec(
+        config=config,
+        plan=plan,
+        token_shards=inputs.token_shards.absolute(),
+        tokenizer=inputs.tokenizer.absolute(),
+        start=None if inputs.start is None else inputs.start.absolute(),
+        checkpoints=_checkpoints(config, plan, inputs, batches.order, root, uploads),
+        output=output.absolute(),
+    )
+    require_disk(root, parameters(plan.shape), config.max_checkpoints)
+
+    portions = batches.order.portions
+    notes = explain(portions)
     for note in notes:
         logger.warning("%s", note)
-    metrics.log(0, {f"planned_share/{p.name}": p.share for p in spec.order.portions})
+    metrics.log(0, {f"planned_share/{portion.name}": portion.share for portion in portions})
+
     trained = launcher.launch(_work, spec, workers=config.workers, min_workers=config.min_workers, metrics=metrics)[0]
     assert trained is not None
-    seen = dict(sorted(spec.batches.tokens_seen(spec.plan.steps).items()))
-    _write_metrics(spec, trained, {f"tokens/{name}": counts for name, counts in seen.items()})
-    by_domain = {domain: int(seen[domain][-1]) for domain in spec.order.domains}
+
+    seen = dict(sorted(batches.tokens_seen(plan.steps).items()))
+    _write_metrics(spec, trained, portions, {f"tokens/{name}": counts for name, counts in seen.items()})
+    by_domain = {domain: int(seen[domain][-1]) for domain in batches.order.domains}
     return figures_of(trained) | {"tokens_by_domain": by_domain, "notes": list(notes)}
 
 
-def _placed(spec: _Spec, start: Path | None, trunk: Path | None) -> _Spec:
-    """With the weights to start with, and where training begins, both checked."""
-    if start is not None:
-        refuse_another_shape(spec.plan.shape, start)
-        spec = replace(spec, start=start.absolute(), start_digest=sha256_of_file(start / WEIGHTS))
-    if trunk is not None:
-        spec = replace(spec, trunk=trunk.absolute() / CHECKPOINT)
-        require_same_beginning(trunk / CHECKPOINT, _beginning(spec), spec.settings)
-    return spec
+def _batches(config: PretrainingConfig, plan: Plan, token_shards: Path) -> PackedBatches:
+    """What each step sees, once the plan fits the configuration and the shards."""
+    refuse_misfits(config, plan, TokenShardReader.open(token_shards).vocab_size)
+    return PackedBatches.planned(plan, token_shards, config)
 
 
-def _write_metrics(spec: _Spec, trained: Trained, columns: Mapping[str, npt.NDArray[np.int64]]) -> None:
+def _checkpoints(
+    config: PretrainingConfig,
+    plan: Plan,
+    inputs: PretrainingInputs,
+    order: DataOrder,
+    root: Path,
+    uploads: RemoteScratch | None,
+) -> CheckpointPlan:
+    """Where checkpoints are, and of what training; once the weights to start with and the trunk fit it."""
+    start_digest = ""
+    if inputs.start is not None:
+        refuse_another_shape(plan.shape, inputs.start)
+        start_digest = sha256_of_file(inputs.start / WEIGHTS)
+    identity = prefix_identity(plan, config, order, inputs.token_shards) | {"start": start_digest}
+    if inputs.trunk is not None:
+        require_same_prefix(inputs.trunk / CHECKPOINT, identity, settings_of(config, plan))
+    return CheckpointPlan(
+        root=root,
+        identity=identity | {LENGTH: plan.steps},
+        branch_from=None if inputs.trunk is None else inputs.trunk.absolute() / CHECKPOINT,
+        uploads=uploads if config.upload_checkpoints else None,
+    )
+
+
+def _write_metrics(
+    spec: _Spec, trained: Trained, portions: tuple[Portion, ...], columns: Mapping[str, npt.NDArray[np.int64]]
+) -> None:
     output = spec.output
     write_history(trained.history, output / "metrics" / "training.parquet", columns)
-    pq.write_table(_mixture_table(spec.order.portions), output / "metrics" / "mixture.parquet", compression="zstd")
+    pq.write_table(_mixture_table(portions), output / "metrics" / "mixture.parquet", compression="zstd")
     incidents = read_incidents(spec.incidents)
     if incidents:
         lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in incidents)
@@ -154,41 +183,38 @@ def _write_metrics(spec: _Spec, trained: Trained, columns: Mapping[str, npt.NDAr
 
 def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:
     """What each step of such a pretraining sees. Raises as `pretrain` does."""
-    return _spec(config, _read_plan(plan), token_shards, Path(), Path(), Path()).batches
+    return _batches(config, _read_plan(plan), token_shards)
 
 
 def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Path) -> list[Path]:
     """The checkpoints that a finished pretraining has left in `scratch` for others to branch from, by step."""
     steps = settings_of(config, _read_plan(plan)).permanent_steps
-    return sorted(place for place in published(scratch / "checkpoints") if step_of(place) in steps)
+    return sorted(directory for directory in published(scratch / "checkpoints") if step_of(directory) in steps)
 
 
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
-    """What each worker does; rank 0 writes the model, and alone tells what was trained: a long history is the same on all."""
-    plan, batches = spec.plan, spec.batches
-    whole = parameters(plan.shape)
-    parts = spec.settings.layout.over(reporter.world_size).replica
-    require_memory(plan.memory_bytes, whole, reporter.rank, made=whole // parts)
+    """The work of each worker. Rank 0 writes the model, and alone returns the result: a long history, the same on all."""
+    config, plan, batches = spec.config, spec.plan, spec.batches
+    settings, size = settings_of(config, plan), parameters(plan.shape)
+    shards = settings.layout.over(reporter.world_size).workers_per_replica
+    require_memory(plan.memory_bytes, size, reporter.rank, made=size // shards)
+
     model, weights = _initial_model(spec)
-    torch.manual_seed(spec.config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
-    trained = train(
-        model,
-        NextToken(spec.config.loss_rows, spec.order.domains),
-        batches,
-        spec.settings,
-        reporter=reporter,
-        checkpoints=spec.checkpoints,
-        identity=_beginning(spec) | {LENGTH: spec.plan.steps},
+    torch.manual_seed(config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
+    shares = read_mixture(spec.token_shards).shares
+    what = TrainSpec(
+        model=model,
+        objective=NextToken(config.loss_rows, batches.order.domains),
+        batches=batches,
         weights=weights,
-        validation=HeldOutBitsPerByte(batches.reader, spec.shares, spec.config.validation_bytes, spec.config.seed),
+        validation=HeldOutBitsPerByte(batches.reader, shares, config.validation_bytes, config.seed),
         flops_per_token={
             "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
             "paper_flops_utilisation": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
         },
         on_incident=Incidents(spec.incidents, batches),
-        trunk=spec.trunk,
-        uploads=spec.uploads,
     )
+    trained = train(what, settings, spec.checkpoints, reporter)
     if reporter.rank != 0:
         return None
     save(model, spec.tokenizer, spec.output)
@@ -196,34 +222,16 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
 
 
 def _initial_model(spec: _Spec) -> tuple[Decoder, Weights]:
-    """The model on the meta device, and what reads its weights from a checkpoint, or draws them."""
+    """The model on the meta device, and what reads its weights from a checkpoint, or initialises them."""
     with torch.device("meta"):
         model = Decoder(spec.plan.shape)
     if spec.start is not None:
         return model, StoredWeights(spec.start)
-    return model, partial(drawn, std=spec.plan.init_std, seed=spec.config.seed)
-
-
-def _spec(config: PretrainingConfig, plan: Plan, token_shards: Path, tokenizer: Path, output: Path, scratch: Path) -> _Spec:
-    reader = TokenShardReader.open(token_shards)
-    refuse_misfits(config, plan, reader.vocab_size)
-    mixture = Mixture(**json.loads((token_shards / "mixture.json").read_text()))
-    portions = apportion(mixture, windows_of(reader.index, plan.sequence_length), plan.steps * plan.batch_size)
-    return _Spec(
-        config=config,
-        plan=plan,
-        settings=settings_of(config, plan),
-        shares=mixture.shares,
-        order=DataOrder(portions, config.seed),
-        token_shards=token_shards.absolute(),
-        tokenizer=tokenizer.absolute(),
-        output=output.absolute(),
-        checkpoints=scratch.absolute() / "checkpoints",
-    )
+    return model, partial(initial_weight, std=spec.plan.init_std, seed=spec.config.seed)
 
 
 def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
-    """Raise `ConfigError` for a plan that does not go with the configuration or with shards of that vocabulary."""
+    """Raise `ConfigError` for a plan that does not fit the configuration, or shards of that vocabulary."""
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
@@ -245,24 +253,23 @@ def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> No
 def refuse_another_shape(shape: ModelShape, start: Path) -> None:
     """Raise `ConfigError` unless the checkpoint at `start` has the plan's shape."""
     ours, theirs = asdict(shape), asdict(read_shape(start))
-    apart = [f"{name} {theirs[name]}" for name in ours if ours[name] != theirs[name]]
-    if apart:
-        found = ", ".join(apart)
-        raise ConfigError(f"the plan's shape is not that of the checkpoint at {start}, which has {found}; leave the shape out")
+    unequal = ", ".join(f"{name} {theirs[name]}" for name in ours if ours[name] != theirs[name])
+    if unequal:
+        raise ConfigError(f"the plan's shape is not that of the checkpoint at {start}, which has {unequal}; leave the shape out")
 
 
 def _uneven_world(config: PretrainingConfig, batch_size: int) -> int | None:
-    """A number of replicas, of those that may train, whose passes would differ in number; None: there is none."""
-    replicas = config.layout.over(config.workers).replicas
-    for workers in range(config.min_workers or replicas, replicas + 1):
-        least, most = batch_size // workers, -(-batch_size // workers)
-        if -(-least // config.micro_batch_size) != -(-most // config.micro_batch_size):
-            return workers
+    """A possible number of replicas that would differ in their number of passes; None: there is none."""
+    size, replicas = config.micro_batch_size, config.layout.over(config.workers).replicas
+    for count in range(config.min_workers or replicas, replicas + 1):
+        fewest, largest = batch_size // count, -(-batch_size // count)
+        if -(-fewest // size) != -(-largest // size):
+            return count
     return None
 
 
 def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
-    """What the training loop is told of the plan and the configuration."""
+    """The settings of the training loop, from the plan and the configuration."""
     return TrainingSettings(
         steps=plan.steps,
         learning_rate=plan.learning_rate,
@@ -285,12 +292,8 @@ def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
     )
 
 
-def _beginning(spec: _Spec) -> dict[str, Any]:
-    return beginning(spec.plan, spec.config, spec.order, spec.token_shards) | {"start": spec.start_digest}
-
-
 def _read_plan(directory: Path) -> Plan:
-    raw = json.loads((directory / "plan.json").read_text())
+    raw = read_json(directory / "plan.json", dict, "run the step scaling again")
     return Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
 
 

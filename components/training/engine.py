@@ -1,7 +1,7 @@
 """The DeepSpeed engine: ZeRO, AdamW, bf16 with fp32 accumulation. The one module that knows DeepSpeed.
 
-ZeRO-1 (arXiv 1910.02054, section 5.1) keeps fp32 weights and optimizer state in as many parts as there are workers; ZeRO-3
-(section 5.3) the weights and gradients of the passes too, and gathers those of a layer when it is their turn.
+ZeRO-1 (arXiv 1910.02054, section 5.1) shards fp32 weights and optimizer state among the workers; ZeRO-3 (section 5.3) the weights
+and gradients of the passes too, and gathers those of a layer when it computes.
 """
 
 import contextlib
@@ -27,15 +27,15 @@ from components.training.deepspeed_library import deepspeed
 from components.training.flat_gradients import FlatGradients
 from components.training.objective import Batch, Objective, scaled
 from components.training.parallel import activation_checkpointing
-from components.training.parallel.pipeline import Pipeline, Stopwatch
-from components.training.parallel.placement import ModelParallelUnit, Part, Place, Weights
+from components.training.parallel.pipeline import PhaseTimer, Pipeline
+from components.training.parallel.placement import Coordinates, ModelParallelUnit, ModelShard, Weights
 from components.training.parallel.streaming import streamed
 
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
 """What torch's AdamW calls them."""
 
 BUCKET = 500_000_000
-"""Elements that are sent together, DeepSpeed's default: 1 GB in bf16, far beyond where a network is at its full rate."""
+"""Elements sent together, DeepSpeed's default: 1 GB in bf16, far beyond where a network is at its full rate."""
 
 PREFETCHED = 50_000_000
 """Elements that ZeRO-3 gathers ahead of the layer that computes, DeepSpeed's default: a quarter of a layer of the 7B shape."""
@@ -51,9 +51,9 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)  # what is sent as an object goes through the current one
     if dist.is_initialized() or world_size > 1:
-        found = dist.get_world_size() if dist.is_initialized() else 0
-        if found != world_size:
-            raise TrainingError(f"a process group of {found} workers; this training has {world_size}: let the launcher make it")
+        size = dist.get_world_size() if dist.is_initialized() else 0
+        if size != world_size:
+            raise TrainingError(f"a process group of {size} workers; this training has {world_size}: let the launcher make it")
         yield
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=HashStore(), rank=0, world_size=1)
@@ -64,7 +64,7 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
 
 
 def _take_down() -> None:
-    """Destroy the process group through DeepSpeed, which holds references to it that the next training must not find."""
+    """Destroy the process group through DeepSpeed, whose references to it the next training must not see."""
     comm = deepspeed().comm
     (comm if comm.is_initialized() else dist).destroy_process_group()
 
@@ -86,7 +86,7 @@ class _Pass(nn.Module):
 
 
 class Engine:
-    """Gradients, optimizer steps and state of one model on one worker. `close` it; there can be one at a time."""
+    """Gradients, optimizer steps and state of one model on one worker. One at a time in a process; `close` it."""
 
     def __init__(
         self,
@@ -94,41 +94,41 @@ class Engine:
         objective: Objective,
         settings: TrainingSettings,
         precision: str,
-        place: Place,
+        coordinates: Coordinates,
         device: torch.device,
         weights: Weights | None = None,
     ) -> None:
         """Take over `model`, which is in fp32, or on the meta device where `weights` makes its weights, inside a process group.
 
         Raises:
-            ConfigError: it shall be compiled, and there is no compiler; or it cannot be laid out as it shall.
+            ConfigError: compilation without a compiler, or a layout that does not fit the model.
         """
         if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
         self._stage, self._device = settings.layout.zero_stage, device
-        self._skeleton = _skeleton(model) if self._stage == 3 or place.layout.replica > 1 else None
-        self._part = Part.of(model, place, weights)
-        self._model = self._part.model.to(device).train()
+        self._skeleton = _skeleton(model) if self._stage == 3 or coordinates.layout.workers_per_replica > 1 else None
+        self._shard = ModelShard.of(model, coordinates, weights)
+        self._model = self._shard.model.to(device).train()
         activation_checkpointing.apply(self._model, settings.activation_checkpointing, compiled=settings.compile)
         self._adamw = _adamw(self._model, settings.optimizer)
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
         os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
         library = deepspeed()
-        library.utils.groups.mpu = None  # of the training before
+        library.utils.groups.mpu = None  # left by the training before
         alone = dist.get_world_size() == 1 and self._stage == 1
         flat = alone and precision == "fp32"
         self._linear = nn.functional.linear
         with _quiet(), _frozen_heap():
-            self.pipeline = _pipeline(self._model, objective, place, device)
-            """What passes through the stages, where there are several; `forward` and `backward` are not called then."""
+            self.pipeline = _pipeline(self._model, objective, coordinates, device)
+            """Of several stages; `accumulate` takes the place of `forward` and `backward` then. None: there is one stage."""
             self._engine, *_ = library.initialize(
                 model=self.pipeline.module if self.pipeline else _Pass(self._model, objective),
                 optimizer=self._adamw,
-                mpu=ModelParallelUnit(place) if place.layout.tensor > 1 and self.pipeline is None else None,
+                mpu=ModelParallelUnit(coordinates) if coordinates.layout.tensor > 1 and self.pipeline is None else None,
                 config=_config(settings.optimizer, precision, self._stage, flat=flat),
                 dist_init_required=False,
             )
-        # A single worker has nothing to sum; DeepSpeed would copy all gradients to and fro for it.
+        # A single worker has nothing to sum; DeepSpeed would still copy all gradients back and forth.
         self._engine.enable_backward_allreduce = not alone
         self._gradients = FlatGradients(self._engine.optimizer) if flat else None
         # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
@@ -139,7 +139,7 @@ class Engine:
     @property
     def sizes(self) -> dict[str, int]:
         """Elements of each parameter of the whole model."""
-        return self._part.sizes
+        return self._shard.sizes
 
     def forward(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The loss of a micro-batch times `scale`, for `backward`; the loss and the figures, unscaled and detached.
@@ -150,17 +150,21 @@ class Engine:
         scaled, loss, figures = self._engine(batch, scale)
         return scaled, loss, figures
 
-    def backward(self, scaled: Tensor) -> None:
-        """Add the gradient, averaged over workers."""
-        self._engine.backward(scaled)
+    def backward(self, scaled: Tensor, *, skip_update: bool = False) -> None:
+        """Add the gradient, averaged over workers. `skip_update`, for the last micro-batch: the step does not change the weights.
 
-    def accumulate(self, batches: Sequence[Batch], scale: float, part: Stopwatch) -> tuple[float, dict[str, float]]:
+        DeepSpeed skips an update, on all workers and in every layout alike, when a gradient is not finite, so that is what this
+        makes of it.
+        """
+        self._engine.backward(scaled * math.nan if skip_update else scaled)
+
+    def accumulate(self, batches: Sequence[Batch], scale: float, phase: PhaseTimer) -> tuple[float, dict[str, float]]:
         """All passes of a step through the pipeline: see `components.training.parallel.pipeline.Pipeline.accumulate`."""
         assert self.pipeline is not None
-        return self.pipeline.accumulate(self._engine, batches, scale, part)
+        return self.pipeline.accumulate(self._engine, batches, scale, phase)
 
     def step(self, learning_rate: float) -> float | None:
-        """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was done."""
+        """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was updated."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
         if self._gradients is not None:
@@ -174,16 +178,16 @@ class Engine:
         return norm if math.isfinite(norm) else None
 
     def state(self) -> State:
-        """What this worker keeps, as views: of the weights in fp32 and the moments of AdamW."""
+        """What this worker saves, as views: its fp32 weights and the moments of AdamW."""
         updates = int(self._adamw_states[0]["step"])
-        fragments = tuple(fragment for fragment in self._fragments() if self._part.writes(fragment.name))
+        fragments = tuple(fragment for fragment in self._fragments() if self._shard.saves(fragment.name))
         return State(fragments, updates, _random_states())
 
     def load(self, saved: SavedState, rank: int) -> None:
-        """Take over what any number of workers saved; all workers call it together.
+        """Load what any number of workers saved; all workers together.
 
         Raises:
-            CheckpointError: something that this worker keeps was not saved.
+            CheckpointError: elements that this worker holds were not saved.
         """
         for fragment in self._fragments():
             for kind, tensor in fragment.tensors.items():
@@ -193,15 +197,15 @@ class Engine:
         self._refresh_weights()
         _set_random_states(saved.random(rank))
 
-    def weights(self, kind: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    def weights(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """The weights by name on the CPU, whole on the first worker, none on the others; all workers together."""
-        found = self._part.gathered(deepspeed().utils.safe_get_full_fp32_param)
-        return {name: weight.to(kind) for name, weight in found}
+        gathered = self._shard.gathered(deepspeed().utils.safe_get_full_fp32_param)
+        return {name: weight.to(dtype) for name, weight in gathered}
 
     def measurable(self) -> nn.Module | None:
-        """The model as it is, whole, for forward passes on the first worker; None on the others. All workers together.
+        """The whole model for forward passes on the first worker; None on the others. All workers together.
 
-        Where workers have parts of it, its weights are in the host's memory, and on the device when it is their turn.
+        Where it is sharded, its weights are in the host's memory, and a module's on the device only while it computes.
         """
         if self._skeleton is None:
             return self._model if dist.get_rank() == 0 else None
@@ -215,13 +219,13 @@ class Engine:
     def close(self) -> None:
         """Take hooks and gradients off the model; its parameters stay in the engine's precision."""
         self._engine.destroy()
-        nn.functional.linear = self._linear  # ZeRO-3's, which keeps no gathered weight, would serve all models from here on
+        nn.functional.linear = self._linear  # ZeRO-3 replaces it for all models of the process
         self._model.zero_grad()
         activation_checkpointing.apply(self._model, "none")
 
     @property
     def _flat(self) -> list[Tensor]:
-        """The flat fp32 tensors that DeepSpeed has made of the parameters that this worker keeps."""
+        """The flat fp32 tensors into which DeepSpeed has put the parameters that this worker holds."""
         if self._stage == 3:
             flat: list[Tensor] = self._engine.optimizer.fp32_partitioned_groups_flat
             return flat
@@ -232,7 +236,7 @@ class Engine:
         return [self._adamw.state[flat] for flat in self._flat]
 
     def _make_moments(self) -> None:
-        """What AdamW itself makes at its first update, so that there is something to save and to load from the start.
+        """Make the state that AdamW makes at its first update, so that it can be saved and loaded before.
 
         ZeRO-3 has made it already, by an update that changed nothing but was counted.
         """
@@ -243,23 +247,23 @@ class Engine:
             self._engine.optimizer._lazy_init_hp_params_optimizer_state()
 
     def _fragments(self) -> Iterator[Fragment]:
-        """The elements of each parameter that lie in this worker's part."""
-        part = self._part_of_zero_3 if self._stage == 3 else self._part_of_zero_1
-        for name, parameter in self._part.named_parameters():
-            if (found := part(parameter)) is not None:
-                start, columns = self._part.in_whole(name, found[0])
-                yield Fragment(name, start, found[1], columns)
+        """The elements of each parameter that this worker holds."""
+        held = self._held_by_zero_3 if self._stage == 3 else self._held_by_zero_1
+        for name, parameter in self._shard.named_parameters():
+            if (elements := held(parameter)) is not None:
+                start, columns = self._shard.in_whole(name, elements[0])
+                yield Fragment(name, start, elements[1], columns)
 
-    def _part_of_zero_1(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
-        """Parts are cut from all parameters in a row; `_hp_mapping` is what Universal Checkpoint reads too."""
+    def _held_by_zero_1(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
+        """Start and tensors. A shard is a range of all parameters in a row; Universal Checkpoint reads `_hp_mapping` too."""
         kept = parameter._hp_mapping  # type: ignore[attr-defined]
         if kept is None:
             return None
         moments = {kind: kept.optim_fragment[theirs] for kind, theirs in _MOMENTS.items()}
         return kept.lp_fragment_address.start, {"weight": kept.hp_fragment.detach(), **moments}
 
-    def _part_of_zero_3(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
-        """Every parameter is cut into equal parts, the last of which are filled up."""
+    def _held_by_zero_3(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
+        """Start and tensors. Every parameter is split into equal shards, the last of which are padded."""
         start, length = self._span(parameter)
         if length <= 0:
             return None
@@ -279,32 +283,33 @@ class Engine:
         deepspeed().utils.safe_set_local_fp32_param(parameter, filled)
 
     def _span(self, parameter: nn.Parameter) -> tuple[int, int]:
-        part = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
-        start = dist.get_rank() * part
-        return start, min(part, parameter.ds_numel - start)  # type: ignore[attr-defined]
+        shard = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
+        start = dist.get_rank() * shard
+        return start, min(shard, parameter.ds_numel - start)  # type: ignore[attr-defined]
 
     def _refresh_weights(self) -> None:
-        """Make the weights of the passes from the fp32 ones."""
+        """Copy the fp32 weights into those of the passes."""
         if self._stage != 3:
             self._engine.optimizer.update_lp_params()
             return
         for parameter in self._model.parameters():
-            if (found := self._part_of_zero_3(parameter)) is not None:
-                weight = found[1]["weight"]
+            if (elements := self._held_by_zero_3(parameter)) is not None:
+                weight = elements[1]["weight"]
                 parameter.ds_tensor.data[: weight.numel()].copy_(weight)  # type: ignore[attr-defined]
 
 
 def _skeleton(model: nn.Module) -> nn.Module:
-    """A copy on the meta device, without the weights having been copied."""
+    """A copy on the meta device; weights are not copied."""
     empty = {id(weight): nn.Parameter(torch.empty_like(weight, device="meta")) for weight in model.parameters()}
     return copy.deepcopy(model, dict[int, Any](empty))
 
 
-def _pipeline(model: nn.Module, objective: Objective, place: Place, device: torch.device) -> Pipeline | None:
-    if place.layout.pipeline == 1:
+def _pipeline(model: nn.Module, objective: Objective, coordinates: Coordinates, device: torch.device) -> Pipeline | None:
+    if coordinates.layout.pipeline == 1:
         return None
     assert isinstance(model, Decoder)
-    return Pipeline(model, objective, place.layout, place.at["pipeline"], place.groups["pipeline"], device)
+    stage, group = coordinates.ranks["pipeline"], coordinates.groups["pipeline"]
+    return Pipeline(model, objective, coordinates.layout, stage, group, device)
 
 
 def _random_states() -> dict[str, Tensor]:
@@ -352,17 +357,17 @@ def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: boo
 
     What overlaps: ZeRO-3 gathers the weights of the next layers and sums gradients on a stream of its own while layers compute.
     ZeRO-1 sums once a step, after the last backward pass: DeepSpeed 0.19.8's optimizer for bf16 weights and fp32 gradients
-    (BF16_Optimizer) has no overlap, whatever `overlap_comm` says, so that the paper's (section 2.4, of the last backward pass
-    with the sum) is not to be had with fp32 accumulation. The more micro-batches a step has, the less that sum is of it.
+    (BF16_Optimizer) has no overlap, whatever `overlap_comm` says, so that the paper's overlap (section 2.4, of the last
+    backward pass with the sum) cannot be had with fp32 accumulation. The more micro-batches a step has, the less that matters.
 
-    ZeRO-3 keeps no parameter whole beyond its turn (persistence threshold 0), so that all are parted alike. With flat gradients
-    it has no buckets for them (contiguous gradients).
+    ZeRO-3 keeps no parameter whole between its uses (persistence threshold 0), so that all are sharded alike. Flat gradients need
+    no buckets (contiguous gradients).
     """
     zero: dict[str, Any] = {
         "stage": stage,
         "contiguous_gradients": not flat,
         "overlap_comm": stage == 3,
-        "reduce_scatter": True,  # each worker gets its part of the sum alone, half of what summing for all sends
+        "reduce_scatter": True,  # each worker receives its shard of the sum alone: half the traffic of an all-reduce
         "reduce_bucket_size": BUCKET,
         "allgather_bucket_size": BUCKET,
     }

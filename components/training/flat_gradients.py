@@ -11,13 +11,14 @@ from torch import Tensor
 
 
 class _Group(list[Tensor]):
-    """Gradients of a group of parameters that are views of one tensor; DeepSpeed asks for it by this name."""
+    """Gradients of a group of parameters, which are views of one tensor."""
 
     flat_partition: Tensor
+    """That tensor; DeepSpeed reads it by this name."""
 
 
 class FlatGradients:
-    """The gradients of the parameters of DeepSpeed's optimizer for ZeRO-1, which must have all of them and put in no hooks."""
+    """Gradients of DeepSpeed's optimizer for ZeRO-1, which must hold all parameters and have installed no hooks."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -28,22 +29,22 @@ class FlatGradients:
         self.clear()
 
     def clear(self) -> None:
-        """Begin to sum again."""
+        """Reset the sums to zero."""
         for parameters, group in zip(self._optimizer.params_in_partition, self._groups, strict=True):
             group.flat_partition.zero_()
             for parameter, gradient in zip(parameters, group, strict=True):
                 parameter.grad = gradient
 
     def hand_over(self) -> None:
-        """Let the optimizer's step have them, which clips them in place and takes them off the parameters."""
+        """Give them to the optimizer's step, which clips them in place and takes them off the parameters."""
         self._optimizer.averaged_gradients.update(enumerate(self._groups))
 
 
 def _group(flat: Tensor, parameters: list[Tensor]) -> _Group:
-    """Room for the gradients of `parameters`, in a row, in a tensor like `flat`, whose end may be padding."""
+    """Zeros for the gradients of `parameters`, in a row, in a tensor like `flat`, whose end may be padding."""
     sizes = [parameter.numel() for parameter in parameters]
     group = _Group()
     group.flat_partition = torch.zeros_like(flat)
-    parts = group.flat_partition[: sum(sizes)].split(sizes)
-    group.extend(part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True))
+    flat_gradients = group.flat_partition[: sum(sizes)].split(sizes)
+    group.extend(gradient.view_as(weight) for gradient, weight in zip(flat_gradients, parameters, strict=True))
     return group

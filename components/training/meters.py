@@ -1,4 +1,4 @@
-"""What a training is watched by: speed, utilisation, where each step's time goes, and how much of all time was useful."""
+"""Measurements of a training: speed, utilisation, where each step's time goes, and how much of all time was useful."""
 
 import contextlib
 import time
@@ -11,53 +11,53 @@ import torch
 
 from components.training.device import peak_flops
 
-PARTS = ("data", "forward", "backward", "step", "checkpoint", "validation")
-"""Where time goes: making the batch; the two passes; the optimizer's step with its communication; waiting for a checkpoint's
-copy; measuring the model."""
+PHASES = ("data", "forward", "backward", "step", "checkpoint", "validation")
+"""Of a step: making the batch; the two passes; the optimizer's step with its communication; waiting for a checkpoint's copy;
+measuring the model."""
 
 NOT_USEFUL = ("data", "checkpoint", "validation")
 
 WATCH_SECONDS = 10.0
-"""Between two reports of what changes slowly."""
+"""Between two reports of figures that change slowly."""
 
 
 class Stopwatch:
-    """Seconds by part; on a GPU between events in its queue, so that nothing waits until they are read."""
+    """Seconds by phase; on a GPU between events in its queue, so that nothing waits until they are read."""
 
     def __init__(self, device: torch.device) -> None:
         self._gpu = device.type == "cuda"
-        self._seconds = dict.fromkeys(PARTS, 0.0)
+        self._seconds = dict.fromkeys(PHASES, 0.0)
         self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextlib.contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """What happens inside the block belongs to that part."""
+    def phase(self, name: str) -> Iterator[None]:
+        """Time the block as that phase."""
         if self._gpu:
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
             yield
             end.record()
-            self._events.append((name, begin, end))
+            self._events.append((name, start, end))
             return
         started = time.perf_counter()
         yield
         self._seconds[name] += time.perf_counter() - started
 
     def read(self) -> dict[str, float]:
-        """Seconds of each part since the last reading."""
-        for name, begin, end in self._events:
+        """Seconds of each phase since the last reading."""
+        for name, start, end in self._events:
             end.synchronize()
-            self._seconds[name] += begin.elapsed_time(end) / 1000
-        found, self._seconds, self._events = self._seconds, dict.fromkeys(PARTS, 0.0), []
-        return found
+            self._seconds[name] += start.elapsed_time(end) / 1000
+        seconds, self._seconds, self._events = self._seconds, dict.fromkeys(PHASES, 0.0), []
+        return seconds
 
 
 @dataclass
 class Goodput:
-    """Useful time over all time since the first attempt began: what a checkpoint keeps, the next attempt goes on from.
+    """Useful time over all time since the first attempt started; checkpoints keep it, and the next attempt resumes it.
 
-    Time of steps that were lost with a worker, of the pause after it and of starting again is in no checkpoint, so it is what is
-    left over: "restarts".
+    Steps that were lost with a worker, the pause after it and starting again are in no checkpoint: that time is the remainder,
+    "restarts".
     """
 
     started: float = field(default_factory=time.time)
@@ -67,18 +67,18 @@ class Goodput:
     lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(NOT_USEFUL, 0.0))
     """Seconds by cause."""
 
-    def add(self, seconds: float, parts: Mapping[str, float]) -> None:
-        """A step is done that took so long in all."""
+    def add(self, seconds: float, by_phase: Mapping[str, float]) -> None:
+        """Count a step: its seconds in all, and by phase."""
         for cause in NOT_USEFUL:
-            self.lost[cause] += parts[cause]
-        self.useful += seconds - sum(parts[cause] for cause in NOT_USEFUL)
+            self.lost[cause] += by_phase[cause]
+        self.useful += seconds - sum(by_phase[cause] for cause in NOT_USEFUL)
 
     def as_json(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {"started": self.started, "useful": self.useful, "lost": dict(self.lost)}
 
     def figures(self, now: float) -> dict[str, float]:
-        """goodput, and what is missing in it by cause; shares of all time."""
+        """goodput, and the time lost by cause; shares of all time."""
         elapsed = max(now - self.started, 1e-9)
         restarts = max(0.0, elapsed - self.useful - sum(self.lost.values()))
         causes = {**self.lost, "restarts": restarts}
@@ -90,36 +90,36 @@ class Meter:
     """Turns the tokens and seconds of steps into figures."""
 
     flops_per_token: Mapping[str, float]
-    """FLOPs of forward and backward for one token, by the name of the utilisation that they make."""
+    """FLOPs of forward and backward for one token, by the name of the utilisation to report."""
     peak: float | None
     """FLOP/s of all workers' devices together; None where not known."""
     stopwatch: Stopwatch
     goodput: Goodput = field(default_factory=Goodput)
     _steps: int = 0
     _seconds: float = 0.0
-    _since: list[dict[str, float]] = field(default_factory=list)
+    _unreported: list[dict[str, float]] = field(default_factory=list)
     _reported: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def of(cls, device: torch.device, precision: str, flops_per_token: Mapping[str, float] | None, workers: int) -> "Meter":
+    def of(cls, device: torch.device, precision: str, flops_per_token: Mapping[str, float], workers: int) -> "Meter":
         """The meter of `workers` devices of one kind."""
         peak = peak_flops(device, precision)
-        return cls(flops_per_token or {}, None if peak is None else peak * workers, Stopwatch(device))
+        return cls(flops_per_token, None if peak is None else peak * workers, Stopwatch(device))
 
-    def figures(self, tokens: float, seconds: float, steps_left: int) -> dict[str, float]:
-        """A step of so many tokens and seconds is done: its speed, and from time to time what changes slowly.
+    def figures(self, tokens: float, seconds: float, remaining_steps: int) -> dict[str, float]:
+        """Count a step: its speed, and from time to time what changes slowly.
 
         tokens_per_second of all workers and the utilisations (PaLM, arXiv 2204.02311, appendix B) where the peak is known;
-        then seconds/PART on average, goodput and lost/CAUSE, seconds_left, memory_bytes.
+        then seconds/PHASE on average, goodput and lost/CAUSE, seconds_left, memory_bytes.
         """
-        parts = self.stopwatch.read()
-        self.goodput.add(seconds, parts)
+        by_phase = self.stopwatch.read()
+        self.goodput.add(seconds, by_phase)
         self._steps, self._seconds = self._steps + 1, self._seconds + seconds
-        self._since.append(parts)
-        speed = self._speed(tokens, seconds - parts["validation"])
-        if steps_left and time.monotonic() - self._reported < WATCH_SECONDS:
+        self._unreported.append(by_phase)
+        speed = self._speed(tokens, seconds - by_phase["validation"])
+        if remaining_steps and time.monotonic() - self._reported < WATCH_SECONDS:
             return speed
-        return speed | self._slow(steps_left)
+        return speed | self._slow(remaining_steps)
 
     def _speed(self, tokens: float, seconds: float) -> dict[str, float]:
         rate = tokens / seconds if seconds > 0 else 0.0
@@ -127,11 +127,12 @@ class Meter:
         shares = {} if peak is None else {name: rate * flops / peak for name, flops in self.flops_per_token.items()}
         return {"tokens_per_second": rate, **shares}
 
-    def _slow(self, steps_left: int) -> dict[str, float]:
-        means = {f"seconds/{part}": sum(parts[part] for parts in self._since) / len(self._since) for part in PARTS}
-        self._since, self._reported = [], time.monotonic()
-        left = {"seconds_left": steps_left * self._seconds / self._steps, "memory_bytes": _memory_bytes()}
-        return means | self.goodput.figures(time.time()) | left
+    def _slow(self, remaining_steps: int) -> dict[str, float]:
+        steps = len(self._unreported)
+        means = {f"seconds/{phase}": sum(step[phase] for step in self._unreported) / steps for phase in PHASES}
+        self._unreported, self._reported = [], time.monotonic()
+        remaining = {"seconds_left": remaining_steps * self._seconds / self._steps, "memory_bytes": _memory_bytes()}
+        return means | self.goodput.figures(time.time()) | remaining
 
 
 def _memory_bytes() -> float:

@@ -1,4 +1,4 @@
-"""What each portion of the mixture gives to a training, and what that means in epochs: arithmetic alone."""
+"""What each portion of the mixture contributes to a training, and how many epochs that is: arithmetic alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_SAMPLES = 2**31
 
 @dataclass(frozen=True)
 class Portion:
-    """What one domain, or one of its languages, gives to a training."""
+    """What one domain, or one of its languages, contributes to a training."""
 
     domain: str
     windows: int
@@ -21,9 +21,9 @@ class Portion:
     target: float
     """The share that the mixture asks for."""
     share: float
-    """The share that it gets once no portion exceeds its epoch limit."""
+    """The share that it gets within the epoch limits."""
     epochs: float
-    """How often it is gone through."""
+    """How often each of its tokens is read."""
     language: str = ""
     """Empty: all of the domain's."""
 
@@ -34,7 +34,7 @@ class Portion:
 
 
 def tokens_of(index: Mapping[str, Any]) -> dict[str, int]:
-    """Training tokens of each domain and each language that lies apart, by name, from the `index.json` of token shards."""
+    """Training tokens of each domain, and each language with a span of its own, from the `index.json` of token shards."""
     train = index["splits"]["train"]
     spans = {
         portion_name(domain, language): span
@@ -66,14 +66,14 @@ def apportion(mixture: Mixture, windows: Mapping[str, int], samples: int) -> tup
     if samples > MAX_SAMPLES:
         raise TrainingError(f"{samples} sequences are planned; allowed: up to {MAX_SAMPLES}: take longer ones")
     held = {d: {name: windows.get(portion_name(d, name), 0) for name in mixture.languages(d)} for d in mixture.epoch_limits}
-    most = {d: {name: limit * held[d][name] / samples for name in held[d]} for d, limit in mixture.epoch_limits.items()}
-    most_of = {domain: sum(languages.values()) for domain, languages in most.items()}
-    if sum(most_of.values()) < 1:
+    limits = {d: {name: limit * held[d][name] / samples for name in held[d]} for d, limit in mixture.epoch_limits.items()}
+    domain_limits = {domain: sum(languages.values()) for domain, languages in limits.items()}
+    if sum(domain_limits.values()) < 1:
         raise TrainingError(
-            f"{samples} sequences are planned, the epoch limits allow {int(sum(most_of.values()) * samples)}; "
+            f"{samples} sequences are planned, the epoch limits allow {int(sum(domain_limits.values()) * samples)}; "
             "lower the tokens of the plan, raise the epoch limits of the mixture, or bring more text"
         )
-    shares = _filled(mixture.shares, most_of, 1.0)
+    shares = _within(mixture.shares, domain_limits, 1.0)
     return tuple(
         Portion(
             domain=domain,
@@ -84,18 +84,18 @@ def apportion(mixture: Mixture, windows: Mapping[str, int], samples: int) -> tup
             epochs=samples * share / max(1, count),
         )
         for domain in sorted(shares)
-        for language, share in _filled(mixture.languages(domain), most[domain], shares[domain]).items()
+        for language, share in _within(mixture.languages(domain), limits[domain], shares[domain]).items()
     )
 
 
-def _filled(wanted: Mapping[str, float], most: Mapping[str, float], whole: float) -> dict[str, float]:
-    """`whole` divided as is wanted, but that none gets more than its most: the rest goes to the others in proportion."""
-    shares, full = {name: share * whole for name, share in wanted.items()}, set[str]()
-    while over := {name for name in shares.keys() - full if shares[name] > most[name]}:
+def _within(wanted: Mapping[str, float], limits: Mapping[str, float], total: float) -> dict[str, float]:
+    """`total` divided as wanted but within the limits: what exceeds one goes to the others in proportion."""
+    shares, full = {name: share * total for name, share in wanted.items()}, set[str]()
+    while over := {name for name in shares.keys() - full if shares[name] > limits[name]}:
         full |= over
-        left = whole - sum(most[name] for name in sorted(full))
+        remaining = total - sum(limits[name] for name in sorted(full))
         rest = sum(share for name, share in wanted.items() if name not in full)
-        shares = {name: most[name] if name in full else share / rest * left for name, share in wanted.items()}
+        shares = {name: limits[name] if name in full else share / rest * remaining for name, share in wanted.items()}
     return shares
 
 

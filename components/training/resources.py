@@ -1,4 +1,4 @@
-"""Whether its machines have the memory and the disk that a training needs, asked before it starts."""
+"""Whether the machines have the memory and the disk that a training needs, checked before it starts."""
 
 import shutil
 import socket
@@ -17,56 +17,56 @@ from components.training.device import training_device
 
 
 @dataclass(frozen=True)
-class Room:
-    """What is free where a worker is, in bytes."""
+class FreeMemory:
+    """Bytes that are free where a worker is."""
 
     machine: str
-    """Its name in the network."""
+    """Its host name."""
     memory: int
     gpu_memory: int | None = None
     """Of the worker's GPU; None: it trains on the CPU."""
 
 
 def require_memory(needed: int, parameters: int, rank: int = 0, *, made: int | None = None) -> None:
-    """Refuse a training that some worker's machine cannot hold; all workers together, and all alike, before they make the model.
+    """Refuse a training that a worker's machine cannot hold; all workers together and alike, before they make the model.
 
     Args:
         needed: bytes of a worker's device.
-        parameters: weights of the model, of whose state the workers together keep one copy in the host's memory.
+        parameters: weights of the model; the workers together keep one copy of their state in the host's memory.
         rank: of this worker, from 0.
         made: weights that each worker makes in the host's memory before they are on its GPU; None: all.
 
     Raises:
         ResourceError: a GPU has less than what is needed free, or a machine less than what its workers need together.
     """
-    mine = _room(training_device(rank))
-    rooms = [mine]
+    mine = _free_memory(training_device(rank))
+    workers = [mine]
     if dist.is_initialized():
-        rooms = [mine for _ in range(dist.get_world_size())]
-        dist.all_gather_object(rooms, mine)
-    refuse_too_little(rooms, needed, parameters, parameters if made is None else made)
+        workers = [mine for _ in range(dist.get_world_size())]
+        dist.all_gather_object(workers, mine)
+    require_memory_of(workers, needed, parameters, parameters if made is None else made)
 
 
-def refuse_too_little(rooms: Sequence[Room], needed: int, parameters: int, made: int) -> None:
-    """Raise `ResourceError` where there is no room for each of these workers: see `require_memory`."""
-    free = {room.machine: room.memory for room in reversed(rooms)}
-    for machine, workers in Counter(room.machine for room in rooms).items():
-        gpus = [room.gpu_memory for room in rooms if room.machine == machine and room.gpu_memory is not None]
-        copy = CHECKPOINT_BYTES * parameters * workers // len(rooms)
-        host = copy + len(gpus) * BYTES["fp32"] * made + (workers - len(gpus)) * needed
-        if machine == rooms[0].machine:
-            host += BYTES["fp32"] * (parameters - made)  # the first worker puts a parted model together
+def require_memory_of(workers: Sequence[FreeMemory], needed: int, parameters: int, made: int) -> None:
+    """Raise `ResourceError` where one of these workers has too little memory: see `require_memory`."""
+    free = {worker.machine: worker.memory for worker in reversed(workers)}
+    for machine, count in Counter(worker.machine for worker in workers).items():
+        gpus = [worker.gpu_memory for worker in workers if worker.machine == machine and worker.gpu_memory is not None]
+        copy = CHECKPOINT_BYTES * parameters * count // len(workers)
+        host = copy + len(gpus) * BYTES["fp32"] * made + (count - len(gpus)) * needed
+        if machine == workers[0].machine:
+            host += BYTES["fp32"] * (parameters - made)  # the first worker gathers a sharded model
         _refuse_beyond(free[machine], host, machine, "memory")
         if gpus:
             _refuse_beyond(min(gpus), needed, machine, "GPU memory")
 
 
-def _room(device: torch.device) -> Room:
+def _free_memory(device: torch.device) -> FreeMemory:
     name, memory = socket.gethostname(), psutil.virtual_memory().available
     if device.type != "cuda":
-        return Room(name, memory)
+        return FreeMemory(name, memory)
     torch.cuda.set_device(device)  # what is sent as an object goes through the current one
-    return Room(name, memory, torch.cuda.mem_get_info()[0])
+    return FreeMemory(name, memory, torch.cuda.mem_get_info()[0])
 
 
 def _refuse_beyond(available: int, wanted: int, machine: str, kind: str) -> None:
@@ -78,7 +78,7 @@ def _refuse_beyond(available: int, wanted: int, machine: str, kind: str) -> None
 
 
 def require_disk(directory: Path, parameters: int, checkpoints: int) -> None:
-    """Refuse a training whose checkpoints would not fit where they go.
+    """Refuse a training whose checkpoints do not fit on their disk.
 
     Args:
         directory: of the checkpoints; need not exist.
@@ -88,7 +88,7 @@ def require_disk(directory: Path, parameters: int, checkpoints: int) -> None:
     Raises:
         ResourceError: less is free.
     """
-    existing = next(place for place in (directory, *directory.parents) if place.exists())
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
     wanted, available = CHECKPOINT_BYTES * parameters * checkpoints, shutil.disk_usage(existing).free
     if wanted > available:
         raise ResourceError(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from components.ports import InProcessLauncher, SilentMetrics
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.pretrain import pretrain
+from components.pretraining.pretrain import PretrainingInputs, pretrain
 from components.training.config import ScheduleConfig
 from infra.settings import settings
 from tests.benchmarks.rows import Row, write
@@ -40,20 +40,20 @@ def main() -> None:
     try:
         recipe = load_recipe(name)
         events = run_recipe(recipe, settings(str(home)), RunOptions(until="scaling")).events()
-        places = {event["step"]: home / event["uri"] for event in events if "uri" in event}
-        found = {kind: trained(recipe.pretraining, kind, places, home / "schedules") for kind in ("multi-step", "cosine")}
+        directories = {event["step"]: home / event["uri"] for event in events if "uri" in event}
+        found = {kind: trained(recipe.pretraining, kind, directories, home / "schedules") for kind in ("multi-step", "cosine")}
         write("schedules", rows(found["multi-step"], found["cosine"]), Path(".longrun"))
     finally:
         if not kept:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def trained(config: PretrainingConfig, kind: str, places: dict[str, Path], work: Path) -> dict[str, list[float | None]]:
+def trained(config: PretrainingConfig, kind: str, directories: dict[str, Path], work: Path) -> dict[str, list[float | None]]:
     """The history of a training under one schedule, by column."""
     output = work / kind
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    steps = pq.read_table(places["scaling"] / "metrics" / "plan.parquet").to_pydict()
+    steps = pq.read_table(directories["scaling"] / "metrics" / "plan.parquet").to_pydict()
     tokens, batch = (dict(zip(steps["name"], steps["chosen"], strict=True))[name] for name in ("tokens", "batch_tokens"))
     changes = {
         "schedule": ScheduleConfig(kind=kind),
@@ -63,9 +63,9 @@ def trained(config: PretrainingConfig, kind: str, places: dict[str, Path], work:
     }
     pretrain(
         replace(config, **changes),  # type: ignore[arg-type]
-        plan=places["scaling"],
-        token_shards=places["token_shards"],
-        tokenizer=places["tokenizer"],
+        PretrainingInputs(
+            plan=directories["scaling"], token_shards=directories["token_shards"], tokenizer=directories["tokenizer"]
+        ),
         output=output,
         scratch=output / "scratch",
         launcher=InProcessLauncher(),

@@ -107,20 +107,15 @@ def model_of(shape: ModelShape) -> Any:
 def ours(size: Size, after_step: AfterStep, **changes: Any) -> None:
     """The training loop; `changes` to its settings."""
     from components.pretraining.packed import NextToken
+    from components.training.checkpoints.saving import CheckpointPlan
     from components.training.config import TrainingSettings
-    from components.training.loop import train
+    from components.training.loop import TrainSpec, train
 
     settings = {"steps": STEPS, "learning_rate": 1e-3, "warmup_steps": 2, "precision": "auto", "checkpoint_seconds": None}
-    with tempfile.TemporaryDirectory() as place:
-        train(
-            model_of(size.shape),
-            NextToken(),
-            Batches(size),
-            TrainingSettings(**settings | changes),
-            reporter=Told(after_step),
-            checkpoints=Path(place) / "checkpoints",
-            identity={},
-        )
+    with tempfile.TemporaryDirectory() as directory:
+        spec = TrainSpec(model=model_of(size.shape), objective=NextToken(), batches=Batches(size))
+        plan = CheckpointPlan(root=Path(directory) / "checkpoints", identity={})
+        train(spec, TrainingSettings(**settings | changes), plan, Told(after_step))
 
 
 def plain(size: Size, after_step: AfterStep, *, compile: bool = False) -> None:

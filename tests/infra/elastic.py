@@ -66,17 +66,15 @@ class WaitingReporter(ForwardingReporter):
 
 def work(directory: Path, reporter: TrainingReporter) -> list[float]:
     """The losses."""
-    from components.training.loop import train
+    from components.training.checkpoints.saving import CheckpointPlan
+    from components.training.loop import TrainSpec, train
     from tests.components.training.conftest import NextToken, settings, small_model
 
     trained = train(
-        small_model(),
-        NextToken(),
-        OddBatches(),
+        TrainSpec(model=small_model(), objective=NextToken(), batches=OddBatches()),
         settings(steps=STEPS, precision="bf16", checkpoint_steps=INTERVAL),
-        reporter=WaitingReporter(reporter, directory),
-        checkpoints=directory / "checkpoints",
-        identity={"model": "small"},
+        CheckpointPlan(root=directory / "checkpoints", identity={"model": "small"}),
+        WaitingReporter(reporter, directory),
     )
     return [row["loss"] for row in trained.history]
 

@@ -97,18 +97,16 @@ def _title(process: psutil.Process) -> str:
 
 def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
     """Where the training went on from, and a digest of its weights and history."""
-    from components.training.loop import train
+    from components.training.checkpoints.saving import CheckpointPlan
+    from components.training.loop import TrainSpec, train
     from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 
     model = small_model()
     trained = train(
-        model,
-        NextToken(),
-        RepeatedPairs(),
+        TrainSpec(model=model, objective=NextToken(), batches=RepeatedPairs()),
         settings(steps=STEPS, precision="bf16", checkpoint_steps=INTERVAL, deterministic=True),
-        reporter=KillingReporter(reporter, training),
-        checkpoints=training.directory / "checkpoints",
-        identity={"model": "small"},
+        CheckpointPlan(root=training.directory / "checkpoints", identity={"model": "small"}),
+        KillingReporter(reporter, training),
     )
     weights = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())
     return trained.resumed_from, hashlib.sha256(weights + repr(trained.history).encode()).hexdigest()

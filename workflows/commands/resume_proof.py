@@ -171,8 +171,8 @@ class Proof:
         """Train without a kill, and with one in the third quarter: at the same world size, and at another if there is one."""
         config, steps = self.config, self.plan.steps
         whole = self.trained("whole", config.workers, None)
-        more = config.workers + config.layout.replica
-        other = more if more <= (os.cpu_count() or 1) else config.workers - config.layout.replica
+        more = config.workers + config.layout.workers_per_replica
+        other = more if more <= (os.cpu_count() or 1) else config.workers - config.layout.workers_per_replica
         sizes = [config.workers, *([other] if other and config.layout.data is None else [])]
         return [self.verdict(whole, after, chance.randint(steps // 2, 3 * steps // 4)) for after in sizes]
 
@@ -198,17 +198,19 @@ class Proof:
 
     def trained(self, name: str, workers: int, metrics: _KillingMetrics | None, *, max_failures: int = 0) -> Path:
         """The output of a training by that many workers."""
-        from components.pretraining.pretrain import pretrain
+        from components.pretraining.pretrain import PretrainingInputs, pretrain
 
         output = self.directory / name / "output"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         pretrain(
             replace(self.config, workers=workers),
-            plan=self.inputs["scaling"],
-            token_shards=self.inputs["token_shards"],
-            tokenizer=self.inputs["tokenizer"],
-            start=self.inputs.get("start"),
+            PretrainingInputs(
+                plan=self.inputs["scaling"],
+                token_shards=self.inputs["token_shards"],
+                tokenizer=self.inputs["tokenizer"],
+                start=self.inputs.get("start"),
+            ),
             output=output,
             scratch=self.directory / name / "scratch",
             launcher=self.launcher(max_failures),

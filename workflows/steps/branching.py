@@ -26,12 +26,12 @@ STEP = "training_state"
 def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Mapping[str, Artifact]) -> None:
     """Publish permanent checkpoints as training states, which other trainings can branch from."""
     from components.ports.store import records_of
-    from components.pretraining.beginnings import keep
+    from components.pretraining.shared_prefix import write_training_state
 
     order, store = work.order, work.order.run.store
     for checkpoint in checkpoints:
         with store.writing(STEP) as output:
-            figures = keep(checkpoint, output)
+            figures = write_training_state(checkpoint, output)
             manifest = Manifest(
                 step=STEP,
                 kind=TrainingState.__name__,

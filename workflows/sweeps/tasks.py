@@ -34,7 +34,7 @@ from workflows.steps.step import Order, Run, checked, make, obtain
 from workflows.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
-    from components.pretraining.trunks import Branch
+    from components.pretraining.trunks import TrunkBranch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +125,7 @@ async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShard
     return {name: points[name].as_(SweepPoint) for name in requests}
 
 
-def sweep_point(order: Order, config: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:
+def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token_shards: TokenShards) -> SweepPoint:
     """Publish the outcome of one training."""
     from components.pretraining.trunks import write_branch
 
@@ -250,6 +250,6 @@ def _train(
     return made
 
 
-def _publish(run: Run, request: PointRequest, branch: "Branch", token_shards: TokenShards) -> SweepPoint:
+def _publish(run: Run, request: PointRequest, branch: "TrunkBranch", token_shards: TokenShards) -> SweepPoint:
     key, code = _key(request, token_shards), caching.code_digest(sweep_point)
     return sweep_point(Order(step="sweep_point", cache_key=key, code_digest=code, run=run), request, branch, token_shards)

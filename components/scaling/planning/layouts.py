@@ -17,7 +17,7 @@ def layouts(gpus: int, per_node: int) -> Iterator[ParallelLayout]:
         for tensor in _divisors(inside)
         for pipeline in _divisors(gpus // inside)
     ]
-    yield from sorted(candidates, key=lambda layout: (layout.replica, layout.sequence, layout.pipeline))
+    yield from sorted(candidates, key=lambda layout: (layout.workers_per_replica, layout.sequence, layout.pipeline))
 
 
 def memory_per_rank(

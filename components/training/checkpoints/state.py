@@ -1,10 +1,10 @@
 """The state of a training as fragments of named parameters, in safetensors: any layout of workers loads what any other saved.
 
-ZeRO parts the flattened fp32 weights and both moments of AdamW between the workers; where the cuts lie depends on their number
-and on the stage. So each worker writes the fragments that it keeps under "KIND/START/NAME": elements START and on of the
-flattened parameter NAME. Whoever loads reads the elements that it needs from whichever files hold them.
+ZeRO shards the flattened fp32 weights and both moments of AdamW; where one shard ends depends on the number of workers and on the
+stage. So each worker writes the fragments that it keeps under "KIND/START/NAME": elements START and on of the flattened parameter
+NAME. Loading reads the elements that a worker needs from whichever files hold them.
 
-Where a matrix is parted by its columns, NAME ends in "[A:B/C]" and START counts the elements of columns A to B of C, row by row.
+Where a matrix is sharded by its columns, NAME ends in "[A:B/C]" and START counts the elements of columns A to B of C, row by row.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ RANDOM = "random/"
 
 @dataclass(frozen=True, order=True)
 class Columns:
-    """Some of a matrix's columns."""
+    """Consecutive columns of a matrix."""
 
     first: int
     end: int
@@ -44,7 +44,7 @@ class Columns:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """Their number."""
         return self.end - self.first
 
 
@@ -58,12 +58,12 @@ class Fragment:
     tensors: Mapping[str, Tensor]
     """Views of what the engine keeps, by kind: fp32, of one length."""
     columns: Columns | None = None
-    """Of a matrix that is parted by them; else None."""
+    """Of a matrix that is sharded by columns; else None."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What one worker has to write down."""
+    """What one worker writes to a checkpoint."""
 
     fragments: Sequence[Fragment]
     updates: int
@@ -73,49 +73,49 @@ class State:
 
 
 class Snapshot:
-    """A copy of a state in the host's memory, whose room is kept from one copy to the next."""
+    """A copy of a state in the host's memory, whose buffers are reused for the next copy."""
 
     def __init__(self) -> None:
-        self._room: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
         self._updates = 0
 
     def reserve(self, state: State) -> None:
-        """Make the room for such a state, its pages touched, or locked for a GPU's: the first copy does not wait for them."""
+        """Allocate buffers for such a state, pages touched, or pinned for a GPU: the first copy does not wait for them."""
         for name, tensor in _named(state):
-            if name not in self._room:
-                self._room[name] = torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+            if name not in self._buffers:
+                self._buffers[name] = torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
 
     def take(self, state: State) -> None:
-        """Copy the state; what it views must not change meanwhile."""
+        """Copy the state; the tensors that it views must not change meanwhile."""
         self.reserve(state)
         self._updates = state.updates
-        with _beside([tensor for _, tensor in _named(state)]):
+        with _on_own_stream([tensor for _, tensor in _named(state)]):
             for name, tensor in _named(state):
-                self._room[name].copy_(tensor, non_blocking=True)
+                self._buffers[name].copy_(tensor, non_blocking=True)
 
     def write(self, path: Path) -> str:
         """Write the copy, and read it back; its checksum.
 
         Raises:
-            OSError: the file cannot be written, or reads otherwise than it was written.
+            OSError: the file cannot be written, or what is read back differs.
         """
-        checksum = direct_files.write(path, _contents(self._room, {UPDATES: str(self._updates)}))
+        checksum = direct_files.write(path, _contents(self._buffers, {UPDATES: str(self._updates)}))
         if direct_files.checksum_of(path) != checksum:
             raise OSError(f"{path}: it does not read as it was written")
         return checksum
 
 
 def _contents(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[Tensor]:
-    """A file of safetensors as bytes, its head and each tensor: https://github.com/huggingface/safetensors#format.
+    """A file of safetensors as bytes, its header and each tensor: https://github.com/huggingface/safetensors#format.
 
-    The library's own `save_file` knows no way past the page cache. It writes these bytes too: longer elements first, by name.
+    The library's own `save_file` always goes through the page cache. It writes the same bytes: wider elements first.
     """
-    head: dict[str, Any] = {"__metadata__": metadata}
+    header: dict[str, Any] = {"__metadata__": metadata}
     end, ordered = 0, sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
     for name, tensor in ordered:
-        head[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}
         end += tensor.nbytes
-    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     yield torch.frombuffer(bytearray(struct.pack("<Q", len(text)) + text), dtype=torch.uint8)
     for _, tensor in ordered:
@@ -123,8 +123,8 @@ def _contents(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Ite
 
 
 @contextlib.contextmanager
-def _beside(tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Copies from a GPU inside the block wait for what it has to do already, and nothing that comes later waits for them."""
+def _on_own_stream(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Copies from a GPU inside the block wait for the work queued so far, and nothing queued later waits for them."""
     device = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
     if device is None:
         yield
@@ -138,7 +138,7 @@ def _beside(tensors: Sequence[Tensor]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Span:
-    """Where elements of a parameter lie."""
+    """Consecutive elements of a parameter, and the file that holds them."""
 
     start: int
     length: int
@@ -150,7 +150,7 @@ class SavedState:
     """The fragments in the files of all workers of one checkpoint."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Read the heads of the files. Raises `CheckpointError` for one that is no whole safetensors file."""
+        """Read the headers of the files. Raises `CheckpointError` for one that is not a whole safetensors file."""
         self._spans: dict[tuple[str, str], list[_Span]] = {}
         self._paths = tuple(paths)
         for path in paths:
@@ -167,7 +167,7 @@ class SavedState:
                 self._require_covered(kind, name, size)
 
     def read(self, kind: str, name: str, start: int, length: int, columns: Columns | None = None) -> Tensor:
-        """Elements `start` to `start + length` of a flattened parameter, or of those columns of it, fp32.
+        """Elements `start` to `start + length` of a flattened parameter, or of some of its columns, fp32.
 
         Raises:
             CheckpointError: some are missing.
@@ -175,19 +175,19 @@ class SavedState:
         spans = self._spans.get((kind, name), [])
         if {span.columns for span in spans} <= {columns}:
             return _joined(spans, kind, name, start, length)
-        parted = columns or next(span.columns for span in spans if span.columns is not None)
-        whole_RC = self._columns_joined(kind, name, parted.of)
+        width = (columns or next(span.columns for span in spans if span.columns is not None)).of
+        whole_RC = self._columns_joined(kind, name, width)
         chosen = whole_RC if columns is None else whole_RC[:, columns.first : columns.end]
         return chosen.flatten()[start : start + length]
 
     @property
     def updates(self) -> int:
-        """Updates of AdamW."""
+        """Updates that AdamW had made."""
         with safe_open(self._paths[0], framework="pt") as stored:
             return int((stored.metadata() or {})[UPDATES])
 
     def random(self, rank: int) -> dict[str, Tensor]:
-        """Generator states of that worker; of the first where there were fewer."""
+        """Generator states of that worker; those of the first where there were fewer workers."""
         with safe_open(self._paths[rank if rank < len(self._paths) else 0], framework="pt") as stored:
             return {name.removeprefix(RANDOM): stored.get_tensor(name) for name in stored.keys() if name.startswith(RANDOM)}  # noqa: SIM118 - no mapping
 
@@ -202,14 +202,14 @@ class SavedState:
             raise CheckpointError(f"{kind} of {name}: {covered} of {size} elements are saved")
 
     def _blocks(self, kind: str, name: str) -> dict[Columns | None, list[_Span]]:
-        """Spans by their columns, each sorted."""
+        """Sorted spans, by their columns."""
         blocks: dict[Columns | None, list[_Span]] = {}
         for span in sorted(self._spans.get((kind, name), []), key=lambda span: (span.columns or _NONE, span.start)):
             blocks.setdefault(span.columns, []).append(span)
         return blocks
 
     def _columns_joined(self, kind: str, name: str, width: int) -> Tensor:
-        """A whole matrix of `width` columns, of which each file may have some."""
+        """A whole matrix of `width` columns, of which a file may hold some."""
         joined = []
         for columns, spans in self._blocks(kind, name).items():
             values = _joined(spans, kind, name, 0, spans[-1].start + spans[-1].length)
@@ -231,15 +231,15 @@ def _covered(spans: Sequence[_Span], size: int) -> int:
 
 
 def _joined(spans: Sequence[_Span], kind: str, name: str, start: int, length: int) -> Tensor:
-    out, found = torch.empty(length), 0
+    joined, copied = torch.empty(length), 0
     for span in spans:
         first, last = max(start, span.start), min(start + length, span.start + span.length)
         if first < last:
-            out[first - start : last - start] = _slice(span, kind, name, first, last)
-            found += last - first
-    if found != length:
-        raise CheckpointError(f"{kind} of {name}: {found} of {length} elements from {start} on are saved")
-    return out
+            joined[first - start : last - start] = _slice(span, kind, name, first, last)
+            copied += last - first
+    if copied != length:
+        raise CheckpointError(f"{kind} of {name}: {copied} of {length} elements from {start} on are saved")
+    return joined
 
 
 def _named(state: State) -> Iterator[tuple[str, Tensor]]:
@@ -266,10 +266,10 @@ def _listed(path: Path) -> list[tuple[str, str, int, int, Columns | None]]:
 
 def _parsed(key: str, length: int) -> tuple[str, str, int, int, Columns | None]:
     kind, start, rest = key.split("/", 2)
-    found = re.fullmatch(r"(.*)\[(\d+):(\d+)/(\d+)\]", rest)
-    if found is None:
+    match = re.fullmatch(r"(.*)\[(\d+):(\d+)/(\d+)\]", rest)
+    if match is None:
         return kind, rest, int(start), length, None
-    return kind, found[1], int(start), length, Columns(*(int(number) for number in found.groups()[1:]))
+    return kind, match[1], int(start), length, Columns(*(int(number) for number in match.groups()[1:]))
 
 
 def _slice(span: _Span, kind: str, name: str, first: int, last: int) -> Tensor:

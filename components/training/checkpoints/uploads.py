@@ -1,6 +1,6 @@
-"""Copying checkpoints to a store in the background: a store that is down costs nothing but its copies.
+"""Copying checkpoints to an object store in the background: if the store is down, only copies are lost.
 
-The newest checkpoint is tried again until it is there or a newer one is; those between, which were late, are left out.
+The newest upload is retried until it succeeds or a newer checkpoint takes its turn; those in between are skipped.
 """
 
 import logging
@@ -17,18 +17,18 @@ from components.training.checkpoints.remote import RemoteCheckpoints
 logger = logging.getLogger(__name__)
 
 PAUSES = (1.0, 60.0)
-"""Seconds before the second try, doubled up to the longest: one that comes back is noticed, one that does not left alone."""
+"""Seconds before the first retry, doubled up to the longest: one that comes back is noticed, one that is down left alone."""
 
 
 class Uploads:
-    """The thread that copies one training's checkpoints."""
+    """The thread that uploads the checkpoints of one training."""
 
     def __init__(self, remote: RemoteCheckpoints, attempt: Attempt, *, down: StoreError | None = None) -> None:
-        """Start it; `down` says why the attempt has not claimed the place yet: it does so before its first copy then."""
+        """Start it. `down` says why the attempt could not claim the store yet: it does so before its first upload then."""
         self.failed = 0
-        """Tries so far that came to nothing."""
+        """Uploads that failed so far, retries included."""
         self.superseded: SupersededAttempt | None = None
-        """That a later attempt's checkpoints count now."""
+        """Set when a later attempt has claimed the store."""
         self._remote, self._attempt, self._down = remote, attempt, down
         self._waiting: dict[int, Path] = {}
         self._changed = threading.Condition()
@@ -36,30 +36,30 @@ class Uploads:
         self._thread = threading.Thread(target=self._work, daemon=True, name="uploads")
         self._thread.start()
 
-    def bring_back(self, newest: int) -> bool:
-        """Bring what is newer than the checkpoint of step `newest`, and permanent ones; whether there was something.
+    def fetch_newer(self, newest: int) -> bool:
+        """Fetch the checkpoint that is newer than the one of step `newest`, and permanent ones; whether there was any.
 
         Raises:
-            CheckpointError: `newest` is 0, which is none, and the store cannot be asked for one.
+            CheckpointError: `newest` is 0, which stands for none, and the store cannot be reached.
         """
         try:
             if self._down is not None:
                 raise self._down
-            return self._brought(newest)
+            return self._fetched_any(newest)
         except StoreError as error:
             if not newest:
                 raise CheckpointError(f"whether this training has checkpoints already is not known: {error}") from error
-            logger.warning("training goes on from the checkpoints of this machine: %s", error)
+            logger.warning("training resumes from the checkpoints of this machine: %s", error)
             return False
 
-    def _brought(self, newest: int) -> bool:
+    def _fetched_any(self, newest: int) -> bool:
         names = self._remote.newest()
-        brought = any(self._fetched(name) for name in names if step_of(name) > newest)
+        fetched = any(self._fetched(name) for name in names if step_of(name) > newest)
         here = {step_of(path) for path in published(self._attempt.root)}
         for name in names:
             if step_of(name) in set(self._remote.permanent) - here:
-                brought |= self._fetched(name)
-        return brought
+                fetched |= self._fetched(name)
+        return fetched
 
     def _fetched(self, name: str) -> bool:
         staging = self._attempt.staging(step_of(name))
@@ -68,11 +68,11 @@ class Uploads:
             adopt(self._attempt, staging, step_of(name))
             return True
         shutil.rmtree(staging)
-        logger.warning("checkpoint refused: %s/%s is not what its manifest says", self._remote.place.url, name)
+        logger.warning("checkpoint refused: %s/%s is not what its manifest says", self._remote.scratch.url, name)
         return False
 
     def offer(self, step: int, directory: Path) -> None:
-        """Copy a published checkpoint; another that still waits is left out for it, unless it is permanent."""
+        """Queue a published checkpoint; one that still waits is skipped for it, unless it is permanent."""
         with self._changed:
             self._waiting = {old: path for old, path in self._waiting.items() if old in self._remote.permanent}
             self._waiting[step] = directory
@@ -80,12 +80,12 @@ class Uploads:
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """Wait until what was offered is there, unless the store is down."""
+        """Wait until all that was offered is uploaded, unless the store is down."""
         with self._changed:
             self._changed.wait_for(lambda: self._failing or self._closed or not (self._waiting or self._busy))
 
     def close(self) -> None:
-        """End the thread, after the file that is on its way."""
+        """End the thread, after the file that it is uploading."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -94,23 +94,23 @@ class Uploads:
     def _work(self) -> None:
         pause = PAUSES[0]
         try:
-            while (job := self._next()) is not None:
-                error = self._tried(*job)
-                pause = PAUSES[0] if error is None else self._pause(*job, error, pause)
-                self._tell()
+            while (queued := self._next()) is not None:
+                error = self._uploaded(*queued)
+                pause = PAUSES[0] if error is None else self._pause(*queued, error, pause)
+                self._notify()
         except Exception:
             self.failed += 1
-            logger.exception("checkpoints are copied no longer; training goes on")
+            logger.exception("checkpoints are no longer uploaded; training continues")
         finally:
-            self._tell(closed=True)  # nobody may wait for a thread that has died of a bug
+            self._notify(closed=True)  # nobody may wait for a thread that has died of a bug
 
-    def _tell(self, *, closed: bool = False) -> None:
+    def _notify(self, *, closed: bool = False) -> None:
         with self._changed:
             self._busy, self._closed = False, self._closed or closed
             self._changed.notify_all()
 
     def _next(self) -> tuple[int, Path] | None:
-        """What to copy, permanent ones first; None: the end."""
+        """The next checkpoint to upload, permanent ones first; None: there will be no more."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             if self._closed:
@@ -119,7 +119,8 @@ class Uploads:
             self._busy, self._offered = True, False
             return step, self._waiting.pop(step)
 
-    def _tried(self, step: int, directory: Path) -> StoreError | None:
+    def _uploaded(self, step: int, directory: Path) -> StoreError | None:
+        """Upload a checkpoint; the error of the store, if it is to be tried again."""
         try:
             if self._down is not None:
                 self._remote.claim()
@@ -133,7 +134,7 @@ class Uploads:
         return None
 
     def _pause(self, step: int, directory: Path, error: StoreError, pause: float) -> float:
-        """Wait, unless something newer is offered, and put it back unless that is why; the next pause."""
+        """Wait for the pause or a newer checkpoint, and queue this one again unless there is one; the next pause."""
         logger.warning("step %d: checkpoint not copied, tried again: %s", step, error)
         with self._changed:
             self.failed, self._failing = self.failed + 1, not self._offered
@@ -144,9 +145,9 @@ class Uploads:
         return min(2 * pause, PAUSES[1])
 
 
-def begin(place: RemoteScratch, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
-    """Claim a place for an attempt, and start the thread; a store that is down is claimed later."""
-    remote = RemoteCheckpoints(place, keep, frozenset(permanent))
+def start_uploads(scratch: RemoteScratch, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
+    """Claim the store for an attempt, and start the thread; a store that is down is claimed later."""
+    remote = RemoteCheckpoints(scratch, keep, frozenset(permanent))
     try:
         remote.claim()
     except StoreError as error:

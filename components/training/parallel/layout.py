@@ -1,4 +1,4 @@
-"""How a training lies on its workers, and what must divide for it. Pure arithmetic: planning asks it too."""
+"""How a training is divided among workers, and what must be divisible for it. Pure arithmetic: planning uses it too."""
 
 import itertools
 import math
@@ -10,41 +10,41 @@ from components.errors import ConfigError, require
 
 ZERO_STAGES = (1, 3)
 
-DIRECTIONS = ("pipeline", "data", "sequence", "tensor")
-"""From the slowest to the fastest in a worker's rank: the parts of a matrix, which talk most, lie on neighbouring workers."""
+AXES = ("pipeline", "data", "sequence", "tensor")
+"""From the slowest to the fastest in a worker's rank: shards of a matrix, which communicate most, are on neighbouring workers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParallelLayout:
-    """Workers in each direction; their product is the number of workers.
+    """Workers along each axis; their product is the number of workers.
 
-    All directions go together under ZeRO-1. ZeRO-3 goes with `data` and `sequence` alone: DeepSpeed's pipeline refuses it, and
-    tensor parallelism has parted already what it parts.
+    ZeRO-1 combines with all axes. ZeRO-3 combines with `data` and `sequence` alone: DeepSpeed's pipeline refuses it, and tensor
+    parallelism has already sharded what it would shard.
     """
 
     data: int | None = None
-    """Replicas, each of which sees its own part of the batch; None: as many as the workers make."""
+    """Replicas, each of which sees its own share of the batch; None: as many as the workers make."""
     tensor: int = 1
-    """Parts of every weight matrix, and of the vocabulary (Megatron-LM, arXiv 1909.08053, section 3)."""
+    """Shards of every weight matrix, and of the vocabulary (Megatron-LM, arXiv 1909.08053, section 3)."""
     sequence: int = 1
-    """Parts of every sequence, exchanged for parts of the heads in attention (DeepSpeed-Ulysses, arXiv 2309.14509, section 3)."""
+    """Shards of every sequence, exchanged for some of the heads in attention (DeepSpeed-Ulysses, arXiv 2309.14509, section 3)."""
     pipeline: int = 1
     """Stages of consecutive layers, worked through one micro-batch forward, one backward (arXiv 2104.04473, section 2.2)."""
     zero_stage: int = 1
-    """ZeRO (arXiv 1910.02054): 1 parts the optimizer's state and fp32 weights between the workers that hold the same weights
+    """ZeRO (arXiv 1910.02054): 1 shards the optimizer's state and fp32 weights among the workers that hold the same weights
     (paper, section 2.4), 3 the weights and gradients of the passes too: less memory, more communication."""
 
     def __post_init__(self) -> None:
-        for name in DIRECTIONS:
+        for name in AXES:
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive integer")
         require(self.zero_stage in ZERO_STAGES, self, "zero_stage", self.zero_stage, "1 or 3")
-        parted = self.tensor * self.pipeline > 1
-        require(self.zero_stage == 1 or not parted, self, "zero_stage", self.zero_stage, "1 with tensor or pipeline above 1")
+        sharded = self.tensor * self.pipeline > 1
+        require(self.zero_stage == 1 or not sharded, self, "zero_stage", self.zero_stage, "1 with tensor or pipeline above 1")
 
     @property
-    def replica(self) -> int:
-        """Workers of one replica."""
+    def workers_per_replica(self) -> int:
+        """Workers that hold one copy of the model."""
         return self.tensor * self.sequence * self.pipeline
 
     @property
@@ -55,17 +55,17 @@ class ParallelLayout:
     @property
     def workers(self) -> int:
         """All workers."""
-        return self.replicas * self.replica
+        return self.replicas * self.workers_per_replica
 
     def over(self, workers: int) -> "ParallelLayout":
-        """The same with `data` filled in. Raises `ConfigError` where so many workers do not make whole replicas."""
-        if workers % self.replica or (self.data is not None and self.workers != workers):
-            wanted = f"{self.workers}" if self.data else f"a multiple of {self.replica}"
+        """This layout with `data` filled in. Raises `ConfigError` unless the workers make whole replicas."""
+        if workers % self.workers_per_replica or (self.data is not None and self.workers != workers):
+            wanted = f"{self.workers}" if self.data else f"a multiple of {self.workers_per_replica}"
             raise ConfigError(f"{workers} workers for {self.in_words()}; allowed: {wanted}")
-        return replace(self, data=workers // self.replica)
+        return replace(self, data=workers // self.workers_per_replica)
 
     def misfit(self, shape: ModelShape, sequence_length: int | None = None) -> str:
-        """Why a model, and sequences of that many tokens, cannot be laid out like this, with what could; empty where they can."""
+        """Why this layout does not divide a model and sequences of that many tokens, and what would; empty where it does."""
         for name, counts in self._must_divide(shape, sequence_length):
             value, fits = getattr(self, name), math.gcd(*counts.values())
             if fits % value:
@@ -75,28 +75,28 @@ class ParallelLayout:
         return ""
 
     def require_fit(self, shape: ModelShape, sequence_length: int | None = None) -> None:
-        """Raise `ConfigError` where `misfit` finds one."""
+        """Raise `ConfigError` with the `misfit`, where there is one."""
         if misfit := self.misfit(shape, sequence_length):
             raise ConfigError(f"ParallelLayout.{misfit}")
 
     def in_words(self) -> str:
-        """The directions with their workers."""
+        """The axes with their workers."""
         named = itertools.chain([] if self.data is None else ["data"], ["tensor", "sequence", "pipeline"])
         return " x ".join(f"{name} {getattr(self, name)}" for name in named)
 
-    def place(self, rank: int) -> dict[str, int]:
-        """Where a worker is in each direction."""
-        place = {}
-        for name in reversed(DIRECTIONS):
-            rank, place[name] = divmod(rank, getattr(self, name) or 1)
-        return place
+    def coordinates(self, rank: int) -> dict[str, int]:
+        """The worker's rank along each axis."""
+        coordinates = {}
+        for name in reversed(AXES):
+            rank, coordinates[name] = divmod(rank, getattr(self, name) or 1)
+        return coordinates
 
-    def groups(self, *directions: str) -> list[list[int]]:
-        """Ranks that differ in those directions alone: every rank is in one of them."""
+    def groups(self, *axes: str) -> list[list[int]]:
+        """Groups of ranks that differ along those axes alone; every rank is in one group."""
         ranks: dict[tuple[int, ...], list[int]] = {}
         for rank in range(self.workers):
-            place = self.place(rank)
-            ranks.setdefault(tuple(place[name] for name in DIRECTIONS if name not in directions), []).append(rank)
+            coordinates = self.coordinates(rank)
+            ranks.setdefault(tuple(coordinates[name] for name in AXES if name not in axes), []).append(rank)
         return list(ranks.values())
 
     def _must_divide(self, shape: ModelShape, sequence_length: int | None) -> Iterator[tuple[str, dict[str, int]]]:

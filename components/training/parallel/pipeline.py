@@ -1,7 +1,7 @@
 """Pipeline parallelism: stages of consecutive layers, one micro-batch forward, one backward (1F1B, PipeDream-Flush, arXiv
 2104.04473, section 2.2), by DeepSpeed's PipelineModule and its schedule.
 
-The objective is asked by the last stage alone, with what came out of its layers.
+The last stage alone calls the objective, with the output of its layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,10 @@ from components.training.deepspeed_library import deepspeed
 from components.training.objective import Batch, Objective, scaled
 from components.training.parallel.layout import ParallelLayout
 
-Stopwatch = Callable[[str], AbstractContextManager[None]]
+PhaseTimer = Callable[[str], AbstractContextManager[None]]
+"""`components.training.meters.Stopwatch.phase`."""
 
-PARTS = {
+PHASES = {
     "LoadMicroBatch": "data",
     "RecvActivation": "forward",
     "ForwardPass": "forward",
@@ -31,18 +32,18 @@ PARTS = {
     "ReduceTiedGrads": "backward",
     "ReduceGrads": "backward",
 }
-"""DeepSpeed's instructions, by the part of a step whose time they take; OptimizerStep is left to the engine."""
+"""The phase of a step that each of DeepSpeed's instructions belongs to; OptimizerStep is left to the engine."""
 
 
 class Pipeline:
-    """One worker's stage, and what it does in a step."""
+    """One worker's stage of the pipeline, and its share of a step."""
 
     def __init__(
         self,
         stage: Decoder,
         objective: Objective,
         layout: ParallelLayout,
-        at: int,
+        stage_rank: int,
         group: dist.ProcessGroup,
         device: torch.device,
     ) -> None:
@@ -50,23 +51,23 @@ class Pipeline:
 
         Args:
             stage: this worker's layers, whose embedding, or norm and head, are the identity where they are another's.
-            objective: asked by the last stage.
+            objective: called by the last stage.
             layout: of the training, with its data filled in.
-            at: this stage's number.
+            stage_rank: number of this stage.
             group: the stages of a replica, in their order.
             device: of the training.
         """
         library = deepspeed()
         from deepspeed.runtime.pipe.topology import PipeModelDataParallelTopology
 
-        self._objective, self._layout, self._at, self._group, self._device = objective, layout, at, group, device
+        self._objective, self._layout, self._stage_rank, self._group, self._device = objective, layout, stage_rank, group, device
         self._tail = _Tail(stage)
         self._scale, self._sums = 1.0, dict[str, Tensor]()
         self._names: list[str] | None = None
         stages: list[nn.Module] = [nn.Identity() for _ in range(layout.pipeline)]
         self._stage = _Stage(stage)
-        stages[at] = self._stage
-        # It asks DeepSpeed for its rank before an engine has shown DeepSpeed the process group that torch has
+        stages[stage_rank] = self._stage
+        # PipelineModule asks DeepSpeed for its rank before an engine has told DeepSpeed of torch's process group
         library.init_distributed(auto_mpi_discovery=False, verbose=False)
         self.module: nn.Module = library.PipelineModule(
             stages,
@@ -77,9 +78,11 @@ class Pipeline:
             partition_method="uniform",
             dynamic_shape=True,  # the last micro-batch of a step may be smaller
         )
-        """What DeepSpeed's engine is made of."""
+        """The module for DeepSpeed's engine."""
 
-    def accumulate(self, engine: Any, batches: Sequence[Batch], scale: float, part: Stopwatch) -> tuple[float, dict[str, float]]:
+    def accumulate(
+        self, engine: Any, batches: Sequence[Batch], scale: float, phase: PhaseTimer
+    ) -> tuple[float, dict[str, float]]:
         """Gradients of this worker's micro-batches, averaged over the replicas; sums of the loss and the figures, 0 where another
         stage has them.
 
@@ -87,7 +90,7 @@ class Pipeline:
             engine: DeepSpeed's, of `module`.
             batches: this replica's micro-batches, the same for each of its stages.
             scale: what the loss is multiplied by.
-            part: of the step's time.
+            phase: times the phases of the step.
         """
         from deepspeed.runtime.pipe.schedule import TrainSchedule
 
@@ -95,12 +98,12 @@ class Pipeline:
         self._stage.documents = iter([self._documents(batch) for batch in batches])
         engine.set_dataiterator(iter([(batch["tokens"], batch) for batch in batches]))
         engine.total_loss, engine.fwd_outputs, engine._compute_loss = None, [], True
-        schedule = TrainSchedule(micro_batches=len(batches), stages=self._layout.pipeline, stage_id=self._at)
+        schedule = TrainSchedule(micro_batches=len(batches), stages=self._layout.pipeline, stage_id=self._stage_rank)
         engine._reserve_pipe_buffers(schedule.num_pipe_buffers())
         for instructions in schedule:
             for instruction in instructions:
-                if (name := type(instruction).__name__) in PARTS:
-                    with part(PARTS[name]):
+                if (name := type(instruction).__name__) in PHASES:
+                    with phase(PHASES[name]):
                         engine._INSTRUCTION_MAP[type(instruction)](engine, **instruction.kwargs)
         return self._totals()
 
@@ -132,7 +135,7 @@ class _Stage(nn.Module):
         super().__init__()
         self.decoder = decoder
         self.documents = iter(list[Tensor | None]())
-        """Of the micro-batches to come: each stage has them from its own batches, and goes forward through them in order."""
+        """Of the micro-batches to come, in order: each stage takes them from its own copy of the batches."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decoder.hidden(x, documents_BS=next(self.documents))
@@ -153,5 +156,5 @@ class _Tail(nn.Module):
         return self._stage[0].vocabulary
 
     def forward(self, tokens_BT: Tensor, *, documents_BS: Tensor | None = None, with_head: bool = True) -> Tensor:
-        """What the tokens, which went into the first stage, have become; with what documents, the stages knew."""
+        """The logits, or what the head reads: tokens and documents have passed through the stages already."""
         return self.head(self.hidden_BTD) if with_head else self.hidden_BTD

@@ -1,9 +1,9 @@
 """Sequence parallelism (DeepSpeed-Ulysses, arXiv 2309.14509, section 3), applied to a decoder from outside.
 
 Each worker holds consecutive tokens of every sequence. For attention the workers exchange them for all tokens of some heads, and
-back. To ZeRO a worker of a sequence is one more replica: it has the same weights and other tokens.
+back. To ZeRO each of them is one more replica: it has the same weights and other tokens.
 
-Shapes as in `components.model.decoder`; T is here the part's tokens, S the whole sequence's.
+Shapes as in `components.model.decoder`; here T is the shard's tokens, S the whole sequence's.
 """
 
 from dataclasses import dataclass, field
@@ -18,28 +18,30 @@ from components.training.deepspeed_library import deepspeed
 from components.training.objective import Batch
 
 WHOLE = frozenset({"documents"})
-"""Tensors that go by tokens and that every worker needs whole: attention is of some heads, but of the whole sequence."""
+"""Tensors with a value for each token that every worker needs whole: it attends with some heads, over the whole sequence."""
 
 
 def apply(model: Decoder, group: dist.ProcessGroup) -> None:
-    """Let a decoder work on its worker's part of each sequence, in the order of the group's ranks."""
+    """Let a decoder work on its worker's shard of each sequence, in the order of the group's ranks."""
     for module in model.modules():
         if isinstance(module, Attention):
             module.attend = Ulysses(group)
-    model.part_of_sequence = dist.get_rank(group)
+    model.sequence_rank = dist.get_rank(group)
 
 
-def part(batch: Batch, index: int, parts: int) -> Batch:
-    """That part of each sequence; what does not go by tokens stays whole.
+def shard(batch: Batch, rank: int, workers: int) -> Batch:
+    """A worker's tokens of each sequence; tensors without a value for each token stay whole.
 
     Raises:
         TrainingError: the sequences do not divide.
     """
     shape = batch["tokens"].shape
-    if shape[1] % parts:
-        raise TrainingError(f"sequences of {shape[1]} tokens do not divide by {parts}; choose another layout or sequence length")
-    cut = {name for name, tensor in batch.items() if tensor.shape == shape} - WHOLE
-    return {name: tensor.chunk(parts, dim=1)[index] if name in cut else tensor for name, tensor in batch.items()}
+    if shape[1] % workers:
+        raise TrainingError(
+            f"sequences of {shape[1]} tokens do not divide by {workers}; choose another layout or sequence length"
+        )
+    sharded = {name for name, tensor in batch.items() if tensor.shape == shape} - WHOLE
+    return {name: tensor.chunk(workers, dim=1)[rank] if name in sharded else tensor for name, tensor in batch.items()}
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Ulysses:
         self._attention = DistributedAttention(_attend_to_all, self.group, scatter_idx=2, gather_idx=1)
 
     def __call__(self, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, mask_B1SS: Tensor | None) -> Tensor:
-        """BHTE: what the part's tokens read from all tokens before them. The mask is of the whole sequence."""
+        """BHTE: what the shard's tokens read from all tokens before them. The mask is of the whole sequence."""
         q_BTHE, k_BTKE, v_BTKE = (x.transpose(1, 2).contiguous() for x in (q_BHTE, k_BKTE, v_BKTE))
         read_BTHE: Tensor = self._attention(q_BTHE, k_BTKE, v_BTKE, 0, mask_B1SS=mask_B1SS)
         return read_BTHE.transpose(1, 2)

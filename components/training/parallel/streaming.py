@@ -1,4 +1,4 @@
-"""A model that computes on a device which could not hold it: the weights of a module are there for its turn alone."""
+"""A model that computes on a device which could not hold it: a module's weights are there only while it computes."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def streamed(model: nn.Module, device: torch.device) -> nn.Module:
-    """Let a model whose weights are in the host's memory compute on `device`, without gradients. It is the same on the CPU."""
+    """Let a model whose weights are in the host's memory compute on `device`, without gradients. On the CPU nothing changes."""
     if device.type != "cpu":
         for module in model.modules():
             if kept := dict(module.named_parameters(recurse=False)):

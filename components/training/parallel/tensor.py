@@ -1,10 +1,10 @@
 """Tensor parallelism (Megatron-LM, arXiv 1909.08053, section 3), applied to a decoder from outside.
 
-The projections into heads and into the FFN keep some of their rows, those out of them some of their columns, so that a part reads
-what a norm gives and its outputs are summed: once in attention and once in the FFN, forward and backward. Embedding and head keep
-some of the vocabulary; the logits of a part are never gathered, see `components.model.loss.Vocabulary`.
+The projections into heads and into the FFN keep some of their rows, those out of them some of their columns, so that a shard
+reads the output of a norm, and the outputs of the shards are summed: once in attention and once in the FFN, forward and backward.
+Embedding and head keep some of the vocabulary; the logits of a shard are never gathered, see `components.model.loss.Vocabulary`.
 
-Not by DeepSpeed's AutoTP 0.19.8, which takes neither a pipeline beside it nor a loss on parted logits, and not by torch's
+Not by DeepSpeed's AutoTP 0.19.8, which supports neither a pipeline beside it nor a loss on sharded logits, and not by torch's
 DTensor, which DeepSpeed's ZeRO cannot flatten.
 """
 
@@ -18,53 +18,53 @@ from torch import Tensor, nn
 from components.model.decoder import Decoder
 
 ROWS = frozenset({"embedding", "query", "key", "value", "gate", "up", "head"})
-"""Modules whose weights are parted by their first dimension."""
+"""Modules whose weights are sharded along their first dimension."""
 
 COLUMNS = frozenset({"output", "down"})
-"""Modules whose weights are parted by their second dimension, and whose outputs are summed."""
+"""Modules whose weights are sharded along their second dimension, and whose outputs are summed."""
 
 NORMS = frozenset({"attention_norm", "ffn_norm", "norm"})
-"""Modules whose weights every part has whole, and whose outputs the parts read."""
+"""Modules whose weights every shard has whole, and whose outputs the shards read."""
 
 
-def parted_dimension(name: str) -> int | None:
-    """The dimension by which the parameter of that name is parted; None: every part has it whole."""
+def sharded_dimension(name: str) -> int | None:
+    """The dimension along which the parameter of that name is sharded; None: every shard has it whole."""
     module = name.split(".")[-2]
     return 0 if module in ROWS else 1 if module in COLUMNS else None
 
 
 def apply(model: Decoder, group: dist.ProcessGroup) -> None:
-    """Let a decoder whose weights are parts already work as one of the group's, which are in the order of its ranks."""
+    """Let a decoder that holds its shard of the weights work with the group's others; shards are in the order of ranks."""
     for name, module in model.named_modules():
         kind = name.split(".")[-1]
         if kind in ROWS | COLUMNS and isinstance(module, nn.Linear | nn.Embedding):
-            module.weight.tensor_model_parallel = True  # type: ignore[attr-defined] # what lacks it, DeepSpeed counts once
+            module.weight.tensor_model_parallel = True  # type: ignore[attr-defined] # without it DeepSpeed counts a weight once
         if kind in COLUMNS:
             module.register_forward_hook(lambda _, __, output: _summed(output, group))
         if kind in NORMS and isinstance(module, nn.RMSNorm):
             module.register_forward_hook(lambda _, __, output: _copied(output, group))
     if isinstance(model.embedding, nn.Embedding):
-        model.embedding = _EmbeddingPart(model.embedding.weight, group)  # type: ignore[assignment]
+        model.embedding = _EmbeddingShard(model.embedding.weight, group)  # type: ignore[assignment]
     if isinstance(model.head, nn.Linear):
-        model.vocabulary = VocabularyPart(first=dist.get_rank(group) * model.head.weight.shape[0], group=group)
+        model.vocabulary = VocabularyShard(first=dist.get_rank(group) * model.head.weight.shape[0], group=group)
 
 
 @dataclass(frozen=True)
-class VocabularyPart:
-    """The ids from `first` on, as many as the head's part has rows."""
+class VocabularyShard:
+    """The ids from `first` on, as many as the head's shard has rows."""
 
     first: int
     group: dist.ProcessGroup
 
     def gather(self, x: Tensor) -> Tensor:
-        """What each part has, stacked: [parts, ...]."""
-        found = [torch.empty_like(x) for _ in range(dist.get_world_size(self.group))]
-        dist.all_gather(found, x.contiguous(), group=self.group)
-        return torch.stack(found)
+        """The tensors of all shards, stacked: [shards, ...]."""
+        gathered = [torch.empty_like(x) for _ in range(dist.get_world_size(self.group))]
+        dist.all_gather(gathered, x.contiguous(), group=self.group)
+        return torch.stack(gathered)
 
 
-class _EmbeddingPart(nn.Module):
-    """Vectors of some ids; zeros for the others, until the parts are summed."""
+class _EmbeddingShard(nn.Module):
+    """Vectors of some ids; zeros for the others, until the shards are summed."""
 
     def __init__(self, weight: Tensor, group: dist.ProcessGroup) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class _EmbeddingPart(nn.Module):
         self._group = group
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
-        """BTD, the same on every part."""
+        """BTD, the same on every shard."""
         rows = self.weight.shape[0]
         ids_BT = tokens_BT - dist.get_rank(self._group) * rows
         elsewhere_BT = (ids_BT < 0) | (ids_BT >= rows)
@@ -89,7 +89,7 @@ def _summed(x: Tensor, group: dist.ProcessGroup) -> Tensor:
 
 
 class _Copied(torch.autograd.Function):
-    """The same forward; backward the sum of the parts' gradients (Megatron-LM's f)."""
+    """The same forward; backward the sum of the shards' gradients (Megatron-LM's f)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
@@ -102,7 +102,7 @@ class _Copied(torch.autograd.Function):
 
 
 class _Summed(torch.autograd.Function):
-    """The sum of the parts forward; backward the same gradient for each (Megatron-LM's g)."""
+    """The sum of the shards forward; backward the same gradient for each (Megatron-LM's g)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:

@@ -52,7 +52,7 @@ def test_targets_are_the_tokens_one_further_on(batches: PackedBatches) -> None:
 def test_tokens_are_numbered_by_the_documents_that_the_shards_have_them_in(batches: PackedBatches) -> None:
     masked = replace(batches, document_mask=True)
     found = [row for batch in masked.micro_batches(2, 0, 1) for row in batch["documents"]]
-    for (_, start), numbers in zip(masked.places(2 * 7, 7), found, strict=True):
+    for (_, start), numbers in zip(masked.window_starts(2 * 7, 7), found, strict=True):
         documents = (start + torch.arange(16)) // TOKENS_OF_A_DOCUMENT
         begun_before = start % TOKENS_OF_A_DOCUMENT > 0
         assert torch.equal(numbers, documents - documents[0] + (not begun_before))
@@ -100,7 +100,7 @@ def of_languages(token_shards: Path) -> PackedBatches:
 
 
 def test_an_epoch_of_a_language_goes_once_through_the_windows_of_its_own_tokens(of_languages: PackedBatches) -> None:
-    starts = [start for domain, start in of_languages.places(0, 200) if domain == "prose"]
+    starts = [start for domain, start in of_languages.window_starts(0, 200) if domain == "prose"]
     windows = (10 * 62 - 1) // 16
     first = [start for start in starts if start < 10 * 62]
     assert sorted(first[:windows]) == [16 * window for window in range(windows)]
@@ -112,7 +112,7 @@ def test_tokens_and_losses_of_a_domain_are_those_of_its_languages_together(of_la
     assert (seen["prose/aa"] + seen["prose/bb"]).tolist() == seen["prose"].tolist()
     assert [int(seen[name][-1]) for name in ("code", "prose/aa", "prose/bb")] == pytest.approx([800, 400, 400], abs=16)
     (batch,) = of_languages.micro_batches(0, 0, 1)
-    domains = [domain for domain, _ in of_languages.places(0, 10)]
+    domains = [domain for domain, _ in of_languages.window_starts(0, 10)]
     assert [of_languages.order.domains[place] for place in batch["domains"].tolist()] == domains
     assert batch["domain_scale"].tolist() == [10 / domains.count("code"), 10 / domains.count("prose")]
 

@@ -15,7 +15,7 @@ from components.errors import CheckpointError, ConfigError, ResourceError, Train
 from components.model.huggingface import load
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.pretrain import pretrain
+from components.pretraining.pretrain import PretrainingInputs, pretrain
 from components.training.parallel.layout import ParallelLayout
 from tests.components.pretraining.conftest import digests, with_languages
 from tests.spawning import SpawningLauncher
@@ -40,14 +40,11 @@ def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
         output.mkdir()
         figures = pretrain(
             config,
-            plan=plan,
-            token_shards=token_shards,
-            tokenizer=tokenizer,
+            PretrainingInputs(plan=plan, token_shards=token_shards, tokenizer=tokenizer, start=start),
             output=output,
             scratch=tmp_path / f"{name}-scratch",
             launcher=launcher,
             metrics=metrics,
-            start=start,
         )
         return figures, output, metrics
 

@@ -11,7 +11,7 @@ from components.errors import ConfigError
 from components.ports import InProcessPool
 from components.pretraining import trunks as module
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.trunks import Branch, Trunk, train_trunk, trunks
+from components.pretraining.trunks import Trunk, TrunkBranch, train_trunk, trunks
 from components.training.config import ScheduleConfig
 from tests.components.pretraining.conftest import PLAN
 
@@ -25,13 +25,13 @@ def point(steps: int, seed: int = 0, rate: float = 1e-2) -> Point:
     return Point(budget=1e5 * steps, plan=plan, seed=seed)
 
 
-def alone(one: Point, token_shards: Path, place: Path) -> Branch:
+def alone(one: Point, token_shards: Path, place: Path) -> TrunkBranch:
     (trunk,) = trunks([one], CONFIG, token_shards, place)
     (branch,) = train_trunk(trunk)
     return branch
 
 
-def outcome(branch: Branch) -> tuple[object, ...]:
+def outcome(branch: TrunkBranch) -> tuple[object, ...]:
     return branch.figures, branch.history, branch.failure
 
 

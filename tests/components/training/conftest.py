@@ -12,8 +12,9 @@ from components.artifacts import ModelShape
 from components.model.decoder import Decoder, initialise
 from components.model.loss import cross_entropy
 from components.ports import RecordedMetrics, RecordingReporter
+from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
-from components.training.loop import Batch, Terms, Trained, train
+from components.training.loop import Batch, Terms, Trained, TrainSpec, train
 
 SHAPE = ModelShape(n_layer=2, d_model=16, n_head=2, n_kv_head=2, d_ffn=32, vocab_size=32, context=16)
 
@@ -72,19 +73,15 @@ def training(tmp_path: Path) -> Training:
         **changes: Any,
     ) -> tuple[Decoder, Trained, RecordedMetrics]:
         model, metrics = model or small_model(), RecordedMetrics()
-        trained = train(
-            model,
-            objective or NextToken(),
-            batches or RepeatedPairs(),
-            settings(**changes),
-            reporter=RecordingReporter(metrics),
-            checkpoints=checkpoints,
-            identity=identity or {"model": "small"},
+        spec = TrainSpec(
+            model=model,
+            objective=objective or NextToken(),
+            batches=batches or RepeatedPairs(),
             validation=validation,
             on_incident=on_incident,
-            uploads=uploads,
-            until=until,
         )
+        plan = CheckpointPlan(root=checkpoints, identity=identity or {"model": "small"}, uploads=uploads, until=until)
+        trained = train(spec, settings(**changes), plan, RecordingReporter(metrics))
         return model, trained, metrics
 
     return run

@@ -17,6 +17,7 @@ from components.artifacts import ModelShape
 from components.model.decoder import Decoder, initialise
 from components.pretraining.packed import NextToken
 from components.training import loop
+from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from components.training.loop import Batch
 
@@ -63,16 +64,9 @@ def peak(shape: ModelShape, sequences: int, precision: str) -> int:
     initialise(model, 0.02, 0)
     settings = TrainingSettings(steps=3, learning_rate=1e-3, warmup_steps=1, precision=precision, checkpoint_seconds=None)
     # What malloc keeps of freed memory is not what tensors take.
-    with tempfile.TemporaryDirectory() as place, mock.patch.object(loop, "keep_freed_memory"):
-        loop.train(
-            model,
-            NextToken(),
-            Batches(shape, sequences),
-            settings,
-            reporter=reporter,
-            checkpoints=Path(place),
-            identity={},
-        )
+    with tempfile.TemporaryDirectory() as directory, mock.patch.object(loop, "keep_freed_memory"):
+        spec = loop.TrainSpec(model=model, objective=NextToken(), batches=Batches(shape, sequences))
+        loop.train(spec, settings, CheckpointPlan(root=Path(directory), identity={}), reporter)
     return reporter.after[2] - before
 
 

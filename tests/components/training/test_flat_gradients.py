@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from components.training.engine import Engine, process_group
-from components.training.parallel.placement import Place
+from components.training.parallel.placement import Coordinates
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 
 CPU = torch.device("cpu")
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def engine() -> Iterator[Engine]:
     with process_group(CPU, 1):
         chosen = settings()
-        engine = Engine(small_model(), NextToken(), chosen, "fp32", Place.of(chosen.layout, 0, 1), CPU)
+        engine = Engine(small_model(), NextToken(), chosen, "fp32", Coordinates.of(chosen.layout, 0, 1), CPU)
         yield engine
         engine.close()
 

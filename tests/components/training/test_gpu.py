@@ -13,6 +13,7 @@ from components.flops import training_memory
 from components.model.decoder import Decoder, attend, document_mask, initialise
 from components.pretraining.packed import NextToken
 from components.training import loop
+from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from tests.components.training.conftest import Training, equal
 from tests.components.training.peak_memory import Batches
@@ -73,8 +74,7 @@ def test_a_training_takes_the_memory_that_its_plan_says(policy: str, tmp_path: P
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(_Enough):
-        loop.train(
-            model, NextToken(), Batches(SHAPE, 8), settings, reporter=reporter, checkpoints=tmp_path / "checkpoints", identity={}
-        )
+        spec = loop.TrainSpec(model=model, objective=NextToken(), batches=Batches(SHAPE, 8))
+        loop.train(spec, settings, CheckpointPlan(root=tmp_path / "checkpoints", identity={}), reporter)
     planned = training_memory(SHAPE, micro_batch_size=8, sequence_length=SHAPE.context, checkpointing=policy)
     assert reporter.bytes - before == pytest.approx(sum(planned.values()), rel=0.15)

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
-from components.training.loop import Batch, Terms, train
+from components.training.checkpoints.saving import CheckpointPlan
+from components.training.loop import Batch, Terms, TrainSpec, train
 from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 from tests.spawning import SpawningLauncher
@@ -86,14 +87,12 @@ def work(cases: Sequence[Case], reporter: TrainingReporter) -> list[tuple[Histor
     found = []
     for case in cases:
         model, stepping = small_model(), Stepping(reporter)
+        uneven = case.layout.workers_per_replica == 1 and case.layout.zero_stage == 1
         trained = train(
-            model,
-            Bad(case, stepping),
-            Uneven() if case.layout.replica == 1 and case.layout.zero_stage == 1 else RepeatedPairs(),
+            TrainSpec(model=model, objective=Bad(case, stepping), batches=Uneven() if uneven else RepeatedPairs()),
             settings(layout=case.layout, checkpoint_steps=None, **case.changes),
-            reporter=stepping,
-            checkpoints=case.checkpoints,
-            identity={"model": "small"},
+            CheckpointPlan(root=case.checkpoints, identity={"model": "small"}),
+            stepping,
         )
         found.append((trained.history, all(bool(torch.isfinite(weight).all()) for weight in model.parameters())))
     return found

@@ -348,7 +348,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from components.ports import RecordedMetrics, RecordingReporter
-from components.training.loop import train
+from components.training.checkpoints.saving import CheckpointPlan
+from components.training.loop import TrainSpec, train
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 
 class Reporter(RecordingReporter):
@@ -356,8 +357,8 @@ class Reporter(RecordingReporter):
         if step == 11:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train(small_model(), NextToken(), RepeatedPairs(), settings(), reporter=Reporter(RecordedMetrics()),
-      checkpoints=Path(sys.argv[1]), identity={"model": "small"})
+train(TrainSpec(model=small_model(), objective=NextToken(), batches=RepeatedPairs()), settings(),
+      CheckpointPlan(root=Path(sys.argv[1]), identity={"model": "small"}), Reporter(RecordedMetrics()))
 """
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from components.training.meters import NOT_USEFUL, PARTS, Goodput, Meter, Stopwatch
+from components.training.meters import NOT_USEFUL, PHASES, Goodput, Meter, Stopwatch
 
 CPU = torch.device("cpu")
 
@@ -21,19 +21,19 @@ def test_utilisations_are_shares_of_the_peak_of_all_devices() -> None:
 
 
 def test_the_last_step_reports_the_mean_of_each_part_and_no_time_left() -> None:
-    meter = Meter.of(CPU, "bf16", None, workers=1)
+    meter = Meter.of(CPU, "bf16", {}, workers=1)
     for left in (1, 0):
-        with meter.stopwatch.part("forward"):
+        with meter.stopwatch.phase("forward"):
             torch.randn(300, 300) @ torch.randn(300, 300)
         figures = meter.figures(10, 1.0, left)
-    assert {f"seconds/{part}" for part in PARTS} <= set(figures)
+    assert {f"seconds/{phase}" for phase in PHASES} <= set(figures)
     assert figures["seconds/forward"] > 0
     assert figures["seconds/data"] == figures["seconds_left"] == 0
     assert figures["memory_bytes"] > 0
 
 
 def test_the_time_left_is_that_of_the_steps_so_far() -> None:
-    meter = Meter.of(CPU, "bf16", None, workers=1)
+    meter = Meter.of(CPU, "bf16", {}, workers=1)
     meter.figures(10, 1.0, 9)
     meter._reported = float("-inf")
     assert meter.figures(10, 3.0, 8)["seconds_left"] == pytest.approx(16.0)
@@ -41,7 +41,7 @@ def test_the_time_left_is_that_of_the_steps_so_far() -> None:
 
 def test_reading_a_stopwatch_sets_it_back() -> None:
     stopwatch = Stopwatch(CPU)
-    with stopwatch.part("data"):
+    with stopwatch.phase("data"):
         pass
     assert stopwatch.read()["data"] > 0
     assert stopwatch.read()["data"] == 0
@@ -49,7 +49,7 @@ def test_reading_a_stopwatch_sets_it_back() -> None:
 
 def test_goodput_and_its_losses_are_all_of_the_time() -> None:
     goodput = Goodput(started=0.0)
-    goodput.add(10.0, dict.fromkeys(PARTS, 0.0) | {"data": 1.0, "checkpoint": 2.0})
+    goodput.add(10.0, dict.fromkeys(PHASES, 0.0) | {"data": 1.0, "checkpoint": 2.0})
     figures = goodput.figures(20.0)
     assert figures["goodput"] == pytest.approx(0.35)
     assert figures["lost/restarts"] == pytest.approx(0.5)
@@ -59,7 +59,7 @@ def test_goodput_and_its_losses_are_all_of_the_time() -> None:
 
 def test_the_next_attempt_counts_the_pause_as_lost() -> None:
     first = Goodput(started=0.0)
-    first.add(10.0, dict.fromkeys(PARTS, 0.0))
+    first.add(10.0, dict.fromkeys(PHASES, 0.0))
     second = Goodput(**first.as_json())
-    second.add(10.0, dict.fromkeys(PARTS, 0.0))
+    second.add(10.0, dict.fromkeys(PHASES, 0.0))
     assert second.figures(100.0)["lost/restarts"] == pytest.approx(0.8)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ResourceError
-from components.training.resources import Room, refuse_too_little, require_disk, require_memory
+from components.training.resources import FreeMemory, require_disk, require_memory, require_memory_of
 
 GIB = 2**30
 
@@ -23,38 +23,40 @@ def test_more_than_is_free_is_refused_with_both_figures_and_the_machine() -> Non
 
 
 def test_the_workers_of_one_machine_count_together_and_those_of_others_do_not() -> None:
-    refuse_too_little([Room("a", 6 * GIB), Room("a", 6 * GIB), Room("b", 4 * GIB)], 3 * GIB, 0, 0)
+    require_memory_of([FreeMemory("a", 6 * GIB), FreeMemory("a", 6 * GIB), FreeMemory("b", 4 * GIB)], 3 * GIB, 0, 0)
     with pytest.raises(ResourceError, match=r"^a: training needs about 6\.0 GiB of memory, 5\.0 GiB are free"):
-        refuse_too_little([Room("b", 9 * GIB), Room("a", 5 * GIB), Room("a", 5 * GIB)], 3 * GIB, 0, 0)
+        require_memory_of([FreeMemory("b", 9 * GIB), FreeMemory("a", 5 * GIB), FreeMemory("a", 5 * GIB)], 3 * GIB, 0, 0)
 
 
 def test_each_gpu_must_hold_what_its_worker_needs() -> None:
-    rooms = [Room("a", 99 * GIB, 80 * GIB), Room("a", 99 * GIB, 60 * GIB), Room("b", 99 * GIB, 80 * GIB)]
-    refuse_too_little(rooms, 60 * GIB, 0, 0)
+    rooms = [FreeMemory("a", 99 * GIB, 80 * GIB), FreeMemory("a", 99 * GIB, 60 * GIB), FreeMemory("b", 99 * GIB, 80 * GIB)]
+    require_memory_of(rooms, 60 * GIB, 0, 0)
     with pytest.raises(ResourceError, match=r"^a: training needs about 61\.0 GiB of GPU memory, 60\.0 GiB are free"):
-        refuse_too_little(rooms, 61 * GIB, 0, 0)
+        require_memory_of(rooms, 61 * GIB, 0, 0)
 
 
 def test_a_training_of_many_machines_needs_on_each_what_its_own_workers_do() -> None:
-    refuse_too_little([Room(f"node-{worker // 8}", 640 * GIB, 80 * GIB) for worker in range(64)], 60 * GIB, 7 * 10**9, 7 * 10**9)
+    require_memory_of(
+        [FreeMemory(f"node-{worker // 8}", 640 * GIB, 80 * GIB) for worker in range(64)], 60 * GIB, 7 * 10**9, 7 * 10**9
+    )
 
 
 def test_the_copy_of_the_state_counts_besides_by_the_share_of_the_workers() -> None:
-    refuse_too_little([Room("a", 6 * GIB), Room("b", 6 * GIB)], 0, GIB, GIB)
+    require_memory_of([FreeMemory("a", 6 * GIB), FreeMemory("b", 6 * GIB)], 0, GIB, GIB)
     with pytest.raises(ResourceError, match=r"^b: training needs about 6\.0 GiB of memory"):
-        refuse_too_little([Room("a", 6 * GIB), Room("b", 5 * GIB)], 0, GIB, GIB)
+        require_memory_of([FreeMemory("a", 6 * GIB), FreeMemory("b", 5 * GIB)], 0, GIB, GIB)
 
 
 def test_the_model_that_a_worker_makes_before_its_gpu_has_a_part_counts_in_the_hosts_memory() -> None:
     with pytest.raises(ResourceError, match=r"^a: training needs about 20\.0 GiB of memory"):
-        refuse_too_little([Room("a", 19 * GIB, 80 * GIB), Room("a", 19 * GIB, 80 * GIB)], 0, GIB, GIB)
+        require_memory_of([FreeMemory("a", 19 * GIB, 80 * GIB), FreeMemory("a", 19 * GIB, 80 * GIB)], 0, GIB, GIB)
 
 
-def test_a_parted_model_is_whole_on_the_machine_of_the_first_worker_alone() -> None:
-    rooms = [Room("a", 10 * GIB, 80 * GIB), Room("b", 8 * GIB, 80 * GIB)]
-    refuse_too_little(rooms, 0, GIB, GIB // 2)
+def test_a_sharded_model_is_whole_on_the_machine_of_the_first_worker_alone() -> None:
+    rooms = [FreeMemory("a", 10 * GIB, 80 * GIB), FreeMemory("b", 8 * GIB, 80 * GIB)]
+    require_memory_of(rooms, 0, GIB, GIB // 2)
     with pytest.raises(ResourceError, match=r"^b: training needs about 10\.0 GiB of memory"):
-        refuse_too_little(rooms[::-1], 0, GIB, GIB // 2)
+        require_memory_of(rooms[::-1], 0, GIB, GIB // 2)
 
 
 def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import math
 import random
 
-from components.training.spikes import LEAST, is_spike
+from components.training.spikes import MIN_STEPS, is_spike
 
 NOISE = random.Random(0)
 STEADY = [2 + NOISE.gauss(0, 0.1) for _ in range(200)]
@@ -23,7 +23,7 @@ def test_only_the_last_losses_count() -> None:
 
 
 def test_at_the_beginning_nothing_is_a_spike() -> None:
-    assert not is_spike(STEADY[: LEAST - 1], 100.0, 8.0)
+    assert not is_spike(STEADY[: MIN_STEPS - 1], 100.0, 8.0)
 
 
 def test_without_a_threshold_and_for_what_is_not_finite_nothing_is() -> None:

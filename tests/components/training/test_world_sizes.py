@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
-from components.training.loop import train
+from components.training.checkpoints.saving import CheckpointPlan
+from components.training.loop import TrainSpec, train
 from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 from tests.spawning import SpawningLauncher
@@ -49,13 +50,10 @@ def work(spec: Spec, reporter: TrainingReporter) -> tuple[int, list[Any], list[f
     model = small_model()
     try:
         trained = train(
-            model,
-            NextToken(),
-            RepeatedPairs(),
+            TrainSpec(model=model, objective=NextToken(), batches=RepeatedPairs()),
             settings(precision=spec.precision, checkpoint_steps=6, layout=ParallelLayout(zero_stage=spec.zero_stage)),
-            reporter=Stopping(reporter.rank, reporter.world_size, spec.stop_after),
-            checkpoints=spec.checkpoints,
-            identity={"model": "small"},
+            CheckpointPlan(root=spec.checkpoints, identity={"model": "small"}),
+            Stopping(reporter.rank, reporter.world_size, spec.stop_after),
         )
     except EnoughError:
         return -1, [], []

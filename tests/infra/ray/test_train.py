@@ -107,18 +107,16 @@ class Fragile:
 
 def train_small_model(spec: Training, reporter: TrainingReporter) -> tuple[Any, int, str]:
     """The history, the step it went on from and a digest of the weights."""
-    from components.training.loop import train
+    from components.training.checkpoints.saving import CheckpointPlan
+    from components.training.loop import TrainSpec, train
     from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
 
     model = small_model()
     trained = train(
-        model,
-        NextToken(),
-        RepeatedPairs(),
+        TrainSpec(model=model, objective=NextToken(), batches=RepeatedPairs()),
         settings(precision="bf16"),
-        reporter=Fragile(reporter, spec.killed_once),
-        checkpoints=spec.checkpoints,
-        identity={"model": "small"},
+        CheckpointPlan(root=spec.checkpoints, identity={"model": "small"}),
+        Fragile(reporter, spec.killed_once),
     )
     weights = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())
     return trained.history, trained.resumed_from, hashlib.sha256(weights).hexdigest()

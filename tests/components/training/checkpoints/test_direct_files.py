@@ -17,12 +17,12 @@ from torch import Tensor
 from components.training.checkpoints import direct_files
 from components.training.checkpoints.direct_files import ALIGNED, checksum_of, write
 
-PART = 4 * ALIGNED
+CHUNK_BYTES = 4 * ALIGNED
 
 
 @pytest.fixture(autouse=True)
-def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct_files, "PART", PART)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_files, "CHUNK_BYTES", CHUNK_BYTES)
 
 
 def some_bytes(number: int, seed: int = 0) -> Tensor:
@@ -35,10 +35,10 @@ LENGTHS = [
     [1],
     [ALIGNED],
     [ALIGNED - 1, 1, 1],
-    [PART],
-    [PART - 1, 2],
-    [5, PART, PART],
-    [3 * PART + 17, 0, 8, ALIGNED],
+    [CHUNK_BYTES],
+    [CHUNK_BYTES - 1, 2],
+    [5, CHUNK_BYTES, CHUNK_BYTES],
+    [3 * CHUNK_BYTES + 17, 0, 8, ALIGNED],
     [1] * 100,
 ]
 
@@ -136,7 +136,7 @@ def test_every_changed_byte_is_another_checksum(tmp_path: Path) -> None:
 
 
 def test_whoever_only_looks_at_checkpoints_loads_no_torch() -> None:
-    code = "import sys, components.pretraining.beginnings; print({'torch', 'safetensors'} & set(sys.modules))"
+    code = "import sys, components.pretraining.shared_prefix; print({'torch', 'safetensors'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -25,8 +25,8 @@ from components.ports import SilentMetrics, TrainingReporter
 from components.training.checkpoints import direct_files
 from components.training.checkpoints import files as checkpoint_files
 from components.training.checkpoints import saving as checkpoints_module
-from components.training.checkpoints.files import STRANGER, Attempt, differences, read_history, state_files
-from components.training.checkpoints.saving import Checkpoints, Found
+from components.training.checkpoints.files import OTHER_TRAINING, Attempt, differences, read_history, state_files
+from components.training.checkpoints.saving import CheckpointPlan, Checkpoints, ResumePoint
 from components.training.checkpoints.state import KINDS, Fragment, SavedState, State
 from components.training.engine import process_group
 from tests.spawning import SpawningLauncher
@@ -41,8 +41,14 @@ def _group() -> Iterator[None]:
         yield
 
 
-def checkpoints(root: Path, *, keep: int = 2, model: str = "a", **options: Any) -> Checkpoints:
-    return Checkpoints(root, {"model": model}, rank=0, world_size=1, keep=keep, **{"sizes": SIZES, **options})
+def checkpoints(root: Path, *, keep: int = 2, model: str = "a", branch_from: Path | None = None, **options: Any) -> Checkpoints:
+    plan = CheckpointPlan(root=root, identity={"model": model}, branch_from=branch_from)
+    return Checkpoints(plan, rank=0, world_size=1, keep=keep, **{"sizes": SIZES, **options})
+
+
+def one_of_two(root: Path, rank: int) -> Checkpoints:
+    """The checkpoints of a training of two workers, on one of them."""
+    return Checkpoints(CheckpointPlan(root=root, identity=IDENTITY), rank=rank, world_size=2, keep=2, sizes=SIZES)
 
 
 def state(value: float = 1.0) -> State:
@@ -76,7 +82,7 @@ def test_a_saved_checkpoint_is_found_with_its_step_history_and_state(tmp_path: P
     assert (tmp_path / "latest").resolve() == found.directory.resolve()
 
 
-def test_training_begins_afresh_where_there_is_nothing(tmp_path: Path) -> None:
+def test_training_starts_afresh_where_there_is_nothing(tmp_path: Path) -> None:
     assert checkpoints(tmp_path / "missing").newest().step == 0
 
 
@@ -107,7 +113,7 @@ def save_two_with_a_first_worker_that_publishes_late(root: Path, reporter: Train
         return publish(*arguments, **options)
 
     root.mkdir(exist_ok=True)
-    store = Checkpoints(root / "checkpoints", IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
+    store = one_of_two(root / "checkpoints", reporter.rank)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     with mock.patch.object(checkpoint_files, "publish", late):
         store.save(1, [], half, goodput={})
@@ -141,7 +147,7 @@ def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path
 
 def save_beside_a_first_worker_that_is_stuck(root: Path, reporter: TrainingReporter) -> bool:
     """Whether the second worker has given up waiting for the first one, and goes on."""
-    store = Checkpoints(root, IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
+    store = one_of_two(root, reporter.rank)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     done = root / "done"
     gone_on = False
@@ -168,7 +174,7 @@ def test_a_first_worker_that_is_slow_with_its_disk_does_not_end_the_others(tmp_p
 
 def fail_on_the_first_worker_before_the_second_has_begun(root: Path, reporter: TrainingReporter) -> list[str]:
     """What is left of a checkpoint that the first worker could not write."""
-    store = Checkpoints(root, IDENTITY, rank=reporter.rank, world_size=2, keep=2, sizes=SIZES)
+    store = one_of_two(root, reporter.rank)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     failed = root / "failed"
     real = direct_files.write
@@ -194,25 +200,25 @@ def test_a_disk_that_is_full_for_one_worker_keeps_nothing_of_what_the_others_wro
     assert SpawningLauncher().launch(work, tmp_path / "root", workers=2, metrics=SilentMetrics()) == [[], []]
 
 
-def test_a_training_without_checkpoints_begins_at_its_trunk_and_with_some_at_its_own(tmp_path: Path) -> None:
+def test_a_training_without_checkpoints_starts_at_its_trunk_and_with_some_at_its_own(tmp_path: Path) -> None:
     save(tmp_path / "trunk", 5)
     trunk, root = (tmp_path / "trunk" / "latest").resolve(), tmp_path / "own"
-    assert checkpoints(root, trunk=trunk).newest() == Found(trunk, 5, ())
-    save(root, 10, trunk=trunk)
-    assert checkpoints(root, trunk=trunk).newest().step == 10
+    assert checkpoints(root, branch_from=trunk).newest() == ResumePoint(trunk, 5, ())
+    save(root, 10, branch_from=trunk)
+    assert checkpoints(root, branch_from=trunk).newest().step == 10
 
 
 def test_a_trunk_of_another_training_or_a_damaged_one_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
     save(tmp_path / "trunk", 5)
     trunk = tmp_path / "trunk" / "step-00000005"
     with pytest.raises(CheckpointError, match="cannot branch from there: model is 'a', not 'b'"):
-        checkpoints(tmp_path / "own", model="b", trunk=trunk).newest()
+        checkpoints(tmp_path / "own", model="b", branch_from=trunk).newest()
     (trunk / "history.jsonl").write_text("")
     with pytest.raises(CheckpointError, match=r"history\.jsonl was changed"):
-        checkpoints(tmp_path / "own", trunk=trunk).newest()
+        checkpoints(tmp_path / "own", branch_from=trunk).newest()
     (trunk / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match=r"manifest\.json cannot be read"):
-        checkpoints(tmp_path / "own", trunk=trunk).newest()
+        checkpoints(tmp_path / "own", branch_from=trunk).newest()
 
 
 def test_what_was_being_written_when_the_process_died_is_no_checkpoint_and_is_removed(tmp_path: Path) -> None:
@@ -259,7 +265,7 @@ def test_what_was_set_aside_as_damaged_goes_with_the_first_checkpoint_of_a_later
     assert names(tmp_path) == ["step-00000007", "step-00000011"]
 
 
-def test_training_does_not_begin_afresh_beside_checkpoints_that_cannot_be_read_today(tmp_path: Path) -> None:
+def test_training_does_not_start_afresh_beside_checkpoints_that_cannot_be_read_today(tmp_path: Path) -> None:
     save(tmp_path, 5, 10)
     stale = OSError(errno.ESTALE, os.strerror(errno.ESTALE))
     with mock.patch.object(Path, "read_bytes", side_effect=stale), pytest.raises(CheckpointError, match="from none of its"):
@@ -287,12 +293,12 @@ def test_what_a_person_has_renamed_is_no_checkpoint_and_hinders_none(tmp_path: P
     assert checkpoints(tmp_path).newest().step == 5
 
 
-def test_every_attempt_knows_when_the_first_one_began(tmp_path: Path) -> None:
+def test_every_attempt_knows_when_the_first_one_started(tmp_path: Path) -> None:
     before = time.time()
     first, second = Attempt.claim(tmp_path), Attempt.claim(tmp_path)
     assert (first.number, second.number) == (1, 2)
-    assert before <= first.began <= time.time()
-    assert second.began == first.began
+    assert before <= first.started <= time.time()
+    assert second.started == first.started
 
 
 def test_a_file_of_the_attempt_that_is_none_is_named(tmp_path: Path) -> None:
@@ -306,9 +312,9 @@ def test_an_old_checkpoint_that_goes_is_never_there_in_part(tmp_path: Path) -> N
     seen: list[list[str]] = []
     real = shutil.rmtree
 
-    def note(place: Path, *arguments: Any, **options: Any) -> None:
+    def note(path: Path, *arguments: Any, **options: Any) -> None:
         seen.append(names(tmp_path))
-        real(place, *arguments, **options)
+        real(path, *arguments, **options)
 
     with mock.patch.object(shutil, "rmtree", note):
         save(tmp_path, 5, 10, keep=1)
@@ -329,7 +335,7 @@ def test_a_checkpoint_of_another_training_is_set_aside_for_the_one_before(tmp_pa
     save(tmp_path, 5)
     save(tmp_path, 10, model="b")
     found = checkpoints(tmp_path).newest()
-    assert (found.step, found.damaged) == (5, (f"step-00000010: {STRANGER}: model is 'b', not 'a'",))
+    assert (found.step, found.damaged) == (5, (f"step-00000010: {OTHER_TRAINING}: model is 'b', not 'a'",))
     assert names(tmp_path) == ["refused-step-00000010", "step-00000005"]
 
 
@@ -438,7 +444,7 @@ def test_a_kill_at_any_line_of_publishing_leaves_whole_checkpoints_and_the_way_t
         root = tmp_path / str(number)
         shutil.copytree(tmp_path / "made", root, symlinks=True)
         attempt = Attempt.claim(root)
-        checkpoint_files.go_on_from(attempt, root / "step-00000010", {})
+        checkpoint_files.resume_from(attempt, root / "step-00000010", {})
         shutil.copytree(tmp_path / "next", attempt.staging(15))
         publish = partial(checkpoint_files.publish, attempt, attempt.staging(15), manifest, keep=1, permanent=())
         killed = kill_at_line(number, publish)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.training.parallel.layout import DIRECTIONS, ParallelLayout
+from components.training.parallel.layout import AXES, ParallelLayout
 
 SHAPE = ModelShape(n_layer=6, d_model=64, n_head=8, n_kv_head=4, d_ffn=96, vocab_size=320, context=32)
 
-LAYOUTS = st.builds(ParallelLayout, **{name: st.integers(1, 4) for name in DIRECTIONS})
+LAYOUTS = st.builds(ParallelLayout, **{name: st.integers(1, 4) for name in AXES})
 
 
 def test_replicas_are_as_many_as_the_workers_make() -> None:
@@ -57,24 +57,24 @@ def test_what_divides_fits() -> None:
     ParallelLayout(data=5, tensor=2, sequence=2, pipeline=3).require_fit(SHAPE, 32)
 
 
-@pytest.mark.parametrize("parted", ["tensor", "pipeline"])
-def test_zero_3_is_refused_where_the_model_is_parted_already(parted: str) -> None:
+@pytest.mark.parametrize("axis", ["tensor", "pipeline"])
+def test_zero_3_is_refused_where_the_model_is_sharded_already(axis: str) -> None:
     with pytest.raises(ConfigError, match="zero_stage is 3; allowed: 1 with tensor or pipeline above 1"):
-        ParallelLayout(zero_stage=3, **{parted: 2})
+        ParallelLayout(zero_stage=3, **{axis: 2})
     assert ParallelLayout(zero_stage=3, sequence=2).zero_stage == 3
 
 
 @given(layout=LAYOUTS)
 def test_every_worker_has_a_place_of_its_own_and_tensor_parts_are_neighbours(layout: ParallelLayout) -> None:
-    places = [layout.place(rank) for rank in range(layout.workers)]
-    assert len({tuple(place.values()) for place in places}) == layout.workers
+    coordinates = [layout.coordinates(rank) for rank in range(layout.workers)]
+    assert len({tuple(ranks.values()) for ranks in coordinates}) == layout.workers
     assert all(group == list(range(group[0], group[0] + layout.tensor)) for group in layout.groups("tensor"))
 
 
-@given(layout=LAYOUTS, directions=st.sets(st.sampled_from(DIRECTIONS)))
-def test_groups_hold_every_worker_once_and_differ_in_their_directions_alone(layout: ParallelLayout, directions: set[str]) -> None:
-    groups = layout.groups(*directions)
+@given(layout=LAYOUTS, axes=st.sets(st.sampled_from(AXES)))
+def test_groups_hold_every_worker_once_and_differ_in_their_axes_alone(layout: ParallelLayout, axes: set[str]) -> None:
+    groups = layout.groups(*axes)
     assert sorted(itertools.chain(*groups)) == list(range(layout.workers))
     for group in groups:
-        others = {tuple(layout.place(rank)[name] for name in DIRECTIONS if name not in directions) for rank in group}
+        others = {tuple(layout.coordinates(rank)[name] for name in AXES if name not in axes) for rank in group}
         assert len(others) == 1

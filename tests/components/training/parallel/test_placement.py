@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from components.artifacts import ModelShape
-from components.model.decoder import Decoder, drawn
+from components.model.decoder import Decoder, initial_weight
 from components.ports import InProcessLauncher, SilentMetrics, TrainingReporter
 from components.pretraining import packed
+from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import OptimizerConfig
-from components.training.loop import train
+from components.training.loop import TrainSpec, train
 from components.training.objective import Batch
 from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, settings
@@ -84,16 +85,16 @@ def _trained(case: Case, reporter: TrainingReporter) -> Outcome:
         "activation_checkpointing": case.activation_checkpointing,
     }
     trained = train(
-        model,
-        packed.NextToken() if case.document_mask else NextToken(),
-        PackedPairs() if case.document_mask else RepeatedPairs(),
+        TrainSpec(
+            model=model,
+            objective=packed.NextToken() if case.document_mask else NextToken(),
+            batches=PackedPairs() if case.document_mask else RepeatedPairs(),
+            weights=partial(initial_weight, std=0.05, seed=0),
+            validation=lambda whole: {"validation": float(whole.head.weight.float().norm())},
+        ),
         settings(precision=case.precision, layout=case.layout, **changes),
-        reporter=reporter,
-        checkpoints=case.checkpoints,
-        identity={"model": "parted"},
-        weights=partial(drawn, std=0.05, seed=0),
-        validation=lambda whole: {"validation": float(whole.head.weight.float().norm())},
-        until=case.until,
+        CheckpointPlan(root=case.checkpoints, identity={"model": "sharded"}, until=case.until),
+        reporter,
     )
     return Outcome(trained.resumed_from, trained.history, [p.detach().numpy() for p in model.parameters()])
 

@@ -13,9 +13,9 @@ import pytest
 from components.artifacts import Mixture
 from components.errors import CheckpointError, ConfigError
 from components.ports import InProcessLauncher, RecordedMetrics
-from components.pretraining.beginnings import CHECKPOINT, keep
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.pretrain import permanent_checkpoints, pretrain
+from components.pretraining.pretrain import PretrainingInputs, permanent_checkpoints, pretrain
+from components.pretraining.shared_prefix import CHECKPOINT, write_training_state
 from components.training.config import ScheduleConfig
 from tests.components.pretraining.conftest import PLAN, digests, write_plan
 
@@ -33,17 +33,14 @@ def pretraining(tmp_path: Path, token_shards: Path, tokenizer: Path) -> Pretrain
     def run(name: str, steps: int, trunk: Path | None = None, config: PretrainingConfig = CONFIG, **changes: Any) -> Any:
         output, metrics = tmp_path / name, RecordedMetrics()
         output.mkdir()
-        plan = replace(PLAN, steps=steps, tokens=steps * 8 * 16, **changes)
+        plan = write_plan(tmp_path / f"{name}-plan", replace(PLAN, steps=steps, tokens=steps * 8 * 16, **changes))
         pretrain(
             config,
-            plan=write_plan(tmp_path / f"{name}-plan", plan),
-            token_shards=token_shards,
-            tokenizer=tokenizer,
+            PretrainingInputs(plan=plan, token_shards=token_shards, tokenizer=tokenizer, trunk=trunk),
             output=output,
             scratch=tmp_path / f"{name}-scratch",
             launcher=InProcessLauncher(),
             metrics=metrics,
-            trunk=trunk,
         )
         return output, metrics
 
@@ -52,10 +49,10 @@ def pretraining(tmp_path: Path, token_shards: Path, tokenizer: Path) -> Pretrain
 
 def state_of(tmp_path: Path, name: str, config: PretrainingConfig = CONFIG) -> Path:
     """The training state that a pretraining has kept."""
-    (place,) = permanent_checkpoints(config, plan=tmp_path / f"{name}-plan", scratch=tmp_path / f"{name}-scratch")
+    (checkpoint,) = permanent_checkpoints(config, plan=tmp_path / f"{name}-plan", scratch=tmp_path / f"{name}-scratch")
     state = tmp_path / f"{name}-state"
     state.mkdir()
-    keep(place, state)
+    write_training_state(checkpoint, state)
     return state
 
 
