@@ -41,6 +41,27 @@ def test_json_reads_back_as_it_was_written_with_keys_in_their_order(tmp_path: Pa
     assert path.read_bytes().startswith(b'{"b"')
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "missing; make it again"),
+        (b'{"id": 1}\n{"id', r"not lines of pairs \(.*\); make it again"),
+        (b'{"id": 1}\n[1]\n', "not lines of pairs; make it again"),
+    ],
+)
+def test_lines_that_are_no_json_objects_are_named_with_the_remedy(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MissingArtifact if content is None else DamagedArtifact, match=rf"pairs\.jsonl: {message}$"):
+        files.read_json_lines(path, "make it again", what="lines of pairs")
+
+
+def test_a_line_ends_at_a_newline_and_at_no_other_separator(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a\u2028b"}\n\n{"text": "c\x85"}', encoding="utf-8")
+    assert [row["text"] for row in files.read_json_lines(tmp_path / "a.jsonl", "")] == ["a\u2028b", "c\x85"]
+
+
 def test_a_reader_sees_the_file_before_or_the_file_after_and_nothing_beside_it_stays(tmp_path: Path) -> None:
     path = files.write_text(tmp_path / "page.html", "before")
     with files.written_beside(path) as beside:

@@ -1,0 +1,43 @@
+"""The page of a check: what is broken comes first, everything is escaped, and nothing is loaded."""
+
+import re
+
+import pytest
+
+from components.artifacts import CheckReport, Expectation
+from components.checks.page import render
+
+REPORT = CheckReport(
+    name="fruit",
+    expectations=(
+        Expectation(name="apples: name has no nulls", observed="2 rows", passed=True),
+        Expectation(name="apples: colour is finite", observed="<b>", passed=False, critical=False),
+        Expectation(name="apples: weight is at least 2", observed="1 of 2 rows: name a, weight 1", passed=False),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    """The page of `REPORT`, whose table has 1 000 rows."""
+    return render(REPORT, {"apples": 1_000, "pears": 2})
+
+
+def test_broken_expectations_come_first_and_critical_ones_before_warnings(page: str) -> None:
+    outcomes = re.findall(r'<tr><td class="(\w+)">\1</td><td>apples: (\w+)', page)
+    assert outcomes == [("failed", "weight"), ("warning", "colour"), ("passed", "name")]
+
+
+def test_the_summary_counts_expectations_and_rows(page: str) -> None:
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "Check of fruit: failed 3 expectations, 1 critical ones broken, 1 warnings. Rows: apples 1,000, pears 2." in text
+    assert ">passed</span></h1>" in render(CheckReport(name="fruit", expectations=REPORT.expectations[:2]), {"apples": 1})
+
+
+def test_what_was_observed_is_escaped(page: str) -> None:
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_the_page_needs_no_network(page: str) -> None:
+    assert not [word for word in ("http", "//", "<script", "src=", "href=") if word in page]
