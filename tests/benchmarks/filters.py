@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
-from components.curation.extraction.extract import normalised_document
+from components.curation.extraction.documents import normalised_document
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import list_files
 from components.curation.text.heuristics import Heuristics, heuristics

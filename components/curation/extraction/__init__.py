@@ -1,1 +1,1 @@
-"""The first pass over raw files: read, normalise and filter each document."""
+"""The first pass over raw files: every document is read, normalised and filtered."""

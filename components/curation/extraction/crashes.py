@@ -1,9 +1,9 @@
-"""Files that workers die of: a note beside a shard's tables, since a dead worker tells nothing itself.
+"""Files that crash their workers, noted in a file beside a shard's tables, since a dead worker reports nothing itself.
 
-A death is an end without a word, as of a segmentation fault or the kernel's want of memory, while a file is read. A read that
-returns, raises, or is interrupted is none, and `SIGTERM` interrupts too, so that whoever stops a job condemns no file. Deaths
-are counted by file until the file is read, over all runs of the driver where it is the worker itself; other workers may have died
-because an earlier driver was stopped, so theirs count in the driver's own run alone.
+A crash is a process exit without an exception, such as a segfault or an out-of-memory kill, while a file is read. A read that
+returns, raises or is interrupted is not one, and `SIGTERM` interrupts too, so that stopping a job blames no file. Crashes are
+counted by file until the file is read: over all runs if the driver reads the file in its own process; otherwise only within the
+driver's run, because workers of an earlier driver may have ended when it was stopped.
 """
 
 import contextlib
@@ -20,11 +20,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from components.files import write_text
+
 NOTE = "reading.jsonl"
 
 
 def new_run() -> str:
-    """Names one call of the driver: its process and something that no other call has."""
+    """Identifies one call of the driver: its process, and a unique suffix."""
     return f"{_process()}/{uuid.uuid4().hex}"
 
 
@@ -34,28 +36,28 @@ def _process() -> str:
 
 @dataclass
 class CrashCounts:
-    """How often a worker died of each file of a shard, by the file's number in it."""
+    """How often each file of a shard has crashed its worker, by the file's number in the shard."""
 
     directory: Path
     """Directory of the shard."""
     run: str
-    """The run of the driver that the shard is read in, by `new_run`."""
+    """The driver's run that reads the shard, by `new_run`."""
     _counts: dict[str, int] = field(init=False)
     _note: io.FileIO | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        found = _last(self.directory / NOTE)
-        self._counts = found["deaths"]
-        last = found["reading"]
-        if last and (last["alone"] or last["run"] == self.run):
-            self._counts[last["file"]] = self.of(int(last["file"])) + 1
+        noted = _last_line(self.directory / NOTE)
+        self._counts = noted["deaths"]
+        reading = noted["reading"]
+        if reading and (reading["alone"] or reading["run"] == self.run):
+            self._counts[reading["file"]] = self.of(int(reading["file"])) + 1
 
     def of(self, file: int) -> int:
-        """Deaths of a file so far."""
+        """Crashes of a file so far."""
         return self._counts.get(str(file), 0)
 
-    def end(self) -> None:
-        """No file is being read any more: what ends the process from here on is nobody's doing."""
+    def close(self) -> None:
+        """Note that no file is being read any more: if the process dies from here on, no file is blamed."""
         self._write(None)
         assert self._note is not None
         self._note.close()
@@ -63,43 +65,39 @@ class CrashCounts:
 
     @contextlib.contextmanager
     def watched(self, file: int) -> Iterator[None]:
-        """While a file is read: it is suspected if the process is no more before the block ends."""
+        """Context in which a file is read: the file is blamed if the process dies before the block ends."""
         alone = self.run.rpartition("/")[0] == _process()
         self._write({"file": str(file), "run": self.run, "alone": alone})
         try:
             yield
         except BaseException:
-            self.end()
+            self.close()
             raise
-        # Written with the next file's note: a file may be of few bytes.
+        # Written with the note about the next file, since a file may have only a few bytes.
         self._counts.pop(str(file), None)
 
     def _write(self, reading: dict[str, Any] | None) -> None:
-        line = json.dumps({"deaths": self._counts, "reading": reading}).encode() + b"\n"
+        line = json.dumps({"deaths": self._counts, "reading": reading}) + "\n"
         if self._note is None:
-            path = self.directory / NOTE
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(line)
-            partial.replace(path)
-            self._note = path.open("ab", buffering=0)
+            self._note = write_text(self.directory / NOTE, line).open("ab", buffering=0)
         else:
-            # A line more takes a microsecond. A file renamed over another is written out at once by ext4 (auto_da_alloc), which
-            # was a sixth of the time of reading and filtering files of 10 kB.
-            self._note.write(line)
+            # Appending takes a microsecond. ext4 writes out a file that is renamed over another at once (auto_da_alloc): that was
+            # a sixth of the time of reading and filtering files of 10 kB.
+            self._note.write(line.encode())
 
 
-def _last(note: Path) -> dict[str, Any]:
-    """What the last line says that is whole: a machine that lost its power may leave anything behind it."""
+def _last_line(note: Path) -> dict[str, Any]:
+    """The last complete line: after a power failure, anything may follow it."""
     for line in reversed(note.read_bytes().splitlines() if note.exists() else []):
         with contextlib.suppress(ValueError):
-            found: dict[str, Any] = json.loads(line)
-            return found
+            noted: dict[str, Any] = json.loads(line)
+            return noted
     return {"deaths": {}, "reading": None}
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block `SIGTERM` raises `SystemExit`, where it would end the process without a word; in the main thread alone."""
+    """Context in which `SIGTERM` raises `SystemExit` instead of ending the process at once; only in the main thread."""
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ours:
         signal.signal(signal.SIGTERM, _exit)

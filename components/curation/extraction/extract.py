@@ -1,7 +1,6 @@
-"""The first pass over a shard of raw files: read, normalise and filter, in one go."""
+"""The first pass over a shard of raw files: read, normalise and filter, in one pass."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,9 +12,16 @@ from components.artifacts import sha256_of_file
 from components.curation import tables
 from components.curation.config import CurationConfig, Source
 from components.curation.extraction.crashes import CrashCounts, interruptible, new_run
-from components.curation.extraction.samples import EXCERPT, FILTER, NORMALISE, PERSONAL, SEEN, Samples
+from components.curation.extraction.documents import identity_of, normalised_document
+from components.curation.extraction.samples import (
+    FILTER,
+    MAX_EXCERPT_CHARACTERS,
+    MAX_SCANNED_CHARACTERS,
+    NORMALISE,
+    PERSONAL,
+    Samples,
+)
 from components.curation.extraction.spool import Spool
-from components.curation.filtering.boilerplate import without_boilerplate
 from components.curation.filtering.decontamination import read_index
 from components.curation.filtering.filters import Filter, filters_of, first_refusal
 from components.curation.filtering.flagged_words import Flagged, read_lists
@@ -25,11 +31,9 @@ from components.curation.reading.locations import fetched
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile
 from components.curation.tables.reasons import CONTAMINATED, FLAGGED
-from components.curation.text.characters import Classes, classes_of, codes_of
-from components.curation.text.document import CODE_DOMAINS, NormalisedDocument, domain_matches
-from components.curation.text.language import language_of, modelled_language_of
-from components.curation.text.normalise import normalise
+from components.curation.text.document import NormalisedDocument
 from components.errors import StoreError
+from components.files import read_json, write_json
 
 SHARD_BITS = 32
 """A document's number is its shard's number shifted by this, plus its row among the documents that passed the filters."""
@@ -37,7 +41,7 @@ SHARD_BITS = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtractionShard:
-    """Files for one worker."""
+    """Raw files for one worker, and where to write their tables."""
 
     number: int
     files: tuple[RawFile, ...]
@@ -50,7 +54,7 @@ class ExtractionShard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtractedShard:
-    """Where one shard's tables are, and how much they hold."""
+    """The tables of one shard, and how much they hold."""
 
     directory: str
     text_shards: int
@@ -77,12 +81,12 @@ class ExtractedShard:
 
     @property
     def contamination(self) -> Path:
-        """Which document hit which item, as `tables.CONTAMINATION`."""
+        """Which document shares n-grams with which benchmark item, as `tables.CONTAMINATION`."""
         return Path(self.directory) / "contamination.parquet"
 
     @property
     def personal_data(self) -> Path:
-        """What personal data was replaced, as `tables.PERSONAL_DATA`."""
+        """Counts of replaced personal data, as `tables.PERSONAL_DATA`."""
         return Path(self.directory) / "personal-data.parquet"
 
     @property
@@ -97,25 +101,25 @@ class ExtractedShard:
 
 
 def texts_path(directory: Path, number: int, *, graded: bool = False) -> Path:
-    """Where part `number` of a shard's texts is."""
+    """The path of text shard `number`."""
     return directory / f"{'graded-' if graded else ''}texts-{number:05d}.parquet"
 
 
 def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path) -> list[ExtractionShard]:
-    """Neighbouring files of a source together until they reach `shard_bytes`; a larger file is a shard of its own.
+    """Neighbouring files of a source, grouped up to `shard_bytes`; a larger file is a shard of its own.
 
-    Sources share no shard, so that another one leaves the shards of the others what they were.
+    Sources share no shard, so that adding a source leaves the shards of the others as they were.
     """
     groups: list[list[RawFile]] = []
-    room, before = 0, ""
+    remaining, previous = 0, ""
     for file in files:
         uri = config.sources[file.source_indices[0]].uri
-        if uri != before or file.size > room:
-            before = uri
+        if uri != previous or file.size > remaining:
+            previous = uri
             groups.append([])
-            room = config.shard_bytes
+            remaining = config.shard_bytes
         groups[-1].append(file)
-        room -= file.size
+        remaining -= file.size
     run = new_run()
     return [
         ExtractionShard(number=number, files=tuple(group), config=config, directory=str(scratch / f"{number:05d}"), run=run)
@@ -124,13 +128,14 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
 
 
 def extract(shard: ExtractionShard) -> ExtractedShard:
-    """Write the tables of a shard, or take those that a killed run has finished.
+    """Write the tables of a shard, or reuse those that a killed run has finished.
 
     A file that cannot be read, or that crashes its worker, is set aside with its error after `max_read_attempts`.
     `components.curation.extraction.crashes` says what counts as a crash: an interrupt does not.
 
     Raises:
-        StoreError: an object store cannot be reached; the rerun reads what is missing.
+        StoreError: an object store cannot be reached; a rerun reads what is missing.
+        DamagedArtifact: the note of a finished shard cannot be read.
     """
     directory = Path(shard.directory)
     finished = directory / "finished.json"
@@ -138,17 +143,15 @@ def extract(shard: ExtractionShard) -> ExtractedShard:
         directory.mkdir(parents=True, exist_ok=True)
         with interruptible():
             extracted = _extract(shard, directory)
-        partial = finished.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(extracted)))
-        partial.replace(finished)
-    return ExtractedShard(**json.loads(finished.read_text()))
+        write_json(finished, asdict(extracted))
+    return ExtractedShard(**read_json(finished, dict, f"delete {directory} and run again"))
 
 
 def _extract(shard: ExtractionShard, directory: Path) -> ExtractedShard:
     extraction = _Extraction(shard=shard, directory=directory)
     for number, file in enumerate(shard.files):
         extraction.read(number, file)
-    extraction.deaths.end()
+    extraction.crashes.close()
     extraction.flush()
     extraction.rows.close()
     extraction.contamination.close()
@@ -160,8 +163,8 @@ def _extract(shard: ExtractionShard, directory: Path) -> ExtractedShard:
 
 
 @dataclass(kw_only=True)
-class _Settled:
-    """How far the files before the one that is being read had come."""
+class _Savepoint:
+    """What the files before the current one have given, to roll back to if that cannot be read."""
 
     rows: int = 0
     text_shards: int = 0
@@ -178,75 +181,83 @@ class _Extraction:
     directory: Path
     buffer: list[dict[str, Any]] = field(default_factory=list)
     buffered: int = 0
+    """Bytes of the texts in `buffer`."""
     raw: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     text_shards: int = 0
     passed: int = 0
     replaced: ReplacementCounts = field(default_factory=ReplacementCounts)
-    settled: _Settled = field(default_factory=_Settled)
+    savepoint: _Savepoint = field(default_factory=_Savepoint)
     rows: Spool = field(init=False)
     contamination: Spool = field(init=False)
     filters: tuple[Filter, ...] = field(init=False)
     samples: Samples = field(init=False)
-    deaths: CrashCounts = field(init=False)
+    crashes: CrashCounts = field(init=False)
 
     def __post_init__(self) -> None:
         self.rows = Spool(self.directory / "rows.parquet", tables.ROWS)
         self.contamination = Spool(self.directory / "contamination.parquet", tables.CONTAMINATION)
-        self.deaths = CrashCounts(self.directory, self.shard.run)
+        self.crashes = CrashCounts(self.directory, self.shard.run)
         self.samples = Samples(self.shard.config.samples)
         self.filters = filters_of(self.shard.config)
 
+    # Files
+
     def read(self, number: int, file: RawFile) -> None:
         """Take every document of a file, or none of them and its error."""
-        died, attempts = self.deaths.of(number), self.shard.config.max_read_attempts
-        if died >= attempts:
-            self._set_aside(file, f"its worker died {died} times while reading it")
+        crashed, attempts = self.crashes.of(number), self.shard.config.max_read_attempts
+        if crashed >= attempts:
+            self._set_aside(file, f"its worker died {crashed} times while reading it")
             return
-        with self.deaths.watched(number):
-            error = self._attempt(file, attempts - died)
+        with self.crashes.watched(number):
+            error = self._attempt(file, attempts - crashed)
         if error is not None:
             self._set_aside(file, " ".join(str(error).split())[:500])
 
-    def _attempt(self, file: RawFile, attempts: int) -> Exception | None:
-        """Read a file, so many times at most; the last error, after which nothing of it is left."""
+    def _attempt(self, file: RawFile, max_attempts: int) -> Exception | None:
+        """Read a file in up to `max_attempts` attempts; the last error, after which nothing of the file remains."""
         error = None
-        for _ in range(attempts):
-            sampled = self.samples.copy()
-            self.settled = self._so_far()
+        for _ in range(max_attempts):
+            samples = self.samples.copy()
+            self._save()
             try:
                 self._read(file)
                 return None
             except StoreError:
                 raise
-            except Exception as caught:  # noqa: BLE001 whatever a file makes a reader do, the other files are not to suffer
+            except Exception as caught:  # noqa: BLE001 whatever error a file causes in a reader, the other files are still read
                 error = caught
-                self.samples = sampled
-                self._go_back()
+                self.samples = samples
+                self._roll_back()
         return error
-
-    def _so_far(self) -> _Settled:
-        rows, hits = len(self.rows), len(self.contamination)
-        return _Settled(rows=rows, text_shards=self.text_shards, passed=self.passed, hits=hits, replaced=self.replaced.copy())
-
-    def _set_aside(self, file: RawFile, error: str) -> None:
-        source = self.shard.config.sources[file.source_indices[0]]
-        named = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
-        self.set_aside.append({**named, "error": error})
 
     def _read(self, file: RawFile) -> None:
         with fetched(file.location, self.directory) as path:
-            for document in read_documents(replace(file, location=str(path)), self.shard.config):
-                self.take(file, document)
+            for raw in read_documents(replace(file, location=str(path)), self.shard.config):
+                self.take(file, raw)
             source = self.shard.config.sources[file.source_indices[0]].uri
             digest = sha256_of_file(path)
             self.raw.append({"source": source, "uri": file.uri, "sha256": digest, "bytes": file.size})
 
-    def _go_back(self) -> None:
-        """Forget what a file gave before it failed."""
-        before = self.settled
-        self.rows.cut(before.rows)
-        self.contamination.cut(before.hits)
+    def _set_aside(self, file: RawFile, error: str) -> None:
+        source = self.shard.config.sources[file.source_indices[0]]
+        columns = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
+        self.set_aside.append({**columns, "error": error})
+
+    def _save(self) -> None:
+        self.savepoint = _Savepoint(
+            rows=len(self.rows),
+            text_shards=self.text_shards,
+            passed=self.passed,
+            hits=len(self.contamination),
+            replaced=self.replaced.copy(),
+        )
+
+    def _roll_back(self) -> None:
+        """Undo what a file gave before it failed."""
+        before = self.savepoint
+        self.rows.truncate(before.rows)
+        self.contamination.truncate(before.hits)
         for number in range(before.text_shards, self.text_shards):
             texts_path(self.directory, number).unlink()
         self.buffer = self._buffered_before()
@@ -254,54 +265,62 @@ class _Extraction:
         self.text_shards, self.passed, self.replaced = before.text_shards, before.passed, before.replaced.copy()
 
     def _buffered_before(self) -> list[dict[str, Any]]:
-        first = (self.shard.number << SHARD_BITS) + self.settled.passed
+        """The buffered documents of earlier files."""
+        first = (self.shard.number << SHARD_BITS) + self.savepoint.passed
         return [row for row in self.buffer if row["document"] < first]
 
-    def take(self, file: RawFile, document: RawDocument) -> None:
+    # Documents
+
+    def take(self, file: RawFile, raw: RawDocument) -> None:
         """Normalise and judge one document."""
         config = self.shard.config
-        source = config.sources[document.source_index]
-        candidate = normalised_document(document, source, config.heuristics, config.language_model)
-        identity = identity_of(source, document)
-        reason = document.refusal or first_refusal(self.filters, candidate)
-        flagged = None if reason else self._flagged(candidate)
-        reason = reason or self._flagged_refusal(flagged) or self._contamination(identity, candidate, source)
-        text, replaced = (candidate.text, ()) if reason else self._without_personal_data(candidate, source)
+        source = config.sources[raw.source_index]
+        document = normalised_document(raw, source, config.heuristics, config.language_model)
+        identity = identity_of(source, raw)
+
+        # Judge: filters, flagged words, contamination, in this order; the first reason counts.
+        reason = raw.refusal or first_refusal(self.filters, document)
+        flagged = None if reason else self._flagged(document)
+        reason = reason or self._flagged_refusal(flagged) or self._contamination(identity, document, source)
+
+        # Write the row, samples, and the text if the document passed.
+        text, replaced = (document.text, ()) if reason else self._without_personal_data(document, source)
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
             "id": identity,
             "source": source.uri,
-            "uri": document.uri,
+            "uri": raw.uri,
             "group": file.group,
             "domain": source.domain,
-            "language": candidate.language,
+            "language": document.language,
             "licence": file.licence,
-            "sha256": hashlib.sha256(document.raw).hexdigest(),
+            "sha256": hashlib.sha256(raw.raw).hexdigest(),
             "bytes": len(text.encode()),
             "characters": len(text),
-            "flagged_words_ratio": flagged and flagged.ratio,
+            "flagged_words_ratio": None if flagged is None else flagged.ratio,
             "reason": reason,
         }
         self.rows.append(row)
-        self._sample(row, document, candidate, text, replaced)
+        self._sample(row, raw, document, text, replaced)
         if not reason:
             self._keep(row, text)
 
     def _sample(
-        self, row: dict[str, Any], document: RawDocument, candidate: NormalisedDocument, text: str, replaced: Sequence[str]
+        self, row: dict[str, Any], raw: RawDocument, document: NormalisedDocument, text: str, replaced: Sequence[str]
     ) -> None:
-        raw = document.text or document.raw[:SEEN].decode(errors="replace")
+        before = raw.text or raw.raw[:MAX_SCANNED_CHARACTERS].decode(errors="replace")
         if row["reason"]:
-            self.samples.offer(FILTER, row["reason"], row, before=candidate.text or raw)
-        elif raw.strip() != candidate.text.strip():
-            self.samples.offer(NORMALISE, "", row, before=raw, after=candidate.text)
+            self.samples.offer(FILTER, row["reason"], row, before=document.text or before)
+        elif before.strip() != document.text.strip():
+            self.samples.offer(NORMALISE, "", row, before=before, after=document.text)
         for kind in replaced:
-            self.samples.offer(PERSONAL, kind, row, after=text[max(0, text.find(mark_of(kind)) - EXCERPT // 2) :])
+            start = max(0, text.find(mark_of(kind)) - MAX_EXCERPT_CHARACTERS // 2)
+            self.samples.offer(PERSONAL, kind, row, after=text[start:])
 
-    def _flagged(self, candidate: NormalisedDocument) -> Flagged | None:
-        if candidate.language not in self.shard.config.flagged_words:
+    def _flagged(self, document: NormalisedDocument) -> Flagged | None:
+        if document.language not in self.shard.config.flagged_words:
             return None
-        return read_lists(self.directory.parent)[candidate.language].flagged(candidate.text)
+        return read_lists(self.directory.parent)[document.language].flagged(document.text)
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
         config = self.shard.config
@@ -309,76 +328,46 @@ class _Extraction:
             return ""
         return FLAGGED if flagged.ratio > config.max_flagged_words_ratio else ""
 
-    def _contamination(self, identity: str, candidate: NormalisedDocument, source: Source) -> str:
+    def _contamination(self, identity: str, document: NormalisedDocument, source: Source) -> str:
         config = self.shard.config
         if not config.benchmarks:
             return ""
-        hits = read_index(self.directory.parent, config.benchmark_gram).hits(candidate.text)
-        named = {"id": identity, "source": source.uri, "domain": source.domain}
+        hits = read_index(self.directory.parent, config.benchmark_gram).hits(document.text)
+        columns = {"id": identity, "source": source.uri, "domain": source.domain}
         for hit in hits:
-            of = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
-            self.contamination.append(named | of)
+            item = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
+            self.contamination.append(columns | item)
         return CONTAMINATED if hits else ""
 
-    def _without_personal_data(self, candidate: NormalisedDocument, source: Source) -> tuple[str, Sequence[str]]:
-        text, found = without_personal_data(candidate.text, self.shard.config.personal_data, code=candidate.is_code)
-        self.replaced.add(source, found)
-        return text, tuple(found)
+    def _without_personal_data(self, document: NormalisedDocument, source: Source) -> tuple[str, Sequence[str]]:
+        """The text with personal data replaced, and the kinds that were."""
+        text, counts = without_personal_data(document.text, self.shard.config.personal_data, code=document.is_code)
+        self.replaced.add(source, counts)
+        return text, tuple(counts)
+
+    # Texts
 
     def _keep(self, row: dict[str, Any], text: str) -> None:
         self.passed += 1
         self.buffer.append(row | {"text": text})
         self.buffered += row["bytes"]
         if self.buffered >= self.shard.config.shard_bytes:
-            self._flush_apart()
+            self._flush_separately()
 
-    def _flush_apart(self) -> None:
-        """Flush, with the documents of earlier files in a part of their own, so that this file's can be taken back."""
+    def _flush_separately(self) -> None:
+        """Flush, with the documents of earlier files in a text shard of their own, so that this file can be rolled back."""
         before = self._buffered_before()
         own = self.buffer[len(before) :]
         if before:
             self.buffer = before
             self.flush()
-            self.settled.text_shards = self.text_shards
+            self.savepoint.text_shards = self.text_shards
         self.buffer = own
         self.flush()
 
     def flush(self) -> None:
-        """Write the texts that wait in memory as the next part."""
+        """Write the buffered texts as the next text shard."""
         if self.buffer:
             tables.write(texts_path(self.directory, self.text_shards), pa.Table.from_pylist(self.buffer, tables.TEXTS))
             self.text_shards += 1
         self.buffer, self.buffered = [], 0
-
-
-def normalised_document(
-    document: RawDocument, source: Source, heuristics: Sequence[str] = (), language_model: str = "script"
-) -> NormalisedDocument:
-    """The document normalised and tagged, ready for the filters."""
-    text = "" if document.refusal else normalise(document.text)
-    codes = codes_of(text)
-    classes = classes_of(codes)
-    language = source.language if source.language != "auto" else _tag(text, classes, source, language_model)
-    found = NormalisedDocument(
-        text=text, raw=document.text, codes=codes, classes=classes, language=language, domain=source.domain
-    )
-    return _without_boilerplate(found) if "c4-lines" in heuristics and not found.is_code and not found.is_maths else found
-
-
-def _tag(text: str, classes: Classes, source: Source, model: str) -> str:
-    if domain_matches(source.domain, CODE_DOMAINS):
-        return "code"
-    return modelled_language_of(text) if model == "lid176" else language_of(text, classes)
-
-
-def _without_boilerplate(candidate: NormalisedDocument) -> NormalisedDocument:
-    text = without_boilerplate(candidate.text, spaced=not candidate.unspaced)
-    codes = codes_of(text)
-    return replace(candidate, text=text, codes=codes, classes=classes_of(codes))
-
-
-def identity_of(source: Source, document: RawDocument) -> str:
-    """sha256 over source, document URI and raw text (the raw bytes where there is no text), in hex."""
-    digest = hashlib.sha256(f"{source.uri}\0{document.uri}\0".encode())
-    digest.update(document.raw if document.refusal else document.text.encode())
-    return digest.hexdigest()

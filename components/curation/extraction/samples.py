@@ -1,7 +1,7 @@
-"""Evidence for readers: a few documents before and after each step, the same ones however the documents are parted.
+"""Evidence for readers: a few documents before and after each step, the same ones however the documents are sharded.
 
-Of each step and reason those of the least ids are taken, and ids are hashes. What is kept of a text is its head, in which
-personal data is replaced whatever the corpus does about it: pages made of this are passed around.
+For each step and reason the documents with the smallest ids are taken, and ids are hashes. Of a text only an excerpt is kept, in
+which personal data is always replaced, whether or not the corpus replaces it: pages made from samples are shared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,55 +18,58 @@ NORMALISE, FILTER, PERSONAL, QUALITY = "normalise", "filter", "personal-data", "
 DEDUPLICATE, TRIM, KEEP = "deduplicate", "trim", "keep"
 """Steps, in their order."""
 
-EXCERPT = 1200
-"""Characters shown of a text."""
+MAX_EXCERPT_CHARACTERS = 1200
+"""Characters of a text that are shown."""
 
-SEEN = 2 * EXCERPT
-"""Characters looked at: personal data that the end of an excerpt would cut in two is found whole."""
+MAX_SCANNED_CHARACTERS = 2 * MAX_EXCERPT_CHARACTERS
+"""Characters that are scanned: personal data at the end of an excerpt is recognised whole, not cut in two."""
 
-LONGEST_DATA = 640
-"""Characters of the longest e-mail address that `components.curation.filtering.personal_data` finds, and some."""
+MAX_DATA_CHARACTERS = 640
+"""Characters of the longest e-mail address that `components.curation.filtering.personal_data` recognises, with a margin."""
 
 Row = dict[str, Any]
 
 
 def excerpt(text: str) -> str:
-    """The head of a text, without personal data."""
-    shown, _ = without_personal_data(text[:SEEN], PERSONAL_DATA, code=False)
-    whole = len(text) <= SEEN
-    shown = shown if whole else shown[:-LONGEST_DATA]
-    return shown if whole and len(shown) <= EXCERPT else f"{shown[:EXCERPT]}…"
+    """The start of a text, without personal data."""
+    shown, _ = without_personal_data(text[:MAX_SCANNED_CHARACTERS], PERSONAL_DATA, code=False)
+    whole = len(text) <= MAX_SCANNED_CHARACTERS
+    shown = shown if whole else shown[:-MAX_DATA_CHARACTERS]
+    if whole and len(shown) <= MAX_EXCERPT_CHARACTERS:
+        return shown
+    return f"{shown[:MAX_EXCERPT_CHARACTERS]}…"
 
 
 @dataclass
 class Samples:
-    """At most `most` documents of each step and reason."""
+    """At most `max_documents` documents of each step and reason."""
 
-    most: int
-    found: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    max_documents: int
+    kept: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    """By step and reason, sorted by id."""
 
     def offer(self, step: str, reason: str, document: Mapping[str, Any], *, before: str = "", after: str = "") -> None:
-        """Take a document in if its id is among the least."""
-        own = self.found.get((step, reason), [])
-        if len(own) < self.most or (own and document["id"] < own[-1]["id"]):
+        """Add a document if its id is among the smallest."""
+        own = self.kept.get((step, reason), [])
+        if len(own) < self.max_documents or (own and document["id"] < own[-1]["id"]):
             named = {name: document.get(name) for name in tables.SAMPLES.names}
             texts = {"before": excerpt(before), "after": excerpt(after)}
             self.add([{**named, "step": step, "reason": reason, **texts}])
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take in rows of `tables.SAMPLES` whose ids are among the least."""
+        """Add the rows of `tables.SAMPLES` whose ids are among the smallest."""
         for row in rows:
             key = row["step"], row["reason"]
-            # A new list: copies share the old one.
-            self.found[key] = sorted([*self.found.get(key, []), row], key=lambda one: str(one["id"]))[: self.most]
+            # A new list, because copies share the old one.
+            self.kept[key] = sorted([*self.kept.get(key, []), row], key=lambda kept: str(kept["id"]))[: self.max_documents]
 
     def copy(self) -> "Samples":
-        """What there is now, whatever is offered later."""
-        return Samples(self.most, dict(self.found))
+        """A snapshot that later offers do not change."""
+        return Samples(self.max_documents, dict(self.kept))
 
     def rows(self) -> list[Row]:
         """By step, reason and id."""
-        return [row for key in sorted(self.found) for row in self.found[key]]
+        return [row for key in sorted(self.kept) for row in self.kept[key]]
 
     def table(self) -> pa.Table:
         """As `tables.SAMPLES`."""

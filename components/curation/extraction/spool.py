@@ -1,4 +1,4 @@
-"""A table that grows row by row, of which few rows are in memory at a time."""
+"""A table that grows row by row, with few of its rows in memory at a time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,48 +9,48 @@ import pyarrow as pa
 from components import interim
 from components.curation import tables
 
-PIECE = 8_192
-"""Rows that wait in memory at most: as dictionaries they take about a kilobyte each."""
+CHUNK_ROWS = 8_192
+"""Rows of a chunk, and the most that wait in memory: as dictionaries they take about a kilobyte each."""
 
 
 @dataclass
 class Spool:
-    """Rows of a table, in pieces beside the place where it will be."""
+    """Rows of a table, in chunks beside the path of the finished table."""
 
     path: Path
     schema: pa.Schema
-    _stored: int = field(default=0, init=False)
-    """Pieces on disk, each of `PIECE` rows."""
+    _chunks: int = field(default=0, init=False)
+    """Chunks on disk, each of `CHUNK_ROWS` rows."""
     _waiting: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def __len__(self) -> int:
         """Rows so far."""
-        return self._stored * PIECE + len(self._waiting)
+        return self._chunks * CHUNK_ROWS + len(self._waiting)
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a row at the end."""
         self._waiting.append(row)
-        if len(self._waiting) == PIECE:
-            interim.write(self._piece(self._stored), self._table())
-            self._stored, self._waiting = self._stored + 1, []
+        if len(self._waiting) == CHUNK_ROWS:
+            interim.write(self._chunk_path(self._chunks), self._table())
+            self._chunks, self._waiting = self._chunks + 1, []
 
-    def cut(self, rows: int) -> None:
-        """Forget all but the first `rows` rows."""
-        while self._stored * PIECE > rows:
-            self._stored -= 1
-            self._waiting = interim.read(self._piece(self._stored)).to_pylist()
-            self._piece(self._stored).unlink()
-        del self._waiting[rows - self._stored * PIECE :]
+    def truncate(self, rows: int) -> None:
+        """Drop all but the first `rows` rows."""
+        while self._chunks * CHUNK_ROWS > rows:
+            self._chunks -= 1
+            self._waiting = interim.read(self._chunk_path(self._chunks)).to_pylist()
+            self._chunk_path(self._chunks).unlink()
+        del self._waiting[rows - self._chunks * CHUNK_ROWS :]
 
     def close(self) -> None:
-        """Write the table."""
+        """Write the table and delete its chunks."""
         with tables.writer(self.path, self.schema) as output:
-            for number in range(self._stored):
-                output.write_table(interim.read(self._piece(number)))
-                self._piece(number).unlink()
+            for number in range(self._chunks):
+                output.write_table(interim.read(self._chunk_path(number)))
+                self._chunk_path(number).unlink()
             output.write_table(self._table())
 
-    def _piece(self, number: int) -> Path:
+    def _chunk_path(self, number: int) -> Path:
         return self.path.with_suffix(f".{number:05d}.partial")
 
     def _table(self) -> pa.Table:

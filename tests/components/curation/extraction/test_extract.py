@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
 
 
 def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "PIECE", 8)
+    monkeypatch.setattr(spool, "CHUNK_ROWS", 8)
     (tmp_path / "data").mkdir()
     write_jsonl(tmp_path / "data/a.jsonl", [f"{prose(n)} a@example.org" for n in range(5)])
     write_jsonl(tmp_path / "data/b.jsonl", [*(f"{prose(n)} b@example.org" for n in range(20, 50)), None])

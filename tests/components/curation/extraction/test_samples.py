@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.curation import tables
-from components.curation.extraction.samples import EXCERPT, SEEN, Samples, excerpt
+from components.curation.extraction.samples import MAX_EXCERPT_CHARACTERS, MAX_SCANNED_CHARACTERS, Samples, excerpt
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 
 MAIL = "jane.roe@example.org"
@@ -42,7 +42,7 @@ def test_every_step_that_did_something_has_its_documents(tmp_path: Path) -> None
         assert (row["source"], row["domain"], row["uri"]) == (f"{tmp_path}/data", "prose", listed[row["id"]]["uri"])
         assert (row["reason"] == listed[row["id"]]["reason"]) or row["step"] in ("normalise", "personal-data", "keep", "cluster")
     (near,) = [row for row in found if row["reason"] == "near-duplicate"]
-    assert near["before"] == near["after"] == prose(7, 300)[:EXCERPT] + "…"
+    assert near["before"] == near["after"] == prose(7, 300)[:MAX_EXCERPT_CHARACTERS] + "…"
     assert 0.8 <= near["similarity"] < 1
     clusters = [row for row in found if row["step"] == "cluster"]
     assert {row["reason"] for row in clusters} == {row["kept"] for row in clusters}
@@ -100,12 +100,12 @@ def test_none_are_kept_where_none_are_wanted(tmp_path: Path) -> None:
     assert not (tmp_path / "corpus/samples.parquet").exists()
 
 
-@pytest.mark.parametrize("start", [0, EXCERPT - 8, SEEN - 8])
+@pytest.mark.parametrize("start", [0, MAX_EXCERPT_CHARACTERS - 8, MAX_SCANNED_CHARACTERS - 8])
 def test_an_address_that_the_end_would_cut_is_not_shown_in_part(start: int) -> None:
     text = " ".join(["word"] * 1000)
     shown = excerpt(text[:start] + f" {MAIL} " + text)
     assert "jane" not in shown
-    assert len(shown) <= EXCERPT + 1
+    assert len(shown) <= MAX_EXCERPT_CHARACTERS + 1
 
 
 def test_the_least_ids_are_taken_in_any_order_and_a_copy_stays_as_it_was() -> None:

@@ -19,7 +19,7 @@ def row(number: int) -> dict[str, Any]:
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
-    monkeypatch.setattr(spool, "PIECE", 4)
+    monkeypatch.setattr(spool, "CHUNK_ROWS", 4)
     return Spool(tmp_path / "table.parquet", SCHEMA)
 
 
@@ -28,7 +28,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
 def test_rows_that_were_taken_back_are_as_if_they_had_never_been(empty: Spool, count: int, left: int) -> None:
     for number in range(11):
         empty.append(row(number))
-    empty.cut(left)
+    empty.truncate(left)
     for number in range(100, 100 + count):
         empty.append(row(number))
     assert len(empty) == left + count

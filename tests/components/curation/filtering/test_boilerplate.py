@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.curation.extraction.extract import normalised_document
+from components.curation.extraction.documents import normalised_document
 from components.curation.filtering.boilerplate import without_boilerplate
 from components.curation.reading.readers import RawDocument
 from tests.components.curation.conftest import source

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.curation.extraction.extract import normalised_document
+from components.curation.extraction.documents import normalised_document
 from components.curation.filtering.filters import filters_of, first_refusal
 from components.curation.reading.readers import RawDocument
 from components.curation.text.document import NormalisedDocument

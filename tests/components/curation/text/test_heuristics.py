@@ -4,7 +4,7 @@ import pytest
 
 from components.curation import CurationConfig
 from components.curation.config import RULE_SETS
-from components.curation.extraction.extract import normalised_document
+from components.curation.extraction.documents import normalised_document
 from components.curation.reading.readers import RawDocument
 from components.curation.text.heuristics import KINDS, RULES, heuristics, kind_of
 from components.errors import ConfigError

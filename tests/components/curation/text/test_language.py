@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.curation.extraction.extract import normalised_document
+from components.curation.extraction.documents import normalised_document
 from components.curation.reading.readers import RawDocument
 from components.curation.text.characters import classes_of, codes_of
 from components.curation.text.language import _model, language_of, modelled_language_of
