@@ -1,1 +1,1 @@
-"""The learned quality score: its sample, its classifiers, its calibration, and who is refused by it."""
+"""The learned quality score: its sample, classifiers and calibration, and the documents refused by it."""

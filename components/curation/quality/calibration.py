@@ -1,7 +1,7 @@
-"""Scores into shares: where a document stands among those of its own language and domain, and who is refused.
+"""Scores calibrated to shares: a document's quantile within its language and domain, and the cut below which it is refused.
 
-A classifier's log-odds mean something else in every language and domain: one cut through all of them would take away whole
-languages. So each language in each domain is cut at its own quantile, counted exactly by histograms that add up in any order.
+A classifier's log-odds are not comparable between languages and domains: a single cut would remove whole languages. So each
+language in each domain is cut at its own quantile, counted exactly by histograms that can be added in any order.
 """
 
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ Histogram = dict[Group, npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How one group was cut."""
+class Calibration:
+    """The cut and the quality scale of one group."""
 
     cut: int
-    """The first bin that is not refused."""
+    """The lowest bin that is not refused."""
     quality: npt.NDArray[np.float32]
-    """For each bin, the share of the group's documents below it, its own counting half; float32 [`BINS`]."""
+    """For each bin, the share of the group's documents below it, plus half of its own; float32 [`BINS`]."""
 
     @property
     def log_odds(self) -> float:
-        """Below them documents are refused."""
+        """The log-odds below which documents are refused."""
         return self.cut * STEP - BINS * STEP / 2
 
 
@@ -40,26 +40,26 @@ def bins_of(log_odds: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     return np.clip(np.floor(log_odds / STEP) + BINS // 2, 0, BINS - 1).astype(np.int64)
 
 
-def counted(bins: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def bin_counts(bins: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Documents and bytes in each bin, int64 [2, `BINS`]."""
-    found = np.zeros((2, BINS), dtype=np.int64)
-    np.add.at(found[0], bins, 1)
-    np.add.at(found[1], bins, sizes)
-    return found
+    counts = np.zeros((2, BINS), dtype=np.int64)
+    np.add.at(counts[0], bins, 1)
+    np.add.at(counts[1], bins, sizes)
+    return counts
 
 
-def added(left: Histogram, right: Histogram) -> Histogram:
-    """Both together."""
-    nothing = np.zeros((2, BINS), dtype=np.int64)
-    return {group: left.get(group, nothing) + right.get(group, nothing) for group in {**left, **right}}
+def add_histograms(first: Histogram, second: Histogram) -> Histogram:
+    """The sum of two histograms, group by group."""
+    zero = np.zeros((2, BINS), dtype=np.int64)
+    return {group: first.get(group, zero) + second.get(group, zero) for group in {**first, **second}}
 
 
-def standings(histogram: Mapping[Group, npt.NDArray[np.int64]], max_removed_share: float) -> dict[Group, Standing]:
-    """Cut each group so that at most `max_removed_share` of its documents lie below, never more."""
-    found = {}
+def calibrate(histogram: Mapping[Group, npt.NDArray[np.int64]], max_removed_share: float) -> dict[Group, Calibration]:
+    """Cut each group so that at most `max_removed_share` of its documents lie below the cut, never more."""
+    calibrations = {}
     for group, (documents, _) in sorted(histogram.items()):
         below = np.concatenate([[0], np.cumsum(documents)])
         cut = int(np.searchsorted(below, max_removed_share * below[-1], side="right")) - 1
         quality = (below[:-1] + documents / 2) / max(1, below[-1])
-        found[group] = Standing(min(cut, BINS), quality.astype(np.float32))
-    return found
+        calibrations[group] = Calibration(min(cut, BINS), quality.astype(np.float32))
+    return calibrations

@@ -1,9 +1,9 @@
 """The classifier behind the quality score: for each language, logistic regression on hashed words and pairs of words.
 
-As fastText's, which DCLM (arXiv 2406.11794, section 4.4) found the best of seven ways to filter, it is linear in words and their
-pairs; without a hidden layer there is one optimum, so that neither the order of documents nor a learning rate decides what it
-becomes. Words are those of `components.curation.text.shingles`, where a Han character is one: scikit-learn's
-`HashingVectorizer` makes Python strings of them, and none of Chinese.
+Like fastText's classifier, which DCLM (arXiv 2406.11794, section 4.4) found the best of seven ways to filter, it is linear in
+words and pairs of words; without a hidden layer there is a single optimum, so that it depends neither on the order of documents
+nor on a learning rate. Words are those of `components.curation.text.shingles`, where a Han character is a word: scikit-learn's
+`HashingVectorizer` makes Python strings of words, and finds none in Chinese.
 """
 
 from dataclasses import dataclass
@@ -18,78 +18,79 @@ from components.curation.text.shingles import ALPHANUMERIC, fold_of, hash_words
 from components.machine_code import Bytes, Numbers, compiled, mix
 
 BUCKETS = 1 << 18
-"""Weights of a classifier: 1 MiB, which stays in the cache of a core."""
+"""Weights of a classifier: 1 MiB, which fits in the cache of a core."""
 
-SEEN = 8192
-"""Bytes of a document that are looked at, some 1 300 English words: enough to tell how it is written, and a book is no dearer."""
+MAX_BYTES = 8192
+"""Bytes of a document that are read, some 1 300 English words: enough to judge how it is written, and a book costs no more."""
 
 INVERSE_PENALTY = 10.0
 """`C` of scikit-learn's `LogisticRegression`: each document is a vector of length 1, which its default of 1 underfits."""
 
 HELD_OUT = 5
-"""One document in five is not learned from, and tells whether there was anything to learn."""
+"""One document in five is held out of training, to measure whether there was anything to learn."""
 
-Truths = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """Weights of one language."""
+    """The classifier of one language."""
 
     weights: npt.NDArray[np.float32]
     """float32 [`BUCKETS`]."""
     bias: float
 
     def log_odds(self, raw: Bytes, offsets: Numbers) -> npt.NDArray[np.float32]:
-        """How much each text is like a reference, float32 [texts], by bytes and offsets as `sketches.bytes_of` gives them."""
-        found = np.empty(max(0, len(offsets) - 1), dtype=np.float32)
-        _score(raw, offsets, fold_of(ALPHANUMERIC), *_room(), self.weights, np.float32(self.bias), found)
-        return found
+        """Log-odds that each text is a reference, float32 [texts]; `raw` and `offsets` as from `sketches.bytes_of`."""
+        scores = np.empty(max(0, len(offsets) - 1), dtype=np.float32)
+        _score(raw, offsets, fold_of(ALPHANUMERIC), *_buffers(), self.weights, np.float32(self.bias), scores)
+        return scores
 
     def save(self, path: Path) -> None:
-        """Write an `.npz` file of plain arrays, the same bytes for the same weights."""
+        """Write an `.npz` file of plain arrays: equal bytes for equal weights."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as stream:
             np.savez(stream, weights=self.weights, bias=np.float32(self.bias))
 
     @classmethod
     def load(cls, path: Path) -> "Classifier":
-        """Read what `save` wrote; nothing pickled is."""
+        """Read what `save` wrote; pickled data is refused."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(arrays["weights"], float(arrays["bias"]))
 
 
-def learn(features: pa.ChunkedArray, labels: Truths, held: Truths) -> tuple[Classifier, float | None]:
-    """Tell references (true) from the rest by `features_of`; also the area under the ROC curve on the documents in `held`.
+def learn(features: pa.ChunkedArray, labels: Mask, held_out: Mask) -> tuple[Classifier, float | None]:
+    """Train to tell references (true) from other documents by `features_of`; also the AUC on the held-out documents.
 
-    The area is None where those are all of one kind. Bits depend on the documents and on the kind of processor alone.
+    The AUC is None if those have only one label. Bits depend only on the documents and the kind of processor.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from threadpoolctl import threadpool_limits
 
     matrix = _matrix(features)
-    # Threads of the BLAS would add in another order on another number of processors.
+    # On another number of processors, threads of the BLAS would add in another order.
     with threadpool_limits(limits=1):
         model = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=200)
-        model.fit(matrix[~held], labels[~held])
-        decided = model.decision_function(matrix[held]) if held.any() else None
+        model.fit(matrix[~held_out], labels[~held_out])
+        decisions = model.decision_function(matrix[held_out]) if held_out.any() else None
     classifier = Classifier(model.coef_[0].astype(np.float32), float(np.float32(model.intercept_[0])))
-    told = decided is not None and len(set(labels[held].tolist())) > 1
-    return classifier, float(roc_auc_score(labels[held], decided)) if told else None
+    if decisions is None or len(set(labels[held_out].tolist())) < 2:
+        return classifier, None
+    return classifier, float(roc_auc_score(labels[held_out], decisions))
 
 
 def features_of(raw: Bytes, offsets: Numbers) -> list[bytes]:
     """The distinct buckets of each text, as little-endian uint32."""
-    fold, *room, touched = fold_of(ALPHANUMERIC), *_room()
+    fold, *buffers, touched = fold_of(ALPHANUMERIC), *_buffers()
     return [
-        touched[: _buckets(raw, begin, end, fold, *room, touched)].tobytes()
-        for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+        touched[: _buckets(raw, start, end, fold, *buffers, touched)].tobytes()
+        for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     ]
 
 
 def _matrix(features: pa.ChunkedArray) -> Any:
-    """A row of length 1 for each document, whose buckets count the same, float64 [documents, `BUCKETS`]."""
+    """A row of length 1 for each document, with equal values for its buckets, float64 [documents, `BUCKETS`]."""
     from scipy.sparse import csr_matrix
 
     rows = [np.frombuffer(row.as_buffer(), dtype=np.uint32) for row in features]
@@ -99,38 +100,39 @@ def _matrix(features: pa.ChunkedArray) -> Any:
     return csr_matrix((values, columns, np.concatenate([[0], np.cumsum(sizes)])), shape=(len(rows), BUCKETS))
 
 
-def _room() -> tuple[Any, Any, Any, Any]:
-    folded, words = np.empty(SEEN // 8 + 3, dtype=np.uint64), np.empty(SEEN + 2, dtype=np.uint64)
-    return folded, words, np.zeros(BUCKETS, dtype=np.bool_), np.empty(2 * SEEN + 4, dtype=np.uint32)
+def _buffers() -> tuple[Any, Any, Any, Any]:
+    """Working space of `_buckets`: `folded`, `words`, `marked` and `touched`."""
+    folded, words = np.empty(MAX_BYTES // 8 + 3, dtype=np.uint64), np.empty(MAX_BYTES + 2, dtype=np.uint64)
+    return folded, words, np.zeros(BUCKETS, dtype=np.bool_), np.empty(2 * MAX_BYTES + 4, dtype=np.uint32)
 
 
 @compiled
 def _buckets(raw, start, end, fold, folded, words, marked, touched):  # type: ignore[no-untyped-def]
-    """The distinct buckets of the words and pairs of words at the head of `raw[start:end]`, in `touched`; their number."""
-    stop = min(end, start + SEEN)
+    """Write the distinct buckets of words and pairs of words at the start of `raw[start:end]` to `touched`; their number."""
+    stop = min(end, start + MAX_BYTES)
     if stop < end:
         while stop > start and raw[stop] & 0xC0 == 0x80:
             stop -= 1
     count = hash_words(raw, start, stop, fold, folded, words)
-    found = 0
-    for place in range(count):
-        for pair in range(2 if place else 1):
-            value = mix(words[place] + words[place - 1] * np.uint64(3)) if pair else words[place]
+    distinct = 0
+    for index in range(count):
+        for pair in range(2 if index else 1):
+            value = mix(words[index] + words[index - 1] * np.uint64(3)) if pair else words[index]
             bucket = value >> np.uint64(46)
             if not marked[bucket]:
                 marked[bucket] = True
-                touched[found] = bucket
-                found += 1
-    for place in range(found):
-        marked[touched[place]] = False
-    return found
+                touched[distinct] = bucket
+                distinct += 1
+    for index in range(distinct):
+        marked[touched[index]] = False
+    return distinct
 
 
 @compiled
-def _score(raw, offsets, fold, folded, words, marked, touched, weights, bias, found):  # type: ignore[no-untyped-def]
+def _score(raw, offsets, fold, folded, words, marked, touched, weights, bias, scores):  # type: ignore[no-untyped-def]
     for text in range(len(offsets) - 1):
         count = _buckets(raw, offsets[text], offsets[text + 1], fold, folded, words, marked, touched)
         total = 0.0
-        for place in range(count):
-            total += weights[touched[place]]
-        found[text] = bias + total / np.sqrt(max(count, 1))
+        for index in range(count):
+            total += weights[touched[index]]
+        scores[text] = bias + total / np.sqrt(max(count, 1))

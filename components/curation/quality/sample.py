@@ -1,7 +1,8 @@
-"""What the classifiers learn from: a bounded sample of each language, the same however the documents are parted.
+"""What the classifiers learn from: a bounded sample of each language, the same however the documents are sharded.
 
-Documents are ordered by a hash of their ids and the seed, and those of the least orders are taken: a part tells its least ones,
-all parts together say up to which order to take, and each part gives what lies below. Every domain of a language gives as many.
+Documents are ordered by a hash of their ids and the seed, and those with the lowest orders are taken: each text shard reports its
+lowest orders, these together give the limit up to which orders are taken, and each text shard then writes its documents up to it.
+Every domain of a language contributes the same number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,77 +25,84 @@ from components.machine_code import Hashes
 from components.ports import ShardEngine
 
 BATCH = 4096
-"""Documents taken from a part at a time."""
+"""Documents read from a text shard at a time."""
 
 SAMPLE = pa.schema({"order": pa.uint64(), "language": pa.string(), "reference": pa.bool_(), "features": pa.large_binary()})
 """A document to learn from, by the buckets of its words."""
 
-Drawn = dict[Group, tuple[int, Hashes]]
-"""Documents of each group, and the least of their orders."""
+GroupOrders = dict[Group, tuple[int, Hashes]]
+"""The number of documents of each group, and their lowest orders."""
 
 
 def draw(
-    config: CurationConfig, references: Sequence[Path], parts: Sequence[Path], scratch: Path, engine: ShardEngine
+    config: CurationConfig, references: Sequence[Path], texts: Sequence[Path], scratch: Path, engine: ShardEngine
 ) -> tuple[list[Path], dict[str, int]]:
-    """`SAMPLE` by language in partitions, and how many references each language has that is to be learned.
+    """`SAMPLE` partitioned by language, and the number of references of each language that gets a classifier.
 
     Raises:
         SourceError: no language has enough documents of both kinds.
     """
     quality = config.quality
-    order = partial(least_orders, most=quality.sample_documents, seed=config.seed)
-    together = partial(_together, most=quality.sample_documents)
-    of_references = engine.map_shards(partial(order, by_domain=False), references, description="draw references")
-    wanted = engine.reduce(together, of_references)
-    known = frozenset(language for (language, _), (count, _) in wanted.items() if count >= quality.min_documents)
-    order = partial(order, languages=known)
-    usual = engine.reduce(together, engine.map_shards(order, parts, description="draw documents"))
-    enough = sorted(language for language in known if _documents(usual, language) >= quality.min_documents)
-    if not enough:
-        found = ", ".join(f"{count} {language}" for (language, _), (count, _) in sorted(wanted.items()))
+    lowest = partial(lowest_orders, max_orders=quality.sample_documents, seed=config.seed)
+    merge = partial(_merge, max_orders=quality.sample_documents)
+
+    # The languages that have enough documents both in the references and in the sources.
+    drawn = engine.map_shards(partial(lowest, by_domain=False), references, description="draw references")
+    reference_orders = engine.reduce(merge, drawn)
+    counts = {language: count for (language, _), (count, _) in reference_orders.items()}
+    candidates = frozenset(language for language, count in counts.items() if count >= quality.min_documents)
+    drawn = engine.map_shards(partial(lowest, languages=candidates), texts, description="draw documents")
+    document_orders = engine.reduce(merge, drawn)
+    languages = sorted(name for name in candidates if _documents(document_orders, name) >= quality.min_documents)
+    if not languages:
+        available = ", ".join(f"{count} {language}" for language, count in sorted(counts.items()))
         raise SourceError(
             f"quality.references: no language has {quality.min_documents} documents both there and in the sources "
-            f"(references: {found}); name more references, or lower quality.min_documents"
+            f"(references: {available}); name more references, or lower quality.min_documents"
         )
-    limits = (_limits(wanted, enough, quality.sample_documents), _limits(usual, enough, quality.sample_documents))
-    work = [(part, True, scratch / f"reference-{number:05d}{interim.SUFFIX}") for number, part in enumerate(references)]
-    work += [(part, False, scratch / f"document-{number:05d}{interim.SUFFIX}") for number, part in enumerate(parts)]
+
+    # Their sample, taken from the text shards and partitioned.
+    limits = tuple(_limits(orders, languages, quality.sample_documents) for orders in (reference_orders, document_orders))
+    work = [(path, True, scratch / f"reference-{number:05d}{interim.SUFFIX}") for number, path in enumerate(references)]
+    work += [(path, False, scratch / f"document-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
     taken = engine.map_shards(partial(take, limits=limits, seed=config.seed), work, description="take the sample")
-    gathered = engine.exchange(taken, key="language", partitions=len(enough), output=scratch / "sample")
-    return gathered, {language: wanted[language, ""][0] for language in enough}
+    partitions = engine.exchange(taken, key="language", partitions=len(languages), output=scratch / "sample")
+    return partitions, {language: counts[language] for language in languages}
 
 
-def least_orders(part: Path, *, most: int, seed: int, by_domain: bool = True, languages: frozenset[str] | None = None) -> Drawn:
-    """What a part holds of each language in each domain, or in all of them together, and its least `most` orders."""
-    table = pq.read_table(part, columns=["id", "language", "domain"])
+def lowest_orders(
+    texts: Path, *, max_orders: int, seed: int, by_domain: bool = True, languages: frozenset[str] | None = None
+) -> GroupOrders:
+    """The documents of a text shard in each language and domain, or each language, and their lowest `max_orders` orders."""
+    table = pq.read_table(texts, columns=["id", "language", "domain"])
     groups, orders = groups_of(table, by_domain=by_domain), _orders(table, seed)
-    found = {}
+    lowest = {}
     for group in sorted(set(groups)):
         if languages is None or group[0] in languages:
-            own = orders[[one == group for one in groups]]
-            found[group] = (len(own), np.sort(own)[:most])
-    return found
+            own = orders[[other == group for other in groups]]
+            lowest[group] = (len(own), np.sort(own)[:max_orders])
+    return lowest
 
 
-def _together(left: Drawn, right: Drawn, *, most: int) -> Drawn:
-    both = {}
-    for group in {**left, **right}:
-        sides = [side[group] for side in (left, right) if group in side]
-        orders = np.sort(np.concatenate([orders for _, orders in sides]))[:most]
-        both[group] = (sum(count for count, _ in sides), orders)
-    return both
+def _merge(first: GroupOrders, second: GroupOrders, *, max_orders: int) -> GroupOrders:
+    merged = {}
+    for group in {**first, **second}:
+        entries = [orders[group] for orders in (first, second) if group in orders]
+        orders = np.sort(np.concatenate([orders for _, orders in entries]))[:max_orders]
+        merged[group] = (sum(count for count, _ in entries), orders)
+    return merged
 
 
-def _documents(drawn: Drawn, language: str) -> int:
-    return sum(count for (one, _), (count, _) in drawn.items() if one == language)
+def _documents(orders: GroupOrders, language: str) -> int:
+    return sum(count for (own, _), (count, _) in orders.items() if own == language)
 
 
-def _limits(drawn: Drawn, languages: Sequence[str], documents: int) -> dict[Group, np.uint64]:
-    """The greatest order that is taken of each group: every domain of a language gives as many."""
-    domains = {language: sum(one == language for one, _ in drawn) for language in languages}
+def _limits(orders: GroupOrders, languages: Sequence[str], documents: int) -> dict[Group, np.uint64]:
+    """The highest order that is taken of each group: every domain of a language contributes the same number."""
+    domains = {language: sum(own == language for own, _ in orders) for language in languages}
     return {
-        (language, domain): orders[: max(1, documents // domains[language])][-1]
-        for (language, domain), (_, orders) in drawn.items()
+        (language, domain): lowest[: max(1, documents // domains[language])][-1]
+        for (language, domain), (_, lowest) in orders.items()
         if language in domains
     }
 
@@ -110,20 +118,22 @@ def _orders(table: pa.Table | pa.RecordBatch, seed: int) -> Hashes:
     return mixed(heads + np.uint64(seed))
 
 
-def take(
-    work: tuple[Path, bool, Path], *, limits: tuple[Mapping[Group, np.uint64], Mapping[Group, np.uint64]], seed: int
-) -> Path:
-    """Write what the sample has of a part, as `SAMPLE`."""
-    part, reference, path = work
+def take(work: tuple[Path, bool, Path], *, limits: Sequence[Mapping[Group, np.uint64]], seed: int) -> Path:
+    """Write the documents of a text shard that are in the sample, as `SAMPLE`; its path.
+
+    `work` is the text shard, whether it holds references, and the path to write to; `limits` are those of references and of
+    other documents.
+    """
+    texts, reference, path = work
     chosen = limits[0] if reference else limits[1]
-    with interim.writer(path, SAMPLE) as output, pq.ParquetFile(part) as opened:
+    with interim.writer(path, SAMPLE) as output, pq.ParquetFile(texts) as opened:
         for batch in opened.iter_batches(batch_size=BATCH, columns=["id", "language", "domain", "text"]):
             orders = _orders(batch, seed)
             groups = groups_of(batch, by_domain=not reference)
             rows = [row for row, group in enumerate(groups) if group in chosen and orders[row] <= chosen[group]]
             if rows:
-                texts = batch["text"].take(pa.array(rows))
-                features = pa.array(features_of(*bytes_of(texts)), pa.large_binary())
+                column = batch["text"].take(pa.array(rows))
+                features = pa.array(features_of(*bytes_of(column)), pa.large_binary())
                 languages = batch["language"].take(pa.array(rows))
                 output.write_table(pa.table([orders[rows], languages, [reference] * len(rows), features], schema=SAMPLE))
     return path

@@ -4,40 +4,40 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.curation.quality.calibration import BINS, STEP, added, bins_of, counted, standings
+from components.curation.quality.calibration import BINS, STEP, add_histograms, bin_counts, bins_of, calibrate
 
 GROUP = ("en", "web")
 
 
 def histogram(log_odds: list[float]) -> dict:
     bins = bins_of(np.array(log_odds, dtype=np.float32))
-    return {GROUP: counted(bins, np.full(len(bins), 100, dtype=np.int64))}
+    return {GROUP: bin_counts(bins, np.full(len(bins), 100, dtype=np.int64))}
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=60), st.floats(0, 0.99))
 def test_a_group_loses_at_most_its_share_and_whoever_stays_scored_no_less(scores: list[float], share: float) -> None:
     found = histogram(scores)
-    cut = standings(found, share)[GROUP].cut
+    cut = calibrate(found, share)[GROUP].cut
     assert found[GROUP][0, :cut].sum() <= share * len(scores)
     # one bin more would take more than the share
     assert cut == BINS or found[GROUP][0, : cut + 1].sum() > share * len(scores)
 
 
 def test_equal_scores_are_refused_together_or_not_at_all() -> None:
-    assert standings(histogram([0.0] * 9 + [5.0]), 0.5)[GROUP].cut <= bins_of(np.zeros(1, dtype=np.float32))[0]
+    assert calibrate(histogram([0.0] * 9 + [5.0]), 0.5)[GROUP].cut <= bins_of(np.zeros(1, dtype=np.float32))[0]
 
 
 def test_quality_is_the_share_that_scored_lower() -> None:
     scores = [-3.0, -1.0, 1.0, 3.0]
-    quality = standings(histogram(scores), 0.0)[GROUP].quality[bins_of(np.array(scores, dtype=np.float32))]
+    quality = calibrate(histogram(scores), 0.0)[GROUP].quality[bins_of(np.array(scores, dtype=np.float32))]
     assert quality.tolist() == [0.125, 0.375, 0.625, 0.875]
 
 
 def test_languages_of_other_scores_are_cut_at_their_own_place() -> None:
     low, high = histogram([-5.0 + n / 100 for n in range(100)]), histogram([5.0 + n / 100 for n in range(100)])
     both = {("gl", "web"): low[GROUP], ("en", "web"): high[GROUP]}
-    cut = standings(both, 0.1)
+    cut = calibrate(both, 0.1)
     assert {group: int(both[group][0, : one.cut].sum()) for group, one in cut.items()} == {("gl", "web"): 10, ("en", "web"): 10}
     assert abs(cut["gl", "web"].log_odds - -4.9) <= STEP
     assert abs(cut["en", "web"].log_odds - 5.1) <= STEP
@@ -45,7 +45,7 @@ def test_languages_of_other_scores_are_cut_at_their_own_place() -> None:
 
 def test_histograms_add_up_in_any_order() -> None:
     one, two = histogram([1.0, 2.0]), {("zh", "web"): histogram([0.5])[GROUP]}
-    together, turned = added(one, two), added(two, one)
+    together, turned = add_histograms(one, two), add_histograms(two, one)
     assert together.keys() == turned.keys() == {GROUP, ("zh", "web")}
     assert all((together[group] == turned[group]).all() for group in together)
-    assert added(one, one)[GROUP].sum() == 2 * one[GROUP].sum()
+    assert add_histograms(one, one)[GROUP].sum() == 2 * one[GROUP].sum()

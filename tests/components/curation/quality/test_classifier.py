@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from components.curation.duplicates.sketches import bytes_of
-from components.curation.quality.classifier import BUCKETS, SEEN, Classifier, features_of, learn
+from components.curation.quality.classifier import BUCKETS, MAX_BYTES, Classifier, features_of, learn
 from tests.components.curation.conftest import prose
 
 
@@ -72,7 +72,7 @@ def test_chinese_needs_no_spaces_and_a_word_counts_once() -> None:
 def test_only_the_head_of_a_long_document_is_looked_at_and_no_character_is_cut(character: str) -> None:
     head = " ".join(character * n for n in range(1, 40))
     (whole, longer) = features([(head + " ") * 100, (head + " ") * 100 + "something else entirely"])
-    assert len((head + " ") * 100) >= SEEN / 4
+    assert len((head + " ") * 100) >= MAX_BYTES / 4
     assert whole == longer
 
 
