@@ -10,7 +10,7 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 
 USER = "User: "
 ASSISTANT = "\n\nAssistant:"
-"""Ends at the colon: the space after it belongs to the answer, as the pre-tokenizer parts them there."""
+"""Without the space after the colon: it belongs to the answer, as the pre-tokenizer splits there."""
 
 Message = Mapping[str, str]
 """`role` ("user" or "assistant") and `content`."""
@@ -25,12 +25,12 @@ TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
-"""The same format for `transformers`. Ids are equal unless a message writes out a special token: there `transformers`
-parses the rendered text, and cannot tell the template's tokens from the message's."""
+"""The same format for `transformers`. Ids are equal unless a message spells out a special token: `transformers` parses the
+rendered text, and cannot tell the template's tokens from the message's."""
 
 
 def encode_conversation(tokenizer: TextTokenizer, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-    """Ids of a whole conversation, and for each whether it is an answer's token, to be learned (the answer's EOS included).
+    """Ids of a whole conversation, and for each whether it is to be learned: whether it is of an answer, its EOS included.
 
     Raises:
         SourceError: the messages do not alternate from user to assistant, or do not end with an answer.
@@ -38,14 +38,14 @@ def encode_conversation(tokenizer: TextTokenizer, messages: Sequence[Message]) -
     _refuse_unless_alternating(messages, last="assistant")
     ids, learned = [tokenizer.bos_id], [False]
     for message in messages:
-        piece = _encode_message(tokenizer, message)
-        ids += piece
-        learned += [message["role"] == "assistant"] * len(piece)
+        encoded = _encode_message(tokenizer, message)
+        ids += encoded
+        learned += [message["role"] == "assistant"] * len(encoded)
     return ids, learned
 
 
 def encode_prompt(tokenizer: TextTokenizer, messages: Sequence[Message]) -> list[int]:
-    """Ids of a conversation that waits for an answer: they end with `Assistant:`, and begin `encode_conversation`'s.
+    """Ids of a conversation that waits for an answer. They end with `Assistant:`, and are a prefix of `encode_conversation`'s.
 
     Raises:
         SourceError: the messages do not alternate from user to assistant, or do not end with the user's.

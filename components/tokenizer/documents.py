@@ -1,6 +1,5 @@
 """Reading a corpus: which domains and portions it has, and its documents by rows."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,19 @@ import pyarrow.parquet as pq
 
 from components.artifacts import Mixture, portion_name
 from components.errors import DamagedArtifact
+from components.files import read_json
 
 BATCH_BYTES = 1 << 20
-"""UTF-8 bytes of text handed to the library at once: enough that a call costs nothing, and little memory."""
+"""UTF-8 bytes of text that are encoded at a time: enough to make the cost of a call negligible, and little memory."""
+
+_AGAIN = "run the step curation again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
     """Consecutive documents of one Parquet file of a corpus."""
 
-    part: Path
+    path: Path
     start: int
     stop: int
 
@@ -27,10 +29,11 @@ class Rows:
 def mixture(corpus: Path) -> Mixture:
     """The target shares of a corpus. Raises `DamagedArtifact` if they cannot be read."""
     path = corpus / "mixture.json"
+    raw = read_json(path, dict, _AGAIN, what="a mixture", missing=DamagedArtifact)
     try:
-        return Mixture(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DamagedArtifact(f"{path}: not a mixture ({error}); run the step curation again") from error
+        return Mixture(**raw)
+    except TypeError as error:
+        raise DamagedArtifact(f"{path}: not a mixture ({error}); {_AGAIN}") from error
 
 
 def domains(corpus: Path, split: str) -> list[str]:
@@ -39,47 +42,47 @@ def domains(corpus: Path, split: str) -> list[str]:
 
 
 def portions(corpus: Path, split: str, domain: str) -> list[str]:
-    """The names of the portions in which a domain lies: itself, or `DOMAIN/LANGUAGE` for each of its languages, sorted."""
+    """The names of a domain's portions: its own, or `DOMAIN/LANGUAGE` for each of its languages, sorted."""
     languages = sorted(path.name for path in (corpus / "documents" / split / domain).glob("*") if path.is_dir())
     return [portion_name(domain, language) for language in languages] or [domain]
 
 
-def parts(corpus: Path, split: str, portion: str) -> list[Path]:
+def files(corpus: Path, split: str, portion: str) -> list[Path]:
     """The Parquet files of a portion, in the order of its document ids."""
     return sorted((corpus / "documents" / split / portion).glob("*.parquet"))
 
 
-def whole(part: Path) -> Rows:
+def all_rows(path: Path) -> Rows:
     """All documents of a file."""
-    return Rows(part=part, start=0, stop=pq.read_metadata(part).num_rows)
+    return Rows(path=path, start=0, stop=pq.read_metadata(path).num_rows)
 
 
-def cut(part: Path, limit: int) -> list[Rows]:
-    """Cut a file into runs of documents of at most `limit` bytes of text each; a longer document is a run of its own."""
-    runs, start, size = [], 0, 0
-    lengths = pq.read_table(part, columns=["bytes"])["bytes"].to_pylist()
+def runs(path: Path, max_bytes: int) -> list[Rows]:
+    """A file divided into runs of documents of at most `max_bytes` of text each; a longer document is a run of its own."""
+    divided, start, size = [], 0, 0
+    lengths = pq.read_table(path, columns=["bytes"])["bytes"].to_pylist()
     for row, length in enumerate(lengths):
-        if row > start and size + length > limit:
-            runs.append(Rows(part=part, start=start, stop=row))
+        if row > start and size + length > max_bytes:
+            divided.append(Rows(path=path, start=start, stop=row))
             start, size = row, 0
         size += length
-    return [*runs, Rows(part=part, start=start, stop=len(lengths))] if lengths else []
+    return [*divided, Rows(path=path, start=start, stop=len(lengths))] if lengths else []
 
 
-def batches(rows: Rows, columns: list[str], limit: int = BATCH_BYTES) -> Iterator[pa.Table]:
-    """The documents of `rows` in order, in tables of about `limit` bytes of text. `columns` must name `bytes`."""
+def batches(rows: Rows, columns: list[str], batch_bytes: int = BATCH_BYTES) -> Iterator[pa.Table]:
+    """The documents of `rows` in order, in tables of about `batch_bytes` of text. `columns` must name `bytes`."""
     for table in _tables(rows, columns):
         start, size = 0, 0
         for row, length in enumerate(table["bytes"].to_pylist(), start=1):
             size += length
-            if size >= limit or row == table.num_rows:
+            if size >= batch_bytes or row == table.num_rows:
                 yield table.slice(start, row - start)
                 start, size = row, 0
 
 
 def _tables(rows: Rows, columns: list[str]) -> Iterator[pa.Table]:
-    """The row groups that `rows` touches, each cut to what belongs to them."""
-    with pq.ParquetFile(rows.part) as file:
+    """The row groups that hold `rows`, without the rows before and after them."""
+    with pq.ParquetFile(rows.path) as file:
         first = 0
         for group in range(file.num_row_groups):
             last = first + file.metadata.row_group(group).num_rows

@@ -23,15 +23,15 @@ class Fertility:
     """Documents whose ids decode to another text."""
 
 
-def measure(tokenizer: TextTokenizer, corpus: Path, domain: str, limit: int) -> Fertility:
-    """Encode and decode a domain's validation documents, at most about `limit` bytes of them.
+def measure(tokenizer: TextTokenizer, corpus: Path, domain: str, max_bytes: int) -> Fertility:
+    """Encode and decode a domain's validation documents, about `max_bytes` of them at most.
 
-    Documents are sorted by a hash, so the first ones are a random sample.
+    Documents are sorted by a hash, so that the first ones are a random sample.
     """
     count = size = tokens = failures = 0
-    for part in documents.parts(corpus, "validation", domain):
-        for batch in documents.batches(documents.whole(part), ["text", "bytes"]):
-            if size >= limit:
+    for path in documents.files(corpus, "validation", domain):
+        for batch in documents.batches(documents.all_rows(path), ["text", "bytes"]):
+            if size >= max_bytes:
                 break
             texts = batch["text"].to_pylist()
             encoded = tokenizer.encode_batch(texts)

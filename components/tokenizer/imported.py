@@ -1,8 +1,8 @@
-"""The tokenizer that comes with a Hugging Face checkpoint, in the files that ours reads.
+"""Importing the tokenizer of a Hugging Face checkpoint into the files of a tokenizer artifact.
 
-Two things let a text that writes out a control token get its id elsewhere, and are mended here: an added token that is not marked
-special is always looked for in texts, and a model that knows the token's characters as one of its pieces (SentencePiece's unigram
-models do) puts it where they stand.
+Elsewhere a text that spells out a control token can get its id in two ways, which are closed here: an added token that is not
+marked special is always matched in texts; and a model with the token's characters in its vocabulary, as SentencePiece's unigram
+models have them, encodes them as that token.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Any
 import tokenizers
 
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
+from components.files import read_json
 from components.tokenizer import chat, special_tokens, text_tokenizer
 from components.tokenizer.special_tokens import TOKENIZER_FILES, SpecialTokens
 from components.tokenizer.text_tokenizer import TextTokenizer
@@ -24,23 +25,23 @@ CONFIG = "tokenizer_config.json"
 CONTROL = ("bos", "eos", "pad")
 
 UNKNOWN = "\U0010fffd"
-"""The last character for private use, which no vocabulary holds: it becomes the unknown token where there is one."""
+"""The last character for private use, which is in no vocabulary: it is encoded as the unknown token where there is one."""
 
-AROUND = ("{}", " {} ", "a {} b", "a{}b", "{}{}", "\n{}\n", "\t{}", "{}.", "({})", "<{}>")
-"""What stands around a control token in the texts that are tried."""
+CONTEXTS = ("{}", " {} ", "a {} b", "a{}b", "{}{}", "\n{}\n", "\t{}", "{}.", "({})", "<{}>")
+"""The texts around a control token with which an imported tokenizer is tested."""
 
 
 def import_tokenizer(checkpoint: Path, output: Path) -> None:
-    """Write `TOKENIZER_FILES` into `output`: of a checkpoint of ours as they are, of others made from `tokenizer.json`.
+    """Write `TOKENIZER_FILES` into `output`: copied from a checkpoint of longrun, else made from `tokenizer.json`.
 
-    BOS, EOS and padding are those of `config.json`, else of `tokenizer_config.json`; without padding EOS stands in, which is not
-    learned where it pads. Conversations get our chat format, because SFT teaches that. Special tokens are put out of the reach of
-    texts, also of those that write them out.
+    BOS, EOS and padding are those of `config.json`, else of `tokenizer_config.json`; without padding EOS is used, which is not
+    learned where it pads. Conversations get longrun's chat format, because SFT teaches that. No text is encoded into a special
+    token any more, even if it spells it out.
 
     Raises:
         MissingArtifact: no `tokenizer.json`; a SentencePiece model alone is not read.
         DamagedArtifact: it is no tokenizer.
-        ConfigError: no BOS or EOS, more ids than the model's embedding has rows, or a text becomes one of the three all the same.
+        ConfigError: no BOS or EOS, more ids than the model's embedding has rows, or a text that still gets one of the three ids.
     """
     if (checkpoint / special_tokens.FILE).is_file():
         for name in TOKENIZER_FILES:
@@ -78,14 +79,14 @@ def _library(path: Path) -> tokenizers.Tokenizer:
 
 
 def _special_tokens(checkpoint: Path, library: tokenizers.Tokenizer) -> SpecialTokens:
-    """The control tokens of a checkpoint, which the library then keeps from texts."""
-    model, told = (_json(checkpoint / name) for name in ("config.json", CONFIG))
-    ids = {name: _id(name, model, told, library) for name in CONTROL}
+    """The control tokens of a checkpoint; from now on the library gives them to no text."""
+    model, described = (_read_if_there(checkpoint / name) for name in ("config.json", CONFIG))
+    ids = {name: _id(name, model, described, library) for name in CONTROL}
     for name in ("bos", "eos"):
         if ids[name] is None:
             raise ConfigError(f"{checkpoint}: no {name}_token_id in config.json and no {name}_token in {CONFIG}; name one there")
     vocabulary = library.get_vocab(with_added_tokens=True).values()
-    control = _keep_from_text(library, {number for number in ids.values() if number is not None})
+    control = _reserve(library, {number for number in ids.values() if number is not None})
     if max(vocabulary) >= model["vocab_size"]:
         raise ConfigError(f"{checkpoint}: ids up to {max(vocabulary)}, the model's embedding has {model['vocab_size']} rows")
     regular = 1 + max(set(vocabulary) - control)
@@ -93,24 +94,24 @@ def _special_tokens(checkpoint: Path, library: tokenizers.Tokenizer) -> SpecialT
     return SpecialTokens(bos=ids["bos"], eos=ids["eos"], pad=padding, vocab_size=model["vocab_size"], regular_tokens=regular)
 
 
-def _keep_from_text(library: tokenizers.Tokenizer, named: Iterable[int]) -> set[int]:
-    """Make the named tokens special, and part the characters of all special tokens that the model could put; their ids."""
+def _reserve(library: tokenizers.Tokenizer, named: Iterable[int]) -> set[int]:
+    """Make the named tokens special, and split the characters of every special token that the model could make; ids of all."""
     names = [name for number in sorted(named) if (name := library.id_to_token(number)) is not None]
     library.add_special_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in names])
     special = {number: token.content for number, token in library.get_added_tokens_decoder().items() if token.special}
-    # One character cannot be parted.
-    parted = [name for name in _pieces_of_text(library) & set(special.values()) if len(name) > 1]
-    if parted:
-        # Matches are a single character long, so none hides where another token begins.
-        pattern = "|".join(f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in sorted(parted))
-        cut = tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
+    # A single character cannot be split.
+    reachable = [name for name in _pieces_of_text(library) & set(special.values()) if len(name) > 1]
+    if reachable:
+        # Each match is a single character, so that none hides the start of another token.
+        pattern = "|".join(f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in sorted(reachable))
+        split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
         before = [] if library.pre_tokenizer is None else [library.pre_tokenizer]
-        library.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([*before, cut])
+        library.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([*before, split])
     return set(special)
 
 
 def _pieces_of_text(library: tokenizers.Tokenizer) -> set[str]:
-    """What the model can make of characters, single characters aside: of BPE what merges give, else its whole vocabulary."""
+    """The tokens of several characters that the model can make of text: the products of BPE's merges, else its vocabulary."""
     model = json.loads(library.to_str())["model"]
     if model["type"] == "BPE" and not model.get("ignore_merges"):
         return {"".join(pair) for pair in model["merges"]}
@@ -120,10 +121,10 @@ def _pieces_of_text(library: tokenizers.Tokenizer) -> set[str]:
 def _refuse_if_text_reaches_control(tokenizer: TextTokenizer, checkpoint: Path) -> None:
     ids = dict(zip(CONTROL, (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id), strict=True))
     names = {name: tokenizer.library.id_to_token(number) for name, number in ids.items()}
-    texts = [UNKNOWN, *(around.replace("{}", name) for name in names.values() if name for around in AROUND)]
-    for text, found in zip(texts, tokenizer.encode_batch(texts), strict=True):
+    texts = [UNKNOWN, *(context.replace("{}", name) for name in names.values() if name for context in CONTEXTS)]
+    for text, encoded in zip(texts, tokenizer.encode_batch(texts), strict=True):
         for name, number in ids.items():
-            if number in found:
+            if number in encoded:
                 raise ConfigError(
                     f"{checkpoint}: the text {text!r} is encoded with the id {number} of the {name} token {names[name]!r}, which "
                     "only code may put; allowed: a token of two or more characters that is not the unknown one; name such a "
@@ -131,22 +132,16 @@ def _refuse_if_text_reaches_control(tokenizer: TextTokenizer, checkpoint: Path) 
                 )
 
 
-def _id(name: str, model: dict[str, Any], told: dict[str, Any], library: tokenizers.Tokenizer) -> Any:
-    """The id of a control token, the first where there are several; None where nothing names it."""
-    found = model.get(f"{name}_token_id")
-    found = found[0] if isinstance(found, list) and found else found
-    if isinstance(found, int) and found >= 0:
-        return found
-    token = told.get(f"{name}_token")
+def _id(name: str, model: dict[str, Any], described: dict[str, Any], library: tokenizers.Tokenizer) -> Any:
+    """The id of a control token, the first where there are several; None where neither file names it."""
+    number = model.get(f"{name}_token_id")
+    number = number[0] if isinstance(number, list) and number else number
+    if isinstance(number, int) and number >= 0:
+        return number
+    token = described.get(f"{name}_token")
     text = token.get("content") if isinstance(token, dict) else token
     return library.token_to_id(text) if isinstance(text, str) else None
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes()) if path.is_file() else {}
-    except ValueError as error:
-        raise DamagedArtifact(f"{path}: not JSON ({error}); fetch the checkpoint again") from error
-    if not isinstance(value, dict):
-        raise DamagedArtifact(f"{path}: not a JSON object; fetch the checkpoint again")
-    return value
+def _read_if_there(path: Path) -> dict[str, Any]:
+    return read_json(path, dict, "fetch the checkpoint again") if path.is_file() else {}

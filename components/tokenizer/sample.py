@@ -12,9 +12,9 @@ from components.tokenizer.documents import Rows
 
 
 def quotas(shares: Mapping[str, float], available: Mapping[str, int], total: int) -> dict[str, int]:
-    """Bytes to take of each portion, `total` together where there are as many.
+    """Bytes to take of each portion, `total` in all if there are as many.
 
-    A portion that has less than its share gives all it has, and what it lacks goes to the others in proportion.
+    A portion that has less than its share gives all it has; what it lacks is taken from the others in proportion.
     """
     full: dict[str, int] = {}
     while True:
@@ -28,17 +28,17 @@ def quotas(shares: Mapping[str, float], available: Mapping[str, int], total: int
 
 def available_bytes(corpus: Path, portion: str) -> int:
     """UTF-8 bytes of a portion's training documents."""
-    return sum(pc.sum(pq.read_table(part, columns=["bytes"])["bytes"]).as_py() or 0 for part in _parts(corpus, portion))
+    return sum(pc.sum(pq.read_table(path, columns=["bytes"])["bytes"]).as_py() or 0 for path in _files(corpus, portion))
 
 
 def texts(corpus: Path, portion: str, quota: int, seed: int) -> Iterator[list[str]]:
-    """Batches of a portion's training documents until they hold `quota` bytes; the last document stays whole.
+    """Batches of a portion's training documents until they hold `quota` bytes; the last document is not truncated.
 
-    Documents are sorted by their id, which is a hash, so consecutive ones are a random sample: the seed chooses where
-    it begins, and only what is taken is read.
+    Documents are sorted by their id, which is a hash, so that consecutive ones are a random sample: the seed chooses the first,
+    and only what is taken is read.
     """
     taken = 0
-    for rows in _around(_parts(corpus, portion), random.Random(f"{seed}/{portion}")):
+    for rows in _rotated(_files(corpus, portion), random.Random(f"{seed}/{portion}")):
         for batch in documents.batches(rows, ["text", "bytes"]):
             chosen = []
             for text, size in zip(batch["text"].to_pylist(), batch["bytes"].to_pylist(), strict=True):
@@ -52,18 +52,18 @@ def texts(corpus: Path, portion: str, quota: int, seed: int) -> Iterator[list[st
                 return
 
 
-def _parts(corpus: Path, portion: str) -> list[Path]:
-    return documents.parts(corpus, "train", portion)
+def _files(corpus: Path, portion: str) -> list[Path]:
+    return documents.files(corpus, "train", portion)
 
 
-def _around(parts: list[Path], rng: random.Random) -> list[Rows]:
-    """All rows of all parts once, from a random one on and around to it again."""
-    counts = [pq.read_metadata(part).num_rows for part in parts]
+def _rotated(paths: list[Path], rng: random.Random) -> list[Rows]:
+    """All rows of all files, from a random one to the last, then from the first up to it."""
+    counts = [pq.read_metadata(path).num_rows for path in paths]
     start = rng.randrange(sum(counts)) if sum(counts) else 0
     before, after, first = [], [], 0
-    for part, count in zip(parts, counts, strict=True):
+    for path, count in zip(paths, counts, strict=True):
         border = min(max(start - first, 0), count)
-        before.append(Rows(part=part, start=0, stop=border))
-        after.append(Rows(part=part, start=border, stop=count))
+        before.append(Rows(path=path, start=0, stop=border))
+        after.append(Rows(path=path, start=border, stop=count))
         first += count
     return [*after, *before]

@@ -1,4 +1,4 @@
-"""The control tokens: their names, their ids, and the file that says so."""
+"""The control tokens: their names, their ids, and the file that holds them."""
 
 import dataclasses
 import json
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Self
 
 from components.errors import DamagedArtifact, MissingArtifact
+from components.files import read_json
 from components.tokenizer.config import NAMED_SPECIAL_TOKENS
 
 BOS = "<｜begin▁of▁sentence｜>"
 """Before every text (https://huggingface.co/deepseek-ai/deepseek-llm-7b-base)."""
 
 EOS = "<｜end▁of▁sentence｜>"
-"""After every document and every answer; the same source."""
+"""After every document and every answer; from the same page."""
 
 PAD = "<｜▁pad▁｜>"
 """Fills batches; never learned."""
@@ -21,7 +22,7 @@ PAD = "<｜▁pad▁｜>"
 FILE = "special_tokens.json"
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", FILE)
-"""What a tokenizer artifact gives to a checkpoint."""
+"""The files of a tokenizer that a checkpoint holds too."""
 
 
 def names(count: int) -> list[str]:
@@ -33,7 +34,7 @@ def names(count: int) -> list[str]:
 
 
 def after(regular_tokens: int, vocab_size: int) -> "SpecialTokens":
-    """The ids that `names` get, which follow the regular ones."""
+    """The ids of `names`, which follow the regular ones."""
     bos, eos, pad = range(regular_tokens, regular_tokens + NAMED_SPECIAL_TOKENS)
     return SpecialTokens(bos=bos, eos=eos, pad=pad, vocab_size=vocab_size, regular_tokens=regular_tokens)
 
@@ -48,7 +49,7 @@ class SpecialTokens:
     vocab_size: int
     """Rows of the model's embedding, padding included."""
     regular_tokens: int
-    """Ids below this stand for text."""
+    """Ids below this are of text."""
 
     def write(self, directory: Path) -> None:
         """Write `special_tokens.json`."""
@@ -63,9 +64,11 @@ class SpecialTokens:
             DamagedArtifact: it does not hold these ids.
         """
         path = directory / FILE
+        if not path.is_file():
+            raise MissingArtifact(f"{path}: no tokenizer here; run the step tokenizer")
+        what, remedy = "the ids of special tokens", "run the step tokenizer again"
+        raw = read_json(path, dict, remedy, what=what)
         try:
-            return cls(**json.loads(path.read_text()))
-        except OSError as error:
-            raise MissingArtifact(f"{path}: no tokenizer here; run the step tokenizer") from error
-        except (ValueError, TypeError) as error:
-            raise DamagedArtifact(f"{path}: not the ids of special tokens ({error}); run the step tokenizer again") from error
+            return cls(**raw)
+        except TypeError as error:
+            raise DamagedArtifact(f"{path}: not {what} ({error}); {remedy}") from error

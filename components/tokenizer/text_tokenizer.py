@@ -1,4 +1,4 @@
-"""Text to ids and back, with control tokens out of the text's reach."""
+"""Text to ids and back. No text is ever encoded into a control token."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ FILE = "tokenizer.json"
 class TextTokenizer:
     """A trained tokenizer. Ids are Python integers below `vocab_size`.
 
-    Whatever a text says, it becomes regular tokens: `<｜end▁of▁sentence｜>` written out in a document is encoded as the
-    characters that it is, and control ids are only ever put by code. (`transformers` reads the same files but parses
+    Any text becomes regular tokens: `<｜end▁of▁sentence｜>` written out in a document is encoded as the characters that it
+    consists of, and only code puts control ids. (`transformers` reads the same files but parses
     such names into control ids, unless it is called with `split_special_tokens=True`.)
     """
 
@@ -66,7 +66,7 @@ class TextTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the model's embedding: regular and special tokens, padded. No id is as large."""
+        """Rows of the model's embedding: regular and special tokens, padded. All ids are below."""
         return self._special.vocab_size
 
     @property
@@ -78,7 +78,7 @@ class TextTokenizer:
         """The ids of `text`, without BOS and EOS.
 
         Raises:
-            SourceError: `text` holds a lone surrogate, which no UTF-8 can say.
+            SourceError: `text` holds a lone surrogate, which UTF-8 cannot encode.
         """
         return self.encode_batch([text])[0]
 
@@ -86,7 +86,7 @@ class TextTokenizer:
         """The ids of each text, without BOS and EOS; texts are spread over threads.
 
         Raises:
-            SourceError: a text holds a lone surrogate, which no UTF-8 can say.
+            SourceError: a text holds a lone surrogate, which UTF-8 cannot encode.
         """
         try:
             encodings = self._library.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -96,9 +96,9 @@ class TextTokenizer:
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of the ids; control ids and ids of the padding have none. `decode(encode(text)) == text`.
+        """The text of the ids, without control ids and padding. `decode(encode(text)) == text`.
 
-        Ids that stop in the middle of a character end in U+FFFD.
+        Where ids stop in the middle of a character, the text ends in U+FFFD.
         """
         return self._library.decode(list(ids), skip_special_tokens=True)
 
@@ -108,6 +108,7 @@ def _refuse_surrogates(texts: Sequence[str]) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            place = f"text {number} of {len(texts)}, character {error.start}"
-            found = f"lone surrogate U+{ord(text[error.start]):04X}"
-            raise SourceError(f"{place}: {found}; allowed: text that UTF-8 can say") from error
+            surrogate = f"lone surrogate U+{ord(text[error.start]):04X}"
+            raise SourceError(
+                f"text {number} of {len(texts)}, character {error.start}: {surrogate}; allowed: text that UTF-8 can say"
+            ) from error

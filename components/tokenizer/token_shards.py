@@ -1,4 +1,4 @@
-"""Token shards: the corpus as memory-mapped arrays of ids, with the way back from a token to its document."""
+"""Token shards: the corpus as memory-mapped arrays of ids, with tables that lead from a token back to its document."""
 
 import functools
 import hashlib
@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import DamagedArtifact, MissingArtifact, SourceError
+from components.errors import DamagedArtifact, SourceError
+from components.files import read_json
 from components.names import SPLITS
 from components.ports import Metrics, ShardEngine
 from components.tokenizer import documents
@@ -34,21 +35,21 @@ Tokens = npt.NDArray[np.unsignedinteger[Any]]
 _DOCUMENTS = pa.schema({"id": pa.string(), "shard": pa.string(), "start": pa.int64(), "tokens": pa.int64(), "bytes": pa.int64()})
 
 _ROW_GROUP = 1 << 16
-"""Documents in a row group of `documents.parquet`: a look-up reads one group, some megabytes."""
+"""Documents in a row group of `documents.parquet`: a lookup reads one group, which is some megabytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
-    """One shard to write."""
+class _Shard:
+    """A shard to write."""
 
     tokenizer: Path
     rows: documents.Rows
     split: str
     domain: str
-    shard: str
-    """Name of the `.bin` file within its domain: `tokens-NUMBER.bin`, below `LANGUAGE/` in one of several portions."""
+    name: str
+    """Name of the `.bin` file within its domain: `tokens-NUMBER.bin`, below `LANGUAGE/` where the domain has several portions."""
     target: Path
-    """The file; its documents go beside it, with the suffix `.parquet`."""
+    """The file; the table of its documents is written beside it, with the suffix `.parquet`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,26 +72,30 @@ class ShardFigures:
 def encode_corpus(
     config: TokenShardsConfig, *, corpus: Path, tokenizer: Path, output: Path, engine: ShardEngine, metrics: Metrics
 ) -> dict[str, Any]:
-    """Write every document as BOS, its text, EOS; returns the counts of tokens, documents and bytes by split.
+    """Write every document as BOS, its text, EOS; the counts of tokens, documents and bytes by split.
 
-    Each shard is encoded by itself in one thread: parallel work is the engine's, and the bytes written do not depend on it.
+    Each shard is encoded by itself in one thread: the engine works on several, and the bytes written do not depend on it.
     Ids are little-endian uint16 where the vocabulary allows, else uint32.
 
     Raises:
         SourceError: the corpus has no document.
     """
-    jobs = list(_jobs(config, corpus, tokenizer, output))
-    if not jobs:
+    planned = list(_planned(config, corpus, tokenizer, output))
+    if not planned:
         raise SourceError(f"{corpus}: no document to encode; allowed: a corpus with at least one")
-    for job in jobs:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-    tell = functools.partial(metrics.progress, total=len(jobs), unit="shards")
-    shards = engine.map_shards(_encode_shard, jobs, description="encode documents", finished=tell)
+    for shard in planned:
+        shard.target.parent.mkdir(parents=True, exist_ok=True)
+    finished = functools.partial(metrics.progress, total=len(planned), unit="shards")
+    shards = engine.map_shards(_encode_shard, planned, description="encode documents", finished=finished)
+
+    # The index and the documents of each domain
     index = _index(shards, TextTokenizer.load(tokenizer))
-    for split, domain in sorted({(job.split, job.domain) for job in jobs}):
+    for split, domain in sorted({(shard.split, shard.domain) for shard in planned}):
         _join_documents(output / split / domain)
     (output / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.copyfile(corpus / "mixture.json", output / "mixture.json")
+
+    # Metrics
     (output / "metrics").mkdir()
     table = pa.Table.from_pylist([asdict(shard) for shard in shards])
     pq.write_table(table, output / "metrics" / "shards.parquet", compression="zstd")
@@ -99,36 +104,36 @@ def encode_corpus(
     return figures
 
 
-def _jobs(config: TokenShardsConfig, corpus: Path, tokenizer: Path, output: Path) -> Iterator[_Job]:
+def _planned(config: TokenShardsConfig, corpus: Path, tokenizer: Path, output: Path) -> Iterator[_Shard]:
     for split in SPLITS:
         for domain in documents.domains(corpus, split):
             for portion in documents.portions(corpus, split, domain):
-                parts = documents.parts(corpus, split, portion)
-                runs = itertools.chain.from_iterable(documents.cut(part, config.shard_bytes) for part in parts)
+                paths = documents.files(corpus, split, portion)
+                runs = itertools.chain.from_iterable(documents.runs(path, config.shard_bytes) for path in paths)
                 for number, rows in enumerate(runs):
                     target = output / split / portion / f"tokens-{number:05d}.bin"
-                    shard = target.relative_to(output / split / domain).as_posix()
-                    yield _Job(tokenizer=tokenizer, rows=rows, split=split, domain=domain, shard=shard, target=target)
+                    name = target.relative_to(output / split / domain).as_posix()
+                    yield _Shard(tokenizer=tokenizer, rows=rows, split=split, domain=domain, name=name, target=target)
 
 
-def _encode_shard(job: _Job) -> ShardFigures:
-    encoder, vocab_size = _encoder(job.tokenizer)
+def _encode_shard(shard: _Shard) -> ShardFigures:
+    encoder, vocab_size = _encoder(shard.tokenizer)
     dtype = _dtype(vocab_size)
     digest, low, high, size, offset = hashlib.sha256(), vocab_size, 0, 0, 0
-    beside = job.target.with_suffix(".parquet")
-    with job.target.open("wb") as stream, pq.ParquetWriter(beside, _DOCUMENTS, compression="zstd") as table:
-        for batch in documents.batches(job.rows, ["id", "text", "bytes"]):
+    documents_path = shard.target.with_suffix(".parquet")
+    with shard.target.open("wb") as stream, pq.ParquetWriter(documents_path, _DOCUMENTS, compression="zstd") as table:
+        for batch in documents.batches(shard.rows, ["id", "text", "bytes"]):
             ids, lengths = encoder.encode(batch["text"].combine_chunks())
             stream.write(data := ids.astype(dtype).tobytes())
             digest.update(data)
             low, high, size = min(low, int(ids.min())), max(high, int(ids.max())), size + sum(batch["bytes"].to_pylist())
-            table.write_table(_located(batch, job.shard, lengths, offset))
+            table.write_table(_located(batch, shard.name, lengths, offset))
             offset += len(ids)
     return ShardFigures(
-        split=job.split,
-        domain=job.domain,
-        shard=job.shard,
-        documents=job.rows.stop - job.rows.start,
+        split=shard.split,
+        domain=shard.domain,
+        shard=shard.name,
+        documents=shard.rows.stop - shard.rows.start,
         tokens=offset,
         bytes=size,
         min_id=low,
@@ -139,7 +144,7 @@ def _encode_shard(job: _Job) -> ShardFigures:
 
 @functools.lru_cache(maxsize=1)
 def _encoder(directory: Path) -> tuple["BatchEncoder | LibraryEncoder", int]:
-    """With the size of the vocabulary; kept from shard to shard, with the pieces that it knows: a worker lives for many."""
+    """The encoder with the size of its vocabulary, kept with its cache of pieces for all shards that a worker encodes."""
     from components.tokenizer.batch_encoder import encoder_of
 
     tokenizer = TextTokenizer.load(directory)
@@ -151,22 +156,22 @@ def _dtype(vocab_size: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
 
 
 def _located(batch: pa.Table, shard: str, lengths: npt.NDArray[np.int64], offset: int) -> pa.Table:
-    """Where each document of a batch begins; `offset` is that of the first, within the shard."""
+    """The rows of a batch for `documents.parquet`; `offset` is where the first document starts in the shard."""
     starts = np.cumsum(lengths) - lengths + offset
     columns = [batch["id"].cast(pa.string()), pa.array([shard] * len(lengths)), starts, lengths, batch["bytes"].cast(pa.int64())]
     return pa.table(columns, schema=_DOCUMENTS)
 
 
 def _join_documents(directory: Path) -> None:
-    """Bring the documents of all shards of a domain into one table, and count their starts through."""
+    """Join the tables of a domain's shards into one, with starts that count from the first token of the domain."""
     offset = 0
     with pq.ParquetWriter(directory / "documents.parquet", _DOCUMENTS, compression="zstd") as joined:
-        for piece in sorted(directory.rglob("tokens-*.parquet")):
-            table = pq.read_table(piece, schema=_DOCUMENTS)
+        for path in sorted(directory.rglob("tokens-*.parquet")):
+            table = pq.read_table(path, schema=_DOCUMENTS)
             starts = table["start"].to_numpy() + offset
             joined.write_table(table.set_column(2, "start", pa.array(starts)), row_group_size=_ROW_GROUP)
             offset = int(starts[-1]) + table["tokens"][-1].as_py()
-            piece.unlink()
+            path.unlink()
 
 
 def _index(shards: list[ShardFigures], tokenizer: TextTokenizer) -> dict[str, Any]:
@@ -179,7 +184,7 @@ def _index(shards: list[ShardFigures], tokenizer: TextTokenizer) -> dict[str, An
 
 
 def _languages(shards: list[ShardFigures]) -> dict[str, dict[str, dict[str, int]]]:
-    """Where the tokens of each language lie among their domain's, if they lie apart."""
+    """The span of each language's tokens within those of the domain; nothing for a domain that is not divided by language."""
     spans: dict[str, dict[str, int]] = {}
     start = 0
     for language, group in itertools.groupby(shards, key=lambda shard: shard.shard.rpartition("/")[0]):
@@ -195,12 +200,12 @@ def _totals(shards: Iterable[ShardFigures]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class TokenShardReader:
-    """Reads token shards. Small and picklable; files are mapped into memory when they are first touched."""
+    """Reads token shards. Small and picklable; files are mapped into memory when they are first read."""
 
     directory: Path
     index: dict[str, Any]
     borders: dict[tuple[str, str], list[int]]
-    """For each split and domain: 0, and how many of its tokens end with each shard."""
+    """For each split and domain the offset of the first token of each shard, and the number of all tokens."""
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -211,26 +216,22 @@ class TokenShardReader:
             DamagedArtifact: it is not an index of token shards.
         """
         path = directory / INDEX
-        try:
-            index = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise MissingArtifact(f"{path}: no token shards here; run the step token_shards") from error
-        except ValueError as error:
-            raise DamagedArtifact(f"{path}: not JSON ({error}); run the step token_shards again") from error
-        if not isinstance(index, dict) or not {"dtype", "vocab_size", "splits"} <= index.keys():
-            raise DamagedArtifact(f"{path}: not an index of token shards; run the step token_shards again")
+        remedy = "run the step token_shards again"
+        index = read_json(path, dict, remedy, what="an index of token shards")
+        if not {"dtype", "vocab_size", "splits"} <= index.keys():
+            raise DamagedArtifact(f"{path}: not an index of token shards; {remedy}")
         return cls(directory, index, _borders(index))
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the model's embedding; every id is below."""
+        """Rows of the model's embedding; all ids are below."""
         return int(self.index["vocab_size"])
 
     @property
     def bos(self) -> int:
-        """The id that every document begins with, and that no text of it has: the first of all training tokens.
+        """The id that every document starts with and that no text has: the first of all training tokens.
 
-        A tokenizer that came from elsewhere (`imported`) may read it into a text that spells it out.
+        An imported tokenizer (`imported`) may give it to a text that spells it out.
         """
         return int(self.window("train", self.domains("train")[0], 0, 1)[0])
 
@@ -243,13 +244,13 @@ class TokenShardReader:
         return int(self.index["splits"][split][domain]["tokens"])
 
     def first_token(self, split: str, domain: str, language: str) -> int:
-        """Where the tokens of a language begin among those of its domain; "" stands for all of them."""
+        """The offset of the first token of a language within its domain; 0 for the whole domain, which is called ""."""
         return int(self.index["splits"][split][domain]["languages"][language]["start"]) if language else 0
 
     def window(self, split: str, domain: str, start: int, length: int) -> Tokens:
-        """The ids of tokens `start` to `start + length` of a domain, (length,) uint16 or uint32, over shard borders.
+        """The ids of tokens `start` to `start + length` of a domain, (length,) uint16 or uint32, across shards.
 
-        A read-only view of the file where one shard holds them all, else a copy.
+        A read-only view of the file where one shard holds all of them, else a copy.
 
         Raises:
             IndexError: the domain has no such tokens.
@@ -264,11 +265,11 @@ class TokenShardReader:
         return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.index["dtype"]), *pieces])
 
     def documents_at(self, split: str, domain: str, start: int, length: int) -> list[str]:
-        """Ids of the documents that tokens `start` to `start + length` are of, in order. Raises `IndexError` as `window`."""
+        """Ids of the documents of tokens `start` to `start + length`, in order. Raises `IndexError` as `window` does."""
         self._refuse_outside(split, domain, start, length)
         if length == 0:
             return []
-        found: list[str] = []
+        ids: list[str] = []
         with pq.ParquetFile(self._path(split, domain) / "documents.parquet") as file:
             firsts = _first_starts(file)
             for group in range(bisect_right(firsts, start) - 1, bisect_right(firsts, start + length - 1)):
@@ -276,8 +277,8 @@ class TokenShardReader:
                 starts, counts = table["start"].to_numpy(), table["tokens"].to_numpy()
                 first = int(np.searchsorted(starts + counts, start, side="right"))
                 last = int(np.searchsorted(starts, start + length, side="left"))
-                found += table["id"].slice(first, last - first).to_pylist()
-        return found
+                ids += table["id"].slice(first, last - first).to_pylist()
+        return ids
 
     def documents(self, split: str, domain: str) -> pa.Table:
         """Every document: id str, shard str, start int64 (offset in the domain's tokens), tokens int64, bytes int64."""
@@ -306,7 +307,7 @@ def _borders(index: dict[str, Any]) -> dict[tuple[str, str], list[int]]:
 
 @functools.lru_cache(maxsize=512)
 def _mapped(path: Path, dtype: str, tokens: int) -> Tokens:
-    """The ids of a shard. Few enough stay mapped for a process's limit on open files (1 024 by default)."""
+    """The ids of a shard. The cache is smaller than a process's limit on open files (1 024 by default)."""
     little_endian = np.dtype(dtype).newbyteorder("<")
     size = path.stat().st_size if path.is_file() else 0
     if size != tokens * little_endian.itemsize:
@@ -315,7 +316,7 @@ def _mapped(path: Path, dtype: str, tokens: int) -> Tokens:
 
 
 def _first_starts(file: pq.ParquetFile) -> list[int]:
-    """The offset of the first token of each row group, from the file's statistics alone."""
+    """The offset of the first token of each row group, from the statistics of the file."""
     column = _DOCUMENTS.get_field_index("start")
     groups = range(file.num_row_groups)
     return [int(file.metadata.row_group(group).column(column).statistics.min) for group in groups]

@@ -21,7 +21,7 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 
 
 def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
-    """Train, write `tokenizer.json` with what `transformers` needs beside it, and measure it on the validation split.
+    """Train, write `tokenizer.json` with the files that `transformers` needs, and measure it on the validation split.
 
     Returns the sizes, the tokens per byte of each domain and the round trip failures.
 
@@ -31,17 +31,17 @@ def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metr
     """
     quotas = _quotas(config, corpus)
     library = _train(config, _texts(config, corpus, quotas, metrics))
-    found = library.get_vocab_size()
-    taught = f"{sum(quotas.values())} bytes of sample have no more pairs that occur {config.min_frequency} times"
-    allowed = f"at most {found}, as {taught}"
-    require(found == config.regular_tokens, config, "regular_tokens", config.regular_tokens, allowed)
+    learned = library.get_vocab_size()
+    reason = f"{sum(quotas.values())} bytes of sample have no more pairs that occur {config.min_frequency} times"
+    allowed = f"at most {learned}, as {reason}"
+    require(learned == config.regular_tokens, config, "regular_tokens", config.regular_tokens, allowed)
     _add_special_tokens(library, config)
     _write(library, config, output)
     return {"sample_bytes": sum(quotas.values())} | _measured(config, corpus, output, metrics)
 
 
 def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
-    """Take over the tokenizer of a checkpoint of ours instead, and measure it in the same way; the same figures but the sample.
+    """Copy the tokenizer of an imported checkpoint instead, and measure it in the same way; its figures but those of a sample.
 
     Raises:
         MissingArtifact: a file of the tokenizer is missing.
@@ -72,7 +72,7 @@ def _texts(config: TokenizerConfig, corpus: Path, quotas: dict[str, int], metric
 
 
 def _train(config: TokenizerConfig, texts: Iterator[list[str]]) -> Tokenizer:
-    """The same whatever the threads: words are counted in parallel, but counts add up, and ties go to the lower ids."""
+    """The result does not depend on the number of threads: counts of words add up, and the lower ids win ties."""
     library = Tokenizer(models.BPE())
     library.pre_tokenizer = pre_tokenizer()
     library.decoder = decoders.ByteLevel()
@@ -103,8 +103,8 @@ def _write(library: Tokenizer, config: TokenizerConfig, output: Path) -> None:
 def _for_transformers(config: TokenizerConfig) -> dict[str, Any]:
     """What `transformers.AutoTokenizer` reads beside `tokenizer.json`.
 
-    `split_special_tokens` stays false, although it would encode special tokens written out in a text as text: it would
-    do so with those of the chat template too, and no answer would ever end.
+    `split_special_tokens` is false, although true would encode special tokens written out in a text as text: it would do so with
+    those of the chat template too, and no answer would ever end.
     """
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

@@ -24,30 +24,30 @@ CHINESE = (
 
 
 class CorpusWriter:
-    """Writes the files of a corpus below `place`."""
+    """Writes the files of a corpus below `directory`."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        place.mkdir(parents=True, exist_ok=True)
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
 
-    def documents(self, split: str, portion: str, texts: Iterable[str], *, rows_per_part: int = 1 << 20) -> None:
+    def documents(self, split: str, portion: str, texts: Iterable[str], *, rows_per_file: int = 1 << 20) -> None:
         """Write `texts` as a domain, or one of its languages, sorted by id, in row groups of four documents."""
         rows = sorted((hashlib.sha256(text.encode()).hexdigest(), text) for text in texts)
-        directory = self.place / "documents" / split / portion
+        directory = self.directory / "documents" / split / portion
         directory.mkdir(parents=True, exist_ok=True)
-        for number, start in enumerate(range(0, max(len(rows), 1), rows_per_part)):
-            part = rows[start : start + rows_per_part]
+        for number, start in enumerate(range(0, max(len(rows), 1), rows_per_file)):
+            batch = rows[start : start + rows_per_file]
             columns = {
-                "id": pa.array([document for document, _ in part], pa.string()),
-                "text": pa.array([text for _, text in part], pa.string()),
-                "bytes": pa.array([len(text.encode()) for _, text in part], pa.int64()),
+                "id": pa.array([document for document, _ in batch], pa.string()),
+                "text": pa.array([text for _, text in batch], pa.string()),
+                "bytes": pa.array([len(text.encode()) for _, text in batch], pa.int64()),
             }
             pq.write_table(pa.table(columns), directory / f"part-{number:05d}.parquet", compression="zstd", row_group_size=4)
 
     def mixture(self, shares: dict[str, float], language_shares: dict[str, dict[str, float]] | None = None) -> None:
         """Write the target shares."""
         mixture = Mixture(shares=shares, epoch_limits=dict.fromkeys(shares, 4.0), language_shares=language_shares or {})
-        (self.place / "mixture.json").write_text(mixture.to_json())
+        (self.directory / "mixture.json").write_text(mixture.to_json())
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "chinese": [first + second for first in CHINESE for second in CHINESE],
     }
     for domain, members in texts.items():
-        writer.documents("train", domain, [text for n, text in enumerate(members) if n % 5], rows_per_part=16)
-        writer.documents("validation", domain, members[::5], rows_per_part=16)
+        writer.documents("train", domain, [text for n, text in enumerate(members) if n % 5], rows_per_file=16)
+        writer.documents("validation", domain, members[::5], rows_per_file=16)
     writer.mixture({"code": 0.6, "prose": 0.3, "chinese": 0.1})
-    return writer.place
+    return writer.directory
 
 
 CONFIG = TokenizerConfig(regular_tokens=700, vocab_multiple=64, sample_bytes=300_000)

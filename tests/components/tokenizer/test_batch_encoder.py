@@ -29,12 +29,11 @@ def encoder(tokenizer: TextTokenizer) -> BatchEncoder:
 def encoded(encoder: BatchEncoder | LibraryEncoder, texts: list[str]) -> list[list[int]]:
     ids, counts = encoder.encode(pa.array(texts, pa.string()))
     assert counts.sum() == len(ids)
-    rows, place = ids.tolist(), 0
-    found = []
+    rows, start = [], 0
     for count in counts.tolist():
-        found.append(rows[place : place + count])
-        place += count
-    return found
+        rows.append(ids[start : start + count].tolist())
+        start += count
+    return rows
 
 
 def between_marks(tokenizer: TextTokenizer, texts: list[str]) -> list[list[int]]:
@@ -61,9 +60,9 @@ def test_a_megabyte_of_one_thing_becomes_its_ids(tokenizer: TextTokenizer, encod
 
 def files() -> Iterator[Path]:
     """Of every domain of the shared data the first files of each kind."""
-    for place in sorted(place for domain in DOMAINS for place in DATA.glob(domain)):
+    for directory in sorted(directory for domain in DOMAINS for directory in DATA.glob(domain)):
         kinds: dict[str, int] = {}
-        for path in sorted(path for path in place.rglob("*") if path.is_file()):
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
             kinds[path.suffix] = kinds.get(path.suffix, 0) + 1
             if kinds[path.suffix] <= 2:
                 yield path
@@ -84,13 +83,13 @@ def test_all_real_data_becomes_the_ids_of_the_library(tokenizer: TextTokenizer, 
         assert encoded(encoder, [text]) == between_marks(tokenizer, [text]), path
 
 
-def test_what_is_known_is_forgotten_where_there_is_no_room(tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_encoder, "KEPT", 16)
-    monkeypatch.setattr(batch_encoder, "KEPT_BYTES", 128)
+def test_a_cache_that_is_full_is_emptied(tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_encoder, "MAX_CACHED_PIECES", 16)
+    monkeypatch.setattr(batch_encoder, "MAX_CACHED_BYTES", 128)
     texts = [f"the {chr(97 + n % 26)}{n % 7} of the {n % 11}" for n in range(400)]
     small = BatchEncoder(tokenizer)
     assert encoded(small, texts) == between_marks(tokenizer, texts)
-    assert small._known.used[0] <= 16
+    assert small._cache.used[0] <= 16
 
 
 def test_a_part_of_a_larger_array_is_encoded_alone(tokenizer: TextTokenizer, encoder: BatchEncoder) -> None:
@@ -101,7 +100,7 @@ def test_a_part_of_a_larger_array_is_encoded_alone(tokenizer: TextTokenizer, enc
 
 
 @pytest.mark.parametrize("damaged", [b"\xed\xa0\x80", b"\xff", b"\xe4\xb8", b"\xc0\x80", b"\xf4\x90\x80\x80"])
-def test_bytes_that_are_no_text_are_refused_with_their_place(encoder: BatchEncoder, damaged: bytes) -> None:
+def test_bytes_that_are_no_text_are_refused_with_their_index(encoder: BatchEncoder, damaged: bytes) -> None:
     data = pa.array([b"fine", damaged, b"\xad"], pa.binary())
     texts = pa.StringArray.from_buffers(3, data.buffers()[1], data.buffers()[2])
     with pytest.raises(SourceError, match=r"string index 1.*allowed: text that UTF-8 can say"):

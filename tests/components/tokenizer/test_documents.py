@@ -13,9 +13,9 @@ TEXTS = [f"{number:03d}" * (number % 7 + 1) for number in range(30)]
 
 
 @pytest.fixture
-def part(new_corpus: Any) -> Path:
+def path(new_corpus: Any) -> Path:
     new_corpus.documents("train", "prose", TEXTS)
-    return documents.parts(new_corpus.place, "train", "prose")[0]
+    return documents.files(new_corpus.directory, "train", "prose")[0]
 
 
 def read(rows: Rows, limit: int) -> list[list[str]]:
@@ -26,9 +26,9 @@ def flat(batches: list[list[str]]) -> list[str]:
     return [text for batch in batches for text in batch]
 
 
-def test_runs_hold_every_document_once_and_no_more_bytes_than_asked(part: Path) -> None:
-    everything = flat(read(documents.whole(part), 1 << 20))
-    runs = documents.cut(part, 40)
+def test_runs_hold_every_document_once_and_no_more_bytes_than_asked(path: Path) -> None:
+    everything = flat(read(documents.all_rows(path), 1 << 20))
+    runs = documents.runs(path, 40)
     pieces = [flat(read(run, 1 << 20)) for run in runs]
     assert sorted(everything) == sorted(TEXTS)
     assert flat(pieces) == everything
@@ -36,38 +36,40 @@ def test_runs_hold_every_document_once_and_no_more_bytes_than_asked(part: Path) 
     assert len(runs) > 5
 
 
-def test_a_document_longer_than_the_limit_is_a_run_of_its_own(part: Path) -> None:
-    runs = documents.cut(part, 1)
+def test_a_document_longer_than_the_limit_is_a_run_of_its_own(path: Path) -> None:
+    runs = documents.runs(path, 1)
     assert [run.stop - run.start for run in runs] == [1] * len(TEXTS)
 
 
-def test_batches_end_as_soon_as_they_are_large_enough(part: Path) -> None:
-    batches = read(documents.whole(part), 10)
+def test_batches_end_as_soon_as_they_are_large_enough(path: Path) -> None:
+    batches = read(documents.all_rows(path), 10)
     assert all(sum(map(len, batch[:-1])) < 10 for batch in batches)
-    assert flat(batches) == flat(read(documents.whole(part), 1 << 20))
+    assert flat(batches) == flat(read(documents.all_rows(path), 1 << 20))
 
 
-def test_rows_may_begin_and_end_inside_row_groups(part: Path) -> None:
-    everything = flat(read(documents.whole(part), 1 << 20))
-    assert flat(read(Rows(part=part, start=3, stop=18), 25)) == everything[3:18]
-    assert flat(read(Rows(part=part, start=5, stop=5), 25)) == []
+def test_rows_may_begin_and_end_inside_row_groups(path: Path) -> None:
+    everything = flat(read(documents.all_rows(path), 1 << 20))
+    assert flat(read(Rows(path=path, start=3, stop=18), 25)) == everything[3:18]
+    assert flat(read(Rows(path=path, start=5, stop=5), 25)) == []
 
 
 def test_a_file_without_documents_has_no_runs(new_corpus: Any) -> None:
     new_corpus.documents("train", "prose", [])
-    assert documents.cut(documents.parts(new_corpus.place, "train", "prose")[0], 10) == []
+    assert documents.runs(documents.files(new_corpus.directory, "train", "prose")[0], 10) == []
 
 
 def test_domains_are_sorted_and_a_missing_split_has_none(new_corpus: Any) -> None:
     for domain in ("prose", "code"):
         new_corpus.documents("train", domain, ["a"])
-    assert documents.domains(new_corpus.place, "train") == ["code", "prose"]
-    assert documents.domains(new_corpus.place, "validation") == []
+    assert documents.domains(new_corpus.directory, "train") == ["code", "prose"]
+    assert documents.domains(new_corpus.directory, "validation") == []
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"share": 1}'])
-def test_a_mixture_that_cannot_be_read_is_named(new_corpus: Any, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "missing"), ("{", "not a mixture"), ("[]", "not a mixture"), ('{"share": 1}', "not a mixture")]
+)
+def test_a_mixture_that_cannot_be_read_is_named(new_corpus: Any, content: str | None, words: str) -> None:
     if content is not None:
-        (new_corpus.place / "mixture.json").write_text(content)
-    with pytest.raises(DamagedArtifact, match=r"mixture\.json: not a mixture"):
-        documents.mixture(new_corpus.place)
+        (new_corpus.directory / "mixture.json").write_text(content)
+    with pytest.raises(DamagedArtifact, match=rf"mixture\.json: {words}.*run the step curation again"):
+        documents.mixture(new_corpus.directory)

@@ -40,8 +40,8 @@ def test_quotas_use_what_there_is_and_no_more(domains: dict[str, tuple[float, in
 
 @pytest.fixture
 def corpus(new_corpus: Any) -> Any:
-    new_corpus.documents("train", "prose", TEXTS, rows_per_part=20)
-    return new_corpus.place
+    new_corpus.documents("train", "prose", TEXTS, rows_per_file=20)
+    return new_corpus.directory
 
 
 def drawn(corpus: Any, quota: int, seed: int = 0) -> list[str]:

@@ -111,7 +111,7 @@ def test_windows_and_their_documents_agree_with_counting_one_by_one(
 def test_documents_are_found_over_row_groups_of_the_index(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> None:
     new_corpus.documents("train", "digits", [f"{number:02d}" for number in range(9)])
     new_corpus.mixture({"digits": 1.0})
-    encode(new_corpus.place, tokenizer_directory, tmp_path / "out", shard_bytes=5)
+    encode(new_corpus.directory, tokenizer_directory, tmp_path / "out", shard_bytes=5)
     reader = TokenShardReader.open(tmp_path / "out")
     documents = reader.documents("train", "digits")["id"].to_pylist()
     assert pq.read_metadata(tmp_path / "out" / "train" / "digits" / "documents.parquet").num_row_groups > 3
@@ -175,7 +175,7 @@ def test_a_large_vocabulary_is_written_in_four_bytes(new_corpus: Any, tokenizer_
     (tmp_path / "special_tokens.json").write_text(json.dumps({**special, "vocab_size": 65_537}))
     new_corpus.documents("train", "prose", ["abc"])
     new_corpus.mixture({"prose": 1.0})
-    encode(new_corpus.place, tmp_path, tmp_path / "out")
+    encode(new_corpus.directory, tmp_path, tmp_path / "out")
     window = TokenShardReader.open(tmp_path / "out").window("train", "prose", 0, 2)
     assert window.dtype == np.uint32
     assert window[0] == special["bos"]
@@ -185,7 +185,7 @@ def test_an_empty_document_is_its_two_marks(new_corpus: Any, tokenizer_directory
     new_corpus.documents("train", "prose", [""])
     new_corpus.documents("validation", "prose", [])
     new_corpus.mixture({"prose": 1.0})
-    encode(new_corpus.place, tokenizer_directory, tmp_path / "out")
+    encode(new_corpus.directory, tokenizer_directory, tmp_path / "out")
     reader = TokenShardReader.open(tmp_path / "out")
     assert reader.window("train", "prose", 0, 2).tolist() == [700, 701]
     assert reader.domains("validation") == []
@@ -194,7 +194,7 @@ def test_an_empty_document_is_its_two_marks(new_corpus: Any, tokenizer_directory
 def test_a_corpus_without_documents_is_refused(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> None:
     new_corpus.documents("train", "prose", [])
     with pytest.raises(SourceError, match="no document to encode"):
-        encode(new_corpus.place, tokenizer_directory, tmp_path)
+        encode(new_corpus.directory, tokenizer_directory, tmp_path)
 
 
 @pytest.mark.parametrize(("start", "length"), [(-1, 2), (0, -1), (0, 10**9), (10**9, 0)])
@@ -219,7 +219,7 @@ def test_windows_inside_a_shard_are_views_that_cannot_be_written(reader: TokenSh
 def test_a_shard_cut_short_is_named(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> None:
     new_corpus.documents("train", "prose", ["abc"])
     new_corpus.mixture({"prose": 1.0})
-    encode(new_corpus.place, tokenizer_directory, tmp_path / "out")
+    encode(new_corpus.directory, tokenizer_directory, tmp_path / "out")
     file = tmp_path / "out" / "train" / "prose" / "tokens-00000.bin"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DamagedArtifact, match=r"tokens-00000\.bin: \d+ bytes for \d+ tokens of uint16"):
@@ -241,7 +241,7 @@ def languages(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> Pat
     new_corpus.documents("train", "web/en", [f"the way of learning {number}" for number in range(9)])
     new_corpus.documents("validation", "web", ["明明德", "virtue"])
     new_corpus.mixture({"web": 1.0}, {"web": {"en": 0.5, "zh": 0.5}})
-    encode(new_corpus.place, tokenizer_directory, tmp_path / "out", shard_bytes=60)
+    encode(new_corpus.directory, tokenizer_directory, tmp_path / "out", shard_bytes=60)
     return tmp_path / "out"
 
 
@@ -253,7 +253,7 @@ def test_the_languages_of_a_domain_lie_one_after_the_other_among_its_tokens(
     assert "languages" not in held_out
     assert sum(span["tokens"] for span in train["languages"].values()) == train["tokens"] == reader.token_count("train", "web")
     for language, span in train["languages"].items():
-        ids, owners = expected(new_corpus.place, tokenizer, "train", f"web/{language}")
+        ids, owners = expected(new_corpus.directory, tokenizer, "train", f"web/{language}")
         first = reader.first_token("train", "web", language)
         assert reader.window("train", "web", first, span["tokens"]).tolist() == ids
         assert reader.documents_at("train", "web", first, span["tokens"]) == list(dict.fromkeys(owners))

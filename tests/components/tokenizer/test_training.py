@@ -75,11 +75,11 @@ def test_a_vocabulary_larger_than_the_data_supports_is_refused_with_what_it_supp
     too_large = TokenizerConfig(regular_tokens=100_000)
     message = r"TokenizerConfig\.regular_tokens is 100000; allowed: at most \d+, as 16 bytes"
     with pytest.raises(ConfigError, match=message) as refusal:
-        train_tokenizer(too_large, corpus=new_corpus.place, output=tmp_path, metrics=SilentMetrics())
+        train_tokenizer(too_large, corpus=new_corpus.directory, output=tmp_path, metrics=SilentMetrics())
     supported = re.search(r"at most (\d+)", str(refusal.value))
     assert supported
     fitting = dataclasses.replace(too_large, regular_tokens=int(supported[1]))
-    train_tokenizer(fitting, corpus=new_corpus.place, output=tmp_path, metrics=SilentMetrics())
+    train_tokenizer(fitting, corpus=new_corpus.directory, output=tmp_path, metrics=SilentMetrics())
     assert TextTokenizer.load(tmp_path).regular_tokens == int(supported[1]) > 256
 
 
@@ -87,7 +87,7 @@ def test_a_corpus_without_training_text_is_refused(new_corpus: Any, tmp_path: Pa
     new_corpus.mixture({"prose": 0.5, "code": 0.5})
     new_corpus.documents("train", "prose", [])
     with pytest.raises(SourceError, match="no training text in the domains code, prose"):
-        train_tokenizer(CONFIG, corpus=new_corpus.place, output=tmp_path, metrics=SilentMetrics())
+        train_tokenizer(CONFIG, corpus=new_corpus.directory, output=tmp_path, metrics=SilentMetrics())
 
 
 @pytest.mark.parametrize("beside_a_model", [False, True])
@@ -116,6 +116,6 @@ def test_languages_with_shares_are_drawn_in_them(new_corpus: Any, tmp_path: Path
     new_corpus.documents("train", "web/zh", [f"大学之道在明明德{number}" for number in range(400)])
     new_corpus.mixture({"web": 1.0}, {"web": {"en": 0.1, "zh": 0.9}})
     config = TokenizerConfig(regular_tokens=270, sample_bytes=4000)
-    train_tokenizer(config, corpus=new_corpus.place, output=tmp_path, metrics=SilentMetrics())
+    train_tokenizer(config, corpus=new_corpus.directory, output=tmp_path, metrics=SilentMetrics())
     tokenizer = TextTokenizer.load(tmp_path)
     assert len(tokenizer.encode("大学之道在明明德")) < 10 < len(tokenizer.encode("the way of learning"))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
-from components.tokenizer.merging import merge, merges_of
+from components.tokenizer.compiled_merging import merge, merges_of
 from components.tokenizer.pretokenization import byte_level
 from components.tokenizer.text_tokenizer import TextTokenizer
 from tests.components.tokenizer.hostile import CHARACTERS
