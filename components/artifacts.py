@@ -63,7 +63,7 @@ class TrainingPlan(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepPoint(Artifact):
-    """What came out of one training of a sweep."""
+    """The outcome of one training of a sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +78,7 @@ class ScalingLaw(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict(Artifact):
-    """What came out of a plan beside what its law predicted, and the law fitted again with that training."""
+    """The outcome of a plan beside what its law predicted, and the law fitted again with that training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -304,7 +304,7 @@ class ModelShape:
 
 
 def portion_name(domain: str, language: str) -> str:
-    """What a portion of the mixture is called, and where it lies: `DOMAIN`, or `DOMAIN/LANGUAGE` for one of its languages."""
+    """The name of a portion of the mixture, and of its directories: `DOMAIN`, or `DOMAIN/LANGUAGE` for one of its languages."""
     return f"{domain}/{language}" if language else domain
 
 
@@ -338,7 +338,7 @@ class Mixture:
 
     @property
     def portions(self) -> dict[str, float]:
-        """The share of each portion in the training tokens, by name; those of a domain stand together."""
+        """The share of each portion in the training tokens, by name; those of a domain are adjacent."""
         return {
             portion_name(domain, language): share * of_domain
             for domain, share in self.shares.items()
@@ -357,7 +357,7 @@ class Mixture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What pretraining does with a compute budget. `law` holds what the scaling law says beside what was chosen."""
+    """What pretraining does with a compute budget. `law` holds the scaling law's values beside the chosen ones."""
 
     shape: ModelShape
     tokens: int

@@ -17,7 +17,7 @@ class ConversationsConfig:
     """Which conversations there are: instructions made from installed packages, and files of one's own."""
 
     sources: tuple[str, ...] = ()
-    """JSONL files (plain, .gz, .zst) whose lines hold `messages`; a `group`, a `split` and a `licence` may stand beside them."""
+    """JSONL files (plain, .gz, .zst) whose lines hold `messages`; `group`, `split` and `licence` are optional."""
     distributions: tuple[str, ...] = ()
     """Installed distributions whose functions give instructions; each is in the split that the corpus gave it."""
     max_conversations: int = 1_500_000
@@ -99,7 +99,7 @@ class PreferencePairsConfig:
     """Embedded kinds: "author-vs-sample" is the paper's (candidates sampled from the SFT model, section 4),
     "right-vs-other" needs no sample; none: only `sources`."""
     sources: tuple[str, ...] = ()
-    """JSONL files (plain, .gz, .zst) whose lines hold `prompt`, `chosen` and `rejected`, and maybe a `group` and a `split`."""
+    """JSONL files (plain, .gz, .zst) whose lines hold `prompt`, `chosen` and `rejected`, and optionally `group` and `split`."""
     max_pairs_per_kind: int = 100_000
     """Training pairs of each kind; the paper gives no number."""
     max_validation_pairs_per_kind: int = 2_000

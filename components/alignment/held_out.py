@@ -18,7 +18,7 @@ from components.alignment.objectives import answer_log_probabilities
 Record = TypeVar("Record")
 
 ALL = "all"
-"""The kind that stands for every kind together."""
+"""The name of all kinds together."""
 
 
 @dataclass(frozen=True, slots=True)

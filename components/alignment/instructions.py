@@ -37,7 +37,7 @@ TEMPLATES = {
 """Wordings of each task, both ways: from the function to the words about it, and back."""
 
 MIN_SUMMARY_CHARACTERS = 20
-"""Shortest summary: below it stand "Deprecated." and "See above."."""
+"""Shorter summaries are such as "Deprecated." and "See above."."""
 
 SECTION = re.compile(
     r":\w|@\w|>>>|\.\. |={3}|-{3}|(args|arguments|parameters|params|returns?|raises|yields|examples?|notes?|usage)\b:?\s*$",
@@ -79,7 +79,7 @@ def summarise(docstring: str) -> str:
 
 
 def _instruction(function: Function, summary: str, config: ConversationsConfig) -> Conversation | None:
-    """One conversation about the function in the task and wording that its hash says; None where it is too long."""
+    """One conversation about the function in a task and wording drawn by its hash; None where it is too long."""
     draw = hashlib.sha256(identifier(config.seed, function.uri, function.name).encode()).digest()
     task = _task(function, draw[0] / 256, config)
     module = function.name.rpartition(".")[0]

@@ -1,6 +1,6 @@
 """Reading a user's JSONL, line by line, with every refusal counted; and writing JSONL, equal bytes for equal rows.
 
-Plain, gzip and Zstandard files are read; which one a file is, its name says (.gz, .zst).
+Plain, gzip and Zstandard files are read, told apart by their names (.gz, .zst).
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 
 class BadLineError(Exception):
-    """A line that does not hold what was asked for; its message is the reason. It never leaves this package."""
+    """A line that cannot be used; its message is the reason. It never leaves this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class JsonlSource:
         return f"; the first is line {self.refusals[0].line}: {self.refusals[0].reason}" if self.refusals else ""
 
     def _lines(self) -> Iterator[bytes]:
-        """The file's lines, decompressed. A file that breaks off is refused, whatever was read of it."""
+        """The file's lines, decompressed. A truncated file is refused, even if lines of it were read."""
         try:
             with _open(self.path) as stream:
                 yield from stream
@@ -110,7 +110,7 @@ def _json_object(line: bytes) -> Mapping[str, Any]:
 
 
 def _open(path: Path) -> BinaryIO:
-    """A stream of decompressed bytes that reports its end only where the last frame is whole."""
+    """A stream of decompressed bytes that ends without an error only if the last frame is complete."""
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix == ".zst":

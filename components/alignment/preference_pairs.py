@@ -16,7 +16,7 @@ from components.names import SPLITS
 from components.ports import Metrics
 
 TASKS = ("describe", "user")
-"""Tasks that embedded pairs are made of. The others are answered by code, of which much that differs is as right."""
+"""Tasks that embedded pairs are made of. The others are answered by code, where many different answers are equally right."""
 
 
 def make_preference_pairs(
@@ -25,7 +25,7 @@ def make_preference_pairs(
     """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
 
     Embedded pairs are made of conversations with one question; each is in its conversation's split. `checkpoint` is the SFT
-    model, from which answers are sampled; it is not read unless the kind "author-vs-sample" is asked for.
+    model, from which answers are sampled; it is read only for the kind "author-vs-sample".
 
     Raises:
         SourceError: a file that cannot be read as promised, or no pair for one of the splits.
@@ -56,14 +56,14 @@ def _drawn(conversations: Sequence[Conversation], limit: int, seed: int) -> list
 
 
 def _against_samples(conversations: Sequence[Conversation], sampler: Sampler | None) -> Iterator[PreferencePair]:
-    """The answer against the model's own; none where the two are the same, or the model says nothing."""
+    """The answer against the model's own; none where the two are equal, or the model's is empty."""
     for conversation, sample in sampler.answers(conversations) if sampler else ():
         if sample and sample != _answer(conversation):
             yield _pair("author-vs-sample", conversation, sample)
 
 
 def _against_others(conversations: Sequence[Conversation]) -> Iterator[PreferencePair]:
-    """The answer against that of the next conversation, which is about something else; as the order is drawn, so is the other."""
+    """The answer against that of the next conversation, about something else; the order is random, and so is the other."""
     for conversation, other in zip(conversations, [*conversations[1:], *conversations[:1]], strict=True):
         if _answer(other) != _answer(conversation):
             yield _pair("right-vs-other", conversation, _answer(other))

@@ -41,9 +41,9 @@ class Sampler:
         return cls(model, TextTokenizer.load(checkpoint), config, metrics)
 
     def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:
-        """The conversations whose prompt leaves room for an answer, each with the model's own.
+        """The conversations whose prompt fits into the context with an answer, each with the model's own.
 
-        An answer that does not end by itself within `max_new_tokens` ends there: that it ran on is part of what is wrong with it.
+        An answer that does not end by itself within `max_new_tokens` ends there: running on is one of its faults.
         """
         prompts = [encode_prompt(self.tokenizer, conversation.messages[:1]) for conversation in conversations]
         max_prompt_tokens = self.model.shape.context - self.config.max_new_tokens
@@ -56,7 +56,7 @@ class Sampler:
             self.metrics.progress(min(start + size, len(fitting)), len(fitting), "samples")
 
     def _generate(self, prompts: Sequence[Sequence[int]]) -> list[str]:
-        """What the model says after each prompt; the draws depend on the prompts, so that no two batches share theirs."""
+        """The model's answer to each prompt; the seed depends on the prompts, so that no two batches draw alike."""
         generated = generate(
             self.model,
             prompts,

@@ -1,4 +1,4 @@
-"""The check of conversations: each asked and answered once, in both splits, no group in both splits."""
+"""The check of conversations: each asked and answered once, enough in each split, no group in both."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -41,7 +41,7 @@ class CorpusLimits:
     """Loss budgets of single sources where they differ from `max_duplicate_share`, by `URI (DOMAIN)`: `{"crawl/ (web)": 0.5}`."""
     max_low_quality_share: float = 0.3
     """Share of each language in each domain refused by the learned quality score; the check shows every one. The recipe's own
-    `quality.max_removed_share` bounds it too: this is for who reads a corpus that somebody else made."""
+    `quality.max_removed_share` bounds it too: this is for readers of a corpus that others made."""
     max_cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one: what a quarter of a source is similar to is an error page
     or a template, which filters should refuse."""
@@ -49,9 +49,9 @@ class CorpusLimits:
     """Documents that a single one must have replaced for `max_cluster_share` to be judged: of three documents one copy is a
     third, and means nothing."""
     min_removal_precision: float = 0.98
-    """Lower end of the 95 % interval of the share of removals that have their partner, by the similarity of a sample of them
-    counted anew. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908. Of a
-    smaller sample than can show this (183 for 0.98, see `curation.audited_removals`) all must be right."""
+    """Lower end of the 95 % interval of the share of removals that have their partner, by the similarity of a recounted sample of
+    them. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908. Of a smaller
+    sample than can show this (183 for 0.98, see `curation.audited_removals`) all must be right."""
 
     def __post_init__(self) -> None:
         _ordered(self, "median_bytes")
@@ -74,7 +74,7 @@ class TokenShardsLimits:
     max_bytes_per_token: float = 12.0
     """GPT-2's tokenizer takes 4.5 bytes of English for one token, so 12 means that repeated text was merged into long tokens."""
     max_round_trip_failures: int = 0
-    """Documents whose text does not come back from its tokens: a byte-level BPE loses nothing."""
+    """Documents whose text is not restored from its tokens: a byte-level BPE loses nothing."""
     min_tokens_per_split: int = 1
     """Tokens of each domain of the mixture in each split."""
 
@@ -136,7 +136,7 @@ class PreferencePairsLimits:
     """Share of a kind's pairs whose two answers are equally long: more of them than chance allows means that the two are the same
     text, and an equal pair has no gradient."""
     min_length_ratio: float = 0.2
-    """Median of chosen over rejected characters of a kind: DPO learns length where length tells the two apart (Park et al.,
+    """Median of chosen over rejected characters of a kind: DPO learns length where the two differ in it (Park et al.,
     arXiv 2403.19159). A warning."""
     max_length_ratio: float = 5.0
     """Median of chosen over rejected characters of a kind, as above. A warning."""
@@ -173,9 +173,9 @@ class EvaluationLimits:
     """What an evaluation must have measured before a model is registered by it."""
 
     min_models: tuple[str, ...] = ("base", "sft", "dpo")
-    """Models that must stand in the tables; more may."""
+    """Models that must be in the tables; there may be more."""
     min_baselines: tuple[str, ...] = BASELINES
-    """Baselines that must stand beside them in bits per byte; more may."""
+    """Baselines that must be beside them in bits per byte; there may be more."""
     min_bits_per_byte: float = 0.05
     """Of a model, or baseline, on a domain: no text is known to take fewer."""
     max_bits_per_byte: float = 16.0
@@ -188,7 +188,7 @@ class EvaluationLimits:
     min_items_per_task: int = 50
     """Items of a task, and clean items of a benchmark: at 50, an accuracy has a standard error of 7 %. A warning."""
     max_above_clean: float = 0.05
-    """How far a benchmark's score on all items may lie above that on clean ones: more, and it was learned by heart. A warning."""
+    """How far a benchmark's score on all items may lie above that on clean ones: more means that it was memorised. A warning."""
     max_contaminated_share: float = 0.1
     """Share of a benchmark's items that documents of the sources held. Those documents were refused, but a source that holds so
     much of a benchmark may hold the rest in other words. A warning."""

@@ -1,4 +1,4 @@
-"""The check of preference pairs: answers of plausible lengths, each kind in both splits, no group in both splits."""
+"""The check of preference pairs: answers of plausible lengths, enough of each kind in each split, no group in both."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

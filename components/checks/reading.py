@@ -55,7 +55,7 @@ def metrics_table(artifact: Path, name: str, required: Sequence[str]) -> "pd.Dat
 
 
 def arrow_table(artifact: Path, name: str, required: Sequence[str]) -> "pa.Table":
-    """The table with all its columns, where a null must be told from a NaN.
+    """The table with all its columns, in Arrow, which distinguishes null from NaN.
 
     Raises:
         DamagedArtifact: there is no such table, it is no Parquet file, or it lacks a column.

@@ -66,7 +66,7 @@ def covers(column: str, values: Iterable[str], *, critical: bool = True) -> "Exp
 
 
 def holds(column: str, sentence: str, *, critical: bool = True) -> "Expectation":
-    """The boolean `column` is true in every row; `sentence` says what that means."""
+    """The boolean `column` is true in every row; `sentence` is what it means."""
     return _expectation("ExpectColumnValuesToBeInSet", sentence, critical, column=column, value_set=[True])
 
 

@@ -1,4 +1,4 @@
-"""Runs rules over tables with Great Expectations and says in words what was observed.
+"""Runs rules over tables with Great Expectations and reports in words what was observed.
 
 Great Expectations 1.24.1 sends no usage statistics (its client and its dependency on posthog were removed); a test
 watches that a check opens no connection. It ignores rows without a value in every rule but "no nulls"; here they

@@ -1,4 +1,4 @@
-"""The check of token shards and the tokenizer that made them: ids in the vocabulary, counts that agree, text that comes back."""
+"""The check of token shards and the tokenizer that made them: ids in the vocabulary, counts that agree, text that is restored."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +69,7 @@ def _splits(shards: "pd.DataFrame", index: dict[str, Any], domains: list[str], l
 
 
 def _listed(index: dict[str, Any], domains: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
-    """What index.json says of each split and domain; zeros for a domain of the mixture that it does not name."""
+    """The counts of each split and domain in index.json; zeros for a domain of the mixture that it does not name."""
     for split in SPLITS:
         of_split = index["splits"].get(split, {})
         for domain in sorted({*of_split, *domains}):

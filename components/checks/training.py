@@ -119,7 +119,7 @@ def _targets(mixture: Mixture, train: Mapping[str, Any], total: float) -> dict[s
 
 
 def _max_shares(mixture: Mixture, domain: str, entry: Mapping[str, Any], total: float) -> dict[str, float]:
-    """The share of `total` tokens that the epoch limit allows each language of a domain; "" stands for all of them."""
+    """The share of `total` tokens that the epoch limit allows each language of a domain; "" is all of them together."""
     held = entry.get("languages", {"": entry})
     tokens = {language: held.get(language, _NONE)["tokens"] for language in mixture.languages(domain)}
     return {language: mixture.epoch_limits[domain] * count / max(total, 1) for language, count in tokens.items()}

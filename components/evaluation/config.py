@@ -14,7 +14,7 @@ class BenchmarkTask:
     name: str
     """Of one of `CurationConfig.benchmarks`."""
     prompt: str
-    """What stands before the answer, with fields of an item in braces: `Question: {question}\\nAnswer:`."""
+    """The text before the answer, with fields of an item in braces: `Question: {question}\\nAnswer:`."""
     answer: str
     """Field of an item with the right option, or, without options, with the word to write; `a.b` is field b of field a."""
     choices: tuple[str, ...] = ()

@@ -96,7 +96,7 @@ def _gather(config: EvaluationConfig, inputs: EvaluationInputs, shares: Mapping[
 def _measure_models(
     config: EvaluationConfig, checkpoints: Mapping[str, Path], material: Material, scratch: Path, metrics: Metrics
 ) -> list[Measured]:
-    """Measure one model after the other, and log what came out of each."""
+    """Measure one model after the other, and log its figures."""
     scratch.mkdir(parents=True, exist_ok=True)
     measured: list[Measured] = []
     for name in _in_order(checkpoints):

@@ -85,7 +85,7 @@ def _choice_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
 
 
 def _completion_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
-    """The first word of what is generated on the same line must be the one that stands there."""
+    """The first word of what is generated on the same line must be the one in the document."""
     return ConfigurableTask(
         config={
             **_common(name, rows),

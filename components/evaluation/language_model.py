@@ -22,7 +22,7 @@ class HarnessModel(LM):
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Log-probability (nats) of each continuation after its context, and whether greedy decoding would write it.
 
-        Context and continuation are encoded apart. What exceeds the model's context is cut from the start of the
+        Context and continuation are encoded separately. What exceeds the model's context is cut from the start of the
         text, BOS stays.
         """
         contexts = self._tokenizer.encode_batch([request.args[0] for request in requests])

@@ -1,4 +1,4 @@
-"""Where the corpus came from: documents and bytes by source, domain, language and licence."""
+"""The origins of the corpus: documents and bytes by source, domain, language and licence."""
 
 from pathlib import Path
 

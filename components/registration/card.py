@@ -110,7 +110,7 @@ def _data(origins: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plan(lineage: Tree) -> str:
-    """What the scaling step chose, beside what the published law says, as far as the lineage tells."""
+    """The choices of the scaling step beside the published law's values, as far as the lineage has them."""
     plan = next((node for node in nodes(lineage) if node.get("step") == "scaling"), None)
     if plan is None or not plan.get("figures"):
         return "The lineage holds no training plan."

@@ -1,4 +1,4 @@
-"""Under which name a model is registered, and what its card says of its use."""
+"""The name under which a model is registered, and what its card says about its use."""
 
 import re
 from dataclasses import dataclass
