@@ -1,0 +1,47 @@
+"""One shard of a corpus, as extraction and deduplication leave it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from components import interim
+from components.curation import tables
+from components.curation.extraction.extract import ExtractedShard, texts_path
+
+
+def identity(number: int) -> str:
+    """An id; lower numbers have lower ones."""
+    return f"{number:064x}"
+
+
+def shard_of(directory: Path, documents: Mapping[int, Mapping[str, Any]]) -> ExtractedShard:
+    """A shard whose `documents`, by number, say what is not as usual; those with a `reason` were refused."""
+    rows, texts = [], []
+    for number, fields in documents.items():
+        row = {"document": number, "id": identity(number), "source": "s", "domain": "web", "language": "en", "group": ""}
+        row |= {"uri": f"s/{number}", "text": f"text {number}", "reason": "", **fields}
+        row |= {"bytes": len(row["text"].encode()), "characters": len(row["text"])}
+        rows.append(row | ({"document": -1} if row["reason"] else {}))
+        texts += [] if row["reason"] else [row]
+    shard = ExtractedShard(directory=str(directory), text_shards=1, documents=len(texts))
+    tables.write(shard.rows, table_of(rows, tables.ROWS))
+    tables.write(texts_path(directory, 0), table_of(texts, tables.TEXTS))
+    return shard
+
+
+def verdicts_on(directory: Path, *verdicts: Mapping[str, Any]) -> Path:
+    """Verdicts on the only text shard."""
+    return interim.write(directory / "verdicts.arrow", table_of(verdicts, tables.VERDICTS))
+
+
+def removal(document: int, kept: int, reason: str, similarity: float = 1.0) -> dict[str, Any]:
+    """A verdict that removes a document."""
+    ids = {"id": identity(document), "kept_id": identity(kept)}
+    return {"document": document, "kept": kept, "reason": reason, "similarity": similarity, "group": "", **ids}
+
+
+def table_of(rows: Any, schema: pa.Schema) -> pa.Table:
+    """A table of rows that may lack columns, which are null then."""
+    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)

@@ -1,0 +1,75 @@
+"""Kept documents are in the files of their portion and split, in the order of their ids."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.artifacts import Mixture
+from components.curation import tables
+from components.curation.corpus.layout import PortionFiles, figures_of, plan_files, write_documents
+from components.curation.corpus.ledger import write_ledger
+from components.names import TRAIN, VALIDATION
+from components.ports import InProcessShardEngine
+from tests.components.curation.conftest import config, rows, source
+from tests.components.curation.corpus.conftest import identity, shard_of, table_of
+
+PLAIN = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0})
+BY_LANGUAGE = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0}, language_shares={"web": {"en": 0.5, "other": 0.5}})
+
+
+def spread(number: int) -> str:
+    """An id that lies at `number` hundredths of all."""
+    return f"{number * 2**64 // 100:016x}" + "0" * 48
+
+
+def test_documents_are_spread_over_the_files_by_their_ids() -> None:
+    files = PortionFiles(TRAIN, "web", first=3, files=4)
+    assert [files.target(spread(number)) for number in (0, 24, 25, 60, 99)] == [3, 3, 4, 5, 6]
+    assert files.paths[-1] == "documents/train/web/part-00003.parquet"
+
+
+@pytest.mark.parametrize(("mixture", "train"), [(PLAIN, ["web"]), (BY_LANGUAGE, ["web/en", "web/other"])])
+def test_each_portion_has_as_many_files_as_it_has_shards(mixture: Mixture, train: list[str]) -> None:
+    sizes, splits = {"a": {"web": 2500}, "b": {"web": 900}}, {"a": TRAIN, "b": VALIDATION}
+    planned = plan_files(
+        sizes, splits, {"web": {"en": 1000, "zh": 1200, "de": 300}}, mixture, config(source("s", "web"), shard_bytes=1000)
+    )
+    assert [(files.split, files.portion) for files in planned] == [*((TRAIN, name) for name in train), (VALIDATION, "web")]
+    assert [files.files for files in planned] == ([3, 1] if len(train) == 1 else [1, 2, 1])
+    assert [files.first for files in planned] == ([0, 3] if len(train) == 1 else [0, 1, 3])
+
+
+def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_path: Path) -> None:
+    shards = [
+        shard_of(tmp_path / "0", {1: {"id": spread(70)}, 2: {"reason": "short"}, 3: {"id": spread(10), "group": "held"}}),
+        shard_of(tmp_path / "1", {2**32 + 1: {"id": spread(20), "language": "zh"}, 2**32 + 2: {"id": spread(90)}}),
+    ]
+    trimmed = {"document": 2**32 + 2, "text": "trimmed", "bytes": 7, "characters": 7, "cut": 3, "reason": ""}
+    pq.write_table(table_of([trimmed], tables.TRIMMED), tmp_path / "trimmed.parquet")
+    left = [[], [tmp_path / "trimmed.parquet"]]
+    for shard, own in zip(shards, left, strict=True):
+        write_ledger((shard, [], own))
+    splits = {spread(number)[:4]: TRAIN for number in (20, 70, 90)} | {"held": VALIDATION}
+    files = [PortionFiles(TRAIN, "web/en", 0, 2), PortionFiles(TRAIN, "web/other", 2, 1), PortionFiles(VALIDATION, "web", 3, 1)]
+    write_documents(shards, left, splits, files, BY_LANGUAGE, tmp_path / "corpus", tmp_path, InProcessShardEngine())
+    written = {
+        path.relative_to(tmp_path / "corpus/documents").as_posix(): [(row["id"], row["text"]) for row in rows(path)]
+        for path in sorted((tmp_path / "corpus").rglob("*.parquet"))
+    }
+    assert written == {
+        # Both are in the later half of all ids, so that the first file is not written.
+        "train/web/en/part-00001.parquet": [(spread(70), "text 1"), (spread(90), "trimmed")],
+        "train/web/other/part-00000.parquet": [(spread(20), f"text {2**32 + 1}")],
+        "validation/web/part-00000.parquet": [(spread(10), "text 3")],
+    }
+    (path,) = (tmp_path / "corpus/documents/validation/web").iterdir()
+    assert pq.read_schema(path).equals(tables.DOCUMENTS)
+    assert pq.read_table(path)["group"].equals(pa.chunked_array([["held"]]))
+
+
+def test_figures_have_both_splits_of_every_domain() -> None:
+    sizes = {"b": {"web": 5, "code": 2}, "a": {"web": 4}, identity(1): {"web": 1}}
+    splits = {"a": VALIDATION, "b": TRAIN, identity(1): TRAIN}
+    assert figures_of(sizes, splits) == {"code": {TRAIN: 2, VALIDATION: 0}, "web": {TRAIN: 6, VALIDATION: 4}}

@@ -1,0 +1,81 @@
+"""The tables beside a corpus list every document, group, removal and large cluster, in an order of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from components.curation.config import PYTHON_ENVIRONMENT
+from components.curation.corpus.ledger import write_ledger
+from components.curation.corpus.records import LARGEST, write_clusters, write_evidence, write_groups, write_metrics
+from components.curation.extraction.extract import ExtractedShard
+from components.curation.tables.reasons import EXACT, NEAR
+from components.names import TRAIN, VALIDATION
+from components.ports import InProcessShardEngine
+from tests.components.curation.conftest import rows
+from tests.components.curation.corpus.conftest import identity, removal, shard_of, verdicts_on
+
+MEMORIES = pytest.mark.parametrize("memory", [10**9, 512])
+"""All rows in one partition, and one row in each."""
+
+
+def shards(directory: Path) -> list[ExtractedShard]:
+    """Two shards: documents of two groups, one by itself, and one that was refused."""
+    first = shard_of(directory / "0", {2: {"group": "b"}, 3: {"reason": "short"}, 5: {"group": "a", "source": "t"}})
+    second = shard_of(directory / "1", {2**32 + 1: {"group": "a", "source": "u"}, 2**32 + 9: {}})
+    for shard in (first, second):
+        write_ledger((shard, [], []))
+    return [first, second]
+
+
+def test_every_document_read_has_a_row_and_only_kept_ones_a_split(tmp_path: Path) -> None:
+    splits = {"a": TRAIN, "b": VALIDATION, identity(2**32 + 9)[:4]: VALIDATION}
+    write_metrics(shards(tmp_path), splits, tmp_path / "documents.parquet")
+    listed = [(row["uri"], row["split"], row["kept"], row["reason"]) for row in rows(tmp_path / "documents.parquet")]
+    assert listed == [
+        ("s/2", VALIDATION, True, ""),
+        ("s/3", None, False, "short"),
+        ("s/5", TRAIN, True, ""),
+        (f"s/{2**32 + 1}", TRAIN, True, ""),
+        (f"s/{2**32 + 9}", VALIDATION, True, ""),
+    ]
+
+
+@MEMORIES
+def test_a_group_is_listed_once_with_its_split_and_the_source_of_its_first_document(tmp_path: Path, memory: int) -> None:
+    splits = {"a": TRAIN, "b": VALIDATION, "linked": TRAIN, identity(2**32 + 9)[:4]: VALIDATION}
+    path = tmp_path / "groups.parquet"
+    write_groups(shards(tmp_path), ["a", "linked"], splits, path, tmp_path, InProcessShardEngine(), memory=memory)
+    assert {row["group"]: (row["split"], row["source"]) for row in rows(path)} == {
+        "a": (TRAIN, PYTHON_ENVIRONMENT),
+        "b": (VALIDATION, "s"),
+        "linked": (TRAIN, PYTHON_ENVIRONMENT),
+        identity(2**32 + 9): (VALIDATION, "s"),
+    }
+    assert len(rows(path)) == 4
+
+
+@MEMORIES
+def test_removals_are_listed_by_id_whatever_the_order_of_the_verdicts(tmp_path: Path, memory: int) -> None:
+    first = verdicts_on(tmp_path / "0", removal(9, 1, NEAR, 0.9), removal(4, 2, EXACT))
+    second = verdicts_on(tmp_path / "1", removal(7, 1, NEAR, 0.8), {"document": 1, "kept": -1, "id": identity(1), "reason": ""})
+    write_evidence([first, second], tmp_path / "removed.parquet", tmp_path, InProcessShardEngine(), memory=memory)
+    listed = [tuple(row.values()) for row in rows(tmp_path / "removed.parquet")]
+    assert listed == [(identity(4), identity(2), 1.0), (identity(7), identity(1), 0.8), (identity(9), identity(1), 0.9)]
+
+
+@MEMORIES
+def test_the_largest_clusters_of_a_source_come_first_over_all_shards(tmp_path: Path, memory: int) -> None:
+    own, documents = [], {number: {} for number in range(1, 101)}
+    for number in range(2):
+        # Document `kept` replaces as many others of the shard as its number.
+        removals, free = [], 20
+        for kept in range(1, LARGEST + 3):
+            removals += [removal(free + step, kept, NEAR) for step in range(kept)]
+            free += kept
+        shard = shard_of(tmp_path / str(number), documents)
+        write_ledger((shard, [verdicts_on(tmp_path / str(number), *removals)], []))
+        own.append(shard)
+    path = tmp_path / "clusters.parquet"
+    write_clusters(own, {("s", "web"): 200}, path, tmp_path, InProcessShardEngine(), memory=memory)
+    listed = [(row["kept"], row["documents"], row["share"]) for row in rows(path)]
+    assert listed == [(identity(kept), 2 * kept, kept / 100) for kept in range(LARGEST + 2, 2, -1)]
