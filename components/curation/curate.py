@@ -1,9 +1,13 @@
-"""The curation step: sources in, a deduplicated and split corpus with its mixture out."""
+"""The curation step: sources in, a deduplicated and split corpus with its mixture out.
+
+Three phases: `_read` reads and filters raw files into shards, `_judge` scores quality and deduplicates over all of them, and
+`_write` splits and writes what is kept, with the evidence for what is not.
+"""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,23 +17,68 @@ import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.corpus.evidence import write_samples
+from components.curation.corpus.evidence import JudgedShard, write_samples
 from components.curation.corpus.layout import figures_of, plan_files, write_documents
-from components.curation.corpus.ledger import added, training_languages, write_ledger
+from components.curation.corpus.ledger import Tally, added, training_languages, write_ledger
 from components.curation.corpus.mixture import mixture_of, require_languages
 from components.curation.corpus.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.corpus.split import assign
-from components.curation.duplicates.audit import audit
-from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.duplicates.audit import Audit, audit
+from components.curation.duplicates.deduplication import Duplicates, find_duplicates
 from components.curation.duplicates.shard_cache import read_shard
 from components.curation.extraction.extract import ExtractedShard, ExtractionShard, shards_of
 from components.curation.filtering.decontamination import search_figures, write_index
 from components.curation.filtering.flagged_words import write_lists
-from components.curation.passages.passage_deduplication import find_passages, write_passages
+from components.curation.passages.passage_deduplication import TrimmedCorpus, find_passages, write_passages
 from components.curation.quality.grading import grade
 from components.curation.reading.sources import Listing, SkippedFile, list_files, stamp
 from components.errors import SourceError
+from components.files import read_json, write_json
 from components.ports import Metrics, ShardEngine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """What every phase needs."""
+
+    config: CurationConfig
+    output: Path
+    scratch: Path
+    engine: ShardEngine
+    metrics: Metrics
+    index: Path | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Read:
+    """What reading gave."""
+
+    listing: Listing
+    shards: list[ExtractedShard]
+    documents: int
+    """Documents read in this run, not taken from the index."""
+    benchmark_figures: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Judged:
+    """What became of every document."""
+
+    shards: list[ExtractedShard]
+    """With their quality, if there is a quality score."""
+    texts: list[Path]
+    duplicates: Duplicates
+    passages: TrimmedCorpus
+    outcomes: Sequence[JudgedShard]
+    """Of each shard its verdicts and its trimmed texts."""
+    tally: Tally
+    set_aside: pa.Table
+    quality_figures: dict[str, Any]
+
+    @property
+    def trimmed(self) -> list[Sequence[Path]]:
+        """The trimmed texts of each shard."""
+        return [trimmed for _, _, trimmed in self.outcomes]
 
 
 def curate(
@@ -38,79 +87,131 @@ def curate(
     """Write the corpus below `output`; figures: documents and bytes, refusals by reason, and bytes by domain and split.
 
     The bytes of every file depend on the sources and the config alone, not on the engine or its workers.
-    A shard that was read before the step was killed is taken from `scratch`, and one that an earlier corpus has read too from
-    `index`, a directory for runs of the same code: metrics tell how many documents were read and hashed.
+    A shard that was read before the step was killed is taken from `scratch`, and one that an earlier corpus has read from
+    `index`, a directory for runs of the same code; metrics tell how many documents were read and hashed.
 
     Raises:
-        SourceError: a source is missing, empty or gives no document; a source or the config changed since the run that `scratch`
-            is of was begun; or a domain's languages are not those that have shares.
-            A file that is damaged, or of too many bad lines, is set aside instead.
+        SourceError: a source is missing, empty or gives no document; a source or the config changed since the run that
+            `scratch` belongs to; or a domain's languages are not those that have shares.
+            A file that is damaged, or has too many bad lines, is set aside instead.
         ConfigError: a source of an unknown scheme.
         StoreError: an object store cannot be reached, or refuses.
     """
-    listing = list_files(config)
-    shards = shards_of(listing.files, config, scratch / "read")
-    tables.write(output / "shards.parquet", _plan(shards, listing.skipped))
-    items = write_index(config, scratch / "read") if config.benchmarks else tables.BENCHMARKS.empty_table()
-    tables.write(output / "benchmarks.parquet", items)
-    counted = search_figures(items) if config.benchmarks else {}
-    if config.flagged_words:
-        write_lists(config, scratch / "read")
-    _require_unchanged(config, listing, scratch)
     index = index if config.keep_shards else None
-    read, documents_read = read_shards(shards, engine, metrics, index)
-    extracted = read
-    learned: dict[str, Any] = {}
+    run = _Run(config=config, output=output, scratch=scratch, engine=engine, metrics=metrics, index=index)
+    read = _read(run)
+    judged = _judge(run, read)
+    return _write(run, read, judged)
+
+
+def _read(run: _Run) -> _Read:
+    """Plan the shards, write what their workers look up, and read and filter every document."""
+    config, scratch = run.config, run.scratch / "read"
+    listing = list_files(config)
+    shards = shards_of(listing.files, config, scratch)
+    tables.write(run.output / "shards.parquet", _plan(shards, listing.skipped))
+
+    items = write_index(config, scratch) if config.benchmarks else tables.BENCHMARKS.empty_table()
+    tables.write(run.output / "benchmarks.parquet", items)
+    if config.flagged_words:
+        write_lists(config, scratch)
+    _require_unchanged(config, listing, run.scratch)
+
+    extracted, documents = read_shards(shards, run.engine, run.metrics, run.index)
+    figures = search_figures(items) if config.benchmarks else {}
+    return _Read(listing=listing, shards=extracted, documents=documents, benchmark_figures=figures)
+
+
+def _judge(run: _Run, read: _Read) -> _Judged:
+    """Score quality, find duplicates and repeated passages, and join the verdicts on every document."""
+    config, scratch, engine = run.config, run.scratch, run.engine
+    shards, quality_figures = read.shards, dict[str, Any]()
     if config.quality.references:
-        extracted, learned = grade(config, extracted, output, scratch / "quality", engine)
-    texts = [part for shard in extracted for part in shard.texts]
-    duplicates = find_duplicates(texts, config, scratch / "duplicates", engine, index=index)
-    metrics.log(0, {"documents_read": documents_read, "documents_hashed": duplicates.hashed})
+        shards, quality_figures = grade(config, shards, run.output, scratch / "quality", engine)
+
+    texts = [path for shard in shards for path in shard.texts]
+    duplicates = find_duplicates(texts, config, scratch / "duplicates", engine, index=run.index)
+    run.metrics.log(0, {"documents_read": read.documents, "documents_hashed": duplicates.hashed})
     passages = find_passages(texts, duplicates.verdicts, config, scratch / "passages", engine)
-    trimmed = by_shard(extracted, passages.trimmed)
-    outcomes = list(zip(extracted, by_shard(extracted, duplicates.verdicts), trimmed, strict=True))
+
+    verdicts, trimmed = _by_shard(shards, duplicates.verdicts), _by_shard(shards, passages.trimmed)
+    outcomes = list(zip(shards, verdicts, trimmed, strict=True))
     tally = engine.reduce(added, engine.map_shards(write_ledger, outcomes, description="join verdicts"))
-    set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
+    set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in shards])
     tally.add_set_aside(set_aside)
     tally.require_documents(config)
-    sizes, linked = tally.sizes_by_group(), listing.linked
+    return _Judged(
+        shards=shards,
+        texts=texts,
+        duplicates=duplicates,
+        passages=passages,
+        outcomes=outcomes,
+        tally=tally,
+        set_aside=set_aside,
+        quality_figures=quality_figures,
+    )
+
+
+def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, Any]:
+    """Split, mix and write the corpus, its metrics and its evidence; the figures of the step."""
+    config, sizes, linked = run.config, judged.tally.sizes_by_group(), read.listing.linked
     splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
-    languages = _languages(extracted, splits, config, engine)
+    languages = _languages(judged.shards, splits, config, run.engine)
     require_languages(config, languages)
     mixture = mixture_of(config, languages)
     portion_files = plan_files(sizes, splits, languages, mixture, config)
-    write_documents(extracted, trimmed, splits, portion_files, mixture, output, scratch, engine)
-    write_metrics(extracted, splits, output / "metrics" / "documents.parquet")
-    memory = config.shard_bytes
-    tables.write(output / "metrics" / "sources.parquet", tally.sources(config))
-    tables.write(output / "metrics" / "refusals.parquet", tally.refusals())
-    tables.write(output / "metrics" / "set_aside.parquet", set_aside)
-    tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in extracted])
-    tables.write(output / "metrics" / "personal_data.parquet", _personal_data(extracted))
-    clusters = output / "metrics" / "clusters.parquet"
-    write_clusters(extracted, tally.documents_by_source(), clusters, scratch, engine, memory=memory)
+    write_documents(judged.shards, judged.trimmed, splits, portion_files, mixture, run.output, run.scratch, run.engine)
+
+    _write_metrics(run, judged, splits)
+    audited = _write_evidence(run, read, judged)
+    groups = run.output / "groups.parquet"
+    write_groups(judged.shards, list(linked), splits, groups, run.scratch, run.engine, memory=config.shard_bytes)
+    (run.output / "mixture.json").write_text(mixture.to_json())
+    return {
+        **judged.tally.figures(),
+        "files_not_read": read.listing.skipped_by_suffix(),
+        **read.benchmark_figures,
+        **judged.quality_figures,
+        "deduplication": {**judged.duplicates.figures, "audit": audited.figures()},
+        "domains": figures_of(sizes, splits),
+    }
+
+
+def _write_metrics(run: _Run, judged: _Judged, splits: Mapping[str, str]) -> None:
+    """The tables that checks and pages read, below `metrics`; `_write_evidence` adds the audit."""
+    directory, tally = run.output / "metrics", judged.tally
+    write_metrics(judged.shards, splits, directory / "documents.parquet")
+    tables.write(directory / "sources.parquet", tally.sources(run.config))
+    tables.write(directory / "refusals.parquet", tally.refusals())
+    tables.write(directory / "set_aside.parquet", judged.set_aside)
+    tables.write(directory / "personal_data.parquet", _personal_data(judged.shards))
+    clusters, memory = directory / "clusters.parquet", run.config.shard_bytes
+    write_clusters(judged.shards, tally.documents_by_source(), clusters, run.scratch, run.engine, memory=memory)
+
+
+def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
+    """What proves later where documents came from and why others are missing; the audit of the removals."""
+    config, output, scratch, engine = run.config, run.output, run.scratch, run.engine
+    tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in judged.shards])
+    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in judged.shards])
     if config.samples:
-        write_samples(config, read, outcomes, output, engine)
-    write_evidence(duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=memory)
-    write_passages(passages, output, scratch, engine)
-    audited = audit(texts, duplicates.verdicts, config, scratch / "audit", engine)
+        write_samples(config, read.shards, judged.outcomes, output, engine)
+    write_evidence(judged.duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=config.shard_bytes)
+    write_passages(judged.passages, output, scratch, engine)
+
+    audited = audit(judged.texts, judged.duplicates.verdicts, config, scratch / "audit", engine)
     tables.write(output / "metrics" / "audit.parquet", audited.pairs)
     tables.write(output / "metrics" / "precision.parquet", audited.table())
-    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in extracted])
-    write_groups(extracted, list(linked), splits, output / "groups.parquet", scratch, engine, memory=memory)
-    (output / "mixture.json").write_text(mixture.to_json())
-    found = {**duplicates.figures, "audit": audited.figures()}
-    skipped = {"files_not_read": listing.skipped_by_suffix()}
-    return {**tally.figures(), **skipped, **counted, **learned, "deduplication": found, "domains": figures_of(sizes, splits)}
+    return audited
 
 
 def _languages(
-    extracted: Sequence[ExtractedShard], splits: Mapping[str, str], config: CurationConfig, engine: ShardEngine
+    shards: Sequence[ExtractedShard], splits: Mapping[str, str], config: CurationConfig, engine: ShardEngine
 ) -> dict[str, dict[str, int]]:
-    """Bytes to train on of each language in each domain; nothing, where the mixture does not ask for them."""
+    """Bytes to train on of each language in each domain; nothing if the mixture does not depend on them."""
     if not config.language_shares and config.language_temperature is None:
         return {}
-    counts = engine.map_shards(partial(training_languages, splits=splits), extracted, description="count languages")
+    counts = engine.map_shards(partial(training_languages, splits=splits), shards, description="count languages")
     sizes: dict[str, dict[str, int]] = {}
     for (domain, language), size in sorted(sum(counts, Counter()).items()):
         sizes.setdefault(domain, {})[language] = size
@@ -118,6 +219,7 @@ def _languages(
 
 
 def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> pa.Table:
+    """Which file is read in which shard, and which files are not read, as `tables.SHARDS`."""
     rows = [
         {"shard": shard.number, "source": shard.config.sources[file.source_indices[0]].uri, "uri": file.uri, "bytes": file.size}
         for shard in shards
@@ -128,32 +230,31 @@ def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> 
 
 
 def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) -> None:
-    """Write down what a run begins with, or raise `SourceError` where another one left its work: what it finished is of that."""
+    """Record this run's inputs; raise `SourceError` if `scratch` holds work from a run with other inputs."""
     begun = scratch / "begun.json"
-    now = json.loads(json.dumps({"files": stamp(config, listing), **asdict(config)}))
+    inputs = json.loads(json.dumps({"files": stamp(config, listing), **asdict(config)}))
     if not begun.exists():
         scratch.mkdir(parents=True, exist_ok=True)
-        partial = begun.with_suffix(".partial")
-        partial.write_text(json.dumps(now))
-        partial.replace(begun)
+        write_json(begun, inputs)
         return
-    before = json.loads(begun.read_text())
-    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    before = read_json(begun, dict, f"delete {scratch} to begin again")
+    changed = sorted(name for name in before.keys() | inputs.keys() if before.get(name) != inputs.get(name))
     if changed:
         what = ", ".join("the sources" if name == "files" else f"CurationConfig.{name}" for name in changed)
         raise SourceError(f"{begun}: {what} changed since this run was begun; delete {scratch} to begin again, or name another")
 
 
-def _personal_data(extracted: Sequence[ExtractedShard]) -> pa.Table:
-    found = pa.concat_tables([pq.read_table(shard.personal_data) for shard in extracted])
+def _personal_data(shards: Sequence[ExtractedShard]) -> pa.Table:
+    """Counts of replaced personal data over all shards, as `tables.PERSONAL_DATA`."""
+    counts = pa.concat_tables([pq.read_table(shard.personal_data) for shard in shards])
     keys = ["source", "domain", "kind"]
-    total = found.group_by(keys, use_threads=False).aggregate([("documents", "sum"), ("found", "sum")])
+    total = counts.group_by(keys, use_threads=False).aggregate([("documents", "sum"), ("found", "sum")])
     named = total.rename_columns({"documents_sum": "documents", "found_sum": "found"})
     return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
 
 
-def by_shard(shards: Sequence[ExtractedShard], files: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """Files of parts as those of each shard; none, if there are none."""
+def _by_shard(shards: Sequence[ExtractedShard], files: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Files of text shards, grouped by the shard that they are of; empty groups if there are no files."""
     waiting = iter(files)
     return [tuple(next(waiting) for _ in shard.texts) if files else () for shard in shards]
 
@@ -161,13 +262,13 @@ def by_shard(shards: Sequence[ExtractedShard], files: Sequence[Path]) -> list[tu
 def read_shards(
     shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics, index: Path | None
 ) -> tuple[list[ExtractedShard], int]:
-    """Read and filter every shard that the index does not know, telling how many raw bytes are done; also the documents read."""
+    """Read and filter every shard that is not in the index, reporting progress in raw bytes; also the documents read."""
     sizes = [sum(file.size for file in shard.files) for shard in shards]
-    found = engine.map_shards(
+    extracted = engine.map_shards(
         partial(read_shard, index=index),
         shards,
         description="read and filter",
         finished=lambda done: metrics.progress(sum(sizes[:done]), sum(sizes), "bytes"),
     )
-    read = sum(pq.read_metadata(shard.rows).num_rows for shard, known in found if not known)
-    return [shard for shard, _ in found], read
+    documents = sum(pq.read_metadata(shard.rows).num_rows for shard, known in extracted if not known)
+    return [shard for shard, _ in extracted], documents
