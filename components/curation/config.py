@@ -1,4 +1,4 @@
-"""What curation reads and by which rules."""
+"""What curation reads, and the rules by which it filters, deduplicates and mixes."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ PYTHON_ENVIRONMENT = "python-environment:"
 """URI of the text of installed distributions."""
 
 PYTHON_DOMAINS = ("code", "prose", "maths")
-"""What `python-environment:` divides into: `.py` files, docstrings and descriptions, and those of mathematical packages."""
+"""Domains of `python-environment:`: `.py` files, docstrings and descriptions, and those of mathematical packages."""
 
 PERSONAL_DATA = ("email", "ipv6", "iban", "chinese-identity", "card", "ipv4", "phone")
 """Kinds of personal data, in the order in which they are replaced."""
@@ -23,7 +23,7 @@ SCRIPT_TAGS = ("en", "zh", "code", "other")
 """Languages that the model `script` and fixed tags tell apart."""
 
 RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb", "starcoder")
-"""Sets of published rules, in the order in which they are asked; `text/heuristics.py` holds each with its source."""
+"""Sets of published rules, in the order in which they are applied; `text/heuristics.py` has each rule with its source."""
 
 SHIPPED = "ldnoobw"
 """Names the list of a language in `CurationConfig.flagged_words`."""
@@ -31,13 +31,13 @@ SHIPPED = "ldnoobw"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Documents of one domain at one place."""
+    """Documents of one domain below one URI."""
 
     uri: str
     """`python-environment:`, or a path, `file://` or `s3://` URI of a folder or file: JSONL, text, WARC or WET (plain, .gz,
     .zst), Parquet, or a Hugging Face dataset on disk."""
     domain: str
-    """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only that part is taken."""
+    """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only its documents are taken."""
     weight: float
     """Weight in the mixture, in tokens; a domain's share is the sum of its sources' weights over the sum of all."""
     licence: str = "unknown"
@@ -49,8 +49,8 @@ class Source:
     distributions: tuple[str, ...] = ()
     """Distributions that `python-environment:` reads."""
     sample_bytes: int | None = None
-    """Raw bytes to read, about, chosen by hash: whole files, or rows of files that hold many; None reads all.
-    A prose source counts the whole `.py` files that its docstrings stand in."""
+    """Approximate raw bytes to read, chosen by hash: whole files, or rows of files with many documents; None reads all.
+    A prose source counts the whole `.py` files that its docstrings are in."""
 
     def __post_init__(self) -> None:
         require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
@@ -72,10 +72,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Benchmark:
-    """An evaluation set whose items no document of the corpus may hold."""
+    """A benchmark whose items no document of the corpus may contain."""
 
     name: str
-    """What `contamination.parquet` calls it; evaluation joins by it."""
+    """Its name in `contamination.parquet`, by which evaluation joins."""
     uri: str
     """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
     fields: tuple[str, ...] = ()
@@ -91,16 +91,17 @@ class Quality:
     """A learned quality score: how much a document reads like the references rather than like the sources."""
 
     references: tuple[Source, ...] = ()
-    """Documents to prefer more of, such as an encyclopedia; read and filtered like sources, but no part of the corpus, and
-    their weights do not count. A language without references is not scored, and loses nothing. Empty: no score."""
+    """Examples of preferred documents, such as an encyclopedia; read and filtered like sources, but not added to the corpus, and
+    their weights are ignored. A language without references is not scored, and loses nothing. Empty: no score."""
     max_removed_share: float = 0.1
-    """Share of each language in each domain, its lowest scores, that is refused as `low-quality`, at most; 0 scores alone. DCLM
-    (arXiv 2406.11794, section 4.4) keeps the top tenth of English web text; such a cut is for those who have a crawl to lose."""
+    """Share of each language in each domain, its lowest scores, that may be refused as `low-quality`; with 0 documents are only
+    scored. DCLM (arXiv 2406.11794, section 4.4) keeps the top tenth of English web text: such a cut needs a whole crawl."""
     sample_documents: int = 10_000
-    """Documents of the references, and as many of the sources, that the classifier of a language learns from: what a worker
-    holds while it trains, some 200 MB."""
+    """Documents of the references, and as many of the sources, that the classifier of a language is trained on. A worker holds
+    them in memory, some 200 MB."""
     min_documents: int = 200
-    """Reference documents without which a language has no classifier: of fewer it would learn their topics."""
+    """Documents that a language needs, both in the references and in the sources, to get a classifier: of fewer it would learn
+    their topics."""
 
     def __post_init__(self) -> None:
         require(0 <= self.max_removed_share < 1, self, "max_removed_share", self.max_removed_share, "at least 0, below 1")
@@ -111,7 +112,7 @@ class Quality:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurationConfig:
-    """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are the sources it names."""
+    """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are from the works it cites."""
 
     sources: tuple[Source, ...]
     """Where documents come from; a domain may have several sources, a source only one domain."""
@@ -123,89 +124,89 @@ class CurationConfig:
     """Share of the characters of prose in lines that repeat an earlier one (Gopher, arXiv 2112.11446, table A1).
     Reference documentation repeats its section heads and parameters: 0.5 suits it."""
     language_model: str = "script"
-    """How `auto` tags: `script` tells en, zh and other by script and English function words; `lid176` tells 176 languages by
+    """How `auto` tags: `script` distinguishes en, zh and other by script and English function words; `lid176` 176 languages by
     fastText's model, and code by its lines, in every domain (group `curation`)."""
     heuristics: tuple[str, ...] = ()
-    """Published rule sets to ask besides: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents, c4-lines
-    drops boilerplate lines. They are meant for web text: manuals and tables of one's own fail rules that were set on crawls."""
+    """Published rule sets to apply as well: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents,
+    c4-lines drops boilerplate lines. They are meant for web text: manuals and tables fail rules that were set on crawls."""
     heuristic_thresholds: dict[str, float] = field(default_factory=dict)
-    """Limits in place of published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh, other,
-    unspaced, code, maths."""
+    """Thresholds that replace published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh,
+    other, unspaced, code, maths."""
     personal_data: tuple[str, ...] = ()
     """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
     quality: Quality = field(default_factory=Quality)
-    """A quality score learned from references; deduplication keeps the better of two by it."""
+    """A quality score learned from references; of two duplicates the one with the higher score is kept."""
     flagged_words: dict[str, str] = field(default_factory=dict)
     """Lists of obscene and abusive words by language, such as `{"en": "ldnoobw", "zh": "my/words.txt"}`: a shipped list's name,
-    or the path or URI of a UTF-8 file with a word or phrase on each line. A document is held against its own language's list."""
+    or the path or URI of a UTF-8 file with a word or phrase on each line. A document is compared with its own language's list."""
     max_flagged_words_ratio: float = 0.01
-    """Share of a document's words in flagged ones above which it is refused as `flagged-words`; 1 scores alone. ROOTS (arXiv
-    2303.03915) refuses English above 0.01 (`flagged_words_max_cutoff` of github.com/bigscience-workshop/data-preparation).
+    """Share of flagged words above which a document is refused as `flagged-words`; with 1 the share is only recorded. ROOTS
+    (arXiv 2303.03915) refuses English above 0.01 (`flagged_words_max_cutoff` of github.com/bigscience-workshop/data-preparation).
     C4 refuses for a single word, and so loses much text by and about minorities (arXiv 2104.08758)."""
     min_flagged_words: int = 3
-    """Flagged words of a document that may be refused for them: short ones are not refused for one or two."""
+    """Flagged words from which a document may be refused for them: short documents are not refused for one or two."""
     samples: int = 4
     """Documents of each step and reason that are kept as evidence for `longrun inspect`, with personal data replaced; 0: none."""
     benchmarks: tuple[Benchmark, ...] = ()
-    """Evaluation sets: documents with `benchmark_gram` words in a row of one of their items are refused as `contaminated`."""
+    """Benchmarks: documents that share `benchmark_gram` consecutive words with an item are refused as `contaminated`."""
     benchmark_gram: int = 13
-    """Words in a row (GPT-3, arXiv 2005.14165, appendix C); a CJK character counts as a word."""
+    """Consecutive words (GPT-3, arXiv 2005.14165, appendix C); a CJK character counts as a word."""
     max_bad_lines: int = 100
     """Lines or rows without text that one file may hold before it is set aside."""
     max_document_bytes: int = 64 * 1024 * 1024
     """Longer lines, cells, records and text files are refused as `long` without being held in memory."""
     max_read_attempts: int = 3
-    """How often a file is read, or its worker may die of it, before it is set aside with its error: the check then fails."""
+    """Failed reads or worker crashes after which a file is set aside with its error: the check of the corpus then fails."""
     near_duplicate_threshold: float = 0.8
     """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
     shingle_size: int = 5
     """Words in a shingle, as in arXiv 2107.06499, section 4.2; a CJK character counts as a word."""
     shingle_words: str = "alphanumeric"
-    """What words are: `alphanumeric` takes runs of letters and digits in lower case, with each Han and kana character by itself,
-    so that it serves Chinese and code; `whitespace` what spaces part, as it is written, which is the paper's own rule there."""
+    """What words are: `alphanumeric` means lower-cased runs of letters and digits, with each Han and kana character a word of its
+    own, so that it suits Chinese and code; `whitespace` the text between white space as written, the rule of that paper."""
     permutations: int = 128
     """Values in a MinHash signature."""
     duplicate_passages: tuple[str, ...] = ()
-    """Passages to look for in what deduplication of documents leaves: `line`, a whole line that stands in more than
-    `max_line_documents` documents, and `substring`, a run of `min_substring_words` words that stands anywhere twice, also in one
-    document. Of each only the first place stays; a document of which less than `min_characters` are left goes, unless it has such
-    a first place: it stays then, with those passages whole. They are meant for web text: manuals describe the same parameter
-    honestly in many places, and lose it there."""
+    """Repeated passages to trim from the documents that deduplication keeps: `line`, a whole line that more than
+    `max_line_documents` documents share, and `substring`, a run of at least `min_substring_words` words that occurs twice, also
+    within one document. Only the first occurrence is kept. A document trimmed below `min_characters` is removed, unless it holds
+    such a first occurrence: then it is kept with those passages whole. Meant for web text: manuals legitimately describe the same
+    parameter in many documents, and would lose it."""
     passage_action: str = "remove"
-    """`remove`, or `mask`: a mark `<REPEATED>` stands for each passage, so that what was apart does not read on."""
+    """`remove`, or `mask`: a mark `<REPEATED>` replaces each passage, so that the text around it does not run together."""
     passages_in_code: bool = False
-    """Whether code has and loses such passages too: licence headers, imports and common calls repeat honestly, and a file
-    without them does not compile."""
+    """Whether code takes part as well: licence headers, imports and common calls repeat legitimately, and a file without them
+    does not compile."""
     min_line_words: int = 10
-    """Words that a line must have: shorter ones, such as headings and answers, repeat honestly. A Han or kana character counts as
-    a word, here and in `min_substring_words`; otherwise words are what white space parts."""
+    """Words of a line: shorter ones, such as headings and answers, repeat legitimately. A Han or kana character counts as a word,
+    here and in `min_substring_words`; otherwise words are separated by white space."""
     max_line_documents: int = 6
-    """Documents that may share a line, as in Llama 3 (arXiv 2407.21783, section 3.1.1), there of each 30 million."""
+    """Documents that may share a line, as in Llama 3 (arXiv 2407.21783, section 3.1.1), there of every 30 million."""
     min_substring_words: int = 50
-    """Words of a substring: 50 BPE tokens, which are fewer words, in arXiv 2107.06499, section 4.1."""
+    """Words of a substring; arXiv 2107.06499, section 4.1, has 50 BPE tokens, which are fewer words."""
     audited_removals: int = 400
-    """Removals of each reason that are measured anew from their texts, chosen by the seed: of many removals, 400 right ones put
-    the lower end of the 95 % interval at 0.9908, 183 at 0.98. Of fewer the check asks that all are right."""
+    """Removals of each reason that are measured again from their texts, chosen by the seed. Of many removals, 400 correct ones
+    put the lower end of the 95 % interval at 0.9908, 183 at 0.98; of fewer, the check requires that all are correct."""
     validation_share: float = 0.01
-    """Share of each domain's bytes to hold out, about: whole groups are held out."""
+    """Approximate share of each domain's bytes to hold out, in whole groups."""
     mixture_temperature: float = 1.0
     """Shares are proportional to weight^(1/temperature): above 1 raises under-represented domains (paper, section 2.1)."""
     max_epochs: float = 4.0
-    """How often a domain may be repeated; up to 4 epochs repeated data is nearly as good as new (arXiv 2305.16264)."""
+    """Epochs over a domain; up to 4, repeated data is nearly as good as new (arXiv 2305.16264)."""
     max_epochs_by_domain: dict[str, float] = field(default_factory=dict)
-    """Limits of single domains where they differ from `max_epochs`."""
+    """Limits of individual domains that differ from `max_epochs`."""
     language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
     """Shares of a domain's training tokens by language, such as `{"web": {"en": 3, "zh": 1, "other": 0.5}}`, in proportion.
-    `other` stands for all languages that are not named; without it, the domain must hold none. The domain's epoch limit holds for
-    each language. A domain that is not named is one portion of the mixture, whatever its languages."""
+    `other` stands for all languages that are not named; without it, the domain must have none. The domain's epoch limit applies
+    to each language. A domain that is not named is one portion of the mixture, whatever its languages."""
     language_temperature: float | None = None
-    """Divides each other domain by its languages, with shares proportional to size^(1/temperature): 1/0.3 in XLM-R (arXiv
-    1911.02116, section 3.1). Sizes are bytes to train on, as a corpus has no tokens yet. None: languages come as they come."""
+    """Divides every other domain by its languages, with shares proportional to size^(1/temperature): 1/0.3 in XLM-R (arXiv
+    1911.02116, section 3.1). Sizes are training bytes, as a corpus has no tokens yet. None: languages are not balanced."""
     shard_bytes: int = 128 * 1024 * 1024
-    """Text bytes that a worker holds at a time, and the size of the corpus's files."""
+    """Text bytes that a worker holds at a time, and the approximate size of the corpus's files."""
     keep_shards: bool = True
-    """Keep in the home what shards came to before deduplication, with their hashes, so that a corpus with one more source reads
-    and hashes that alone; about as large as the corpus, until `longrun gc`."""
+    """Keep the results of shards before deduplication in the home, with their hashes, so that a corpus with one more source reads
+    and hashes only that one; about as large as the corpus, until `longrun gc`."""
     seed: int = 0
     """Chooses samples and the split."""
 
