@@ -1,4 +1,4 @@
-"""Installed distributions: their recorded Python files, description and licence, and who owns a shared file."""
+"""Installed distributions: their recorded Python files, description and licence, and which one owns a shared file."""
 
 import contextlib
 import csv
@@ -17,7 +17,7 @@ from pathlib import Path
 from components.errors import SourceError
 
 MATHEMATICAL = frozenset({"mpmath", "networkx", "numpy", "opt-einsum", "patsy", "scikit-learn", "scipy", "statsmodels", "sympy"})
-"""Distributions whose docstrings count as maths: they define and derive what they compute, mostly with formulae."""
+"""Distributions whose docstrings are maths: they define and derive what they compute, mostly with formulae."""
 
 _BLANK_LINE = re.compile(r"\r?\n\r?\n")
 
@@ -36,7 +36,7 @@ class PackageFile:
     size: int
     """Bytes on disk."""
     modified: int
-    """Its last change, in ns."""
+    """Time of its last change in ns since the epoch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,17 +47,17 @@ class Distribution:
     """Normalised as in PEP 503: lower case, with single hyphens."""
     version: str
     licence: str
-    """SPDX expression where the metadata has one, else what the classifiers or the licence field say, else `unknown`."""
+    """SPDX expression of the metadata, else its licence field or classifiers, else `unknown`."""
     metadata: PackageFile | None
     """The file whose `description` is the package description."""
     modules: tuple[PackageFile, ...]
-    """Its `.py` files, sorted by path; a file that several of the named distributions record is only in the first."""
+    """Its `.py` files, sorted by path; a file that several of the named distributions record belongs to the first."""
     linked: tuple[str, ...]
-    """Other named distributions that record some of the same files: the split must not part them."""
+    """Other named distributions that record some of the same files: all must be in the same split."""
 
     @property
     def mathematical(self) -> bool:
-        """Whether its docstrings count as maths."""
+        """Whether its docstrings are maths."""
         return self.name in MATHEMATICAL
 
 
@@ -73,7 +73,7 @@ def distributions(names: Iterable[str]) -> tuple[Distribution, ...]:
         SourceError: one of them is not installed, or its installer recorded no files.
     """
     installed = {name: _installed(name) for name in sorted({normalised(name) for name in names})}
-    recorded = {name: list(_recorded(name, found)) for name, found in installed.items()}
+    recorded = {name: list(_recorded(name, metadata)) for name, metadata in installed.items()}
     owners: dict[str, list[str]] = {}
     for name, files in recorded.items():
         for file in files:
@@ -82,7 +82,7 @@ def distributions(names: Iterable[str]) -> tuple[Distribution, ...]:
 
 
 def locate(path: str) -> Path:
-    """Where the recorded file `DISTRIBUTION/PATH` is on this machine.
+    """The path on this machine of the recorded file `DISTRIBUTION/PATH`.
 
     Raises:
         SourceError: the distribution is not installed.
@@ -93,41 +93,41 @@ def locate(path: str) -> Path:
 
 def description(metadata: str) -> str:
     """The package description in the text of a core metadata file, or empty."""
-    return _parted(metadata)[1].strip()
+    return _fields_and_body(metadata)[1].strip()
 
 
-def _parted(metadata: str) -> tuple[str, str]:
-    """The fields of a core metadata file, and the description below them: `email` would take that apart line by line."""
-    fields, *below = _BLANK_LINE.split(metadata, maxsplit=1)
-    return fields, "".join(below)
+def _fields_and_body(metadata: str) -> tuple[str, str]:
+    """The fields of a core metadata file, and the description below them, which `email` would parse line by line."""
+    fields, *body = _BLANK_LINE.split(metadata, maxsplit=1)
+    return fields, "".join(body)
 
 
 def _installed(name: str) -> importlib.metadata.Distribution:
-    for found in importlib.metadata.Distribution.discover(name=name, path=_search_path()):
-        return found
+    for installed in importlib.metadata.Distribution.discover(name=name, path=_search_path()):
+        return installed
     raise SourceError(f"python-environment: distribution {name!r} is not installed; install it or take it off the list")
 
 
 def _search_path() -> list[str]:
-    """`sys.path` without directories inside the installation: a package that puts its vendored copies there when it is
-    imported, as Ray does, must not change what is installed."""
+    """`sys.path` without directories inside the installation, where some packages put their vendored copies when imported, as Ray
+    does: what is installed must not depend on that."""
     roots = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
     return [entry for entry in sys.path if not roots & set(Path(entry).parents)]
 
 
-def _root(found: importlib.metadata.Distribution) -> Path:
-    return Path(str(found.locate_file("")))
+def _root(installed: importlib.metadata.Distribution) -> Path:
+    return Path(str(installed.locate_file("")))
 
 
-def _recorded(name: str, found: importlib.metadata.Distribution) -> Iterator[PackageFile]:
-    # `found.files` builds a path object for every recorded file, headers and all: 60 times slower than reading the table.
-    record = found.read_text("RECORD")
+def _recorded(name: str, installed: importlib.metadata.Distribution) -> Iterator[PackageFile]:
+    # `installed.files` makes a path object for every recorded file, headers included: 60 times slower than reading the table.
+    record = installed.read_text("RECORD")
     if record is None:
         raise SourceError(f"python-environment: {name!r} has no RECORD of its files; install it from a wheel")
-    root = str(_root(found))
+    root = str(_root(installed))
     for path, *_ in csv.reader(record.splitlines()):
         if path.endswith((".py", f".dist-info/{METADATA}")) and not path.startswith(("/", "..")):
-            location = os.path.join(root, path)  # noqa: PTH118 path objects take most of the time that listing tens of thousands takes
+            location = os.path.join(root, path)  # noqa: PTH118 path objects would take most of the time of listing tens of thousands
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 state = os.stat(location)  # noqa: PTH116
                 if stat.S_ISREG(state.st_mode):
@@ -135,10 +135,10 @@ def _recorded(name: str, found: importlib.metadata.Distribution) -> Iterator[Pac
 
 
 def _distribution(
-    name: str, found: importlib.metadata.Distribution, recorded: list[PackageFile], owners: dict[str, list[str]]
+    name: str, installed: importlib.metadata.Distribution, recorded: list[PackageFile], owners: dict[str, list[str]]
 ) -> Distribution:
     modules = sorted((file for file in recorded if file.path.endswith(".py")), key=lambda file: file.path)
-    metadata = _metadata(found)
+    metadata = _metadata(installed)
     sharing = {owner for file in modules for owner in owners[file.location]}
     return Distribution(
         name=name,
@@ -152,13 +152,13 @@ def _distribution(
 
 def _licence(metadata: Message) -> str:
     field = str(metadata.get("License") or "").strip()
-    # Some fields hold the whole licence text: only a short line is a name.
+    # Some fields hold the whole text of the licence: only a short line is a name.
     name = field if "\n" not in field and len(field) <= 100 and field.upper() != "UNKNOWN" else ""
     classifiers = {c.rsplit(" :: ", 1)[-1] for c in metadata.get_all("Classifier") or [] if c.startswith("License :: ")}
     expression = str(metadata.get("License-Expression") or "")
     return expression or name or " AND ".join(sorted(classifiers - {"OSI Approved"})) or "unknown"
 
 
-def _metadata(found: importlib.metadata.Distribution) -> Message:
-    # `found.metadata` parses the whole file each time that it is asked, and so does `found.version`.
-    return message_from_string(_parted(found.read_text(METADATA) or "")[0])
+def _metadata(installed: importlib.metadata.Distribution) -> Message:
+    # `installed.metadata` parses the whole file on each access, and so does `installed.version`.
+    return message_from_string(_fields_and_body(installed.read_text(METADATA) or "")[0])

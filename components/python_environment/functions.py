@@ -16,7 +16,7 @@ DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Function:
-    """A public function or method with its author's words about it."""
+    """A public function or method with its docstring."""
 
     name: str
     """Dotted name: `scipy.linalg._basic.solve`."""
@@ -36,14 +36,14 @@ class Function:
 def functions(distribution: Distribution) -> Iterator[Function]:
     """The public functions and methods with a docstring, in the order of files and lines.
 
-    Skips test modules, names with a leading underscore (in any part below the module), nested functions, and files
-    that are not UTF-8 or do not parse. Every docstring is given: filtering by length is for the reader.
+    Test modules, names with a leading underscore (also that of a class around them), nested functions, and files that are not
+    UTF-8 or do not parse are skipped. Docstrings of any length are given: callers filter by it.
     """
     for file in distribution.modules:
         if not _is_test(file.path):
             with _without_collection():
-                found = list(_functions_in(file, distribution))
-            yield from found
+                documented = list(_functions_in(file, distribution))
+            yield from documented
 
 
 def _functions_in(file: PackageFile, distribution: Distribution) -> Iterator[Function]:
@@ -72,7 +72,7 @@ def module_name(path: str) -> str:
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-    """Keep the garbage collector still while a tree lives: it has no garbage, and walking it costs a third of the time."""
+    """Disable garbage collection while there is a tree: it holds no garbage, and traversing it takes a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -86,7 +86,7 @@ def _parse(source: str) -> ast.Module:
     """The syntax tree of `source`, without the warnings of its compilation.
 
     Raises:
-        SyntaxError: also where the parser runs out of depth or meets a null character.
+        SyntaxError: also where the parser exceeds its depth or reads a null character.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -112,9 +112,9 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, DEFIN
 
 
 def _signature(node: DEFINITION) -> str:
-    word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+    keyword = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{word} {node.name}({ast.unparse(node.args)}){returns}"
+    return f"{keyword} {node.name}({ast.unparse(node.args)}){returns}"
 
 
 def _code(node: DEFINITION) -> str:

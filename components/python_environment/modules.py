@@ -1,4 +1,4 @@
-"""One Python file taken apart: its code without the long docstrings, and those docstrings as prose."""
+"""A Python file split into its code without long docstrings, and those docstrings as prose."""
 
 import ast
 import inspect
@@ -9,22 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 LONG_DOCSTRING = 200
-"""Characters from which a docstring is prose of its own. A one-line summary stays where it is: it is part of how code looks."""
+"""Characters from which a docstring is taken out as prose. A one-line summary stays in the code: it is part of how code looks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Docstring:
-    """What an author wrote about one module, class or function."""
+    """The long docstring of a module, class or function."""
 
     line: int
-    """Line of the file, from 1, in which it begins."""
+    """Line of the file, from 1, on which it starts."""
     text: str
     """The dotted name, an empty line, and the docstring without its indentation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModuleText:
-    """What one Python file says, apart."""
+    """A Python file as code and prose."""
 
     code: str
     r"""The source with \n at the end of lines and without its long docstrings; it still parses."""
@@ -33,34 +33,34 @@ class ModuleText:
 
 
 def split_module(source: str, module: str) -> ModuleText:
-    """Cut the docstrings of at least `LONG_DOCSTRING` characters out of `source`; `module` is its dotted name.
+    """Take the docstrings of at least `LONG_DOCSTRING` characters out of `source`; `module` is its dotted name.
 
-    Those of functions in functions and classes are among them, those of definitions in other statements are not.
+    Docstrings of functions in functions and classes are taken out too, those of definitions in other statements are not.
 
     Raises:
-        SyntaxError: its strings, brackets or indentation do not hold together (such as a template).
+        SyntaxError: strings, brackets or indentation are not balanced, as in a template.
     """
     from components.python_environment.statements import find  # loads numba, which other users of this package can do without
 
     raw = source.replace("\r\n", "\n").replace("\r", "\n").encode()
     definitions, strings = find(np.frombuffer(raw, dtype=np.uint8))
     pieces, docstrings, done, line = [], [], 0, 1
-    for owner, begin, end, alone in strings[strings[:, 2] - strings[:, 1] >= LONG_DOCSTRING].tolist():
-        text = _value(raw[begin:end].decode())
+    for owner, start, end, alone in strings[strings[:, 2] - strings[:, 1] >= LONG_DOCSTRING].tolist():
+        text = _value(raw[start:end].decode())
         if len(text) < LONG_DOCSTRING:
             continue
         name = ".".join((module, *_names(raw, definitions, owner)))
-        first, after = raw.rfind(b"\n", 0, begin) + 1, raw.find(b"\n", end) + 1 or len(raw)
-        line += raw.count(b"\n", done, begin)
+        first, after = raw.rfind(b"\n", 0, start) + 1, raw.find(b"\n", end) + 1 or len(raw)
+        line += raw.count(b"\n", done, start)
         docstrings.append(Docstring(line=line, text=f"{name}\n\n{inspect.cleandoc(text)}\n"))
-        pieces += [raw[done:first], raw[first:begin] + b"...\n" if alone and owner >= 0 else b""]
-        line += raw.count(b"\n", begin, after)
+        pieces += [raw[done:first], raw[first:start] + b"...\n" if alone and owner >= 0 else b""]
+        line += raw.count(b"\n", start, after)
         done = after
     return ModuleText(code=b"".join((*pieces, raw[done:])).decode(), docstrings=tuple(docstrings))
 
 
 def _value(literal: str) -> str:
-    """What a string literal stands for; nothing where it is of bytes, is filled in, or is none."""
+    """The value of a string literal; empty for bytes, for an f-string, and for what is no literal."""
     quotes, text = literal[:3], literal[3:-3]
     if quotes in ('"""', "'''") and literal.endswith(quotes) and "\\" not in text and quotes not in text:
         return text
@@ -77,6 +77,6 @@ def _names(raw: bytes, definitions: npt.NDArray[np.int64], owner: int) -> list[s
     """The names of a definition and those around it, the outermost first."""
     names: list[str] = []
     while owner >= 0:
-        owner, begin, end = definitions[owner].tolist()
-        names.insert(0, raw[begin:end].decode())
+        owner, start, end = definitions[owner].tolist()
+        names.insert(0, raw[start:end].decode())
     return names

@@ -44,7 +44,7 @@ SHARED = Path("../shared/data/corpus")
 MEGABYTE = 1_000_000
 PEER = ["tiktoken==0.14.0", "numpy==2.4.6", "pyarrow==25.0.1"]
 PASSES = 3
-"""The fastest of so many is taken, of every side."""
+"""Passes of each method, of which the fastest counts."""
 
 
 def main() -> None:
@@ -52,22 +52,23 @@ def main() -> None:
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     with tempfile.TemporaryDirectory(prefix="tokenizing-") as folder:
-        place = Path(folder)
-        texts = {domain: found for domain in (*PYTHON_DOMAINS, "chinese") if (found := documents(domain, size * MEGABYTE))}
-        tokenizer = trained(texts, place)
-        rows = [row for domain, found in texts.items() for row in compared(domain, found, tokenizer, place)]
+        directory = Path(folder)
+        domains = (*PYTHON_DOMAINS, "chinese")
+        texts = {domain: members for domain in domains if (members := documents(domain, size * MEGABYTE))}
+        tokenizer = trained(texts, directory)
+        rows = [row for domain, members in texts.items() for row in compared(domain, members, tokenizer, directory)]
     write("tokenizing", rows, HOME)
 
 
 def documents(domain: str, limit: int) -> list[str]:
     """Documents of a domain until there is enough."""
-    found, size = [], 0
+    texts, size = [], 0
     for text in chinese() if domain == "chinese" else installed(domain):
-        found.append(text)
+        texts.append(text)
         size += len(text.encode())
         if size > limit:
             break
-    return found
+    return texts
 
 
 def installed(domain: str) -> Iterator[str]:
@@ -87,48 +88,48 @@ def chinese() -> Iterator[str]:
         yield path.read_text(encoding="utf-8")
 
 
-def trained(texts: dict[str, list[str]], place: Path) -> Path:
+def trained(texts: dict[str, list[str]], directory: Path) -> Path:
     """A tokenizer of 32 000 tokens, trained on some of all domains."""
-    for domain, found in texts.items():
-        write_corpus(place / "corpus", domain, found[: len(found) // 2])
-    output = place / "tokenizer"
+    for domain, members in texts.items():
+        write_corpus(directory / "corpus", domain, members[: len(members) // 2])
+    output = directory / "tokenizer"
     output.mkdir()
     config = TokenizerConfig(regular_tokens=32_000, sample_bytes=8 * MEGABYTE, measured_bytes=1)
-    train_tokenizer(config, corpus=place / "corpus", output=output, metrics=SilentMetrics())
+    train_tokenizer(config, corpus=directory / "corpus", output=output, metrics=SilentMetrics())
     return output
 
 
-def write_corpus(place: Path, domain: str, texts: list[str]) -> None:
+def write_corpus(corpus: Path, domain: str, texts: list[str]) -> None:
     """One domain in the layout of a corpus; the order of ids is that of the texts."""
-    directory = place / "documents" / "train" / domain
-    directory.mkdir(parents=True)
+    folder = corpus / "documents" / "train" / domain
+    folder.mkdir(parents=True)
     ids = [f"{number:064x}" for number in range(len(texts))]
     table = pa.table({"id": ids, "text": texts, "bytes": pa.array([len(text.encode()) for text in texts], pa.int64())})
-    pq.write_table(table, directory / "part-00000.parquet", compression="zstd")
-    domains = [path.name for path in (place / "documents" / "train").iterdir()]
+    pq.write_table(table, folder / "part-00000.parquet", compression="zstd")
+    domains = [path.name for path in (corpus / "documents" / "train").iterdir()]
     shares = {"shares": {name: 1 / len(domains) for name in domains}, "epoch_limits": dict.fromkeys(domains, 4.0)}
-    (place / "mixture.json").write_text(json.dumps(shares))
+    (corpus / "mixture.json").write_text(json.dumps(shares))
 
 
-def compared(domain: str, texts: list[str], tokenizer: Path, place: Path) -> Iterator[Row]:
-    """Speeds of all sides on a domain, and how many of our tokens are others."""
+def compared(domain: str, texts: list[str], tokenizer: Path, directory: Path) -> Iterator[Row]:
+    """Speeds of all methods on a domain, and how many tokens differ."""
     size = sum(len(text.encode()) for text in texts) / MEGABYTE
-    seconds, ids = ours(domain, texts, tokenizer, place)
+    seconds, ids = ours(domain, texts, tokenizer, directory)
     for method in ("encode_batch", "encode_batch_fast"):
         other, theirs = library(method, texts, tokenizer)
         yield Row(name=f"{domain} / {method}", ours=size / seconds, reference=size / other, target=">= 3", unit="MB/s/core")
     yield Row(
         name=f"{domain}: tokens, {differing(ids, theirs)} differ", ours=len(ids), reference=len(theirs), target="1", unit="tokens"
     )
-    other, theirs = tiktoken(texts, tokenizer, place)
+    other, theirs = tiktoken(texts, tokenizer, directory)
     name = f"{domain} / tiktoken, of whose {differing(ids, theirs)} differ"
     yield Row(name=name, ours=size / seconds, reference=size / other, target="beside", unit="MB/s/core")
 
 
-def ours(domain: str, texts: list[str], tokenizer: Path, place: Path) -> tuple[float, Ids]:
+def ours(domain: str, texts: list[str], tokenizer: Path, directory: Path) -> tuple[float, Ids]:
     """Processor seconds of the whole step by an encoder that knows no piece yet, and the ids without BOS and EOS."""
     pa.set_cpu_count(1)
-    corpus, taken = place / domain, []
+    corpus, taken = directory / domain, []
     write_corpus(corpus, domain, texts)
     for number in range(PASSES + 1):
         output = corpus / f"shards-{number}"
@@ -162,18 +163,18 @@ def library(method: str, texts: list[str], tokenizer: Path) -> tuple[float, Ids]
     return min(taken), ids
 
 
-def tiktoken(texts: list[str], tokenizer: Path, place: Path) -> tuple[float, Ids]:
+def tiktoken(texts: list[str], tokenizer: Path, directory: Path) -> tuple[float, Ids]:
     """The same of tiktoken with the same ranks and the same expression."""
-    pq.write_table(pa.table({"text": texts}), place / "texts.parquet")
-    (place / "expression.txt").write_text(PIECE, encoding="utf-8")
+    pq.write_table(pa.table({"text": texts}), directory / "texts.parquet")
+    (directory / "expression.txt").write_text(PIECE, encoding="utf-8")
     script = Path(__file__).parent / "peers" / "tiktoken_script.py"
-    command = [str(peer_python("tiktoken", PEER)), str(script), str(place), str(tokenizer / FILE), str(PASSES)]
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
-    return json.loads(told)["seconds"], np.load(place / "ids.npy")
+    command = [str(peer_python("tiktoken", PEER)), str(script), str(directory), str(tokenizer / FILE), str(PASSES)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(output.splitlines()[-1])["seconds"], np.load(directory / "ids.npy")
 
 
 def differing(ids: Ids, others: Ids) -> int:
-    """Tokens that are others at the same place of a domain; all of the longer row where they are not equally many."""
+    """Tokens of a domain that differ at the same position; all of the longer array where the lengths differ."""
     return int((ids != others).sum()) if len(ids) == len(others) else max(len(ids), len(others))
 
 

@@ -66,10 +66,10 @@ def d_ffn(d_model: int) -> int:
     return math.ceil(8 * d_model / 3 / 256) * 256
 
 
-def _depths(wanted: float, of_one: float, of_two: float, stages: int) -> tuple[int, int]:
+def _depths(wanted: float, single: float, double: float, stages: int) -> tuple[int, int]:
     """The two numbers of layers around the wanted scale, multiples of `stages`, from the scales of one and of two layers."""
-    stage = stages * (of_two - of_one)
-    shallow = max(1, math.floor((wanted - (2 * of_one - of_two)) / stage))
+    stage = stages * (double - single)
+    shallow = max(1, math.floor((wanted - (2 * single - double)) / stage))
     return stages * shallow, stages * (shallow + 1)
 
 

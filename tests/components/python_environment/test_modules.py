@@ -20,22 +20,22 @@ LONG = "Explains at length. " * (LONG_DOCSTRING // 10)
 
 def test_long_docstrings_leave_the_code_and_become_prose_under_their_names() -> None:
     source = f'"""{LONG}"""\n\nclass A:\n    """{LONG}"""\n\n    def f(self):\n        """{LONG}"""\n        return 1\n'
-    parts = split_module(source, "pack.mod")
-    assert "Explains" not in parts.code
-    assert [one.text.splitlines()[0] for one in parts.docstrings] == ["pack.mod", "pack.mod.A", "pack.mod.A.f"]
-    assert all(LONG.strip() in one.text for one in parts.docstrings)
-    assert all('"""' in source.splitlines()[one.line - 1] for one in parts.docstrings)
+    split = split_module(source, "pack.mod")
+    assert "Explains" not in split.code
+    assert [docstring.text.splitlines()[0] for docstring in split.docstrings] == ["pack.mod", "pack.mod.A", "pack.mod.A.f"]
+    assert all(LONG.strip() in docstring.text for docstring in split.docstrings)
+    assert all('"""' in source.splitlines()[docstring.line - 1] for docstring in split.docstrings)
 
 
 def test_short_docstrings_stay_in_the_code() -> None:
     source = 'def f():\n    """Return one."""\n    return 1\n'
-    parts = split_module(source, "m")
-    assert (parts.code, parts.docstrings) == (source, ())
+    split = split_module(source, "m")
+    assert (split.code, split.docstrings) == (source, ())
 
 
 def test_a_body_that_was_only_a_docstring_still_parses() -> None:
-    parts = split_module(f'class A:\n    """{LONG}"""\n', "m")
-    assert parts.code == "class A:\n    ...\n"
+    split = split_module(f'class A:\n    """{LONG}"""\n', "m")
+    assert split.code == "class A:\n    ...\n"
 
 
 def test_a_docstring_that_shares_its_line_with_code_stays() -> None:
@@ -100,8 +100,8 @@ def test_what_another_python_reads_is_code_too(source: str) -> None:
 )
 def test_other_long_strings_stay_in_the_code(body: str) -> None:
     source = f"def f():\n    {body}\n"
-    parts = split_module(source, "m")
-    assert (parts.code, parts.docstrings) == (source, ())
+    split = split_module(source, "m")
+    assert (split.code, split.docstrings) == (source, ())
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,17 @@ def test_other_long_strings_stay_in_the_code(body: str) -> None:
 )
 def test_docstrings_are_found_however_they_are_written(written: str) -> None:
     before, after = "class A:\n  async  def f(\n  self, a = ':'\n):  # why\n    # because\n\n", "    return 1\n"
-    parts = split_module(f"{before}    {written}\n{after}", "m")
-    assert parts.code == before + after
-    assert [(one.line, one.text) for one in parts.docstrings] == [(7, f"m.A.f\n\n{LONG}\n")]
+    split = split_module(f"{before}    {written}\n{after}", "m")
+    assert split.code == before + after
+    assert [(docstring.line, docstring.text) for docstring in split.docstrings] == [(7, f"m.A.f\n\n{LONG}\n")]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_may_end_in_any_way(end: str) -> None:
     source = f'x = 1\ndef f():\n\t"""{LONG}\n\tMore."""\n\treturn 1\nclass A: """{LONG}"""\n'
-    parts = split_module(source.replace("\n", end), "m")
-    assert parts.code == f'x = 1\ndef f():\n\treturn 1\nclass A: """{LONG}"""\n'
-    assert [(one.line, one.text) for one in parts.docstrings] == [(3, f"m.f\n\n{LONG}\nMore.\n")]
+    split = split_module(source.replace("\n", end), "m")
+    assert split.code == f'x = 1\ndef f():\n\treturn 1\nclass A: """{LONG}"""\n'
+    assert [(docstring.line, docstring.text) for docstring in split.docstrings] == [(3, f"m.f\n\n{LONG}\nMore.\n")]
 
 
 @pytest.mark.long
@@ -135,7 +135,7 @@ def test_docstrings_are_those_of_the_syntax_tree() -> None:
     for distribution in distributions(["networkx", "scipy", "mlflow"]):
         for file in distribution.modules[:400]:
             source = Path(file.location).read_text(encoding="utf-8")
-            found = [(one.line, one.text) for one in split_module(source, "m").docstrings]
+            found = [(docstring.line, docstring.text) for docstring in split_module(source, "m").docstrings]
             assert found == of_the_tree(ast.parse(source)), file.path
             compared += len(found)
     assert compared > 1000
@@ -191,9 +191,9 @@ def test_whatever_parses_comes_apart_as_its_syntax_tree_does_and_nothing_else_do
         with contextlib.suppress(SyntaxError):
             split_module(source, "m")
         return
-    parts = split_module(source, "m")
-    assert [one.text for one in parts.docstrings] == [text for _, text in of_the_tree(tree)]
-    assert ast.dump(ast.parse(parts.code)) == without_docstrings(tree)
+    split = split_module(source, "m")
+    assert [docstring.text for docstring in split.docstrings] == [text for _, text in of_the_tree(tree)]
+    assert ast.dump(ast.parse(split.code)) == without_docstrings(tree)
 
 
 @pytest.mark.long
@@ -201,5 +201,5 @@ def test_every_module_of_a_real_distribution_still_means_the_same_without_its_lo
     (found,) = distributions(["networkx"])
     for file in found.modules[:150]:
         source = Path(file.location).read_text(encoding="utf-8")
-        parts = split_module(source, module_name(file.path))
-        assert ast.dump(ast.parse(parts.code)) == without_docstrings(ast.parse(source)), file.path
+        split = split_module(source, module_name(file.path))
+        assert ast.dump(ast.parse(split.code)) == without_docstrings(ast.parse(source)), file.path
