@@ -77,15 +77,15 @@ def write_documents(
     scratch: Path,
     engine: ShardEngine,
 ) -> None:
-    """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that lost passages."""
+    """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that were trimmed."""
     kept = engine.map_shards(
         partial(take_kept, splits=dict(splits), portion_files=tuple(portion_files), mixture=mixture),
         list(zip(shards, trimmed, strict=True)),
         description="take the kept documents",
     )
-    tables_of_kept = [path for paths in kept for path in paths]
+    kept_files = [path for paths in kept for path in paths]
     names = [path for files in portion_files for path in files.paths]
-    gathered = engine.exchange(tables_of_kept, key="target", partitions=len(names), output=scratch / "gathered")
+    gathered = engine.exchange(kept_files, key="target", partitions=len(names), output=scratch / "gathered")
     work = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
     engine.map_shards(write_file, work, description="write the corpus")
 

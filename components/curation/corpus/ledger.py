@@ -42,7 +42,7 @@ class Tally:
     """Documents of (source, domain, language, reason)."""
     language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     cut: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Bytes of (source, domain) that kept documents lost to repeated passages."""
+    """Bytes of (source, domain) that were trimmed from kept documents."""
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Kept bytes of (group, domain)."""
 

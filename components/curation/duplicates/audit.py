@@ -29,7 +29,7 @@ COUNTED = pa.schema({"pair": pa.int64(), "kept": pa.bool_(), "text": pa.large_st
 """The text of either document of a sampled removal."""
 
 LAST_HAN, LAST_CODE = 0x3FFFE, 0x3FFFF
-"""Last code points of the planes of Han characters, and of those whose characters stand in words at all."""
+"""Last code points of the planes of Han characters, and of those whose characters can be in words at all."""
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -147,7 +147,7 @@ def _tables_in(directory: Path) -> list[Path]:
 
 
 def _renumber(path: Path, shift: int) -> None:
-    """Write a table again with other numbers of documents; the file that it was a link to stays as it was."""
+    """Write a table again with other numbers of documents; the file that it was a link to is not changed."""
     with (
         written_beside(path) as beside,
         pq.ParquetFile(path) as opened,

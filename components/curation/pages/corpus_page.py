@@ -16,12 +16,12 @@ from components.curation.pages.corpus_page_template import PAGE
 from components.curation.pages.overview import Histogram, Overview
 
 STEPS = {
-    NORMALISE: ("Read and normalised", "What extraction and normalisation changed; what is gone is red, what is new green."),
+    NORMALISE: ("Read and normalised", "What extraction and normalisation changed: removed text is red, new text green."),
     FILTER: ("Refused by filters", "The rule that refused each, and what it refused."),
-    PERSONAL: ("Personal data replaced", "What stood in the place of the marks is not kept anywhere."),
+    PERSONAL: ("Personal data replaced", "What the marks replace is not kept anywhere."),
     QUALITY: ("Refused by quality", "The lowest scores of their language and domain."),
-    DEDUPLICATE: ("Removed as duplicates", "The removed document beside the one that stays; what differs is coloured."),
-    TRIM: ("Repeated passages taken out", "What went is red, where it stood in the part of the text that is shown."),
+    DEDUPLICATE: ("Removed as duplicates", "The removed document beside the kept one; what differs is coloured."),
+    TRIM: ("Repeated passages taken out", "What was taken out is red, where the excerpt shows it."),
     KEEP: ("Kept", "As the corpus holds them."),
 }
 """Heading and caption of each step, in order."""

@@ -70,7 +70,7 @@ summary span { color: var(--soft); font-weight: 400; }
 <h3>{{ heading }}</h3>
 <div class="card scroll"><table class="counted">
 <tr><th>{{ heading | lower }}</th><th>documents</th><th>bytes</th><th>kept documents</th><th>kept bytes</th><th>of its bytes</th>
-<th>of all kept</th><th>mostly lost as</th></tr>
+<th>of all kept</th><th>mostly removed as</th></tr>
 {% for share in shares %}
 <tr><td>{{ share.name | shown }}</td><td>{{ "{:,}".format(share.documents) }}</td><td>{{ share.bytes | bytes }}</td>
 <td>{{ "{:,}".format(share.kept_documents) }}</td><td>{{ share.kept_bytes | bytes }}</td>
@@ -188,7 +188,7 @@ is replaced.</p>
 
 {% if overview.clusters %}
 <h2 id="clusters">Largest clusters of duplicates</h2>
-<p>Documents removed in favour of one that stays, and what differs from it.</p>
+<p>Documents removed in favour of a kept one, and what differs from it.</p>
 {% for cluster in overview.clusters %}
 <details{{ " open" if loop.first }}><summary>{{ "{:,}".format(cluster.documents) }} like {{ cluster.kept[:12] }}
 <span>{% for row in cluster.sources %}{{ row.source | shown }} ({{ row.domain | shown }}) {{ "{:,}".format(row.documents) }}

@@ -34,7 +34,7 @@ img { display: block; width: 100%; height: auto; }
 <main>
 <h1>Removal by number of sources deduplicated together</h1>
 <p>Of {{ "{:,}".format(last.documents) }} documents from {{ last.sources }} sources,
-{{ "%.1f" | format(100 * last.removal_rate) }} % go when all sources are deduplicated together,
+{{ "%.1f" | format(100 * last.removal_rate) }} % are removed when all sources are deduplicated together,
 {{ "%.1f" | format(100 * last.removal_rate_apart) }} % when each is by itself.</p>
 <section><img alt="Removal rate by number of sources" src="data:image/svg+xml;base64,{{ image }}"></section>
 <section><table>

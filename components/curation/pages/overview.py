@@ -235,7 +235,7 @@ def _histograms(corpus: Path) -> Iterator[Histogram]:
         yield _histogram("Flagged words", "share of a document's words; the last bar is all above", ratios, flagged)
     similarities = _similarities(corpus / "removed.parquet")
     if similarities.any():
-        yield _histogram("Similarity of removed documents", "Jaccard similarity to the document that stays", shares, similarities)
+        yield _histogram("Similarity of removed documents", "Jaccard similarity to the kept document", shares, similarities)
 
 
 FLAGGED_STEPS = 500

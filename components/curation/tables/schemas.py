@@ -216,7 +216,7 @@ SAMPLES = pa.schema(
     }
 )
 """A few documents of each step and reason, the heads of their texts before and after it, with personal data replaced. Of a
-duplicate `after` is the text of the document `kept` in its place."""
+duplicate `after` is the text of the document `kept` instead."""
 
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
 """The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
@@ -279,8 +279,8 @@ PASSAGES = pa.schema(
         "text": pa.string(),
     }
 )
-"""A line or substring that a document lost, and the document that has it first; places are in UTF-8 bytes of the normalised texts
-before any passage was taken out. `text` is how it begins."""
+"""A line or substring taken out of a document, and the document that has it first; positions are in UTF-8 bytes of the normalised
+texts before any passage was taken out. `text` is how it starts."""
 
 PASSAGE_COUNTS = pa.schema(
     {
@@ -292,7 +292,7 @@ PASSAGE_COUNTS = pa.schema(
         "bytes": pa.int64(),
     }
 )
-"""Documents of a source that lost passages, the passages, and the bytes lost."""
+"""Trimmed documents of a source, the passages taken out of them, and their bytes."""
 
 TRIMMED = pa.schema(
     {
@@ -304,4 +304,4 @@ TRIMMED = pa.schema(
         "reason": pa.string(),
     }
 )
-"""A document that lost passages: what is left of it, the bytes that went, and the reason if it goes altogether."""
+"""A trimmed document: what remains of it, the bytes that were cut, and the reason if it is removed altogether."""
