@@ -96,7 +96,7 @@ def bits_per_byte(
 
 
 def mean(figures: Mapping[str, BitsPerByte], shares: Mapping[str, float]) -> float:
-    """Bits per byte over domains, weighted by fixed `shares`; domains in which no document counts are left out."""
+    """Bits per byte over domains, weighted by fixed `shares`; domains in which no document counts are skipped."""
     measured = {domain: figure.value for domain, figure in figures.items() if figure.documents}
     if not measured:
         raise ConfigError(f"no document of at least {MIN_BYTES} bytes in {', '.join(sorted(figures))}")

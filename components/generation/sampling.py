@@ -19,7 +19,7 @@ from components.model.loss import cross_entropy
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How the next token is drawn."""
+    """How the next token is sampled."""
 
     max_new_tokens: int
     """Longest answer in tokens; the context ends an answer too."""
@@ -28,7 +28,7 @@ class Sampling:
     top_p: float = 1.0
     """Draw from the smallest set of tokens that holds this probability (nucleus sampling, arXiv 1904.09751)."""
     stop_ids: tuple[int, ...] = ()
-    """Ids that end an answer, and are no part of it."""
+    """Ids that end an answer and do not belong to it."""
 
     def __post_init__(self) -> None:
         require(self.max_new_tokens >= 1, self, "max_new_tokens", self.max_new_tokens, "at least 1")
@@ -50,7 +50,7 @@ def generate(
 ) -> list[list[int]]:
     """The new tokens after each prompt, without the id that stopped them.
 
-    What is drawn for a prompt depends on the seed and on its index in `prompts`, not on how prompts are batched.
+    What is sampled for a prompt depends on the seed and on its index in `prompts`, not on how prompts are batched.
 
     Raises:
         ConfigError: an empty prompt, one that leaves no room in the context, or a sampling setting that is not allowed.

@@ -1,7 +1,7 @@
 """The keys and values a decoder has already computed, so that generation reads each token once.
 
 Shapes: B sequences, T new tokens, S tokens in the cache, K key and value heads, E width of a head.
-Prompts of unequal length are padded on the left: all rows then write to the same slot, and positions count from each row's
+Prompts of unequal length are padded at the start: all rows then write to the same slot, and positions count from each row's
 first token.
 """
 

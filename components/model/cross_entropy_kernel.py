@@ -49,7 +49,7 @@ def _scale(x, factors, columns, block: tl.constexpr):  # type: ignore[no-untyped
 
 
 def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:
-    """The weighted losses of N rows in fp32; their gradient, weight · (softmax - one-hot), goes over the logits if asked.
+    """The weighted losses of N rows in fp32; their gradient, weight · (softmax - one-hot), overwrites the logits if wanted.
 
     Args:
         logits_NV: contiguous; bf16, fp16 or fp32.

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from components.artifacts import ModelShape
 from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact
+from components.files import read_json
 from components.model.decoder import Decoder
 from components.tokenizer.special_tokens import TOKENIZER_FILES
 
@@ -237,15 +238,7 @@ def _compare_names(path: Path, expected: set[str], stored: set[str]) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise MissingArtifact(f"{path}: missing; this is not a model or tokenizer directory") from error
-    except ValueError as error:
-        raise DamagedArtifact(f"{path}: not JSON ({error}); make the artifact again") from error
-    if not isinstance(value, dict):
-        raise DamagedArtifact(f"{path}: not a JSON object; make the artifact again")
-    return value
+    return read_json(path, dict, "choose the directory of a model or tokenizer, or make it again")
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -25,10 +25,10 @@ def import_checkpoint(directory: Path, output: Path) -> dict[str, Any]:
         MissingArtifact, DamagedArtifact, ArtifactError, ConfigError: as `huggingface.load` and `import_tokenizer` do.
     """
     source, files = directory.expanduser(), files_of(directory)
-    with tempfile.TemporaryDirectory() as beside:
-        import_tokenizer(source, Path(beside))
+    with tempfile.TemporaryDirectory() as tokenizer:
+        import_tokenizer(source, Path(tokenizer))
         model = load(source)
-        save(model, Path(beside), output)
+        save(model, Path(tokenizer), output)
     sizes = {str(path): (sha256_of_file(path), path.stat().st_size) for path in files}
     rows = [{"source": str(directory), "uri": uri, "sha256": digest, "bytes": size} for uri, (digest, size) in sizes.items()]
     pq.write_table(pa.Table.from_pylist(rows), output / "raw.parquet", compression="zstd")

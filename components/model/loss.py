@@ -43,7 +43,7 @@ def cross_entropy(
 ) -> Tensor:
     """Cross-entropy in nats, fp32 (fp64 for fp64 logits).
 
-    **Logits that require a gradient are overwritten**: do not read them afterwards. Without a gradient they are left alone.
+    **Logits that require a gradient are overwritten**: do not read them afterwards. Without a gradient they are not changed.
 
     Args:
         logits_BTV: any leading dimensions, then the vocabulary; fp64, fp32, bf16 or fp16.
@@ -156,7 +156,7 @@ class _OverwritingCrossEntropy(torch.autograd.Function):
 
 
 def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, vocabulary: Vocabulary | None, *, overwrite: bool) -> Tensor:
-    """The weighted losses of N rows; their gradient goes over the logits."""
+    """The weighted losses of N rows; their gradient overwrites the logits."""
     if vocabulary is None and _is_for_the_kernel(logits_NV):
         from components.model.cross_entropy_kernel import overwrite_rows
 
@@ -194,7 +194,7 @@ def _add_product(total_VD: Tensor, x_VR: Tensor, y_RD: Tensor) -> None:
 
 
 def _losses_of_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overwrite: bool) -> Tensor:
-    """The weighted losses of R rows; their gradient, weight · (softmax - one-hot), goes over the logits.
+    """The weighted losses of R rows; their gradient, weight · (softmax - one-hot), overwrites the logits.
 
     With m the largest logit, log sum exp = m - log softmax(m), and softmax(m) is at least 1 / V: nothing underflows, and exp is
     taken once.

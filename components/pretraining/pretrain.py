@@ -200,9 +200,9 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
     require_memory(plan.memory_bytes, size, reporter.rank, made=size // shards)
 
     model, weights = _initial_model(spec)
-    torch.manual_seed(config.seed)  # checkpoints hold the generators' states, whatever this process has drawn before
+    torch.manual_seed(config.seed)  # checkpoints hold the generators' states
     shares = read_mixture(spec.token_shards).shares
-    what = TrainSpec(
+    training = TrainSpec(
         model=model,
         objective=NextToken(config.loss_rows, batches.order.domains),
         batches=batches,
@@ -214,7 +214,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
         },
         on_incident=Incidents(spec.incidents, batches),
     )
-    trained = train(what, settings, spec.checkpoints, reporter)
+    trained = train(training, settings, spec.checkpoints, reporter)
     if reporter.rank != 0:
         return None
     save(model, spec.tokenizer, spec.output)

@@ -1,1 +1,1 @@
-"""The one training loop: schedule, data order, DeepSpeed engine, checkpoints, meters, bits per byte."""
+"""The one training loop: schedule, data order, DeepSpeed engine, checkpoints, meters."""

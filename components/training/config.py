@@ -13,7 +13,7 @@ ON_SPIKE = ("report", "skip", "stop")
 
 
 def first_step(share: float, steps: int) -> int:
-    """The least number of `steps` that is at least a share of them."""
+    """The first of `steps` with at least a share of them done."""
     return next((step for step in range(int(share * steps), steps) if step / steps >= share), steps)
 
 
@@ -23,7 +23,7 @@ def require_shares(owner: object, field: str, shares: tuple[float, ...]) -> None
 
 
 def require_activation_checkpointing(owner: object, policy: str) -> None:
-    """Raise `ConfigError` unless the policy is one."""
+    """Raise `ConfigError` for an unknown policy."""
     allowed = ", ".join(ACTIVATION_CHECKPOINTING)
     require(policy in ACTIVATION_CHECKPOINTING, owner, "activation_checkpointing", policy, allowed)
 
@@ -75,7 +75,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSettings:
-    """What `components.training.loop.train` needs to know, whatever it trains."""
+    """The settings of `components.training.loop.train`, whatever it trains."""
 
     steps: int
     """Optimizer steps."""
@@ -93,10 +93,10 @@ class TrainingSettings:
     compile: bool = False
     """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
     activation_checkpointing: str = "none"
-    """"selective": layers keep products and attention, and compute the rest again; "full": their inputs alone; see
+    """"selective": layers keep products and attention, and compute the rest again; "full": they keep their inputs alone; see
     `components.training.parallel.activation_checkpointing`."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
-    """How the training lies on its workers."""
+    """How the training is divided among its workers."""
     deterministic: bool = False
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     checkpoint_seconds: float | None = 300.0
@@ -104,9 +104,9 @@ class TrainingSettings:
     checkpoint_steps: int | None = None
     """Steps between two checkpoints; None: not by steps."""
     keep_checkpoints: int = 2
-    """Newest checkpoints that stay: one more than the newest, in case that one is damaged."""
+    """Newest checkpoints that are kept: more than one, in case the newest is damaged."""
     permanent_checkpoints: tuple[float, ...] = ()
-    """Shares of the training after which a checkpoint is made that stays for good."""
+    """Shares of the training after which a checkpoint is made and kept for good."""
     validation_steps: int | None = None
     """Steps between two validations; the last step is always validated. None: only the last step."""
     non_finite: str = "stop"
@@ -116,11 +116,11 @@ class TrainingSettings:
     on_spike: str = "report"
     """"report" notes the documents of the batch; "skip" also leaves the weights as they are; "stop" raises TrainingError."""
     max_skipped: int = 10
-    """Steps skipped in a row after which training stops all the same."""
+    """Steps in a row that may be skipped before training stops."""
 
     @property
     def permanent_steps(self) -> frozenset[int]:
-        """Steps after which the permanent checkpoints are made: the least that have each share behind them."""
+        """Steps after which the permanent checkpoints are made: the first ones past each share."""
         return frozenset(first_step(share, self.steps) for share in self.permanent_checkpoints)
 
     def __post_init__(self) -> None:

@@ -27,14 +27,14 @@ def deepspeed() -> ModuleType:
 
 @contextmanager
 def _hidden(package: str) -> Iterator[None]:
-    """Importing the package fails, unless it is imported already.
+    """Make importing the package fail, unless it is imported already.
 
-    The autotuner, which nothing here calls, imports MLflow if it can: three quarters of the time of importing DeepSpeed, in
-    every worker.
+    DeepSpeed's autotuner, which nothing here uses, imports MLflow if it can: three quarters of the time that importing DeepSpeed
+    takes, in every worker.
     """
     hidden = package not in sys.modules
     if hidden:
-        sys.modules[package] = None  # type: ignore[assignment]  # the import system's own way to say so
+        sys.modules[package] = None  # type: ignore[assignment]  # the import system's own way to do it
     try:
         yield
     finally:

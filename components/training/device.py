@@ -1,4 +1,4 @@
-"""Which device a worker trains on, what it does well, and what it can do at most."""
+"""The device that a worker trains on, the precision it is good at, and its peak FLOP/s."""
 
 import contextlib
 import ctypes
@@ -27,10 +27,10 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _NEVER = -1, -3, 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """From now on the C library keeps what is freed on the CPU for what is wanted next.
+    """Make the C library keep memory that is freed on the CPU for the next allocation.
 
-    It gives large tensors back at once, and each step gets their pages anew, one fault and 4 kB of zeros at a time: 30 to 70
-    thousand of them, and 3 to 8 % of a step of 8.5 M parameters. Does nothing where the C library is not glibc.
+    Otherwise it returns large tensors at once, and each step gets their pages again, one fault and 4 kB of zeros at a time: 30 to
+    70 thousand of them, and 3 to 8 % of a step of 8.5 M parameters. Does nothing where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -39,10 +39,10 @@ def keep_freed_memory() -> None:
 
 
 @contextlib.contextmanager
-def determinism(wanted: bool) -> Iterator[None]:
-    """Inside the block torch takes operations that give the same bits each time, and refuses those that it has no such form of
+def determinism(enabled: bool) -> Iterator[None]:
+    """Inside the block torch uses operations that give the same bits each time, and refuses those without such an implementation
     (https://docs.pytorch.org/docs/stable/notes/randomness.html)."""
-    if not wanted:
+    if not enabled:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled()

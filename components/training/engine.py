@@ -49,7 +49,7 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
         TrainingError: the group that exists has another size, or several workers have none.
     """
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # what is sent as an object goes through the current one
+        torch.cuda.set_device(device)  # objects are sent through the current device
     if dist.is_initialized() or world_size > 1:
         size = dist.get_world_size() if dist.is_initialized() else 0
         if size != world_size:
@@ -105,6 +105,8 @@ class Engine:
         """
         if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
+
+        # The worker's shard of the model, and what DeepSpeed must not round
         self._stage, self._device = settings.layout.zero_stage, device
         self._skeleton = _skeleton(model) if self._stage == 3 or coordinates.layout.workers_per_replica > 1 else None
         self._shard = ModelShard.of(model, coordinates, weights)
@@ -112,6 +114,8 @@ class Engine:
         activation_checkpointing.apply(self._model, settings.activation_checkpointing, compiled=settings.compile)
         self._adamw = _adamw(self._model, settings.optimizer)
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
+
+        # DeepSpeed's engine
         os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
         library = deepspeed()
         library.utils.groups.mpu = None  # left by the training before
@@ -128,6 +132,7 @@ class Engine:
                 config=_config(settings.optimizer, precision, self._stage, flat=flat),
                 dist_init_required=False,
             )
+
         # A single worker has nothing to sum; DeepSpeed would still copy all gradients back and forth.
         self._engine.enable_backward_allreduce = not alone
         self._gradients = FlatGradients(self._engine.optimizer) if flat else None

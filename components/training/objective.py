@@ -1,4 +1,4 @@
-"""What differs between one training and another: the data of a step, the loss, and what is measured on the way."""
+"""What differs between one training and another: the data of a step, the loss, and what is measured meanwhile."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ its size is what tokens/s counts."""
 
 
 class Batches(Protocol):
-    """What every step sees."""
+    """The data of every step."""
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
         """The micro-batches of `step` (from 0) for one rank, in order.
@@ -40,7 +40,7 @@ class Objective(Protocol):
     """What training minimises: the sum of `Terms.loss` over the global batch, divided by the sum of `weight`.
 
     Other models that it needs, such as the frozen reference of DPO, are its own fields; it moves them to the device of
-    the batch and never lets gradients into them. It draws no random numbers, or resuming would not be exact.
+    the batch and computes no gradients for them. It draws no random numbers, or resuming would not be exact.
     """
 
     def weight(self, batch: Batch) -> float:
@@ -53,20 +53,20 @@ class Objective(Protocol):
 
 
 def scaled(loss: Tensor, scale: float) -> Tensor:
-    """`loss` times `scale`. One that is not finite makes a gradient that is not, which all workers leave out alike."""
+    """`loss` times `scale`. If it is not finite, neither is its gradient, so that all workers skip the update alike."""
     return loss * loss.new_full((), scale).masked_fill(~loss.detach().isfinite(), math.nan)
 
 
 class OnIncident(Protocol):
-    """Is told of steps in which something went wrong."""
+    """Receives the steps in which something went wrong."""
 
     def __call__(self, step: int, reason: str) -> None:
-        """Note what `step` (from 1) saw; called on rank 0, again where a step is replayed."""
+        """Note the data of `step` (from 1); called on rank 0, and again where a step is replayed."""
         ...
 
 
 class Validation(Protocol):
-    """Measures the model on the way."""
+    """Measures the model while it trains."""
 
     def __call__(self, model: nn.Module) -> Mapping[str, float]:
         """Figures by name, such as `validation/loss`; called on rank 0, in evaluation mode and without gradients."""

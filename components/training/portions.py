@@ -45,7 +45,7 @@ def tokens_of(index: Mapping[str, Any]) -> dict[str, int]:
 
 
 def windows_of(index: Mapping[str, Any], sequence_length: int) -> dict[str, int]:
-    """Whole windows of the same; the last target needs one token more."""
+    """Whole windows of each domain and language; the last target needs one more token."""
     return {name: max(0, count - 1) // sequence_length for name, count in tokens_of(index).items()}
 
 
@@ -57,7 +57,7 @@ def apportion(mixture: Mixture, windows: Mapping[str, int], samples: int) -> tup
 
     Args:
         mixture: target shares and epoch limits.
-        windows: windows of each portion, by name; one without any gives nothing.
+        windows: windows of each portion, by name; one without any contributes nothing.
         samples: samples of the whole training.
 
     Raises:

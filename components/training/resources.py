@@ -65,7 +65,7 @@ def _free_memory(device: torch.device) -> FreeMemory:
     name, memory = socket.gethostname(), psutil.virtual_memory().available
     if device.type != "cuda":
         return FreeMemory(name, memory)
-    torch.cuda.set_device(device)  # what is sent as an object goes through the current one
+    torch.cuda.set_device(device)  # objects are sent through the current device
     return FreeMemory(name, memory, torch.cuda.mem_get_info()[0])
 
 

@@ -18,10 +18,10 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
 
 
 def common_steps(settings: TrainingSettings) -> int:
-    """The steps that a longer training with the same settings begins with too: those before the first drop of the rate.
+    """The first steps that a longer training with the same settings shares: those before the first drop of the learning rate.
 
     Multi-step: warm-up and first stage, which the paper reuses (section 2.3). Constant: all. Cosine: none, because its rate
-    depends on the length from the warm-up's end on, and that is too short to be worth sharing.
+    depends on the length as soon as the warm-up ends, and the warm-up is too short to be worth sharing.
     """
     if settings.schedule.kind == "constant":
         return settings.steps

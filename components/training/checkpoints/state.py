@@ -38,7 +38,7 @@ class Columns:
 
     first: int
     end: int
-    """The one after the last."""
+    """The column after the last."""
     of: int
     """Columns of the matrix."""
 
