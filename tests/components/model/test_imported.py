@@ -1,6 +1,5 @@
 """Checkpoints of others as the start of a training."""
 
-import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +11,6 @@ from components.artifacts import ModelShape
 from components.errors import MissingArtifact
 from components.model.huggingface import load
 from components.model.imported import import_checkpoint
-from components.model.origin import fingerprint
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 
@@ -51,18 +49,9 @@ def test_a_checkpoint_is_imported_in_fp32_with_its_tokenizer_and_the_hashes_of_i
     assert {Path(row["uri"]).name for row in read} >= {"config.json", "model.safetensors", "tokenizer.json"}
 
 
-def test_the_fingerprint_changes_with_any_file_that_is_read_and_with_no_other(theirs: Path) -> None:
-    before = fingerprint(theirs)
-    (theirs / "code.py").write_text("pass")
-    assert fingerprint(theirs) == before
-    config = json.loads((theirs / "config.json").read_text())
-    (theirs / "config.json").write_text(json.dumps(config | {"rope_theta": 5e5}))
-    assert fingerprint(theirs) != before
-
-
 def test_a_directory_without_a_checkpoint_and_pickled_weights_are_refused(theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingArtifact, match=r"no config and safetensors here; pretraining\.start names"):
-        fingerprint(tmp_path / "nowhere")
+        import_checkpoint(tmp_path / "nowhere", tmp_path / "output")
     (theirs / "model.safetensors").rename(theirs / "pytorch_model.bin")
     with pytest.raises(MissingArtifact, match="pickled ones never"):
         import_checkpoint(theirs, tmp_path / "output")

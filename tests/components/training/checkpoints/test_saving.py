@@ -1,18 +1,13 @@
 """Checkpoints: whole or not there, written beside the training, by one attempt at a time."""
 
 import errno
-import itertools
 import json
 import os
 import resource
 import shutil
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from unittest import mock
 
@@ -273,32 +268,10 @@ def test_training_does_not_start_afresh_beside_checkpoints_that_cannot_be_read_t
     assert checkpoints(tmp_path).newest().step == 10
 
 
-def test_every_bit_of_a_manifest_counts(tmp_path: Path) -> None:
-    save(tmp_path, 5)
-    directory = tmp_path / "step-00000005"
-    manifest, whole = directory / "manifest.json", (directory / "manifest.json").read_bytes()
-    unseen = []
-    for bit in range(8 * len(whole)):
-        content = bytearray(whole)
-        content[bit // 8] ^= 1 << bit % 8
-        manifest.write_bytes(content)
-        if not differences(directory, IDENTITY) and json.loads(content) != json.loads(whole):
-            unseen.append(bit)
-    assert unseen == []
-
-
 def test_what_a_person_has_renamed_is_no_checkpoint_and_hinders_none(tmp_path: Path) -> None:
     save(tmp_path, 5, 10)
     (tmp_path / "step-00000010").rename(tmp_path / "step-00000010.bad")
     assert checkpoints(tmp_path).newest().step == 5
-
-
-def test_every_attempt_knows_when_the_first_one_started(tmp_path: Path) -> None:
-    before = time.time()
-    first, second = Attempt.claim(tmp_path), Attempt.claim(tmp_path)
-    assert (first.number, second.number) == (1, 2)
-    assert before <= first.started <= time.time()
-    assert second.started == first.started
 
 
 def test_a_file_of_the_attempt_that_is_none_is_named(tmp_path: Path) -> None:
@@ -344,13 +317,6 @@ def test_nothing_but_checkpoints_of_another_training_is_an_error(tmp_path: Path)
     with pytest.raises(CheckpointError, match="configuration: model is 'a', not 'b'"):
         checkpoints(tmp_path, model="b").newest()
     assert names(tmp_path) == ["step-00000005"]
-
-
-def test_an_older_format_is_refused_by_its_number(tmp_path: Path) -> None:
-    save(tmp_path, 5)
-    manifest = tmp_path / "step-00000005" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
-    assert differences(tmp_path / "step-00000005", IDENTITY) == ["manifest.json cannot be read (of format 1, not 4)"]
 
 
 def test_an_attempt_that_was_superseded_writes_nothing_over_its_successor(tmp_path: Path) -> None:
@@ -413,48 +379,3 @@ def test_the_manifest_lists_every_file_but_itself(tmp_path: Path) -> None:
     save(tmp_path, 5)
     manifest = json.loads((tmp_path / "latest" / "manifest.json").read_text())
     assert set(manifest["files"]) == {"history.jsonl", "rank-00000.safetensors"}
-
-
-def kill_at_line(number: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process that is killed at that line of the module's, counted as they are met; whether it was."""
-    pid = os.fork()
-    if pid == 0:
-        lines = itertools.count(1)
-
-        def trace(frame: FrameType, event: str, _: object) -> Any:
-            if frame.f_code.co_filename != checkpoint_files.__file__:
-                return None
-            if event == "line" and next(lines) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        work()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-
-
-def test_a_kill_at_any_line_of_publishing_leaves_whole_checkpoints_and_the_way_to_the_newest(tmp_path: Path) -> None:
-    save(tmp_path / "made", 5, 10, 15, keep=3)
-    shutil.move(tmp_path / "made" / "step-00000015", tmp_path / "next")
-    manifest = checkpoint_files.read_manifest(tmp_path / "next")
-    (tmp_path / "next" / "manifest.json").unlink()
-    found = []
-    for number in itertools.count(1):
-        root = tmp_path / str(number)
-        shutil.copytree(tmp_path / "made", root, symlinks=True)
-        attempt = Attempt.claim(root)
-        checkpoint_files.resume_from(attempt, root / "step-00000010", {})
-        shutil.copytree(tmp_path / "next", attempt.staging(15))
-        publish = partial(checkpoint_files.publish, attempt, attempt.staging(15), manifest, keep=1, permanent=())
-        killed = kill_at_line(number, publish)
-        newest, *older = checkpoint_files.published(root)
-        assert not any(differences(directory, IDENTITY) for directory in (newest, *older)), number
-        assert (root / "latest").resolve() in (newest, *older[:1]), number
-        found.append(newest.name)
-        Attempt.claim(root)
-        assert not any(root.glob("writing-*"))
-        if not killed:
-            break
-    assert set(found) == {"step-00000010", "step-00000015"}
-    assert names(root) == ["step-00000015"]
