@@ -28,6 +28,7 @@ RENAMED: dict[str, str] = {
     "conversations.number": "conversations.max_conversations",
     "conversations.validation_number": "conversations.max_validation_conversations",
     "conversations.per_distribution": "conversations.max_instructions_per_distribution",
+    "pretraining.validation_bytes": "pretraining.max_validation_bytes",
     "sft.validation_conversations": "sft.max_validation_conversations",
     "preference_pairs.number": "preference_pairs.max_pairs_per_kind",
     "preference_pairs.validation_number": "preference_pairs.max_validation_pairs_per_kind",

@@ -84,8 +84,8 @@ class PretrainingConfig:
     branch from it (`longrun run --from RUN --at 80%`). The end of the first stage (paper, section 2.3); empty: none is kept."""
     validation_steps: int | None = 1000
     """Steps between two measurements of bits per byte; None: only after the last step."""
-    validation_bytes: int = 1_000_000
-    """UTF-8 bytes of held-out documents that each measurement reads of each domain."""
+    max_validation_bytes: int = 1_000_000
+    """UTF-8 bytes of held-out documents that each measurement reads of each domain at most."""
     non_finite: str = "stop"
     """A loss or gradient that is not finite: "stop" or "skip" the step."""
     spike_deviations: float | None = 8.0
@@ -106,7 +106,7 @@ class PretrainingConfig:
         ):
             value = getattr(self, name)
             require(value is None or value > 0, self, name, value, "a positive number or None")
-        for name in ("workers", "micro_batch_size", "keep_checkpoints", "validation_bytes"):
+        for name in ("workers", "micro_batch_size", "keep_checkpoints", "max_validation_bytes"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         fewest, warmup, layout = self.min_workers, self.warmup_steps, self.layout
         require(

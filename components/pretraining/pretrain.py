@@ -207,7 +207,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
         objective=NextToken(config.loss_rows, batches.order.domains),
         batches=batches,
         weights=weights,
-        validation=HeldOutBitsPerByte(batches.reader, shares, config.validation_bytes, config.seed),
+        validation=HeldOutBitsPerByte(batches.reader, shares, config.max_validation_bytes, config.seed),
         flops_per_token={
             "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
             "paper_flops_utilisation": non_embedding_flops_per_token(plan.shape, plan.sequence_length),

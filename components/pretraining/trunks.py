@@ -170,7 +170,7 @@ def _train(
         model=model,
         objective=NextToken(),
         batches=batches,
-        validation=HeldOutBitsPerByte(batches.reader, shares, config.validation_bytes, config.seed),
+        validation=HeldOutBitsPerByte(batches.reader, shares, config.max_validation_bytes, config.seed),
     )
     checkpoints = CheckpointPlan(
         root=root,

@@ -58,7 +58,7 @@ def trained(config: PretrainingConfig, kind: str, directories: dict[str, Path], 
     changes = {
         "schedule": ScheduleConfig(kind=kind),
         "validation_steps": round(tokens / batch) // MEASUREMENTS,
-        "validation_bytes": VALIDATION_BYTES,
+        "max_validation_bytes": VALIDATION_BYTES,
         "permanent_checkpoints": (),
     }
     pretrain(

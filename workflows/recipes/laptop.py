@@ -31,7 +31,7 @@ def laptop() -> Recipe:
             warmup_steps=150,
             checkpoint_seconds=120.0,
             validation_steps=1000,
-            validation_bytes=100_000,
+            max_validation_bytes=100_000,
         ),
         conversations=replace(
             base.conversations, max_conversations=12_000, max_validation_conversations=500, max_instructions_per_distribution=800

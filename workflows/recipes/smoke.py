@@ -47,7 +47,7 @@ def smoke() -> Recipe:
             precision="auto",
             checkpoint_seconds=30.0,
             validation_steps=400,
-            validation_bytes=40_000,
+            max_validation_bytes=40_000,
         ),
         conversations=ConversationsConfig(
             distributions=installed,

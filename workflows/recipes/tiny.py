@@ -43,7 +43,7 @@ def tiny() -> Recipe:
             warmup_steps=10,
             checkpoint_steps=50,
             validation_steps=100,
-            validation_bytes=5 * KILOBYTE,
+            max_validation_bytes=5 * KILOBYTE,
         ),
         conversations=replace(
             base.conversations, max_conversations=200, max_validation_conversations=60, max_instructions_per_distribution=50

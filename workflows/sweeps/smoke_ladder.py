@@ -34,7 +34,7 @@ def smoke_ladder() -> Sweep:
             learning_rate=6.25e-3,
         ),
         pretraining=PretrainingConfig(
-            micro_batch_size=16, precision="auto", checkpoint_seconds=60.0, validation_steps=None, validation_bytes=40_000
+            micro_batch_size=16, precision="auto", checkpoint_seconds=60.0, validation_steps=None, max_validation_bytes=40_000
         ),
         # Narrow models want rates far above those of any usual one.
         checks=replace(base.checks, plan=PlanLimits(max_learning_rate=0.05)),

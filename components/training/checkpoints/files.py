@@ -40,8 +40,8 @@ _NAME = re.compile(r"step-\d{8,}")
 _SEAL = "xxh3_128"
 """The manifest's own checksum: of its other entries as JSON with sorted keys."""
 
-LOCK_SECONDS = 60.0
-"""Longest wait for the lock, which is held for a few renames: a longer one means a worker that hangs."""
+LOCK_TIMEOUT = 60.0
+"""Seconds to wait for the lock, which is held for a few renames: a longer wait means a worker that hangs."""
 
 DAMAGED, REFUSED = "damaged-", "refused-"
 OTHER_TRAINING = "of another model, data or configuration"
@@ -256,10 +256,10 @@ def state_file(directory: Path, rank: int) -> Path:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     try:
-        with FileLock(root / "lock", timeout=LOCK_SECONDS):
+        with FileLock(root / "lock", timeout=LOCK_TIMEOUT):
             yield
     except Timeout as error:
-        raise CheckpointError(f"{root}: its lock was not free for {LOCK_SECONDS:.0f} s; end the other training there") from error
+        raise CheckpointError(f"{root}: its lock was not free for {LOCK_TIMEOUT:.0f} s; end the other training there") from error
 
 
 def _claimed(root: Path) -> tuple[int, float]:

@@ -33,8 +33,8 @@ from components.training.checkpoints.uploads import Uploads, start_uploads
 
 logger = logging.getLogger(__name__)
 
-RECEIPT_SECONDS = 1800.0
-"""Longest wait for the other workers: a worker that is lost ends this one long before."""
+RECEIPT_TIMEOUT = 1800.0
+"""Seconds to wait for the other workers: a worker that is lost ends this one long before."""
 
 NICENESS = 10
 """Of the thread that writes: it gets a tenth of a processor that the training wants for itself."""
@@ -295,10 +295,10 @@ class Checkpoints:
         return receipt
 
     def _wait_for(self, done: Callable[[], bool], late: str) -> None:
-        deadline = time.monotonic() + RECEIPT_SECONDS
+        deadline = time.monotonic() + RECEIPT_TIMEOUT
         while not done():
             if time.monotonic() > deadline:
-                raise CheckpointError(f"{late} in {RECEIPT_SECONDS:.0f} s")
+                raise CheckpointError(f"{late} in {RECEIPT_TIMEOUT:.0f} s")
             time.sleep(POLL_SECONDS)
 
     @property

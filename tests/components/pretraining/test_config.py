@@ -32,7 +32,7 @@ SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_
         ("checkpoint_steps", 0),
         ("keep_checkpoints", 0),
         ("validation_steps", 0),
-        ("validation_bytes", 0),
+        ("max_validation_bytes", 0),
         ("non_finite", "ignore"),
         ("on_spike", "ignore"),
         ("spike_deviations", 0.0),

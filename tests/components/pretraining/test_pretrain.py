@@ -21,7 +21,7 @@ from tests.components.pretraining.conftest import digests, with_languages
 from tests.spawning import SpawningLauncher
 
 CONFIG = PretrainingConfig(
-    precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, validation_bytes=3000, seed=3
+    precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, max_validation_bytes=3000, seed=3
 )
 
 

@@ -21,7 +21,9 @@ from tests.components.pretraining.conftest import PLAN, digests, write_plan
 
 pytestmark = pytest.mark.long
 
-CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=6, validation_bytes=3000, checkpoint_steps=7)
+CONFIG = PretrainingConfig(
+    precision="fp32", micro_batch_size=4, validation_steps=6, max_validation_bytes=3000, checkpoint_steps=7
+)
 
 Pretraining = Callable[..., tuple[Path, RecordedMetrics]]
 

@@ -17,7 +17,7 @@ from tests.components.pretraining.conftest import PLAN
 
 pytestmark = pytest.mark.long
 
-CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=None, validation_bytes=3000)
+CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=None, max_validation_bytes=3000)
 
 
 def point(steps: int, seed: int = 0, rate: float = 1e-2) -> Point:

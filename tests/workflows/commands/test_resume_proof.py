@@ -86,7 +86,7 @@ ProofOf = Callable[..., Proof]
 @pytest.fixture
 def proof_of(tmp_path: Path, token_shards: Path, plan: Path, tokenizer: Path) -> ProofOf:  # noqa: F811
     """`proof_of(steps)` of a plan of twelve steps, beginning at `start` if it is given."""
-    config = PretrainingConfig(precision="fp32", validation_bytes=3000, layout=ParallelLayout(data=1))
+    config = PretrainingConfig(precision="fp32", max_validation_bytes=3000, layout=ParallelLayout(data=1))
 
     def made(steps: int, name: str = "proof", **start: Path) -> Proof:
         inputs = {"scaling": plan, "token_shards": token_shards, "tokenizer": tokenizer, **start}

@@ -146,7 +146,7 @@ def save_beside_a_first_worker_that_is_stuck(root: Path, reporter: TrainingRepor
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     done = root / "done"
     gone_on = False
-    with mock.patch.object(checkpoints_module, "RECEIPT_SECONDS", 0.2 if reporter.rank else 600.0):
+    with mock.patch.object(checkpoints_module, "RECEIPT_TIMEOUT", 0.2 if reporter.rank else 600.0):
         if reporter.rank == 0:
             while not done.exists():
                 time.sleep(0.01)
