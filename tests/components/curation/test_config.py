@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.curation import CurationConfig, Source
+from components.curation import Benchmark, CurationConfig, Source
 from components.errors import ConfigError
 
 SOURCE = Source(uri="a.jsonl", domain="prose", weight=1.0)
@@ -65,3 +65,9 @@ def test_one_environment_may_feed_several_domains() -> None:
 def test_languages_that_a_model_tells_apart_may_have_shares() -> None:
     shares = {"prose": {"fr": 2.0, "other": 1.0}}
     assert CurationConfig(sources=(SOURCE,), language_model="lid176", language_shares=shares).language_shares == shares
+
+
+def test_benchmarks_are_told_apart_by_their_names() -> None:
+    benchmarks = (Benchmark(name="a", uri="x"), Benchmark(name="a", uri="y"))
+    with pytest.raises(ConfigError, match="each name once"):
+        CurationConfig(sources=(SOURCE,), benchmarks=benchmarks)

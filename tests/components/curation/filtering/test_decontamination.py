@@ -1,8 +1,6 @@
 """Documents that hold items of an evaluation set are refused, and it is told which item they hit."""
 
-import gzip
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from components.curation import Benchmark
 from components.curation.filtering.decontamination import MAX_SHARING_ITEMS, read_index, search_figures, write_index
 from components.curation.reading.benchmarks import items_of
 from components.curation.reading.sources import fingerprint
-from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 from tests.paths import SHARED
 
@@ -102,55 +99,6 @@ def test_a_change_of_a_benchmark_is_a_change_of_the_sources(tmp_path: Path) -> N
     before = fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),)))
     assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),))) == before
     assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", CHINESE),))) != before
-
-
-def test_every_form_of_file_gives_its_items(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"q": "one", "n": 1}\n\n{"q": "two"}\n'))
-    (tmp_path / "b.json").write_text(json.dumps({"about": "x", "examples": [{"input": "three", "target": ["four"]}]}))
-    (tmp_path / "c.csv").write_text('question,answer\n"five, six",A\n')
-    (tmp_path / "LICENSE").write_text("no item")
-    found = list(items_of(Benchmark(name="all", uri=str(tmp_path)), tmp_path))
-    assert [(item.file, item.number, item.text) for item in found] == [
-        ("a.jsonl.gz", 0, "one"),
-        ("a.jsonl.gz", 1, "two"),
-        ("b.json", 0, "three\nfour"),
-        ("c.csv", 0, "five, six\nA"),
-    ]
-    (one,) = items_of(Benchmark(name="c", uri=str(tmp_path / "c.csv"), fields=("question",)), tmp_path)
-    assert (one.file, one.text) == ("c.csv", "five, six")
-
-
-def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text("{broken\n")
-    with pytest.raises(SourceError, match=r"benchmark maths: .*a\.jsonl cannot be read"):
-        list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
-    (tmp_path / "a.jsonl").unlink()
-    with pytest.raises(SourceError, match=r"benchmark maths: no file to read at .*; allowed: \.jsonl, \.json"):
-        list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
-    with pytest.raises(ConfigError, match="each name once"):
-        config(source("x"), benchmarks=(Benchmark(name="a", uri="x"), Benchmark(name="a", uri="y")))
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "fields", "place"),
-    [
-        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", (), r"after 1 whole items \(Error: field larger"),
-        ("a.json", b'["one", "two"]', ("q",), r"after 0 whole items \(TypeError: an item is str where Benchmark\.fields names q"),
-        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n', ("q",), r"after 1 whole items \(KeyError: 'q'"),
-        ("a.json", b"[" * 100_000, (), r"after 0 whole items \(RecursionError"),
-        ("a.jsonl", b'"one"\n' + b"[" * 9_000 + b"]" * 9_000, (), r"after 1 whole items \(RecursionError"),
-        ("a.jsonl", b'{"q": "\\ud83d"}\n', (), r"after 0 whole items \(UnicodeEncodeError"),
-        ("a.jsonl.zst", b"no zstandard", (), r"after 0 whole items \(ZstdError"),
-        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, (), r"after 0 whole items \("),
-        ("a.parquet", b"PAR1", (), r"after 0 whole items \(ArrowInvalid"),
-    ],
-)
-def test_a_damaged_benchmark_is_named_with_its_place(
-    tmp_path: Path, name: str, data: bytes, fields: tuple[str, ...], place: str
-) -> None:
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(SourceError, match=rf"benchmark maths: .*/{re.escape(name)} cannot be read {place}"):
-        list(items_of(Benchmark(name="maths", uri=str(tmp_path), fields=fields), tmp_path))
 
 
 def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from components.curation.filtering.flagged_words import WordList, read_lists, terms_of, write_lists
-from components.curation.filtering.ldnoobw import EXCLUDED, PUBLISHED, words_in
 from components.curation.reading.sources import fingerprint
 from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
@@ -29,26 +28,6 @@ from tests.components.curation.conftest import config, documents, prose, rows, r
 def test_terms_are_whole_words(terms: list[str], text: str, found: int, ratio: float) -> None:
     flagged = WordList.of(terms).flagged(text)
     assert (flagged.terms, flagged.ratio) == (found, pytest.approx(ratio))
-
-
-def test_what_is_left_out_of_the_shipped_lists_is_in_the_published_ones() -> None:
-    for language, published in PUBLISHED.items():
-        listed = published.strip().split("|")
-        assert set(EXCLUDED[language].strip().split("|")) < set(listed)
-        assert len(words_in(language)) > 150
-        assert all(word and word == word.strip() for word in listed)
-
-
-@pytest.mark.parametrize(
-    ("language", "text"),
-    [
-        ("en", "The class of assets passed the assessment; Dick and the cock crowed, and sexual health was discussed."),
-        ("en", "Gay and lesbian couples, black women and trans people spoke of rape, abuse and the law."),
-        ("zh", "体操比赛今日你可以看到，飞机巴士当日批准，买卖比较多。妈妈的可能性很大，他妈妈在家。"),
-    ],
-)
-def test_ordinary_text_holds_no_word_of_the_shipped_lists(language: str, text: str) -> None:
-    assert WordList.of(words_in(language)).flagged(text).terms == 0
 
 
 def abusive(seed: int, words: int) -> str:
