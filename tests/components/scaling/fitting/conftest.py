@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.scaling.config import FitConfig
+from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.robust import Array
+from components.scaling.fitting.runs import Runs
 from components.scaling.laws.law import LossLaw, allocation
 from tests.paths import SHARED
 
@@ -23,6 +26,21 @@ def drawn(seed: int, *, noise: float = 0.005, budgets: int = 8, sizes: int = 10)
     d = compute / 6 / n
     loss = TRUTH.E + TRUTH.A / n**TRUTH.alpha + TRUTH.B / d**TRUTH.beta
     return n, d, compute, loss * np.exp(noise * np.random.default_rng(seed).standard_normal(len(compute)))
+
+
+QUICK = FitConfig(rounds=100)
+
+
+def runs(**values: object) -> Runs:
+    """A table of these columns."""
+    arrays = {name: np.asarray(value, dtype=float) for name, value in values.items()}
+    return Runs(values=arrays, rows=tuple(range(2, 2 + len(arrays["loss"]))), excluded=())
+
+
+def whole(seed: int = 0) -> Fit:
+    """A fit of both methods."""
+    n, d, _, loss = drawn(seed)
+    return fit(runs(n=n, d=d, loss=loss), QUICK)
 
 
 @pytest.fixture

@@ -1,32 +1,15 @@
-"""A whole table: methods side by side, refusals, and the law that plans."""
+"""A whole table: methods side by side, and refusals."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from components.errors import ConfigError, FitRefused
-from components.scaling.config import Choices, FitConfig, ScalingConfig
-from components.scaling.fitting.fit import Fit, fit
-from components.scaling.fitting.fitted_law import law_of
-from components.scaling.fitting.runs import Runs, read_runs
-from components.scaling.laws.files import read_law, write_law
-from components.scaling.laws.published import LAWS
-from components.scaling.planning.planner import Planner
-from tests.components.scaling.fitting.conftest import TRUTH, drawn
-
-QUICK = FitConfig(rounds=100)
-
-
-def runs(**values: object) -> Runs:
-    arrays = {name: np.asarray(value, dtype=float) for name, value in values.items()}
-    return Runs(values=arrays, rows=tuple(range(2, 2 + len(arrays["loss"]))), excluded=())
-
-
-def whole(seed: int = 0) -> Fit:
-    n, d, _, loss = drawn(seed)
-    return fit(runs(n=n, d=d, loss=loss), QUICK)
+from components.scaling.config import FitConfig
+from components.scaling.fitting.fit import fit
+from components.scaling.fitting.runs import read_runs
+from tests.components.scaling.fitting.conftest import QUICK, TRUTH, drawn, runs, whole
 
 
 def test_both_methods_stand_side_by_side_with_intervals() -> None:
@@ -96,48 +79,3 @@ def test_what_is_left_out_is_said_with_line_and_reason_and_what_leaving_it_in_do
     assert "is number 1 from below; its loss is far above" in entry.reason
     assert made.all_runs is not None
     assert made.as_json()["parametric_with_all_runs"]["runs"] == len(n)
-
-
-def test_the_law_of_a_fit_plans_and_predicts_with_an_interval(tmp_path: Path) -> None:
-    law = law_of(whole(), name="mine", data="runs.csv")
-    write_law(law, tmp_path / "law.json")
-    made = Planner(
-        config=ScalingConfig(compute=1e22), choices=Choices(), vocab_size=32768, law=read_law(tmp_path / "law.json")
-    ).plan()
-    assert made.prediction is not None
-    truth = TRUTH.E + TRUTH.A / made.law["parameters"] ** TRUTH.alpha + TRUTH.B / made.law["tokens"] ** TRUTH.beta
-    assert made.prediction["low"] < truth < made.prediction["high"]
-    assert "extrapolated" in made.notes[0]
-
-
-def test_a_parametric_fit_alone_makes_a_law_too() -> None:
-    law = law_of(dataclasses.replace(whole(), isoflop=None), name="mine", data="runs.csv")
-    assert law.model.exponent == pytest.approx(TRUTH.beta / (TRUTH.alpha + TRUTH.beta), abs=0.05)
-
-
-def test_numbers_in_millions_fit_but_make_no_law() -> None:
-    n, d, c, loss = drawn(0)
-    made = fit(runs(n=n / 1e6, d=d, c=c, loss=loss), QUICK)
-    assert made.isoflop is not None
-    with pytest.raises(ConfigError, match=r"C / \(N·D\) of the table is 6e\+06; a law that plans needs about 6"):
-        law_of(made, name="mine", data="runs.csv")
-
-
-def test_hyper_parameters_alone_are_a_law_on_top_of_another() -> None:
-    from tests.components.scaling.fitting.test_hyper_parameters import grid
-
-    c, batch, rate, loss = grid(0)
-    made = fit(runs(c=c, batch=batch, learning_rate=rate, loss=loss), QUICK)
-    assert made.as_json()["methods"] == ["hyper_parameters"]
-    law = law_of(made, name="mine", data="grid.csv", base=LAWS["chinchilla"])
-    assert law.model == LAWS["chinchilla"].model
-    assert law.learning_rate is not None
-    assert law.learning_rate.exponent == pytest.approx(-0.125, abs=0.03)
-    with pytest.raises(ConfigError, match="such as --base deepseek"):
-        law_of(made, name="mine", data="grid.csv")
-
-
-@pytest.mark.parametrize(("field", "value"), [("scale", "layers"), ("leave_out", -1), ("rounds", 5), ("seed", -1)])
-def test_a_bad_setting_is_refused_by_name(field: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=rf"FitConfig\.{field} is"):
-        FitConfig(**{field: value})  # type: ignore[arg-type]
