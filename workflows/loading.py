@@ -77,8 +77,8 @@ RENAMED: dict[str, str] = {
     "checks.evaluation.above_clean": "checks.evaluation.max_above_clean",
     "checks.evaluation.contaminated_share": "checks.evaluation.max_contaminated_share",
 }
-"""Fields of recipes that had another name: old path -> the new one, or two joined by "and". `--set` and recipe files with an old
-name are told the new."""
+"""Fields of recipes that had another name: old path -> the new one, or two joined by "and". Errors about an old name say the
+new one."""
 
 
 def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
