@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 # Two processes take one file after the other: a file's tests share servers
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install run test test-fast test-slow lint coverage lock clean images sbom deploy \
+.PHONY: help install run test test-fast test-slow lint coverage golden lock clean images sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
 	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
 
@@ -39,6 +39,9 @@ coverage: install ## How much of the code the tests reach, in a run of its own, 
 	.venv/bin/coverage run -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m "not slow and not gpu and not cluster"
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
+
+golden: install ## Write the resolved built-in recipes and sweeps again, into tests/golden
+	.venv/bin/python -m tests.golden.built_in
 
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 	@infra/lock.sh

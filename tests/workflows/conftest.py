@@ -1,4 +1,4 @@
-"""A home whose artifacts lie in it, and one whose artifacts another home has put into a bucket."""
+"""A home with artifacts in it, one with artifacts in a bucket, and artifacts to put there."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -6,14 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Artifact
+from components.ports.store import records_of
 from infra.settings import Settings
 from infra.storage import store_at
 from infra.urls import HERE
 from tests.components.ports.store_suite import manifest_of
 from tests.infra.s3_server import BUCKET, bucket
+from workflows.steps.lineage import RAW
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +44,27 @@ def published(settings: Settings, step: str, directory: Path, config: Mapping[st
     with store.writing(step) as output:
         shutil.copytree(directory, output, dirs_exist_ok=True)
         return store.publish(output, replace(manifest_of(output, step=step), config=config or {}))
+
+
+@pytest.fixture
+def bucket_home(tmp_path: Path, endpoint: str) -> Settings:
+    """A home with artifacts in a bucket."""
+    return Settings(home=tmp_path / "home", artifact_root=f"s3://{BUCKET}/{tmp_path.name}")
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A folder of raw files."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.txt").write_text("words")
+    return tmp_path / "raw"
+
+
+def published_corpus(settings: Settings, raw: Path) -> Artifact:
+    """A corpus with its list of raw files, made in the home."""
+    with settings.store.writing("curation") as output:
+        (output / "shard").write_bytes(b"x" * 1000)
+        (record,) = records_of(raw)
+        row = {"source": "mine", "uri": str(raw / record.path), "sha256": record.sha256, "bytes": record.size}
+        pq.write_table(pa.Table.from_pylist([row]), output / RAW)
+        return settings.store.publish(output, manifest_of(output))

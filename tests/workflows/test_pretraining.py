@@ -1,0 +1,42 @@
+"""The steps of pretraining, and the checkpoint where it starts."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import MissingArtifact
+from components.pretraining.config import PretrainingConfig
+from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
+from workflows import pretraining
+
+
+@pytest.mark.parametrize("step", steps_of(pretraining))
+def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_inputs_recorded(pretraining, step, tmp_path, monkeypatch)
+
+
+def test_without_a_start_nothing_is_imported(tmp_path: Path) -> None:
+    assert asyncio.run(pretraining.obtain_start(run_in(tmp_path), PretrainingConfig())) is None
+
+
+def test_a_start_that_is_no_model_is_refused_before_any_step(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifact, match="no config and safetensors here"):
+        asyncio.run(pretraining.obtain_start(run_in(tmp_path), PretrainingConfig(start=str(tmp_path))))
+
+
+def test_a_start_is_imported_again_when_its_files_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts: list[dict[str, str]] = []
+
+    async def obtain(*arguments: Any, **options: Any) -> None:
+        facts.append(options["facts"])
+
+    monkeypatch.setattr(pretraining, "obtain", obtain)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    for text in ("{}", "{}", "{ }"):
+        (tmp_path / "config.json").write_text(text)
+        asyncio.run(pretraining.obtain_start(run_in(tmp_path), PretrainingConfig(start=str(tmp_path))))
+    first, same, changed = facts
+    assert first == same != changed

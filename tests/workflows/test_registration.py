@@ -1,0 +1,32 @@
+"""The steps of registration, and what the registry is told."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.artifacts import RegisteredModel
+from components.ports import LocalArtifactStore
+from components.registration.config import RegistrationConfig
+from infra.mlflow import tracking
+from tests.components.ports.store_suite import publish
+from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
+from workflows import registration
+
+
+@pytest.mark.parametrize("step", steps_of(registration))
+def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_inputs_recorded(registration, step, tmp_path, monkeypatch)
+
+
+@pytest.mark.long
+def test_a_model_is_registered_once_and_the_journal_has_its_version(tmp_path: Path) -> None:
+    run, config = run_in(tmp_path), RegistrationConfig(name="small")
+    run = replace(run, mlflow_run=tracking.start_run(run.tracking_uri, "run"))
+    model = publish(LocalArtifactStore(tmp_path)).as_(RegisteredModel)
+    for _ in range(2):
+        registration.enter_registry(run, config, model)
+    events = [(event["model"], event["new"], event["digest"]) for event in run.journal.events()]
+    assert events == [("small/1", True, model.digest), ("small/1", False, model.digest)]
+    (version,) = tracking.client(run.tracking_uri).search_model_versions("name = 'small'")
+    assert version.source == str(tmp_path / model.uri)

@@ -1,0 +1,70 @@
+"""The steps of scaling, what a plan is made from, and when there is a verdict on it."""
+
+import asyncio
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.artifacts import Artifact, Checkpoint, ModelShape, TrainingPlan
+from components.ports import LocalArtifactStore
+from components.pretraining.config import PretrainingConfig
+from components.scaling.config import ScalingConfig
+from tests.components.ports.store_suite import fill, manifest_of
+from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
+from workflows import scaling
+
+SHAPE = ModelShape(n_layer=2, d_model=16, n_head=2, n_kv_head=2, d_ffn=32, vocab_size=64, context=32)
+
+
+@pytest.mark.parametrize("step", steps_of(scaling))
+def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_inputs_recorded(scaling, step, tmp_path, monkeypatch)
+
+
+def published(home: Path, figures: dict[str, Any]) -> Artifact:
+    store = LocalArtifactStore(home)
+    with store.writing("curation") as output:
+        fill(output, "text")
+        return store.publish(output, replace(manifest_of(output), figures=figures))
+
+
+@pytest.fixture
+def obtained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The configs that steps were asked for by."""
+    configs: list[Any] = []
+
+    async def obtain(run: Any, task: Any, config: Any, **options: Any) -> str:
+        configs.append(config)
+        return "the verdict"
+
+    monkeypatch.setattr(scaling, "obtain", obtain)
+    return configs
+
+
+@pytest.mark.parametrize(("precision", "planned"), [("fp32", "fp32"), ("auto", "bf16"), ("bf16", "bf16")])
+def test_a_plan_takes_what_pretraining_has_decided(tmp_path: Path, obtained: list[Any], precision: str, planned: str) -> None:
+    config = PretrainingConfig(shape=SHAPE, tokens=1000, learning_rate=1e-3, precision=precision, workers=3)
+    asyncio.run(scaling.obtain_plan(run_in(tmp_path), ScalingConfig(compute=None), config, None))
+    (choices,) = [request.choices for request in obtained]
+    assert (choices.shape, choices.tokens, choices.learning_rate, choices.workers) == (SHAPE, 1000, 1e-3, 3)
+    assert choices.precision == planned
+
+
+def test_the_shape_is_that_of_the_checkpoint_where_pretraining_starts(tmp_path: Path, obtained: list[Any]) -> None:
+    start = published(tmp_path, {"shape": asdict(SHAPE)}).as_(Checkpoint)
+    run, laws = run_in(tmp_path), ScalingConfig(compute=None)
+    asyncio.run(scaling.obtain_plan(run, laws, PretrainingConfig(), start))
+    asyncio.run(scaling.obtain_plan(run, laws, PretrainingConfig(shape=replace(SHAPE, n_layer=3)), start))
+    assert [request.choices.shape.n_layer for request in obtained] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdicts"), [({"shape": {}}, {}), ({"prediction": {"loss": 2.0}}, {"pretraining": "the verdict"})]
+)
+def test_there_is_a_verdict_where_the_law_predicts_a_loss(
+    tmp_path: Path, obtained: list[Any], figures: dict[str, Any], verdicts: dict[str, str]
+) -> None:
+    plan = published(tmp_path, figures).as_(TrainingPlan)
+    assert asyncio.run(scaling.obtain_verdicts(run_in(tmp_path), plan, plan.as_(Checkpoint))) == verdicts
