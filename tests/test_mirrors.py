@@ -12,6 +12,17 @@ UNMIRRORED: dict[str, str] = {
     "components/curation/tables/schemas.py": "schemas alone: tests/components/curation/test_curate.py and what reads each table",
     "components/model/cross_entropy_kernel.py": "for GPUs alone: compared with the CPU in tests/components/model/test_loss.py",
     "components/evaluation/template.py": "HTML alone; tests/components/evaluation/test_page.py parses what it renders",
+    "workflows/cli/curation.py": "one command: tests/end_to_end/test_dedup_curve.py",
+    "workflows/commands/generate.py": "needs a registered model: tests/end_to_end/test_chain.py",
+    "workflows/commands/run.py": "a display around a run: tests/end_to_end/test_chain.py",
+    "workflows/recipes/laptop.py": "values: tests/workflows/recipes/test_recipes.py",
+    "workflows/recipes/smoke.py": "values: tests/workflows/recipes/test_recipes.py",
+    "workflows/recipes/tiny.py": "values: tests/workflows/recipes/test_recipes.py",
+    "workflows/sweeps/smoke_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
+    "workflows/sweeps/smoke_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
+    "workflows/sweeps/tasks.py": "trains on Ray: tests/end_to_end/test_sweep.py",
+    "workflows/sweeps/tiny_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
+    "workflows/sweeps/tiny_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
 }
 """Modules without a test file of their own, each with the reason."""
 

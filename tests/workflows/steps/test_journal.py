@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts import Artifact
 from components.errors import ConfigError
 from workflows.steps import journal
 
@@ -51,3 +52,21 @@ def test_listeners_hear_events_and_progress_while_they_listen(tmp_path: Path) ->
         journal.progress("curation", 1, 2, "documents")
     record.write("made", step="curation")
     assert heard == ["started", "progress"]
+
+
+def test_the_last_event_of_a_step_decides_and_what_is_not_there_yet_is_refused(tmp_path: Path) -> None:
+    record = journal.open_journal(tmp_path)
+    for kind, digest in (("started", ""), ("made", "a"), ("cached", "b")):
+        record.write(kind, step="curation", uri="u", digest=digest)
+    assert record.artifact("curation") == Artifact(uri="u", digest="b")
+    assert record.last("curation", ("made",))["digest"] == "a"
+    assert record.find("tokenizer") is None
+    with pytest.raises(ConfigError, match=f"run {record.name} has no tokenizer yet; see: longrun logs {record.name}"):
+        record.last("tokenizer")
+
+
+def test_everything_that_a_run_needs_is_what_it_made_reused_and_kept(tmp_path: Path) -> None:
+    record = journal.open_journal(tmp_path)
+    for number, kind in enumerate(("made", "cached", "kept", "started", "registered")):
+        record.write(kind, step="step", uri=str(number), digest="")
+    assert [artifact.uri for artifact in record.artifacts()] == ["0", "1", "2"]

@@ -1,0 +1,73 @@
+"""Registered models in a real MLflow on SQLite: listed, shown with their lineage, and hashed again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.artifacts import Artifact
+from components.errors import ConfigError
+from infra.mlflow import registry, tracking
+from infra.settings import Settings
+from tests.components.ports.store_suite import fill, manifest_of
+from workflows.commands.models import lineage_lines, list_models, model_tree, resolved, verify_model, versions
+
+
+def made_from(settings: Settings, step: str, figures: Mapping[str, Any], **inputs: Artifact) -> Artifact:
+    with settings.store.writing(step) as output:
+        fill(output, step)
+        manifest = replace(manifest_of(output, step=step), inputs=inputs, figures=figures)
+        return settings.store.publish(output, manifest)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with one registered model; its checkpoint and its check were made from the same corpus."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    corpus = made_from(settings, "curation", {"documents": 3})
+    checkpoint = made_from(settings, "pretraining", {}, corpus=corpus)
+    model = made_from(settings, "registration", {}, checkpoint=checkpoint, corpus=corpus)
+    run = tracking.start_run(settings.tracking_uri, "run")
+    where = {"source": str(settings.home / model.uri), "run_id": run, "alias": "candidate"}
+    registry.register(settings.tracking_uri, "small", model, **where, tags={})
+    return settings
+
+
+@pytest.mark.long
+def test_a_model_is_listed_with_its_alias_and_directory(settings: Settings) -> None:
+    (row,) = list_models(settings)
+    assert (row["model"], row["aliases"]) == ("small/1", ["candidate"])
+    assert (Path(row["place"]) / "manifest.json").is_file()
+
+
+def test_a_lineage_repeats_what_it_has_shown_by_its_digest_alone(settings: Settings) -> None:
+    lines = lineage_lines(model_tree(settings, "small"))
+    assert lines[0] == "small/1 (candidate)"
+    shown, repeated = [line for line in lines if "  Corpus  " in line and line.lstrip().startswith("curation")]
+    assert "  code " in shown
+    assert repeated.endswith("  (above)")
+    assert sum("documents=3" in line for line in lines) == 1
+
+
+def test_verifying_counts_what_is_below_the_model_once_and_finds_a_flipped_byte(settings: Settings) -> None:
+    verified = verify_model(settings, "small@candidate")
+    assert (verified.artifacts, verified.differences) == (3, {})
+    (corpus,) = (settings.home / "artifacts" / "curation").iterdir()
+    original = (corpus / "a.txt").read_bytes()
+    (corpus / "a.txt").write_bytes(original[:-1] + b"?")
+    try:
+        differences = verify_model(settings, "small").differences
+    finally:
+        (corpus / "a.txt").write_bytes(original)
+    assert list(differences) == [f"artifacts/curation/{corpus.name}"]
+    assert "a.txt: sha256 differs" in differences[f"artifacts/curation/{corpus.name}"][0]
+
+
+def test_a_home_without_a_registry_has_no_versions_and_gets_no_database(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert versions(settings) == []
+    with pytest.raises(ConfigError, match="has no registered models; make one with: longrun run"):
+        resolved(settings, "small")
+    assert list(tmp_path.iterdir()) == []
