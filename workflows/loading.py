@@ -25,6 +25,7 @@ RENAMED: dict[str, str] = {
     "curation.line_words": "curation.min_line_words",
     "curation.line_documents": "curation.max_line_documents",
     "curation.substring_words": "curation.min_substring_words",
+    "tokenizer.measured_bytes": "tokenizer.max_measured_bytes",
     "conversations.number": "conversations.max_conversations",
     "conversations.validation_number": "conversations.max_validation_conversations",
     "conversations.per_distribution": "conversations.max_instructions_per_distribution",

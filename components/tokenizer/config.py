@@ -27,14 +27,14 @@ class TokenizerConfig:
     """How often a pair must occur in the sample to be merged: once teaches nothing. The library's own default is 0."""
     seed: int = 0
     """Decides which document of each portion the sample starts with."""
-    measured_bytes: int = 64_000_000
+    max_measured_bytes: int = 64_000_000
     """UTF-8 bytes of each domain's validation documents, at most, on which fertility and round trip are measured."""
 
     def __post_init__(self) -> None:
         require(self.regular_tokens >= BYTES, self, "regular_tokens", self.regular_tokens, f"at least the {BYTES} bytes")
         enough = self.special_tokens >= NAMED_SPECIAL_TOKENS
         require(enough, self, "special_tokens", self.special_tokens, f"at least the {NAMED_SPECIAL_TOKENS} with a use")
-        for name in ("vocab_multiple", "sample_bytes", "min_frequency", "measured_bytes"):
+        for name in ("vocab_multiple", "sample_bytes", "min_frequency", "max_measured_bytes"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(self.seed >= 0, self, "seed", self.seed, "0 or more")
 

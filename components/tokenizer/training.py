@@ -131,7 +131,7 @@ def _measured(config: TokenizerConfig, corpus: Path, output: Path, metrics: Metr
 def _measure(config: TokenizerConfig, corpus: Path, output: Path) -> list[fertility.Fertility]:
     tokenizer = TextTokenizer.load(output)
     domains = documents.domains(corpus, "validation")
-    rows = [fertility.measure(tokenizer, corpus, domain, config.measured_bytes) for domain in domains]
+    rows = [fertility.measure(tokenizer, corpus, domain, config.max_measured_bytes) for domain in domains]
     (output / "metrics").mkdir()
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_FERTILITY)
     pq.write_table(table, output / "metrics" / "fertility.parquet", compression="zstd")

@@ -94,7 +94,7 @@ def trained(texts: dict[str, list[str]], directory: Path) -> Path:
         write_corpus(directory / "corpus", domain, members[: len(members) // 2])
     output = directory / "tokenizer"
     output.mkdir()
-    config = TokenizerConfig(regular_tokens=32_000, sample_bytes=8 * MEGABYTE, measured_bytes=1)
+    config = TokenizerConfig(regular_tokens=32_000, sample_bytes=8 * MEGABYTE, max_measured_bytes=1)
     train_tokenizer(config, corpus=directory / "corpus", output=output, metrics=SilentMetrics())
     return output
 

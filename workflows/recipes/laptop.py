@@ -19,7 +19,7 @@ def laptop() -> Recipe:
             base.curation,
             sources=tuple(replace(source, sample_bytes=80 * MEGABYTE) for source in base.curation.sources),
         ),
-        tokenizer=TokenizerConfig(regular_tokens=8177, sample_bytes=30 * MEGABYTE, measured_bytes=MEGABYTE),
+        tokenizer=TokenizerConfig(regular_tokens=8177, sample_bytes=30 * MEGABYTE, max_measured_bytes=MEGABYTE),
         pretraining=replace(
             base.pretraining,
             shape=ModelShape(n_layer=6, d_model=256, n_head=4, n_kv_head=4, d_ffn=768, vocab_size=8192, context=512),

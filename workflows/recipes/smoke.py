@@ -22,7 +22,7 @@ def smoke() -> Recipe:
         name="smoke",
         description="the whole chain on the text of this Python environment, at most 10 minutes on two cores",
         curation=_curation(distributions),
-        tokenizer=TokenizerConfig(regular_tokens=4081, sample_bytes=12 * MEGABYTE, measured_bytes=MEGABYTE),
+        tokenizer=TokenizerConfig(regular_tokens=4081, sample_bytes=12 * MEGABYTE, max_measured_bytes=MEGABYTE),
         token_shards=TokenShardsConfig(shard_bytes=8 * MEGABYTE),
         # Far below the budgets that the laws were fitted on: shape, batch and rate are chosen, and the plan shows the law beside.
         scaling=ScalingConfig(compute=None),

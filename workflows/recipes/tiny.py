@@ -30,7 +30,7 @@ def tiny() -> Recipe:
             shard_bytes=1000 * KILOBYTE,
         ),
         tokenizer=TokenizerConfig(
-            regular_tokens=497, vocab_multiple=64, sample_bytes=500 * KILOBYTE, measured_bytes=50 * KILOBYTE
+            regular_tokens=497, vocab_multiple=64, sample_bytes=500 * KILOBYTE, max_measured_bytes=50 * KILOBYTE
         ),
         token_shards=TokenShardsConfig(shard_bytes=1000 * KILOBYTE),
         pretraining=replace(

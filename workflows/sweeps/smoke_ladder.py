@@ -19,7 +19,7 @@ def smoke_ladder() -> Sweep:
         description="four budgets from 3e11 to 2.4e12 FLOPs, their law, and a training at 1.9e13 that it must predict",
         curation=base.curation,
         # A small vocabulary, so that the models are not all embedding.
-        tokenizer=TokenizerConfig(regular_tokens=497, vocab_multiple=64, sample_bytes=4 * MEGABYTE, measured_bytes=MEGABYTE),
+        tokenizer=TokenizerConfig(regular_tokens=497, vocab_multiple=64, sample_bytes=4 * MEGABYTE, max_measured_bytes=MEGABYTE),
         token_shards=base.token_shards,
         ladder=Ladder(
             rungs=(

@@ -28,7 +28,7 @@ def test_a_vocabulary_that_is_already_a_multiple_is_not_padded() -> None:
         ("vocab_multiple", 0),
         ("sample_bytes", 0),
         ("min_frequency", 0),
-        ("measured_bytes", -1),
+        ("max_measured_bytes", -1),
         ("seed", -1),
     ],
 )
