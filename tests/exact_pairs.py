@@ -14,31 +14,31 @@ import numpy as np
 def shingles(text: str, size: int = 5) -> list[str]:
     """Runs of words between spaces; a shorter text is one shingle."""
     words = text.split()
-    return [" ".join(words[place : place + size]) for place in range(max(1, len(words) - size + 1))]
+    return [" ".join(words[start : start + size]) for start in range(max(1, len(words) - size + 1))]
 
 
 def similar_pairs(sets: Sequence[Iterable[str]], threshold: float) -> dict[tuple[int, int], float]:
     """The Jaccard similarity of every pair (i < j) that reaches the threshold."""
     owners, members = [], []
-    for number, one in enumerate(sets):
-        distinct = np.unique(np.fromiter(map(hash, one), dtype=np.int64))
+    for number, items in enumerate(sets):
+        distinct = np.unique(np.fromiter(map(hash, items), dtype=np.int64))
         members.append(distinct)
         owners.append(np.full(len(distinct), number, dtype=np.int32))
     values, owner = np.concatenate(members), np.concatenate(owners)
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     order = np.lexsort((inverse, counts[inverse], owner))
     inverse, owner = inverse[order], owner[order]
-    sizes = np.array([len(one) for one in members])
-    begin = np.cumsum(sizes) - sizes
+    sizes = np.array(list(map(len, members)))
+    start = np.cumsum(sizes) - sizes
     prefix = np.array([size - math.ceil(threshold * size - 1e-9) + 1 for size in sizes])
-    inside = np.arange(len(owner)) - begin[owner] < prefix[owner]
-    found: dict[tuple[int, int], float] = {}
-    for left, right in sorted(_sharing(inverse[inside], owner[inside], sizes, threshold)):
-        shared = len(np.intersect1d(members[left], members[right], assume_unique=True))
-        similarity = shared / (sizes[left] + sizes[right] - shared)
+    inside = np.arange(len(owner)) - start[owner] < prefix[owner]
+    similar: dict[tuple[int, int], float] = {}
+    for first, second in sorted(_sharing(inverse[inside], owner[inside], sizes, threshold)):
+        shared = len(np.intersect1d(members[first], members[second], assume_unique=True))
+        similarity = shared / (sizes[first] + sizes[second] - shared)
         if similarity >= threshold:
-            found[left, right] = similarity
-    return found
+            similar[first, second] = similarity
+    return similar
 
 
 def _sharing(members: np.ndarray, owner: np.ndarray, sizes: np.ndarray, threshold: float) -> set[tuple[int, int]]:
@@ -47,13 +47,13 @@ def _sharing(members: np.ndarray, owner: np.ndarray, sizes: np.ndarray, threshol
     members, owner = members[order], owner[order]
     ends = np.flatnonzero(np.append(members[1:] != members[:-1], True)) + 1
     pairs: list[np.ndarray] = []
-    for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
-        if end - begin > 1:
-            group = owner[begin:end].astype(np.int64)
-            left, right = np.triu_indices(end - begin, 1)
-            least, most = (side(sizes[group[left]], sizes[group[right]]) for side in (np.minimum, np.maximum))
-            near = least >= threshold * most - 1e-9
-            pairs.append(group[left[near]] << 32 | group[right[near]])
+    for start, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+        if end - start > 1:
+            group = owner[start:end].astype(np.int64)
+            first, second = np.triu_indices(end - start, 1)
+            smaller, larger = (pick(sizes[group[first]], sizes[group[second]]) for pick in (np.minimum, np.maximum))
+            near = smaller >= threshold * larger - 1e-9
+            pairs.append(group[first[near]] << 32 | group[second[near]])
         if len(pairs) > 100_000:
             pairs = [np.unique(np.concatenate(pairs))]
     distinct = np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, dtype=np.int64)

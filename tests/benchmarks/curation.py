@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.curation [DOCUMENTS]`: text files of the installed packages. Every tool takes the whole step, from
 Parquet on disk to Parquet on disk, on one core; what is counted is processor time without imports and, for us, without the
-compilation that the first run on a machine does. What each left and removed wrongly is counted by `tests.exact_pairs`, which
+compilation that the first run on a machine does. What each missed and removed wrongly is counted by `tests.exact_pairs`, which
 shares no code with any of them, by the Jaccard similarity of 5-word shingles between spaces; ours is set to those, and to the
 peers' threshold.
 The peers live in an environment of their own below `.longrun/bench`, made on the first run.
@@ -35,13 +35,13 @@ from tests.benchmarks.rows import Row, write
 from tests.exact_pairs import shingles, similar_pairs
 
 HOME = Path(".longrun")
-PLACE = HOME.absolute() / "bench" / "curation"
+DIRECTORY = HOME.absolute() / "bench" / "curation"
 PEERS = Path(__file__).parent / "peers"
 NAMES = ("rensa", "datasketch", "text_dedup", "datatrove")
 THRESHOLD = 0.75
-PARTS = 8
+SHARDS = 8
 TURNS = 5
-"""How often what is compared with a target is measured."""
+"""Measurements of what is compared with a target."""
 SCALE = 4
 """How much larger the second of two corpora is whose memory and time are compared."""
 
@@ -52,7 +52,7 @@ Removed = tuple[dict[str, float], set[str]]
 BATCH = 1024
 """Documents written at a time."""
 WRITING = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}
-"""As the peers write, but for what helps nobody: a dictionary of texts, and the least and greatest of them."""
+"""As the peers write, but without what helps nobody: a dictionary of texts, and statistics of them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Outcome:
     seconds: float
     peak: float
     """Bytes."""
-    left: int
+    missed: int
     """Pairs of kept documents whose similarity reaches the threshold."""
     wrong: int
     """Removed documents that are similar to no other one."""
@@ -74,16 +74,16 @@ def main() -> None:
         ours(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
         return
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    shutil.rmtree(PLACE, ignore_errors=True)
-    parts = write_documents(PLACE / "documents", documents=number, parts=PARTS)
-    size = sum(pq.read_table(path, columns=["text"])["text"].nbytes for path in parts) / 1e6
-    count = sum(pq.read_metadata(path).num_rows for path in parts)
-    truth = Truth.of(parts)
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    shards = write_documents(DIRECTORY / "documents", documents=number, shards=SHARDS)
+    size = sum(pq.read_table(path, columns=["text"])["text"].nbytes for path in shards) / 1e6
+    count = sum(pq.read_metadata(path).num_rows for path in shards)
+    truth = Truth.of(shards)
     python = environment_of_peers()
-    ours_and_rensa = in_turns(partial(removed_by_us, PLACE / "documents", 128 * 2**20), partial(removed_by, python, NAMES[0]))
+    ours_and_rensa = in_turns(partial(removed_by_us, DIRECTORY / "documents", 128 * 2**20), partial(removed_by, python, NAMES[0]))
     others = [removed_by(python, name) for name in NAMES[1:]]
-    found = zip(("ours", *NAMES), [*ours_and_rensa, *others], strict=True)
-    outcomes = {name: judged(truth, *removed) for name, removed in found}
+    removals = zip(("ours", *NAMES), [*ours_and_rensa, *others], strict=True)
+    outcomes = {name: judged(truth, *removed) for name, removed in removals}
     mine = outcomes["ours"]
     rows = [Row(name=f"{count} documents", ours=size, reference=size, target="the same", unit="MB")]
     for name in NAMES:
@@ -93,7 +93,7 @@ def main() -> None:
     for name in NAMES:
         other, bound = outcomes[name], "<= 1" if name == "rensa" else "beside"
         rows.append(
-            Row(name=f"pairs left + 1 / {name}", ours=mine.left + 1, reference=other.left + 1, target=bound, unit="pairs")
+            Row(name=f"pairs left + 1 / {name}", ours=mine.missed + 1, reference=other.missed + 1, target=bound, unit="pairs")
         )
         wrong = mine.wrong + 1, other.wrong + 1
         rows.append(Row(name=f"wrong removals + 1 / {name}", ours=wrong[0], reference=wrong[1], target=bound, unit="documents"))
@@ -137,37 +137,38 @@ def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
     config = CurationConfig(
         sources=(source,), near_duplicate_threshold=THRESHOLD, shingle_words="whitespace", shard_bytes=shard_bytes
     )
-    found = find_duplicates(texts, config, output / "scratch", InProcessShardEngine())
-    for path, verdicts in zip(texts, found.verdicts, strict=True):
+    duplicates = find_duplicates(texts, config, output / "scratch", InProcessShardEngine())
+    for path, verdicts in zip(texts, duplicates.verdicts, strict=True):
         judged_rows = interim.read(verdicts, ["document", "kept"])
         write_kept(path, judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0], output / f"kept-{path.name}")
 
 
-def write_kept(texts: Path, gone: npt.NDArray[np.int64], path: Path) -> None:
-    """Write the documents that are not gone, some at a time."""
+def write_kept(texts: Path, removed: npt.NDArray[np.int64], path: Path) -> None:
+    """Write the documents that are not removed, some at a time."""
     with pq.ParquetFile(texts) as opened, pq.ParquetWriter(path, opened.schema_arrow, **WRITING) as output:
         for batch in opened.iter_batches(batch_size=BATCH):
-            output.write_batch(batch.filter(pa.array(~np.isin(batch["document"].to_numpy(), gone))))
+            output.write_batch(batch.filter(pa.array(~np.isin(batch["document"].to_numpy(), removed))))
 
 
 def removed_by_us(folder: Path, shard_bytes: int) -> Removed:
     """Our figures, and the ids of what we keep."""
-    output = PLACE / f"ours-{folder.name}"
+    output = DIRECTORY / f"ours-{folder.name}"
     shutil.rmtree(output, ignore_errors=True)
     command = [sys.executable, "-m", "tests.benchmarks.curation", "ours", str(folder), str(output), str(shard_bytes)]
-    figures = said(subprocess.run(command, check=True, capture_output=True, text=True, env=environment()))
-    return figures, {one for path in output.glob("kept-*") for one in pq.read_table(path, columns=["id"])["id"].to_pylist()}
+    figures = figures_of(subprocess.run(command, check=True, capture_output=True, text=True, env=environment()))
+    kept = [pq.read_table(path, columns=["id"])["id"] for path in output.glob("kept-*")]
+    return figures, {identity for ids in kept for identity in ids.to_pylist()}
 
 
 def removed_by(python: Path, name: str) -> Removed:
     """A peer's figures, and the ids of what it keeps."""
-    kept = PLACE / f"{name}.parquet"
-    command = [str(python), str(PEERS / f"{name}_script.py"), str(PLACE / "documents"), str(kept)]
-    figures = said(subprocess.run(command, check=True, capture_output=True, text=True, env=environment(), cwd=PLACE))
+    kept = DIRECTORY / f"{name}.parquet"
+    command = [str(python), str(PEERS / f"{name}_script.py"), str(DIRECTORY / "documents"), str(kept)]
+    figures = figures_of(subprocess.run(command, check=True, capture_output=True, text=True, env=environment(), cwd=DIRECTORY))
     return figures, set(pq.read_table(kept, columns=["id"])["id"].to_pylist())
 
 
-def said(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
+def figures_of(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
     """The figures that a process prints last."""
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -180,14 +181,14 @@ def environment() -> dict[str, str]:
 
 def environment_of_peers() -> Path:
     """The Python of the peers' environment, which is made where it is not there or not what is asked for."""
-    place, wanted = PLACE.parent / "peers", (PEERS / "requirements.txt").read_text()
-    if not (place / "installed").exists() or (place / "installed").read_text() != wanted:
+    directory, wanted = DIRECTORY.parent / "peers", (PEERS / "requirements.txt").read_text()
+    if not (directory / "installed").exists() or (directory / "installed").read_text() != wanted:
         uv = str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(directory)], check=True)
+        install = [uv, "pip", "install", "--quiet", "--python", str(directory / "bin" / "python")]
         subprocess.run([*install, "-r", str(PEERS / "requirements.txt")], check=True)
-        (place / "installed").write_text(wanted)
-    return place / "bin" / "python"
+        (directory / "installed").write_text(wanted)
+    return directory / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -200,32 +201,34 @@ class Truth:
     """Similar classes."""
 
     @classmethod
-    def of(cls, parts: list[Path]) -> "Truth":
+    def of(cls, shards: list[Path]) -> "Truth":
         """Count out all pairs of the documents."""
         classes: dict[frozenset[str], list[str]] = defaultdict(list)
-        for path in parts:
+        for path in shards:
             for row in pq.read_table(path, columns=["id", "text"]).to_pylist():
                 classes[frozenset(map(hash, shingles(row["text"])))].append(row["id"])
-        return cls(list(classes.values()), similar_pairs([map(str, one) for one in classes], THRESHOLD))
+        return cls(list(classes.values()), similar_pairs([map(str, hashes) for hashes in classes], THRESHOLD))
 
 
 def judged(truth: Truth, figures: dict[str, float], kept: set[str]) -> Outcome:
-    """Count what a tool left and what it removed without a reason."""
-    stay = [sum(one in kept for one in members) for members in truth.classes]
-    left = sum(n * (n - 1) // 2 for n in stay) + sum(stay[a] * stay[b] for a, b in truth.pairs)
+    """Count what a tool missed and what it removed without a reason."""
+    counts = [sum(identity in kept for identity in members) for members in truth.classes]
+    missed = sum(n * (n - 1) // 2 for n in counts) + sum(counts[a] * counts[b] for a, b in truth.pairs)
     similar = {number for pair in truth.pairs for number in pair}
     alone = [number for number, members in enumerate(truth.classes) if len(members) == 1 and number not in similar]
-    wrong = sum(not stay[number] for number in alone)
-    return Outcome(seconds=figures["seconds"], peak=figures.get("peak", 0.0), left=left, wrong=wrong)
+    wrong = sum(not counts[number] for number in alone)
+    return Outcome(seconds=figures["seconds"], peak=figures.get("peak", 0.0), missed=missed, wrong=wrong)
 
 
 def scaling() -> list[Row]:
-    """Our own memory and time on all documents beside those on a quarter of them, both in small pieces."""
-    small = PLACE / "quarter"
+    """Our own memory and time on all documents beside those on a quarter of them, both in small shards."""
+    small = DIRECTORY / "quarter"
     small.mkdir()
-    for path in sorted((PLACE / "documents").glob("*.parquet"))[: PARTS // SCALE]:
+    for path in sorted((DIRECTORY / "documents").glob("*.parquet"))[: SHARDS // SCALE]:
         shutil.copy(path, small)
-    (whole, _), (quarter, _) = in_turns(*(partial(removed_by_us, one, 8 * 2**20) for one in (PLACE / "documents", small)))
+    (whole, _), (quarter, _) = in_turns(
+        *(partial(removed_by_us, directory, 8 * 2**20) for directory in (DIRECTORY / "documents", small))
+    )
     return [
         Row(
             name=f"peak memory, {SCALE} times as much",

@@ -1,6 +1,6 @@
 """The documents of the benchmark of curation: text files of the installed packages, as Parquet tables that every peer reads.
 
-They are written as the pipeline writes what this step finds in it.
+They are written as the pipeline writes the texts that deduplication reads.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ LONGEST = 20_000
 SCHEMA = pa.schema({"document": pa.int64(), "id": pa.string(), "group": pa.string(), "text": pa.string()})
 
 
-def write_documents(folder: Path, *, documents: int, parts: int) -> list[Path]:
-    """Write so many documents, or all there are, in the order of their paths' hashes, on every machine the same; the parts."""
+def write_documents(folder: Path, *, documents: int, shards: int) -> list[Path]:
+    """Write so many documents, or all there are, in the order of their paths' hashes, on every machine the same; the shards."""
     root = Path(sysconfig.get_path("purelib"))
     paths = sorted(_files(root), key=lambda path: hashlib.sha256(path.relative_to(root).as_posix().encode()).digest())
     texts = [text for path in paths if (text := _text(path))][:documents]
     folder.mkdir(parents=True, exist_ok=True)
-    each = -(-len(texts) // parts)
-    return [_write(folder / f"part-{n:05d}.parquet", n << 32, texts[n * each : (n + 1) * each]) for n in range(parts)]
+    each = -(-len(texts) // shards)
+    return [_write(folder / f"part-{n:05d}.parquet", n << 32, texts[n * each : (n + 1) * each]) for n in range(shards)]
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Groups fall on one side, by bytes, the same every time."""
+"""Groups are in one split, by bytes, the same every time."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +9,8 @@ from components.names import TRAIN, VALIDATION
 Sizes = dict[str, dict[str, int]]
 
 
-def held(sizes: Sizes, splits: dict[str, str], domain: str, side: str = VALIDATION) -> int:
-    return sum(domains.get(domain, 0) for group, domains in sizes.items() if splits[group] == side)
+def held(sizes: Sizes, splits: dict[str, str], domain: str, split: str = VALIDATION) -> int:
+    return sum(domains.get(domain, 0) for group, domains in sizes.items() if splits[group] == split)
 
 
 @given(
@@ -29,7 +29,7 @@ def test_every_domain_keeps_something_to_train_on(sizes: Sizes, share: float) ->
 
 
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=30), st.sampled_from([0.01, 0.1]))
-def test_a_domain_of_two_groups_or_more_has_both_sides(sizes: list[int], share: float) -> None:
+def test_a_domain_of_two_groups_or_more_has_both_splits(sizes: list[int], share: float) -> None:
     named: Sizes = {str(number): {"prose": size} for number, size in enumerate(sizes)}
     splits = assign(named, {}, share=share, seed=0)
     assert set(splits.values()) == {TRAIN, VALIDATION}
@@ -59,7 +59,7 @@ def test_a_group_of_several_domains_is_chosen_for_all_of_them() -> None:
     assert splits["a"] == splits["c"] == TRAIN
 
 
-def test_linked_groups_fall_on_one_side_whatever_the_seed() -> None:
+def test_linked_groups_are_in_one_split_whatever_the_seed() -> None:
     sizes: Sizes = {str(number): {"prose": 100} for number in range(20)}
     linked = {"0": ("1",), "1": ("0", "2"), "2": ("1",), "empty": ("2",)}
     for seed in range(30):
@@ -70,7 +70,7 @@ def test_linked_groups_fall_on_one_side_whatever_the_seed() -> None:
 def test_groups_without_documents_are_drawn_by_the_share() -> None:
     linked: dict[str, tuple[str, ...]] = {f"package-{number}": () for number in range(1000)}
     splits = assign({"a": {"prose": 1}, "b": {"prose": 1}}, linked, share=0.2, seed=0)
-    assert 150 < sum(side == VALIDATION for side in splits.values()) < 250
+    assert 150 < sum(split == VALIDATION for split in splits.values()) < 250
 
 
 def test_the_seed_decides_and_the_order_of_groups_does_not() -> None:

@@ -40,22 +40,24 @@ def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_pa
     assert [row["document"] for row in passed(copies)] == [3, 1]
 
 
-def part(place: Path, entries: list[tuple[int, int, int, int]]) -> TextShard:
+def shard_of(place: Path, entries: list[tuple[int, int, int, int]]) -> TextShard:
     found = TextShard(number=0, texts=place / "texts.parquet", directory=place)
     table = interim.read(heads(place / "sorted.arrow", entries)).sort_by("document")
     interim.write(found.heads, table)
     return found
 
 
-def test_of_each_text_of_a_part_the_first_by_rank_meets_others(tmp_path: Path) -> None:
-    mine = part(tmp_path, [(7, 1, 9, 1), (7, 1, 3, 2), (7, 2, 1, 3), *((8, 1, 50 - number, number) for number in range(4, 44))])
+def test_of_each_text_of_a_shard_the_first_by_rank_meets_others(tmp_path: Path) -> None:
+    mine = shard_of(
+        tmp_path, [(7, 1, 9, 1), (7, 1, 3, 2), (7, 2, 1, 3), *((8, 1, 50 - number, number) for number in range(4, 44))]
+    )
     assert [row["document"] for row in passed(find_repeats(mine))] == [2, 3, 43]
     repeats = {row["document"]: (row["id"], row["original"], row["original_id"]) for row in passed(mine.repeats)}
     assert repeats == {1: ("id-1", 2, "id-2")} | {number: (f"id-{number}", 43, "id-43") for number in range(4, 43)}
 
 
-def test_a_repeat_goes_for_its_original_or_for_what_that_goes_for(tmp_path: Path) -> None:
-    mine = part(tmp_path, [(7, 1, 1, 1), (7, 1, 2, 2), (8, 1, 3, 3), (8, 1, 4, 4), (9, 1, 5, 5), (9, 1, 6, 6), (9, 1, 7, 7)])
+def test_a_repeat_is_removed_for_its_original_or_for_what_that_is(tmp_path: Path) -> None:
+    mine = shard_of(tmp_path, [(7, 1, 1, 1), (7, 1, 2, 2), (8, 1, 3, 3), (8, 1, 4, 4), (9, 1, 5, 5), (9, 1, 6, 6), (9, 1, 7, 7)])
     find_repeats(mine)
     judged = [
         {"document": 3, "part": 0, "kept": 90, "similarity": 0.9, "reason": NEAR, "group": "", "id": "id-3", "kept_id": "id-90"},
@@ -95,7 +97,7 @@ def test_a_pair_of_many_buckets_is_one_and_an_empty_partition_has_none(tmp_path:
     assert pairs(tmp_path / "c.arrow", []) == set()
 
 
-def test_a_pair_of_several_partitions_is_measured_in_the_least_of_its_homes_alone(tmp_path: Path) -> None:
+def test_a_pair_of_several_partitions_is_measured_in_the_lowest_of_its_homes_alone(tmp_path: Path) -> None:
     rows = {"left": [3, 3, 3, 4], "right": [5, 5, 5, 5], "home": [26, 12, 40, 9]}
     table = pa.table(rows, schema=tables.CANDIDATES)
     files = [interim.write(tmp_path / f"{row}.candidates", table.slice(row, 1)) for row in range(4)]
@@ -105,7 +107,7 @@ def test_a_pair_of_several_partitions_is_measured_in_the_least_of_its_homes_alon
     assert {(row["document"], row["block"]) for row in passed(needs)} == {(3, 2), (5, 2), (4, 9), (5, 9)}
 
 
-def test_what_one_document_brings_together_is_spread_by_part() -> None:
-    first, part = np.full(1000, 7), np.arange(1000)
-    assert len(set((homes_of(first, part) % 16).tolist())) == 16
+def test_what_one_document_brings_together_is_spread_by_shard() -> None:
+    first, shard = np.full(1000, 7), np.arange(1000)
+    assert len(set((homes_of(first, shard) % 16).tolist())) == 16
     assert len(set(homes_of(first, np.full(1000, 3)).tolist())) == 1

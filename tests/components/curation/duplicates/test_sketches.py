@@ -1,4 +1,4 @@
-"""Parts are hashed once, and the rank of a document is its quality, then its id."""
+"""Shards are hashed once, and the rank of a document is its quality, then its id."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ from tests.components.curation.conftest import config, passed, prose, source
 IDS = [f"{number:012x}" + "0" * 52 for number in (5, 3, 9)]
 
 
-def part(place: Path, texts: list[str]) -> TextShard:
+def text_shard(place: Path, texts: list[str]) -> TextShard:
     columns = {"document": range(7, 7 + len(texts)), "id": IDS[: len(texts)], "group": [""] * len(texts), "text": texts}
     pq.write_table(pa.table(columns), place / "texts.parquet")
     return TextShard(number=4, texts=place / "texts.parquet", directory=place / "part")
 
 
-def test_a_part_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path) -> None:
+def test_a_shard_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path) -> None:
     texts = [prose(1), prose(2), prose(1)]
-    made = sketch(part(tmp_path, texts), config=config(source("a")))
+    made = sketch(text_shard(tmp_path, texts), config=config(source("a")))
     assert (made.documents, made.first, made.bytes) == (3, 7, sum(len(text.encode()) for text in texts))
     heads = passed(tmp_path / "part/heads.arrow")
     assert [(row["document"], row["rank"], row["part"]) for row in heads] == [(7, 5, 4), (8, 3, 4), (9, 9, 4)]
@@ -29,8 +29,8 @@ def test_a_part_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path)
     assert np.load(tmp_path / "part/keys.npy").shape == (3, 18)
 
 
-def test_a_part_that_is_finished_is_not_hashed_again(tmp_path: Path) -> None:
-    chosen = part(tmp_path, [prose(1)])
+def test_a_shard_that_is_finished_is_not_hashed_again(tmp_path: Path) -> None:
+    chosen = text_shard(tmp_path, [prose(1)])
     made = sketch(chosen, config=config(source("a")))
     chosen.texts.unlink()
     assert sketch(chosen, config=config(source("a"))) == made

@@ -35,12 +35,12 @@ def identity(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def tables_of(texts: Sequence[str], place: Path, parts: int) -> tuple[list[Path], list[Path]]:
-    """Parts of texts, and verdicts that keep all of them."""
+def tables_of(texts: Sequence[str], place: Path, shards: int) -> tuple[list[Path], list[Path]]:
+    """Shards of texts, and verdicts that keep all of them."""
     place.mkdir(parents=True)
     paths = []
-    for number in range(parts):
-        own = range(number, len(texts), parts)
+    for number in range(shards):
+        own = range(number, len(texts), shards)
         columns = {
             "document": [(number << 32) + row for row in range(len(own))],
             "id": [identity(one) for one in own],
@@ -53,14 +53,14 @@ def tables_of(texts: Sequence[str], place: Path, parts: int) -> tuple[list[Path]
         paths.append(place / f"texts-{number}.parquet")
         pq.write_table(pa.table(columns), paths[-1])
     verdicts = interim.write(place / "verdicts.arrow", tables.VERDICTS.empty_table())
-    return paths, [verdicts] * parts
+    return paths, [verdicts] * shards
 
 
 def search(
-    texts: Sequence[str], place: Path, parts: int = 2, engine: Any = None, order: int = 1, **fields: Any
+    texts: Sequence[str], place: Path, shards: int = 2, engine: Any = None, order: int = 1, **fields: Any
 ) -> tuple[dict[str, tuple[str, str]], dict[str, bytes]]:
     """What is left of documents that lost passages with the reason, by id, and the bytes of the evidence."""
-    paths, verdicts = tables_of(texts, place / "texts", parts)
+    paths, verdicts = tables_of(texts, place / "texts", shards)
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), **{"duplicate_passages": BOTH, **fields})
     found = find_passages(paths[::order], verdicts, chosen, place / "scratch", engine)
@@ -146,7 +146,7 @@ CORPORA = st.lists(st.lists(LINES, min_size=1, max_size=4).map(lambda lines: "\n
 @pytest.mark.parametrize("kinds", [("line",), ("substring",), BOTH])
 @given(
     texts=CORPORA,
-    parts=st.integers(1, 3),
+    shards=st.integers(1, 3),
     shard_bytes=st.sampled_from([500, 10**9]),
     least=st.sampled_from([1, 4, 8, 16]),
     order=st.sampled_from([1, -1]),
@@ -155,7 +155,7 @@ CORPORA = st.lists(st.lists(LINES, min_size=1, max_size=4).map(lambda lines: "\n
 def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_that_stays(
     kinds: Sequence[str],
     texts: list[str],
-    parts: int,
+    shards: int,
     shard_bytes: int,
     least: int,
     order: int,
@@ -163,7 +163,7 @@ def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_t
 ) -> None:
     place = tmp_path_factory.mktemp("search")
     fields = {**SMALL, "min_characters": least}
-    left, _ = search(texts, place, parts, order=order, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **fields)
+    left, _ = search(texts, place, shards, order=order, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **fields)
     passages, short = settled(texts, lost(texts, kinds, config(source("a"), **fields)), least)
     gone = {one for passage in passages for one in passage.places(passage.place)}
     for number, text in enumerate(texts):
@@ -213,7 +213,7 @@ def test_a_short_document_stays_where_it_keeps_a_passage_of_another(tmp_path: Pa
     assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {first, short}
 
 
-def test_what_a_short_document_keeps_stays_whole_where_others_hold_parts_of_it(tmp_path: Path) -> None:
+def test_what_a_short_document_keeps_stays_whole_where_others_hold_some_of_it(tmp_path: Path) -> None:
     text = han(1, 100)
     ranked = [text[:60] + han(2, 200), text[40:] + han(3, 200), text, text[15:65] + han(4, 200)]
     texts = by_rank(ranked)
@@ -230,10 +230,10 @@ def planted() -> list[str]:
     span = prose(900, 60)
     texts = []
     for number in range(40):
-        parts = [prose(number, 40), notice, prose(number + 100, 40)]
-        parts += [chinese] if number % 2 else []
-        parts[2] += f" {span} " + prose(number + 200, 20) if number % 5 == 0 else ""
-        texts.append("\n\n".join(parts) + "\n")
+        paragraphs = [prose(number, 40), notice, prose(number + 100, 40)]
+        paragraphs += [chinese] if number % 2 else []
+        paragraphs[2] += f" {span} " + prose(number + 200, 20) if number % 5 == 0 else ""
+        texts.append("\n\n".join(paragraphs) + "\n")
     return texts
 
 
