@@ -1,8 +1,8 @@
 """The heuristic filters in MB/s of one core, beside datatrove's for the same rules on the same documents.
 
-`python -m tests.benchmarks.filters`. Documents: English prose of the installed packages, at least `LEAST_BYTES` each, so that no
-side is decided by its shortest input. Both sides see all documents; CPU seconds of one process are counted, on our side also
-those of normalisation and of the language tag. Verdicts differ where datatrove takes each punctuation mark for a word.
+`python -m tests.benchmarks.filters`. Documents: English prose of the installed packages, at least `MIN_DOCUMENT_BYTES` each, so
+that neither result depends on the shortest inputs. Both see all documents; CPU seconds of one process are counted, ours with
+normalisation and the language tag. Verdicts differ where datatrove takes each punctuation mark for a word.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.benchmarks.rows import Row, write
 
 MEGABYTE = 1_000_000
 DOCUMENTS_BYTES = 8 * MEGABYTE
-LEAST_BYTES = 1_000
+MIN_DOCUMENT_BYTES = 1_000
 GOPHER = ("gopher-quality", "gopher-repetition")
 PEER = ["datatrove==0.10.1", "nltk==3.10.4", "spacy==3.8.18", "orjson==3.13.0", "regex==2026.11.19", "tldextract==5.4.0"]
 
@@ -29,12 +29,12 @@ PEER = ["datatrove==0.10.1", "nltk==3.10.4", "spacy==3.8.18", "orjson==3.13.0", 
 def main() -> None:
     """Run the benchmark and write its rows."""
     source = Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=1.0, distributions=source_distributions())
-    found = documents(CurationConfig(sources=(source,)))
-    size = sum(len(document.raw) for document in found) / MEGABYTE
-    seconds, _ = ours(found, source, heuristics(GOPHER, {}))
-    _, kept = ours(found, source, heuristics(GOPHER, {"gopher-alphabetic-words": 0}))
-    peer_seconds, peer_kept = peer(found)
-    every, _ = ours(found, source, heuristics((*GOPHER, "c4", "fineweb"), {}))
+    raw = documents(CurationConfig(sources=(source,)))
+    size = sum(len(document.raw) for document in raw) / MEGABYTE
+    seconds, _ = ours(raw, source, heuristics(GOPHER, {}))
+    _, kept = ours(raw, source, heuristics(GOPHER, {"gopher-alphabetic-words": 0}))
+    peer_seconds, peer_kept = peer(raw)
+    every, _ = ours(raw, source, heuristics((*GOPHER, "c4", "fineweb"), {}))
     same = sum(a == b for a, b in zip(kept, peer_kept, strict=True)) / len(kept)
     rows = [
         Row(name="Gopher's rules / datatrove", ours=size / seconds, reference=size / peer_seconds, target=">= 5", unit="MB/s"),
@@ -53,36 +53,36 @@ def main() -> None:
 
 def documents(config: CurationConfig) -> list[RawDocument]:
     """Prose in the order of its files until there is enough."""
-    found: list[RawDocument] = []
+    raw: list[RawDocument] = []
     size = 0
     for file in list_files(config).files:
         for document in read_documents(file, config):
-            if not document.refusal and len(document.raw) >= LEAST_BYTES:
-                found.append(document)
+            if not document.refusal and len(document.raw) >= MIN_DOCUMENT_BYTES:
+                raw.append(document)
                 size += len(document.raw)
         if size > DOCUMENTS_BYTES:
             break
-    return found
+    return raw
 
 
-def ours(found: list[RawDocument], source: Source, rules: Heuristics) -> tuple[float, list[bool]]:
+def ours(raw: list[RawDocument], source: Source, rules: Heuristics) -> tuple[float, list[bool]]:
     """CPU seconds, normalisation and language included, and what is kept."""
-    rules.refusal(normalised_document(found[0], source))
+    rules.refusal(normalised_document(raw[0], source))
     started = time.process_time()
-    kept = [not rules.refusal(normalised_document(document, source)) for document in found]
+    kept = [not rules.refusal(normalised_document(document, source)) for document in raw]
     return time.process_time() - started, kept
 
 
-def peer(found: list[RawDocument]) -> tuple[float, list[bool]]:
+def peer(raw: list[RawDocument]) -> tuple[float, list[bool]]:
     """The same by datatrove, on the normalised text."""
     path = Path(".longrun/bench/filters.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as output:
-        output.writelines(json.dumps({"text": document.text}) + "\n" for document in found)
+        output.writelines(json.dumps({"text": document.text}) + "\n" for document in raw)
     script = Path(__file__).parent / "peers" / "datatrove_filters.py"
     command = [str(peer_python("datatrove", PEER)), str(script), str(path)]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    return told["seconds"], told["kept"]
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return result["seconds"], result["kept"]
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from infra.distributions import source_distributions
 from tests.benchmarks.rows import Row, write
 
 HOME = Path(".longrun")
-PLACE = HOME.absolute() / "bench" / "whole-curation"
+DIRECTORY = HOME.absolute() / "bench" / "whole-curation"
 BENCHMARKS = Path("../shared/data/eval")
 MEGABYTE = 1_000_000
 NOVELS = Path("../shared/data/corpus/gutenberg")
@@ -127,7 +127,7 @@ def pages(path: Path) -> Iterator[str]:
 def written(domain: str, paths: Sequence[Path]) -> Source:
     """The first pages as JSON lines."""
     first = itertools.islice(itertools.chain.from_iterable(map(pages, paths)), REFERENCE_BYTES // PAGE)
-    path = PLACE.parent / f"{PLACE.name}-{domain}.jsonl"
+    path = DIRECTORY.parent / f"{DIRECTORY.name}-{domain}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in first))
     return Source(uri=str(path), domain=domain, weight=1.0)
@@ -135,12 +135,12 @@ def written(domain: str, paths: Sequence[Path]) -> Source:
 
 def run(chosen: CurationConfig) -> tuple[float, TimedEngine, float]:
     """Processor seconds of a curation, its engine, and the raw megabytes read."""
-    shutil.rmtree(PLACE, ignore_errors=True)
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
     engine, started = TimedEngine(), time.process_time()
-    figures = curate(chosen, output=PLACE / "corpus", scratch=PLACE / "scratch", engine=engine, metrics=SilentMetrics())
+    figures = curate(chosen, output=DIRECTORY / "corpus", scratch=DIRECTORY / "scratch", engine=engine, metrics=SilentMetrics())
     seconds = time.process_time() - started
     print(json.dumps({name: figures[name] for name in ("not_kept", "quality")}))
-    raw = sum(pq.read_table(PLACE / "corpus" / "raw.parquet")["bytes"].to_pylist()) / MEGABYTE
+    raw = sum(pq.read_table(DIRECTORY / "corpus" / "raw.parquet")["bytes"].to_pylist()) / MEGABYTE
     return seconds, engine, raw
 
 
