@@ -17,11 +17,11 @@ import psutil
 
 from tests.benchmarks.rows import Row, write
 
-LIMIT_SECONDS = {"tiny": 120.0, "smoke": 600.0, "laptop": 5400.0}
-LIMIT_BYTES = 6e9
-LIMIT_AGAIN_SECONDS = 20.0
-LIMIT_HELP_SECONDS = 0.5
-LIMIT_ORCHESTRATION = 0.15
+MAX_SECONDS = {"tiny": 120.0, "smoke": 600.0, "laptop": 5400.0}
+MAX_BYTES = 6e9
+MAX_AGAIN_SECONDS = 20.0
+MAX_HELP_SECONDS = 0.5
+MAX_ORCHESTRATION = 0.15
 COMMAND = [sys.executable, "-m", "workflows.cli"]
 
 
@@ -36,10 +36,10 @@ def main() -> None:
         first, peak = watched([*COMMAND, "run", recipe, "--home", str(home)])
         again, _ = watched([*COMMAND, "run", recipe, "--home", str(home)])
         rows = [
-            Row(name=f"{recipe}: first run", ours=first, reference=LIMIT_SECONDS[recipe], target="<= 1", unit="s"),
-            Row(name=f"{recipe}: peak memory", ours=peak / 1e9, reference=LIMIT_BYTES / 1e9, target="<= 1", unit="GB"),
-            Row(name=f"{recipe}: unchanged second run", ours=again, reference=LIMIT_AGAIN_SECONDS, target="<= 1", unit="s"),
-            Row(name="longrun --help", ours=quickest_help(), reference=LIMIT_HELP_SECONDS, target="<= 1", unit="s"),
+            Row(name=f"{recipe}: first run", ours=first, reference=MAX_SECONDS[recipe], target="<= 1", unit="s"),
+            Row(name=f"{recipe}: peak memory", ours=peak / 1e9, reference=MAX_BYTES / 1e9, target="<= 1", unit="GB"),
+            Row(name=f"{recipe}: unchanged second run", ours=again, reference=MAX_AGAIN_SECONDS, target="<= 1", unit="s"),
+            Row(name="longrun --help", ours=quickest_help(), reference=MAX_HELP_SECONDS, target="<= 1", unit="s"),
             orchestration(home, first),
             *quality(home),
         ]
@@ -99,7 +99,7 @@ def orchestration(home: Path, wall: float) -> Row:
     (first, *_) = sorted((home / "runs").iterdir())
     events = [json.loads(line) for line in (first / "events.jsonl").read_text().splitlines()]
     worked = sum(event.get("component_seconds", 0.0) for event in events)
-    return Row(name="orchestration share", ours=1 - worked / wall, reference=LIMIT_ORCHESTRATION, target="<= 1", unit="of time")
+    return Row(name="orchestration share", ours=1 - worked / wall, reference=MAX_ORCHESTRATION, target="<= 1", unit="of time")
 
 
 def quality(home: Path) -> list[Row]:
@@ -107,9 +107,9 @@ def quality(home: Path) -> list[Row]:
     import pyarrow.parquet as pq
 
     (table,) = home.glob("artifacts/evaluation/*/metrics/bits_per_byte.parquet")
-    found: list[dict[str, Any]] = pq.read_table(table).to_pylist()
-    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in found}
-    domains = sorted({row["domain"] for row in found})
+    rows: list[dict[str, Any]] = pq.read_table(table).to_pylist()
+    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in rows}
+    domains = sorted({row["domain"] for row in rows})
     return [
         Row(
             name=f"bits per byte, {domain}, base / {baseline}",

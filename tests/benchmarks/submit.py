@@ -20,26 +20,26 @@ from tests.infra.conftest import sample_profile
 from tests.infra.flyte_service import FakeFlyte
 from tests.workflows.fake_cluster import FakeCluster
 
-LIMIT_SECONDS = 3.0
+MAX_SECONDS = 3.0
 ROUNDS = 5
 
 
 def main() -> None:
     """Run the benchmark and write its rows."""
     quieten()
-    with tempfile.TemporaryDirectory() as place, FakeFlyte().serving() as flyte, FakeCluster().serving() as registry:
-        home = Path(place)
+    with tempfile.TemporaryDirectory() as directory, FakeFlyte().serving() as flyte, FakeCluster().serving() as registry:
+        home = Path(directory)
         profile = sample_profile(endpoint=flyte.url, image_registry=f"{registry.host}/longrun", secrets={})
         write_profile(home, "site", profile)
         rounds = [submission(home, flyte) for _ in range(ROUNDS)]
         size = max(map(len, flyte.bundles.values()))
     print(f"bundle {size / 2**10:.0f} KiB, {ROUNDS} rounds")
-    ready, whole = (statistics.median(one) for one in zip(*rounds, strict=True))
+    ready, whole = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     write(
         "submit",
         [
-            Row(name="code bundled and stored, specs ready", ours=ready, reference=LIMIT_SECONDS, target="<= 1", unit="s"),
-            Row(name="longrun run smoke --on cluster, whole", ours=whole, reference=LIMIT_SECONDS, target="-", unit="s"),
+            Row(name="code bundled and stored, specs ready", ours=ready, reference=MAX_SECONDS, target="<= 1", unit="s"),
+            Row(name="longrun run smoke --on cluster, whole", ours=whole, reference=MAX_SECONDS, target="-", unit="s"),
         ],
         Path(".longrun"),
     )

@@ -1,4 +1,4 @@
-"""The command line as a user calls it, what it left in a home, and a home moved to another place."""
+"""The command line as a user calls it, what it left in a home, and a home moved elsewhere."""
 
 import json
 import shutil
@@ -32,30 +32,30 @@ def as_json(*words: str, home: Path) -> Any:
 
 def events(home: Path, kind: str) -> list[dict[str, Any]]:
     """Events of one kind of the latest run."""
-    found: list[dict[str, Any]] = as_json("logs", "latest", home=home)
-    return [event for event in found if event["event"] == kind]
+    events_of_run: list[dict[str, Any]] = as_json("logs", "latest", home=home)
+    return [event for event in events_of_run if event["event"] == kind]
 
 
 def steps(home: Path, kind: str) -> list[str]:
     return [event["step"] for event in events(home, kind)]
 
 
-def place(home: Path, step: str) -> Path:
+def artifact_directory(home: Path, step: str) -> Path:
     """The artifact of a step that the latest run made."""
     (uri,) = [event["uri"] for event in events(home, "made") if event["step"] == step]
     return home / uri
 
 
 def manifest(home: Path, step: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((place(home, step) / "manifest.json").read_text())
-    return found
+    content: dict[str, Any] = json.loads((artifact_directory(home, step) / "manifest.json").read_text())
+    return content
 
 
 def hashes(home: Path, step: str) -> dict[str, str]:
     return {record["path"]: record["sha256"] for record in manifest(home, step)["files"]}
 
 
-def copied(home: Path, place: Path) -> Path:
-    """A copy of a home below `place`."""
-    shutil.copytree(home, place / "home", symlinks=True)
-    return place / "home"
+def copied(home: Path, target: Path) -> Path:
+    """A copy of a home below `target`."""
+    shutil.copytree(home, target / "home", symlinks=True)
+    return target / "home"

@@ -16,24 +16,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    place = shared / "chain"
+    root = shared / "chain"
     with FileLock(shared / "chain.lock"):
-        if not (place / "finished").exists():
-            _run(place)
-    return place / "home"
+        if not (root / "finished").exists():
+            _run(root)
+    return root / "home"
 
 
-def _run(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
+def _run(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
     for name in ("user", "temporary"):
-        (place / name).mkdir(parents=True)
-    # the place for temporary files is too long for Ray's sockets
-    environment = {**os.environ, "HOME": str(place / "user"), "TMPDIR": str(place / "temporary")}
-    ran("run", "tiny", home=place / "home", environment=environment)
-    (place / "finished").touch()
+        (root / name).mkdir(parents=True)
+    # pytest's directory for temporary files has too long a name for Ray's sockets
+    environment = {**os.environ, "HOME": str(root / "user"), "TMPDIR": str(root / "temporary")}
+    ran("run", "tiny", home=root / "home", environment=environment)
+    (root / "finished").touch()
 
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
-    """A finished home of one's own, moved to another place."""
+    """A finished home of one's own, moved elsewhere."""
     return copied(finished, tmp_path)

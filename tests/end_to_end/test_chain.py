@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.commands import as_json, command, copied, hashes, longrun, manifest, place, ran, steps
+from tests.end_to_end.commands import artifact_directory, as_json, command, copied, hashes, longrun, manifest, ran, steps
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.ray
@@ -37,8 +37,8 @@ def test_the_chain_ends_with_a_registered_candidate(finished: Path) -> None:
 
 
 def test_nothing_is_left_but_the_record_and_nothing_outside_the_home(finished: Path) -> None:
-    left = {path.name for path in finished.iterdir()}
-    assert left <= {"artifacts", "cache", "flyte", "lock", "mlflow", "runs", "scratch", "writing", "ray-train"}
+    remaining = {path.name for path in finished.iterdir()}
+    assert remaining <= {"artifacts", "cache", "flyte", "lock", "mlflow", "runs", "scratch", "writing", "ray-train"}
     assert not list(finished.glob("writing/*"))
     assert not list((finished.parent / "user").iterdir())
     assert not list((finished.parent / "temporary").iterdir())
@@ -151,7 +151,7 @@ def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) 
 
 @pytest.mark.slow
 def test_pretraining_starts_with_a_model_that_is_there_and_its_tokenizer(copy: Path, tmp_path: Path) -> None:
-    shutil.copytree(place(copy, "pretraining"), tmp_path / "llama")
+    shutil.copytree(artifact_directory(copy, "pretraining"), tmp_path / "llama")
     first = hashes(copy, "pretraining")
     words = ("run", "tiny", "--until", "pretraining", "--set", f"pretraining.start={tmp_path / 'llama'}")
     ran(*words, home=copy)

@@ -14,11 +14,11 @@ CORPORA = ("python-environment:code", "python-environment:prose")
 def test_each_corpus_gets_a_law_and_the_next_time_nothing_is_trained(tmp_path: Path) -> None:
     home = tmp_path / "home"
     words = ("compare-corpora", *CORPORA, "--compute", "4e11")
-    found = as_json(*words, home=home)
-    assert tuple(found["corpora"]) == CORPORA
-    for said in found["corpora"].values():
-        assert said["n_exponent"]["low"] <= said["n_exponent"]["value"] <= said["n_exponent"]["high"]
-        assert said["n_exponent"]["value"] + said["d_exponent"]["value"] == pytest.approx(1)
-        assert said["loss"]["low"] <= said["loss"]["value"] <= said["loss"]["high"]
-    assert as_json(*words, home=home) == found
+    comparison = as_json(*words, home=home)
+    assert tuple(comparison["corpora"]) == CORPORA
+    for figures in comparison["corpora"].values():
+        assert figures["n_exponent"]["low"] <= figures["n_exponent"]["value"] <= figures["n_exponent"]["high"]
+        assert figures["n_exponent"]["value"] + figures["d_exponent"]["value"] == pytest.approx(1)
+        assert figures["loss"]["low"] <= figures["loss"]["value"] <= figures["loss"]["high"]
+    assert as_json(*words, home=home) == comparison
     assert steps(home, "made") == []

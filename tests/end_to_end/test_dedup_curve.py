@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.commands import as_json, place, ran
+from tests.end_to_end.commands import artifact_directory, as_json, ran
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -32,7 +32,7 @@ def test_one_command_measures_the_curve_and_the_next_finds_it(tmp_path: Path) ->
     (tmp_path / "mine.py").write_text(RECIPE)
     home = tmp_path / "home"
     assert "together" in ran("dedup-curve", "mine.py", home=home)
-    manifest = place(home, "deduplication_curve") / "manifest.json"
+    manifest = artifact_directory(home, "deduplication_curve") / "manifest.json"
     said = as_json("dedup-curve", "mine.py", home=home)
     assert [point["removed_documents"] for point in said["points"]] == [0, 10, 20]
     assert all(Path(path).is_file() for path in said["files"].values())

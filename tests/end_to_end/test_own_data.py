@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.commands import as_json, place, ran
+from tests.end_to_end.commands import artifact_directory, as_json, ran
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.ray
@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 
 def test_the_example_of_the_readme_makes_token_shards_of_a_users_file(home: Path) -> None:
     ran("run", "mine.py", "--until", "tokenizer", home=home)
-    shards = place(home, "token_shards")
+    shards = artifact_directory(home, "token_shards")
     assert json.loads((shards / "index.json").read_text())["splits"]["train"]["mine"]["documents"] > 200
     assert json.loads((shards / "mixture.json").read_text())["shares"]["mine"] == pytest.approx(0.5)
 
@@ -50,5 +50,5 @@ def test_the_example_of_the_readme_makes_token_shards_of_a_users_file(home: Path
 @pytest.mark.slow
 def test_the_example_of_the_readme_trains_on_a_users_file(home: Path) -> None:
     ran("run", "mine.py", home=home)
-    assert (place(home, "pretraining") / "model.safetensors").is_file()
+    assert (artifact_directory(home, "pretraining") / "model.safetensors").is_file()
     assert [model["model"] for model in as_json("models", home=home)] == ["mine/1"]

@@ -56,7 +56,7 @@ NAMES = {"mlflow": "MLflow at ", "store": "object store "}
 class Site:
     """The servers, and what the commands that used them printed."""
 
-    place: Path
+    directory: Path
     database: servers.Postgres
     store: servers.Server
     mlflow: servers.Server
@@ -67,10 +67,10 @@ class Site:
         return {**os.environ, **SECRETS, **LOGIN, "AWS_ENDPOINT_URL": self.store.url}
 
     def command(self, *words: str, home: str) -> list[str]:
-        return commands.command(*words, home=self.place / home)
+        return commands.command(*words, home=self.directory / home)
 
     def longrun(self, *words: str, home: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        ended = commands.longrun(*words, home=self.place / home, environment=self.environment | environment)
+        ended = commands.longrun(*words, home=self.directory / home, environment=self.environment | environment)
         self.printed += [ended.stdout, ended.stderr]
         return ended
 
@@ -81,13 +81,13 @@ class Site:
 
     def events(self, home: str, kind: str) -> list[dict[str, Any]]:
         """Events of the latest run, read as they lie there."""
-        found = sorted((self.place / home).glob("runs/*"))
-        journal = found[-1] / "events.jsonl" if found else self.place / "none-yet"
+        runs = sorted((self.directory / home).glob("runs/*"))
+        journal = runs[-1] / "events.jsonl" if runs else self.directory / "none-yet"
         whole = journal.read_text().rpartition("\n")[0].splitlines() if journal.is_file() else []
         return [event for line in whole if (event := json.loads(line))["event"] == kind]
 
 
-def _places(site: Site) -> list[str]:
+def store_options(site: Site) -> list[str]:
     return ["--artifact-root", ROOT, "--mlflow-uri", site.mlflow.url]
 
 
@@ -101,11 +101,11 @@ def _wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], log: 
 
 def _run_with_kills(site: Site) -> int:
     """A whole run, in which each server dies at its moment and comes back when the run waits for it."""
-    log = site.place / "terminal"
-    command = site.command("run", "tiny", *_places(site), home="home")
+    log = site.directory / "terminal"
+    command = site.command("run", "tiny", *store_options(site), home="home")
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, env=site.environment, cwd=site.place, stdout=output, stderr=output) as run,
+        subprocess.Popen(command, env=site.environment, cwd=site.directory, stdout=output, stderr=output) as run,
     ):
         for step, name in KILLED:
             server = getattr(site, name)
@@ -128,32 +128,32 @@ def _run_with_kills(site: Site) -> int:
 @pytest.fixture(scope="module")
 def site(database: servers.Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The servers after a run in which both were killed, and the patches by which this process speaks to them too."""
-    place = tmp_path_factory.mktemp("site")
+    directory = tmp_path_factory.mktemp("site")
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(servers.durable_object_store(place).running())
+        store = stack.enter_context(servers.durable_object_store(directory).running())
         servers.client(store.url).create_bucket(Bucket=BUCKET)
-        mlflow = stack.enter_context(_mlflow(database, store, place).running())
+        mlflow = stack.enter_context(_mlflow(database, store, directory).running())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        found = Site(place, database, store, mlflow)
-        for name, value in found.environment.items():
+        made = Site(directory, database, store, mlflow)
+        for name, value in made.environment.items():
             patch.setenv(name, value)
-        assert _run_with_kills(found) == 0, found.printed[-1]
-        yield found
+        assert _run_with_kills(made) == 0, made.printed[-1]
+        yield made
 
 
-def _mlflow(database: servers.Postgres, store: servers.Server, place: Path) -> servers.Server:
+def _mlflow(database: servers.Postgres, store: servers.Server, directory: Path) -> servers.Server:
     """An MLflow with rows in Postgres and files in the bucket, by keys of its own."""
     database.run("psql", "--dbname=postgres", "--command=CREATE DATABASE mlflow")
     uri = f"postgresql+psycopg2://{database.user}@127.0.0.1:{database.port}/mlflow"
     own = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    places = [f"--backend-store-uri={uri}", f"--artifacts-destination=s3://{BUCKET}/mlflow"]
-    return servers.mlflow_server(places, place, {**database.environment, **own, "MLFLOW_S3_ENDPOINT_URL": store.url})
+    stores = [f"--backend-store-uri={uri}", f"--artifacts-destination=s3://{BUCKET}/mlflow"]
+    return servers.mlflow_server(stores, directory, {**database.environment, **own, "MLFLOW_S3_ENDPOINT_URL": store.url})
 
 
 @pytest.fixture(scope="module")
 def rerun(site: Site) -> Site:
     """The same after the same command in another, empty home."""
-    ended = site.longrun("run", "tiny", *_places(site), home="other")
+    ended = site.longrun("run", "tiny", *store_options(site), home="other")
     assert ended.returncode == 0, ended.stderr
     return site
 
@@ -167,12 +167,12 @@ def _mlflow_runs(site: Site) -> list[Any]:
 
 def _latest(site: Site, home: str) -> Path:
     """The folder of the latest run of a home."""
-    return sorted((site.place / home).glob("runs/*"))[-1]
+    return sorted((site.directory / home).glob("runs/*"))[-1]
 
 
 def _child(site: Site, step: str) -> Any:
-    (found,) = [run for run in _mlflow_runs(site) if run.info.run_name == step]
-    return found
+    (child,) = [run for run in _mlflow_runs(site) if run.info.run_name == step]
+    return child
 
 
 def test_the_run_waits_for_each_server_and_goes_on(site: Site) -> None:
@@ -204,8 +204,8 @@ def test_reports_in_mlflow_are_those_of_the_artifacts(site: Site, tmp_path: Path
     for event in site.events("home", "made"):
         run, manifest = _child(site, event["step"]), store.manifest(event["uri"])
         html = [record for record in manifest.files if record.path.endswith(".html") and "/" not in record.path]
-        assert sorted(one.path for one in mlflow.list_artifacts(run.info.run_id)) == [record.path for record in html]
-        assert [one.file_size for one in mlflow.list_artifacts(run.info.run_id)] == [record.size for record in html]
+        assert sorted(file.path for file in mlflow.list_artifacts(run.info.run_id)) == [record.path for record in html]
+        assert [file.file_size for file in mlflow.list_artifacts(run.info.run_id)] == [record.size for record in html]
         pages += len(html)
     assert pages >= 9
 
@@ -252,16 +252,16 @@ def test_a_bucket_that_does_not_exist_is_refused_at_once_and_not_remembered(reru
     ended = rerun.longrun("run", "tiny", "--artifact-root", "s3://absent/x", home="other")
     assert ended.returncode == 1
     assert "s3://absent/x: NoSuchBucket; look at the store's address" in ended.stderr
-    assert ROOT in (rerun.place / "other" / "record.toml").read_text()
+    assert ROOT in (rerun.directory / "other" / "record.toml").read_text()
 
 
 def test_where_a_machine_is_lost_in_pretraining_another_goes_on_from_the_bucket(rerun: Site) -> None:
-    words = ("run", "tiny", *_places(rerun), "--until", "pretraining", "--set", "pretraining.seed=1")
-    log = rerun.place / "lost-terminal"
+    words = ("run", "tiny", *store_options(rerun), "--until", "pretraining", "--set", "pretraining.seed=1")
+    log = rerun.directory / "lost-terminal"
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            rerun.command(*words, home="lost"), env=rerun.environment, cwd=rerun.place, stdout=output, stderr=output
+            rerun.command(*words, home="lost"), env=rerun.environment, cwd=rerun.directory, stdout=output, stderr=output
         ) as run,
     ):
         _wait_for(lambda: any("/scratch/" in name and name.endswith("/latest") for name in _names(rerun)), run, log)
@@ -273,7 +273,7 @@ def test_where_a_machine_is_lost_in_pretraining_another_goes_on_from_the_bucket(
 
 def _names(site: Site) -> list[str]:
     pages = servers.client(site.store.url).get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    return [one["Key"] for page in pages for one in page["Contents"]]
+    return [entry["Key"] for page in pages for entry in page["Contents"]]
 
 
 def _objects(site: Site) -> dict[str, bytes]:
@@ -284,7 +284,7 @@ def _objects(site: Site) -> dict[str, bytes]:
 def _outputs(site: Site) -> Iterator[tuple[str, bytes]]:
     """Everything that the runs and the commands have left anywhere, by name."""
     for home in ("home", "other"):
-        yield from ((str(path), path.read_bytes()) for path in (site.place / home).rglob("*") if path.is_file())
+        yield from ((str(path), path.read_bytes()) for path in (site.directory / home).rglob("*") if path.is_file())
     yield from _objects(site).items()
     yield "Postgres", site.database.run("pg_dump", "mlflow").encode()
     yield "MLflow's log", site.mlflow.log.read_bytes()
@@ -296,7 +296,7 @@ def _readable(name: str, data: bytes) -> bytes:
     return str(pq.read_table(io.BytesIO(data)).to_pylist()).encode() if name.endswith(".parquet") else data
 
 
-def _found(outputs: Iterator[tuple[str, bytes]]) -> list[tuple[str, str]]:
+def _secrets_in(outputs: Iterator[tuple[str, bytes]]) -> list[tuple[str, str]]:
     read = [(name, _readable(name, data)) for name, data in outputs]
     return [(name, variable) for name, data in read for variable, secret in SECRETS.items() if secret.encode() in data]
 
@@ -306,13 +306,13 @@ def test_no_planted_secret_is_in_anything_that_was_left(rerun: Site) -> None:
     names = " ".join(name for name, _ in outputs)
     for kind in ("events.jsonl", "run.log", MANIFEST, "report.html", "README.md", "mlflow/", "record.toml", ".parquet"):
         assert kind in names
-    assert _found(iter(outputs)) == []
+    assert _secrets_in(iter(outputs)) == []
 
 
-def test_a_secret_in_a_table_a_text_or_the_database_would_be_found() -> None:
+def test_a_secret_in_a_table_a_text_or_the_database_would_be_secrets_in() -> None:
     import pyarrow as pa
 
     table = io.BytesIO()
     pq.write_table(pa.table({"text": [SECRETS["HF_TOKEN"]]}), table, compression="zstd")
     left = [("a.parquet", table.getvalue()), ("b.log", f"x{SECRETS['AWS_SECRET_ACCESS_KEY']}y".encode()), ("c", b"nothing")]
-    assert _found(iter(left)) == [("a.parquet", "HF_TOKEN"), ("b.log", "AWS_SECRET_ACCESS_KEY")]
+    assert _secrets_in(iter(left)) == [("a.parquet", "HF_TOKEN"), ("b.log", "AWS_SECRET_ACCESS_KEY")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.scaling.sweeps.table import read_table
-from tests.end_to_end.commands import command, copied, events, manifest, place, ran, steps
+from tests.end_to_end.commands import artifact_directory, command, copied, events, manifest, ran, steps
 
 pytestmark = pytest.mark.ray
 
@@ -70,7 +70,7 @@ def test_every_training_is_an_input_of_the_table_and_the_predicted_one_joins_it(
     home, _ = judged
     table = manifest(home, "sweep_runs")
     assert len([name for name in table["inputs"] if name.startswith("points.")]) == TRAININGS
-    assert len(read_table(place(home, "verdict") / "runs.csv")) == TRAININGS + 1
+    assert len(read_table(artifact_directory(home, "verdict") / "runs.csv")) == TRAININGS + 1
 
 
 def test_the_same_sweep_again_trains_nothing(judged: tuple[Path, str]) -> None:
@@ -83,7 +83,7 @@ def test_the_same_sweep_again_trains_nothing(judged: tuple[Path, str]) -> None:
 def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(judged: tuple[Path, str]) -> None:
     home, _ = judged
     assert "learning rate grows as C^" in ran("sweep", "tiny-grid", home=home)
-    assert (place(home, "hyper_parameter_law") / "hyper-parameters.png").is_file()
+    assert (artifact_directory(home, "hyper_parameter_law") / "hyper-parameters.png").is_file()
 
 
 @pytest.mark.slow
@@ -95,5 +95,5 @@ def test_a_recipe_planned_by_the_law_of_a_sweep_is_judged_by_it(judged: tuple[Pa
     verdict = manifest(home, "verdict")["figures"]
     assert verdict["predicted"] == predicted
     assert verdict["actual"] == manifest(home, "pretraining")["figures"]["bits_per_byte"]
-    card = (place(home, "registration") / "README.md").read_text()
+    card = (artifact_directory(home, "registration") / "README.md").read_text()
     assert f"predicted {predicted:.4f} bits per byte" in card

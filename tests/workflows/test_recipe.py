@@ -37,4 +37,4 @@ def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
     searched = replace(recipe.curation, benchmarks=(Benchmark(name="arc", uri="arc.jsonl"),), flagged_words={"en": "words.txt"})
     asked = replace(recipe.evaluation, benchmarks=(TASK,))
     changed = replace(recipe, curation=searched, evaluation=asked)
-    assert [from_json(to_json(one)) for one in (recipe, changed)] == [recipe, changed]
+    assert [from_json(to_json(value)) for value in (recipe, changed)] == [recipe, changed]

@@ -33,26 +33,26 @@ def settings(any_home: Settings, tmp_path: Path) -> Settings:
 
 
 def test_a_step_of_an_unfinished_run_has_its_sequences_with_their_documents(settings: Settings) -> None:
-    found = batch(settings, "latest", 12)
-    assert len(found) == PLAN.batch_size
-    assert {row["domain"] for row in found} == {"code", "prose"}
-    assert all(row["documents"] for row in found)
-    assert batch(settings, "latest", 11) != found
-    assert len(batch_lines(found)) == len(found)
+    rows = batch(settings, "latest", 12)
+    assert len(rows) == PLAN.batch_size
+    assert {row["domain"] for row in rows} == {"code", "prose"}
+    assert all(row["documents"] for row in rows)
+    assert batch(settings, "latest", 11) != rows
+    assert len(batch_lines(rows)) == len(rows)
 
 
 def test_a_run_that_failed_or_reused_its_base_model_has_them_too(settings: Settings, tmp_path: Path) -> None:
-    found = batch(settings, "latest", 12)
-    (started,) = (Journal(place) for place in settings.runs.iterdir())
+    rows = batch(settings, "latest", 12)
+    (started,) = (Journal(directory) for directory in settings.runs.iterdir())
     started.write("failed", step="pretraining", error="TrainingError", message="step 12: loss 9, a spike", known=True)
     started.write("finished", failed=True, message="step 12: loss 9, a spike")
-    assert batch(settings, "latest", 12) == found
+    assert batch(settings, "latest", 12) == rows
     reusing = Journal(settings.runs / "20990101-000000-0000")
     for event in started.events()[:2]:
         reusing.write(**event | {"event": "cached"})
     base = published(settings, "pretraining", tmp_path / "plan", CONFIG)
     reusing.write("cached", step="pretraining", uri=base.uri, digest=base.digest, figures={})
-    assert batch(settings, "latest", 12) == found
+    assert batch(settings, "latest", 12) == rows
 
 
 def test_tokens_are_not_brought_from_a_bucket(settings: Settings) -> None:

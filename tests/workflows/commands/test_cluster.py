@@ -213,7 +213,7 @@ def test_no_planted_secret_is_in_what_was_printed_sent_kept_or_bundled(submissio
 def test_nothing_of_this_machine_is_in_the_request(submission: Submission) -> None:
     flyte, _, home = submission
     sent = "".join(MessageToJson(request) for _, request in flyte.asked)
-    assert [place for place in (str(REPOSITORY), str(home), str(Path.home()) + "/", sys.prefix) if place in sent] == []
+    assert [path for path in (str(REPOSITORY), str(home), str(Path.home()) + "/", sys.prefix) if path in sent] == []
 
 
 def test_flyte_keeps_what_it_remembers_in_the_home(submission: Submission) -> None:
@@ -400,7 +400,7 @@ def test_a_source_that_pods_do_not_see_is_refused(uri: str, claim: str, seen: bo
         command_cluster.require_sources(recipe, sample_profile(source_claim=claim))
 
 
-def certificate(place: Path) -> tuple[Path, Path]:
+def certificate(directory: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -416,9 +416,9 @@ def certificate(place: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
-    (place / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    (place / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return place / "certificate.pem", place / "key.pem"
+    (directory / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    (directory / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return directory / "certificate.pem", directory / "key.pem"
 
 
 def test_a_token_is_sent_over_tls_and_shown_nowhere(tmp_path: Path, registry: FakeCluster) -> None:

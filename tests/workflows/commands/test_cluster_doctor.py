@@ -78,14 +78,14 @@ def tiny(workers: int = 1) -> Recipe:
     return replace(recipe, pretraining=replace(recipe.pretraining, workers=workers, batch_size=4 * workers))
 
 
-def found(profile: Profile, what: str, recipe: Recipe | None = None) -> Finding:
-    return next(one for one in examine_cluster(profile, recipe or tiny()) if one["what"] == what)
+def finding_of(profile: Profile, what: str, recipe: Recipe | None = None) -> Finding:
+    return next(finding for finding in examine_cluster(profile, recipe or tiny()) if finding["what"] == what)
 
 
 def test_a_healthy_cluster_is_ok_in_every_line(profile: Profile) -> None:
     findings = examine_cluster(profile, tiny())
-    assert [one for one in findings if one["state"] != "ok"] == []
-    assert [one["what"] for one in findings] == [
+    assert [finding for finding in findings if finding["state"] != "ok"] == []
+    assert [finding["what"] for finding in findings] == [
         "kubernetes",
         "ray kinds",
         "rights",
@@ -99,7 +99,8 @@ def test_a_healthy_cluster_is_ok_in_every_line(profile: Profile) -> None:
         "object store",
         *(f"image: {group}" for group in ("core", "train", "evaluate", "vllm")),
     ]
-    assert {one["what"]: one["found"] for one in findings}["gpus"].startswith("H100, A100: 16 on ready nodes, 13 free;")
+    observed = {finding["what"]: finding["found"] for finding in findings}
+    assert observed["gpus"].startswith("H100, A100: 16 on ready nodes, 13 free;")
 
 
 def replaced(path: str, answer: Any) -> Callable[[FakeCluster], None]:
@@ -209,32 +210,32 @@ def test_each_failure_has_its_line_its_state_and_its_remedy(case: str, cluster: 
     what, spoil, state, message, remedy = CASES[case]
     spoil(cluster)
     findings = examine_cluster(profile, tiny())
-    one = next(one for one in findings if one["what"] == what)
-    assert one["state"] == state
-    assert message in one["found"]
-    assert remedy in one["remedy"]
-    assert (one["remedy"] == "") == (state == "ok")
+    finding = next(finding for finding in findings if finding["what"] == what)
+    assert finding["state"] == state
+    assert message in finding["found"]
+    assert remedy in finding["remedy"]
+    assert (finding["remedy"] == "") == (state == "ok")
     assert all("\n" not in text for other in findings for text in other.values())
 
 
 def test_a_recipe_of_more_workers_than_the_profile_has_gpus_is_refused(profile: Profile) -> None:
-    one = found(profile, "gpus", tiny(workers=9))
-    assert (one["state"], one["found"]) == ("failed", "recipe tiny trains on 9 workers, the profile's pods have 8 GPUs")
+    finding = finding_of(profile, "gpus", tiny(workers=9))
+    assert (finding["state"], finding["found"]) == ("failed", "recipe tiny trains on 9 workers, the profile's pods have 8 GPUs")
 
 
 def test_a_profile_without_gpus_or_claim_asks_for_none(profile: Profile) -> None:
     plain = replace(profile, gpus=(), checkpoint_claim="")
-    assert found(plain, "gpus")["state"] == "ok"
-    assert found(plain, "checkpoint claim")["state"] == "warning"
+    assert finding_of(plain, "gpus")["state"] == "ok"
+    assert finding_of(plain, "checkpoint claim")["state"] == "warning"
 
 
 def test_a_kubeconfig_that_is_missing_or_has_no_such_context_is_named(
     profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "other" in found(replace(profile, context="other"), "kubernetes")["found"]
+    assert "other" in finding_of(replace(profile, context="other"), "kubernetes")["found"]
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
-    one = found(profile, "kubernetes")
-    assert (one["state"], "no usable kubeconfig" in one["found"]) == ("failed", True)
+    finding = finding_of(profile, "kubernetes")
+    assert (finding["state"], "no usable kubeconfig" in finding["found"]) == ("failed", True)
 
 
 def test_services_where_nobody_listens_are_named(profile: Profile) -> None:
@@ -242,7 +243,7 @@ def test_services_where_nobody_listens_are_named(profile: Profile) -> None:
     gone = replace(
         profile, endpoint=nowhere, mlflow_uri=nowhere, object_store_endpoint=nowhere, image_registry="127.0.0.1:9/longrun"
     )
-    findings = {one["what"]: one for one in examine_cluster(gone, tiny())}
+    findings = {finding["what"]: finding for finding in examine_cluster(gone, tiny())}
     for what in ("flyte", "mlflow", "object store"):
         assert findings[what]["state"] == "failed", findings[what]
     assert f"{nowhere}/healthz does not answer" in findings["flyte"]["found"]
@@ -251,8 +252,8 @@ def test_services_where_nobody_listens_are_named(profile: Profile) -> None:
 
 
 def test_a_missing_bucket_is_named(profile: Profile) -> None:
-    one = found(replace(profile, artifact_root="s3://absent/x"), "object store")
-    assert (one["state"], "NoSuchBucket" in one["found"]) == ("failed", True)
+    finding = finding_of(replace(profile, artifact_root="s3://absent/x"), "object store")
+    assert (finding["state"], "NoSuchBucket" in finding["found"]) == ("failed", True)
 
 
 def test_a_service_that_never_answers_is_given_up(
@@ -268,8 +269,8 @@ def test_a_service_that_never_answers_is_given_up(
 
 def test_what_has_not_answered_at_the_limit_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_doctor, "MAX_SECONDS", 0.05)
-    (one,) = cluster_doctor._all_at_once({"name": lambda what: threading.Event().wait() or {"what": what}})
-    assert (one["state"], one["found"]) == ("failed", "no answer within 0.05 s")
+    (finding,) = cluster_doctor._all_at_once({"name": lambda what: threading.Event().wait() or {"what": what}})
+    assert (finding["state"], finding["found"]) == ("failed", "no answer within 0.05 s")
 
 
 def doctor(home: Path, *words: str) -> tuple[int, str]:
@@ -286,7 +287,7 @@ def test_the_command_prints_a_line_a_finding_and_fails_where_one_failed(
     cluster.answers["/healthz"] = 503
     code, text = doctor(tmp_path, "--profile", "site", "--json")
     assert code == 1
-    assert {one["what"] for one in json.loads(text) if one["state"] == "failed"} == {"flyte"}
+    assert {finding["what"] for finding in json.loads(text) if finding["state"] == "failed"} == {"flyte"}
 
 
 def test_no_secret_is_printed_whatever_fails(

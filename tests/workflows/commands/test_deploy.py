@@ -178,7 +178,7 @@ def test_a_dry_run_prints_the_commands_and_renders_our_chart_with_the_real_helm(
     assert code == 0, text
     printed = [shlex.split(line) for line in text.splitlines() if line.startswith("helm ")]
     profile = read_profile(home, "site")
-    assert printed == [helm.upgrade(one, profile) for one in helm.releases(profile, ["trial"], [])]
+    assert printed == [helm.upgrade(release, profile) for release in helm.releases(profile, ["trial"], [])]
     assert text.splitlines()[-1] == f"# longrun renders to {len(real.documents('trial'))} objects"
     assert cluster.asked == []
 

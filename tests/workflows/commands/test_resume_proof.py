@@ -115,8 +115,8 @@ def test_a_kill_that_does_not_come_is_told(proof_of: ProofOf) -> None:
 
 def test_continued_pretraining_is_proved_from_its_start(proof_of: ProofOf) -> None:
     def losses(output: Path) -> list[float]:
-        found: list[float] = pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist()
-        return found
+        column: list[float] = pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist()
+        return column
 
     first = proof_of(12).trained("whole", 1, None)
     second = proof_of(12, "continued", start=first).trained("whole", 1, None)
@@ -136,9 +136,9 @@ def test_what_pretraining_needs_is_found_where_artifacts_are_kept(any_home: Sett
         (tmp_path / step / "file").write_text(step)
         made = published(any_home, step, tmp_path / step)
         record.write("cached", step=step, uri=made.uri, digest=made.digest, figures={})
-    found = inputs_of(PretrainingConfig(start=start), record, any_home)
-    assert sorted(found) == sorted(["scaling", "token_shards", "tokenizer", *(["start"] if start else [])])
-    assert all((place / "file").read_text() == step for step, place in found.items())
+    inputs = inputs_of(PretrainingConfig(start=start), record, any_home)
+    assert sorted(inputs) == sorted(["scaling", "token_shards", "tokenizer", *(["start"] if start else [])])
+    assert all((directory / "file").read_text() == step for step, directory in inputs.items())
 
 
 @pytest.mark.ray

@@ -94,15 +94,15 @@ def test_a_step_asked_for_afresh_is_made_again_with_the_same_evidence(run: Run) 
 
 @pytest.mark.parametrize("damage", ["delete", "truncate", "manifest"])
 def test_an_artifact_that_is_no_longer_whole_is_made_again(run: Run, damage: str) -> None:
-    place = Path(run.home) / obtained(run).uri
+    directory = Path(run.home) / obtained(run).uri
     if damage == "delete":
-        (place / "text").unlink()
+        (directory / "text").unlink()
     elif damage == "truncate":
-        (place / "text").write_text("w")
+        (directory / "text").write_text("w")
     else:
-        (place / "manifest.json").write_text("{")
+        (directory / "manifest.json").write_text("{")
     obtained(run)
-    assert (place / "text").read_text() == "words"
+    assert (directory / "text").read_text() == "words"
     assert calls == ["writing", "writing"]
 
 
