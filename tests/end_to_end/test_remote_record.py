@@ -309,10 +309,10 @@ def test_no_planted_secret_is_in_anything_that_was_left(rerun: Site) -> None:
     assert _secrets_in(iter(outputs)) == []
 
 
-def test_a_secret_in_a_table_a_text_or_the_database_would_be_secrets_in() -> None:
+def test_a_secret_in_a_table_a_text_or_the_database_would_be_found() -> None:
     import pyarrow as pa
 
     table = io.BytesIO()
     pq.write_table(pa.table({"text": [SECRETS["HF_TOKEN"]]}), table, compression="zstd")
-    left = [("a.parquet", table.getvalue()), ("b.log", f"x{SECRETS['AWS_SECRET_ACCESS_KEY']}y".encode()), ("c", b"nothing")]
-    assert _secrets_in(iter(left)) == [("a.parquet", "HF_TOKEN"), ("b.log", "AWS_SECRET_ACCESS_KEY")]
+    written = [("a.parquet", table.getvalue()), ("b.log", f"x{SECRETS['AWS_SECRET_ACCESS_KEY']}y".encode()), ("c", b"nothing")]
+    assert _secrets_in(iter(written)) == [("a.parquet", "HF_TOKEN"), ("b.log", "AWS_SECRET_ACCESS_KEY")]
