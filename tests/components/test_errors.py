@@ -31,3 +31,9 @@ def test_require_names_the_owner_the_field_the_value_and_what_is_allowed() -> No
 
 def test_require_says_nothing_where_the_condition_holds() -> None:
     require(True, Owner(), "rate", 1, "a positive number")
+
+
+def test_an_error_is_said_in_one_line() -> None:
+    assert errors.one_line(ValueError("two\n  lines")) == "two lines"
+    assert errors.one_line(ValueError("a long one"), 6) == "a long"
+    assert errors.one_line(ValueError()) == "ValueError"
