@@ -32,21 +32,21 @@ class SpawningLauncher:
         for process in started:
             process.start()
         try:
-            found = _results(started, results)
+            values = _results(started, results)
         except BaseException:
             for process in started:
                 process.kill()
             raise
         for process in started:
             process.join()
-        return [found[rank] for rank in range(workers)]
+        return [values[rank] for rank in range(workers)]
 
 
 def _results(started: Sequence[BaseProcess], results: Any) -> dict[int, Any]:
     """What each worker returned; the first error of one, or its death, is that of all."""
-    found: dict[int, Any] = {}
+    values: dict[int, Any] = {}
     deadline = time.monotonic() + DEADLINE
-    while len(found) < len(started):
+    while len(values) < len(started):
         try:
             rank, value, error = results.get(timeout=1)
         except queue.Empty:
@@ -56,8 +56,8 @@ def _results(started: Sequence[BaseProcess], results: Any) -> dict[int, Any]:
             continue
         if error:
             raise RuntimeError(f"worker {rank} failed:\n{error}")
-        found[rank] = value
-    return found
+        values[rank] = value
+    return values
 
 
 def _run(rank: int, workers: int, port: int, work: Any, spec: Any, results: Any) -> None:

@@ -84,7 +84,7 @@ def train_trunk(trunk: Trunk) -> Iterator[TrunkBranch]:
     """Train all points of a trunk, yielding each when it is done. A repeated call resumes where the last one stopped.
 
     Raises:
-        ConfigError: a plan that does not go with the configuration or the shards.
+        ConfigError: a plan that does not fit the configuration or the shards.
         CheckpointError: the checkpoints are of other points.
     """
     for number in range(len(trunk.points)):
@@ -145,7 +145,7 @@ def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
     checkpoint = root / f"step-{until:08d}"
     if not checkpoint.exists():
         _train(trunk, trunk.points[-1], root, clock, until=until)
-    # A point that is new in a trunk which is already past its step cannot branch from it
+    # A trunk that was trained before the point belonged to it may have no checkpoint at its step
     branch_from = checkpoint if checkpoint.exists() else None
     return _train(trunk, point, trunk.checkpoints / f"steps-{point.plan.steps:08d}", clock, branch_from=branch_from)
 

@@ -25,12 +25,11 @@ def main() -> None:
 
 
 def seconds(what: str) -> float:
-    """What a training in a process of its own found."""
-    with tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "tests.infra.elastic", place, what]
+    """Those that a training in a process of its own measured."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "tests.infra.elastic", directory, what]
         ended = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    found: float = json.loads(ended.stdout.splitlines()[-1])["seconds"]
-    return found
+    return float(json.loads(ended.stdout.splitlines()[-1])["seconds"])
 
 
 if __name__ == "__main__":

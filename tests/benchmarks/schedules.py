@@ -41,8 +41,10 @@ def main() -> None:
         recipe = load_recipe(name)
         events = run_recipe(recipe, settings(str(home)), RunOptions(until="scaling")).events()
         directories = {event["step"]: home / event["uri"] for event in events if "uri" in event}
-        found = {kind: trained(recipe.pretraining, kind, directories, home / "schedules") for kind in ("multi-step", "cosine")}
-        write("schedules", rows(found["multi-step"], found["cosine"]), Path(".longrun"))
+        histories = {
+            kind: trained(recipe.pretraining, kind, directories, home / "schedules") for kind in ("multi-step", "cosine")
+        }
+        write("schedules", rows(histories["multi-step"], histories["cosine"]), Path(".longrun"))
     finally:
         if not kept:
             shutil.rmtree(home, ignore_errors=True)
@@ -79,18 +81,18 @@ def trained(config: PretrainingConfig, kind: str, directories: dict[str, Path], 
 def rows(ours: dict[str, list[float | None]], theirs: dict[str, list[float | None]]) -> list[Row]:
     """Bits per byte on the way and at the end, and the mean training loss of the last twentieth."""
     pairs = zip(ours["step"], ours["bits_per_byte"], theirs["bits_per_byte"], strict=True)
-    measured = [(step, left, right) for step, left, right in pairs if left is not None and right is not None]
+    measured = [(step, first, second) for step, first, second in pairs if first is not None and second is not None]
     last = measured[-1][0]
     return [
         *(
             Row(
                 name=f"bits per byte after step {step}",
-                ours=left,
-                reference=right,
+                ours=first,
+                reference=second,
                 target=SAME if step == last else "none",
                 unit="bits/byte",
             )
-            for step, left, right in measured
+            for step, first, second in measured
         ),
         Row(name="loss of the last twentieth", ours=tail(ours), reference=tail(theirs), target=SAME, unit="nats/token"),
     ]

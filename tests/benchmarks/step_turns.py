@@ -35,18 +35,18 @@ def rates(names: Sequence[str], size: Size, rounds: int) -> dict[str, float]:
     return {name: size.tokens / statistics.median(seconds[WARM_STEPS:]) for name, seconds in taken.items()}
 
 
-def contend(name: str, size: Size, asked: Connection) -> None:
+def contend(name: str, size: Size, requests: Connection) -> None:
     """Do one step, and one more whenever asked for; tell the seconds of each, until nobody asks any more."""
-    began = time.perf_counter()
+    started = time.perf_counter()
 
     def after_step(_: Mapping[str, float]) -> None:
-        nonlocal began
-        asked.send(time.perf_counter() - began)
+        nonlocal started
+        requests.send(time.perf_counter() - started)
         try:
-            asked.recv()
+            requests.recv()
         except EOFError:
             raise Enough from None
-        began = time.perf_counter()
+        started = time.perf_counter()
 
     with contextlib.suppress(Enough):
         CONTENDERS[name](size, after_step)

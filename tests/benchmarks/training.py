@@ -105,7 +105,7 @@ def _of_a_gpu(size: Size, speed: Mapping[str, float], loss: Mapping[str, list[fl
     used = {
         name: speed[name] * model_flops_per_token(size.shape, size.shape.context) / peak for name in ("ours", "ours-compiled")
     }
-    (naive, naive_ms), others = loss["naive"], {name: found for name, found in loss.items() if name != "naive"}
+    (naive, naive_ms), others = loss["naive"], {name: figures for name, figures in loss.items() if name != "naive"}
     return [
         *(
             Row(name=f"{name}: FLOPs used", ours=share, reference=0.45, target=">= 1", unit="of peak")
@@ -158,7 +158,7 @@ def stall(plan: Plan) -> list[float]:
     with contextlib.suppress(Enough):
         ours(Size(plan.stalled, 1, 1), marks.note, checkpoint_steps=between, keep_checkpoints=1)
     lengths = [after - before for before, after in itertools.pairwise(marks.times)][between - 1 :]
-    usual = [statistics.median(lengths[place::between]) for place in range(between)]
+    usual = [statistics.median(lengths[index::between]) for index in range(between)]
     return [marks.waited / STALLS, sum(usual) - between * statistics.median(usual[between // 2 :])]
 
 
@@ -191,12 +191,12 @@ def _taken(loss: Callable[[], Any], inputs: list[Any]) -> list[float]:
             leaf.grad = None
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
         loss().backward()
         end.record()
         end.synchronize()
-        lengths.append(begin.elapsed_time(end))
+        lengths.append(start.elapsed_time(end))
     return [(torch.cuda.max_memory_allocated() - before) / 1e6, statistics.median(lengths)]
 
 

@@ -44,7 +44,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Told:
+class ForwardingReporter:
     """Passes a training's reports on."""
 
     after_step: AfterStep
@@ -115,7 +115,7 @@ def ours(size: Size, after_step: AfterStep, **changes: Any) -> None:
     with tempfile.TemporaryDirectory() as directory:
         spec = TrainSpec(model=model_of(size.shape), objective=NextToken(), batches=Batches(size))
         plan = CheckpointPlan(root=Path(directory) / "checkpoints", identity={})
-        train(spec, TrainingSettings(**settings | changes), plan, Told(after_step))
+        train(spec, TrainingSettings(**settings | changes), plan, ForwardingReporter(after_step))
 
 
 def plain(size: Size, after_step: AfterStep, *, compile: bool = False) -> None:
@@ -177,9 +177,9 @@ def trainer(size: Size, after_step: AfterStep) -> None:
 
     rows = torch.cat([rows_of(step, size)[:, :-1] for step in range(DIFFERENT)])
     data = [{"input_ids": row, "labels": row} for row in rows]
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as directory:
         arguments = TrainingArguments(
-            output_dir=place,
+            output_dir=directory,
             per_device_train_batch_size=size.sequences,
             gradient_accumulation_steps=size.micro_batches,
             max_steps=STEPS,

@@ -181,10 +181,10 @@ def test_attention_gives_the_values_and_gradients_of_its_definition(
     scores = query @ key.repeat_interleave(4 // key_heads, 1).mT / 2.0
     scores = scores.masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), -torch.inf)
     expected = scores.softmax(-1) @ value.repeat_interleave(4 // key_heads, 1)
-    found = way(query, key, value)
-    torch.testing.assert_close(found, expected)
+    output = way(query, key, value)
+    torch.testing.assert_close(output, expected)
     inputs = (query, key, value)
-    pairs = zip(torch.autograd.grad(found, inputs, upstream), torch.autograd.grad(expected, inputs, upstream), strict=True)
+    pairs = zip(torch.autograd.grad(output, inputs, upstream), torch.autograd.grad(expected, inputs, upstream), strict=True)
     for gradient, reference in pairs:
         torch.testing.assert_close(gradient, reference)
 

@@ -183,9 +183,9 @@ def test_the_head_with_its_loss_gives_on_a_gpu_what_fp64_gives(rows: int | None,
         (0.3 * total).backward()
         assert x.grad is not None
         assert weight.grad is not None
-        results.append([found.double().cpu() for found in (total.detach(), x.grad, weight.grad)])
-    for found, expected in zip(*results, strict=True):
-        assert float((found - expected).norm() / expected.norm()) < tolerance
+        results.append([actual.double().cpu() for actual in (total.detach(), x.grad, weight.grad)])
+    for actual, expected in zip(*results, strict=True):
+        assert float((actual - expected).norm() / expected.norm()) < tolerance
 
 
 class OneOfThree:
@@ -197,9 +197,9 @@ class OneOfThree:
     def gather(self, x: Tensor) -> Tensor:
         self._box[self._number] = x
         self._barrier.wait()
-        found = torch.stack(self._box)
+        actual = torch.stack(self._box)
         self._barrier.wait()
-        return found
+        return actual
 
 
 @pytest.mark.parametrize("rows", [None, 5])
@@ -223,9 +223,9 @@ def test_parts_of_the_vocabulary_give_the_loss_and_the_gradients_of_the_whole(
 
     barrier, box = threading.Barrier(3), [torch.empty(0)] * 3
     with ThreadPoolExecutor(3) as pool:
-        parts = list(pool.map(lambda n: gradients(head[11 * n : 11 * (n + 1)], OneOfThree(n, barrier, box)), range(3)))
+        shards = list(pool.map(lambda n: gradients(head[11 * n : 11 * (n + 1)], OneOfThree(n, barrier, box)), range(3)))
     total, of_hidden, of_head = gradients(head, None)
-    for part in parts:
-        torch.testing.assert_close(part[0], total, rtol=tolerance, atol=tolerance)
-    torch.testing.assert_close(sum(part[1] for part in parts), of_hidden, rtol=tolerance, atol=tolerance)
-    torch.testing.assert_close(torch.cat([part[2] for part in parts]), of_head, rtol=tolerance, atol=tolerance)
+    for shard in shards:
+        torch.testing.assert_close(shard[0], total, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(sum(shard[1] for shard in shards), of_hidden, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(torch.cat([shard[2] for shard in shards]), of_head, rtol=tolerance, atol=tolerance)

@@ -14,8 +14,8 @@ def gradients(output: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 
 
 def formula(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    left, right = x_BHTE.chunk(2, dim=-1)
-    return torch.cat((left * cosines - right * sines, right * cosines + left * sines), dim=-1)
+    x1, x2 = x_BHTE.chunk(2, dim=-1)
+    return torch.cat((x1 * cosines - x2 * sines, x2 * cosines + x1 * sines), dim=-1)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
@@ -30,8 +30,8 @@ def test_the_norm_and_its_gradients_are_those_of_torch_in_fp64(dtype: torch.dtyp
         output = norm(leaf)
         assert output.dtype == kind
         results.append([output, *gradients(output, leaf, norm.weight)])
-    for found, expected in zip(*results, strict=True):
-        torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+    for actual, expected in zip(*results, strict=True):
+        torch.testing.assert_close(actual.double(), expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6), (torch.bfloat16, 4e-2)])
@@ -45,8 +45,8 @@ def test_a_rotation_and_its_gradient_are_those_of_the_formula(dtype: torch.dtype
         output = turn(leaf.transpose(1, 2), *(table.to(kind) for table in rotary_tables(positions, 8, dtype, 1e4)))
         assert output.dtype == kind
         results.append([output, *gradients(output, leaf)])
-    for found, expected in zip(*results, strict=True):
-        torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+    for actual, expected in zip(*results, strict=True):
+        torch.testing.assert_close(actual.double(), expected, rtol=tolerance, atol=tolerance)
 
 
 def test_the_norm_keeps_its_input_and_one_number_a_row() -> None:

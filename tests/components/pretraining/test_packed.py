@@ -113,7 +113,7 @@ def test_tokens_and_losses_of_a_domain_are_those_of_its_languages_together(of_la
     assert [int(seen[name][-1]) for name in ("code", "prose/aa", "prose/bb")] == pytest.approx([800, 400, 400], abs=16)
     (batch,) = of_languages.micro_batches(0, 0, 1)
     domains = [domain for domain, _ in of_languages.window_starts(0, 10)]
-    assert [of_languages.order.domains[place] for place in batch["domains"].tolist()] == domains
+    assert [of_languages.order.domains[index] for index in batch["domains"].tolist()] == domains
     assert batch["domain_scale"].tolist() == [10 / domains.count("code"), 10 / domains.count("prose")]
 
 
@@ -138,11 +138,11 @@ def test_the_losses_of_the_domains_are_means_over_their_own_targets(batches: Pac
     with torch.no_grad():
         terms = [objective(model, batch) for batch in found]
         losses = torch.cat([cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none") for batch in found])
-    places = torch.cat([batch["domains"] for batch in found])
+    indices = torch.cat([batch["domains"] for batch in found])
     weight = sum(objective.weight(batch) for batch in found)
-    for place, name in enumerate(objective.domains):
+    for index, name in enumerate(objective.domains):
         mean = sum(float(term.figures[f"loss/{name}"]) for term in terms) / weight
-        assert mean == pytest.approx(float(losses[places == place].mean()), rel=1e-5)
+        assert mean == pytest.approx(float(losses[indices == index].mean()), rel=1e-5)
 
 
 def test_a_domain_without_a_sequence_in_the_batch_has_no_loss(batches: PackedBatches) -> None:

@@ -87,8 +87,8 @@ def test_an_incident_that_a_former_attempt_noted_in_part_does_not_keep_the_model
 def test_training_starts_with_the_weights_of_a_checkpoint(run: Any, plan: Path) -> None:
     _, first, _ = run("first")
     _, second, _ = run("second", start=first, plan=edited_plan(plan, learning_rate=1e-9))
-    ends, begins = (pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (first, second))
-    assert abs(begins[0] - ends[-1]) < 0.2 * (ends[0] - ends[-1])
+    ends, starts = (pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (first, second))
+    assert abs(starts[0] - ends[-1]) < 0.2 * (ends[0] - ends[-1])
     for ours, theirs in zip(load(second).parameters(), load(first).parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
 
@@ -129,7 +129,9 @@ def test_a_loss_chunked_with_the_head_teaches_the_same(run: Any) -> None:
 def test_a_training_under_the_document_mask_learns_and_does_not_go_on_without_it(run: Any, tmp_path: Path) -> None:
     masked = dataclasses.replace(CONFIG, document_mask=True)
     (_, output, _), (_, open_, _) = run("masked", masked), run("open")
-    losses, others = (pq.read_table(place / "metrics" / "training.parquet")["loss"].to_pylist() for place in (output, open_))
+    losses, others = (
+        pq.read_table(directory / "metrics" / "training.parquet")["loss"].to_pylist() for directory in (output, open_)
+    )
     assert losses[-1] < 0.9 * losses[0]
     assert losses[0] != others[0]
     for name, other in (("masked", CONFIG), ("open", masked)):

@@ -25,8 +25,8 @@ def point(steps: int, seed: int = 0, rate: float = 1e-2) -> Point:
     return Point(budget=1e5 * steps, plan=plan, seed=seed)
 
 
-def alone(one: Point, token_shards: Path, place: Path) -> TrunkBranch:
-    (trunk,) = trunks([one], CONFIG, token_shards, place)
+def alone(point: Point, token_shards: Path, directory: Path) -> TrunkBranch:
+    (trunk,) = trunks([point], CONFIG, token_shards, directory)
     (branch,) = train_trunk(trunk)
     return branch
 
@@ -89,8 +89,8 @@ def test_a_killed_trunk_goes_on_with_what_is_missing(token_shards: Path, tmp_pat
 def test_a_point_that_was_deleted_after_its_trunk_had_grown_is_trained_by_itself(token_shards: Path, tmp_path: Path) -> None:
     (trunk,) = trunks([point(10), point(20)], CONFIG, token_shards, tmp_path)
     before = [outcome(branch) for branch in train_trunk(trunk)]
-    for place in ("steps-00000010", "trunk/step-00000008"):
-        shutil.rmtree(trunk.checkpoints / place)
+    for directory in ("steps-00000010", "trunk/step-00000008"):
+        shutil.rmtree(trunk.checkpoints / directory)
     assert [outcome(branch) for branch in train_trunk(trunk)] == before
 
 

@@ -26,7 +26,7 @@ class RepeatedPairs:
         ids = torch.randint(0, 32, (8, 17), generator=torch.Generator().manual_seed(step))
         ids[:, 1::2] = ids[:, 0:-1:2]
         mine = ids[8 * rank // world_size : 8 * (rank + 1) // world_size]
-        return [{"tokens": part[:, :-1], "targets": part[:, 1:]} for part in mine.split(4)]
+        return [{"tokens": ids[:, :-1], "targets": ids[:, 1:]} for ids in mine.split(4)]
 
 
 class NextToken:
@@ -87,6 +87,6 @@ def training(tmp_path: Path) -> Training:
     return run
 
 
-def equal(left: nn.Module, right: nn.Module) -> bool:
+def equal(first: nn.Module, second: nn.Module) -> bool:
     """Whether all weights are bitwise equal."""
-    return all(torch.equal(a, b) for a, b in zip(left.parameters(), right.parameters(), strict=True))
+    return all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

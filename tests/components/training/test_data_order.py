@@ -32,10 +32,10 @@ def test_a_permutation_holds_every_place_once(size: int, key: bytes) -> None:
 
 
 def test_a_permutation_of_a_trillion_places_is_sought_without_being_held() -> None:
-    places = np.arange(10**12 - 1000, 10**12)
-    found = permuted(places, 10**12, bytes(range(32)))
-    assert len(set(found.tolist())) == 1000
-    assert np.std(found) > 0.2 * 10**12
+    positions = np.arange(10**12 - 1000, 10**12)
+    permutation = permuted(positions, 10**12, bytes(range(32)))
+    assert len(set(permutation.tolist())) == 1000
+    assert np.std(permutation) > 0.2 * 10**12
 
 
 def test_a_place_outside_of_a_permutation_is_refused() -> None:
@@ -96,8 +96,8 @@ MIXTURE = Mixture(
 
 def test_languages_come_in_their_shares_of_their_domain_within_their_epoch_limits() -> None:
     order = DataOrder(apportion(MIXTURE, {"code": 900, "web/en": 900, "web/zh": 100}, 1000), 3)
-    places, windows = order.samples(0, 1000)
-    seen = {portion.name: windows[places == place] for place, portion in enumerate(order.portions)}
+    indices, windows = order.samples(0, 1000)
+    seen = {portion.name: windows[indices == index] for index, portion in enumerate(order.portions)}
     assert {name: len(mine) for name, mine in seen.items()} == pytest.approx({"code": 400, "web/en": 400, "web/zh": 200}, abs=2)
     assert max(np.bincount(seen["web/zh"])) <= 3
     assert [int(count[0]) for count in order.counts(np.array([1000])).values()] == [
@@ -111,6 +111,6 @@ def test_languages_come_in_their_shares_of_their_domain_within_their_epoch_limit
 
 def test_a_mixture_without_languages_has_the_order_that_it_always_had() -> None:
     mixture = Mixture(shares={"a": 0.5, "b": 0.3, "c": 0.2}, epoch_limits={"a": 1.0, "b": 1.0, "c": 4.0})
-    places, windows = DataOrder(apportion(mixture, {"a": 10, "b": 40, "c": 100}, 100), 7).samples(0, 100)
-    digest = hashlib.sha256(places.tobytes() + windows.tobytes()).hexdigest()
+    indices, windows = DataOrder(apportion(mixture, {"a": 10, "b": 40, "c": 100}, 100), 7).samples(0, 100)
+    digest = hashlib.sha256(indices.tobytes() + windows.tobytes()).hexdigest()
     assert digest == "c64b7cf13bd6afae810eb2a1422588d1560795f4268e945d20f53b2d3b0a1b8b"

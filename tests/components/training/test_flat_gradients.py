@@ -39,10 +39,10 @@ def gradients(engine: Engine) -> list[torch.Tensor]:
 
 
 def test_micro_batches_are_summed_in_one_tensor_and_nothing_is_copied(engine: Engine) -> None:
-    places = {gradient.untyped_storage().data_ptr() for gradient in gradients(engine)}
+    storages = {gradient.untyped_storage().data_ptr() for gradient in gradients(engine)}
     accumulate(engine, 0)
-    assert {gradient.untyped_storage().data_ptr() for gradient in gradients(engine)} == places
-    assert len(places) == 2  # matrices, and vectors without weight decay
+    assert {gradient.untyped_storage().data_ptr() for gradient in gradients(engine)} == storages
+    assert len(storages) == 2  # matrices, and vectors without weight decay
     for ours, theirs in zip(gradients(engine), gradients_of_a_plain_model(0), strict=True):
         torch.testing.assert_close(ours, theirs)
 

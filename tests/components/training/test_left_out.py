@@ -72,10 +72,10 @@ class Uneven(RepeatedPairs):
     """Of two workers the second has twice as many micro-batches."""
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
-        found = super().micro_batches(step, rank, world_size)
+        batches = super().micro_batches(step, rank, world_size)
         if rank == 0:
-            return found
-        return [dict(zip(batch, parts, strict=True)) for batch in found for parts in _halves(batch)]
+            return batches
+        return [dict(zip(batch, half, strict=True)) for batch in batches for half in _halves(batch)]
 
 
 def _halves(batch: Batch) -> list[tuple[torch.Tensor, ...]]:
@@ -84,7 +84,7 @@ def _halves(batch: Batch) -> list[tuple[torch.Tensor, ...]]:
 
 def work(cases: Sequence[Case], reporter: TrainingReporter) -> list[tuple[History, bool]]:
     """The history of each training, and whether the weights that this worker has afterwards are numbers."""
-    found = []
+    outcomes = []
     for case in cases:
         model, stepping = small_model(), Stepping(reporter)
         uneven = case.layout.workers_per_replica == 1 and case.layout.zero_stage == 1
@@ -94,8 +94,8 @@ def work(cases: Sequence[Case], reporter: TrainingReporter) -> list[tuple[Histor
             CheckpointPlan(root=case.checkpoints, identity={"model": "small"}),
             stepping,
         )
-        found.append((trained.history, all(bool(torch.isfinite(weight).all()) for weight in model.parameters())))
-    return found
+        outcomes.append((trained.history, all(bool(torch.isfinite(weight).all()) for weight in model.parameters())))
+    return outcomes
 
 
 def launch(cases: Sequence[Case], workers: int) -> list[list[tuple[History, bool]]]:
@@ -103,26 +103,26 @@ def launch(cases: Sequence[Case], workers: int) -> list[list[tuple[History, bool
     return launcher.launch(work, cases, workers=workers, metrics=SilentMetrics())
 
 
-def broken(layout: ParallelLayout, place: Path) -> Case:
-    return Case(layout, place, math.nan, BROKEN, {"steps": 7, "non_finite": "skip"})
+def broken(layout: ParallelLayout, directory: Path) -> Case:
+    return Case(layout, directory, math.nan, BROKEN, {"steps": 7, "non_finite": "skip"})
 
 
-def spike(place: Path) -> Case:
-    return Case(ONE, place, 100.0, SPIKE, {"steps": 62, "on_spike": "skip"})
+def spike(directory: Path) -> Case:
+    return Case(ONE, directory, 100.0, SPIKE, {"steps": 62, "on_spike": "skip"})
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[History, bool]]:
     """One worker, with the broken step and with the spike."""
-    place = tmp_path_factory.mktemp("alone")
-    return launch([broken(ONE, place / "broken"), spike(place / "spike")], 1)[0]
+    directory = tmp_path_factory.mktemp("alone")
+    return launch([broken(ONE, directory / "broken"), spike(directory / "spike")], 1)[0]
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[tuple[History, bool], ...]]:
     """Two workers in each layout with the broken step, and with the spike, by name."""
-    place = tmp_path_factory.mktemp("two")
-    cases = {name: broken(layout, place / name) for name, layout in LAYOUTS.items()} | {"spike": spike(place / "spike")}
+    directory = tmp_path_factory.mktemp("two")
+    cases = {name: broken(layout, directory / name) for name, layout in LAYOUTS.items()} | {"spike": spike(directory / "spike")}
     return dict(zip(cases, zip(*launch(list(cases.values()), 2), strict=True), strict=True))
 
 

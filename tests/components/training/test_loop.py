@@ -272,12 +272,12 @@ def test_a_gradient_that_is_not_finite_stops_training_although_the_loss_is_a_spi
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_spike_is_told_and_skipped_without_touching_the_weights(training: Training, precision: str, tmp_path: Path) -> None:
-    told: list[tuple[int, str]] = []
+    incidents: list[tuple[int, str]] = []
     _, trained, _ = training(
-        objective=SpikeAt(69), on_spike="skip", on_incident=lambda *found: told.append(found), precision=precision, **LONG
+        objective=SpikeAt(69), on_spike="skip", on_incident=lambda *found: incidents.append(found), precision=precision, **LONG
     )
-    assert [step for step, _ in told] == [69]
-    assert told[0][1].endswith("a spike")
+    assert [step for step, _ in incidents] == [69]
+    assert incidents[0][1].endswith("a spike")
     assert "gradient_norm" not in trained.history[68]
     _, plain, _ = training(precision=precision, checkpoints=tmp_path / "plain", **LONG)
     assert trained.history[67] == plain.history[67]
@@ -285,9 +285,9 @@ def test_a_spike_is_told_and_skipped_without_touching_the_weights(training: Trai
 
 
 def test_a_spike_is_only_reported_unless_the_policy_says_otherwise(training: Training) -> None:
-    told: list[int] = []
-    _, trained, _ = training(objective=SpikeAt(69), on_incident=lambda step, reason: told.append(step), **LONG)
-    assert told == [69]
+    incidents: list[int] = []
+    _, trained, _ = training(objective=SpikeAt(69), on_incident=lambda step, reason: incidents.append(step), **LONG)
+    assert incidents == [69]
     assert "gradient_norm" in trained.history[68]
 
 

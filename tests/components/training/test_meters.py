@@ -22,10 +22,10 @@ def test_utilisations_are_shares_of_the_peak_of_all_devices() -> None:
 
 def test_the_last_step_reports_the_mean_of_each_part_and_no_time_left() -> None:
     meter = Meter.of(CPU, "bf16", {}, workers=1)
-    for left in (1, 0):
+    for remaining in (1, 0):
         with meter.stopwatch.phase("forward"):
             torch.randn(300, 300) @ torch.randn(300, 300)
-        figures = meter.figures(10, 1.0, left)
+        figures = meter.figures(10, 1.0, remaining)
     assert {f"seconds/{phase}" for phase in PHASES} <= set(figures)
     assert figures["seconds/forward"] > 0
     assert figures["seconds/data"] == figures["seconds_left"] == 0

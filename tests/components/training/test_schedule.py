@@ -33,11 +33,11 @@ def test_the_constant_schedule_stays_at_the_maximum() -> None:
     kind=st.sampled_from(["multi-step", "cosine", "constant"]),
     steps=st.integers(1, 10_000),
     share=st.floats(0, 1),
-    place=st.floats(0, 1, exclude_max=True),
+    progress=st.floats(0, 1, exclude_max=True),
 )
-def test_the_rate_is_positive_and_never_above_the_maximum(kind: str, steps: int, share: float, place: float) -> None:
+def test_the_rate_is_positive_and_never_above_the_maximum(kind: str, steps: int, share: float, progress: float) -> None:
     config = settings(steps=steps, warmup_steps=int(share * steps), schedule=ScheduleConfig(kind=kind))
-    assert 0 < learning_rate(int(place * steps), config) <= 4.2e-4
+    assert 0 < learning_rate(int(progress * steps), config) <= 4.2e-4
 
 
 @given(steps=st.integers(2, 1_000), kind=st.sampled_from(["multi-step", "cosine"]))

@@ -52,9 +52,9 @@ def test_a_file_has_the_bytes_of_all_tensors_in_their_order(
         monkeypatch.setattr(direct_files, "DIRECT", 0)
     contents = [some_bytes(length, seed) for seed, length in enumerate(lengths)]
     expected = b"".join(content.numpy().tobytes() for content in contents)
-    found = write(tmp_path / "file", contents)
+    written = write(tmp_path / "file", contents)
     assert (tmp_path / "file").read_bytes() == expected
-    assert found == checksum_of(tmp_path / "file") == xxhash.xxh3_128_hexdigest(expected)
+    assert written == checksum_of(tmp_path / "file") == xxhash.xxh3_128_hexdigest(expected)
 
 
 def test_a_longer_file_that_stood_there_leaves_nothing(tmp_path: Path) -> None:
@@ -82,32 +82,33 @@ def test_a_file_system_that_refuses_it_when_it_is_written_and_read_is_used_throu
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refusing(call: Callable[..., int]) -> Callable[..., int]:
-        def asked(file: int, *arguments: Any) -> int:
+        def refused(file: int, *arguments: Any) -> int:
             if fcntl.fcntl(file, fcntl.F_GETFL) & direct_files.DIRECT:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             return call(file, *arguments)
 
-        return asked
+        return refused
 
     for name in ("pwrite", "preadv"):
         monkeypatch.setattr(os, name, refusing(getattr(os, name)))
     content = some_bytes(3 * ALIGNED + 1)
-    found = write(tmp_path / "file", [content])
+    written = write(tmp_path / "file", [content])
     assert (tmp_path / "file").read_bytes() == content.numpy().tobytes()
-    assert checksum_of(tmp_path / "file") == found
+    assert checksum_of(tmp_path / "file") == written
 
 
-@pytest.mark.parametrize("most", [ALIGNED, ALIGNED + 100, 3 * ALIGNED])
+@pytest.mark.parametrize("limit", [ALIGNED, ALIGNED + 100, 3 * ALIGNED])
 def test_a_disk_that_takes_and_gives_a_little_at_a_time_gets_it_all(
-    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, get = os.pwrite, os.preadv
-    monkeypatch.setattr(os, "pwrite", lambda file, part, place: min(put(file, part[: most - most % ALIGNED], place), most))
-    monkeypatch.setattr(os, "preadv", lambda file, rooms, place: min(get(file, rooms, place), most))
+    whole = limit - limit % ALIGNED
+    monkeypatch.setattr(os, "pwrite", lambda file, chunk, offset: min(put(file, chunk[:whole], offset), limit))
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, offset: min(get(file, buffers, offset), limit))
     content = some_bytes(10 * ALIGNED + 5)
-    found = write(tmp_path / "file", [content])
+    written = write(tmp_path / "file", [content])
     assert (tmp_path / "file").read_bytes() == content.numpy().tobytes()
-    assert checksum_of(tmp_path / "file") == found
+    assert checksum_of(tmp_path / "file") == written
 
 
 def test_a_disk_that_takes_no_more_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,12 +127,12 @@ def test_a_file_that_gets_shorter_while_it_is_read_is_an_error(tmp_path: Path, m
 def test_every_changed_byte_is_another_checksum(tmp_path: Path) -> None:
     path = tmp_path / "file"
     before = write(path, [some_bytes(1000)])
-    for place in range(1000):
+    for bit in range(1000):
         content = bytearray(path.read_bytes())
-        content[place] ^= 1 << place % 8
+        content[bit] ^= 1 << bit % 8
         path.write_bytes(content)
         assert checksum_of(path) != before
-        content[place] ^= 1 << place % 8
+        content[bit] ^= 1 << bit % 8
         path.write_bytes(content)
 
 

@@ -66,15 +66,15 @@ def names(root: Path) -> list[str]:
 
 def test_a_saved_checkpoint_is_found_with_its_step_history_and_state(tmp_path: Path) -> None:
     save(tmp_path, 5)
-    found = checkpoints(tmp_path).newest()
-    assert (found.step, found.damaged) == (5, ())
-    assert found.directory is not None
-    assert read_history(found.directory) == [{"step": 5, "loss": 0.1}]
-    saved = SavedState(state_files(found.directory))
+    newest = checkpoints(tmp_path).newest()
+    assert (newest.step, newest.damaged) == (5, ())
+    assert newest.directory is not None
+    assert read_history(newest.directory) == [{"step": 5, "loss": 0.1}]
+    saved = SavedState(state_files(newest.directory))
     assert saved.read("second_moment", "head.weight", 2, 3).tolist() == [5.0] * 3
     assert saved.updates == 3
     assert torch.equal(saved.random(0)["cpu"], torch.get_rng_state())
-    assert (tmp_path / "latest").resolve() == found.directory.resolve()
+    assert (tmp_path / "latest").resolve() == newest.directory.resolve()
 
 
 def test_training_starts_afresh_where_there_is_nothing(tmp_path: Path) -> None:
@@ -240,11 +240,11 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path: Path, name: str, 
     if content is not None:
         damaged.write_bytes(content)
     assert wrong in differences(tmp_path / "step-00000010", IDENTITY)[0]
-    found = checkpoints(tmp_path).newest()
-    assert found.step == 5
-    assert found.damaged[0].startswith("step-00000010: ")
+    newest = checkpoints(tmp_path).newest()
+    assert newest.step == 5
+    assert newest.damaged[0].startswith("step-00000010: ")
     assert names(tmp_path) == ["damaged-step-00000010", "step-00000005"]
-    assert (tmp_path / "latest").resolve() == found.directory
+    assert (tmp_path / "latest").resolve() == newest.directory
 
 
 def test_what_was_set_aside_as_damaged_goes_with_the_first_checkpoint_of_a_later_step(tmp_path: Path) -> None:
@@ -307,8 +307,8 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_training_is_set_aside_for_the_one_before(tmp_path: Path) -> None:
     save(tmp_path, 5)
     save(tmp_path, 10, model="b")
-    found = checkpoints(tmp_path).newest()
-    assert (found.step, found.damaged) == (5, (f"step-00000010: {OTHER_TRAINING}: model is 'b', not 'a'",))
+    newest = checkpoints(tmp_path).newest()
+    assert (newest.step, newest.damaged) == (5, (f"step-00000010: {OTHER_TRAINING}: model is 'b', not 'a'",))
     assert names(tmp_path) == ["refused-step-00000010", "step-00000005"]
 
 

@@ -20,9 +20,9 @@ def write(directory: Path, cuts: list[int]) -> list[Path]:
     """A parameter of 20 elements, cut before each of `cuts`, one file a part."""
     paths = []
     for rank, (start, end) in enumerate(zip([0, *cuts], [*cuts, 20], strict=True)):
-        part = Fragment("a/b", start, dict.fromkeys(KINDS, WHOLE[start:end]))
+        fragment = Fragment("a/b", start, dict.fromkeys(KINDS, WHOLE[start:end]))
         snapshot = Snapshot()
-        snapshot.take(State([part], 7, {"cpu": torch.tensor([rank], dtype=torch.uint8)}))
+        snapshot.take(State([fragment], 7, {"cpu": torch.tensor([rank], dtype=torch.uint8)}))
         paths.append(directory / f"rank-{rank:05d}.safetensors")
         snapshot.write(paths[-1])
     return paths
@@ -50,9 +50,9 @@ def write_columns(directory: Path, ends: list[int], *, cut: int = 3) -> list[Pat
     for first, end in zip([0, *ends], [*ends, 5], strict=True):
         block = MATRIX[:, first:end].flatten()
         for start, last in ((0, cut), (cut, len(block))):
-            part = Fragment("down", start, dict.fromkeys(KINDS, block[start:last].clone()), Columns(first, end, 5))
+            fragment = Fragment("down", start, dict.fromkeys(KINDS, block[start:last].clone()), Columns(first, end, 5))
             snapshot = Snapshot()
-            snapshot.take(State([part], 1, {}))
+            snapshot.take(State([fragment], 1, {}))
             paths.append(directory / f"rank-{len(paths):05d}.safetensors")
             snapshot.write(paths[-1])
     return paths
@@ -130,10 +130,10 @@ def test_a_file_is_byte_for_byte_what_safetensors_writes(tmp_path: Path) -> None
     snapshot.take(State(fragments, 7, {"cpu": torch.arange(11, dtype=torch.uint8)}))
     snapshot.write(tmp_path / "ours")
     with safe_open(tmp_path / "ours", framework="pt") as stored:
-        found = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
         metadata = stored.metadata()
-    assert len(found) == 10
-    save_file(found, tmp_path / "theirs", metadata=metadata)
+    assert len(tensors) == 10
+    save_file(tensors, tmp_path / "theirs", metadata=metadata)
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 

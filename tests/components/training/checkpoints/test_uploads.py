@@ -78,11 +78,11 @@ def saved(root: Path, scratch: RemoteScratch, *steps: int, **options: object) ->
 def objects(scratch: RemoteScratch) -> dict[str, list[str]]:
     """Files of each checkpoint in the store, by its step."""
     prefix = scratch.url.removeprefix(f"s3://{BUCKET}/") + "/"
-    found: dict[str, list[str]] = {}
-    for one in client(scratch.endpoint).list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
-        directory, _, name = one["Key"].removeprefix(prefix).rpartition("/")
-        found.setdefault(directory.rpartition("-")[0], []).append(name)
-    return found
+    files: dict[str, list[str]] = {}
+    for entry in client(scratch.endpoint).list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
+        directory, _, name = entry["Key"].removeprefix(prefix).rpartition("/")
+        files.setdefault(directory.rpartition("-")[0], []).append(name)
+    return files
 
 
 def latest(scratch: RemoteScratch) -> str:
@@ -94,9 +94,9 @@ def latest(scratch: RemoteScratch) -> str:
 def test_another_machine_goes_on_from_the_newest_whole_checkpoint_in_the_store(scratch: RemoteScratch, tmp_path: Path) -> None:
     saved(tmp_path / "here", scratch, 5, 10)
     store = opened(tmp_path / "there", scratch)
-    found = store.newest()
+    newest = store.newest()
     store.close()
-    assert (found.step, found.damaged) == (10, ())
+    assert (newest.step, newest.damaged) == (10, ())
     assert SavedState([tmp_path / "there" / "latest" / "rank-00000.safetensors"]).read("weight", "head.weight", 0, 1).item() == 10
     assert latest(scratch).startswith("step-00000010-")
 

@@ -57,8 +57,8 @@ class PackedPairs(RepeatedPairs):
     """The same, of documents that begin with one of four tokens."""
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
-        found = super().micro_batches(step, rank, world_size)
-        return [{**batch, "documents": (batch["tokens"] < 4).cumsum(1)} for batch in found]
+        batches = super().micro_batches(step, rank, world_size)
+        return [{**batch, "documents": (batch["tokens"] < 4).cumsum(1)} for batch in batches]
 
 
 @dataclass(frozen=True)
@@ -105,19 +105,19 @@ def launch(cases: Sequence[Case], workers: int) -> list[list[Outcome]]:
     return launcher.launch(work, cases, workers=workers, metrics=SilentMetrics())
 
 
-def require_equal(found: Outcome, whole: Outcome, precision: str, of_norm: Mapping[str, float] = TOLERANCE_OF_NORM) -> None:
+def require_equal(outcome: Outcome, whole: Outcome, precision: str, of_norm: Mapping[str, float] = TOLERANCE_OF_NORM) -> None:
     """Every figure of every step is the same up to rounding."""
-    for mine, theirs in zip(found.history, whole.history, strict=True):
+    for mine, theirs in zip(outcome.history, whole.history, strict=True):
         assert mine.keys() == theirs.keys()
         for name, value in theirs.items():
             tolerance = of_norm if name == "gradient_norm" else TOLERANCE
             assert mine[name] == pytest.approx(value, rel=tolerance[precision]), name
 
 
-def same(left: Outcome, right: Outcome) -> bool:
+def same(first: Outcome, second: Outcome) -> bool:
     """Whether rows and weights are bitwise the same."""
-    weights = zip(left.weights, right.weights, strict=True)
-    return left.history == right.history and all(np.array_equal(mine, theirs) for mine, theirs in weights)
+    weights = zip(first.weights, second.weights, strict=True)
+    return first.history == second.history and all(np.array_equal(mine, theirs) for mine, theirs in weights)
 
 
 TWO = {name: ParallelLayout(**{name: 2}) for name in ("tensor", "sequence", "pipeline")}
@@ -154,8 +154,8 @@ class Trainings:
 
     def checkpointed(self, layout: ParallelLayout, policy: str) -> Case:
         """Ten steps in that layout, with activations computed again."""
-        place = self.directory / f"{layout.in_words()}-{layout.zero_stage}-{policy}"
-        return Case(layout, "fp32", place, activation_checkpointing=policy)
+        directory = self.directory / f"{layout.in_words()}-{layout.zero_stage}-{policy}"
+        return Case(layout, "fp32", directory, activation_checkpointing=policy)
 
     def masked(self, layout: ParallelLayout, policy: str) -> Case:
         """The same under the document mask."""
@@ -164,8 +164,8 @@ class Trainings:
 
     def broken_off(self, before: str, after: str) -> list[Case]:
         """Five steps in one layout, and then ten in another."""
-        place = self.directory / f"{before}-then-{after}"
-        return [Case(TWO[before], "fp32", place, until=5), Case(TWO[after], "fp32", place)]
+        directory = self.directory / f"{before}-then-{after}"
+        return [Case(TWO[before], "fp32", directory, until=5), Case(TWO[after], "fp32", directory)]
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ FOUR = [
 @pytest.mark.slow
 def test_a_pipeline_may_be_the_first_training_of_its_processes(tmp_path: Path) -> None:
     case = Case(ParallelLayout(pipeline=2), "fp32", tmp_path / "first")
-    assert [len(found.history) for (found,) in launch([case], 2)] == [10, 10]
+    assert [len(outcome.history) for (outcome,) in launch([case], 2)] == [10, 10]
 
 
 @pytest.mark.slow
@@ -283,6 +283,6 @@ def test_all_directions_together_train_what_one_worker_does(masked: bool, tmp_pa
     layout = ParallelLayout(tensor=2, sequence=2, pipeline=2)
     case = Case(layout, "fp32", tmp_path / "eight", document_mask=masked)
     ((whole,),) = launch([replace(case, layout=ONE, checkpoints=tmp_path / "alone")], 1)
-    outcomes = [found for (found,) in launch([case], 8)]
+    outcomes = [outcome for (outcome,) in launch([case], 8)]
     require_equal(outcomes[0], whole, "fp32")
     assert all(outcomes[0].history == other.history for other in outcomes)

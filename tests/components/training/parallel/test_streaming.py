@@ -29,5 +29,5 @@ def test_a_streamed_model_gives_the_same_logits_on_the_processor() -> None:
 def test_a_streamed_model_gives_the_logits_of_one_that_lies_on_the_gpu() -> None:
     device = torch.device("cuda")
     with torch.no_grad():
-        found, whole = streamed(small_model(), device)(TOKENS), small_model().to(device)(TOKENS.to(device))
-    assert torch.equal(found, whole)
+        actual, whole = streamed(small_model(), device)(TOKENS), small_model().to(device)(TOKENS.to(device))
+    assert torch.equal(actual, whole)
