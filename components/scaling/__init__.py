@@ -1,1 +1,1 @@
-"""Published scaling laws and the plan they give for a compute budget. Pure arithmetic, no torch."""
+"""Scaling laws, plans by them, sweeps of trainings, and fits of laws to them. Pure arithmetic, but for `fitting`."""
