@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from components.artifacts import MANIFEST, Manifest, Mixture
 from components.curation.corpus.evidence import CLUSTER
 from components.errors import DamagedArtifact
+from components.files import read_json
 
 Row = dict[str, Any]
 
@@ -185,7 +186,7 @@ def _mixture(corpus: Path) -> list[Row]:
     path = corpus / "mixture.json"
     if not path.is_file():
         return []
-    mixture = Mixture(**json.loads(path.read_bytes()))
+    mixture = Mixture(**read_json(path, dict, "curate it again"))
     limits = {name: mixture.epoch_limits[name.partition("/")[0]] for name in mixture.portions}
     return [{"domain": name, "share": share, "epoch_limit": limits[name]} for name, share in sorted(mixture.portions.items())]
 

@@ -101,6 +101,12 @@ def test_small_tables_are_shown_where_there_are_any(corpus: Path) -> None:
     assert shown["quality"] == shown["candidates"] == []
 
 
+def test_a_damaged_mixture_is_named(corpus: Path) -> None:
+    (corpus / "mixture.json").write_text('{"shares": ')
+    with pytest.raises(DamagedArtifact, match=r"mixture\.json .*curate it again"):
+        overview_of(corpus)
+
+
 def test_a_damaged_table_is_named(corpus: Path) -> None:
     (corpus / "metrics/documents.parquet").write_bytes(b"PAR1")
     with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: no corpus here, or a damaged one"):
