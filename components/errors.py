@@ -108,7 +108,7 @@ def require(condition: bool, owner: object, field: str, value: object, allowed: 
         raise ConfigError(f"{type(owner).__name__}.{field} is {value!r}; allowed: {allowed}")
 
 
-def one_line(error: BaseException | str, max_characters: int = 0) -> str:
+def single_line(error: BaseException | str, max_characters: int = 0) -> str:
     """What an error says, in one line, cut after `max_characters` unless that is 0; its class where it says nothing."""
     text = " ".join(str(error).split()) or (type(error).__name__ if isinstance(error, BaseException) else "")
     return text[:max_characters] if max_characters else text

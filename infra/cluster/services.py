@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from components.errors import ClusterError, one_line
+from components.errors import ClusterError, single_line
 from infra.cluster.pods import GPU, NODE_LABELS
 from infra.cluster.profiles import Profile
 from infra.variables import variable
@@ -288,4 +288,4 @@ def _innermost(error: BaseException) -> str:
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
-    return one_line(cause)
+    return single_line(cause)

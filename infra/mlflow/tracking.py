@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from components.errors import TrackingError, one_line
+from components.errors import TrackingError, single_line
 from infra.retry import TransientError, retry
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _once(tracking_uri: str, call: Callable[[], Result]) -> Result:
         cause = error.__context__ if isinstance(error, MlflowException) else error
         if isinstance(cause, RequestException) and _is_transient(cause):
             raise TransientError(_innermost(cause)) from error
-        reason = one_line(error)
+        reason = single_line(error)
         advice = "; a login comes from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if " 401" in reason else ""
         raise TrackingError(f"MLflow at {tracking_uri}: {reason}{advice}") from error
 
@@ -228,4 +228,4 @@ def _innermost(error: BaseException) -> str:
     """Of a chain of exceptions that each quote the next one, the innermost."""
     while isinstance(inner := next((value for value in error.args if isinstance(value, BaseException)), None), BaseException):
         error = inner
-    return one_line(getattr(error, "reason", None) or error)
+    return single_line(getattr(error, "reason", None) or error)

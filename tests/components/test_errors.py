@@ -34,6 +34,6 @@ def test_require_says_nothing_where_the_condition_holds() -> None:
 
 
 def test_an_error_is_said_in_one_line() -> None:
-    assert errors.one_line(ValueError("two\n  lines")) == "two lines"
-    assert errors.one_line(ValueError("a long one"), 6) == "a long"
-    assert errors.one_line(ValueError()) == "ValueError"
+    assert errors.single_line(ValueError("two\n  lines")) == "two lines"
+    assert errors.single_line(ValueError("a long one"), 6) == "a long"
+    assert errors.single_line(ValueError()) == "ValueError"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from components.errors import LongrunError, one_line
+from components.errors import LongrunError, single_line
 from workflows.cli import cluster as cli_cluster
 from workflows.cli.curation import curation
 from workflows.cli.options import Home, Json, ProfileOption, RecipeName, Set, print_result, settings_of
@@ -304,8 +304,8 @@ def _message(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; run the same command again to go on", 130
     if isinstance(error, LongrunError):
-        return one_line(error), error.exit_code
-    return f"unexpected {type(error).__name__}: {one_line(error)} (at {_innermost(error.__traceback__)})", 1
+        return single_line(error), error.exit_code
+    return f"unexpected {type(error).__name__}: {single_line(error)} (at {_innermost(error.__traceback__)})", 1
 
 
 def _innermost(trace: TracebackType | None) -> str:

@@ -32,7 +32,7 @@ from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile
 from components.curation.tables.reasons import CONTAMINATED, FLAGGED
 from components.curation.text.document import NormalisedDocument
-from components.errors import StoreError, one_line
+from components.errors import StoreError, single_line
 from components.files import read_json, write_json
 
 SHARD_BITS = 32
@@ -212,7 +212,7 @@ class _Extraction:
         with self.crashes.watched(number):
             error = self._attempt(file, attempts - crashed)
         if error is not None:
-            self._set_aside(file, one_line(error, 500))
+            self._set_aside(file, single_line(error, 500))
 
     def _attempt(self, file: RawFile, max_attempts: int) -> Exception | None:
         """Read a file in up to `max_attempts` attempts; the last error, after which nothing of the file remains."""

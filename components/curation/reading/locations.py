@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from components.artifacts import sha256_of_file
 from components.curation.config import PYTHON_ENVIRONMENT
-from components.errors import ConfigError, SourceError, StoreError, one_line
+from components.errors import ConfigError, SourceError, StoreError, single_line
 
 S3 = "s3://"
 
@@ -176,7 +176,7 @@ def _store_errors(location: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        reason = one_line(error, 300)
+        reason = single_line(error, 300)
         raise StoreError(
             f"{location}: cannot be read from the object store ({reason}); check the bucket, the endpoint and the keys"
         ) from error

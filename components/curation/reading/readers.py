@@ -21,7 +21,7 @@ from components.curation.reading.sources import RawFile
 from components.curation.reading.streams import CHUNK, chunks, lines, whole
 from components.curation.reading.web_archives import pages
 from components.curation.text.draw import draw
-from components.errors import SourceError, one_line
+from components.errors import SourceError, single_line
 from components.python_environment import ModuleText, description, module_name, split_module
 
 Row = tuple[bytes, str, str]
@@ -51,7 +51,7 @@ def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocumen
     try:
         yield from READERS[file.kind](file, config)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, pa.ArrowInvalid, OSError) as error:
-        reason = one_line(error)
+        reason = single_line(error)
         raise SourceError(f"{file.location}: cannot be read to its end ({reason}); is it truncated or damaged?") from error
 
 

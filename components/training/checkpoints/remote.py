@@ -17,7 +17,7 @@ from typing import Any
 
 import xxhash
 
-from components.errors import StoreError, SupersededAttempt, one_line
+from components.errors import StoreError, SupersededAttempt, single_line
 from components.ports import RemoteScratch
 from components.training.checkpoints.files import LATEST, MANIFEST, parse_manifest, step_of
 
@@ -136,7 +136,7 @@ class RemoteCheckpoints:
         try:
             yield
         except (BaseError, OSError) as error:
-            reason = one_line(str(error).split("Debug source:")[0], 300)
+            reason = single_line(str(error).split("Debug source:")[0], 300)
             raise StoreError(f"{self.scratch.url}: {reason}; look at the store's address, bucket and credentials") from error
 
     @property
