@@ -11,7 +11,7 @@ from components.scaling.sweeps.ladder import Ladder
 
 
 def plan_beyond(ladder: Ladder, *, law: Path, tokenizer: Path, token_shards: Path, output: Path) -> dict[str, Any]:
-    """Write the plan of the ladder's target by the law in the directory `law`; see `components.scaling.plan.plan`.
+    """Write the plan of the ladder's target by the law in the directory `law`; see `components.scaling.planning.plan.plan`.
 
     Raises:
         FitRefused: the law predicts no loss.
