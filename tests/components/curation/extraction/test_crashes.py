@@ -1,7 +1,8 @@
 """A file is blamed for the process that died while reading it, and for nothing else."""
 
-import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ DRIVER = "another-machine:1/run"
 
 def die(directory: Path, file: int, run: str = DRIVER) -> None:
     """Read a file in a process that dies of it; a driver that reads itself where `run` is empty."""
-    child = os.fork()
-    if not child:
-        with CrashCounts(directory, run or new_run()).watched(file):
-            os._exit(1)
-    os.waitpid(child, 0)
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from components.curation.extraction.crashes import CrashCounts, new_run\n"
+        "with CrashCounts(Path(sys.argv[1]), sys.argv[2] or new_run()).watched(int(sys.argv[3])):\n"
+        "    os._exit(7)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(directory), run, str(file)], check=False).returncode == 7
 
 
 def test_a_file_that_was_being_read_is_blamed(tmp_path: Path) -> None:
@@ -75,11 +78,17 @@ def test_every_run_has_a_name_of_its_own() -> None:
 
 
 def test_termination_raises_inside_the_block_alone() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, interruptible():
-        signal.raise_signal(signal.SIGTERM)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with interruptible():
+            handler = signal.getsignal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert callable(handler)
+    with pytest.raises(SystemExit) as end:
+        handler(signal.SIGTERM, None)
     assert end.value.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_handler_that_is_there_already_stays() -> None:
