@@ -59,22 +59,23 @@ async def pretraining(
     inputs |= {"start": start} if start else {}
 
     def train(work: Work) -> dict[str, Any]:
+        directories = PretrainingInputs(
+            plan=work.local(plan),
+            token_shards=work.local(token_shards),
+            tokenizer=work.local(tokenizer),
+            start=work.local(start) if start else None,
+            trunk=work.local(trunk) if trunk else None,
+        )
         figures = pretrain(
             config,
-            PretrainingInputs(
-                plan=work.local(plan),
-                token_shards=work.local(token_shards),
-                tokenizer=work.local(tokenizer),
-                start=work.local(start) if start else None,
-                trunk=work.local(trunk) if trunk else None,
-            ),
+            directories,
             output=work.output,
             scratch=work.scratch,
             launcher=work.launcher,
             metrics=work,
             uploads=work.remote_scratch,
         )
-        keep_states(work, config, permanent_checkpoints(config, plan=work.local(plan), scratch=work.scratch), inputs)
+        keep_states(work, config, permanent_checkpoints(config, plan=directories.plan, scratch=work.scratch), inputs)
         return figures | branch_figures(work.order.run)
 
     return make(order, Checkpoint, config, train, **inputs, trunk=trunk)

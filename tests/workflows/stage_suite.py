@@ -1,4 +1,4 @@
-"""What every step of a stage promises: it is of the kind that it says, and its manifest names all its inputs."""
+"""What every step of a stage promises: its artifact is of the kind that it returns, and its manifest names all its inputs."""
 
 import asyncio
 import inspect
