@@ -32,7 +32,7 @@ KINDS = {
 """What a file contains, by its suffix; JSON lines, text and WARC may also be compressed."""
 
 JSON_LINES = ".json"
-"""How some corpora (C4, Dolma) name compressed JSON lines; an uncompressed `.json` is a single value, often of something else."""
+"""How some corpora (C4, Dolma) name compressed JSON lines; an uncompressed `.json` is usually one value, and not read."""
 
 TABLES = ("parquet", "arrow")
 """Kinds with compression of their own."""
@@ -130,7 +130,7 @@ def fingerprint(config: CurationConfig) -> str:
 
 
 def stamp(config: CurationConfig, listing: Listing) -> str:
-    """sha256 over the names, sizes and stamps of the files that `fingerprint` covers, in hex; no file is read.
+    """sha256 over the names, sizes and stamps of the files that `fingerprint` covers, in hex; no document is read.
 
     Raises what `list_files` raises.
     """
