@@ -14,7 +14,7 @@ from components.errors import ConfigError, unknown
 Value = TypeVar("Value")
 
 RENAMED: dict[str, str] = {
-    "curation.quality.refused_share": "curation.quality.max_removed_share",
+    "curation.quality.refused_share": "curation.quality.max_refused_share",
     "curation.quality.least_documents": "curation.quality.min_documents",
     "curation.flagged_words_ratio": "curation.max_flagged_words_ratio",
     "curation.flagged_words_least": "curation.min_flagged_words",

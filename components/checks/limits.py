@@ -41,7 +41,7 @@ class CorpusLimits:
     """Loss budgets of single sources where they differ from `max_duplicate_share`, by `URI (DOMAIN)`: `{"crawl/ (web)": 0.5}`."""
     max_low_quality_share: float = 0.3
     """Share of each language in each domain refused by the learned quality score; the check shows every one. The recipe's own
-    `quality.max_removed_share` bounds it too: this is for readers of a corpus that others made."""
+    `quality.max_refused_share` bounds it too: this is for readers of a corpus that others made."""
     max_cluster_share: float = 0.25
     """Share of a source's documents removed in favour of a single one: what a quarter of a source is similar to is an error page
     or a template, which filters should refuse."""

@@ -93,7 +93,7 @@ class Quality:
     references: tuple[Source, ...] = ()
     """Examples of preferred documents, such as an encyclopedia; read and filtered like sources, but not added to the corpus, and
     their weights are ignored. A language without references is not scored, and loses nothing. Empty: no score."""
-    max_removed_share: float = 0.1
+    max_refused_share: float = 0.1
     """Share of each language in each domain, its lowest scores, that may be refused as `low-quality`; with 0 documents are only
     scored. DCLM (arXiv 2406.11794, section 4.4) keeps the top tenth of English web text: such a cut needs a whole crawl."""
     sample_documents: int = 10_000
@@ -104,7 +104,7 @@ class Quality:
     their topics."""
 
     def __post_init__(self) -> None:
-        require(0 <= self.max_removed_share < 1, self, "max_removed_share", self.max_removed_share, "at least 0, below 1")
+        require(0 <= self.max_refused_share < 1, self, "max_refused_share", self.max_refused_share, "at least 0, below 1")
         require(self.min_documents > 0, self, "min_documents", self.min_documents, "a positive integer")
         enough = self.sample_documents >= self.min_documents
         require(enough, self, "sample_documents", self.sample_documents, "at least min_documents")

@@ -54,12 +54,12 @@ def add_histograms(first: Histogram, second: Histogram) -> Histogram:
     return {group: first.get(group, zero) + second.get(group, zero) for group in {**first, **second}}
 
 
-def calibrate(histogram: Mapping[Group, npt.NDArray[np.int64]], max_removed_share: float) -> dict[Group, Calibration]:
-    """Cut each group so that at most `max_removed_share` of its documents lie below the cut, never more."""
+def calibrate(histogram: Mapping[Group, npt.NDArray[np.int64]], max_refused_share: float) -> dict[Group, Calibration]:
+    """Cut each group so that at most `max_refused_share` of its documents lie below the cut, never more."""
     calibrations = {}
     for group, (documents, _) in sorted(histogram.items()):
         below = np.concatenate([[0], np.cumsum(documents)])
-        cut = int(np.searchsorted(below, max_removed_share * below[-1], side="right")) - 1
+        cut = int(np.searchsorted(below, max_refused_share * below[-1], side="right")) - 1
         quality = (below[:-1] + documents / 2) / max(1, below[-1])
         calibrations[group] = Calibration(min(cut, BINS), quality.astype(np.float32))
     return calibrations

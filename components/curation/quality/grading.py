@@ -82,7 +82,7 @@ def grade(
     # Score, calibrate, refuse.
     histograms = engine.map_shards(partial(measure, models=models), list(shards), description="score quality")
     histogram = engine.reduce(add_histograms, histograms)
-    calibrations = calibrate(histogram, config.quality.max_removed_share)
+    calibrations = calibrate(histogram, config.quality.max_refused_share)
     refuse = partial(refuse_lowest, calibrations=calibrations)
     graded = engine.map_shards(refuse, list(shards), description="refuse the lowest quality")
 

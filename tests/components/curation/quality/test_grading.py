@@ -49,7 +49,7 @@ def sources(tmp_path: Path) -> CurationConfig:
     write_jsonl(tmp_path / "reference/a.jsonl", [good(n) for n in range(2000, 2080)])
     quality = Quality(
         references=(source(tmp_path / "reference", "encyclopedia"),),
-        max_removed_share=0.25,
+        max_refused_share=0.25,
         min_documents=30,
         sample_documents=60,
     )
@@ -142,7 +142,7 @@ def test_of_two_duplicates_the_better_is_kept(sources: CurationConfig, tmp_path:
     long = prose(7, 400)
     better, worse = f"{long} by the river runs past the old mill", f"{long} buy now at the best price"
     write_jsonl(tmp_path / "web/b.jsonl", [worse, better])
-    run(replace(sources, quality=replace(sources.quality, max_removed_share=0.0)), tmp_path)
+    run(replace(sources, quality=replace(sources.quality, max_refused_share=0.0)), tmp_path)
     (removed,) = [row for row in listed(tmp_path) if row["uri"].startswith(f"{tmp_path}/web/b.jsonl") and not row["kept"]]
     assert (removed["uri"][-1], removed["reason"]) == ("1", "near-duplicate")
 
@@ -155,7 +155,7 @@ def test_without_references_there_is_no_score(sources: CurationConfig, tmp_path:
 
 
 def test_a_share_of_0_scores_and_refuses_nothing(sources: CurationConfig, tmp_path: Path) -> None:
-    run(replace(sources, quality=replace(sources.quality, max_removed_share=0.0)), tmp_path)
+    run(replace(sources, quality=replace(sources.quality, max_refused_share=0.0)), tmp_path)
     assert LOW_QUALITY not in {row["reason"] for row in listed(tmp_path)}
     assert {row["quality"] is None for row in listed(tmp_path)} == {True, False}
 
@@ -210,7 +210,7 @@ def test_another_reference_is_another_fingerprint(sources: CurationConfig, tmp_p
 
 
 @pytest.mark.parametrize(
-    "fields", [{"max_removed_share": 1.0}, {"max_removed_share": -0.1}, {"min_documents": 0}, {"sample_documents": 10}]
+    "fields", [{"max_refused_share": 1.0}, {"max_refused_share": -0.1}, {"min_documents": 0}, {"sample_documents": 10}]
 )
 def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"Quality.{next(iter(fields))}"):
@@ -219,7 +219,7 @@ def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
 
 def test_documents_of_one_part_that_all_go_leave_no_empty_part(sources: CurationConfig, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "web/a.jsonl", [*(poor(n) for n in range(60)), *(good(n) for n in range(60))])
-    run(replace(sources, quality=replace(sources.quality, max_removed_share=0.6), shard_bytes=15_000), tmp_path)
+    run(replace(sources, quality=replace(sources.quality, max_refused_share=0.6), shard_bytes=15_000), tmp_path)
     parts = sorted((tmp_path / "scratch/read").glob("*/graded-texts-*.parquet"))
     assert len(parts) < len(list((tmp_path / "scratch/read").glob("*/texts-*.parquet")))
     assert all(rows(part) for part in parts)
