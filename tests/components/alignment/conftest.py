@@ -79,10 +79,10 @@ def base(conversations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [message["content"] for line in lines(conversations / "train.jsonl") for message in line["messages"]]
     corpus, tokenizer, output = (tmp_path_factory.mktemp(name) for name in ("texts", "tokenizer", "base"))
     for split in ("train", "validation"):
-        place = corpus / "documents" / split / "prose"
-        place.mkdir(parents=True)
+        directory = corpus / "documents" / split / "prose"
+        directory.mkdir(parents=True)
         columns = {"id": [f"{n:04}" for n in range(len(texts))], "text": texts, "bytes": [len(text.encode()) for text in texts]}
-        pq.write_table(pa.table(columns), place / "part-00000.parquet")
+        pq.write_table(pa.table(columns), directory / "part-00000.parquet")
     (corpus / "mixture.json").write_text(json.dumps({"shares": {"prose": 1.0}, "epoch_limits": {"prose": 4.0}}))
     config = TokenizerConfig(regular_tokens=400, vocab_multiple=64, sample_bytes=100_000)
     train_tokenizer(config, corpus=corpus, output=tokenizer, metrics=SilentMetrics())

@@ -27,9 +27,9 @@ def make(config: ConversationsConfig, corpus: Path, output: Path) -> dict[str, l
     return {split: lines(output / f"{split}.jsonl") for split in ("train", "validation")}
 
 
-def questions(found: list[dict[str, Any]]) -> set[str]:
+def questions(conversations: list[dict[str, Any]]) -> set[str]:
     """The first message of each."""
-    return {line["messages"][0]["content"] for line in found}
+    return {line["messages"][0]["content"] for line in conversations}
 
 
 def test_each_distribution_is_in_the_split_that_the_corpus_gave_it(conversations: Path) -> None:
@@ -42,8 +42,8 @@ def test_what_is_held_out_is_not_learned_in_the_other_split(jsonl: Callable[...,
     same, other = line_of("What is it?"), line_of("Why?")
     uri = jsonl([same | {"group": "a"}, same | {"group": "b"}, other | {"group": "a"}])
     corpus = write_groups(tmp_path / "corpus", {"a": "train", "b": "validation"})
-    found = make(ConversationsConfig(sources=(uri,)), corpus, tmp_path / "output")
-    assert (questions(found["train"]), questions(found["validation"])) == ({"Why?"}, {"What is it?"})
+    by_split = make(ConversationsConfig(sources=(uri,)), corpus, tmp_path / "output")
+    assert (questions(by_split["train"]), questions(by_split["validation"])) == ({"Why?"}, {"What is it?"})
 
 
 def test_raising_the_number_of_training_conversations_changes_nothing_held_out(corpus: Path, tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_the_users_own_come_first_and_every_distribution_gives_its_part(
     jsonl: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
     uri = jsonl([line_of(f"{n}?", group="typer") for n in range(10)])
-    found = make(replace(CONVERSATIONS, sources=(uri,), max_conversations=40), corpus, tmp_path)["train"]
-    assert sum(line["source"] == uri for line in found) == 10
-    embedded = Counter(line["group"] for line in found if line["source"] != uri)
+    conversations = make(replace(CONVERSATIONS, sources=(uri,), max_conversations=40), corpus, tmp_path)["train"]
+    assert sum(line["source"] == uri for line in conversations) == 10
+    embedded = Counter(line["group"] for line in conversations if line["source"] != uri)
     assert embedded == {"rich": 10, "typer": 10, "filelock": 10}
 
 
@@ -66,11 +66,11 @@ def test_a_users_lines_are_split_by_their_own_word_or_by_the_first_questions_has
     jsonl: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
     rows = [line_of(f"Question {n // 2}?", f"answer {n}") for n in range(40)] + [line_of("Held out?", split="validation")]
-    found = make(ConversationsConfig(sources=(jsonl(rows),), validation_share=0.1), corpus, tmp_path / "output")
-    assert len(questions(found["train"])) == 18
-    assert len(questions(found["validation"])) == 3
-    assert not questions(found["train"]) & questions(found["validation"])
-    assert "Held out?" in questions(found["validation"])
+    by_split = make(ConversationsConfig(sources=(jsonl(rows),), validation_share=0.1), corpus, tmp_path / "output")
+    assert len(questions(by_split["train"])) == 18
+    assert len(questions(by_split["validation"])) == 3
+    assert not questions(by_split["train"]) & questions(by_split["validation"])
+    assert "Held out?" in questions(by_split["validation"])
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,18 @@ Changes = dict[tuple[str, str], tuple[float, float]]
 @pytest.fixture(scope="module")
 def optimised(pairs: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], Path]:
     """Figures and output of one optimisation."""
-    place = tmp_path_factory.mktemp("dpo")
-    (place / "output").mkdir()
+    directory = tmp_path_factory.mktemp("dpo")
+    (directory / "output").mkdir()
     figures = optimise_preferences(
         CONFIG,
         pairs=pairs,
         checkpoint=base,
-        output=place / "output",
-        scratch=place / "scratch",
+        output=directory / "output",
+        scratch=directory / "scratch",
         launcher=InProcessLauncher(),
         metrics=SilentMetrics(),
     )
-    return figures, place / "output"
+    return figures, directory / "output"
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def test_the_first_step_is_at_the_reference(optimised: tuple[dict[str, float], P
 def test_the_measures_of_two_pairs_are_those_worked_out_by_hand() -> None:
     reference = np.array([[-11.0, -11.5], [-4.0, -4.0]])
     scores = np.array([[-10.0, -12.0], [-4.0, -4.0]])
-    found = measures_of(scores, reference, beta=0.1)
-    assert found == pytest.approx(
+    measures = measures_of(scores, reference, beta=0.1)
+    assert measures == pytest.approx(
         {
             "reward_margin": 0.075,
             "reward_accuracy": 0.75,

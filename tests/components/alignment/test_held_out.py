@@ -16,8 +16,8 @@ def test_scores_do_not_depend_on_how_items_are_put_into_batches(base: Path) -> N
     tokenizer, model = TextTokenizer.load(base), load(base)
     items = [
         tuple(
-            encode(tokenizer, [{"role": "user", "content": "q" * n}, {"role": "assistant", "content": side * (n % 5 + 1)}])
-            for side in ("right", "wrong")
+            encode(tokenizer, [{"role": "user", "content": "q" * n}, {"role": "assistant", "content": answer * (n % 5 + 1)}])
+            for answer in ("right", "wrong")
         )
         for n in (3, 20, 7, 1, 12)
     ]

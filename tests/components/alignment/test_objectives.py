@@ -56,7 +56,7 @@ def test_log_probabilities_are_sums_over_the_answers_tokens_alone() -> None:
     decoder, given = model(), batch()
     log_p = torch.log_softmax(decoder(given["tokens"]), -1).detach()
     expected = [
-        sum(float(log_p[row, place, target]) for place, target in enumerate(targets) if target != IGNORED)
+        sum(float(log_p[row, position, target]) for position, target in enumerate(targets) if target != IGNORED)
         for row, targets in enumerate(given["targets"].tolist())
     ]
     assert answer_log_probabilities(decoder, given).tolist() == pytest.approx(expected, rel=1e-5)
@@ -65,8 +65,8 @@ def test_log_probabilities_are_sums_over_the_answers_tokens_alone() -> None:
 def test_an_example_without_a_learned_token_has_log_probability_0() -> None:
     given = batch()
     given["targets"][1] = IGNORED
-    found = answer_log_probabilities(model(), given)
-    assert (found == 0).tolist() == [False, True, False, False]
+    actual = answer_log_probabilities(model(), given)
+    assert (actual == 0).tolist() == [False, True, False, False]
 
 
 def test_padding_changes_no_log_probability() -> None:
@@ -75,8 +75,8 @@ def test_padding_changes_no_log_probability() -> None:
         "tokens": torch.nn.functional.pad(given["tokens"], (0, 5), value=33),
         "targets": torch.nn.functional.pad(given["targets"], (0, 5), value=IGNORED),
     }
-    found, expected = (answer_log_probabilities(decoder, one) for one in (padded, given))
-    torch.testing.assert_close(found, expected)
+    actual, expected = (answer_log_probabilities(decoder, examples) for examples in (padded, given))
+    torch.testing.assert_close(actual, expected)
 
 
 def test_the_answer_loss_is_a_sum_over_learned_tokens_and_its_weight_their_number() -> None:

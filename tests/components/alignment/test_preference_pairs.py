@@ -37,11 +37,11 @@ def descriptions(conversations: Path, split: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_the_authors_words_are_chosen_in_their_conversations_split(split: str, conversations: Path, pairs: Path) -> None:
-    right, found = descriptions(conversations, split), lines(pairs / f"{split}.jsonl")
-    assert {line["kind"] for line in found} == {"author-vs-sample", "right-vs-other"}
-    assert all((line["prompt"], line["chosen"]) in right and line["chosen"] != line["rejected"] for line in found)
-    assert all(SPLIT_OF[line["group"]] == split for line in found)
-    assert len({line["id"] for line in found}) == len(found)
+    right, rows = descriptions(conversations, split), lines(pairs / f"{split}.jsonl")
+    assert {line["kind"] for line in rows} == {"author-vs-sample", "right-vs-other"}
+    assert all((line["prompt"], line["chosen"]) in right and line["chosen"] != line["rejected"] for line in rows)
+    assert all(SPLIT_OF[line["group"]] == split for line in rows)
+    assert len({line["id"] for line in rows}) == len(rows)
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -58,9 +58,9 @@ def test_the_samples_are_the_models_own(pairs: Path, conversations: Path) -> Non
 
 def test_the_table_counts_characters(pairs: Path) -> None:
     rows = pq.read_table(pairs / "metrics" / "preference_pairs.parquet").to_pylist()
-    found = {line["id"]: line for split in ("train", "validation") for line in lines(pairs / f"{split}.jsonl")}
+    by_id = {line["id"]: line for split in ("train", "validation") for line in lines(pairs / f"{split}.jsonl")}
     assert rows
-    assert all(row[f"{name}_characters"] == len(found[row["id"]][name]) for row in rows for name in ("chosen", "rejected"))
+    assert all(row[f"{name}_characters"] == len(by_id[row["id"]][name]) for row in rows for name in ("chosen", "rejected"))
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_others(
@@ -87,28 +87,28 @@ def test_samples_as_long_as_the_context_are_refused(conversations: Path, base: P
 
 def test_prompts_that_leave_no_room_for_an_answer_are_left_out(conversations: Path, base: Path, tmp_path: Path) -> None:
     config = replace(PAIRS, kinds=("author-vs-sample",), max_new_tokens=130)
-    found = make(config, conversations, base, tmp_path)
-    assert 0 < len(found["train"]) < 40
+    by_split = make(config, conversations, base, tmp_path)
+    assert 0 < len(by_split["train"]) < 40
 
 
 def test_a_users_pairs_stay_in_the_split_of_their_group_and_need_no_model(
     conversations: Path, jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     rows = [pair("1", group="typer"), pair("2", group="tqdm"), pair("3", split="validation"), pair("4", split="train", group="x")]
-    found = make(replace(USER, sources=(jsonl(rows),)), conversations, tmp_path / "nowhere", tmp_path / "output")
-    assert {line["prompt"] for line in found["train"]} == {"1", "4"}
-    assert {line["prompt"] for line in found["validation"]} == {"2", "3"}
-    assert {line["kind"] for line in found["train"]} == {"user"}
+    by_split = make(replace(USER, sources=(jsonl(rows),)), conversations, tmp_path / "nowhere", tmp_path / "output")
+    assert {line["prompt"] for line in by_split["train"]} == {"1", "4"}
+    assert {line["prompt"] for line in by_split["validation"]} == {"2", "3"}
+    assert {line["kind"] for line in by_split["train"]} == {"user"}
 
 
 def test_a_users_pairs_without_a_split_are_split_by_their_prompt(
     conversations: Path, jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
     uri = jsonl([pair(str(n // 2), chosen=f"good {n}") for n in range(40)])
-    found = make(replace(USER, sources=(uri,), validation_share=0.2), conversations, tmp_path, tmp_path / "output")
-    held_out = {line["prompt"] for line in found["validation"]}
+    by_split = make(replace(USER, sources=(uri,), validation_share=0.2), conversations, tmp_path, tmp_path / "output")
+    held_out = {line["prompt"] for line in by_split["validation"]}
     assert len(held_out) == 4
-    assert not held_out & {line["prompt"] for line in found["train"]}
+    assert not held_out & {line["prompt"] for line in by_split["train"]}
 
 
 def test_lines_that_are_no_pair_are_refused_with_their_number(

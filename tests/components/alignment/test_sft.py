@@ -23,16 +23,16 @@ CONFIG = SFTConfig(
 )
 
 
-def tune(config: SFTConfig, conversations: Path, checkpoint: Path, place: Path) -> tuple[dict[str, float], RecordedMetrics]:
-    """Fine-tune into `place/output`."""
+def tune(config: SFTConfig, conversations: Path, checkpoint: Path, directory: Path) -> tuple[dict[str, float], RecordedMetrics]:
+    """Fine-tune into `directory/output`."""
     metrics = RecordedMetrics()
-    (place / "output").mkdir(parents=True)
+    (directory / "output").mkdir(parents=True)
     figures = fine_tune(
         config,
         conversations=conversations,
         checkpoint=checkpoint,
-        output=place / "output",
-        scratch=place / "scratch",
+        output=directory / "output",
+        scratch=directory / "scratch",
         launcher=InProcessLauncher(),
         metrics=metrics,
     )
@@ -42,8 +42,8 @@ def tune(config: SFTConfig, conversations: Path, checkpoint: Path, place: Path) 
 @pytest.fixture(scope="module")
 def tuned(conversations: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], Path]:
     """Figures and output of one fine-tuning."""
-    place = tmp_path_factory.mktemp("sft")
-    return tune(CONFIG, conversations, base, place)[0], place / "output"
+    directory = tmp_path_factory.mktemp("sft")
+    return tune(CONFIG, conversations, base, directory)[0], directory / "output"
 
 
 @pytest.mark.long

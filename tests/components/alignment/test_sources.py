@@ -20,8 +20,8 @@ def test_a_changed_file_changes_the_fingerprint_and_the_same_bytes_do_not(jsonl:
 
 
 def test_other_distributions_have_another_fingerprint() -> None:
-    one, two = (ConversationsConfig(distributions=names) for names in (("rich",), ("rich", "typer")))
-    assert fingerprint(one) == fingerprint(one) != fingerprint(two)
+    first, second = (ConversationsConfig(distributions=names) for names in (("rich",), ("rich", "typer")))
+    assert fingerprint(first) == fingerprint(first) != fingerprint(second)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

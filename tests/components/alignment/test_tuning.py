@@ -41,13 +41,13 @@ def tune(conversations: Path, pairs: Path, base: Path, tmp_path: Path) -> Tune:
     """Tunes into `tmp_path/NAME/output`; checkpoints stay in `tmp_path/NAME/scratch`."""
 
     def run(config: SFTConfig | DPOConfig, name: str = "one", metrics: Any = None, **changed: Any) -> dict[str, Any]:
-        place = tmp_path / name
-        (place / "output").mkdir(parents=True, exist_ok=True)
+        directory = tmp_path / name
+        (directory / "output").mkdir(parents=True, exist_ok=True)
         launcher: Launcher = changed.pop("launcher", InProcessLauncher())
         common: dict[str, Any] = {
             "checkpoint": base,
-            "output": place / "output",
-            "scratch": place / "scratch",
+            "output": directory / "output",
+            "scratch": directory / "scratch",
             "launcher": launcher,
             "metrics": metrics or SilentMetrics(),
         }

@@ -22,24 +22,24 @@ class Outcome:
     history: list[dict[str, float]]
 
 
-def optimise(workers: int, launcher: Launcher, pairs: Path, checkpoint: Path, place: Path) -> Outcome:
+def optimise(workers: int, launcher: Launcher, pairs: Path, checkpoint: Path, directory: Path) -> Outcome:
     """Optimise with so many workers."""
-    (place / "output").mkdir(parents=True)
+    (directory / "output").mkdir(parents=True)
     figures = optimise_preferences(
         replace(CONFIG, workers=workers),
         pairs=pairs,
         checkpoint=checkpoint,
-        output=place / "output",
-        scratch=place / "scratch",
+        output=directory / "output",
+        scratch=directory / "scratch",
         launcher=launcher,
         metrics=SilentMetrics(),
     )
-    return Outcome(figures, pq.read_table(place / "output" / "metrics" / "training.parquet").to_pylist())
+    return Outcome(figures, pq.read_table(directory / "output" / "metrics" / "training.parquet").to_pylist())
 
 
 @pytest.mark.slow
 def test_two_workers_learn_what_one_does(pairs: Path, base: Path, tmp_path: Path) -> None:
-    one = optimise(1, InProcessLauncher(), pairs, base, tmp_path / "one")
-    two = optimise(2, SpawningLauncher(), pairs, base, tmp_path / "two")
-    assert two.figures == pytest.approx(one.figures, rel=1e-3, abs=1e-5)
-    assert [row["loss"] for row in two.history] == pytest.approx([row["loss"] for row in one.history], rel=1e-4)
+    alone = optimise(1, InProcessLauncher(), pairs, base, tmp_path / "one")
+    together = optimise(2, SpawningLauncher(), pairs, base, tmp_path / "two")
+    assert together.figures == pytest.approx(alone.figures, rel=1e-3, abs=1e-5)
+    assert [row["loss"] for row in together.history] == pytest.approx([row["loss"] for row in alone.history], rel=1e-4)
