@@ -163,7 +163,7 @@ def conversations(tmp_path: Path) -> Path:
 def _conversation(number: int) -> dict[str, Any]:
     return {
         "id": f"c{number}",
-        "split": _side(number),
+        "split": _split(number),
         "source": "python-environment:",
         "group": f"g{number // 2}",
         "messages": 2,
@@ -172,7 +172,7 @@ def _conversation(number: int) -> dict[str, Any]:
     }
 
 
-def _side(number: int) -> str:
+def _split(number: int) -> str:
     return "validation" if number // 2 % 4 == 0 else "train"
 
 
@@ -187,7 +187,7 @@ def preference_pairs(tmp_path: Path) -> Path:
 def _pair(number: int) -> dict[str, Any]:
     return {
         "id": f"p{number}",
-        "split": _side(number),
+        "split": _split(number),
         "kind": "author-vs-sample" if number % 2 else "right-vs-other",
         "group": f"g{number // 2}",
         "prompt_characters": 60,

@@ -31,20 +31,20 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 @pytest.mark.long
 def test_a_good_artifact_passes(conversations: Path, output: Path) -> None:
     report = check(LIMITS, artifact=conversations, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(conversations: Path, output: Path) -> None:
     report = check(LIMITS, artifact=conversations, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, conversations: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, conversations: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(conversations, name, change)
     report = check(LIMITS, artifact=conversations, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]

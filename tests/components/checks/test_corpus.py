@@ -71,29 +71,29 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 @pytest.mark.long
 def test_a_good_artifact_passes(corpus: Path, output: Path) -> None:
     report = check(LIMITS, artifact=corpus, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(corpus: Path, output: Path) -> None:
     report = check(LIMITS, artifact=corpus, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, corpus: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, corpus: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(corpus, name, change)
     report = check(LIMITS, artifact=corpus, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]
 
 
 def test_the_observed_value_names_the_domain_that_is_starved(corpus: Path, output: Path, spoil: Any) -> None:
     spoil(corpus, "mixture.json", lambda mixture: {**mixture, "shares": {**mixture["shares"], "maths": 0.1}})
     report = check(LIMITS, artifact=corpus, output=output)
-    observed = {one.name: one.observed for one in report.failures}
+    observed = {expectation.name: expectation.observed for expectation in report.failures}
     assert observed["domains: share is between 0.001 and 0.98"] == "1 of 3 rows: domain maths, share 0"
 
 
@@ -107,7 +107,7 @@ def test_a_corpus_of_one_domain_passes(corpus: Path, output: Path, spoil: Any) -
 def test_counts_that_disagree_with_the_documents_are_found(corpus: Path, output: Path, spoil: Any) -> None:
     spoil(corpus, "sources", lambda t: t.assign(documents=60, refused_documents=15))
     report = check(LIMITS, artifact=corpus, output=output)
-    assert [one.name for one in report.failures] == [
+    assert [expectation.name for expectation in report.failures] == [
         "sources: kept, refused and duplicate documents add up to the documents listed"
     ]
 
@@ -117,7 +117,9 @@ def test_a_source_that_loses_more_than_its_budget_is_named_with_its_largest_clus
 ) -> None:
     spoil(corpus, "sources", lambda t: t.assign(duplicate_documents=[48, 0]))
     report = check(LIMITS, artifact=corpus, output=output)
-    (failure,) = [one for one in report.failures if one.name.startswith("loss budgets: the share of documents")]
+    (failure,) = [
+        expectation for expectation in report.failures if expectation.name.startswith("loss budgets: the share of documents")
+    ]
     assert all(words in failure.observed for words in ("folder:a", "domain code", "budget 0.9", "2 like 000000000000"))
 
 
@@ -126,18 +128,18 @@ def test_a_cluster_is_judged_where_it_is_more_than_a_few_documents(
     replaced: int, passes: bool, corpus: Path, output: Path, spoil: Any
 ) -> None:
     spoil(corpus, "clusters", lambda t: t.assign(documents=replaced, share=0.3))
-    found = {
-        one.name: one.passed
-        for one in check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=output).expectations
+    passed = {
+        expectation.name: expectation.passed
+        for expectation in check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=output).expectations
     }
-    assert found["clusters: share is between 0 and 0.25"] == passes
+    assert passed["clusters: share is between 0 and 0.25"] == passes
 
 
 def test_a_small_source_that_loses_nearly_all_stops_the_run(corpus: Path, output: Path, spoil: Any) -> None:
     few = {"documents": 11, "kept_documents": 1, "refused_documents": 0, "duplicate_documents": 10}
     spoil(corpus, "sources", lambda t: t.assign(**few))
     report = check(CorpusLimits(min_validation_documents=5), artifact=corpus, output=output)
-    assert any(one.name.startswith("loss budgets: the share of documents") for one in report.failures)
+    assert any(expectation.name.startswith("loss budgets: the share of documents") for expectation in report.failures)
 
 
 def test_a_source_may_have_a_budget_of_its_own_also_beside_another_domain_of_its_place(
@@ -149,8 +151,14 @@ def test_a_source_may_have_a_budget_of_its_own_also_beside_another_domain_of_its
     for named in ([], ["prose"], ["code"]):
         shares = {f"python-environment: ({domain})": 0.05 for domain in named}
         limits = CorpusLimits(min_validation_documents=5, min_cluster_documents=2, max_duplicate_share_by_source=shares)
-        failures = [one for one in check(limits, artifact=corpus, output=output).failures if one.name.startswith("loss budgets")]
-        assert [domain for domain in ("code", "prose") for one in failures if f"domain {domain}" in one.observed] == named
+        failures = [
+            expectation
+            for expectation in check(limits, artifact=corpus, output=output).failures
+            if expectation.name.startswith("loss budgets")
+        ]
+        assert [
+            domain for domain in ("code", "prose") for expectation in failures if f"domain {domain}" in expectation.observed
+        ] == named
 
 
 def test_a_budget_of_a_source_that_is_not_there_is_refused_with_those_that_are(corpus: Path, output: Path) -> None:
@@ -173,7 +181,7 @@ def test_a_quality_score_that_is_hardly_one_is_a_warning(corpus: Path, output: P
     spoil(corpus, "quality", lambda t: t.assign(auc=0.5))
     report = check(LIMITS, artifact=corpus, output=output)
     assert report.passed
-    (warning,) = [one for one in report.expectations if not one.passed]
+    (warning,) = [expectation for expectation in report.expectations if not expectation.passed]
     assert (warning.name, warning.critical) == ("quality: auc is between 0.6 and 1", False)
 
 

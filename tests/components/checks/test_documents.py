@@ -33,7 +33,7 @@ def rows_of(number: int, seed: int = 0) -> pd.DataFrame:
     kept = chance.random(number) < 0.7
     return pd.DataFrame(
         {
-            "id": [f"{place:064x}" for place in range(number)],
+            "id": [f"{index:064x}" for index in range(number)],
             "source": chance.choice(["a", "b"], number),
             "domain": chance.choice(["code", "prose"], number),
             "split": np.where(kept, chance.choice(["train", "validation"], number), None),
@@ -68,8 +68,8 @@ def test_repeated_ids_are_found_however_far_apart_and_in_as_many_passes_as_memor
     rows.loc[[20, 21, 40], "id"] = "thrice"
     rows.loc[[3, 4], "id"] = None
     written(rows)
-    found = documents.repeated_ids(tmp_path, len(rows))["id"].tolist()
-    assert found == ["twice", "thrice", "thrice", "thrice", "twice"]
+    repeated = documents.repeated_ids(tmp_path, len(rows))["id"].tolist()
+    assert repeated == ["twice", "thrice", "thrice", "thrice", "twice"]
 
 
 def test_ids_that_occur_once_are_no_rows(written: Written, tmp_path: Path) -> None:

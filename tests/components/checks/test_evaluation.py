@@ -41,29 +41,29 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 def test_a_good_artifact_passes(evaluation: Path, output: Path) -> None:
     report = check(LIMITS, artifact=evaluation, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(evaluation: Path, output: Path) -> None:
     report = check(LIMITS, artifact=evaluation, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, evaluation: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, evaluation: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(evaluation, name, change)
     report = check(LIMITS, artifact=evaluation, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]
 
 
 def test_a_model_that_was_not_measured_on_a_domain_is_named(evaluation: Path, output: Path, spoil: Any) -> None:
     spoil(evaluation, "bits_per_byte", lambda t: t[(t["model"] != "dpo") | (t["domain"] != "prose")])
     report = check(LIMITS, artifact=evaluation, output=output)
-    observed = {one.name: one.observed for one in report.failures}
+    observed = {expectation.name: expectation.observed for expectation in report.failures}
     assert (
         observed["bits_per_byte: bits_per_byte is between 0.05 and 16"] == "1 of 10 rows have no value: domain prose, model dpo"
     )
@@ -80,7 +80,7 @@ def test_alignment_that_did_not_help_is_a_warning(
     spoil(evaluation, "alignment", worse)
     report = check(LIMITS, artifact=evaluation, output=output)
     assert report.passed
-    observed = {one.name: one.observed for one in report.expectations if not one.passed}
+    observed = {expectation.name: expectation.observed for expectation in report.expectations if not expectation.passed}
     assert list(observed) == ["alignment: gain is at least 0"]
     assert f"measure {measure}" in observed["alignment: gain is at least 0"]
 
@@ -91,13 +91,13 @@ def test_alignment_that_did_not_help_is_a_warning(
 def test_contamination_is_a_warning(name: str, evaluation: Path, output: Path, spoil: Any) -> None:
     spoil(evaluation, *BREAKS[name])
     report = check(LIMITS, artifact=evaluation, output=output)
-    assert (report.passed, [one.name for one in report.expectations if not one.passed]) == (True, [name])
+    assert (report.passed, [expectation.name for expectation in report.expectations if not expectation.passed]) == (True, [name])
 
 
 def test_a_benchmark_without_a_clean_item_is_a_warning(evaluation: Path, output: Path, spoil: Any) -> None:
     spoil(evaluation, "tasks", lambda t: t.assign(clean_value=None, clean_items=t["clean_items"].replace(90, 0)))
     report = check(LIMITS, artifact=evaluation, output=output)
-    observed = {one.name: one.observed for one in report.expectations if not one.passed}
+    observed = {expectation.name: expectation.observed for expectation in report.expectations if not expectation.passed}
     assert report.passed
     assert observed["benchmarks: above_clean is at most 0.05"] == "1 of 1 rows have no value: metric acc, model dpo, task quiz"
 
@@ -105,7 +105,11 @@ def test_a_benchmark_without_a_clean_item_is_a_warning(evaluation: Path, output:
 def test_without_benchmarks_there_is_nothing_to_warn_of(evaluation: Path, output: Path, spoil: Any) -> None:
     spoil(evaluation, "tasks", lambda t: t[t["task"] != "quiz"])
     spoil(evaluation, "contamination", lambda t: t[:0])
-    assert [one.name for one in check(LIMITS, artifact=evaluation, output=output).expectations if not one.passed] == []
+    assert [
+        expectation.name
+        for expectation in check(LIMITS, artifact=evaluation, output=output).expectations
+        if not expectation.passed
+    ] == []
 
 
 def test_a_model_no_better_than_byte_frequencies_is_a_warning(evaluation: Path, output: Path, spoil: Any) -> None:

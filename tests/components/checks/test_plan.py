@@ -34,26 +34,28 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 def test_a_good_artifact_passes(plan: Path, output: Path) -> None:
     report = check(LIMITS, artifact=plan, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(plan: Path, output: Path) -> None:
     report = check(LIMITS, artifact=plan, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, plan: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, plan: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(plan, name, change)
     report = check(LIMITS, artifact=plan, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]
 
 
 def test_a_learning_rate_far_from_a_law_that_was_fitted_is_a_warning(plan: Path, output: Path, spoil: Any) -> None:
     spoil(plan, "plan.json", lambda p: p | {"compute": 1e19, "learning_rate": 4.2e-3, "notes": []})
     report = check(LIMITS, artifact=plan, output=output)
     assert report.passed
-    assert [one.name for one in report.expectations if not one.passed] == ["plan: law_ratio is between 0.5 and 2"]
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == [
+        "plan: law_ratio is between 0.5 and 2"
+    ]

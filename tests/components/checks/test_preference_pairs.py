@@ -34,29 +34,29 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 def test_a_good_artifact_passes(preference_pairs: Path, output: Path) -> None:
     report = check(LIMITS, artifact=preference_pairs, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(preference_pairs: Path, output: Path) -> None:
     report = check(LIMITS, artifact=preference_pairs, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, preference_pairs: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, preference_pairs: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(preference_pairs, name, change)
     report = check(LIMITS, artifact=preference_pairs, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]
 
 
 def test_a_kind_that_is_missing_on_one_side_is_named(preference_pairs: Path, output: Path, spoil: Any) -> None:
     held_out = lambda t: t[(t["split"] == "train") | (t["kind"] == "right-vs-other")]  # noqa: E731
     spoil(preference_pairs, "preference_pairs", held_out)
     report = check(LIMITS, artifact=preference_pairs, output=output)
-    assert [(one.name, one.observed) for one in report.failures] == [
+    assert [(expectation.name, expectation.observed) for expectation in report.failures] == [
         ("counts: validation is at least 5", "1 of 2 rows: kind author-vs-sample, validation 0")
     ]
 

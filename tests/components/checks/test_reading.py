@@ -33,9 +33,9 @@ def test_only_the_columns_that_are_asked_for_are_read(corpus: Path) -> None:
 
 
 def test_a_directory_called_like_a_partition_adds_no_column(corpus: Path, tmp_path: Path) -> None:
-    place = tmp_path / "year=2024"
-    corpus.rename(place)
-    assert "year" not in metrics_table(place, "documents", ("id",)).columns
+    directory = tmp_path / "year=2024"
+    corpus.rename(directory)
+    assert "year" not in metrics_table(directory, "documents", ("id",)).columns
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[1]", "not a JSON object")])
@@ -56,7 +56,7 @@ def test_batches_are_read_in_order_and_as_often_as_one_likes(corpus: Path, monke
     batches = BatchedTable(corpus, "documents", ("id", "bytes"))
     for _ in range(2):
         frames = list(batches)
-        assert max(len(one) for one in frames) == 7
+        assert max(len(frame) for frame in frames) == 7
         pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), whole)
 
 

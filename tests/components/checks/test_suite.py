@@ -30,7 +30,7 @@ def test_what_was_observed_is_said_in_words(output: Path) -> None:
         covers("kind", ["z"]),
         median_between("weight", 0, 1),
     )
-    assert [one.observed for one in _run(output, ROWS, *rules).expectations] == [
+    assert [expectation.observed for expectation in _run(output, ROWS, *rules).expectations] == [
         "5 rows",
         "2 of 5 rows: name a, weight 1; name b, weight 2",
         "1 of 5 rows have no value: name e",
@@ -66,7 +66,7 @@ def test_an_infinite_value_is_not_finite(output: Path) -> None:
 
 def test_a_missing_column_fails_its_rule_and_no_other(output: Path) -> None:
     report = _run(output, ROWS, no_nulls("colour"), no_nulls("name"))
-    assert [one.passed for one in report.expectations] == [False, True]
+    assert [expectation.passed for expectation in report.expectations] == [False, True]
     assert report.expectations[0].observed.startswith("could not be evaluated: ")
     assert "colour" in report.expectations[0].observed
 

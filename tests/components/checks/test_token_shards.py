@@ -34,28 +34,28 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 def test_a_good_artifact_passes(token_shards: Path, tokenizer: Path, output: Path) -> None:
     report = check(LIMITS, artifact=token_shards, tokenizer=tokenizer, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(token_shards: Path, tokenizer: Path, output: Path) -> None:
     report = check(LIMITS, artifact=token_shards, tokenizer=tokenizer, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, token_shards: Path, tokenizer: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, token_shards: Path, tokenizer: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(tokenizer if name == "fertility" else token_shards, name, change)
     report = check(LIMITS, artifact=token_shards, tokenizer=tokenizer, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]
 
 
 def test_a_shard_cut_short_on_disk_is_found(token_shards: Path, tokenizer: Path, output: Path) -> None:
     (token_shards / "train" / "code" / "tokens-00001.bin").write_bytes(bytes(1998))
     report = check(LIMITS, artifact=token_shards, tokenizer=tokenizer, output=output)
-    assert [(one.name, one.observed) for one in report.failures] == [
+    assert [(expectation.name, expectation.observed) for expectation in report.failures] == [
         (
             "shards: missing_in_file is 0",
             "1 of 8 rows: domain code, missing_in_file 1, shard tokens-00001.bin, split train",

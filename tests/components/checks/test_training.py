@@ -41,37 +41,39 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 def test_a_good_artifact_passes(checkpoint: Path, token_shards: Path, output: Path) -> None:
     report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
-    assert [one.name for one in report.expectations if not one.passed] == []
+    assert [expectation.name for expectation in report.expectations if not expectation.passed] == []
     assert report.passed
     assert (output / report.report).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_expectation_has_data_that_breaks_it(checkpoint: Path, token_shards: Path, output: Path) -> None:
     report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
-    assert [one.name for one in report.expectations] == list(BREAKS)
+    assert [expectation.name for expectation in report.expectations] == list(BREAKS)
 
 
-@pytest.mark.parametrize("expectation", BREAKS)
-def test_a_broken_expectation_is_named(expectation: str, checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:
-    name, change = BREAKS[expectation]
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_broken_expectation_is_named(broken: str, checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:
+    name, change = BREAKS[broken]
     spoil(checkpoint, name, change)
     report = check(LIMITS, artifact=checkpoint, token_shards=token_shards, output=output)
-    assert expectation in [one.name for one in report.expectations if not one.passed]
+    assert broken in [expectation.name for expectation in report.expectations if not expectation.passed]
 
 
 def test_without_token_shards_no_mixture_is_expected(checkpoint: Path, output: Path) -> None:
     report = check(LIMITS, artifact=checkpoint, output=output)
     assert report.passed
-    assert not [one.name for one in report.expectations if one.name.startswith("mixture")]
+    assert not [expectation.name for expectation in report.expectations if expectation.name.startswith("mixture")]
 
 
 def test_a_nan_among_the_validations_is_not_taken_for_an_unmeasured_one(checkpoint: Path, output: Path) -> None:
     path = checkpoint / "metrics" / "training.parquet"
     table = pq.read_table(path)
     values = [float("nan") if value == 4.0 else value for value in table["validation/loss"].to_pylist()]
-    place = table.column_names.index("validation/loss")
-    pq.write_table(table.set_column(place, "validation/loss", pa.array(values, pa.float64())), path)
-    failures = {one.name: one.observed for one in check(LIMITS, artifact=checkpoint, output=output).failures}
+    index = table.column_names.index("validation/loss")
+    pq.write_table(table.set_column(index, "validation/loss", pa.array(values, pa.float64())), path)
+    failures = {
+        expectation.name: expectation.observed for expectation in check(LIMITS, artifact=checkpoint, output=output).failures
+    }
     assert failures == {"figures: not_finite is 0": "1 of 2 rows: figure validation/loss, not_finite 2"}
 
 
