@@ -21,7 +21,7 @@ QUIZ = BenchmarkTask(name="quiz", prompt="Question: {question}\nAnswer:", choice
 RECORDS = [{"question": f"What is {number}?", "right": number, "wrong": f"not {number} ", "place": 0} for number in range(5)]
 
 
-def corpus(place: Path, records: list[dict[str, Any]], *, held: tuple[int, ...] = (), short: tuple[int, ...] = ()) -> Path:
+def corpus(directory: Path, records: list[dict[str, Any]], *, held: tuple[int, ...] = (), short: tuple[int, ...] = ()) -> Path:
     """What curation leaves of the benchmark `quiz` in the file `test.jsonl`; each held item is in two documents."""
     items = [
         {"benchmark": "quiz", "file": "test.jsonl", "item": n, "grams": 0 if n in short else 9, "record": json.dumps(record)}
@@ -32,15 +32,15 @@ def corpus(place: Path, records: list[dict[str, Any]], *, held: tuple[int, ...] 
         for item in held
         for document in "ab"
     ]
-    place.mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(items), place / "benchmarks.parquet")
+    directory.mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(items), directory / "benchmarks.parquet")
     names = {"id": pa.string(), "benchmark": pa.string(), "file": pa.string(), "item": pa.int64()}
-    pq.write_table(pa.Table.from_pylist(hits, pa.schema(names)), place / "contamination.parquet")
-    return place
+    pq.write_table(pa.Table.from_pylist(hits, pa.schema(names)), directory / "contamination.parquet")
+    return directory
 
 
-def built(task: BenchmarkTask, place: Path, **changes: Any) -> list[dict[str, Any]]:
-    tasks = benchmarks.build(EvaluationConfig(benchmarks=(task,), **changes), place)
+def built(task: BenchmarkTask, directory: Path, **changes: Any) -> list[dict[str, Any]]:
+    tasks = benchmarks.build(EvaluationConfig(benchmarks=(task,), **changes), directory)
     return {**tasks.choices, **tasks.completions}[task.name]
 
 
@@ -56,8 +56,8 @@ def test_held_items_and_those_too_short_to_be_found_are_not_clean(tmp_path: Path
 
 
 def test_what_documents_held_is_counted(tmp_path: Path) -> None:
-    found = benchmarks.contamination(corpus(tmp_path, RECORDS, held=(1, 2), short=(4,)))
-    assert found == (Contamination(benchmark="quiz", items=5, contaminated=2, not_searched=1, documents=2),)
+    counts = benchmarks.contamination(corpus(tmp_path, RECORDS, held=(1, 2), short=(4,)))
+    assert counts == (Contamination(benchmark="quiz", items=5, contaminated=2, not_searched=1, documents=2),)
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,17 @@ def test_an_answer_names_its_option_in_the_form_that_was_said(tmp_path: Path, fo
 
 def test_without_options_the_model_writes_a_word(tmp_path: Path) -> None:
     task = BenchmarkTask(name="quiz", prompt="{text}", answer="word")
-    place = corpus(tmp_path, [{"text": "a b", "word": " c"}])
-    assert built(task, place) == [{"context": "a b", "gold": "c", "chance": 0.0, "clean": True}]
+    directory = corpus(tmp_path, [{"text": "a b", "word": " c"}])
+    assert built(task, directory) == [{"context": "a b", "gold": "c", "chance": 0.0, "clean": True}]
     with pytest.raises(SourceError, match="'two words' is no single word"):
         built(task, corpus(tmp_path, [{"text": "a", "word": "two words"}]))
 
 
 def test_fewer_items_are_drawn_by_the_seed(tmp_path: Path) -> None:
-    place = corpus(tmp_path, RECORDS)
-    drawn = [[row["context"] for row in built(QUIZ, place, max_items_per_task=2, seed=seed)] for seed in range(9)]
-    assert drawn[0] == [row["context"] for row in built(QUIZ, place, seed=0)][:2]
-    assert len({tuple(one) for one in drawn}) > 1
+    directory = corpus(tmp_path, RECORDS)
+    drawn = [[row["context"] for row in built(QUIZ, directory, max_items_per_task=2, seed=seed)] for seed in range(9)]
+    assert drawn[0] == [row["context"] for row in built(QUIZ, directory, seed=0)][:2]
+    assert len({tuple(contexts) for contexts in drawn}) > 1
 
 
 @pytest.mark.parametrize(("record", "said"), [({"question": "x"}, "KeyError"), ({**RECORDS[0], "place": 2}, "none of 2 options")])
@@ -110,7 +110,7 @@ def test_what_curation_writes_is_what_evaluation_joins(tmp_path: Path) -> None:
     records = [{"question": words, "right": "yes", "wrong": "no", "place": 0}, {"question": words[::-1], **RECORDS[0]}]
     records[1]["question"] = " ".join(f"word{number}" for number in range(20))
     (tmp_path / "quiz.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    texts = [f"{number} " + " ".join(f"document{number}x{place}" for place in range(60)) for number in range(30)]
+    texts = [f"{number} " + " ".join(f"document{number}x{position}" for position in range(60)) for number in range(30)]
     lines = [json.dumps({"text": text}) + "\n" for text in [*texts, f"{texts[0][::-1]} {words}"]]
     (tmp_path / "web.jsonl").write_text("".join(lines))
     config = CurationConfig(
@@ -118,9 +118,9 @@ def test_what_curation_writes_is_what_evaluation_joins(tmp_path: Path) -> None:
         benchmarks=(Benchmark(name="quiz", uri=str(tmp_path / "quiz.jsonl")),),
         max_repeated_lines=1.0,
     )
-    place = tmp_path / "corpus"
-    curate(config, output=place, scratch=tmp_path / "scratch", engine=InProcessShardEngine(), metrics=SilentMetrics())
-    assert benchmarks.contamination(place) == (
+    directory = tmp_path / "corpus"
+    curate(config, output=directory, scratch=tmp_path / "scratch", engine=InProcessShardEngine(), metrics=SilentMetrics())
+    assert benchmarks.contamination(directory) == (
         Contamination(benchmark="quiz", items=2, contaminated=1, not_searched=0, documents=1),
     )
-    assert {row["context"][10:14]: row["clean"] for row in built(QUIZ, place)} == {"the ": False, "word": True}
+    assert {row["context"][10:14]: row["clean"] for row in built(QUIZ, directory)} == {"the ": False, "word": True}

@@ -72,11 +72,11 @@ def test_an_untrained_model_needs_the_bits_of_a_uniform_guess(finished, models):
 
 
 def test_the_aggregate_takes_the_shares_of_the_mixture(finished):
-    found = json.loads((finished[1] / "report.json").read_text())
-    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in found["bits_per_byte"]}
-    assert found["domain_shares"] == {"code": 0.75, "prose": 0.25}
+    report = json.loads((finished[1] / "report.json").read_text())
+    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in report["bits_per_byte"]}
+    assert report["domain_shares"] == {"code": 0.75, "prose": 0.25}
     expected = 0.75 * bits["dpo", "code"] + 0.25 * bits["dpo", "prose"]
-    assert found["aggregate"]["dpo"] == pytest.approx(expected)
+    assert report["aggregate"]["dpo"] == pytest.approx(expected)
     assert finished[0]["bits_per_byte/dpo"] == pytest.approx(expected, abs=1e-6)
 
 
@@ -118,8 +118,8 @@ def test_alignment_rows_are_those_of_sft_then_dpo(finished):
 
 
 def test_repetition_is_measured_over_the_prompts_asked_for(finished):
-    found = json.loads((finished[1] / "report.json").read_text())
-    assert [(row["model"], row["prompts"]) for row in found["repetition"]] == [("base", 4), ("sft", 4), ("dpo", 4)]
+    report = json.loads((finished[1] / "report.json").read_text())
+    assert [(row["model"], row["prompts"]) for row in report["repetition"]] == [("base", 4), ("sft", 4), ("dpo", 4)]
 
 
 def test_the_same_inputs_give_the_same_bytes(finished, world, models, tmp_path):
@@ -133,19 +133,19 @@ def test_the_same_inputs_give_the_same_bytes(finished, world, models, tmp_path):
 def test_the_users_own_prompts_are_shown_and_own_shares_taken(world, models, tmp_path):
     config = dataclasses.replace(CONFIG, sample_prompts=("Who are you?",), domain_shares={"prose": 1.0}, max_items_per_task=2)
     _, output = run(world, models, tmp_path, config, checkpoints={"base": models.checkpoints["base"]})
-    found = json.loads((output / "report.json").read_text())
-    assert [sample["prompt"] for sample in found["samples"]] == ["Who are you?"]
-    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in found["bits_per_byte"]}
-    assert found["aggregate"]["base"] == bits["base", "prose"]
+    report = json.loads((output / "report.json").read_text())
+    assert [sample["prompt"] for sample in report["samples"]] == ["Who are you?"]
+    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in report["bits_per_byte"]}
+    assert report["aggregate"]["base"] == bits["base", "prose"]
     assert ("base", "code") in bits
 
 
 def test_token_shards_of_another_corpus_are_refused(world, models, tmp_path):
     other = tmp_path / "corpus"
     shutil.copytree(world.corpus, other)
-    part = other / "documents/validation/code/part-00000.parquet"
-    rows = pq.read_table(part)
-    pq.write_table(rows.set_column(0, "id", [[f"{number:064d}" for number in range(rows.num_rows)]]), part)
+    path = other / "documents/validation/code/part-00000.parquet"
+    rows = pq.read_table(path)
+    pq.write_table(rows.set_column(0, "id", [[f"{number:064d}" for number in range(rows.num_rows)]]), path)
     with pytest.raises(ArtifactError, match="lack document"):
         run(dataclasses.replace(world, corpus=other), models, tmp_path)
 

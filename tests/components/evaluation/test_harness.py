@@ -68,10 +68,11 @@ def test_items_marked_as_clean_are_also_scored_alone():
     words = [{**row, "clean": False} for row in WORDS]
     tasks = Tasks(choices={"choice": marked, "local": CHOICES}, completions={"word": words})
     model = Scripted(lambda option: 0.0 if "no, it is right" in option else -1.0, " gamma")
-    found = {(s.task, s.metric): s for s in harness.run(model, tasks)}
-    assert [found["choice", "acc"].value, found["choice", "acc"].clean_value, found["choice", "acc"].clean_items] == [0.5, 1.0, 1]
-    assert (found["word", "exact_match"].clean_value, found["word", "exact_match"].clean_items) == (None, 0)
-    assert (found["local", "acc"].clean_value, found["local", "acc"].clean_items) == (None, None)
+    by_task = {(s.task, s.metric): s for s in harness.run(model, tasks)}
+    choice = by_task["choice", "acc"]
+    assert [choice.value, choice.clean_value, choice.clean_items] == [0.5, 1.0, 1]
+    assert (by_task["word", "exact_match"].clean_value, by_task["word", "exact_match"].clean_items) == (None, 0)
+    assert (by_task["local", "acc"].clean_value, by_task["local", "acc"].clean_items) == (None, None)
 
 
 def test_contexts_reach_the_model_as_they_are_braces_included():

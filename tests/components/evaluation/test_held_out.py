@@ -20,9 +20,9 @@ def test_a_corpus_without_held_out_documents_is_refused(tmp_path):
 
 def test_documents_come_by_id_and_short_ones_are_left_out(tmp_path):
     conftest.write_documents(tmp_path, "code", ["x" * 999, "y" * 1000, "é" * 500, "z" * 2000])
-    found = list(held_out.documents(tmp_path, "code"))
-    assert [d.id for d in found] == sorted(d.id for d in found)
-    assert {d.text[0] for d in found} == {"y", "é", "z"}
+    documents = list(held_out.documents(tmp_path, "code"))
+    assert [d.id for d in documents] == sorted(d.id for d in documents)
+    assert {d.text[0] for d in documents} == {"y", "é", "z"}
 
 
 def test_documents_are_taken_in_order_while_they_fit(tmp_path):

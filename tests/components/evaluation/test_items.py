@@ -113,5 +113,5 @@ def test_shortening_cuts_between_words():
 
 
 def test_options_are_dealt_evenly_over_many_items():
-    places = [items._shuffled("", ["right", "a", "b", "c"], random.Random(seed))["gold"] for seed in range(400)]
-    assert all(70 < places.count(place) < 130 for place in range(4))
+    positions = [items._shuffled("", ["right", "a", "b", "c"], random.Random(seed))["gold"] for seed in range(400)]
+    assert all(70 < positions.count(position) < 130 for position in range(4))

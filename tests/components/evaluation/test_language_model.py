@@ -12,7 +12,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def parts(models):
+def loaded(models):
     return huggingface.load(models.checkpoints["base"]).eval(), TextTokenizer.load(models.checkpoints["base"])
 
 
@@ -27,45 +27,45 @@ def by_hand(model, context, continuation):
     return sum(logprobs[len(context) - 1 + i, token].item() for i, token in enumerate(continuation))
 
 
-def test_a_continuation_is_scored_after_bos_and_its_context(parts):
-    model, tokenizer = parts
-    ((found, greedy),) = HarnessModel(model, tokenizer, 4096).loglikelihood(
+def test_a_continuation_is_scored_after_bos_and_its_context(loaded):
+    model, tokenizer = loaded
+    ((score, greedy),) = HarnessModel(model, tokenizer, 4096).loglikelihood(
         [request("loglikelihood", "The alpha", " beta gamma")]
     )
     context = [tokenizer.bos_id, *tokenizer.encode("The alpha")]
-    assert found == pytest.approx(by_hand(model, context, tokenizer.encode(" beta gamma")), rel=1e-5)
+    assert score == pytest.approx(by_hand(model, context, tokenizer.encode(" beta gamma")), rel=1e-5)
     assert greedy is False
 
 
-def test_a_context_too_long_loses_its_beginning_but_not_bos(parts):
-    model, tokenizer = parts
+def test_a_context_too_long_loses_its_beginning_but_not_bos(loaded):
+    model, tokenizer = loaded
     long = "alpha beta gamma delta " * 40
-    ((found, _),) = HarnessModel(model, tokenizer, 4096).loglikelihood([request("loglikelihood", long, " total")])
+    ((score, _),) = HarnessModel(model, tokenizer, 4096).loglikelihood([request("loglikelihood", long, " total")])
     after = tokenizer.encode(" total")
     context = [tokenizer.bos_id, *tokenizer.encode(long)[-(model.shape.context - len(after)) :]]
-    assert found == pytest.approx(by_hand(model, context, after), rel=1e-5)
+    assert score == pytest.approx(by_hand(model, context, after), rel=1e-5)
 
 
-def test_without_context_the_continuation_follows_bos(parts):
-    model, tokenizer = parts
-    ((found, _),) = HarnessModel(model, tokenizer, 4096).loglikelihood([request("loglikelihood", "", "index")])
-    assert found == pytest.approx(by_hand(model, [tokenizer.bos_id], tokenizer.encode("index")), rel=1e-5)
+def test_without_context_the_continuation_follows_bos(loaded):
+    model, tokenizer = loaded
+    ((score, _),) = HarnessModel(model, tokenizer, 4096).loglikelihood([request("loglikelihood", "", "index")])
+    assert score == pytest.approx(by_hand(model, [tokenizer.bos_id], tokenizer.encode("index")), rel=1e-5)
 
 
-def test_a_rolling_text_is_scored_in_windows_every_token_once(parts):
-    model, tokenizer = parts
+def test_a_rolling_text_is_scored_in_windows_every_token_once(loaded):
+    model, tokenizer = loaded
     text = "alpha beta gamma delta value total " * 12
     ids, size = tokenizer.encode(text), model.shape.context
     assert len(ids) > size
     befores = [tokenizer.bos_id, *(ids[start - 1] for start in range(size, len(ids), size))]
     windows = [ids[start : start + size] for start in range(0, len(ids), size)]
     expected = sum(by_hand(model, [before], window) for before, window in zip(befores, windows, strict=True))
-    (found,) = HarnessModel(model, tokenizer, 4096).loglikelihood_rolling([request("loglikelihood_rolling", text)])
-    assert found == pytest.approx(expected, rel=1e-5)
+    (score,) = HarnessModel(model, tokenizer, 4096).loglikelihood_rolling([request("loglikelihood_rolling", text)])
+    assert score == pytest.approx(expected, rel=1e-5)
 
 
-def test_generation_is_greedy_and_ends_before_a_stop_text(parts):
-    model, tokenizer = parts
+def test_generation_is_greedy_and_ends_before_a_stop_text(loaded):
+    model, tokenizer = loaded
     lm = HarnessModel(model, tokenizer, 4096)
     ask = lambda *until: lm.generate_until([request("generate_until", "The", {"until": list(until), "max_gen_toks": 12})])  # noqa: E731
     (whole,) = ask("never said")
@@ -74,7 +74,7 @@ def test_generation_is_greedy_and_ends_before_a_stop_text(parts):
     assert ask("never said", whole[2]) == [whole[: whole.find(whole[2])]]
 
 
-def test_a_prompt_longer_than_the_context_is_continued(parts):
-    model, tokenizer = parts
+def test_a_prompt_longer_than_the_context_is_continued(loaded):
+    model, tokenizer = loaded
     arguments = {"until": ["\n"], "max_gen_toks": 4}
     assert len(HarnessModel(model, tokenizer, 4096).generate_until([request("generate_until", "beta " * 500, arguments)])) == 1
