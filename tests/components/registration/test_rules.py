@@ -56,8 +56,8 @@ def test_a_report_without_the_baseline_is_refused():
         refuse_unless_promotable("dpo", report, [])
 
 
-def verdict(place: str) -> dict[str, object]:
-    return {"figure": "bits_per_byte", "low": 2.0, "high": 2.1, "actual": 2.2, "place": place}
+def verdict(position: str) -> dict[str, object]:
+    return {"figure": "bits_per_byte", "low": 2.0, "high": 2.1, "actual": 2.2, "place": position}
 
 
 def test_a_base_model_above_its_predicted_interval_is_refused_with_both():
@@ -65,6 +65,6 @@ def test_a_base_model_above_its_predicted_interval_is_refused_with_both():
         refuse_unless_promotable("dpo", REPORT, [PASSED], [verdict("above")])
 
 
-@pytest.mark.parametrize("place", ["inside", "below"])
-def test_a_base_model_that_is_no_worse_than_predicted_is_promoted(place):
-    refuse_unless_promotable("dpo", REPORT, [PASSED], [verdict(place)])
+@pytest.mark.parametrize("position", ["inside", "below"])
+def test_a_base_model_that_is_no_worse_than_predicted_is_promoted(position):
+    refuse_unless_promotable("dpo", REPORT, [PASSED], [verdict(position)])

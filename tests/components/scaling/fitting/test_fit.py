@@ -71,11 +71,11 @@ def test_columns_that_allow_no_fit_are_refused() -> None:
 
 def test_what_is_left_out_is_said_with_line_and_reason_and_what_leaving_it_in_does() -> None:
     n, d, _, loss = drawn(0)
-    least = int(np.argmin(d / n))
-    loss[least] *= 1.3
+    shortest = int(np.argmin(d / n))
+    loss[shortest] *= 1.3
     made = fit(runs(n=n, d=d, loss=loss), QUICK)
     (entry,) = made.excluded
-    assert (entry.method, entry.row) == ("parametric", least + 2)
+    assert (entry.method, entry.row) == ("parametric", shortest + 2)
     assert "is number 1 from below; its loss is far above" in entry.reason
     assert made.all_runs is not None
     assert made.as_json()["parametric_with_all_runs"]["runs"] == len(n)

@@ -28,17 +28,17 @@ def grid(seed: int, budgets: int = 5, noise: float = 0.0003) -> tuple[Array, Arr
 
 
 def test_the_laws_of_a_known_bowl_are_recovered_within_their_intervals() -> None:
-    found = fit_hyper_parameters(*grid(0), rounds=500, seed=0)
-    assert found.batch_exponent.low < 0.3271 < found.batch_exponent.high
-    assert found.learning_rate_exponent.low < -0.1250 < found.learning_rate_exponent.high
-    assert found.batch_exponent.high - found.batch_exponent.low < 0.1
-    assert found.edges == ()
+    fit = fit_hyper_parameters(*grid(0), rounds=500, seed=0)
+    assert fit.batch_exponent.low < 0.3271 < fit.batch_exponent.high
+    assert fit.learning_rate_exponent.low < -0.1250 < fit.learning_rate_exponent.high
+    assert fit.batch_exponent.high - fit.batch_exponent.low < 0.1
+    assert fit.edges == ()
 
 
 def test_the_surface_of_each_budget_is_ready_for_contours() -> None:
-    found = fit_hyper_parameters(*grid(0), rounds=100, seed=0)
-    assert [surface.compute for surface in found.surfaces] == pytest.approx(np.geomspace(1e17, 1e20, 5))
-    for surface in found.surfaces:
+    fit = fit_hyper_parameters(*grid(0), rounds=100, seed=0)
+    assert [surface.compute for surface in fit.surfaces] == pytest.approx(np.geomspace(1e17, 1e20, 5))
+    for surface in fit.surfaces:
         assert len(surface.batch) == len(surface.learning_rate) == len(surface.excess) == 81
         assert surface.excess.min() == 0.0
         assert 1 < (surface.excess <= NEAR).sum() < 20
@@ -47,8 +47,8 @@ def test_the_surface_of_each_budget_is_ready_for_contours() -> None:
 def test_an_optimum_at_the_edge_of_the_grid_is_said() -> None:
     c, batch, rate, loss = grid(0)
     inside = (c > 1.1e17) | (batch < np.median(batch[c < 1.1e17]) * 0.6)
-    found = fit_hyper_parameters(c[inside], batch[inside], rate[inside], loss[inside], rounds=100, seed=0)
-    assert [reason for _, reason in found.edges] == ["the least loss lies at the largest batch of the grid"]
+    fit = fit_hyper_parameters(c[inside], batch[inside], rate[inside], loss[inside], rounds=100, seed=0)
+    assert [reason for _, reason in fit.edges] == ["the least loss lies at the largest batch of the grid"]
 
 
 def test_fewer_than_three_grids_are_refused_and_a_small_one_is_left_out() -> None:
@@ -56,5 +56,5 @@ def test_fewer_than_three_grids_are_refused_and_a_small_one_is_left_out() -> Non
         fit_hyper_parameters(*grid(0, budgets=2), rounds=100, seed=0)
     c, batch, rate, loss = grid(0)
     few = (c > 1.1e17) | (np.arange(len(c)) < 3)
-    found = fit_hyper_parameters(c[few], batch[few], rate[few], loss[few], rounds=100, seed=0)
-    assert [reason for _, reason in found.refused] == ["3 runs are no grid; it takes 4"]
+    fit = fit_hyper_parameters(c[few], batch[few], rate[few], loss[few], rounds=100, seed=0)
+    assert [reason for _, reason in fit.refused] == ["3 runs are no grid; it takes 4"]

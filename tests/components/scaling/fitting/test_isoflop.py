@@ -19,11 +19,11 @@ def fitted(n: Array, d: Array, c: Array, loss: Array) -> IsoFlop:
 
 
 def test_data_without_noise_gives_the_exponents_and_nearly_the_optima_back() -> None:
-    found = fitted(*drawn(0, noise=0.0))
-    assert found.n_exponent.value == pytest.approx(N_EXPONENT, abs=2e-3)
-    assert found.d_exponent.value == pytest.approx(1 - N_EXPONENT, abs=2e-3)
+    fit = fitted(*drawn(0, noise=0.0))
+    assert fit.n_exponent.value == pytest.approx(N_EXPONENT, abs=2e-3)
+    assert fit.d_exponent.value == pytest.approx(1 - N_EXPONENT, abs=2e-3)
     model, tokens = allocation(TRUTH, 6.0)
-    for profile in found.profiles:
+    for profile in fit.profiles:
         assert profile.n_optimum.value == pytest.approx(model.at(profile.compute), rel=0.1)
         assert profile.d_optimum.value == pytest.approx(tokens.at(profile.compute), rel=0.1)
 
@@ -38,8 +38,8 @@ def test_the_stated_interval_covers_the_exponent_in_most_draws() -> None:
 
 @pytest.mark.slow
 def test_the_stated_interval_covers_the_exponent_in_90_to_99_of_100_draws() -> None:
-    found = [fit_isoflop(*drawn(seed), rounds=1000, seed=0).n_exponent for seed in range(100)]
-    assert 90 <= sum(exponent.low <= N_EXPONENT <= exponent.high for exponent in found) <= 99
+    exponents = [fit_isoflop(*drawn(seed), rounds=1000, seed=0).n_exponent for seed in range(100)]
+    assert 90 <= sum(exponent.low <= N_EXPONENT <= exponent.high for exponent in exponents) <= 99
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -56,9 +56,9 @@ def test_a_jitter_within_the_budgets_does_not_move_the_exponent_away() -> None:
     n, d, _, _ = drawn(0, noise=0.0)
     d = d * np.exp(np.random.default_rng(1).uniform(-0.05, 0.05, len(d)))
     loss = TRUTH.E + TRUTH.A / n**TRUTH.alpha + TRUTH.B / d**TRUTH.beta
-    found = fitted(n, d, 6 * n * d, loss)
-    assert len(found.profiles) == 8
-    assert found.n_exponent.value == pytest.approx(N_EXPONENT, abs=0.01)
+    fit = fitted(n, d, 6 * n * d, loss)
+    assert len(fit.profiles) == 8
+    assert fit.n_exponent.value == pytest.approx(N_EXPONENT, abs=0.01)
 
 
 def test_fewer_than_three_budgets_are_refused() -> None:
@@ -69,9 +69,9 @@ def test_fewer_than_three_budgets_are_refused() -> None:
 def test_a_profile_without_a_minimum_inside_is_left_out_with_its_side() -> None:
     n, d, c, loss = drawn(0, noise=0.0)
     half = (c > 1.01 * c.min()) | (n < 0.6 * np.median(n[c == c.min()]))
-    found = fitted(n[half], d[half], c[half], loss[half])
-    assert len(found.profiles) == 7
-    assert [reason for _, reason in found.refused] == ["no minimum inside: the loss still falls at the largest model"]
+    fit = fitted(n[half], d[half], c[half], loss[half])
+    assert len(fit.profiles) == 7
+    assert [reason for _, reason in fit.refused] == ["no minimum inside: the loss still falls at the largest model"]
 
 
 def test_without_any_minimum_inside_the_method_is_refused_with_the_budgets() -> None:

@@ -35,19 +35,19 @@ def test_data_without_noise_gives_the_law_back() -> None:
 
 
 def test_chinchillas_runs_give_the_replications_figures_once_the_five_least_trained_are_left_out() -> None:
-    found = fit_parametric(*epoch(), rounds=200, seed=0, leave_out=None)
-    values = {name: estimate.value for name, estimate in found.coefficients.items()}
-    assert len(found.outliers) == 5
+    fit = fit_parametric(*epoch(), rounds=200, seed=0, leave_out=None)
+    values = {name: estimate.value for name, estimate in fit.coefficients.items()}
+    assert len(fit.outliers) == 5
     assert values["alpha"] == pytest.approx(0.348, abs=0.005)
     assert values["beta"] == pytest.approx(0.366, abs=0.01)
     assert values["E"] == pytest.approx(1.817, abs=0.01)
-    assert all(estimate.low < estimate.value < estimate.high for estimate in found.coefficients.values())
+    assert all(estimate.low < estimate.value < estimate.high for estimate in fit.coefficients.values())
 
 
 def test_with_the_five_left_in_beta_is_visibly_wrong() -> None:
-    found = fit_parametric(*epoch(), rounds=100, seed=0, leave_out=0)
-    assert found.outliers == ()
-    assert found.coefficients["beta"].value > 0.43
+    fit = fit_parametric(*epoch(), rounds=100, seed=0, leave_out=0)
+    assert fit.outliers == ()
+    assert fit.coefficients["beta"].value > 0.43
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -69,9 +69,9 @@ def covered(draws: int, rounds: int) -> dict[str, int]:
     hits = dict.fromkeys(NAMES, 0)
     for seed in range(draws):
         n, d, _, loss = drawn(seed)
-        found = fit_parametric(n, d, loss, rounds=rounds, seed=0, leave_out=None)
-        assert found.outliers == ()
-        for name, estimate in found.coefficients.items():
+        fit = fit_parametric(n, d, loss, rounds=rounds, seed=0, leave_out=None)
+        assert fit.outliers == ()
+        for name, estimate in fit.coefficients.items():
             hits[name] += estimate.low <= getattr(TRUTH, name) <= estimate.high
     return hits
 
@@ -108,16 +108,16 @@ def test_the_unit_of_n_changes_a_alone(factor: float, seed: int) -> None:
 
 def test_a_single_run_that_ended_early_is_left_out_and_an_ordinary_one_is_not() -> None:
     n, d, _, loss = drawn(0)
-    least = int(np.argmin(d / n))
-    loss[least] *= 1.3
-    assert fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=None).outliers == (least,)
+    shortest = int(np.argmin(d / n))
+    loss[shortest] *= 1.3
+    assert fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=None).outliers == (shortest,)
 
 
 def test_a_number_of_runs_can_be_left_out_by_hand() -> None:
     n, d, _, loss = drawn(0)
-    found = fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=3)
-    assert set(found.outliers) == set(np.argsort(d / n)[:3].tolist())
-    assert len(found.kept) == len(n) - 3
+    fit = fit_parametric(n, d, loss, rounds=100, seed=0, leave_out=3)
+    assert set(fit.outliers) == set(np.argsort(d / n)[:3].tolist())
+    assert len(fit.kept) == len(n) - 3
 
 
 def test_too_few_runs_or_sizes_are_refused() -> None:
@@ -136,5 +136,5 @@ def test_a_loss_that_does_not_fall_is_refused() -> None:
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
     n, d, _, loss = drawn(0)
-    one, two = (fit_parametric(n, d, loss, rounds=100, seed=4, leave_out=None) for _ in range(2))
-    assert dataclasses.asdict(one.loss) == dataclasses.asdict(two.loss)
+    first, second = (fit_parametric(n, d, loss, rounds=100, seed=4, leave_out=None) for _ in range(2))
+    assert dataclasses.asdict(first.loss) == dataclasses.asdict(second.loss)

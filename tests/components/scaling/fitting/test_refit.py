@@ -24,18 +24,18 @@ CONFIG = FitConfig(scale=SCALE, rounds=200)
 @pytest.fixture(scope="module")
 def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plan beyond a ladder, with the ladder's law beside it."""
-    place = tmp_path_factory.mktemp("ladder")
-    write_table(rows(), place / "runs.csv")
-    fit_ladder(CONFIG, name="small", runs=place / "runs.csv", output=place)
-    write_plan(place)
-    return place
+    directory = tmp_path_factory.mktemp("ladder")
+    write_table(rows(), directory / "runs.csv")
+    fit_ladder(CONFIG, name="small", runs=directory / "runs.csv", output=directory)
+    write_plan(directory)
+    return directory
 
 
-def write_plan(place: Path) -> None:
-    law = read_law(place / "law.json")
+def write_plan(directory: Path) -> None:
+    law = read_law(directory / "law.json")
     compute, choices = LADDER.extrapolated(law)
     plan = Planner(config=ScalingConfig(compute=compute), choices=choices, vocab_size=512, law=law).plan()
-    (place / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
+    (directory / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
 
 
 def judged(ladder: Path, output: Path, factor: float) -> dict[str, Any]:

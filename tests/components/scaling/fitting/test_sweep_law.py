@@ -19,9 +19,9 @@ from tests.components.scaling.ladder_truth import LADDER, TRUTH, rows
 CONFIG = FitConfig(scale=SCALE, rounds=200)
 
 
-def fitted(tmp_path: Path, found: object, name: str = "law") -> tuple[dict[str, object], Path]:
+def fitted(tmp_path: Path, trainings: object, name: str = "law") -> tuple[dict[str, object], Path]:
     (tmp_path / name).mkdir()
-    write_table(found, tmp_path / f"{name}.csv")  # type: ignore[arg-type]
+    write_table(trainings, tmp_path / f"{name}.csv")  # type: ignore[arg-type]
     return fit_ladder(CONFIG, name="small", runs=tmp_path / f"{name}.csv", output=tmp_path / name), tmp_path / name
 
 
@@ -46,10 +46,10 @@ def test_the_artifact_holds_the_plots_as_html_and_png(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_the_order_of_completion_does_not_change_a_byte(tmp_path: Path) -> None:
-    found = rows()
-    (first, one), (second, two) = fitted(tmp_path, found, "one"), fitted(tmp_path, found[::-1], "two")
+    trainings = rows()
+    (first, first_output), (second, second_output) = fitted(tmp_path, trainings, "one"), fitted(tmp_path, trainings[::-1], "two")
     assert first == second
-    assert all(path.read_bytes() == (two / path.name).read_bytes() for path in one.iterdir())
+    assert all(path.read_bytes() == (second_output / path.name).read_bytes() for path in first_output.iterdir())
 
 
 def test_too_few_trainings_are_refused(tmp_path: Path) -> None:
@@ -68,12 +68,12 @@ GRID = Grid(
 
 def grid_rows() -> list[Mapping[str, Any]]:
     """Losses with one best batch and rate at each budget, C^0.3 / 100 sequences and 2 C^-0.2, as a bowl."""
-    found = []
+    trainings = []
     for point in GRID.points():
         batch = math.log(point.plan.batch_size / (point.budget**0.3 / 100))
         rate = math.log(point.plan.learning_rate / (2 * point.budget**-0.2))
-        found.append(row_of(point, {"bits_per_byte": 3 * (1 + 0.002 * batch**2 + 0.002 * rate**2)}))
-    return found
+        trainings.append(row_of(point, {"bits_per_byte": 3 * (1 + 0.002 * batch**2 + 0.002 * rate**2)}))
+    return trainings
 
 
 def test_a_grid_gives_the_laws_of_batch_and_rate_with_contours_and_takes_the_rest_from_deepseek(tmp_path: Path) -> None:

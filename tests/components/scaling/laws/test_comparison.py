@@ -17,9 +17,9 @@ def law(beta: float, scatter: float) -> Law:
 
 
 def test_exponents_and_losses_are_those_of_the_laws() -> None:
-    found = compare({"a": law(0.45, 0.1), "b": law(0.40, 0.1)}, 1e12)
+    comparison = compare({"a": law(0.45, 0.1), "b": law(0.40, 0.1)}, 1e12)
     for name, beta in (("a", 0.45), ("b", 0.40)):
-        said = found["corpora"][name]
+        said = comparison["corpora"][name]
         assert said["n_exponent"]["value"] == pytest.approx(beta / (0.32 + beta))
         assert said["n_exponent"]["low"] < said["n_exponent"]["value"] < said["n_exponent"]["high"]
         assert said["model_optimum"] * said["tokens_optimum"] == pytest.approx(1e12)
@@ -30,8 +30,8 @@ def test_exponents_and_losses_are_those_of_the_laws() -> None:
 
 @pytest.mark.parametrize(("scatter", "apart"), [(0.01, True), (0.3, False)])
 def test_a_difference_counts_where_the_intervals_do_not_overlap(scatter: float, apart: bool) -> None:
-    found = compare({"a": law(0.45, scatter), "b": law(0.40, scatter)}, 1e12)
-    assert ("n_exponent" in found["apart"]) is apart
+    comparison = compare({"a": law(0.45, scatter), "b": law(0.40, scatter)}, 1e12)
+    assert ("n_exponent" in comparison["apart"]) is apart
 
 
 def test_a_law_without_a_parametric_fit_is_not_compared() -> None:

@@ -56,8 +56,8 @@ def test_a_training_shorter_than_a_batch_and_a_long_warm_up_are_noted() -> None:
     [(9.9e16, "embeddings and head weigh more"), (1e17, ""), (3e20, ""), (3.1e20, "as the paper's"), (1.1e25, "far beyond")],
 )
 def test_the_ends_of_the_fitted_range_are_within_it(compute: float, words: str) -> None:
-    found = budget_notes(dataclasses.replace(PLAN, compute=compute), LAW, None)
-    assert [words in note for note in found] == ([True] if words else [])
+    texts = budget_notes(dataclasses.replace(PLAN, compute=compute), LAW, None)
+    assert [words in note for note in texts] == ([True] if words else [])
 
 
 def test_what_a_law_borrows_is_noted_by_name() -> None:

@@ -92,13 +92,13 @@ def test_more_tokens_than_the_epoch_limits_allow_are_refused_before_training(tok
 
 def test_the_same_inputs_give_the_same_bytes(tokenizer: Path, shards: Path, output: Path, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
-    for place in (output, tmp_path / "again"):
+    for directory in (output, tmp_path / "again"):
         plan(
             ScalingConfig(compute=1e12),
             choices=Choices(sequence_length=256),
             tokenizer=tokenizer,
             token_shards=shards,
-            output=place,
+            output=directory,
         )
     for name in ("plan.json", "metrics/plan.parquet"):
         assert (output / name).read_bytes() == (tmp_path / "again" / name).read_bytes()

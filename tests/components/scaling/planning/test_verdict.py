@@ -12,11 +12,11 @@ PLAN = LADDER.points()[0].plan
 
 
 @pytest.mark.parametrize(
-    ("factor", "place"), [(0.96, "below"), (0.98, "inside"), (1.0, "inside"), (1.02, "inside"), (1.04, "above")]
+    ("factor", "position"), [(0.96, "below"), (0.98, "inside"), (1.0, "inside"), (1.02, "inside"), (1.04, "above")]
 )
-def test_what_came_out_is_inside_the_interval_or_not(factor: float, place: str) -> None:
+def test_what_came_out_is_inside_the_interval_or_not(factor: float, position: str) -> None:
     verdict = judge(predicting(PLAN, 0.97, 1.03), {"bits_per_byte": factor * expected(PLAN), "loss": 9.0})
-    assert verdict["place"] == place
+    assert verdict["place"] == position
     assert verdict["excess"] == pytest.approx(factor - 1)
     assert verdict["figure"] == "bits_per_byte"
 

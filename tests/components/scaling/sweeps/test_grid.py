@@ -18,8 +18,8 @@ GRID = Grid(
 
 
 def test_every_batch_is_trained_with_every_rate_at_every_budget() -> None:
-    found = [(point.budget, point.plan.batch_size, point.plan.learning_rate) for point in GRID.points()]
-    assert len(found) == len(set(found)) == 18
+    points = [(point.budget, point.plan.batch_size, point.plan.learning_rate) for point in GRID.points()]
+    assert len(points) == len(set(points)) == 18
 
 
 def test_trainings_of_a_batch_and_a_rate_differ_in_their_steps_alone() -> None:

@@ -8,9 +8,9 @@ from tests.components.scaling.ladder_truth import LADDER, rows
 
 
 def test_the_order_of_completion_changes_nothing(tmp_path: Path) -> None:
-    found = rows()
-    write_table(found, tmp_path / "one.csv")
-    write_table(found[::-1], tmp_path / "two.csv")
+    trainings = rows()
+    write_table(trainings, tmp_path / "one.csv")
+    write_table(trainings[::-1], tmp_path / "two.csv")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
@@ -21,16 +21,16 @@ def test_fits_read_it(tmp_path: Path) -> None:
 
 
 def test_a_training_that_broke_down_is_counted_and_left_out_of_fits(tmp_path: Path) -> None:
-    found = [*rows()[1:], row_of(LADDER.points()[0], {"failure": "step 3: loss nan"})]
-    assert tabulate(found, tmp_path)["broken"] == 1
+    trainings = [*rows()[1:], row_of(LADDER.points()[0], {"failure": "step 3: loss nan"})]
+    assert tabulate(trainings, tmp_path)["broken"] == 1
     runs = read_runs(tmp_path / "runs.csv", LADDER_COLUMNS)
-    assert len(runs) == len(found) - 1
+    assert len(runs) == len(trainings) - 1
     assert runs.excluded[0].reason == "no value for bits_per_byte"
 
 
 def test_what_was_written_can_be_written_again_with_a_row_more(tmp_path: Path) -> None:
-    found = rows()
-    write_table(found[1:], tmp_path / "less.csv")
-    write_table([found[0], *read_table(tmp_path / "less.csv")], tmp_path / "more.csv")
-    write_table(found, tmp_path / "all.csv")
+    trainings = rows()
+    write_table(trainings[1:], tmp_path / "less.csv")
+    write_table([trainings[0], *read_table(tmp_path / "less.csv")], tmp_path / "more.csv")
+    write_table(trainings, tmp_path / "all.csv")
     assert (tmp_path / "more.csv").read_bytes() == (tmp_path / "all.csv").read_bytes()
