@@ -15,9 +15,9 @@ def test_only_recorded_python_files_that_exist_are_taken(install: Install, tmp_p
     install("shop", {"shop/a.py": "x = 1\n", "shop/data.json": "{}", "shop/gone.py": ""})
     (tmp_path / "site/shop/gone.py").unlink()
     (tmp_path / "site/shop/unrecorded.py").write_text("y = 2\n")
-    (found,) = distributions(["shop"])
-    assert [file.path for file in found.modules] == ["shop/a.py"]
-    assert found.modules[0].size == 6
+    (distribution,) = distributions(["shop"])
+    assert [file.path for file in distribution.modules] == ["shop/a.py"]
+    assert distribution.modules[0].size == 6
 
 
 def test_files_outside_the_installation_are_not_taken(install: Install) -> None:

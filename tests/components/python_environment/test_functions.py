@@ -56,7 +56,7 @@ def test_tests_and_files_that_cannot_be_read_are_passed_over(install: Install) -
 
 
 def test_the_same_environment_gives_the_same_functions_in_the_same_order() -> None:
-    (found,) = distributions(["mpmath"])
-    first = list(functions(found))
-    assert first == list(functions(found))
+    (distribution,) = distributions(["mpmath"])
+    first = list(functions(distribution))
+    assert first == list(functions(distribution))
     assert len(first) > 100

@@ -135,9 +135,9 @@ def test_docstrings_are_those_of_the_syntax_tree() -> None:
     for distribution in distributions(["networkx", "scipy", "mlflow"]):
         for file in distribution.modules[:400]:
             source = Path(file.location).read_text(encoding="utf-8")
-            found = [(docstring.line, docstring.text) for docstring in split_module(source, "m").docstrings]
-            assert found == of_the_tree(ast.parse(source)), file.path
-            compared += len(found)
+            docstrings = [(docstring.line, docstring.text) for docstring in split_module(source, "m").docstrings]
+            assert docstrings == of_the_tree(ast.parse(source)), file.path
+            compared += len(docstrings)
     assert compared > 1000
 
 
@@ -198,8 +198,8 @@ def test_whatever_parses_comes_apart_as_its_syntax_tree_does_and_nothing_else_do
 
 @pytest.mark.long
 def test_every_module_of_a_real_distribution_still_means_the_same_without_its_long_docstrings() -> None:
-    (found,) = distributions(["networkx"])
-    for file in found.modules[:150]:
+    (distribution,) = distributions(["networkx"])
+    for file in distribution.modules[:150]:
         source = Path(file.location).read_text(encoding="utf-8")
         split = split_module(source, module_name(file.path))
         assert ast.dump(ast.parse(split.code)) == without_docstrings(ast.parse(source)), file.path

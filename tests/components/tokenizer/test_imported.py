@@ -184,11 +184,11 @@ KINDS = {
 @given(data=st.data())
 def test_control_tokens_written_out_in_a_text_stay_text(kind: str, data: st.DataObject, tmp_path_factory: Any) -> None:
     library, control, names = KINDS[kind]
-    place = tmp_path_factory.mktemp("imported")
-    tokenizer = imported(with_files(library(), place / "checkpoint", **control), place)
-    parts = st.lists(st.sampled_from([*names, *HOSTILE]), max_size=8).map("".join)
+    directory = tmp_path_factory.mktemp("imported")
+    tokenizer = imported(with_files(library(), directory / "checkpoint", **control), directory)
+    fragments = st.lists(st.sampled_from([*names, *HOSTILE]), max_size=8).map("".join)
     texts = [around.format(name) for name in names for around in ("{}", "a {} b", " {}", "{}\n", "{0}{0}", "\n{}", "<{}>")]
-    assert control_ids_in(tokenizer, [*texts, *data.draw(st.lists(parts, max_size=5))]) == set()
+    assert control_ids_in(tokenizer, [*texts, *data.draw(st.lists(fragments, max_size=5))]) == set()
     assert tokenizer.decode(tokenizer.encode(f"a {names[1]} b")) == f"a {names[1]} b"
     assert tokenizer.decode([tokenizer.bos_id, *tokenizer.encode("a"), tokenizer.eos_id, tokenizer.pad_id]) == "a"
 

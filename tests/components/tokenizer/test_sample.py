@@ -17,13 +17,13 @@ def test_quotas_follow_the_shares() -> None:
 
 
 def test_what_a_small_domain_lacks_goes_to_the_others_in_proportion() -> None:
-    found = sample.quotas({"a": 0.5, "b": 0.25, "c": 0.25}, {"a": 10, "b": 1000, "c": 1000}, 410)
-    assert found == {"a": 10, "b": 200, "c": 200}
+    quotas = sample.quotas({"a": 0.5, "b": 0.25, "c": 0.25}, {"a": 10, "b": 1000, "c": 1000}, 410)
+    assert quotas == {"a": 10, "b": 200, "c": 200}
 
 
 def test_a_domain_that_becomes_small_by_the_shift_is_exhausted_too() -> None:
-    found = sample.quotas({"a": 0.5, "b": 0.25, "c": 0.25}, {"a": 0, "b": 120, "c": 1000}, 400)
-    assert found == {"a": 0, "b": 120, "c": 280}
+    quotas = sample.quotas({"a": 0.5, "b": 0.25, "c": 0.25}, {"a": 0, "b": 120, "c": 1000}, 400)
+    assert quotas == {"a": 0, "b": 120, "c": 280}
 
 
 @given(
@@ -33,9 +33,9 @@ def test_a_domain_that_becomes_small_by_the_shift_is_exhausted_too() -> None:
 def test_quotas_use_what_there_is_and_no_more(domains: dict[str, tuple[float, int]], total: int) -> None:
     whole = sum(share for share, _ in domains.values())
     available = {domain: size for domain, (_, size) in domains.items()}
-    found = sample.quotas({domain: share / whole for domain, (share, _) in domains.items()}, available, total)
-    assert all(found[domain] <= available[domain] for domain in domains)
-    assert sum(found.values()) == pytest.approx(min(total, sum(available.values())), abs=len(domains))
+    quotas = sample.quotas({domain: share / whole for domain, (share, _) in domains.items()}, available, total)
+    assert all(quotas[domain] <= available[domain] for domain in domains)
+    assert sum(quotas.values()) == pytest.approx(min(total, sum(available.values())), abs=len(domains))
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ def reader(shards: Path) -> TokenShardReader:
 
 
 def texts(corpus: Path, split: str, domain: str) -> dict[str, str]:
-    parts = sorted((corpus / "documents" / split / domain).iterdir())
-    return {row["id"]: row["text"] for part in parts for row in pq.read_table(part).to_pylist()}
+    paths = sorted((corpus / "documents" / split / domain).iterdir())
+    return {row["id"]: row["text"] for path in paths for row in pq.read_table(path).to_pylist()}
 
 
 def expected(corpus: Path, tokenizer: TextTokenizer, split: str, domain: str) -> tuple[list[int], list[str]]:
@@ -92,15 +92,15 @@ def test_a_document_is_found_by_its_row(corpus: Path, tokenizer: TextTokenizer, 
 
 
 @pytest.fixture(scope="module")
-def one_by_one(corpus: Path, tokenizer: TextTokenizer) -> tuple[list[int], list[str]]:
+def counted(corpus: Path, tokenizer: TextTokenizer) -> tuple[list[int], list[str]]:
     return expected(corpus, tokenizer, "train", "code")
 
 
 @given(data=st.data())
 def test_windows_and_their_documents_agree_with_counting_one_by_one(
-    reader: TokenShardReader, one_by_one: tuple[list[int], list[str]], data: st.DataObject
+    reader: TokenShardReader, counted: tuple[list[int], list[str]], data: st.DataObject
 ) -> None:
-    ids, owners = one_by_one
+    ids, owners = counted
     borders = reader.borders["train", "code"]
     near = st.sampled_from(borders).flatmap(lambda border: st.integers(max(0, border - 3), min(len(ids), border + 3)))
     start, stop = sorted(data.draw(st.tuples(near | st.integers(0, len(ids)), near | st.integers(0, len(ids)))))
@@ -261,9 +261,9 @@ def test_the_languages_of_a_domain_lie_one_after_the_other_among_its_tokens(
 
 
 def test_the_shards_of_a_language_lie_in_its_folder(languages: Path) -> None:
-    found = pq.read_table(languages / "metrics" / "shards.parquet", partitioning=None).to_pylist()
-    assert all((languages / row["split"] / row["domain"] / row["shard"]).is_file() for row in found)
-    assert {row["shard"].rpartition("/")[0] for row in found if row["split"] == "train"} == {"en", "zh"}
+    rows = pq.read_table(languages / "metrics" / "shards.parquet", partitioning=None).to_pylist()
+    assert all((languages / row["split"] / row["domain"] / row["shard"]).is_file() for row in rows)
+    assert {row["shard"].rpartition("/")[0] for row in rows if row["split"] == "train"} == {"en", "zh"}
 
 
 def test_a_domain_without_language_shares_has_none_in_the_index(reader: TokenShardReader) -> None:

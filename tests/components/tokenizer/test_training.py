@@ -34,15 +34,15 @@ def test_the_same_bytes_come_out_whatever_the_number_of_threads(corpus: Path, tm
         "from components.tokenizer.config import TokenizerConfig; from components.tokenizer.training import train_tokenizer;"
         f"train_tokenizer({CONFIG!r}, corpus=Path(sys.argv[1]), output=Path(sys.argv[2]), metrics=SilentMetrics())"
     )
-    found = []
+    by_threads = []
     for threads in ("1", "3"):
         output = tmp_path / threads
         output.mkdir()
         environment = {**os.environ, "RAYON_NUM_THREADS": threads, "PYTHONPATH": str(Path.cwd()), "PYTHONHASHSEED": threads}
         subprocess.run([sys.executable, "-c", code, str(corpus), str(output)], check=True, env=environment)
-        found.append(digests(output))
-    assert found[0] == found[1]
-    assert found[0].keys() == {"tokenizer.json", "tokenizer_config.json", "special_tokens.json", "metrics/fertility.parquet"}
+        by_threads.append(digests(output))
+    assert by_threads[0] == by_threads[1]
+    assert by_threads[0].keys() == {"tokenizer.json", "tokenizer_config.json", "special_tokens.json", "metrics/fertility.parquet"}
 
 
 def test_the_vocabulary_is_as_large_as_asked_with_special_tokens_last(tokenizer_directory: Path) -> None:
