@@ -95,10 +95,10 @@ def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
 
 
 @given(MANIFESTS, MANIFESTS)
-def test_two_manifests_have_one_digest_only_if_they_are_equal(one: Manifest, other: Manifest) -> None:
-    assert (one.digest == other.digest) == (one.to_bytes() == other.to_bytes())
-    if one.digest == other.digest:
-        assert one == other
+def test_two_manifests_have_one_digest_only_if_they_are_equal(first: Manifest, second: Manifest) -> None:
+    assert (first.digest == second.digest) == (first.to_bytes() == second.to_bytes())
+    if first.digest == second.digest:
+        assert first == second
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -112,9 +112,9 @@ def test_every_field_of_a_manifest_is_among_the_changes() -> None:
 
 
 def test_the_order_of_keys_does_not_change_the_bytes() -> None:
-    one = dataclasses.replace(MANIFEST, figures={"a": 1, "b": 2})
-    other = dataclasses.replace(MANIFEST, figures={"b": 2, "a": 1})
-    assert one.to_bytes() == other.to_bytes()
+    first = dataclasses.replace(MANIFEST, figures={"a": 1, "b": 2})
+    second = dataclasses.replace(MANIFEST, figures={"b": 2, "a": 1})
+    assert first.to_bytes() == second.to_bytes()
 
 
 def test_figures_that_are_no_json_are_refused() -> None:

@@ -85,10 +85,10 @@ def test_attention_keeps_no_weights_of_what_the_flash_kernel_takes() -> None:
 
 
 def test_more_workers_share_master_weights_and_optimizer_state_alone() -> None:
-    one, four = (training_memory(SEVEN_B, micro_batch_size=1, sequence_length=4096, workers=w) for w in (1, 4))
-    assert {name for name in one if one[name] != four[name]} == {"master_weights", "optimizer"}
-    assert four["optimizer"] == one["optimizer"] // 4
-    assert one["weights"] + one["gradients"] + one["master_weights"] + one["optimizer"] == 18 * parameters(SEVEN_B)
+    alone, shared = (training_memory(SEVEN_B, micro_batch_size=1, sequence_length=4096, workers=w) for w in (1, 4))
+    assert {name for name in alone if alone[name] != shared[name]} == {"master_weights", "optimizer"}
+    assert shared["optimizer"] == alone["optimizer"] // 4
+    assert alone["weights"] + alone["gradients"] + alone["master_weights"] + alone["optimizer"] == 18 * parameters(SEVEN_B)
 
 
 def test_the_sum_of_memory_grows_with_micro_batch_and_precision() -> None:

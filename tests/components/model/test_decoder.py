@@ -106,8 +106,8 @@ def test_the_cache_gives_the_logits_of_the_whole_sequence_however_it_is_cut() ->
     model, batch = small().double(), tokens(3, 12)
     whole = model(batch)
     cache = KeyValueCache(SMALL, [0, 0, 0], 12, model.head.weight)
-    parts = [model(piece, cache) for piece in batch.split([5, 1, 4, 1, 1], dim=1)]
-    torch.testing.assert_close(torch.cat(parts, 1), whole)
+    logits = [model(piece, cache) for piece in batch.split([5, 1, 4, 1, 1], dim=1)]
+    torch.testing.assert_close(torch.cat(logits, 1), whole)
 
 
 def test_left_padding_changes_nothing_for_the_real_tokens() -> None:

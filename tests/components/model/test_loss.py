@@ -188,7 +188,7 @@ def test_the_head_with_its_loss_gives_on_a_gpu_what_fp64_gives(rows: int | None,
         assert float((actual - expected).norm() / expected.norm()) < tolerance
 
 
-class OneOfThree:
+class VocabularyThird:
     """A third of the vocabulary, in a thread of its own; what the three gather is exchanged at a barrier."""
 
     def __init__(self, number: int, barrier: threading.Barrier, box: list[Tensor]) -> None:
@@ -210,7 +210,7 @@ def test_parts_of_the_vocabulary_give_the_loss_and_the_gradients_of_the_whole(
     _, targets = batch()
     hidden, head = torch.randn(3, 7, 4, dtype=torch.float64).to(dtype), torch.randn(33, 4, dtype=torch.float64).to(dtype)
 
-    def gradients(head_VD: Tensor, vocabulary: OneOfThree | None) -> tuple[Tensor, Tensor, Tensor]:
+    def gradients(head_VD: Tensor, vocabulary: VocabularyThird | None) -> tuple[Tensor, Tensor, Tensor]:
         x, weight = hidden.clone().requires_grad_(), head_VD.clone().requires_grad_()
         if rows is None:
             losses = cross_entropy(x @ weight.T, targets, reduction="none", vocabulary=vocabulary).sum()
@@ -223,7 +223,7 @@ def test_parts_of_the_vocabulary_give_the_loss_and_the_gradients_of_the_whole(
 
     barrier, box = threading.Barrier(3), [torch.empty(0)] * 3
     with ThreadPoolExecutor(3) as pool:
-        shards = list(pool.map(lambda n: gradients(head[11 * n : 11 * (n + 1)], OneOfThree(n, barrier, box)), range(3)))
+        shards = list(pool.map(lambda n: gradients(head[11 * n : 11 * (n + 1)], VocabularyThird(n, barrier, box)), range(3)))
     total, of_hidden, of_head = gradients(head, None)
     for shard in shards:
         torch.testing.assert_close(shard[0], total, rtol=tolerance, atol=tolerance)

@@ -22,9 +22,9 @@ def refuse_odd(number: int) -> int:
     return number
 
 
-def write_number(number: int, *, place: Path) -> Path:
+def write_number(number: int, *, directory: Path) -> Path:
     """Work that leaves a file."""
-    path = place / f"{number}.txt"
+    path = directory / f"{number}.txt"
     path.write_text(str(number))
     return path
 
@@ -47,7 +47,7 @@ class ShardEngineSuite:
         assert engine.map_shards(operator.itemgetter(0), [[shard] for shard in shards], description="as it is") == shards
 
     def test_work_shares_files_and_not_memory(self, engine: ShardEngine, tmp_path: Path) -> None:
-        paths = engine.map_shards(partial(write_number, place=tmp_path), [3, 1, 2], description="write")
+        paths = engine.map_shards(partial(write_number, directory=tmp_path), [3, 1, 2], description="write")
         assert [path.read_text() for path in paths] == ["3", "1", "2"]
 
     def test_an_error_of_ours_comes_through_as_it_is_and_the_first_in_order_wins(self, engine: ShardEngine) -> None:
@@ -67,22 +67,22 @@ class ShardEngineSuite:
     def test_exchange_brings_equal_keys_together_and_loses_no_row(self, engine: ShardEngine, tmp_path: Path) -> None:
         first = table(tmp_path / "a", key=["x", "y", "x"], value=[3, 2, 1])
         second = table(tmp_path / "b", key=["z", "x"], value=[5, 4])
-        parts = engine.exchange([first, second], key="key", partitions=3, output=tmp_path / "out")
-        rows = [interim.read(part).to_pylist() for part in parts]
-        assert len(parts) == 3
-        assert sorted((row["key"], row["value"]) for part in rows for row in part) == [
+        partitions = engine.exchange([first, second], key="key", partitions=3, output=tmp_path / "out")
+        rows = [interim.read(partition).to_pylist() for partition in partitions]
+        assert len(partitions) == 3
+        assert sorted((row["key"], row["value"]) for partition in rows for row in partition) == [
             ("x", 1),
             ("x", 3),
             ("x", 4),
             ("y", 2),
             ("z", 5),
         ]
-        assert all(sum(any(row["key"] == key for row in part) for part in rows) == 1 for key in "xyz")
+        assert all(sum(any(row["key"] == key for row in partition) for partition in rows) == 1 for key in "xyz")
 
     def test_an_integer_key_names_its_partition(self, engine: ShardEngine, tmp_path: Path) -> None:
         only = table(tmp_path / "a", key=[7, 0, 2, 5, 1])
-        parts = engine.exchange([only], key="key", partitions=5, output=tmp_path / "out")
-        assert [interim.read(part)["key"].to_pylist() for part in parts] == [[0, 5], [1], [2, 7], [], []]
+        partitions = engine.exchange([only], key="key", partitions=5, output=tmp_path / "out")
+        assert [interim.read(partition)["key"].to_pylist() for partition in partitions] == [[0, 5], [1], [2, 7], [], []]
 
     def test_the_bytes_of_a_partition_do_not_depend_on_how_rows_were_spread(self, engine: ShardEngine, tmp_path: Path) -> None:
         whole = table(tmp_path / "whole", key=[1, 2, 3, 4, 1], text=["b", "c", "d", "e", "a"])
@@ -90,14 +90,14 @@ class ShardEngineSuite:
             table(tmp_path / "second", key=[4, 1, 2], text=["e", "b", "c"]),
             table(tmp_path / "first", key=[1, 3], text=["a", "d"]),
         ]
-        one = engine.exchange([whole], key="key", partitions=2, output=tmp_path / "one")
-        two = engine.exchange(halves, key="key", partitions=2, output=tmp_path / "two")
-        assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+        from_whole = engine.exchange([whole], key="key", partitions=2, output=tmp_path / "one")
+        from_halves = engine.exchange(halves, key="key", partitions=2, output=tmp_path / "two")
+        assert [path.read_bytes() for path in from_whole] == [path.read_bytes() for path in from_halves]
 
     def test_exchange_leaves_only_its_partitions(self, engine: ShardEngine, tmp_path: Path) -> None:
         only = table(tmp_path / "a", key=[1, 2])
-        parts = engine.exchange([only], key="key", partitions=2, output=tmp_path / "out")
-        assert sorted((tmp_path / "out").iterdir()) == parts
+        partitions = engine.exchange([only], key="key", partitions=2, output=tmp_path / "out")
+        assert sorted((tmp_path / "out").iterdir()) == partitions
 
     def test_reduce_combines_from_left_to_right(self, engine: ShardEngine) -> None:
         assert engine.reduce(operator.add, ["a", "b", "c"]) == "abc"

@@ -61,11 +61,11 @@ def publish_often(store: ArtifactStore, text: str, rounds: int, barrier: "multip
 
 
 DAMAGE: dict[str, tuple[Callable[[Contents, Artifact], object], str]] = {
-    "deleted file": (lambda kept, one: kept.remove(one, "a.txt"), "a.txt: missing"),
-    "truncated file": (lambda kept, one: kept.write(one, "a.txt", b"tex"), "a.txt: 3 bytes, the manifest says 4"),
-    "grown file": (lambda kept, one: kept.write(one, "empty", b"x"), "empty: 1 bytes, the manifest says 0"),
-    "changed byte": (lambda kept, one: kept.write(one, "a.txt", b"tent"), "a.txt: sha256 differs from the manifest"),
-    "file nobody listed": (lambda kept, one: kept.write(one, "b.txt", b"x"), "b.txt: not in the manifest"),
+    "deleted file": (lambda kept, artifact: kept.remove(artifact, "a.txt"), "a.txt: missing"),
+    "truncated file": (lambda kept, artifact: kept.write(artifact, "a.txt", b"tex"), "a.txt: 3 bytes, the manifest says 4"),
+    "grown file": (lambda kept, artifact: kept.write(artifact, "empty", b"x"), "empty: 1 bytes, the manifest says 0"),
+    "changed byte": (lambda kept, artifact: kept.write(artifact, "a.txt", b"tent"), "a.txt: sha256 differs from the manifest"),
+    "file nobody listed": (lambda kept, artifact: kept.write(artifact, "b.txt", b"x"), "b.txt: not in the manifest"),
 }
 
 
@@ -151,10 +151,10 @@ class ArtifactStoreSuite:
         for writer in writers:
             writer.join()
         assert [writer.exitcode for writer in writers] == [0, 0]
-        found = store.find("curation", KEY)
-        assert found is not None
-        assert store.differences(found) == []
-        assert list(store.artifacts()) == [found]
+        artifact = store.find("curation", KEY)
+        assert artifact is not None
+        assert store.differences(artifact) == []
+        assert list(store.artifacts()) == [artifact]
         assert contents.outside_artifacts() == []
 
     @pytest.mark.parametrize("damage", DAMAGE)

@@ -104,14 +104,14 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_artifact_or_none(store: Lo
         shutil.rmtree(store.root, ignore_errors=True)
         former = publish(store) if remake else None
         killed = _killed_after(events, lambda: publish(store, text="other"))
-        found = store.find("curation", KEY)
-        assert list(store.artifacts()) == ([found] if found else [])
-        assert found is None or store.differences(found) == []
+        artifact = store.find("curation", KEY)
+        assert list(store.artifacts()) == ([artifact] if artifact else [])
+        assert artifact is None or store.differences(artifact) == []
         again = publish(store, text="other")
         assert store.find("curation", KEY) == again
         if not killed:
-            assert found == again
-            assert found != former
+            assert artifact == again
+            assert artifact != former
             return
         events += 1
 
