@@ -41,14 +41,14 @@ def config(*sources: Source, **fields: Any) -> CurationConfig:
 
 
 def run(
-    chosen: CurationConfig, place: Path, engine: ShardEngine | None = None, metrics: RecordedMetrics | None = None
+    chosen: CurationConfig, directory: Path, engine: ShardEngine | None = None, metrics: RecordedMetrics | None = None
 ) -> dict[str, Any]:
-    """Curate into `place/corpus`."""
-    (place / "corpus").mkdir(parents=True)
+    """Curate into `directory/corpus`."""
+    (directory / "corpus").mkdir(parents=True)
     return curate(
         chosen,
-        output=place / "corpus",
-        scratch=place / "scratch",
+        output=directory / "corpus",
+        scratch=directory / "scratch",
         engine=engine or InProcessShardEngine(),
         metrics=metrics or RecordedMetrics(),
     )
@@ -56,16 +56,16 @@ def run(
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a table."""
-    found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    return found
+    entries: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return entries
 
 
 def passed(path: Path) -> list[dict[str, Any]]:
     """The rows of a table that one step passes to the next."""
-    found: list[dict[str, Any]] = interim.read(path).to_pylist()
-    return found
+    entries: list[dict[str, Any]] = interim.read(path).to_pylist()
+    return entries
 
 
-def documents(place: Path, split: str = "*") -> list[dict[str, Any]]:
-    """The kept documents below `place/corpus`."""
-    return [row for path in sorted((place / "corpus").glob(f"documents/{split}/*/*.parquet")) for row in rows(path)]
+def documents(directory: Path, split: str = "*") -> list[dict[str, Any]]:
+    """The kept documents below `directory/corpus`."""
+    return [row for path in sorted((directory / "corpus").glob(f"documents/{split}/*/*.parquet")) for row in rows(path)]

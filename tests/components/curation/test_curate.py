@@ -35,20 +35,20 @@ def environment(**fields: Any) -> CurationConfig:
     return config(*sources, **{"shard_bytes": 300_000, "max_repeated_lines": 0.5, **fields})
 
 
-def hashes(place: Path) -> dict[str, str]:
-    files = sorted(path for path in (place / "corpus").rglob("*") if path.is_file())
-    return {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def hashes(directory: Path) -> dict[str, str]:
+    files = sorted(path for path in (directory / "corpus").rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], RecordedMetrics]:
-    place, metrics = tmp_path_factory.mktemp("curated"), RecordedMetrics()
-    return place, run(environment(), place, metrics=metrics), metrics
+    directory, metrics = tmp_path_factory.mktemp("curated"), RecordedMetrics()
+    return directory, run(environment(), directory, metrics=metrics), metrics
 
 
 def test_an_environment_gives_a_whole_corpus_of_three_domains_with_both_sides(curated: Any) -> None:
-    place, figures, _ = curated
-    assert {path.relative_to(place / "corpus").parts[1:3] for path in (place / "corpus").glob("documents/*/*/*")} == {
+    directory, figures, _ = curated
+    assert {path.relative_to(directory / "corpus").parts[1:3] for path in (directory / "corpus").glob("documents/*/*/*")} == {
         (split, domain) for split in ("train", "validation") for domain in ("code", "prose", "maths")
     }
     for domain in ("code", "prose", "maths"):
@@ -79,26 +79,26 @@ def test_rows_come_sorted_by_id_over_the_files_of_a_domain(curated: Any) -> None
 
 
 def test_a_distribution_is_never_parted_and_every_one_has_its_side(curated: Any) -> None:
-    place = curated[0]
-    sides = {row["group"]: row["split"] for row in rows(place / "corpus/groups.parquet")}
-    assert set(PACKAGES) <= sides.keys()
+    directory = curated[0]
+    splits = {row["group"]: row["split"] for row in rows(directory / "corpus/groups.parquet")}
+    assert set(PACKAGES) <= splits.keys()
     for split in ("train", "validation"):
-        assert {sides[row["group"]] for row in documents(place, split)} == {split}
+        assert {splits[row["group"]] for row in documents(directory, split)} == {split}
 
 
 def test_the_metrics_table_has_every_document_once_and_agrees_with_the_corpus(curated: Any) -> None:
-    place, figures, _ = curated
-    listed = rows(place / "corpus/metrics/documents.parquet")
+    directory, figures, _ = curated
+    listed = rows(directory / "corpus/metrics/documents.parquet")
     kept = {row["id"]: row for row in listed if row["kept"]}
     assert len(listed) == figures["documents"] == len({row["id"] for row in listed})
-    assert kept.keys() == {row["id"] for row in documents(place)}
-    assert all(row["bytes"] == kept[row["id"]]["bytes"] == len(row["text"].encode()) for row in documents(place))
+    assert kept.keys() == {row["id"] for row in documents(directory)}
+    assert all(row["bytes"] == kept[row["id"]]["bytes"] == len(row["text"].encode()) for row in documents(directory))
     assert all((row["reason"] == "") == row["kept"] == (row["split"] is not None) for row in listed)
 
 
 def test_the_sources_table_adds_up(curated: Any) -> None:
-    place, figures, _ = curated
-    listed = rows(place / "corpus/metrics/sources.parquet")
+    directory, figures, _ = curated
+    listed = rows(directory / "corpus/metrics/sources.parquet")
     assert [row["domain"] for row in listed] == ["code", "prose", "maths"]
     for row in listed:
         assert row["documents"] == row["kept_documents"] + row["refused_documents"] + row["duplicate_documents"]
@@ -129,9 +129,9 @@ def test_progress_runs_to_the_end_in_bytes(curated: Any) -> None:
 
 
 def test_the_same_sources_and_config_give_the_same_bytes(curated: Any, tmp_path: Path) -> None:
-    place, figures, _ = curated
+    directory, figures, _ = curated
     assert run(environment(), tmp_path) == figures
-    assert hashes(tmp_path) == hashes(place)
+    assert hashes(tmp_path) == hashes(directory)
 
 
 def test_other_shard_sizes_give_the_same_documents_on_the_same_sides(curated: Any, tmp_path: Path) -> None:
@@ -254,44 +254,46 @@ def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_p
     lines = [*(prose(number) for number in range(6)), "too short", "知止而后有定；定而后能静；静而后能安。" * 2 + "虑而后能得"]
     web = write_jsonl(tmp_path / "web.jsonl", lines)
     run(config(source(web), heuristics=("gopher-quality",), heuristic_thresholds={"gopher-short-words": 1}), tmp_path)
-    found = rows(tmp_path / "corpus/metrics/refusals.parquet")
-    assert {(row["language"], row["reason"]): row["documents"] for row in found} == {
+    refusals = rows(tmp_path / "corpus/metrics/refusals.parquet")
+    assert {(row["language"], row["reason"]): row["documents"] for row in refusals} == {
         ("en", ""): 6,
         ("other", "short"): 1,
         ("zh", "gopher-few-words"): 1,
     }
-    assert {(row["source"], row["domain"]) for row in found} == {(str(web), "prose")}
-    assert sum(row["bytes"] for row in found) == sum(len(line.encode()) + 1 for line in lines)
+    assert {(row["source"], row["domain"]) for row in refusals} == {(str(web), "prose")}
+    assert sum(row["bytes"] for row in refusals) == sum(len(line.encode()) + 1 for line in lines)
 
 
-def mixed(place: Path, **fields: Any) -> CurationConfig:
+def mixed(directory: Path, **fields: Any) -> CurationConfig:
     """A domain in English and Chinese beside one in English alone."""
     chinese = ["".join(chr(0x4E00 + (seed * 7919 + i * i * 31 + i * 17) % 20_000) for i in range(120)) for seed in range(20)]
-    write_jsonl(place / "web.jsonl", [*(prose(number) for number in range(20)), *chinese])
-    write_jsonl(place / "books.jsonl", [prose(number) for number in range(100, 110)])
-    return config(source(place / "web.jsonl", "web"), source(place / "books.jsonl", "books"), **fields)
+    write_jsonl(directory / "web.jsonl", [*(prose(number) for number in range(20)), *chinese])
+    write_jsonl(directory / "books.jsonl", [prose(number) for number in range(100, 110)])
+    return config(source(directory / "web.jsonl", "web"), source(directory / "books.jsonl", "books"), **fields)
 
 
 def test_languages_with_shares_lie_apart_to_train_on_and_together_where_they_are_held_out(tmp_path: Path) -> None:
     (tmp_path / "apart").mkdir()
     run(mixed(tmp_path, language_shares={"web": {"en": 3.0, "other": 1.0}}), tmp_path / "apart")
     corpus = tmp_path / "apart/corpus"
-    places = {str(path.parent.relative_to(corpus)): path for path in corpus.glob("documents/**/*.parquet")}
+    directories = {str(path.parent.relative_to(corpus)): path for path in corpus.glob("documents/**/*.parquet")}
     train = {f"documents/train/{portion}" for portion in ("books", "web/en", "web/other")}
-    assert places.keys() == train | {f"documents/validation/{domain}" for domain in ("books", "web")}
+    assert directories.keys() == train | {f"documents/validation/{domain}" for domain in ("books", "web")}
     for language, tag in (("en", "en"), ("other", "zh")):
         assert {row["language"] for row in rows(corpus / f"documents/train/web/{language}")} == {tag}
     assert Mixture(**json.loads((corpus / "mixture.json").read_bytes())).language_shares == {"web": {"en": 0.75, "other": 0.25}}
 
 
 def test_the_split_and_the_documents_do_not_depend_on_language_shares(tmp_path: Path) -> None:
-    found = {}
+    kept = {}
     for name, fields in (("together", {}), ("apart", {"language_temperature": 3.0})):
         (tmp_path / name).mkdir()
         run(mixed(tmp_path, **fields), tmp_path / name)
-        sides = tmp_path / name / "corpus/documents"
-        found[name] = sorted((s.name, row["id"]) for s in sides.iterdir() for path in s.rglob("*.parquet") for row in rows(path))
-    assert found["apart"] == found["together"]
+        directory = tmp_path / name / "corpus/documents"
+        kept[name] = sorted(
+            (s.name, row["id"]) for s in directory.iterdir() for path in s.rglob("*.parquet") for row in rows(path)
+        )
+    assert kept["apart"] == kept["together"]
     assert {path.name for path in (tmp_path / "apart/corpus/documents/train/web").iterdir()} == {"en", "zh"}
     assert list((tmp_path / "together/corpus/documents/train/web").glob("*.parquet"))
 

@@ -31,34 +31,34 @@ def page(number: int) -> str:
     if number % 4 == 3:
         return chinese(number % 50, 300) + (chinese(999, 80) if number % 3 else "") + "\n"
     kind = "buy now at the best price with a free coupon" if number % 5 == 0 else "the river runs past the old mill"
-    parts = [prose(number % 70, 90), kind, NOTICE]
-    parts += [f"write to jane{number}@example.org or call 93.184.216.{number}"] if number % 6 == 0 else []
-    parts += [QUESTION] if number % 31 == 0 else []
-    parts += [prose(900, 60)] if number % 7 == 0 else []
-    parts += ["as seen elsewhere"] if number > 70 else []
-    return "\n\n".join(parts) + "\n"
+    paragraphs = [prose(number % 70, 90), kind, NOTICE]
+    paragraphs += [f"write to jane{number}@example.org or call 93.184.216.{number}"] if number % 6 == 0 else []
+    paragraphs += [QUESTION] if number % 31 == 0 else []
+    paragraphs += [prose(900, 60)] if number % 7 == 0 else []
+    paragraphs += ["as seen elsewhere"] if number > 70 else []
+    return "\n\n".join(paragraphs) + "\n"
 
 
-def everything(place: Path) -> CurationConfig:
+def everything(directory: Path) -> CurationConfig:
     """Every step that can be asked for, over some hundred documents in four files."""
     for name in ("web", "books", "reference"):
-        (place / name).mkdir(parents=True)
+        (directory / name).mkdir(parents=True)
     for number in range(3):
-        write_jsonl(place / f"web/{number}.jsonl", [page(one) for one in range(number, 120, 3)])
-    write_jsonl(place / "books/0.jsonl", [f"{prose(n % 35, 110)}\n\n{NOTICE}\n" for n in range(20, 60)])
+        write_jsonl(directory / f"web/{number}.jsonl", [page(n) for n in range(number, 120, 3)])
+    write_jsonl(directory / "books/0.jsonl", [f"{prose(n % 35, 110)}\n\n{NOTICE}\n" for n in range(20, 60)])
     english = [f"{prose(n)} the river runs past the old mill" for n in range(2000, 2040)]
-    write_jsonl(place / "reference/0.jsonl", [*english, *(chinese(n, 200) for n in range(300, 340))])
-    (place / "quiz.jsonl").write_text(json.dumps({"question": QUESTION}) + "\n")
-    (place / "words.txt").write_text("coupon\n")
+    write_jsonl(directory / "reference/0.jsonl", [*english, *(chinese(n, 200) for n in range(300, 340))])
+    (directory / "quiz.jsonl").write_text(json.dumps({"question": QUESTION}) + "\n")
+    (directory / "words.txt").write_text("coupon\n")
     return config(
-        source(place / "web", "web"),
-        source(place / "books", "books"),
-        quality=Quality(references=(source(place / "reference"),), min_documents=20, sample_documents=60),
+        source(directory / "web", "web"),
+        source(directory / "books", "books"),
+        quality=Quality(references=(source(directory / "reference"),), min_documents=20, sample_documents=60),
         duplicate_passages=("line", "substring"),
         max_line_documents=4,
         personal_data=("email", "ipv4"),
-        benchmarks=(Benchmark(name="quiz", uri=str(place / "quiz.jsonl")),),
-        flagged_words={"en": str(place / "words.txt")},
+        benchmarks=(Benchmark(name="quiz", uri=str(directory / "quiz.jsonl")),),
+        flagged_words={"en": str(directory / "words.txt")},
         language_shares={"web": {"en": 2.0, "zh": 1.0}},
         language_temperature=2.0,
         samples=3,
@@ -67,12 +67,16 @@ def everything(place: Path) -> CurationConfig:
     )
 
 
-def digests(chosen: CurationConfig, place: Path, engine: Any = None) -> dict[str, str]:
-    """Curate into `place`, with what its scratch already holds; the sha256 of every file of the corpus, and of the figures."""
-    place.mkdir(exist_ok=True)
-    (place / "corpus").exists() and (place / "corpus").rename(place / f"left-{len(list(place.iterdir()))}")
-    figures = run(chosen, place, engine=engine)
-    files = {str(path.relative_to(place)): path.read_bytes() for path in sorted((place / "corpus").rglob("*")) if path.is_file()}
+def digests(chosen: CurationConfig, directory: Path, engine: Any = None) -> dict[str, str]:
+    """Curate into `directory`, with what its scratch already holds; the sha256 of each file of the corpus, and of the figures."""
+    directory.mkdir(exist_ok=True)
+    (directory / "corpus").exists() and (directory / "corpus").rename(directory / f"left-{len(list(directory.iterdir()))}")
+    figures = run(chosen, directory, engine=engine)
+    files = {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted((directory / "corpus").rglob("*"))
+        if path.is_file()
+    }
     files["figures"] = json.dumps(figures, sort_keys=True).encode()
     return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
 
@@ -90,10 +94,10 @@ class BackwardEngine(InProcessShardEngine):
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[CurationConfig, Path, dict[str, str]]:
-    """The config, the place of the corpus that one process made of it, and its digests."""
-    place = tmp_path_factory.mktemp("everything")
-    chosen = everything(place / "data")
-    return chosen, place / "here", digests(chosen, place / "here")
+    """The config, the directory of the corpus that one process made of it, and its digests."""
+    directory = tmp_path_factory.mktemp("everything")
+    chosen = everything(directory / "data")
+    return chosen, directory / "here", digests(chosen, directory / "here")
 
 
 Known = tuple[CurationConfig, Path, dict[str, str]]

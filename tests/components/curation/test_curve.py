@@ -19,21 +19,25 @@ from tests.components.curation.conftest import config, prose, run, source, write
 pytestmark = pytest.mark.long
 
 
-def measured(chosen: CurationConfig, place: Path) -> dict[str, Any]:
-    (place / "curve").mkdir(parents=True, exist_ok=True)
+def measured(chosen: CurationConfig, directory: Path) -> dict[str, Any]:
+    (directory / "curve").mkdir(parents=True, exist_ok=True)
     return measure_curve(
-        chosen, output=place / "curve", scratch=place / "scratch", engine=InProcessShardEngine(), metrics=RecordedMetrics()
+        chosen,
+        output=directory / "curve",
+        scratch=directory / "scratch",
+        engine=InProcessShardEngine(),
+        metrics=RecordedMetrics(),
     )
 
 
-def dumps(place: Path, count: int) -> CurationConfig:
+def dumps(directory: Path, count: int) -> CurationConfig:
     """Each dump has ten texts of its own, ten that all dumps have with a word changed, and one of its own twice."""
-    place.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     for dump in range(count):
         own = [prose(20 * dump + number, 200) for number in range(10)]
         shared = [f"{prose(500 + number, 200)} seen{'abcdef'[dump]}" for number in range(10)]
-        write_jsonl(place / f"{dump}.jsonl", [*own, *shared, own[0]])
-    return config(*(source(place / f"{dump}.jsonl") for dump in range(count)), validation_share=0.5, shard_bytes=60_000)
+        write_jsonl(directory / f"{dump}.jsonl", [*own, *shared, own[0]])
+    return config(*(source(directory / f"{dump}.jsonl") for dump in range(count)), validation_share=0.5, shard_bytes=60_000)
 
 
 def test_more_sources_together_lose_more_and_apart_no_more_than_one(tmp_path: Path) -> None:
@@ -62,12 +66,12 @@ def test_table_plot_and_page_say_the_same_and_have_equal_bytes_each_time(tmp_pat
     measured(replace(chosen, shard_bytes=10**7), tmp_path / "two")
     files = ("curve.csv", "curve.json", "curve.png", "curve.html")
     assert all((tmp_path / "one/curve" / name).read_bytes() == (tmp_path / "two/curve" / name).read_bytes() for name in files)
-    place = tmp_path / "one/curve"
-    assert json.loads((place / "curve.json").read_text()) == points
-    rows = list(csv.DictReader((place / "curve.csv").read_text().splitlines()))
+    directory = tmp_path / "one/curve"
+    assert json.loads((directory / "curve.json").read_text()) == points
+    rows = list(csv.DictReader((directory / "curve.csv").read_text().splitlines()))
     assert [float(row["removal_rate"]) for row in rows] == [point["removal_rate"] for point in points]
-    assert (place / "curve.png").read_bytes().startswith(b"\x89PNG")
-    page = (place / "curve.html").read_text()
+    assert (directory / "curve.png").read_bytes().startswith(b"\x89PNG")
+    page = (directory / "curve.html").read_text()
     assert f"{100 * points[-1]['removal_rate']:.2f} %" in page
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
 

@@ -105,17 +105,17 @@ def foreign(data: bytes, chance: random.Random) -> bytes:
 DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (truncated, flipped, shuffled, filled, foreign)
 
 
-def survives(place: Path, name: str, data: bytes) -> None:
+def survives(directory: Path, name: str, data: bytes) -> None:
     """Extraction ends with the good file kept, and the bad one read as far as it is good, or set aside with an error."""
-    raw = place / "raw"
+    raw = directory / "raw"
     raw.mkdir(parents=True)
     (raw / name).write_bytes(data)
     (raw / "good.jsonl").write_bytes(GOOD)
     chosen = config(source(raw), max_read_attempts=1, max_document_bytes=1_000_000, **EVERYTHING)
-    found = [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, place / "scratch")]
-    listed = [row for shard in found for row in rows(shard.rows)]
+    shards = [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, directory / "scratch")]
+    listed = [row for shard in shards for row in rows(shard.rows)]
     assert sum("good.jsonl#" in row["uri"] and not row["reason"] for row in listed) == 5
-    aside = [row for shard in found for row in rows(shard.set_aside)]
+    aside = [row for shard in shards for row in rows(shard.set_aside)]
     assert all(row["error"] and "good" not in row["uri"] for row in aside)
     if aside:
         assert not any(name in row["uri"] for row in listed)

@@ -48,12 +48,12 @@ def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_pat
     ]
     trimmed = {"document": 2**32 + 2, "text": "trimmed", "bytes": 7, "characters": 7, "cut": 3, "reason": ""}
     pq.write_table(table_of([trimmed], tables.TRIMMED), tmp_path / "trimmed.parquet")
-    left = [[], [tmp_path / "trimmed.parquet"]]
-    for shard, own in zip(shards, left, strict=True):
+    trimmed_files = [[], [tmp_path / "trimmed.parquet"]]
+    for shard, own in zip(shards, trimmed_files, strict=True):
         write_ledger((shard, [], own))
     splits = {spread(number)[:4]: TRAIN for number in (20, 70, 90)} | {"held": VALIDATION}
     files = [PortionFiles(TRAIN, "web/en", 0, 2), PortionFiles(TRAIN, "web/other", 2, 1), PortionFiles(VALIDATION, "web", 3, 1)]
-    write_documents(shards, left, splits, files, BY_LANGUAGE, tmp_path / "corpus", tmp_path, InProcessShardEngine())
+    write_documents(shards, trimmed_files, splits, files, BY_LANGUAGE, tmp_path / "corpus", tmp_path, InProcessShardEngine())
     written = {
         path.relative_to(tmp_path / "corpus/documents").as_posix(): [(row["id"], row["text"]) for row in rows(path)]
         for path in sorted((tmp_path / "corpus").rglob("*.parquet"))

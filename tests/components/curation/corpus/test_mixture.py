@@ -55,5 +55,5 @@ def test_languages_that_a_domain_lacks_or_that_no_share_names_are_refused(shares
 def test_other_stands_for_all_languages_that_are_not_named() -> None:
     chosen = config(source("a", "web"), source("b", "books"), language_shares={"web": {"en": 1, "other": 1}})
     require_languages(chosen, SIZES)
-    found = [portion_of(mixture_of(chosen), *document) for document in (("web", "en"), ("web", "zh"), ("books", "zh"))]
-    assert found == ["web/en", "web/other", "books"]
+    portions = [portion_of(mixture_of(chosen), *document) for document in (("web", "en"), ("web", "zh"), ("books", "zh"))]
+    assert portions == ["web/en", "web/other", "books"]

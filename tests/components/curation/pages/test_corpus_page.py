@@ -82,26 +82,26 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything that a corpus can have, with hostile text in documents, names and addresses."""
-    place = tmp_path_factory.mktemp("hostile")
-    data = place / "<script>alert(1)<&'\""
+    directory = tmp_path_factory.mktemp("hostile")
+    data = directory / "<script>alert(1)<&'\""
     data.mkdir()
     texts = [f"{prose(n)}\n{HOSTILE[n % len(HOSTILE)]}\r\n jane@example.org" for n in range(40)]
     write_jsonl(data / "a.jsonl", [*texts, *HOSTILE])
     # Like no other text, and in a domain of four, of which the quality step refuses a tenth at most: none.
-    write_jsonl(place / "again.jsonl", [f"{prose(107, 300)} one", f"{prose(107, 300)} two", prose(103), prose(103)])
+    write_jsonl(directory / "again.jsonl", [f"{prose(107, 300)} one", f"{prose(107, 300)} two", prose(103), prose(103)])
     (data / "b<img src=x onerror=alert(1)>.jsonl.gz").write_bytes(b"no gzip")
-    write_jsonl(place / "reference.jsonl", [f"{prose(n)} river mill" for n in range(1000, 1040)])
-    (place / "words.txt").write_text("script\n")
+    write_jsonl(directory / "reference.jsonl", [f"{prose(n)} river mill" for n in range(1000, 1040)])
+    (directory / "words.txt").write_text("script\n")
     chosen = config(
         source(data),
-        source(place / "again.jsonl", "web"),
+        source(directory / "again.jsonl", "web"),
         personal_data=("email",),
-        quality=Quality(references=(source(place / "reference.jsonl"),), min_documents=10),
-        flagged_words={"en": str(place / "words.txt")},
+        quality=Quality(references=(source(directory / "reference.jsonl"),), min_documents=10),
+        flagged_words={"en": str(directory / "words.txt")},
         samples=60,
     )
-    run(chosen, place)
-    return place / "corpus"
+    run(chosen, directory)
+    return directory / "corpus"
 
 
 def table_rows(html: str) -> list[list[str]]:
@@ -142,18 +142,18 @@ def test_what_hides_or_reorders_text_is_shown_as_code_points(html: str) -> None:
 
 def test_it_says_what_the_tables_say(corpus: Path, html: str) -> None:
     text = Page(html).text
-    found = overview_of(corpus)
+    overview = overview_of(corpus)
     listed = rows(corpus / "metrics/documents.parquet")
-    assert found.total.documents == len(listed)
-    assert found.total.kept_documents == sum(row["kept"] for row in listed)
-    for reason, documents, size in found.reasons:
+    assert overview.total.documents == len(listed)
+    assert overview.total.kept_documents == sum(row["kept"] for row in listed)
+    for reason, documents, size in overview.reasons:
         own = [row for row in listed if row["reason"] == reason]
         assert (documents, size) == (len(own), sum(row["bytes"] for row in own))
         assert reason in text
-    for histogram in found.histograms[:1]:
-        assert sum(histogram.kept) == found.total.kept_documents
-        assert sum(histogram.removed) == len(listed) - found.total.kept_documents
-    assert {one.title for one in found.histograms} == {
+    for histogram in overview.histograms[:1]:
+        assert sum(histogram.kept) == overview.total.kept_documents
+        assert sum(histogram.removed) == len(listed) - overview.total.kept_documents
+    assert {histogram.title for histogram in overview.histograms} == {
         "Length",
         "Quality",
         "Flagged words",
@@ -181,22 +181,22 @@ def test_the_same_corpus_gives_the_same_bytes(corpus: Path, html: str) -> None:
 def test_a_corpus_without_samples_or_scores_has_a_page_too(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(n) for n in range(5)])
     run(config(source(tmp_path / "a.jsonl"), samples=0), tmp_path)
-    found = overview_of(tmp_path / "corpus")
-    assert [one.title for one in found.histograms] == ["Length"]
-    assert "nothing was refused or removed" in Page(render(found, "small")).text
+    overview = overview_of(tmp_path / "corpus")
+    assert [histogram.title for histogram in overview.histograms] == ["Length"]
+    assert "nothing was refused or removed" in Page(render(overview, "small")).text
 
 
 def test_it_shows_how_many_candidates_were_similar(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(n // 2, 200).replace("one", "two", n % 2) for n in range(20)])
     figures = run(config(source(tmp_path / "a.jsonl")), tmp_path)
-    found = figures["deduplication"]
-    assert found["precision_before_verification"] == found["similar"] / found["candidates"] > 0
+    deduplication = figures["deduplication"]
+    assert deduplication["precision_before_verification"] == deduplication["similar"] / deduplication["candidates"] > 0
     made = Manifest(
         step="curation", kind="Corpus", cache_key="", config={}, code_digest="", environment_digest="", figures=figures
     )
     (tmp_path / "corpus" / MANIFEST).write_bytes(made.to_bytes())
-    cells = [f"{found[name]:,}" for name in ("bands", "rows", "candidates", "similar")]
-    cells.append(f"{found['precision_before_verification']:.4g}")
+    cells = [f"{deduplication[name]:,}" for name in ("bands", "rows", "candidates", "similar")]
+    cells.append(f"{deduplication['precision_before_verification']:.4g}")
     assert cells in table_rows(render(overview_of(tmp_path / "corpus"), "small"))
 
 
@@ -206,8 +206,8 @@ def test_a_folder_that_is_no_corpus_is_named(tmp_path: Path) -> None:
 
 
 def test_differences_are_all_of_both_texts() -> None:
-    found = list(differences("the red grue sleeps", "the blue grue sleeps well"))
-    assert [(one.kind, one.text) for one in found] == [
+    segments = list(differences("the red grue sleeps", "the blue grue sleeps well"))
+    assert [(segment.kind, segment.text) for segment in segments] == [
         ("same", "the "),
         ("gone", "red"),
         ("new", "blue"),
@@ -222,7 +222,7 @@ def test_sizes_are_said_in_the_unit_that_suits_them(size: int, words: str) -> No
 
 
 def test_lengths_fall_into_bins_of_powers_of_two(corpus: Path) -> None:
-    (length,) = [one for one in overview_of(corpus).histograms if one.title == "Length"]
+    (length,) = [histogram for histogram in overview_of(corpus).histograms if histogram.title == "Length"]
     sizes: list[Any] = [row["bytes"] for row in rows(corpus / "metrics/documents.parquet")]
     first = next(number for number in range(28) if 2 ** (number + 1) > max(1, min(sizes)))
     assert length.labels[0] == ["1 B", "2 B", "4 B", "8 B", "16 B", "32 B", "64 B"][first]
