@@ -31,20 +31,20 @@ def removal(document: int, kept: int, similarity: float, reason: str = NEAR) -> 
     return {"part": 0, "document": document, "kept": kept, "similarity": similarity, "reason": reason, "group": "", **ids}
 
 
-def audited(texts: list[str], verdicts: list[dict[str, Any]], place: Path, chosen: CurationConfig = CHOSEN) -> Any:
-    judged = interim.write(place / "verdicts.arrow", pa.Table.from_pylist(verdicts, tables.VERDICTS))
+def audited(texts: list[str], verdicts: list[dict[str, Any]], directory: Path, chosen: CurationConfig = CHOSEN) -> Any:
+    judged = interim.write(directory / "verdicts.arrow", pa.Table.from_pylist(verdicts, tables.VERDICTS))
     engine = InProcessShardEngine()
-    return audit([texts_of(texts, place / "texts.parquet")], [judged], chosen, place / "audit", engine)
+    return audit([texts_of(texts, directory / "texts.parquet")], [judged], chosen, directory / "audit", engine)
 
 
 def test_a_removal_without_its_partner_is_found_whatever_deduplication_recorded(tmp_path: Path) -> None:
     texts = [prose(1, 200), prose(1, 200) + " more of it", prose(2, 200)]
-    found = audited(texts, [removal(1, 0, 0.97), removal(2, 0, 0.99)], tmp_path)
-    right, wrong = sorted(found.pairs.to_pylist(), key=lambda row: row["removed"])
+    report = audited(texts, [removal(1, 0, 0.97), removal(2, 0, 0.99)], tmp_path)
+    right, wrong = sorted(report.pairs.to_pylist(), key=lambda row: row["removed"])
     assert right["similar"]
     assert right["counted"] > 0.9
     assert (wrong["similar"], wrong["recorded"], wrong["counted"] < 0.1) == (False, 0.99, True)
-    (precision,) = found.precision
+    (precision,) = report.precision
     assert (precision.removals, precision.sampled, precision.similar, precision.precision) == (2, 2, 1, 0.5)
 
 
@@ -58,8 +58,8 @@ def test_the_sample_is_of_each_reason_and_its_interval_holds_for_all_of_them(tmp
 
 
 def test_a_corpus_without_removals_has_an_empty_audit(tmp_path: Path) -> None:
-    found = audited([prose(1)], [], tmp_path)
-    assert (found.pairs.num_rows, found.table().num_rows, found.figures()) == (0, 0, {})
+    report = audited([prose(1)], [], tmp_path)
+    assert (report.pairs.num_rows, report.table().num_rows, report.figures()) == (0, 0, {})
 
 
 @pytest.mark.long
@@ -80,15 +80,15 @@ def test_the_audit_of_a_corpus_agrees_with_what_was_recorded_and_depends_on_the_
 CHARACTERS = st.sampled_from(
     ["a", "B", "é", "İ", "ẞ", "Σ", "ς", "_", "7", "½", "Ⅷ", "大", "学", "ア", "ー", "가", "あ", "𠀀", "𝐀"]
 )
-PARTS = st.sampled_from([" ", "\n", "\t", "　", "\u00a0", "\x1c", ",", "-", "😀", "\u0301", "\U000e0067"])
+SPECIALS = st.sampled_from([" ", "\n", "\t", "　", "\u00a0", "\x1c", ",", "-", "😀", "\u0301", "\U000e0067"])
 
 
-@given(st.lists(st.one_of(CHARACTERS, PARTS), max_size=40).map("".join), st.lists(CHARACTERS, max_size=20).map("".join))
+@given(st.lists(st.one_of(CHARACTERS, SPECIALS), max_size=40).map("".join), st.lists(CHARACTERS, max_size=20).map("".join))
 @pytest.mark.parametrize("words", ["alphanumeric", "whitespace"])
-def test_what_is_counted_by_strings_is_what_is_counted_by_hashes(words: str, left: str, right: str) -> None:
+def test_what_is_counted_by_strings_is_what_is_counted_by_hashes(words: str, first: str, second: str) -> None:
     chosen = config(source("a"), shingle_size=2, shingle_words=words)
-    one, two = (set(shingles_of(text, 2, words).tolist()) for text in (left, left[: len(left) // 2] + right))
-    assert jaccard(left, left[: len(left) // 2] + right, chosen) == len(one & two) / len(one | two)
+    ours, theirs = (set(shingles_of(text, 2, words).tolist()) for text in (first, first[: len(first) // 2] + second))
+    assert jaccard(first, first[: len(first) // 2] + second, chosen) == len(ours & theirs) / len(ours | theirs)
 
 
 @pytest.mark.parametrize(

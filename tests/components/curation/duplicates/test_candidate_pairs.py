@@ -40,11 +40,11 @@ def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_pa
     assert [row["document"] for row in passed(copies)] == [3, 1]
 
 
-def shard_of(place: Path, entries: list[tuple[int, int, int, int]]) -> TextShard:
-    found = TextShard(number=0, texts=place / "texts.parquet", directory=place)
-    table = interim.read(heads(place / "sorted.arrow", entries)).sort_by("document")
-    interim.write(found.heads, table)
-    return found
+def shard_of(directory: Path, entries: list[tuple[int, int, int, int]]) -> TextShard:
+    shard = TextShard(number=0, texts=directory / "texts.parquet", directory=directory)
+    table = interim.read(heads(directory / "sorted.arrow", entries)).sort_by("document")
+    interim.write(shard.heads, table)
+    return shard
 
 
 def test_of_each_text_of_a_shard_the_first_by_rank_meets_others(tmp_path: Path) -> None:
@@ -64,9 +64,11 @@ def test_a_repeat_is_removed_for_its_original_or_for_what_that_is(tmp_path: Path
         {"document": 5, "part": 0, "kept": -1, "similarity": None, "reason": "", "group": "id-5", "id": "id-5", "kept_id": ""},
     ]
     verdicts = interim.write(tmp_path / "judged.arrow", pa.Table.from_pylist(judged[::-1], tables.VERDICTS))
-    found = {row["document"]: row for row in passed(judge_repeats((mine, verdicts)))}
-    assert found.keys() == {2, 3, 4, 5, 6, 7}
-    fates = {number: tuple(found[number][name] for name in ("kept", "similarity", "reason", "id", "kept_id")) for number in found}
+    removed = {row["document"]: row for row in passed(judge_repeats((mine, verdicts)))}
+    assert removed.keys() == {2, 3, 4, 5, 6, 7}
+    fates = {
+        number: tuple(removed[number][name] for name in ("kept", "similarity", "reason", "id", "kept_id")) for number in removed
+    }
     assert fates[2] == (1, 1.0, EXACT, "id-2", "id-1")
     assert fates[4] == (90, 0.9, NEAR, "id-4", "id-90")
     assert fates[6] == (5, 1.0, EXACT, "id-6", "id-5")
@@ -74,22 +76,22 @@ def test_a_repeat_is_removed_for_its_original_or_for_what_that_is(tmp_path: Path
 
 def pairs(path: Path, keyed: list[tuple[int, int, int]], blocks: int = 1) -> set[tuple[int, int]]:
     ordered = sorted(keyed)
-    columns = [pa.array([entry[place] for entry in ordered], field.type) for place, field in enumerate(tables.BANDS)]
+    columns = [pa.array([entry[index] for entry in ordered], field.type) for index, field in enumerate(tables.BANDS)]
     bands = interim.write(path, pa.table(columns, schema=tables.BANDS))
     candidates = find_pairs(bands, firsts=np.array([0, 100]))
     (met,) = InProcessShardEngine().exchange([candidates], key="left", partitions=1, output=path.with_suffix(".met"))
-    found, needs = assign_blocks(met, firsts=np.array([0, 100]), blocks=blocks)
+    assigned, needs = assign_blocks(met, firsts=np.array([0, 100]), blocks=blocks)
     needed = {(row["part"], row["block"], row["document"]) for row in passed(needs)}
-    listed = passed(found)
-    assert needed == {(int(row[side] >= 100), row["block"], row[side]) for row in listed for side in ("left", "right")}
+    listed = passed(assigned)
+    assert needed == {(int(row[end] >= 100), row["block"], row[end]) for row in listed for end in ("left", "right")}
     assert len(needed) == len(passed(needs))
     return {(row["left"], row["right"]) for row in listed}
 
 
 @pytest.mark.parametrize("count", [1, 2, NEIGHBOURS, NEIGHBOURS + 1, NEIGHBOURS + 30])
 def test_a_large_bucket_compares_each_with_the_first_only(tmp_path: Path, count: int) -> None:
-    found = pairs(tmp_path / "b.arrow", [(42, rank, 150 - rank) for rank in range(count)])
-    assert found == {(150 - left, 150 - right) for right in range(count) for left in range(min(right, NEIGHBOURS))}
+    candidates = pairs(tmp_path / "b.arrow", [(42, rank, 150 - rank) for rank in range(count)])
+    assert candidates == {(150 - first, 150 - second) for second in range(count) for first in range(min(second, NEIGHBOURS))}
 
 
 def test_a_pair_of_many_buckets_is_one_and_an_empty_partition_has_none(tmp_path: Path) -> None:
@@ -102,8 +104,8 @@ def test_a_pair_of_several_partitions_is_measured_in_the_lowest_of_its_homes_alo
     table = pa.table(rows, schema=tables.CANDIDATES)
     files = [interim.write(tmp_path / f"{row}.candidates", table.slice(row, 1)) for row in range(4)]
     (met,) = InProcessShardEngine().exchange(files, key="left", partitions=1, output=tmp_path / "met")
-    found, needs = assign_blocks(met, firsts=np.array([0]), blocks=10)
-    assert [tuple(row.values()) for row in passed(found)] == [(3, 5, 2), (4, 5, 9)]
+    assigned, needs = assign_blocks(met, firsts=np.array([0]), blocks=10)
+    assert [tuple(row.values()) for row in passed(assigned)] == [(3, 5, 2), (4, 5, 9)]
     assert {(row["document"], row["block"]) for row in passed(needs)} == {(3, 2), (5, 2), (4, 9), (5, 9)}
 
 

@@ -45,9 +45,9 @@ def test_documents_that_similar_ones_connect_are_never_parted_by_the_split(tmp_p
     chains = [[shifted(15 * step).replace("word", chr(97 + chain) * 3) for step in range(5)] for chain in range(8)]
     write_jsonl(tmp_path / "a.jsonl", [text for chain in chains for text in chain])
     run(config(source(tmp_path / "a.jsonl")), tmp_path)
-    sides: dict[str, list[str]] = {}
+    by_chain: dict[str, list[str]] = {}
     for split in ("train", "validation"):
         for row in documents(tmp_path, split):
-            sides.setdefault(row["text"][:3], []).append(f"{split} {row['group']}")
-    assert {len(found) for found in sides.values()} <= {2, 3}
-    assert all(len(set(found)) == 1 for found in sides.values())
+            by_chain.setdefault(row["text"][:3], []).append(f"{split} {row['group']}")
+    assert {len(members) for members in by_chain.values()} <= {2, 3}
+    assert all(len(set(members)) == 1 for members in by_chain.values())

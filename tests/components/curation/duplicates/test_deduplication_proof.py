@@ -38,7 +38,7 @@ WORDS: dict[str, Callable[[str], list[str]]] = {
 
 def sets_of(texts: Sequence[str], words: str) -> list[set[str]]:
     split = [WORDS[words](text) for text in texts]
-    return [{" ".join(one[i : i + SIZE]) for i in range(max(1, len(one) - SIZE + 1))} for one in split]
+    return [{" ".join(tokens[i : i + SIZE]) for i in range(max(1, len(tokens) - SIZE + 1))} for tokens in split]
 
 
 def chapters_and_pages() -> list[str]:
@@ -48,7 +48,7 @@ def chapters_and_pages() -> list[str]:
         if path.name != "SOURCE.txt":
             for chapter in re.split(r"\n(?=chapter )", path.read_text(encoding="utf-8", errors="replace"), flags=re.IGNORECASE):
                 paragraphs = re.split(r"\n\s*\n", chapter)
-                pages = ["\n\n".join(paragraphs[place : place + 10]) for place in range(0, len(paragraphs), 10)]
+                pages = ["\n\n".join(paragraphs[start : start + 10]) for start in range(0, len(paragraphs), 10)]
                 texts += [chapter, *pages] if len(pages) > 1 else pages
     return [text for text in texts if len(text.split()) > 30]
 
@@ -56,17 +56,17 @@ def chapters_and_pages() -> list[str]:
 def vendored() -> list[str]:
     """What some packages carry of others, beside those."""
     root = Path(sysconfig.get_path("purelib"))
-    places = ["pip/_vendor", "setuptools/_vendor", "packaging", "platformdirs", "rich", "requests", "urllib3", "idna", "certifi"]
-    paths = sorted(path for place in places for path in (root / place).rglob("*.py"))
+    names = ["pip/_vendor", "setuptools/_vendor", "packaging", "platformdirs", "rich", "requests", "urllib3", "idna", "certifi"]
+    paths = sorted(path for name in names for path in (root / name).rglob("*.py"))
     return [text for path in paths if len(text := path.read_text(encoding="utf-8")) > 300]
 
 
-def tables_of(texts: Sequence[str], place: Path, parts: int = 3) -> list[Path]:
-    place.mkdir(parents=True, exist_ok=True)
+def tables_of(texts: Sequence[str], directory: Path, shards: int = 3) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
     ids = [identity(number) for number in range(len(texts))]
-    paths = [place / f"texts-{number}.parquet" for number in range(parts)]
+    paths = [directory / f"texts-{number}.parquet" for number in range(shards)]
     for number, path in enumerate(paths):
-        rows_of = range(number * len(texts) // parts, (number + 1) * len(texts) // parts)
+        rows_of = range(number * len(texts) // shards, (number + 1) * len(texts) // shards)
         columns = {"document": rows_of, "id": [ids[i] for i in rows_of], "group": [""] * len(rows_of)}
         pq.write_table(pa.table({**columns, "text": [texts[i] for i in rows_of]}), path)
     return paths
@@ -76,13 +76,13 @@ def identity(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def evidence(paths: Sequence[Path], place: Path, engine: Any = None, **fields: Any) -> tuple[bytes, dict[str, Any]]:
+def evidence(paths: Sequence[Path], directory: Path, engine: Any = None, **fields: Any) -> tuple[bytes, dict[str, Any]]:
     """The bytes of the table of removals, and figures."""
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), near_duplicate_threshold=THRESHOLD, **{"shard_bytes": 2_000_000, **fields})
-    found = find_duplicates(paths, chosen, place / "scratch", engine)
-    write_evidence(found.verdicts, place / "removed.parquet", place / "records", engine, memory=10**9)
-    return (place / "removed.parquet").read_bytes(), found.figures
+    duplicates = find_duplicates(paths, chosen, directory / "scratch", engine)
+    write_evidence(duplicates.verdicts, directory / "removed.parquet", directory / "records", engine, memory=10**9)
+    return (directory / "removed.parquet").read_bytes(), duplicates.figures
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_similar_documents_are_found_and_every_removal_has_its_true_partner(
     sets = sets_of(texts, words)
     true = similar_pairs(sets, THRESHOLD)
     assert len(removed) > 100
-    for one, (kept, similarity) in removed.items():
+    for document, (kept, similarity) in removed.items():
         assert kept not in removed
-        assert similarity == len(sets[one] & sets[kept]) / len(sets[one] | sets[kept]) >= THRESHOLD
+        assert similarity == len(sets[document] & sets[kept]) / len(sets[document] | sets[kept]) >= THRESHOLD
     clear = [pair for pair, similarity in true.items() if similarity >= THRESHOLD + 0.05]
     assert len(clear) > 100
     assert sum(not removed.keys().isdisjoint(pair) for pair in clear) >= 0.98 * len(clear)
@@ -122,20 +122,20 @@ def test_similar_documents_are_found_and_every_removal_has_its_true_partner(
     assert figures["similar"] <= figures["candidates"]
 
 
-def verified(place: Path) -> dict[tuple[int, int], float]:
+def verified(directory: Path) -> dict[tuple[int, int], float]:
     """The pairs of texts (i < j) that were verified, with their similarity; copies are pairs with the first of their text, in
     their part or in all."""
     numbers = {identity(i): i for i in range(100_000)}
-    found = {}
-    for path in [*(place / "scratch/pairs").glob("*.verified"), *(place / "scratch/heads").glob("*.edges")]:
+    similarities = {}
+    for path in [*(directory / "scratch/pairs").glob("*.verified"), *(directory / "scratch/heads").glob("*.edges")]:
         for row in passed(path):
-            left, right = numbers[row["left_id"]], numbers[row["right_id"]]
-            found[min(left, right), max(left, right)] = row["similarity"]
-    for path in (place / "scratch").glob("part-*/repeats*"):
+            first, second = numbers[row["left_id"]], numbers[row["right_id"]]
+            similarities[min(first, second), max(first, second)] = row["similarity"]
+    for path in (directory / "scratch").glob("part-*/repeats*"):
         for row in passed(path):
-            left, right = numbers[row["original_id"]], numbers[row["id"]]
-            found[min(left, right), max(left, right)] = 1.0
-    return found
+            first, second = numbers[row["original_id"]], numbers[row["id"]]
+            similarities[min(first, second), max(first, second)] = 1.0
+    return similarities
 
 
 def family(number: int) -> list[str]:
@@ -156,14 +156,14 @@ class PoolEngine(InProcessShardEngine):
         self.pool = ProcessPoolExecutor(self.workers, mp_context=processes.server())
 
     def map_shards(self, work: Any, shards: Sequence[Any], *, description: str, finished: Any = None) -> list[Any]:
-        places = list(range(len(shards)))
-        random.Random(f"{self.workers} {description}").shuffle(places)
-        begun = {place: self.pool.submit(work, shards[place]) for place in places}
-        return [begun[place].result() for place in range(len(shards))]
+        order = list(range(len(shards)))
+        random.Random(f"{self.workers} {description}").shuffle(order)
+        begun = {index: self.pool.submit(work, shards[index]) for index in order}
+        return [begun[index].result() for index in range(len(shards))]
 
 
 def test_the_bytes_are_the_same_for_any_number_of_workers_and_any_order_of_shards(tmp_path: Path) -> None:
-    paths = tables_of([text for number in range(30) for text in family(number)], tmp_path, parts=5)
+    paths = tables_of([text for number in range(30) for text in family(number)], tmp_path, shards=5)
     fields = {"shard_bytes": 60_000}
     expected, _ = evidence(paths, tmp_path / "here", **fields)
     assert len(rows(tmp_path / "here/removed.parquet")) > 60
@@ -189,12 +189,12 @@ class DyingEngine(InProcessShardEngine):
         return super().map_shards(work, shards, description=description, **options)
 
 
-def curated(data: Path, place: Path, engine: Any = None) -> dict[str, str]:
-    """Curate anew into `place`, with what its scratch already holds; the hashes of the corpus."""
-    (place / "corpus").exists() and (place / "corpus").rename(place / f"left-{len(list(place.iterdir()))}")
-    run(config(source(data), shard_bytes=40_000), place, engine=engine)
-    files = sorted(path for path in (place / "corpus").rglob("*") if path.is_file())
-    return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def curated(data: Path, directory: Path, engine: Any = None) -> dict[str, str]:
+    """Curate anew into `directory`, with what its scratch already holds; the hashes of the corpus."""
+    (directory / "corpus").exists() and (directory / "corpus").rename(directory / f"left-{len(list(directory.iterdir()))}")
+    run(config(source(data), shard_bytes=40_000), directory, engine=engine)
+    files = sorted(path for path in (directory / "corpus").rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 DEATHS = ("hash documents", "split by key", "verify candidates", "judge clusters", "take the kept documents")

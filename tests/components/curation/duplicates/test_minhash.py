@@ -10,9 +10,9 @@ from components.curation.duplicates.sketches import bytes_of
 from components.curation.text.shingles import fold_of, random
 
 
-def jaccard(left: np.ndarray, right: np.ndarray) -> float:
-    shared = len(set(left.tolist()) & set(right.tolist()))
-    return shared / (len(left) + len(right) - shared)
+def jaccard(first: np.ndarray, second: np.ndarray) -> float:
+    shared = len(set(first.tolist()) & set(second.tolist()))
+    return shared / (len(first) + len(second) - shared)
 
 
 def signature_of(shingles: np.ndarray, permutations: int) -> np.ndarray:
@@ -38,8 +38,8 @@ def test_signatures_estimate_similarity_without_bias(similarity: float) -> None:
     for _ in range(100):
         values = generator.integers(0, 2**63, 1000, dtype=np.uint64)
         shared = round(500 * 2 * similarity / (1 + similarity))
-        left, right = np.unique(values[:500]), np.unique(np.append(values[:shared], values[500 : 1000 - shared]))
-        errors.append((signature_of(left, 128) == signature_of(right, 128)).mean() - jaccard(left, right))
+        first, second = np.unique(values[:500]), np.unique(np.append(values[:shared], values[500 : 1000 - shared]))
+        errors.append((signature_of(first, 128) == signature_of(second, 128)).mean() - jaccard(first, second))
     # One estimate has a standard deviation of sqrt(s (1 - s) / 128) <= 0.044, the mean of a hundred a tenth of it.
     assert abs(np.mean(errors)) < 0.018
     assert np.std(errors) < 1.5 * np.sqrt(similarity * (1 - similarity) / 128)
@@ -63,4 +63,4 @@ def test_equal_texts_share_every_key_and_others_none() -> None:
 def test_the_keys_of_a_text_do_not_depend_on_its_neighbours() -> None:
     texts = ["a b c d e f g", "", "大学之道在明明德", "x " * 3000]
     together = keys(*texts)
-    assert all(np.array_equal(together[place], keys(text)[0]) for place, text in enumerate(texts))
+    assert all(np.array_equal(together[index], keys(text)[0]) for index, text in enumerate(texts))

@@ -44,16 +44,16 @@ def sources(*names: str) -> tuple[Source, ...]:
     return tuple(source(f"{name}.jsonl") for name in names)
 
 
-def hashes(place: Path) -> dict[str, str]:
-    files = sorted(path for path in place.rglob("*") if path.is_file())
-    return {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def hashes(directory: Path) -> dict[str, str]:
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def made(
-    place: str, chosen: CurationConfig, index: str | None = "index", engine: ShardEngine | None = None
+    directory: str, chosen: CurationConfig, index: str | None = "index", engine: ShardEngine | None = None
 ) -> tuple[dict[str, str], dict[str, Any], dict[str, float]]:
     """Curate; the hashes of the corpus, its figures, and how many documents were read and hashed."""
-    output, scratch, metrics = Path(place, "corpus").absolute(), Path(place, "scratch").absolute(), RecordedMetrics()
+    output, scratch, metrics = Path(directory, "corpus").absolute(), Path(directory, "scratch").absolute(), RecordedMetrics()
     output.mkdir(parents=True)
     kept = Path(index).absolute() if index else None
     engine = engine or InProcessShardEngine()
@@ -81,7 +81,7 @@ def test_one_more_source_gives_what_starting_over_gives_and_is_read_alone(order:
         {row["removed"]: row["kept"] for row in rows(Path(name, "corpus/removed.parquet"))} for name in ("first", "second")
     ]
     assert any(kept in removed[1] for kept in removed[0].values())
-    assert any(one not in removed[1] for one in removed[0])
+    assert any(row not in removed[1] for row in removed[0])
 
 
 def test_a_source_of_a_users_own_beside_an_environment_is_read_alone() -> None:
@@ -145,8 +145,8 @@ def test_a_shard_with_a_file_set_aside_is_tried_again() -> None:
     Path("web").mkdir()
     write_jsonl(Path("web/a.jsonl"), chains(0))
     Path("web/b.parquet").write_bytes(b"PAR1 nothing that could be read")
-    for place in ("first", "second"):
-        _, figures, done = made(place, config(source("web"), shard_bytes=100_000))
+    for directory in ("first", "second"):
+        _, figures, done = made(directory, config(source("web"), shard_bytes=100_000))
         assert (figures["set_aside_files"], done) == (1, work(SIZE))
 
 
@@ -175,12 +175,12 @@ def test_no_field_that_the_key_leaves_out_changes_what_a_shard_comes_to() -> Non
     assert {*OTHER, "sources"} == set(GLOBAL)
     chosen = config(*sources("a"))
     tables = []
-    for number, one in enumerate([{}, *({name: value} for name, value in OTHER.items())]):
-        changed = replace(chosen, **one)
+    for number, changes in enumerate([{}, *({name: value} for name, value in OTHER.items())]):
+        changed = replace(chosen, **changes)
         (shard,) = shards_of(list_files(changed).files, changed, Path(f"scratch-{number}"))
         read_shard(shard, index=None)
         tables.append({path.name: path.read_bytes() for path in Path(shard.directory).glob("*.parquet")})
-    assert all(one == tables[0] for one in tables)
+    assert all(table == tables[0] for table in tables)
 
 
 class DyingEngine(InProcessShardEngine):

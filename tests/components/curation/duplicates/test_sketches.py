@@ -12,10 +12,10 @@ from tests.components.curation.conftest import config, passed, prose, source
 IDS = [f"{number:012x}" + "0" * 52 for number in (5, 3, 9)]
 
 
-def text_shard(place: Path, texts: list[str]) -> TextShard:
+def text_shard(directory: Path, texts: list[str]) -> TextShard:
     columns = {"document": range(7, 7 + len(texts)), "id": IDS[: len(texts)], "group": [""] * len(texts), "text": texts}
-    pq.write_table(pa.table(columns), place / "texts.parquet")
-    return TextShard(number=4, texts=place / "texts.parquet", directory=place / "part")
+    pq.write_table(pa.table(columns), directory / "texts.parquet")
+    return TextShard(number=4, texts=directory / "texts.parquet", directory=directory / "part")
 
 
 def test_a_shard_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path) -> None:

@@ -18,46 +18,46 @@ from tests.components.curation.conftest import passed
 Sets = list[set[int]]
 
 
-def jaccard(left: set[int], right: set[int]) -> float:
-    return len(left & right) / len(left | right)
+def jaccard(first: set[int], second: set[int]) -> float:
+    return len(first & second) / len(first | second)
 
 
 @given(st.lists(st.sets(st.integers(1, 12), min_size=1), min_size=2, max_size=6), st.sampled_from([0.3, 0.5, 0.75, 0.8, 1.0]))
 def test_every_pair_at_the_threshold_has_its_similarity_and_no_other_reaches_it(sets: Sets, threshold: float) -> None:
-    values = np.concatenate([np.array(sorted(one), dtype=np.uint64) for one in sets])
-    begin = np.cumsum([0, *map(len, sets)])
-    left, right = np.triu_indices(len(sets), 1)
-    found = np.zeros(len(left))
-    measure(values, begin, left, right, threshold, np.empty(64, dtype=np.uint64), found)
-    for one, two, similarity in zip(left, right, found.tolist(), strict=True):
-        true = jaccard(sets[one], sets[two])
+    values = np.concatenate([np.array(sorted(elements), dtype=np.uint64) for elements in sets])
+    starts = np.cumsum([0, *map(len, sets)])
+    firsts, seconds = np.triu_indices(len(sets), 1)
+    similarities = np.zeros(len(firsts))
+    measure(values, starts, firsts, seconds, threshold, np.empty(64, dtype=np.uint64), similarities)
+    for first, second, similarity in zip(firsts, seconds, similarities.tolist(), strict=True):
+        true = jaccard(sets[first], sets[second])
         assert similarity == true if true >= threshold else similarity < threshold
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([0.55, 0.7, 0.75, 0.8, 0.9]))
-@example(one=55, two=100, threshold=0.55)
-def test_a_pair_right_at_the_threshold_is_found_whatever_the_sizes(one: int, two: int, threshold: float) -> None:
+@example(first_size=55, second_size=100, threshold=0.55)
+def test_a_pair_right_at_the_threshold_is_found_whatever_the_sizes(first_size: int, second_size: int, threshold: float) -> None:
     share = Fraction(str(threshold))
-    shared = share * (one + two) / (1 + share)
-    least = min(math.ceil(shared), one, two)
-    values = np.arange(1, one + two - least + 1, dtype=np.uint64)
-    sets = np.concatenate([values[:one], values[one - least :]])
-    found = np.zeros(1)
-    begin, table = np.array([0, one, one + two]), np.empty(2048, dtype=np.uint64)
-    measure(sets, begin, np.array([0]), np.array([1]), threshold, table, found)
-    assert (found[0] >= threshold) == (Fraction(least, one + two - least) >= share)
+    shared = share * (first_size + second_size) / (1 + share)
+    common = min(math.ceil(shared), first_size, second_size)
+    values = np.arange(1, first_size + second_size - common + 1, dtype=np.uint64)
+    sets = np.concatenate([values[:first_size], values[first_size - common :]])
+    similarities = np.zeros(1)
+    starts, table = np.array([0, first_size, first_size + second_size]), np.empty(2048, dtype=np.uint64)
+    measure(sets, starts, np.array([0]), np.array([1]), threshold, table, similarities)
+    assert (similarities[0] >= threshold) == (Fraction(common, first_size + second_size - common) >= share)
 
 
 def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
     sets = {5: range(1, 101), 6: range(6, 106), 9: range(50, 150)}
-    packed = {number: np.array(one, dtype=np.uint64).tobytes() for number, one in sets.items()}
+    packed = {number: np.array(shingles, dtype=np.uint64).tobytes() for number, shingles in sets.items()}
     members = [
         {"block": 1, "document": n, "rank": 100 - n, "part": 2, "id": f"id-{n}", "group": "", "shingles": packed[n]} for n in sets
     ]
-    for part in (0, 1):
-        rows = pa.Table.from_pylist(members[part::2], tables.MEMBERS)
-        write_partitions(tmp_path / "members" / f"{part}.arrow", rows, key="block", partitions=2)
-    listed = [{"block": 1, "left": left, "right": right} for left, right in ((6, 5), (9, 5), (9, 6))]
+    for shard in (0, 1):
+        rows = pa.Table.from_pylist(members[shard::2], tables.MEMBERS)
+        write_partitions(tmp_path / "members" / f"{shard}.arrow", rows, key="block", partitions=2)
+    listed = [{"block": 1, "left": first, "right": second} for first, second in ((6, 5), (9, 5), (9, 6))]
     pairs = interim.write(tmp_path / "p.arrow", pa.Table.from_pylist(listed, tables.PAIRS))
     edges, measured = verify_pairs((1, pairs), members=tmp_path / "members", threshold=0.8)
     (edge,) = passed(edges)

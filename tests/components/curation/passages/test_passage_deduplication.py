@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 BOTH = ("line", "substring")
 SMALL: dict[str, Any] = {"min_line_words": 2, "max_line_documents": 1, "min_substring_words": 3, "min_characters": 1}
 WORD = re.compile(r"[知識]|[^\s知識]+")
-Place = tuple[int, int]
+Position = tuple[int, int]
 """A document and a word."""
 
 
@@ -35,50 +35,52 @@ def identity(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def tables_of(texts: Sequence[str], place: Path, shards: int) -> tuple[list[Path], list[Path]]:
+def tables_of(texts: Sequence[str], directory: Path, shards: int) -> tuple[list[Path], list[Path]]:
     """Shards of texts, and verdicts that keep all of them."""
-    place.mkdir(parents=True)
+    directory.mkdir(parents=True)
     paths = []
     for number in range(shards):
         own = range(number, len(texts), shards)
         columns = {
             "document": [(number << 32) + row for row in range(len(own))],
-            "id": [identity(one) for one in own],
+            "id": [identity(document) for document in own],
             "group": [""] * len(own),
-            "source": [f"source-{one % 2}" for one in own],
+            "source": [f"source-{document % 2}" for document in own],
             "domain": ["web"] * len(own),
             "language": ["en"] * len(own),
-            "text": [texts[one] for one in own],
+            "text": [texts[document] for document in own],
         }
-        paths.append(place / f"texts-{number}.parquet")
+        paths.append(directory / f"texts-{number}.parquet")
         pq.write_table(pa.table(columns), paths[-1])
-    verdicts = interim.write(place / "verdicts.arrow", tables.VERDICTS.empty_table())
+    verdicts = interim.write(directory / "verdicts.arrow", tables.VERDICTS.empty_table())
     return paths, [verdicts] * shards
 
 
 def search(
-    texts: Sequence[str], place: Path, shards: int = 2, engine: Any = None, order: int = 1, **fields: Any
+    texts: Sequence[str], directory: Path, shards: int = 2, engine: Any = None, order: int = 1, **fields: Any
 ) -> tuple[dict[str, tuple[str, str]], dict[str, bytes]]:
     """What is left of documents that lost passages with the reason, by id, and the bytes of the evidence."""
-    paths, verdicts = tables_of(texts, place / "texts", shards)
+    paths, verdicts = tables_of(texts, directory / "texts", shards)
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), **{"duplicate_passages": BOTH, **fields})
-    found = find_passages(paths[::order], verdicts, chosen, place / "scratch", engine)
-    write_passages(found, place, place / "records", engine)
+    passages = find_passages(paths[::order], verdicts, chosen, directory / "scratch", engine)
+    write_passages(passages, directory, directory / "records", engine)
     ids = {row["document"]: row["id"] for path in paths for row in rows(path)}
-    left = {ids[row["document"]]: (row["text"], row["reason"]) for path in found.trimmed for row in rows(path)}
-    return left, {path.name: path.read_bytes() for path in (place / "passages.parquet", place / "metrics/passages.parquet")}
+    remaining = {ids[row["document"]]: (row["text"], row["reason"]) for path in passages.trimmed for row in rows(path)}
+    return remaining, {
+        path.name: path.read_bytes() for path in (directory / "passages.parquet", directory / "metrics/passages.parquet")
+    }
 
 
 @dataclass(frozen=True)
 class Lost:
     """A passage that a document loses, and the place that keeps it."""
 
-    place: Place
+    position: Position
     words: int
-    kept: Place
+    kept: Position
 
-    def places(self, of: Place) -> set[Place]:
+    def positions(self, of: Position) -> set[Position]:
         """The words of the passage at one of its two places."""
         return {(of[0], of[1] + step) for step in range(self.words)}
 
@@ -89,50 +91,54 @@ def lost(texts: Sequence[str], kinds: Sequence[str], chosen: CurationConfig) -> 
     words = [WORD.findall(text) for text in texts]
     gone: list[Lost] = []
     if "line" in kinds:
-        lines: dict[tuple[str, ...], list[Place]] = {}
+        lines: dict[tuple[str, ...], list[Position]] = {}
         for number in ranked:
-            place = 0
+            position = 0
             for line in texts[number].split("\n"):
                 own = tuple(WORD.findall(line))
-                lines.setdefault(own, []).append((number, place))
-                place += len(own)
-        for own, places in lines.items():
-            if len(own) >= chosen.min_line_words and len({n for n, _ in places}) > chosen.max_line_documents:
-                gone += [Lost(place, len(own), places[0]) for place in places if place[0] != places[0][0]]
+                lines.setdefault(own, []).append((number, position))
+                position += len(own)
+        for own, positions in lines.items():
+            if len(own) >= chosen.min_line_words and len({n for n, _ in positions}) > chosen.max_line_documents:
+                gone += [Lost(position, len(own), positions[0]) for position in positions if position[0] != positions[0][0]]
     if "substring" in kinds:
         size = chosen.min_substring_words
-        seen: dict[tuple[str, ...], Place] = {}
+        seen: dict[tuple[str, ...], Position] = {}
         for number in ranked:
-            for place in range(len(words[number]) - size + 1):
-                own = tuple(words[number][place : place + size])
+            for position in range(len(words[number]) - size + 1):
+                own = tuple(words[number][position : position + size])
                 if own in seen:
-                    gone.append(Lost((number, place), size, seen[own]))
-                seen.setdefault(own, (number, place))
+                    gone.append(Lost((number, position), size, seen[own]))
+                seen.setdefault(own, (number, position))
     return gone
 
 
 def cut(text: str, gone: set[int]) -> str:
     """A text without some of its words."""
-    begins = [len(text[: match.start()].encode()) for match in WORD.finditer(text)]
+    starts = [len(text[: match.start()].encode()) for match in WORD.finditer(text)]
     ends = [len(text[: match.end()].encode()) for match in WORD.finditer(text)]
     passages: list[tuple[int, int]] = []
     for word in sorted(gone):
         if passages and word - 1 in gone:
             passages[-1] = passages[-1][0], ends[word]
         else:
-            passages.append((begins[word], ends[word]))
+            passages.append((starts[word], ends[word]))
     return trimmed_text(text.encode(), passages) if passages else text
 
 
-def settled(texts: Sequence[str], passages: Sequence[Lost], least: int) -> tuple[list[Lost], set[int]]:
+def settled(texts: Sequence[str], passages: Sequence[Lost], min_characters: int) -> tuple[list[Lost], set[int]]:
     """The passages that go, and the documents that go for being short: those that keep passages stay, with these whole."""
-    kept = {place for one in passages for place in one.places(one.kept)}
-    gone = {place for one in passages for place in one.places(one.place)}
+    kept = {position for passage in passages for position in passage.positions(passage.kept)}
+    gone = {position for passage in passages for position in passage.positions(passage.position)}
     short, stay = set(), list(passages)
-    for number in sorted({one.place[0] for one in passages}):
-        if len(cut(texts[number], {word for n, word in gone if n == number}).strip()) < least:
+    for number in sorted({passage.position[0] for passage in passages}):
+        if len(cut(texts[number], {word for n, word in gone if n == number}).strip()) < min_characters:
             if any(n == number for n, _ in kept):
-                stay = [one for one in stay if one.place[0] != number or kept.isdisjoint(one.places(one.place))]
+                stay = [
+                    passage
+                    for passage in stay
+                    if passage.position[0] != number or kept.isdisjoint(passage.positions(passage.position))
+                ]
             else:
                 short.add(number)
     return stay, short
@@ -148,7 +154,7 @@ CORPORA = st.lists(st.lists(LINES, min_size=1, max_size=4).map(lambda lines: "\n
     texts=CORPORA,
     shards=st.integers(1, 3),
     shard_bytes=st.sampled_from([500, 10**9]),
-    least=st.sampled_from([1, 4, 8, 16]),
+    min_characters=st.sampled_from([1, 4, 8, 16]),
     order=st.sampled_from([1, -1]),
 )
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -157,24 +163,26 @@ def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_t
     texts: list[str],
     shards: int,
     shard_bytes: int,
-    least: int,
+    min_characters: int,
     order: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    place = tmp_path_factory.mktemp("search")
-    fields = {**SMALL, "min_characters": least}
-    left, _ = search(texts, place, shards, order=order, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **fields)
-    passages, short = settled(texts, lost(texts, kinds, config(source("a"), **fields)), least)
-    gone = {one for passage in passages for one in passage.places(passage.place)}
+    directory = tmp_path_factory.mktemp("search")
+    fields = {**SMALL, "min_characters": min_characters}
+    remaining, _ = search(
+        texts, directory, shards, order=order, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **fields
+    )
+    passages, short = settled(texts, lost(texts, kinds, config(source("a"), **fields)), min_characters)
+    gone = {position for passage in passages for position in passage.positions(passage.position)}
     for number, text in enumerate(texts):
-        stay = [word for place, word in enumerate(WORD.findall(text)) if (number, place) not in gone]
-        now, reason = left.get(identity(number), (text, ""))
+        stay = [word for position, word in enumerate(WORD.findall(text)) if (number, position) not in gone]
+        now, reason = remaining.get(identity(number), (text, ""))
         assert "".join(now.split()) == "".join(stay)
-        assert (identity(number) in left) == any(number == one for one, _ in gone)
+        assert (identity(number) in remaining) == any(number == document for document, _ in gone)
         assert (reason == DUPLICATE_PASSAGES) == (number in short)
     numbers = {identity(number): number for number in range(len(texts))}
-    shown: dict[Place, Place] = {}
-    for row in rows(place / "passages.parquet"):
+    shown: dict[Position, Position] = {}
+    for row in rows(directory / "passages.parquet"):
         number, kept = numbers[row["id"]], numbers[row["kept"]]
         raw, other = texts[number].encode(), texts[kept].encode()
         passage = raw[row["start"] : row["end"]].decode()
@@ -187,10 +195,10 @@ def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_t
         first_kept = len(WORD.findall(other[: row["kept_start"]].decode()))
         shown |= {(number, first + step): (kept, first_kept + step) for step in range(len(words))}
     assert shown.keys() == gone
-    for one in gone:
-        while one in shown:
-            one = shown[one]
-        assert one[0] not in short
+    for position in gone:
+        while position in shown:
+            position = shown[position]
+        assert position[0] not in short
 
 
 def han(seed: int, size: int) -> str:
@@ -200,16 +208,16 @@ def han(seed: int, size: int) -> str:
 
 def by_rank(texts: Sequence[str]) -> list[str]:
     """Texts in an order in which their ids rank them as they are given."""
-    place = sorted(range(len(texts)), key=identity)
-    return [texts[place.index(number)] + "\n" for number in range(len(texts))]
+    ranked = sorted(range(len(texts)), key=identity)
+    return [texts[ranked.index(number)] + "\n" for number in range(len(texts))]
 
 
 def test_a_short_document_stays_where_it_keeps_a_passage_of_another(tmp_path: Path) -> None:
     passage, other, own = (han(seed, size) for seed, size in ((1, 60), (2, 300), (3, 200)))
     texts = by_rank([other, passage + other, passage + own])
-    left, _ = search(texts, tmp_path, 1, duplicate_passages=("substring",), min_characters=100)
+    remaining, _ = search(texts, tmp_path, 1, duplicate_passages=("substring",), min_characters=100)
     first, short, last = (identity(texts.index(text + "\n")) for text in (other, passage + other, passage + own))
-    assert left == {short: (passage + "\n", ""), last: (own + "\n", "")}
+    assert remaining == {short: (passage + "\n", ""), last: (own + "\n", "")}
     assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {first, short}
 
 
@@ -217,9 +225,9 @@ def test_what_a_short_document_keeps_stays_whole_where_others_hold_some_of_it(tm
     text = han(1, 100)
     ranked = [text[:60] + han(2, 200), text[40:] + han(3, 200), text, text[15:65] + han(4, 200)]
     texts = by_rank(ranked)
-    left, _ = search(texts, tmp_path, 2, duplicate_passages=("substring",), min_characters=100)
+    remaining, _ = search(texts, tmp_path, 2, duplicate_passages=("substring",), min_characters=100)
     # The fourth's passage is first in the third, which loses nothing for it: neither of the others has it whole.
-    assert left == {identity(texts.index(ranked[3] + "\n")): (han(4, 200) + "\n", "")}
+    assert remaining == {identity(texts.index(ranked[3] + "\n")): (han(4, 200) + "\n", "")}
     assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {identity(texts.index(text + "\n"))}
 
 
@@ -239,8 +247,8 @@ def planted() -> list[str]:
 
 def test_the_bytes_are_the_same_for_any_number_of_workers_and_any_order_of_shards(tmp_path: Path) -> None:
     texts, fields = planted(), {"shard_bytes": 60_000}
-    left, evidence = search(texts, tmp_path / "here", 3, **fields)
-    assert len(left) == 39
+    remaining, evidence = search(texts, tmp_path / "here", 3, **fields)
+    assert len(remaining) == 39
     counted = rows(tmp_path / "here/metrics/passages.parquet")
     # The span stands in 8 documents, the notice in 40, the Chinese line in 20: each stays once.
     assert sum(row["substrings"] for row in counted) == 7
@@ -248,9 +256,9 @@ def test_the_bytes_are_the_same_for_any_number_of_workers_and_any_order_of_shard
     for workers in (1, 2, 4):
         engine = PoolEngine(workers=workers)
         with engine.pool:
-            assert search(texts, tmp_path / f"pool-{workers}", 3, engine, **fields) == (left, evidence)
-    assert search(texts, tmp_path / "back", 3, order=-1, **fields) == (left, evidence)
-    assert search(texts, tmp_path / "small", 5, shard_bytes=5_000) == (left, evidence)
+            assert search(texts, tmp_path / f"pool-{workers}", 3, engine, **fields) == (remaining, evidence)
+    assert search(texts, tmp_path / "back", 3, order=-1, **fields) == (remaining, evidence)
+    assert search(texts, tmp_path / "small", 5, shard_bytes=5_000) == (remaining, evidence)
 
 
 def curated(tmp_path: Path, **fields: Any) -> list[str]:

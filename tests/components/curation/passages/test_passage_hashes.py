@@ -29,28 +29,28 @@ def agree(units: Passages, passages: list[tuple[str, ...]]) -> None:
 @given(TEXTS)
 def test_words_have_their_places_and_their_lines(texts: list[str]) -> None:
     raw, offsets = split(texts)
-    found = words_in(raw, offsets)
+    located = words_in(raw, offsets)
     words, fresh = [], []
     for text in texts:
         for line in text.split("\n"):
             words += (own := WORD.findall(line))
-            fresh += [place == 0 for place in range(len(own))]
-    assert [bytes(raw[a:b]).decode() for a, b in zip(found.starts, found.ends, strict=True)] == words
-    assert found.opens_line.tolist() == fresh
-    assert np.diff(found.first).tolist() == [len(WORD.findall(text)) for text in texts]
-    assert len(set(zip(found.hashes.tolist(), words, strict=True))) == len(set(words)) == len(set(found.hashes.tolist()))
+            fresh += [index == 0 for index in range(len(own))]
+    assert [bytes(raw[a:b]).decode() for a, b in zip(located.starts, located.ends, strict=True)] == words
+    assert located.opens_line.tolist() == fresh
+    assert np.diff(located.first).tolist() == [len(WORD.findall(text)) for text in texts]
+    assert len(set(zip(located.hashes.tolist(), words, strict=True))) == len(set(words)) == len(set(located.hashes.tolist()))
 
 
 @given(TEXTS, st.integers(1, 4))
-def test_lines_are_told_apart_by_their_words(texts: list[str], least: int) -> None:
-    units = lines_of(words_in(*split(texts)), least)
+def test_lines_are_told_apart_by_their_words(texts: list[str], min_words: int) -> None:
+    units = lines_of(words_in(*split(texts)), min_words)
     expected = []
     for number, text in enumerate(texts):
-        place = 0
+        position = 0
         for line in text.split("\n"):
             own = tuple(WORD.findall(line))
-            expected += [(number, place, own)] if len(own) >= least else []
-            place += len(own)
+            expected += [(number, position, own)] if len(own) >= min_words else []
+            position += len(own)
     assert list(zip(units.text.tolist(), units.word.tolist(), strict=True)) == [row[:2] for row in expected]
     assert units.words.tolist() == [len(own) for *_, own in expected]
     agree(units, [own for *_, own in expected])
@@ -63,19 +63,19 @@ def test_every_run_is_there_and_equal_ones_have_equal_grams_at_places_of_their_o
     runs = [(n, i, tuple(own[i : i + size])) for n, own in enumerate(words) for i in range(len(own) - size + 1)]
     assert list(zip(units.text.tolist(), units.word.tolist(), strict=True)) == [run[:2] for run in runs]
     agree(units, [own for *_, own in runs])
-    least: dict[tuple[str, ...], int] = {}
+    grams: dict[tuple[str, ...], int] = {}
     for (*_, own), gram in zip(runs, anchors.gram.tolist(), strict=True):
-        assert least.setdefault(own, gram) == gram
+        assert grams.setdefault(own, gram) == gram
     # Of each passage that stands at several places, as many places of its gram are counted, or more.
     counted = dict(zip(*np.unique(anchors.gram[anchors.moved], return_counts=True), strict=True))
-    for own, gram in least.items():
+    for own, gram in grams.items():
         assert counted[gram] >= sum(other == own for *_, other in runs)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 20))
-def test_chunks_cover_all_texts_and_hold_no_more_than_they_must(sizes: list[int], most: int) -> None:
+def test_chunks_cover_all_texts_and_hold_no_more_than_they_must(sizes: list[int], max_bytes: int) -> None:
     offsets = np.cumsum([0, *sizes])
-    found = list(chunks_of(offsets, most))
-    assert (found[0][0], found[-1][1]) == (0, len(sizes))
-    assert all(end == first for (_, end), (first, _) in pairwise(found))
-    assert all(offsets[end] - offsets[first] <= most or end == first + 1 for first, end in found)
+    chunks = list(chunks_of(offsets, max_bytes))
+    assert (chunks[0][0], chunks[-1][1]) == (0, len(sizes))
+    assert all(end == first for (_, end), (first, _) in pairwise(chunks))
+    assert all(offsets[end] - offsets[first] <= max_bytes or end == first + 1 for first, end in chunks)

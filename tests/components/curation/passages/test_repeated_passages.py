@@ -57,9 +57,9 @@ def test_a_line_is_a_row_of_its_chunk_with_the_documents_that_have_it(
     monkeypatch.setattr(repeated_passages, "CHUNK_BYTES", chunk_bytes)
     shard, verdicts = shard_of(tmp_path, 1, ["one two\nsame line\nsame line\n", "short\nsame line\n"])
     rows = passed(gather_lines((shard, verdicts), config=CHOSEN))
-    found = sorted((row["document"] & 0xFF, row["word"], row["count"]) for row in rows)
+    counted = sorted((row["document"] & 0xFF, row["word"], row["count"]) for row in rows)
     # Together the second document keeps the line, as its rank is lower.
-    assert found == ([(0, 0, 1), (1, 1, 2)] if chunk_bytes > 1 else [(0, 0, 1), (0, 2, 1), (1, 1, 1)])
+    assert counted == ([(0, 0, 1), (1, 1, 2)] if chunk_bytes > 1 else [(0, 0, 1), (0, 2, 1), (1, 1, 1)])
 
 
 @pytest.mark.parametrize(("limit", "repeated"), [(1, 3), (2, 3), (3, 0)])

@@ -10,12 +10,12 @@ from components.curation.text.normalise import normalise
 
 def cut(text: str, *passages: str, mark: str = "") -> str:
     raw = text.encode()
-    places = sorted((raw.index(one.encode()), raw.index(one.encode()) + len(one.encode())) for one in passages)
-    return trimmed_text(raw, places, mark)
+    spans = sorted((raw.index(passage.encode()), raw.index(passage.encode()) + len(passage.encode())) for passage in passages)
+    return trimmed_text(raw, spans, mark)
 
 
 @pytest.mark.parametrize(
-    ("text", "passage", "left"),
+    ("text", "passage", "expected"),
     [
         ("one\nGONE\ntwo\n", "GONE", "one\ntwo\n"),
         ("one\n\nGONE\n\ntwo\n", "GONE", "one\n\ntwo\n"),
@@ -31,8 +31,8 @@ def cut(text: str, *passages: str, mark: str = "") -> str:
         ("oneGONE two\n", "GONE", "one two\n"),
     ],
 )
-def test_the_wider_gap_stays(text: str, passage: str, left: str) -> None:
-    assert cut(text, passage) == left
+def test_the_wider_gap_stays(text: str, passage: str, expected: str) -> None:
+    assert cut(text, passage) == expected
 
 
 def test_neighbours_and_overlapping_passages_go_together() -> None:
@@ -50,10 +50,10 @@ def test_a_mark_stands_for_each_masked_passage() -> None:
 def test_only_passages_and_white_space_go(text: str, data: st.DataObject) -> None:
     text = normalise(text)
     raw = text.encode()
-    bounds = [len(text[:place].encode()) for place in range(len(text) + 1)]
+    bounds = [len(text[:index].encode()) for index in range(len(text) + 1)]
     pairs = st.tuples(st.sampled_from(bounds), st.sampled_from(bounds)).filter(lambda pair: pair[0] < pair[1])
     passages = sorted(data.draw(st.lists(pairs, min_size=1, max_size=4)))
     stay = b"".join(raw[i : i + 1] for i in range(len(raw)) if not any(a <= i < b for a, b in passages))
-    left = trimmed_text(raw, passages)
-    assert "".join(left.split()) == "".join(stay.decode().split())
-    assert left == normalise(left)
+    trimmed = trimmed_text(raw, passages)
+    assert "".join(trimmed.split()) == "".join(stay.decode().split())
+    assert trimmed == normalise(trimmed)
