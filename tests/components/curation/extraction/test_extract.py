@@ -79,10 +79,10 @@ def test_the_texts_of_a_large_file_are_written_in_parts(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write_jsonl(tmp_path / "data/a.jsonl", [prose(number) for number in range(10)])
     (shard,) = extracted(tmp_path, shard_bytes=3 * len(prose(0)))
-    parts = [rows(part) for part in shard.texts]
-    assert all(sum(row["bytes"] for row in part) >= 3 * len(prose(0)) for part in parts[:-1])
-    assert len(parts) > 2
-    assert [row["document"] for part in parts for row in part] == list(range(10))
+    tables = [rows(path) for path in shard.texts]
+    assert all(sum(row["bytes"] for row in table) >= 3 * len(prose(0)) for table in tables[:-1])
+    assert len(tables) > 2
+    assert [row["document"] for table in tables for row in table] == list(range(10))
 
 
 def test_numbers_of_documents_tell_their_shard(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
     chosen = config(source(tmp_path / "data"), shard_bytes=100_000)
     (planned,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
     shard = extract(replace(planned, config=replace(chosen, shard_bytes=shard_bytes)))
-    texts = [row for part in shard.texts for row in rows(part)]
+    texts = [row for path in shard.texts for row in rows(path)]
     assert [row["text"].strip() for row in texts] == [prose(1), prose(2), prose(3)]
     assert [row["document"] for row in texts] == [row["document"] for row in rows(shard.rows)] == [0, 1, 2]
     assert {Path(row["uri"]).name for row in rows(shard.raw)} == {"a.jsonl", "c.jsonl"}
@@ -130,10 +130,10 @@ def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monk
     write_jsonl(tmp_path / "data/c.jsonl", [f"{prose(n)} c@example.org" for n in range(60, 75)])
     chosen = config(source(tmp_path / "data"), shard_bytes=100_000, personal_data=("email",), max_bad_lines=0)
     (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
-    found = extract(shard)
-    assert [Path(row["uri"]).name.partition("#")[0] for row in rows(found.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
-    assert [(row["kind"], row["documents"], row["found"]) for row in rows(found.personal_data)] == [("email", 20, 20)]
-    assert [Path(row["uri"]).name for row in rows(found.set_aside)] == ["b.jsonl"]
+    output = extract(shard)
+    assert [Path(row["uri"]).name.partition("#")[0] for row in rows(output.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
+    assert [(row["kind"], row["documents"], row["found"]) for row in rows(output.personal_data)] == [("email", 20, 20)]
+    assert [Path(row["uri"]).name for row in rows(output.set_aside)] == ["b.jsonl"]
 
 
 @pytest.mark.slow
@@ -150,10 +150,10 @@ def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_pat
     )
     peaks = []
     for count in (20_000, 80_000):
-        place = tmp_path / str(count) / "a.jsonl"
-        place.parent.mkdir()
-        write_jsonl(place, (f"{prose(n, 6)} {n}@example.org" for n in range(count)))
-        done = subprocess.run([sys.executable, "-c", script, str(place)], check=True, capture_output=True, text=True)
+        path = tmp_path / str(count) / "a.jsonl"
+        path.parent.mkdir()
+        write_jsonl(path, (f"{prose(n, 6)} {n}@example.org" for n in range(count)))
+        done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)
         peaks.append(int(done.stdout) * 1024)
     # A dictionary of a document's row takes a kilobyte: kept, they would be 60 MB more.
     assert peaks[1] - peaks[0] < 30_000_000
@@ -172,22 +172,22 @@ def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch
                 raise error
 
     monkeypatch.setattr(extraction, "read_documents", sometimes)
-    found = extract(shard)
-    assert (found.documents, rows(found.set_aside)) == (2, [])
+    output = extract(shard)
+    assert (output.documents, rows(output.set_aside)) == (2, [])
 
 
-def a_shard_of(place: Path, names: str) -> ExtractionShard:
+def a_shard_of(directory: Path, names: str) -> ExtractionShard:
     """One shard of a document for each letter."""
-    (place / "data").mkdir()
+    (directory / "data").mkdir()
     for name in names:
-        write_jsonl(place / f"data/{name}.jsonl", [prose(ord(name))])
-    return planned(place)
+        write_jsonl(directory / f"data/{name}.jsonl", [prose(ord(name))])
+    return planned(directory)
 
 
-def planned(place: Path) -> ExtractionShard:
+def planned(directory: Path) -> ExtractionShard:
     """The shard as another run of the driver plans it."""
-    chosen = config(source(place / "data"), max_read_attempts=2)
-    (shard,) = shards_of(list_files(chosen).files, chosen, place / "scratch")
+    chosen = config(source(directory / "data"), max_read_attempts=2)
+    (shard,) = shards_of(list_files(chosen).files, chosen, directory / "scratch")
     return shard
 
 
@@ -212,8 +212,8 @@ def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alo
 
 def set_aside(shard: ExtractionShard) -> tuple[int, dict[str, str]]:
     """Documents kept, and the errors of the files that were set aside by their letter."""
-    found = extract(shard)
-    return found.documents, {Path(row["uri"]).name[0]: row["error"] for row in rows(found.set_aside)}
+    output = extract(shard)
+    return output.documents, {Path(row["uri"]).name[0]: row["error"] for row in rows(output.set_aside)}
 
 
 DIED = "its worker died 2 times while reading it"

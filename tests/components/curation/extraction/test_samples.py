@@ -12,8 +12,8 @@ from tests.components.curation.conftest import config, documents, prose, rows, r
 MAIL = "jane.roe@example.org"
 
 
-def samples(place: Path) -> list[dict[str, Any]]:
-    return rows(place / "corpus/samples.parquet")
+def samples(directory: Path) -> list[dict[str, Any]]:
+    return rows(directory / "corpus/samples.parquet")
 
 
 def write_sources(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def write_sources(tmp_path: Path) -> None:
 def test_every_step_that_did_something_has_its_documents(tmp_path: Path) -> None:
     write_sources(tmp_path)
     run(config(source(tmp_path / "data"), personal_data=("email",)), tmp_path)
-    found = samples(tmp_path)
-    assert {(row["step"], row["reason"]) for row in found} >= {
+    sampled = samples(tmp_path)
+    assert {(row["step"], row["reason"]) for row in sampled} >= {
         ("normalise", ""),
         ("filter", "short"),
         ("personal-data", "email"),
@@ -38,13 +38,13 @@ def test_every_step_that_did_something_has_its_documents(tmp_path: Path) -> None
         ("keep", "prose"),
     }
     listed = {row["id"]: row for row in rows(tmp_path / "corpus/metrics/documents.parquet")}
-    for row in found:
+    for row in sampled:
         assert (row["source"], row["domain"], row["uri"]) == (f"{tmp_path}/data", "prose", listed[row["id"]]["uri"])
         assert (row["reason"] == listed[row["id"]]["reason"]) or row["step"] in ("normalise", "personal-data", "keep", "cluster")
-    (near,) = [row for row in found if row["reason"] == "near-duplicate"]
+    (near,) = [row for row in sampled if row["reason"] == "near-duplicate"]
     assert near["before"] == near["after"] == prose(7, 300)[:MAX_EXCERPT_CHARACTERS] + "…"
     assert 0.8 <= near["similarity"] < 1
-    clusters = [row for row in found if row["step"] == "cluster"]
+    clusters = [row for row in sampled if row["step"] == "cluster"]
     assert {row["reason"] for row in clusters} == {row["kept"] for row in clusters}
     assert len(clusters) == 2
 

@@ -24,14 +24,14 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 11])
-@pytest.mark.parametrize("left", [0, 1, 3, 4, 5, 8, 11])
-def test_rows_that_were_taken_back_are_as_if_they_had_never_been(empty: Spool, count: int, left: int) -> None:
+@pytest.mark.parametrize("remaining", [0, 1, 3, 4, 5, 8, 11])
+def test_rows_that_were_taken_back_are_as_if_they_had_never_been(empty: Spool, count: int, remaining: int) -> None:
     for number in range(11):
         empty.append(row(number))
-    empty.truncate(left)
+    empty.truncate(remaining)
     for number in range(100, 100 + count):
         empty.append(row(number))
-    assert len(empty) == left + count
+    assert len(empty) == remaining + count
     empty.close()
-    assert rows(empty.path) == [row(number) for number in [*range(left), *range(100, 100 + count)]]
+    assert rows(empty.path) == [row(number) for number in [*range(remaining), *range(100, 100 + count)]]
     assert list(empty.path.parent.iterdir()) == [empty.path]

@@ -18,15 +18,15 @@ def test_every_form_of_file_gives_its_items(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text(json.dumps({"about": "x", "examples": [{"input": "three", "target": ["four"]}]}))
     (tmp_path / "c.csv").write_text('question,answer\n"five, six",A\n')
     (tmp_path / "LICENSE").write_text("no item")
-    found = list(items_of(Benchmark(name="all", uri=str(tmp_path)), tmp_path))
-    assert [(item.file, item.number, item.text) for item in found] == [
+    items = list(items_of(Benchmark(name="all", uri=str(tmp_path)), tmp_path))
+    assert [(item.file, item.number, item.text) for item in items] == [
         ("a.jsonl.gz", 0, "one"),
         ("a.jsonl.gz", 1, "two"),
         ("b.json", 0, "three\nfour"),
         ("c.csv", 0, "five, six\nA"),
     ]
-    (one,) = items_of(Benchmark(name="c", uri=str(tmp_path / "c.csv"), fields=("question",)), tmp_path)
-    assert (one.file, one.text) == ("c.csv", "five, six")
+    (item,) = items_of(Benchmark(name="c", uri=str(tmp_path / "c.csv"), fields=("question",)), tmp_path)
+    assert (item.file, item.text) == ("c.csv", "five, six")
 
 
 def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -38,10 +38,10 @@ def read(chosen: CurationConfig) -> list[RawDocument]:
 )
 def test_json_lines_are_read_plain_and_compressed(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / f"a.jsonl{suffix}").write_bytes(pack(LINES))
-    found = read(config(source(tmp_path)))
-    assert [document.text for document in found] == TEXTS
-    assert found[4].uri == f"{tmp_path}/a.jsonl{suffix}#5"
-    assert json.loads(found[4].raw)["text"] == TEXTS[4]
+    documents = read(config(source(tmp_path)))
+    assert [document.text for document in documents] == TEXTS
+    assert documents[4].uri == f"{tmp_path}/a.jsonl{suffix}#5"
+    assert json.loads(documents[4].raw)["text"] == TEXTS[4]
 
 
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
@@ -77,8 +77,8 @@ BAD_LINES = [
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_a_bad_line_is_refused_under_its_number_and_the_rest_is_read(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "one"}\n' + line + b'\n{"text": "three"}')
-    found = read(config(source(tmp_path)))
-    assert [(document.uri[-1], document.text, document.refusal) for document in found] == [
+    documents = read(config(source(tmp_path)))
+    assert [(document.uri[-1], document.text, document.refusal) for document in documents] == [
         ("1", "one", ""),
         ("2", "", "bad-line"),
         ("3", "three", ""),
@@ -98,8 +98,8 @@ def test_the_field_of_the_text_is_the_users(tmp_path: Path) -> None:
 
 def test_parquet_is_read_by_column_and_empty_cells_are_bad_rows(tmp_path: Path) -> None:
     pq.write_table(pa.table({"body": ["one", None, "three", " "], "n": [1, 2, 3, 4]}), tmp_path / "a.parquet")
-    found = read(config(source(tmp_path, text_field="body")))
-    assert [(d.text, d.refusal) for d in found] == [("one", ""), ("", "bad-line"), ("three", ""), ("", "bad-line")]
+    documents = read(config(source(tmp_path, text_field="body")))
+    assert [(d.text, d.refusal) for d in documents] == [("one", ""), ("", "bad-line"), ("three", ""), ("", "bad-line")]
 
 
 def test_parquet_without_the_column_names_those_it_has(tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_a_text_file_is_one_document_and_one_that_is_not_utf8_is_refused(tmp_pat
 
 def test_a_sample_of_rows_skips_without_losing_count_of_lines(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(LINES)
-    found = read(config(source(tmp_path, sample_bytes=len(LINES) // 2)))
-    assert 70 < len(found) < 130
-    assert all(document.text == TEXTS[int(document.uri.rpartition("#")[2]) - 1] for document in found)
+    documents = read(config(source(tmp_path, sample_bytes=len(LINES) // 2)))
+    assert 70 < len(documents) < 130
+    assert all(document.text == TEXTS[int(document.uri.rpartition("#")[2]) - 1] for document in documents)
 
 
 def test_a_module_gives_code_and_docstrings_to_those_who_take_them(install: Install) -> None:
@@ -140,10 +140,10 @@ def test_a_module_gives_code_and_docstrings_to_those_who_take_them(install: Inst
     )
     install("quiet", {"quiet.py": ""})
     sources = [source("python-environment:", domain, distributions=("shop", "quiet")) for domain in ("code", "prose")]
-    found = {
+    texts = {
         (d.uri.removeprefix("python-environment:shop/"), d.source_index): (d.text, d.refusal) for d in read(config(*sources))
     }
-    assert found == {
+    assert texts == {
         ("shop-1.0.dist-info/METADATA", 1): ("A shop.", ""),
         ("shop/a.py", 0): ("x = 1\n", ""),
         ("shop/a.py#L1", 1): (f"shop.a\n\n{words.strip()} \n", ""),

@@ -44,9 +44,9 @@ def test_an_empty_source_is_named(tmp_path: Path) -> None:
 
 def test_a_source_of_unknown_kind_says_which_kinds_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_text("x")
-    for place in (tmp_path, tmp_path / "a.docx"):
+    for path in (tmp_path, tmp_path / "a.docx"):
         with pytest.raises(SourceError, match=r"no file to read; allowed: \.jsonl, .*\.parquet"):
-            list_files(config(source(place)))
+            list_files(config(source(path)))
 
 
 def test_compressed_json_is_json_lines_and_plain_json_is_not(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_links_to_folders_are_followed_once_and_circles_come_to_an_end(tmp_path:
         write_jsonl(tmp_path / name / "a.jsonl", [prose(1)])
     for name, target in {"linked": "elsewhere", "twice": "elsewhere", "own/up": "data", "gone": "nowhere"}.items():
         (tmp_path / "data" / name).symlink_to(tmp_path / target)
-    found = list_files(config(source(tmp_path / "data"))).files
-    assert [file.uri.removeprefix(f"{tmp_path}/data/") for file in found] == ["linked/a.jsonl", "own/a.jsonl"]
+    files = list_files(config(source(tmp_path / "data"))).files
+    assert [file.uri.removeprefix(f"{tmp_path}/data/") for file in files] == ["linked/a.jsonl", "own/a.jsonl"]
 
 
 def test_an_unknown_scheme_is_wrong_usage() -> None:

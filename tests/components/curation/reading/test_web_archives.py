@@ -78,11 +78,11 @@ def test_a_warc_gives_the_main_text_of_its_pages_in_order(tmp_path: Path, member
     ]
     packed = b"".join(map(gzip.compress, records)) if members else gzip.compress(b"".join(records))
     (tmp_path / "crawl.warc.gz").write_bytes(packed)
-    found = read(config(source(tmp_path)))
-    assert [document.uri for document in found] == [
+    documents = read(config(source(tmp_path)))
+    assert [document.uri for document in documents] == [
         f"{tmp_path}/crawl.warc.gz#{number} http://a.org/{number}" for number in range(1, 5)
     ]
-    for document, text in zip(found, (ARTICLE, CHINESE, ARTICLE, ARTICLE), strict=True):
+    for document, text in zip(documents, (ARTICLE, CHINESE, ARTICLE, ARTICLE), strict=True):
         assert text in document.text
         assert not re.search("Menu|rights|var x", document.text)
 
@@ -133,8 +133,8 @@ def test_a_body_that_cannot_be_decoded_or_is_a_bomb_is_refused(tmp_path: Path, b
 
 def chunked(body: bytes, size: int = 100) -> bytes:
     """As a server sends a page whose length it does not know yet, and as wget and Heritrix write it down."""
-    parts = [body[start : start + size] for start in range(0, len(body), size)]
-    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
 PLAIN = (ARTICLE * 30).encode()
