@@ -18,48 +18,48 @@ CHINESE = "小明有二十四个苹果，他把其中的三分之一分给了小
 EVAL = SHARED / "data/eval"
 
 
-def benchmark(place: Path, *questions: str, name: str = "maths") -> Benchmark:
-    place.mkdir(exist_ok=True)
+def benchmark(directory: Path, *questions: str, name: str = "maths") -> Benchmark:
+    directory.mkdir(exist_ok=True)
     lines = (json.dumps({"question": question, "answer": "72"}, ensure_ascii=False) + "\n" for question in questions)
-    (place / "test.jsonl").write_text("".join(lines), encoding="utf-8")
-    return Benchmark(name=name, uri=str(place))
+    (directory / "test.jsonl").write_text("".join(lines), encoding="utf-8")
+    return Benchmark(name=name, uri=str(directory))
 
 
-def hits(place: Path, found: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
-    write_index(config(source("x"), benchmarks=(found,), benchmark_gram=size), place)
-    return [(hit.number, hit.shared) for hit in read_index(place, size).hits(text)]
+def hits(directory: Path, searched: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
+    write_index(config(source("x"), benchmarks=(searched,), benchmark_gram=size), directory)
+    return [(hit.number, hit.shared) for hit in read_index(directory, size).hits(text)]
 
 
 def test_an_item_is_found_in_other_case_and_punctuation_and_its_part_is_counted(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "eval", prose(5), QUESTION)
+    quiz = benchmark(tmp_path / "eval", prose(5), QUESTION)
     words = QUESTION.split()
-    assert hits(tmp_path, found, "As they say: " + QUESTION.upper().replace(",", ";")) == [(1, len(words) - 12)]
-    assert hits(tmp_path, found, "and " + " ".join(words[2:16]) + " or so") == [(1, 2)]
-    assert hits(tmp_path, found, " ".join(words[2:14])) == []
+    assert hits(tmp_path, quiz, "As they say: " + QUESTION.upper().replace(",", ";")) == [(1, len(words) - 12)]
+    assert hits(tmp_path, quiz, "and " + " ".join(words[2:16]) + " or so") == [(1, 2)]
+    assert hits(tmp_path, quiz, " ".join(words[2:14])) == []
 
 
 def test_chinese_is_found_by_characters_without_spaces(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "eval", CHINESE)
-    assert hits(tmp_path, found, "题目：" + CHINESE.replace("，", " ") + "请回答。") == [(0, 27)]
-    assert hits(tmp_path, found, CHINESE[:12]) == []
+    quiz = benchmark(tmp_path / "eval", CHINESE)
+    assert hits(tmp_path, quiz, "题目：" + CHINESE.replace("，", " ") + "请回答。") == [(0, 27)]
+    assert hits(tmp_path, quiz, CHINESE[:12]) == []
 
 
 def test_the_template_of_a_benchmark_hits_nobody(tmp_path: Path) -> None:
     template = "Answer the following question with one of the letters that stand before the four options below. "
-    found = benchmark(tmp_path / "eval", *(template + prose(number) for number in range(MAX_SHARING_ITEMS + 1)))
-    assert hits(tmp_path, found, template * 2) == []
-    assert hits(tmp_path, found, prose(3))[0][0] == 3
+    quiz = benchmark(tmp_path / "eval", *(template + prose(number) for number in range(MAX_SHARING_ITEMS + 1)))
+    assert hits(tmp_path, quiz, template * 2) == []
+    assert hits(tmp_path, quiz, prose(3))[0][0] == 3
 
 
 def test_items_too_short_to_be_found_are_counted(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
-    listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
+    quiz = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
+    listed = write_index(config(source("x"), benchmarks=(quiz,)), tmp_path)
     assert search_figures(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
 
 
 def test_items_of_nothing_but_the_template_are_counted_as_not_searched_for(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "eval", *[QUESTION] * (MAX_SHARING_ITEMS + 1), prose(2))
-    listed = write_index(config(source("x"), benchmarks=(found,)), tmp_path)
+    quiz = benchmark(tmp_path / "eval", *[QUESTION] * (MAX_SHARING_ITEMS + 1), prose(2))
+    listed = write_index(config(source("x"), benchmarks=(quiz,)), tmp_path)
     assert search_figures(listed) == {
         "benchmark_items": MAX_SHARING_ITEMS + 2,
         "benchmark_items_not_searched": MAX_SHARING_ITEMS + 1,
@@ -73,9 +73,9 @@ def test_an_index_that_is_written_again_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "eval", QUESTION, CHINESE)
+    quiz = benchmark(tmp_path / "eval", QUESTION, CHINESE)
     lines = [*(prose(number) for number in range(6)), f"{prose(7)} {QUESTION}", f"问题：{CHINESE}答案是二十三。"]
-    figures = run(config(source(write_jsonl(tmp_path / "web.jsonl", lines)), benchmarks=(found,)), tmp_path)
+    figures = run(config(source(write_jsonl(tmp_path / "web.jsonl", lines)), benchmarks=(quiz,)), tmp_path)
     assert (figures["not_kept"], figures["benchmark_items"]) == ({"contaminated": 2}, 2)
     assert len(documents(tmp_path)) == 6
     table = rows(tmp_path / "corpus/contamination.parquet")
@@ -104,14 +104,14 @@ def test_a_change_of_a_benchmark_is_a_change_of_the_sources(tmp_path: Path) -> N
 def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> None:
     if not EVAL.exists():
         pytest.skip("needs ../shared/data")
-    found = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
-    write_index(config(source("x"), benchmarks=tuple(found)), tmp_path)
+    public = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
+    write_index(config(source("x"), benchmarks=tuple(public)), tmp_path)
     index = read_index(tmp_path, 13)
     total, hit = Counter[str](), Counter[str]()
-    for one in found:
-        for item in items_of(one, tmp_path):
-            total[one.name] += 1
-            hit[one.name] += any((h.benchmark, h.number) == (one.name, item.number) for h in index.hits(item.text))
+    for benchmark in public:
+        for item in items_of(benchmark, tmp_path):
+            total[benchmark.name] += 1
+            hit[benchmark.name] += any((h.benchmark, h.number) == (benchmark.name, item.number) for h in index.hits(item.text))
     assert (total["gsm8k"], total["humaneval"]) == (1319, 164)
     assert all(hit[name] >= 0.95 * total[name] for name in total)
     books = Path(EVAL.parent / "corpus/gutenberg/2701.txt").read_text(encoding="utf-8", errors="replace")

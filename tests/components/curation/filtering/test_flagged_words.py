@@ -12,7 +12,7 @@ from tests.components.curation.conftest import config, documents, prose, rows, r
 
 
 @pytest.mark.parametrize(
-    ("terms", "text", "found", "ratio"),
+    ("terms", "text", "count", "ratio"),
     [
         (["grue"], "A Grue, a GRUE and a grue.", 3, 3 / 7),
         (["grue"], "gruesome ungrue grue2", 0, 0),
@@ -25,9 +25,9 @@ from tests.components.curation.conftest import config, documents, prose, rows, r
         (["🖕", "grue"], "🖕", 0, 0),
     ],
 )
-def test_terms_are_whole_words(terms: list[str], text: str, found: int, ratio: float) -> None:
+def test_terms_are_whole_words(terms: list[str], text: str, count: int, ratio: float) -> None:
     flagged = WordList.of(terms).flagged(text)
-    assert (flagged.terms, flagged.ratio) == (found, pytest.approx(ratio))
+    assert (flagged.terms, flagged.ratio) == (count, pytest.approx(ratio))
 
 
 def abusive(seed: int, words: int) -> str:
@@ -51,26 +51,26 @@ def curated(tmp_path: Path, lists: dict[str, str], **fields: Any) -> Path:
 def test_a_document_is_refused_for_their_density_not_for_one_or_two_and_only_by_its_own_language(
     tmp_path: Path, lists: dict[str, str]
 ) -> None:
-    place = curated(tmp_path, lists)
-    listed = {row["uri"][-1]: row for row in rows(place / "corpus/metrics/documents.parquet")}
+    directory = curated(tmp_path, lists)
+    listed = {row["uri"][-1]: row for row in rows(directory / "corpus/metrics/documents.parquet")}
     assert {number: row["reason"] for number, row in listed.items()} == {"1": "", "2": "", "3": "", "4": "flagged-words", "5": ""}
     assert listed["1"]["flagged_words_ratio"] == 0
     assert listed["3"]["flagged_words_ratio"] == pytest.approx(2 / 122)
     assert listed["4"]["flagged_words_ratio"] == pytest.approx(30 / 150)
     assert listed["5"]["flagged_words_ratio"] is None
-    kept = {row["uri"][-1]: row["flagged_words_ratio"] for row in documents(place)}
+    kept = {row["uri"][-1]: row["flagged_words_ratio"] for row in documents(directory)}
     assert kept["2"] == pytest.approx(1 / 121)
 
 
 def test_refusals_are_counted_by_source(tmp_path: Path, lists: dict[str, str]) -> None:
-    place = curated(tmp_path, lists)
-    (refused,) = [row for row in rows(place / "corpus/metrics/refusals.parquet") if row["reason"] == "flagged-words"]
+    directory = curated(tmp_path, lists)
+    (refused,) = [row for row in rows(directory / "corpus/metrics/refusals.parquet") if row["reason"] == "flagged-words"]
     assert (refused["source"], refused["language"], refused["documents"]) == (f"{tmp_path}/data", "en", 1)
 
 
 def test_a_ratio_of_1_scores_and_refuses_nothing(tmp_path: Path, lists: dict[str, str]) -> None:
-    place = curated(tmp_path, lists, max_flagged_words_ratio=1.0)
-    assert len(documents(place)) == 5
+    directory = curated(tmp_path, lists, max_flagged_words_ratio=1.0)
+    assert len(documents(directory)) == 5
 
 
 def test_another_list_is_another_fingerprint(tmp_path: Path, lists: dict[str, str]) -> None:

@@ -17,11 +17,11 @@ def histogram(log_odds: list[float]) -> dict:
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=60), st.floats(0, 0.99))
 def test_a_group_loses_at_most_its_share_and_whoever_stays_scored_no_less(scores: list[float], share: float) -> None:
-    found = histogram(scores)
-    cut = calibrate(found, share)[GROUP].cut
-    assert found[GROUP][0, :cut].sum() <= share * len(scores)
+    counts = histogram(scores)
+    cut = calibrate(counts, share)[GROUP].cut
+    assert counts[GROUP][0, :cut].sum() <= share * len(scores)
     # one bin more would take more than the share
-    assert cut == BINS or found[GROUP][0, : cut + 1].sum() > share * len(scores)
+    assert cut == BINS or counts[GROUP][0, : cut + 1].sum() > share * len(scores)
 
 
 def test_equal_scores_are_refused_together_or_not_at_all() -> None:
@@ -38,14 +38,17 @@ def test_languages_of_other_scores_are_cut_at_their_own_place() -> None:
     low, high = histogram([-5.0 + n / 100 for n in range(100)]), histogram([5.0 + n / 100 for n in range(100)])
     both = {("gl", "web"): low[GROUP], ("en", "web"): high[GROUP]}
     cut = calibrate(both, 0.1)
-    assert {group: int(both[group][0, : one.cut].sum()) for group, one in cut.items()} == {("gl", "web"): 10, ("en", "web"): 10}
+    assert {group: int(both[group][0, : calibration.cut].sum()) for group, calibration in cut.items()} == {
+        ("gl", "web"): 10,
+        ("en", "web"): 10,
+    }
     assert abs(cut["gl", "web"].log_odds - -4.9) <= STEP
     assert abs(cut["en", "web"].log_odds - 5.1) <= STEP
 
 
 def test_histograms_add_up_in_any_order() -> None:
-    one, two = histogram([1.0, 2.0]), {("zh", "web"): histogram([0.5])[GROUP]}
-    together, turned = add_histograms(one, two), add_histograms(two, one)
+    first, second = histogram([1.0, 2.0]), {("zh", "web"): histogram([0.5])[GROUP]}
+    together, turned = add_histograms(first, second), add_histograms(second, first)
     assert together.keys() == turned.keys() == {GROUP, ("zh", "web")}
     assert all((together[group] == turned[group]).all() for group in together)
-    assert add_histograms(one, one)[GROUP].sum() == 2 * one[GROUP].sum()
+    assert add_histograms(first, first)[GROUP].sum() == 2 * first[GROUP].sum()

@@ -16,8 +16,8 @@ def features(texts: list[str]) -> list[bytes]:
 
 
 def odds(classifier: Classifier, texts: list[str]) -> list[float]:
-    found: list[float] = classifier.log_odds(*bytes_of(pa.array(texts))).tolist()
-    return found
+    values: list[float] = classifier.log_odds(*bytes_of(pa.array(texts))).tolist()
+    return values
 
 
 def taught(seed: int = 0) -> tuple[Classifier, float | None]:
@@ -62,10 +62,10 @@ def test_scores_are_those_of_the_model_that_was_trained() -> None:
 
 
 def test_chinese_needs_no_spaces_and_a_word_counts_once() -> None:
-    one, twice = features(["春眠不觉晓", "春眠不觉晓。春眠不觉晓"])
-    assert len(one) == 4 * (5 + 4)
-    assert set(np.frombuffer(one, np.uint32)) < set(np.frombuffer(twice, np.uint32))
-    assert len(twice) == len(one) + 4  # the pair across the full stop
+    once, twice = features(["春眠不觉晓", "春眠不觉晓。春眠不觉晓"])
+    assert len(once) == 4 * (5 + 4)
+    assert set(np.frombuffer(once, np.uint32)) < set(np.frombuffer(twice, np.uint32))
+    assert len(twice) == len(once) + 4  # the pair across the full stop
 
 
 @pytest.mark.parametrize("character", ["a", "é", "春", "🙂"])
@@ -83,7 +83,7 @@ def test_texts_of_no_words_are_scored_too(text: str) -> None:
 
 
 def test_a_sample_of_one_kind_has_no_auc() -> None:
-    found = pa.chunked_array([pa.array(features([prose(n) for n in range(20)]), pa.large_binary())])
+    chunked = pa.chunked_array([pa.array(features([prose(n) for n in range(20)]), pa.large_binary())])
     labels = np.arange(20) < 10
-    _, auc = learn(found, labels, labels & (np.arange(20) < 3))
+    _, auc = learn(chunked, labels, labels & (np.arange(20) < 3))
     assert auc is None

@@ -35,7 +35,7 @@ def poor(number: int) -> str:
 
 
 def chinese(number: int) -> str:
-    return "".join(CHINESE[(number * 7 + place * (number % 11 + 1)) % len(CHINESE)] for place in range(80)) + "。"
+    return "".join(CHINESE[(number * 7 + position * (number % 11 + 1)) % len(CHINESE)] for position in range(80)) + "。"
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def sources(tmp_path: Path) -> CurationConfig:
     return config(source(tmp_path / "web", "web"), source(tmp_path / "forum", "forum"), quality=quality, shard_bytes=40_000)
 
 
-def listed(place: Path) -> list[dict[str, Any]]:
-    return rows(place / "corpus/metrics/documents.parquet")
+def listed(directory: Path) -> list[dict[str, Any]]:
+    return rows(directory / "corpus/metrics/documents.parquet")
 
 
 def test_the_poor_go_and_every_language_of_every_domain_keeps_its_share(sources: CurationConfig, tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_the_poor_go_and_every_language_of_every_domain_keeps_its_share(sources:
     assert 0 < counts["en", "forum"] <= 0.25 * read["en", "forum"]
     assert counts["zh", "web"] == 0
     web = [row for row in refused if row["domain"] == "web"]
-    poor_ones = sum(int(row["uri"].partition("#")[2]) % 2 for row in web)
-    assert poor_ones >= 0.9 * len(web)
+    poor_rows = sum(int(row["uri"].partition("#")[2]) % 2 for row in web)
+    assert poor_rows >= 0.9 * len(web)
     assert figures["not_kept"][LOW_QUALITY] == len(refused)
     assert {row["id"] for row in documents(tmp_path)}.isdisjoint(row["id"] for row in refused)
 
@@ -93,21 +93,21 @@ def test_the_table_says_what_each_language_and_domain_lost_and_the_check_reports
     table = {(row["language"], row["domain"]): row for row in rows(tmp_path / "corpus/metrics/quality.parquet")}
     assert table.keys() == {("en", "web"), ("en", "forum")}
     for (language, domain), row in table.items():
-        own = [one for one in listed(tmp_path) if (one["language"], one["domain"]) == (language, domain)]
-        lost = [one for one in own if one["reason"] == LOW_QUALITY]
-        assert (row["documents"], row["bytes"]) == (len(own), sum(one["bytes"] for one in own))
-        assert (row["refused_documents"], row["refused_bytes"]) == (len(lost), sum(one["bytes"] for one in lost))
+        own = [document for document in listed(tmp_path) if (document["language"], document["domain"]) == (language, domain)]
+        lost = [document for document in own if document["reason"] == LOW_QUALITY]
+        assert (row["documents"], row["bytes"]) == (len(own), sum(document["bytes"] for document in own))
+        assert (row["refused_documents"], row["refused_bytes"]) == (len(lost), sum(document["bytes"] for document in lost))
         assert row["reference_documents"] == 80
         # Of so few documents it may be anything, with their ids, which depend on the folder: test_classifier says what it means.
         assert row["auc"] == figures["quality"]["en"]["auc"]
     (tmp_path / "page").mkdir()
     report = check(CorpusLimits(), artifact=tmp_path / "corpus", output=tmp_path / "page")
-    (said,) = [one for one in report.expectations if one.name.startswith("quality: refused_share")]
+    (said,) = [expectation for expectation in report.expectations if expectation.name.startswith("quality: refused_share")]
     assert said.passed
     shares = {group: row["refused_documents"] / row["documents"] for group, row in table.items()}
     assert said.observed == f"en forum {shares['en', 'forum']:.6g}; en web {shares['en', 'web']:.6g}"
     strict = check(CorpusLimits(max_low_quality_share=0.01), artifact=tmp_path / "corpus", output=tmp_path / "page")
-    assert "quality: refused_share is between 0 and 0.01" in [one.name for one in strict.failures]
+    assert "quality: refused_share is between 0 and 0.01" in [expectation.name for expectation in strict.failures]
 
 
 def test_the_classifier_is_in_the_corpus_and_its_digest_in_the_figures(sources: CurationConfig, tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_a_killed_run_goes_on_to_the_same_corpus(
 
     class Killed(InProcessShardEngine):
         def map_shards(self, work: Any, shards: Any, *, description: str, **more: Any) -> Any:
-            found = super().map_shards(
+            results = super().map_shards(
                 work, shards[:2] if description == "score quality" else shards, description=description, **more
             )
             if description == "score quality":
                 raise KeyboardInterrupt
-            return found
+            return results
 
     with pytest.raises(KeyboardInterrupt):
         run(sources, tmp_path / "killed", engine=Killed())
@@ -196,7 +196,7 @@ def test_references_that_cannot_be_used_are_named(sources: CurationConfig, tmp_p
 
 
 def test_references_are_read_whatever_the_mixture_says_of_the_languages_of_the_sources(sources: CurationConfig) -> None:
-    (domain, *_) = sorted({one.domain for one in sources.sources} - {one.domain for one in sources.quality.references})
+    (domain, *_) = sorted({entry.domain for entry in sources.sources} - {entry.domain for entry in sources.quality.references})
     chosen = replace(sources, language_shares={domain: {"en": 1.0}}, language_temperature=2.0, max_epochs_by_domain={domain: 2.0})
     assert fingerprint(chosen) == fingerprint(sources)
     reading = reading_of_references(chosen)
@@ -220,8 +220,8 @@ def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
 def test_documents_of_one_part_that_all_go_leave_no_empty_part(sources: CurationConfig, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "web/a.jsonl", [*(poor(n) for n in range(60)), *(good(n) for n in range(60))])
     run(replace(sources, quality=replace(sources.quality, max_refused_share=0.6), shard_bytes=15_000), tmp_path)
-    parts = sorted((tmp_path / "scratch/read").glob("*/graded-texts-*.parquet"))
-    assert len(parts) < len(list((tmp_path / "scratch/read").glob("*/texts-*.parquet")))
-    assert all(rows(part) for part in parts)
+    paths = sorted((tmp_path / "scratch/read").glob("*/graded-texts-*.parquet"))
+    assert len(paths) < len(list((tmp_path / "scratch/read").glob("*/texts-*.parquet")))
+    assert all(rows(path) for path in paths)
     kept = [row["id"] for row in documents(tmp_path)]
     assert len(kept) == len(set(kept)) == sum(row["kept"] for row in listed(tmp_path)) > 50

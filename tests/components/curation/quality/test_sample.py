@@ -44,9 +44,9 @@ def sharded(directory: Path, rows: list[dict[str, str]], shards: int) -> list[Pa
     return paths
 
 
-def drawn(place: Path, shards: int, chosen: CurationConfig = CONFIG) -> tuple[pa.Table, dict[str, int]]:
-    references, texts = sharded(place / "references", REFERENCES, shards), sharded(place / "texts", TEXTS, shards)
-    partitions, counts = draw(chosen, references, texts, place, InProcessShardEngine())
+def drawn(directory: Path, shards: int, chosen: CurationConfig = CONFIG) -> tuple[pa.Table, dict[str, int]]:
+    references, texts = sharded(directory / "references", REFERENCES, shards), sharded(directory / "texts", TEXTS, shards)
+    partitions, counts = draw(chosen, references, texts, directory, InProcessShardEngine())
     return pa.concat_tables([interim.read(path) for path in partitions]), counts
 
 
@@ -64,10 +64,10 @@ def test_references_and_documents_are_as_many_and_domains_give_the_same_number(t
     assert forum < taken
 
 
-def lowest_orders_of(place: Path, domain: str) -> list[int]:
+def lowest_orders_of(directory: Path, domain: str) -> list[int]:
     """All orders of the English documents of a domain, ascending."""
-    found = [lowest_orders(path, max_orders=1000, seed=CONFIG.seed) for path in sorted((place / "texts").iterdir())]
-    return sorted(int(order) for own in found for order in own["en", domain][1])
+    orders = [lowest_orders(path, max_orders=1000, seed=CONFIG.seed) for path in sorted((directory / "texts").iterdir())]
+    return sorted(int(order) for own in orders for order in own["en", domain][1])
 
 
 def columns(sample: pa.Table) -> tuple[list[int], list[bool]]:

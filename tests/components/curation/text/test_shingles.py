@@ -56,9 +56,9 @@ def test_anagrams_and_long_words_differ() -> None:
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 40])
 def test_every_byte_of_a_word_counts_and_nothing_beside_it(length: int) -> None:
     word = "abcdefghijklmnopqrstuvwxyz0123456789abcd"[:length]
-    changed = {int(words_of(word[:place] + "é" + word[place + 1 :])[0]) for place in range(length)}
+    changed = {int(words_of(word[:index] + "é" + word[index + 1 :])[0]) for index in range(length)}
     assert len(changed | {int(words_of(word)[0])}) == length + 1
-    assert {int(one) for before in range(12) for one in words_of("." * before + f"{word} {word}-")} == {int(words_of(word)[0])}
+    assert {int(key) for before in range(12) for key in words_of("." * before + f"{word} {word}-")} == {int(words_of(word)[0])}
 
 
 def test_letters_that_differ_in_length_when_small_are_folded_as_they_are_written() -> None:
@@ -66,9 +66,9 @@ def test_letters_that_differ_in_length_when_small_are_folded_as_they_are_written
     assert kelvin.lower() == "k"
     assert len(stroke.lower().encode()) > len(stroke.encode())
     text = f"{kelvin}elvin kelvin {stroke * 9} {stroke.lower() * 9} {stroke * 9}x"
-    found = words_of(text)
-    assert (found[0], found[2]) == (found[1], found[3])
-    assert len(set(found.tolist())) == 3
+    hashes = words_of(text)
+    assert (hashes[0], hashes[2]) == (hashes[1], hashes[3])
+    assert len(set(hashes.tolist())) == 3
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=0, max_size=30), st.integers(1, 6))
