@@ -86,5 +86,5 @@ def test_skipping_spikes_is_refused_with_a_pipeline() -> None:
 
 def test_importing_the_config_loads_neither_torch_nor_numpy() -> None:
     code = "import sys, components.pretraining.config; print({'torch', 'numpy', 'ray', 'deepspeed'} & sys.modules.keys())"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == "set()"

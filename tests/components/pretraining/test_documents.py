@@ -23,9 +23,9 @@ def batches(token_shards: Path) -> PackedBatches:
 
 def test_the_documents_are_those_whose_tokens_are_in_the_batch(batches: PackedBatches) -> None:
     rows = [row for batch in batches.micro_batches(5, 0, 1) for row in batch["tokens"].tolist()]
-    found = list(documents_of(batches, 5))
-    assert len(found) == len(rows) == 8
-    for row, sequence in zip(rows, found, strict=True):
+    sequences = list(documents_of(batches, 5))
+    assert len(sequences) == len(rows) == 8
+    for row, sequence in zip(rows, sequences, strict=True):
         table = batches.reader.documents("train", sequence.domain).to_pylist()
         ids = batches.reader.window("train", sequence.domain, sequence.start, 16).tolist()
         assert ids == row
@@ -39,9 +39,9 @@ def test_incidents_are_written_once_a_step_and_read_in_order(batches: PackedBatc
     note(6, "a spike")
     note(2, "not finite")
     note(6, "again")
-    found = read_incidents(note.path)
-    assert [(line["step"], line["reason"]) for line in found] == [(2, "not finite"), (6, "a spike")]
-    assert found[1]["sequences"] == [
+    incidents = read_incidents(note.path)
+    assert [(line["step"], line["reason"]) for line in incidents] == [(2, "not finite"), (6, "a spike")]
+    assert incidents[1]["sequences"] == [
         {"domain": s.domain, "start": s.start, "documents": list(s.documents)} for s in documents_of(batches, 5)
     ]
 

@@ -35,8 +35,8 @@ def rows(batches: PackedBatches, step: int, rank: int, world_size: int) -> list[
 
 @pytest.mark.parametrize("world_size", [2, 3, 7])
 def test_every_world_size_sees_the_same_global_batch(batches: PackedBatches, world_size: int) -> None:
-    parts = [row for rank in range(world_size) for row in rows(batches, 5, rank, world_size)]
-    assert parts == rows(batches, 5, 0, 1)
+    gathered = [row for rank in range(world_size) for row in rows(batches, 5, rank, world_size)]
+    assert gathered == rows(batches, 5, 0, 1)
 
 
 def test_micro_batches_are_no_larger_than_asked_for(batches: PackedBatches) -> None:
@@ -51,8 +51,8 @@ def test_targets_are_the_tokens_one_further_on(batches: PackedBatches) -> None:
 
 def test_tokens_are_numbered_by_the_documents_that_the_shards_have_them_in(batches: PackedBatches) -> None:
     masked = replace(batches, document_mask=True)
-    found = [row for batch in masked.micro_batches(2, 0, 1) for row in batch["documents"]]
-    for (_, start), numbers in zip(masked.window_starts(2 * 7, 7), found, strict=True):
+    numbered = [row for batch in masked.micro_batches(2, 0, 1) for row in batch["documents"]]
+    for (_, start), numbers in zip(masked.window_starts(2 * 7, 7), numbered, strict=True):
         documents = (start + torch.arange(16)) // TOKENS_OF_A_DOCUMENT
         begun_before = start % TOKENS_OF_A_DOCUMENT > 0
         assert torch.equal(numbers, documents - documents[0] + (not begun_before))
@@ -71,13 +71,13 @@ def test_under_the_document_mask_the_loss_of_a_window_is_that_of_its_documents_a
     objective = NextToken(loss_rows)
     for batch in replace(batches, document_mask=True).micro_batches(2, 0, 1):
         with torch.no_grad():
-            found = float(objective(model, batch).loss)
+            loss = float(objective(model, batch).loss)
             alone = [
                 float(objective(model, {name: batch[name][row, chosen][None] for name in ("tokens", "targets")}).loss)
                 for row, numbers in enumerate(batch["documents"])
                 for chosen in (numbers == number for number in numbers.unique())
             ]
-        assert found == pytest.approx(sum(alone), rel=1e-5)
+        assert loss == pytest.approx(sum(alone), rel=1e-5)
 
 
 def test_a_step_can_be_asked_for_without_those_before_it(batches: PackedBatches) -> None:
@@ -134,12 +134,12 @@ def test_the_losses_of_the_domains_are_means_over_their_own_targets(batches: Pac
     objective = NextToken(domains=batches.order.domains)
     model = Decoder(SHAPE)
     initialise(model, 0.1, 0)
-    found = batches.micro_batches(3, 0, 1)
+    micro_batches = batches.micro_batches(3, 0, 1)
     with torch.no_grad():
-        terms = [objective(model, batch) for batch in found]
-        losses = torch.cat([cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none") for batch in found])
-    indices = torch.cat([batch["domains"] for batch in found])
-    weight = sum(objective.weight(batch) for batch in found)
+        terms = [objective(model, batch) for batch in micro_batches]
+        losses = torch.cat([cross_entropy(model(batch["tokens"]), batch["targets"], reduction="none") for batch in micro_batches])
+    indices = torch.cat([batch["domains"] for batch in micro_batches])
+    weight = sum(objective.weight(batch) for batch in micro_batches)
     for index, name in enumerate(objective.domains):
         mean = sum(float(term.figures[f"loss/{name}"]) for term in terms) / weight
         assert mean == pytest.approx(float(losses[indices == index].mean()), rel=1e-5)

@@ -98,10 +98,10 @@ def test_workers_that_part_the_model_start_with_their_parts_of_a_checkpoint(run:
     _, first, _ = run("first")
     _, whole, _ = run("whole", start=first)
     layout = dataclasses.replace(CONFIG, layout=ParallelLayout(tensor=2), workers=2)
-    _, parted, _ = run("parted", layout, start=first, launcher=SpawningLauncher())
-    losses = [pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (whole, parted)]
+    _, sharded, _ = run("parted", layout, start=first, launcher=SpawningLauncher())
+    losses = [pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (whole, sharded)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    for ours, theirs in zip(load(parted).parameters(), load(whole).parameters(), strict=True):
+    for ours, theirs in zip(load(sharded).parameters(), load(whole).parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 

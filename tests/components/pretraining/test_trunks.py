@@ -39,8 +39,8 @@ def test_points_that_differ_in_their_length_alone_share_a_trunk_and_the_most_flo
     token_shards: Path, tmp_path: Path
 ) -> None:
     points = [point(10), point(20), point(5), point(10, seed=1), point(40, rate=2e-2)]
-    found = [[p.plan.steps for p in trunk.points] for trunk in trunks(points, CONFIG, token_shards, tmp_path)]
-    assert found == [[40], [5, 10, 20], [10]]
+    steps = [[p.plan.steps for p in trunk.points] for trunk in trunks(points, CONFIG, token_shards, tmp_path)]
+    assert steps == [[40], [5, 10, 20], [10]]
 
 
 def test_a_branch_is_bitwise_what_it_would_have_been_by_itself(token_shards: Path, tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_cosine_schedule_shares_nothing(token_shards: Path, tmp_path: Path) ->
 
 def test_a_training_that_breaks_down_says_why_and_the_others_go_on(token_shards: Path, tmp_path: Path) -> None:
     points = [point(10, rate=1e30), point(10)]
-    found = trunks(points, CONFIG, token_shards, tmp_path)
-    branches = [branch for _, branch in InProcessPool().stream(train_trunk, found)]
+    planned = trunks(points, CONFIG, token_shards, tmp_path)
+    branches = [branch for _, branch in InProcessPool().stream(train_trunk, planned)]
     broken = next(branch for branch in branches if branch.failure)
     assert broken.figures == {}
     assert "lower the learning rate" in broken.failure
@@ -114,8 +114,8 @@ def test_a_training_that_breaks_down_says_why_and_the_others_go_on(token_shards:
 
 
 def test_a_plan_for_another_vocabulary_is_refused(token_shards: Path, tmp_path: Path) -> None:
-    one = point(10)
-    other = replace(one, plan=replace(one.plan, shape=replace(one.plan.shape, vocab_size=128)))
+    original = point(10)
+    other = replace(original, plan=replace(original.plan, shape=replace(original.plan.shape, vocab_size=128)))
     (trunk,) = trunks([other], CONFIG, token_shards, tmp_path)
     assert isinstance(trunk, Trunk)
     with pytest.raises(ConfigError, match="allowed: that of the token shards"):

@@ -39,8 +39,8 @@ class Batches:
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
         generator = torch.Generator().manual_seed(step)
         size = (2, self.sequences, self.shape.context + 1)
-        parts = torch.randint(0, self.shape.vocab_size, size, generator=generator)
-        return [{"tokens": ids[:, :-1], "targets": ids[:, 1:]} for ids in parts]
+        batches = torch.randint(0, self.shape.vocab_size, size, generator=generator)
+        return [{"tokens": ids[:, :-1], "targets": ids[:, 1:]} for ids in batches]
 
 
 class _Peak:

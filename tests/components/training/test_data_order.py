@@ -67,8 +67,8 @@ def test_two_epochs_and_two_seeds_have_different_orders() -> None:
 def test_any_stretch_can_be_sought_in_pieces(order: DataOrder, first: int, count: int, cut: float) -> None:
     middle = int(cut * count)
     pieces = [order.samples(first, middle), order.samples(first + middle, count - middle)]
-    for whole, *parts in zip(order.samples(first, count), *pieces, strict=True):
-        assert whole.tolist() == np.concatenate(parts).tolist()
+    for whole, *segments in zip(order.samples(first, count), *pieces, strict=True):
+        assert whole.tolist() == np.concatenate(segments).tolist()
 
 
 @given(order=orders(), first=st.integers(0, 10**9), count=st.integers(1, 2000))

@@ -45,8 +45,8 @@ def test_grouped_attention_under_the_document_mask_is_one_of_the_kernels_that_ke
     query, key, value = (torch.randn(2, heads, 256, 64, generator=generator) for heads in (8, 2, 2))
     mask = document_mask(torch.arange(4).repeat_interleave(64).expand(2, -1), torch.float32)
     with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]):
-        found = attend(*(x.cuda().bfloat16() for x in (query, key, value, mask)))
-    torch.testing.assert_close(found.float().cpu(), attend(query, key, value, mask), rtol=2e-2, atol=2e-2)
+        actual = attend(*(x.cuda().bfloat16() for x in (query, key, value, mask)))
+    torch.testing.assert_close(actual.float().cpu(), attend(query, key, value, mask), rtol=2e-2, atol=2e-2)
 
 
 class _Enough(Exception):

@@ -19,7 +19,7 @@ from tests.spawning import SpawningLauncher
 
 pytestmark = pytest.mark.long
 
-ONE = ParallelLayout()
+SINGLE = ParallelLayout()
 LAYOUTS = {
     "data": ParallelLayout(),
     "zero 3": ParallelLayout(zero_stage=3),
@@ -108,14 +108,14 @@ def broken(layout: ParallelLayout, directory: Path) -> Case:
 
 
 def spike(directory: Path) -> Case:
-    return Case(ONE, directory, 100.0, SPIKE, {"steps": 62, "on_spike": "skip"})
+    return Case(SINGLE, directory, 100.0, SPIKE, {"steps": 62, "on_spike": "skip"})
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[History, bool]]:
     """One worker, with the broken step and with the spike."""
     directory = tmp_path_factory.mktemp("alone")
-    return launch([broken(ONE, directory / "broken"), spike(directory / "spike")], 1)[0]
+    return launch([broken(SINGLE, directory / "broken"), spike(directory / "spike")], 1)[0]
 
 
 @pytest.fixture(scope="module")

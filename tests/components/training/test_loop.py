@@ -274,7 +274,11 @@ def test_a_gradient_that_is_not_finite_stops_training_although_the_loss_is_a_spi
 def test_a_spike_is_told_and_skipped_without_touching_the_weights(training: Training, precision: str, tmp_path: Path) -> None:
     incidents: list[tuple[int, str]] = []
     _, trained, _ = training(
-        objective=SpikeAt(69), on_spike="skip", on_incident=lambda *found: incidents.append(found), precision=precision, **LONG
+        objective=SpikeAt(69),
+        on_spike="skip",
+        on_incident=lambda *incident: incidents.append(incident),
+        precision=precision,
+        **LONG,
     )
     assert [step for step, _ in incidents] == [69]
     assert incidents[0][1].endswith("a spike")

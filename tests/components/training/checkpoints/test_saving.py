@@ -41,7 +41,7 @@ def checkpoints(root: Path, *, keep: int = 2, model: str = "a", branch_from: Pat
     return Checkpoints(plan, rank=0, world_size=1, keep=keep, **{"sizes": SIZES, **options})
 
 
-def one_of_two(root: Path, rank: int) -> Checkpoints:
+def checkpoints_of_rank(root: Path, rank: int) -> Checkpoints:
     """The checkpoints of a training of two workers, on one of them."""
     return Checkpoints(CheckpointPlan(root=root, identity=IDENTITY), rank=rank, world_size=2, keep=2, sizes=SIZES)
 
@@ -108,7 +108,7 @@ def save_two_with_a_first_worker_that_publishes_late(root: Path, reporter: Train
         return publish(*arguments, **options)
 
     root.mkdir(exist_ok=True)
-    store = one_of_two(root / "checkpoints", reporter.rank)
+    store = checkpoints_of_rank(root / "checkpoints", reporter.rank)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     with mock.patch.object(checkpoint_files, "publish", late):
         store.save(1, [], half, goodput={})
@@ -142,7 +142,7 @@ def test_no_worker_saves_again_before_the_first_one_has_published(tmp_path: Path
 
 def save_beside_a_first_worker_that_is_stuck(root: Path, reporter: TrainingReporter) -> bool:
     """Whether the second worker has given up waiting for the first one, and goes on."""
-    store = one_of_two(root, reporter.rank)
+    store = checkpoints_of_rank(root, reporter.rank)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     done = root / "done"
     gone_on = False
@@ -169,7 +169,7 @@ def test_a_first_worker_that_is_slow_with_its_disk_does_not_end_the_others(tmp_p
 
 def fail_on_the_first_worker_before_the_second_has_begun(root: Path, reporter: TrainingReporter) -> list[str]:
     """What is left of a checkpoint that the first worker could not write."""
-    store = one_of_two(root, reporter.rank)
+    store = checkpoints_of_rank(root, reporter.rank)
     half = State([Fragment("head.weight", 3 * reporter.rank, {kind: torch.ones(3) for kind in KINDS})], 3, state().random)
     failed = root / "failed"
     real = direct_files.write

@@ -42,8 +42,8 @@ class Products(TorchDispatchMode):
 
 def tensors_of_python() -> dict[int, int]:
     """Bytes of every storage of a tensor that Python knows of, by its address."""
-    found = [thing.untyped_storage() for thing in gc.get_objects() if type(thing) in (Tensor, nn.Parameter)]
-    return {place.data_ptr(): place.nbytes() for place in found}
+    storages = [thing.untyped_storage() for thing in gc.get_objects() if type(thing) in (Tensor, nn.Parameter)]
+    return {storage.data_ptr(): storage.nbytes() for storage in storages}
 
 
 @pytest.mark.parametrize("policy", ["selective", "full"])
@@ -86,8 +86,8 @@ def test_what_is_kept_for_the_backward_pass_is_what_the_plan_says(policy: str, s
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         output = model(tokens, with_head=False)
     # What the policy keeps is in Python's hands, what the last norm keeps in autograd's
-    kept |= {place: size for place, size in tensors_of_python().items() if place not in before}
-    kept = {place: size for place, size in kept.items() if place not in before}
+    kept |= {address: size for address, size in tensors_of_python().items() if address not in before}
+    kept = {address: size for address, size in kept.items() if address not in before}
     assert output.requires_grad
     expected, _ = checkpointed_bytes(shape, tokens.numel(), shape.context, "fp32", checkpointing=policy)
     assert sum(kept.values()) == pytest.approx(expected, rel=0.1)

@@ -38,7 +38,7 @@ TOLERANCE_OF_FOUR = {"fp32": 2e-4, "bf16": 2e-1}
 """The same of four workers: partial sums are rounded in two directions. Measured in bf16: 3e-2, and 1.1e-1 at the one step whose
 norm a single worker's rounding moves most too; the losses stay within `TOLERANCE`."""
 
-ONE = ParallelLayout()
+SINGLE = ParallelLayout()
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ CHECKPOINTED = [
 """Layouts, and what they compute again."""
 
 MASKED = [
-    (ONE, "none"),
+    (SINGLE, "none"),
     (TWO["tensor"], "none"),
     (TWO["sequence"], "selective"),
     (TWO["pipeline"], "full"),
@@ -182,7 +182,7 @@ def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
 @pytest.fixture(scope="module")
 def alone(trainings: Trainings) -> Mapping[str, Outcome]:
     """What one worker trains, by precision."""
-    return {p: launch([Case(ONE, p, trainings.directory / p)], 1)[0][0] for p in TOLERANCE}
+    return {p: launch([Case(SINGLE, p, trainings.directory / p)], 1)[0][0] for p in TOLERANCE}
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
@@ -205,7 +205,7 @@ def test_a_layout_may_compute_activations_again(
 @pytest.fixture(scope="module")
 def masked_alone(trainings: Trainings) -> Outcome:
     """What one worker trains under the document mask."""
-    return launch([Case(ONE, "fp32", trainings.directory / "masked-alone", document_mask=True)], 1)[0][0]
+    return launch([Case(SINGLE, "fp32", trainings.directory / "masked-alone", document_mask=True)], 1)[0][0]
 
 
 def test_the_document_mask_changes_the_first_loss(masked_alone: Outcome, alone: Mapping[str, Outcome]) -> None:
@@ -242,7 +242,7 @@ def test_a_layout_goes_on_from_the_checkpoint_of_another(
 @pytest.mark.parametrize("name", TWO)
 def test_one_worker_takes_over_bitwise_the_weights_that_a_layout_saved(name: str, trainings: Trainings) -> None:
     case = trainings.whole(name, "fp32")
-    ((taken,),) = launch([replace(case, layout=ONE)], 1)
+    ((taken,),) = launch([replace(case, layout=SINGLE)], 1)
     assert taken.resumed_from == 10
     assert same(taken, trainings.outcomes[case][0])
 
@@ -271,7 +271,7 @@ def test_a_pipeline_may_be_the_first_training_of_its_processes(tmp_path: Path) -
 @pytest.mark.parametrize("precision", TOLERANCE)
 def test_four_workers_train_what_one_does_in_every_combination(precision: str, tmp_path: Path) -> None:
     cases = [Case(layout, precision, tmp_path / str(number)) for number, layout in enumerate(FOUR)]
-    ((whole,),) = launch([Case(ONE, precision, tmp_path / "alone")], 1)
+    ((whole,),) = launch([Case(SINGLE, precision, tmp_path / "alone")], 1)
     for outcomes in zip(*launch(cases, 4), strict=True):
         require_equal(outcomes[0], whole, precision, TOLERANCE_OF_FOUR)
         assert all(outcomes[0].history == other.history for other in outcomes)
@@ -282,7 +282,7 @@ def test_four_workers_train_what_one_does_in_every_combination(precision: str, t
 def test_all_directions_together_train_what_one_worker_does(masked: bool, tmp_path: Path) -> None:
     layout = ParallelLayout(tensor=2, sequence=2, pipeline=2)
     case = Case(layout, "fp32", tmp_path / "eight", document_mask=masked)
-    ((whole,),) = launch([replace(case, layout=ONE, checkpoints=tmp_path / "alone")], 1)
+    ((whole,),) = launch([replace(case, layout=SINGLE, checkpoints=tmp_path / "alone")], 1)
     outcomes = [outcome for (outcome,) in launch([case], 8)]
     require_equal(outcomes[0], whole, "fp32")
     assert all(outcomes[0].history == other.history for other in outcomes)
