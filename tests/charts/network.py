@@ -28,14 +28,14 @@ def allowed(policies: Iterable[Policy], source: End, target: End, port: int, pro
     return leaves and _passes(known, "ingress", "from", target, source, port, protocol)
 
 
-def _passes(policies: list[Policy], way: str, side: str, own: End, other: End, port: int, protocol: str) -> bool:
+def _passes(policies: list[Policy], way: str, peer_key: str, own: End, other: End, port: int, protocol: str) -> bool:
     if own.address or own.namespace != "longrun":
         return True
     bound = [
         p["spec"] for p in policies if way.title() in p["spec"]["policyTypes"] and _selects(p["spec"]["podSelector"], own.labels)
     ]
     rules = [rule for spec in bound for rule in spec.get(way) or []]
-    return not bound or any(_to_port(rule, port, protocol) and _to_peer(rule.get(side), other) for rule in rules)
+    return not bound or any(_to_port(rule, port, protocol) and _to_peer(rule.get(peer_key), other) for rule in rules)
 
 
 def _to_port(rule: Mapping[str, Any], port: int, protocol: str) -> bool:

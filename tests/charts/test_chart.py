@@ -135,7 +135,7 @@ def test_training_comes_before_evaluation_and_services_before_both() -> None:
             classes["longrun-services"]["value"] > classes["longrun-training"]["value"] > classes["longrun-evaluation"]["value"]
         )
         assert classes["longrun-evaluation"]["preemptionPolicy"] == "Never"
-        assert not any(found["globalDefault"] for found in classes.values())
+        assert not any(priority["globalDefault"] for priority in classes.values())
 
 
 @pytest.mark.parametrize("shape", helm.SHAPES)

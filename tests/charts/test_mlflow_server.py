@@ -40,12 +40,12 @@ class Server:
 
 def _environment(entries: list[helm.Document], known: Mapping[str, str]) -> dict[str, str]:
     """A container's environment with its references to Secrets resolved."""
-    found = {}
+    environment = {}
     for entry in entries:
         source = entry.get("valueFrom", {})
         secret = source.get("secretKeyRef", {"name": "pod", "key": "ip"})
-        found[entry["name"]] = entry["value"] if "value" in entry else known[f"{secret['name']}/{secret['key']}"]
-    return found
+        environment[entry["name"]] = entry["value"] if "value" in entry else known[f"{secret['name']}/{secret['key']}"]
+    return environment
 
 
 def _rewired(text: str, replacements: Mapping[str, str]) -> str:
@@ -120,8 +120,8 @@ def test_artifacts_pass_through_the_server_into_the_bucket(server: Server, store
 
 
 def test_users_live_in_postgres_and_not_beside_the_server(server: Server, database: servers.Postgres) -> None:
-    found = database.run("psql", "--dbname=mlflow", "--tuples-only", "--no-align", "--command=SELECT username FROM users")
-    assert found.split() == ["operator"]
+    users = database.run("psql", "--dbname=mlflow", "--tuples-only", "--no-align", "--command=SELECT username FROM users")
+    assert users.split() == ["operator"]
     assert not list(server.log.parent.glob("*.db"))
 
 

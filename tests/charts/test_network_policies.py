@@ -86,7 +86,7 @@ def _cases(table: dict[str, str]) -> list[object]:
         pytest.param(shape, source.strip(), target, int(port), id=f"{shape}: {source.strip()} to {target}:{port}")
         for shape, text in table.items()
         for source, _, targets in (line.partition(" -> ") for line in text.strip().splitlines())
-        for target, port in (found.split(":") for found in targets.split(", "))
+        for target, port in (end.split(":") for end in targets.split(", "))
     ]
 
 

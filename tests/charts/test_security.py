@@ -20,10 +20,10 @@ def violations(spec: Mapping[str, Any]) -> list[str]:
     https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
     """
     pod = spec.get("securityContext", {})
-    found = [field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
-    found += [f"volume {sorted(set(v) - {'name'})}" for v in spec.get("volumes", []) if not _allowed_volume(v)]
+    problems = [field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
+    problems += [f"volume {sorted(set(v) - {'name'})}" for v in spec.get("volumes", []) if not _allowed_volume(v)]
     if spec.get("automountServiceAccountToken") is not False:
-        found.append("token of the service account")
+        problems.append("token of the service account")
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
         own = {**{k: pod.get(k) for k in ("runAsNonRoot", "runAsUser", "seccompProfile")}, **container.get("securityContext", {})}
         checks = {
@@ -37,8 +37,8 @@ def violations(spec: Mapping[str, Any]) -> list[str]:
             "limits": {"cpu", "memory"} <= set(container.get("resources", {}).get("limits", {})),
             "requests": {"cpu", "memory"} <= set(container.get("resources", {}).get("requests", {})),
         }
-        found += [f"{container['name']}: {check}" for check, holds in checks.items() if not holds]
-    return found
+        problems += [f"{container['name']}: {check}" for check, holds in checks.items() if not holds]
+    return problems
 
 
 def _allowed_volume(volume: Mapping[str, Any]) -> bool:

@@ -36,7 +36,7 @@ class OddBatches:
         ids = torch.randint(0, 32, (SEQUENCES, 17), generator=torch.Generator().manual_seed(step))
         ids[:, 1::2] = ids[:, 0:-1:2]
         mine = ids[SEQUENCES * rank // world_size : SEQUENCES * (rank + 1) // world_size]
-        return [{"tokens": part[:, :-1], "targets": part[:, 1:]} for part in mine.split(1)]
+        return [{"tokens": sequence[:, :-1], "targets": sequence[:, 1:]} for sequence in mine.split(1)]
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class FakeFlyte:
 
     def action(self, name: str) -> Action:
         """The action of that name."""
-        return next(one for one in self.actions if one.name == name)
+        return next(action for action in self.actions if action.name == name)
 
 
 async def _respond(send: Any, status: int) -> None:
@@ -193,7 +193,7 @@ class _Runs:
         self._require(request.run_id)
         if self.fake.script:
             self.fake.actions = self.fake.script.pop(0)
-        return runs_pb2.ListActionsResponse(actions=[_action(request.run_id, one) for one in self.fake.actions])
+        return runs_pb2.ListActionsResponse(actions=[_action(request.run_id, action) for action in self.fake.actions])
 
     async def abort_run(self, request: Any, _: Any) -> Any:
         await self.fake.note("abort_run", request)

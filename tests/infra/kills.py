@@ -81,10 +81,10 @@ def _targets(kind: str, driver: int) -> list[int]:
         return [os.getpid()]
     below = psutil.Process(driver).children(recursive=True)
     if kind == "controller":
-        found = [process.pid for process in below if "TrainController" in _title(process)]
-        if not found:
+        controllers = [process.pid for process in below if "TrainController" in _title(process)]
+        if not controllers:
             raise LookupError("no controller of Ray Train")
-        return found
+        return controllers
     return [driver, *(process.pid for process in below if process.pid != os.getpid()), os.getpid()]
 
 

@@ -48,7 +48,7 @@ class Objects:
     def names(self) -> list[str]:
         """Every key below the prefix."""
         pages = client(self.endpoint).get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{self.prefix}/")
-        return [one["Key"].removeprefix(f"{self.prefix}/") for page in pages for one in page.get("Contents", [])]
+        return [entry["Key"].removeprefix(f"{self.prefix}/") for page in pages for entry in page.get("Contents", [])]
 
     def outside_artifacts(self) -> list[str]:
         return [name for name in self.names() if not name.startswith("artifacts/")]

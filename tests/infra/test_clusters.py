@@ -18,9 +18,9 @@ PAGE = (REPOSITORY / "infra" / "clusters.md").read_text()
 
 def block(heading: str) -> str:
     """The commands under a heading."""
-    found = re.search(rf"^## {heading}\n.*?^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
+    match = re.search(rf"^## {heading}\n.*?^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert match
+    return match[1]
 
 
 def _sh(commands: str, database: servers.Postgres, store: str, backup: Path) -> None:

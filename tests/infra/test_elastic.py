@@ -37,8 +37,8 @@ def rank_of(spec: str, reporter: TrainingReporter) -> tuple[int, int]:
 
 @pytest.mark.slow
 def test_as_many_workers_as_there_is_room_for_begin_where_fewer_are_enough(launcher: Any) -> None:
-    found = launcher.launch(rank_of, "", workers=3, min_workers=1, metrics=RecordedMetrics())
-    assert found == [(0, 2), (1, 2)]
+    ranks = launcher.launch(rank_of, "", workers=3, min_workers=1, metrics=RecordedMetrics())
+    assert ranks == [(0, 2), (1, 2)]
 
 
 def test_fewer_workers_than_are_enough_are_refused(launcher: Any) -> None:
@@ -57,7 +57,7 @@ def test_training_goes_on_by_itself_after_a_loss_with_those_that_are_left(what: 
     command = [sys.executable, "-m", "tests.infra.elastic", str(fragile), what]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout.splitlines()[-1])
-    assert (found["workers"], found["results"]) == (workers, workers)
-    assert found["resumed_from"] == LOST_AFTER - LOST_AFTER % INTERVAL
-    assert found["losses"] == pytest.approx(losses, rel=TOLERANCE)
+    outcome = json.loads(ended.stdout.splitlines()[-1])
+    assert (outcome["workers"], outcome["results"]) == (workers, workers)
+    assert outcome["resumed_from"] == LOST_AFTER - LOST_AFTER % INTERVAL
+    assert outcome["losses"] == pytest.approx(losses, rel=TOLERANCE)

@@ -31,8 +31,8 @@ def launch(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     launcher = RayLauncher(storage_path=tmp_path_factory.mktemp("ray-train"))
 
     def train(directory: Path, kill: Kill | None) -> tuple[int, str]:
-        found: list[Any] = launcher.launch(work, Training(directory, kill, os.getpid()), workers=2, metrics=SilentMetrics())
-        return found[0]
+        outcomes: list[Any] = launcher.launch(work, Training(directory, kill, os.getpid()), workers=2, metrics=SilentMetrics())
+        return outcomes[0]
 
     yield train
     release()

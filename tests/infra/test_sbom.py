@@ -15,17 +15,17 @@ from infra.bundle import REPOSITORY
 @pytest.mark.parametrize("image", sbom.IMAGES)
 def test_a_bill_holds_every_package_of_the_locks_and_no_other(image: str) -> None:
     texts = [(REPOSITORY / "infra" / "locks" / f"{lock}.txt").read_text() for lock in sbom.IMAGES[image]]
-    locked = {tuple(found) for text in texts for found in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)}
+    locked = {tuple(pin) for text in texts for pin in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)}
     bill = json.loads(sbom.bill_of_materials(image))
-    assert {(part["name"], part["version"]) for part in bill["components"]} == locked
+    assert {(component["name"], component["version"]) for component in bill["components"]} == locked
     assert bill["metadata"]["component"]["name"] == f"longrun/{image}"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("image", ["train", "vllm"])
 def test_every_package_but_torch_has_the_digests_of_its_files(image: str) -> None:
-    parts = json.loads(sbom.bill_of_materials(image))["components"]
-    assert [part["name"] for part in parts if not part["externalReferences"][0].get("hashes")] == ["torch"]
+    components = json.loads(sbom.bill_of_materials(image))["components"]
+    assert [component["name"] for component in components if not component["externalReferences"][0].get("hashes")] == ["torch"]
 
 
 def test_the_same_locks_give_the_same_bytes() -> None:

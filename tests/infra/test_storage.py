@@ -128,13 +128,13 @@ def test_a_writer_killed_at_any_request_leaves_a_whole_artifact_or_none(
         proxy = KillingProxy(endpoint, fatal=fatal, before=before)
         _publish_through(proxy, attempt)
         killed = proxy.killed
-        found = attempt.find("curation", KEY)
-        assert list(attempt.artifacts()) == ([found] if found else [])
-        assert found is None or attempt.differences(found) == []
-        assert not remake or found is not None
+        artifact = attempt.find("curation", KEY)
+        assert list(attempt.artifacts()) == ([artifact] if artifact else [])
+        assert artifact is None or attempt.differences(artifact) == []
+        assert not remake or artifact is not None
         again = publish(attempt, text="other")
         assert attempt.find("curation", KEY) == again
-        assert killed or (found == again != former)
+        assert killed or (artifact == again != former)
     assert fatal > 6  # every request of a publication was a moment to be killed at
 
 
@@ -142,10 +142,10 @@ def test_what_a_killed_writer_left_is_removed_when_its_time_is_up(
     store: ObjectArtifactStore, contents: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = publish(store)
-    left = replace(artifact, digest="f" * 64)
-    contents.write(left, "a.txt", b"half")
+    unfinished = replace(artifact, digest="f" * 64)
+    contents.write(unfinished, "a.txt", b"half")
     publish(store)
-    assert contents.read(left, "a.txt") == b"half"
+    assert contents.read(unfinished, "a.txt") == b"half"
     monkeypatch.setattr(storage, "ABANDONED", timedelta(seconds=-1))
     publish(store)
     assert not [name for name in contents.names() if "f" * 16 in name]

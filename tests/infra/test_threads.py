@@ -11,14 +11,14 @@ ENOUGH = 1 << 20
 
 
 def test_all_threads_of_a_prepared_one_take_what_is_nearly_nothing_as_zero() -> None:
-    before, left = torch.get_num_threads(), []
+    before, nonzero = torch.get_num_threads(), []
 
     def work() -> None:
         use_threads(2)
-        left.append((torch.full((ENOUGH,), 1e-30) * 1e-9).count_nonzero().item())
+        nonzero.append((torch.full((ENOUGH,), 1e-30) * 1e-9).count_nonzero().item())
 
     thread = Thread(target=work)
     thread.start()
     thread.join()
     torch.set_num_threads(before)
-    assert left == [0]
+    assert nonzero == [0]

@@ -16,8 +16,8 @@ Stage = tuple[str, list[str]]
 
 def stages(text: str) -> dict[str, Stage]:
     """Each stage's parent and instructions."""
-    parts = re.split(r"^FROM (\S+) AS (\S+)\n", text, flags=re.MULTILINE)[1:]
-    return {name: (parent, body.splitlines()) for parent, name, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True)}
+    pieces = re.split(r"^FROM (\S+) AS (\S+)\n", text, flags=re.MULTILINE)[1:]
+    return {name: (parent, body.splitlines()) for parent, name, body in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True)}
 
 
 def lineage(text: str, name: str) -> list[str]:
@@ -31,7 +31,7 @@ def unlocked(text: str) -> list[str]:
     installing = [line for line in text.splitlines() if re.search(r"\b(pip3?|apt|apt-get|apk|dnf|conda|npm|curl|wget)\b", line)]
     from_locks = r"RUN (python -m venv /opt/installer && )?/opt/installer/bin/(uv )?pip install [-a-z ]*-r /locks/([a-z]+)\.txt$"
     known = [re.match(from_locks, line) for line in installing if line.startswith("RUN")]
-    wrong = [line for line, found in zip(installing, known, strict=False) if not found or found[3] not in LOCKS]
+    wrong = [line for line, match in zip(installing, known, strict=False) if not match or match[3] not in LOCKS]
     return [*wrong, *(line for line in text.splitlines() if re.match(r"ADD\b", line))]
 
 

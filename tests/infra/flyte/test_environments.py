@@ -165,7 +165,9 @@ def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(task
     for name, task in tasks.items():
         for pod in pods(task):
             claims = [
-                one["persistentVolumeClaim"]["claimName"] for one in pod.get("volumes", []) if "persistentVolumeClaim" in one
+                volume["persistentVolumeClaim"]["claimName"]
+                for volume in pod.get("volumes", [])
+                if "persistentVolumeClaim" in volume
             ]
             assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
 
@@ -175,16 +177,16 @@ def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read() -> Non
     for name, task in serialised(sample_profile(source_claim="texts"))["tasks"].items():
         reads = name.partition(".")[0] in {"driver", "cpu", "data"}
         for pod in pods(task):
-            claims = [one["persistentVolumeClaim"] for one in pod.get("volumes", []) if one["name"] == "sources"]
-            mounts = [one for one in pod["containers"][0].get("volumeMounts", []) if one["name"] == "sources"]
+            claims = [volume["persistentVolumeClaim"] for volume in pod.get("volumes", []) if volume["name"] == "sources"]
+            mounts = [mount for mount in pod["containers"][0].get("volumeMounts", []) if mount["name"] == "sources"]
             assert claims == ([{"claimName": "texts", "readOnly": True}] if reads else []), name
             assert mounts == ([{"name": "sources", "mountPath": "/sources", "readOnly": True}] if reads else []), name
 
 
 def test_training_stands_above_evaluation(tasks: Tasks) -> None:
     classes = {name: {pod["priorityClassName"] for pod in pods(task)} for name, task in tasks.items()}
-    for name, found in classes.items():
-        assert found == {"longrun-evaluation" if name.startswith("evaluate.") else "longrun-training"}
+    for name, priorities in classes.items():
+        assert priorities == {"longrun-evaluation" if name.startswith("evaluate.") else "longrun-training"}
 
 
 def test_workers_are_spread_over_nodes_by_a_label_that_they_have(tasks: Tasks) -> None:
@@ -254,7 +256,9 @@ def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> 
     for task in getattr(environments, environment).tasks.values():
         image = tasks[f"{environment}.{task.func.__name__}"]["k8sPod"]["podSpec"]["containers"][0]["image"]
         assert f"/{IMAGES[environment]}@" in image
-        missing = [one for one in imported(task.func) if not {d.lower().replace("_", "-") for d in distributions[one]} & here]
+        missing = [
+            module for module in imported(task.func) if not {d.lower().replace("_", "-") for d in distributions[module]} & here
+        ]
         assert missing == [], task.name
 
 
@@ -276,7 +280,7 @@ def test_vllm_comes_with_the_torch_of_training_and_the_versions_that_it_wants() 
 def strict(schema: Any) -> Any:
     """The schema of a resource definition, refusing unknown fields."""
     if isinstance(schema, list):
-        return [strict(one) for one in schema]
+        return [strict(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
     made = {name: strict(value) for name, value in schema.items() if not name.startswith("x-")}

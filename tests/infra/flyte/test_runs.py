@@ -76,15 +76,15 @@ def site(flyte: FakeFlyte) -> Profile:
 
 @pytest.mark.long
 def test_the_state_of_a_run_is_that_of_each_step_with_its_problem_and_remedy(site: Profile) -> None:
-    found = FlyteRuns(site).state("r1")
-    assert [(each.task, each.phase, each.seconds) for each in found.steps] == [
+    state = FlyteRuns(site).state("r1")
+    assert [(each.task, each.phase, each.seconds) for each in state.steps] == [
         ("run_on_cluster", "running", 0.0),
         ("curation", "running", 7.0),
         ("pretraining", "queued", 0.0),
     ]
-    assert found.problem is not None
-    assert found.problem.problem == "Failed: ErrImagePull: no such image"
-    assert found.problem.remedy.startswith("make images")
+    assert state.problem is not None
+    assert state.problem.problem == "Failed: ErrImagePull: no such image"
+    assert state.problem.remedy.startswith("make images")
 
 
 @pytest.mark.long

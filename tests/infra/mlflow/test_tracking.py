@@ -22,12 +22,12 @@ def test_a_step_is_a_child_run_with_config_figures_and_tags(tmp_path: Path) -> N
     child = tracking.start_run(uri, "curation", parent=parent)
     tracking.log_record(uri, child, config={"a": {"b": 1}}, figures={"documents": 3, "by": {"code": 0.5}}, tags={"digest": "ff"})
     tracking.finish_run(uri, child)
-    found = tracking.client(uri).get_run(child)
-    assert found.data.tags["mlflow.parentRunId"] == parent
-    assert found.data.params == {"a.b": "1"}
-    assert found.data.metrics == {"documents": 3.0, "by.code": 0.5}
-    assert found.data.tags["digest"] == "ff"
-    assert found.info.status == "FINISHED"
+    logged = tracking.client(uri).get_run(child)
+    assert logged.data.tags["mlflow.parentRunId"] == parent
+    assert logged.data.params == {"a.b": "1"}
+    assert logged.data.metrics == {"documents": 3.0, "by.code": 0.5}
+    assert logged.data.tags["digest"] == "ff"
+    assert logged.info.status == "FINISHED"
 
 
 def test_names_that_mlflow_refuses_are_made_plain() -> None:
@@ -57,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _runs(server: str, name: str) -> list[str]:
     mlflow = tracking.client(server)
     experiment = mlflow.get_experiment_by_name(tracking.EXPERIMENT)
-    return [found.info.run_id for found in mlflow.search_runs([experiment.experiment_id], f"tags.`mlflow.runName` = '{name}'")]
+    return [run.info.run_id for run in mlflow.search_runs([experiment.experiment_id], f"tags.`mlflow.runName` = '{name}'")]
 
 
 def test_a_run_whose_answer_was_lost_is_found_and_not_started_twice(server: str) -> None:
@@ -94,8 +94,8 @@ def test_a_file_whose_answer_was_lost_is_there_whole(server: str, tmp_path: Path
     with proxy.serving() as url:
         tracking.log_file(url, run, page)
     assert proxy.killed
-    (found,) = tracking.client(server).list_artifacts(run)
-    assert (found.path, found.file_size) == ("page.html", 100_000)
+    (artifact,) = tracking.client(server).list_artifacts(run)
+    assert (artifact.path, artifact.file_size) == ("page.html", 100_000)
 
 
 @pytest.mark.parametrize("path", ["/model-versions/create", "/registered-models/create", "/registered-models/alias"])

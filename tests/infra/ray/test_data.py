@@ -86,9 +86,9 @@ class TestRayShardEngine(ShardEngineSuite):
             write_jsonl(tmp_path / f"data/{name}.jsonl", [prose(number)])
         chosen = config(source(tmp_path / "data"), max_read_attempts=2)
         shards = extraction.shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
-        (found,) = engine.map_shards(reading_as_killed, shards, description="read")
-        lost = {Path(row["uri"]).name: row["error"] for row in rows(found.set_aside)}
-        assert (found.documents, lost) == (3, dict.fromkeys(("b.jsonl", "d.jsonl"), "its worker died 2 times while reading it"))
+        (report,) = engine.map_shards(reading_as_killed, shards, description="read")
+        lost = {Path(row["uri"]).name: row["error"] for row in rows(report.set_aside)}
+        assert (report.documents, lost) == (3, dict.fromkeys(("b.jsonl", "d.jsonl"), "its worker died 2 times while reading it"))
 
 
 def digest(corpus: Path) -> dict[str, str]:

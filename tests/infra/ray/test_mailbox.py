@@ -5,20 +5,20 @@ import asyncio
 from components.errors import CheckpointError
 from infra.ray.mailbox import Assignment, Mailbox, WorkerRank
 
-ONE = WorkerRank("start", 0, 1)
+SINGLE = WorkerRank("start", 0, 1)
 FIRST, SECOND = WorkerRank("start", 0, 2), WorkerRank("start", 1, 2)
 
 
 def test_a_worker_waits_until_there_is_something_to_do_and_gets_it_once() -> None:
     async def scenario() -> None:
         mailbox = Mailbox(2)
-        await mailbox.join(ONE, None)
+        await mailbox.join(SINGLE, None)
         waiting = asyncio.create_task(mailbox.assignment(after=0))
         await asyncio.sleep(0)
         assert not waiting.done()
         await mailbox.assign(1, b"first")
         assert await waiting == Assignment(1, b"first")
-        await mailbox.leave(ONE, b"done", 1.0)
+        await mailbox.leave(SINGLE, b"done", 1.0)
         waiting = asyncio.create_task(mailbox.assignment(after=1))
         await mailbox.assign(2, b"second")
         assert await waiting == Assignment(2, b"second")
@@ -46,9 +46,9 @@ def test_a_worker_started_again_takes_part_in_what_is_not_finished_and_in_nothin
 def test_reports_are_taken_once_and_in_order_and_end_with_their_assignment() -> None:
     async def scenario() -> None:
         mailbox = Mailbox(2)
-        await mailbox.join(ONE, None)
-        await mailbox.report(ONE, [(1, 2, {"loss": 2.0})])
-        await mailbox.report(ONE, [(2, 2, {"loss": 1.0})])
+        await mailbox.join(SINGLE, None)
+        await mailbox.report(SINGLE, [(1, 2, {"loss": 2.0})])
+        await mailbox.report(SINGLE, [(2, 2, {"loss": 1.0})])
         assert await mailbox.take_reports() == [(1, 2, {"loss": 2.0}), (2, 2, {"loss": 1.0})]
         assert await mailbox.take_reports() == []
 
@@ -117,9 +117,9 @@ def test_fewer_workers_after_a_loss_are_all_that_is_waited_for_and_nobody_hears_
 def test_workers_started_anew_between_assignments_do_not_undo_the_last_one() -> None:
     async def scenario() -> None:
         mailbox, more = Mailbox(2), WorkerRank("more", 1, 2)
-        await mailbox.join(ONE, None)
+        await mailbox.join(SINGLE, None)
         await mailbox.assign(1, b"")
-        await mailbox.leave(ONE, b"a", 1.0)
+        await mailbox.leave(SINGLE, b"a", 1.0)
         await mailbox.join(more, None)
         assert await mailbox.is_finished()
         assert (await mailbox.outcome()).results == {0: b"a"}
@@ -152,7 +152,7 @@ def test_losses_end_an_assignment_only_if_no_step_beyond_the_furthest_was_done_i
 def test_losses_of_one_assignment_do_not_count_in_the_next() -> None:
     async def scenario() -> None:
         mailbox, again = Mailbox(1), WorkerRank("again", 0, 1)
-        await mailbox.join(ONE, None)
+        await mailbox.join(SINGLE, None)
         await mailbox.assign(1, b"")
         await mailbox.join(again, None)
         await mailbox.leave(again, b"a", 1.0)

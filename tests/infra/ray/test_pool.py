@@ -57,10 +57,10 @@ def pool(local_ray: None) -> Iterator[Any]:
 @pytest.mark.ray
 class TestRayWorkerPool(WorkerPoolSuite):
     def test_workers_have_one_thread_each_and_stay(self, pool: Any) -> None:
-        found = [value for _, value in pool.stream(process, range(6))]
-        assert {threads for _, threads in found} == {1}
-        assert 1 <= len({process for process, _ in found}) <= pool.workers == 2
-        assert os.getpid() not in {process for process, _ in found}
+        values = [value for _, value in pool.stream(process, range(6))]
+        assert {threads for _, threads in values} == {1}
+        assert 1 <= len({process for process, _ in values}) <= pool.workers == 2
+        assert os.getpid() not in {process for process, _ in values}
 
     def test_two_pieces_of_work_go_on_at_once(self, pool: Any, tmp_path: Path) -> None:
         assert len(list(pool.stream(hand_over_and_wait, [(tmp_path, True), (tmp_path, False)]))) == 2

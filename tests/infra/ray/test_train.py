@@ -158,8 +158,8 @@ def test_workers_stay_for_the_next_launch_of_the_same_kind_and_leave_nothing_onc
     (first,) = launcher.launch(process, "", workers=1, metrics=RecordedMetrics())
     metrics = RecordedMetrics()
     (second,) = launcher.launch(process, "", workers=1, metrics=metrics)
-    of_one_thread = RayLauncher(storage_path=launcher.storage_path, threads_per_worker=1)
-    (another,) = of_one_thread.launch(process, "", workers=1, metrics=RecordedMetrics())
+    single_threaded = RayLauncher(storage_path=launcher.storage_path, threads_per_worker=1)
+    (another,) = single_threaded.launch(process, "", workers=1, metrics=RecordedMetrics())
     assert first == second
     assert metrics.values == {1: {"loss": 1.0}}
     assert another != first
