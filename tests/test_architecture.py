@@ -21,9 +21,9 @@ STAGES = ("alignment", "checks", "curation", "evaluation", "pretraining", "regis
 HEAVY = ("torch", "ray", "great_expectations", "pandas", "transformers", "deepspeed", "lm_eval", "numpy", "pyarrow")
 
 
-def _lint(place: Path) -> subprocess.CompletedProcess[str]:
+def _lint(root: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "300"})
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "300"})
 
 
 def test_the_import_contracts_hold() -> None:

@@ -59,14 +59,18 @@ def circles(arrows: Arrows) -> list[tuple[str, ...]]:
 
     @functools.cache
     def reached(module: str) -> frozenset[str]:
-        found, waiting = set[str](), [module]
+        seen, waiting = set[str](), [module]
         while waiting:
-            for imported in arrows[waiting.pop()] - found:
-                found.add(imported)
+            for imported in arrows[waiting.pop()] - seen:
+                seen.add(imported)
                 waiting.append(imported)
-        return frozenset(found)
+        return frozenset(seen)
 
-    around = (tuple(sorted(other for other in reached(one) if one in reached(other))) for one in arrows if one in reached(one))
+    around = (
+        tuple(sorted(other for other in reached(module) if module in reached(other)))
+        for module in arrows
+        if module in reached(module)
+    )
     return sorted(set(around))
 
 

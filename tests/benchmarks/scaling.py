@@ -35,7 +35,7 @@ def main() -> None:
     planned, _ = timed(plan)
     n, d, loss = (runs.values[name] for name in ("n", "d", "loss"))
     once, coefficients = timed(lambda: best(n, d, loss))
-    theirs_once, theta = timed(lambda: min((peer(n, d, loss, start) for start in STARTS), key=lambda found: found[0])[1])
+    theirs_once, theta = timed(lambda: min((peer(n, d, loss, start) for start in STARTS), key=lambda candidate: candidate[0])[1])
     theirs_rounds, _ = timed(lambda: peer_rounds(n, d, loss, theta))
     e, a, b, alpha, beta = coefficients
     reached = huber(np.array([np.log(a), np.log(b), np.log(e), alpha, beta]), n, d, loss)[0]

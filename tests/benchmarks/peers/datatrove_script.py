@@ -20,17 +20,17 @@ def main() -> None:
     """Run the four steps on one core."""
     config = MinhashConfig(n_grams=5, num_buckets=BUCKETS, hashes_per_bucket=HASHES)
     reader = ParquetReader(sys.argv[1], text_key="text", id_key="id")
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as root:
         steps = [
-            [reader, MinhashDedupSignature(output_folder=f"{place}/signatures", config=config)],
-            [MinhashDedupBuckets(input_folder=f"{place}/signatures", output_folder=f"{place}/buckets", config=config)],
-            [MinhashDedupCluster(input_folder=f"{place}/buckets", output_folder=f"{place}/remove", config=config)],
-            [reader, MinhashDedupFilter(input_folder=f"{place}/remove"), ParquetWriter(f"{place}/kept", compression=None)],
+            [reader, MinhashDedupSignature(output_folder=f"{root}/signatures", config=config)],
+            [MinhashDedupBuckets(input_folder=f"{root}/signatures", output_folder=f"{root}/buckets", config=config)],
+            [MinhashDedupCluster(input_folder=f"{root}/buckets", output_folder=f"{root}/remove", config=config)],
+            [reader, MinhashDedupFilter(input_folder=f"{root}/remove"), ParquetWriter(f"{root}/kept", compression=None)],
         ]
         for number, step in enumerate(steps):
             tasks = BUCKETS if number == 1 else 1
-            LocalPipelineExecutor(pipeline=step, tasks=tasks, workers=1, logging_dir=f"{place}/logs-{number}").run()
-        tables = [pq.read_table(path, columns=["id"]) for path in Path(place, "kept").rglob("*.parquet")]
+            LocalPipelineExecutor(pipeline=step, tasks=tasks, workers=1, logging_dir=f"{root}/logs-{number}").run()
+        tables = [pq.read_table(path, columns=["id"]) for path in Path(root, "kept").rglob("*.parquet")]
         kept_ids([identity for table in tables for identity in table["id"].to_pylist()], sys.argv[2])
 
 

@@ -30,7 +30,7 @@ def read(folder: str) -> pa.Table:
 def shingles(text: str) -> list[str]:
     """Runs of five words."""
     words = text.split()
-    return [" ".join(words[place : place + SIZE]) for place in range(max(1, len(words) - SIZE + 1))]
+    return [" ".join(words[start : start + SIZE]) for start in range(max(1, len(words) - SIZE + 1))]
 
 
 def kept(table: pa.Table, stay: list[bool], path: str) -> None:

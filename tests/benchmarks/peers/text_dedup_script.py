@@ -12,10 +12,10 @@ OPTIONS = "--split train --column text --ngram 5 --num_perm 128 --threshold 0.75
 
 def main() -> None:
     """Call the command and say what it kept."""
-    with tempfile.TemporaryDirectory() as place:
-        options = ["--path", "parquet", "--data_dir", sys.argv[1], "--cache_dir", f"{place}/cache", "--output", f"{place}/kept"]
+    with tempfile.TemporaryDirectory() as root:
+        options = ["--path", "parquet", "--data_dir", sys.argv[1], "--cache_dir", f"{root}/cache", "--output", f"{root}/kept"]
         command([*options, *OPTIONS.split()], standalone_mode=False)
-        kept_ids(load_from_disk(f"{place}/kept")["id"], sys.argv[2])
+        kept_ids(load_from_disk(f"{root}/kept")["id"], sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -16,19 +16,19 @@ import tiktoken
 
 def main() -> None:
     """Encode all texts, and say how long it took."""
-    place, passes = Path(sys.argv[1]), int(sys.argv[3])
+    directory, passes = Path(sys.argv[1]), int(sys.argv[3])
     model = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))["model"]
-    expression = (place / "expression.txt").read_text(encoding="utf-8")
+    expression = (directory / "expression.txt").read_text(encoding="utf-8")
     ranks, order = ranks_of(model)
     encoding = tiktoken.Encoding(name="same", pat_str=expression, mergeable_ranks=ranks, special_tokens={})
-    texts = pq.read_table(place / "texts.parquet")["text"].to_pylist()
+    texts = pq.read_table(directory / "texts.parquet")["text"].to_pylist()
     taken = []
     for _ in range(passes):
         started = time.process_time()
         rows = [encoding.encode_ordinary(text) for text in texts]
         ids = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.int64)
         taken.append(time.process_time() - started)
-    np.save(place / "ids.npy", order[ids])
+    np.save(directory / "ids.npy", order[ids])
     print(json.dumps({"seconds": min(taken)}))
 
 

@@ -111,7 +111,7 @@ def reading(home: Path, *words: str) -> tuple[int, str]:
 
 def files_of(bundle: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(bundle)) as archive:
-        return {one.name.removeprefix("./"): archive.extractfile(one).read() for one in archive if one.isfile()}  # type: ignore[union-attr]
+        return {member.name.removeprefix("./"): archive.extractfile(member).read() for member in archive if member.isfile()}  # type: ignore[union-attr]
 
 
 # What is submitted
@@ -157,11 +157,11 @@ def test_the_run_is_created_once_under_its_own_name(submission: Submission) -> N
 def test_the_recipe_travels_as_json_with_its_overrides(submission: Submission) -> None:
     flyte, _, _ = submission
     (request,) = flyte.requests("upload_inputs")
-    inputs = {one.name: one.value for one in request.inputs.literals}
+    inputs = {literal.name: literal.value for literal in request.inputs.literals}
     sent = from_json(inputs["recipe"].scalar.primitive.string_value)
     assert sent == load_recipe("tiny", ["pretraining.learning_rate=0.003"])
     assert inputs["until"].scalar.primitive.string_value == "tokenizer"
-    assert [one.scalar.primitive.string_value for one in inputs["fresh"].collection.literals] == ["curation", "check_corpus"]
+    assert [value.scalar.primitive.string_value for value in inputs["fresh"].collection.literals] == ["curation", "check_corpus"]
 
 
 def driver_container(request: Any) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def driver_container(request: Any) -> dict[str, Any]:
 
 def test_the_driver_carries_the_profile_and_secrets_as_references(submission: Submission) -> None:
     flyte, _, home = submission
-    variables = {one["name"]: one for one in driver_container(flyte.requests("create_run")[0])["env"]}
+    variables = {variable["name"]: variable for variable in driver_container(flyte.requests("create_run")[0])["env"]}
     carried = parse_profile(variables[CARRIER]["value"], "pod")
     assert carried == parse_profile((home / "profiles" / "site.toml").read_text(), "home")
     assert (carried.artifact_root, carried.mlflow_uri) == ("s3://artifacts/longrun", "https://mlflow.example.org")

@@ -37,7 +37,7 @@ def test_the_limits_keep_the_command_below_five_seconds() -> None:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers is waited for, however busy the machine is."""
     monkeypatch.setattr(infra.cluster.services, "SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "SECONDS", 300.0)

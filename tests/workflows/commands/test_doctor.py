@@ -12,18 +12,18 @@ from workflows.commands.doctor import examine, finding
 
 
 def states(settings: Settings) -> dict[str, str]:
-    return {found["what"]: found["state"] for found in examine(settings)}
+    return {entry["what"]: entry["state"] for entry in examine(settings)}
 
 
 def test_here_nothing_fails_and_the_home_that_is_not_there_yet_is_looked_at(tmp_path: Path) -> None:
-    found = states(Settings(home=tmp_path / "not" / "yet"))
-    assert "failed" not in found.values()
-    assert {"system", "python", "packages: core", "memory", "home", "disk", "accelerator"} <= set(found)
+    verdicts = states(Settings(home=tmp_path / "not" / "yet"))
+    assert "failed" not in verdicts.values()
+    assert {"system", "python", "packages: core", "memory", "home", "disk", "accelerator"} <= set(verdicts)
 
 
 def test_a_home_that_is_a_file_fails_with_another_to_choose(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
-    (home,) = [found for found in examine(Settings(home=tmp_path / "home")) if found["what"] == "home"]
+    (home,) = [entry for entry in examine(Settings(home=tmp_path / "home")) if entry["what"] == "home"]
     assert (home["state"], home["remedy"]) == ("failed", "choose another with --home")
 
 
@@ -34,7 +34,7 @@ def test_little_memory_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_package_that_is_not_as_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_installed", lambda name: "0.1")
-    (core,) = [found for found in examine(Settings(home=tmp_path)) if found["what"] == "packages: core"]
+    (core,) = [entry for entry in examine(Settings(home=tmp_path)) if entry["what"] == "packages: core"]
     assert (core["state"], core["remedy"]) == ("failed", "make install")
     assert " 0.1 instead of " in core["found"]
 
