@@ -81,7 +81,7 @@ def modules_of(graph: grimp.ImportGraph) -> Arrows:
 
 def folders(root: Path) -> Iterator[tuple[Path, int]]:
     """Every folder of code below `root` with the number of its modules."""
-    for package in PACKAGES:
+    for package in (*PACKAGES, "tests"):
         for folder in [root / package, *(path for path in (root / package).rglob("*") if path.is_dir())]:
             yield folder.relative_to(root), sum(path.name != "__init__.py" for path in folder.glob("*.py"))
 
