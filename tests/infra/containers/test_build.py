@@ -39,7 +39,7 @@ def test_every_image_is_built_and_named(tmp_path: Path) -> None:
 
 def test_the_version_is_the_project_s(tmp_path: Path) -> None:
     assert _build(_machine(tmp_path, "docker"), IMAGES="core").returncode == 0
-    assert "--tag longrun/core:0.3.0 " in (tmp_path / "told").read_text()
+    assert "--tag longrun/core:0.4.0 " in (tmp_path / "told").read_text()
 
 
 def test_the_first_builder_that_is_there_is_taken(tmp_path: Path) -> None:
