@@ -20,7 +20,6 @@ UNMIRRORED: dict[str, str] = {
     "workflows/recipes/tiny.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/sweeps/smoke_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/smoke_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
-    "workflows/sweeps/tasks.py": "trains on Ray: tests/end_to_end/test_sweep.py",
     "workflows/sweeps/tiny_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/tiny_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
 }

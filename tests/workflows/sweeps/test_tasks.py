@@ -1,0 +1,95 @@
+"""The order and wiring of a sweep, with steps that make nothing; tests/end_to_end/test_sweep.py trains one."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from components.artifacts import Artifact, SweepPoint
+from components.curation.config import Source
+from tests.workflows.stage_suite import run_in
+from workflows import curation
+from workflows.sweeps import tasks
+from workflows.sweeps.sweep import Sweep, load_sweep
+
+Steps = dict[str, dict[str, Any]]
+
+DATA = ["curation", "check_corpus", "tokenizer", "token_shards", "check_token_shards"]
+OUTCOME = ["extrapolation", "check_plan", "pretraining", "check_pretraining", "verdict"]
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    """The inputs of each step that a sweep obtains, in order; an artifact is named by its step."""
+    inputs_of: Steps = {}
+
+    async def obtain(run: Any, task: Any, config: Any, *, step: str | None = None, facts: Any = None, **inputs: Any) -> Any:
+        inputs_of[task.func.__name__] = inputs
+        return get_type_hints(task.func)["return"](uri=task.func.__name__, digest="")
+
+    async def sweep_points(config: tasks.PointsRequest, run: Any, token_shards: Artifact) -> dict[str, SweepPoint]:
+        return {name: SweepPoint(uri=name, digest="") for name in config.requests()}
+
+    for module in (tasks, curation):
+        monkeypatch.setattr(module, "obtain", obtain)
+    monkeypatch.setattr(tasks, "checked", obtain)
+    monkeypatch.setattr(tasks, "sweep_points", sweep_points)
+    return inputs_of
+
+
+def small(name: str, directory: Path) -> Sweep:
+    """A built-in sweep on one small file, which is quickly looked at."""
+    (directory / "mine.txt").write_text("words")
+    sources = (Source(uri=str(directory / "mine.txt"), domain="mine", weight=1.0),)
+    sweep = load_sweep(name)
+    return replace(sweep, curation=replace(sweep.curation, sources=sources))
+
+
+def swept(sweep: Sweep, home: Path) -> Artifact:
+    artifact: Artifact = asyncio.run(tasks.sweep.func(sweep, run_in(home)))
+    return artifact
+
+
+def test_a_ladder_with_a_target_ends_with_the_verdict_on_the_training_that_its_law_planned(tmp_path: Path, steps: Steps) -> None:
+    sweep = small("tiny-ladder", tmp_path)
+    assert swept(sweep, tmp_path).uri == "verdict"
+    assert list(steps) == [*DATA, "sweep_runs", "scaling_law", *OUTCOME]
+    assert sweep.ladder is not None
+    assert len(steps["sweep_runs"]["points"]) == len(sweep.ladder.points())
+    assert steps["extrapolation"]["law"].uri == "scaling_law"
+    assert {name: artifact.uri for name, artifact in steps["pretraining"].items()} == {
+        "plan": "extrapolation",
+        "tokenizer": "tokenizer",
+        "token_shards": "token_shards",
+    }
+    assert {name: artifact.uri for name, artifact in steps["verdict"].items()} == {
+        "plan": "extrapolation",
+        "checkpoint": "pretraining",
+    }
+
+
+def test_a_ladder_without_a_target_ends_with_its_law(tmp_path: Path, steps: Steps) -> None:
+    sweep = small("tiny-ladder", tmp_path)
+    assert sweep.ladder is not None
+    assert swept(replace(sweep, ladder=replace(sweep.ladder, target=None)), tmp_path).uri == "scaling_law"
+    assert list(steps) == [*DATA, "sweep_runs", "scaling_law"]
+    assert steps["scaling_law"]["bases"] == {}
+
+
+def test_a_grid_alone_is_the_law_and_beside_a_ladder_its_base(tmp_path: Path, steps: Steps) -> None:
+    grid, ladder = small("tiny-grid", tmp_path), load_sweep("tiny-ladder").ladder
+    assert swept(grid, tmp_path).uri == "hyper_parameter_law"
+    assert list(steps) == [*DATA, "sweep_runs", "hyper_parameter_law"]
+    swept(replace(grid, ladder=ladder), tmp_path)
+    assert {name: law.uri for name, law in steps["scaling_law"]["bases"].items()} == {"grid": "hyper_parameter_law"}
+
+
+def test_a_training_is_named_by_its_number_and_keeps_how_it_is_done() -> None:
+    sweep = load_sweep("tiny-grid")
+    assert sweep.grid is not None
+    requests = tasks.PointsRequest(points=sweep.grid.points(), training=sweep.pretraining).requests()
+    assert list(requests)[:2] == ["0000", "0001"]
+    assert [request.point for request in requests.values()] == list(sweep.grid.points())
+    assert {request.training for request in requests.values()} == {sweep.pretraining}
