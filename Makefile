@@ -34,9 +34,10 @@ test-fast: install ## The quick ones: what needs no Ray, no servers and no train
 test-slow: install ## The long ones
 	$(SHARED) -m "slow and not gpu and not cluster"
 
-coverage: install ## How much of the code the tests reach, in a run of its own, against its floor
+coverage: install ## How much of the code the quick tests reach, in a run of its own, against its floor
 	.venv/bin/coverage erase
-	.venv/bin/coverage run -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m "not slow and not gpu and not cluster"
+	.venv/bin/coverage run -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+	    -m "not slow and not gpu and not cluster and not ray and not long"
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 
