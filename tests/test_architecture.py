@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import MODULES, PACKAGES, ROOT
 
-PACKAGES = ("components", "infra", "workflows")
-MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 CONFIGS = sorted([*(ROOT / "components").glob("*/config.py"), ROOT / "components/checks/limits.py"])
 STAGES = ("alignment", "checks", "curation", "evaluation", "pretraining", "registration", "scaling", "tokenizer", "training")
 HEAVY = ("torch", "ray", "great_expectations", "pandas", "transformers", "deepspeed", "lm_eval", "numpy", "pyarrow")

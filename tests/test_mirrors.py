@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import MODULES, ROOT
 
 UNMIRRORED: dict[str, str] = {
     "components/curation/pages/corpus_page_template.py": "a template: tests/components/curation/pages/test_corpus_page.py",
@@ -33,8 +33,7 @@ def mirror_of(module: Path) -> Path:
 
 def modules() -> list[Path]:
     """Every module of ours that defines something; packages alone hold names of others."""
-    paths = (path for package in ("components", "infra", "workflows") for path in (ROOT / package).rglob("*.py"))
-    return sorted(path.relative_to(ROOT) for path in paths if path.name not in {"__init__.py", "__main__.py"})
+    return [path for path in MODULES if path.name not in {"__init__.py", "__main__.py"}]
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)

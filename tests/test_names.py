@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
-
-PACKAGES = ("components", "infra", "workflows")
-MODULES = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+from tests.paths import MODULES, ROOT
 
 TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))
 

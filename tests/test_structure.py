@@ -8,9 +8,8 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import PACKAGES, ROOT
 
-PACKAGES = ("components", "infra", "workflows")
 MAX_MODULES = 20
 """Modules of a folder: more are looked through, not known."""
 
