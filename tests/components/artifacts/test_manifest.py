@@ -2,26 +2,14 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.artifacts import (
-    FORMAT_VERSION,
-    Artifact,
-    CheckReport,
-    Corpus,
-    Expectation,
-    FileRecord,
-    Manifest,
-    Mixture,
-    ModelShape,
-    sha256_of_file,
-)
-from components.errors import ArtifactError, ConfigError, DamagedArtifact, NewerFormat
+from components.artifacts import FORMAT_VERSION, Artifact, CheckReport, Expectation, FileRecord, Manifest
+from components.errors import ArtifactError, DamagedArtifact, NewerFormat
 
 # Lone surrogates are no text and cannot be written as UTF-8.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -172,101 +160,3 @@ def test_any_bytes_are_a_manifest_or_refused(data: bytes) -> None:
 def test_a_manifest_cut_short_is_refused(length: int) -> None:
     with pytest.raises(DamagedArtifact):
         Manifest.from_bytes(MANIFEST.to_bytes()[:length], "here")
-
-
-def test_a_check_passes_unless_a_critical_expectation_fails() -> None:
-    held = Expectation(name="held", observed="", passed=True)
-    warned = Expectation(name="warned", observed="", passed=False, critical=False)
-    failed = Expectation(name="failed", observed="", passed=False)
-    assert CheckReport(name="c", expectations=(held, warned)).passed
-    assert CheckReport(name="c", expectations=(held, warned, failed)).failures == (failed,)
-    assert not CheckReport(name="c", expectations=(failed,)).passed
-
-
-def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc")
-    # FIPS 180-2, appendix B.1.
-    assert sha256_of_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_a_handle_is_of_its_kind() -> None:
-    assert Corpus(uri="/a", digest="d") != Artifact(uri="/a", digest="d")
-
-
-SHAPE: dict[str, Any] = {
-    "n_layer": 2,
-    "d_model": 64,
-    "n_head": 4,
-    "n_kv_head": 2,
-    "d_ffn": 256,
-    "vocab_size": 1024,
-    "context": 128,
-}
-
-
-def test_a_shape_knows_the_width_of_its_heads() -> None:
-    assert ModelShape(**SHAPE).d_head == 16
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *((name, 0) for name in SHAPE),
-        *((name, 1.5) for name in SHAPE),
-        ("n_head", 5),
-        ("n_head", 64),
-        ("n_kv_head", 3),
-    ],
-)
-def test_a_senseless_shape_is_refused_by_field(field: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=rf"ModelShape\.{field} is "):
-        ModelShape(**SHAPE | {field: value})
-
-
-@pytest.mark.parametrize(
-    ("shares", "limits", "field"),
-    [
-        ({}, {}, "shares"),
-        ({"code": 0.5}, {"code": 1.0}, "shares"),
-        ({"code": 1.5, "web": -0.5}, {"code": 1.0, "web": 1.0}, "shares"),
-        ({"code": float("nan")}, {"code": 1.0}, "shares"),
-        ({"code": 1.0}, {}, "epoch_limits"),
-        ({"code": 1.0}, {"code": 0.0}, "epoch_limits"),
-        ({"code": 1.0}, {"code": 1.0, "web": 1.0}, "epoch_limits"),
-    ],
-)
-def test_a_senseless_mixture_is_refused_by_field(shares: dict[str, float], limits: dict[str, float], field: str) -> None:
-    with pytest.raises(ConfigError, match=rf"Mixture\.{field} is "):
-        Mixture(shares=shares, epoch_limits=limits)
-
-
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=6))
-def test_shares_of_any_counts_make_a_mixture(counts: list[int]) -> None:
-    shares = {str(number): count / sum(counts) for number, count in enumerate(counts)}
-    assert Mixture(shares=shares, epoch_limits=dict.fromkeys(shares, 4.0)).shares == shares
-
-
-@pytest.mark.parametrize(
-    ("language_shares", "words"),
-    [
-        ({"maths": {"en": 1.0}}, "domains of the mixture: web, code"),
-        ({"web": {"en": 1.5, "zh": -0.5}}, "positive shares"),
-        ({"web": {"en": 0.5, "zh": 0.4}}, "shares that sum to 1"),
-        ({"web": {}}, "shares that sum to 1"),
-    ],
-)
-def test_a_mixture_of_languages_that_makes_no_sense_is_refused(language_shares: Any, words: str) -> None:
-    with pytest.raises(ConfigError, match=rf"Mixture\.language_shares is .*; allowed: {words}"):
-        Mixture(shares={"web": 0.8, "code": 0.2}, epoch_limits={"web": 4.0, "code": 4.0}, language_shares=language_shares)
-
-
-def test_the_portions_of_a_mixture_are_its_domains_or_their_languages() -> None:
-    shares = {"code": 0.2, "web": 0.8}
-    mixture = Mixture(shares=shares, epoch_limits={"code": 4.0, "web": 4.0}, language_shares={"web": {"zh": 0.25, "other": 0.75}})
-    assert mixture.portions == pytest.approx({"code": 0.2, "web/other": 0.6, "web/zh": 0.2})
-    assert Mixture(**json.loads(mixture.to_json())) == mixture
-
-
-def test_a_mixture_without_languages_is_written_as_before_there_were_any() -> None:
-    mixture = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0})
-    assert mixture.to_json() == '{\n "epoch_limits": {\n  "web": 4.0\n },\n "shares": {\n  "web": 1.0\n }\n}\n'

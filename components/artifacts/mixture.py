@@ -1,0 +1,59 @@
+"""The share of the training tokens of each domain and language."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+from components.errors import require
+
+
+def portion_name(domain: str, language: str) -> str:
+    """The name of a portion of the mixture, and of its directories: `DOMAIN`, or `DOMAIN/LANGUAGE` for one of its languages."""
+    return f"{domain}/{language}" if language else domain
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mixture:
+    """Target shares in tokens, applied by the training order.
+
+    Its portions are the domains; a domain with language shares has a portion for each of these languages instead.
+    """
+
+    shares: dict[str, float]
+    """Share of each domain in the training tokens; they sum to 1."""
+    epoch_limits: dict[str, float]
+    """Maximum epochs over a portion of a domain; the excess goes to its other languages in proportion, then to other domains."""
+    language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Share of each language in a domain's training tokens; they sum to 1. A domain that is not named is one portion."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.shares), self, "shares", self.shares, "at least one domain")
+        self._require_shares("shares", self.shares)
+        require(self.epoch_limits.keys() == self.shares.keys(), self, "epoch_limits", self.epoch_limits, "one limit per domain")
+        require(all(v > 0 for v in self.epoch_limits.values()), self, "epoch_limits", self.epoch_limits, "positive limits")
+        unknown = sorted(self.language_shares.keys() - self.shares.keys())
+        require(not unknown, self, "language_shares", unknown, f"domains of the mixture: {', '.join(self.shares)}")
+        for shares in self.language_shares.values():
+            self._require_shares("language_shares", shares)
+
+    def _require_shares(self, name: str, shares: dict[str, float]) -> None:
+        require(all(share > 0 for share in shares.values()), self, name, shares, "positive shares")
+        require(abs(sum(shares.values()) - 1) < 1e-6, self, name, shares, "shares that sum to 1")
+
+    @property
+    def portions(self) -> dict[str, float]:
+        """The share of each portion in the training tokens, by name; those of a domain are adjacent."""
+        return {
+            portion_name(domain, language): share * of_domain
+            for domain, share in self.shares.items()
+            for language, of_domain in self.languages(domain).items()
+        }
+
+    def languages(self, domain: str) -> dict[str, float]:
+        """The share of each language in a domain's training tokens, sorted; of a domain that is one portion all, as ""."""
+        return dict(sorted(self.language_shares.get(domain, {"": 1.0}).items()))
+
+    def to_json(self) -> str:
+        """What `mixture.json` holds. Without language shares it has the bytes that it had before there were any."""
+        values = {name: value for name, value in dataclasses.asdict(self).items() if value}
+        return json.dumps(values, indent=1, sort_keys=True) + "\n"
