@@ -13,16 +13,18 @@ import functools
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
-from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, StoreError
+from components.errors import DamagedArtifact, MissingArtifact, StoreError
+from components.files import flush, written_beside
 from components.ports import ArtifactStore, LocalArtifactStore, RemoteScratch
-from components.ports.store import artifact_uri, damaged, scratch_uri, wrong_digest, wrong_hash, wrong_size
+from components.ports.store import artifact_uri, damaged, scratch_uri, selected, wrong_digest
+from components.ports.verification import HASHED, VerifiedFiles, wrong_hash, wrong_size
 from infra.cluster.process_profile import profile_of_process
 from infra.retry import TransientError, retry
 from infra.urls import HERE
@@ -45,7 +47,7 @@ _CHUNK = 16 * 2**20
 
 @dataclass(frozen=True)
 class ObjectArtifactStore:
-    """Artifacts below `root`, such as s3://bucket/prefix; whole copies of those that were used lie in `copies`.
+    """Artifacts below `root`, such as s3://bucket/prefix; copies of the files that were used lie in `copies`.
 
     Credentials come from the environment, in the names of the cloud's own tools. Every method raises `StoreError` where the
     store cannot be reached or refuses.
@@ -101,20 +103,49 @@ class ObjectArtifactStore:
             raise MissingArtifact(f"{where}: no finished artifact here; run the step that makes it")
         return Manifest.from_bytes(stored[0], where)
 
-    def local(self, artifact: Artifact) -> Path:
-        """A local copy, made unless there is one: the manifest's digest and every file's hash were compared."""
-        manifest = self.manifest(artifact.uri)
-        where = f"{self.root}/{artifact.uri}"
+    def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
+        """A local copy of the files that are asked for: those that are not there yet, or are damaged there, are fetched.
+
+        A copy grows in its directory, and has a manifest as soon as it is whole.
+        """
+        manifest, where = self.manifest(artifact.uri), f"{self.root}/{artifact.uri}"
         if wrong := wrong_digest(artifact, manifest):
             raise damaged(where, wrong, manifest)
-        with contextlib.suppress(ArtifactError):
-            return self._local.local(artifact)
-        with self._local.writing(manifest.step) as output:
-            for record in manifest.files:
-                if wrong := self._fetch(artifact.uri, manifest, record, output / record.path):
-                    raise damaged(where, wrong, manifest)
-            self._local.publish(output, manifest)
+        records = selected(manifest, only, where)
+        self._discard_other(artifact, manifest)
+        missing = VerifiedFiles(self.copies, artifact).differences(records)
+        if missing:
+            self._grow(artifact, manifest, [record for record in records if record.path in missing])
+        if not only:
+            self._complete(self.copies / artifact.uri, manifest)
         return self.copies / artifact.uri
+
+    def _grow(self, artifact: Artifact, manifest: Manifest, records: Sequence[FileRecord]) -> None:
+        """Fetch files, and move them into the copy."""
+        with self._local.writing(manifest.step) as output:
+            for record in records:
+                if wrong := self._fetch(artifact.uri, manifest, record, output / record.path):
+                    raise damaged(f"{self.root}/{artifact.uri}", wrong, manifest)
+            for record in records:
+                target = self.copies / artifact.uri / record.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                HASHED.move(output / record.path, target, record.sha256)
+
+    def _discard_other(self, artifact: Artifact, manifest: Manifest) -> None:
+        """Remove a copy that is another artifact's."""
+        path = self.copies / artifact.uri / MANIFEST
+        if path.is_file() and path.read_bytes() != manifest.to_bytes():
+            self._local.delete(artifact)
+
+    @staticmethod
+    def _complete(directory: Path, manifest: Manifest) -> None:
+        """Put the manifest into a copy that has every file, unless it is there."""
+        if not (directory / MANIFEST).is_file():
+            directory.mkdir(parents=True, exist_ok=True)
+            for record in manifest.files:
+                flush(directory / record.path)
+            with written_beside(directory / MANIFEST, durable=True) as beside:
+                beside.write_bytes(manifest.to_bytes())
 
     def read(self, artifact: Artifact, path: str) -> bytes:
         """Get one file, after the manifest's digest was compared; its hash is compared too."""

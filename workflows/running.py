@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from components import errors
 from components.artifacts import Artifact
 from components.errors import ConfigError, LongrunError
+from components.ports.verification import HASHED
 from infra import retry
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
@@ -115,6 +116,7 @@ def open_run_on_cluster(recipe: Recipe, name: str, options: RunOptions) -> Itera
 def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, options: RunOptions) -> Iterator[Run]:
     from infra.mlflow import tracking
 
+    HASHED.start_run()
     branch, uri = options.branch, settings.tracking_uri
     origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
     stores = {"artifact_root": settings.artifact_root, "tracking_uri": uri}

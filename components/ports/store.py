@@ -1,15 +1,15 @@
 """The artifact store: outputs are written apart, moved to their directory whole, and looked up by cache key.
 
-What every store shares is here too: where an artifact and a step's scratch are below the root, and how files are compared with
-their manifest.
+What every store shares is here too: where an artifact and a step's scratch are below the root, and which files are asked for.
 """
 
 import contextlib
 import errno
+import fnmatch
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Protocol
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest, sha256_of_file
 from components.errors import DamagedArtifact, MissingArtifact
 from components.files import flush
+from components.ports.verification import HASHED, VerifiedFiles, size_of, wrong_hash, wrong_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +50,15 @@ class ArtifactStore(Protocol):
         """The manifest of an artifact. Raises `MissingArtifact`, `DamagedArtifact` or `NewerFormat`."""
         ...
 
-    def local(self, artifact: Artifact) -> Path:
-        """A local directory with the artifact's files. Raises `DamagedArtifact` if its digest or files differ."""
+    def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
+        """A local directory with the artifact's files, or with those `only` that `selected` says; others may be absent.
+
+        What this run or, for files that it has not written, this machine has hashed before is not hashed again.
+
+        Raises:
+            DamagedArtifact: the digest or one of these files differs.
+            MissingArtifact: there is no such artifact, or no file of it matches a pattern.
+        """
         ...
 
     def read(self, artifact: Artifact, path: str) -> bytes:
@@ -143,11 +151,13 @@ class LocalArtifactStore:
         except OSError as error:
             raise MissingArtifact(f"{path}: no finished artifact here; run the step that makes it") from error
 
-    def local(self, artifact: Artifact) -> Path:
-        """The directory itself, after its manifest's digest and every listed file were compared."""
+    def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
+        """The directory itself, after its manifest's digest and the files that are asked for were compared."""
         directory, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
-        if wrong := self._wrong(artifact, manifest):
-            raise damaged(str(directory), wrong[0], manifest)
+        if wrong := wrong_digest(artifact, manifest):
+            raise damaged(str(directory), wrong, manifest)
+        if differences := VerifiedFiles(self.root, artifact).differences(selected(manifest, only, str(directory))):
+            raise damaged(str(directory), next(iter(differences.values())), manifest)
         return directory
 
     def read(self, artifact: Artifact, path: str) -> bytes:
@@ -172,9 +182,10 @@ class LocalArtifactStore:
                 yield Artifact(uri=uri, digest=self.manifest(uri).digest)
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove the manifest, then the directory."""
+        """Remove the manifest, then the directory, and what is remembered of it."""
         (self.root / artifact.uri / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self.root / artifact.uri, ignore_errors=True)
+        VerifiedFiles(self.root, artifact).forget()
 
     def differences(self, artifact: Artifact) -> list[str]:
         """Compare the manifest's digest, then every file's hash, and name files nobody listed."""
@@ -211,21 +222,30 @@ def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
     return f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"
 
 
-def wrong_size(size: int | None, record: FileRecord) -> str:
-    """How a file's size in bytes differs from its record; None: there is no file. Empty if it does not differ."""
-    if size is None:
-        return f"{record.path}: missing"
-    return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
+def selected(manifest: Manifest, only: Sequence[str], where: str) -> tuple[FileRecord, ...]:
+    """The records of the files that `only` names; of all of them if it names none.
+
+    Each is a path, or a pattern of the shell such as `metrics/*` or `*.json`, whose `*` matches slashes too.
+
+    Raises:
+        MissingArtifact: a pattern matches no file; the message names it, what there is, and `where` the artifact is.
+    """
+    paths = [record.path for record in manifest.files]
+    matches = {pattern: {path for path in paths if path == pattern or fnmatch.fnmatchcase(path, pattern)} for pattern in only}
+    for pattern, matching in matches.items():
+        if not matching:
+            raise MissingArtifact(f"{where}: no file {pattern!r} in the manifest of {manifest.step}; it lists: {_listed(paths)}")
+    wanted = set().union(*matches.values()) if only else set(paths)
+    return tuple(record for record in manifest.files if record.path in wanted)
 
 
-def wrong_hash(sha256: str, record: FileRecord) -> str:
-    """How a file's hash differs from its record; empty if it does not."""
-    return "" if sha256 == record.sha256 else f"{record.path}: sha256 differs from the manifest"
+def _listed(paths: Sequence[str], max_paths: int = 20) -> str:
+    more = f" and {len(paths) - max_paths} more" if len(paths) > max_paths else ""
+    return ", ".join(paths[:max_paths]) + more if paths else "nothing"
 
 
 def _wrong_size(directory: Path, record: FileRecord) -> str:
-    path = directory / record.path
-    return wrong_size(path.stat().st_size if path.is_file() else None, record)
+    return wrong_size(size_of(directory / record.path), record)
 
 
 def _wrong_file(directory: Path, record: FileRecord) -> str:
@@ -239,7 +259,7 @@ def records_of(output: Path) -> tuple[FileRecord, ...]:
 
 def _record(output: Path, name: str) -> FileRecord:
     path = output / name
-    return FileRecord(path=name, sha256=sha256_of_file(path), size=path.stat().st_size, rows=_rows(path))
+    return FileRecord(path=name, sha256=HASHED.sha256(path), size=path.stat().st_size, rows=_rows(path))
 
 
 def _rows(path: Path) -> int | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import MANIFEST
+from components.artifacts import MANIFEST, Artifact
 from components.errors import StoreError
+from components.ports import LocalArtifactStore
 from infra import retry, storage
 from infra.storage import ObjectArtifactStore
 from tests import processes
@@ -93,10 +94,59 @@ def test_what_was_published_is_not_fetched_again(
         assert (machine.local(artifact) / "a.txt").read_text() == "text"
 
 
-def test_a_damaged_copy_is_fetched_again(store: ObjectArtifactStore) -> None:
+def test_only_the_damaged_file_of_a_copy_is_fetched_again(store: ObjectArtifactStore, contents: Objects) -> None:
     artifact = publish(store)
-    (store.copies / artifact.uri / "a.txt").write_text("tent")
+    copy = store.copies / artifact.uri
+    (copy / "a.txt").write_text("tent")
+    (copy / "empty").unlink()
+    contents.remove(artifact, "metrics/n.parquet")
     assert (store.local(artifact) / "a.txt").read_text() == "text"
+    assert (copy / "empty").read_bytes() == b""
+
+
+def test_a_copy_of_some_files_grows_and_is_not_taken_for_the_artifact(
+    store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, contents: Objects
+) -> None:
+    artifact, here = publish(store), LocalArtifactStore(elsewhere.copies)
+    copy = elsewhere.local(artifact, only=("a.txt",))
+    assert [path.name for path in copy.rglob("*")] == ["a.txt"]
+    contents.remove(artifact, "a.txt")
+    elsewhere.local(artifact, only=("a.txt", "empty"))
+    assert sorted(path.name for path in copy.rglob("*")) == ["a.txt", "empty"]
+    contents.remove(artifact, "empty")
+    assert list(here.artifacts()) == []
+    assert here.find("curation", KEY) is None
+    assert elsewhere.local(artifact) == copy
+    assert list(here.artifacts()) == [artifact]
+    assert here.differences(artifact) == []
+    assert not any(elsewhere.copies.glob("writing/*"))
+
+
+def test_a_copy_of_another_content_is_not_mixed_with_this_one(store: ObjectArtifactStore, elsewhere: ObjectArtifactStore) -> None:
+    elsewhere.local(publish(store, text="former text"))
+    artifact = publish(store)
+    copy = elsewhere.local(artifact, only=("metrics/*",))
+    assert sorted(path.name for path in copy.rglob("*.*")) == ["n.parquet"]
+    assert (elsewhere.local(artifact) / "a.txt").read_text() == "text"
+
+
+def _open_often(store: ObjectArtifactStore, artifact: Artifact, patterns: list[str]) -> None:
+    """What one of two processes does."""
+    for _ in range(3):
+        for pattern in patterns:
+            assert (store.local(artifact, only=(pattern,)) / pattern).is_file()
+        store.local(artifact)
+
+
+def test_two_processes_grow_one_copy_at_once(store: ObjectArtifactStore, elsewhere: ObjectArtifactStore) -> None:
+    artifact = publish(store)
+    both = [
+        processes.started(_open_often, elsewhere, artifact, patterns) for patterns in (["a.txt", "empty"], ["empty", "a.txt"])
+    ]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert LocalArtifactStore(elsewhere.local(artifact).parents[2]).differences(artifact) == []
 
 
 def _publish_when_told(store: ObjectArtifactStore, told: "multiprocessing.synchronize.Event") -> None:

@@ -1,11 +1,8 @@
 """`longrun batch RUN STEP`: the documents that a step of a run's pretraining saw, whether or not the run has finished."""
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from components.artifacts import Artifact
 from components.errors import ConfigError
 from components.ports import ArtifactStore
 from infra.settings import Settings
@@ -25,15 +22,14 @@ def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
 
     journal, store = find_journal(settings.runs, run), settings.store
     config = _config(journal, store)
-    with tempfile.TemporaryDirectory() as scratch:
-        plan, shards = (
-            _without_tokens(store, journal.artifact(name), Path(scratch) / name) for name in ("scaling", "token_shards")
-        )
-        batches = planned_batches(config, plan=plan, token_shards=shards)
-        steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
-        if not 1 <= step <= round(steps):
-            raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
-        return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
+    plan = store.local(journal.artifact("scaling"), only=("plan.json",))
+    # the tokens, which are most of the bytes, are not needed
+    shards = store.local(journal.artifact("token_shards"), only=("index.json", "mixture.json", "*.parquet"))
+    batches = planned_batches(config, plan=plan, token_shards=shards)
+    steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
+    if not 1 <= step <= round(steps):
+        raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
+    return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
 
 
 def batch_lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -50,13 +46,3 @@ def _config(journal: Journal, store: ArtifactStore) -> Any:
     event = journal.last("pretraining", ("started", "cached"))
     raw = event["config"] if "config" in event else store.manifest(event["uri"]).config
     return TypeAdapter(PretrainingConfig).validate_python({name: value for name, value in raw.items() if name != "type"})
-
-
-def _without_tokens(store: ArtifactStore, artifact: Artifact, directory: Path) -> Path:
-    """Copy an artifact to a directory without its tokens, which are most of its bytes and not needed."""
-    for record in store.manifest(artifact.uri).files:
-        if not record.path.endswith(".bin"):
-            target = directory / record.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(store.read(artifact, record.path))
-    return directory

@@ -1,8 +1,11 @@
 """What every artifact store promises: a suite that the tests of each implementation inherit."""
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +16,9 @@ import pytest
 
 from components.artifacts import FORMAT_VERSION, MANIFEST, Artifact, Manifest
 from components.errors import DamagedArtifact, MissingArtifact, NewerFormat
-from components.ports import ArtifactStore
+from components.ports import ArtifactStore, verification
 from components.ports.store import records_of
+from components.ports.verification import HASHED, file_clock
 from tests import processes
 
 KEY = "0123456789abcdef" * 4
@@ -69,11 +73,64 @@ DAMAGE: dict[str, tuple[Callable[[Contents, Artifact], object], str]] = {
 }
 
 
+def next_run() -> None:
+    """Start another run, as soon as a file that is written now would have a later time than all before."""
+    now = time.time_ns()
+    while file_clock() <= now:
+        pass
+    HASHED.start_run()
+
+
+def change(path: Path) -> None:
+    """Change a file of the text "text" and of no other size in place, and give it its time back."""
+    status = path.stat()
+    path.write_text("tent")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def replace_by_rename(path: Path) -> None:
+    """Put another file of the same size and time where a file of the text "text" is."""
+    other = path.with_name("other")
+    other.write_text("tent")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+
+
+def replace_by_link(path: Path) -> None:
+    """The same by a hard link."""
+    other = path.parent.parent / "other"
+    other.write_text("tent")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    path.unlink()
+    path.hardlink_to(other)
+
+
+SPOILT_COPIES = {"in place": change, "by rename": replace_by_rename, "by a hard link": replace_by_link}
+"""How a file comes to hold other text with the same size and mtime."""
+
+
+def counted_hashings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The name of each file that is hashed from now on, as often as it is."""
+    own, names = verification.sha256_of_file, list[str]()
+
+    def counted(path: Path) -> str:
+        names.append(path.name)
+        return own(path)
+
+    monkeypatch.setattr(verification, "sha256_of_file", counted)
+    return names
+
+
 class ArtifactStoreSuite:
     """Inherit it and give `store`, `elsewhere` (the same store as another machine sees it) and `contents`."""
 
     rounds = 20
     """How often two writers publish against one another."""
+
+    @pytest.fixture
+    def hashings(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The name of each file that is hashed, as often as it is."""
+        return counted_hashings(monkeypatch)
 
     def test_what_was_published_is_found_by_step_and_key(self, store: ArtifactStore) -> None:
         artifact = publish(store)
@@ -144,6 +201,76 @@ class ArtifactStoreSuite:
             store.read(artifact, "b.txt")
         with pytest.raises(DamagedArtifact, match="digest"):
             store.read(dataclasses.replace(artifact, digest="0" * 64), "a.txt")
+
+    def test_of_the_files_that_are_asked_for_others_may_be_damaged(
+        self, store: ArtifactStore, elsewhere: ArtifactStore, contents: Contents
+    ) -> None:
+        artifact = publish(store)
+        contents.write(artifact, "a.txt", b"tent")
+        contents.remove(artifact, "empty")
+        assert pq.read_table(elsewhere.local(artifact, only=("metrics/*",)) / "metrics" / "n.parquet").num_rows == 3
+        for only in (("a.txt",), ("*.txt",), ("metrics/*", "a*"), ()):
+            with pytest.raises(DamagedArtifact, match=r"a\.txt: sha256 differs .*--fresh curation$"):
+                elsewhere.local(artifact, only=only)
+        with pytest.raises(DamagedArtifact, match="empty: missing"):
+            elsewhere.local(artifact, only=("empty",))
+
+    def test_a_pattern_without_a_file_is_refused_and_what_there_is_is_named(self, store: ArtifactStore) -> None:
+        artifact = publish(store)
+        with pytest.raises(
+            MissingArtifact, match=r"no file 'b\*' in the manifest of curation; it lists: a\.txt, empty, metrics/n"
+        ):
+            store.local(artifact, only=("a.txt", "b*"))
+        with pytest.raises(MissingArtifact, match=r"no file 'metrics'"):
+            store.local(artifact, only=("metrics",))
+
+    def test_files_asked_for_one_after_the_other_are_in_one_directory(
+        self, store: ArtifactStore, elsewhere: ArtifactStore
+    ) -> None:
+        artifact = publish(store)
+        directory = elsewhere.local(artifact, only=("a.txt",))
+        assert elsewhere.local(artifact, only=("metrics/*",)) == directory
+        assert (directory / "a.txt").read_text() == "text"
+        assert (directory / "metrics" / "n.parquet").is_file()
+        assert elsewhere.local(artifact) == directory
+        assert (directory / "empty").is_file()
+
+    def test_a_file_of_this_run_is_hashed_once(self, store: ArtifactStore, elsewhere: ArtifactStore, hashings: list[str]) -> None:
+        artifact = publish(store)
+        for machine in (store, elsewhere, store, elsewhere):
+            machine.local(artifact, only=("a.txt", "metrics/*"))
+            machine.local(artifact)
+        assert sorted(hashings) == ["a.txt", "empty", "n.parquet"]
+
+    def test_a_file_of_an_earlier_run_is_hashed_once_on_a_machine(self, store: ArtifactStore, hashings: list[str]) -> None:
+        artifact = publish(store)
+        for only, expected in ((("a.txt",), ["a.txt"]), (("a.txt", "empty"), ["empty"]), ((), ["n.parquet"]), ((), [])):
+            next_run()
+            hashings.clear()
+            store.local(artifact, only=only)
+            assert hashings == expected
+
+    def test_what_was_written_in_a_run_is_not_remembered_beyond_it(self, store: ArtifactStore, hashings: list[str]) -> None:
+        artifact = publish(store)
+        store.local(artifact)
+        next_run()
+        hashings.clear()
+        store.local(artifact)
+        assert sorted(hashings) == ["a.txt", "empty", "n.parquet"]
+
+    @pytest.mark.parametrize("runs", [0, 1, 2])
+    @pytest.mark.parametrize("way", SPOILT_COPIES)
+    def test_other_bytes_with_the_size_and_time_of_the_former_are_not_handed_out(
+        self, store: ArtifactStore, way: str, runs: int
+    ) -> None:
+        artifact = publish(store)
+        directory = store.local(artifact)
+        for _ in range(runs):
+            next_run()
+            store.local(artifact)
+        SPOILT_COPIES[way](directory / "a.txt")
+        with contextlib.suppress(DamagedArtifact):
+            assert (store.local(artifact, only=("a.txt",)) / "a.txt").read_text() == "text"
 
     def test_two_writers_of_one_key_leave_one_whole_artifact(self, store: ArtifactStore, contents: Contents) -> None:
         barrier = processes.server().Barrier(2)
