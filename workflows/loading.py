@@ -78,6 +78,32 @@ RENAMED: dict[str, str] = {
     "checks.evaluation.above_clean": "checks.evaluation.max_above_clean",
     "checks.evaluation.contaminated_share": "checks.evaluation.max_contaminated_share",
 }
+RENAMED |= {
+    f"{owner}.{old}": f"{owner}.training.{new}"
+    for owner in ("pretraining", "sft", "dpo")
+    for old, new in {
+        "schedule": "schedule",
+        "optimizer": "optimizer",
+        "precision": "precision",
+        "compile": "compile",
+        "activation_checkpointing": "activation_checkpointing",
+        "layout": "layout",
+        "deterministic": "deterministic",
+        "workers": "workers",
+        "min_workers": "min_workers",
+        "micro_batch_size": "micro_batch_tokens",
+        "micro_batch_tokens": "micro_batch_tokens",
+        "validation_steps": "validation_steps",
+        "checkpoint_seconds": "checkpoints.seconds",
+        "checkpoint_steps": "checkpoints.steps",
+        "keep_checkpoints": "checkpoints.keep",
+        "permanent_checkpoints": "checkpoints.permanent",
+        "upload_checkpoints": "checkpoints.upload",
+        "non_finite": "incidents.non_finite",
+        "spike_deviations": "incidents.spike_deviations",
+        "on_spike": "incidents.on_spike",
+    }.items()
+}
 """Fields of recipes that had another name: old path -> the new one, or two joined by "and". Errors about an old name say the
 new one."""
 
@@ -174,6 +200,6 @@ def new_name_of(path: str) -> str:
 
 def hint_for(field: str) -> str:
     """For a field without its path, as Python's own errors have it: what it is called today, or nothing."""
-    paths = [path for old, new in RENAMED.items() if old.rpartition(".")[2] == field for path in new.split(" and ")]
-    names = sorted({path.rpartition(".")[2] for path in paths})
+    renamed = [(old.rpartition(".")[0], new) for old, new in RENAMED.items() if old.rpartition(".")[2] == field]
+    names = sorted({path.removeprefix(f"{owner}.") for owner, new in renamed for path in new.split(" and ")})
     return f"{field} is called {' or '.join(names)} now" if names else ""

@@ -30,7 +30,7 @@ def require_resources(recipe: Recipe | Sweep, home: Path) -> None:
 def disk_bytes(recipe: Recipe | Sweep) -> int:
     """The most bytes that a run of `recipe` puts on the disk, as far as its sources have a limit."""
     text = sum(source.sample_bytes or 0 for source in recipe.curation.sources)
-    checkpoints = recipe.pretraining.max_checkpoints * CHECKPOINT_BYTES * _parameters(recipe)
+    checkpoints = recipe.pretraining.training.checkpoints.on_disk * CHECKPOINT_BYTES * _parameters(recipe)
     return _MIN_FREE + _COPIES_OF_TEXT * text + checkpoints
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from components.artifacts import Check, Checkpoint, ModelShape, Tokenizer, TokenShards, TrainingPlan, Verdict
 from components.checks.limits import PlanLimits
 from components.pretraining.config import PretrainingConfig
-from components.scaling.config import Choices, FitConfig, ScalingConfig
+from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.laws.files import law_fingerprint
+from components.training.config import Choices
 from infra.flyte import environments
 from workflows.steps.step import Order, Run, make, obtain
 
@@ -28,26 +29,10 @@ async def obtain_plan(
     Where training starts from a checkpoint and the recipe names no shape, the shape is the checkpoint's.
     """
     shape = ModelShape(**run.store.manifest(start.uri).figures["shape"]) if start else None
-    request = PlanRequest(scaling=config, choices=_choices(pretraining, shape))
+    choices = Choices.of(pretraining, shape=pretraining.shape or shape)
+    request = PlanRequest(scaling=config, choices=choices)
     plan: TrainingPlan = await obtain(run, scaling, request, facts={"law": law_fingerprint(config.law)}, **inputs)
     return plan
-
-
-def _choices(config: PretrainingConfig, start: ModelShape | None) -> Choices:
-    return Choices(
-        shape=config.shape or start,
-        tokens=config.tokens,
-        batch_size=config.batch_size,
-        sequence_length=config.sequence_length,
-        learning_rate=config.learning_rate,
-        init_std=config.init_std,
-        warmup_steps=config.warmup_steps,
-        micro_batch_size=config.micro_batch_size,
-        workers=config.workers,
-        layout=config.layout,
-        activation_checkpointing=config.activation_checkpointing,
-        precision="fp32" if config.precision == "fp32" else "bf16",
-    )
 
 
 async def obtain_verdicts(run: Run, plan: TrainingPlan, base: Checkpoint) -> dict[str, Verdict]:

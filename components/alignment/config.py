@@ -3,13 +3,25 @@
 Defaults are the figures of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7B model) where it gives one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from components.errors import require
-from components.training.config import PRECISIONS, OptimizerConfig, ScheduleConfig, require_activation_checkpointing
+from components.training.config import CheckpointConfig, ScheduleConfig, TrainingConfig
 
 PAIR_KINDS = ("author-vs-sample", "right-vs-other")
 """Kinds of embedded preference pairs: the authors' words against the model's own sample, and against another function's."""
+
+SFT_TRAINING = TrainingConfig(
+    schedule=ScheduleConfig(kind="cosine"),
+    micro_batch_tokens=16_384,
+    validation_steps=None,
+    checkpoints=CheckpointConfig(permanent=()),
+)
+"""How SFT trains where a recipe does not say otherwise. The paper names no schedule for it, cosine is InstructGPT's (arXiv
+2203.02155, appendix C.1). Of conversations, which are padded, fewer tokens in a micro-batch take less memory and pad less."""
+
+DPO_TRAINING = replace(SFT_TRAINING, schedule=ScheduleConfig(kind="cosine", final_factor=0.0))
+"""How DPO trains where a recipe does not say otherwise (paper, section 4: cosine)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,29 +72,12 @@ class SFTConfig:
     """Conversations in a step; the paper gives none, InstructGPT's appendix C.1 (arXiv 2203.02155) takes 32."""
     warmup_share: float = 0.03
     """Share of the steps with linear warm-up; the paper gives none, Alpaca's and Vicuna's recipes take 3 %."""
-    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(kind="cosine"))
-    """The learning rate after the warm-up; the paper names none for SFT, cosine is InstructGPT's (appendix C.1)."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """AdamW, as in pretraining."""
-    precision: str = "bf16"
-    """"bf16", "fp32", or "auto": bf16 where the device multiplies it natively."""
-    activation_checkpointing: str = "none"
-    """What is kept for the backward pass: "none" (everything), "selective", "full"; see `components.training.config`."""
     max_length: int | None = None
     """Longest conversation in tokens; longer ones are left out and counted, never truncated. None: the model's context."""
-    micro_batch_tokens: int = 16_384
-    """Tokens in one forward pass, padding included; changes no result beyond rounding. Less takes less memory and pads less,
-    more keeps a GPU busy; a CPU is fastest at about 1 000."""
     max_validation_conversations: int = 10_000
     """Held-out conversations on which the loss is measured before and after."""
-    validation_steps: int | None = None
-    """Steps between two measurements of the held-out loss on the way; None: none on the way."""
-    checkpoint_seconds: float | None = 300.0
-    """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
-    checkpoint_steps: int | None = None
-    """Steps between two checkpoints; None: not by steps."""
-    workers: int = 1
-    """Training processes, one per accelerator."""
+    training: TrainingConfig = SFT_TRAINING
+    """How to train; what is held out is measured before and after in any case."""
     seed: int = 0
     """Draws the order of the conversations."""
 
@@ -144,29 +139,12 @@ class DPOConfig:
     """Pairs in a step (DeepSeek LLM, section 4)."""
     warmup_share: float = 0.1
     """Share of the steps with linear warm-up; the paper gives no length, Zephyr's DPO (arXiv 2310.16944) takes 10 %."""
-    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(kind="cosine", final_factor=0.0))
-    """The learning rate after the warm-up (DeepSeek LLM, section 4: cosine)."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """AdamW, as in pretraining."""
-    precision: str = "bf16"
-    """"bf16", "fp32", or "auto": bf16 where the device multiplies it natively."""
-    activation_checkpointing: str = "none"
-    """What is kept for the backward pass: "none" (everything), "selective", "full"; see `components.training.config`."""
     max_length: int | None = None
     """Longest prompt with answer, in tokens; pairs with a longer one are left out and counted. None: the model's context."""
-    micro_batch_tokens: int = 16_384
-    """Tokens in one forward pass, padding included; changes no result beyond rounding. Less takes less memory and pads less,
-    more keeps a GPU busy; a CPU is fastest at about 1 000."""
     max_validation_pairs_per_kind: int = 2_000
     """Held-out pairs of each kind on which margins are measured before and after."""
-    validation_steps: int | None = None
-    """Steps between two measurements of the held-out margins on the way; None: none on the way."""
-    checkpoint_seconds: float | None = 300.0
-    """Seconds between two checkpoints (DeepSeek LLM, section 2.4: every 5 minutes); None: not by time."""
-    checkpoint_steps: int | None = None
-    """Steps between two checkpoints; None: not by steps."""
-    workers: int = 1
-    """Training processes, one per accelerator."""
+    training: TrainingConfig = DPO_TRAINING
+    """How to train; what is held out is measured before and after in any case."""
     seed: int = 0
     """Draws the order of the pairs."""
 
@@ -177,15 +155,18 @@ class DPOConfig:
 
 
 def _check_tuning(config: SFTConfig | DPOConfig) -> None:
-    """Refuse bad values of the fields that both kinds of tuning have."""
-    _positive(config, "epochs", "learning_rate", "batch_size", "micro_batch_tokens", "workers")
+    """Refuse bad values of the fields that both kinds of tuning have, and what a tuning cannot do."""
+    _positive(config, "epochs", "learning_rate", "batch_size")
     require(0 <= config.warmup_share <= 1, config, "warmup_share", config.warmup_share, "a share from 0 to 1")
-    require(config.precision in PRECISIONS, config, "precision", config.precision, ", ".join(PRECISIONS))
-    require_activation_checkpointing(config, config.activation_checkpointing)
-    for name in ("max_length", "validation_steps", "checkpoint_seconds", "checkpoint_steps"):
-        value = getattr(config, name)
-        require(value is None or value > 0, config, name, value, "a positive number or None")
+    length = config.max_length
+    require(length is None or length > 0, config, "max_length", length, "a positive number or None")
     require(config.seed >= 0, config, "seed", config.seed, "an integer of at least 0")
+    training, layout = config.training, config.training.layout
+    permanent = training.checkpoints.permanent
+    require(not permanent, config, "training.checkpoints.permanent", permanent, "(): nothing branches from a tuning")
+    for name in ("tensor", "sequence", "pipeline", "zero_stage"):
+        value = getattr(layout, name)
+        require(value == 1, config, f"training.layout.{name}", value, "1: a tuning holds the whole model on each worker")
 
 
 def _reading(config: ConversationsConfig | PreferencePairsConfig, share: float, limit: int) -> None:

@@ -64,15 +64,15 @@ class Spec(Generic[Config]):
     @property
     def memory_bytes(self) -> int:
         """Expected peak of one worker, with a frozen model beside the one that learns, which only DPO needs."""
-        precision = "bf16" if self.config.precision == "bf16" else "fp32"
-        shape, tokens = read_shape(self.checkpoint), self.config.micro_batch_tokens
+        shape, config = read_shape(self.checkpoint), self.config.training
+        precision = "bf16" if config.precision == "bf16" else "fp32"
         learning = training_memory(
             shape,
             micro_batch_size=1,
-            sequence_length=tokens,
-            workers=self.config.workers,
+            sequence_length=config.micro_batch_tokens,
+            workers=config.workers,
             precision=precision,
-            checkpointing=self.config.activation_checkpointing,
+            checkpointing=config.activation_checkpointing,
         )
         return sum(learning.values()) + BYTES[precision] * parameters(shape)
 
@@ -129,7 +129,8 @@ def launch(
     headlines: Sequence[str],
 ) -> dict[str, Any]:
     """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`."""
-    tuned = launcher.launch(work, spec.absolute, workers=spec.config.workers, metrics=metrics)[0]
+    training = spec.config.training
+    tuned = launcher.launch(work, spec.absolute, workers=training.workers, min_workers=training.min_workers, metrics=metrics)[0]
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
     write_changes(tuned.changes, spec.output)
     return _figures(tuned, headlines)
@@ -145,17 +146,24 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     """
     require_memory(spec.memory_bytes, parameters(read_shape(spec.checkpoint)), reporter.rank)
     config, model = spec.config, load(spec.checkpoint)
+    tokens = config.training.micro_batch_tokens
     training, held_out, too_long = _items(spec, method)
-    batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, config.micro_batch_tokens, config.seed)
+    batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, tokens, config.seed)
     batches.require_workers(reporter.world_size)
     measured: _HeldOut | None = None
     if reporter.rank == 0:
-        before = _scores(model.to(training_device(reporter.rank)), held_out, config.micro_batch_tokens)
-        measured = _HeldOut(held_out, before, method, config.micro_batch_tokens)
-    validation = measured if config.validation_steps else None
+        before = _scores(model.to(training_device(reporter.rank)), held_out, tokens)
+        measured = _HeldOut(held_out, before, method, tokens)
+    validation = measured if config.training.validation_steps else None
+    steps = config.epochs * batches.steps_per_epoch
     trained = train(
         TrainSpec(model=model, objective=method.objective(), batches=batches, validation=validation),
-        _settings(config, config.epochs * batches.steps_per_epoch),
+        TrainingSettings(
+            config=config.training,
+            steps=steps,
+            learning_rate=config.learning_rate,
+            warmup_steps=math.ceil(config.warmup_share * steps),
+        ),
         CheckpointPlan(root=spec.scratch / "checkpoints", identity=_identity(spec)),
         reporter,
     )
@@ -187,21 +195,6 @@ def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Lab
 
 def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int) -> Scores:
     return log_probabilities(model, [labelled.item for labelled in items], micro_batch_tokens)
-
-
-def _settings(config: SFTConfig | DPOConfig, steps: int) -> TrainingSettings:
-    return TrainingSettings(
-        steps=steps,
-        learning_rate=config.learning_rate,
-        warmup_steps=math.ceil(config.warmup_share * steps),
-        schedule=config.schedule,
-        optimizer=config.optimizer,
-        precision=config.precision,
-        activation_checkpointing=config.activation_checkpointing,
-        checkpoint_seconds=config.checkpoint_seconds,
-        checkpoint_steps=config.checkpoint_steps,
-        validation_steps=config.validation_steps,
-    )
 
 
 def _identity(spec: Spec[Config]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class PackedBatches:
             order=DataOrder(portions, config.seed),
             batch_size=plan.batch_size,
             sequence_length=plan.sequence_length,
-            micro_batch_size=config.micro_batch_size,
+            micro_batch_size=config.training.sequences(plan.sequence_length),
             document_mask=config.document_mask,
         )
 

@@ -29,7 +29,7 @@ from components.pretraining.shared_prefix import CHECKPOINT, prefix_identity, re
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoints.files import LENGTH, published, step_of
 from components.training.checkpoints.saving import CheckpointPlan
-from components.training.config import TrainingSettings
+from components.training.config import TrainingConfig, TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.history import write_history
 from components.training.loop import Trained, TrainSpec, train
@@ -122,7 +122,7 @@ def pretrain(
         checkpoints=_checkpoints(config, plan, inputs, batches.order, root, uploads),
         output=output.absolute(),
     )
-    require_disk(root, parameters(plan.shape), config.max_checkpoints)
+    require_disk(root, parameters(plan.shape), config.training.checkpoints.on_disk)
 
     portions = batches.order.portions
     notes = explain(portions)
@@ -130,7 +130,9 @@ def pretrain(
         logger.warning("%s", note)
     metrics.log(0, {f"planned_share/{portion.name}": portion.share for portion in portions})
 
-    trained = launcher.launch(_work, spec, workers=config.workers, min_workers=config.min_workers, metrics=metrics)[0]
+    trained = launcher.launch(
+        _work, spec, workers=config.training.workers, min_workers=config.training.min_workers, metrics=metrics
+    )[0]
     assert trained is not None
 
     seen = dict(sorted(batches.tokens_seen(plan.steps).items()))
@@ -160,12 +162,12 @@ def _checkpoints(
         start_digest = sha256_of_file(inputs.start / WEIGHTS)
     identity = prefix_identity(plan, config, order, inputs.token_shards) | {"start": start_digest}
     if inputs.trunk is not None:
-        require_same_prefix(inputs.trunk / CHECKPOINT, identity, settings_of(config, plan))
+        require_same_prefix(inputs.trunk / CHECKPOINT, identity, TrainingSettings.planned(config.training, plan))
     return CheckpointPlan(
         root=root,
         identity=identity | {LENGTH: plan.steps},
         branch_from=None if inputs.trunk is None else inputs.trunk.absolute() / CHECKPOINT,
-        uploads=uploads if config.upload_checkpoints else None,
+        uploads=uploads if config.training.checkpoints.upload else None,
     )
 
 
@@ -188,15 +190,15 @@ def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path
 
 def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Path) -> list[Path]:
     """The checkpoints that a finished pretraining has left in `scratch` for others to branch from, by step."""
-    steps = settings_of(config, _read_plan(plan)).permanent_steps
+    steps = TrainingSettings.planned(config.training, _read_plan(plan)).permanent_steps
     return sorted(directory for directory in published(scratch / "checkpoints") if step_of(directory) in steps)
 
 
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
     """The work of each worker. Rank 0 writes the model, and alone returns the result: a long history, the same on all."""
     config, plan, batches = spec.config, spec.plan, spec.batches
-    settings, size = settings_of(config, plan), parameters(plan.shape)
-    shards = settings.layout.over(reporter.world_size).workers_per_replica
+    settings, size = TrainingSettings.planned(config.training, plan), parameters(plan.shape)
+    shards = config.training.layout.over(reporter.world_size).workers_per_replica
     require_memory(plan.memory_bytes, size, reporter.rank, made=size // shards)
 
     model, weights = _initial_model(spec)
@@ -235,16 +237,16 @@ def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> No
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
         raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
-    layout = config.layout.over(config.workers)
+    layout = config.training.layout.over(config.training.workers)
     layout.require_fit(plan.shape, plan.sequence_length)
     if plan.batch_size < layout.replicas:
         raise ConfigError(
             f"the plan's batch size is {plan.batch_size}; allowed: at least {layout.replicas}, one sequence for each replica"
         )
-    if layout.zero_stage == 3 and (uneven := _uneven_world(config, plan.batch_size)):
+    if layout.zero_stage == 3 and (uneven := _uneven_world(config.training, plan)):
         raise ConfigError(
             f"{uneven} replicas would part the plan's batch size of {plan.batch_size} into unequal numbers of micro-batches; "
-            "allowed with zero_stage 3: a multiple of micro_batch_size times every number of replicas"
+            "allowed with zero_stage 3: a multiple of a micro-batch's sequences times every number of replicas"
         )
     if vocabulary != vocab_size:
         raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
@@ -258,38 +260,14 @@ def refuse_another_shape(shape: ModelShape, start: Path) -> None:
         raise ConfigError(f"the plan's shape is not that of the checkpoint at {start}, which has {unequal}; leave the shape out")
 
 
-def _uneven_world(config: PretrainingConfig, batch_size: int) -> int | None:
+def _uneven_world(config: TrainingConfig, plan: Plan) -> int | None:
     """A possible number of replicas that would differ in their number of passes; None: there is none."""
-    size, replicas = config.micro_batch_size, config.layout.over(config.workers).replicas
+    size, replicas = config.sequences(plan.sequence_length), config.layout.over(config.workers).replicas
     for count in range(config.min_workers or replicas, replicas + 1):
-        fewest, largest = batch_size // count, -(-batch_size // count)
+        fewest, largest = plan.batch_size // count, -(-plan.batch_size // count)
         if -(-fewest // size) != -(-largest // size):
             return count
     return None
-
-
-def settings_of(config: PretrainingConfig, plan: Plan) -> TrainingSettings:
-    """The settings of the training loop, from the plan and the configuration."""
-    return TrainingSettings(
-        steps=plan.steps,
-        learning_rate=plan.learning_rate,
-        warmup_steps=plan.warmup_steps,
-        schedule=config.schedule,
-        optimizer=config.optimizer,
-        precision=config.precision,
-        compile=config.compile,
-        activation_checkpointing=config.activation_checkpointing,
-        layout=config.layout,
-        deterministic=config.deterministic,
-        checkpoint_seconds=config.checkpoint_seconds,
-        checkpoint_steps=config.checkpoint_steps,
-        keep_checkpoints=config.keep_checkpoints,
-        permanent_checkpoints=config.permanent_checkpoints,
-        validation_steps=config.validation_steps,
-        non_finite=config.non_finite,
-        spike_deviations=config.spike_deviations,
-        on_spike=config.on_spike,
-    )
 
 
 def _read_plan(directory: Path) -> Plan:

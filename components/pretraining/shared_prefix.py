@@ -37,11 +37,11 @@ def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, tok
     values = asdict(plan)
     return {
         "plan": {name: values[name] for name in deciding},
-        "optimizer": asdict(config.optimizer),
-        "schedule": asdict(config.schedule),
+        "optimizer": asdict(config.training.optimizer),
+        "schedule": asdict(config.training.schedule),
         "order": {portion.name: [portion.windows, portion.share] for portion in order.portions},
         "seed": order.seed,
-        "micro_batch_size": config.micro_batch_size,
+        "micro_batch_size": config.training.sequences(plan.sequence_length),
         "token_shards": sha256_of_file(token_shards / INDEX),
         # Only where it is on, so that checkpoints made before it existed are still resumed from
         **({"document_mask": True} if config.document_mask else {}),
@@ -61,7 +61,7 @@ def require_same_prefix(checkpoint: Path, identity: dict[str, Any], settings: Tr
     if unequal := unequal_values(trunk, branch):
         raise ConfigError(f"a branch from step {step} starts as its trunk did: there {unequal[0]}; set it so, or train anew")
     for name, steps in (("the trunk", trunk[LENGTH]), ("the branch", settings.steps)):
-        common = common_steps(replace(settings, steps=steps, permanent_checkpoints=()))
+        common = common_steps(replace(settings, steps=steps))
         if step > common:
             raise ConfigError(
                 f"a branch from step {step}: {name}, of {steps} steps, has its learning rate lowered after step {common}; "

@@ -18,7 +18,7 @@ from components.model.decoder import Decoder, initialise
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches, read_mixture
-from components.pretraining.pretrain import figures_of, refuse_misfits, settings_of
+from components.pretraining.pretrain import figures_of, refuse_misfits
 from components.pretraining.shared_prefix import prefix_identity
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoints.files import Row
@@ -64,7 +64,7 @@ def trunks(points: Sequence[Point], config: PretrainingConfig, token_shards: Pat
     """
     groups: dict[str, list[Point]] = {}
     for number, point in enumerate(points):
-        alone = number if common_steps(settings_of(config, point.plan)) == 0 else None
+        alone = number if common_steps(TrainingSettings.planned(config.training, point.plan)) == 0 else None
         batches = _batches(point, config, token_shards)
         key = json.dumps([prefix_identity(point.plan, config, batches.order, token_shards), alone], sort_keys=True)
         groups.setdefault(hashlib.sha256(key.encode()).hexdigest()[:16], []).append(point)
@@ -141,7 +141,7 @@ def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
     point, root = trunk.points[number], trunk.checkpoints / "trunk"
     if number == len(trunk.points) - 1:
         return _train(trunk, point, root, clock)
-    until = common_steps(settings_of(trunk.config, point.plan))
+    until = common_steps(TrainingSettings.planned(trunk.config.training, point.plan))
     checkpoint = root / f"step-{until:08d}"
     if not checkpoint.exists():
         _train(trunk, trunk.points[-1], root, clock, until=until)
@@ -152,10 +152,11 @@ def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
 
 def _settings(trunk: Trunk, point: Point) -> TrainingSettings:
     """Those of a point; of the longest, checkpoints are kept where the others branch."""
-    settings, length = settings_of(trunk.config, point.plan), point.plan.steps
-    shorter = (settings_of(trunk.config, other.plan) for other in trunk.points if other.plan.steps < length)
+    settings, length = TrainingSettings.planned(trunk.config.training, point.plan), point.plan.steps
+    shorter = (TrainingSettings.planned(trunk.config.training, other.plan) for other in trunk.points if other.plan.steps < length)
     shares = tuple(common_steps(branch) / length for branch in shorter)
-    return replace(settings, keep_checkpoints=1, permanent_checkpoints=shares if point is trunk.points[-1] else ())
+    checkpoints = replace(settings.config.checkpoints, keep=1, permanent=shares if point is trunk.points[-1] else ())
+    return replace(settings, config=replace(settings.config, checkpoints=checkpoints))
 
 
 def _train(

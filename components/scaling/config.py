@@ -1,15 +1,12 @@
-"""The settings of planning and fitting: a budget and a law, what is chosen beforehand, the accelerators, how to fit."""
+"""The settings of planning and fitting: a budget and a law, the accelerators, how to fit."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from components.artifacts import ModelShape
 from components.errors import require
 from components.hardware import GPUS
 from components.scaling.laws.law import SCALES
 from components.scaling.laws.published import PLANNING
-from components.training.config import require_activation_checkpointing
-from components.training.parallel.layout import ParallelLayout
 
 MIN_BUDGET, MAX_BUDGET = 1e10, 1e28
 """FLOPs that a plan is made for: from a few thousand tokens for the smallest decoder to far above any model trained."""
@@ -30,52 +27,6 @@ class ScalingConfig:
         require(known, self, "law", self.law, f"{', '.join(PLANNING)}, or the path of a law file (.json)")
         if self.compute is not None:
             require_budget(self, self.compute)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choices:
-    """What is decided before planning; None leaves a value to the law."""
-
-    shape: ModelShape | None = None
-    """The decoder."""
-    tokens: int | None = None
-    """Training tokens; rounded to whole batches."""
-    batch_size: int | None = None
-    """Sequences in a batch."""
-    sequence_length: int | None = None
-    """Tokens in a sequence; None: the context of the chosen shape, or the paper's 4 096."""
-    learning_rate: float | None = None
-    """Maximum learning rate."""
-    init_std: float | None = None
-    """Standard deviation of the initial weights."""
-    warmup_steps: int | None = None
-    """Steps of linear warm-up."""
-    micro_batch_size: int = 8
-    """Sequences of a worker's forward pass; only the expected memory depends on it."""
-    workers: int = 1
-    """Training workers; only the expected memory depends on them."""
-    layout: ParallelLayout = field(default_factory=ParallelLayout)
-    """How the model is divided among them; the planned shape divides by it."""
-    precision: str = "bf16"
-    """Precision of forward and backward pass, "bf16" or "fp32"; only the expected memory depends on it."""
-    activation_checkpointing: str = "none"
-    """What layers recompute in the backward pass, one of `components.flops.ACTIVATION_CHECKPOINTING`; on accelerators, the
-    policy that is tried first."""
-
-    def __post_init__(self) -> None:
-        for name in ("tokens", "batch_size", "sequence_length", "learning_rate", "init_std"):
-            value = getattr(self, name)
-            require(value is None or (math.isfinite(value) and value > 0), self, name, value, "a positive number or None")
-        warmup = self.warmup_steps
-        require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
-        for name in ("micro_batch_size", "workers"):
-            require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
-        require_activation_checkpointing(self, self.activation_checkpointing)
-        require(self.precision in ("bf16", "fp32"), self, "precision", self.precision, "bf16, fp32")
-        if self.shape is not None and self.sequence_length is not None:
-            context = self.shape.context
-            fits = self.sequence_length <= context
-            require(fits, self, "sequence_length", self.sequence_length, f"at most the context of the shape, {context}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from torch._C._distributed_c10d import HashStore
 from components.errors import ConfigError, TrainingError
 from components.model.decoder import Decoder
 from components.training.checkpoints.state import Fragment, SavedState, State
-from components.training.config import OptimizerConfig, TrainingSettings
+from components.training.config import OptimizerConfig, TrainingConfig
 from components.training.deepspeed_library import deepspeed
 from components.training.flat_gradients import FlatGradients
 from components.training.objective import Batch, Objective, scaled
@@ -92,7 +92,7 @@ class Engine:
         self,
         model: nn.Module,
         objective: Objective,
-        settings: TrainingSettings,
+        config: TrainingConfig,
         precision: str,
         coordinates: Coordinates,
         device: torch.device,
@@ -103,16 +103,16 @@ class Engine:
         Raises:
             ConfigError: compilation without a compiler, or a layout that does not fit the model.
         """
-        if settings.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        if config.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
             raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
 
         # The worker's shard of the model, and what DeepSpeed must not round
-        self._stage, self._device = settings.layout.zero_stage, device
+        self._stage, self._device = config.layout.zero_stage, device
         self._skeleton = _skeleton(model) if self._stage == 3 or coordinates.layout.workers_per_replica > 1 else None
         self._shard = ModelShard.of(model, coordinates, weights)
         self._model = self._shard.model.to(device).train()
-        activation_checkpointing.apply(self._model, settings.activation_checkpointing, compiled=settings.compile)
-        self._adamw = _adamw(self._model, settings.optimizer)
+        activation_checkpointing.apply(self._model, config.activation_checkpointing, compiled=config.compile)
+        self._adamw = _adamw(self._model, config.optimizer)
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
 
         # DeepSpeed's engine
@@ -129,7 +129,7 @@ class Engine:
                 model=self.pipeline.module if self.pipeline else _Pass(self._model, objective),
                 optimizer=self._adamw,
                 mpu=ModelParallelUnit(coordinates) if coordinates.layout.tensor > 1 and self.pipeline is None else None,
-                config=_config(settings.optimizer, precision, self._stage, flat=flat),
+                config=_config(config.optimizer, precision, self._stage, flat=flat),
                 dist_init_required=False,
             )
 

@@ -22,7 +22,7 @@ from components.ports import TrainingReporter
 from components.training.checkpoints.files import Row, read_history, read_manifest, state_files
 from components.training.checkpoints.saving import CheckpointPlan, Checkpoints
 from components.training.checkpoints.state import SavedState
-from components.training.config import TrainingSettings
+from components.training.config import IncidentConfig, TrainingSettings
 from components.training.device import determinism, keep_freed_memory, resolved_precision, training_device
 from components.training.engine import Engine, process_group
 from components.training.meters import Goodput, Meter
@@ -62,7 +62,7 @@ class TrainSpec:
     """Makes a whole weight from its name: where a layout shards the model, no worker ever holds all of it. None: the model has
     its weights."""
     validation: Validation | None = None
-    """Measured every `TrainingSettings.validation_steps` and after the last step."""
+    """Measured every `TrainingConfig.validation_steps` and after the last step."""
     flops_per_token: Mapping[str, float] = field(default_factory=dict)
     """FLOPs of forward and backward for one token, by the name of the utilisation to report."""
     on_incident: OnIncident | None = None
@@ -78,7 +78,7 @@ def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPl
 
     Args:
         spec: what is trained.
-        settings: steps, learning rate, precision, layout, intervals of checkpoints.
+        settings: how to train, steps, and the learning rate.
         checkpoints: where they are kept, and where training starts and stops.
         reporter: this worker's rank, and the receiver of figures: those of `Trained.history`, and those of
             `components.training.meters.Meter`; after a resume the rows so far again, resumed_from, workers and
@@ -87,20 +87,20 @@ def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPl
     Raises:
         CheckpointError: no checkpoint but those of another identity, a trunk that is damaged or has other first steps, or a
             directory that cannot be written.
-        ConfigError: `settings.compile` without a C++ compiler, or a layout that does not divide the workers or the model.
+        ConfigError: `compile` without a C++ compiler, or a layout that does not divide the workers or the model.
         SupersededAttempt: a later attempt at this training has started.
         TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
     """
-    device = training_device(reporter.rank)
-    precision = resolved_precision(settings.precision, device)
+    config, device = settings.config, training_device(reporter.rank)
+    precision = resolved_precision(config.precision, device)
     if device.type == "cpu":
         keep_freed_memory()
     with (
         flushed_denormals(),
         process_group(device, reporter.world_size),
-        determinism(settings.deterministic),
-        closing(Coordinates.of(settings.layout, reporter.rank, reporter.world_size)) as coordinates,
-        closing(Engine(spec.model, spec.objective, settings, precision, coordinates, device, spec.weights)) as engine,
+        determinism(config.deterministic),
+        closing(Coordinates.of(config.layout, reporter.rank, reporter.world_size)) as coordinates,
+        closing(Engine(spec.model, spec.objective, config, precision, coordinates, device, spec.weights)) as engine,
         closing(_opened(checkpoints, precision, settings, reporter, engine.sizes)) as store,
     ):
         run = _Run(
@@ -132,7 +132,7 @@ def _opened(
         replace(plan, identity={**plan.identity, "precision": precision}),
         rank=reporter.rank,
         world_size=reporter.world_size,
-        keep=settings.keep_checkpoints,
+        keep=settings.config.checkpoints.keep,
         permanent=settings.permanent_steps,
         sizes=sizes,
     )
@@ -163,6 +163,11 @@ class _Run:
     """The history as checkpoints keep it: made once for each row, not again for each checkpoint."""
     saved_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def incidents(self) -> IncidentConfig:
+        """What happens where something goes wrong."""
+        return self.settings.config.incidents
+
     def resume(self) -> int:
         """Load the newest checkpoint, if any; the steps that are done."""
         newest = self.store.newest()
@@ -187,7 +192,7 @@ class _Run:
         started = time.monotonic()
         row, checkpoint_is_late = self._step(step, before)
 
-        if self.spec.validation is not None and self._is_due(done, self.settings.validation_steps):
+        if self.spec.validation is not None and self._is_due(done, self.settings.config.validation_steps):
             with phase("validation"):
                 row |= self._validated(self.spec.validation)
         self.history.append(row)
@@ -239,7 +244,7 @@ class _Run:
                 scaled, loss, figures = self.engine.forward(moved, scale, last=last)
             for name, value in {"": loss, **figures}.items():
                 sums[name] = sums[name] + value if name in sums else value
-            skip = last and self.settings.on_spike == "skip" and self._is_spike(self._sum([float(sums[""])])[0] / weight)
+            skip = last and self.incidents.on_spike == "skip" and self._is_spike(self._sum([float(sums[""])])[0] / weight)
             with phase("backward"):
                 self.engine.backward(scaled, skip_update=skip)
         totals = {name: float(value) for name, value in sums.items()}
@@ -247,7 +252,7 @@ class _Run:
 
     def _is_spike(self, loss: float) -> bool:
         previous = [row["loss"] for row in self.history[-2 * WINDOW :] if "gradient_norm" in row]
-        return is_spike(previous, loss, self.settings.spike_deviations)
+        return is_spike(previous, loss, self.incidents.spike_deviations)
 
     def _judged(self, row: dict[str, float], norm: float | None) -> dict[str, float]:
         """The row with the norm. Where loss or gradient are not finite, or the loss is a spike, the policy decides.
@@ -256,7 +261,7 @@ class _Run:
             TrainingError: the policy is to stop, or too many steps in a row were skipped.
         """
         spike = self._is_spike(row["loss"])
-        update_skipped = spike and self.settings.on_spike == "skip"  # then there is no norm either
+        update_skipped = spike and self.incidents.on_spike == "skip"  # then there is no norm either
         broken = not math.isfinite(row["loss"]) or (norm is None and not update_skipped)
         if norm is not None and not spike and not broken:
             return row | {"gradient_norm": norm}
@@ -267,11 +272,11 @@ class _Run:
         if self.spec.on_incident is not None and self.store.rank == 0:
             self.spec.on_incident(int(row["step"]), what)
 
-        policy = self.settings.non_finite if broken else self.settings.on_spike
+        policy = self.incidents.non_finite if broken else self.incidents.on_spike
         if policy == "report" and norm is not None:
             return row | {"gradient_norm": norm}
         skipped = 1 + sum(1 for _ in itertools.takewhile(lambda earlier: "gradient_norm" not in earlier, reversed(self.history)))
-        if policy == "stop" or skipped > self.settings.max_skipped:
+        if policy == "stop" or skipped > self.incidents.max_skipped:
             raise TrainingError(f"step {row['step']}: {what}; lower the learning rate or look at the data of this step")
         return {name: value for name, value in row.items() if math.isfinite(value)}
 
@@ -289,14 +294,14 @@ class _Run:
 
     def _ends_with_checkpoint(self, done: int) -> bool:
         planned = done == self.until or done in self.settings.permanent_steps
-        return planned or self._is_due(done, self.settings.checkpoint_steps)
+        return planned or self._is_due(done, self.settings.config.checkpoints.steps)
 
     def _is_due(self, done: int, interval: int | None) -> bool:
         return done == self.settings.steps or (interval is not None and done % interval == 0)
 
     def _is_late(self) -> bool:
         """Whether this is rank 0, has not saved for long enough, and would not have to wait for the former checkpoint."""
-        seconds = self.settings.checkpoint_seconds
+        seconds = self.settings.config.checkpoints.seconds
         if self.store.rank != 0 or seconds is None or self.store.is_busy:
             return False
         return time.monotonic() - self.saved_at >= seconds

@@ -23,18 +23,18 @@ def common_steps(settings: TrainingSettings) -> int:
     Multi-step: warm-up and first stage, which the paper reuses (section 2.3). Constant: all. Cosine: none, because its rate
     depends on the length as soon as the warm-up ends, and the warm-up is too short to be worth sharing.
     """
-    if settings.schedule.kind == "constant":
+    if settings.config.schedule.kind == "constant":
         return settings.steps
-    if settings.schedule.kind == "cosine" or not settings.schedule.milestones:
+    if settings.config.schedule.kind == "cosine" or not settings.config.schedule.milestones:
         return 0
-    return max(settings.warmup_steps, first_step(settings.schedule.milestones[0], settings.steps))
+    return max(settings.warmup_steps, first_step(settings.config.schedule.milestones[0], settings.steps))
 
 
 def _factor(step: int, settings: TrainingSettings) -> float:
-    if settings.schedule.kind == "multi-step":
-        return _multi_step(step / settings.steps, settings.schedule)
-    if settings.schedule.kind == "cosine":
-        return _cosine((step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps), settings.schedule)
+    if settings.config.schedule.kind == "multi-step":
+        return _multi_step(step / settings.steps, settings.config.schedule)
+    if settings.config.schedule.kind == "cosine":
+        return _cosine((step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps), settings.config.schedule)
     return 1.0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from components.scaling.config import Accelerators, Choices, FitConfig, ScalingConfig
+from components.scaling.config import Accelerators, FitConfig, ScalingConfig
 from components.scaling.fitting.fit import fit
 from components.scaling.fitting.parametric import best
 from components.scaling.fitting.robust import DELTA, Array
@@ -20,6 +20,7 @@ from components.scaling.fitting.runs import Runs
 from components.scaling.laws.published import LAWS
 from components.scaling.planning.planner import Planner
 from components.scaling.planning.proposal import propose
+from components.training.config import Choices, TrainingConfig
 from tests.benchmarks.rows import Row, write
 
 RUNS, ROUNDS, PEER_ROUNDS = 2000, 1000, 10
@@ -67,7 +68,7 @@ def table() -> Runs:
 
 def plan() -> object:
     """A plan laid out on 2 048 accelerators."""
-    choices = Choices(micro_batch_size=1)
+    choices = Choices(training=TrainingConfig(micro_batch_tokens=1))
     planner = Planner(config=ScalingConfig(compute=1e24), choices=choices, vocab_size=102_400, law=LAWS["deepseek"])
     return propose(planner, Accelerators(gpus=2048))
 

@@ -57,14 +57,14 @@ def trained(config: PretrainingConfig, kind: str, directories: dict[str, Path], 
     output.mkdir(parents=True)
     steps = pq.read_table(directories["scaling"] / "metrics" / "plan.parquet").to_pydict()
     tokens, batch = (dict(zip(steps["name"], steps["chosen"], strict=True))[name] for name in ("tokens", "batch_tokens"))
-    changes = {
-        "schedule": ScheduleConfig(kind=kind),
-        "validation_steps": round(tokens / batch) // MEASUREMENTS,
-        "max_validation_bytes": VALIDATION_BYTES,
-        "permanent_checkpoints": (),
-    }
+    training = replace(
+        config.training,
+        schedule=ScheduleConfig(kind=kind),
+        validation_steps=round(tokens / batch) // MEASUREMENTS,
+        checkpoints=replace(config.training.checkpoints, permanent=()),
+    )
     pretrain(
-        replace(config, **changes),  # type: ignore[arg-type]
+        replace(config, training=training, max_validation_bytes=VALIDATION_BYTES),
         PretrainingInputs(
             plan=directories["scaling"], token_shards=directories["token_shards"], tokenizer=directories["tokenizer"]
         ),

@@ -156,7 +156,7 @@ def stall(plan: Plan) -> list[float]:
     between = plan.between
     marks = Marks((STALLS + 1) * between)
     with contextlib.suppress(Enough):
-        ours(Size(plan.stalled, 1, 1), marks.note, checkpoint_steps=between, keep_checkpoints=1)
+        ours(Size(plan.stalled, 1, 1), marks.note, checkpoint_steps=between, checkpoint_keep=1)
     lengths = [after - before for before, after in itertools.pairwise(marks.times)][between - 1 :]
     usual = [statistics.median(lengths[index::between]) for index in range(between)]
     return [marks.waited / STALLS, sum(usual) - between * statistics.median(usual[between // 2 :])]

@@ -105,17 +105,19 @@ def model_of(shape: ModelShape) -> Any:
 
 
 def ours(size: Size, after_step: AfterStep, **changes: Any) -> None:
-    """The training loop; `changes` to its settings."""
+    """The training loop; `changes` to its config."""
     from components.pretraining.packed import NextToken
     from components.training.checkpoints.saving import CheckpointPlan
     from components.training.config import TrainingSettings
     from components.training.loop import TrainSpec, train
+    from tests.training_configs import training_config
 
-    settings = {"steps": STEPS, "learning_rate": 1e-3, "warmup_steps": 2, "precision": "auto", "checkpoint_seconds": None}
+    config = training_config(**{"precision": "auto", "checkpoint_seconds": None} | changes)
+    settings = TrainingSettings(config=config, steps=STEPS, learning_rate=1e-3, warmup_steps=2)
     with tempfile.TemporaryDirectory() as directory:
         spec = TrainSpec(model=model_of(size.shape), objective=NextToken(), batches=Batches(size))
         plan = CheckpointPlan(root=Path(directory) / "checkpoints", identity={})
-        train(spec, TrainingSettings(**settings | changes), plan, ForwardingReporter(after_step))
+        train(spec, settings, plan, ForwardingReporter(after_step))
 
 
 def plain(size: Size, after_step: AfterStep, *, compile: bool = False) -> None:

@@ -7,16 +7,17 @@ import pytest
 
 from components.errors import ResourceError
 from components.flops import CHECKPOINT_BYTES, parameters
+from tests.training_configs import with_training
 from workflows.recipe import Recipe, load_recipe
 from workflows.resources import disk_bytes, require_resources
 
 
 def keeping(**changes: object) -> Recipe:
     recipe = load_recipe("tiny")
-    return replace(recipe, pretraining=replace(recipe.pretraining, **changes))
+    return replace(recipe, pretraining=with_training(recipe.pretraining, **changes))
 
 
-@pytest.mark.parametrize("changes", [{"keep_checkpoints": 5}, {"permanent_checkpoints": (0.2, 0.4, 0.6, 0.8)}])
+@pytest.mark.parametrize("changes", [{"checkpoint_keep": 5}, {"checkpoint_permanent": (0.2, 0.4, 0.6, 0.8)}])
 def test_every_checkpoint_that_is_kept_counts(changes: dict[str, object]) -> None:
     shape = keeping().pretraining.shape
     assert shape is not None
@@ -26,4 +27,4 @@ def test_every_checkpoint_that_is_kept_counts(changes: dict[str, object]) -> Non
 def test_a_recipe_is_refused_for_more_checkpoints_than_the_disk_holds(tmp_path: Path) -> None:
     require_resources(keeping(), tmp_path)
     with pytest.raises(ResourceError, match=r"recipe tiny needs .* GiB of disk; .* GiB free"):
-        require_resources(keeping(keep_checkpoints=10**9), tmp_path)
+        require_resources(keeping(checkpoint_keep=10**9), tmp_path)

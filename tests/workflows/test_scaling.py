@@ -11,6 +11,7 @@ from components.artifacts import Artifact, Checkpoint, ModelShape, TrainingPlan
 from components.ports import LocalArtifactStore
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import ScalingConfig
+from components.training.config import TrainingConfig
 from tests.components.ports.store_suite import fill, manifest_of
 from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
 from workflows import scaling
@@ -45,11 +46,13 @@ def obtained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.mark.parametrize(("precision", "planned"), [("fp32", "fp32"), ("auto", "bf16"), ("bf16", "bf16")])
 def test_a_plan_takes_what_pretraining_has_decided(tmp_path: Path, obtained: list[Any], precision: str, planned: str) -> None:
-    config = PretrainingConfig(shape=SHAPE, tokens=1000, learning_rate=1e-3, precision=precision, workers=3)
+    config = PretrainingConfig(
+        shape=SHAPE, tokens=1000, learning_rate=1e-3, training=TrainingConfig(precision=precision, workers=3)
+    )
     asyncio.run(scaling.obtain_plan(run_in(tmp_path), ScalingConfig(compute=None), config, None))
     (choices,) = [request.choices for request in obtained]
-    assert (choices.shape, choices.tokens, choices.learning_rate, choices.workers) == (SHAPE, 1000, 1e-3, 3)
-    assert choices.precision == planned
+    assert (choices.shape, choices.tokens, choices.learning_rate, choices.training) == (SHAPE, 1000, 1e-3, config.training)
+    assert choices.training.planned_precision == planned
 
 
 def test_the_shape_is_that_of_the_checkpoint_where_pretraining_starts(tmp_path: Path, obtained: list[Any]) -> None:

@@ -1,11 +1,15 @@
 """The commands about scaling laws: plan by one, fit one, sweep for one, compare two."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workflows.cli.options import Home, Json, Set, print_result, settings_of
+
+if TYPE_CHECKING:
+    from components.training.config import Choices
 
 scaling = typer.Typer()
 """Its commands stand beside all others."""
@@ -29,7 +33,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan shape, tokens, batch and learning rate for a compute budget by a scaling law; or show a recipe's curation."""
-    from components.scaling.config import Accelerators, Choices
+    from components.scaling.config import Accelerators
     from workflows.commands.plan import plan_lines, proposal_for
 
     if recipe or overrides:
@@ -40,11 +44,20 @@ def plan(
         compute=compute,
         law=law,
         model=model,
-        choices=Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length, micro_batch_size=micro_batch),
+        choices=_choices(tokens, sequence_length, micro_batch),
         vocab_size=vocabulary,
         accelerators=Accelerators(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
     )
     print_result(made.as_json(), as_json, plan_lines(made))
+
+
+def _choices(tokens: float | None, sequence_length: int | None, micro_batch: int) -> "Choices":
+    from components.scaling.planning.planner import SEQUENCE_LENGTH
+    from components.training.config import Choices, TrainingConfig
+
+    choices = Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length)
+    micro_batch_tokens = micro_batch * (sequence_length or SEQUENCE_LENGTH)
+    return replace(choices, training=TrainingConfig(micro_batch_tokens=micro_batch_tokens))
 
 
 def _plan_curation(recipe: str, overrides: list[str], as_json: bool, *, others: bool) -> None:

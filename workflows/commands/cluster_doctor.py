@@ -153,7 +153,7 @@ def _requested_gpus(profile: Profile) -> int:
 
 def _gpus(cluster: ClusterClient, recipe: Recipe, what: str) -> Finding:
     profile, requested = cluster.profile, _requested_gpus(cluster.profile)
-    workers = recipe.pretraining.min_workers or recipe.pretraining.workers
+    workers = recipe.pretraining.training.min_workers or recipe.pretraining.training.workers
     if not requested:
         return finding(what, True, "none asked for: training runs on CPUs", "")
     if workers > requested:

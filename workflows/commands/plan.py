@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from components.errors import ConfigError
-from components.scaling.config import Accelerators, Choices, ScalingConfig
+from components.scaling.config import Accelerators, ScalingConfig
 from components.scaling.laws.files import find_law
 from components.scaling.planning.notes import SCALE_NAMES
 from components.scaling.planning.planner import Planner
 from components.scaling.planning.proposal import PAPER_MODELS, Proposal, propose
+from components.training.config import Choices
 
 
 def proposal_for(
@@ -28,7 +29,7 @@ def proposal_for(
 def _with(paper: Choices, choices: Choices) -> Choices:
     """What the paper used, except where `choices` decides."""
     chosen = {name: getattr(choices, name) for name in ("tokens", "sequence_length") if getattr(choices, name) is not None}
-    return replace(paper, micro_batch_size=choices.micro_batch_size, **chosen)
+    return replace(paper, training=choices.training, **chosen)
 
 
 def plan_lines(made: Proposal) -> list[str]:

@@ -164,12 +164,13 @@ class Proof:
         plan = _shortened(read_plan(inputs["scaling"]), steps)
         (directory / "plan").mkdir(parents=True)
         write_json(directory / "plan" / "plan.json", asdict(plan))
-        config = replace(config, checkpoint_steps=plan.steps // 4, checkpoint_seconds=None, deterministic=True)
+        checkpoints = replace(config.training.checkpoints, steps=plan.steps // 4, seconds=None)
+        config = replace(config, training=replace(config.training, checkpoints=checkpoints, deterministic=True))
         return cls(config, plan, {**inputs, "scaling": directory / "plan"}, directory, launcher, kill)
 
     def verdicts(self, chance: random.Random) -> list[ResumeVerdict]:
         """Train without a kill, and with one in the third quarter: at the same world size, and at another if there is one."""
-        config, steps = self.config, self.plan.steps
+        config, steps = self.config.training, self.plan.steps
         whole = self.trained("whole", config.workers, None)
         more = config.workers + config.layout.workers_per_replica
         other = more if more <= (os.cpu_count() or 1) else config.workers - config.layout.workers_per_replica
@@ -179,15 +180,16 @@ class Proof:
     def verdict(self, whole: Path, after: int, kill_after: int) -> ResumeVerdict:
         """Train with a kill, after which there are `after` workers, and compare with `whole`, the output without a kill."""
         name, metrics = f"killed-{after}", _KillingMetrics(kill_after, self.kill)
-        changed = after != self.config.workers
+        workers = self.config.training.workers
+        changed = after != workers
         try:
-            output = self.trained(name, self.config.workers, metrics, max_failures=0 if changed else 1)
+            output = self.trained(name, workers, metrics, max_failures=0 if changed else 1)
         except TrainingError:
             if not (changed and metrics.killed):
                 raise
             output = self.trained(name, after, metrics)
         return ResumeVerdict(
-            workers=self.config.workers,
+            workers=workers,
             workers_after=after,
             killed=metrics.killed,
             killed_after=kill_after,
@@ -204,7 +206,7 @@ class Proof:
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         pretrain(
-            replace(self.config, workers=workers),
+            replace(self.config, training=replace(self.config.training, workers=workers)),
             PretrainingInputs(
                 plan=self.inputs["scaling"],
                 token_shards=self.inputs["token_shards"],

@@ -11,6 +11,7 @@ from workflows.recipes.smoke import MEGABYTE, smoke
 def laptop() -> Recipe:
     """`smoke` with a larger model, more text and more steps."""
     base = smoke()
+    training = base.pretraining.training
     return replace(
         base,
         name="laptop",
@@ -25,12 +26,15 @@ def laptop() -> Recipe:
             shape=ModelShape(n_layer=6, d_model=256, n_head=4, n_kv_head=4, d_ffn=768, vocab_size=8192, context=512),
             tokens=6_144_000,
             batch_size=4,
-            micro_batch_size=4,
             sequence_length=512,
             learning_rate=1.5e-3,
             warmup_steps=150,
-            checkpoint_seconds=120.0,
-            validation_steps=1000,
+            training=replace(
+                training,
+                micro_batch_tokens=2048,
+                validation_steps=1000,
+                checkpoints=replace(training.checkpoints, seconds=120.0),
+            ),
             max_validation_bytes=100_000,
         ),
         conversations=replace(

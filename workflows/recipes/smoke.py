@@ -1,6 +1,15 @@
 """The default: every stage on real text from this Python environment, in minutes, on two cores."""
 
-from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
+from dataclasses import replace
+
+from components.alignment.config import (
+    DPO_TRAINING,
+    SFT_TRAINING,
+    ConversationsConfig,
+    DPOConfig,
+    PreferencePairsConfig,
+    SFTConfig,
+)
 from components.artifacts import ModelShape
 from components.checks.limits import CheckLimits, CorpusLimits, EvaluationLimits
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
@@ -9,6 +18,7 @@ from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from components.training.config import TrainingConfig
 from infra.distributions import source_distributions
 from workflows.recipe import Recipe
 
@@ -62,12 +72,15 @@ def _pretraining() -> PretrainingConfig:
         learning_rate=2e-3,
         init_std=0.02,
         warmup_steps=60,
-        micro_batch_size=4,
-        precision="auto",
-        checkpoint_seconds=30.0,
-        validation_steps=400,
+        training=_on_two_cores(TrainingConfig(validation_steps=400)),
         max_validation_bytes=40_000,
     )
+
+
+def _on_two_cores(config: TrainingConfig) -> TrainingConfig:
+    """What all trainings of the recipe have in common."""
+    checkpoints = replace(config.checkpoints, seconds=30.0)
+    return replace(config, precision="auto", micro_batch_tokens=1024, checkpoints=checkpoints)
 
 
 def _conversations(distributions: tuple[str, ...]) -> ConversationsConfig:
@@ -84,10 +97,8 @@ def _sft() -> SFTConfig:
         epochs=1,
         learning_rate=1e-3,
         batch_size=16,
-        micro_batch_tokens=1024,
         max_validation_conversations=150,
-        precision="auto",
-        checkpoint_seconds=30.0,
+        training=_on_two_cores(SFT_TRAINING),
     )
 
 
@@ -98,9 +109,7 @@ def _dpo() -> DPOConfig:
         beta=0.3,
         learning_rate=2e-4,
         batch_size=16,
-        micro_batch_tokens=1024,
-        precision="auto",
-        checkpoint_seconds=30.0,
+        training=_on_two_cores(DPO_TRAINING),
     )
 
 

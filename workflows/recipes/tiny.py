@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from components.alignment.config import DPOConfig, PreferencePairsConfig, SFTConfig
+from components.alignment.config import DPO_TRAINING, SFT_TRAINING, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import ModelShape
 from components.checks.limits import CheckLimits, ConversationsLimits, CorpusLimits, EvaluationLimits, PreferencePairsLimits
 from components.evaluation.config import EvaluationConfig
@@ -19,6 +19,7 @@ _SAMPLE = {"code": 1500 * KILOBYTE, "prose": 1500 * KILOBYTE, "maths": 4000 * KI
 def tiny() -> Recipe:
     """`smoke` with less of everything; its checks ask for fewer documents, because there are fewer."""
     base = smoke()
+    training = base.pretraining.training
     return replace(
         base,
         name="tiny",
@@ -38,19 +39,17 @@ def tiny() -> Recipe:
             shape=ModelShape(n_layer=2, d_model=64, n_head=4, n_kv_head=2, d_ffn=256, vocab_size=512, context=256),
             tokens=200 * 4 * 256,
             batch_size=4,
-            micro_batch_size=4,
             learning_rate=4e-3,
             warmup_steps=10,
-            checkpoint_steps=50,
-            validation_steps=100,
+            training=replace(training, validation_steps=100, checkpoints=replace(training.checkpoints, steps=50)),
             max_validation_bytes=5 * KILOBYTE,
         ),
         conversations=replace(
             base.conversations, max_conversations=200, max_validation_conversations=60, max_instructions_per_distribution=50
         ),
-        sft=SFTConfig(epochs=1, learning_rate=1e-3, batch_size=16, precision="auto"),
+        sft=SFTConfig(epochs=1, learning_rate=1e-3, batch_size=16, training=replace(SFT_TRAINING, precision="auto")),
         preference_pairs=PreferencePairsConfig(max_pairs_per_kind=40, max_validation_pairs_per_kind=20, max_new_tokens=12),
-        dpo=DPOConfig(learning_rate=1e-4, batch_size=8, precision="auto"),
+        dpo=DPOConfig(learning_rate=1e-4, batch_size=8, training=replace(DPO_TRAINING, precision="auto")),
         evaluation=EvaluationConfig(
             max_bytes_per_domain=60 * KILOBYTE,
             max_items_per_task=20,

@@ -63,10 +63,10 @@ def find_branch(settings: Settings, run: str, at: str) -> Branch:
     base = store.manifest(trained["uri"])
     state = _find(store, base, share)
     if state is None:
-        kept = [f"{other:.4g}" for other in base.config.get("permanent_checkpoints", ()) if _find(store, base, other)]
+        kept = [f"{other:.4g}" for other in _permanent(base.config) if _find(store, base, other)]
         raise ConfigError(
             f"run {journal.name} has no training state after {share:.4g} of its steps; it has: {', '.join(kept) or 'none'}; "
-            "pretraining.permanent_checkpoints says which are kept"
+            "pretraining.training.checkpoints.permanent says which are kept"
         )
     return Branch(run=journal.name, state=state)
 
@@ -98,6 +98,12 @@ def _newest_trained(settings: Settings) -> Journal:
     directories = sorted(settings.runs.iterdir(), reverse=True) if settings.runs.is_dir() else []
     trained = (journal for journal in map(Journal, directories) if journal.find("pretraining"))
     return next(trained, None) or find_journal(settings.runs, "latest")
+
+
+def _permanent(config: Mapping[str, Any]) -> Sequence[float]:
+    """The shares after which a pretraining has kept a checkpoint, as this version or 0.4 wrote its config."""
+    shares: Sequence[float] = config.get("training", {}).get("checkpoints", {}).get("permanent", ())
+    return shares or config.get("permanent_checkpoints", ())
 
 
 def _find(store: "ArtifactStore", base: Manifest, share: float) -> TrainingState | None:

@@ -7,6 +7,7 @@ from components.pretraining.config import PretrainingConfig
 from components.scaling.sweeps.family import Family
 from components.scaling.sweeps.ladder import Ladder, Rung
 from components.tokenizer.config import TokenizerConfig
+from components.training.config import CheckpointConfig, TrainingConfig
 from workflows.recipes.smoke import MEGABYTE, smoke
 from workflows.sweeps.sweep import Sweep
 
@@ -34,7 +35,13 @@ def smoke_ladder() -> Sweep:
             learning_rate=6.25e-3,
         ),
         pretraining=PretrainingConfig(
-            micro_batch_size=16, precision="auto", checkpoint_seconds=60.0, validation_steps=None, max_validation_bytes=40_000
+            training=TrainingConfig(
+                precision="auto",
+                micro_batch_tokens=2048,
+                validation_steps=None,
+                checkpoints=CheckpointConfig(seconds=60.0),
+            ),
+            max_validation_bytes=40_000,
         ),
         # Narrow models want rates far above those of any usual one.
         checks=replace(base.checks, plan=PlanLimits(max_learning_rate=0.05)),

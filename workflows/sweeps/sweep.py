@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from components.checks.limits import CheckLimits
 from components.curation.config import CurationConfig
 from components.errors import require
-from components.pretraining.config import CHOICES, PretrainingConfig
+from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig
 from components.scaling.sweeps.grid import Grid
 from components.scaling.sweeps.ladder import Ladder
 from components.scaling.sweeps.table import SCALE
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from components.training.config import CHOICES
 from workflows.loading import load
 
 BUILT_IN = ("tiny-ladder", "smoke-ladder", "tiny-grid", "smoke-grid")

@@ -30,6 +30,10 @@ def tiny_ladder() -> Sweep:
             learning_rate=6.25e-3,
             target=2.0,
         ),
-        pretraining=replace(ladder.pretraining, micro_batch_size=8, max_validation_bytes=5 * KILOBYTE),
+        pretraining=replace(
+            ladder.pretraining,
+            training=replace(ladder.pretraining.training, micro_batch_tokens=512),
+            max_validation_bytes=5 * KILOBYTE,
+        ),
         checks=replace(base.checks, plan=ladder.checks.plan),
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from components.artifacts import ModelShape
 from components.flops import BYTES, checkpointed_bytes, parameters_by_component
+from components.training.config import TrainingConfig
 from components.training.parallel.layout import ParallelLayout
 
 
@@ -48,6 +49,20 @@ def memory_per_rank(
     else:
         stages = [(layers + counts["embedding"], layout.pipeline * kept + recomputed), (layers + counts["head"], last)]
     return max(_bytes(-(-weights // layout.tensor), kept, layout, width) for weights, kept in stages)
+
+
+def planned_memory(
+    training: TrainingConfig, layout: ParallelLayout, shape: ModelShape, batch_size: int, sequence_length: int
+) -> int:
+    """`memory_per_rank` of a training in another layout than its own."""
+    return memory_per_rank(
+        layout,
+        shape,
+        micro_batch_size=min(training.sequences(sequence_length), batch_size),
+        sequence_length=sequence_length,
+        precision=training.planned_precision,
+        checkpointing=training.activation_checkpointing,
+    )
 
 
 def _bytes(weights: int, kept: int, layout: ParallelLayout, width: int) -> int:

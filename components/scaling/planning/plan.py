@@ -8,11 +8,12 @@ from typing import Any
 from components.artifacts import Mixture, ModelShape, Plan
 from components.files import read_json
 from components.flops import parameters
-from components.scaling.config import Choices, ScalingConfig
+from components.scaling.config import ScalingConfig
 from components.scaling.laws.files import LAW, find_law, write_law
 from components.scaling.laws.law import SCALES, Law, scale_of
 from components.scaling.planning.notes import epoch_notes
 from components.scaling.planning.planner import INIT_STD, WARMUP_STEPS, Planner
+from components.training.config import Choices
 from components.training.portions import apportion, explain, tokens_of, windows_of
 
 PLAN = "plan.json"

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token, six_n
-from components.scaling.config import Choices, ScalingConfig, require_budget
+from components.scaling.config import ScalingConfig, require_budget
 from components.scaling.laws.law import SCALES, Law, scale_of
 from components.scaling.laws.prediction import predict
 from components.scaling.laws.published import law_values
-from components.scaling.planning.layouts import memory_per_rank
+from components.scaling.planning.layouts import planned_memory
 from components.scaling.planning.notes import WARMUP_SHARE, budget_notes
 from components.scaling.planning.shapes import nearest_shape
+from components.training.config import Choices
 from components.training.parallel.layout import ParallelLayout
 
 SEQUENCE_LENGTH = 4096
@@ -55,7 +56,8 @@ class Planner:
             ConfigError: a budget that makes no sense or is less than a batch, a law that cannot plan, a warm-up that is longer
                 than the training, or a layout that no shape divides by.
         """
-        optimum, parallel = law_values(self.law, self.budget), layout or self.choices.layout.over(self.choices.workers)
+        optimum, training = law_values(self.law, self.budget), self.choices.training
+        parallel = layout or training.layout.over(training.workers)
 
         # Shape, batch and tokens, in this order: each depends on those before
         shape, length = self._shape(optimum, parallel), self.sequence_length
@@ -123,14 +125,7 @@ class Planner:
         return self.choices.batch_size or replicas * max(1, round(sequences / replicas))
 
     def _memory_bytes(self, layout: ParallelLayout, shape: ModelShape, batch_size: int) -> int:
-        return memory_per_rank(
-            layout,
-            shape,
-            micro_batch_size=min(self.choices.micro_batch_size, batch_size),
-            sequence_length=self.sequence_length,
-            precision=self.choices.precision,
-            checkpointing=self.choices.activation_checkpointing,
-        )
+        return planned_memory(self.choices.training, layout, shape, batch_size, self.sequence_length)
 
 
 def flops_per_token(shape: ModelShape, sequence_length: int) -> dict[str, float]:

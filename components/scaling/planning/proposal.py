@@ -9,10 +9,11 @@ from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.flops import ACTIVATION_CHECKPOINTING
 from components.hardware import GPUS
-from components.scaling.config import Accelerators, Choices
+from components.scaling.config import Accelerators
 from components.scaling.laws.law import Law
-from components.scaling.planning.layouts import layouts, memory_per_rank
+from components.scaling.planning.layouts import layouts, planned_memory
 from components.scaling.planning.planner import Planner
+from components.training.config import Choices, TrainingConfig
 from components.training.parallel.layout import ParallelLayout
 
 PAPER_MODELS = {
@@ -101,8 +102,8 @@ def propose(planner: Planner, accelerators: Accelerators | None = None) -> Propo
                     law=planner.law,
                     accelerators=accelerators,
                     layout=layout,
-                    layouts=_fitting(plan, candidate.choices, accelerators),
-                    activation_checkpointing=candidate.choices.activation_checkpointing,
+                    layouts=_fitting(plan, candidate.choices.training, accelerators),
+                    activation_checkpointing=candidate.choices.training.activation_checkpointing,
                 )
             smallest = min(smallest, plan.memory_bytes)
     reason = "none divides shape and batch" if smallest == float("inf") else f"the least needs {smallest / 1e9:.0f} GB a rank"
@@ -114,9 +115,10 @@ def propose(planner: Planner, accelerators: Accelerators | None = None) -> Propo
 
 def _with_more_checkpointing(planner: Planner) -> Iterator[Planner]:
     """The planner, and the same with each policy of activation checkpointing that saves more memory."""
-    chosen = ACTIVATION_CHECKPOINTING.index(planner.choices.activation_checkpointing)
-    for policy in ACTIVATION_CHECKPOINTING[chosen:]:
-        yield dataclasses.replace(planner, choices=dataclasses.replace(planner.choices, activation_checkpointing=policy))
+    training = planner.choices.training
+    for policy in ACTIVATION_CHECKPOINTING[ACTIVATION_CHECKPOINTING.index(training.activation_checkpointing) :]:
+        more = dataclasses.replace(training, activation_checkpointing=policy)
+        yield dataclasses.replace(planner, choices=dataclasses.replace(planner.choices, training=more))
 
 
 def _laid_out(planner: Planner, layout: ParallelLayout) -> Plan | None:
@@ -131,20 +133,13 @@ def _laid_out(planner: Planner, layout: ParallelLayout) -> Plan | None:
     return plan if divides and not stretched else None
 
 
-def _fitting(plan: Plan, choices: Choices, accelerators: Accelerators) -> tuple[tuple[ParallelLayout, int], ...]:
+def _fitting(plan: Plan, training: TrainingConfig, accelerators: Accelerators) -> tuple[tuple[ParallelLayout, int], ...]:
     """The layouts that shape and batch divide by and that fit, with the bytes of the fullest rank."""
     fitting = []
     for layout in layouts(accelerators.gpus, GPUS[accelerators.gpu].per_node):
         if layout.misfit(plan.shape, plan.sequence_length) or plan.batch_size % layout.replicas:
             continue
-        memory = memory_per_rank(
-            layout,
-            plan.shape,
-            micro_batch_size=min(choices.micro_batch_size, plan.batch_size),
-            sequence_length=plan.sequence_length,
-            precision=choices.precision,
-            checkpointing=choices.activation_checkpointing,
-        )
+        memory = planned_memory(training, layout, plan.shape, plan.batch_size, plan.sequence_length)
         if memory <= accelerators.memory_bytes:
             fitting.append((layout, memory))
     return tuple(fitting)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from components.artifacts import Point
 from components.errors import require
-from components.scaling.config import Choices
 from components.scaling.laws.law import Law
 from components.scaling.sweeps.family import Family
+from components.training.config import Choices, TrainingConfig
 
 REFERENCE_WIDTH = 64
 """d_model at which `Ladder.learning_rate` holds."""
@@ -93,7 +93,7 @@ class Ladder:
             learning_rate=plan.learning_rate,
             init_std=plan.init_std,
             warmup_steps=plan.warmup_steps,
-            micro_batch_size=plan.batch_size,
+            training=TrainingConfig(micro_batch_tokens=plan.batch_size * plan.sequence_length),
         )
 
     def _learning_rate(self, width: int) -> float:

@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
+from components.alignment.config import (
+    DPO_TRAINING,
+    SFT_TRAINING,
+    ConversationsConfig,
+    DPOConfig,
+    PreferencePairsConfig,
+    SFTConfig,
+)
 from components.errors import ConfigError
+from components.training.config import TrainingConfig
+from components.training.parallel.layout import ParallelLayout
+from tests.training_configs import training_config
 
 
 @pytest.mark.parametrize(
@@ -20,8 +30,6 @@ from components.errors import ConfigError
         (ConversationsConfig, {"sources": ("a.jsonl",), "max_bad_lines": -1}),
         (SFTConfig, {"learning_rate": -1.0}),
         (SFTConfig, {"epochs": 0}),
-        (SFTConfig, {"precision": "fp8"}),
-        (SFTConfig, {"activation_checkpointing": "some"}),
         (SFTConfig, {"max_length": 0}),
         (SFTConfig, {"warmup_share": 1.1}),
         (SFTConfig, {"seed": -1}),
@@ -41,7 +49,25 @@ def test_a_value_that_is_not_allowed_is_refused_with_the_field_and_the_value(con
 def test_the_defaults_are_the_papers_figures() -> None:
     sft, dpo = SFTConfig(), DPOConfig()
     assert (sft.epochs, sft.learning_rate) == (4, 1e-5)
-    assert (dpo.beta, dpo.epochs, dpo.learning_rate, dpo.batch_size, dpo.schedule.kind) == (0.1, 1, 5e-6, 512, "cosine")
+    assert (dpo.beta, dpo.epochs, dpo.learning_rate, dpo.batch_size, dpo.training.schedule.kind) == (0.1, 1, 5e-6, 512, "cosine")
+
+
+@pytest.mark.parametrize(("config", "training"), [(SFTConfig, SFT_TRAINING), (DPOConfig, DPO_TRAINING)])
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"layout": ParallelLayout(tensor=2)}, r"training\.layout\.tensor is 2; allowed: 1: a tuning holds the whole model"),
+        ({"layout": ParallelLayout(sequence=2)}, r"training\.layout\.sequence is 2; allowed: 1"),
+        ({"layout": ParallelLayout(pipeline=2)}, r"training\.layout\.pipeline is 2; allowed: 1"),
+        ({"layout": ParallelLayout(zero_stage=3)}, r"training\.layout\.zero_stage is 3; allowed: 1"),
+        ({"checkpoint_permanent": (0.8,)}, r"training\.checkpoints\.permanent is \(0\.8,\); allowed: \(\)"),
+    ],
+)
+def test_what_a_tuning_cannot_do_is_refused(
+    config: type, training: TrainingConfig, changes: dict[str, Any], refusal: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"{config.__name__}\.{refusal}"):
+        config(training=training_config(training, **changes))
 
 
 def test_importing_the_configs_loads_nothing_heavy() -> None:

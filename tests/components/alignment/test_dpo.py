@@ -10,9 +10,10 @@ import pytest
 from components.alignment.config import DPOConfig
 from components.alignment.dpo import measures_of, optimise_preferences
 from components.ports import InProcessLauncher, SilentMetrics
+from tests.training_configs import with_training
 
-CONFIG = DPOConfig(
-    epochs=2, learning_rate=3e-3, batch_size=16, precision="fp32", micro_batch_tokens=4096, checkpoint_seconds=None
+CONFIG = with_training(
+    DPOConfig(epochs=2, learning_rate=3e-3, batch_size=16), precision="fp32", micro_batch_tokens=4096, checkpoint_seconds=None
 )
 
 Changes = dict[tuple[str, str], tuple[float, float]]

@@ -10,15 +10,13 @@ import pytest
 from components.alignment.config import SFTConfig
 from components.alignment.sft import fine_tune
 from components.ports import InProcessLauncher, RecordedMetrics
+from tests.training_configs import with_training
 
-CONFIG = SFTConfig(
-    epochs=2,
-    learning_rate=1e-2,
-    batch_size=32,
+CONFIG = with_training(
+    SFTConfig(epochs=2, learning_rate=1e-2, batch_size=32, max_validation_conversations=8),
     precision="fp32",
     micro_batch_tokens=2048,
     checkpoint_seconds=None,
-    max_validation_conversations=8,
     validation_steps=4,
 )
 
@@ -87,5 +85,7 @@ def test_the_same_inputs_give_the_same_bytes(
 
 
 def test_bf16_learns_too(conversations: Path, base: Path, tmp_path: Path) -> None:
-    figures, _ = tune(replace(CONFIG, precision="bf16", epochs=1, validation_steps=None), conversations, base, tmp_path)
+    figures, _ = tune(
+        with_training(replace(CONFIG, epochs=1), precision="bf16", validation_steps=None), conversations, base, tmp_path
+    )
     assert figures["answer_loss/all/after"] < 0.95 * figures["answer_loss/all/before"]

@@ -13,9 +13,14 @@ from components.alignment.sft import fine_tune
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import WEIGHTS
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics, SilentMetrics
+from tests.training_configs import with_training
 
-SFT = SFTConfig(epochs=1, learning_rate=3e-3, batch_size=32, precision="fp32", micro_batch_tokens=2048, checkpoint_steps=2)
-DPO = DPOConfig(epochs=1, learning_rate=3e-3, batch_size=16, precision="fp32", micro_batch_tokens=4096, checkpoint_steps=2)
+SFT = with_training(
+    SFTConfig(epochs=1, learning_rate=3e-3, batch_size=32), precision="fp32", micro_batch_tokens=2048, checkpoint_steps=2
+)
+DPO = with_training(
+    DPOConfig(epochs=1, learning_rate=3e-3, batch_size=16), precision="fp32", micro_batch_tokens=4096, checkpoint_steps=2
+)
 
 Tune = Callable[..., dict[str, Any]]
 
@@ -75,7 +80,7 @@ def test_a_tuning_that_was_cut_off_goes_on_and_ends_bitwise_as_if_it_had_not_bee
 
 @pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
 def test_computing_activations_again_changes_no_bit(config: SFTConfig | DPOConfig, tune: Tune, tmp_path: Path) -> None:
-    kept, again = tune(config, "kept"), tune(replace(config, activation_checkpointing="full"), "again")
+    kept, again = tune(config, "kept"), tune(with_training(config, activation_checkpointing="full"), "again")
     assert kept == again
     weights = [(tmp_path / name / "output" / WEIGHTS).read_bytes() for name in ("kept", "again")]
     assert weights[0] == weights[1]
@@ -107,7 +112,7 @@ def test_lengths_that_leave_nothing_are_refused(tune: Tune) -> None:
 
 def test_more_memory_than_there_is_is_refused_before_any_work(tune: Tune, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="training needs about"):
-        tune(replace(SFT, micro_batch_tokens=10**12))
+        tune(with_training(SFT, micro_batch_tokens=10**12))
     assert not (tmp_path / "one" / "scratch").exists()
 
 
@@ -115,12 +120,12 @@ def test_a_batch_smaller_than_the_number_of_workers_is_refused(tune: Tune) -> No
     class TwoRanks(InProcessLauncher):
         """Says that there are two workers."""
 
-        def launch(self, work: Any, spec: Any, *, workers: int, metrics: Any) -> list[Any]:
+        def launch(self, work: Any, spec: Any, **options: Any) -> list[Any]:
             """Run the first of two."""
             return [work(spec, _Rank())]
 
     with pytest.raises(ConfigError, match="1 examples for 2 workers; use a larger batch_size"):
-        tune(replace(SFT, batch_size=1, workers=2), launcher=TwoRanks())
+        tune(with_training(replace(SFT, batch_size=1), workers=2), launcher=TwoRanks())
 
 
 class _Rank:

@@ -1,6 +1,6 @@
 """Two training processes do what one does."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,8 +10,9 @@ from components.alignment.config import DPOConfig
 from components.alignment.dpo import optimise_preferences
 from components.ports import InProcessLauncher, Launcher, SilentMetrics
 from tests.spawning import SpawningLauncher
+from tests.training_configs import with_training
 
-CONFIG = DPOConfig(epochs=1, learning_rate=1e-3, batch_size=16, precision="fp32", micro_batch_tokens=1024)
+CONFIG = with_training(DPOConfig(epochs=1, learning_rate=1e-3, batch_size=16), precision="fp32", micro_batch_tokens=1024)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def optimise(workers: int, launcher: Launcher, pairs: Path, checkpoint: Path, di
     """Optimise with so many workers."""
     (directory / "output").mkdir(parents=True)
     figures = optimise_preferences(
-        replace(CONFIG, workers=workers),
+        with_training(CONFIG, workers=workers),
         pairs=pairs,
         checkpoint=checkpoint,
         output=directory / "output",

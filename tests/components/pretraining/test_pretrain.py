@@ -19,9 +19,12 @@ from components.pretraining.pretrain import PretrainingInputs, pretrain
 from components.training.parallel.layout import ParallelLayout
 from tests.components.pretraining.conftest import digests, with_languages
 from tests.spawning import SpawningLauncher
+from tests.training_configs import training_config, with_training
 
 CONFIG = PretrainingConfig(
-    precision="fp32", micro_batch_size=4, checkpoint_steps=5, validation_steps=6, max_validation_bytes=3000, seed=3
+    training=training_config(precision="fp32", micro_batch_tokens=64, checkpoint_steps=5, validation_steps=6),
+    max_validation_bytes=3000,
+    seed=3,
 )
 
 
@@ -97,7 +100,7 @@ def test_training_starts_with_the_weights_of_a_checkpoint(run: Any, plan: Path) 
 def test_workers_that_part_the_model_start_with_their_parts_of_a_checkpoint(run: Any, plan: Path) -> None:
     _, first, _ = run("first")
     _, whole, _ = run("whole", start=first)
-    layout = dataclasses.replace(CONFIG, layout=ParallelLayout(tensor=2), workers=2)
+    layout = with_training(CONFIG, layout=ParallelLayout(tensor=2))
     _, sharded, _ = run("parted", layout, start=first, launcher=SpawningLauncher())
     losses = [pq.read_table(output / "metrics" / "training.parquet")["loss"].to_pylist() for output in (whole, sharded)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
@@ -188,13 +191,13 @@ def test_another_vocabulary_than_that_of_the_token_shards_is_refused(run: Any, p
 
 def test_a_batch_smaller_than_the_number_of_workers_is_refused(run: Any, plan: Path) -> None:
     with pytest.raises(ConfigError, match="batch size is 1"):
-        run("output", dataclasses.replace(CONFIG, workers=2), plan=edited_plan(plan, batch_size=1))
+        run("output", with_training(CONFIG, workers=2), plan=edited_plan(plan, batch_size=1))
 
 
 def test_workers_whose_passes_would_differ_in_number_are_refused_where_zero_3_makes_all_take_part_in_each(
     run: Any, plan: Path
 ) -> None:
-    three = dataclasses.replace(CONFIG, workers=4, min_workers=2, layout=ParallelLayout(zero_stage=3), micro_batch_size=2)
+    three = with_training(CONFIG, workers=4, min_workers=2, layout=ParallelLayout(zero_stage=3), micro_batch_tokens=32)
     with pytest.raises(
         ConfigError, match=r"^3 replicas would part the plan's batch size of 8 into unequal numbers of micro-batches"
     ):

@@ -18,11 +18,15 @@ from components.pretraining.pretrain import PretrainingInputs, permanent_checkpo
 from components.pretraining.shared_prefix import CHECKPOINT, write_training_state
 from components.training.config import ScheduleConfig
 from tests.components.pretraining.conftest import PLAN, digests, write_plan
+from tests.training_configs import training_config, with_training
 
 pytestmark = pytest.mark.long
 
 CONFIG = PretrainingConfig(
-    precision="fp32", micro_batch_size=4, validation_steps=6, max_validation_bytes=3000, checkpoint_steps=7
+    training=training_config(
+        precision="fp32", micro_batch_tokens=64, validation_steps=6, checkpoint_steps=7, checkpoint_permanent=(0.8,)
+    ),
+    max_validation_bytes=3000,
 )
 
 Pretraining = Callable[..., tuple[Path, RecordedMetrics]]
@@ -103,7 +107,7 @@ def test_what_is_kept_is_whole_says_nothing_of_time_and_outlives_the_training(tr
         ({"config": replace(CONFIG, seed=1)}, "there seed is 0, not 1"),
         ({"config": replace(CONFIG, document_mask=True)}, "there document_mask is None, not True"),
         (
-            {"config": replace(CONFIG, schedule=ScheduleConfig(kind="cosine"))},
+            {"config": with_training(CONFIG, schedule=ScheduleConfig(kind="cosine"))},
             r"there schedule\.kind is 'multi-step'",
         ),
     ],
@@ -128,7 +132,7 @@ def test_a_budget_whose_first_stage_is_shorter_is_refused(pretraining: Pretraini
 
 
 def test_a_checkpoint_after_the_first_stage_is_no_trunk(pretraining: Pretraining, tmp_path: Path) -> None:
-    late = replace(CONFIG, permanent_checkpoints=(0.9,))
+    late = with_training(CONFIG, checkpoint_permanent=(0.9,))
     pretraining("late", 20, config=late)
     with pytest.raises(ConfigError, match="the trunk, of 20 steps, has its learning rate lowered after step 16"):
         pretraining("branched", 40, state_of(tmp_path, "late", late))
@@ -136,7 +140,7 @@ def test_a_checkpoint_after_the_first_stage_is_no_trunk(pretraining: Pretraining
 
 def test_another_precision_is_refused_by_the_worker_that_knows_it(pretraining: Pretraining, trunk: Path) -> None:
     with pytest.raises(CheckpointError, match="precision is 'fp32', not 'bf16'"):
-        pretraining("branched", 25, trunk, replace(CONFIG, precision="bf16"))
+        pretraining("branched", 25, trunk, with_training(CONFIG, precision="bf16"))
 
 
 def test_a_damaged_trunk_is_refused(pretraining: Pretraining, trunk: Path) -> None:

@@ -14,10 +14,11 @@ from components.pretraining.config import PretrainingConfig
 from components.pretraining.trunks import Trunk, TrunkBranch, train_trunk, trunks
 from components.training.config import ScheduleConfig
 from tests.components.pretraining.conftest import PLAN
+from tests.training_configs import training_config, with_training
 
 pytestmark = pytest.mark.long
 
-CONFIG = PretrainingConfig(precision="fp32", micro_batch_size=4, validation_steps=None, max_validation_bytes=3000)
+CONFIG = PretrainingConfig(training=training_config(precision="fp32", micro_batch_tokens=64), max_validation_bytes=3000)
 
 
 def point(steps: int, seed: int = 0, rate: float = 1e-2) -> Point:
@@ -99,7 +100,7 @@ def test_where_an_epoch_limit_changes_the_data_order_nothing_is_shared(token_sha
 
 
 def test_a_cosine_schedule_shares_nothing(token_shards: Path, tmp_path: Path) -> None:
-    cosine = replace(CONFIG, schedule=ScheduleConfig(kind="cosine"))
+    cosine = with_training(CONFIG, schedule=ScheduleConfig(kind="cosine"))
     assert len(trunks([point(10), point(20)], cosine, token_shards, tmp_path)) == 2
 
 

@@ -15,6 +15,7 @@ from components.ports import RecordedMetrics, RecordingReporter
 from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from components.training.loop import Batch, Terms, Trained, TrainSpec, train
+from tests.training_configs import training_config
 
 SHAPE = ModelShape(n_layer=2, d_model=16, n_head=2, n_kv_head=2, d_ffn=32, vocab_size=32, context=16)
 
@@ -42,9 +43,10 @@ class NextToken:
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    """Twelve steps with a checkpoint after each fifth and the last."""
-    values = {"steps": 12, "learning_rate": 1e-2, "warmup_steps": 2, "precision": "fp32", "checkpoint_seconds": None}
-    return TrainingSettings(**values | {"checkpoint_steps": 5} | changes)
+    """Twelve steps with a checkpoint after each fifth and the last, and `changes` to these settings or their config."""
+    length = {name: changes.pop(name) for name in ("steps", "learning_rate", "warmup_steps") if name in changes}
+    config = training_config(**{"precision": "fp32", "checkpoint_seconds": None, "checkpoint_steps": 5} | changes)
+    return TrainingSettings(config=config, **{"steps": 12, "learning_rate": 1e-2, "warmup_steps": 2} | length)
 
 
 def small_model() -> Decoder:

@@ -18,7 +18,7 @@ from components.model.decoder import Decoder, initialise
 from components.pretraining.packed import NextToken
 from components.training import loop
 from components.training.checkpoints.saving import CheckpointPlan
-from components.training.config import TrainingSettings
+from components.training.config import CheckpointConfig, TrainingConfig, TrainingSettings
 from components.training.loop import Batch
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -62,7 +62,8 @@ def peak(shape: ModelShape, sequences: int, precision: str) -> int:
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
     model = Decoder(shape)
     initialise(model, 0.02, 0)
-    settings = TrainingSettings(steps=3, learning_rate=1e-3, warmup_steps=1, precision=precision, checkpoint_seconds=None)
+    config = TrainingConfig(precision=precision, validation_steps=None, checkpoints=CheckpointConfig(seconds=None, permanent=()))
+    settings = TrainingSettings(config=config, steps=3, learning_rate=1e-3, warmup_steps=1)
     # What malloc keeps of freed memory is not what tensors take.
     with tempfile.TemporaryDirectory() as directory, mock.patch.object(loop, "keep_freed_memory"):
         spec = loop.TrainSpec(model=model, objective=NextToken(), batches=Batches(shape, sequences))

@@ -4,11 +4,26 @@ from typing import Any
 
 import pytest
 
+from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.training.config import OptimizerConfig, ScheduleConfig, TrainingSettings
+from components.pretraining.config import PretrainingConfig
+from components.training.config import (
+    CHOICES,
+    CheckpointConfig,
+    Choices,
+    IncidentConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+    TrainingSettings,
+)
 from components.training.parallel.layout import ParallelLayout
 
-GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
+SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_size=64, context=16)
+
+HALVED = TrainingConfig(workers=2, layout=ParallelLayout(tensor=2))
+
+GOOD = {"config": TrainingConfig(), "steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
 
 
 @pytest.mark.parametrize(
@@ -26,19 +41,24 @@ GOOD = {"steps": 10, "learning_rate": 1e-3, "warmup_steps": 2}
         (TrainingSettings, "steps", 0),
         (TrainingSettings, "learning_rate", -1.0),
         (TrainingSettings, "warmup_steps", 11),
-        (TrainingSettings, "precision", "fp16"),
-        (TrainingSettings, "checkpoint_seconds", 0.0),
-        (TrainingSettings, "checkpoint_steps", -1),
-        (TrainingSettings, "validation_steps", 0),
-        (TrainingSettings, "keep_checkpoints", 0),
-        (TrainingSettings, "permanent_checkpoints", (0.0,)),
-        (TrainingSettings, "non_finite", "ignore"),
+        (TrainingConfig, "precision", "fp16"),
+        (TrainingConfig, "activation_checkpointing", "some"),
+        (TrainingConfig, "workers", 0),
+        (TrainingConfig, "min_workers", 0),
+        (TrainingConfig, "min_workers", 2),
+        (TrainingConfig, "micro_batch_tokens", 0),
+        (TrainingConfig, "validation_steps", 0),
+        (CheckpointConfig, "seconds", 0.0),
+        (CheckpointConfig, "steps", -1),
+        (CheckpointConfig, "keep", 0),
+        (CheckpointConfig, "permanent", (0.0,)),
+        (IncidentConfig, "non_finite", "ignore"),
         (ParallelLayout, "zero_stage", 2),
         (ParallelLayout, "tensor", 0),
         (ParallelLayout, "data", -1),
-        (TrainingSettings, "on_spike", "ignore"),
-        (TrainingSettings, "spike_deviations", 0.0),
-        (TrainingSettings, "max_skipped", 0),
+        (IncidentConfig, "on_spike", "ignore"),
+        (IncidentConfig, "spike_deviations", 0.0),
+        (IncidentConfig, "max_skipped", 0),
     ],
 )
 def test_a_bad_value_is_refused_with_the_name_of_its_field(kind: Any, field: str, value: Any) -> None:
@@ -51,13 +71,70 @@ def test_the_defaults_are_those_of_the_paper() -> None:
     optimizer, schedule = OptimizerConfig(), ScheduleConfig()
     assert (optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.clip) == (0.9, 0.95, 0.1, 1.0)
     assert (schedule.milestones, schedule.factors) == ((0.8, 0.9), (0.316, 0.1))
-    assert TrainingSettings(**GOOD).checkpoint_seconds == 300
+    assert TrainingConfig().checkpoints.seconds == 300
 
 
 def test_skipping_spikes_is_refused_with_a_pipeline() -> None:
     with pytest.raises(ConfigError, match="on_spike is 'skip'; allowed: report, stop with a pipeline"):
-        TrainingSettings(**GOOD, on_spike="skip", layout=ParallelLayout(pipeline=2))
+        TrainingConfig(workers=2, incidents=IncidentConfig(on_spike="skip"), layout=ParallelLayout(pipeline=2))
+
+
+def test_workers_that_do_not_make_whole_replicas_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 workers for tensor 2 x sequence 1 x pipeline 1; allowed: a multiple of 2"):
+        TrainingConfig(workers=3, layout=ParallelLayout(tensor=2))
+
+
+@pytest.mark.parametrize("layout", [ParallelLayout(tensor=2), ParallelLayout(data=4)])
+def test_fewer_workers_are_refused_where_a_replica_has_several(layout: ParallelLayout) -> None:
+    with pytest.raises(ConfigError, match="min_workers is 2; allowed: None with parts of matrices"):
+        TrainingConfig(workers=4, min_workers=2, layout=layout)
+
+
+def test_a_micro_batch_has_as_many_whole_sequences_as_fit_and_at_least_one() -> None:
+    assert [TrainingConfig(micro_batch_tokens=tokens).sequences(256) for tokens in (1, 256, 1024, 1100)] == [1, 1, 4, 4]
 
 
 def test_permanent_checkpoints_come_once_their_share_is_behind() -> None:
-    assert TrainingSettings(**GOOD | {"steps": 11}, permanent_checkpoints=(0.8, 1.0)).permanent_steps == {9, 11}
+    config = TrainingConfig(checkpoints=CheckpointConfig(permanent=(0.8, 1.0)))
+    assert TrainingSettings(config=config, steps=11, learning_rate=1e-3, warmup_steps=2).permanent_steps == {9, 11}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tokens", -1),
+        ("tokens", float("inf")),
+        ("batch_size", 0),
+        ("sequence_length", 0),
+        ("learning_rate", float("nan")),
+        ("init_std", 0.0),
+        ("warmup_steps", -1),
+    ],
+)
+def test_a_bad_choice_is_refused_by_name(field: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"Choices\.{field} is"):
+        Choices(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_sequence_longer_than_the_context_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sequence_length is 17; allowed: up to the model's context of 16"):
+        Choices(shape=SHAPE, sequence_length=17)
+
+
+def test_fewer_sequences_than_replicas_are_refused() -> None:
+    with pytest.raises(ConfigError, match="batch_size is 1; allowed: at least one sequence for each of 2 replicas"):
+        Choices(batch_size=1, training=TrainingConfig(workers=2))
+    assert Choices(batch_size=1, training=HALVED).batch_size == 1
+
+
+def test_a_layout_that_does_not_divide_the_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="tensor is 2; allowed: a divisor of 1 heads"):
+        Choices(shape=SHAPE, training=HALVED)
+
+
+def test_the_choices_of_a_pretraining_are_all_that_planning_has_to_know() -> None:
+    chosen: dict[str, Any] = {name: getattr(PretrainingConfig(), name) for name in CHOICES}
+    assert chosen == dict.fromkeys(CHOICES)
+    config = PretrainingConfig(tokens=1000, learning_rate=1e-3, training=HALVED, seed=3)
+    assert Choices.of(config) == Choices(tokens=1000, learning_rate=1e-3, training=HALVED)
+    assert Choices.of(config, shape=SHAPE, training=TrainingConfig()).shape == SHAPE

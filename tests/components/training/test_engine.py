@@ -37,7 +37,7 @@ def test_several_workers_without_a_group_are_refused() -> None:
 def test_deepspeed_has_understood_what_overlaps_and_how_much_is_sent_at_once(zero_stage: int, overlaps: bool) -> None:
     layout = ParallelLayout(zero_stage=zero_stage)
     with process_group(CPU, 1):
-        engine = Engine(small_model(), NextToken(), settings(layout=layout), "bf16", Coordinates.of(layout, 0, 1), CPU)
+        engine = Engine(small_model(), NextToken(), settings(layout=layout).config, "bf16", Coordinates.of(layout, 0, 1), CPU)
         resolved = engine._engine._config.zero_config
         engine.close()
     assert (resolved.stage, resolved.overlap_comm, resolved.reduce_scatter) == (zero_stage, overlaps, True)
@@ -48,7 +48,7 @@ def test_deepspeed_has_understood_what_overlaps_and_how_much_is_sent_at_once(zer
 def test_a_training_in_zero_3_leaves_the_products_of_other_models_as_they_were() -> None:
     layout, before = ParallelLayout(zero_stage=3), nn.functional.linear
     with process_group(CPU, 1):
-        engine = Engine(small_model(), NextToken(), settings(layout=layout), "fp32", Coordinates.of(layout, 0, 1), CPU)
+        engine = Engine(small_model(), NextToken(), settings(layout=layout).config, "fp32", Coordinates.of(layout, 0, 1), CPU)
         during = nn.functional.linear
         engine.close()
     assert during is not before

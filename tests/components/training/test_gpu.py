@@ -17,6 +17,7 @@ from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from tests.components.training.conftest import Training, equal
 from tests.components.training.peak_memory import Batches
+from tests.training_configs import training_config
 
 pytestmark = pytest.mark.gpu
 
@@ -68,9 +69,8 @@ class _Peak:
 def test_a_training_takes_the_memory_that_its_plan_says(policy: str, tmp_path: Path) -> None:
     model, reporter = Decoder(SHAPE), _Peak()
     initialise(model, 0.02, 0)
-    settings = TrainingSettings(
-        steps=3, learning_rate=1e-3, warmup_steps=1, checkpoint_seconds=None, activation_checkpointing=policy
-    )
+    config = training_config(checkpoint_seconds=None, activation_checkpointing=policy)
+    settings = TrainingSettings(config=config, steps=3, learning_rate=1e-3, warmup_steps=1)
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(_Enough):

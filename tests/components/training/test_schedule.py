@@ -1,16 +1,21 @@
 """The learning rate as a function of the step."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from components.training.config import ScheduleConfig, TrainingSettings
+from components.training.config import CheckpointConfig, ScheduleConfig, TrainingConfig, TrainingSettings
 from components.training.schedule import common_steps, learning_rate
 
+MULTI_STEP = ScheduleConfig()
 
-def settings(**changes: object) -> TrainingSettings:
-    return TrainingSettings(**{"steps": 1000, "learning_rate": 4.2e-4, "warmup_steps": 20} | changes)  # type: ignore[arg-type]
+
+def settings(schedule: ScheduleConfig = MULTI_STEP, permanent: tuple[float, ...] = (), **length: Any) -> TrainingSettings:
+    config = TrainingConfig(schedule=schedule, checkpoints=CheckpointConfig(permanent=permanent))
+    return TrainingSettings(config=config, **{"steps": 1000, "learning_rate": 4.2e-4, "warmup_steps": 20} | length)
 
 
 def test_the_multi_step_schedule_has_the_figures_of_the_paper() -> None:
@@ -51,13 +56,13 @@ def test_the_rate_never_rises_after_the_warm_up(steps: int, kind: str) -> None:
 @given(steps=st.integers(1, 10_000), share=st.floats(0.01, 0.99))
 def test_a_permanent_checkpoint_at_a_milestone_is_the_last_before_the_rate_drops(steps: int, share: float) -> None:
     schedule = ScheduleConfig(milestones=(share,), factors=(0.3,))
-    config = settings(steps=steps, warmup_steps=0, schedule=schedule, permanent_checkpoints=(share,))
+    config = settings(steps=steps, warmup_steps=0, schedule=schedule, permanent=(share,))
     assert config.permanent_steps == {common_steps(config)}
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 10, 155, 1000])
 def test_two_trainings_have_the_rates_of_the_common_steps_in_common_and_not_the_next(steps: int) -> None:
-    short, long = (TrainingSettings(steps=count, learning_rate=1.0, warmup_steps=1) for count in (steps, 10 * steps))
+    short, long = (settings(steps=count, learning_rate=1.0, warmup_steps=1) for count in (steps, 10 * steps))
     common = common_steps(short)
     assert [learning_rate(step, short) for step in range(common)] == [learning_rate(step, long) for step in range(common)]
     assert common == steps or learning_rate(common, short) < learning_rate(common, long)
@@ -65,7 +70,7 @@ def test_two_trainings_have_the_rates_of_the_common_steps_in_common_and_not_the_
 
 def test_a_cosine_has_nothing_in_common_with_a_longer_one_and_a_constant_rate_everything() -> None:
     cosine, constant = (
-        TrainingSettings(steps=10, learning_rate=1.0, warmup_steps=1, schedule=ScheduleConfig(kind=kind))
+        settings(steps=10, learning_rate=1.0, warmup_steps=1, schedule=ScheduleConfig(kind=kind))
         for kind in ("cosine", "constant")
     )
     assert (common_steps(cosine), common_steps(constant)) == (0, 10)

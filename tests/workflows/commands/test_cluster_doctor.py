@@ -17,6 +17,7 @@ from infra.cluster.profiles import Profile, write_profile
 from tests.infra.conftest import sample_profile
 from tests.infra.s3_server import BUCKET, bucket
 from tests.servers import free_port
+from tests.training_configs import with_training
 from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version, listing, node, resource
 from workflows.cli.main import app
 from workflows.commands import cluster_doctor
@@ -75,7 +76,7 @@ def profile(cluster: FakeCluster, store: str) -> Profile:
 
 def tiny(workers: int = 1) -> Recipe:
     recipe = load_recipe("tiny")
-    return replace(recipe, pretraining=replace(recipe.pretraining, workers=workers, batch_size=4 * workers))
+    return replace(recipe, pretraining=with_training(replace(recipe.pretraining, batch_size=4 * workers), workers=workers))
 
 
 def finding_of(profile: Profile, what: str, recipe: Recipe | None = None) -> Finding:

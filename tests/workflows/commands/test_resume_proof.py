@@ -19,6 +19,7 @@ from components.pretraining.config import PretrainingConfig
 from components.training.parallel.layout import ParallelLayout
 from infra.settings import Settings
 from tests.components.pretraining.conftest import PLAN, plan, token_shards, tokenizer  # noqa: F401 fixtures
+from tests.training_configs import training_config
 from tests.workflows.conftest import published
 from workflows.commands.resume_proof import TOLERANCE, Proof, ResumeVerdict, as_json, inputs_of, verdict_lines
 from workflows.steps.journal import open_journal
@@ -86,7 +87,9 @@ ProofOf = Callable[..., Proof]
 @pytest.fixture
 def proof_of(tmp_path: Path, token_shards: Path, plan: Path, tokenizer: Path) -> ProofOf:  # noqa: F811
     """`proof_of(steps)` of a plan of twelve steps, beginning at `start` if it is given."""
-    config = PretrainingConfig(precision="fp32", max_validation_bytes=3000, layout=ParallelLayout(data=1))
+    config = PretrainingConfig(
+        training=training_config(precision="fp32", layout=ParallelLayout(data=1)), max_validation_bytes=3000
+    )
 
     def made(steps: int, name: str = "proof", **start: Path) -> Proof:
         inputs = {"scaling": plan, "token_shards": token_shards, "tokenizer": tokenizer, **start}

@@ -14,6 +14,8 @@ from components.ports import LocalArtifactStore
 from components.ports.store import records_of
 from components.pretraining.config import PretrainingConfig
 from components.training.checkpoints.files import FORMAT, write_manifest
+from components.training.config import CheckpointConfig, TrainingConfig
+from infra.caching import as_json
 from infra.settings import Settings, settings
 from workflows.steps.branching import branch_figures, find_branch, keep_states, require_same_data
 from workflows.steps.journal import Journal, open_journal
@@ -37,7 +39,7 @@ def run_of(home: Settings, journal: Journal, branch: Branch | None = None) -> Ru
 def finished(home: Settings, tmp_path: Path) -> Journal:
     """A run whose pretraining has kept its state after 160 of 200 steps."""
     journal, store = open_journal(home.runs), LocalArtifactStore(home.home)
-    config = PretrainingConfig(permanent_checkpoints=(0.8, 1.0))
+    config = PretrainingConfig(training=TrainingConfig(checkpoints=CheckpointConfig(permanent=(0.8, 1.0))))
     checkpoint = tmp_path / "step-00000160"
     checkpoint.mkdir()
     (checkpoint / "rank-00000.safetensors").write_bytes(b"weights")
@@ -51,7 +53,7 @@ def finished(home: Settings, tmp_path: Path) -> Journal:
             step="pretraining",
             kind="Checkpoint",
             cache_key=KEY,
-            config={"permanent_checkpoints": [0.8, 1.0]},
+            config=as_json(config),
             code_digest="",
             environment_digest="",
             inputs=INPUTS,
@@ -80,7 +82,10 @@ def test_a_run_that_reused_the_base_model_has_its_states_too(home: Settings, fin
 
 
 def test_a_share_of_which_nothing_was_kept_is_refused_with_those_that_there_are(home: Settings, finished: Journal) -> None:
-    with pytest.raises(ConfigError, match=r"no training state after 0\.5 of its steps; it has: 0\.8; pretraining\.permanent"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no training state after 0\.5 of its steps; it has: 0\.8; pretraining\.training\.",
+    ):
         find_branch(home, finished.name, "50%")
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.config import Choices, ScalingConfig
+from components.scaling.config import ScalingConfig
 from components.scaling.fitting.fit import fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.laws.files import read_law, write_law
 from components.scaling.laws.published import LAWS
 from components.scaling.planning.planner import Planner
+from components.training.config import Choices
 from tests.components.scaling.fitting.conftest import QUICK, TRUTH, drawn, runs, whole
 from tests.components.scaling.fitting.test_hyper_parameters import grid
 

@@ -8,8 +8,9 @@ import pytest
 
 from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import DamagedArtifact, MissingArtifact, TrainingError
-from components.scaling.config import Choices, ScalingConfig
+from components.scaling.config import ScalingConfig
 from components.scaling.planning.plan import plan
+from components.training.config import Choices
 
 SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, vocab_size=4096, context=256)
 

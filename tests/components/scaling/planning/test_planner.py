@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token, parameters
-from components.scaling.config import Choices, ScalingConfig
+from components.scaling.config import ScalingConfig
 from components.scaling.laws.files import find_law
 from components.scaling.planning.planner import Planner
+from components.training.config import Choices
 
 SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, vocab_size=4096, context=256)
 

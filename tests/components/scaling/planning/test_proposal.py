@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 from components.errors import ConfigError
 from components.flops import non_embedding_flops_per_token
 from components.hardware import GPUS
-from components.scaling.config import Accelerators, Choices, ScalingConfig
+from components.scaling.config import Accelerators, ScalingConfig
 from components.scaling.laws.published import LAWS
 from components.scaling.planning.planner import Planner
 from components.scaling.planning.proposal import PAPER_MODELS, Proposal, propose
+from components.training.config import Choices, TrainingConfig
 
 
 def proposal(
     compute: float | None,
     accelerators: Accelerators | None,
-    choices: Choices = Choices(micro_batch_size=1),  # noqa: B008
+    choices: Choices = Choices(training=TrainingConfig(micro_batch_tokens=1)),  # noqa: B008
 ) -> Proposal:
     return propose(
         Planner(config=ScalingConfig(compute=compute), choices=choices, vocab_size=102_400, law=LAWS["deepseek"]), accelerators
@@ -60,7 +61,7 @@ def test_whatever_is_proposed_divides_fits_and_spends_the_budget(exponent: float
 
 
 def test_the_papers_67b_fits_on_its_scale_of_cluster_only_split() -> None:
-    choices = dataclasses.replace(PAPER_MODELS["67b"], micro_batch_size=1)
+    choices = dataclasses.replace(PAPER_MODELS["67b"], training=TrainingConfig(micro_batch_tokens=1))
     made = proposal(None, Accelerators(gpus=2048, gpu="h200"), choices)
     assert made.layout is not None
     assert made.layout.tensor * made.layout.pipeline >= 4
