@@ -54,8 +54,15 @@ def _source(run: Run, model: RegisteredModel) -> str:
 
 
 def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel) -> None:
-    """Register `model` as a version of `config.name`, unless a version already holds it."""
+    """Register `model` as a version of `config.name`, unless a version already holds it.
+
+    Every byte of it is hashed again, whatever is remembered. Raises `DamagedArtifact`.
+    """
+    from components.ports.store import damaged
+
     manifest = run.store.manifest(model.uri)
+    if differences := run.store.differences(model):
+        raise damaged(model.uri, differences[0], manifest)
     tags = {"code_digest": manifest.code_digest, "environment_digest": manifest.environment_digest, "run": run.journal.name}
     version, new = registry.register(
         run.tracking_uri,

@@ -13,13 +13,13 @@ from torch import nn
 from components.alignment.batches import Item, ShuffledBatches, fits
 from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.held_out import Change, first_of_each_kind, log_probabilities, write_changes
-from components.artifacts import sha256_of_file
 from components.errors import TrainingError, require
 from components.flops import BYTES, parameters, training_memory
 from components.model.decoder import Decoder
 from components.model.huggingface import WEIGHTS, load, read_shape, save
 from components.names import SPLITS, TRAIN, VALIDATION
 from components.ports import Launcher, Metrics, TrainingReporter
+from components.ports.verification import HASHED
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
@@ -201,8 +201,8 @@ def _identity(spec: Spec[Config]) -> dict[str, Any]:
     """All that the weights depend on."""
     return {
         "config": {type(spec.config).__name__: asdict(spec.config)},
-        "data": sha256_of_file(spec.data / "train.jsonl"),
-        "weights": sha256_of_file(spec.checkpoint / WEIGHTS),
+        "data": HASHED.sha256(spec.data / "train.jsonl"),
+        "weights": HASHED.sha256(spec.checkpoint / WEIGHTS),
     }
 
 

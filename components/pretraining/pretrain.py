@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.artifacts import ModelShape, Plan, sha256_of_file
+from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError, TrainingError
 from components.files import read_json
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
 from components.model.decoder import Decoder, initial_weight
 from components.model.huggingface import WEIGHTS, StoredWeights, read_shape, save
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
+from components.ports.verification import HASHED
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
@@ -159,7 +160,7 @@ def _checkpoints(
     start_digest = ""
     if inputs.start is not None:
         refuse_another_shape(plan.shape, inputs.start)
-        start_digest = sha256_of_file(inputs.start / WEIGHTS)
+        start_digest = HASHED.sha256(inputs.start / WEIGHTS)
     identity = prefix_identity(plan, config, order, inputs.token_shards) | {"start": start_digest}
     if inputs.trunk is not None:
         require_same_prefix(inputs.trunk / CHECKPOINT, identity, TrainingSettings.planned(config.training, plan))

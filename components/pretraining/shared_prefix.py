@@ -9,9 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Plan, sha256_of_file
+from components.artifacts import Plan
 from components.errors import ConfigError
 from components.files import link_or_copy
+from components.ports.verification import HASHED
 from components.pretraining.config import PretrainingConfig
 from components.tokenizer.token_shards import INDEX
 from components.training.checkpoints.files import (
@@ -42,7 +43,7 @@ def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, tok
         "order": {portion.name: [portion.windows, portion.share] for portion in order.portions},
         "seed": order.seed,
         "micro_batch_size": config.training.sequences(plan.sequence_length),
-        "token_shards": sha256_of_file(token_shards / INDEX),
+        "token_shards": HASHED.sha256(token_shards / INDEX),
         # Only where it is on, so that checkpoints made before it existed are still resumed from
         **({"document_mask": True} if config.document_mask else {}),
     }

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from components.artifacts import RegisteredModel
+from components.errors import DamagedArtifact
 from components.ports import LocalArtifactStore
 from components.registration.config import RegistrationConfig
 from infra.mlflow import tracking
-from tests.components.ports.store_suite import publish
+from tests.components.ports.store_suite import change_and_remember, publish
 from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
 from workflows import registration
 
@@ -17,6 +18,14 @@ from workflows import registration
 @pytest.mark.parametrize("step", steps_of(registration))
 def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_inputs_recorded(registration, step, tmp_path, monkeypatch)
+
+
+def test_a_changed_model_is_not_registered_whatever_is_remembered(tmp_path: Path) -> None:
+    run, store = run_in(tmp_path), LocalArtifactStore(tmp_path)
+    model = publish(store).as_(RegisteredModel)
+    change_and_remember(store, model)
+    with pytest.raises(DamagedArtifact, match=r"a\.txt: sha256 differs from the manifest; make it again"):
+        registration.enter_registry(run, RegistrationConfig(name="small"), model)
 
 
 @pytest.mark.long

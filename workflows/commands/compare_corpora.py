@@ -33,7 +33,7 @@ def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings
 
 def law_of(journal: Journal, settings: Settings) -> Law:
     """The law that a sweep has fitted, wherever artifacts are kept."""
-    return read_law(settings.store.local(journal.artifact("scaling_law")) / "law.json")
+    return read_law(settings.store.local(journal.artifact("scaling_law"), only=("law.json",)) / "law.json")
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:

@@ -19,7 +19,7 @@ def measure_and_show(recipe: Recipe, settings: Settings, *, quiet: bool) -> tupl
     with Display(steady_console()) as display, listening((lambda event: None) if quiet else display):
         journal = run_dedup_curve(recipe, settings)
     figures = journal.last(_STEP)["figures"]
-    directory = settings.store.local(journal.artifact(_STEP))
+    directory = settings.store.local(journal.artifact(_STEP), only=_FILES)
     files = {name: str(directory / name) for name in _FILES}
     return {**figures, "files": files}, [*curve_lines(figures), *(f"{name:<12}{path}" for name, path in files.items())]
 

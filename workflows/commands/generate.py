@@ -21,7 +21,8 @@ class Prompt:
 
 def answer(settings: Settings, model: str, prompt: Prompt) -> str:
     """A registered model's answer to a prompt; of a raw one, its text with the continuation."""
-    directory = settings.store.local(resolved(settings, model).artifact)
+    files = ("*.safetensors", "*config.json", "tokenizer.json", "special_tokens.json")
+    directory = settings.store.local(resolved(settings, model).artifact, only=files)
     from components.generation.sampling import generate
     from components.model.huggingface import load
     from components.tokenizer.chat import encode_prompt

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Artifact
+from components.artifacts import Artifact, Manifest
 from components.errors import ConfigError
 from components.files import write_text
 from components.ports import ArtifactStore
@@ -29,8 +29,8 @@ def inspect(settings: Settings, corpus: str, output: Path | None) -> dict[str, A
     from components.curation.pages.corpus_page import render
     from components.curation.pages.overview import overview_of
 
-    folder = find_corpus(settings, corpus)
-    overview = overview_of(folder)
+    folder, manifest = find_corpus(settings, corpus)
+    overview = overview_of(folder, manifest)
     name = overview.digest[:12] or folder.resolve().name
     page = output or settings.home / "inspected" / f"{name}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -52,23 +52,28 @@ def inspect_lines(counts: dict[str, Any]) -> list[str]:
     return [f"{counts['kept_documents']:,} of {counts['documents']:,} documents kept; not kept: {removed}", counts["page"]]
 
 
-def find_corpus(settings: Settings, corpus: str) -> Path:
-    """The folder of a corpus, named by its path, an artifact's URI, or a run. Raises what `inspect` raises."""
+def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]:
+    """The folder of a corpus, named by its path, an artifact's URI, or a run; in the latter cases also the manifest.
+
+    In a bucket its documents stay there. Raises what `inspect` raises.
+    """
     folder = Path(corpus).expanduser()
     if (folder / DOCUMENTS).is_file():
-        return folder
+        return folder, None
     if "://" in corpus:
         root, middle, uri = corpus.rstrip("/").partition(f"/{ARTIFACTS}")
         if not middle:
             raise ConfigError(f"corpus {corpus!r}; allowed: a folder, {ARTIFACTS}STEP/KEY, BUCKET/{ARTIFACTS}STEP/KEY, or a run")
-        return _local(store_at(root, settings.home), ARTIFACTS + uri)
+        return _opened(store_at(root, settings.home), ARTIFACTS + uri)
     store = settings.store
     if corpus.startswith(ARTIFACTS):
-        return _local(store, corpus.rstrip("/"))
+        return _opened(store, corpus.rstrip("/"))
     if folder.is_dir():
         raise ConfigError(f"corpus {corpus!r}: no {DOCUMENTS} in that folder; name the folder of a finished curation")
-    return _local(store, find_journal(settings.runs, corpus).artifact("curation").uri)
+    return _opened(store, find_journal(settings.runs, corpus).artifact("curation").uri)
 
 
-def _local(store: ArtifactStore, uri: str) -> Path:
-    return store.local(Artifact(uri=uri, digest=store.manifest(uri).digest))
+def _opened(store: ArtifactStore, uri: str) -> tuple[Path, Manifest]:
+    manifest = store.manifest(uri)
+    tables = tuple(record.path for record in manifest.files if not record.path.startswith("documents/"))
+    return store.local(Artifact(uri=uri, digest=manifest.digest), only=tables), manifest

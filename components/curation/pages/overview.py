@@ -89,8 +89,8 @@ class Overview:
         return Share(name="all", reasons=tuple((name, count) for name, count, _ in self.reasons), **sums)
 
 
-def overview_of(corpus: Path) -> Overview:
-    """Read a corpus.
+def overview_of(corpus: Path, manifest: Manifest | None = None) -> Overview:
+    """Read a corpus but for its documents; without `manifest`, that in its folder counts, if there is one.
 
     Raises:
         DamagedArtifact: it lacks `metrics/documents.parquet` or `metrics/refusals.parquet`, or a table cannot be read.
@@ -105,7 +105,7 @@ def overview_of(corpus: Path) -> Overview:
     for row in refusals:
         reasons[row["reason"]] += row["documents"]
         sizes[row["reason"]] += row["bytes"]
-    manifest = _manifest(corpus)
+    manifest = manifest or _manifest(corpus)
     return Overview(
         domains=_shares(refusals, "domain"),
         languages=_shares(refusals, "language"),

@@ -16,9 +16,9 @@ import pytest
 
 from components.artifacts import FORMAT_VERSION, MANIFEST, Artifact, Manifest
 from components.errors import DamagedArtifact, MissingArtifact, NewerFormat
-from components.ports import ArtifactStore, verification
+from components.ports import ArtifactStore, LocalArtifactStore, verification
 from components.ports.store import records_of
-from components.ports.verification import HASHED, file_clock
+from components.ports.verification import HASHED, VerifiedFiles, file_clock
 from tests import processes
 
 KEY = "0123456789abcdef" * 4
@@ -107,6 +107,16 @@ def replace_by_link(path: Path) -> None:
 
 SPOILT_COPIES = {"in place": change, "by rename": replace_by_rename, "by a hard link": replace_by_link}
 """How a file comes to hold other text with the same size and mtime."""
+
+
+def change_and_remember(store: LocalArtifactStore, artifact: Artifact) -> None:
+    """Change a byte of `a.txt` and have this machine remember that it was verified: only who hashes again finds it."""
+    path = store.root / artifact.uri / "a.txt"
+    path.write_text("tent")
+    next_run()
+    record = dataclasses.replace(store.manifest(artifact.uri).file("a.txt"), sha256=verification.sha256_of_file(path))
+    assert not VerifiedFiles(store.root, artifact).differences([record])
+    assert store.local(artifact)
 
 
 def counted_hashings(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -48,7 +48,7 @@ def test_a_folder_an_uri_and_a_run_name_the_same_corpus(settings: Settings) -> N
     (run_name,) = [path.name for path in settings.runs.iterdir()]
     folder = settings.home / "artifacts/curation" / ("k" * 16)
     for name in (str(folder), "artifacts/curation/" + "k" * 16, run_name, run_name[:10], "latest"):
-        assert find_corpus(settings, name).resolve() == folder.resolve()
+        assert find_corpus(settings, name)[0].resolve() == folder.resolve()
 
 
 def test_a_corpus_without_a_manifest_is_inspected_too(settings: Settings, tmp_path: Path) -> None:
