@@ -20,6 +20,7 @@ from components.curation.corpus.ledger import ledger_of
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard
 from components.curation.extraction.samples import DEDUPLICATE, KEEP, QUALITY, TRIM, Row, Samples, excerpt
 from components.curation.tables.reasons import LOW_QUALITY
+from components.curation.tables.sorting import starts
 from components.ports import ShardEngine
 
 CLUSTERS = 10
@@ -33,7 +34,7 @@ TEXT = ["document", "text"]
 JudgedShard = tuple[ExtractedShard, Sequence[Path], Sequence[Path]]
 """A shard, the verdicts on its texts, and its texts that were trimmed."""
 
-NAMED = ("document", "id", "source", "uri", "domain", "language", "quality")
+NAMED = ("document", "text_hash", "id", "source", "uri", "domain", "language", "quality")
 
 Texts = dict[int, str]
 """Excerpts by document."""
@@ -51,7 +52,7 @@ def write_samples(
     for shard in read:
         samples.add(pq.read_table(shard.samples).to_pylist())
     clusters = pq.read_table(output / "metrics" / "clusters.parquet").sort_by(
-        [("documents", "descending"), ("kept", "ascending")]
+        [("documents", "descending"), ("kept_text", "ascending"), ("kept", "ascending")]
     )
     largest = frozenset(clusters["kept"].to_pylist()[:CLUSTERS])
     picked = engine.map_shards(partial(pick, limit=config.samples, largest=largest), list(judged), description="pick samples")
@@ -67,10 +68,10 @@ def pick(work: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]
     samples = Samples(limit)
     table = pq.read_table(ledger_of(shard))
     refused = table.filter(pc.equal(table["reason"], LOW_QUALITY))
-    samples.add([{**row, "step": QUALITY, "reason": LOW_QUALITY} for row in _first_by_id(refused, limit)])
+    samples.add([{**row, "step": QUALITY, "reason": LOW_QUALITY} for row in _first(refused, limit).select(NAMED).to_pylist()])
     kept = table.filter(pc.equal(table["reason"], ""))
     for domain in sorted(set(kept["domain"].to_pylist())):
-        rows = _first_by_id(kept.filter(pc.equal(kept["domain"], domain)), limit)
+        rows = _first(kept.filter(pc.equal(kept["domain"], domain)), limit).select(NAMED).to_pylist()
         samples.add([{**row, "step": KEEP, "reason": domain, **_after(row, trimmed)} for row in rows])
     for path in trimmed:
         samples.add(_trimmed(pq.read_table(path, columns=TEXT), table, limit))
@@ -79,9 +80,10 @@ def pick(work: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]
     return samples.rows()
 
 
-def _first_by_id(table: pa.Table, limit: int) -> list[Row]:
-    rows: list[Row] = table.sort_by("id").slice(0, limit).select(NAMED).to_pylist()
-    return rows
+def _first(table: pa.Table, limit: int, text: str = "text_hash") -> pa.Table:
+    """A row of each of the texts with the lowest hashes, which are in the column `text`."""
+    ordered = table.sort_by([(text, "ascending"), ("id", "ascending")])
+    return ordered.filter(pa.array(starts(ordered[text].to_numpy()))).slice(0, limit)
 
 
 def _after(row: Row, trimmed: Sequence[Path]) -> Row:
@@ -96,11 +98,12 @@ def _after(row: Row, trimmed: Sequence[Path]) -> Row:
 def _trimmed(trimmed: pa.Table, ledger: pa.Table, limit: int) -> list[Row]:
     own = ledger.filter(pc.is_in(ledger["document"], trimmed["document"].combine_chunks()))
     texts = dict(zip(trimmed["document"].to_pylist(), trimmed["text"].to_pylist(), strict=True))
-    return [{**row, "step": TRIM, "reason": "", "after": excerpt(texts[row["document"]])} for row in _first_by_id(own, limit)]
+    rows = _first(own, limit).select(NAMED).to_pylist()
+    return [{**row, "step": TRIM, "reason": "", "after": excerpt(texts[row["document"]])} for row in rows]
 
 
 def _duplicates(verdicts: pa.Table, ledger: pa.Table, limit: int, largest: frozenset[str]) -> list[Row]:
-    removed = verdicts.filter(pc.greater_equal(verdicts["kept"], 0)).sort_by("id")
+    removed = verdicts.filter(pc.greater_equal(verdicts["kept"], 0))
     rows: list[Row] = []
     for reason in sorted(set(removed["reason"].to_pylist())):
         rows += _where(removed, "reason", reason, DEDUPLICATE, limit)
@@ -112,7 +115,7 @@ def _duplicates(verdicts: pa.Table, ledger: pa.Table, limit: int, largest: froze
 
 def _where(removed: pa.Table, name: str, value: str, step: str, limit: int) -> list[Row]:
     """The first removed documents that have a value in a column."""
-    rows = removed.filter(pc.equal(removed[name], value)).slice(0, limit).to_pylist()
+    rows = _first(removed.filter(pc.equal(removed[name], value)), limit, "text").to_pylist()
     return [
         {
             "step": step,

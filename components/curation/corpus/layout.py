@@ -1,4 +1,4 @@
-"""The last pass: kept documents gathered by split, domain and portion, sorted by id, in files of about `shard_bytes`."""
+"""The last pass: kept documents gathered by split, domain and portion, sorted by hash, in files of about `shard_bytes`."""
 
 import itertools
 from collections import Counter
@@ -19,17 +19,16 @@ from components.curation.corpus.ledger import kept_in, ledger_of, split_groups
 from components.curation.corpus.mixture import Sizes, portion_of
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables import with_trimmed
-from components.curation.text.draw import order_of
 from components.names import TRAIN, VALIDATION
 from components.ports import ShardEngine
 
-TARGETED = tables.DOCUMENTS.append(pa.field("target", pa.int64()))
-"""A kept document and the number of the file that it belongs to."""
+TARGETED = pa.schema([pa.field("text_hash", pa.uint64()), *tables.DOCUMENTS, pa.field("target", pa.int64())])
+"""A kept document with the hash by which it is ordered and the number of the file that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortionFiles:
-    """The files of one portion in one split: documents are spread over them by their ids, which are uniform."""
+    """The files of one portion in one split: documents are spread over them by the hashes of their texts."""
 
     split: str
     portion: str
@@ -38,9 +37,9 @@ class PortionFiles:
     """Number of its first file among all files."""
     files: int
 
-    def target(self, identity: str) -> int:
-        """The number of the file that a document belongs to; later ids are in later files."""
-        return self.first + (order_of(identity) * self.files >> 64)
+    def target(self, text_hash: int) -> int:
+        """The number of the file that a document belongs to; later hashes are in later files."""
+        return self.first + (text_hash * self.files >> 64)
 
     @property
     def paths(self) -> list[str]:
@@ -100,14 +99,14 @@ def take_kept(
     """Write the kept documents of each table of a shard's texts as `TARGETED`, with their final text, group and target."""
     shard, trimmed = work
     files_of = {(files.split, files.portion): files for files in portion_files}
-    table = pq.read_table(ledger_of(shard), columns=["document", "id", "domain", "language", "group", "reason"])
+    table = pq.read_table(ledger_of(shard), columns=["document", "text_hash", "domain", "language", "group", "reason"])
     kept = table.filter(kept_in(table))
     targets = []
-    columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["id"])
-    for group, domain, language, identity in zip(*(column.to_pylist() for column in columns), strict=True):
+    columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["text_hash"])
+    for group, domain, language, text_hash in zip(*(column.to_pylist() for column in columns), strict=True):
         # Held-out documents are in files by domain, as they are measured.
         portion = portion_of(mixture, domain, language) if splits[group] == TRAIN else domain
-        targets.append(files_of[splits[group], portion].target(identity))
+        targets.append(files_of[splits[group], portion].target(text_hash))
     listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
     return [_take_kept(path, own, listed) for path, own in itertools.zip_longest(shard.texts, trimmed)]
 

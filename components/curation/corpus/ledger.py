@@ -18,6 +18,7 @@ from components.curation.config import CurationConfig, Source
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables import TRIMMED
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
+from components.curation.text.draw import group_of
 from components.errors import SourceError
 from components.names import TRAIN
 
@@ -27,8 +28,8 @@ DUPLICATES = (EXACT, NEAR, DUPLICATE_PASSAGES)
 """Reasons that are no refusal of a filter."""
 
 GROUP_DIGITS = 4
-"""Documents that no group holds together are split by the first digits of their ids, in 2^16 groups: whoever splits needs no list
-of all documents."""
+"""Documents that no group holds together are split by the first digits of the hashes of their texts, in 2^16 groups: whoever
+splits needs no list of all documents."""
 
 
 @dataclass(kw_only=True)
@@ -179,10 +180,11 @@ def losses_of(shard: ExtractedShard) -> Path:
 
 
 def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
-    removed = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_id"])
+    removed = judged.filter(pc.greater_equal(judged["kept"], 0)).select(["document", "kept_text", "kept_id"])
     joined = removed.join(table.select(["document", "source", "domain"]), "document")
-    counted = joined.group_by(["kept_id", "source", "domain"]).aggregate([("document", "count")])
-    columns = [counted[name] for name in ("kept_id", "source", "domain", "document_count")]
+    keys = ["kept_text", "kept_id", "source", "domain"]
+    counted = joined.group_by(keys).aggregate([("document", "count")])
+    columns = [counted[name] for name in (*keys, "document_count")]
     return pa.table(columns, schema=tables.LOSSES)
 
 
@@ -197,7 +199,8 @@ def _with_verdicts(table: pa.Table, verdicts: pa.Table) -> pa.Table:
     reasons = _column(table, "reason")
     reasons[removed] = reason[index[removed]]
     groups = _column(table, "group")
-    groups[groups == ""] = _column(table, "id")[groups == ""]
+    alone = groups == ""
+    groups[alone] = [group_of(text) for text in _column(table, "text_hash")[alone].tolist()]
     clustered = hit & ~removed & (_column(table, "group") == "")
     groups[clustered] = group[index[clustered]]
     return _replaced(table, reason=reasons, group=groups)
@@ -244,9 +247,9 @@ def kept_in(table: pa.Table) -> pa.Array:
 
 
 def split_groups(groups: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The group by which each is split: itself, or the first digits of the id where a document is a group by itself."""
-    ids = pc.equal(pc.utf8_length(groups), 64)
-    return pc.if_else(ids, pc.utf8_slice_codeunits(groups, 0, GROUP_DIGITS), groups)
+    """The group by which each is split: itself, or the first digits of the hash of a text that names it."""
+    hashes = pc.match_substring_regex(groups, "^[0-9a-f]{16}$")
+    return pc.if_else(hashes, pc.utf8_slice_codeunits(groups, 0, GROUP_DIGITS), groups)
 
 
 def _column(table: pa.Table, name: str) -> Column:

@@ -22,10 +22,11 @@ from components.ports import ShardEngine
 Splits = Mapping[str, str]
 """The split of each group, as `ledger.split_groups` names it."""
 
-OWNED = pa.schema({"group": pa.string(), "document": pa.int64(), "source": pa.string()})
+OWNED = pa.schema({"group": pa.string(), "empty": pa.int64(), "source": pa.string()})
+"""A group, whether nothing of it need have been kept, and a source of it."""
 
-SourceCluster = tuple[str, str, str, int]
-"""A source and its domain, the id of a kept document, and how many of the source were removed in its favour."""
+SourceCluster = tuple[str, str, int, str, int]
+"""A source and its domain, hash and id of a kept document, and how many of the source were removed in its favour."""
 
 LARGEST = 10
 """Clusters of a source that are listed."""
@@ -61,9 +62,9 @@ def write_groups(
     *,
     memory: int,
 ) -> None:
-    """`tables.GROUPS`: the split and the first source of each group that was kept, and of every distribution."""
+    """`tables.GROUPS`: the split and the first source by name of each group that was kept, and of every distribution."""
     owned = engine.map_shards(find_groups, list(shards), description="list groups")
-    known = pa.table([list(linked), np.full(len(linked), -1), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
+    known = pa.table([list(linked), np.ones(len(linked), np.int64), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
     owned.append(interim.write(scratch / f"linked{interim.SUFFIX}", known))
     partitions = partitions_of(owned, memory)
     with tables.writer(path, tables.GROUPS) as output:
@@ -76,11 +77,12 @@ def write_groups(
 
 
 def find_groups(shard: ExtractedShard) -> Path:
-    """Write the groups of a shard with the first document that was kept of each, as `OWNED`."""
+    """Write the groups of a shard with the first source of each, as `OWNED`."""
     table = pq.read_table(ledger_of(shard))
-    kept = table.filter(kept_in(table)).select(OWNED.names).sort_by([("group", "ascending"), ("document", "ascending")])
+    kept = table.filter(kept_in(table)).sort_by([("group", "ascending"), ("source", "ascending")])
     first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
-    return interim.write(Path(shard.directory) / f"groups{interim.SUFFIX}", first)
+    values = [first["group"], pa.array(np.zeros(first.num_rows, np.int64)), first["source"]]
+    return interim.write(Path(shard.directory) / f"groups{interim.SUFFIX}", pa.table(values, schema=OWNED))
 
 
 def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
@@ -113,19 +115,27 @@ def write_clusters(
     largest = engine.map_shards(find_largest, gathered, description="find large clusters")
     clusters = [cluster for own in largest for cluster in own]
     rows = [
-        {"source": source, "domain": domain, "kept": kept, "documents": count, "share": count / documents[source, domain]}
-        for source, domain, kept, count in _largest(clusters)
+        {
+            "source": source,
+            "domain": domain,
+            "kept": kept,
+            "kept_text": kept_text,
+            "documents": count,
+            "share": count / documents[source, domain],
+        }
+        for source, domain, kept_text, kept, count in _largest(clusters)
     ]
     tables.write(path, pa.Table.from_pylist(rows, tables.CLUSTERS))
 
 
 def find_largest(losses: Path) -> list[SourceCluster]:
     """The largest clusters of each source in one partition of `tables.LOSSES`."""
-    counted = interim.read(losses).group_by(["source", "domain", "kept"]).aggregate([("documents", "sum")])
-    return _largest(zip(*(counted[name].to_pylist() for name in ("source", "domain", "kept", "documents_sum")), strict=True))
+    keys = ["source", "domain", "kept_text", "kept"]
+    counted = interim.read(losses).group_by(keys).aggregate([("documents", "sum")])
+    return _largest(zip(*(counted[name].to_pylist() for name in (*keys, "documents_sum")), strict=True))
 
 
 def _largest(clusters: Iterable[SourceCluster]) -> list[SourceCluster]:
-    ordered = sorted(clusters, key=lambda cluster: (*cluster[:2], -cluster[3], cluster[2]))
+    ordered = sorted(clusters, key=lambda cluster: (*cluster[:2], -cluster[4], *cluster[2:4]))
     by_source = itertools.groupby(ordered, key=operator.itemgetter(0, 1))
     return [cluster for _, own in by_source for cluster in itertools.islice(own, LARGEST)]

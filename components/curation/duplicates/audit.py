@@ -5,8 +5,8 @@ So the precision that a corpus reports is not what deduplication says of itself.
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.text.draw import draw
+from components.curation.text.draw import draw, group_of
 from components.ports import ShardEngine
 
 CONFIDENCE = 0.95
@@ -34,10 +34,14 @@ LAST_HAN, LAST_CODE = 0x3FFFE, 0x3FFFF
 
 @dataclass(frozen=True, order=True, slots=True)
 class Removal:
-    """A removal of the sample; those with the lowest `drawn` are taken."""
+    """A removal of the sample; the lowest are taken."""
 
+    copy: int
+    """How many other removals of the same text come first: each text is taken once before any is taken again."""
     drawn: float
-    """In [0, 1), by the seed and the removed id alone."""
+    """In [0, 1), by the seed and the removed text alone."""
+    text: int
+    """Hash of the removed text."""
     removed_id: str
     kept_id: str
     removed: int
@@ -89,7 +93,7 @@ class Audit:
 
 
 def audit(texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Audit:
-    """Measure up to `audited_removals` of each reason, chosen by the seed; `verdicts` are those on each table of `texts`."""
+    """Measure up to `audited_removals` of each reason, drawn by their texts; `verdicts` are those on each table of `texts`."""
     samples = [
         RemovalSample(removals={}, count=Counter()),
         *engine.map_shards(partial(draw_removals, config=config), list(verdicts), description="sample removals"),
@@ -121,11 +125,10 @@ def draw_removals(verdicts: Path, *, config: CurationConfig) -> RemovalSample:
     table = table.filter(pc.greater_equal(table["kept"], 0))
     by_reason: dict[str, list[Removal]] = {}
     for row in table.to_pylist():
-        drawn = draw(config.seed, row["id"])
-        removal = Removal(drawn, row["id"], row["kept_id"], row["document"], row["kept"], row["similarity"])
-        by_reason.setdefault(row["reason"], []).append(removal)
+        drawn, fate = draw(config.seed, group_of(row["text"])), (row["document"], row["kept"], row["similarity"])
+        by_reason.setdefault(row["reason"], []).append(Removal(0, drawn, row["text"], row["id"], row["kept_id"], *fate))
     return RemovalSample(
-        removals={reason: tuple(heapq.nsmallest(config.audited_removals, own)) for reason, own in by_reason.items()},
+        removals={reason: lowest(own, config.audited_removals) for reason, own in by_reason.items()},
         count=Counter({reason: len(own) for reason, own in by_reason.items()}),
     )
 
@@ -134,8 +137,20 @@ def joined(first: RemovalSample, second: RemovalSample, *, sample: int) -> Remov
     """The sample of both together."""
     reasons = first.removals.keys() | second.removals.keys()
     both = {reason: (*first.removals.get(reason, ()), *second.removals.get(reason, ())) for reason in reasons}
-    removals = {reason: tuple(heapq.nsmallest(sample, own)) for reason, own in both.items()}
-    return RemovalSample(removals=removals, count=first.count + second.count)
+    return RemovalSample(removals={reason: lowest(own, sample) for reason, own in both.items()}, count=first.count + second.count)
+
+
+def lowest(removals: Iterable[Removal], sample: int) -> tuple[Removal, ...]:
+    """The lowest of some removals, with their copies counted.
+
+    What is left out here would be left out of more removals too: among those, no copy comes earlier, and no fewer are lower.
+    """
+    counted: Counter[int] = Counter()
+    numbered = []
+    for removal in sorted(removals, key=lambda removal: (removal.text, removal.removed_id)):
+        numbered.append(replace(removal, copy=counted[removal.text]))
+        counted[removal.text] += 1
+    return tuple(heapq.nsmallest(sample, numbered))
 
 
 def _counted(

@@ -28,12 +28,13 @@ def find_repeats(shard: TextShard) -> Path:
     However often a text is in a corpus, at most one document of each shard meets the others.
     """
     heads = interim.read(shard.heads)
-    text, check, rank, document = columns(heads, "text", "check", "rank", "document")
-    order = np.lexsort((document, rank, check, text))
+    text, check, rank, tie, document = columns(heads, "text", "check", "rank", "tie", "document")
+    order = np.lexsort((document, tie, rank, check, text))
     first = starts(text[order], check[order])
     original = order[_heads_of(first)]
-    repeats, originals = (heads.select(["document", "id"]).take(pa.array(rows[~first])) for rows in (order, original))
-    interim.write(shard.repeats, pa.table([*repeats.columns, *originals.columns], schema=tables.REPEATS))
+    repeats, originals = (heads.take(pa.array(rows[~first])) for rows in (order, original))
+    values = [*repeats.select(["document", "text", "id"]).columns, *originals.select(["document", "id"]).columns]
+    interim.write(shard.repeats, pa.table(values, schema=tables.REPEATS))
     return interim.write(shard.directory / f"firsts{interim.SUFFIX}", heads.take(pa.array(np.sort(order[first]))))
 
 

@@ -15,6 +15,7 @@ from components.curation.duplicates.sketches import TextShard
 from components.curation.tables import columns
 from components.curation.tables.reasons import EXACT, NEAR
 from components.curation.tables.sorting import starts
+from components.curation.text.draw import group_of
 from components.machine_code import compiled
 
 
@@ -66,30 +67,31 @@ def judge_repeats(work: tuple[TextShard, Path]) -> Path:
     of_kept, of_removed = repeats.filter(pa.array(~original_removed)), repeats.filter(pa.array(original_removed))
     fates = verdicts.take(pa.array(removed[index[original_removed]]))
     exact = pa.array([EXACT] * of_kept.num_rows, pa.string())
+    copied = [of_kept["original"], of_kept["text"], pa.array(np.ones(of_kept.num_rows)), exact, of_kept["original_id"]]
     joined = [
         verdicts,
-        _repeated(of_kept, shard, [of_kept["original"], pa.array(np.ones(of_kept.num_rows)), exact, of_kept["original_id"]]),
-        _repeated(of_removed, shard, [fates[name] for name in ("kept", "similarity", "reason", "kept_id")]),
+        _repeated(of_kept, shard, copied),
+        _repeated(of_removed, shard, [fates[name] for name in ("kept", "kept_text", "similarity", "reason", "kept_id")]),
     ]
     return interim.write(shard.directory / f"verdicts{interim.SUFFIX}", pa.concat_tables(joined))
 
 
 def _repeated(repeats: pa.Table, shard: TextShard, fate: Sequence[Any]) -> pa.Table:
-    kept, similarity, reason, kept_id = fate
     shards, group = np.full(repeats.num_rows, shard.number), pa.array([""] * repeats.num_rows, pa.string())
-    values = [repeats["document"], pa.array(shards), kept, similarity, reason, group, repeats["id"], kept_id]
+    *fate, kept_id = fate
+    values = [repeats["document"], pa.array(shards), repeats["text"], *fate, group, repeats["id"], kept_id]
     return pa.table(values, schema=tables.VERDICTS)
 
 
 def _nodes(table: pa.Table) -> tuple[pa.Table, Any, Any]:
-    """The documents of the edges sorted by component and rank, and which of them are the ends of each edge."""
+    """The documents of the edges sorted by component, rank and tie, and which of them are the ends of each edge."""
     ends = pa.concat_tables(
         table.select(["component", *(f"{end}_{name}" for name in tables.ENDS)]).rename_columns(["component", *tables.ENDS])
         for end in ("left", "right")
     )
-    component, rank, document = columns(ends, "component", "rank", "document")
-    order = np.lexsort((document, rank, component))
-    distinct = starts(component[order], rank[order], document[order])
+    component, rank, tie, document = columns(ends, "component", "rank", "tie", "document")
+    order = np.lexsort((document, tie, rank, component))
+    distinct = starts(component[order], rank[order], tie[order], document[order])
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.cumsum(distinct) - 1
     first, second = number.reshape(2, -1)
@@ -121,27 +123,34 @@ def decide(first: Any, second: Any, similarity: Any, copy: Any, count: int) -> t
 
 def _verdicts(nodes: pa.Table, rows: Any, survivor: Any, similarity: Any, reason: Any) -> pa.Table:
     removed, kept = nodes.take(pa.array(rows)), nodes.take(pa.array(survivor))
-    values = [removed["document"], removed["part"], kept["document"], pa.array(similarity), pa.array(reason, pa.string())]
+    own = [removed[name] for name in ("document", "part", "text")]
+    fate = [kept["document"], kept["text"], pa.array(similarity), pa.array(reason, pa.string())]
     group = pa.array([""] * len(rows), pa.string())
-    return pa.table([*values, group, removed["id"], kept["id"]], schema=tables.VERDICTS)
+    return pa.table([*own, *fate, group, removed["id"], kept["id"]], schema=tables.VERDICTS)
 
 
 def _grouped(nodes: pa.Table, kept: Any) -> pa.Table:
     """Verdicts on kept documents of one cluster: they share a group, so that all are in one split.
 
-    It is that of the first of them which has one, else the first one's id.
+    It is that of the first of them which has one, else that which the first one would have by itself.
     """
     component = nodes["component"].to_numpy()[kept]
     size = np.diff(np.append(np.flatnonzero(starts(component)), len(kept)))
     kept = kept[np.repeat(size > 1, size)]
     members = nodes.take(pa.array(kept))
     heads = np.flatnonzero(starts(members["component"].to_numpy()))
-    groups, ids = members["group"].to_pylist(), members["id"].to_pylist()
+    groups, texts = members["group"].to_pylist(), members["text"].to_pylist()
     shared = []
     for start, end in itertools.pairwise([*heads.tolist(), len(kept)]):
-        shared += [next(filter(None, groups[start:end]), ids[start])] * (end - start)
+        shared += [next(filter(None, groups[start:end]), group_of(texts[start]))] * (end - start)
     count = len(kept)
     none = pa.array([""] * count, pa.string())
-    fate = [pa.array(np.full(count, -1)), pa.nulls(count, pa.float64()), none]
-    values = [members["document"], members["part"], *fate, pa.array(shared, pa.string()), members["id"], none]
+    fate = [pa.array(np.full(count, -1)), pa.array(np.zeros(count, np.uint64)), pa.nulls(count, pa.float64()), none]
+    values = [
+        *(members[name] for name in ("document", "part", "text")),
+        *fate,
+        pa.array(shared, pa.string()),
+        members["id"],
+        none,
+    ]
     return pa.table(values, schema=tables.VERDICTS)

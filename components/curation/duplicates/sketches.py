@@ -1,7 +1,6 @@
 """The first step of deduplication: each shard of texts hashed, in one pass over its bytes."""
 
 import functools
-import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,24 +10,26 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
 
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.bands import Bands
 from components.curation.duplicates.minhash import Sketching
+from components.curation.text.draw import hash_of, hashes_of, order_of
 from components.curation.text.shingles import fold_of, random
 from components.files import read_json, write_json
+from components.hashing import mixed
 from components.machine_code import Bytes, Hashes, Numbers
 
 BATCH = 2048
 """Documents read from a shard at a time."""
 
-_DIGITS = 12
-"""Of an id, in a rank."""
+QUALITY_BITS = np.uint64(16)
+"""Of a rank; the others are of the text's hash."""
 
-_WEIGHTS = np.uint64(16) ** np.arange(_DIGITS - 1, -1, -1, dtype=np.uint64)
+_ORIGIN = ("domain", "language", "licence", "group")
+"""What tells copies of one text apart without their names: where they would lie in the corpus, and under which terms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +38,8 @@ class TextShard:
 
     number: int
     texts: Path
-    """A table with the columns document, id, group and text, and possibly quality; documents are numbered in its order."""
+    """A table with the columns document, id, group and text, and possibly domain, language, licence and quality; documents are
+    numbered in its order."""
     directory: Path
 
     @property
@@ -101,8 +103,8 @@ def _sketch(shard: TextShard, sketching: Sketching) -> Sketch:
 def batches(texts: Path) -> Iterator[pa.RecordBatch]:
     """The documents of a shard, some at a time."""
     with pq.ParquetFile(texts) as opened:
-        names = [name for name in ("document", "id", "group", "quality", "text") if name in opened.schema_arrow.names]
-        yield from opened.iter_batches(batch_size=BATCH, columns=names)
+        names = ("document", "id", *_ORIGIN, "quality", "text")
+        yield from opened.iter_batches(batch_size=BATCH, columns=[name for name in names if name in opened.schema_arrow.names])
 
 
 def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
@@ -114,25 +116,40 @@ def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
 
 
 def _heads(batch: pa.RecordBatch, raw: Bytes, offsets: Numbers, shard: int) -> pa.Table:
-    view = raw.data
-    hashes = b"".join([xxhash.xxh3_128_digest(view[start:end]) for start, end in itertools.pairwise(offsets.tolist())])
-    halves = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 2)
-    shards = np.full(batch.num_rows, shard, dtype=np.int64)
-    columns = [halves[:, 0], halves[:, 1], ranks_of(batch), batch["document"], shards, batch["id"], batch["group"]]
-    return pa.table(columns, schema=tables.HEADS)
+    halves = hashes_of(raw, offsets)
+    text, shards = halves[:, 0], np.full(batch.num_rows, shard, dtype=np.int64)
+    order = [ranks_of(batch, text), ties_of(batch, text)]
+    return pa.table([text, halves[:, 1], *order, batch["document"], shards, batch["id"], batch["group"]], schema=tables.HEADS)
 
 
-def ranks_of(batch: pa.RecordBatch) -> Hashes:
-    """Which document of a cluster is kept, the lowest rank first: quality in steps of 2^-16 from 1 down, then id; uint64 [rows].
+def text_hashes(batch: pa.RecordBatch) -> Hashes:
+    """`hash_of` each text, uint64 [rows]."""
+    return hashes_of(*bytes_of(batch["text"]))[:, 0]
 
-    Ids are hashes, so that neither size nor source nor the order of reading decides between equals.
-    """
-    raw, offsets = bytes_of(batch["id"])
-    digits = raw[offsets[:-1, None] + np.arange(_DIGITS)].astype(np.uint64)
-    # "a" is 0x61: its low half and nine are ten.
-    tails = ((digits & np.uint64(15)) + np.uint64(9) * (digits >> np.uint64(6))) @ _WEIGHTS
+
+def ranks_of(batch: pa.RecordBatch, text: Hashes) -> Hashes:
+    """Which document of a cluster is kept, the lowest rank first: quality in steps of 2^-16 from 1 down, then the hash of its
+    text; uint64 [rows]. So neither size, source and name nor the order of reading decides between equals."""
+    tails = text >> QUALITY_BITS
     if "quality" not in batch.schema.names:
         return tails
     quality: npt.NDArray[Any] = np.nan_to_num(batch["quality"].to_numpy(zero_copy_only=False).astype(np.float64))
     steps = np.rint((1 - np.clip(quality, 0, 1)) * 0xFFFF).astype(np.uint64)
-    return (steps << np.uint64(48)) | tails
+    return (steps << (np.uint64(64) - QUALITY_BITS)) | tails
+
+
+def ties_of(batch: pa.RecordBatch, text: Hashes) -> Hashes:
+    """Which copy of a text is kept where ranks are equal, the lowest first, uint64 [rows].
+
+    By a hash of the text with domain, language, licence and group, so that the corpus is the same wherever the copies lie; each
+    text draws anew, so that no domain wins all. Between copies that agree in these the ids decide, which changes no text.
+    """
+    origins = zip(*(batch[name].to_pylist() for name in _ORIGIN if name in batch.schema.names), strict=True)
+    hashes = np.array([_origin_hash(origin) for origin in origins], dtype=np.uint64)
+    ids = np.array([order_of(identity) for identity in batch["id"].to_pylist()], dtype=np.uint64)
+    return mixed(text + hashes) >> np.uint64(32) << np.uint64(32) | ids >> np.uint64(32)
+
+
+@functools.lru_cache(maxsize=4096)
+def _origin_hash(origin: tuple[str, ...]) -> int:
+    return hash_of("\0".join(name or "" for name in origin).encode())

@@ -9,7 +9,7 @@ from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.candidate_pairs import edges_between
-from components.curation.duplicates.sketches import TextShard, batches, bytes_of, ranks_of, sketching_of
+from components.curation.duplicates.sketches import TextShard, batches, bytes_of, ranks_of, sketching_of, text_hashes, ties_of
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
 from components.curation.text.shingles import hash_shingles
@@ -43,7 +43,9 @@ def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: in
     rows = batch.take(pa.array(np.searchsorted(batch["document"].to_numpy(), document[first])))
     shards = np.full(len(rows), shard, dtype=np.int64)
     # The column of the block is filled in below.
-    values = [rows["document"], shards, ranks_of(rows), shards, rows["id"], rows["group"], _shingles(rows["text"], config)]
+    text = text_hashes(rows)
+    order = [ranks_of(rows, text), ties_of(rows, text)]
+    values = [rows["document"], shards, *order, shards, text, rows["id"], rows["group"], _shingles(rows["text"], config)]
     table = pa.table(values, schema=tables.MEMBERS)
     if not first.all():
         table = table.take(pa.array(np.cumsum(first) - 1))

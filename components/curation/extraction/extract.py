@@ -32,6 +32,7 @@ from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile
 from components.curation.tables.reasons import CONTAMINATED, FLAGGED
 from components.curation.text.document import NormalisedDocument
+from components.curation.text.draw import hash_of
 from components.errors import StoreError, single_line
 from components.files import read_json, write_json
 
@@ -285,8 +286,10 @@ class _Extraction:
 
         # Write the row, samples, and the text if the document passed.
         text, replaced = (document.text, ()) if reason else self._without_personal_data(document, source)
+        encoded = text.encode()
         row = {
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
+            "text_hash": hash_of(encoded or raw.raw),
             "id": identity,
             "source": source.uri,
             "uri": raw.uri,
@@ -295,7 +298,7 @@ class _Extraction:
             "language": document.language,
             "licence": file.licence,
             "sha256": hashlib.sha256(raw.raw).hexdigest(),
-            "bytes": len(text.encode()),
+            "bytes": len(encoded),
             "characters": len(text),
             "flagged_words_ratio": None if flagged is None else flagged.ratio,
             "reason": reason,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation.config import CurationConfig
-from components.curation.duplicates.sketches import BATCH, TextShard, bytes_of, ranks_of
+from components.curation.duplicates.sketches import BATCH, TextShard, bytes_of, ranks_of, text_hashes
 from components.curation.passages.passage_hashes import Anchors, Passages, Words, chunks_of, lines_of, runs_of, words_in
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
@@ -88,7 +88,7 @@ def texts_of(shard: TextShard, verdicts: Path, config: CurationConfig) -> Iterat
 def chunked(rows: pa.RecordBatch) -> Iterator[Texts]:
     """Documents with their words, about `CHUNK_BYTES` bytes at a time."""
     raw, offsets = bytes_of(rows["text"])
-    document, rank = rows["document"].to_numpy(), ranks_of(rows)
+    document, rank = rows["document"].to_numpy(), ranks_of(rows, text_hashes(rows))
     for first, end in chunks_of(offsets, CHUNK_BYTES):
         own = offsets[first : end + 1]
         yield Texts(

@@ -37,6 +37,7 @@ from components.curation.quality.classifier import HELD_OUT, Classifier, learn
 from components.curation.quality.sample import draw, groups_of
 from components.curation.reading.sources import list_files, reading_of_references
 from components.curation.tables.reasons import LOW_QUALITY
+from components.curation.tables.sorting import starts
 from components.errors import SourceError
 from components.ports import ShardEngine
 
@@ -112,6 +113,8 @@ def train(sample: Path, *, models: Path, counts: Mapping[str, int]) -> list[Trai
     table = interim.read(sample)
     for language in sorted(set(table["language"].to_pylist())):
         own = table.filter(pc.equal(table["language"], language))
+        # Sorted by order: copies that were in several shards are neighbours.
+        own = own.filter(pa.array(starts(own["order"].to_numpy(), own["reference"].to_numpy(zero_copy_only=False))))
         held_out = own["order"].to_numpy() % np.uint64(HELD_OUT) == 0
         classifier, auc = learn(own["features"], own["reference"].to_numpy(zero_copy_only=False), held_out)
         path = models / f"{language}.npz"

@@ -1,8 +1,8 @@
 """What the classifiers learn from: a bounded sample of each language, the same however the documents are sharded.
 
-Documents are ordered by a hash of their ids and the seed, and those with the lowest orders are taken: each text shard reports its
-lowest orders, these together give the limit up to which orders are taken, and each text shard then writes its documents up to it.
-Every domain of a language contributes the same number.
+Documents are ordered by a hash of their texts and the seed, and those with the lowest orders are taken, each text once: each text
+shard reports its lowest orders, these together give the limit up to which orders are taken, and each text shard then writes its
+documents up to it. Every domain of a language contributes the same number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import bytes_of
 from components.curation.quality.calibration import Group
 from components.curation.quality.classifier import features_of
-from components.curation.text.draw import order_of
 from components.errors import SourceError
 from components.hashing import mixed
 from components.machine_code import Hashes
@@ -31,7 +30,7 @@ SAMPLE = pa.schema({"order": pa.uint64(), "language": pa.string(), "reference": 
 """A document to learn from, by the buckets of its words."""
 
 GroupOrders = dict[Group, tuple[int, Hashes]]
-"""The number of documents of each group, and their lowest orders."""
+"""The number of documents of each group, and their lowest orders, of each text once."""
 
 
 def draw(
@@ -50,10 +49,11 @@ def draw(
     drawn = engine.map_shards(partial(lowest, by_domain=False), references, description="draw references")
     reference_orders = engine.reduce(merge, drawn)
     counts = {language: count for (language, _), (count, _) in reference_orders.items()}
-    candidates = frozenset(language for language, count in counts.items() if count >= quality.min_documents)
+    distinct = {language: len(orders) for (language, _), (_, orders) in reference_orders.items()}
+    candidates = frozenset(language for language, count in distinct.items() if count >= quality.min_documents)
     drawn = engine.map_shards(partial(lowest, languages=candidates), texts, description="draw documents")
     document_orders = engine.reduce(merge, drawn)
-    languages = sorted(name for name in candidates if _documents(document_orders, name) >= quality.min_documents)
+    languages = sorted(name for name in candidates if _distinct(document_orders, name) >= quality.min_documents)
     if not languages:
         available = ", ".join(f"{count} {language}" for language, count in sorted(counts.items()))
         raise SourceError(
@@ -74,13 +74,13 @@ def lowest_orders(
     texts: Path, *, max_orders: int, seed: int, by_domain: bool = True, languages: frozenset[str] | None = None
 ) -> GroupOrders:
     """The documents of a text shard in each language and domain, or each language, and their lowest `max_orders` orders."""
-    table = pq.read_table(texts, columns=["id", "language", "domain"])
+    table = pq.read_table(texts, columns=["text_hash", "language", "domain"])
     groups, orders = groups_of(table, by_domain=by_domain), _orders(table, seed)
     lowest = {}
     for group in sorted(set(groups)):
         if languages is None or group[0] in languages:
             own = orders[[other == group for other in groups]]
-            lowest[group] = (len(own), np.sort(own)[:max_orders])
+            lowest[group] = (len(own), np.unique(own)[:max_orders])
     return lowest
 
 
@@ -88,13 +88,13 @@ def _merge(first: GroupOrders, second: GroupOrders, *, max_orders: int) -> Group
     merged = {}
     for group in {**first, **second}:
         entries = [orders[group] for orders in (first, second) if group in orders]
-        orders = np.sort(np.concatenate([orders for _, orders in entries]))[:max_orders]
+        orders = np.unique(np.concatenate([orders for _, orders in entries]))[:max_orders]
         merged[group] = (sum(count for count, _ in entries), orders)
     return merged
 
 
-def _documents(orders: GroupOrders, language: str) -> int:
-    return sum(count for (own, _), (count, _) in orders.items() if own == language)
+def _distinct(orders: GroupOrders, language: str) -> int:
+    return sum(len(lowest) for (own, _), (_, lowest) in orders.items() if own == language)
 
 
 def _limits(orders: GroupOrders, languages: Sequence[str], documents: int) -> dict[Group, np.uint64]:
@@ -114,8 +114,7 @@ def groups_of(table: pa.Table | pa.RecordBatch, *, by_domain: bool = True) -> li
 
 
 def _orders(table: pa.Table | pa.RecordBatch, seed: int) -> Hashes:
-    heads = np.array([order_of(identity) for identity in table["id"].to_pylist()], dtype=np.uint64)
-    return mixed(heads + np.uint64(seed))
+    return mixed(table["text_hash"].to_numpy() + np.uint64(seed))
 
 
 def take(work: tuple[Path, bool, Path], *, limits: Sequence[Mapping[Group, np.uint64]], seed: int) -> Path:
@@ -125,12 +124,18 @@ def take(work: tuple[Path, bool, Path], *, limits: Sequence[Mapping[Group, np.ui
     other documents.
     """
     texts, reference, path = work
-    chosen = limits[0] if reference else limits[1]
+    chosen, taken = limits[0] if reference else limits[1], set[tuple[Group, int]]()
     with interim.writer(path, SAMPLE) as output, pq.ParquetFile(texts) as opened:
-        for batch in opened.iter_batches(batch_size=BATCH, columns=["id", "language", "domain", "text"]):
+        for batch in opened.iter_batches(batch_size=BATCH, columns=["text_hash", "language", "domain", "text"]):
             orders = _orders(batch, seed)
             groups = groups_of(batch, by_domain=not reference)
-            rows = [row for row, group in enumerate(groups) if group in chosen and orders[row] <= chosen[group]]
+            low = {
+                (group, int(order)): row
+                for row, (group, order) in enumerate(zip(groups, orders, strict=True))
+                if group in chosen and order <= chosen[group]
+            }
+            rows = sorted(row for key, row in low.items() if key not in taken)
+            taken |= low.keys()
             if rows:
                 column = batch["text"].take(pa.array(rows))
                 features = pa.array(features_of(*bytes_of(column)), pa.large_binary())

@@ -22,12 +22,14 @@ DOCUMENTS = pa.schema(
 domain's languages. `flagged_words_ratio` is the share of its words that are flagged, `quality` the share of its language in its
 domain that scored lower; null where there is no list, or no reference."""
 
-TEXTS = DOCUMENTS.append(pa.field("document", pa.int64()))
-"""A document that no filter refused, before deduplication. `document` numbers them: shard * 2^32 + row."""
+TEXTS = DOCUMENTS.append(pa.field("document", pa.int64())).append(pa.field("text_hash", pa.uint64()))
+"""A document that no filter refused, before deduplication. `document` numbers them: shard * 2^32 + row. By `text_hash` documents
+are drawn and ordered (`text/draw.py`)."""
 
 ROWS = pa.schema(
     {
         "document": pa.int64(),
+        "text_hash": pa.uint64(),
         "id": pa.string(),
         "source": pa.string(),
         "uri": pa.string(),
@@ -41,28 +43,33 @@ ROWS = pa.schema(
         "reason": pa.string(),
     }
 )
-"""Every document read, without its text; `document` is -1 where a filter refused it."""
+"""Every document read, without its text; `document` is -1 where a filter refused it. Where there is no text, `text_hash` is that
+of the raw bytes."""
 
 HEADS = pa.schema(
     {
         "text": pa.uint64(),
         "check": pa.uint64(),
         "rank": pa.uint64(),
+        "tie": pa.uint64(),
         "document": pa.int64(),
         "part": pa.int64(),
         "id": pa.string(),
         "group": pa.string(),
     }
 )
-"""A document without its text: the halves of the text's 128-bit hash, and its rank; of a cluster the lowest rank is kept."""
+"""A document without its text: the halves of the text's 128-bit hash, and its rank; of a cluster the lowest rank is kept, and of
+copies with one rank the lowest tie."""
 
-ENDS = ("document", "rank", "part", "id", "group")
+ENDS = ("document", "rank", "tie", "part", "text", "id", "group")
 """What an edge says of either end."""
 
 COPIES = pa.schema({"document": pa.int64(), "part": pa.int64()})
 """Documents whose text an earlier one has."""
 
-REPEATS = pa.schema({"document": pa.int64(), "id": pa.string(), "original": pa.int64(), "original_id": pa.string()})
+REPEATS = pa.schema(
+    {"document": pa.int64(), "text": pa.uint64(), "id": pa.string(), "original": pa.int64(), "original_id": pa.string()}
+)
 """A shard's documents whose text an earlier one of the same shard has, by rank: that one meets others for all of them."""
 
 BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
@@ -82,7 +89,9 @@ MEMBERS = pa.schema(
         "document": pa.int64(),
         "block": pa.int64(),
         "rank": pa.uint64(),
+        "tie": pa.uint64(),
         "part": pa.int64(),
+        "text": pa.uint64(),
         "id": pa.string(),
         "group": pa.string(),
         "shingles": pa.large_binary(),
@@ -108,7 +117,9 @@ VERDICTS = pa.schema(
     {
         "document": pa.int64(),
         "part": pa.int64(),
+        "text": pa.uint64(),
         "kept": pa.int64(),
+        "kept_text": pa.uint64(),
         "similarity": pa.float64(),
         "reason": pa.string(),
         "group": pa.string(),
@@ -116,7 +127,8 @@ VERDICTS = pa.schema(
         "kept_id": pa.string(),
     }
 )
-"""What became of a document: removed in favour of `kept`, or kept (-1) in a cluster that must be in one split."""
+"""What became of a document, with the hash of its text: removed in favour of `kept`, or kept (-1, and 0) in a cluster that must
+be in one split."""
 
 RAW = pa.schema({"source": pa.string(), "uri": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
 GROUPS = pa.schema({"group": pa.string(), "split": pa.string(), "source": pa.string()})
@@ -203,6 +215,7 @@ SAMPLES = pa.schema(
     {
         "step": pa.string(),
         "reason": pa.string(),
+        "text_hash": pa.uint64(),
         "id": pa.string(),
         "source": pa.string(),
         "uri": pa.string(),
@@ -221,13 +234,29 @@ duplicate `after` is the text of the document `kept` instead."""
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
 """The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
 
-LOSSES = pa.schema({"kept": pa.string(), "source": pa.string(), "domain": pa.string(), "documents": pa.int64()})
+LOSSES = pa.schema(
+    {
+        "kept_text": pa.uint64(),
+        "kept": pa.string(),
+        "source": pa.string(),
+        "domain": pa.string(),
+        "documents": pa.int64(),
+    }
+)
 """How many documents of a source were removed in favour of a kept one."""
 
 CLUSTERS = pa.schema(
-    {"source": pa.string(), "domain": pa.string(), "kept": pa.string(), "documents": pa.int64(), "share": pa.float64()}
+    {
+        "source": pa.string(),
+        "domain": pa.string(),
+        "kept": pa.string(),
+        "kept_text": pa.uint64(),
+        "documents": pa.int64(),
+        "share": pa.float64(),
+    }
 )
-"""The largest clusters of each source: what was removed of it in favour of `kept`, and its share of the source's documents."""
+"""The largest clusters of each source: what was removed of it in favour of `kept`, the hash of whose text decides between equals,
+and its share of the source's documents."""
 
 AUDIT = pa.schema(
     {

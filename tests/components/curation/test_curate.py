@@ -13,6 +13,7 @@ import pytest
 from components.artifacts import Mixture
 from components.curation import CurationConfig, tables
 from components.curation.reading.sources import locate
+from components.curation.text.draw import group_of, hash_of
 from components.errors import SourceError
 from components.ports import RecordedMetrics
 from components.python_environment import split_module
@@ -70,11 +71,11 @@ def test_the_schemas_are_what_later_stages_read(curated: Any) -> None:
         assert pq.read_schema(corpus / f"{name}.parquet").equals(schema), name
 
 
-def test_rows_come_sorted_by_id_over_the_files_of_a_domain(curated: Any) -> None:
+def test_rows_come_sorted_by_the_hashes_of_their_texts_over_the_files_of_a_domain(curated: Any) -> None:
     for domain in (curated[0] / "corpus/documents/train").iterdir():
-        ids = [row["id"] for path in sorted(domain.iterdir()) for row in rows(path)]
-        assert ids == sorted(ids)
-        assert len(set(ids)) == len(ids)
+        hashes = [hash_of(row["text"].encode()) for path in sorted(domain.iterdir()) for row in rows(path)]
+        assert hashes == sorted(hashes)
+        assert len(set(hashes)) == len(hashes)
     assert len(list((curated[0] / "corpus/documents/train/maths").iterdir())) > 1
 
 
@@ -167,7 +168,7 @@ def test_documents_of_a_user_stand_for_themselves_beside_distributions(tmp_path:
     write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(3)])
     run(config(source(tmp_path / "a.jsonl"), source("python-environment:", "code", distributions=PACKAGES[:2])), tmp_path)
     groups = {row["group"]: row["source"] for row in rows(tmp_path / "corpus/groups.parquet")}
-    own = {row["id"] for row in documents(tmp_path) if row["domain"] == "prose"}
+    own = {group_of(hash_of(row["text"].encode())) for row in documents(tmp_path) if row["domain"] == "prose"}
     assert groups == {**dict.fromkeys(PACKAGES[:2], "python-environment:"), **dict.fromkeys(own, str(tmp_path / "a.jsonl"))}
 
 

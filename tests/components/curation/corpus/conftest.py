@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from components import interim
 from components.curation import tables
+from components.curation.corpus.ledger import GROUP_DIGITS
 from components.curation.extraction.extract import ExtractedShard, texts_path
+from components.curation.text.draw import group_of
 
 
 def identity(number: int) -> str:
@@ -16,12 +18,17 @@ def identity(number: int) -> str:
     return f"{number:064x}"
 
 
+def group_digits(number: int) -> str:
+    """The group by which a document with that hash of its text is split."""
+    return group_of(number)[:GROUP_DIGITS]
+
+
 def shard_of(directory: Path, documents: Mapping[int, Mapping[str, Any]]) -> ExtractedShard:
     """A shard whose `documents`, by number, say what is not as usual; those with a `reason` were refused."""
     rows, texts = [], []
     for number, fields in documents.items():
         row = {"document": number, "id": identity(number), "source": "s", "domain": "web", "language": "en", "group": ""}
-        row |= {"uri": f"s/{number}", "text": f"text {number}", "reason": "", **fields}
+        row |= {"text_hash": number, "uri": f"s/{number}", "text": f"text {number}", "reason": "", **fields}
         row |= {"bytes": len(row["text"].encode()), "characters": len(row["text"])}
         rows.append(row | ({"document": -1} if row["reason"] else {}))
         texts += [] if row["reason"] else [row]
@@ -38,7 +45,7 @@ def verdicts_on(directory: Path, *verdicts: Mapping[str, Any]) -> Path:
 
 def removal(document: int, kept: int, reason: str, similarity: float = 1.0) -> dict[str, Any]:
     """A verdict that removes a document."""
-    ids = {"id": identity(document), "kept_id": identity(kept)}
+    ids = {"id": identity(document), "kept_id": identity(kept), "text": document, "kept_text": kept}
     return {"document": document, "kept": kept, "reason": reason, "similarity": similarity, "group": "", **ids}
 
 

@@ -45,7 +45,7 @@ def test_the_first_documents_of_each_reason_are_picked(tmp_path: Path) -> None:
 def test_a_sample_has_the_texts_before_and_after_its_step(tmp_path: Path) -> None:
     shard, verdicts, trimmed = judged(tmp_path / "shard")
     tables.write(shard.samples, tables.SAMPLES.empty_table())
-    clusters = [{"source": "s", "domain": "web", "kept": identity(1), "documents": 2, "share": 0.2}]
+    clusters = [{"source": "s", "domain": "web", "kept": identity(1), "kept_text": 1, "documents": 2, "share": 0.2}]
     tables.write(tmp_path / "metrics" / "clusters.parquet", pa.Table.from_pylist(clusters, tables.CLUSTERS))
     chosen = config(source("s", "web"), samples=9)
     write_samples(chosen, [shard], [(shard, verdicts, trimmed)], tmp_path, InProcessShardEngine())

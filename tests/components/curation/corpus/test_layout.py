@@ -1,4 +1,4 @@
-"""Kept documents are in the files of their portion and split, in the order of their ids."""
+"""Kept documents are in the files of their portion and split, in the order of the hashes of their texts."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ from components.curation.corpus.ledger import write_ledger
 from components.names import TRAIN, VALIDATION
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, rows, source
-from tests.components.curation.corpus.conftest import identity, shard_of, table_of
+from tests.components.curation.corpus.conftest import group_digits, identity, shard_of, table_of
 
 PLAIN = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0})
 BY_LANGUAGE = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0}, language_shares={"web": {"en": 0.5, "other": 0.5}})
 
 
-def spread(number: int) -> str:
-    """An id that lies at `number` hundredths of all."""
-    return f"{number * 2**64 // 100:016x}" + "0" * 48
+def spread(number: int) -> int:
+    """A hash that lies at `number` hundredths of all."""
+    return number * 2**64 // 100
 
 
-def test_documents_are_spread_over_the_files_by_their_ids() -> None:
+def test_documents_are_spread_over_the_files_by_the_hashes_of_their_texts() -> None:
     files = PortionFiles(TRAIN, "web", first=3, files=4)
     assert [files.target(spread(number)) for number in (0, 24, 25, 60, 99)] == [3, 3, 4, 5, 6]
     assert files.paths[-1] == "documents/train/web/part-00003.parquet"
@@ -43,15 +43,17 @@ def test_each_portion_has_as_many_files_as_it_has_shards(mixture: Mixture, train
 
 def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_path: Path) -> None:
     shards = [
-        shard_of(tmp_path / "0", {1: {"id": spread(70)}, 2: {"reason": "short"}, 3: {"id": spread(10), "group": "held"}}),
-        shard_of(tmp_path / "1", {2**32 + 1: {"id": spread(20), "language": "zh"}, 2**32 + 2: {"id": spread(90)}}),
+        shard_of(
+            tmp_path / "0", {1: {"text_hash": spread(70)}, 2: {"reason": "short"}, 3: {"text_hash": spread(10), "group": "held"}}
+        ),
+        shard_of(tmp_path / "1", {2**32 + 1: {"text_hash": spread(20), "language": "zh"}, 2**32 + 2: {"text_hash": spread(90)}}),
     ]
     trimmed = {"document": 2**32 + 2, "text": "trimmed", "bytes": 7, "characters": 7, "cut": 3, "reason": ""}
     pq.write_table(table_of([trimmed], tables.TRIMMED), tmp_path / "trimmed.parquet")
     trimmed_files = [[], [tmp_path / "trimmed.parquet"]]
     for shard, own in zip(shards, trimmed_files, strict=True):
         write_ledger((shard, [], own))
-    splits = {spread(number)[:4]: TRAIN for number in (20, 70, 90)} | {"held": VALIDATION}
+    splits = {group_digits(spread(number)): TRAIN for number in (20, 70, 90)} | {"held": VALIDATION}
     files = [PortionFiles(TRAIN, "web/en", 0, 2), PortionFiles(TRAIN, "web/other", 2, 1), PortionFiles(VALIDATION, "web", 3, 1)]
     write_documents(shards, trimmed_files, splits, files, BY_LANGUAGE, tmp_path / "corpus", tmp_path, InProcessShardEngine())
     written = {
@@ -59,10 +61,10 @@ def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_pat
         for path in sorted((tmp_path / "corpus").rglob("*.parquet"))
     }
     assert written == {
-        # Both are in the later half of all ids, so that the first file is not written.
-        "train/web/en/part-00001.parquet": [(spread(70), "text 1"), (spread(90), "trimmed")],
-        "train/web/other/part-00000.parquet": [(spread(20), f"text {2**32 + 1}")],
-        "validation/web/part-00000.parquet": [(spread(10), "text 3")],
+        # Both are in the later half of all hashes, so that the first file is not written.
+        "train/web/en/part-00001.parquet": [(identity(1), "text 1"), (identity(2**32 + 2), "trimmed")],
+        "train/web/other/part-00000.parquet": [(identity(2**32 + 1), f"text {2**32 + 1}")],
+        "validation/web/part-00000.parquet": [(identity(3), "text 3")],
     }
     (path,) = (tmp_path / "corpus/documents/validation/web").iterdir()
     assert pq.read_schema(path).equals(tables.DOCUMENTS)

@@ -17,6 +17,7 @@ from components.curation.corpus.ledger import (
     write_ledger,
 )
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
+from components.curation.text.draw import group_of
 from components.errors import SourceError
 from components.names import TRAIN, VALIDATION
 from tests.components.curation.conftest import config, passed, rows, source
@@ -30,13 +31,22 @@ def trimmed(path: Path, *listed: dict[str, Any]) -> Path:
 
 def test_every_document_has_its_reason_and_every_kept_one_its_group(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, {1: {}, 2: {"group": "numpy"}, 3: {"reason": "short"}, 4: {}, 5: {}})
-    shared = {"document": 5, "kept": -1, "reason": "", "group": "of-its-cluster", "id": identity(5), "kept_id": ""}
+    shared = {
+        "document": 5,
+        "kept": -1,
+        "reason": "",
+        "group": "of-its-cluster",
+        "id": identity(5),
+        "kept_id": "",
+        "text": 5,
+        "kept_text": 0,
+    }
     verdicts = verdicts_on(tmp_path, shared, removal(4, 1, NEAR))
     write_ledger((shard, [verdicts], []))
     ledger = {row["id"]: (row["reason"], row["group"]) for row in rows(ledger_of(shard))}
-    kept = {1: ("", identity(1)), 2: ("", "numpy"), 3: ("short", identity(3)), 5: ("", "of-its-cluster")}
-    assert ledger == {identity(number): value for number, value in kept.items()} | {identity(4): (NEAR, identity(4))}
-    assert passed(losses_of(shard)) == [{"kept": identity(1), "source": "s", "domain": "web", "documents": 1}]
+    kept = {1: ("", group_of(1)), 2: ("", "numpy"), 3: ("short", group_of(3)), 5: ("", "of-its-cluster")}
+    assert ledger == {identity(number): value for number, value in kept.items()} | {identity(4): (NEAR, group_of(4))}
+    assert passed(losses_of(shard)) == [{"kept_text": 1, "kept": identity(1), "source": "s", "domain": "web", "documents": 1}]
 
 
 def test_a_trimmed_document_has_its_new_size_and_one_that_is_removed_for_it_keeps_the_old(tmp_path: Path) -> None:
@@ -81,6 +91,6 @@ def test_what_is_trained_on_is_counted_by_language(tmp_path: Path) -> None:
     assert training_languages(shard, splits={"a": TRAIN, "b": VALIDATION}) == {("web", "en"): 6, ("web", "zh"): 6}
 
 
-def test_single_documents_are_split_by_the_first_digits_of_their_ids() -> None:
-    ids = ["ab12" + "0" * 60, "numpy", "ab12" + "f" * 60]
-    assert split_groups(pa.chunked_array([ids])).to_pylist() == ["ab12", "numpy", "ab12"]
+def test_single_documents_are_split_by_the_first_digits_of_the_hashes_of_their_texts() -> None:
+    groups = ["ab12" + "0" * 12, "numpy", "ab12" + "f" * 12]
+    assert split_groups(pa.chunked_array([groups])).to_pylist() == ["ab12", "numpy", "ab12"]

@@ -9,10 +9,11 @@ from components.curation.corpus.ledger import write_ledger
 from components.curation.corpus.records import LARGEST, write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables.reasons import EXACT, NEAR
+from components.curation.text.draw import group_of
 from components.names import TRAIN, VALIDATION
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import rows
-from tests.components.curation.corpus.conftest import identity, removal, shard_of, verdicts_on
+from tests.components.curation.corpus.conftest import group_digits, identity, removal, shard_of, verdicts_on
 
 MEMORIES = pytest.mark.parametrize("memory", [10**9, 512])
 """All rows in one partition, and one row in each."""
@@ -28,7 +29,7 @@ def shards(directory: Path) -> list[ExtractedShard]:
 
 
 def test_every_document_read_has_a_row_and_only_kept_ones_a_split(tmp_path: Path) -> None:
-    splits = {"a": TRAIN, "b": VALIDATION, identity(2**32 + 9)[:4]: VALIDATION}
+    splits = {"a": TRAIN, "b": VALIDATION, group_digits(2**32 + 9): VALIDATION}
     write_metrics(shards(tmp_path), splits, tmp_path / "documents.parquet")
     listed = [(row["uri"], row["split"], row["kept"], row["reason"]) for row in rows(tmp_path / "documents.parquet")]
     assert listed == [
@@ -41,15 +42,15 @@ def test_every_document_read_has_a_row_and_only_kept_ones_a_split(tmp_path: Path
 
 
 @MEMORIES
-def test_a_group_is_listed_once_with_its_split_and_the_source_of_its_first_document(tmp_path: Path, memory: int) -> None:
-    splits = {"a": TRAIN, "b": VALIDATION, "linked": TRAIN, identity(2**32 + 9)[:4]: VALIDATION}
+def test_a_group_is_listed_once_with_its_split_and_its_first_source_by_name(tmp_path: Path, memory: int) -> None:
+    splits = {"a": TRAIN, "b": VALIDATION, "linked": TRAIN, group_digits(2**32 + 9): VALIDATION}
     path = tmp_path / "groups.parquet"
     write_groups(shards(tmp_path), ["a", "linked"], splits, path, tmp_path, InProcessShardEngine(), memory=memory)
     assert {row["group"]: (row["split"], row["source"]) for row in rows(path)} == {
-        "a": (TRAIN, PYTHON_ENVIRONMENT),
+        "a": (TRAIN, "t"),
         "b": (VALIDATION, "s"),
         "linked": (TRAIN, PYTHON_ENVIRONMENT),
-        identity(2**32 + 9): (VALIDATION, "s"),
+        group_of(2**32 + 9): (VALIDATION, "s"),
     }
     assert len(rows(path)) == 4
 

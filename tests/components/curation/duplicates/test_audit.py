@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components import interim
 from components.curation import tables
 from components.curation.config import CurationConfig
-from components.curation.duplicates.audit import audit, interval, jaccard
+from components.curation.duplicates.audit import Removal, audit, interval, jaccard, lowest
 from components.curation.tables.reasons import EXACT, NEAR
 from components.curation.text.shingles import shingles_of
 from components.ports import InProcessShardEngine
@@ -27,7 +27,7 @@ def texts_of(texts: list[str], path: Path) -> Path:
 
 
 def removal(document: int, kept: int, similarity: float, reason: str = NEAR) -> dict[str, Any]:
-    ids = {"id": f"{document:064x}", "kept_id": f"{kept:064x}"}
+    ids = {"id": f"{document:064x}", "kept_id": f"{kept:064x}", "text": document}
     return {"part": 0, "document": document, "kept": kept, "similarity": similarity, "reason": reason, "group": "", **ids}
 
 
@@ -50,11 +50,20 @@ def test_a_removal_without_its_partner_is_found_whatever_deduplication_recorded(
 
 def test_the_sample_is_of_each_reason_and_its_interval_holds_for_all_of_them(tmp_path: Path) -> None:
     texts = [prose(number, 60) for number in range(5)]
-    verdicts = [removal(n % 5, n % 5, 1.0, EXACT if n % 10 == 0 else NEAR) | {"id": f"{n:064x}"} for n in range(200)]
+    verdicts = [removal(n % 5, n % 5, 1.0, EXACT if n % 10 == 0 else NEAR) | {"id": f"{n:064x}", "text": n} for n in range(200)]
     exact, near = audited(texts, verdicts, tmp_path).precision
     assert (exact.reason, exact.removals, exact.sampled, exact.low) == (EXACT, 20, 20, 1.0)
     assert (near.reason, near.removals, near.sampled, near.high) == (NEAR, 180, 40, 1.0)
     assert near.low == pytest.approx(0.025 ** (1 / 40))
+
+
+def test_every_text_is_sampled_once_before_any_copy_of_it_in_whatever_shards_they_are() -> None:
+    copies = [Removal(0, 0.1, 7, f"{number}", "kept", number, 99, 1.0) for number in range(5)]
+    others = [Removal(0, 0.2 + text / 10, text, f"{text}", "kept", text, 99, 1.0) for text in (1, 2, 3)]
+    whole = lowest([*copies, *others], 6)
+    assert [(removal.text, removal.copy) for removal in whole] == [(7, 0), (1, 0), (2, 0), (3, 0), (7, 1), (7, 2)]
+    for shards in ([copies[:2], others, copies[2:]], [[*others[:1], *copies], others[1:]]):
+        assert lowest([removal for own in shards for removal in lowest(own, 6)], 6) == whole
 
 
 def test_a_corpus_without_removals_has_an_empty_audit(tmp_path: Path) -> None:

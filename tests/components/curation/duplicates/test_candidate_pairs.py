@@ -23,8 +23,11 @@ from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import passed
 
 
-def heads(path: Path, entries: list[tuple[int, int, int, int]]) -> Path:
-    ends = [{"text": t, "check": c, "rank": r, "document": d, "part": 0, "id": f"id-{d}", "group": ""} for t, c, r, d in entries]
+def heads(path: Path, entries: list[tuple[int, int, int, int]], ties: dict[int, int] | None = None) -> Path:
+    ends = [
+        {"text": t, "check": c, "rank": r, "tie": (ties or {}).get(d, 0), "document": d, "part": 0, "id": f"id-{d}", "group": ""}
+        for t, c, r, d in entries
+    ]
     table = pa.Table.from_pylist(ends, tables.HEADS)
     return interim.write(path, table.sort_by([(name, "ascending") for name in table.column_names]))
 
@@ -40,9 +43,16 @@ def test_copies_pair_with_the_first_by_rank_and_half_a_hash_is_not_enough(tmp_pa
     assert [row["document"] for row in passed(copies)] == [3, 1]
 
 
-def shard_of(directory: Path, entries: list[tuple[int, int, int, int]]) -> TextShard:
+def test_copies_of_one_rank_pair_with_the_one_of_the_lowest_tie_and_not_with_the_first_that_was_read(tmp_path: Path) -> None:
+    entries, ties = [(7, 1, 3, 1), (7, 1, 3, 2), (7, 1, 3, 3)], {1: 9, 2: 8, 3: 5}
+    edges, _ = find_copies(heads(tmp_path / "h.arrow", entries, ties))
+    assert [(row["left_document"], row["right_document"]) for row in passed(edges)] == [(3, 2), (3, 1)]
+    assert [row["document"] for row in passed(find_repeats(shard_of(tmp_path, entries, ties)))] == [3]
+
+
+def shard_of(directory: Path, entries: list[tuple[int, int, int, int]], ties: dict[int, int] | None = None) -> TextShard:
     shard = TextShard(number=0, texts=directory / "texts.parquet", directory=directory)
-    table = interim.read(heads(directory / "sorted.arrow", entries)).sort_by("document")
+    table = interim.read(heads(directory / "sorted.arrow", entries, ties)).sort_by("document")
     interim.write(shard.heads, table)
     return shard
 

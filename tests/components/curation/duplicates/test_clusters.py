@@ -8,6 +8,7 @@ from components import interim
 from components.curation import tables
 from components.curation.duplicates.clusters import judge
 from components.curation.tables.reasons import EXACT, NEAR
+from components.curation.text.draw import group_of
 from tests.components.curation.conftest import passed
 
 Edge = tuple[int, int, float]
@@ -17,7 +18,8 @@ def verdicts(path: Path, edges: list[Edge], groups: dict[int, str] | None = None
     """Verdicts on one component whose ranks are the documents' numbers; a similarity of 1 marks a copy."""
 
     def end(which: str, number: int) -> dict[str, object]:
-        values = {"document": number, "rank": number, "part": 0, "id": f"id-{number}", "group": (groups or {}).get(number, "")}
+        named = {"id": f"id-{number}", "group": (groups or {}).get(number, "")}
+        values = {"document": number, "rank": number, "tie": 0, "part": 0, "text": number, **named}
         return {f"{which}_{name}": value for name, value in values.items()}
 
     listed = [{"component": 0, "similarity": s, "copy": s == 1, **end("left", a), **end("right", b)} for a, b, s in edges]
@@ -27,7 +29,12 @@ def verdicts(path: Path, edges: list[Edge], groups: dict[int, str] | None = None
 
 def test_the_first_member_stays_and_its_neighbours_are_measured_against_it(tmp_path: Path) -> None:
     edges = [(1, 2, 0.9), (2, 3, 0.9), (1, 3, 0.82), (3, 4, 0.9), (2, 4, 0.82)]
-    assert verdicts(tmp_path / "e", edges) == {2: (1, NEAR, ""), 3: (1, NEAR, ""), 1: (-1, "", "id-1"), 4: (-1, "", "id-1")}
+    assert verdicts(tmp_path / "e", edges) == {
+        2: (1, NEAR, ""),
+        3: (1, NEAR, ""),
+        1: (-1, "", group_of(1)),
+        4: (-1, "", group_of(1)),
+    }
 
 
 def test_the_most_similar_kept_document_is_the_evidence_and_ties_go_to_the_first(tmp_path: Path) -> None:
@@ -39,7 +46,7 @@ def test_the_most_similar_kept_document_is_the_evidence_and_ties_go_to_the_first
 def test_kept_documents_of_one_cluster_share_a_group_named_after_a_distribution_if_there_is_one(tmp_path: Path) -> None:
     for group in ("", "numpy"):
         judged = verdicts(tmp_path / "e", [(1, 3, 0.8), (2, 3, 0.8)], {2: group})
-        assert judged == {3: (1, NEAR, ""), 1: (-1, "", group or "id-1"), 2: (-1, "", group or "id-1")}
+        assert judged == {3: (1, NEAR, ""), 1: (-1, "", group or group_of(1)), 2: (-1, "", group or group_of(1))}
 
 
 def test_a_copy_of_a_removed_document_points_to_what_was_kept(tmp_path: Path) -> None:

@@ -52,7 +52,18 @@ def test_a_block_gives_edges_with_both_ends(tmp_path: Path) -> None:
     sets = {5: range(1, 101), 6: range(6, 106), 9: range(50, 150)}
     packed = {number: np.array(shingles, dtype=np.uint64).tobytes() for number, shingles in sets.items()}
     members = [
-        {"block": 1, "document": n, "rank": 100 - n, "part": 2, "id": f"id-{n}", "group": "", "shingles": packed[n]} for n in sets
+        {
+            "block": 1,
+            "document": n,
+            "rank": 100 - n,
+            "tie": 0,
+            "part": 2,
+            "text": n,
+            "id": f"id-{n}",
+            "group": "",
+            "shingles": packed[n],
+        }
+        for n in sets
     ]
     for shard in (0, 1):
         rows = pa.Table.from_pylist(members[shard::2], tables.MEMBERS)

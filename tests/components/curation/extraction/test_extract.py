@@ -19,6 +19,7 @@ from components.curation.extraction import spool
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract, shards_of
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile, list_files
+from components.curation.text.draw import hash_of
 from components.errors import StoreError
 from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
 
@@ -36,6 +37,7 @@ def test_texts_carry_where_they_come_from(tmp_path: Path) -> None:
     uri, raw = f"{tmp_path}/data/a.txt", prose(1) + " \r\n"
     assert document == {
         "document": 0,
+        "text_hash": hash_of(f"{prose(1)}\n".encode()),
         "id": hashlib.sha256(f"{tmp_path}/data\0{uri}\0{raw}".encode()).hexdigest(),
         "text": prose(1) + "\n",
         "source": f"{tmp_path}/data",

@@ -108,14 +108,15 @@ def test_an_address_that_the_end_would_cut_is_not_shown_in_part(start: int) -> N
     assert len(shown) <= MAX_EXCERPT_CHARACTERS + 1
 
 
-def test_the_least_ids_are_taken_in_any_order_and_a_copy_stays_as_it_was() -> None:
+def test_the_lowest_texts_are_taken_once_in_any_order_and_a_copy_stays_as_it_was() -> None:
     forwards, backwards = Samples(2), Samples(2)
     for number in range(5):
-        forwards.offer("filter", "short", {"id": f"{number}"}, before="x")
-        backwards.offer("filter", "short", {"id": f"{4 - number}"}, before="x")
+        for samples_of, text in ((forwards, number), (backwards, 4 - number)):
+            for copy in range(2):
+                samples_of.offer("filter", "short", {"text_hash": text, "id": f"{9 - text} {copy}"}, before="x")
     assert forwards.table().equals(backwards.table())
     assert forwards.table().schema.equals(tables.SAMPLES)
     before = forwards.copy()
-    forwards.offer("filter", "short", {"id": "-"}, before="x")
-    assert [row["id"] for row in before.rows()] == ["0", "1"]
-    assert [row["id"] for row in forwards.rows()] == ["-", "0"]
+    forwards.offer("filter", "short", {"text_hash": 0, "id": "-"}, before="x")
+    assert [row["id"] for row in before.rows()] == ["9 0", "8 0"]
+    assert [row["id"] for row in forwards.rows()] == ["-", "8 0"]

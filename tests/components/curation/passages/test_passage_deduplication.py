@@ -36,8 +36,9 @@ def identity(number: int) -> str:
 
 
 def tables_of(texts: Sequence[str], directory: Path, shards: int) -> tuple[list[Path], list[Path]]:
-    """Shards of texts, and verdicts that keep all of them."""
+    """Shards of texts whose quality follows their ids, and verdicts that keep all of them."""
     directory.mkdir(parents=True)
+    quality = {document: 1 - rank / 1000 for rank, document in enumerate(sorted(range(len(texts)), key=identity))}
     paths = []
     for number in range(shards):
         own = range(number, len(texts), shards)
@@ -48,6 +49,7 @@ def tables_of(texts: Sequence[str], directory: Path, shards: int) -> tuple[list[
             "source": [f"source-{document % 2}" for document in own],
             "domain": ["web"] * len(own),
             "language": ["en"] * len(own),
+            "quality": pa.array([quality[document] for document in own], pa.float32()),
             "text": [texts[document] for document in own],
         }
         paths.append(directory / f"texts-{number}.parquet")

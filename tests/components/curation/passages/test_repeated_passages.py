@@ -29,12 +29,13 @@ CHOSEN = config(source("a"), min_line_words=2, min_substring_words=4)
 
 
 def shard_of(directory: Path, number: int, texts: Sequence[str], **fields: Any) -> tuple[TextShard, Path]:
-    """A shard whose ids rank its documents in reverse, and verdicts that remove none."""
+    """A shard whose quality ranks its documents in reverse, and verdicts that remove none."""
     directory = directory / str(number)
     directory.mkdir(parents=True)
     columns = {
         "document": [(number << 32) + row for row in range(len(texts))],
-        "id": [f"{16 * number + 15 - row:012x}" + "0" * 52 for row in range(len(texts))],
+        "id": [f"{16 * number + row:064x}" for row in range(len(texts))],
+        "quality": pa.array([1 - (16 * number + 15 - row) / 1000 for row in range(len(texts))], pa.float32()),
         "language": ["en"] * len(texts),
         "text": list(texts),
         **fields,

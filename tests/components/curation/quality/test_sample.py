@@ -1,10 +1,10 @@
 """The sample of a language is bounded, even over its domains, and the same however the documents are sharded."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +12,8 @@ import pytest
 
 from components import interim
 from components.curation import CurationConfig, Quality
-from components.curation.quality.sample import draw, groups_of, lowest_orders
+from components.curation.quality.sample import draw, groups_of, lowest_orders, take
+from components.curation.text.draw import hash_of
 from components.errors import SourceError
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, source
@@ -20,10 +21,13 @@ from tests.components.curation.conftest import config, source
 CONFIG = config(source("x"), quality=Quality(references=(source("y", "encyclopedia"),), min_documents=5, sample_documents=20))
 
 
-def documents(language: str, domain: str, numbers: Sequence[int]) -> list[dict[str, str]]:
+SCHEMA = pa.schema([("text_hash", pa.uint64()), *((name, pa.string()) for name in ("language", "domain", "text"))])
+
+
+def documents(language: str, domain: str, numbers: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
-            "id": hashlib.sha256(f"{domain} {number}".encode()).hexdigest(),
+            "text_hash": hash_of(f"{domain} {number}".encode()),
             "language": language,
             "domain": domain,
             "text": f"{domain} {number}",
@@ -36,11 +40,11 @@ REFERENCES = documents("en", "encyclopedia", range(50)) + documents("zh", "encyc
 TEXTS = documents("en", "web", range(100)) + documents("en", "forum", range(40)) + documents("zh", "web", range(200, 230))
 
 
-def sharded(directory: Path, rows: list[dict[str, str]], shards: int) -> list[Path]:
+def sharded(directory: Path, rows: list[dict[str, Any]], shards: int) -> list[Path]:
     directory.mkdir(parents=True)
     paths = [directory / f"{number}.parquet" for number in range(shards)]
     for number, path in enumerate(paths):
-        pq.write_table(pa.Table.from_pylist(rows[number::shards]), path)
+        pq.write_table(pa.Table.from_pylist(rows[number::shards], SCHEMA), path)
     return paths
 
 
@@ -102,3 +106,14 @@ def test_lowest_orders_are_counted_by_group_and_bounded(tmp_path: Path) -> None:
     every = lowest_orders(path, max_orders=1000, seed=0, by_domain=False, languages=frozenset({"en"}))
     assert {group: len(orders) for group, (_, orders) in every.items()} == {("en", ""): 140}
     assert groups_of(pq.read_table(path), by_domain=False)[0] == ("en", "")
+
+
+def test_a_text_is_drawn_once_however_many_copies_of_it_there_are(tmp_path: Path) -> None:
+    once, copied = documents("en", "web", range(9)), documents("en", "web", [*range(9), *[3] * 40])
+    (single,), (several,) = sharded(tmp_path / "once", once, 1), sharded(tmp_path / "copied", copied, 1)
+    orders = [lowest_orders(path, max_orders=20, seed=1)["en", "web"] for path in (single, several)]
+    assert [count for count, _ in orders] == [9, 49]
+    assert orders[0][1].tolist() == orders[1][1].tolist()
+    limits = ({}, {("en", "web"): orders[0][1][-1]})
+    taken = [take((path, False, tmp_path / f"{path.parent.name}.arrow"), limits=limits, seed=1) for path in (single, several)]
+    assert [sorted(interim.read(path)["order"].to_pylist()) for path in taken] == [orders[0][1].tolist()] * 2

@@ -2,9 +2,10 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 
-from components.curation.text.draw import draw, order_of
+from components.curation.text.draw import draw, group_of, hash_of, hashes_of, order_of
 
 
 def test_a_draw_depends_on_seed_and_name_alone() -> None:
@@ -23,3 +24,15 @@ def test_documents_are_in_the_order_of_their_ids() -> None:
     ids = sorted(hashlib.sha256(bytes([number])).hexdigest() for number in range(100))
     assert [order_of(identity) for identity in ids] == sorted(order_of(identity) for identity in ids)
     assert order_of("ff" * 32) == 2**64 - 1
+
+
+def test_a_text_is_hashed_alike_alone_and_among_others() -> None:
+    texts = [b"", "知".encode(), b"a longer text of several words" * 20]
+    raw, offsets = np.frombuffer(b"".join(texts), dtype=np.uint8), np.cumsum([0, *map(len, texts)])
+    halves = hashes_of(raw, offsets)
+    assert halves[:, 0].tolist() == [hash_of(text) for text in texts]
+    assert len({*halves.ravel().tolist()}) == 6
+
+
+def test_the_group_of_a_text_is_its_hash_in_digits_of_one_width() -> None:
+    assert (group_of(0), group_of(2**64 - 1)) == ("0" * 16, "f" * 16)
