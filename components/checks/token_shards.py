@@ -1,6 +1,6 @@
 """The check of token shards and the tokenizer that made them: ids in the vocabulary, counts that agree, text that is restored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,12 @@ COUNTS = ("tokens", "documents", "bytes")
 ITEM_BYTES = {"uint16": 2, "uint32": 4}
 
 
-def check(limits: TokenShardsLimits, *, artifact: Path, tokenizer: Path, output: Path) -> CheckReport:
+def check(
+    limits: TokenShardsLimits, *, artifact: Path, tokenizer: Path, output: Path, sizes: Mapping[str, int] | None = None
+) -> CheckReport:
     """Check the token shards at `artifact`, made by the tokenizer at `tokenizer`; the page is `output/token_shards.html`.
 
+    `sizes` are the bytes of each file by path, so that the tokens themselves need not be there; without it, as they lie there.
     Raises `DamagedArtifact` if their tables are missing.
     """
     index = json_object(artifact, "index.json")
@@ -29,16 +32,20 @@ def check(limits: TokenShardsLimits, *, artifact: Path, tokenizer: Path, output:
     vocabulary = json_object(tokenizer, "special_tokens.json")["vocab_size"]
     shards = metrics_table(artifact, "shards", ("split", "domain", "shard", *COUNTS, "min_id", "max_id", "digest"))
     tables = [
-        _shards(artifact, shards, index, vocabulary),
+        _shards(_sizes(artifact) if sizes is None else sizes, shards, index, vocabulary),
         _splits(shards, index, domains, limits),
         _fertility(tokenizer, domains, limits),
     ]
     return suite.run("token_shards", tables, output)
 
 
-def _shards(artifact: Path, shards: "pd.DataFrame", index: dict[str, Any], vocabulary: int) -> Table:
-    paths = [artifact / split / domain / name for split, domain, name in shards[["split", "domain", "shard"]].to_numpy()]
-    in_file = [path.stat().st_size // ITEM_BYTES[index["dtype"]] if path.is_file() else 0 for path in paths]
+def _sizes(artifact: Path) -> dict[str, int]:
+    return {path.relative_to(artifact).as_posix(): path.stat().st_size for path in artifact.rglob("*.bin")}
+
+
+def _shards(sizes: Mapping[str, int], shards: "pd.DataFrame", index: dict[str, Any], vocabulary: int) -> Table:
+    paths = [f"{split}/{domain}/{name}" for split, domain, name in shards[["split", "domain", "shard"]].to_numpy()]
+    in_file = [sizes.get(path, 0) // ITEM_BYTES[index["dtype"]] for path in paths]
     # A document is BOS, at least one id, and EOS.
     rules = (
         has_rows(),

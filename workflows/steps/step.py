@@ -163,9 +163,9 @@ class Work:
         """A directory for finished work that later runs of the same code in the same environment reuse."""
         return index_of(self.order)
 
-    def local(self, artifact: Artifact) -> Path:
-        """The directory of an input."""
-        return self.order.run.store.local(artifact)
+    def local(self, artifact: Artifact, *only: str) -> Path:
+        """The directory of an input, with at least the files that `only` names by path or pattern: all, if it names none."""
+        return self.order.run.store.local(artifact, only)
 
     @property
     def engine(self) -> "ShardEngine":

@@ -8,6 +8,7 @@ import pytest
 
 from components.checks.limits import TokenShardsLimits
 from components.checks.token_shards import check
+from components.ports.store import records_of
 
 LIMITS = TokenShardsLimits()
 
@@ -61,6 +62,16 @@ def test_a_shard_cut_short_on_disk_is_found(token_shards: Path, tokenizer: Path,
             "1 of 8 rows: domain code, missing_in_file 1, shard tokens-00001.bin, split train",
         )
     ]
+
+
+def test_the_tokens_need_not_be_there_where_their_sizes_are_known(token_shards: Path, tokenizer: Path, output: Path) -> None:
+    sizes = {record.path: record.size for record in records_of(token_shards)}
+    for path in token_shards.rglob("*.bin"):
+        path.unlink()
+    assert check(LIMITS, artifact=token_shards, tokenizer=tokenizer, output=output, sizes=sizes).passed
+    sizes["train/code/tokens-00001.bin"] -= 2
+    report = check(LIMITS, artifact=token_shards, tokenizer=tokenizer, output=output, sizes=sizes)
+    assert [expectation.name for expectation in report.failures] == ["shards: missing_in_file is 0"]
 
 
 def test_equal_shards_are_a_warning(token_shards: Path, tokenizer: Path, output: Path, spoil: Any) -> None:
