@@ -24,6 +24,10 @@ class SourceError(LongrunError):
     """A source of documents, conversations or pairs that cannot be read as promised."""
 
 
+class ExtensionError(LongrunError):
+    """A filter, reader, task or check of the recipe's own that failed, or returned what it must not."""
+
+
 class FitRefused(LongrunError):
     """Runs that no scaling law can be fitted to; the message says why, by method."""
 

@@ -13,22 +13,27 @@ import inspect
 import json
 import platform
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from components.artifacts import Artifact
+from components.decides import deciding
+from components.extensions import Extension, extensions_in, imported_from_outside, recorded, versions_of
 from infra.bundle import REPOSITORY
 
 
 def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:
-    """sha256 hex over the step function with all it reaches, its config, its inputs' digests and other `facts`."""
+    """sha256 hex over the step function with all it reaches, its config with the meaning of its extensions, its inputs' digests
+    and other `facts`."""
     key = {
         "code": code_key(function),
-        "config": as_json(config),
+        "config": {"type": type(config).__name__, **deciding(config)},
         "inputs": {name: artifact.digest for name, artifact in inputs.items()},
         "facts": dict(facts),
     }
+    if own := [extension_key(extension) for extension in extensions_in(config)]:
+        key["extensions"] = own
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
@@ -36,7 +41,7 @@ def as_json(config: object) -> dict[str, Any]:
     """A config dataclass as JSON values, with the name of its type."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"{type(config).__name__} is not a config dataclass")
-    return {"type": type(config).__name__, **dataclasses.asdict(config)}
+    return {"type": type(config).__name__, **recorded(config)}
 
 
 def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
@@ -46,16 +51,30 @@ def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
     return hashlib.sha256("\n".join([own, *trees]).encode()).hexdigest()
 
 
-def code_digest(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
-    """Hash of the source text: every byte of the modules that the function reaches."""
+def extension_key(extension: Extension, root: Path = REPOSITORY) -> str:
+    """Hash of the meaning of a recipe's own code: the syntax trees of its modules and of ours that they reach, the bytes of its
+    data, and the versions of the installed packages that it imports."""
+    files = {file.path: _meaning(ast.parse(file.content)) if file.is_module else file.digest for file in extension.files}
+    ours = {path: _module(root, path).meaning for path in _reached(_ours(imported_from_outside(extension)), root)}
+    key = {"files": files, "ours": ours, "installed": versions_of(extension)}
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def code_digest(function: Callable[..., Any], config: object = None, root: Path = REPOSITORY) -> str:
+    """Hash of the source text: every byte of the modules that the function reaches, and of the extensions in its config."""
     texts = [f"{path}\n{hashlib.sha256((root / path).read_bytes()).hexdigest()}" for path in reachable(function, root)]
+    texts += [extension.digest for extension in extensions_in(config)]
     return hashlib.sha256("\n".join([inspect.getsource(function), *texts]).encode()).hexdigest()
 
 
 def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str]:
     """The files below `components/` that `function` imports in its body, directly or through others, sorted."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    waiting, files = list(_imported(tree)), set()
+    return _reached(_imported(ast.parse(textwrap.dedent(inspect.getsource(function)))), root)
+
+
+def _reached(modules: Iterable[str], root: Path) -> list[str]:
+    """The files below `root` that importing these modules runs, directly or through others, sorted."""
+    waiting, files = list(modules), set()
     while waiting:
         for path in _files(root, waiting.pop()):
             if path not in files:
@@ -104,6 +123,10 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield str(node.module)
             # `from package import module` names a module too
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _ours(modules: Iterable[str]) -> Iterator[str]:
+    return (module for module in modules if module.startswith("components"))
 
 
 def _files(root: Path, module: str) -> Iterator[str]:

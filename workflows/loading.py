@@ -117,6 +117,12 @@ def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -
     return _from_file(argument, kind) if ".py" in argument else _built_in(argument, kind, package, names)
 
 
+def folder_of(argument: str) -> Path:
+    """Where the code that a recipe names starts from: the folder of its file; for a name of ours, the current one."""
+    file = argument.partition(":")[0]
+    return Path(file).expanduser().resolve().parent if ".py" in argument else Path.cwd()
+
+
 def _built_in(name: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
     if name not in names:
         word = _word(kind)

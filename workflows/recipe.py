@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ from components.checks.limits import CheckLimits
 from components.curation.config import CurationConfig
 from components.errors import ConfigError, require, unknown
 from components.evaluation.config import EvaluationConfig
+from components.extensions import gathered
 from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
-from workflows.loading import load, new_name_of
+from workflows.loading import folder_of, load, new_name_of
 
 BUILT_IN = ("tiny", "smoke", "laptop")
 
@@ -53,19 +54,20 @@ class Recipe:
 
 
 def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe that `name` or `file.py[:function]` means, with `a.b=c` overrides applied.
+    """The recipe that `name` or `file.py[:function]` means, with `a.b=c` overrides applied and the code of its extensions.
 
     Raises:
-        ConfigError: no such recipe, file or function; the function fails or returns something else; a bad override.
+        ConfigError: no such recipe, file or function; the function fails or returns something else; a bad override; an extension
+            that cannot be loaded.
     """
     recipe = load(argument, Recipe, "workflows.recipes", BUILT_IN)
     for override in overrides:
         recipe = apply_override(recipe, override)
-    return recipe
+    return gathered(recipe, folder_of(argument))
 
 
 def to_json(recipe: Recipe) -> str:
-    """`recipe` as the text in which it travels to a cluster."""
+    """`recipe` as the text in which it travels to a cluster, with the code of its extensions."""
     return json.dumps(dataclasses.asdict(recipe))
 
 
@@ -79,28 +81,59 @@ def from_json(text: str) -> Recipe:
 def apply_override(recipe: Recipe, override: str) -> Recipe:
     """`recipe` with one value replaced, as `section.field=value`; values are JSON, or plain text for strings.
 
+    An element of a tuple is meant by its number from 0, or by its name; one of a mapping by its key.
+
     Raises:
         ConfigError: the form, the field or the type is wrong, or the config refuses the value.
     """
     path, separator, text = override.partition("=")
     if not separator or not path:
         raise ConfigError(f"--set {override!r}: the form is section.field=value, such as pretraining.learning_rate=0.001")
-    return _replaced(recipe, path.split("."), text, path)
+    replaced: Recipe = _replaced(recipe, Recipe, path.split("."), text, path)
+    return replaced
 
 
-def _replaced(config: Any, names: list[str], text: str, path: str) -> Any:
+def _replaced(value: Any, hint: Any, names: list[str], text: str, path: str) -> Any:
+    """A value of the type `hint` with what `names` lead to inside it replaced."""
+    if not names:
+        return _typed(hint, text, path)
     name, deeper = names[0], names[1:]
-    hints = typing.get_type_hints(type(config))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = typing.get_type_hints(type(value))
+        _require_field(name, hints, path)
+        return dataclasses.replace(value, **{name: _replaced(getattr(value, name), hints[name], deeper, text, path)})
+    if isinstance(value, Mapping):
+        return {**value, name: _replaced(value.get(name), _inner(hint, dict), deeper, text, path)}
+    if isinstance(value, tuple):
+        index = _index(value, name, path)
+        return (*value[:index], _replaced(value[index], _inner(hint, tuple), deeper, text, path), *value[index + 1 :])
+    holder = path.removesuffix("".join(f".{inner}" for inner in names)).rpartition(".")[2]
+    raise ConfigError(f"--set {path}: {holder} has no fields; it is {value!r}")
+
+
+def _require_field(name: str, hints: Mapping[str, Any], path: str) -> None:
     if name not in hints:
         if new := new_name_of(path):
             raise ConfigError(f"--set {path}: {path} is called {new} now")
         raise ConfigError(f"--set {path}: {unknown('field', name, sorted(hints))}")
-    if not deeper:
-        return dataclasses.replace(config, **{name: _typed(hints[name], text, path)})
-    inner = getattr(config, name)
-    if not dataclasses.is_dataclass(inner):
-        raise ConfigError(f"--set {path}: {name} has no fields; it is {inner!r}")
-    return dataclasses.replace(config, **{name: _replaced(inner, deeper, text, path)})
+
+
+def _index(elements: tuple[Any, ...], name: str, path: str) -> int:
+    """Which element a number or a name means; extensions are called as in reports."""
+    names = [str(getattr(element, "label", "") or getattr(element, "name", "")) for element in elements]
+    if name.isdecimal() and int(name) < len(elements):
+        return int(name)
+    if name and names.count(name) == 1:
+        return names.index(name)
+    allowed = [*map(str, range(len(elements))), *filter(None, names)]
+    raise ConfigError(f"--set {path}: {unknown('element', name, allowed or ['none, as it is empty'])}")
+
+
+def _inner(hint: Any, kind: type) -> Any:
+    """The type of what a tuple, or a mapping by name, holds; also where the field may be something else instead."""
+    whole = next((option for option in (hint, *typing.get_args(hint)) if typing.get_origin(option) is kind), None)
+    inner = typing.get_args(whole)
+    return (inner[1] if kind is dict else inner[0]) if inner else Any
 
 
 def _typed(hint: Any, text: str, path: str) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import CheckReport
 from components.checks import splits, suite
 from components.checks.limits import ConversationsLimits
+from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, in_set, median_between, no_duplicates, no_nulls
 from components.checks.suite import Table
@@ -28,7 +29,7 @@ def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> Check
         splits.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.min_conversations_per_split),
         splits.groups(rows),
     ]
-    return suite.run("conversations", tables, output)
+    return suite.run("conversations", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:

@@ -9,6 +9,7 @@ from components.checks import suite
 from components.checks.documents import counts as counts_of
 from components.checks.documents import median_bytes, repeated_ids
 from components.checks.limits import CorpusLimits
+from components.checks.own import own_tables
 from components.checks.reading import BatchedTable, json_object, metrics_table
 from components.checks.rules import between, finite, has_rows, holds, in_set, no_duplicates, no_nulls
 from components.checks.suite import Table
@@ -59,7 +60,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     tables += [_budgets(artifact, limits), _clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
     if (artifact / "metrics" / "quality.parquet").exists():
         tables.append(_quality(artifact, limits))
-    return suite.run("corpus", tables, output)
+    return suite.run("corpus", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _documents(documents: BatchedTable) -> Table:

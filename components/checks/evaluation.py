@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import EvaluationLimits
+from components.checks.own import own_tables
 from components.checks.reading import json_object, metrics_table
 from components.checks.rules import between, covers, finite, holds, no_duplicates
 from components.checks.suite import Table
@@ -38,7 +39,7 @@ def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckRep
         _contamination(artifact, limits),
         _alignment(artifact),
     ]
-    return suite.run("evaluation", tables, output)
+    return suite.run("evaluation", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _bits(bits: "pd.DataFrame", shares: Mapping[str, float], limits: EvaluationLimits) -> Table:

@@ -6,11 +6,20 @@
 from dataclasses import dataclass, field
 
 from components.errors import require
+from components.extensions import CHECK, Extension, kind
 from components.names import BASELINES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CorpusLimits:
+class OwnChecks:
+    """What every check may have besides its limits."""
+
+    own_checks: tuple[Extension, ...] = field(default=(), metadata=kind(CHECK))
+    """Checks of the recipe's own, judged with this one: classes that return tables with rules; `components.checks.own`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusLimits(OwnChecks):
     """What a corpus may look like before a tokenizer is trained on it."""
 
     min_median_bytes: float = 200
@@ -66,7 +75,7 @@ class CorpusLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TokenShardsLimits:
+class TokenShardsLimits(OwnChecks):
     """What tokens may look like before a model is trained on them."""
 
     min_bytes_per_token: float = 1.0
@@ -85,7 +94,7 @@ class TokenShardsLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlanLimits:
+class PlanLimits(OwnChecks):
     """What a plan may ask for before compute is spent on it."""
 
     max_warmup_share: float = 0.05
@@ -107,7 +116,7 @@ class PlanLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ConversationsLimits:
+class ConversationsLimits(OwnChecks):
     """What conversations may look like before a model is fine-tuned on them."""
 
     min_conversations_per_split: int = 100
@@ -126,7 +135,7 @@ class ConversationsLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PreferencePairsLimits:
+class PreferencePairsLimits(OwnChecks):
     """What preference pairs may look like before a model is optimised on them."""
 
     min_pairs_per_split: int = 50
@@ -148,7 +157,7 @@ class PreferencePairsLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingLimits:
+class TrainingLimits(OwnChecks):
     """How a training run may have gone before its checkpoint is used."""
 
     max_not_finite_steps: int = 0
@@ -169,7 +178,7 @@ class TrainingLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EvaluationLimits:
+class EvaluationLimits(OwnChecks):
     """What an evaluation must have measured before a model is registered by it."""
 
     min_models: tuple[str, ...] = ("base", "sft", "dpo")
@@ -218,6 +227,11 @@ class CheckLimits:
     """After pretraining, SFT and DPO."""
     evaluation: EvaluationLimits = field(default_factory=EvaluationLimits)
     """After evaluation."""
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            labels = [check.label for check in getattr(self, name).own_checks]
+            require(len(set(labels)) == len(labels), self, f"{name}.own_checks", labels, "each name once")
 
 
 def _integers(limits: object, smallest: int, *names: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import PlanLimits
+from components.checks.own import own_tables
 from components.checks.reading import json_object, metrics_table
 from components.checks.rules import between, finite, has_rows, holds
 from components.checks.suite import Table
@@ -20,7 +21,7 @@ FITTED_COMPUTE = (1e17, 3e20)
 def check(limits: PlanLimits, *, artifact: Path, output: Path) -> CheckReport:
     """Check the plan at `artifact`; the page is `output/plan.html`. Raises `DamagedArtifact` if its files are missing."""
     plan = json_object(artifact, "plan.json")
-    return suite.run("plan", [_plan(plan, limits), _choices(artifact)], output)
+    return suite.run("plan", [_plan(plan, limits), _choices(artifact), *own_tables(limits, artifact)], output)
 
 
 def _plan(plan: dict[str, Any], limits: PlanLimits) -> Table:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import CheckReport
 from components.checks import splits, suite
 from components.checks.limits import PreferencePairsLimits
+from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, in_set, no_duplicates, no_nulls
 from components.checks.suite import Table
@@ -30,7 +31,7 @@ def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> Che
         splits.counts(rows, (), "kind", limits.min_pairs_per_split),
         splits.groups(rows),
     ]
-    return suite.run("preference_pairs", tables, output)
+    return suite.run("preference_pairs", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _pairs(rows: "pd.DataFrame") -> Table:

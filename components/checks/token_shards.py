@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifacts import CheckReport
 from components.checks import suite
 from components.checks.limits import TokenShardsLimits
+from components.checks.own import own_tables
 from components.checks.reading import json_object, metrics_table
 from components.checks.rules import between, covers, has_rows, no_duplicates
 from components.checks.suite import Table
@@ -36,7 +37,7 @@ def check(
         _splits(shards, index, domains, limits),
         _fertility(tokenizer, domains, limits),
     ]
-    return suite.run("token_shards", tables, output)
+    return suite.run("token_shards", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _sizes(artifact: Path) -> dict[str, int]:

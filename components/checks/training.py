@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifacts import CheckReport, Mixture, portion_name
 from components.checks import suite
 from components.checks.limits import TrainingLimits
+from components.checks.own import own_tables
 from components.checks.reading import arrow_table, json_object
 from components.checks.rules import between, finite, has_rows
 from components.checks.suite import Table
@@ -33,7 +34,7 @@ def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards:
     tables = [_steps(history, limits), _course(history, limits), _figures(arrow)]
     if token_shards:
         tables.append(_mixture(history, token_shards, limits))
-    return suite.run("training", tables, output)
+    return suite.run("training", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:

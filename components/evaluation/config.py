@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from components.errors import require
+from components.extensions import TASK, Extension, kind
 
 ANSWER_FORMS = ("number", "letter", "text")
 
@@ -49,6 +50,8 @@ class EvaluationConfig:
     """Longest option of a multiple-choice item, in characters; HellaSwag's endings are about as long."""
     benchmarks: tuple[BenchmarkTask, ...] = ()
     """Public benchmarks, scored on all items and on those that no document held."""
+    tasks: tuple[Extension, ...] = field(default=(), metadata=kind(TASK))
+    """Tasks of the recipe's own beside those cut from held-out text; `components.evaluation.own_tasks` says what they are."""
     samples: int = 3
     """Prompts whose answers are shown, one of each model."""
     sample_prompts: tuple[str, ...] = ()
@@ -76,6 +79,8 @@ class EvaluationConfig:
             require(getattr(self, name) >= 40, self, name, getattr(self, name), "at least 40 characters")
         names = [benchmark.name for benchmark in self.benchmarks]
         require(len(set(names)) == len(names), self, "benchmarks", names, "each name once")
+        own = [task.label for task in self.tasks]
+        require(len({*names, *own}) == len(names) + len(own), self, "tasks", own, "each name once, and none of a benchmark")
         require(self.choices >= 2, self, "choices", self.choices, "at least 2")
         require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
         shares = self.domain_shares

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from components.errors import MissingArtifact
-from components.evaluation import benchmarks, held_out, items, report
+from components.evaluation import benchmarks, held_out, items, own_tasks, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
 from components.evaluation.findings import Alignment, BitsPerByteRow, Findings
@@ -55,6 +55,7 @@ def evaluate(
         ArtifactError: an input is incomplete, a domain has no held-out document that counts, or curation did not search for a
             benchmark.
         SourceError: an item of a benchmark cannot be asked.
+        ExtensionError: a task of the recipe's own fails, or has no items that can be asked.
     """
     shares = dict(sorted(config.domain_shares.items())) or held_out.mixture_shares(inputs.corpus)
     material = _gather(config, inputs, shares)
@@ -68,6 +69,7 @@ def evaluate(
         repetition=tuple(row for model in measured for row in model.repetition),
         samples=tuple(row for model in measured for row in model.samples),
         origins=origins(inputs.corpus),
+        meanings=material.tasks.meanings,
     )
     report.write(findings, output)
     return findings.headlines()
@@ -87,7 +89,9 @@ def _gather(config: EvaluationConfig, inputs: EvaluationInputs, shares: Mapping[
     return Material(
         documents={domain: held_out.fitting_documents(inputs.corpus, domain, config.max_bytes_per_domain) for domain in domains},
         reader=TokenShardReader.open(inputs.token_shards),
-        tasks=local.joined(benchmarks.build(config, inputs.corpus)),
+        tasks=local.joined(benchmarks.build(config, inputs.corpus)).joined(
+            own_tasks.build(config.tasks, config.max_items_per_task)
+        ),
         shown=list(config.sample_prompts) or prompts[: config.samples],
         repetition=prompts[: config.repetition_prompts],
     )

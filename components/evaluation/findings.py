@@ -1,7 +1,8 @@
 """The results of an evaluation as one value: tables of plain rows, and the figures derived from them."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from components.names import BYTE_UNIGRAM, ZLIB_9
@@ -25,7 +26,7 @@ DEFINITIONS = {
     "contaminated": "Items of which a document of the sources held some words in a row, as many as curation searches for.",
     "final-word": "Which word ends this line of a held-out document? It occurs earlier in the text.",
 }
-"""What each figure means, in one sentence; printed in every report."""
+"""What each figure means, in one sentence; printed in every report, with the recipe's own tasks."""
 
 
 def share(value: float | None) -> str:
@@ -131,6 +132,13 @@ class Findings:
     repetition: tuple[Repetition, ...]
     samples: tuple[Sample, ...]
     origins: tuple[Origin, ...]
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """What the recipe's own tasks and their figures mean."""
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """What each figure of the report means, in one sentence."""
+        return {**DEFINITIONS, **self.meanings}
 
     @property
     def models(self) -> list[str]:
@@ -166,7 +174,8 @@ class Findings:
 
     def as_json(self) -> dict[str, Any]:
         """What `report.json` holds."""
-        return {**dataclasses.asdict(self), "aggregate": self.aggregate, "definitions": DEFINITIONS}
+        rows = {name: value for name, value in dataclasses.asdict(self).items() if name != "meanings"}
+        return {**rows, "aggregate": self.aggregate, "definitions": self.definitions}
 
     def headlines(self) -> dict[str, float]:
         """A few figures for the table at the end of a run."""

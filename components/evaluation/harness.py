@@ -17,7 +17,7 @@ from lm_eval import evaluator
 from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 
-from components.evaluation.items import Row, Tasks
+from components.evaluation.items import Row, Scoring, Tasks
 
 _FIRST_WORD = r"^\s*(\w+)"
 _WORD_TOKENS = 16
@@ -45,7 +45,7 @@ def run(model: LM, tasks: Tasks) -> list[TaskScore]:
         return []
     with _quiet():
         choices = {name: _choice_task(name, rows) for name, rows in tasks.choices.items()}
-        completions = {name: _completion_task(name, rows) for name, rows in tasks.completions.items()}
+        completions = {name: _completion_task(name, rows, tasks.scoring.get(name)) for name, rows in tasks.completions.items()}
         outcome = evaluator.evaluate(lm=model, task_dict=choices | completions, bootstrap_iters=0, log_samples=True)
     results: Mapping[str, Mapping[str, Any]] = outcome["results"]
     samples: Mapping[str, Sequence[Mapping[str, Any]]] = outcome["samples"]
@@ -57,9 +57,9 @@ def run(model: LM, tasks: Tasks) -> list[TaskScore]:
             TaskScore(name, metric, value, len(rows), chance, *_clean(samples[name], metric)) for metric, value in values.items()
         ]
     for name, rows in tasks.completions.items():
-        value = float(results[name]["exact_match,first-word"])
-        clean = _clean(samples[name], "exact_match")
-        scores.append(TaskScore(name, "exact_match", value, len(rows), fmean(row["chance"] for row in rows), *clean))
+        metric, made_by = ("score", "none") if name in tasks.scoring else ("exact_match", "first-word")
+        value, clean = float(results[name][f"{metric},{made_by}"]), _clean(samples[name], metric)
+        scores.append(TaskScore(name, metric, value, len(rows), fmean(row["chance"] for row in rows), *clean))
     return scores
 
 
@@ -84,8 +84,10 @@ def _choice_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
     )
 
 
-def _completion_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
-    """The first word of what is generated on the same line must be the one in the document."""
+def _completion_task(name: str, rows: Sequence[Row], scoring: Scoring | None) -> ConfigurableTask:
+    """The first word of what is generated on the same line must be the one in the document; or the task has its own scoring."""
+    if scoring is not None:
+        return _scored_task(name, rows, scoring)
     return ConfigurableTask(
         config={
             **_common(name, rows),
@@ -99,6 +101,20 @@ def _completion_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
                 }
             ],
             "metric_list": [_mean("exact_match")],
+        }
+    )
+
+
+def _scored_task(name: str, rows: Sequence[Row], scoring: Scoring) -> ConfigurableTask:
+    """Whatever is generated is scored by the task's own rule."""
+    return ConfigurableTask(
+        config={
+            **_common(name, rows),
+            "output_type": "generate_until",
+            "doc_to_target": "gold",
+            "generation_kwargs": {"until": list(scoring.until), "max_gen_toks": scoring.max_tokens, "do_sample": False},
+            "process_results": lambda row, answers: {"score": scoring.score(row, answers[0])},
+            "metric_list": [_mean("score")],
         }
     )
 

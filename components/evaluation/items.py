@@ -11,7 +11,7 @@
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,41 @@ _POOL = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Scoring:
+    """How the completions of a task are generated and scored, if not by their first word."""
+
+    score: Callable[[Row, str], float]
+    """Of an item and what the model wrote, from 0 to 1."""
+    max_tokens: int
+    """Tokens generated at most."""
+    until: tuple[str, ...]
+    """Texts before which an answer ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tasks:
     """The items of each task; a task for which the held-out text does not suffice is missing here."""
 
     choices: dict[str, list[Row]]
     completions: dict[str, list[Row]]
+    scoring: dict[str, Scoring] = field(default_factory=dict)
+    """Of the completions that have a scoring of their own."""
+    meanings: dict[str, str] = field(default_factory=dict)
+    """What reports say of tasks that only the recipe knows."""
 
     def joined(self, others: "Tasks") -> "Tasks":
         """Both together. Raises `ConfigError` where a name occurs in both."""
         if repeated := sorted({*self.choices, *self.completions} & {*others.choices, *others.completions}):
             raise ConfigError(
-                f"EvaluationConfig.benchmarks names {repeated[0]}, which is a task of held-out text; allowed: another name"
+                f"EvaluationConfig.benchmarks or .tasks name {repeated[0]}, which is the name of another task; "
+                "allowed: a name of its own"
             )
-        return Tasks(choices=self.choices | others.choices, completions=self.completions | others.completions)
+        return Tasks(
+            choices=self.choices | others.choices,
+            completions=self.completions | others.completions,
+            scoring=self.scoring | others.scoring,
+            meanings=self.meanings | others.meanings,
+        )
 
 
 @dataclass(frozen=True, slots=True)

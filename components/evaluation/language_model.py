@@ -35,7 +35,17 @@ class HarnessModel(LM):
         return [self._of_text(self._tokenizer.encode(request.args[0])) for request in requests]
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """Greedy continuations, cut before the first of the texts in `until`; one request's arguments hold for all."""
+        """Greedy continuations, cut before the first of the texts in `until`; requests with the same arguments are one batch."""
+        answers: dict[int, str] = {}
+        by_arguments: dict[str, list[int]] = {}
+        for number, request in enumerate(requests):
+            by_arguments.setdefault(repr(request.args[1]), []).append(number)
+        for numbers in by_arguments.values():
+            answers |= zip(numbers, self._generated([requests[number] for number in numbers]), strict=True)
+        return [answers[number] for number in range(len(requests))]
+
+    def _generated(self, requests: list[Instance]) -> list[str]:
+        """The same for requests of which one's arguments hold for all."""
         arguments = requests[0].args[1]
         limit = arguments["max_gen_toks"]
         max_tokens = self._model.shape.context - 1 - limit

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, StrictUndefined
 
-from components.evaluation.findings import DEFINITIONS, Findings, share
+from components.evaluation.findings import Findings, share
 from components.evaluation.template import PAGE
 from components.names import BASELINES
 
@@ -64,7 +64,7 @@ def render(findings: Findings) -> str:
         findings=findings,
         models=[model for model in findings.models if model not in BASELINES],
         baselines=BASELINES,
-        definitions=DEFINITIONS,
+        definitions=findings.definitions,
         bits_charts=_bits_charts(findings),
         task_charts=_task_charts(findings),
         share=share,
@@ -92,7 +92,7 @@ def _task_charts(findings: Findings) -> list[Chart]:
     for task in dict.fromkeys(row.task for row in findings.tasks):
         rows = [row for row in findings.tasks if row.task == task and row.metric != "acc"]
         bars = tuple(Bar(row.model, row.value, f"{row.value:.1%}", "model") for row in rows)
-        known = DEFINITIONS.get(task, "A public benchmark, all items." if rows[0].is_benchmark else "")
+        known = findings.definitions.get(task, "A public benchmark, all items." if rows[0].is_benchmark else "")
         caption = f"{known} {rows[0].metric}, {rows[0].items:,} items; the line is chance, {rows[0].chance:.1%}."
         charts.append(Chart(title=task, caption=caption.strip(), bars=bars, full=1.0, chance=rows[0].chance))
     return charts

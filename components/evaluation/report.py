@@ -46,6 +46,9 @@ _SCHEMAS = {
 }
 
 
+_TASKS = "Items are cut from held-out text, or are the recipe's own; all models see the same."
+
+
 def write(findings: Findings, output: Path) -> None:
     """Write every file of an evaluation report below `output`."""
     (output / "metrics").mkdir(parents=True, exist_ok=True)
@@ -65,12 +68,12 @@ def markdown(findings: Findings) -> str:
     sections = [
         "# Evaluation",
         _section("Bits per byte on held-out text", DEFINITIONS["bits_per_byte"], bits_table(findings)),
-        _section("Tasks", "Items are cut from held-out text; all models see the same.", tasks_table(findings)),
+        _section("Tasks", _TASKS, tasks_table(findings)),
         *_benchmark_sections(findings),
         _section("Before and after alignment", "On held-out conversations and pairs.", _alignment_table(findings)),
         _section("Endless repetition", DEFINITIONS["repetition_ratio"], _repetition_table(findings)),
         "## Samples\n\n" + "\n\n".join(_sample(prompt, findings) for prompt in dict.fromkeys(s.prompt for s in findings.samples)),
-        "## What the figures mean\n\n" + "\n".join(f"- **{name}**: {meaning}" for name, meaning in DEFINITIONS.items()),
+        "## What the figures mean\n\n" + "\n".join(f"- **{name}**: {meaning}" for name, meaning in findings.definitions.items()),
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -106,7 +106,7 @@ dd { margin: 0; color: var(--soft); }
 </table></div>
 
 <h2>Tasks</h2>
-<p>Items are the same for every model; they are cut from held-out text, or are a public benchmark's.</p>
+<p>Items are the same for every model; they are cut from held-out text, or are a public benchmark's or the recipe's own.</p>
 <div class="charts">
 {% for chart in task_charts %}
 {{ draw(chart) }}

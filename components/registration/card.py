@@ -145,7 +145,8 @@ def _evaluation(report: Mapping[str, Any]) -> str:
     ]
     sections = ["Bits per byte on held-out text, lower is better:", _table(["model", *domains, "aggregate"], lines)]
     if tasks:
-        sections += ["Tasks cut from held-out text:", _table(["task", "metric", "model", "value", "chance", "items"], tasks)]
+        head = ["task", "metric", "model", "value", "chance", "items"]
+        sections += ["Tasks, cut from held-out text or the recipe's own:", _table(head, tasks)]
     return "\n\n".join([*sections, *_benchmarks(report)])
 
 

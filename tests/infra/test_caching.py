@@ -1,4 +1,4 @@
-"""The cache key follows meaning; the code digest follows every byte."""
+"""The cache key follows meaning; the code digest follows every byte; so it is with the code that a recipe brings."""
 
 import dataclasses
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from components.artifacts import Artifact
-from infra.caching import _module, cache_key, code_digest, code_key, reachable
+from components.extensions import Extension, gathered
+from infra.caching import _module, as_json, cache_key, code_digest, code_key, extension_key, reachable
 
 BASE = {
     "components/__init__.py": "",
@@ -59,10 +60,10 @@ def test_a_step_reaches_what_its_component_imports_and_nothing_else(root: Path) 
     ],
 )
 def test_a_changed_comment_or_docstring_keeps_the_key_and_changes_the_evidence(root: Path, name: str, old: str, new: str) -> None:
-    key, digest = code_key(step, root), code_digest(step, root)
+    key, digest = code_key(step, root), code_digest(step, root=root)
     rewrite(root, name, old, new)
     assert code_key(step, root) == key
-    assert code_digest(step, root) != digest
+    assert code_digest(step, root=root) != digest
 
 
 def test_changed_code_in_a_layer_below_changes_the_key(root: Path) -> None:
@@ -92,3 +93,103 @@ def test_config_inputs_and_facts_each_change_the_cache_key() -> None:
         cache_key(step, Config(), {"corpus": corpus}, {"sources": "cc"}),
     ]
     assert len({base, *changed}) == 4
+
+
+# Code of the recipe's own
+
+OWN = {
+    "filters.py": (
+        "import helper\nimport numpy\nfrom components.stage.work import work\n\n\n"
+        'class NoAds:\n    """Says."""\n\n    words = helper.number\n'
+    ),
+    "helper.py": "def number():\n    # a reason\n    return open('words.txt')\n",
+    "words.txt": "buy\n",
+    "other.py": "",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnConfig:
+    own: tuple[Extension, ...] = ()
+
+
+def own(folder: Path, **changes: str) -> OwnConfig:
+    """A config with an extension, some of whose files are changed."""
+    folder.mkdir(exist_ok=True)
+    for name, text in (OWN | {name.replace("_", "."): text for name, text in changes.items()}).items():
+        (folder / name).write_text(text)
+    return OwnConfig(own=(gathered(Extension(code="filters.py:NoAds"), folder),))
+
+
+def key_of(config: OwnConfig) -> str:
+    return cache_key(step, config, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("helper.py", "open(", "set("),
+        ("filters.py", "import numpy", "import scipy"),
+        ("filters.py", "class NoAds:", "class NoAds(dict):"),
+        ("words.txt", "buy", "now"),
+    ],
+)
+def test_changed_code_or_data_of_an_extension_changes_the_key(tmp_path: Path, name: str, old: str, new: str) -> None:
+    before = own(tmp_path / "own")
+    after = own(tmp_path / "own", **{name.replace(".", "_"): OWN[name].replace(old, new)})
+    assert key_of(before) != key_of(after)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("helper.py", "# a reason", "# another reason"),
+        ("filters.py", '"""Says."""', '"""Says more."""\n\n    # and more'),
+        ("filters.py", "import helper\n", "import helper  # first\n\n"),
+    ],
+)
+def test_a_changed_comment_of_an_extension_keeps_the_key_and_changes_the_evidence(
+    tmp_path: Path, name: str, old: str, new: str
+) -> None:
+    before = own(tmp_path / "own")
+    after = own(tmp_path / "own", **{name.replace(".", "_"): OWN[name].replace(old, new)})
+    assert key_of(before) == key_of(after)
+    assert code_digest(step, before) != code_digest(step, after)
+
+
+def test_a_file_that_an_extension_does_not_reach_and_where_it_lies_change_nothing(tmp_path: Path) -> None:
+    before = own(tmp_path / "own")
+    after = own(tmp_path / "elsewhere", other_py="x = 1\n")
+    assert key_of(before) == key_of(after)
+    assert code_digest(step, before) == code_digest(step, after)
+
+
+def test_values_and_the_class_decide(tmp_path: Path) -> None:
+    (extension,) = own(tmp_path / "own").own
+    changed = [dataclasses.replace(extension, values={"share": share}) for share in (0.1, 0.2)]
+    assert len({key_of(OwnConfig(own=(each,))) for each in (extension, *changed)} | {key_of(OwnConfig())}) == 4
+
+
+def test_our_code_that_an_extension_reaches_changes_its_key(tmp_path: Path, root: Path) -> None:
+    (extension,) = own(tmp_path / "own").own
+    key = extension_key(extension, root)
+    rewrite(root, "components/below.py", "return 1", "return 3")
+    changed = extension_key(extension, root)
+    rewrite(root, "components/other.py", "return 2", "return 3")
+    assert [key == changed, changed == extension_key(extension, root)] == [False, True]
+
+
+def test_another_version_of_an_installed_package_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = own(tmp_path / "own")
+    key = key_of(config)
+    site = tmp_path / "site" / "numpy-99.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 99.0\n")
+    monkeypatch.syspath_prepend(site.parent)
+    assert key_of(config) != key
+
+
+def test_a_manifest_names_the_files_of_an_extension_by_their_digest(tmp_path: Path) -> None:
+    (extension,) = own(tmp_path / "own").own
+    (recorded,) = as_json(OwnConfig(own=(extension,)))["own"]
+    assert recorded["files"] == [{"path": file.path, "sha256": file.digest} for file in extension.files]

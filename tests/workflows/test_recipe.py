@@ -1,13 +1,18 @@
-"""What stages of one recipe must agree on, and how a recipe travels."""
+"""What stages of one recipe must agree on, how a recipe travels, and what `--set` can reach."""
 
+import dataclasses
+import typing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from components.curation.config import Benchmark
 from components.errors import ConfigError
 from components.evaluation.config import BenchmarkTask
-from workflows.recipe import BUILT_IN, from_json, load_recipe, to_json
+from components.extensions import Extension, extensions_in
+from components.extensions.kinds import kind_of
+from workflows.recipe import BUILT_IN, Recipe, from_json, load_recipe, to_json
 
 TASK = BenchmarkTask(name="arc", prompt="{query}", choices=("choices",), answer="gold")
 
@@ -38,3 +43,121 @@ def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
     asked = replace(recipe.evaluation, benchmarks=(TASK,))
     changed = replace(recipe, curation=searched, evaluation=asked)
     assert [from_json(to_json(value)) for value in (recipe, changed)] == [recipe, changed]
+
+
+# Elements and keys that `--set` reaches
+
+
+def test_set_reaches_elements_by_number_or_name_and_keys_of_mappings() -> None:
+    recipe = load_recipe("tiny", ["curation.sources.0.weight=3", "evaluation.domain_shares.code=1.0"])
+    assert recipe.curation.sources[0].weight == 3
+    assert recipe.curation.sources[1:] == load_recipe("tiny").curation.sources[1:]
+    assert recipe.evaluation.domain_shares == {"code": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("curation.sources.9.weight=3", "unknown element '9'.*allowed: 0, 1"),
+        ("curation.sources.0.wait=3", "unknown field 'wait'.*did you mean 'weight'"),
+        ("curation.sources.0.weight.x=3", r"weight has no fields; it is "),
+        ("curation.sources.0.weight=much", "allowed is float"),
+        ("evaluation.tasks.0.values.x=1", "unknown element '0'.*allowed: none, as it is empty"),
+    ],
+)
+def test_what_set_cannot_reach_is_said_with_what_it_can(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("tiny", [override])
+
+
+# Code of the recipe's own
+
+OWN = {
+    "mine.py": """
+from dataclasses import replace
+
+from components.extensions import Extension
+from workflows.recipes.tiny import tiny
+
+
+def mine():
+    base = tiny()
+    task = Extension(code="tasks.py:Doubling", values={"numbers": 3})
+    return replace(base, name="mine", evaluation=replace(base.evaluation, tasks=(task,)))
+""",
+    "tasks.py": """
+class Doubling:
+    def __init__(self, numbers: int):
+        self.numbers = numbers
+
+    def items(self):
+        for n in range(self.numbers):
+            yield {"context": f"Twice {n} is", "choices": [f" {2 * n}", " no"], "gold": 0}
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A recipe with a task of its own."""
+    (tmp_path / "recipes").mkdir()
+    for name, text in OWN.items():
+        (tmp_path / "recipes" / name).write_text(text)
+    return tmp_path / "recipes"
+
+
+def test_the_code_of_a_recipe_is_found_beside_its_file_from_any_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for argument in ("recipes/mine.py", str(folder / "mine.py"), f"{folder}/mine.py:mine"):
+        (task,) = load_recipe(argument).evaluation.tasks
+        assert [file.path for file in task.files] == ["tasks.py"]
+
+
+def test_a_recipe_of_ours_takes_code_from_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (task,) = load_recipe("tiny", ['evaluation.tasks=[{"code": "tasks.py:Doubling", "values": {"numbers": 2}}]']).evaluation.tasks
+    assert (task.values, len(task.files)) == ({"numbers": 2}, 1)
+
+
+def test_a_recipe_that_travels_brings_its_code(folder: Path) -> None:
+    recipe = load_recipe(str(folder / "mine.py"))
+    arrived = from_json(to_json(recipe))
+    assert arrived == recipe
+    assert next(extensions_in(arrived)).files[0].content == (folder / "tasks.py").read_bytes()
+
+
+@pytest.mark.parametrize("element", ["0", "doubling"])
+def test_values_of_the_recipe_s_own_code_can_be_set(folder: Path, element: str) -> None:
+    recipe = load_recipe(str(folder / "mine.py"), [f"evaluation.tasks.{element}.values.numbers=5"])
+    assert [extension.values for extension in extensions_in(recipe)] == [{"numbers": 5}]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("evaluation.tasks.0.values.numbers=many", r"task tasks\.py:Doubling, line 2: Doubling\.numbers is 'many'; allowed: int"),
+        ("evaluation.tasks.0.values.number=1", "Doubling.* does not take .*unexpected keyword argument 'number'"),
+        ("evaluation.tasks.0.code=tasks.py:Doublings", r"unknown class 'Doublings' \(did you mean 'Doubling'\?\)"),
+        ("evaluation.tasks.0.code=../tasks.py:Doubling", r"Extension\.code is .*inside it"),
+    ],
+)
+def test_a_recipe_whose_code_does_not_fit_is_refused_when_it_is_loaded(folder: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(str(folder / "mine.py"), [override])
+
+
+def test_every_field_for_code_of_the_recipe_s_own_says_which_kind_it_is() -> None:
+    """Otherwise it would be found out only by the step that uses it."""
+    kinds, waiting = {}, [Recipe]
+    while waiting:
+        owner = waiting.pop()
+        hints = typing.get_type_hints(owner)
+        for field in dataclasses.fields(owner):
+            inner = {hints[field.name], *typing.get_args(hints[field.name])}
+            if Extension in inner:
+                kinds[f"{owner.__name__}.{field.name}"] = kind_of(field.metadata)
+            waiting += [hint for hint in inner if dataclasses.is_dataclass(hint) and hint is not Extension]
+    assert len(kinds) >= 8
+    assert None not in kinds.values()

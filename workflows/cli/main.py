@@ -125,12 +125,11 @@ def recipes(as_json: Json = False) -> None:
 @app.command()
 def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = False) -> None:
     """Print a recipe's whole resolved configuration."""
-    import dataclasses
-
+    from components.extensions import recorded
     from infra.mlflow.tracking import flatten
     from workflows.recipe import load_recipe
 
-    config = dataclasses.asdict(load_recipe(recipe, overrides or []))
+    config = recorded(load_recipe(recipe, overrides or []))
     print_result(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
 
 

@@ -109,7 +109,8 @@ async def obtain(
     key = caching.cache_key(task.func, config, dict(_flat(inputs)), facts or {})
     cached = None if name in run.options.fresh else run.store.find(name, key)
     if cached is None:
-        return await task(Order(step=name, cache_key=key, code_digest=caching.code_digest(task.func), run=run), config, **inputs)
+        code = caching.code_digest(task.func, config)
+        return await task(Order(step=name, cache_key=key, code_digest=code, run=run), config, **inputs)
     figures = run.store.manifest(cached.uri).figures
     run.journal.write("cached", step=name, uri=cached.uri, digest=cached.digest, figures=figures)
     return cached.as_(kind)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from components.checks.limits import CheckLimits
 from components.curation.config import CurationConfig
 from components.errors import require
+from components.extensions import gathered
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig
 from components.scaling.sweeps.grid import Grid
@@ -12,7 +13,7 @@ from components.scaling.sweeps.ladder import Ladder
 from components.scaling.sweeps.table import SCALE
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from components.training.config import CHOICES
-from workflows.loading import load
+from workflows.loading import folder_of, load
 
 BUILT_IN = ("tiny-ladder", "smoke-ladder", "tiny-grid", "smoke-grid")
 
@@ -51,4 +52,4 @@ def load_sweep(argument: str) -> Sweep:
     Raises:
         ConfigError: no such sweep, file or function; the function fails or returns something else.
     """
-    return load(argument, Sweep, "workflows.sweeps", BUILT_IN)
+    return gathered(load(argument, Sweep, "workflows.sweeps", BUILT_IN), folder_of(argument))

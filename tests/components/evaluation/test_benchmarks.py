@@ -101,7 +101,7 @@ def test_a_benchmark_that_was_not_searched_for_is_refused(tmp_path: Path) -> Non
 
 def test_a_benchmark_with_the_name_of_a_local_task_is_refused() -> None:
     local = Tasks(choices={"answer-choice": []}, completions={})
-    with pytest.raises(ConfigError, match="names answer-choice, which is a task of held-out text"):
+    with pytest.raises(ConfigError, match="name answer-choice, which is the name of another task"):
         local.joined(Tasks(choices={}, completions={"answer-choice": []}))
 
 

@@ -1,0 +1,124 @@
+"""Tasks that a recipe brings: their items, and how an answer to one is scored.
+
+Items with `choices` are scored by log-likelihood, as the built-in ones are: the right choice should be the likeliest. For others
+a greedy continuation is generated, whose first word should be `gold`. Where the class has `score(self, item, answer)`, that gives
+a number from 0 to 1 instead, and its attributes `max_tokens` and `until` say how long an answer is.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from components.errors import ExtensionError
+from components.evaluation.items import Row, Scoring, Tasks
+from components.extensions import TASK, Extension, failure, load
+
+MAX_ANSWER_TOKENS = 16
+"""Tokens of a generated answer, unless the class has `max_tokens`: enough for a word."""
+
+
+_SCORE = "Mean of what a task of the recipe's own gives for greedily generated answers, from 0 to 1."
+
+
+class EvaluationTask(Protocol):
+    """What a recipe's own class asks."""
+
+    def items(self) -> Iterable[Mapping[str, Any]]:
+        """Each with `context`; and with `choices` and the index of the right one as `gold`, or with the right word as `gold` and,
+        if guessing helps, its probability as `chance`."""
+        ...
+
+
+def build(extensions: Sequence[Extension], max_items: int) -> Tasks:
+    """The first `max_items` items of each task.
+
+    Raises:
+        ConfigError: a task cannot be loaded.
+        ExtensionError: it fails, or has no items or wrong ones.
+    """
+    tasks = Tasks(choices={}, completions={})
+    for extension in extensions:
+        tasks = tasks.joined(_task(extension, load(extension, TASK), max_items))
+    return tasks
+
+
+def _task(extension: Extension, task: Any, max_items: int) -> Tasks:
+    rows = list(islice(_rows(extension, task), max_items))
+    if not rows:
+        raise ExtensionError(f"task {extension.code} has no items; it must be {TASK.form}")
+    kinds = {"choices" in row for row in rows}
+    if len(kinds) > 1:
+        raise ExtensionError(f"task {extension.code} has items with choices and items without; make two tasks of them")
+    meanings = {extension.label: _summary(task) or f"{extension.code} of the recipe."}
+    if kinds == {True}:
+        return Tasks(choices={extension.label: rows}, completions={}, meanings=meanings)
+    if not hasattr(task, "score"):
+        return Tasks(choices={}, completions={extension.label: rows}, meanings=meanings)
+    scoring = {extension.label: _scoring(extension, task)}
+    return Tasks(choices={}, completions={extension.label: rows}, scoring=scoring, meanings=meanings | {"score": _SCORE})
+
+
+def _summary(task: Any) -> str:
+    """The first paragraph of what the class says of itself, in one line."""
+    return " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
+
+
+def _rows(extension: Extension, task: EvaluationTask) -> Iterator[Row]:
+    number = 1
+    try:
+        for item in task.items():
+            yield _row(item)
+            number += 1
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise failure(extension, TASK, error, f"at item {number}; it must be {TASK.form}") from error
+
+
+def _row(item: Mapping[str, Any]) -> Row:
+    """The item as the harness takes it. Raises `ValueError` or `KeyError` where it is none."""
+    context, gold = item["context"], item["gold"]
+    if not isinstance(context, str) or not context:
+        raise ValueError(f"context is {context!r}; allowed: some text")
+    if "choices" in item:
+        return {"context": context, "choices": _choices(item["choices"], gold), "gold": gold}
+    if not isinstance(gold, str) or not gold:
+        raise ValueError(f"gold is {gold!r}; allowed: the right answer, or, beside choices, the index of the right one")
+    return {"context": context, "gold": gold, "chance": float(item.get("chance", 0.0))}
+
+
+def _choices(choices: Any, gold: Any) -> list[str]:
+    texts = list(choices)
+    if len(texts) < 2 or not all(isinstance(text, str) and text for text in texts):
+        raise ValueError(f"choices are {texts!r}; allowed: two or more texts, which continue the context as they are")
+    if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(texts):
+        raise ValueError(f"gold is {gold!r}; allowed: the index of the right one of {len(texts)} choices")
+    return texts
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnScore:
+    """A score from 0 to 1 of an answer to an item."""
+
+    extension: Extension
+    task: Any
+
+    def __call__(self, item: Row, answer: str) -> float:
+        try:
+            value = float(self.task.score(dict(item), answer))
+        except Exception as error:
+            raise failure(
+                self.extension, TASK, error, f"asked to score {answer!r} as an answer to {item['context']!r}"
+            ) from error
+        if not 0 <= value <= 1:
+            raise ExtensionError(f"task {self.extension.code} scored {value} for {answer!r}; allowed: from 0 to 1")
+        return value
+
+
+def _scoring(extension: Extension, task: Any) -> Scoring:
+    return Scoring(
+        score=_OwnScore(extension, task),
+        max_tokens=int(getattr(task, "max_tokens", MAX_ANSWER_TOKENS)),
+        until=tuple(getattr(task, "until", ("\n",))),
+    )

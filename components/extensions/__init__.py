@@ -1,0 +1,28 @@
+"""A recipe's own filters, readers, tasks and checks: their code as a value, and that code imported anywhere.
+
+The loader of a recipe gathers the code; after that nothing depends on where it lay. See README.md of this package.
+"""
+
+from components.extensions.gathering import gathered
+from components.extensions.installed import imported_from_outside, versions_of
+from components.extensions.kinds import CHECK, FILTER, READER, TASK, ExtensionKind, kind
+from components.extensions.loading import failure, load
+from components.extensions.value import Extension, ExtensionFile, extensions_in, recorded
+
+__all__ = [
+    "CHECK",
+    "FILTER",
+    "READER",
+    "TASK",
+    "Extension",
+    "ExtensionFile",
+    "ExtensionKind",
+    "extensions_in",
+    "failure",
+    "gathered",
+    "imported_from_outside",
+    "kind",
+    "load",
+    "recorded",
+    "versions_of",
+]
