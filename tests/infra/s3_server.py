@@ -148,3 +148,29 @@ class LosingProxy(KillingProxy):
 
     def kill(self) -> None:
         self.killed = True
+
+
+@dataclass
+class CountingProxy(KillingProxy):
+    """Counts the bytes that are fetched, by key; nobody is killed."""
+
+    fatal: int = 0
+    before: bool = False
+    fetched: dict[str, list[int]] = field(default_factory=dict)
+    """The bytes of each answer with the content of an object."""
+
+    def hand_on(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        status, fields, data = super().hand_on(method, path, headers, body)
+        key = path.partition("?")[0].removeprefix(f"/{BUCKET}").strip("/")
+        if method == "GET" and key and status in {200, 206}:
+            with self.lock:
+                self.fetched.setdefault(key, []).append(len(data))
+        return status, fields, data
+
+    def files(self) -> dict[str, list[int]]:
+        """Those of the files of artifacts. Their manifests, and what points to them, are asked for whenever it matters."""
+        return {
+            key: sizes
+            for key, sizes in self.fetched.items()
+            if "artifacts" in Path(key).parts and Path(key).name not in {MANIFEST, "current.json"}
+        }

@@ -16,8 +16,8 @@ from components.ports import LocalArtifactStore
 from infra import retry, storage
 from infra.storage import ObjectArtifactStore
 from tests import processes
-from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, fill, manifest_of, publish
-from tests.infra.s3_server import BUCKET, KillingProxy, LosingProxy, Objects, bucket
+from tests.components.ports.store_suite import KEY, ArtifactStoreSuite, counted_hashings, fill, manifest_of, publish
+from tests.infra.s3_server import BUCKET, CountingProxy, KillingProxy, LosingProxy, Objects, bucket
 from tests.servers import Server, client, durable_object_store, free_port
 
 pytestmark = pytest.mark.long
@@ -128,6 +128,24 @@ def test_a_copy_of_another_content_is_not_mixed_with_this_one(store: ObjectArtif
     copy = elsewhere.local(artifact, only=("metrics/*",))
     assert sorted(path.name for path in copy.rglob("*.*")) == ["n.parquet"]
     assert (elsewhere.local(artifact) / "a.txt").read_text() == "text"
+
+
+def test_each_byte_is_fetched_once_and_hashed_once_however_many_steps_read_it(
+    store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a run on a machine that has nothing yet; `tests/end_to_end/test_bytes.py` counts a whole one."""
+    corpus, tokens, hashings = publish(store), publish(store, step="token_shards"), counted_hashings(monkeypatch)
+    proxy = CountingProxy(endpoint)
+    with proxy.serving() as url:
+        machine = replace(elsewhere, endpoint=url)
+        for artifact, only in ((corpus, ("metrics/*",)), (corpus, ("*.txt", "metrics/*")), (tokens, ("a.txt",)), (tokens, ())):
+            for _ in range(2):
+                machine.local(artifact, only=only)
+    fetched = {Path(key).name: sizes for key, sizes in proxy.files().items() if corpus.uri in key}
+    assert fetched == {"a.txt": [4], "n.parquet": [len((store.local(corpus) / "metrics" / "n.parquet").read_bytes())]}
+    assert {len(sizes) for sizes in proxy.files().values()} == {1}
+    assert len(proxy.files()) == 5
+    assert hashings == []  # but as they came
 
 
 def _open_often(store: ObjectArtifactStore, artifact: Artifact, patterns: list[str]) -> None:
