@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+Tagged = tuple[bytes, str]
+"""An object's bytes, and the store's tag of them."""
+
 RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
 """obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer ones are `infra.retry`'s."""
 
@@ -98,7 +101,7 @@ class ObjectArtifactStore:
     def manifest(self, uri: str) -> Manifest:
         """Get `manifest.json` below `uri`."""
         where = f"{self.root}/{uri}/{MANIFEST}"
-        stored = self._ask(f"{uri}/{MANIFEST}", lambda: _small(self._store, f"{uri}/{MANIFEST}"))
+        stored = self._ask(f"{uri}/{MANIFEST}", lambda: _small(self._store, f"{uri}/{MANIFEST}", self._seen))
         if stored is None:
             raise MissingArtifact(f"{where}: no finished artifact here; run the step that makes it")
         return Manifest.from_bytes(stored[0], where)
@@ -195,6 +198,10 @@ class ObjectArtifactStore:
     def _store(self) -> "ObjectStore":
         return _client(self.root, self.endpoint)
 
+    @property
+    def _seen(self) -> dict[str, Tagged]:
+        return _seen_at(self.root, self.endpoint)
+
     def _ask(self, path: str, call: Callable[[], Result]) -> Result:
         """What `call` returns, as soon as the store answers."""
 
@@ -226,7 +233,7 @@ class ObjectArtifactStore:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         def put() -> bool:
-            stored = _small(self._store, path)
+            stored = _small(self._store, path, self._seen)
             # a retry may meet what an attempt whose answer was lost has put
             if stored is not None and stored[0] == data:
                 return True
@@ -286,13 +293,18 @@ def _folder(manifest: Manifest) -> str:
     return manifest.digest[:16]
 
 
-def _small(store: "ObjectStore", path: str) -> tuple[bytes, str] | None:
-    """Bytes and tag of a small object; None where there is none."""
+def _small(store: "ObjectStore", path: str, seen: dict[str, Tagged]) -> Tagged | None:
+    """A small object; None where there is none. It is sent only if it is another than what was `seen`, by path, the last time."""
+    from obstore.exceptions import NotModifiedError
+
     try:
-        answer = _obstore().get(store, path)
+        answer = _obstore().get(store, path, options={"if_none_match": seen[path][1]} if path in seen else {})
     except FileNotFoundError:
         return None
-    return bytes(answer.bytes()), answer.meta["e_tag"]
+    except NotModifiedError:
+        return seen[path]
+    seen[path] = bytes(answer.bytes()), answer.meta["e_tag"]
+    return seen[path]
 
 
 def _fetched(store: "ObjectStore", source: str, record: FileRecord, target: Path) -> str:
@@ -315,6 +327,12 @@ def _obstore() -> Any:
     import obstore
 
     return obstore
+
+
+@functools.cache
+def _seen_at(root: str, endpoint: str) -> dict[str, Tagged]:
+    """The small objects that this process has seen there: manifests are asked for often, and rarely change."""
+    return {}
 
 
 @functools.cache

@@ -148,6 +148,20 @@ def test_each_byte_is_fetched_once_and_hashed_once_however_many_steps_read_it(
     assert hashings == []  # but as they came
 
 
+def test_a_manifest_is_sent_again_only_when_it_has_changed(store: ObjectArtifactStore, endpoint: str) -> None:
+    proxy = CountingProxy(endpoint)
+    with proxy.serving() as url:
+        machine = replace(store, endpoint=url)
+        for text in ("text", "other"):
+            artifact = publish(store, text=text)
+            for _ in range(3):
+                assert machine.find("curation", KEY) == artifact
+        store.delete(artifact)
+        assert machine.find("curation", KEY) is None
+    (sent,) = (sizes for key, sizes in proxy.fetched.items() if key.endswith(MANIFEST))
+    assert len(sent) == 2
+
+
 def _open_often(store: ObjectArtifactStore, artifact: Artifact, patterns: list[str]) -> None:
     """What one of two processes does."""
     for _ in range(3):
