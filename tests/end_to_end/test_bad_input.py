@@ -19,7 +19,7 @@ USAGE = {
     "run tiny --until nowhere": "unknown stage 'nowhere'; allowed: curation, tokenizer",
     "run tiny --fresh nowhere": "unknown stage or step 'nowhere'",
     "run tiny --set pretraining.learning_rate=-1": "learning_rate is -1.0; allowed: a positive number",
-    "run tiny --set pretraining.speed=1": "unknown field 'speed' (did you mean 'seed'?); allowed: activation_checkpointing",
+    "run tiny --set pretraining.speed=1": "unknown field 'speed' (did you mean 'seed'?); allowed: batch_size",
     "run tiny --set pretraining.tokens=many": "--set pretraining.tokens=many: allowed is int | None",
     "run tiny --set pretraining.seed=true": "allowed is int",
     "run tiny --set name.first=a": "name has no fields",

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def engine() -> Iterator[Engine]:
     with process_group(CPU, 1):
         chosen = settings()
-        engine = Engine(small_model(), NextToken(), chosen, "fp32", Coordinates.of(chosen.layout, 0, 1), CPU)
+        engine = Engine(small_model(), NextToken(), chosen.config, "fp32", Coordinates.of(chosen.config.layout, 0, 1), CPU)
         yield engine
         engine.close()
 
