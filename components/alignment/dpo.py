@@ -13,7 +13,7 @@ from components.alignment.objectives import PreferenceLoss, preference_losses
 from components.alignment.records import read_pairs
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
 from components.model.huggingface import load
-from components.ports import Launcher, Metrics, TrainingReporter
+from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 
@@ -26,11 +26,12 @@ def optimise_preferences(
     scratch: Path,
     launcher: Launcher,
     metrics: Metrics,
+    uploads: RemoteScratch | None = None,
 ) -> dict[str, Any]:
     """Optimise `checkpoint` on the pairs and write it as a Hugging Face directory with `metrics/`.
 
-    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any. `metrics/alignment.parquet` has, by kind of
-    held-out pair, before and after (log-probabilities in nats, of whole answers):
+    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any, or from those copied to `uploads`.
+    `metrics/alignment.parquet` has, by kind of held-out pair, before and after (log-probabilities in nats, of whole answers):
     - reward_margin: mean of β log(π/π_ref) of the chosen answer less that of the rejected one; 0 before, as π is π_ref.
     - reward_accuracy: share of pairs with a positive reward margin, ties counting half; so 0.5 before.
     - log_probability_margin: mean of log π(chosen) − log π(rejected).
@@ -47,7 +48,7 @@ def optimise_preferences(
         TrainingError: no pair fits, or a loss that is not finite.
         CheckpointError: no checkpoints in `scratch` but those of another training.
     """
-    spec = Spec(config, data=pairs, checkpoint=checkpoint, output=output, scratch=scratch)
+    spec = Spec(config, data=pairs, checkpoint=checkpoint, output=output, scratch=scratch, uploads=uploads)
     return launch(_work, spec, launcher, metrics, headlines=("reward_margin", "reward_accuracy", "log_probability_margin"))
 
 

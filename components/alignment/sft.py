@@ -12,7 +12,7 @@ from components.alignment.held_out import Change, by_kind
 from components.alignment.objectives import AnswerLoss
 from components.alignment.records import read_conversations
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
-from components.ports import Launcher, Metrics, TrainingReporter
+from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 
@@ -25,11 +25,13 @@ def fine_tune(
     scratch: Path,
     launcher: Launcher,
     metrics: Metrics,
+    uploads: RemoteScratch | None = None,
 ) -> dict[str, Any]:
     """Fine-tune `checkpoint` on the conversations and write it as a Hugging Face directory with `metrics/`.
 
-    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any. `metrics/alignment.parquet` has the measure
-    "answer_loss": nats per token of held-out answers (their ends included), by task, before and after.
+    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any, or from those copied to `uploads`.
+    `metrics/alignment.parquet` has the measure "answer_loss": nats per token of held-out answers (their ends included), by task,
+    before and after.
 
     Returns:
         steps, examples, left_out (too long), loss (last tenth), and the answer loss before and after.
@@ -40,7 +42,7 @@ def fine_tune(
         TrainingError: no conversation fits, or a loss that is not finite.
         CheckpointError: no checkpoints in `scratch` but those of another training.
     """
-    spec = Spec(config, data=conversations, checkpoint=checkpoint, output=output, scratch=scratch)
+    spec = Spec(config, data=conversations, checkpoint=checkpoint, output=output, scratch=scratch, uploads=uploads)
     return launch(_work, spec, launcher, metrics, headlines=("answer_loss",))
 
 

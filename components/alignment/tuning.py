@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,12 +13,13 @@ from torch import nn
 from components.alignment.batches import Item, ShuffledBatches, fits
 from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.held_out import Change, first_of_each_kind, log_probabilities, write_changes
+from components.decides import deciding
 from components.errors import TrainingError, require
 from components.flops import BYTES, parameters, training_memory
 from components.model.decoder import Decoder
 from components.model.huggingface import WEIGHTS, load, read_shape, save
 from components.names import SPLITS, TRAIN, VALIDATION
-from components.ports import Launcher, Metrics, TrainingReporter
+from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.ports.verification import HASHED
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.checkpoints.saving import CheckpointPlan
@@ -54,6 +55,8 @@ class Spec(Generic[Config]):
     output: Path
     scratch: Path
     """For training checkpoints."""
+    uploads: RemoteScratch | None = None
+    """Where these are copied to, if the config says so."""
 
     @property
     def absolute(self) -> "Spec[Config]":
@@ -164,7 +167,11 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
             learning_rate=config.learning_rate,
             warmup_steps=math.ceil(config.warmup_share * steps),
         ),
-        CheckpointPlan(root=spec.scratch / "checkpoints", identity=_identity(spec)),
+        CheckpointPlan(
+            root=spec.scratch / "checkpoints",
+            identity=_identity(spec),
+            uploads=spec.uploads if config.training.checkpoints.upload else None,
+        ),
         reporter,
     )
     changes = _finish(model, measured, spec, reporter) if measured else []
@@ -200,7 +207,7 @@ def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int
 def _identity(spec: Spec[Config]) -> dict[str, Any]:
     """All that the weights depend on."""
     return {
-        "config": {type(spec.config).__name__: asdict(spec.config)},
+        "config": {type(spec.config).__name__: deciding(spec.config)},
         "data": HASHED.sha256(spec.data / "train.jsonl"),
         "weights": HASHED.sha256(spec.checkpoint / WEIGHTS),
     }

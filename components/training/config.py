@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from components.artifacts import ModelShape, Plan
+from components.decides import DECIDES_NOTHING
 from components.errors import require
 from components.flops import ACTIVATION_CHECKPOINTING
 from components.training.parallel.layout import ParallelLayout
@@ -72,16 +73,16 @@ class OptimizerConfig:
 class CheckpointConfig:
     """When checkpoints are made, and which are kept."""
 
-    seconds: float | None = 300.0
+    seconds: float | None = field(default=300.0, metadata=DECIDES_NOTHING)
     """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
-    steps: int | None = None
+    steps: int | None = field(default=None, metadata=DECIDES_NOTHING)
     """Steps between two checkpoints; None: not by steps."""
-    keep: int = 2
+    keep: int = field(default=2, metadata=DECIDES_NOTHING)
     """Newest checkpoints that are kept while it trains: more than one, in case the newest is damaged."""
     permanent: tuple[float, ...] = (0.8,)
     """Shares of the training after which a checkpoint is kept for good, 12 bytes a weight: pretrainings with another token budget
     branch from it (`longrun run --from RUN --at 80%`). The end of the first stage (paper, section 2.3); empty: none is kept."""
-    upload: bool = True
+    upload: bool = field(default=True, metadata=DECIDES_NOTHING)
     """Where artifacts are kept in a bucket, copy checkpoints there too, in the background: another machine resumes from them."""
 
     def __post_init__(self) -> None:
@@ -141,7 +142,7 @@ class TrainingConfig:
     """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
     workers: int = 1
     """Training processes, one per accelerator; the batch is divided among them."""
-    min_workers: int | None = None
+    min_workers: int | None = field(default=None, metadata=DECIDES_NOTHING)
     """Fewest workers with which training continues when nodes are lost, until there are more again; the same batches are divided
     among them. None: it waits until there are nodes for all."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)

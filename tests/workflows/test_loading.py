@@ -47,3 +47,8 @@ def test_a_recipe_file_with_an_old_name_is_told_the_new_one(tmp_path: Path) -> N
     (tmp_path / "mine.py").write_text("\n".join(lines))
     with pytest.raises(ConfigError, match=hint_for(field)):
         load_recipe(str(tmp_path / "mine.py"))
+
+
+def test_a_field_that_was_moved_into_another_config_is_said_with_the_way_to_it() -> None:
+    assert hint_for("checkpoint_seconds") == "checkpoint_seconds is called training.checkpoints.seconds now"
+    assert new_name_of("sft.optimizer.clip") == "sft.training.optimizer.clip"

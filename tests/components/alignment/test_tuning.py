@@ -12,7 +12,7 @@ from components.alignment.dpo import optimise_preferences
 from components.alignment.sft import fine_tune
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import WEIGHTS
-from components.ports import InProcessLauncher, Launcher, RecordedMetrics, SilentMetrics
+from components.ports import InProcessLauncher, Launcher, RecordedMetrics, RemoteScratch, SilentMetrics
 from tests.training_configs import with_training
 
 SFT = with_training(
@@ -84,6 +84,22 @@ def test_computing_activations_again_changes_no_bit(config: SFTConfig | DPOConfi
     assert kept == again
     weights = [(tmp_path / name / "output" / WEIGHTS).read_bytes() for name in ("kept", "again")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_tuning_goes_on_on_another_machine_whose_checkpoints_are_rarer(
+    config: SFTConfig | DPOConfig, tune: Tune, tmp_path: Path
+) -> None:
+    uploads, metrics = RemoteScratch(url=f"file://{tmp_path}/store"), RecordedMetrics()
+    figures = tune(config, "here", uploads=uploads)
+    rarer = with_training(config, checkpoint_steps=3, checkpoint_keep=1)
+    assert tune(rarer, "there", metrics, uploads=uploads) == figures
+    assert metrics.values[figures["steps"]]["resumed_from"] == figures["steps"]
+
+
+def test_checkpoints_that_are_not_to_be_copied_are_not(tune: Tune, tmp_path: Path) -> None:
+    tune(with_training(SFT, checkpoint_upload=False), uploads=RemoteScratch(url=f"file://{tmp_path}/store"))
+    assert not (tmp_path / "store").exists()
 
 
 def test_checkpoints_of_another_config_are_refused(tune: Tune) -> None:
