@@ -16,7 +16,7 @@ async def obtain_corpus(run: Run, config: CurationConfig) -> Corpus:
 def _source_facts(config: CurationConfig) -> dict[str, str]:
     from components.curation.reading.sources import fingerprint
 
-    return {"sources": fingerprint(config)}
+    return {"sources": fingerprint(config.inputs)}
 
 
 @environments.data.task

@@ -47,9 +47,9 @@ class Recipe:
         allowed = "letters, digits, '.', '-' and '_'"
         plain = bool(self.name) and all(character.isalnum() or character in "._-" for character in self.name)
         require(plain, self, "name", self.name, allowed)
-        searched = [benchmark.name for benchmark in self.curation.benchmarks]
+        searched = [benchmark.name for benchmark in self.curation.filtering.benchmarks]
         asked = [benchmark.name for benchmark in self.evaluation.benchmarks]
-        allowed = f"those of curation.benchmarks: {', '.join(searched) or 'none'}"
+        allowed = f"those of curation.filtering.benchmarks: {', '.join(searched) or 'none'}"
         require(set(asked) <= set(searched), self, "evaluation.benchmarks", asked, allowed)
 
 

@@ -6,7 +6,7 @@ Three phases: `_read` reads and filters raw files into shards, `_judge` scores q
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from components.curation import tables
 from components.curation.config import CurationConfig
+from components.curation.corpus.config import CorpusConfig
 from components.curation.corpus.evidence import JudgedShard, write_samples
 from components.curation.corpus.layout import figures_of, plan_files, write_documents
 from components.curation.corpus.ledger import Tally, added, training_languages, write_ledger
@@ -107,18 +108,18 @@ def curate(
 def _read(run: _Run) -> _Read:
     """Plan the shards, write what their workers look up, and read and filter every document."""
     config, scratch = run.config, run.scratch / "read"
-    listing = list_files(config)
-    shards = shards_of(listing.files, config, scratch)
+    listing = list_files(config.extraction.reading)
+    shards = shards_of(listing.files, config.extraction, scratch)
     tables.write(run.output / "shards.parquet", _plan(shards, listing.skipped))
 
-    items = write_index(config, scratch) if config.benchmarks else tables.BENCHMARKS.empty_table()
+    items = write_index(config.filtering, scratch) if config.filtering.benchmarks else tables.BENCHMARKS.empty_table()
     tables.write(run.output / "benchmarks.parquet", items)
-    if config.flagged_words:
-        write_lists(config, scratch)
+    if config.filtering.flagged_words:
+        write_lists(config.filtering.flagged_words, scratch)
     _require_unchanged(config, listing, run.scratch)
 
     extracted, documents = read_shards(shards, run.engine, run.metrics, run.index)
-    figures = search_figures(items) if config.benchmarks else {}
+    figures = search_figures(items) if config.filtering.benchmarks else {}
     return _Read(listing=listing, shards=extracted, documents=documents, benchmark_figures=figures)
 
 
@@ -127,19 +128,23 @@ def _judge(run: _Run, read: _Read) -> _Judged:
     config, scratch, engine = run.config, run.scratch, run.engine
     shards, quality_figures = read.shards, dict[str, Any]()
     if config.quality.references:
-        shards, quality_figures = grade(config, shards, run.output, scratch / "quality", engine)
+        shards, quality_figures = grade(config.quality, config.extraction, shards, run.output, scratch / "quality", engine)
 
     texts = [path for shard in shards for path in shard.texts]
-    duplicates = find_duplicates(texts, config, scratch / "duplicates", engine, index=run.index)
+    memory = config.shard_bytes
+    duplicates = find_duplicates(texts, config.duplicates, scratch / "duplicates", engine, memory=memory, index=run.index)
     run.metrics.log(0, {"documents_read": read.documents, "documents_hashed": duplicates.hashed})
-    passages = find_passages(texts, duplicates.verdicts, config, scratch / "passages", engine)
+    min_characters = config.filtering.min_characters
+    passages = find_passages(
+        texts, duplicates.verdicts, config.passages, scratch / "passages", engine, memory=memory, min_characters=min_characters
+    )
 
     verdicts, trimmed = _by_shard(shards, duplicates.verdicts), _by_shard(shards, passages.trimmed)
     outcomes = list(zip(shards, verdicts, trimmed, strict=True))
     tally = engine.reduce(added, engine.map_shards(write_ledger, outcomes, description="join verdicts"))
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in shards])
     tally.add_set_aside(set_aside)
-    tally.require_documents(config)
+    tally.require_documents(config.sources)
     return _Judged(
         shards=shards,
         texts=texts,
@@ -155,11 +160,11 @@ def _judge(run: _Run, read: _Read) -> _Judged:
 def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, Any]:
     """Split, mix and write the corpus, its metrics and its evidence; the figures of the step."""
     config, sizes, linked = run.config, judged.tally.sizes_by_group(), read.listing.linked
-    splits = assign(sizes, linked, share=config.validation_share, seed=config.seed)
-    languages = _languages(judged.shards, splits, config, run.engine)
-    require_languages(config, languages)
-    mixture = mixture_of(config, languages)
-    portion_files = plan_files(sizes, splits, languages, mixture, config)
+    splits = assign(sizes, linked, share=config.corpus.validation_share, seed=config.seed)
+    languages = _languages(judged.shards, splits, config.corpus, run.engine)
+    require_languages(config.corpus, languages)
+    mixture = mixture_of(config.sources, config.corpus, languages)
+    portion_files = plan_files(sizes, splits, languages, mixture, config.shard_bytes)
     write_documents(judged.shards, judged.trimmed, splits, portion_files, mixture, run.output, run.scratch, run.engine)
 
     _write_metrics(run, judged, splits)
@@ -181,7 +186,7 @@ def _write_metrics(run: _Run, judged: _Judged, splits: Mapping[str, str]) -> Non
     """The tables that checks and pages read, below `metrics`; `_write_evidence` adds the audit."""
     directory, tally = run.output / "metrics", judged.tally
     write_metrics(judged.shards, splits, directory / "documents.parquet")
-    tables.write(directory / "sources.parquet", tally.sources(run.config))
+    tables.write(directory / "sources.parquet", tally.table_of(run.config.sources))
     tables.write(directory / "refusals.parquet", tally.refusals())
     tables.write(directory / "set_aside.parquet", judged.set_aside)
     tables.write(directory / "personal_data.parquet", _personal_data(judged.shards))
@@ -195,18 +200,27 @@ def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
     tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in judged.shards])
     tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in judged.shards])
     if config.samples:
-        write_samples(config, read.shards, judged.outcomes, output, engine)
+        write_samples(read.shards, judged.outcomes, output, engine, limit=config.samples)
     write_evidence(judged.duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=config.shard_bytes)
     write_passages(judged.passages, output, scratch, engine)
 
-    audited = audit(judged.texts, judged.duplicates.verdicts, config, scratch / "audit", engine)
+    audited = audit(
+        judged.texts,
+        judged.duplicates.verdicts,
+        config.duplicates,
+        scratch / "audit",
+        engine,
+        removals=config.audited_removals,
+        seed=config.seed,
+        memory=config.shard_bytes,
+    )
     tables.write(output / "metrics" / "audit.parquet", audited.pairs)
     tables.write(output / "metrics" / "precision.parquet", audited.table())
     return audited
 
 
 def _languages(
-    shards: Sequence[ExtractedShard], splits: Mapping[str, str], config: CurationConfig, engine: ShardEngine
+    shards: Sequence[ExtractedShard], splits: Mapping[str, str], config: CorpusConfig, engine: ShardEngine
 ) -> dict[str, dict[str, int]]:
     """Bytes to train on of each language in each domain; nothing if the mixture does not depend on them."""
     if not config.language_shares and config.language_temperature is None:
@@ -221,7 +235,12 @@ def _languages(
 def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> pa.Table:
     """Which file is read in which shard, and which files are not read, as `tables.SHARDS`."""
     rows = [
-        {"shard": shard.number, "source": shard.config.sources[file.source_indices[0]].uri, "uri": file.uri, "bytes": file.size}
+        {
+            "shard": shard.number,
+            "source": shard.config.reading.sources[file.source_indices[0]].uri,
+            "uri": file.uri,
+            "bytes": file.size,
+        }
         for shard in shards
         for file in shard.files
     ]
@@ -232,16 +251,26 @@ def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> 
 def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) -> None:
     """Record this run's inputs; raise `SourceError` if `scratch` holds work from a run with other inputs."""
     begun = scratch / "begun.json"
-    inputs = json.loads(json.dumps({"files": stamp(config, listing), **asdict(config)}))
+    inputs = json.loads(json.dumps({"files": stamp(config.inputs, listing), **asdict(config)}))
     if not begun.exists():
         scratch.mkdir(parents=True, exist_ok=True)
         write_json(begun, inputs)
         return
     before = read_json(begun, dict, f"delete {scratch} to begin again")
-    changed = sorted(name for name in before.keys() | inputs.keys() if before.get(name) != inputs.get(name))
+    changed = sorted(_differences(before, inputs))
     if changed:
         what = ", ".join("the sources" if name == "files" else f"CurationConfig.{name}" for name in changed)
         raise SourceError(f"{begun}: {what} changed since this run was begun; delete {scratch} to begin again, or name another")
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Dotted names of the values that are not equal."""
+    for name in before.keys() | now.keys():
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{name}.{inner}" for inner in _differences(old, new))
+        elif old != new:
+            yield name
 
 
 def _personal_data(shards: Sequence[ExtractedShard]) -> pa.Table:

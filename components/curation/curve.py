@@ -15,14 +15,15 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components import interim
-from components.curation.config import CurationConfig, Source
+from components.curation.config import CurationConfig
 from components.curation.curate import read_shards
 from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.extraction.config import Extraction
 from components.curation.extraction.extract import ExtractionShard, shards_of
 from components.curation.filtering.decontamination import write_index
 from components.curation.filtering.flagged_words import write_lists
 from components.curation.pages.curve_page import write_page
-from components.curation.reading.sources import list_files, reading_of
+from components.curation.reading.sources import list_files
 from components.errors import SourceError
 from components.ports import Metrics, ShardEngine
 
@@ -79,15 +80,15 @@ def counts_up_to(sources: int) -> list[int]:
 
 def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine, metrics: Metrics) -> list[list[Path]]:
     """The tables of the texts of each source that pass the filters; no two documents have the same number."""
-    owned = [(index, shard) for index, source in enumerate(config.sources) for shard in _shards(config, source)]
+    owned = [(index, shard) for index, source in enumerate(config.sources) for shard in _shards(config.extraction.of((source,)))]
     shards = [
         replace(shard, number=number, directory=str(scratch / "read" / f"{number:05d}"))
         for number, (_, shard) in enumerate(owned)
     ]
-    if config.benchmarks:
-        write_index(config, scratch / "read")
-    if config.flagged_words:
-        write_lists(config, scratch / "read")
+    if config.filtering.benchmarks:
+        write_index(config.filtering, scratch / "read")
+    if config.filtering.flagged_words:
+        write_lists(config.filtering.flagged_words, scratch / "read")
     texts: list[list[Path]] = [[] for _ in config.sources]
     read, _ = read_shards(shards, engine, metrics, index=None)
     for (index, _), extracted in zip(owned, read, strict=True):
@@ -98,9 +99,8 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
     return texts
 
 
-def _shards(config: CurationConfig, source: Source) -> list[ExtractionShard]:
-    own = reading_of(config, (source,))
-    return shards_of(list_files(own).files, own, Path())
+def _shards(extraction: Extraction) -> list[ExtractionShard]:
+    return shards_of(list_files(extraction.reading).files, extraction, Path())
 
 
 Loss = tuple[int, int, int, int]
@@ -108,7 +108,7 @@ Loss = tuple[int, int, int, int]
 
 
 def _loss(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Loss:
-    verdicts = find_duplicates(texts, config, scratch, engine).verdicts
+    verdicts = find_duplicates(texts, config.duplicates, scratch, engine, memory=config.shard_bytes).verdicts
     return engine.reduce(
         _sum, engine.map_shards(count_losses, list(zip(texts, verdicts, strict=True)), description="count losses")
     )

@@ -81,7 +81,7 @@ def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, contam
     own = [row for row in items.to_pylist() if row["benchmark"] == task.name]
     if not own:
         known = ", ".join(sorted(set(items["benchmark"].to_pylist()))) or "none"
-        raise ArtifactError(f"benchmark {task.name}: curation did not search for it; CurationConfig.benchmarks has {known}")
+        raise ArtifactError(f"benchmark {task.name}: curation did not search for it; curation.filtering.benchmarks has {known}")
     for row in sorted(own, key=lambda row: hashlib.sha256(f"{config.seed}/{_key(row)}".encode()).digest())[
         : config.max_items_per_task
     ]:

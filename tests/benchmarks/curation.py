@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import interim
-from components.curation.config import CurationConfig, Source
+from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.deduplication import find_duplicates
 from components.ports import InProcessShardEngine
 from infra.variables import numba_cache
@@ -133,11 +133,8 @@ def write_first(texts: Path, path: Path) -> Path:
 
 def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
     """What is measured."""
-    source = Source(uri="documents", domain="code", weight=1.0)
-    config = CurationConfig(
-        sources=(source,), near_duplicate_threshold=THRESHOLD, shingle_words="whitespace", shard_bytes=shard_bytes
-    )
-    duplicates = find_duplicates(texts, config, output / "scratch", InProcessShardEngine())
+    config = DuplicatesConfig(near_duplicate_threshold=THRESHOLD, shingle_words="whitespace")
+    duplicates = find_duplicates(texts, config, output / "scratch", InProcessShardEngine(), memory=shard_bytes)
     for path, verdicts in zip(texts, duplicates.verdicts, strict=True):
         judged_rows = interim.read(verdicts, ["document", "kept"])
         write_kept(path, judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0], output / f"kept-{path.name}")

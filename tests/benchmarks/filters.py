@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
 from components.curation.extraction.documents import normalised_document
+from components.curation.reading.config import Reading
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import list_files
 from components.curation.text.heuristics import Heuristics, heuristics
@@ -29,7 +30,7 @@ PEER = ["datatrove==0.10.1", "nltk==3.10.4", "spacy==3.8.18", "orjson==3.13.0", 
 def main() -> None:
     """Run the benchmark and write its rows."""
     source = Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=1.0, distributions=source_distributions())
-    raw = documents(CurationConfig(sources=(source,)))
+    raw = documents(CurationConfig(sources=(source,)).extraction.reading)
     size = sum(len(document.raw) for document in raw) / MEGABYTE
     seconds, _ = ours(raw, source, heuristics(GOPHER, {}))
     _, kept = ours(raw, source, heuristics(GOPHER, {"gopher-alphabetic-words": 0}))
@@ -51,12 +52,12 @@ def main() -> None:
     write("filters", rows, Path(".longrun"))
 
 
-def documents(config: CurationConfig) -> list[RawDocument]:
+def documents(reading: Reading) -> list[RawDocument]:
     """Prose in the order of its files until there is enough."""
     raw: list[RawDocument] = []
     size = 0
-    for file in list_files(config).files:
-        for document in read_documents(file, config):
+    for file in list_files(reading).files:
+        for document in read_documents(file, reading):
             if not document.refusal and len(document.raw) >= MIN_DOCUMENT_BYTES:
                 raw.append(document)
                 size += len(document.raw)

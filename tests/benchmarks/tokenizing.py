@@ -74,9 +74,9 @@ def documents(domain: str, limit: int) -> list[str]:
 def installed(domain: str) -> Iterator[str]:
     """Documents of the installed packages."""
     source = Source(uri=PYTHON_ENVIRONMENT, domain=domain, weight=1.0, distributions=source_distributions())
-    config = CurationConfig(sources=(source,))
-    for file in list_files(config).files:
-        yield from (normalise(document.text) for document in read_documents(file, config) if not document.refusal)
+    reading = CurationConfig(sources=(source,)).extraction.reading
+    for file in list_files(reading).files:
+        yield from (normalise(document.text) for document in read_documents(file, reading) if not document.refusal)
 
 
 def chinese() -> Iterator[str]:

@@ -28,7 +28,10 @@ from components.curation.config import (
     RULE_SETS,
     Benchmark,
     CurationConfig,
-    Quality,
+    FilteringConfig,
+    PassagesConfig,
+    QualityConfig,
+    ReadingConfig,
     Source,
 )
 from components.curation.curate import curate
@@ -95,13 +98,15 @@ def config(megabytes: int) -> CurationConfig:
     names = ("gsm8k", "humaneval", "mbpp", "ifeval") if BENCHMARKS.exists() else ()
     return CurationConfig(
         sources=tuple(installed(domain, megabytes) for domain in PYTHON_DOMAINS),
-        language_model="lid176",
-        heuristics=RULE_SETS,
-        personal_data=PERSONAL_DATA,
-        flagged_words={"en": "ldnoobw"},
-        quality=Quality(references=references(), min_documents=50),
-        duplicate_passages=PASSAGES,
-        benchmarks=tuple(Benchmark(name=name, uri=str(BENCHMARKS / name)) for name in names),
+        reading=ReadingConfig(language_model="lid176"),
+        filtering=FilteringConfig(
+            heuristics=RULE_SETS,
+            personal_data=PERSONAL_DATA,
+            flagged_words={"en": "ldnoobw"},
+            benchmarks=tuple(Benchmark(name=name, uri=str(BENCHMARKS / name)) for name in names),
+        ),
+        quality=QualityConfig(references=references(), min_documents=50),
+        passages=PassagesConfig(kinds=PASSAGES),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.curation import FilteringConfig
 from components.curation.config import Benchmark
 from components.errors import ConfigError
 from components.evaluation.config import BenchmarkTask
@@ -20,9 +21,9 @@ TASK = BenchmarkTask(name="arc", prompt="{query}", choices=("choices",), answer=
 def test_a_benchmark_that_curation_does_not_search_for_is_refused() -> None:
     tiny = load_recipe("tiny")
     asked = replace(tiny.evaluation, benchmarks=(TASK,))
-    with pytest.raises(ConfigError, match=r"evaluation\.benchmarks is \['arc'\]; allowed: those of curation\.benchmarks: none"):
+    with pytest.raises(ConfigError, match=r"allowed: those of curation\.filtering\.benchmarks: none"):
         replace(tiny, evaluation=asked)
-    searched = replace(tiny.curation, benchmarks=(Benchmark(name="arc", uri="arc.jsonl"),))
+    searched = replace(tiny.curation, filtering=FilteringConfig(benchmarks=(Benchmark(name="arc", uri="arc.jsonl"),)))
     assert replace(tiny, curation=searched, evaluation=asked).evaluation.benchmarks == (TASK,)
 
 
@@ -39,7 +40,8 @@ def test_a_task_that_makes_no_sense_is_refused(changes: dict[str, str], message:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
     recipe = load_recipe(name)
-    searched = replace(recipe.curation, benchmarks=(Benchmark(name="arc", uri="arc.jsonl"),), flagged_words={"en": "words.txt"})
+    filtering = FilteringConfig(benchmarks=(Benchmark(name="arc", uri="arc.jsonl"),), flagged_words={"en": "words.txt"})
+    searched = replace(recipe.curation, filtering=filtering)
     asked = replace(recipe.evaluation, benchmarks=(TASK,))
     changed = replace(recipe, curation=searched, evaluation=asked)
     assert [from_json(to_json(value)) for value in (recipe, changed)] == [recipe, changed]

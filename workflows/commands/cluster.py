@@ -118,8 +118,8 @@ def require_sources(recipe: Recipe, profile: Profile) -> None:
     """Raise `SourceError` for a source that pods do not see: they have the Python environment and what the source claim holds."""
     curation = recipe.curation
     of_texts = [source.uri for source in (*curation.sources, *curation.quality.references) if source.uri != PYTHON_ENVIRONMENT]
-    of_texts += [benchmark.uri for benchmark in curation.benchmarks]
-    of_texts += [name for name in curation.flagged_words.values() if name != SHIPPED]
+    of_texts += [benchmark.uri for benchmark in curation.filtering.benchmarks]
+    of_texts += [name for name in curation.filtering.flagged_words.values() if name != SHIPPED]
     of_texts += [recipe.pretraining.start] if recipe.pretraining.start else []
     named = [*of_texts, *recipe.conversations.sources, *recipe.preference_pairs.sources]
     unseen = [uri for uri in named if not (profile.source_claim and _inside(uri.removeprefix("file://"), SOURCES))]

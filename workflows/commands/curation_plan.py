@@ -13,18 +13,18 @@ _WIDTH = 40
 
 def curation_plan(config: CurationConfig) -> dict[str, Any]:
     """The plan as JSON values."""
-    threshold = config.near_duplicate_threshold
-    bands = Bands.of(threshold, config.permutations)
+    duplicates, threshold = config.duplicates, config.duplicates.near_duplicate_threshold
+    bands = Bands.of(threshold, duplicates.permutations)
     return {
         "sources": [
             {"uri": source.uri, "domain": source.domain, "sample_bytes": source.sample_bytes} for source in config.sources
         ],
-        "mixture": mixture_of(config).portions,
+        "mixture": mixture_of(config.sources, config.corpus).portions,
         "deduplication": {
             "threshold": threshold,
-            "shingle_size": config.shingle_size,
-            "shingle_words": config.shingle_words,
-            "permutations": config.permutations,
+            "shingle_size": duplicates.shingle_size,
+            "shingle_words": duplicates.shingle_words,
+            "permutations": duplicates.permutations,
             "bands": bands.bands,
             "rows": bands.rows,
             "recall_at_threshold": bands.recall(threshold),

@@ -12,7 +12,7 @@ from components.alignment.config import (
 )
 from components.artifacts import ModelShape
 from components.checks.limits import CheckLimits, CorpusLimits, EvaluationLimits
-from components.curation.config import PYTHON_ENVIRONMENT, CurationConfig, Source
+from components.curation.config import PYTHON_ENVIRONMENT, CorpusConfig, CurationConfig, Source
 from components.evaluation.config import EvaluationConfig
 from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
@@ -57,7 +57,7 @@ def _curation(distributions: tuple[str, ...]) -> CurationConfig:
             Source(uri=PYTHON_ENVIRONMENT, domain="prose", weight=0.25, sample_bytes=24 * MEGABYTE, distributions=distributions),
             Source(uri=PYTHON_ENVIRONMENT, domain="maths", weight=0.15, sample_bytes=24 * MEGABYTE, distributions=distributions),
         ),
-        validation_share=0.05,
+        corpus=CorpusConfig(validation_share=0.05),
         shard_bytes=8 * MEGABYTE,
     )
 

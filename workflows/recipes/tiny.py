@@ -5,6 +5,7 @@ from dataclasses import replace
 from components.alignment.config import DPO_TRAINING, SFT_TRAINING, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import ModelShape
 from components.checks.limits import CheckLimits, ConversationsLimits, CorpusLimits, EvaluationLimits, PreferencePairsLimits
+from components.curation.config import CorpusConfig
 from components.evaluation.config import EvaluationConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from workflows.recipe import Recipe
@@ -27,7 +28,7 @@ def tiny() -> Recipe:
         curation=replace(
             base.curation,
             sources=tuple(replace(source, sample_bytes=_SAMPLE[source.domain]) for source in base.curation.sources),
-            validation_share=0.2,
+            corpus=CorpusConfig(validation_share=0.2),
             shard_bytes=1000 * KILOBYTE,
         ),
         tokenizer=TokenizerConfig(

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.corpus.ledger import ledger_of
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard
 from components.curation.extraction.samples import DEDUPLICATE, KEEP, QUALITY, TRIM, Row, Samples, excerpt
@@ -41,21 +40,25 @@ Texts = dict[int, str]
 
 
 def write_samples(
-    config: CurationConfig,
     read: Sequence[ExtractedShard],
     judged: Sequence[JudgedShard],
     output: Path,
     engine: ShardEngine,
+    *,
+    limit: int,
 ) -> None:
-    """Write `samples.parquet`. `read` are the shards as they were read, `judged` what became of their documents."""
-    samples = Samples(config.samples)
+    """Write `samples.parquet`, up to `limit` documents of each step and reason.
+
+    `read` are the shards as they were read, `judged` what became of their documents.
+    """
+    samples = Samples(limit)
     for shard in read:
         samples.add(pq.read_table(shard.samples).to_pylist())
     clusters = pq.read_table(output / "metrics" / "clusters.parquet").sort_by(
         [("documents", "descending"), ("kept_text", "ascending"), ("kept", "ascending")]
     )
     largest = frozenset(clusters["kept"].to_pylist()[:CLUSTERS])
-    picked = engine.map_shards(partial(pick, limit=config.samples, largest=largest), list(judged), description="pick samples")
+    picked = engine.map_shards(partial(pick, limit=limit, largest=largest), list(judged), description="pick samples")
     samples.add([row for own in picked for row in own])
     rows = samples.rows()
     texts = _texts(rows, read, engine)

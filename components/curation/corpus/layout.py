@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from components import interim
 from components.artifacts import Mixture
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.corpus.ledger import kept_in, ledger_of, split_groups
 from components.curation.corpus.mixture import Sizes, portion_of
 from components.curation.extraction.extract import ExtractedShard
@@ -48,9 +47,9 @@ class PortionFiles:
 
 
 def plan_files(
-    sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, config: CurationConfig
+    sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, file_bytes: int
 ) -> list[PortionFiles]:
-    """The files of each portion that has documents, and of each held-out domain."""
+    """The files, of about `file_bytes` each, of each portion that has documents, and of each held-out domain."""
     total: Counter[tuple[str, str]] = Counter()
     for group, domains in sizes.items():
         for domain, size in domains.items():
@@ -62,7 +61,7 @@ def plan_files(
     planned: list[PortionFiles] = []
     for split, portion in sorted(total):
         first = planned[-1].first + planned[-1].files if planned else 0
-        planned.append(PortionFiles(split, portion, first, -(-total[split, portion] // config.shard_bytes)))
+        planned.append(PortionFiles(split, portion, first, -(-total[split, portion] // file_bytes)))
     return planned
 
 

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig, Source
 from components.curation.extraction.extract import ExtractedShard
+from components.curation.reading.config import Source
 from components.curation.tables import TRIMMED
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.curation.text.draw import group_of
@@ -89,9 +89,9 @@ class Tally:
             counts[source, domain] += count
         return counts
 
-    def require_documents(self, config: CurationConfig) -> None:
+    def require_documents(self, sources: Sequence[Source]) -> None:
         """Raise `SourceError` for a source of which no document passed the filters, or a domain without documents."""
-        for source in config.sources:
+        for source in sources:
             reasons = {
                 reason: n for (uri, domain, reason), n in self.documents.items() if (uri, domain) == (source.uri, source.domain)
             }
@@ -107,9 +107,9 @@ class Tally:
         errors = [row["error"] for row in self.set_aside if row["source"] == source.uri]
         return f"; {len(errors)} files cannot be read, the first: {errors[0]}" if errors else ""
 
-    def sources(self, config: CurationConfig) -> pa.Table:
-        """`tables.SOURCES` in the order of the config."""
-        return pa.Table.from_pylist([self._source(source.uri, source.domain) for source in config.sources], tables.SOURCES)
+    def table_of(self, sources: Sequence[Source]) -> pa.Table:
+        """`tables.SOURCES` in the order of the sources."""
+        return pa.Table.from_pylist([self._source(source.uri, source.domain) for source in sources], tables.SOURCES)
 
     def refusals(self) -> pa.Table:
         """`tables.REFUSALS`, sorted."""

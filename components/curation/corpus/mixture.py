@@ -1,9 +1,10 @@
 """The mixture: what share of the training tokens each domain and language is to have (recipe, section 1: remix)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from components.artifacts import Mixture, portion_name
-from components.curation.config import CurationConfig
+from components.curation.corpus.config import CorpusConfig
+from components.curation.reading.config import Source
 from components.errors import SourceError
 
 OTHER = "other"
@@ -13,14 +14,14 @@ Sizes = Mapping[str, Mapping[str, int]]
 """Bytes to train on of each language in each domain."""
 
 
-def mixture_of(config: CurationConfig, sizes: Sizes | None = None) -> Mixture:
+def mixture_of(sources: Sequence[Source], config: CorpusConfig, sizes: Sizes | None = None) -> Mixture:
     """Shares proportional to weight^(1/temperature), weights summed over the sources of a domain; limits in epochs.
 
     A domain's language shares are the config's, or follow its language temperature from `sizes`. Without sizes, nothing is yet
     known of what was kept: no domain is divided by temperature.
     """
     weights: dict[str, float] = {}
-    for source in config.sources:
+    for source in sources:
         weights[source.domain] = weights.get(source.domain, 0.0) + source.weight
     shares = _shares(weights, config.mixture_temperature)
     languages = {domain: _shares(given, 1.0) for domain, given in config.language_shares.items()}
@@ -41,7 +42,7 @@ def portion_of(mixture: Mixture, domain: str, language: str) -> str:
     return portion_name(domain, language if language in mixture.language_shares[domain] else OTHER)
 
 
-def require_languages(config: CurationConfig, sizes: Sizes) -> None:
+def require_languages(config: CorpusConfig, sizes: Sizes) -> None:
     """Raise `SourceError` where a domain's language shares name a language that it lacks, or leave one out that it holds."""
     for domain, shares in config.language_shares.items():
         held = sizes.get(domain, {})

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.config import PYTHON_ENVIRONMENT
 from components.curation.corpus.ledger import kept_in, ledger_of, losses_of, split_groups
 from components.curation.extraction.extract import ExtractedShard
+from components.curation.reading.config import PYTHON_ENVIRONMENT
 from components.curation.tables.sorting import partitions_of, slots_of, slotted, starts, write_sorted
 from components.ports import ShardEngine
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig
+from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.text.draw import draw, group_of
 from components.ports import ShardEngine
 
@@ -92,15 +92,28 @@ class Audit:
         return {row.pop("reason"): row for row in rows}
 
 
-def audit(texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Audit:
-    """Measure up to `audited_removals` of each reason, drawn by their texts; `verdicts` are those on each table of `texts`."""
+def audit(
+    texts: Sequence[Path],
+    verdicts: Sequence[Path],
+    config: DuplicatesConfig,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    removals: int,
+    seed: int,
+    memory: int,
+) -> Audit:
+    """Measure up to `removals` of each reason, drawn by their texts and the seed; `verdicts` are those on each table of `texts`.
+
+    A worker holds about `memory` bytes of texts.
+    """
     samples = [
         RemovalSample(removals={}, count=Counter()),
-        *engine.map_shards(partial(draw_removals, config=config), list(verdicts), description="sample removals"),
+        *engine.map_shards(partial(draw_removals, sample=removals, seed=seed), list(verdicts), description="sample removals"),
     ]
-    total = engine.reduce(partial(joined, sample=config.audited_removals), samples)
+    total = engine.reduce(partial(joined, sample=removals), samples)
     chosen = [(reason, removal) for reason in sorted(total.removals) for removal in total.removals[reason]]
-    counted = _counted(texts, [removal for _, removal in chosen], config, scratch, engine)
+    counted = _counted(texts, [removal for _, removal in chosen], config, scratch, engine, memory)
     rows = [
         {
             "reason": reason,
@@ -119,16 +132,16 @@ def audit(texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfi
     return Audit(pairs=pa.Table.from_pylist(rows, tables.AUDIT), precision=precision)
 
 
-def draw_removals(verdicts: Path, *, config: CurationConfig) -> RemovalSample:
+def draw_removals(verdicts: Path, *, sample: int, seed: int) -> RemovalSample:
     """The sample of one table of verdicts."""
     table = interim.read(verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     by_reason: dict[str, list[Removal]] = {}
     for row in table.to_pylist():
-        drawn, fate = draw(config.seed, group_of(row["text"])), (row["document"], row["kept"], row["similarity"])
+        drawn, fate = draw(seed, group_of(row["text"])), (row["document"], row["kept"], row["similarity"])
         by_reason.setdefault(row["reason"], []).append(Removal(0, drawn, row["text"], row["id"], row["kept_id"], *fate))
     return RemovalSample(
-        removals={reason: lowest(own, config.audited_removals) for reason, own in by_reason.items()},
+        removals={reason: lowest(own, sample) for reason, own in by_reason.items()},
         count=Counter({reason: len(own) for reason, own in by_reason.items()}),
     )
 
@@ -154,7 +167,7 @@ def lowest(removals: Iterable[Removal], sample: int) -> tuple[Removal, ...]:
 
 
 def _counted(
-    texts: Sequence[Path], removals: Sequence[Removal], config: CurationConfig, scratch: Path, engine: ShardEngine
+    texts: Sequence[Path], removals: Sequence[Removal], config: DuplicatesConfig, scratch: Path, engine: ShardEngine, memory: int
 ) -> list[float]:
     """The Jaccard similarity of the two texts of each removal."""
     if not removals:
@@ -163,7 +176,7 @@ def _counted(
     wanted += [(removal.kept, pair, True) for pair, removal in enumerate(removals)]
     work = [(path, scratch / f"sampled-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
     sampled = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), work, description="take sampled texts")
-    partitions = max(1, -(-sum(size for _, size in sampled) // config.shard_bytes))
+    partitions = max(1, -(-sum(size for _, size in sampled) // memory))
     gathered = engine.exchange([path for path, _ in sampled], key="pair", partitions=partitions, output=scratch / "sampled")
     counted = engine.map_shards(partial(count_similarities, config=config), gathered, description="measure sampled removals")
     similarity = {pair: value for pairs in counted for pair, value in pairs}
@@ -182,7 +195,7 @@ def take_texts(work: tuple[Path, Path], *, wanted: Sequence[tuple[int, int, bool
     return interim.write(path, pa.table([pair[hit], kept[hit], text], schema=COUNTED)), text.nbytes
 
 
-def count_similarities(sampled: Path, *, config: CurationConfig) -> list[tuple[int, float]]:
+def count_similarities(sampled: Path, *, config: DuplicatesConfig) -> list[tuple[int, float]]:
     """The similarity of each pair whose texts one partition of `COUNTED` holds."""
     texts: dict[int, list[str]] = {}
     for row in interim.read(sampled).to_pylist():
@@ -190,14 +203,14 @@ def count_similarities(sampled: Path, *, config: CurationConfig) -> list[tuple[i
     return [(pair, jaccard(first, second, config)) for pair, (first, second) in texts.items()]
 
 
-def jaccard(first: str, second: str, config: CurationConfig) -> float:
+def jaccard(first: str, second: str, config: DuplicatesConfig) -> float:
     """The Jaccard similarity of the sets of shingles of two texts, by the words that the config names."""
     a, b = shingle_set(first, config), shingle_set(second, config)
     shared = len(a & b)
     return shared / (len(a) + len(b) - shared)
 
 
-def shingle_set(text: str, config: CurationConfig) -> set[tuple[str, ...]]:
+def shingle_set(text: str, config: DuplicatesConfig) -> set[tuple[str, ...]]:
     """Every run of `shingle_size` words; a shorter text is one shingle."""
     words = text.translate(_ALPHANUMERIC if config.shingle_words == "alphanumeric" else _WHITESPACE).split()
     runs = zip(*(words[start:] for start in range(config.shingle_size)), strict=False)

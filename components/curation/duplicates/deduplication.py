@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from components import interim
-from components.curation.config import CurationConfig
 from components.curation.duplicates.candidate_pairs import assign_blocks, find_copies, find_pairs, find_repeats, spread_bands
 from components.curation.duplicates.clusters import join_components, judge, judge_repeats
+from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.connected_components import label_components
 from components.curation.duplicates.shard_cache import sketch_shard
 from components.curation.duplicates.sketches import Sketch, TextShard, sketching_of
@@ -42,7 +42,13 @@ class Duplicates:
 
 
 def find_duplicates(
-    texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine, *, index: Path | None = None
+    texts: Sequence[Path],
+    config: DuplicatesConfig,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    memory: int,
+    index: Path | None = None,
 ) -> Duplicates:
     """Judge the documents of all tables of texts together; hashes of shards that `shard_cache` knows are taken from `index`.
 
@@ -53,7 +59,7 @@ def find_duplicates(
     shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
     hashed = engine.map_shards(partial(sketch_shard, config=config, index=index), shards, description="hash documents")
     sketches = [own for own, _ in hashed]
-    search = _Search(shards=shards, sketches=sketches, config=config, scratch=scratch, engine=engine)
+    search = _Search(shards=shards, sketches=sketches, config=config, memory=memory, scratch=scratch, engine=engine)
     exact_edges, copies = search.copies()
     near_edges, measured = search.near_duplicates(copies)
     verdicts, similar = search.verdicts([*exact_edges, *near_edges])
@@ -74,7 +80,9 @@ def find_duplicates(
 class _Search:
     shards: Sequence[TextShard]
     sketches: Sequence[Sketch]
-    config: CurationConfig
+    config: DuplicatesConfig
+    memory: int
+    """Bytes that a worker holds at a time."""
     scratch: Path
     engine: ShardEngine
 
@@ -114,7 +122,7 @@ class _Search:
 
     def verdicts(self, edges: Sequence[Path]) -> tuple[list[Path], int]:
         """The verdicts on each shard, and how many pairs of different texts are similar."""
-        memory = self.config.shard_bytes
+        memory = self.memory
         labels = label_components(edges, self.scratch / "labels", self.engine, memory=memory)
         partitions = self._partitions(sum(map(interim.rows, edges)) * ROW_BYTES["edges"])
         by_document = self._exchanged(edges, "left_document", partitions, "edges")
@@ -131,7 +139,7 @@ class _Search:
         return list(zip(self.shards, files, strict=True))
 
     def _partitions(self, size: int) -> int:
-        return max(1, -(-size // self.config.shard_bytes))
+        return max(1, -(-size // self.memory))
 
     def _by_shard(self, files: Sequence[Path], name: str) -> list[Path]:
         return self._exchanged(files, "part", len(self.shards), name)

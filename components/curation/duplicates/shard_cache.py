@@ -1,7 +1,8 @@
 """A cache of shards that were read and hashed, keyed by all that decides them: one more source is read and hashed alone.
 
-The key covers the state of the raw files, the sources and the fields of the config that reading or hashing depends on, and what
-the driver wrote beside the shards for them to read. The code is for the caller to name, by the directory of the cache. An entry
+The key of a shard covers the state of its raw files, their sources, the rest of `Extraction`, which is all of the config that
+reading depends on, and what the driver wrote beside the shards for them to read; that of its hashes, this key and all of
+`DuplicatesConfig`. The code is for the caller to name, by the directory of the cache. An entry
 is moved in whole; its files are linked, not copied; only numbers of shards, which another source may shift, change.
 """
 
@@ -21,22 +22,11 @@ import pyarrow.parquet as pq
 from components import interim
 from components.artifacts import sha256_of_file
 from components.curation import tables
-from components.curation.config import CurationConfig
+from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.sketches import Sketch, TextShard, sketch
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
 from components.curation.reading.locations import state_of
 from components.files import link_or_copy, read_json, write_json, written_beside
-
-HASHING = ("near_duplicate_threshold", "shingle_size", "shingle_words", "permutations")
-"""Fields of the config that decide sketches."""
-
-GLOBAL = (
-    *HASHING,
-    *("sources", "keep_shards", "validation_share", "mixture_temperature", "max_epochs", "max_epochs_by_domain"),
-    *("language_shares", "language_temperature"),
-    *("duplicate_passages", "passage_action", "passages_in_code", "min_line_words", "max_line_documents", "min_substring_words"),
-)
-"""Fields of the config on which reading a shard does not depend; of `sources`, it depends on those that take from it."""
 
 KEY, ENTRY = "key.json", "entry.json"
 """Beside the tables of a shard: its key in the cache; in an entry: what the tables hold."""
@@ -73,10 +63,11 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
 def shard_key(shard: ExtractionShard) -> str:
     """sha256 over all that decides what the tables of a shard hold, in hex, but for the code."""
     config = dataclasses.asdict(shard.config)
+    sources = config["reading"].pop("sources")
     beside = sorted(path for path in Path(shard.directory).parent.iterdir() if path.is_file())
     facts = {
-        "files": [_file_facts(file, config["sources"]) for file in shard.files],
-        "config": {name: value for name, value in config.items() if name not in GLOBAL},
+        "files": [_file_facts(file, sources) for file in shard.files],
+        "config": config,
         "beside": {path.name: sha256_of_file(path) for path in beside},
     }
     return _digest(facts)
@@ -88,7 +79,7 @@ def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"sources": own}
 
 
-def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None) -> tuple[Sketch, bool]:
+def sketch_shard(shard: TextShard, *, config: DuplicatesConfig, index: Path | None) -> tuple[Sketch, bool]:
     """Hash a shard, or take its hashes from the cache `index`; also whether they were there, or finished by a killed run."""
     key, marker = shard.texts.parent / KEY, shard.directory / "sketch.json"
     shard.directory.mkdir(parents=True, exist_ok=True)
@@ -97,8 +88,7 @@ def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None
     finished = marker.exists()
     if index is None or not has_key or finished:
         return sketch(shard, config=config), finished
-    facts = {"shard": json.loads(key.read_text()), "part": shard.texts.name, **{name: getattr(config, name) for name in HASHING}}
-    entry = index / "sketches" / _digest(facts)
+    entry = index / "sketches" / sketch_key(json.loads(key.read_text()), shard.texts.name, config)
     known = _recalled(entry, shard.directory)
     if known:
         first = pq.ParquetFile(shard.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
@@ -109,6 +99,11 @@ def sketch_shard(shard: TextShard, *, config: CurationConfig, index: Path | None
     if not known:
         _remember(entry, shard.directory, dataclasses.asdict(sketched) | {"number": shard.number})
     return sketched, known is not None
+
+
+def sketch_key(shard: str, texts: str, config: DuplicatesConfig) -> str:
+    """sha256 over all that decides the hashes of the table `texts` of a shard, of which the key is given, in hex."""
+    return _digest({"shard": shard, "part": texts, "config": dataclasses.asdict(config)})
 
 
 def _digest(facts: dict[str, Any]) -> str:

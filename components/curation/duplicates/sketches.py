@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.duplicates.bands import Bands
+from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.minhash import Sketching
 from components.curation.text.draw import hash_of, hashes_of, order_of
 from components.curation.text.shingles import fold_of, random
@@ -64,7 +64,7 @@ class Sketch:
     """Of the texts, in UTF-8."""
 
 
-def sketching_of(config: CurationConfig) -> Sketching:
+def sketching_of(config: DuplicatesConfig) -> Sketching:
     """How the texts of a corpus are hashed."""
     return _sketching(config.near_duplicate_threshold, config.shingle_size, config.shingle_words, config.permutations)
 
@@ -75,7 +75,7 @@ def _sketching(threshold: float, size: int, words: str, permutations: int) -> Sk
     return Sketching(fold=fold_of(words), factors=random(size, 2), permutations=permutations, shape=shape)
 
 
-def sketch(shard: TextShard, *, config: CurationConfig) -> Sketch:
+def sketch(shard: TextShard, *, config: DuplicatesConfig) -> Sketch:
     """Write the heads and `keys.npy` of a shard, or take those that a killed run has finished."""
     finished = shard.directory / "sketch.json"
     if not finished.exists():

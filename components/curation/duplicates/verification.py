@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.duplicates.candidate_pairs import edges_between
+from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.sketches import TextShard, batches, bytes_of, ranks_of, sketching_of, text_hashes, ties_of
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
@@ -20,7 +20,7 @@ ROUNDING = 1e-12
 """Share by which a product may be off: thousands of units in the last place of a float64, and less than one of 10^11 shingles."""
 
 
-def gather_members(work: tuple[TextShard, Path], *, config: CurationConfig, blocks: int, output: Path) -> None:
+def gather_members(work: tuple[TextShard, Path], *, config: DuplicatesConfig, blocks: int, output: Path) -> None:
     """Write the shingles of a shard's candidates below `output`, as `tables.MEMBERS` by the blocks that need them.
 
     They are most of what deduplication writes, and are written once: a block reads them from every shard.
@@ -37,7 +37,7 @@ def gather_members(work: tuple[TextShard, Path], *, config: CurationConfig, bloc
     write_partitions(path, pa.concat_tables(members), key="block", partitions=blocks)
 
 
-def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: int, config: CurationConfig) -> pa.Table:
+def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: int, config: DuplicatesConfig) -> pa.Table:
     """A row for each document and block, which come sorted; the shingles of a document are hashed once."""
     first = starts(document)
     rows = batch.take(pa.array(np.searchsorted(batch["document"].to_numpy(), document[first])))
@@ -52,7 +52,7 @@ def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: in
     return table.set_column(1, tables.MEMBERS.field("block"), pa.array(block))
 
 
-def _shingles(texts: pa.Array, config: CurationConfig) -> pa.LargeBinaryArray:
+def _shingles(texts: pa.Array, config: DuplicatesConfig) -> pa.LargeBinaryArray:
     """The distinct shingles of each text, as bytes."""
     sketching = sketching_of(config)
     raw, offsets = bytes_of(texts)

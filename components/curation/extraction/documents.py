@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from components.curation.config import Source
 from components.curation.filtering.boilerplate import without_boilerplate
+from components.curation.reading.config import Source
 from components.curation.reading.readers import RawDocument
 from components.curation.text.characters import Classes, classes_of, codes_of
 from components.curation.text.document import CODE_DOMAINS, NormalisedDocument, domain_matches

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from components.artifacts import sha256_of_file
 from components.curation import tables
-from components.curation.config import CurationConfig, Source
+from components.curation.extraction.config import Extraction
 from components.curation.extraction.crashes import CrashCounts, interruptible, new_run
 from components.curation.extraction.documents import identity_of, normalised_document
 from components.curation.extraction.samples import (
@@ -27,6 +27,7 @@ from components.curation.filtering.filters import Filter, filters_of, first_refu
 from components.curation.filtering.flagged_words import Flagged, read_lists
 from components.curation.filtering.personal_data import mark_of, without_personal_data
 from components.curation.filtering.replacement_counts import ReplacementCounts
+from components.curation.reading.config import Source
 from components.curation.reading.locations import fetched
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile
@@ -46,7 +47,7 @@ class ExtractionShard:
 
     number: int
     files: tuple[RawFile, ...]
-    config: CurationConfig
+    config: Extraction
     directory: str
     """Directory for the shard's tables."""
     run: str
@@ -106,7 +107,7 @@ def texts_path(directory: Path, number: int, *, graded: bool = False) -> Path:
     return directory / f"{'graded-' if graded else ''}texts-{number:05d}.parquet"
 
 
-def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path) -> list[ExtractionShard]:
+def shards_of(files: tuple[RawFile, ...], config: Extraction, scratch: Path) -> list[ExtractionShard]:
     """Neighbouring files of a source, grouped up to `shard_bytes`; a larger file is a shard of its own.
 
     Sources share no shard, so that adding a source leaves the shards of the others as they were.
@@ -114,7 +115,7 @@ def shards_of(files: tuple[RawFile, ...], config: CurationConfig, scratch: Path)
     groups: list[list[RawFile]] = []
     remaining, previous = 0, ""
     for file in files:
-        uri = config.sources[file.source_indices[0]].uri
+        uri = config.reading.sources[file.source_indices[0]].uri
         if uri != previous or file.size > remaining:
             previous = uri
             groups.append([])
@@ -200,13 +201,13 @@ class _Extraction:
         self.contamination = Spool(self.directory / "contamination.parquet", tables.CONTAMINATION)
         self.crashes = CrashCounts(self.directory, self.shard.run)
         self.samples = Samples(self.shard.config.samples)
-        self.filters = filters_of(self.shard.config)
+        self.filters = filters_of(self.shard.config.filtering)
 
     # Files
 
     def read(self, number: int, file: RawFile) -> None:
         """Take every document of a file, or none of them and its error."""
-        crashed, attempts = self.crashes.of(number), self.shard.config.max_read_attempts
+        crashed, attempts = self.crashes.of(number), self.shard.config.reading.limits.max_read_attempts
         if crashed >= attempts:
             self._set_aside(file, f"its worker died {crashed} times while reading it")
             return
@@ -234,14 +235,14 @@ class _Extraction:
 
     def _read(self, file: RawFile) -> None:
         with fetched(file.location, self.directory) as path:
-            for raw in read_documents(replace(file, location=str(path)), self.shard.config):
+            for raw in read_documents(replace(file, location=str(path)), self.shard.config.reading):
                 self.take(file, raw)
-            source = self.shard.config.sources[file.source_indices[0]].uri
+            source = self.shard.config.reading.sources[file.source_indices[0]].uri
             digest = sha256_of_file(path)
             self.raw.append({"source": source, "uri": file.uri, "sha256": digest, "bytes": file.size})
 
     def _set_aside(self, file: RawFile, error: str) -> None:
-        source = self.shard.config.sources[file.source_indices[0]]
+        source = self.shard.config.reading.sources[file.source_indices[0]]
         columns = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
         self.set_aside.append({**columns, "error": error})
 
@@ -274,9 +275,9 @@ class _Extraction:
 
     def take(self, file: RawFile, raw: RawDocument) -> None:
         """Normalise and judge one document."""
-        config = self.shard.config
-        source = config.sources[raw.source_index]
-        document = normalised_document(raw, source, config.heuristics, config.language_model)
+        reading = self.shard.config.reading
+        source = reading.sources[raw.source_index]
+        document = normalised_document(raw, source, self.shard.config.filtering.heuristics, reading.limits.language_model)
         identity = identity_of(source, raw)
 
         # Judge: filters, flagged words, contamination, in this order; the first reason counts.
@@ -321,18 +322,18 @@ class _Extraction:
             self.samples.offer(PERSONAL, kind, row, after=text[start:])
 
     def _flagged(self, document: NormalisedDocument) -> Flagged | None:
-        if document.language not in self.shard.config.flagged_words:
+        if document.language not in self.shard.config.filtering.flagged_words:
             return None
         return read_lists(self.directory.parent)[document.language].flagged(document.text)
 
     def _flagged_refusal(self, flagged: Flagged | None) -> str:
-        config = self.shard.config
+        config = self.shard.config.filtering
         if flagged is None or flagged.terms < config.min_flagged_words:
             return ""
         return FLAGGED if flagged.ratio > config.max_flagged_words_ratio else ""
 
     def _contamination(self, identity: str, document: NormalisedDocument, source: Source) -> str:
-        config = self.shard.config
+        config = self.shard.config.filtering
         if not config.benchmarks:
             return ""
         hits = read_index(self.directory.parent, config.benchmark_gram).hits(document.text)
@@ -344,7 +345,7 @@ class _Extraction:
 
     def _without_personal_data(self, document: NormalisedDocument, source: Source) -> tuple[str, Sequence[str]]:
         """The text with personal data replaced, and the kinds that were."""
-        text, counts = without_personal_data(document.text, self.shard.config.personal_data, code=document.is_code)
+        text, counts = without_personal_data(document.text, self.shard.config.filtering.personal_data, code=document.is_code)
         self.replaced.add(source, counts)
         return text, tuple(counts)
 

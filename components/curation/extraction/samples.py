@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from components.curation import tables
-from components.curation.config import PERSONAL_DATA
+from components.curation.filtering.config import PERSONAL_DATA
 from components.curation.filtering.personal_data import without_personal_data
 
 NORMALISE, FILTER, PERSONAL, QUALITY = "normalise", "filter", "personal-data", "quality"

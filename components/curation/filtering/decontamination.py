@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.config import CurationConfig
+from components.curation.filtering.config import FilteringConfig
 from components.curation.reading.benchmarks import Item, items_of
 from components.curation.text.shingles import shingles_of, words_of
 from components.machine_code import Hashes
@@ -84,7 +84,7 @@ class Index:
         return Hit(row["benchmark"], row["file"], row["item"], shared, shared / row["grams"])
 
 
-def write_index(config: CurationConfig, directory: Path) -> pa.Table:
+def write_index(config: FilteringConfig, directory: Path) -> pa.Table:
     """Write the index of all benchmarks to `directory`; their items, as `tables.BENCHMARKS`.
 
     Raises:

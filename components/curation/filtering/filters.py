@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from components.curation.config import CurationConfig
+from components.curation.filtering.config import FilteringConfig
 from components.curation.text.characters import CharacterClass
 from components.curation.text.document import NormalisedDocument
 from components.curation.text.heuristics import heuristics
@@ -110,7 +110,7 @@ class RepeatedLines:
         return "repeated-lines" if repeated > max_share * total else ""
 
 
-def filters_of(config: CurationConfig) -> tuple[Filter, ...]:
+def filters_of(config: FilteringConfig) -> tuple[Filter, ...]:
     """The rules in the order in which they are applied; the first refusal counts."""
     return (
         Length(config.min_characters, config.max_characters),

@@ -5,7 +5,7 @@ of its own. So `ass` does not match in `class`, and Chinese needs no spaces.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import tables
-from components.curation.config import SHIPPED, CurationConfig
 from components.curation.filtering.ldnoobw import PUBLISHED, words_in
+from components.curation.reading.config import SHIPPED
 from components.curation.reading.locations import read_bytes
 from components.curation.reading.sources import locate
 from components.curation.text.shingles import words_of
@@ -115,13 +115,12 @@ def terms_of(language: str, name: str) -> tuple[str, ...]:
     return terms
 
 
-def write_lists(config: CurationConfig, directory: Path) -> None:
-    """Write the terms of every list to `directory`, for the workers that read shards. Raises what `terms_of` raises."""
-    rows = [
-        {"language": language, "term": term}
-        for language, name in sorted(config.flagged_words.items())
-        for term in terms_of(language, name)
-    ]
+def write_lists(lists: Mapping[str, str], directory: Path) -> None:
+    """Write the terms of every list, named by language, to `directory`, for the workers that read shards.
+
+    Raises what `terms_of` raises.
+    """
+    rows = [{"language": language, "term": term} for language, name in sorted(lists.items()) for term in terms_of(language, name)]
     tables.write(directory / LISTS, pa.Table.from_pylist(rows, _TERMS))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from components.curation.config import PERSONAL_DATA
+from components.curation.filtering.config import PERSONAL_DATA
 
 
 @dataclass(frozen=True, slots=True)

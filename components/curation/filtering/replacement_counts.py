@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from components.curation import tables
-from components.curation.config import Source
+from components.curation.reading.config import Source
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import TextShard, batches
+from components.curation.passages.config import PassagesConfig
 from components.curation.passages.repeated_passages import (
     Texts,
     chunked,
@@ -56,20 +56,29 @@ class TrimmedCorpus:
 
 
 def find_passages(
-    texts: Sequence[Path], verdicts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine
+    texts: Sequence[Path],
+    verdicts: Sequence[Path],
+    config: PassagesConfig,
+    scratch: Path,
+    engine: ShardEngine,
+    *,
+    memory: int,
+    min_characters: int,
 ) -> TrimmedCorpus:
     """Take repeated passages out of the documents that the verdicts on the same shards keep.
 
+    A worker holds about `memory` bytes; a document trimmed below `min_characters` is removed.
+
     What is found depends on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
     """
-    if not texts or not config.duplicate_passages:
+    if not texts or not config.kinds:
         return TrimmedCorpus(trimmed=(), evidence=(), counts=Counter())
     shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
-    search = _Search(shards=shards, verdicts=verdicts, config=config, scratch=scratch, engine=engine)
-    lines = search.lines() if LINE in config.duplicate_passages else [None] * len(shards)
-    runs = search.runs() if SUBSTRING in config.duplicate_passages else [None] * len(shards)
+    search = _Search(shards=shards, verdicts=verdicts, config=config, memory=memory, scratch=scratch, engine=engine)
+    lines = search.lines() if LINE in config.kinds else [None] * len(shards)
+    runs = search.runs() if SUBSTRING in config.kinds else [None] * len(shards)
     work = list(zip(shards, verdicts, lines, runs, strict=True))
-    trimmed = engine.map_shards(partial(trim, config=config), work, description="cut passages")
+    trimmed = engine.map_shards(partial(trim, config=config, min_characters=min_characters), work, description="cut passages")
     partitions = search.partitions([own.passages for own in trimmed], "trimmed")
     return TrimmedCorpus(
         trimmed=tuple(own.texts for own in trimmed),
@@ -87,7 +96,9 @@ def _added(first: Counts, second: Counts) -> Counts:
 class _Search:
     shards: Sequence[TextShard]
     verdicts: Sequence[Path]
-    config: CurationConfig
+    config: PassagesConfig
+    memory: int
+    """Bytes that a worker holds at a time."""
     scratch: Path
     engine: ShardEngine
 
@@ -127,7 +138,7 @@ class _Search:
     def partitions(self, files: Sequence[Path], name: str) -> int:
         """How many partitions keep a worker within its memory."""
         rows = sum(map(interim.rows, files))
-        return max(1, -(-rows * ROW_BYTES[name] // self.config.shard_bytes))
+        return max(1, -(-rows * ROW_BYTES[name] // self.memory))
 
     def _by_shard(self, files: Sequence[Path], name: str) -> list[Path]:
         return self.engine.exchange(files, key="part", partitions=len(self.shards), output=self.scratch / name)

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import interim
-from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import BATCH, TextShard, bytes_of, ranks_of, text_hashes
+from components.curation.passages.config import PassagesConfig
 from components.curation.passages.passage_hashes import Anchors, Passages, Words, chunks_of, lines_of, runs_of, words_in
 from components.curation.tables import columns
 from components.curation.tables.sorting import distinct, starts
@@ -73,14 +73,14 @@ class Texts:
     words: Words
 
 
-def texts_of(shard: TextShard, verdicts: Path, config: CurationConfig) -> Iterator[Texts]:
+def texts_of(shard: TextShard, verdicts: Path, config: PassagesConfig) -> Iterator[Texts]:
     """The documents of a shard that deduplication kept, some at a time; code only if it is to be trimmed too."""
     document, kept_instead = columns(interim.read(verdicts, ["document", "kept"]), "document", "kept")
     removed = document[kept_instead >= 0]
     with pq.ParquetFile(shard.texts) as opened:
         for batch in opened.iter_batches(batch_size=BATCH):
             kept = ~np.isin(batch["document"].to_numpy(), removed)
-            if not config.passages_in_code:
+            if not config.in_code:
                 kept &= np.array([tag != "code" for tag in batch["language"].to_pylist()], dtype=bool)
             yield from chunked(batch.filter(pa.array(kept)))
 
@@ -101,7 +101,7 @@ def chunked(rows: pa.RecordBatch) -> Iterator[Texts]:
         )
 
 
-def gather_lines(work: tuple[TextShard, Path], *, config: CurationConfig) -> Path:
+def gather_lines(work: tuple[TextShard, Path], *, config: PassagesConfig) -> Path:
     """Write the lines of a shard, as `PASSAGES`."""
     shard, verdicts = work
     path = shard.directory / f"lines{interim.SUFFIX}"
@@ -111,7 +111,7 @@ def gather_lines(work: tuple[TextShard, Path], *, config: CurationConfig) -> Pat
     return path
 
 
-def gather_grams(work: tuple[TextShard, Path], *, config: CurationConfig) -> Path:
+def gather_grams(work: tuple[TextShard, Path], *, config: PassagesConfig) -> Path:
     """Write the lowest grams of the runs of a shard, as `GRAMS`."""
     shard, verdicts = work
     path = shard.directory / f"grams{interim.SUFFIX}"
@@ -131,7 +131,7 @@ def judge_grams(grams: Path) -> Path:
     return interim.write(grams.with_suffix(".known"), pa.table(list(known), schema=KNOWN))
 
 
-def gather_runs(work: tuple[TextShard, Path, Path], *, config: CurationConfig) -> Path:
+def gather_runs(work: tuple[TextShard, Path, Path], *, config: PassagesConfig) -> Path:
     """Write the runs of a shard whose lowest gram is among its `KNOWN`, as `PASSAGES`."""
     shard, verdicts, known = work
     (grams,) = columns(interim.read(known), "key")

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from components import interim
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import TextShard
+from components.curation.passages.config import PassagesConfig
 from components.curation.passages.passage_hashes import NEWLINE, Passages, lines_of, runs_of
 from components.curation.passages.repeated_passages import Texts, indices_in, texts_of
 from components.curation.tables import TRIMMED, columns
@@ -123,16 +123,26 @@ class TrimmedPassages:
     kept_shard: Numbers
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rule:
+    """What replaces a passage, and the characters that must remain of a text besides such marks."""
+
+    mark: str
+    min_characters: int
+
+
 TrimmedTexts = dict[int, dict[str, Any]]
 """Rows of `TRIMMED` by the number of the text in its chunk."""
 
 
-def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: CurationConfig) -> TrimmedShard:
+def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: PassagesConfig, min_characters: int) -> TrimmedShard:
     """Take the repeated lines and runs out of a shard where another document, or an earlier occurrence of a run, keeps them.
 
-    A document of which too little remains is removed, unless it keeps a passage itself: then it is kept, and that passage whole.
+    A document of which less than `min_characters` remain is removed, unless it keeps a passage itself: then it is kept, and that
+    passage whole.
     """
     shard, verdicts, *repeated = work
+    rule = _Rule(mark=MARK if config.action == "mask" else "", min_characters=min_characters)
     lines, runs = (RepeatedPassages.read(path) if path else None for path in repeated)
     trimmed = TrimmedShard(
         texts=shard.directory / "trimmed.parquet",
@@ -146,7 +156,7 @@ def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: Cura
                 occurrences.append(_occurrences(LINE, texts, lines, lines_of(texts.words, config.min_line_words)))
             if runs:
                 occurrences.append(_occurrences(SUBSTRING, texts, runs, runs_of(texts.words, config.min_substring_words)[0]))
-            passages, rows = _trim_texts(texts, occurrences, config)
+            passages, rows = _trim_texts(texts, occurrences, rule)
             for own in passages:
                 writer.write_table(_evidence(texts, own))
             text_writer.write_table(pa.Table.from_pylist([rows[text] for text in sorted(rows)], TRIMMED))
@@ -171,23 +181,21 @@ def _occurrences(kind: str, texts: Texts, repeated: RepeatedPassages, passages: 
     )
 
 
-def _trim_texts(
-    texts: Texts, occurrences: Sequence[Occurrences], config: CurationConfig
-) -> tuple[list[TrimmedPassages], TrimmedTexts]:
+def _trim_texts(texts: Texts, occurrences: Sequence[Occurrences], rule: _Rule) -> tuple[list[TrimmedPassages], TrimmedTexts]:
     """The passages that are taken out, and the texts without them.
 
     No document that keeps a passage is removed. So every trimmed word has a copy in a kept document: follow `kept` to an earlier
     occurrence, and from there on if that one is trimmed too.
     """
     passages = [_passages(texts, own) for own in occurrences]
-    rows = _texts(texts, passages, config)
+    rows = _texts(texts, passages, rule)
     keepers = {text for own in occurrences for text in np.unique(own.text[own.kept_here]).tolist()}
     spared = sorted(text for text in keepers & rows.keys() if rows[text]["reason"])
     if not spared:
         return passages, rows
 
     passages = [_passages(texts, own) for own in _spare(texts, occurrences, spared)]
-    again = _texts(texts, passages, config, only=frozenset(spared))
+    again = _texts(texts, passages, rule, only=frozenset(spared))
     others = {text: row for text, row in rows.items() if text not in spared}
     return passages, others | {text: {**row, "reason": ""} for text, row in again.items()}
 
@@ -252,16 +260,14 @@ def _evidence(texts: Texts, passages: TrimmedPassages) -> pa.Table:
     return pa.table([*values, pa.array(excerpts, pa.string())], schema=TRIMMED_PASSAGES)
 
 
-def _texts(
-    texts: Texts, passages: Sequence[TrimmedPassages], config: CurationConfig, only: frozenset[int] | None = None
-) -> TrimmedTexts:
+def _texts(texts: Texts, passages: Sequence[TrimmedPassages], rule: _Rule, only: frozenset[int] | None = None) -> TrimmedTexts:
     """The texts out of which something is taken, or only some of these."""
     bounds = sorted(row for own in passages for row in zip(own.text.tolist(), own.start.tolist(), own.end.tolist(), strict=True))
     rows: TrimmedTexts = {}
     for text, own in itertools.groupby(bounds, key=operator.itemgetter(0)):
         if only is None or text in only:
             raw = texts.raw[texts.offsets[text] : texts.offsets[text + 1]].tobytes()
-            row = _trimmed_row(raw, [(start, end) for _, start, end in own], config)
+            row = _trimmed_row(raw, [(start, end) for _, start, end in own], rule)
             rows[text] = {"document": texts.document[text], **row}
     return rows
 
@@ -276,10 +282,10 @@ def _count(counts: Counts, texts: Texts, passages: Sequence[TrimmedPassages], ro
             counts[*sources[text], f"{own.kind}s"] += 1
 
 
-def _trimmed_row(raw: bytes, passages: Sequence[tuple[int, int]], config: CurationConfig) -> dict[str, Any]:
-    text = trimmed_text(raw, passages, MARK if config.passage_action == "mask" else "")
+def _trimmed_row(raw: bytes, passages: Sequence[tuple[int, int]], rule: _Rule) -> dict[str, Any]:
+    text = trimmed_text(raw, passages, rule.mark)
     size = len(text.encode())
-    too_short = len(text.replace(MARK, "").strip()) < config.min_characters
+    too_short = len(text.replace(MARK, "").strip()) < rule.min_characters
     return {
         "text": text,
         "bytes": size,

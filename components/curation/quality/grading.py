@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from components import interim
 from components.artifacts import sha256_of_file
 from components.curation import tables
-from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import bytes_of
+from components.curation.extraction.config import Extraction
 from components.curation.extraction.extract import ExtractedShard, extract, shards_of, texts_path
 from components.curation.quality.calibration import (
     Calibration,
@@ -34,8 +34,9 @@ from components.curation.quality.calibration import (
     calibrate,
 )
 from components.curation.quality.classifier import HELD_OUT, Classifier, learn
+from components.curation.quality.config import QualityConfig
 from components.curation.quality.sample import draw, groups_of
-from components.curation.reading.sources import list_files, reading_of_references
+from components.curation.reading.sources import list_files
 from components.curation.tables.reasons import LOW_QUALITY
 from components.curation.tables.sorting import starts
 from components.errors import SourceError
@@ -60,9 +61,16 @@ class TrainedClassifier:
 
 
 def grade(
-    config: CurationConfig, shards: Sequence[ExtractedShard], output: Path, scratch: Path, engine: ShardEngine
+    quality: QualityConfig,
+    extraction: Extraction,
+    shards: Sequence[ExtractedShard],
+    output: Path,
+    scratch: Path,
+    engine: ShardEngine,
 ) -> tuple[list[ExtractedShard], dict[str, Any]]:
     """Score all documents and refuse the lowest; the shards without the refused documents, and figures.
+
+    `extraction` is how the shards were read: the references are read like them.
 
     Writes `quality/LANGUAGE.npz` and `metrics/quality.parquet` below `output`.
 
@@ -74,16 +82,16 @@ def grade(
     models = output / "quality"
 
     # Learn a classifier for each language.
-    references = read_references(config, scratch, engine)
+    references = read_references(extraction.of_references(quality.references), scratch, engine)
     texts = [path for shard in shards for path in shard.texts]
-    samples, counts = draw(config, references, texts, scratch, engine)
+    samples, counts = draw(quality, references, texts, scratch, engine, seed=extraction.reading.seed)
     trained = engine.map_shards(partial(train, models=models, counts=counts), samples, description="learn quality")
     classifiers = sorted((classifier for of_sample in trained for classifier in of_sample), key=lambda c: c.language)
 
     # Score, calibrate, refuse.
     histograms = engine.map_shards(partial(measure, models=models), list(shards), description="score quality")
     histogram = engine.reduce(add_histograms, histograms)
-    calibrations = calibrate(histogram, config.quality.max_refused_share)
+    calibrations = calibrate(histogram, quality.max_refused_share)
     refuse = partial(refuse_lowest, calibrations=calibrations)
     graded = engine.map_shards(refuse, list(shards), description="refuse the lowest quality")
 
@@ -92,17 +100,16 @@ def grade(
     return graded, {"quality": figures}
 
 
-def read_references(config: CurationConfig, scratch: Path, engine: ShardEngine) -> list[Path]:
+def read_references(extraction: Extraction, scratch: Path, engine: ShardEngine) -> list[Path]:
     """The text shards of the references, normalised and filtered like those of the sources."""
-    reading = reading_of_references(config)
-    shards = shards_of(list_files(reading).files, reading, scratch / "references")
+    shards = shards_of(list_files(extraction.reading).files, extraction, scratch / "references")
     read = engine.map_shards(extract, shards, description="read references")
     for shard in read:
         for row in pq.read_table(shard.set_aside).to_pylist():
             raise SourceError(f"reference {row['source']}: {row['uri']} cannot be read ({row['error']}); mend or remove it")
     texts = [path for shard in read for path in shard.texts]
     if not texts:
-        names = ", ".join(source.uri for source in reading.sources)
+        names = ", ".join(source.uri for source in extraction.reading.sources)
         raise SourceError(f"quality.references: the filters refuse every document of {names}; name others")
     return texts
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import interim
-from components.curation.config import CurationConfig
 from components.curation.duplicates.sketches import bytes_of
 from components.curation.quality.calibration import Group
 from components.curation.quality.classifier import features_of
+from components.curation.quality.config import QualityConfig
 from components.errors import SourceError
 from components.hashing import mixed
 from components.machine_code import Hashes
@@ -34,15 +34,14 @@ GroupOrders = dict[Group, tuple[int, Hashes]]
 
 
 def draw(
-    config: CurationConfig, references: Sequence[Path], texts: Sequence[Path], scratch: Path, engine: ShardEngine
+    quality: QualityConfig, references: Sequence[Path], texts: Sequence[Path], scratch: Path, engine: ShardEngine, *, seed: int
 ) -> tuple[list[Path], dict[str, int]]:
     """`SAMPLE` partitioned by language, and the number of references of each language that gets a classifier.
 
     Raises:
         SourceError: no language has enough documents of both kinds.
     """
-    quality = config.quality
-    lowest = partial(lowest_orders, max_orders=quality.sample_documents, seed=config.seed)
+    lowest = partial(lowest_orders, max_orders=quality.sample_documents, seed=seed)
     merge = partial(_merge, max_orders=quality.sample_documents)
 
     # The languages that have enough documents both in the references and in the sources.
@@ -65,7 +64,7 @@ def draw(
     limits = tuple(_limits(orders, languages, quality.sample_documents) for orders in (reference_orders, document_orders))
     work = [(path, True, scratch / f"reference-{number:05d}{interim.SUFFIX}") for number, path in enumerate(references)]
     work += [(path, False, scratch / f"document-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
-    taken = engine.map_shards(partial(take, limits=limits, seed=config.seed), work, description="take the sample")
+    taken = engine.map_shards(partial(take, limits=limits, seed=seed), work, description="take the sample")
     partitions = engine.exchange(taken, key="language", partitions=len(languages), output=scratch / "sample")
     return partitions, {language: counts[language] for language in languages}
 

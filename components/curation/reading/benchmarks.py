@@ -11,7 +11,7 @@ from typing import Any
 
 import zstandard
 
-from components.curation.config import Benchmark
+from components.curation.reading.config import Benchmark
 from components.curation.reading.locations import FileEntry, fetched, find
 from components.curation.reading.streams import chunks, whole
 from components.errors import SourceError

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from components.artifacts import sha256_of_file
-from components.curation.config import PYTHON_ENVIRONMENT
+from components.curation.reading.config import PYTHON_ENVIRONMENT
 from components.errors import ConfigError, SourceError, StoreError, single_line
 
 S3 = "s3://"

@@ -1,7 +1,7 @@
 """Raw files parsed into documents: JSON lines, Parquet, Arrow, web archives, text, and modules and metadata of Python packages.
 
-To add a format, write a function from a `RawFile` and the config to `RawDocument`s, register it in `READERS`, and give its suffix
-a kind in `components.curation.reading.sources.KINDS`.
+To add a format, write a function from a `RawFile` and a `Reading` to `RawDocument`s, register it in `READERS`, and give its
+suffix a kind in `components.curation.reading.sources.KINDS`.
 """
 
 import gzip
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from components.curation.config import CurationConfig
+from components.curation.reading.config import Reading
 from components.curation.reading.sources import RawFile
 from components.curation.reading.streams import CHUNK, chunks, lines, whole
 from components.curation.reading.web_archives import pages
@@ -42,24 +42,24 @@ class RawDocument:
     """Why it cannot be a document: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
 
 
-def read_documents(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+def read_documents(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     """The documents of one file, in its order.
 
     Raises:
         SourceError: it cannot be read to its end, or holds more bad lines than the config allows.
     """
     try:
-        yield from READERS[file.kind](file, config)
+        yield from READERS[file.kind](file, reading)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, pa.ArrowInvalid, OSError) as error:
         reason = single_line(error)
         raise SourceError(f"{file.location}: cannot be read to its end ({reason}); is it truncated or damaged?") from error
 
 
-def _read_jsonl(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    field = config.sources[file.source_indices[0]].text_field
+def _read_jsonl(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+    field = reading.sources[file.source_indices[0]].text_field
     data = chunks(Path(file.location))
-    rows = (_row_of_line(line, field) for line in lines(data, config.max_document_bytes))
-    yield from _rows(file, config, rows, f"a JSON object with text in {field!r}")
+    rows = (_row_of_line(line, field) for line in lines(data, reading.limits.max_document_bytes))
+    yield from _rows(file, reading, rows, f"a JSON object with text in {field!r}")
 
 
 def _row_of_line(line: bytes | None, field: str) -> Row:
@@ -69,14 +69,14 @@ def _row_of_line(line: bytes | None, field: str) -> Row:
     return line, text or "", "" if text else "bad-line"
 
 
-def _read_parquet(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    field = config.sources[file.source_indices[0]].text_field
+def _read_parquet(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+    field = reading.sources[file.source_indices[0]].text_field
     with pq.ParquetFile(file.location, read_dictionary=_flat(file.location, field)) as table:
         names = table.schema_arrow.names
         if field not in names:
             raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
-        rows = (_row_of_cell(cell, config.max_document_bytes) for cell in _cells(table, field))
-        yield from _rows(file, config, rows, f"text in column {field!r}")
+        rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in _cells(table, field))
+        yield from _rows(file, reading, rows, f"text in column {field!r}")
 
 
 def _flat(location: str, field: str) -> list[str]:
@@ -108,49 +108,49 @@ def _row_of_cell(cell: Any, max_bytes: int) -> Row:
     return (raw, cell, "") if len(raw) <= max_bytes else (b"", "", "long")
 
 
-def _read_arrow(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+def _read_arrow(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     """A stream of record batches, the format of saved Hugging Face datasets."""
-    field = config.sources[file.source_indices[0]].text_field
+    field = reading.sources[file.source_indices[0]].text_field
     with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
         names = stream.schema.names
         if field not in names:
             raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
         cells = (cell for batch in stream for cell in _values(batch.column(field)))
-        rows = (_row_of_cell(cell, config.max_document_bytes) for cell in cells)
-        yield from _rows(file, config, rows, f"text in column {field!r}")
+        rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in cells)
+        yield from _rows(file, reading, rows, f"text in column {field!r}")
 
 
-def _read_warc(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+def _read_warc(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     """The main text of each page, named `URI#NUMBER URL`."""
-    for number, page in enumerate(pages(Path(file.location), config.max_document_bytes), start=1):
+    for number, page in enumerate(pages(Path(file.location), reading.limits.max_document_bytes), start=1):
         uri = f"{file.uri}#{number}"
-        if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
+        if file.row_share < 1 and draw(reading.seed, uri) >= file.row_share:
             continue
         uri = f"{uri} {page.uri}"
         yield RawDocument(source_index=file.source_indices[0], uri=uri, text=page.text, raw=page.raw, refusal=page.refusal)
 
 
-def _rows(file: RawFile, config: CurationConfig, rows: Iterator[Row], wanted: str) -> Iterator[RawDocument]:
+def _rows(file: RawFile, reading: Reading, rows: Iterator[Row], wanted: str) -> Iterator[RawDocument]:
     bad = 0
     for number, (raw, text, refusal) in enumerate(rows, start=1):
         uri = f"{file.uri}#{number}"
-        if file.row_share < 1 and draw(config.seed, uri) >= file.row_share:
+        if file.row_share < 1 and draw(reading.seed, uri) >= file.row_share:
             continue
         bad += refusal == "bad-line"
-        if bad > config.max_bad_lines:
-            allowed = f"{bad} bad lines, at most {config.max_bad_lines} allowed (curation.max_bad_lines)"
+        if bad > reading.limits.max_bad_lines:
+            allowed = f"{bad} bad lines, at most {reading.limits.max_bad_lines} allowed (curation.reading.max_bad_lines)"
             raise SourceError(f"{file.location}: line {number} is not {wanted}; {allowed}")
         yield RawDocument(source_index=file.source_indices[0], uri=uri, text=text, raw=raw, refusal=refusal)
 
 
-def _read_text(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    raw = whole(chunks(Path(file.location)), config.max_document_bytes)
+def _read_text(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+    raw = whole(chunks(Path(file.location)), reading.limits.max_document_bytes)
     text = None if raw is None else _decoded(raw)
     refusal = "long" if raw is None else "invalid-utf8" if text is None else ""
     yield RawDocument(source_index=file.source_indices[0], uri=file.uri, text=text or "", raw=raw or b"", refusal=refusal)
 
 
-def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
+def _read_module(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     """The code, named by the file's own URI, and each of its docstrings, named `URI#LLINE`."""
     raw = Path(file.location).read_bytes()
     module, refusal = ModuleText(code="", docstrings=()), ""
@@ -161,7 +161,7 @@ def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]
     except SyntaxError:
         refusal = "unparsable"
     for source_index in file.source_indices:
-        if config.sources[source_index].domain == "code":
+        if reading.sources[source_index].domain == "code":
             if module.code or refusal:
                 yield RawDocument(source_index=source_index, uri=file.uri, text=module.code, raw=raw, refusal=refusal)
         elif refusal:
@@ -172,14 +172,14 @@ def _read_module(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]
                 yield RawDocument(source_index=source_index, uri=uri, text=text, raw=text.encode())
 
 
-def _read_description(file: RawFile, config: CurationConfig) -> Iterator[RawDocument]:
-    for document in _read_text(file, config):
+def _read_description(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+    for document in _read_text(file, reading):
         text = description(document.text)
         if text or document.refusal:
             yield replace(document, text=text)
 
 
-READERS: dict[str, Callable[[RawFile, CurationConfig], Iterator[RawDocument]]] = {
+READERS: dict[str, Callable[[RawFile, Reading], Iterator[RawDocument]]] = {
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
     "arrow": _read_arrow,

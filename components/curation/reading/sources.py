@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
 
-from components.curation.config import PYTHON_ENVIRONMENT, SHIPPED, CurationConfig, Quality, Source
 from components.curation.reading.benchmarks import files_of
+from components.curation.reading.config import PYTHON_ENVIRONMENT, SHIPPED, Inputs, Reading, Source
 from components.curation.reading.locations import S3, FileEntry, find, path_of, read_bytes, stamp_of, state_of
 from components.curation.text.draw import draw
 from components.errors import ConfigError, SourceError
@@ -95,7 +94,7 @@ class Listing:
         return dict(sorted(Counter(_suffix(file.uri) for file in self.skipped).items()))
 
 
-def list_files(config: CurationConfig) -> Listing:
+def list_files(reading: Reading) -> Listing:
     """List the raw files of all sources and choose the samples.
 
     Raises:
@@ -103,52 +102,50 @@ def list_files(config: CurationConfig) -> Listing:
         ConfigError: a URI of an unknown scheme, or `python-environment:` without distributions.
         StoreError: an object store cannot be reached, or refuses.
     """
-    listed = [(source, *_files_of(source, n)) for n, source in enumerate(config.sources) if source.uri != PYTHON_ENVIRONMENT]
-    files = [file for source, readable, _ in listed for file in _sampled(readable, source, config.seed)]
+    listed = [(source, *_files_of(source, n)) for n, source in enumerate(reading.sources) if source.uri != PYTHON_ENVIRONMENT]
+    files = [file for source, readable, _ in listed for file in _sampled(readable, source, reading.seed)]
     skipped = tuple(file for _, _, others in listed for file in others)
 
-    python = [(position, source) for position, source in enumerate(config.sources) if source.uri == PYTHON_ENVIRONMENT]
+    python = [(position, source) for position, source in enumerate(reading.sources) if source.uri == PYTHON_ENVIRONMENT]
     installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
     package_files = [
         file
         for position, source in python
-        for file in _sampled(_package_files(installed[source.distributions], source, position), source, config.seed)
+        for file in _sampled(_package_files(installed[source.distributions], source, position), source, reading.seed)
     ]
     linked = {d.name: d.linked for group in installed.values() for d in group}
     return Listing(files=(*files, *_merged(package_files)), linked=linked, skipped=skipped)
 
 
-def fingerprint(config: CurationConfig) -> str:
-    """sha256 over the names and bytes (for objects in a store, their ETags) of the files that would be read now, including
-    benchmarks, references of quality and lists of flagged words, in hex.
+def fingerprint(inputs: Inputs) -> str:
+    """sha256 over the names and bytes (for objects in a store, their ETags) of the files that would be read now, in hex.
 
     Raises what `list_files` raises.
     """
-    return _digest(
-        f"{name}\0{state_of(location) if location else ''}\n" for name, location, _ in _inputs(config, list_files(config))
-    )
+    files = _files(inputs, list_files(inputs.reading))
+    return _digest(f"{name}\0{state_of(location) if location else ''}\n" for name, location, _ in files)
 
 
-def stamp(config: CurationConfig, listing: Listing) -> str:
+def stamp(inputs: Inputs, listing: Listing) -> str:
     """sha256 over the names, sizes and stamps of the files that `fingerprint` covers, in hex; no document is read.
 
     Raises what `list_files` raises.
     """
-    return _digest(f"{name}\0{stamped}\n" for name, _, stamped in _inputs(config, listing))
+    return _digest(f"{name}\0{stamped}\n" for name, _, stamped in _files(inputs, listing))
 
 
 Input = tuple[str, str, str]
 """A name, the location of the file (empty: in the code), and its size and stamp."""
 
 
-def _inputs(config: CurationConfig, listing: Listing) -> Iterator[Input]:
-    references = list_files(reading_of_references(config)).files if config.quality.references else ()
+def _files(inputs: Inputs, listing: Listing) -> Iterator[Input]:
+    references = list_files(replace(inputs.reading, sources=inputs.references)).files if inputs.references else ()
     for file in (*listing.files, *references):
         yield file.uri, file.location, f"{file.size} {file.stamp}"
-    for language, name in sorted(config.flagged_words.items()):
+    for language, name in sorted(inputs.flagged_words.items()):
         location = "" if name == SHIPPED else locate(name)
         yield language, location, stamp_of(location) if location else ""
-    for benchmark in config.benchmarks:
+    for benchmark in inputs.benchmarks:
         for entry in files_of(benchmark):
             yield f"{benchmark.name}\0{entry.relative}", entry.location, f"{entry.size} {entry.stamp}"
 
@@ -158,17 +155,6 @@ def _digest(lines: Iterable[str]) -> str:
     for line in lines:
         digest.update(line.encode())
     return digest.hexdigest()
-
-
-def reading_of_references(config: CurationConfig) -> CurationConfig:
-    """The config for reading the references of quality: as sources, but neither scored nor decontaminated."""
-    return reading_of(config, config.quality.references, quality=Quality(), flagged_words={}, benchmarks=(), samples=0)
-
-
-def reading_of(config: CurationConfig, sources: tuple[Source, ...], **changes: Any) -> CurationConfig:
-    """The config for reading other sources, without its fields about the mixture, which name its own domains and languages."""
-    mixture: dict[str, Any] = {"max_epochs_by_domain": {}, "language_shares": {}, "language_temperature": None}
-    return replace(config, sources=sources, **mixture, **changes)
 
 
 def locate(uri: str) -> str:

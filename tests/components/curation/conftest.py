@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,24 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation import CurationConfig, Source
 from components.curation.curate import curate
+from components.curation.extraction.extract import ExtractionShard, shards_of
+from components.curation.reading.readers import RawDocument, read_documents
+from components.curation.reading.sources import Listing, list_files
 from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine
 
 WORDS = (
     *("the", "of", "and", "to", "a", "in", "that", "is", "was", "he", "for", "it", "with", "as", "his", "on", "be", "at"),
     *("by", "had", "not", "are", "but", "from", "or", "have", "an", "they", "which", "one"),
 )
+
+
+SECTIONS = {
+    inner.name: section.name
+    for section in fields(CurationConfig)
+    if is_dataclass(section.default_factory)
+    for inner in fields(section.default_factory)
+}
+"""The section of the config that a field is in."""
 
 
 def prose(seed: int, words: int = 120) -> str:
@@ -36,8 +49,39 @@ def source(path: Path | str, domain: str = "prose", **fields: Any) -> Source:
 
 
 def config(*sources: Source, **fields: Any) -> CurationConfig:
-    """A config for small things."""
-    return CurationConfig(**{"sources": sources, "min_characters": 20, "validation_share": 0.2, "shard_bytes": 20_000, **fields})
+    """A config for small things; the fields of its sections are given by their own names, such as `max_epochs`."""
+    small = CurationConfig(sources=sources, shard_bytes=20_000)
+    return changed(small, **{"min_characters": 20, "validation_share": 0.2, **fields})
+
+
+def changed(chosen: CurationConfig, **fields: Any) -> CurationConfig:
+    """A config with other fields, those of its sections by their own names."""
+    own: dict[str, Any] = {}
+    by_section: dict[str, dict[str, Any]] = {}
+    for name, value in fields.items():
+        section = SECTIONS.get(name)
+        if section:
+            by_section.setdefault(section, {})[name] = value
+        else:
+            own[name] = value
+    sections = {name: replace(getattr(chosen, name), **inner) for name, inner in by_section.items()}
+    return replace(chosen, **sections, **own)
+
+
+def listed(chosen: CurationConfig) -> Listing:
+    """The raw files of its sources."""
+    return list_files(chosen.extraction.reading)
+
+
+def raw_documents(chosen: CurationConfig) -> list[RawDocument]:
+    """What its raw files hold."""
+    reading = chosen.extraction.reading
+    return [document for file in listed(chosen).files for document in read_documents(file, reading)]
+
+
+def planned_shards(chosen: CurationConfig, scratch: Path) -> list[ExtractionShard]:
+    """Its shards of raw files, with their tables below `scratch`."""
+    return shards_of(listed(chosen).files, chosen.extraction, scratch)
 
 
 def run(

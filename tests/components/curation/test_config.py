@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from components.curation import Benchmark, CurationConfig, Source
+from components.curation import (
+    CorpusConfig,
+    CurationConfig,
+    ReadingConfig,
+    Source,
+)
 from components.errors import ConfigError
 
 SOURCE = Source(uri="a.jsonl", domain="prose", weight=1.0)
@@ -12,49 +17,30 @@ SOURCE = Source(uri="a.jsonl", domain="prose", weight=1.0)
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("uri", " "), ("domain", "a/b"), ("weight", 0.0), ("text_field", ""), ("language", "klingon"), ("sample_bytes", 0)],
-)
-def test_a_source_refuses_values_that_mean_nothing(field: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=f"Source.{field} is .*; allowed: "):
-        Source(**{"uri": "a.jsonl", "domain": "prose", "weight": 1.0, field: value})
-
-
-def test_an_environment_has_only_its_three_domains() -> None:
-    with pytest.raises(ConfigError, match="allowed: code, prose, maths"):
-        Source(uri="python-environment:", domain="web", weight=1.0)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
     [
         ("sources", ()),
         ("sources", (SOURCE, SOURCE)),
-        ("min_characters", 0),
-        ("max_characters", 5),
-        ("max_repeated_lines", 1.5),
-        ("max_bad_lines", -1),
-        ("near_duplicate_threshold", 0.0),
-        ("near_duplicate_threshold", 1.1),
-        ("shingle_size", 0),
-        ("permutations", 0),
-        ("validation_share", 0.0),
-        ("validation_share", 1.0),
-        ("mixture_temperature", 0.0),
-        ("max_epochs", 0.0),
-        ("max_epochs_by_domain", {"prose": -1.0}),
-        ("max_epochs_by_domain", {"code": 1.0}),
-        ("language_shares", {"code": {"en": 1.0}}),
-        ("language_shares", {"prose": {"en": 1.0, "zh": 0.0}}),
-        ("language_shares", {"prose": {"en": float("nan")}}),
-        ("language_shares", {"prose": {}}),
-        ("language_shares", {"prose": {"fr": 1.0}}),
-        ("language_temperature", 0.0),
+        ("audited_removals", 0),
+        ("samples", -1),
         ("shard_bytes", 0),
     ],
 )
 def test_a_config_refuses_values_that_mean_nothing(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"CurationConfig.{field} is .*; allowed: "):
         CurationConfig(**{"sources": (SOURCE,), field: value})
+
+
+@pytest.mark.parametrize(
+    "corpus",
+    [
+        {"max_epochs_by_domain": {"code": 1.0}},
+        {"language_shares": {"code": {"en": 1.0}}},
+        {"language_shares": {"prose": {"fr": 1.0}}},
+    ],
+)
+def test_a_mixture_speaks_of_domains_and_languages_that_the_sources_can_have(corpus: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"CurationConfig.corpus.{next(iter(corpus))} is .*; allowed: "):
+        CurationConfig(sources=(SOURCE,), corpus=CorpusConfig(**corpus))
 
 
 def test_one_environment_may_feed_several_domains() -> None:
@@ -64,10 +50,5 @@ def test_one_environment_may_feed_several_domains() -> None:
 
 def test_languages_that_a_model_tells_apart_may_have_shares() -> None:
     shares = {"prose": {"fr": 2.0, "other": 1.0}}
-    assert CurationConfig(sources=(SOURCE,), language_model="lid176", language_shares=shares).language_shares == shares
-
-
-def test_benchmarks_are_told_apart_by_their_names() -> None:
-    benchmarks = (Benchmark(name="a", uri="x"), Benchmark(name="a", uri="y"))
-    with pytest.raises(ConfigError, match="each name once"):
-        CurationConfig(sources=(SOURCE,), benchmarks=benchmarks)
+    corpus = CorpusConfig(language_shares=shares)
+    assert CurationConfig(sources=(SOURCE,), reading=ReadingConfig(language_model="lid176"), corpus=corpus).corpus == corpus

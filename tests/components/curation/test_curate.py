@@ -219,7 +219,7 @@ def test_a_rerun_over_sources_that_changed_is_refused(tmp_path: Path) -> None:
 def test_a_rerun_with_another_config_is_refused_with_the_fields_that_changed(tmp_path: Path) -> None:
     web = source(write_jsonl(tmp_path / "a.jsonl", [prose(number, 60 + 20 * number) for number in range(6)]))
     run(config(web), tmp_path)
-    changed = r"CurationConfig\.max_characters, CurationConfig\.seed changed since this run was begun"
+    changed = r"CurationConfig\.filtering\.max_characters, CurationConfig\.seed changed since this run was begun"
     shutil.rmtree(tmp_path / "corpus")
     with pytest.raises(SourceError, match=changed):
         run(config(web, max_characters=700, seed=7), tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.curation import Benchmark, CurationConfig, Quality
+from components.curation import Benchmark, CurationConfig, QualityConfig
 from components.ports import InProcessShardEngine
 from tests import processes
 from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
@@ -53,8 +53,8 @@ def everything(directory: Path) -> CurationConfig:
     return config(
         source(directory / "web", "web"),
         source(directory / "books", "books"),
-        quality=Quality(references=(source(directory / "reference"),), min_documents=20, sample_documents=60),
-        duplicate_passages=("line", "substring"),
+        quality=QualityConfig(references=(source(directory / "reference"),), min_documents=20, sample_documents=60),
+        kinds=("line", "substring"),
         max_line_documents=4,
         personal_data=("email", "ipv4"),
         benchmarks=(Benchmark(name="quiz", uri=str(directory / "quiz.jsonl")),),

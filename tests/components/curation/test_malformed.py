@@ -21,10 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.curation.config import PERSONAL_DATA, RULE_SETS
-from components.curation.extraction.extract import extract, shards_of
-from components.curation.reading.sources import list_files
+from components.curation.extraction.extract import extract
 from components.curation.text.heuristics import RULES
-from tests.components.curation.conftest import config, prose, rows, source
+from tests.components.curation.conftest import config, planned_shards, prose, rows, source
 from tests.components.curation.reading.test_web_archives import html, record
 
 
@@ -112,7 +111,7 @@ def survives(directory: Path, name: str, data: bytes) -> None:
     (raw / name).write_bytes(data)
     (raw / "good.jsonl").write_bytes(GOOD)
     chosen = config(source(raw), max_read_attempts=1, max_document_bytes=1_000_000, **EVERYTHING)
-    shards = [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, directory / "scratch")]
+    shards = [extract(shard) for shard in planned_shards(chosen, directory / "scratch")]
     listed = [row for shard in shards for row in rows(shard.rows)]
     assert sum("good.jsonl#" in row["uri"] and not row["reason"] for row in listed) == 5
     aside = [row for shard in shards for row in rows(shard.set_aside)]
@@ -236,12 +235,11 @@ def test_what_is_huge_fits_into_a_gigabyte_and_two_minutes(tmp_path: Path, name:
     (tmp_path / "raw/good.jsonl").write_bytes(LINES)
     script = (
         "import re, sys; from pathlib import Path\n"
-        "from components.curation.extraction.extract import extract, shards_of\n"
-        "from components.curation.reading.sources import list_files\n"
-        "from tests.components.curation.conftest import config, source\n"
+        "from components.curation.extraction.extract import extract\n"
+        "from tests.components.curation.conftest import config, planned_shards, source\n"
         "place = Path(sys.argv[1])\n"
         "chosen = config(source(place / 'raw'), shard_bytes=10_000_000, max_characters=1_000_000, max_document_bytes=1_000_000)\n"
-        "found = [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, place / 'scratch')]\n"
+        "found = [extract(shard) for shard in planned_shards(chosen, place / 'scratch')]\n"
         # getrusage would count what this process held before the other began.
         "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]\n"
         "print(sum(shard.documents for shard in found), peak)\n"

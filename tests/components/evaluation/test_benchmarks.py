@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.curation import FilteringConfig
 from components.curation.config import Benchmark, CurationConfig, Source
 from components.curation.curate import curate
 from components.errors import ArtifactError, ConfigError, MissingArtifact, SourceError
@@ -115,8 +116,7 @@ def test_what_curation_writes_is_what_evaluation_joins(tmp_path: Path) -> None:
     (tmp_path / "web.jsonl").write_text("".join(lines))
     config = CurationConfig(
         sources=(Source(uri=str(tmp_path / "web.jsonl"), domain="web", weight=1.0, language="en"),),
-        benchmarks=(Benchmark(name="quiz", uri=str(tmp_path / "quiz.jsonl")),),
-        max_repeated_lines=1.0,
+        filtering=FilteringConfig(benchmarks=(Benchmark(name="quiz", uri=str(tmp_path / "quiz.jsonl")),), max_repeated_lines=1.0),
     )
     directory = tmp_path / "corpus"
     curate(config, output=directory, scratch=tmp_path / "scratch", engine=InProcessShardEngine(), metrics=SilentMetrics())

@@ -14,10 +14,10 @@ from components.curation.config import CurationConfig
 from components.curation.extraction import extract as extraction
 from components.curation.extraction.extract import ExtractedShard, ExtractionShard
 from components.curation.reading.readers import RawDocument
-from components.curation.reading.sources import RawFile, list_files
+from components.curation.reading.sources import RawFile
 from components.ports import InProcessShardEngine
 from infra.ray.data import RayShardEngine, covered
-from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
+from tests.components.curation.conftest import config, planned_shards, prose, rows, run, source, write_jsonl
 from tests.components.ports.shard_engine_suite import ShardEngineSuite
 
 
@@ -85,7 +85,7 @@ class TestRayShardEngine(ShardEngineSuite):
         for number, name in enumerate("abcde"):
             write_jsonl(tmp_path / f"data/{name}.jsonl", [prose(number)])
         chosen = config(source(tmp_path / "data"), max_read_attempts=2)
-        shards = extraction.shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+        shards = planned_shards(chosen, tmp_path / "scratch")
         (report,) = engine.map_shards(reading_as_killed, shards, description="read")
         lost = {Path(row["uri"]).name: row["error"] for row in rows(report.set_aside)}
         assert (report.documents, lost) == (3, dict.fromkeys(("b.jsonl", "d.jsonl"), "its worker died 2 times while reading it"))

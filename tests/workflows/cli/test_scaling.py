@@ -37,7 +37,7 @@ def test_a_plan_is_of_a_recipe_or_of_a_budget(other: tuple[str, ...]) -> None:
 
 
 def test_a_recipes_plan_takes_overrides() -> None:
-    plan = json.loads(printed("plan", "tiny", "--set", "curation.near_duplicate_threshold=0.6", "--json"))
+    plan = json.loads(printed("plan", "tiny", "--set", "curation.duplicates.near_duplicate_threshold=0.6", "--json"))
     assert plan["deduplication"]["threshold"] == 0.6
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.curation import CorpusConfig, DuplicatesConfig
 from components.curation.config import CurationConfig, Source
 from components.curation.duplicates.bands import Bands
 from tests.paths import ROOT
@@ -26,7 +27,7 @@ def plan(*words: str) -> str:
 
 
 def test_the_plan_shows_the_shares_of_languages_in_all_tokens() -> None:
-    planned = curation_plan(replace(CONFIG, language_shares={"web": {"en": 4, "zh": 1}}))
+    planned = curation_plan(replace(CONFIG, corpus=CorpusConfig(language_shares={"web": {"en": 4, "zh": 1}})))
     assert "books 25.0%, web/en 60.0%, web/zh 15.0%" in "\n".join(curation_plan_lines("mine", planned))
 
 
@@ -42,14 +43,14 @@ def test_the_plan_shows_the_curve_with_the_threshold_marked_and_what_it_means() 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.72, 0.9])
 def test_a_threshold_between_the_steps_of_the_curve_stands_in_it_too(threshold: float) -> None:
-    planned = curation_plan(replace(CONFIG, near_duplicate_threshold=threshold))
+    planned = curation_plan(replace(CONFIG, duplicates=DuplicatesConfig(near_duplicate_threshold=threshold)))
     said = planned["deduplication"]
     assert said["recall_by_similarity"][f"{threshold:.2f}"] == round(said["recall_at_threshold"], 6)
     assert sum(line.endswith("threshold") for line in curation_plan_lines("mine", planned)) == 1
 
 
 def test_a_changed_threshold_is_planned_before_anything_is_run() -> None:
-    said = json.loads(plan("tiny", "--set", "curation.near_duplicate_threshold=0.7", "--json"))["deduplication"]
+    said = json.loads(plan("tiny", "--set", "curation.duplicates.near_duplicate_threshold=0.7", "--json"))["deduplication"]
     assert said["threshold"] == 0.7
     assert said["recall_at_threshold"] >= 0.95
     assert "curation of tiny" in plan("tiny")

@@ -12,7 +12,7 @@ from components.curation.corpus.ledger import write_ledger
 from components.curation.extraction.samples import DEDUPLICATE, KEEP, QUALITY, TRIM
 from components.curation.tables.reasons import EXACT, LOW_QUALITY, NEAR
 from components.ports import InProcessShardEngine
-from tests.components.curation.conftest import config, rows, source
+from tests.components.curation.conftest import rows
 from tests.components.curation.corpus.conftest import identity, removal, shard_of, table_of, verdicts_on
 
 
@@ -47,8 +47,7 @@ def test_a_sample_has_the_texts_before_and_after_its_step(tmp_path: Path) -> Non
     tables.write(shard.samples, tables.SAMPLES.empty_table())
     clusters = [{"source": "s", "domain": "web", "kept": identity(1), "kept_text": 1, "documents": 2, "share": 0.2}]
     tables.write(tmp_path / "metrics" / "clusters.parquet", pa.Table.from_pylist(clusters, tables.CLUSTERS))
-    chosen = config(source("s", "web"), samples=9)
-    write_samples(chosen, [shard], [(shard, verdicts, trimmed)], tmp_path, InProcessShardEngine())
+    write_samples([shard], [(shard, verdicts, trimmed)], tmp_path, InProcessShardEngine(), limit=9)
     texts = {(row["step"], row["id"]): (row["before"], row["after"]) for row in rows(tmp_path / "samples.parquet")}
     assert texts[DEDUPLICATE, identity(5)] == ("text 5", "text 2")
     assert texts[CLUSTER, identity(3)] == ("text 3", "text 1")

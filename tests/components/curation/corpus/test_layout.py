@@ -12,7 +12,7 @@ from components.curation.corpus.layout import PortionFiles, figures_of, plan_fil
 from components.curation.corpus.ledger import write_ledger
 from components.names import TRAIN, VALIDATION
 from components.ports import InProcessShardEngine
-from tests.components.curation.conftest import config, rows, source
+from tests.components.curation.conftest import rows
 from tests.components.curation.corpus.conftest import group_digits, identity, shard_of, table_of
 
 PLAIN = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0})
@@ -33,9 +33,7 @@ def test_documents_are_spread_over_the_files_by_the_hashes_of_their_texts() -> N
 @pytest.mark.parametrize(("mixture", "train"), [(PLAIN, ["web"]), (BY_LANGUAGE, ["web/en", "web/other"])])
 def test_each_portion_has_as_many_files_as_it_has_shards(mixture: Mixture, train: list[str]) -> None:
     sizes, splits = {"a": {"web": 2500}, "b": {"web": 900}}, {"a": TRAIN, "b": VALIDATION}
-    planned = plan_files(
-        sizes, splits, {"web": {"en": 1000, "zh": 1200, "de": 300}}, mixture, config(source("s", "web"), shard_bytes=1000)
-    )
+    planned = plan_files(sizes, splits, {"web": {"en": 1000, "zh": 1200, "de": 300}}, mixture, file_bytes=1000)
     assert [(files.split, files.portion) for files in planned] == [*((TRAIN, name) for name in train), (VALIDATION, "web")]
     assert [files.files for files in planned] == ([3, 1] if len(train) == 1 else [1, 2, 1])
     assert [files.first for files in planned] == ([0, 3] if len(train) == 1 else [0, 1, 3])

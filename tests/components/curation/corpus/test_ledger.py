@@ -20,7 +20,7 @@ from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.curation.text.draw import group_of
 from components.errors import SourceError
 from components.names import TRAIN, VALIDATION
-from tests.components.curation.conftest import config, passed, rows, source
+from tests.components.curation.conftest import passed, rows, source
 from tests.components.curation.corpus.conftest import identity, removal, shard_of, table_of, verdicts_on
 
 
@@ -56,7 +56,7 @@ def test_a_trimmed_document_has_its_new_size_and_one_that_is_removed_for_it_keep
     tally = write_ledger((shard, [], [trimmed(tmp_path / "trimmed.parquet", shorter, removed)]))
     listed = [(row["bytes"], row["characters"], row["cut"], row["reason"]) for row in rows(ledger_of(shard))]
     assert listed == [(60, 60, 40, ""), (100, 100, 0, ""), (100, 100, 0, DUPLICATE_PASSAGES)]
-    (counts,) = tally.sources(config(source("s", "web"))).to_pylist()
+    (counts,) = tally.table_of((source("s", "web"),)).to_pylist()
     assert (counts["bytes"], counts["kept_bytes"], counts["duplicate_bytes"]) == (300, 160, 140)
     assert tally.figures()["not_kept"] == {DUPLICATE_PASSAGES: 1}
 
@@ -75,12 +75,22 @@ def test_tallies_add_up_to_that_of_all_shards(tmp_path: Path) -> None:
 def test_a_source_of_which_nothing_is_kept_is_an_error_unless_another_has_it_all(tmp_path: Path) -> None:
     shard = shard_of(tmp_path / "a", {1: {}, 2: {"source": "other", "text": "text 1"}, 3: {"source": "bad", "reason": "short"}})
     tally = write_ledger((shard, [verdicts_on(tmp_path, removal(2, 1, EXACT))], []))
-    tally.require_documents(config(source("s", "web"), source("other", "web")))
+    tally.require_documents(
+        (
+            source("s", "web"),
+            source("other", "web"),
+        )
+    )
     with pytest.raises(SourceError, match=r"source bad .*none of its 1 documents was kept \(1 short\)"):
-        tally.require_documents(config(source("s", "web"), source("bad", "web")))
+        tally.require_documents(
+            (
+                source("s", "web"),
+                source("bad", "web"),
+            )
+        )
     tally.add_set_aside(table_of([{"source": "none", "domain": "web", "error": "no gzip"}], tables.SET_ASIDE))
     with pytest.raises(SourceError, match=r"holds no documents of this domain; 1 files cannot be read, the first: no gzip"):
-        tally.require_documents(config(source("none", "web")))
+        tally.require_documents((source("none", "web"),))
 
 
 def test_what_is_trained_on_is_counted_by_language(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import interim
-from components.curation import tables
+from components.curation import DuplicatesConfig, tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.audit import Removal, audit, interval, jaccard, lowest
 from components.curation.tables.reasons import EXACT, NEAR
@@ -34,7 +34,16 @@ def removal(document: int, kept: int, similarity: float, reason: str = NEAR) -> 
 def audited(texts: list[str], verdicts: list[dict[str, Any]], directory: Path, chosen: CurationConfig = CHOSEN) -> Any:
     judged = interim.write(directory / "verdicts.arrow", pa.Table.from_pylist(verdicts, tables.VERDICTS))
     engine = InProcessShardEngine()
-    return audit([texts_of(texts, directory / "texts.parquet")], [judged], chosen, directory / "audit", engine)
+    return audit(
+        [texts_of(texts, directory / "texts.parquet")],
+        [judged],
+        chosen.duplicates,
+        directory / "audit",
+        engine,
+        removals=chosen.audited_removals,
+        seed=chosen.seed,
+        memory=chosen.shard_bytes,
+    )
 
 
 def test_a_removal_without_its_partner_is_found_whatever_deduplication_recorded(tmp_path: Path) -> None:
@@ -95,7 +104,7 @@ SPECIALS = st.sampled_from([" ", "\n", "\t", "　", "\u00a0", "\x1c", ",", "-", 
 @given(st.lists(st.one_of(CHARACTERS, SPECIALS), max_size=40).map("".join), st.lists(CHARACTERS, max_size=20).map("".join))
 @pytest.mark.parametrize("words", ["alphanumeric", "whitespace"])
 def test_what_is_counted_by_strings_is_what_is_counted_by_hashes(words: str, first: str, second: str) -> None:
-    chosen = config(source("a"), shingle_size=2, shingle_words=words)
+    chosen = DuplicatesConfig(shingle_size=2, shingle_words=words)
     ours, theirs = (set(shingles_of(text, 2, words).tolist()) for text in (first, first[: len(first) // 2] + second))
     assert jaccard(first, first[: len(first) // 2] + second, chosen) == len(ours & theirs) / len(ours | theirs)
 

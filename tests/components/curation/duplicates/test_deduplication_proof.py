@@ -80,7 +80,7 @@ def evidence(paths: Sequence[Path], directory: Path, engine: Any = None, **field
     """The bytes of the table of removals, and figures."""
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), near_duplicate_threshold=THRESHOLD, **{"shard_bytes": 2_000_000, **fields})
-    duplicates = find_duplicates(paths, chosen, directory / "scratch", engine)
+    duplicates = find_duplicates(paths, chosen.duplicates, directory / "scratch", engine, memory=chosen.shard_bytes)
     write_evidence(duplicates.verdicts, directory / "removed.parquet", directory / "records", engine, memory=10**9)
     return (directory / "removed.parquet").read_bytes(), duplicates.figures
 

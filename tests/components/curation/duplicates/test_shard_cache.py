@@ -3,8 +3,8 @@
 import hashlib
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import pytest
 
 from components.curation import Benchmark, CurationConfig, Source
 from components.curation.curate import curate
-from components.curation.duplicates.shard_cache import GLOBAL, read_shard
-from components.curation.extraction.extract import shards_of
-from components.curation.reading.sources import list_files
+from components.curation.duplicates.shard_cache import shard_key, sketch_key
+from components.curation.extraction.config import Extraction
+from components.curation.extraction.extract import ExtractionShard
+from components.curation.reading.config import Reading
 from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine
 from tests import processes
-from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
+from tests.components.curation.conftest import changed, config, listed, planned_shards, prose, rows, source, write_jsonl
 from tests.components.curation.duplicates.test_deduplication import shifted
 
 pytestmark = pytest.mark.long
@@ -67,7 +68,7 @@ def work(read: int, hashed: int | None = None) -> dict[str, float]:
 
 @pytest.mark.parametrize("order", [("a", "b", "d", "e", "c"), ("c", "a", "b", "d", "e")])
 def test_one_more_source_gives_what_starting_over_gives_and_is_read_alone(order: Sequence[str]) -> None:
-    passages = {"duplicate_passages": ("line", "substring"), "shard_bytes": 100_000}
+    passages = {"kinds": ("line", "substring"), "shard_bytes": 100_000}
     *_, first = made("first", config(*sources("a", "b", "d", "e"), **passages))
     assert first == work(4 * SIZE)
     kept = hashes(Path("index"))
@@ -133,7 +134,7 @@ def test_a_file_that_changed_is_read_again_and_so_is_what_meets_other_benchmarks
     *_, second = made("second", chosen)
     assert second == work(SIZE)
     write_jsonl(Path("quiz.jsonl"), [prose(3)])
-    asked = replace(chosen, benchmarks=(Benchmark(name="quiz", uri="quiz.jsonl"),))
+    asked = changed(chosen, benchmarks=(Benchmark(name="quiz", uri="quiz.jsonl"),))
     _, figures, third = made("third", asked)
     assert (third, figures["not_kept"]) == (work(SIZE, SIZE - 1), {"contaminated": 1})
     write_jsonl(Path("quiz.jsonl"), [prose(4), prose(5)])
@@ -151,36 +152,96 @@ def test_a_shard_with_a_file_set_aside_is_tried_again() -> None:
 
 
 OTHER: dict[str, Any] = {
-    "near_duplicate_threshold": 0.5,
-    "shingle_size": 3,
-    "shingle_words": "whitespace",
-    "permutations": 64,
+    "sources": (source("a.jsonl"), source("b.jsonl")),
+    "reading.language_model": "lid176",
+    "reading.max_bad_lines": 7,
+    "reading.max_document_bytes": 777,
+    "reading.max_read_attempts": 7,
+    "filtering.min_characters": 21,
+    "filtering.max_characters": 777,
+    "filtering.max_repeated_lines": 0.7,
+    "filtering.heuristics": ("starcoder",),
+    "filtering.heuristic_thresholds": {"zh:gopher-few-words": 60},
+    "filtering.personal_data": ("email",),
+    "filtering.flagged_words": {"en": "ldnoobw"},
+    "filtering.max_flagged_words_ratio": 0.7,
+    "filtering.min_flagged_words": 7,
+    "filtering.benchmarks": (Benchmark(name="quiz", uri="quiz.jsonl"),),
+    "filtering.benchmark_gram": 7,
+    "quality.references": (source("reference.jsonl"),),
+    "quality.max_refused_share": 0.7,
+    "quality.sample_documents": 777,
+    "quality.min_documents": 7,
+    "duplicates.near_duplicate_threshold": 0.5,
+    "duplicates.shingle_size": 3,
+    "duplicates.shingle_words": "whitespace",
+    "duplicates.permutations": 64,
+    "passages.kinds": ("line",),
+    "passages.action": "mask",
+    "passages.in_code": True,
+    "passages.min_line_words": 3,
+    "passages.max_line_documents": 2,
+    "passages.min_substring_words": 9,
+    "corpus.validation_share": 0.4,
+    "corpus.mixture_temperature": 3.0,
+    "corpus.max_epochs": 9.0,
+    "corpus.max_epochs_by_domain": {"prose": 2.0},
+    "corpus.language_shares": {"prose": {"en": 1.0}},
+    "corpus.language_temperature": 3.0,
+    "samples": 7,
+    "audited_removals": 7,
+    "shard_bytes": 777,
     "keep_shards": False,
-    "validation_share": 0.4,
-    "mixture_temperature": 3.0,
-    "max_epochs": 9.0,
-    "max_epochs_by_domain": {"prose": 2.0},
-    "language_shares": {"prose": {"en": 1.0}},
-    "language_temperature": 3.0,
-    "duplicate_passages": ("line",),
-    "passage_action": "mask",
-    "passages_in_code": True,
-    "min_line_words": 3,
-    "max_line_documents": 2,
-    "min_substring_words": 9,
+    "seed": 7,
 }
+"""Another value of every field of the config."""
+
+READ = {field.name for kind in (Extraction, Reading) for field in fields(kind)} - {"sources", "limits"}
+"""Fields and sections of the config that reading a shard depends on: what a shard is given, and no list beside it."""
 
 
-def test_no_field_that_the_key_leaves_out_changes_what_a_shard_comes_to() -> None:
-    assert {*OTHER, "sources"} == set(GLOBAL)
-    chosen = config(*sources("a"))
-    tables = []
-    for number, changes in enumerate([{}, *({name: value} for name, value in OTHER.items())]):
-        changed = replace(chosen, **changes)
-        (shard,) = shards_of(list_files(changed).files, changed, Path(f"scratch-{number}"))
-        read_shard(shard, index=None)
-        tables.append({path.name: path.read_bytes() for path in Path(shard.directory).glob("*.parquet")})
-    assert all(table == tables[0] for table in tables)
+def of_own(kind: type, prefix: str = "") -> Iterator[str]:
+    """The dotted names of the fields of a config and of its sections."""
+    for field in fields(kind):
+        if is_dataclass(field.default_factory):
+            yield from of_own(field.default_factory, f"{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+def test_every_field_of_the_config_has_another_value_here() -> None:
+    assert [*OTHER] == [*of_own(CurationConfig)]
+    assert {"reading", "filtering", "samples", "shard_bytes", "seed"} == READ
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_the_key_of_a_shard_covers_the_fields_that_a_shard_is_given_and_no_other(name: str) -> None:
+    section, _, inner = name.rpartition(".")
+    plain = config(*sources("a"))
+    write_jsonl(Path("b.jsonl"), [])
+    other = replace(
+        plain, **{section: replace(getattr(plain, section), **{inner: OTHER[name]})} if section else {inner: OTHER[name]}
+    )
+    assert other != plain
+    Path("scratch").mkdir()
+    keys, hashed = [], []
+    for chosen in (plain, other):
+        shard = ExtractionShard(number=0, files=listed(plain).files, config=chosen.extraction, directory="scratch/00000", run="")
+        keys.append(shard_key(shard))
+        hashed.append(sketch_key("key", "texts-00000.parquet", chosen.duplicates))
+    assert (keys[0] != keys[1]) == (name.partition(".")[0] in READ)
+    assert (hashed[0] != hashed[1]) == (section == "duplicates")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Source)])
+def test_the_key_of_a_shard_covers_its_sources_but_for_their_weights(name: str) -> None:
+    values = {"uri": "b.jsonl", "domain": "web", "weight": 2.0, "language": "en", "sample_bytes": 10, "distributions": ("attrs",)}
+    plain = config(*sources("a"))
+    other = replace(plain, sources=(replace(plain.sources[0], **{name: values.get(name, "other")}),))
+    write_jsonl(Path("b.jsonl"), chains(0))
+    Path("scratch").mkdir()
+    keys = [shard_key(shard) for chosen in (plain, other) for shard in planned_shards(chosen, Path("scratch"))]
+    assert (keys[0] != keys[1]) == (name != "weight")
 
 
 class DyingEngine(InProcessShardEngine):

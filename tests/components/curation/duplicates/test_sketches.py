@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.curation import DuplicatesConfig
 from components.curation.duplicates.sketches import TextShard, ranks_of, sketch, ties_of
 from components.curation.text.draw import hash_of
-from tests.components.curation.conftest import config, passed, prose, source
+from tests.components.curation.conftest import passed, prose
 
 IDS = [f"{number:012x}" + "0" * 52 for number in (5, 3, 9)]
 
@@ -21,7 +22,7 @@ def text_shard(directory: Path, texts: list[str]) -> TextShard:
 
 def test_a_shard_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path) -> None:
     texts = [prose(1), prose(2), prose(1)]
-    made = sketch(text_shard(tmp_path, texts), config=config(source("a")))
+    made = sketch(text_shard(tmp_path, texts), config=DuplicatesConfig())
     assert (made.documents, made.first, made.bytes) == (3, 7, sum(len(text.encode()) for text in texts))
     heads = passed(tmp_path / "part/heads.arrow")
     assert [(row["document"], row["rank"], row["part"]) for row in heads] == [
@@ -34,9 +35,9 @@ def test_a_shard_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path
 
 def test_a_shard_that_is_finished_is_not_hashed_again(tmp_path: Path) -> None:
     chosen = text_shard(tmp_path, [prose(1)])
-    made = sketch(chosen, config=config(source("a")))
+    made = sketch(chosen, config=DuplicatesConfig())
     chosen.texts.unlink()
-    assert sketch(chosen, config=config(source("a"))) == made
+    assert sketch(chosen, config=DuplicatesConfig()) == made
 
 
 def test_better_documents_come_first_and_texts_decide_between_equals() -> None:

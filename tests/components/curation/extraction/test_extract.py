@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from components.curation import CurationConfig
 from components.curation.extraction import extract as extraction
 from components.curation.extraction import spool
-from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract, shards_of
+from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
+from components.curation.reading.config import Reading
 from components.curation.reading.readers import RawDocument, read_documents
-from components.curation.reading.sources import RawFile, list_files
+from components.curation.reading.sources import RawFile
 from components.curation.text.draw import hash_of
 from components.errors import StoreError
-from tests.components.curation.conftest import config, prose, rows, source, write_jsonl
+from tests.components.curation.conftest import config, planned_shards, prose, rows, source, write_jsonl
 
 
 def extracted(tmp_path: Path, **fields: int) -> list[ExtractedShard]:
     chosen = config(source(tmp_path / "data", licence="MIT"), **fields)
-    return [extract(shard) for shard in shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")]
+    return [extract(shard) for shard in planned_shards(chosen, tmp_path / "scratch")]
 
 
 def test_texts_carry_where_they_come_from(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_small_files_share_a_shard_of_the_configured_size(tmp_path: Path) -> Non
     for number in range(4):
         (tmp_path / f"data/{number}.txt").write_text(prose(number))
     chosen = config(source(tmp_path / "data"), shard_bytes=2 * len(prose(0)) + 10)
-    shards = shards_of(list_files(chosen).files, chosen, tmp_path)
+    shards = planned_shards(chosen, tmp_path)
     assert [[Path(file.location).stem for file in shard.files] for shard in shards] == [["0", "1"], ["2", "3"]]
 
 
@@ -99,7 +99,7 @@ def test_a_shard_that_was_finished_before_a_kill_is_not_read_again(tmp_path: Pat
     (tmp_path / "data").mkdir()
     (tmp_path / "data/a.txt").write_text(prose(1))
     chosen = config(source(tmp_path / "data"))
-    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    (shard,) = planned_shards(chosen, tmp_path / "scratch")
     first = extract(shard)
     (tmp_path / "data/a.txt").unlink()
     assert extract(shard) == first
@@ -113,8 +113,8 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
     (tmp_path / "data/b.jsonl.gz").write_bytes(whole[:-50])
     write_jsonl(tmp_path / "data/c.jsonl", [prose(2), prose(3)])
     chosen = config(source(tmp_path / "data"), shard_bytes=100_000)
-    (planned,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
-    shard = extract(replace(planned, config=replace(chosen, shard_bytes=shard_bytes)))
+    (planned,) = planned_shards(chosen, tmp_path / "scratch")
+    shard = extract(replace(planned, config=replace(planned.config, shard_bytes=shard_bytes)))
     texts = [row for path in shard.texts for row in rows(path)]
     assert [row["text"].strip() for row in texts] == [prose(1), prose(2), prose(3)]
     assert [row["document"] for row in texts] == [row["document"] for row in rows(shard.rows)] == [0, 1, 2]
@@ -131,7 +131,7 @@ def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monk
     write_jsonl(tmp_path / "data/b.jsonl", [*(f"{prose(n)} b@example.org" for n in range(20, 50)), None])
     write_jsonl(tmp_path / "data/c.jsonl", [f"{prose(n)} c@example.org" for n in range(60, 75)])
     chosen = config(source(tmp_path / "data"), shard_bytes=100_000, personal_data=("email",), max_bad_lines=0)
-    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    (shard,) = planned_shards(chosen, tmp_path / "scratch")
     output = extract(shard)
     assert [Path(row["uri"]).name.partition("#")[0] for row in rows(output.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
     assert [(row["kind"], row["documents"], row["found"]) for row in rows(output.personal_data)] == [("email", 20, 20)]
@@ -142,12 +142,11 @@ def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monk
 def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_path: Path) -> None:
     script = (
         "import re, sys; from pathlib import Path\n"
-        "from components.curation.extraction.extract import extract, shards_of\n"
-        "from components.curation.reading.sources import list_files\n"
-        "from tests.components.curation.conftest import config, source\n"
+        "from components.curation.extraction.extract import extract\n"
+        "from tests.components.curation.conftest import config, planned_shards, source\n"
         "place = Path(sys.argv[1])\n"
         "chosen = config(source(place), shard_bytes=1_000_000, personal_data=('email',))\n"
-        "extract(*shards_of(list_files(chosen).files, chosen, place.parent / 'scratch'))\n"
+        "extract(*planned_shards(chosen, place.parent / 'scratch'))\n"
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )
     peaks = []
@@ -164,11 +163,11 @@ def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_pat
 def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(1), prose(2)])
     chosen = config(source(tmp_path / "a.jsonl"))
-    (shard,) = shards_of(list_files(chosen).files, chosen, tmp_path / "scratch")
+    (shard,) = planned_shards(chosen, tmp_path / "scratch")
     tries = iter([OSError("the disk was away"), None])
 
-    def sometimes(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
-        for document in read_documents(file, chosen):
+    def sometimes(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+        for document in read_documents(file, reading):
             yield document
             if error := next(tries, None):
                 raise error
@@ -189,7 +188,7 @@ def a_shard_of(directory: Path, names: str) -> ExtractionShard:
 def planned(directory: Path) -> ExtractionShard:
     """The shard as another run of the driver plans it."""
     chosen = config(source(directory / "data"), max_read_attempts=2)
-    (shard,) = shards_of(list_files(chosen).files, chosen, directory / "scratch")
+    (shard,) = planned_shards(chosen, directory / "scratch")
     return shard
 
 
@@ -202,7 +201,7 @@ def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alo
         "import os, pickle, signal, sys; from dataclasses import replace; from pathlib import Path\n"
         "from components.curation.extraction import crashes, extract as extraction\n"
         "read = extraction.read_documents\n"
-        f"def deadly(file, config):\n    if Path(file.uri).name[0] in {killers!r}: {end}\n    return read(file, config)\n"
+        f"def deadly(file, reading):\n    if Path(file.uri).name[0] in {killers!r}: {end}\n    return read(file, reading)\n"
         "extraction.read_documents = deadly\n"
         "shard = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
         f"extraction.extract(replace(shard, run=crashes.new_run()) if {alone} else shard)\n"
@@ -253,8 +252,8 @@ def test_who_interrupts_a_job_condemns_no_file(
 ) -> None:
     shard = a_shard_of(tmp_path, "ab")
 
-    def interrupted(file: RawFile, chosen: CurationConfig) -> Iterator[RawDocument]:
-        yield from read_documents(file, chosen)
+    def interrupted(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+        yield from read_documents(file, reading)
         raise interrupt
 
     monkeypatch.setattr(extraction, "read_documents", interrupted)

@@ -82,7 +82,7 @@ def test_what_lost_a_passage_is_shown_with_and_without_it_and_kept_as_the_corpus
     (tmp_path / "data").mkdir()
     passage = prose(99, 80)
     write_jsonl(tmp_path / "data/a.jsonl", [f"{prose(n, 60)}\n{passage}\n{prose(n + 50, 60)}" for n in range(3)])
-    run(config(source(tmp_path / "data"), duplicate_passages=("substring",), near_duplicate_threshold=1.0), tmp_path)
+    run(config(source(tmp_path / "data"), kinds=("substring",), near_duplicate_threshold=1.0), tmp_path)
     trimmed = {row["id"]: row for row in samples(tmp_path) if row["step"] == "trim"}
     assert len(trimmed) == 2
     held = {row["id"]: row["text"] for row in documents(tmp_path)}

@@ -26,7 +26,7 @@ def benchmark(directory: Path, *questions: str, name: str = "maths") -> Benchmar
 
 
 def hits(directory: Path, searched: Benchmark, text: str, size: int = 13) -> list[tuple[int, int]]:
-    write_index(config(source("x"), benchmarks=(searched,), benchmark_gram=size), directory)
+    write_index(config(source("x"), benchmarks=(searched,), benchmark_gram=size).filtering, directory)
     return [(hit.number, hit.shared) for hit in read_index(directory, size).hits(text)]
 
 
@@ -53,13 +53,13 @@ def test_the_template_of_a_benchmark_hits_nobody(tmp_path: Path) -> None:
 
 def test_items_too_short_to_be_found_are_counted(tmp_path: Path) -> None:
     quiz = benchmark(tmp_path / "eval", QUESTION, "What is 6 times 7?")
-    listed = write_index(config(source("x"), benchmarks=(quiz,)), tmp_path)
+    listed = write_index(config(source("x"), benchmarks=(quiz,)).filtering, tmp_path)
     assert search_figures(listed) == {"benchmark_items": 2, "benchmark_items_not_searched": 1}
 
 
 def test_items_of_nothing_but_the_template_are_counted_as_not_searched_for(tmp_path: Path) -> None:
     quiz = benchmark(tmp_path / "eval", *[QUESTION] * (MAX_SHARING_ITEMS + 1), prose(2))
-    listed = write_index(config(source("x"), benchmarks=(quiz,)), tmp_path)
+    listed = write_index(config(source("x"), benchmarks=(quiz,)).filtering, tmp_path)
     assert search_figures(listed) == {
         "benchmark_items": MAX_SHARING_ITEMS + 2,
         "benchmark_items_not_searched": MAX_SHARING_ITEMS + 1,
@@ -68,7 +68,7 @@ def test_items_of_nothing_but_the_template_are_counted_as_not_searched_for(tmp_p
 
 def test_an_index_that_is_written_again_is_read_again(tmp_path: Path) -> None:
     for number in (3, 4):
-        write_index(config(source("x"), benchmarks=(benchmark(tmp_path / "eval", prose(number)),)), tmp_path)
+        write_index(config(source("x"), benchmarks=(benchmark(tmp_path / "eval", prose(number)),)).filtering, tmp_path)
         assert [bool(read_index(tmp_path, 13).hits(prose(text))) for text in (3, 4)] == [number == 3, number == 4]
 
 
@@ -96,16 +96,16 @@ def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
 
 def test_a_change_of_a_benchmark_is_a_change_of_the_sources(tmp_path: Path) -> None:
     web = source(write_jsonl(tmp_path / "web.jsonl", [prose(1)]))
-    before = fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),)))
-    assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),))) == before
-    assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", CHINESE),))) != before
+    before = fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),)).inputs)
+    assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", QUESTION),)).inputs) == before
+    assert fingerprint(config(web, benchmarks=(benchmark(tmp_path / "eval", CHINESE),)).inputs) != before
 
 
 def test_the_public_benchmarks_are_read_and_find_themselves(tmp_path: Path) -> None:
     if not EVAL.exists():
         pytest.skip("needs ../shared/data")
     public = [Benchmark(name=name, uri=str(EVAL / name)) for name in ("gsm8k", "humaneval", "mbpp", "ifeval")]
-    write_index(config(source("x"), benchmarks=tuple(public)), tmp_path)
+    write_index(config(source("x"), benchmarks=tuple(public)).filtering, tmp_path)
     index = read_index(tmp_path, 13)
     total, hit = Counter[str](), Counter[str]()
     for benchmark in public:

@@ -2,13 +2,14 @@
 
 import pytest
 
+from components.curation import FilteringConfig
 from components.curation.extraction.documents import normalised_document
 from components.curation.filtering.filters import filters_of, first_refusal
 from components.curation.reading.readers import RawDocument
 from components.curation.text.document import NormalisedDocument
-from tests.components.curation.conftest import config, prose, source
+from tests.components.curation.conftest import prose, source
 
-RULES = filters_of(config(source("x"), max_characters=5000))
+RULES = filters_of(FilteringConfig(min_characters=20, max_characters=5000))
 CODE = "".join(f"def function_{i}(value):\n    return value + {i}\n\n" for i in range(20))
 QUADRATIC = """3x^2 - 12x + 9 = 0
 a = 3, b = -12, c = 9

@@ -77,9 +77,9 @@ def test_another_list_is_another_fingerprint(tmp_path: Path, lists: dict[str, st
     (tmp_path / "data").mkdir()
     write_jsonl(tmp_path / "data/a.jsonl", [prose(1)])
     chosen = config(source(tmp_path / "data"), flagged_words=lists)
-    before = fingerprint(chosen)
+    before = fingerprint(chosen.inputs)
     Path(lists["en"]).write_text("other\n")
-    assert fingerprint(chosen) != before
+    assert fingerprint(chosen.inputs) != before
 
 
 def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -99,6 +99,6 @@ def test_lists_that_are_written_again_are_read_again(tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     for word in ("ham", "egg"):
         words.write_text(word + "\n")
-        write_lists(config(source("x"), flagged_words={"en": str(words)}), tmp_path)
+        write_lists({"en": str(words)}, tmp_path)
         assert read_lists(tmp_path)["en"].flagged("ham or egg").terms == 1
         assert read_lists(tmp_path)["en"].flagged(word).terms == 1

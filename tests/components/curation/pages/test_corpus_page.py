@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.artifacts import MANIFEST, Manifest
-from components.curation import Quality
+from components.curation import QualityConfig
 from components.curation.pages.corpus_page import differences, in_words, render, shown
 from components.curation.pages.overview import overview_of
 from components.errors import DamagedArtifact
@@ -96,7 +96,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source(data),
         source(directory / "again.jsonl", "web"),
         personal_data=("email",),
-        quality=Quality(references=(source(directory / "reference.jsonl"),), min_documents=10),
+        quality=QualityConfig(references=(source(directory / "reference.jsonl"),), min_documents=10),
         flagged_words={"en": str(directory / "words.txt")},
         samples=60,
     )

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components import interim
-from components.curation import CurationConfig, tables
+from components.curation import PassagesConfig, tables
 from components.curation.passages.passage_deduplication import find_passages, write_passages
 from components.curation.passages.trimming import MARK, trimmed_text
 from components.curation.tables.reasons import DUPLICATE_PASSAGES
@@ -64,8 +64,16 @@ def search(
     """What is left of documents that lost passages with the reason, by id, and the bytes of the evidence."""
     paths, verdicts = tables_of(texts, directory / "texts", shards)
     engine = engine or InProcessShardEngine()
-    chosen = config(source("a"), **{"duplicate_passages": BOTH, **fields})
-    passages = find_passages(paths[::order], verdicts, chosen, directory / "scratch", engine)
+    chosen = config(source("a"), **{"kinds": BOTH, **fields})
+    passages = find_passages(
+        paths[::order],
+        verdicts,
+        chosen.passages,
+        directory / "scratch",
+        engine,
+        memory=chosen.shard_bytes,
+        min_characters=chosen.filtering.min_characters,
+    )
     write_passages(passages, directory, directory / "records", engine)
     ids = {row["document"]: row["id"] for path in paths for row in rows(path)}
     remaining = {ids[row["document"]]: (row["text"], row["reason"]) for path in passages.trimmed for row in rows(path)}
@@ -87,7 +95,7 @@ class Lost:
         return {(of[0], of[1] + step) for step in range(self.words)}
 
 
-def lost(texts: Sequence[str], kinds: Sequence[str], chosen: CurationConfig) -> list[Lost]:
+def lost(texts: Sequence[str], kinds: Sequence[str], chosen: PassagesConfig) -> list[Lost]:
     """What goes if no document minds being short, by trying everything against everything."""
     ranked = sorted(range(len(texts)), key=identity)
     words = [WORD.findall(text) for text in texts]
@@ -171,10 +179,8 @@ def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_t
 ) -> None:
     directory = tmp_path_factory.mktemp("search")
     fields = {**SMALL, "min_characters": min_characters}
-    remaining, _ = search(
-        texts, directory, shards, order=order, duplicate_passages=tuple(kinds), shard_bytes=shard_bytes, **fields
-    )
-    passages, short = settled(texts, lost(texts, kinds, config(source("a"), **fields)), min_characters)
+    remaining, _ = search(texts, directory, shards, order=order, kinds=tuple(kinds), shard_bytes=shard_bytes, **fields)
+    passages, short = settled(texts, lost(texts, kinds, config(source("a"), **fields).passages), min_characters)
     gone = {position for passage in passages for position in passage.positions(passage.position)}
     for number, text in enumerate(texts):
         stay = [word for position, word in enumerate(WORD.findall(text)) if (number, position) not in gone]
@@ -217,7 +223,7 @@ def by_rank(texts: Sequence[str]) -> list[str]:
 def test_a_short_document_stays_where_it_keeps_a_passage_of_another(tmp_path: Path) -> None:
     passage, other, own = (han(seed, size) for seed, size in ((1, 60), (2, 300), (3, 200)))
     texts = by_rank([other, passage + other, passage + own])
-    remaining, _ = search(texts, tmp_path, 1, duplicate_passages=("substring",), min_characters=100)
+    remaining, _ = search(texts, tmp_path, 1, kinds=("substring",), min_characters=100)
     first, short, last = (identity(texts.index(text + "\n")) for text in (other, passage + other, passage + own))
     assert remaining == {short: (passage + "\n", ""), last: (own + "\n", "")}
     assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {first, short}
@@ -227,7 +233,7 @@ def test_what_a_short_document_keeps_stays_whole_where_others_hold_some_of_it(tm
     text = han(1, 100)
     ranked = [text[:60] + han(2, 200), text[40:] + han(3, 200), text, text[15:65] + han(4, 200)]
     texts = by_rank(ranked)
-    remaining, _ = search(texts, tmp_path, 2, duplicate_passages=("substring",), min_characters=100)
+    remaining, _ = search(texts, tmp_path, 2, kinds=("substring",), min_characters=100)
     # The fourth's passage is first in the third, which loses nothing for it: neither of the others has it whole.
     assert remaining == {identity(texts.index(ranked[3] + "\n")): (han(4, 200) + "\n", "")}
     assert {row["kept"] for row in rows(tmp_path / "passages.parquet")} == {identity(texts.index(text + "\n"))}
@@ -268,7 +274,7 @@ def curated(tmp_path: Path, **fields: Any) -> list[str]:
     texts = planted()
     write_jsonl(tmp_path / "a.jsonl", texts[:20])
     write_jsonl(tmp_path / "b.jsonl", texts[20:])
-    fields = {"duplicate_passages": BOTH, "shard_bytes": 20_000, **fields}
+    fields = {"kinds": BOTH, "shard_bytes": 20_000, **fields}
     run(config(source(tmp_path / "a.jsonl"), source(tmp_path / "b.jsonl", "web"), **fields), tmp_path)
     return [row["text"] for row in documents(tmp_path)]
 
@@ -292,13 +298,13 @@ def test_boilerplate_stays_once_in_a_corpus_of_two_sources_that_adds_up(tmp_path
 
 
 def test_a_mark_stands_where_passages_were_masked(tmp_path: Path) -> None:
-    together = "".join(curated(tmp_path, passage_action="mask"))
+    together = "".join(curated(tmp_path, action="mask"))
     assert together.count(MARK) == 39 + 19 + 7
     assert together.count("This page was last edited") == 1
 
 
 def test_nothing_is_looked_for_unless_asked(tmp_path: Path) -> None:
-    assert "".join(curated(tmp_path, duplicate_passages=())).count("This page was last edited") == 40
+    assert "".join(curated(tmp_path, kinds=())).count("This page was last edited") == 40
     assert rows(tmp_path / "corpus/passages.parquet") == []
 
 
@@ -307,7 +313,7 @@ def test_code_keeps_its_licence_headers_unless_told(in_code: bool, licences: int
     header = "# Licensed under the terms of the licence that you find beside this file and nowhere else.\n"
     own = [f"{header}\n\ndef function_{number}(argument):\n    return '{prose(number, 30)}'\n" for number in range(9)]
     write_jsonl(tmp_path / "a.jsonl", own)
-    fields = {"duplicate_passages": BOTH, "passages_in_code": in_code}
+    fields = {"kinds": BOTH, "in_code": in_code}
     run(config(source(tmp_path / "a.jsonl", "code", language="code"), **fields), tmp_path)
     assert sum(header.strip() in row["text"] for row in documents(tmp_path)) == licences
 
@@ -317,7 +323,7 @@ def test_a_document_of_which_too_little_is_left_goes_and_says_why(tmp_path: Path
     spans = [prose(900 + number, 60) for number in range(4)]
     own = [f"{spans[n % 4]} {prose(n, 60)}\n" for n in range(20)] + [f"too little {n}\n{spans[n]}\n" for n in range(4)]
     write_jsonl(tmp_path / "a.jsonl", own)
-    figures = run(config(source("a.jsonl"), duplicate_passages=("substring",)), tmp_path)
+    figures = run(config(source("a.jsonl"), kinds=("substring",)), tmp_path)
     gone = [row for row in rows(tmp_path / "corpus/metrics/documents.parquet") if row["reason"] == DUPLICATE_PASSAGES]
     assert figures["not_kept"] == {DUPLICATE_PASSAGES: len(gone)}
     assert len(gone) > 1
@@ -333,6 +339,6 @@ def test_a_document_of_which_too_little_is_left_goes_and_says_why(tmp_path: Path
 def test_what_deduplication_removed_keeps_no_passage(tmp_path: Path) -> None:
     text = prose(1, 300)
     write_jsonl(tmp_path / "a.jsonl", [text, text + "\n\nand again", prose(2)])
-    run(config(source(tmp_path / "a.jsonl"), duplicate_passages=("substring",)), tmp_path)
+    run(config(source(tmp_path / "a.jsonl"), kinds=("substring",)), tmp_path)
     assert rows(tmp_path / "corpus/passages.parquet") == []
     assert sum(text in row["text"] for row in documents(tmp_path)) == 1

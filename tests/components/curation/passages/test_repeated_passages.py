@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import interim
-from components.curation import tables
+from components.curation import PassagesConfig, tables
 from components.curation.duplicates.sketches import TextShard
 from components.curation.passages import repeated_passages
 from components.curation.passages.repeated_passages import (
@@ -23,9 +23,9 @@ from components.curation.passages.repeated_passages import (
     texts_of,
 )
 from components.ports import InProcessShardEngine
-from tests.components.curation.conftest import config, passed, source
+from tests.components.curation.conftest import passed
 
-CHOSEN = config(source("a"), min_line_words=2, min_substring_words=4)
+CHOSEN = PassagesConfig(min_line_words=2, min_substring_words=4)
 
 
 def shard_of(directory: Path, number: int, texts: Sequence[str], **fields: Any) -> tuple[TextShard, Path]:
@@ -103,7 +103,7 @@ def test_removed_documents_and_code_have_no_passages(tmp_path: Path) -> None:
     )
     verdicts = interim.write(tmp_path / "verdicts.arrow", removed)
     for in_code, documents in ((False, [2]), (True, [1, 2])):
-        chosen = config(source("a"), passages_in_code=in_code)
+        chosen = PassagesConfig(in_code=in_code)
         assert [n for texts in texts_of(shard, verdicts, chosen) for n in texts.document.tolist()] == documents
 
 

@@ -11,14 +11,14 @@ import pytest
 
 from components.checks.corpus import check
 from components.checks.limits import CorpusLimits
-from components.curation import CurationConfig, Quality
+from components.curation import CurationConfig, QualityConfig
 from components.curation.duplicates.sketches import bytes_of
 from components.curation.quality.classifier import Classifier
-from components.curation.reading.sources import fingerprint, reading_of_references
+from components.curation.reading.sources import fingerprint
 from components.curation.tables.reasons import LOW_QUALITY
-from components.errors import ConfigError, SourceError
+from components.errors import SourceError
 from components.ports import InProcessShardEngine
-from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
+from tests.components.curation.conftest import changed, config, documents, prose, rows, run, source, write_jsonl
 from tests.components.curation.duplicates.test_deduplication_proof import PoolEngine
 
 pytestmark = pytest.mark.long
@@ -47,7 +47,7 @@ def sources(tmp_path: Path) -> CurationConfig:
     write_jsonl(tmp_path / "web/a.jsonl", web)
     write_jsonl(tmp_path / "forum/a.jsonl", [poor(n) for n in range(1000, 1040)])
     write_jsonl(tmp_path / "reference/a.jsonl", [good(n) for n in range(2000, 2080)])
-    quality = Quality(
+    quality = QualityConfig(
         references=(source(tmp_path / "reference", "encyclopedia"),),
         max_refused_share=0.25,
         min_documents=30,
@@ -148,7 +148,7 @@ def test_of_two_duplicates_the_better_is_kept(sources: CurationConfig, tmp_path:
 
 
 def test_without_references_there_is_no_score(sources: CurationConfig, tmp_path: Path) -> None:
-    run(replace(sources, quality=Quality()), tmp_path)
+    run(replace(sources, quality=QualityConfig()), tmp_path)
     assert {row["quality"] for row in listed(tmp_path)} == {None}
     assert not (tmp_path / "corpus/quality").exists()
     assert not (tmp_path / "corpus/metrics/quality.parquet").exists()
@@ -190,31 +190,23 @@ def test_references_that_cannot_be_used_are_named(sources: CurationConfig, tmp_p
     with pytest.raises(SourceError, match=r"reference .*b\.jsonl\.gz cannot be read"):
         run(sources, tmp_path / "damaged")
     write_jsonl(tmp_path / "empty.jsonl", ["short"])
-    empty = Quality(references=(source(tmp_path / "empty.jsonl"),))
+    empty = QualityConfig(references=(source(tmp_path / "empty.jsonl"),))
     with pytest.raises(SourceError, match=r"the filters refuse every document of .*empty\.jsonl"):
         run(replace(sources, quality=empty), tmp_path / "refused")
 
 
 def test_references_are_read_whatever_the_mixture_says_of_the_languages_of_the_sources(sources: CurationConfig) -> None:
     (domain, *_) = sorted({entry.domain for entry in sources.sources} - {entry.domain for entry in sources.quality.references})
-    chosen = replace(sources, language_shares={domain: {"en": 1.0}}, language_temperature=2.0, max_epochs_by_domain={domain: 2.0})
-    assert fingerprint(chosen) == fingerprint(sources)
-    reading = reading_of_references(chosen)
-    assert (reading.language_shares, reading.language_temperature, reading.max_epochs_by_domain) == ({}, None, {})
+    chosen = changed(sources, language_shares={domain: {"en": 1.0}}, language_temperature=2.0, max_epochs_by_domain={domain: 2.0})
+    assert fingerprint(chosen.inputs) == fingerprint(sources.inputs)
+    read, again = (own.extraction.of_references(own.quality.references) for own in (sources, chosen))
+    assert read == again
 
 
 def test_another_reference_is_another_fingerprint(sources: CurationConfig, tmp_path: Path) -> None:
-    before = fingerprint(sources)
+    before = fingerprint(sources.inputs)
     write_jsonl(tmp_path / "reference/b.jsonl", [good(1)])
-    assert fingerprint(sources) != before
-
-
-@pytest.mark.parametrize(
-    "fields", [{"max_refused_share": 1.0}, {"max_refused_share": -0.1}, {"min_documents": 0}, {"sample_documents": 10}]
-)
-def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"Quality.{next(iter(fields))}"):
-        Quality(**fields)
+    assert fingerprint(sources.inputs) != before
 
 
 def test_documents_of_one_part_that_all_go_leave_no_empty_part(sources: CurationConfig, tmp_path: Path) -> None:

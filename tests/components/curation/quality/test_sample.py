@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import interim
-from components.curation import CurationConfig, Quality
+from components.curation import CurationConfig, QualityConfig
 from components.curation.quality.sample import draw, groups_of, lowest_orders, take
 from components.curation.text.draw import hash_of
 from components.errors import SourceError
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import config, source
 
-CONFIG = config(source("x"), quality=Quality(references=(source("y", "encyclopedia"),), min_documents=5, sample_documents=20))
+QUALITY = QualityConfig(references=(source("y", "encyclopedia"),), min_documents=5, sample_documents=20)
+CONFIG = config(source("x"), quality=QUALITY)
 
 
 SCHEMA = pa.schema([("text_hash", pa.uint64()), *((name, pa.string()) for name in ("language", "domain", "text"))])
@@ -50,7 +51,7 @@ def sharded(directory: Path, rows: list[dict[str, Any]], shards: int) -> list[Pa
 
 def drawn(directory: Path, shards: int, chosen: CurationConfig = CONFIG) -> tuple[pa.Table, dict[str, int]]:
     references, texts = sharded(directory / "references", REFERENCES, shards), sharded(directory / "texts", TEXTS, shards)
-    partitions, counts = draw(chosen, references, texts, directory, InProcessShardEngine())
+    partitions, counts = draw(chosen.quality, references, texts, directory, InProcessShardEngine(), seed=chosen.seed)
     return pa.concat_tables([interim.read(path) for path in partitions]), counts
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from components.curation.reading.locations import fetched, find, sha256_at
-from components.curation.reading.sources import fingerprint, list_files, locate
+from components.curation.reading.sources import fingerprint, locate
 from components.errors import SourceError, StoreError
-from tests.components.curation.conftest import config, documents, prose, rows, run, source
+from tests.components.curation.conftest import config, documents, listed, prose, rows, run, source
 from tests.servers import client, object_store
 
 LINES = "".join(json.dumps({"text": prose(number)}) + "\n" for number in range(6)).encode()
@@ -68,16 +68,16 @@ def test_an_object_is_fetched_for_a_block_and_hashes_as_its_bytes(bucket: Any, t
 
 def test_the_fingerprint_of_a_bucket_changes_with_an_object(bucket: Any) -> None:
     chosen = config(source("s3://crawl/web"))
-    before = fingerprint(chosen)
-    assert fingerprint(chosen) == before
+    before = fingerprint(chosen.inputs)
+    assert fingerprint(chosen.inputs) == before
     bucket.put_object(Bucket="crawl", Key="web/deep/b.txt", Body=prose(51).encode())
-    assert fingerprint(chosen) != before
+    assert fingerprint(chosen.inputs) != before
 
 
 def test_what_is_not_in_the_bucket_is_named(bucket: Any, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="s3://crawl/nothing does not exist"):
-        list_files(config(source("s3://crawl/nothing")))
+        listed(config(source("s3://crawl/nothing")))
     with pytest.raises(StoreError, match=r"s3://elsewhere/web: cannot be read from the object store .*check the bucket"):
-        list_files(config(source("s3://elsewhere/web")))
+        listed(config(source("s3://elsewhere/web")))
     with pytest.raises(StoreError, match="s3://crawl/gone"), fetched("s3://crawl/gone", tmp_path):
         pass

@@ -11,10 +11,9 @@ import pytest
 import zstandard
 
 from components.curation import CurationConfig
-from components.curation.reading.readers import RawDocument, read_documents
-from components.curation.reading.sources import list_files
+from components.curation.reading.readers import RawDocument
 from components.errors import SourceError
-from tests.components.curation.conftest import config, prose, source
+from tests.components.curation.conftest import config, prose, raw_documents, source
 from tests.components.python_environment.conftest import Install, install
 
 __all__ = ["install"]
@@ -23,7 +22,7 @@ LINES = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS).encode()
 
 
 def read(chosen: CurationConfig) -> list[RawDocument]:
-    return [document for file in list_files(chosen).files for document in read_documents(file, chosen)]
+    return raw_documents(chosen)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from components.curation.reading.sources import fingerprint, list_files, locate
+from components.curation.reading.sources import fingerprint, locate
 from components.errors import ConfigError, SourceError
-from tests.components.curation.conftest import config, prose, source, write_jsonl
+from tests.components.curation.conftest import config, listed, prose, source, write_jsonl
 from tests.components.python_environment.conftest import Install, install
 
 __all__ = ["install"]
@@ -19,7 +19,7 @@ def test_a_folder_gives_its_files_of_known_kinds_in_order_below_its_uri(tmp_path
     for name in ("b.txt", "deep/a.jsonl", "deep/c.md", "picture.png", "LICENSE", "x.parquet.gz", "y.TXT.gz"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    files = list_files(config(source(f"{tmp_path}/", licence="CC0-1.0"))).files
+    files = listed(config(source(f"{tmp_path}/", licence="CC0-1.0"))).files
     assert [file.uri.removeprefix(str(tmp_path)) for file in files] == ["/b.txt", "/deep/a.jsonl", "/deep/c.md", "/y.TXT.gz"]
     assert [file.kind for file in files] == ["text", "jsonl", "text", "text"]
     assert {file.licence for file in files} == {"CC0-1.0"}
@@ -27,26 +27,26 @@ def test_a_folder_gives_its_files_of_known_kinds_in_order_below_its_uri(tmp_path
 
 def test_a_file_uri_with_escapes_is_a_path(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "my data.jsonl", ["x"])
-    (file,) = list_files(config(source(f"file://{tmp_path}/my%20data.jsonl"))).files
+    (file,) = listed(config(source(f"file://{tmp_path}/my%20data.jsonl"))).files
     assert Path(file.location) == tmp_path / "my data.jsonl"
 
 
 def test_a_source_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.jsonl \(prose\): .* does not exist"):
-        list_files(config(source(tmp_path / "gone.jsonl")))
+        listed(config(source(tmp_path / "gone.jsonl")))
 
 
 def test_an_empty_source_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
     with pytest.raises(SourceError, match=r"a\.jsonl is empty \(0 bytes\)"):
-        list_files(config(source(tmp_path / "a.jsonl")))
+        listed(config(source(tmp_path / "a.jsonl")))
 
 
 def test_a_source_of_unknown_kind_says_which_kinds_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_text("x")
     for path in (tmp_path, tmp_path / "a.docx"):
         with pytest.raises(SourceError, match=r"no file to read; allowed: \.jsonl, .*\.parquet"):
-            list_files(config(source(path)))
+            listed(config(source(path)))
 
 
 def test_compressed_json_is_json_lines_and_plain_json_is_not(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_compressed_json_is_json_lines_and_plain_json_is_not(tmp_path: Path) -> 
     (tmp_path / "c4-train.00000.json.gz").write_bytes(gzip.compress(lines))
     (tmp_path / "dolma.json.zst").write_bytes(zstandard.compress(lines))
     (tmp_path / "about.json").write_bytes(lines)
-    listing = list_files(config(source(tmp_path)))
+    listing = listed(config(source(tmp_path)))
     assert [(Path(file.uri).name, file.kind) for file in listing.files] == [
         ("c4-train.00000.json.gz", "jsonl"),
         ("dolma.json.zst", "jsonl"),
@@ -68,18 +68,18 @@ def test_links_to_folders_are_followed_once_and_circles_come_to_an_end(tmp_path:
         write_jsonl(tmp_path / name / "a.jsonl", [prose(1)])
     for name, target in {"linked": "elsewhere", "twice": "elsewhere", "own/up": "data", "gone": "nowhere"}.items():
         (tmp_path / "data" / name).symlink_to(tmp_path / target)
-    files = list_files(config(source(tmp_path / "data"))).files
+    files = listed(config(source(tmp_path / "data"))).files
     assert [file.uri.removeprefix(f"{tmp_path}/data/") for file in files] == ["linked/a.jsonl", "own/a.jsonl"]
 
 
 def test_an_unknown_scheme_is_wrong_usage() -> None:
     with pytest.raises(ConfigError, match="scheme 'ftp' is not supported; allowed: python-environment:"):
-        list_files(config(source("ftp://host/a.jsonl")))
+        listed(config(source("ftp://host/a.jsonl")))
 
 
 def test_an_environment_without_distributions_is_wrong_usage() -> None:
     with pytest.raises(ConfigError, match=r"Source\.distributions is empty"):
-        list_files(config(source("python-environment:", "code")))
+        listed(config(source("python-environment:", "code")))
 
 
 def test_a_module_is_listed_once_for_all_its_domains_and_a_description_only_for_prose(install: Install) -> None:
@@ -87,7 +87,7 @@ def test_a_module_is_listed_once_for_all_its_domains_and_a_description_only_for_
     install("numpy", {"numpy/b.py": "y = 1\n"})
     names = ("shop", "numpy")
     sources = [source("python-environment:", domain, distributions=names) for domain in ("code", "prose", "maths")]
-    listing = list_files(config(*sources))
+    listing = listed(config(*sources))
     assert [(file.uri, file.source_indices) for file in listing.files] == [
         ("python-environment:numpy/numpy-1.0.dist-info/METADATA", (1,)),
         ("python-environment:numpy/numpy/b.py", (0, 2)),
@@ -104,7 +104,7 @@ def test_a_sample_holds_about_its_bytes_and_a_larger_one_holds_the_smaller(tmp_p
         (tmp_path / f"{number}.txt").write_text("x" * 100)
 
     def sampled(size: int, seed: int = 0) -> set[str]:
-        return {file.uri for file in list_files(config(source(tmp_path, sample_bytes=size), seed=seed)).files}
+        return {file.uri for file in listed(config(source(tmp_path, sample_bytes=size), seed=seed)).files}
 
     assert (len(sampled(1000)), len(sampled(3050)), len(sampled(10**9))) == (10, 31, 100)
     assert sampled(1000) < sampled(3050)
@@ -113,25 +113,25 @@ def test_a_sample_holds_about_its_bytes_and_a_larger_one_holds_the_smaller(tmp_p
 
 def test_a_sample_of_rows_is_a_share_of_them(tmp_path: Path) -> None:
     size = write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(50)]).stat().st_size
-    (file,) = list_files(config(source(tmp_path / "a.jsonl", sample_bytes=size // 4))).files
+    (file,) = listed(config(source(tmp_path / "a.jsonl", sample_bytes=size // 4))).files
     assert file.row_share == pytest.approx(0.25, abs=0.01)
 
 
 def test_the_fingerprint_follows_bytes_and_names_only(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", ["x"])
     chosen = config(source(tmp_path))
-    first = fingerprint(chosen)
+    first = fingerprint(chosen.inputs)
     path.touch()
-    assert fingerprint(chosen) == first
+    assert fingerprint(chosen.inputs) == first
     write_jsonl(path, ["y"])
-    assert fingerprint(chosen) != first
+    assert fingerprint(chosen.inputs) != first
     write_jsonl(path, ["x"]).rename(tmp_path / "b.jsonl")
-    assert fingerprint(chosen) != first
+    assert fingerprint(chosen.inputs) != first
 
 
 def test_the_fingerprint_sees_a_module_that_was_edited_in_place(install: Install, tmp_path: Path) -> None:
     install("shop", {"shop/a.py": "x = 1\n"})
     chosen = config(source("python-environment:", "code", distributions=("shop",)))
-    first = fingerprint(chosen)
+    first = fingerprint(chosen.inputs)
     (tmp_path / "site/shop/a.py").write_text("x = 2\n")
-    assert fingerprint(chosen) != first
+    assert fingerprint(chosen.inputs) != first

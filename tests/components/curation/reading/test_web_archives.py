@@ -10,11 +10,10 @@ import pytest
 from fastwarc.warc import WarcRecord, WarcRecordType
 
 from components.curation import CurationConfig
-from components.curation.reading.readers import RawDocument, read_documents
-from components.curation.reading.sources import list_files
+from components.curation.reading.readers import RawDocument
 from components.curation.reading.web_archives import MAX_NESTING, main_text
 from components.errors import ConfigError, SourceError
-from tests.components.curation.conftest import config, prose, run, source
+from tests.components.curation.conftest import config, prose, raw_documents, run, source
 from tests.paths import ROOT
 
 ARTICLE = "The bell was rung when the boats came back, and the whole town ran down to the quay to see what they had brought."
@@ -64,7 +63,7 @@ def _written(made: WarcRecord) -> bytes:
 
 
 def read(chosen: CurationConfig) -> list[RawDocument]:
-    return [document for file in list_files(chosen).files for document in read_documents(file, chosen)]
+    return raw_documents(chosen)
 
 
 @pytest.mark.parametrize("members", [True, False])

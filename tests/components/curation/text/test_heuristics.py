@@ -194,6 +194,6 @@ def test_every_rule_names_its_source_and_limits_each_kind_on_one_side() -> None:
 
 @pytest.mark.parametrize("fields", [{"heuristics": ("gofer",)}, {"heuristic_thresholds": {"gopher-few-word": 1}}])
 def test_unknown_rule_sets_and_limits_die_in_the_config(fields: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=r"CurationConfig\.heuristic"):
+    with pytest.raises(ConfigError, match=r"FilteringConfig\.heuristic"):
         config(source("x"), **fields)
     assert isinstance(config(source("x"), heuristic_thresholds={"zh:gopher-few-words": 5}), CurationConfig)

@@ -1,0 +1,120 @@
+"""What curation reads, and the limits of reading."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.errors import require
+
+PYTHON_ENVIRONMENT = "python-environment:"
+"""URI of the text of installed distributions."""
+
+PYTHON_DOMAINS = ("code", "prose", "maths")
+"""Domains of `python-environment:`: `.py` files, docstrings and descriptions, and those of mathematical packages."""
+
+LANGUAGE_MODELS = ("script", "lid176")
+
+SCRIPT_TAGS = ("en", "zh", "code", "other")
+"""Languages that the model `script` and fixed tags tell apart."""
+
+SHIPPED = "ldnoobw"
+"""Names the list of a language in `FilteringConfig.flagged_words`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Documents of one domain below one URI."""
+
+    uri: str
+    """`python-environment:`, or a path, `file://` or `s3://` URI of a folder or file: JSONL, text, WARC or WET (plain, .gz,
+    .zst), Parquet, or a Hugging Face dataset on disk."""
+    domain: str
+    """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only its documents are taken."""
+    weight: float
+    """Weight in the mixture, in tokens; a domain's share is the sum of its sources' weights over the sum of all."""
+    licence: str = "unknown"
+    """SPDX expression of the documents; `python-environment:` takes each distribution's own."""
+    language: str = "auto"
+    """`auto` tags each document by its script; a fixed tag otherwise. Documents tagged `code` skip the rules for prose."""
+    text_field: str = "text"
+    """Field of a JSON line, or column of a Parquet or Arrow file, that holds the text."""
+    distributions: tuple[str, ...] = ()
+    """Distributions that `python-environment:` reads."""
+    sample_bytes: int | None = None
+    """Approximate raw bytes to read, chosen by hash: whole files, or rows of files with many documents; None reads all.
+    A prose source counts the whole `.py` files that its docstrings are in."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
+        require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens")
+        require(0 < self.weight < math.inf, self, "weight", self.weight, "a positive number")
+        require(bool(self.text_field), self, "text_field", self.text_field, "a name")
+        tags = ("auto", *SCRIPT_TAGS)
+        require(self.language in tags, self, "language", self.language, ", ".join(tags))
+        sample = self.sample_bytes
+        require(sample is None or sample > 0, self, "sample_bytes", sample, "a positive integer or None")
+        if self.uri == PYTHON_ENVIRONMENT:
+            require(self.domain in PYTHON_DOMAINS, self, "domain", self.domain, ", ".join(PYTHON_DOMAINS))
+
+    @property
+    def name(self) -> str:
+        """How messages and tables name this source."""
+        return f"{self.uri} ({self.domain})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """A benchmark whose items no document of the corpus may contain."""
+
+    name: str
+    """Its name in `contamination.parquet`, by which evaluation joins."""
+    uri: str
+    """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
+    fields: tuple[str, ...] = ()
+    """Fields of a record whose text counts, such as the question and its answer; empty: every text in it."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.name.strip()), self, "name", self.name, "a name")
+        require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingConfig:
+    """How documents are read from raw files, and tagged with a language."""
+
+    language_model: str = "script"
+    """How `auto` tags: `script` distinguishes en, zh and other by script and English function words; `lid176` 176 languages by
+    fastText's model, and code by its lines, in every domain (group `curation`)."""
+    max_bad_lines: int = 100
+    """Lines or rows without text that one file may hold before it is set aside."""
+    max_document_bytes: int = 64 * 1024 * 1024
+    """Longer lines, cells, records and text files are refused as `long` without being held in memory."""
+    max_read_attempts: int = 3
+    """Failed reads or worker crashes after which a file is set aside with its error: the check of the corpus then fails."""
+
+    def __post_init__(self) -> None:
+        require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
+        require(self.max_bad_lines >= 0, self, "max_bad_lines", self.max_bad_lines, "0 or more")
+        for name in ("max_document_bytes", "max_read_attempts"):
+            require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What decides which documents are read: sources, and the limits and the seed for reading them."""
+
+    sources: tuple[Source, ...]
+    limits: ReadingConfig
+    seed: int
+    """Chooses the samples of sources."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """All files that curation reads: sources, references of quality, benchmarks, and lists of flagged words."""
+
+    reading: Reading
+    references: tuple[Source, ...]
+    benchmarks: tuple[Benchmark, ...]
+    flagged_words: Mapping[str, str]
+    """A shipped list's name, or a URI, by language."""
