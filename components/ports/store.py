@@ -181,6 +181,12 @@ class LocalArtifactStore:
             with contextlib.suppress(MissingArtifact, DamagedArtifact):
                 yield Artifact(uri=uri, digest=self.manifest(uri).digest)
 
+    def unfinished(self) -> Iterator[Path]:
+        """Directories below `artifacts/` without a manifest, sorted: copies of some files, and what a killed deletion left."""
+        for path in sorted(self.root.glob("artifacts/*/*")):
+            if not any(path.rglob(MANIFEST)):
+                yield path
+
     def delete(self, artifact: Artifact) -> None:
         """Remove the manifest, then the directory, and what is remembered of it."""
         (self.root / artifact.uri / MANIFEST).unlink(missing_ok=True)

@@ -24,6 +24,7 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
         roots += find_journal(settings.runs, run).artifacts()
     needed = {artifact.uri for root in roots for artifact in below(store, root)}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
+    directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
     return [{"uri": path.relative_to(settings.home).as_posix(), "bytes": _bytes(path)} for path in directories]
 

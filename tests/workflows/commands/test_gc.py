@@ -20,6 +20,16 @@ def test_gc_deletes_copies_in_the_home_and_nothing_in_the_bucket(bucket_home: Se
     assert bucket_home.store.differences(artifact) == []
 
 
+def test_gc_deletes_copies_of_some_files_too(bucket_home: Settings, raw: Path) -> None:
+    artifact = published_corpus(bucket_home, raw)
+    delete_artifacts(bucket_home, unneeded(bucket_home, []))
+    bucket_home.store.local(artifact, only=("shard",))
+    assert unneeded(bucket_home, []) == [{"uri": artifact.uri, "bytes": 1000}]
+    delete_artifacts(bucket_home, unneeded(bucket_home, []))
+    assert not any((bucket_home.home / "artifacts").rglob("shard"))
+    assert bucket_home.store.differences(artifact) == []
+
+
 @pytest.mark.parametrize("event", ["made", "cached", "kept"])
 def test_what_a_named_run_has_made_reused_or_kept_stays(tmp_path: Path, event: str) -> None:
     settings = Settings(home=tmp_path)
