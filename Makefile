@@ -41,7 +41,7 @@ coverage: install ## How much of the code the quick tests reach, in a run of its
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 
-golden: install ## Write the resolved built-in recipes and sweeps again, into tests/golden
+golden: install ## Write the defaults, and what built-in recipes and sweeps say beside them, into tests/golden
 	.venv/bin/python -m tests.golden.built_in
 
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again

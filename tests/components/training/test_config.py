@@ -1,10 +1,13 @@
 """Settings of training refuse what cannot be meant."""
 
+import ast
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.artifacts import ModelShape
+from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
 from components.pretraining.config import PretrainingConfig
 from components.training.config import (
@@ -18,6 +21,7 @@ from components.training.config import (
     TrainingSettings,
 )
 from components.training.parallel.layout import ParallelLayout
+from tests.paths import MODULES, ROOT
 
 SHAPE = ModelShape(n_layer=1, d_model=8, n_head=1, n_kv_head=1, d_ffn=16, vocab_size=64, context=16)
 
@@ -138,3 +142,68 @@ def test_the_choices_of_a_pretraining_are_all_that_planning_has_to_know() -> Non
     config = PretrainingConfig(tokens=1000, learning_rate=1e-3, training=HALVED, seed=3)
     assert Choices.of(config) == Choices(tokens=1000, learning_rate=1e-3, training=HALVED)
     assert Choices.of(config, shape=SHAPE, training=TrainingConfig()).shape == SHAPE
+
+
+def test_whoever_trains_hands_the_very_config_on() -> None:
+    training = TrainingConfig(optimizer=OptimizerConfig(clip=0.5))
+    config = PretrainingConfig(training=training)
+    plan = Plan(
+        shape=SHAPE,
+        tokens=1600,
+        batch_size=1,
+        sequence_length=16,
+        steps=100,
+        learning_rate=1e-3,
+        init_std=0.02,
+        warmup_steps=10,
+        compute=1e9,
+        memory_bytes=0,
+        law={},
+    )
+    assert TrainingSettings.planned(config.training, plan).config is Choices.of(config).training is training
+
+
+def test_the_numbers_of_the_optimizer_are_spelt_where_they_are_defined_and_where_they_are_used() -> None:
+    """So one more of them, for all trainings, is a change to these two files and to the defaults in tests/golden."""
+    numbers = {field.name for field in fields(OptimizerConfig)}
+    spelt = {str(module): len(numbers & spelled(ROOT / module)) for module in MODULES}
+    # Another library's `clip` or `epsilon` is one name; a copy of the optimizer's fields would be several
+    assert {module for module, count in spelt.items() if count > 1} == {
+        "components/training/config.py",
+        "components/training/engine.py",
+    }
+
+
+def test_no_call_copies_a_training_config_field_by_field() -> None:
+    names = {field.name for kind in (TrainingConfig, CheckpointConfig, IncidentConfig, OptimizerConfig) for field in fields(kind)}
+    copied = {str(module): max_copied(ROOT / module, names) for module in MODULES}
+    assert {module: count for module, count in copied.items() if count > 2} == {}
+
+
+def test_a_copy_by_hand_would_be_found(tmp_path: Path) -> None:
+    (tmp_path / "copies.py").write_text("Optimizer(beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon)\n")
+    assert spelled(tmp_path / "copies.py") >= {"beta1", "beta2", "epsilon"}
+    assert max_copied(tmp_path / "copies.py", {"beta1", "beta2", "epsilon"}) == 3
+
+
+def spelled(module: Path) -> set[str]:
+    """Attributes, keywords, fields and strings of a module."""
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(attr=name) | ast.keyword(arg=str(name)) | ast.Constant(value=str(name)):
+                names.add(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return names
+
+
+def max_copied(module: Path, names: set[str]) -> int:
+    """How many of these names a call hands on at most, as `name=value.name`."""
+    calls = (node for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    return max((sum(map(_is_copy, call.keywords, [names] * len(call.keywords))) for call in calls), default=0)
+
+
+def _is_copy(keyword: ast.keyword, names: set[str]) -> bool:
+    value = keyword.value
+    return keyword.arg in names and isinstance(value, ast.Attribute) and value.attr == keyword.arg
