@@ -9,7 +9,8 @@ from workflows import alignment, curation, evaluation, pretraining, registration
 from workflows import tokenizer as tokenization
 from workflows.recipe import Recipe
 from workflows.steps.branching import require_same_data
-from workflows.steps.step import Run, checked, obtain
+from workflows.steps.run import Run
+from workflows.steps.step import checked, obtain
 
 
 @environments.driver.task
@@ -31,45 +32,43 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     """Each stage with its artifact, as soon as its checks have passed."""
     limits, checks = recipe.checks, {}
 
-    corpus = await curation.obtain_corpus(run, recipe.curation)
-    checks["corpus"] = await checked(run, curation.check_corpus, limits.corpus, corpus=corpus)
+    corpus = await obtain(run, curation.curation, recipe.curation)
+    checks["corpus"] = await checked(run, curation.check_corpus, limits.corpus, corpus)
     yield "curation", corpus
 
     start = await pretraining.obtain_start(run, recipe.pretraining)
     tokenizer = await obtain(run, tokenization.tokenizer, recipe.tokenizer, corpus=corpus, start=start)
     shards = await obtain(run, tokenization.token_shards, recipe.token_shards, corpus=corpus, tokenizer=tokenizer)
-    tokens = {"token_shards": shards, "tokenizer": tokenizer}
-    checks["token_shards"] = await checked(run, tokenization.check_token_shards, limits.token_shards, **tokens)
+    checks["token_shards"] = await checked(run, tokenization.check_token_shards, limits.token_shards, shards, tokenizer=tokenizer)
     yield "tokenizer", shards
 
+    tokens = {"token_shards": shards, "tokenizer": tokenizer}
     plan = await scaling.obtain_plan(run, recipe.scaling, recipe.pretraining, start, **tokens)
-    checks["plan"] = await checked(run, scaling.check_plan, limits.plan, plan=plan)
+    checks["plan"] = await checked(run, scaling.check_plan, limits.plan, plan)
     yield "scaling", plan
 
     require_same_data(run, **tokens)
     base = await obtain(run, pretraining.pretraining, recipe.pretraining, plan=plan, **tokens, trunk=run.trunk, start=start)
-    checks["pretraining"] = await checked(
-        run, pretraining.check_pretraining, limits.training, checkpoint=base, token_shards=shards
-    )
+    checks["pretraining"] = await checked(run, pretraining.check_pretraining, limits.training, base, token_shards=shards)
     verdicts = await scaling.obtain_verdicts(run, plan, base)
     yield "pretraining", base
 
-    conversations = await alignment.obtain_conversations(run, recipe.conversations, corpus)
-    checks["conversations"] = await checked(run, alignment.check_conversations, limits.conversations, conversations=conversations)
+    conversations = await obtain(run, alignment.conversations, recipe.conversations, corpus=corpus)
+    checks["conversations"] = await checked(run, alignment.check_conversations, limits.conversations, conversations)
     sft = await obtain(run, alignment.sft, recipe.sft, conversations=conversations, checkpoint=base)
-    checks["sft"] = await checked(run, alignment.check_tuning, limits.training, step="check_sft", checkpoint=sft)
+    checks["sft"] = await checked(run, alignment.check_sft, limits.training, sft)
     yield "sft", sft
 
-    pairs = await alignment.obtain_preference_pairs(run, recipe.preference_pairs, conversations, sft)
-    checks["preference_pairs"] = await checked(run, alignment.check_preference_pairs, limits.preference_pairs, pairs=pairs)
+    pairs = await obtain(run, alignment.preference_pairs, recipe.preference_pairs, conversations=conversations, checkpoint=sft)
+    checks["preference_pairs"] = await checked(run, alignment.check_preference_pairs, limits.preference_pairs, pairs)
     dpo = await obtain(run, alignment.dpo, recipe.dpo, pairs=pairs, checkpoint=sft)
-    checks["dpo"] = await checked(run, alignment.check_tuning, limits.training, step="check_dpo", checkpoint=dpo)
+    checks["dpo"] = await checked(run, alignment.check_dpo, limits.training, dpo)
     yield "dpo", dpo
 
     held_out = {"corpus": corpus, "token_shards": shards, "conversations": conversations, "pairs": pairs}
     models = {"base": base, "sft": sft, "dpo": dpo}
     report = await obtain(run, evaluation.evaluation, recipe.evaluation, **held_out, checkpoints=models)
-    checks["evaluation"] = await checked(run, evaluation.check_evaluation, limits.evaluation, report=report)
+    checks["evaluation"] = await checked(run, evaluation.check_evaluation, limits.evaluation, report)
     yield "evaluation", report
 
     config = replace(recipe.registration, name=recipe.registration.name or recipe.name)

@@ -1,26 +1,21 @@
 """Pretraining: from token shards and a plan to a base model, and its check."""
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Artifact, Check, Checkpoint, Tokenizer, TokenShards, TrainingPlan, TrainingState
+from components.artifacts import Checkpoint, Tokenizer, TokenShards, TrainingPlan, TrainingState
 from components.checks.limits import TrainingLimits
 from components.pretraining.config import PretrainingConfig
 from infra.flyte import environments
 from workflows.steps.branching import branch_figures, keep_states
-from workflows.steps.step import Order, Run, Work, make, obtain
-
-
-async def obtain_start(run: Run, config: PretrainingConfig) -> Checkpoint | None:
-    """The checkpoint whose weights and tokenizer pretraining starts with, imported; None: it starts with neither."""
-    if not config.start:
-        return None
-    from components.model.origin import fingerprint
-
-    facts = {"files": fingerprint(Path(config.start))}
-    imported: Checkpoint = await obtain(run, start, Start(directory=config.start), facts=facts)
-    return imported
+from workflows.steps.checks import check
+from workflows.steps.inputs import Component
+from workflows.steps.run import Run
+from workflows.steps.step import obtain, step
+from workflows.steps.work import Work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,68 +26,51 @@ class Start:
     """A Hugging Face LLaMA: config, safetensors, tokenizer.json."""
 
 
-@environments.cpu.task
-async def start(order: Order, config: Start) -> Checkpoint:
+async def obtain_start(run: Run, config: PretrainingConfig) -> Checkpoint | None:
+    """The checkpoint whose weights and tokenizer pretraining starts with, imported; None: it starts with neither."""
+    return await obtain(run, start, Start(directory=config.start)) if config.start else None
+
+
+def start_facts(config: Start) -> dict[str, str]:
+    """A fingerprint of the model's files."""
+    from components.model.origin import fingerprint
+
+    return {"files": fingerprint(Path(config.directory))}
+
+
+@step(environments.cpu, Checkpoint, facts=start_facts)
+def start(config: Start) -> Component:
     """Import the checkpoint where continued pretraining starts."""
     from components.model.imported import import_checkpoint
 
-    return make(order, Checkpoint, config, lambda work: import_checkpoint(Path(config.directory), work.output))
+    return functools.partial(import_checkpoint, Path(config.directory))
 
 
-@environments.train.task
-async def pretraining(
-    order: Order,
+@step(environments.train, Checkpoint)
+def pretraining(
+    work: Work,
     config: PretrainingConfig,
     plan: TrainingPlan,
     token_shards: TokenShards,
     tokenizer: Tokenizer,
     trunk: TrainingState | None = None,
     start: Checkpoint | None = None,
-) -> Checkpoint:
+) -> Component:
     """Train the base model from new weights, from those of `start`, or from the training state `trunk` of another training.
 
     Its permanent checkpoints are kept for others to branch from.
     """
-    from components.pretraining.pretrain import PretrainingInputs, permanent_checkpoints, pretrain
+    from components.pretraining.pretrain import permanent_checkpoints, pretrain
 
-    inputs: dict[str, Artifact] = {"plan": plan, "token_shards": token_shards, "tokenizer": tokenizer}
-    inputs |= {"start": start} if start else {}
-
-    def train(work: Work) -> dict[str, Any]:
-        directories = PretrainingInputs(
-            plan=work.local(plan),
-            token_shards=work.local(token_shards),
-            tokenizer=work.local(tokenizer),
-            start=work.local(start) if start else None,
-            trunk=work.local(trunk) if trunk else None,
-        )
-        figures = pretrain(
-            config,
-            directories,
-            output=work.output,
-            scratch=work.scratch,
-            launcher=work.launcher,
-            metrics=work,
-            uploads=work.remote_scratch,
-        )
-        keep_states(work, config, permanent_checkpoints(config, plan=directories.plan, scratch=work.scratch), inputs)
+    @functools.wraps(pretrain)
+    def pretrain_and_keep(**arguments: Any) -> Mapping[str, Any]:
+        figures = pretrain(**arguments)
+        keep_states(work, config, permanent_checkpoints(config, plan=arguments["inputs"].plan, scratch=work.scratch))
         return figures | branch_figures(work.order.run)
 
-    return make(order, Checkpoint, config, train, **inputs, trunk=trunk)
+    return pretrain_and_keep
 
 
-@environments.cpu.task
-async def check_pretraining(order: Order, limits: TrainingLimits, checkpoint: Checkpoint, token_shards: TokenShards) -> Check:
-    """Check that the loss stayed finite and fell, and that training saw the mixture that it should."""
-    from components.checks.training import check
-
-    return make(
-        order,
-        Check,
-        limits,
-        lambda work: work.report(
-            check(limits, artifact=work.local(checkpoint), output=work.output, token_shards=work.local(token_shards))
-        ),
-        checkpoint=checkpoint,
-        token_shards=token_shards,
-    )
+check_pretraining = check(
+    "components.checks.training", TrainingLimits, Checkpoint, name="check_pretraining", token_shards=TokenShards
+)

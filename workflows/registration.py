@@ -1,6 +1,7 @@
 """Registration: a model with its card and lineage, and a version in the registry."""
 
 import platform
+from functools import partial
 from urllib.parse import urlsplit
 
 from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel, Verdict
@@ -8,40 +9,30 @@ from components.registration.config import RegistrationConfig
 from infra.flyte import environments
 from infra.mlflow import registry
 from infra.urls import HERE
-from workflows.steps.step import Order, Run, make
+from workflows.steps.inputs import Component
+from workflows.steps.run import Run
+from workflows.steps.step import step
+from workflows.steps.work import Work
 
 
-@environments.cpu.task
-async def registration(
-    order: Order,
+@step(environments.cpu, RegisteredModel)
+def registration(
+    work: Work,
     config: RegistrationConfig,
     checkpoint: Checkpoint,
     report: EvaluationReport,
     checks: dict[str, Check],
     verdicts: dict[str, Verdict],
-) -> RegisteredModel:
+) -> Component:
     """Apply the promotion rule, then write the model directory that the registry points to."""
     from components.registration.prepare import prepare
     from workflows.steps.lineage import tree
 
-    store = order.run.store
-    return make(
-        order,
-        RegisteredModel,
-        config,
-        lambda work: prepare(
-            config,
-            checkpoint=work.local(checkpoint),
-            report=work.local(report),
-            lineage=tree(store, checkpoint),
-            checks=[report for check in checks.values() for report in store.manifest(check.uri).checks],
-            verdicts=[store.manifest(verdict.uri).figures for verdict in verdicts.values()],
-            output=work.output,
-        ),
-        checkpoint=checkpoint,
-        report=report,
-        checks=checks,
-        verdicts=verdicts,
+    return partial(
+        prepare,
+        lineage=tree(work.order.store, checkpoint),
+        checks=[report for check in checks.values() for report in work.manifest(check).checks],
+        verdicts=[work.manifest(verdict).figures for verdict in verdicts.values()],
     )
 
 

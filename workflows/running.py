@@ -25,7 +25,7 @@ from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.resources import require_resources
 from workflows.steps.journal import Journal, open_journal, output_to
 from workflows.steps.lock import holding
-from workflows.steps.step import Run, RunOptions
+from workflows.steps.run import Run, RunOptions
 
 if TYPE_CHECKING:
     from workflows.sweeps.sweep import Sweep

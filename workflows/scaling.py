@@ -1,16 +1,21 @@
 """Scaling: from a compute budget to a training plan, its check, and the verdict on what it predicted."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from components.artifacts import Check, Checkpoint, ModelShape, Tokenizer, TokenShards, TrainingPlan, Verdict
+from components.artifacts import Checkpoint, ModelShape, Tokenizer, TokenShards, TrainingPlan, Verdict
 from components.checks.limits import PlanLimits
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.laws.files import law_fingerprint
 from components.training.config import Choices
 from infra.flyte import environments
-from workflows.steps.step import Order, Run, make, obtain
+from workflows.steps.checks import check
+from workflows.steps.inputs import Component
+from workflows.steps.run import Run
+from workflows.steps.step import obtain, step
+from workflows.steps.work import Work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +35,7 @@ async def obtain_plan(
     """
     shape = ModelShape(**run.store.manifest(start.uri).figures["shape"]) if start else None
     choices = Choices.of(pretraining, shape=pretraining.shape or shape)
-    request = PlanRequest(scaling=config, choices=choices)
-    plan: TrainingPlan = await obtain(run, scaling, request, facts={"law": law_fingerprint(config.law)}, **inputs)
-    return plan
+    return await obtain(run, scaling, PlanRequest(scaling=config, choices=choices), **inputs)
 
 
 async def obtain_verdicts(run: Run, plan: TrainingPlan, base: Checkpoint) -> dict[str, Verdict]:
@@ -42,52 +45,25 @@ async def obtain_verdicts(run: Run, plan: TrainingPlan, base: Checkpoint) -> dic
     return {"pretraining": await obtain(run, verdict, FitConfig(), plan=plan, checkpoint=base)}
 
 
-@environments.cpu.task
-async def scaling(order: Order, config: PlanRequest, tokenizer: Tokenizer, token_shards: TokenShards) -> TrainingPlan:
+def law_facts(config: PlanRequest) -> dict[str, str]:
+    """A fingerprint of the law's file."""
+    return {"law": law_fingerprint(config.scaling.law)}
+
+
+@step(environments.cpu, TrainingPlan, facts=law_facts)
+def scaling(config: PlanRequest, tokenizer: Tokenizer, token_shards: TokenShards) -> Component:
     """Plan shape, tokens, batch and learning rate by the scaling laws, with the recipe's choices beside them."""
     from components.scaling.planning.plan import plan
 
-    return make(
-        order,
-        TrainingPlan,
-        config,
-        lambda work: plan(
-            config.scaling,
-            choices=config.choices,
-            tokenizer=work.local(tokenizer),
-            token_shards=work.local(token_shards),
-            output=work.output,
-        ),
-        tokenizer=tokenizer,
-        token_shards=token_shards,
-    )
+    return partial(plan, config.scaling, choices=config.choices)
 
 
-@environments.cpu.task
-async def verdict(order: Order, config: FitConfig, plan: TrainingPlan, checkpoint: Checkpoint) -> Verdict:
+@step(environments.cpu, Verdict)
+def verdict(work: Work, config: FitConfig, plan: TrainingPlan, checkpoint: Checkpoint) -> Component:
     """Compare a finished training with its plan's prediction, and fit the law again with it."""
     from components.scaling.fitting.refit import judge_plan
 
-    measured = order.run.store.manifest(checkpoint.uri).figures
-    return make(
-        order,
-        Verdict,
-        config,
-        lambda work: judge_plan(config, plan=work.local(plan), measured=measured, output=work.output),
-        plan=plan,
-        checkpoint=checkpoint,
-    )
+    return partial(judge_plan, measured=work.manifest(checkpoint).figures)
 
 
-@environments.cpu.task
-async def check_plan(order: Order, limits: PlanLimits, plan: TrainingPlan) -> Check:
-    """Check that the plan can be carried out."""
-    from components.checks.plan import check
-
-    return make(
-        order,
-        Check,
-        limits,
-        lambda work: work.report(check(limits, artifact=work.local(plan), output=work.output)),
-        plan=plan,
-    )
+check_plan = check("components.checks.plan", PlanLimits, TrainingPlan)

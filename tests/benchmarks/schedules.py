@@ -20,7 +20,7 @@ from infra.settings import settings
 from tests.benchmarks.rows import Row, write
 from workflows.recipe import load_recipe
 from workflows.running import run_recipe
-from workflows.steps.step import RunOptions
+from workflows.steps.run import RunOptions
 
 VALIDATION_BYTES = 200_000
 """UTF-8 bytes of held-out documents of each domain: several times the recipe's, so that the end is told from its noise."""

@@ -1,21 +1,41 @@
-"""What every step of a stage promises: its artifact is of the kind that it returns, and its manifest names all its inputs."""
+"""What every step promises: its variable has its name, its component takes its inputs, and what that needs besides there is."""
 
-import asyncio
+import dataclasses
 import inspect
-import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from components.artifacts import Artifact
-from components.ports import LocalArtifactStore
+from components.ports import InProcessLauncher, InProcessShardEngine, Launcher, LocalArtifactStore, ShardEngine
+from components.scaling.config import FitConfig
+from components.training.config import Choices
 from tests.components.ports.store_suite import publish
+from workflows.pretraining import Start
+from workflows.recipe import load_recipe
+from workflows.scaling import PlanRequest
+from workflows.steps.inputs import arguments_of, component_of, parameters_of
 from workflows.steps.journal import open_journal
-from workflows.steps.step import Order, Run
+from workflows.steps.run import Order, Run
+from workflows.steps.work import Work
+from workflows.sweeps.sweep import load_sweep
+from workflows.sweeps.tasks import LawRequest, PointsRequest
+
+
+class LocalWork(Work):
+    """Work in this process, without Ray."""
+
+    @property
+    def engine(self) -> ShardEngine:
+        """Shard work in this process."""
+        return InProcessShardEngine()
+
+    @property
+    def launcher(self) -> Launcher:
+        """Training in this process."""
+        return InProcessLauncher()
 
 
 def run_in(home: Path) -> Run:
@@ -26,47 +46,46 @@ def run_in(home: Path) -> Run:
     )
 
 
+def work_in(home: Path, step: str = "step") -> LocalWork:
+    """The work of a step of such a run."""
+    order = Order(step=step, cache_key="key", code_digest="code", run=run_in(home))
+    return LocalWork(order, home / "output", "0")
+
+
 def steps_of(module: types.ModuleType) -> dict[str, Any]:
-    """The functions of the steps that a module defines, by name: of the tasks whose first parameter is an `Order`."""
-    functions = {
-        name: value.func for name, value in vars(module).items() if inspect.iscoroutinefunction(getattr(value, "func", 0))
-    }
-    return {
-        name: function
-        for name, function in functions.items()
-        if function.__module__ == module.__name__ and next(iter(inspect.signature(function).parameters)) == "order"
-    }
+    """The functions of the steps that a module defines, by the names that it has for them."""
+    functions = {name: value.func for name, value in vars(module).items() if hasattr(getattr(value, "func", 0), "facts")}
+    return {name: function for name, function in functions.items() if function.__module__ == module.__name__}
 
 
-class Made(Exception):
-    """Ends a step where it would call its component."""
+def require_inputs_taken(module: types.ModuleType, name: str, home: Path) -> None:
+    """Make what a step's component is called with, of artifacts for all its inputs; the component is not called."""
+    task = steps_of(module)[name]
+    assert task.__name__ == name
+    function, work = inspect.unwrap(task), work_in(home, name)
+    config, *inputs = parameters_of(function)
+    artifacts = {parameter.name: _artifact(parameter.annotation, publish(LocalArtifactStore(home))) for parameter in inputs}
+    example = next(value for value in _configs() if type(value) is config.annotation)
+    component = component_of(function, work, example, artifacts)
+    arguments = arguments_of(function, component, work, example, artifacts)
+    inspect.signature(component).bind(**arguments)
+    together = arguments.pop("inputs", None)
+    directories = {field.name: getattr(together, field.name) for field in dataclasses.fields(together)} if together else arguments
+    opened = {name: value for name, value in directories.items() if name in artifacts}
+    assert opened == {name: work.local(artifacts[name]) for name in opened}
 
-    def __init__(self, kind: type[Artifact], inputs: Mapping[str, Any]) -> None:
-        super().__init__(kind, inputs)
-        self.kind, self.inputs = kind, inputs
 
-
-def require_inputs_recorded(module: types.ModuleType, name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Call a step with artifacts for all its inputs, up to where it would call its component."""
-
-    def make(order: Order, kind: type[Artifact], config: Any, component: Any, **inputs: Any) -> None:
-        raise Made(kind, inputs)
-
-    function = steps_of(module)[name]
-    monkeypatch.setattr(sys.modules[function.__module__], "make", make)
-    stored = publish(LocalArtifactStore(home))
-    hints = typing.get_type_hints(function)
-    kinds = {parameter: hints[parameter] for parameter in list(inspect.signature(function).parameters)[2:]}
-    artifacts = {parameter: _artifact(hint, stored) for parameter, hint in kinds.items()}
-    order = Order(step=name, cache_key="key", code_digest="code", run=run_in(home))
-    with pytest.raises(Made) as made:
-        asyncio.run(function(order, None, **artifacts))
-    assert made.value.kind is hints["return"]
-    assert made.value.inputs == artifacts
+def _configs() -> Iterator[Any]:
+    """A config of every class that a step has."""
+    recipe, ladder = load_recipe("tiny"), load_sweep("tiny-ladder").ladder
+    for value in (recipe, recipe.checks):
+        yield from (getattr(value, field.name) for field in dataclasses.fields(value))
+    yield from (Start(directory="model"), PlanRequest(scaling=recipe.scaling, choices=Choices()), FitConfig(), ladder)
+    yield from (PointsRequest(points=(), training=recipe.pretraining), LawRequest(name="law", fit=FitConfig()))
 
 
 def _artifact(hint: Any, stored: Artifact) -> Any:
-    arguments = [kind for kind in typing.get_args(hint) if kind not in (str, type(None))]
-    kind = arguments[0] if arguments else hint
-    value = stored.as_(kind)
-    return {"only": value} if typing.get_origin(hint) is dict else value
+    """An artifact for an input of that type, or a dictionary with one."""
+    if typing.get_origin(hint) in (typing.Annotated, typing.Union, types.UnionType):
+        return _artifact(typing.get_args(hint)[0], stored)
+    return {"only": _artifact(typing.get_args(hint)[1], stored)} if typing.get_origin(hint) is dict else stored.as_(hint)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflows.stage_suite import require_inputs_recorded, steps_of
+from tests.workflows.stage_suite import require_inputs_taken, steps_of
 from workflows import evaluation
 
 
 @pytest.mark.parametrize("step", steps_of(evaluation))
-def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_inputs_recorded(evaluation, step, tmp_path, monkeypatch)
+def test_the_component_of_a_step_takes_its_inputs(step: str, tmp_path: Path) -> None:
+    require_inputs_taken(evaluation, step, tmp_path)

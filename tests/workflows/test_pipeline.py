@@ -10,10 +10,10 @@ import pytest
 from components.artifacts import Artifact
 from components.curation.config import Source
 from tests.workflows.stage_suite import run_in
-from workflows import alignment, curation, pipeline, pretraining, registration, scaling
+from workflows import pipeline, pretraining, registration, scaling
 from workflows.recipe import Recipe, load_recipe
+from workflows.steps.run import Run
 from workflows.steps.stages import STAGES
-from workflows.steps.step import Run
 
 OPTIONAL = {"start", "verdict"}
 """Steps of continued pretraining, and of a plan whose law predicts a loss."""
@@ -26,14 +26,17 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """The inputs of each step that the chain obtains, in order; an artifact is named by its step."""
     inputs_of: Steps = {}
 
-    async def obtain(run: Run, task: Any, config: Any, *, step: str | None = None, facts: Any = None, **inputs: Any) -> Any:
-        name = step or task.func.__name__
+    async def obtain(run: Run, task: Any, config: Any, **inputs: Any) -> Any:
+        name = task.func.__name__
         inputs_of[name] = inputs
         return get_type_hints(task.func)["return"](uri=name, digest=name)
 
-    for module in (pipeline, curation, alignment, pretraining, scaling):
+    async def checked(run: Run, task: Any, limits: Any, artifact: Artifact, **others: Any) -> Any:
+        return await obtain(run, task, limits, artifact=artifact, **others)
+
+    for module in (pipeline, pretraining, scaling):
         monkeypatch.setattr(module, "obtain", obtain)
-    monkeypatch.setattr(pipeline, "checked", obtain)
+    monkeypatch.setattr(pipeline, "checked", checked)
     monkeypatch.setattr(scaling, "obtain_verdicts", _none)
     monkeypatch.setattr(registration, "enter_registry", lambda run, config, model: inputs_of.update(enter_registry=config.name))
     return inputs_of

@@ -2,19 +2,18 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from components.errors import MissingArtifact
 from components.pretraining.config import PretrainingConfig
-from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
+from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows import pretraining
 
 
 @pytest.mark.parametrize("step", steps_of(pretraining))
-def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_inputs_recorded(pretraining, step, tmp_path, monkeypatch)
+def test_the_component_of_a_step_takes_its_inputs(step: str, tmp_path: Path) -> None:
+    require_inputs_taken(pretraining, step, tmp_path)
 
 
 def test_without_a_start_nothing_is_imported(tmp_path: Path) -> None:
@@ -26,17 +25,12 @@ def test_a_start_that_is_no_model_is_refused_before_any_step(tmp_path: Path) -> 
         asyncio.run(pretraining.obtain_start(run_in(tmp_path), PretrainingConfig(start=str(tmp_path))))
 
 
-def test_a_start_is_imported_again_when_its_files_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts: list[dict[str, str]] = []
-
-    async def obtain(*arguments: Any, **options: Any) -> None:
-        facts.append(options["facts"])
-
-    monkeypatch.setattr(pretraining, "obtain", obtain)
+def test_a_start_is_imported_again_when_its_files_have_changed(tmp_path: Path) -> None:
+    facts = []
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         (tmp_path / name).write_text("{}")
     for text in ("{}", "{}", "{ }"):
         (tmp_path / "config.json").write_text(text)
-        asyncio.run(pretraining.obtain_start(run_in(tmp_path), PretrainingConfig(start=str(tmp_path))))
+        facts.append(steps_of(pretraining)["start"].facts(pretraining.Start(directory=str(tmp_path))))
     first, same, changed = facts
     assert first == same != changed

@@ -11,13 +11,13 @@ from components.ports import LocalArtifactStore
 from components.registration.config import RegistrationConfig
 from infra.mlflow import tracking
 from tests.components.ports.store_suite import change_and_remember, publish
-from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
+from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows import registration
 
 
 @pytest.mark.parametrize("step", steps_of(registration))
-def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_inputs_recorded(registration, step, tmp_path, monkeypatch)
+def test_the_component_of_a_step_takes_its_inputs(step: str, tmp_path: Path) -> None:
+    require_inputs_taken(registration, step, tmp_path)
 
 
 def test_a_changed_model_is_not_registered_whatever_is_remembered(tmp_path: Path) -> None:

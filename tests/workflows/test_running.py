@@ -14,7 +14,7 @@ from tests.servers import free_port
 from workflows.recipe import Recipe, load_recipe
 from workflows.running import open_run, open_run_on_cluster
 from workflows.steps.journal import Journal
-from workflows.steps.step import Run, RunOptions
+from workflows.steps.run import Run, RunOptions
 
 pytestmark = pytest.mark.long
 

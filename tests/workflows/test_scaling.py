@@ -13,15 +13,15 @@ from components.pretraining.config import PretrainingConfig
 from components.scaling.config import ScalingConfig
 from components.training.config import TrainingConfig
 from tests.components.ports.store_suite import fill, manifest_of
-from tests.workflows.stage_suite import require_inputs_recorded, run_in, steps_of
+from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows import scaling
 
 SHAPE = ModelShape(n_layer=2, d_model=16, n_head=2, n_kv_head=2, d_ffn=32, vocab_size=64, context=32)
 
 
 @pytest.mark.parametrize("step", steps_of(scaling))
-def test_a_step_has_its_kind_and_records_all_its_inputs(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_inputs_recorded(scaling, step, tmp_path, monkeypatch)
+def test_the_component_of_a_step_takes_its_inputs(step: str, tmp_path: Path) -> None:
+    require_inputs_taken(scaling, step, tmp_path)
 
 
 def published(home: Path, figures: dict[str, Any]) -> Artifact:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from infra.settings import Settings
     from workflows.commands.doctor import Finding
     from workflows.recipe import Recipe
-    from workflows.steps.step import RunOptions
+    from workflows.steps.run import RunOptions
 
 profile = typer.Typer(no_args_is_help=True, help="Keep profiles: where a cluster is, and what its tasks run in.")
 

@@ -74,8 +74,8 @@ def run(
 ) -> None:
     """Run the whole chain of a recipe; what is already there and unchanged is reused."""
     from workflows.recipe import load_recipe
+    from workflows.steps.run import RunOptions
     from workflows.steps.stages import last_stage, steps_of
-    from workflows.steps.step import RunOptions
 
     chosen = load_recipe(recipe, overrides or [])
     settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)

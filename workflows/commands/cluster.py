@@ -17,7 +17,7 @@ from infra.variables import keep_flyte_state
 from workflows.commands.runs import AnyRun, LocalRun, Status, home_option
 from workflows.recipe import Recipe, to_json
 from workflows.steps.journal import find_journal, is_name, open_journal, output_to
-from workflows.steps.step import RunOptions
+from workflows.steps.run import RunOptions
 
 if TYPE_CHECKING:
     from infra.flyte.runs import FlyteRuns, RunState

@@ -23,7 +23,7 @@ from workflows.recipe import Recipe
 from workflows.running import run_recipe
 from workflows.steps.journal import Journal, output_to
 from workflows.steps.lock import holding
-from workflows.steps.step import RunOptions
+from workflows.steps.run import RunOptions
 
 WORKER = "ray::RayTrainWorker"
 """How Ray names the processes of training workers."""

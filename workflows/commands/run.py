@@ -10,7 +10,7 @@ from workflows.commands.display import Display, next_commands, orchestration_sha
 from workflows.recipe import Recipe
 from workflows.running import run_recipe
 from workflows.steps.journal import listening
-from workflows.steps.step import RunOptions
+from workflows.steps.run import RunOptions
 
 
 def run_and_show(recipe: Recipe, settings: Settings, options: RunOptions) -> None:

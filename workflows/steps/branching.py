@@ -5,7 +5,7 @@ key that follows from that of the base model and from the step, so that it is al
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from components.training.config import first_step
 from infra import caching
 from infra.settings import Settings
 from workflows.steps.journal import Journal, find_journal
-from workflows.steps.step import Branch, Run, Work
+from workflows.steps.run import Branch, Run
+from workflows.steps.work import Work
 
 if TYPE_CHECKING:
     from components.ports import ArtifactStore
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 STEP = "training_state"
 
 
-def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Mapping[str, Artifact]) -> None:
-    """Publish permanent checkpoints as training states, which other trainings can branch from."""
+def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
+    """Publish permanent checkpoints as training states, which other trainings can branch from.
+
+    The trunk is not among their inputs: a branch leads to the state that the whole training would have.
+    """
     from components.ports.store import records_of
     from components.pretraining.shared_prefix import write_training_state
 
-    order, store = work.order, work.order.run.store
+    order, store = work.order, work.order.store
     for checkpoint in checkpoints:
         with store.writing(STEP) as output:
             figures = write_training_state(checkpoint, output)
@@ -39,7 +43,7 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path], inputs: Ma
                 config=caching.as_json(config),
                 code_digest=order.code_digest,
                 environment_digest=caching.environment_digest(),
-                inputs=dict(inputs),
+                inputs={name: artifact for name, artifact in work.inputs.items() if name != "trunk"},
                 files=records_of(output),
                 figures=figures,
             )

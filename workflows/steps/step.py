@@ -1,249 +1,132 @@
 """How every step is done: look for its artifact, else make it, record it, and hand it on.
 
-`obtain` runs in the driver and decides reuse by what stands in the store, so that a hit is always whole.
-`make` runs in the step's own task, and turns a component's output directory into a published artifact.
+`step` makes a Flyte task of a function that names a component. `obtain` runs in the driver and decides reuse by what stands in
+the store, so that a hit is always whole. `make` runs in the step's own task, and turns a component's output directory into a
+published artifact.
 """
 
-import hashlib
+import functools
+import inspect
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from components.artifacts import Artifact, Check, CheckReport, Manifest, TrainingState
+from components.artifacts import Artifact, Check, CheckReport, Manifest
 from components.errors import LongrunError, TrackingError
 from infra import caching
-from infra.cluster.pods import shared_directory
 from infra.mlflow import tracking
-from infra.urls import HERE
 from workflows.steps import journal
 from workflows.steps.gates import gate
+from workflows.steps.inputs import StepFunction, called, flat, parameters_of
+from workflows.steps.run import Order, Run
+from workflows.steps.work import PORTS, Work
 
 if TYPE_CHECKING:
-    from components.ports import ArtifactStore, Launcher, RemoteScratch, ShardEngine
+    from flyte import TaskEnvironment
 
 Kind = TypeVar("Kind", bound=Artifact)
+MadeKind = TypeVar("MadeKind", bound=Artifact, covariant=True)
+
+Facts = Callable[[Any], Mapping[str, str]]
+"""Of a step's config to values beside config and inputs that decide reuse, such as a fingerprint of raw sources."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Branch:
-    """Where pretraining leaves that of another run, for another token budget."""
+class StepTask(Protocol[MadeKind]):
+    """A Flyte task that makes one artifact."""
 
-    run: str
-    """Id of the other run."""
-    state: TrainingState
-    """Its training state at that step."""
+    func: Any
+    """The task's function: of an `Order`, the config and the inputs; with the step's `facts`."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOptions:
-    """What a user asks of a run besides its recipe."""
-
-    until: str = ""
-    """Last stage to run; empty for all."""
-    fresh: tuple[str, ...] = ()
-    """Steps to make again although they are cached."""
-    branch: Branch | None = None
-    """Where pretraining branches from another run; None: it starts at its first step."""
+    def __call__(self, order: Order, config: Any, /, **inputs: Any) -> Awaitable[MadeKind]:
+        """Make the artifact."""
+        ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """One run of the pipeline: where it keeps things, and its options."""
+def step(
+    environment: "TaskEnvironment", kind: type[Kind], *, facts: Facts | None = None
+) -> Callable[[StepFunction], StepTask[Kind]]:
+    """Make a step of the function below it, whose parameters are config and inputs, and which returns the component to call.
 
-    home: str
-    """The home directory, absolute."""
-    directory: str
-    """The run's own directory, for its events and logs."""
-    tracking_uri: str
-    mlflow_run: str
-    """Id of the parent run in MLflow."""
-    artifact_root: str = HERE
-    """Where artifacts are kept: a URL, or the home."""
-    options: RunOptions = field(default_factory=RunOptions)
-
-    @property
-    def store(self) -> "ArtifactStore":
-        """The artifacts of this run."""
-        from infra.storage import store_at
-
-        return store_at(self.artifact_root, self.shared_directory)
-
-    @property
-    def trunk(self) -> TrainingState | None:
-        """The training state that pretraining resumes from; None: it starts at its first step."""
-        return self.options.branch.state if self.options.branch else None
-
-    @property
-    def shared_directory(self) -> Path:
-        """The directory that the driver shares with training workers and shard work."""
-        return shared_directory(Path(self.home))
-
-    @property
-    def journal(self) -> journal.Journal:
-        """The events and logs of this run."""
-        return journal.Journal(Path(self.directory))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """What a step's task gets besides its config and inputs."""
-
-    step: str
-    cache_key: str
-    code_digest: str
-    run: Run
-
-
-async def obtain(
-    run: Run, task: Any, config: Any, *, step: str | None = None, facts: Mapping[str, str] | None = None, **inputs: Any
-) -> Any:
-    """The artifact of a step: from the store if it is there and undamaged, else made by its task.
-
-    The step is named after the task's function unless `step` says otherwise. `facts` are values beside config and
-    inputs that decide reuse, such as a fingerprint of raw sources. The result has the type that the task returns.
+    The component is imported inside the function: what it reaches from there decides reuse, and nothing is loaded before.
+    Its own name is that of the step and of the task in Flyte.
     """
-    name, kind = step or task.func.__name__, get_type_hints(task.func)["return"]
-    key = caching.cache_key(task.func, config, dict(_flat(inputs)), facts or {})
-    cached = None if name in run.options.fresh else run.store.find(name, key)
+
+    def decorate(function: StepFunction) -> StepTask[Kind]:
+        for parameter in parameters_of(function):
+            if parameter.name in {*PORTS, "inputs", "order"}:
+                raise TypeError(
+                    f"step {function.__name__}: an input cannot be called {parameter.name}; a component finds other things there"
+                )
+        order = inspect.Parameter("order", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Order)
+        signature = inspect.Signature([order, *map(_plain, parameters_of(function))], return_annotation=kind)
+
+        @functools.wraps(function)
+        async def task(*arguments: Any, **named: Any) -> Kind:
+            bound = signature.bind(*arguments, **named)
+            bound.apply_defaults()
+            order, config, *_ = bound.args
+            inputs = {name: bound.arguments[name] for name in list(signature.parameters)[2:]}
+            return make(order, kind, config, lambda work: called(function, work, config, inputs), inputs)
+
+        # Flyte reads the types of a task here, and our keys the source that `functools.wraps` points to.
+        task.__signature__ = signature  # type: ignore[attr-defined]
+        task.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()} | {"return": kind}
+        task.facts = facts  # type: ignore[attr-defined]
+        return typing.cast("StepTask[Kind]", environment.task(task))
+
+    return decorate
+
+
+def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter without what its type says to us and not to Flyte."""
+    annotation = parameter.annotation
+    return parameter.replace(
+        annotation=typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+    )
+
+
+async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> Kind:
+    """The artifact of a step: from the store if it is there and undamaged, else made by its task."""
+    function = task.func
+    step, facts = function.__name__, function.facts(config) if function.facts else {}
+    key = caching.cache_key(function, config, flat(inputs), facts)
+    cached = None if step in run.options.fresh else run.store.find(step, key)
     if cached is None:
-        code = caching.code_digest(task.func, config)
-        return await task(Order(step=name, cache_key=key, code_digest=code, run=run), config, **inputs)
+        code = caching.code_digest(function, config)
+        return await task(Order(step=step, cache_key=key, code_digest=code, run=run), config, **inputs)
     figures = run.store.manifest(cached.uri).figures
-    run.journal.write("cached", step=name, uri=cached.uri, digest=cached.digest, figures=figures)
+    run.journal.write("cached", step=step, uri=cached.uri, digest=cached.digest, figures=figures)
+    kind: type[Kind] = function.__annotations__["return"]
     return cached.as_(kind)
 
 
-async def checked(run: Run, task: Any, limits: Any, *, step: str | None = None, **inputs: Any) -> Check:
-    """Obtain a check, and stop the run here if it failed."""
-    return gate(run.store, await obtain(run, task, limits, step=step, **inputs))
+async def checked(run: Run, task: StepTask[Check], limits: Any, artifact: Artifact, **others: Any) -> Check:
+    """Obtain the check of an artifact, and stop the run here if it failed."""
+    return gate(run.store, await obtain(run, task, limits, artifact=artifact, **others))
 
 
-def _flat(inputs: Mapping[str, Any]) -> list[tuple[str, Artifact]]:
-    flat: list[tuple[str, Artifact]] = []
-    for name, value in inputs.items():
-        if isinstance(value, Mapping):
-            flat += [(f"{name}.{key}", artifact) for key, artifact in value.items()]
-        elif isinstance(value, Artifact):
-            flat.append((name, value))
-        elif value is not None:
-            flat += [(f"{name}.{number}", artifact) for number, artifact in enumerate(value)]
-    return flat
+Call = Callable[[Work], Mapping[str, Any] | CheckReport]
+"""Calls a component, which fills `Work.output`; its figures, or the report of a check."""
 
 
-@dataclass
-class Work:
-    """A step while it is being made: the directories, ports and metrics that its component uses."""
-
-    order: Order
-    output: Path
-    mlflow_run: str
-    overhead_seconds: float = 0.0
-    """Time inside the component's call that was not the component's: starting Ray and trainers."""
-    checks: tuple[CheckReport, ...] = ()
-    _ports: list[Any] = field(default_factory=list)
-    _metrics: tracking.StepMetrics = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._metrics = tracking.StepMetrics(self.order.run.tracking_uri, self.mlflow_run)
-
-    @property
-    def scratch(self) -> Path:
-        """A directory for checkpoints, which survives a kill and is removed when the step is published."""
-        return self.order.run.store.scratch(self.order.step, self.order.cache_key)
-
-    @property
-    def remote_scratch(self) -> "RemoteScratch | None":
-        """A folder of the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
-        return self.order.run.store.remote_scratch(self.order.step, self.order.cache_key)
-
-    @property
-    def index(self) -> Path:
-        """A directory for finished work that later runs of the same code in the same environment reuse."""
-        return index_of(self.order)
-
-    def local(self, artifact: Artifact, *only: str) -> Path:
-        """The directory of an input, with at least the files that `only` names by path or pattern: all, if it names none."""
-        return self.order.run.store.local(artifact, only)
-
-    @property
-    def engine(self) -> "ShardEngine":
-        """Shard work on Ray Data. Idle training workers are released first, because they hold processors."""
-        self._start_ray()
-        from infra.ray import workers as ray_workers
-        from infra.ray.data import RayShardEngine
-
-        ray_workers.release()
-        return self._port(RayShardEngine())
-
-    @property
-    def launcher(self) -> "Launcher":
-        """Training workers on Ray Train."""
-        self._start_ray()
-        from infra.ray.train import RayLauncher
-
-        return self._port(RayLauncher(storage_path=self.order.run.shared_directory / "ray-train"))
-
-    def _start_ray(self) -> None:
-        from infra.ray.local import ensure_ray
-
-        self.overhead_seconds += ensure_ray(Path(self.order.run.home))
-
-    def _port(self, port: Any) -> Any:
-        self._ports.append(port)
-        return port
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Log metrics of a training step to MLflow; steps that a restarted worker repeats are skipped."""
-        self._metrics.log(step, values)
-
-    def flush(self) -> None:
-        """Send buffered metrics to MLflow."""
-        self._metrics.flush()
-
-    def progress(self, done: float, total: float, unit: str) -> None:
-        """Show progress to the listeners of this process."""
-        journal.progress(self.order.step, done, total, unit)
-
-    def report(self, check: CheckReport) -> dict[str, Any]:
-        """Keep the outcome of a check for the manifest, and return its figures."""
-        self.checks = (*self.checks, check)
-        return {"expectations": len(check.expectations), "failed": len(check.failures)}
-
-    @property
-    def component_overhead(self) -> float:
-        """Seconds of the component's call that were orchestration: starting Ray, and what the ports count."""
-        return self.overhead_seconds + sum(port.overhead_seconds for port in self._ports)
-
-
-Component = Callable[[Work], Mapping[str, Any]]
-"""Calls an entry function of a component; its figures."""
-
-
-def index_of(order: Order) -> Path:
-    """The directory of finished work that outlives a step's publication, by code and environment; `longrun gc` deletes it."""
-    made_by = hashlib.sha256(f"{order.code_digest} {caching.environment_digest()}".encode()).hexdigest()
-    return order.run.store.scratch(f"{order.step}-index", made_by)
-
-
-def make(order: Order, kind: type[Kind], config: Any, component: Component, **inputs: Any) -> Kind:
-    """Call `component`, which fills `Work.output` and returns figures, and publish what it made.
+def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mapping[str, Any]) -> Kind:
+    """Call a component, and publish what it made with its inputs.
 
     A failure is written to the run's journal and raised again; a half-written output is removed.
     """
     run, started = order.run, time.monotonic()
-    if order.step in run.options.fresh:
-        for directory in (run.store.scratch(order.step, order.cache_key), index_of(order)):
+    if order.fresh:
+        for directory in (order.scratch, order.index):
             shutil.rmtree(directory, ignore_errors=True)
     run.journal.write("started", step=order.step, config=caching.as_json(config))
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:
         with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
-            work = Work(order=order, output=output, mlflow_run=mlflow_run)
-            figures, component_seconds = _called(component, work)
-            artifact = _published(work, kind, config, dict(_flat(inputs)), figures)
+            work = Work(order=order, output=output, mlflow_run=mlflow_run, inputs=flat(inputs))
+            figures, component_seconds = _timed(call, work)
+            artifact = _published(work, kind, config, figures)
             seconds = {"seconds": time.monotonic() - started, "component_seconds": component_seconds}
             facts = {"uri": artifact.uri, "digest": artifact.digest, "figures": figures}
             run.journal.write("made", step=order.step, **facts, **seconds)
@@ -256,11 +139,12 @@ def make(order: Order, kind: type[Kind], config: Any, component: Component, **in
     return artifact
 
 
-def _called(component: Component, work: Work) -> tuple[dict[str, Any], float]:
+def _timed(call: Call, work: Work) -> tuple[dict[str, Any], float]:
     """The component's figures, and the seconds that were its own; its metrics are sent even if it fails."""
     entered = time.monotonic()
     try:
-        figures = dict(component(work))
+        outcome = call(work)
+        figures = work.report(outcome) if isinstance(outcome, CheckReport) else dict(outcome)
     except TrackingError:
         raise  # buffered metrics would wait for the same server again
     except BaseException:
@@ -270,7 +154,7 @@ def _called(component: Component, work: Work) -> tuple[dict[str, Any], float]:
     return figures, time.monotonic() - entered - work.component_overhead
 
 
-def _published(work: Work, kind: type[Kind], config: Any, inputs: dict[str, Artifact], figures: dict[str, Any]) -> Kind:
+def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, Any]) -> Kind:
     """Publish the output with its manifest, and put its pages, config and figures into MLflow."""
     from components.ports.store import records_of
 
@@ -282,7 +166,7 @@ def _published(work: Work, kind: type[Kind], config: Any, inputs: dict[str, Arti
         config=caching.as_json(config),
         code_digest=order.code_digest,
         environment_digest=caching.environment_digest(),
-        inputs=inputs,
+        inputs=dict(work.inputs),
         files=records_of(work.output),
         figures=figures,
         checks=work.checks,

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,10 @@ from infra.mlflow import tracking
 from workflows import curation, pretraining, scaling
 from workflows import tokenizer as tokenization
 from workflows.steps import journal
-from workflows.steps.step import Order, Run, checked, make, obtain
+from workflows.steps.inputs import Component
+from workflows.steps.run import Order, Run
+from workflows.steps.step import checked, make, obtain, step
+from workflows.steps.work import Work
 from workflows.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -73,10 +77,10 @@ async def sweep(config: Sweep, run: Run) -> Artifact:
     if config.ladder is None or config.ladder.target is None:
         return law.as_(Artifact)
     plan = await obtain(run, extrapolation, config.ladder, law=law, **tokens)
-    await checked(run, scaling.check_plan, config.checks.plan, plan=plan)
+    await checked(run, scaling.check_plan, config.checks.plan, plan)
     base = await obtain(run, pretraining.pretraining, config.pretraining, plan=plan, **tokens)
-    learned = {"checkpoint": base, "token_shards": tokens["token_shards"]}
-    await checked(run, pretraining.check_pretraining, config.checks.training, **learned)
+    learned = {"token_shards": tokens["token_shards"]}
+    await checked(run, pretraining.check_pretraining, config.checks.training, base, **learned)
     verdict = await obtain(run, scaling.verdict, config.fit, plan=plan, checkpoint=base)
     return verdict.as_(Artifact)
 
@@ -90,26 +94,24 @@ async def laws(config: Sweep, run: Run, token_shards: TokenShards) -> ScalingLaw
     if config.ladder is None:
         return bases["grid"]
     runs = await _obtain_runs(config.ladder.points(), config, run, token_shards)
-    law: ScalingLaw = await obtain(run, scaling_law, request, runs=runs, bases=bases)
-    return law
+    return await obtain(run, scaling_law, request, runs=runs, bases=bases)
 
 
 async def _obtain_tokens(config: Sweep, run: Run) -> dict[str, Any]:
     """Tokenizer and token shards, as the inputs that steps call them."""
-    corpus = await curation.obtain_corpus(run, config.curation)
-    await checked(run, curation.check_corpus, config.checks.corpus, corpus=corpus)
+    corpus = await obtain(run, curation.curation, config.curation)
+    await checked(run, curation.check_corpus, config.checks.corpus, corpus)
     tokenizer = await obtain(run, tokenization.tokenizer, config.tokenizer, corpus=corpus)
     shards = await obtain(run, tokenization.token_shards, config.token_shards, corpus=corpus, tokenizer=tokenizer)
     tokens = {"tokenizer": tokenizer, "token_shards": shards}
-    await checked(run, tokenization.check_token_shards, config.checks.token_shards, **tokens)
+    await checked(run, tokenization.check_token_shards, config.checks.token_shards, shards, tokenizer=tokenizer)
     return tokens
 
 
 async def _obtain_runs(points: tuple[Point, ...], config: Sweep, run: Run, token_shards: TokenShards) -> SweepRuns:
     request = PointsRequest(points=points, training=config.pretraining)
     trained = await sweep_points(request, run, token_shards)
-    runs: SweepRuns = await obtain(run, sweep_runs, request, points=trained, token_shards=token_shards)
-    return runs
+    return await obtain(run, sweep_runs, request, points=trained, token_shards=token_shards)
 
 
 @environments.train.task
@@ -129,86 +131,42 @@ def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token
     """Publish the outcome of one training."""
     from components.pretraining.trunks import write_branch
 
-    return make(
-        order, SweepPoint, config, lambda work: write_branch(branch, config.point, work.output), token_shards=token_shards
-    )
+    inputs = {"token_shards": token_shards}
+    return make(order, SweepPoint, config, lambda work: write_branch(branch, config.point, work.output), inputs)
 
 
-@environments.cpu.task
-async def sweep_runs(order: Order, config: PointsRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> SweepRuns:
+@step(environments.cpu, SweepRuns)
+def sweep_runs(work: Work, config: PointsRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> Component:
     """Put the trainings of a ladder into one table."""
     from components.scaling.sweeps.table import row_of, tabulate
 
-    store = order.run.store
-    rows = [row_of(request.point, store.manifest(points[name].uri).figures) for name, request in config.requests().items()]
-    return make(
-        order,
-        SweepRuns,
-        config,
-        lambda work: tabulate(rows, work.output),
-        points=points,
-        token_shards=token_shards,
+    return partial(
+        tabulate, [row_of(request.point, work.manifest(points[name]).figures) for name, request in config.requests().items()]
     )
 
 
-@environments.cpu.task
-async def hyper_parameter_law(order: Order, config: LawRequest, runs: SweepRuns) -> ScalingLaw:
+@step(environments.cpu, ScalingLaw)
+def hyper_parameter_law(config: LawRequest, runs: SweepRuns) -> Component:
     """Fit the laws of batch and learning rate to a grid, with their report and contours."""
     from components.scaling.fitting.sweep_law import fit_grid
 
-    return make(
-        order,
-        ScalingLaw,
-        config,
-        lambda work: fit_grid(config.fit, name=config.name, runs=work.local(runs) / "runs.csv", output=work.output),
-        runs=runs,
-    )
+    return partial(fit_grid, config.fit, name=config.name)
 
 
-@environments.cpu.task
-async def scaling_law(order: Order, config: LawRequest, runs: SweepRuns, bases: dict[str, ScalingLaw]) -> ScalingLaw:
+@step(environments.cpu, ScalingLaw)
+def scaling_law(config: LawRequest, runs: SweepRuns, bases: dict[str, ScalingLaw]) -> Component:
     """Fit the law of a ladder, with its report and plots; batch and learning rate come from the base, if there is one."""
     from components.scaling.fitting.sweep_law import fit_ladder
-    from components.scaling.laws.files import read_law
 
-    return make(
-        order,
-        ScalingLaw,
-        config,
-        lambda work: fit_ladder(
-            config.fit,
-            name=config.name,
-            runs=work.local(runs) / "runs.csv",
-            base=next((read_law(work.local(base) / "law.json") for base in bases.values()), None),
-            output=work.output,
-        ),
-        runs=runs,
-        bases=bases,
-    )
+    return partial(fit_ladder, config.fit, name=config.name)
 
 
-@environments.cpu.task
-async def extrapolation(
-    order: Order, config: Ladder, law: ScalingLaw, tokenizer: Tokenizer, token_shards: TokenShards
-) -> TrainingPlan:
+@step(environments.cpu, TrainingPlan)
+def extrapolation(config: Ladder, law: ScalingLaw, tokenizer: Tokenizer, token_shards: TokenShards) -> Component:
     """Plan the training beyond the ladder whose outcome the law predicts."""
     from components.scaling.sweeps.extrapolation import plan_beyond
 
-    return make(
-        order,
-        TrainingPlan,
-        config,
-        lambda work: plan_beyond(
-            config,
-            law=work.local(law),
-            tokenizer=work.local(tokenizer),
-            token_shards=work.local(token_shards),
-            output=work.output,
-        ),
-        law=law,
-        tokenizer=tokenizer,
-        token_shards=token_shards,
-    )
+    return partial(plan_beyond, config)
 
 
 def _key(request: PointRequest, token_shards: TokenShards) -> str:

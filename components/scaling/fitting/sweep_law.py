@@ -1,6 +1,7 @@
 """From the trainings of a ladder or a grid to a law in bits per byte, with its report."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,25 @@ from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
-from components.scaling.laws.files import LAW, write_law
+from components.scaling.laws.files import LAW, read_law, write_law
 from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
-from components.scaling.sweeps.table import FIGURE, GRID_COLUMNS, LADDER_COLUMNS
+from components.scaling.sweeps.table import FIGURE, GRID_COLUMNS, LADDER_COLUMNS, RUNS
 
 
-def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, base: Law | None = None) -> dict[str, Any]:
-    """Fit the table `runs` and write `law.json`, `fit.json`, `report.html` and a PNG for each plot; the headline figures.
+def fit_ladder(
+    config: FitConfig, *, name: str, runs: Path, output: Path, bases: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
+    """Fit the trainings in the directory `runs`, and write `law.json`, `fit.json`, `report.html` and a PNG for each plot.
 
-    The law takes batch and learning rate from `base`, where there is one.
+    The law takes batch and learning rate from the first of `bases`, directories of laws, where there is one. Returns the
+    headline figures.
 
     Raises:
         FitRefused: neither profiles nor the parametric fit could be fitted.
     """
-    fitted = fit(read_runs(runs, LADDER_COLUMNS), config)
+    fitted = fit(read_runs(runs / RUNS, LADDER_COLUMNS), config)
+    base = next((read_law(directory / LAW) for directory in (bases or {}).values()), None)
     law = dataclasses.replace(law_of(fitted, name=name, data=name, base=base), figure=FIGURE)
     return _write(fitted, law, output)
 
@@ -34,7 +39,7 @@ def fit_grid(config: FitConfig, *, name: str, runs: Path, output: Path) -> dict[
     Raises:
         FitRefused: fewer than three budgets with a grid.
     """
-    fitted = fit(read_runs(runs, GRID_COLUMNS), config)
+    fitted = fit(read_runs(runs / RUNS, GRID_COLUMNS), config)
     return _write(fitted, law_of(fitted, name=name, data=name, base=LAWS["deepseek"]), output)
 
 

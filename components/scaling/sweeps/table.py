@@ -8,6 +8,9 @@ from typing import Any
 from components.artifacts import Point
 from components.flops import non_embedding_flops_per_token
 
+RUNS = "runs.csv"
+"""The table, in the directory of a sweep's trainings."""
+
 FIGURE = "bits_per_byte"
 """What laws of a ladder predict: bits per byte of held-out text, the mean over domains by the mixture's shares."""
 
@@ -45,7 +48,7 @@ def row_of(point: Point, figures: Mapping[str, Any]) -> dict[str, Any]:
 
 def tabulate(rows: Sequence[Mapping[str, Any]], output: Path) -> dict[str, Any]:
     """Write `runs.csv`; the number of trainings and of failed ones, the least bits per byte, and the FLOPs of all."""
-    write_table(rows, output / "runs.csv")
+    write_table(rows, output / RUNS)
     measured = [float(row[FIGURE]) for row in rows if row[FIGURE] != ""]
     return {
         "trainings": len(rows),

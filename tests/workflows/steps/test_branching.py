@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ from infra.caching import as_json
 from infra.settings import Settings, settings
 from workflows.steps.branching import branch_figures, find_branch, keep_states, require_same_data
 from workflows.steps.journal import Journal, open_journal
-from workflows.steps.step import Branch, Run, RunOptions
+from workflows.steps.run import Branch, Order, Run, RunOptions
+from workflows.steps.work import Work
 
 INPUTS = {name: Artifact(uri=name, digest=64 * name[0]) for name in ("plan", "token_shards", "tokenizer")}
 KEY = 64 * "a"
@@ -45,8 +45,9 @@ def finished(home: Settings, tmp_path: Path) -> Journal:
     (checkpoint / "rank-00000.safetensors").write_bytes(b"weights")
     (checkpoint / "history.jsonl").write_text(json.dumps({"step": 160, "tokens": 1600}) + "\n")
     write_manifest(checkpoint, {"format": FORMAT, "step": 160, "identity": {"steps": 200}, "goodput": {}})
-    order = SimpleNamespace(cache_key=KEY, code_digest="", run=run_of(home, journal))
-    keep_states(SimpleNamespace(order=order), config, [checkpoint], INPUTS)  # type: ignore[arg-type]
+    order = Order(step="pretraining", cache_key=KEY, code_digest="", run=run_of(home, journal))
+    inputs = {**INPUTS, "trunk": Artifact(uri="trunk", digest=64 * "t")}
+    keep_states(Work(order, tmp_path / "output", "", inputs), config, [checkpoint])
     with store.writing("pretraining") as output:
         (output / "model.safetensors").write_bytes(b"model")
         manifest = Manifest(

@@ -1,21 +1,24 @@
 """Reuse, publication and failure of a step, without an engine: the store and MLflow are real."""
 
 import asyncio
-import os
-from collections.abc import Mapping
+import inspect
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import flyte
 import pytest
 
 from components.artifacts import Corpus
 from components.errors import SourceError
-from components.ports import SilentMetrics, TrainingReporter
+from components.ports import Metrics
 from infra.mlflow import tracking
-from infra.ray import workers as ray_workers
 from workflows.steps import journal
-from workflows.steps.step import Order, Run, RunOptions, Work, make, obtain
+from workflows.steps.inputs import Component, only
+from workflows.steps.run import Order, Run, RunOptions
+from workflows.steps.step import StepTask, obtain, step
+
+environment = flyte.TaskEnvironment(name="tests-steps")
 
 
 @dataclass(frozen=True)
@@ -26,38 +29,30 @@ class Config:
 calls: list[str] = []
 
 
-async def writing(order: Order, config: Config) -> Corpus:
+@step(environment, Corpus)
+def writing(config: Config, corpus: Corpus | None = None) -> Component:
     """Write one file."""
 
-    def work(job: Work) -> Mapping[str, Any]:
-        calls.append(order.step)
-        (job.output / "text").write_text(config.text)
-        job.log(1, {"loss": 2.0})
-        job.log(1, {"loss": 2.0, "rate": 1.0})
-        job.log(2, {"loss": 1.0})
+    def write(*, config: Config, output: Path, metrics: Metrics) -> dict[str, Any]:
+        calls.append("writing")
+        (output / "text").write_text(config.text)
+        metrics.log(1, {"loss": 2.0})
+        metrics.log(1, {"loss": 2.0, "rate": 1.0})
+        metrics.log(2, {"loss": 1.0})
         return {"words": len(config.text.split())}
 
-    return make(order, Corpus, config, work)
+    return write
 
 
-async def failing(order: Order, config: Config) -> Corpus:
+@step(environment, Corpus)
+def failing(config: Config) -> Component:
     """Fail with half of the output written."""
 
-    def work(job: Work) -> Mapping[str, Any]:
-        (job.output / "text").write_text("half")
+    def fail(output: Path) -> dict[str, Any]:
+        (output / "text").write_text("half")
         raise SourceError("source x is truncated")
 
-    return make(order, Corpus, config, work)
-
-
-class Task:
-    """Calls the function itself where Flyte would schedule it."""
-
-    def __init__(self, func: Any) -> None:
-        self.func = func
-
-    def __call__(self, *arguments: Any, **inputs: Any) -> Any:
-        return self.func(*arguments, **inputs)
+    return fail
 
 
 @pytest.fixture
@@ -69,10 +64,8 @@ def run(tmp_path: Path) -> Run:
     return Run(home=str(tmp_path), directory=str(record.directory), tracking_uri=uri, mlflow_run=parent)
 
 
-def obtained(run: Run, function: Any = writing, config: Config | None = None) -> Corpus:
-    corpus = asyncio.run(obtain(run, Task(function), config or Config()))
-    assert isinstance(corpus, Corpus)
-    return corpus
+def obtained(run: Run, task: StepTask[Corpus] = writing, config: Config | None = None, **inputs: Corpus) -> Corpus:
+    return asyncio.run(obtain(run, task, config or Config(), **inputs))
 
 
 def test_a_step_is_made_once_and_then_reused(run: Run) -> None:
@@ -132,17 +125,31 @@ def test_a_replayed_training_step_is_logged_once(run: Run) -> None:
     assert child.data.metrics == {"loss": 1.0, "rate": 1.0, "words": 1.0}
 
 
-def own_process(spec: str, reporter: TrainingReporter) -> int:
-    """The process of a training worker."""
-    return os.getpid()
+def test_flyte_gets_the_order_the_config_and_the_inputs_of_a_step_with_their_types() -> None:
+    assert writing.native_interface.inputs == {  # type: ignore[attr-defined]
+        "order": (Order, inspect.Parameter.empty),
+        "config": (Config, inspect.Parameter.empty),
+        "corpus": (Corpus | None, None),
+    }
+    assert writing.name == "tests-steps.writing"  # type: ignore[attr-defined]
+    assert writing.func.__doc__ == "Write one file."
 
 
-@pytest.mark.ray
-@pytest.mark.usefixtures("local_ray")
-def test_shard_work_takes_the_processors_of_training_workers_that_stayed(run: Run) -> None:
-    job = Work(Order(step="step", cache_key="key", code_digest="code", run=run), Path(run.home), run.mlflow_run)
-    before = job.launcher.launch(own_process, "", workers=1, metrics=SilentMetrics())
-    assert job.engine.map_shards(abs, [-1, 2], description="numbers") == [1, 2]
-    after = job.launcher.launch(own_process, "", workers=1, metrics=SilentMetrics())
-    ray_workers.release()
-    assert not set(before) & set(after)
+def test_what_is_said_of_files_is_none_of_flytes_business() -> None:
+    @step(environment, Corpus)
+    def reading(config: Config, corpus: Annotated[Corpus, only("metrics/*")]) -> Component:
+        raise NotImplementedError
+
+    assert reading.native_interface.inputs["corpus"][0] is Corpus  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["output", "engine", "inputs", "order"])
+def test_an_input_cannot_have_the_name_of_what_a_step_offers_anyway(name: str) -> None:
+    def function(config: Config, corpus: Corpus) -> Component:
+        raise NotImplementedError
+
+    renamed = [parameter.replace(name=name) for parameter in inspect.signature(function).parameters.values()][1:]
+    function.__dict__["__signature__"] = inspect.Signature([*list(inspect.signature(function).parameters.values())[:1], *renamed])
+    function.__annotations__[name] = Corpus
+    with pytest.raises(TypeError, match=f"step function: an input cannot be called {name}"):
+        step(environment, Corpus)(function)

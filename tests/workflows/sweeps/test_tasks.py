@@ -9,8 +9,7 @@ import pytest
 
 from components.artifacts import Artifact, SweepPoint
 from components.curation.config import Source
-from tests.workflows.stage_suite import run_in
-from workflows import curation
+from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows.sweeps import tasks
 from workflows.sweeps.sweep import Sweep, load_sweep
 
@@ -25,18 +24,25 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """The inputs of each step that a sweep obtains, in order; an artifact is named by its step."""
     inputs_of: Steps = {}
 
-    async def obtain(run: Any, task: Any, config: Any, *, step: str | None = None, facts: Any = None, **inputs: Any) -> Any:
+    async def obtain(run: Any, task: Any, config: Any, **inputs: Any) -> Any:
         inputs_of[task.func.__name__] = inputs
         return get_type_hints(task.func)["return"](uri=task.func.__name__, digest="")
 
     async def sweep_points(config: tasks.PointsRequest, run: Any, token_shards: Artifact) -> dict[str, SweepPoint]:
         return {name: SweepPoint(uri=name, digest="") for name in config.requests()}
 
-    for module in (tasks, curation):
-        monkeypatch.setattr(module, "obtain", obtain)
-    monkeypatch.setattr(tasks, "checked", obtain)
+    async def checked(run: Any, task: Any, limits: Any, artifact: Artifact, **others: Any) -> Any:
+        return await obtain(run, task, limits, artifact=artifact, **others)
+
+    monkeypatch.setattr(tasks, "obtain", obtain)
+    monkeypatch.setattr(tasks, "checked", checked)
     monkeypatch.setattr(tasks, "sweep_points", sweep_points)
     return inputs_of
+
+
+@pytest.mark.parametrize("step", steps_of(tasks))
+def test_the_component_of_a_step_takes_its_inputs(step: str, tmp_path: Path) -> None:
+    require_inputs_taken(tasks, step, tmp_path)
 
 
 def small(name: str, directory: Path) -> Sweep:

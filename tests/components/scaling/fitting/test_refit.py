@@ -26,7 +26,7 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plan beyond a ladder, with the ladder's law beside it."""
     directory = tmp_path_factory.mktemp("ladder")
     write_table(rows(), directory / "runs.csv")
-    fit_ladder(CONFIG, name="small", runs=directory / "runs.csv", output=directory)
+    fit_ladder(CONFIG, name="small", runs=directory, output=directory)
     write_plan(directory)
     return directory
 

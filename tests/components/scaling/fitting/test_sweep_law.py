@@ -10,7 +10,7 @@ import pytest
 from components.errors import FitRefused
 from components.scaling.config import FitConfig
 from components.scaling.fitting.sweep_law import fit_grid, fit_ladder
-from components.scaling.laws.files import read_law
+from components.scaling.laws.files import read_law, write_law
 from components.scaling.laws.published import LAWS
 from components.scaling.sweeps.grid import Grid
 from components.scaling.sweeps.table import SCALE, row_of, write_table
@@ -20,9 +20,11 @@ CONFIG = FitConfig(scale=SCALE, rounds=200)
 
 
 def fitted(tmp_path: Path, trainings: object, name: str = "law") -> tuple[dict[str, object], Path]:
-    (tmp_path / name).mkdir()
-    write_table(trainings, tmp_path / f"{name}.csv")  # type: ignore[arg-type]
-    return fit_ladder(CONFIG, name="small", runs=tmp_path / f"{name}.csv", output=tmp_path / name), tmp_path / name
+    runs, output = tmp_path / f"{name}-runs", tmp_path / name
+    runs.mkdir()
+    output.mkdir()
+    write_table(trainings, runs / "runs.csv")  # type: ignore[arg-type]
+    return fit_ladder(CONFIG, name="small", runs=runs, output=output), output
 
 
 @pytest.mark.long
@@ -77,8 +79,8 @@ def grid_rows() -> list[Mapping[str, Any]]:
 
 
 def test_a_grid_gives_the_laws_of_batch_and_rate_with_contours_and_takes_the_rest_from_deepseek(tmp_path: Path) -> None:
-    write_table(grid_rows(), tmp_path / "grid.csv")
-    figures = fit_grid(CONFIG, name="grid", runs=tmp_path / "grid.csv", output=tmp_path)
+    write_table(grid_rows(), tmp_path / "runs.csv")
+    figures = fit_grid(CONFIG, name="grid", runs=tmp_path, output=tmp_path)
     exponent = figures["hyper_parameters"]["learning_rate_exponent"]
     assert exponent["low"] <= exponent["value"] <= exponent["high"] < 0
     law = read_law(tmp_path / "law.json")
@@ -90,5 +92,7 @@ def test_a_grid_gives_the_laws_of_batch_and_rate_with_contours_and_takes_the_res
 
 def test_a_ladder_takes_batch_and_rate_from_the_law_of_a_grid(tmp_path: Path) -> None:
     write_table(rows(), tmp_path / "runs.csv")
-    fit_ladder(CONFIG, name="both", runs=tmp_path / "runs.csv", output=tmp_path, base=LAWS["deepseek"])
+    (tmp_path / "grid").mkdir()
+    write_law(LAWS["deepseek"], tmp_path / "grid" / "law.json")
+    fit_ladder(CONFIG, name="both", runs=tmp_path, output=tmp_path, bases={"grid": tmp_path / "grid"})
     assert read_law(tmp_path / "law.json").batch_tokens == LAWS["deepseek"].batch_tokens

@@ -1,0 +1,120 @@
+"""A step's inputs, said once: by the parameters of the function that names its component.
+
+    @step(environments.data, TokenShards)
+    def token_shards(config: TokenShardsConfig, corpus: Corpus, tokenizer: Tokenizer) -> Component:
+        from components.tokenizer.token_shards import encode_corpus
+
+        return encode_corpus
+
+From these come the task's signature, the manifest's inputs, and the directories with which the component is called.
+"""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.artifacts import Artifact, CheckReport
+from workflows.steps.work import PORTS, Work
+
+Component = Callable[..., Mapping[str, Any] | CheckReport]
+"""The entry function of a component, which returns figures, or the report of a check."""
+
+StepFunction = Callable[..., Component]
+"""The function of a step: of its config and its inputs, and of its `Work` before them if it needs that, to its component."""
+
+
+WORK = "work"
+"""The first parameter of a step's function that needs its `Work`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which files of an input a step opens."""
+
+    patterns: tuple[str, ...]
+
+
+def only(*patterns: str) -> Only:
+    """Says which files of an input a step opens: `corpus: Annotated[Corpus, only("mixture.json", "metrics/*")]`."""
+    return Only(patterns)
+
+
+def flat(inputs: Mapping[str, Any]) -> dict[str, Artifact]:
+    """Inputs as a manifest has them: an artifact of a dictionary or a list has its own name, absent ones have none."""
+    artifacts: dict[str, Artifact] = {}
+    for name, value in inputs.items():
+        if isinstance(value, Artifact):
+            artifacts[name] = value
+        elif value is not None:
+            artifacts |= {f"{name}.{key}": artifact for key, artifact in _items(value)}
+    return artifacts
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Artifact]]:
+    return value.items() if isinstance(value, Mapping) else enumerate(value)
+
+
+def parameters_of(function: StepFunction) -> tuple[inspect.Parameter, ...]:
+    """The config and the inputs of a step, each with its type."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(parameter.replace(annotation=hints[parameter.name]) for parameter in parameters if parameter.name != WORK)
+
+
+def called(function: StepFunction, work: Work, config: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any] | CheckReport:
+    """Open the inputs of a step, and call its component."""
+    component = component_of(function, work, config, inputs)
+    return component(**arguments_of(function, component, work, config, inputs))
+
+
+def component_of(function: StepFunction, work: Work, config: Any, inputs: Mapping[str, Any]) -> Component:
+    """What a step's function returns."""
+    return function(*((work, config) if _takes_work(function) else (config,)), **inputs)
+
+
+def arguments_of(
+    function: StepFunction, component: Component, work: Work, config: Any, inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Config, opened inputs and ports, as the component's parameters name them.
+
+    A parameter `inputs` gets all inputs as one value of its type. What `functools.partial` has bound stays as it is.
+
+    Raises:
+        TypeError: the component needs what there is not, or ignores an input, which a step without `work` cannot use otherwise.
+    """
+    bound = component.keywords if isinstance(component, functools.partial) else {}
+    wanted = {name: value for name, value in inspect.signature(component).parameters.items() if name not in bound}
+    together = wanted.get("inputs")
+    config_parameter, *declared = parameters_of(function)
+    opened = {
+        parameter.name: work.local(inputs[parameter.name], patterns_of(parameter.annotation))
+        for parameter in declared
+        if together or parameter.name in wanted
+    }
+    arguments = {"inputs": together.annotation(**opened)} if together else opened
+    arguments |= {config_parameter.name: config} if config_parameter.name in wanted else {}
+    arguments |= {port: getattr(work, port) for port in PORTS if port in wanted}
+    ignored = [] if _takes_work(function) else [name for name in inputs if name not in opened and inputs[name] is not None]
+    lacking = [name for name, value in wanted.items() if value.default is value.empty and name not in arguments]
+    if ignored or lacking:
+        raise TypeError(
+            f"step {work.order.step}: its component takes {', '.join(wanted)}; there is no {_list(lacking)}, and nobody takes "
+            f"{_list(ignored)}; a step offers its config, its inputs and {', '.join(PORTS)}"
+        )
+    return arguments
+
+
+def patterns_of(annotation: Any) -> tuple[str, ...]:
+    """The files that an input's type says are needed; none: all of them."""
+    return next((extra.patterns for extra in getattr(annotation, "__metadata__", ()) if isinstance(extra, Only)), ())
+
+
+def _takes_work(function: StepFunction) -> bool:
+    return WORK in inspect.signature(function).parameters
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
