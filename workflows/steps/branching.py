@@ -5,7 +5,7 @@ key that follows from that of the base model and from the step, so that it is al
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
