@@ -12,11 +12,11 @@ from components.artifacts import Artifact
 from components.ports import InProcessLauncher, InProcessShardEngine, Launcher, LocalArtifactStore, ShardEngine
 from components.scaling.config import FitConfig
 from components.training.config import Choices
-from tests.components.ports.store_suite import publish
+from tests.components.ports.store_suite import manifest_of
 from workflows.pretraining import Start
 from workflows.recipe import load_recipe
 from workflows.scaling import PlanRequest
-from workflows.steps.inputs import arguments_of, component_of, parameters_of
+from workflows.steps.inputs import arguments_of, component_of, parameters_of, patterns_of
 from workflows.steps.journal import open_journal
 from workflows.steps.run import Order, Run
 from workflows.steps.work import Work
@@ -64,7 +64,7 @@ def require_inputs_taken(module: types.ModuleType, name: str, home: Path) -> Non
     assert task.__name__ == name
     function, work = inspect.unwrap(task), work_in(home, name)
     config, *inputs = parameters_of(function)
-    artifacts = {parameter.name: _artifact(parameter.annotation, publish(LocalArtifactStore(home))) for parameter in inputs}
+    artifacts = {parameter.name: _artifact(parameter.annotation, _stored(home, parameter)) for parameter in inputs}
     example = next(value for value in _configs() if type(value) is config.annotation)
     component = component_of(function, work, example, artifacts)
     arguments = arguments_of(function, component, work, example, artifacts)
@@ -72,7 +72,19 @@ def require_inputs_taken(module: types.ModuleType, name: str, home: Path) -> Non
     together = arguments.pop("inputs", None)
     directories = {field.name: getattr(together, field.name) for field in dataclasses.fields(together)} if together else arguments
     opened = {name: value for name, value in directories.items() if name in artifacts}
-    assert opened == {name: work.local(artifacts[name]) for name in opened}
+    patterns = {parameter.name: patterns_of(parameter.annotation) for parameter in inputs}
+    assert opened == {name: work.local(artifacts[name], patterns[name]) for name in opened}
+
+
+def _stored(home: Path, parameter: inspect.Parameter) -> Artifact:
+    """An artifact with a file for each pattern that an input names."""
+    store = LocalArtifactStore(home)
+    with store.writing("curation") as output:
+        for pattern in patterns_of(parameter.annotation) or ("data",):
+            path = output / pattern.replace("*", "some")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("some")
+        return store.publish(output, manifest_of(output, key=parameter.name))
 
 
 def _configs() -> Iterator[Any]:
