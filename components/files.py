@@ -4,11 +4,14 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from components.errors import DamagedArtifact, LongrunError, MissingArtifact
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+"""What a JSON document can hold."""
 
 Kind = TypeVar("Kind", dict[str, Any], list[Any])
 

@@ -21,6 +21,10 @@ MAX_LENGTH_IN_BLOCKS = 1024
 square of the length."""
 
 
+SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
+"""What a law can count as model scale S, each with the factor k of C = k·S·D."""
+
+
 def non_embedding_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
     """The paper's model scale M = 72·n_layer·d_model² + 12·n_layer·d_model·l_seq (section 3.1, equation 2).
 
@@ -145,3 +149,10 @@ def training_memory(
         "activations": kept,
         "logits": max(width * tokens * shape.vocab_size, recomputed),
     }
+
+
+def scale_of(shape: ModelShape, sequence_length: int, scale: str) -> float:
+    """The scale S of a shape, counted as `scale` says."""
+    if scale == "non_embedding_flops_per_token":
+        return float(non_embedding_flops_per_token(shape, sequence_length))
+    return float(parameters(shape)) if scale == "parameters" else six_n(shape) / 6

@@ -72,7 +72,7 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     yield "evaluation", report
 
     config = replace(recipe.registration, name=recipe.registration.name or recipe.name)
-    evidence = {"report": report, "checks": checks, "verdicts": verdicts}
+    evidence = {"report": report, "plan": plan, "checks": checks, "verdicts": verdicts}
     model = await obtain(run, registration.registration, config, checkpoint=dpo, **evidence)
     registration.enter_registry(run, config, model)
     yield "registration", model

@@ -1,12 +1,11 @@
 """Pretraining: from token shards and a plan to a base model, and its check."""
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Checkpoint, Tokenizer, TokenShards, TrainingPlan, TrainingState
+from components.artifacts import Checkpoint, Figures, Tokenizer, TokenShards, TrainingPlan, TrainingState
 from components.checks.limits import TrainingLimits
 from components.pretraining.config import PretrainingConfig
 from infra.flyte import environments
@@ -63,10 +62,10 @@ def pretraining(
     from components.pretraining.pretrain import permanent_checkpoints, pretrain
 
     @functools.wraps(pretrain)
-    def pretrain_and_keep(**arguments: Any) -> Mapping[str, Any]:
+    def pretrain_and_keep(**arguments: Any) -> Figures:
         figures = pretrain(**arguments)
         keep_states(work, config, permanent_checkpoints(config, plan=arguments["inputs"].plan, scratch=work.scratch))
-        return figures | branch_figures(work.order.run)
+        return {**figures, **branch_figures(work.order.run)}
 
     return pretrain_and_keep
 

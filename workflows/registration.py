@@ -2,14 +2,25 @@
 
 import platform
 from functools import partial
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from components.artifacts import Check, Checkpoint, EvaluationReport, RegisteredModel, Verdict
+from components.artifacts import (
+    Check,
+    Checkpoint,
+    EvaluationReport,
+    Findings,
+    Plan,
+    PlanVerdict,
+    RegisteredModel,
+    TrainingPlan,
+    Verdict,
+)
 from components.registration.config import RegistrationConfig
 from infra.flyte import environments
 from infra.mlflow import registry
 from infra.urls import HERE
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.run import Run
 from workflows.steps.step import step
 from workflows.steps.work import Work
@@ -20,9 +31,10 @@ def registration(
     work: Work,
     config: RegistrationConfig,
     checkpoint: Checkpoint,
-    report: EvaluationReport,
+    report: Annotated[EvaluationReport, only(Findings.NAME)],
+    plan: Annotated[TrainingPlan, only(Plan.NAME)],
     checks: dict[str, Check],
-    verdicts: dict[str, Verdict],
+    verdicts: Annotated[dict[str, Verdict], only(PlanVerdict.NAME)],
 ) -> Component:
     """Apply the promotion rule, then write the model directory that the registry points to."""
     from components.registration.prepare import prepare
@@ -32,7 +44,6 @@ def registration(
         prepare,
         lineage=tree(work.order.store, checkpoint),
         checks=[report for check in checks.values() for report in work.manifest(check).checks],
-        verdicts=[work.manifest(verdict).figures for verdict in verdicts.values()],
     )
 
 

@@ -2,20 +2,32 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from components.artifacts import Checkpoint, ModelShape, Tokenizer, TokenShards, TrainingPlan, Verdict
+from components.artifacts import (
+    Checkpoint,
+    Mixture,
+    Plan,
+    TokenIndex,
+    Tokenizer,
+    TokenShards,
+    TrainingOutcome,
+    TrainingPlan,
+    Verdict,
+)
 from components.checks.limits import PlanLimits
+from components.model.configuration import CONFIG
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.laws.files import law_fingerprint
+from components.tokenizer.special_tokens import SpecialTokens
 from components.training.config import Choices
 from infra.flyte import environments
 from workflows.steps.checks import check
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.run import Run
 from workflows.steps.step import obtain, step
-from workflows.steps.work import Work
+from workflows.steps.values import value_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,16 +43,15 @@ async def obtain_plan(
 ) -> TrainingPlan:
     """The plan for a budget with what pretraining has decided, made again where the law's file has changed.
 
-    Where training starts from a checkpoint and the recipe names no shape, the shape is the checkpoint's.
+    Where training starts from a checkpoint and the recipe names no shape, the shape is that of `start`.
     """
-    shape = ModelShape(**run.store.manifest(start.uri).figures["shape"]) if start else None
-    choices = Choices.of(pretraining, shape=pretraining.shape or shape)
-    return await obtain(run, scaling, PlanRequest(scaling=config, choices=choices), **inputs)
+    request = PlanRequest(scaling=config, choices=Choices.of(pretraining))
+    return await obtain(run, scaling, request, start=start, **inputs)
 
 
 async def obtain_verdicts(run: Run, plan: TrainingPlan, base: Checkpoint) -> dict[str, Verdict]:
     """The verdict on what the plan predicted of the base model; none where its law predicts no loss."""
-    if "prediction" not in run.store.manifest(plan.uri).figures:
+    if value_of(run.store, plan, Plan).prediction is None:
         return {}
     return {"pretraining": await obtain(run, verdict, FitConfig(), plan=plan, checkpoint=base)}
 
@@ -51,7 +62,12 @@ def law_facts(config: PlanRequest) -> dict[str, str]:
 
 
 @step(environments.cpu, TrainingPlan, facts=law_facts)
-def scaling(config: PlanRequest, tokenizer: Tokenizer, token_shards: TokenShards) -> Component:
+def scaling(
+    config: PlanRequest,
+    tokenizer: Annotated[Tokenizer, only(SpecialTokens.NAME)],
+    token_shards: Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
+    start: Annotated[Checkpoint | None, only(CONFIG)] = None,
+) -> Component:
     """Plan shape, tokens, batch and learning rate by the scaling laws, with the recipe's choices beside them."""
     from components.scaling.planning.plan import plan
 
@@ -59,11 +75,11 @@ def scaling(config: PlanRequest, tokenizer: Tokenizer, token_shards: TokenShards
 
 
 @step(environments.cpu, Verdict)
-def verdict(work: Work, config: FitConfig, plan: TrainingPlan, checkpoint: Checkpoint) -> Component:
+def verdict(config: FitConfig, plan: TrainingPlan, checkpoint: Annotated[Checkpoint, only(TrainingOutcome.NAME)]) -> Component:
     """Compare a finished training with its plan's prediction, and fit the law again with it."""
     from components.scaling.fitting.refit import judge_plan
 
-    return partial(judge_plan, measured=work.manifest(checkpoint).figures)
+    return judge_plan
 
 
 check_plan = check("components.checks.plan", PlanLimits, TrainingPlan)

@@ -10,10 +10,10 @@ from typing import Any
 from components.alignment.config import ConversationsConfig
 from components.alignment.instructions import instructions
 from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
-from components.alignment.records import Conversation, identifier, write_records
+from components.alignment.records import identifier, write_records
 from components.alignment.splits import SplitAssignment, preferred_split
+from components.artifacts import SPLITS, TRAIN, Conversation
 from components.errors import SourceError
-from components.names import SPLITS, TRAIN
 from components.python_environment import Distribution, distributions
 
 
@@ -49,7 +49,7 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
         splits[split] = sorted(chosen, key=lambda conversation: conversation.id)
         if not splits[split]:
             raise SourceError(f"conversations: none for {split}; add sources or distributions whose groups the corpus put there")
-    write_records("conversations", splits, output)
+    write_records(Conversation, "conversations", splits, output)
     write_evidence(files, output)
     return _figures(splits, files)
 

@@ -8,10 +8,10 @@ import torch
 
 from components.alignment.batches import encode
 from components.alignment.config import DPOConfig
-from components.alignment.held_out import Change, by_kind
+from components.alignment.held_out import by_kind
 from components.alignment.objectives import PreferenceLoss, preference_losses
-from components.alignment.records import read_pairs
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
+from components.artifacts import Change, PreferencePair
 from components.model.huggingface import load
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
@@ -66,7 +66,7 @@ def _work(spec: Spec[DPOConfig], reporter: TrainingReporter) -> Tuned:
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
     items = []
-    for pair in read_pairs(artifact, split):
+    for pair in PreferencePair.read(artifact, split):
         prompt = {"role": "user", "content": pair.prompt}
         answers = ({"role": "assistant", "content": answer} for answer in (pair.chosen, pair.rejected))
         chosen, rejected = (encode(tokenizer, (prompt, answer)) for answer in answers)
@@ -79,7 +79,7 @@ def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta:
     changes = []
     for kind, rows in by_kind([item.kind for item in items]).items():
         old, new = (measures_of(scores[rows], before[rows], beta) for scores in (before, after))
-        changes += [Change(measure, kind, old[measure], new[measure]) for measure in old]
+        changes += [Change(measure=measure, kind=kind, before=old[measure], after=new[measure]) for measure in old]
     return changes
 
 

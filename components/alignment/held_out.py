@@ -1,14 +1,10 @@
 """Log-probabilities of held-out answers, which every figure before and after a training comes from."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import nn
 
@@ -19,16 +15,6 @@ Record = TypeVar("Record")
 
 ALL = "all"
 """The name of all kinds together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One held-out figure before and after a training."""
-
-    measure: str
-    kind: str
-    before: float
-    after: float
 
 
 @torch.no_grad()
@@ -62,10 +48,3 @@ def first_of_each_kind(records: Iterable[Record], kind: Callable[[Record], str],
         if counts[kind(record)] <= max_per_kind:
             chosen.append(record)
     return chosen
-
-
-def write_changes(changes: Sequence[Change], output: Path) -> None:
-    """Write `metrics/alignment.parquet`: measure, kind, before, after."""
-    (output / "metrics").mkdir(parents=True, exist_ok=True)
-    rows = [{"measure": c.measure, "kind": c.kind, "before": c.before, "after": c.after} for c in changes]
-    pq.write_table(pa.Table.from_pylist(rows), output / "metrics" / "alignment.parquet", compression="zstd")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from components.alignment.config import ConversationsConfig
-from components.alignment.records import Conversation, identifier
+from components.alignment.records import identifier
+from components.artifacts import Conversation
 from components.python_environment import Distribution, Function, functions
 
 SOURCE = "python-environment:"

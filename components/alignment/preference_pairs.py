@@ -8,11 +8,11 @@ from typing import Any
 
 from components.alignment.config import PreferencePairsConfig
 from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
-from components.alignment.records import Conversation, PreferencePair, identifier, read_conversations, write_records
+from components.alignment.records import identifier, write_records
 from components.alignment.samples import Sampler
 from components.alignment.splits import SplitAssignment, preferred_split
+from components.artifacts import SPLITS, Conversation, PreferencePair
 from components.errors import SourceError
-from components.names import SPLITS
 from components.ports import Metrics
 
 TASKS = ("describe", "user")
@@ -32,7 +32,7 @@ def make_preference_pairs(
         ConfigError: samples as long as the model's context.
     """
     files = [JsonlSource(uri, config.max_bad_lines) for uri in config.sources]
-    sources = {split: read_conversations(conversations, split) for split in SPLITS}
+    sources = {split: Conversation.read(conversations, split) for split in SPLITS}
     users = _from_files(files, sources, config)
     sampler = Sampler.load(checkpoint, config, metrics) if "author-vs-sample" in config.kinds else None
     splits = {}
@@ -43,7 +43,7 @@ def make_preference_pairs(
         splits[split] = sorted(pairs, key=lambda pair: pair.id)
         if not pairs:
             raise SourceError(f"preference pairs: none for {split}; add kinds, sources or conversations with one question")
-    write_records("preference_pairs", splits, output)
+    write_records(PreferencePair, "preference_pairs", splits, output)
     write_evidence(files, output)
     counts = {f"{split}/{kind}": n for split in SPLITS for kind, n in sorted(Counter(p.kind for p in splits[split]).items())}
     return counts | {"refused_lines": sum(len(file.refusals) for file in files)}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.alignment.config import PreferencePairsConfig
-from components.alignment.records import Conversation, identifier
+from components.alignment.records import identifier
+from components.artifacts import Conversation
 from components.errors import require
 from components.generation.sampling import generate
 from components.model.decoder import Decoder

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from components.alignment.batches import encode
 from components.alignment.config import SFTConfig
-from components.alignment.held_out import Change, by_kind
+from components.alignment.held_out import by_kind
 from components.alignment.objectives import AnswerLoss
-from components.alignment.records import read_conversations
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
+from components.artifacts import Change, Conversation
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -53,13 +54,17 @@ def _work(spec: Spec[SFTConfig], reporter: TrainingReporter) -> Tuned:
 
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
-    return [Labelled((encode(tokenizer, c.messages),), c.task) for c in read_conversations(artifact, split)]
+    return [Labelled((encode(tokenizer, c.messages),), c.task) for c in Conversation.read(artifact, split)]
 
 
 def _answer_losses(items: Sequence[Labelled], before: Scores, after: Scores) -> list[Change]:
     """Mean loss of an answer's token, by task."""
     tokens = np.array([labelled.item[0].learned[1:].sum() for labelled in items])
+
+    def loss(scores: Scores, rows: npt.NDArray[np.bool_]) -> float:
+        return float(-scores[rows].sum() / tokens[rows].sum())
+
     return [
-        Change("answer_loss", kind, *(float(-scores[rows].sum() / tokens[rows].sum()) for scores in (before, after)))
+        Change(measure="answer_loss", kind=kind, before=loss(before, rows), after=loss(after, rows))
         for kind, rows in by_kind([labelled.kind for labelled in items]).items()
     ]

@@ -11,8 +11,7 @@ from typing import Any
 
 from components.alignment.jsonl import BadLineError
 from components.alignment.records import identifier
-from components.errors import DamagedArtifact, MissingArtifact
-from components.names import SPLITS, TRAIN, VALIDATION
+from components.artifacts import SPLITS, TRAIN, VALIDATION, GroupSplits
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,8 @@ class SplitAssignment:
 
     @classmethod
     def of_corpus(cls, corpus: Path, validation_share: float) -> "SplitAssignment":
-        """The splits in a corpus's `groups.parquet`. Raises `MissingArtifact` or `DamagedArtifact`."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = corpus / "groups.parquet"
-        try:
-            table = pq.read_table(path, columns=["group", "split"])
-        except FileNotFoundError as error:
-            raise MissingArtifact(f"{path}: not there; run the step curation") from error
-        except pa.ArrowException as error:
-            raise DamagedArtifact(f"{path}: not a table of groups ({error}); run the step curation again") from error
-        return cls(dict(zip(table["group"].to_pylist(), table["split"].to_pylist(), strict=True)), validation_share)
+        """The splits of a corpus's groups. Raises `MissingArtifact` or `DamagedArtifact`."""
+        return cls(GroupSplits.read(corpus).splits, validation_share)
 
     def assign(self, preferences: Iterable[tuple[str, str | None]]) -> dict[str, str]:
         """The split of each group, given pairs of a group and the split that a line of it asks for, if it does.

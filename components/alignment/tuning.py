@@ -12,13 +12,14 @@ from torch import nn
 
 from components.alignment.batches import Item, ShuffledBatches, fits
 from components.alignment.config import DPOConfig, SFTConfig
-from components.alignment.held_out import Change, first_of_each_kind, log_probabilities, write_changes
+from components.alignment.held_out import first_of_each_kind, log_probabilities
+from components.artifacts import SPLITS, TRAIN, VALIDATION, Change, Changes
 from components.decides import deciding
 from components.errors import TrainingError, require
 from components.flops import BYTES, parameters, training_memory
+from components.model.configuration import read_shape
 from components.model.decoder import Decoder
-from components.model.huggingface import WEIGHTS, load, read_shape, save
-from components.names import SPLITS, TRAIN, VALIDATION
+from components.model.huggingface import WEIGHTS, load, save
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.ports.verification import HASHED
 from components.tokenizer.text_tokenizer import TextTokenizer
@@ -135,7 +136,7 @@ def launch(
     training = spec.config.training
     tuned = launcher.launch(work, spec.absolute, workers=training.workers, min_workers=training.min_workers, metrics=metrics)[0]
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
-    write_changes(tuned.changes, spec.output)
+    Changes(rows=tuned.changes).write(spec.output)
     return _figures(tuned, headlines)
 
 

@@ -1,8 +1,12 @@
-"""What passes between stages: handles of artifacts, their manifests, and the values inside them.
+"""What passes between stages: handles of artifacts, their manifests, and the typed values inside them.
 
-An artifact is a directory with a `manifest.json`. Without a manifest it does not exist. Standard library only.
+An artifact is a directory with a `manifest.json`. Without a manifest it does not exist. Standard library only; where a value is
+a table, pyarrow besides, once it is read or written.
 """
 
+from components.artifacts.baselines import BASELINES, BYTE_UNIGRAM, ZLIB_9
+from components.artifacts.changes import Change, Changes
+from components.artifacts.conversations import Conversation, PreferencePair
 from components.artifacts.handles import (
     Artifact,
     Check,
@@ -11,6 +15,7 @@ from components.artifacts.handles import (
     Corpus,
     DeduplicationCurve,
     EvaluationReport,
+    Kind,
     PreferencePairs,
     RegisteredModel,
     ScalingLaw,
@@ -22,43 +27,85 @@ from components.artifacts.handles import (
     TrainingState,
     Verdict,
 )
-from components.artifacts.manifest import FORMAT_VERSION, MANIFEST, Manifest, _check_report, _parse, _typed
+from components.artifacts.json_file import OPTIONAL, JsonFile, JsonLine, decoded, encoded
+from components.artifacts.manifest import FORMAT_VERSION, MANIFEST, Figures, Manifest
 from components.artifacts.mixture import Mixture, portion_name
-from components.artifacts.plan import Plan, Point
+from components.artifacts.outcome import PointOutcome, ReachedStep, TrainingOutcome
+from components.artifacts.plan import Figure, Plan, Point, Prediction
 from components.artifacts.records import CheckReport, Expectation, FileRecord, sha256_of_file
+from components.artifacts.report import BitsPerByteRow, Contamination, Findings, Origin, Repetition, Sample, TaskResult
 from components.artifacts.shape import ModelShape
+from components.artifacts.splits import SPLITS, TRAIN, VALIDATION, GroupSplit, GroupSplits
+from components.artifacts.tables import read_rows, write_rows
+from components.artifacts.token_index import DomainTokens, ShardTokens, Span, TokenIndex
+from components.artifacts.verdict import PlanVerdict
 
 __all__ = [
+    "BASELINES",
+    "BYTE_UNIGRAM",
     "FORMAT_VERSION",
     "MANIFEST",
+    "OPTIONAL",
+    "SPLITS",
+    "TRAIN",
+    "VALIDATION",
+    "ZLIB_9",
     "Artifact",
+    "BitsPerByteRow",
+    "Change",
+    "Changes",
     "Check",
     "CheckReport",
     "Checkpoint",
+    "Contamination",
+    "Conversation",
     "Conversations",
     "Corpus",
     "DeduplicationCurve",
+    "DomainTokens",
     "EvaluationReport",
     "Expectation",
+    "Figure",
+    "Figures",
     "FileRecord",
+    "Findings",
+    "GroupSplit",
+    "GroupSplits",
+    "JsonFile",
+    "JsonLine",
+    "Kind",
     "Manifest",
     "Mixture",
     "ModelShape",
+    "Origin",
     "Plan",
+    "PlanVerdict",
     "Point",
+    "PointOutcome",
+    "Prediction",
+    "PreferencePair",
     "PreferencePairs",
+    "ReachedStep",
     "RegisteredModel",
+    "Repetition",
+    "Sample",
     "ScalingLaw",
+    "ShardTokens",
+    "Span",
     "SweepPoint",
     "SweepRuns",
+    "TaskResult",
+    "TokenIndex",
     "TokenShards",
     "Tokenizer",
+    "TrainingOutcome",
     "TrainingPlan",
     "TrainingState",
     "Verdict",
-    "_check_report",
-    "_parse",
-    "_typed",
+    "decoded",
+    "encoded",
     "portion_name",
+    "read_rows",
     "sha256_of_file",
+    "write_rows",
 ]

@@ -3,17 +3,22 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 from components.artifacts.handles import Artifact
 from components.artifacts.records import CheckReport, Expectation, FileRecord
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat
+from components.files import JSON
 
 FORMAT_VERSION = 1
 """Version of the manifest format. A reader accepts this version and every older one, and refuses newer ones."""
 
 MANIFEST = "manifest.json"
+
+Figures: TypeAlias = Mapping[str, JSON]
+"""What a step shows of its outcome, by name. Nothing is decided by it: what another step needs is a typed value in a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +38,7 @@ class Manifest:
     """sha256 over the locks, the Python version and the platform."""
     inputs: dict[str, Artifact] = field(default_factory=dict)
     files: tuple[FileRecord, ...] = ()
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)
     checks: tuple[CheckReport, ...] = ()
     format_version: int = FORMAT_VERSION
 

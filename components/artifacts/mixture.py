@@ -1,9 +1,10 @@
 """The share of the training tokens of each domain and language."""
 
-import dataclasses
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+from components.artifacts.json_file import OPTIONAL, JsonFile
 from components.errors import require
 
 
@@ -13,17 +14,20 @@ def portion_name(domain: str, language: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mixture:
+class Mixture(JsonFile):
     """Target shares in tokens, applied by the training order.
 
     Its portions are the domains; a domain with language shares has a portion for each of these languages instead.
     """
 
-    shares: dict[str, float]
+    NAME: ClassVar[str] = "mixture.json"
+    STEP: ClassVar[str] = "the step curation"
+
+    shares: Mapping[str, float]
     """Share of each domain in the training tokens; they sum to 1."""
-    epoch_limits: dict[str, float]
+    epoch_limits: Mapping[str, float]
     """Maximum epochs over a portion of a domain; the excess goes to its other languages in proportion, then to other domains."""
-    language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
+    language_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict, metadata=OPTIONAL)
     """Share of each language in a domain's training tokens; they sum to 1. A domain that is not named is one portion."""
 
     def __post_init__(self) -> None:
@@ -36,7 +40,7 @@ class Mixture:
         for shares in self.language_shares.values():
             self._require_shares("language_shares", shares)
 
-    def _require_shares(self, name: str, shares: dict[str, float]) -> None:
+    def _require_shares(self, name: str, shares: Mapping[str, float]) -> None:
         require(all(share > 0 for share in shares.values()), self, name, shares, "positive shares")
         require(abs(sum(shares.values()) - 1) < 1e-6, self, name, shares, "shares that sum to 1")
 
@@ -52,8 +56,3 @@ class Mixture:
     def languages(self, domain: str) -> dict[str, float]:
         """The share of each language in a domain's training tokens, sorted; of a domain that is one portion all, as ""."""
         return dict(sorted(self.language_shares.get(domain, {"": 1.0}).items()))
-
-    def to_json(self) -> str:
-        """What `mixture.json` holds. Without language shares it has the bytes that it had before there were any."""
-        values = {name: value for name, value in dataclasses.asdict(self).items() if value}
-        return json.dumps(values, indent=1, sort_keys=True) + "\n"

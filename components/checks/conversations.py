@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.artifacts import CheckReport
+from components.artifacts import SPLITS, CheckReport
 from components.checks import splits, suite
 from components.checks.limits import ConversationsLimits
 from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, in_set, median_between, no_duplicates, no_nulls
 from components.checks.suite import Table
-from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,7 @@ COLUMNS = ("id", "split", "source", "group", "messages", "prompt_characters", "a
 def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> CheckReport:
     """Check the conversations at `artifact`; the page is `output/conversations.html`.
 
-    Raises `DamagedArtifact` if their table is missing.
+    Raises `MissingArtifact` or `DamagedArtifact`.
     """
     rows = metrics_table(artifact, "conversations", COLUMNS)
     tables = [

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.artifacts import CheckReport
+from components.artifacts import SPLITS, CheckReport, Mixture
 from components.checks import suite
 from components.checks.documents import counts as counts_of
 from components.checks.documents import median_bytes, repeated_ids
 from components.checks.limits import CorpusLimits
 from components.checks.own import own_tables
-from components.checks.reading import BatchedTable, json_object, metrics_table
+from components.checks.reading import BatchedTable, metrics_table
 from components.checks.rules import between, finite, has_rows, holds, in_set, no_duplicates, no_nulls
 from components.checks.suite import Table
 from components.errors import require
-from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,11 +48,11 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     """Check the corpus at `artifact`; the page is `output/corpus.html`.
 
     Raises:
-        DamagedArtifact: its tables are missing.
+        MissingArtifact, DamagedArtifact: a file that it reads is not there, or damaged.
         ConfigError: `max_duplicate_share_by_source` names a source that the corpus does not have.
     """
     documents = BatchedTable(artifact, "documents", DOCUMENT_COLUMNS)
-    shares = json_object(artifact, "mixture.json")["shares"]
+    shares = Mixture.read(artifact).shares
     counts = counts_of(artifact)
     tables = [_documents(documents), _repeated(artifact, counts), _kept(documents, limits), _lengths(artifact, limits)]
     tables += [_domains(counts, shares, limits), _sources(artifact, counts, limits)]

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.artifacts import CheckReport
+from components.artifacts import BYTE_UNIGRAM, CheckReport, Findings
 from components.checks import suite
 from components.checks.limits import EvaluationLimits
 from components.checks.own import own_tables
-from components.checks.reading import json_object, metrics_table
+from components.checks.reading import metrics_table
 from components.checks.rules import between, covers, finite, holds, no_duplicates
 from components.checks.suite import Table
-from components.names import BYTE_UNIGRAM
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +25,11 @@ CONTAMINATION_COLUMNS = ("benchmark", "items", "contaminated", "not_searched", "
 def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckReport:
     """Check the evaluation report at `artifact`; the page is `output/evaluation.html`.
 
-    Raises `DamagedArtifact` if its tables are missing.
+    Raises `MissingArtifact` or `DamagedArtifact`.
     """
     bits = metrics_table(artifact, "bits_per_byte", BITS_COLUMNS)
-    shares = json_object(artifact, "report.json")["domain_shares"]
     tables = [
-        _bits(bits, shares, limits),
+        _bits(bits, Findings.read(artifact).domain_shares, limits),
         _domains(bits),
         _gaps(bits, limits),
         _tasks(artifact, limits),

@@ -5,9 +5,9 @@
 
 from dataclasses import dataclass, field
 
+from components.artifacts import BASELINES
 from components.errors import require
 from components.extensions import CHECK, Extension, kind
-from components.names import BASELINES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.artifacts import CheckReport
+from components.artifacts import SPLITS, CheckReport
 from components.checks import splits, suite
 from components.checks.limits import PreferencePairsLimits
 from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, in_set, no_duplicates, no_nulls
 from components.checks.suite import Table
-from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +21,7 @@ COLUMNS = ("id", "split", "kind", "group", "prompt_characters", "chosen_characte
 def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> CheckReport:
     """Check the preference pairs at `artifact`; the page is `output/preference_pairs.html`.
 
-    Raises `DamagedArtifact` if their table is missing.
+    Raises `MissingArtifact` or `DamagedArtifact`.
     """
     rows = metrics_table(artifact, "preference_pairs", COLUMNS)
     tables = [

@@ -1,13 +1,12 @@
-"""Reads what checks look at: metrics tables and JSON files of an artifact."""
+"""Reads what checks look at: metrics tables of an artifact."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from components.errors import DamagedArtifact
-from components.files import read_json
+from components.errors import DamagedArtifact, MissingArtifact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +57,8 @@ def arrow_table(artifact: Path, name: str, required: Sequence[str]) -> "pa.Table
     """The table with all its columns, in Arrow, which distinguishes null from NaN.
 
     Raises:
-        DamagedArtifact: there is no such table, it is no Parquet file, or it lacks a column.
+        MissingArtifact: there is no such table.
+        DamagedArtifact: it is no Parquet file, or it lacks a column.
     """
     return _read(artifact, name, required, None)
 
@@ -82,11 +82,6 @@ def _opened(artifact: Path, name: str, required: Sequence[str]) -> "Iterator[pq.
                 raise DamagedArtifact(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
             yield opened
     except FileNotFoundError as error:
-        raise DamagedArtifact(f"{path}: missing; run the step that writes it again") from error
+        raise MissingArtifact(f"{path}: missing; run the step that writes it again") from error
     except pa.ArrowInvalid as error:
         raise DamagedArtifact(f"{path}: not a Parquet file ({error}); run the step that writes it again") from error
-
-
-def json_object(artifact: Path, name: str) -> dict[str, Any]:
-    """A JSON object of the artifact. Raises `DamagedArtifact` if it is missing or something else."""
-    return read_json(artifact / name, dict, "run the step that writes it again", missing=DamagedArtifact)

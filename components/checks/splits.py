@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from components.artifacts import SPLITS
 from components.checks.rules import between
 from components.checks.suite import Table
-from components.names import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from components.artifacts import CheckReport
+from components.artifacts import SPLITS, CheckReport, DomainTokens, Mixture, TokenIndex
 from components.checks import suite
 from components.checks.limits import TokenShardsLimits
 from components.checks.own import own_tables
-from components.checks.reading import json_object, metrics_table
+from components.checks.reading import metrics_table
 from components.checks.rules import between, covers, has_rows, no_duplicates
 from components.checks.suite import Table
-from components.names import SPLITS
+from components.tokenizer.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COUNTS = ("tokens", "documents", "bytes")
 ITEM_BYTES = {"uint16": 2, "uint32": 4}
+NOTHING = DomainTokens(tokens=0, documents=0, bytes=0, shards=())
 
 
 def check(
@@ -26,11 +27,10 @@ def check(
     """Check the token shards at `artifact`, made by the tokenizer at `tokenizer`; the page is `output/token_shards.html`.
 
     `sizes` are the bytes of each file by path, so that the tokens themselves need not be there; without it, as they lie there.
-    Raises `DamagedArtifact` if their tables are missing.
+    Raises `MissingArtifact` or `DamagedArtifact`.
     """
-    index = json_object(artifact, "index.json")
-    domains = sorted(json_object(artifact, "mixture.json")["shares"])
-    vocabulary = json_object(tokenizer, "special_tokens.json")["vocab_size"]
+    index, domains = TokenIndex.read(artifact), sorted(Mixture.read(artifact).shares)
+    vocabulary = SpecialTokens.read(tokenizer).vocab_size
     shards = metrics_table(artifact, "shards", ("split", "domain", "shard", *COUNTS, "min_id", "max_id", "digest"))
     tables = [
         _shards(_sizes(artifact) if sizes is None else sizes, shards, index, vocabulary),
@@ -44,15 +44,15 @@ def _sizes(artifact: Path) -> dict[str, int]:
     return {path.relative_to(artifact).as_posix(): path.stat().st_size for path in artifact.rglob("*.bin")}
 
 
-def _shards(sizes: Mapping[str, int], shards: "pd.DataFrame", index: dict[str, Any], vocabulary: int) -> Table:
+def _shards(sizes: Mapping[str, int], shards: "pd.DataFrame", index: TokenIndex, vocabulary: int) -> Table:
     paths = [f"{split}/{domain}/{name}" for split, domain, name in shards[["split", "domain", "shard"]].to_numpy()]
-    in_file = [sizes.get(path, 0) // ITEM_BYTES[index["dtype"]] for path in paths]
+    in_file = [sizes.get(path, 0) // ITEM_BYTES[index.dtype] for path in paths]
     # A document is BOS, at least one id, and EOS.
     rules = (
         has_rows(),
         between("tokens", 3),
         between("min_id", 0),
-        between("max_id", 0, min(vocabulary, index["vocab_size"]) - 1),
+        between("max_id", 0, min(vocabulary, index.vocab_size) - 1),
         between("missing_in_file", 0, 0),
         no_duplicates("digest", critical=False),
     )
@@ -60,7 +60,7 @@ def _shards(sizes: Mapping[str, int], shards: "pd.DataFrame", index: dict[str, A
     return Table(name="shards", rows=rows, key=("split", "domain", "shard"), rules=rules)
 
 
-def _splits(shards: "pd.DataFrame", index: dict[str, Any], domains: list[str], limits: TokenShardsLimits) -> Table:
+def _splits(shards: "pd.DataFrame", index: TokenIndex, domains: list[str], limits: TokenShardsLimits) -> Table:
     import pandas as pd
 
     listed = pd.DataFrame(_listed(index, domains), columns=["split", "domain", *COUNTS]).set_index(["split", "domain"])
@@ -76,13 +76,13 @@ def _splits(shards: "pd.DataFrame", index: dict[str, Any], domains: list[str], l
     return Table(name="splits", rows=rows, key=("split", "domain"), rules=rules)
 
 
-def _listed(index: dict[str, Any], domains: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
+def _listed(index: TokenIndex, domains: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
     """The counts of each split and domain in index.json; zeros for a domain of the mixture that it does not name."""
     for split in SPLITS:
-        of_split = index["splits"].get(split, {})
+        of_split = index.splits.get(split, {})
         for domain in sorted({*of_split, *domains}):
-            entry = of_split.get(domain, dict.fromkeys(COUNTS, 0))
-            yield split, domain, entry["tokens"], entry["documents"], entry["bytes"]
+            held = of_split.get(domain, NOTHING)
+            yield split, domain, held.tokens, held.documents, held.bytes
 
 
 def _fertility(tokenizer: Path, domains: list[str], limits: TokenShardsLimits) -> Table:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import CheckReport, Mixture, portion_name
+from components.artifacts import CheckReport, Mixture, TokenIndex, portion_name
 from components.checks import suite
 from components.checks.limits import TrainingLimits
 from components.checks.own import own_tables
-from components.checks.reading import arrow_table, json_object
+from components.checks.reading import arrow_table
 from components.checks.rules import between, finite, has_rows
 from components.checks.suite import Table
 
@@ -21,13 +21,11 @@ COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "tokens")
 TOKENS_OF = "tokens/"
 """Prefix of the columns with the tokens seen so far of each domain, and of each `DOMAIN/LANGUAGE` with a share of its own."""
 
-_NONE = {"tokens": 0}
-
 
 def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards: Path | None = None) -> CheckReport:
     """Check the training that made the checkpoint at `artifact`; the page is `output/training.html`.
 
-    Given the token shards that it learned from, the mixture is checked too. Raises `DamagedArtifact` if a table is missing.
+    Given the token shards that it learned from, the mixture is checked too. Raises `MissingArtifact` or `DamagedArtifact`.
     """
     arrow = arrow_table(artifact, "training", COLUMNS)
     history = arrow.to_pandas()
@@ -90,12 +88,11 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
     """Every domain, and beside a domain whose languages have shares, each of them as `DOMAIN/LANGUAGE`."""
     import pandas as pd
 
-    mixture = Mixture(**json_object(token_shards, "mixture.json"))
-    train = json_object(token_shards, "index.json")["splits"]["train"]
+    mixture, held = Mixture.read(token_shards), TokenIndex.read(token_shards).training_tokens
     columns = [name for name in history.columns if name.startswith(TOKENS_OF)]
     seen = {name.removeprefix(TOKENS_OF): float(history[name].tail(1).sum()) for name in columns}
     total = sum(tokens for name, tokens in seen.items() if "/" not in name)
-    targets = _targets(mixture, train, total)
+    targets = _targets(mixture, held, total)
     names = sorted({*targets, *seen})
     rows = pd.DataFrame(
         {
@@ -109,9 +106,9 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
     return Table(name="mixture", rows=rows, key=("domain", "target", "realised"), rules=rules)
 
 
-def _targets(mixture: Mixture, train: Mapping[str, Any], total: float) -> dict[str, float]:
+def _targets(mixture: Mixture, held: Mapping[str, int], total: float) -> dict[str, float]:
     """The mixture's shares of `total` tokens, within the epoch limits: of each domain, and of each language that has its own."""
-    limits = {domain: _max_shares(mixture, domain, train.get(domain, _NONE), total) for domain in mixture.shares}
+    limits = {domain: _max_shares(mixture, domain, held, total) for domain in mixture.shares}
     targets = _capped(mixture.shares, {domain: sum(languages.values()) for domain, languages in limits.items()}, 1.0)
     for domain in mixture.language_shares:
         languages = _capped(mixture.languages(domain), limits[domain], targets[domain])
@@ -119,10 +116,9 @@ def _targets(mixture: Mixture, train: Mapping[str, Any], total: float) -> dict[s
     return targets
 
 
-def _max_shares(mixture: Mixture, domain: str, entry: Mapping[str, Any], total: float) -> dict[str, float]:
+def _max_shares(mixture: Mixture, domain: str, held: Mapping[str, int], total: float) -> dict[str, float]:
     """The share of `total` tokens that the epoch limit allows each language of a domain; "" is all of them together."""
-    held = entry.get("languages", {"": entry})
-    tokens = {language: held.get(language, _NONE)["tokens"] for language in mixture.languages(domain)}
+    tokens = {language: held.get(portion_name(domain, language), 0) for language in mixture.languages(domain)}
     return {language: mixture.epoch_limits[domain] * count / max(total, 1) for language, count in tokens.items()}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artifacts import GroupSplits
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.config import CorpusConfig
@@ -169,9 +170,9 @@ def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, Any]:
 
     _write_metrics(run, judged, splits)
     audited = _write_evidence(run, read, judged)
-    groups = run.output / "groups.parquet"
+    groups = run.output / GroupSplits.NAME
     write_groups(judged.shards, list(linked), splits, groups, run.scratch, run.engine, memory=config.shard_bytes)
-    (run.output / "mixture.json").write_text(mixture.to_json())
+    mixture.write(run.output)
     return {
         **judged.tally.figures(),
         "files_not_read": read.listing.skipped_by_suffix(),

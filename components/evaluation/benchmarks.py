@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artifacts import Contamination
 from components.errors import ArtifactError, MissingArtifact, SourceError
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
-from components.evaluation.findings import Contamination
 from components.evaluation.items import Row, Tasks
 
 _ITEM = ("benchmark", "file", "item")

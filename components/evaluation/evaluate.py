@@ -1,21 +1,26 @@
 """The evaluation of a recipe's models: bits per byte, tasks, repetition and samples, beside two baselines."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
-
-from components.errors import MissingArtifact
+from components.artifacts import (
+    BYTE_UNIGRAM,
+    VALIDATION,
+    ZLIB_9,
+    BitsPerByteRow,
+    Change,
+    Changes,
+    Conversation,
+    Findings,
+    Mixture,
+)
 from components.evaluation import benchmarks, held_out, items, own_tasks, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
-from components.evaluation.findings import Alignment, BitsPerByteRow, Findings
+from components.evaluation.findings import DEFINITIONS, headlines
 from components.evaluation.measure import Material, Measured, measure_once
 from components.evaluation.origins import origins
-from components.names import BYTE_UNIGRAM, ZLIB_9
 from components.ports import Metrics
 from components.tokenizer.chat import ASSISTANT, USER
 from components.tokenizer.token_shards import TokenShardReader
@@ -38,7 +43,7 @@ class EvaluationInputs:
 
 def evaluate(
     config: EvaluationConfig, inputs: EvaluationInputs, *, output: Path, scratch: Path, metrics: Metrics
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Measure every checkpoint on the same held-out text and write the report.
 
     Bits per byte, by domain: the sum of -log2 p over every token of every document, its end-of-document token included, over
@@ -57,8 +62,9 @@ def evaluate(
         SourceError: an item of a benchmark cannot be asked.
         ExtensionError: a task of the recipe's own fails, or has no items that can be asked.
     """
-    shares = dict(sorted(config.domain_shares.items())) or held_out.mixture_shares(inputs.corpus)
-    material = _gather(config, inputs, shares)
+    mixture = Mixture.read(inputs.corpus)
+    shares = dict(sorted((config.domain_shares or mixture.shares).items()))
+    material = _gather(config, inputs, sorted({*shares, *mixture.shares}))
     measured = _measure_models(config, inputs.checkpoints, material, scratch, metrics)
     findings = Findings(
         domain_shares=shares,
@@ -69,10 +75,10 @@ def evaluate(
         repetition=tuple(row for model in measured for row in model.repetition),
         samples=tuple(row for model in measured for row in model.samples),
         origins=origins(inputs.corpus),
-        meanings=material.tasks.meanings,
+        definitions={**DEFINITIONS, **material.tasks.meanings},
     )
     report.write(findings, output)
-    return findings.headlines()
+    return headlines(findings)
 
 
 def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
@@ -80,11 +86,10 @@ def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
     return sorted(checkpoints, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
 
 
-def _gather(config: EvaluationConfig, inputs: EvaluationInputs, shares: Mapping[str, float]) -> Material:
-    """Documents of every domain that the mixture or the shares name, tasks and prompts."""
-    domains = sorted({*shares, *held_out.mixture_shares(inputs.corpus)})
-    conversations = held_out.records(inputs.conversations / "validation.jsonl")
-    prompts = [record["messages"][0]["content"] for record in conversations]
+def _gather(config: EvaluationConfig, inputs: EvaluationInputs, domains: Sequence[str]) -> Material:
+    """Documents of those domains, tasks and prompts."""
+    conversations = held_out.by_id(Conversation.read(inputs.conversations, VALIDATION))
+    prompts = [conversation.messages[0]["content"] for conversation in conversations]
     local = items.build(config, corpus=inputs.corpus, conversations=inputs.conversations, pairs=inputs.pairs, chat=_as_prompt)
     return Material(
         documents={domain: held_out.fitting_documents(inputs.corpus, domain, config.max_bytes_per_domain) for domain in domains},
@@ -105,7 +110,7 @@ def _measure_models(
     measured: list[Measured] = []
     for name in _in_order(checkpoints):
         metrics.progress(len(measured), len(checkpoints), "models")
-        measured.append(measure_once(config, name, checkpoints[name], material, scratch / f"{name}.json"))
+        measured.append(measure_once(config, name, checkpoints[name], material, scratch))
         metrics.log(0, _logged(measured[-1]))
     metrics.progress(len(measured), len(checkpoints), "models")
     return measured
@@ -124,15 +129,9 @@ def _baselines(documents: Mapping[str, Sequence[held_out.Document]]) -> Iterator
             yield BitsPerByteRow(model=model, domain=domain, bits_per_byte=value, documents=len(texts), bytes=size)
 
 
-def _alignment(name: str, checkpoint: Path) -> list[Alignment]:
+def _alignment(name: str, checkpoint: Path) -> tuple[Change, ...]:
     """What fine-tuning changed; the base model was not fine-tuned."""
-    if name == "base":
-        return []
-    path = checkpoint / "metrics/alignment.parquet"
-    if not path.is_file():
-        raise MissingArtifact(f"{path}: missing; fine-tuning writes it: run that step again")
-    columns = [field.name for field in dataclasses.fields(Alignment)]
-    return [Alignment(**row) for row in pq.read_table(path, columns=columns).to_pylist()]
+    return () if name == "base" else Changes.read(checkpoint).rows
 
 
 def _logged(measured: Measured) -> dict[str, float]:

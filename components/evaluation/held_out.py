@@ -1,9 +1,9 @@
 """Reading the held-out split of a corpus, of conversations and of preference pairs, always in the same order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.errors import ArtifactError, DamagedArtifact
-from components.files import read_json, read_json_lines
+from components.artifacts import Conversation, PreferencePair
+from components.errors import ArtifactError
 from components.generation.bits_per_byte import MIN_BYTES, TokenReader
+
+Line = TypeVar("Line", Conversation, PreferencePair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def documents(corpus: Path, domain: str) -> Iterator[Document]:
                 yield Document(id=row["id"], group=row["group"], text=row["text"])
 
 
-def _rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
     """The rows of a Parquet file, of which a batch is in memory at a time."""
     with pq.ParquetFile(path) as table:
         for batch in table.iter_batches(columns=columns):
@@ -96,15 +98,6 @@ def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Documen
     return chosen or [first]
 
 
-def records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a JSONL file of an artifact, by id. Raises `MissingArtifact` or `DamagedArtifact`."""
-    return sorted(read_json_lines(path, "run the step that makes it"), key=lambda record: record["id"])
-
-
-def mixture_shares(corpus: Path) -> dict[str, float]:
-    """The target share of each domain, sorted by name. Raises `MissingArtifact` or `DamagedArtifact`."""
-    path, remedy = corpus / "mixture.json", "run the step curation"
-    shares = read_json(path, dict, remedy).get("shares")
-    if not isinstance(shares, dict):
-        raise DamagedArtifact(f"{path}: no shares there; {remedy}")
-    return dict(sorted(shares.items()))
+def by_id(lines: Iterable[Line]) -> list[Line]:
+    """Conversations or preference pairs in the order of their ids."""
+    return sorted(lines, key=lambda line: line.id)

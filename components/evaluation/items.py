@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from components.artifacts import VALIDATION, Conversation, PreferencePair
 from components.errors import ConfigError
 from components.evaluation import held_out
 from components.evaluation.config import EvaluationConfig
@@ -86,8 +87,8 @@ def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs:
     """Cut the items of all tasks; `chat` renders a user's message as the prompt of a conversation."""
     domains = held_out.domains(corpus)
     per_domain = -(-config.max_items_per_task // len(domains))
-    answers = _answers(config, held_out.records(conversations / "validation.jsonl"), chat)
-    preferences = _preferences(config, held_out.records(pairs / "validation.jsonl"), chat)
+    answers = _answers(config, held_out.by_id(Conversation.read(conversations, VALIDATION)), chat)
+    preferences = _preferences(config, held_out.by_id(PreferencePair.read(pairs, VALIDATION)), chat)
     choices = {
         "continuation-choice": [
             row for name in domains for row in _with_wrong_options(config, _continuations(config, name, corpus), per_domain)
@@ -122,19 +123,19 @@ def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Itera
             yield _Question(id, document.group, context, answer)
 
 
-def _answers(config: EvaluationConfig, conversations: Iterable[Row], chat: Callable[[str], str]) -> Iterator[_Question]:
+def _answers(config: EvaluationConfig, conversations: Iterable[Conversation], chat: Callable[[str], str]) -> Iterator[_Question]:
     """The first user message and answer of each conversation."""
-    for record in conversations:
-        prompt, answer = (record["messages"][turn]["content"] for turn in (0, 1))
-        yield _Question(record["id"], record["group"], chat(prompt), _option(config, answer))
+    for conversation in conversations:
+        prompt, answer = (conversation.messages[turn]["content"] for turn in (0, 1))
+        yield _Question(conversation.id, conversation.group, chat(prompt), _option(config, answer))
 
 
-def _preferences(config: EvaluationConfig, pairs: Iterable[Row], chat: Callable[[str], str]) -> Iterator[Row]:
+def _preferences(config: EvaluationConfig, pairs: Iterable[PreferencePair], chat: Callable[[str], str]) -> Iterator[Row]:
     """Pairs whose answers still differ after they were shortened."""
     for pair in pairs:
-        options = [_option(config, pair[name]) for name in ("chosen", "rejected")]
+        options = [_option(config, answer) for answer in (pair.chosen, pair.rejected)]
         if options[0] != options[1]:
-            yield _shuffled(chat(pair["prompt"]), options, random.Random(f"{config.seed}/{pair['id']}"))
+            yield _shuffled(chat(pair.prompt), options, random.Random(f"{config.seed}/{pair.id}"))
 
 
 def _option(config: EvaluationConfig, answer: str) -> str:

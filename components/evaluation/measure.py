@@ -4,21 +4,19 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
+from components.artifacts import VALIDATION, BitsPerByteRow, JsonFile, Repetition, Sample, TaskResult
 from components.evaluation import harness
 from components.evaluation.config import EvaluationConfig
-from components.evaluation.findings import BitsPerByteRow, Repetition, Sample, TaskResult
 from components.evaluation.held_out import ChosenDocuments, Document
 from components.evaluation.items import Tasks
 from components.evaluation.language_model import HarnessModel
 from components.evaluation.repetition import repeats_endlessly
-from components.files import read_json, write_json
 from components.generation.bits_per_byte import bits_per_byte
 from components.generation.sampling import generate
 from components.model import huggingface
 from components.model.decoder import Decoder
-from components.names import VALIDATION
 from components.tokenizer.chat import encode_prompt
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.token_shards import TokenShardReader
@@ -39,21 +37,26 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(JsonFile):
     """What was measured of one model."""
 
-    bits_per_byte: list[BitsPerByteRow]
-    tasks: list[TaskResult]
-    repetition: list[Repetition]
-    samples: list[Sample]
+    NAME: ClassVar[str] = "measured.json"
+    STEP: ClassVar[str] = "the step evaluation"
+
+    bits_per_byte: tuple[BitsPerByteRow, ...]
+    tasks: tuple[TaskResult, ...]
+    repetition: tuple[Repetition, ...]
+    samples: tuple[Sample, ...]
 
 
-def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: Material, cached: Path) -> Measured:
-    """Measure a model and write the result to `cached`, or read what an interrupted evaluation of the same inputs wrote there."""
-    if cached.is_file():
-        return _from_json(read_json(cached, dict, "remove it, and run the step evaluation again"))
+def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: Material, scratch: Path) -> Measured:
+    """Measure a model and keep that below `scratch`, or read what an interrupted evaluation of the same inputs wrote there."""
+    kept = scratch / name
+    if (kept / Measured.NAME).is_file():
+        return Measured.read(kept)
     measured = _measure(config, name, checkpoint, material)
-    write_json(cached, dataclasses.asdict(measured))
+    kept.mkdir(parents=True, exist_ok=True)
+    measured.write(kept)
     return measured
 
 
@@ -65,10 +68,10 @@ def _measure(config: EvaluationConfig, name: str, checkpoint: Path, material: Ma
     answers = _answers(config, model, tokenizer, messages)
     stuck = [repeats_endlessly(*answers[message]) for message in material.repetition]
     return Measured(
-        bits_per_byte=list(_bits_per_byte(config, name, model, material)),
-        tasks=[TaskResult(model=name, **dataclasses.asdict(score)) for score in scores],
-        repetition=[Repetition(model=name, repetition_ratio=sum(stuck) / len(stuck), prompts=len(stuck))] if stuck else [],
-        samples=[Sample(prompt=m, model=name, answer=tokenizer.decode(answers[m][0])) for m in material.shown],
+        bits_per_byte=tuple(_bits_per_byte(config, name, model, material)),
+        tasks=tuple(TaskResult(model=name, **dataclasses.asdict(score)) for score in scores),
+        repetition=(Repetition(model=name, repetition_ratio=sum(stuck) / len(stuck), prompts=len(stuck)),) if stuck else (),
+        samples=tuple(Sample(prompt=m, model=name, answer=tokenizer.decode(answers[m][0])) for m in material.shown),
     )
 
 
@@ -91,12 +94,3 @@ def _answers(
     fitting = [prompt[:1] + prompt[1:][-(model.shape.context - limit - 1) :] for prompt in prompts]
     answers = generate(model, fitting, max_new_tokens=limit, stop_ids=(tokenizer.eos_id,))
     return {message: (answer, limit) for message, answer in zip(messages, answers, strict=True)}
-
-
-def _from_json(raw: dict[str, Any]) -> Measured:
-    return Measured(
-        bits_per_byte=[BitsPerByteRow(**row) for row in raw["bits_per_byte"]],
-        tasks=[TaskResult(**row) for row in raw["tasks"]],
-        repetition=[Repetition(**row) for row in raw["repetition"]],
-        samples=[Sample(**row) for row in raw["samples"]],
-    )

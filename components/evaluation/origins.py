@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.evaluation.findings import Origin
+from components.artifacts import Origin
 
 _KEYS = ["source", "domain", "language", "licence"]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, StrictUndefined
 
-from components.evaluation.findings import Findings, share
+from components.artifacts import BASELINES, Findings
+from components.evaluation.findings import share
 from components.evaluation.template import PAGE
-from components.names import BASELINES
 
 _LABEL, _WIDTH, _ROW = 120, 460, 30
 """Width of the labels and of the longest bar, and height of a row, in SVG units."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.evaluation.findings import DEFINITIONS, Findings, share
+from components.artifacts import Findings
+from components.evaluation.findings import DEFINITIONS, share
 from components.evaluation.page import render
 
 _SCHEMAS = {
@@ -57,8 +58,7 @@ def write(findings: Findings, output: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), output / "metrics" / f"{name}.parquet", compression="zstd")
     samples = "".join(json.dumps(dataclasses.asdict(sample), ensure_ascii=False) + "\n" for sample in findings.samples)
     (output / "samples.jsonl").write_text(samples, encoding="utf-8")
-    document = json.dumps(findings.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (output / "report.json").write_text(document, encoding="utf-8")
+    findings.write(output)
     (output / "report.md").write_text(markdown(findings), encoding="utf-8")
     (output / "report.html").write_text(render(findings), encoding="utf-8")
 

@@ -15,17 +15,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from components.artifacts import ModelShape
-from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact
+from components.errors import ConfigError, DamagedArtifact, MissingArtifact
 from components.files import read_json
+from components.model.configuration import CONFIG, huggingface_config, read_shape
 from components.model.decoder import Decoder
-from components.tokenizer.special_tokens import TOKENIZER_FILES
+from components.tokenizer.special_tokens import TOKENIZER_FILES, SpecialTokens
 
 WEIGHTS = "model.safetensors"
 SHARDED_WEIGHTS = "model.safetensors.index.json"
 """Index of a checkpoint in several files: which file holds which tensor."""
 
-CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
 
 _NAMES = {
@@ -55,10 +54,10 @@ def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torc
         ConfigError: the tokenizer has another vocabulary size than the model.
         MissingArtifact: a file of the tokenizer is missing.
     """
-    special = _read_json(tokenizer_directory / "special_tokens.json")
-    if special["vocab_size"] != model.shape.vocab_size:
+    special = SpecialTokens.read(tokenizer_directory)
+    if special.vocab_size != model.shape.vocab_size:
         raise ConfigError(
-            f"{tokenizer_directory}: a vocabulary of {special['vocab_size']}, the model has {model.shape.vocab_size}; "
+            f"{tokenizer_directory}: a vocabulary of {special.vocab_size}, the model has {model.shape.vocab_size}; "
             "save the model with the tokenizer it was trained with"
         )
     output.mkdir(parents=True, exist_ok=True)
@@ -66,8 +65,8 @@ def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torc
         if not (tokenizer_directory / name).is_file():
             raise MissingArtifact(f"{tokenizer_directory / name}: missing; train the tokenizer again")
         shutil.copyfile(tokenizer_directory / name, output / name)
-    ids = {f"{name}_token_id": special[name] for name in ("bos", "eos", "pad")}
-    _write_json(output / CONFIG, huggingface_config(model.shape, dtype) | ids)
+    ids = {f"{name}_token_id": getattr(special, name) for name in ("bos", "eos", "pad")}
+    _write_json(output / CONFIG, huggingface_config(model.shape, str(dtype).removeprefix("torch.")) | ids)
     _write_json(output / GENERATION_CONFIG, {"_from_model_config": True} | ids)
     weights = {
         huggingface_name(name): tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()
@@ -147,57 +146,6 @@ def _opened(path: Path, device: str | torch.device) -> Iterator[Any]:
         raise DamagedArtifact(f"{path}: not a whole safetensors file ({error}); make the checkpoint again") from error
 
 
-def read_shape(directory: Path) -> ModelShape:
-    """The shape that `config.json` describes. Raises as `load` does."""
-    path = directory / CONFIG
-    config = _read_json(path)
-    try:
-        shape = ModelShape(
-            n_layer=config["num_hidden_layers"],
-            d_model=config["hidden_size"],
-            n_head=config["num_attention_heads"],
-            n_kv_head=config.get("num_key_value_heads") or config["num_attention_heads"],
-            d_ffn=config["intermediate_size"],
-            vocab_size=config["vocab_size"],
-            context=config["max_position_embeddings"],
-            norm_epsilon=config.get("rms_norm_eps", 1e-6),
-            rope_theta=float(_rope(config).get("rope_theta") or config.get("rope_theta") or 10_000.0),
-        )
-    except KeyError as error:
-        raise DamagedArtifact(f"{path}: no {error}; make the checkpoint again") from error
-    except ConfigError as error:
-        raise DamagedArtifact(f"{path}: {error}") from error
-    _refuse_other_architectures(path, config, shape)
-    return shape
-
-
-def huggingface_config(shape: ModelShape, dtype: torch.dtype) -> dict[str, Any]:
-    """`config.json` of a `LlamaForCausalLM` of that shape, without token ids."""
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "dtype": str(dtype).removeprefix("torch."),
-        "head_dim": shape.d_head,
-        "hidden_act": "silu",
-        "hidden_size": shape.d_model,
-        "intermediate_size": shape.d_ffn,
-        "max_position_embeddings": shape.context,
-        "mlp_bias": False,
-        "num_attention_heads": shape.n_head,
-        "num_hidden_layers": shape.n_layer,
-        "num_key_value_heads": shape.n_kv_head,
-        "pretraining_tp": 1,
-        "rms_norm_eps": shape.norm_epsilon,
-        "rope_theta": shape.rope_theta,
-        "rope_parameters": {"rope_theta": shape.rope_theta, "rope_type": "default"},
-        "tie_word_embeddings": False,
-        "use_cache": True,
-        "vocab_size": shape.vocab_size,
-    }
-
-
 def huggingface_name(name: str) -> str:
     """The name that transformers' LLaMA gives to a parameter of `Decoder`."""
     for own, theirs in _NAMES.items():
@@ -209,25 +157,6 @@ def huggingface_name(name: str) -> str:
         own = next(own for own in _NAMES_IN_LAYER if rest.startswith(own))
         name = f"{prefix}{number}.{_NAMES_IN_LAYER[own]}{rest.removeprefix(own)}"
     return name
-
-
-def _refuse_other_architectures(path: Path, config: dict[str, Any], shape: ModelShape) -> None:
-    allowed: dict[str, tuple[Any, Any]] = {
-        "model_type": (config.get("model_type"), "llama"),
-        "hidden_act": (config.get("hidden_act", "silu"), "silu"),
-        "attention_bias": (config.get("attention_bias", False), False),
-        "mlp_bias": (config.get("mlp_bias", False), False),
-        "head_dim": (config.get("head_dim") or shape.d_head, shape.d_head),
-        "rope_type": (_rope(config).get("rope_type", "default"), "default"),
-        "rope_scaling": (config.get("rope_scaling"), None),
-    }
-    for name, (value, wanted) in allowed.items():
-        if value != wanted:
-            raise ArtifactError(f"{path}: {name} is {value!r}; the decoder has {wanted!r} only")
-
-
-def _rope(config: dict[str, Any]) -> dict[str, Any]:
-    return config.get("rope_parameters") or {}
 
 
 def _compare_names(path: Path, expected: set[str], stored: set[str]) -> None:

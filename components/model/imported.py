@@ -1,21 +1,19 @@
 """Importing a published LLaMA checkpoint, from which continued pretraining starts."""
 
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import sha256_of_file
+from components.artifacts import Figures, encoded, sha256_of_file
 from components.flops import parameters
 from components.model.huggingface import load, save
 from components.model.origin import files_of
 from components.tokenizer.imported import import_tokenizer
 
 
-def import_checkpoint(directory: Path, output: Path) -> dict[str, Any]:
+def import_checkpoint(directory: Path, output: Path) -> Figures:
     """Write weights in fp32, config, the tokenizer's files and `raw.parquet` (source, uri, sha256, bytes of each file read).
 
     Returns:
@@ -32,4 +30,4 @@ def import_checkpoint(directory: Path, output: Path) -> dict[str, Any]:
     sizes = {str(path): (sha256_of_file(path), path.stat().st_size) for path in files}
     rows = [{"source": str(directory), "uri": uri, "sha256": digest, "bytes": size} for uri, (digest, size) in sizes.items()]
     pq.write_table(pa.Table.from_pylist(rows), output / "raw.parquet", compression="zstd")
-    return {"parameters": parameters(model.shape), "shape": asdict(model.shape)}
+    return {"parameters": parameters(model.shape), "shape": encoded(model.shape)}

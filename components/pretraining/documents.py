@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from components.artifacts import TRAIN
 from components.pretraining.packed import PackedBatches
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def documents_of(batches: PackedBatches, step: int) -> Iterator[SeenSequence]:
     """The sequences of the global batch of `step` (from 0)."""
     size, length = batches.batch_size, batches.sequence_length
     for domain, start in batches.window_starts(step * size, size):
-        yield SeenSequence(domain, start, tuple(batches.reader.documents_at("train", domain, start, length + 1)))
+        yield SeenSequence(domain, start, tuple(batches.reader.documents_at(TRAIN, domain, start, length + 1)))
 
 
 @dataclass(frozen=True)

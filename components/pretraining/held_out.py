@@ -6,6 +6,7 @@ from typing import cast
 
 from torch import nn
 
+from components.artifacts import VALIDATION
 from components.generation.bits_per_byte import bits_per_byte, mean
 from components.model.decoder import Decoder
 from components.tokenizer.token_shards import TokenShardReader
@@ -27,9 +28,9 @@ class HeldOutBitsPerByte:
     def __call__(self, model: nn.Module) -> Mapping[str, float]:
         """`bits_per_byte/DOMAIN` for each domain with documents long enough, and their weighted mean `bits_per_byte`."""
         decoder = cast(Decoder, model)
-        domains = [domain for domain in self.reader.domains("validation") if domain in self.shares]
+        domains = [domain for domain in self.reader.domains(VALIDATION) if domain in self.shares]
         figures = {
-            domain: bits_per_byte(decoder, self.reader, "validation", domain, max_bytes=self.max_bytes, seed=self.seed)
+            domain: bits_per_byte(decoder, self.reader, VALIDATION, domain, max_bytes=self.max_bytes, seed=self.seed)
             for domain in domains
         }
         measured = {domain: figure for domain, figure in figures.items() if figure.documents}

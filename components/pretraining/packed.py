@@ -10,8 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from components.artifacts import Mixture, Plan
-from components.files import read_json
+from components.artifacts import TRAIN, Mixture, Plan
 from components.model.decoder import Decoder
 from components.model.loss import cross_entropy, linear_cross_entropy
 from components.pretraining.config import PretrainingConfig
@@ -49,7 +48,7 @@ class PackedBatches:
         """
         reader = TokenShardReader.open(token_shards)
         windows = windows_of(reader.index, plan.sequence_length)
-        portions = apportion(read_mixture(token_shards), windows, plan.steps * plan.batch_size)
+        portions = apportion(Mixture.read(token_shards), windows, plan.steps * plan.batch_size)
         return cls(
             reader=reader,
             order=DataOrder(portions, config.seed),
@@ -82,7 +81,7 @@ class PackedBatches:
         indices, windows = self.order.samples(first, count)
         chosen = ((self.order.portions[index], window) for index, window in zip(indices.tolist(), windows.tolist(), strict=True))
         return [
-            (p.domain, self.reader.first_token("train", p.domain, p.language) + window * self.sequence_length)
+            (p.domain, self.reader.first_token(TRAIN, p.domain, p.language) + window * self.sequence_length)
             for p, window in chosen
         ]
 
@@ -97,7 +96,7 @@ class PackedBatches:
         return torch.where(sequences > 0, self.batch_size / sequences, torch.nan)
 
     def _row(self, domain: str, start: int) -> npt.NDArray[np.int64]:
-        ids = self.reader.window("train", domain, start, self.sequence_length + 1)
+        ids = self.reader.window(TRAIN, domain, start, self.sequence_length + 1)
         return np.asarray(ids).astype(np.int64)
 
     def _tokens(self, rows: Sequence[npt.NDArray[np.int64]]) -> Batch:
@@ -107,11 +106,6 @@ class PackedBatches:
             return batch
         # Every document starts with BOS, so that the number of these so far is the document's
         return batch | {"documents": (batch["tokens"] == self.reader.bos).cumsum(1)}
-
-
-def read_mixture(token_shards: Path) -> Mixture:
-    """The mixture of token shards. Raises `MissingArtifact` or `DamagedArtifact`."""
-    return Mixture(**read_json(token_shards / "mixture.json", dict, "run the step token_shards again"))
 
 
 @dataclass(frozen=True)

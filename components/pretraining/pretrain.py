@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.artifacts import ModelShape, Plan
+from components.artifacts import Figures, Mixture, ModelShape, Plan, TrainingOutcome
 from components.errors import ConfigError, TrainingError
-from components.files import read_json
+from components.files import JSON
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
+from components.model.configuration import read_shape
 from components.model.decoder import Decoder, initial_weight
-from components.model.huggingface import WEIGHTS, StoredWeights, read_shape, save
+from components.model.huggingface import WEIGHTS, StoredWeights, save
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.ports.verification import HASHED
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.documents import Incidents, read_incidents
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
-from components.pretraining.packed import NextToken, PackedBatches, read_mixture
+from components.pretraining.packed import NextToken, PackedBatches
 from components.pretraining.shared_prefix import CHECKPOINT, prefix_identity, require_same_prefix
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoints.files import LENGTH, published, step_of
@@ -89,7 +89,7 @@ def pretrain(
     launcher: Launcher,
     metrics: Metrics,
     uploads: RemoteScratch | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
 
     Resumes from the checkpoints in `scratch`, if a former attempt left any, or from those copied to `uploads`; else branches from
@@ -111,7 +111,7 @@ def pretrain(
         CheckpointError: no checkpoints in `scratch` but those of another training, or a damaged trunk.
     """
     # Everything that can be refused is refused before workers start
-    plan = _read_plan(inputs.plan)
+    plan = Plan.read(inputs.plan)
     batches = _batches(config, plan, inputs.token_shards)
     root = scratch.absolute() / "checkpoints"
     spec = _Spec(
@@ -139,7 +139,9 @@ def pretrain(
     seen = dict(sorted(batches.tokens_seen(plan.steps).items()))
     _write_metrics(spec, trained, portions, {f"tokens/{name}": counts for name, counts in seen.items()})
     by_domain = {domain: int(seen[domain][-1]) for domain in batches.order.domains}
-    return figures_of(trained) | {"tokens_by_domain": by_domain, "notes": list(notes)}
+    outcome = outcome_of(trained)
+    outcome.write(output)
+    return figures_of(outcome) | {"tokens_by_domain": by_domain, "notes": list(notes)}
 
 
 def _batches(config: PretrainingConfig, plan: Plan, token_shards: Path) -> PackedBatches:
@@ -186,12 +188,12 @@ def _write_metrics(
 
 def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:
     """What each step of such a pretraining sees. Raises as `pretrain` does."""
-    return _batches(config, _read_plan(plan), token_shards)
+    return _batches(config, Plan.read(plan), token_shards)
 
 
 def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Path) -> list[Path]:
     """The checkpoints that a finished pretraining has left in `scratch` for others to branch from, by step."""
-    steps = TrainingSettings.planned(config.training, _read_plan(plan)).permanent_steps
+    steps = TrainingSettings.planned(config.training, Plan.read(plan)).permanent_steps
     return sorted(directory for directory in published(scratch / "checkpoints") if step_of(directory) in steps)
 
 
@@ -204,7 +206,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
 
     model, weights = _initial_model(spec)
     torch.manual_seed(config.seed)  # checkpoints hold the generators' states
-    shares = read_mixture(spec.token_shards).shares
+    shares = Mixture.read(spec.token_shards).shares
     training = TrainSpec(
         model=model,
         objective=NextToken(config.loss_rows, batches.order.domains),
@@ -271,22 +273,28 @@ def _uneven_world(config: TrainingConfig, plan: Plan) -> int | None:
     return None
 
 
-def _read_plan(directory: Path) -> Plan:
-    raw = read_json(directory / "plan.json", dict, "run the step scaling again")
-    return Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
-
-
 def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
     table = pa.Table.from_pylist([asdict(portion) for portion in portions])
     return table if any(portion.language for portion in portions) else table.drop_columns("language")
 
 
-def figures_of(trained: Trained) -> dict[str, Any]:
-    """Steps, tokens, loss (mean of the last tenth) and bits per byte of a finished training."""
+def outcome_of(trained: Trained) -> TrainingOutcome:
+    """What a finished training came out at. Raises `TrainingError` where no step had a finite loss."""
     losses = [row["loss"] for row in trained.history if "loss" in row]
     if not losses:
         raise TrainingError("no step had a finite loss; lower the learning rate")
-    last = trained.history[-1]
+    last, prefix = trained.history[-1], f"{NAME}/"
     tail = losses[-max(1, len(losses) // 10) :]
-    measured = {name: value for name, value in sorted(last.items()) if name.startswith(NAME)}
-    return {"steps": int(last["step"]), "tokens": int(last["tokens"]), "loss": sum(tail) / len(tail), **measured}
+    return TrainingOutcome(
+        steps=int(last["step"]),
+        tokens=int(last["tokens"]),
+        loss=sum(tail) / len(tail),
+        bits_per_byte=last.get(NAME),
+        bits_per_byte_by_domain={name.removeprefix(prefix): last[name] for name in sorted(last) if name.startswith(prefix)},
+    )
+
+
+def figures_of(outcome: TrainingOutcome) -> dict[str, JSON]:
+    """Steps, tokens, loss and bits per byte, as a step shows them."""
+    by_domain = {f"{NAME}/{domain}": value for domain, value in outcome.bits_per_byte_by_domain.items()}
+    return {"steps": outcome.steps, "tokens": outcome.tokens, **outcome.figures, **by_domain}

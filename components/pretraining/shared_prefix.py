@@ -9,12 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Plan
+from components.artifacts import Plan, ReachedStep, TokenIndex
 from components.errors import ConfigError
 from components.files import link_or_copy
 from components.ports.verification import HASHED
 from components.pretraining.config import PretrainingConfig
-from components.tokenizer.token_shards import INDEX
 from components.training.checkpoints.files import (
     HISTORY,
     LENGTH,
@@ -43,7 +42,7 @@ def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, tok
         "order": {portion.name: [portion.windows, portion.share] for portion in order.portions},
         "seed": order.seed,
         "micro_batch_size": config.training.sequences(plan.sequence_length),
-        "token_shards": HASHED.sha256(token_shards / INDEX),
+        "token_shards": HASHED.sha256(token_shards / TokenIndex.NAME),
         # Only where it is on, so that checkpoints made before it existed are still resumed from
         **({"document_mask": True} if config.document_mask else {}),
     }
@@ -70,8 +69,8 @@ def require_same_prefix(checkpoint: Path, identity: dict[str, Any], settings: Tr
             )
 
 
-def write_training_state(checkpoint: Path, output: Path) -> dict[str, Any]:
-    """Write a checkpoint as a training state, with links where both are on one disk; its step, the trunk's steps, and tokens.
+def write_training_state(checkpoint: Path, output: Path) -> ReachedStep:
+    """Write a checkpoint as a training state, with links where both are on one disk, and how far it is.
 
     Its times are omitted: equal trainings leave equal files.
     """
@@ -82,4 +81,6 @@ def write_training_state(checkpoint: Path, output: Path) -> dict[str, Any]:
     manifest = {name: value for name, value in read_manifest(checkpoint).items() if name != "goodput"}
     write_manifest(directory, manifest)
     last = read_history(checkpoint)[-1]
-    return {"step": manifest["step"], "steps": manifest["identity"][LENGTH], "tokens": int(last["tokens"])}
+    reached = ReachedStep(step=manifest["step"], steps=manifest["identity"][LENGTH], tokens=int(last["tokens"]))
+    reached.write(output)
+    return reached

@@ -10,15 +10,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from components.artifacts import Point
+from components.artifacts import Figures, Mixture, Point, PointOutcome
 from components.errors import TrainingError
 from components.model.decoder import Decoder, initialise
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.held_out import NAME, HeldOutBitsPerByte
-from components.pretraining.packed import NextToken, PackedBatches, read_mixture
-from components.pretraining.pretrain import figures_of, refuse_misfits
+from components.pretraining.held_out import HeldOutBitsPerByte
+from components.pretraining.packed import NextToken, PackedBatches
+from components.pretraining.pretrain import figures_of, outcome_of, refuse_misfits
 from components.pretraining.shared_prefix import prefix_identity
 from components.tokenizer.token_shards import TokenShardReader
 from components.training.checkpoints.files import Row
@@ -47,11 +46,8 @@ class TrunkBranch:
 
     number: int
     """Index of the point in the trunk."""
-    figures: Mapping[str, Any]
-    """steps, tokens, loss (mean of the last tenth) and bits per byte; empty where training failed."""
+    outcome: PointOutcome
     history: tuple[Row, ...]
-    failure: str
-    """Why training failed; empty where it did not."""
     seconds: float
     """Spent in steps and validation by this call: the branch's own, and those of the trunk since the branch before it."""
 
@@ -88,28 +84,23 @@ def train_trunk(trunk: Trunk) -> Iterator[TrunkBranch]:
         CheckpointError: the checkpoints are of other points.
     """
     for number in range(len(trunk.points)):
-        clock, failure, figures, history = _Clock(), "", dict[str, Any](), tuple[Row, ...]()
+        clock, history = _Clock(), tuple[Row, ...]()
         try:
             trained = _trained(trunk, number, clock)
-            figures, history = figures_of(trained), trained.history
+            outcome, history = PointOutcome(trained=outcome_of(trained)), trained.history
         except TrainingError as error:
-            failure = str(error)
-        yield TrunkBranch(number=number, figures=figures, history=history, failure=failure, seconds=clock.seconds)
+            outcome = PointOutcome(trained=None, failure=str(error))
+        yield TrunkBranch(number=number, outcome=outcome, history=history, seconds=clock.seconds)
 
 
-def write_branch(branch: TrunkBranch, point: Point, output: Path) -> dict[str, Any]:
-    """Write `metrics/training.parquet`, one row per step, where there are any; what was trained and its figures."""
+def write_branch(branch: TrunkBranch, point: Point, output: Path) -> Figures:
+    """Write the outcome, and `metrics/training.parquet` where steps were done; what was trained and its figures."""
+    branch.outcome.write(output)
     if branch.history:
         write_history(branch.history, output / "metrics" / "training.parquet")
-    plan = point.plan
-    return {
-        "d_model": plan.shape.d_model,
-        "tokens": plan.tokens,
-        "compute": plan.compute,
-        **({"bits_per_byte": branch.figures[NAME]} if NAME in branch.figures else {}),
-        **branch.figures,
-        "failure": branch.failure,
-    }
+    plan, trained = point.plan, branch.outcome.trained
+    planned = {"d_model": plan.shape.d_model, "tokens": plan.tokens, "compute": plan.compute}
+    return planned | (figures_of(trained) if trained else {}) | {"failure": branch.outcome.failure}
 
 
 class _Clock:
@@ -164,7 +155,7 @@ def _train(
 ) -> Trained:
     config, plan = trunk.config, point.plan
     refuse_misfits(config, plan, TokenShardReader.open(trunk.token_shards).vocab_size)
-    batches, shares = _batches(point, config, trunk.token_shards), read_mixture(trunk.token_shards).shares
+    batches, shares = _batches(point, config, trunk.token_shards), Mixture.read(trunk.token_shards).shares
     model = Decoder(plan.shape)
     initialise(model, plan.init_std, point.seed)
     spec = TrainSpec(

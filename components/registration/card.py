@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.artifacts import CheckReport
+from components.artifacts import CheckReport, Findings, Origin, Plan, PlanVerdict
+from components.flops import SCALES, scale_of
 from components.registration.config import RegistrationConfig
 
 Tree = Mapping[str, Any]
@@ -19,13 +20,14 @@ Tree = Mapping[str, Any]
 class Facts:
     """What is known of a model when its card is written."""
 
-    report: Mapping[str, Any]
-    """Content of the evaluation's `report.json`."""
+    findings: Findings
+    plan: Plan
+    """Of the base model."""
     lineage: dict[str, Any]
     """The checkpoint's manifest and, below `inputs`, those of everything it was made from."""
     checks: tuple[CheckReport, ...]
     parameters: int
-    verdicts: tuple[Mapping[str, Any], ...] = ()
+    verdicts: tuple[PlanVerdict, ...] = ()
     """Outcomes of trainings beside what the law of the plan had predicted."""
 
 
@@ -38,10 +40,10 @@ def model_card(config: RegistrationConfig, facts: Facts) -> str:
         "DeepSeek LLM (arXiv 2401.02954): pre-trained, fine-tuned on conversations, then on preferences.",
         f"## Intended use and limits\n\n{config.intended_use}",
         _HOW_TO_LOAD.replace("NAME", name),
-        f"## Data\n\n{_data(facts.report['origins'])}",
-        f"## Training plan\n\n{_plan(facts.lineage)}",
+        f"## Data\n\n{_data(facts.findings.origins)}",
+        f"## Training plan\n\n{_plan(facts.plan)}",
         *(f"## Prediction and outcome\n\n{_verdict(verdict)}" for verdict in facts.verdicts),
-        f"## Evaluation\n\n{_evaluation(facts.report)}",
+        f"## Evaluation\n\n{_evaluation(facts.findings)}",
         f"## Checks\n\n{_checks(facts.checks)}",
         f"## Lineage\n\n{_lineage(facts.lineage)}",
     ]
@@ -78,7 +80,7 @@ Or `longrun generate NAME "Hello"`. There is no system prompt; answers end with 
 
 def _front_matter(config: RegistrationConfig, facts: Facts) -> str:
     """YAML; every string is quoted as JSON, which YAML reads as it is."""
-    languages = sorted({row["language"] for row in facts.report["origins"]} & {"en", "zh"})
+    languages = sorted({row.language for row in facts.findings.origins} & {"en", "zh"})
     values = {
         "license": config.licence,
         "library_name": "transformers",
@@ -88,13 +90,13 @@ def _front_matter(config: RegistrationConfig, facts: Facts) -> str:
     return "\n".join(["---", *(f"{name}: {json.dumps(value)}" for name, value in values.items()), "---"])
 
 
-def _data(origins: Sequence[Mapping[str, Any]]) -> str:
+def _data(origins: Sequence[Origin]) -> str:
     sources: dict[tuple[str, str], list[int]] = {}
     licences: dict[str, list[int]] = {}
     for row in origins:
-        for total in (sources.setdefault((row["source"], row["domain"]), [0, 0]), licences.setdefault(row["licence"], [0, 0])):
-            total[0] += row["documents"]
-            total[1] += row["bytes"]
+        for total in (sources.setdefault((row.source, row.domain), [0, 0]), licences.setdefault(row.licence, [0, 0])):
+            total[0] += row.documents
+            total[1] += row.bytes
     by_bytes = sorted(licences.items(), key=lambda item: (-item[1][1], item[0]))
     return "\n\n".join(
         [
@@ -109,65 +111,70 @@ def _data(origins: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _plan(lineage: Tree) -> str:
-    """The choices of the scaling step beside the published law's values, as far as the lineage has them."""
-    plan = next((node for node in nodes(lineage) if node.get("step") == "scaling"), None)
-    if plan is None or not plan.get("figures"):
-        return "The lineage holds no training plan."
-    chosen = {name: value for name, value in plan["figures"].items() if name != "law"}
-    law = plan["figures"].get("law", {})
-    rows = [[name, _value(chosen.get(name)), _value(law.get(name))] for name in dict.fromkeys([*chosen, *law])]
-    return "What was chosen, and what the published scaling law says for the same budget.\n\n" + _table(
-        ["figure", "chosen", "law"], rows
-    )
+def _plan(plan: Plan) -> str:
+    """What was chosen beside the law's own values, as far as it has any, and what a reader must know of both."""
+    shape = plan.shape
+    chosen: dict[str, object] = {
+        "compute": plan.compute,
+        "shape": f"{shape.n_layer} layers of width {shape.d_model}, {shape.n_head} heads",
+        **{name: scale_of(shape, plan.sequence_length, name) for name in plan.law if name in SCALES},
+        "tokens": plan.tokens,
+        "batch_tokens": plan.batch_size * plan.sequence_length,
+        **{name: getattr(plan, name) for name in ("learning_rate", "sequence_length", "steps", "warmup_steps", "init_std")},
+    }
+    rows = [[name.replace("_", " "), _value(value), _value(plan.law.get(name))] for name, value in chosen.items()]
+    sections = ["What was chosen, and what the scaling law says for the same budget.", _table(["figure", "chosen", "law"], rows)]
+    if plan.prediction is not None:
+        words, expected = plan.predicted_figure.replace("_", " "), plan.prediction
+        interval = f"95 % of such trainings between {expected.low:.4f} and {expected.high:.4f}"
+        sections.append(f"The law predicted {expected.loss:.4f} {words}, and {interval}.")
+    return "\n\n".join([*sections, *(["\n".join(f"- {note}" for note in plan.notes)] if plan.notes else [])])
 
 
-def _verdict(verdict: Mapping[str, Any]) -> str:
+def _verdict(verdict: PlanVerdict) -> str:
     """What the scaling law predicted before the training, and the outcome."""
-    what, direction = verdict["figure"].replace("_", " "), "above" if verdict["excess"] > 0 else "below"
+    direction = "above" if verdict.excess > 0 else "below"
     return (
-        f"Before the base model was trained, the scaling law of its plan predicted {verdict['predicted']:.4f} {what}, and "
-        f"95 % of such trainings between {verdict['low']:.4f} and {verdict['high']:.4f}. {verdict['actual']:.4f} came out: "
-        f"{verdict['place']} the interval, {abs(verdict['excess']):.2%} {direction} the prediction."
+        f"Before the base model was trained, the scaling law of its plan predicted {verdict.predicted:.4f} "
+        f"{verdict.figure_in_words}, and 95 % of such trainings between {verdict.low:.4f} and {verdict.high:.4f}. "
+        f"{verdict.actual:.4f} came out: {verdict.position} the interval, {abs(verdict.excess):.2%} {direction} the prediction."
     )
 
 
-def _evaluation(report: Mapping[str, Any]) -> str:
-    rows = report["bits_per_byte"]
-    domains = list(dict.fromkeys(row["domain"] for row in rows))
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in rows}
-    lines = [[m, *(f"{bits[m, d]:.3f}" for d in domains), f"{report['aggregate'][m]:.3f}"] for m in models]
+def _evaluation(findings: Findings) -> str:
+    bits, aggregate = findings.bits, findings.aggregate
+    lines = [[m, *(f"{bits[m, d]:.3f}" for d in findings.domains), f"{aggregate[m]:.3f}"] for m in findings.models]
     tasks = [
-        [row["task"], row["metric"], row["model"], f"{row['value']:.1%}", f"{row['chance']:.1%}", str(row["items"])]
-        for row in report["tasks"]
-        if row["clean_items"] is None
+        [row.task, row.metric, row.model, f"{row.value:.1%}", f"{row.chance:.1%}", str(row.items)]
+        for row in findings.held_out_tasks
     ]
-    sections = ["Bits per byte on held-out text, lower is better:", _table(["model", *domains, "aggregate"], lines)]
+    head = ["model", *findings.domains, "aggregate"]
+    sections = ["Bits per byte on held-out text, lower is better:", _table(head, lines)]
     if tasks:
         head = ["task", "metric", "model", "value", "chance", "items"]
         sections += ["Tasks, cut from held-out text or the recipe's own:", _table(head, tasks)]
-    return "\n\n".join([*sections, *_benchmarks(report)])
+    return "\n\n".join([*sections, *_benchmarks(findings)])
 
 
-def _benchmarks(report: Mapping[str, Any]) -> Iterator[str]:
+def _benchmarks(findings: Findings) -> Iterator[str]:
     """Scores on all and on clean items, and how many items of each benchmark documents held."""
     scores = [
         [
-            *(row[name] for name in ("task", "metric", "model")),
-            f"{row['value']:.1%}",
-            "–" if row["clean_value"] is None else f"{row['clean_value']:.1%}",
-            f"{row['chance']:.1%}",
-            *(_count(row[name]) for name in ("items", "clean_items")),
+            *(row.task, row.metric, row.model),
+            f"{row.value:.1%}",
+            "–" if row.clean_value is None else f"{row.clean_value:.1%}",
+            f"{row.chance:.1%}",
+            *(_value(count) for count in (row.items, row.clean_items)),
         ]
-        for row in report["tasks"]
-        if row["clean_items"] is not None
+        for row in findings.benchmarks
     ]
     if scores:
         yield "Public benchmarks, on all items and on clean ones, which no document held a part of:"
         yield _table(["benchmark", "metric", "model", "all items", "clean items", "chance", "items", "clean"], scores)
-    names = ("items", "contaminated", "not_searched", "documents")
-    counts = [[row["benchmark"], *(_count(row[name]) for name in names)] for row in report["contamination"]]
+    counts = [
+        [row.benchmark, *map(_count, (row.items, row.contaminated, row.not_searched, row.documents))]
+        for row in findings.contamination
+    ]
     if counts:
         yield "Items of benchmarks that documents of the sources held; these documents were refused:"
         yield _table(["benchmark", "items", "contaminated", "not searched for", "documents refused"], counts)

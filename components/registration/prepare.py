@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from components.artifacts import CheckReport
+from components.artifacts import CheckReport, Figures, Findings, Plan, PlanVerdict
 from components.errors import MissingArtifact, RegistrationRefused
-from components.files import read_json
 from components.model import huggingface
+from components.model.configuration import CONFIG
 from components.registration.card import Facts, model_card
 from components.registration.config import RegistrationConfig
 from components.registration.rules import refuse_unless_promotable
 from components.tokenizer.special_tokens import TOKENIZER_FILES
 
-_FILES = (huggingface.WEIGHTS, huggingface.CONFIG, huggingface.GENERATION_CONFIG, *TOKENIZER_FILES)
+_FILES = (huggingface.WEIGHTS, CONFIG, huggingface.GENERATION_CONFIG, *TOKENIZER_FILES)
 
 
 def prepare(
@@ -27,9 +27,10 @@ def prepare(
     report: Path,
     lineage: dict[str, Any],
     checks: Sequence[CheckReport],
-    verdicts: Sequence[Mapping[str, Any]] = (),
+    plan: Path,
+    verdicts: Mapping[str, Path] | None = None,
     output: Path,
-) -> dict[str, Any]:
+) -> Figures:
     """Apply the promotion rule, then write the Hugging Face directory with `README.md` and `lineage.json` into `output`.
 
     Args:
@@ -38,7 +39,8 @@ def prepare(
         report: directory of the evaluation report that measured it.
         lineage: the checkpoint's manifest and, below `inputs`, those of everything it was made from.
         checks: every check of the run.
-        verdicts: outcomes beside what the law of the plan had predicted, where it predicted anything.
+        plan: the plan of the base model.
+        verdicts: its outcome beside what the plan had predicted, where that predicted anything.
         output: empty directory.
 
     Returns:
@@ -46,18 +48,19 @@ def prepare(
 
     Raises:
         RegistrationRefused: the promotion rule says no, or a weight is not finite.
-        ArtifactError: the checkpoint or the report is incomplete or damaged.
+        ArtifactError: the checkpoint, the report, the plan or a verdict is incomplete or damaged.
     """
-    findings = read_json(report / "report.json", dict, "run the step evaluation")
-    refuse_unless_promotable(config.model, findings, checks, verdicts if config.verdict == "block" else ())
+    findings, judged = Findings.read(report), tuple(map(PlanVerdict.read, (verdicts or {}).values()))
+    refuse_unless_promotable(config.model, findings, checks, judged if config.verdict == "block" else ())
     for name in _FILES:
         _copy(checkpoint / name, output / name)
     parameters = _parameters_of(output)
     facts = Facts(
-        report=findings,
+        findings=findings,
+        plan=Plan.read(plan),
         lineage=without_uris(lineage),
         checks=tuple(checks),
-        verdicts=tuple(verdicts),
+        verdicts=judged,
         parameters=parameters,
     )
     (output / "README.md").write_text(model_card(config, facts), encoding="utf-8")
@@ -66,7 +69,7 @@ def prepare(
     return {
         "name": config.name,
         "parameters": parameters,
-        "bits_per_byte": round(findings["aggregate"][config.model], 6),
+        "bits_per_byte": round(findings.aggregate[config.model], 6),
         "checks": len(checks),
     }
 

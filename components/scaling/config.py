@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from components.errors import require
+from components.flops import SCALES
 from components.hardware import GPUS
-from components.scaling.laws.law import SCALES
 from components.scaling.laws.published import PLANNING
 
 MIN_BUDGET, MAX_BUDGET = 1e10, 1e28

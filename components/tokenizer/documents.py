@@ -7,14 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import Mixture, portion_name
-from components.errors import DamagedArtifact
-from components.files import read_json
+from components.artifacts import portion_name
 
 BATCH_BYTES = 1 << 20
 """UTF-8 bytes of text that are encoded at a time: enough to make the cost of a call negligible, and little memory."""
-
-_AGAIN = "run the step curation again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,16 +20,6 @@ class Rows:
     path: Path
     start: int
     stop: int
-
-
-def mixture(corpus: Path) -> Mixture:
-    """The target shares of a corpus. Raises `DamagedArtifact` if they cannot be read."""
-    path = corpus / "mixture.json"
-    raw = read_json(path, dict, _AGAIN, what="a mixture", missing=DamagedArtifact)
-    try:
-        return Mixture(**raw)
-    except TypeError as error:
-        raise DamagedArtifact(f"{path}: not a mixture ({error}); {_AGAIN}") from error
 
 
 def domains(corpus: Path, split: str) -> list[str]:

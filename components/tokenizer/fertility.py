@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.artifacts import VALIDATION
 from components.tokenizer import documents
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -29,7 +30,7 @@ def measure(tokenizer: TextTokenizer, corpus: Path, domain: str, max_bytes: int)
     Documents are sorted by a hash, so that the first ones are a random sample.
     """
     count = size = tokens = failures = 0
-    for path in documents.files(corpus, "validation", domain):
+    for path in documents.files(corpus, VALIDATION, domain):
         for batch in documents.batches(documents.all_rows(path), ["text", "bytes"]):
             if size >= max_bytes:
                 break

@@ -16,7 +16,7 @@ import tokenizers
 
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
 from components.files import read_json
-from components.tokenizer import chat, special_tokens, text_tokenizer
+from components.tokenizer import chat, text_tokenizer
 from components.tokenizer.special_tokens import TOKENIZER_FILES, SpecialTokens
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -43,7 +43,7 @@ def import_tokenizer(checkpoint: Path, output: Path) -> None:
         DamagedArtifact: it is no tokenizer.
         ConfigError: no BOS or EOS, more ids than the model's embedding has rows, or a text that still gets one of the three ids.
     """
-    if (checkpoint / special_tokens.FILE).is_file():
+    if (checkpoint / SpecialTokens.NAME).is_file():
         for name in TOKENIZER_FILES:
             shutil.copyfile(checkpoint / name, output / name)
     else:

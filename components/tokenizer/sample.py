@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components.artifacts import TRAIN
 from components.tokenizer import documents
 from components.tokenizer.documents import Rows
 
@@ -53,7 +54,7 @@ def texts(corpus: Path, portion: str, quota: int, seed: int) -> Iterator[list[st
 
 
 def _files(corpus: Path, portion: str) -> list[Path]:
-    return documents.files(corpus, "train", portion)
+    return documents.files(corpus, TRAIN, portion)
 
 
 def _rotated(paths: list[Path], rng: random.Random) -> list[Rows]:

@@ -1,13 +1,9 @@
 """The control tokens: their names, their ids, and the file that holds them."""
 
-import dataclasses
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
-from components.errors import DamagedArtifact, MissingArtifact
-from components.files import read_json
+from components.artifacts import JsonFile
 from components.tokenizer.config import NAMED_SPECIAL_TOKENS
 
 BOS = "<｜begin▁of▁sentence｜>"
@@ -18,11 +14,6 @@ EOS = "<｜end▁of▁sentence｜>"
 
 PAD = "<｜▁pad▁｜>"
 """Fills batches; never learned."""
-
-FILE = "special_tokens.json"
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", FILE)
-"""The files of a tokenizer that a checkpoint holds too."""
 
 
 def names(count: int) -> list[str]:
@@ -40,8 +31,11 @@ def after(regular_tokens: int, vocab_size: int) -> "SpecialTokens":
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpecialTokens:
+class SpecialTokens(JsonFile):
     """Ids of the control tokens, and the sizes of the vocabulary."""
+
+    NAME: ClassVar[str] = "special_tokens.json"
+    STEP: ClassVar[str] = "the step tokenizer"
 
     bos: int
     eos: int
@@ -51,24 +45,6 @@ class SpecialTokens:
     regular_tokens: int
     """Ids below this are of text."""
 
-    def write(self, directory: Path) -> None:
-        """Write `special_tokens.json`."""
-        (directory / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
 
-    @classmethod
-    def read(cls, directory: Path) -> Self:
-        """Read `special_tokens.json`.
-
-        Raises:
-            MissingArtifact: there is none.
-            DamagedArtifact: it does not hold these ids.
-        """
-        path = directory / FILE
-        if not path.is_file():
-            raise MissingArtifact(f"{path}: no tokenizer here; run the step tokenizer")
-        what, remedy = "the ids of special tokens", "run the step tokenizer again"
-        raw = read_json(path, dict, remedy, what=what)
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise DamagedArtifact(f"{path}: not {what} ({error}); {remedy}") from error
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", SpecialTokens.NAME)
+"""The files of a tokenizer that a checkpoint holds too."""

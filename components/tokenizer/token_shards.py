@@ -3,22 +3,19 @@
 import functools
 import hashlib
 import itertools
-import json
-import shutil
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artifacts import SPLITS, TRAIN, DomainTokens, Mixture, ShardTokens, Span, TokenIndex
 from components.errors import DamagedArtifact, SourceError
-from components.files import read_json
-from components.names import SPLITS
 from components.ports import Metrics, ShardEngine
 from components.tokenizer import documents
 from components.tokenizer.config import TokenShardsConfig
@@ -26,8 +23,6 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from components.tokenizer.batch_encoder import BatchEncoder, LibraryEncoder
-
-INDEX = "index.json"
 
 Tokens = npt.NDArray[np.unsignedinteger[Any]]
 """Ids: uint16 where the vocabulary allows, else uint32."""
@@ -71,7 +66,7 @@ class ShardFigures:
 
 def encode_corpus(
     config: TokenShardsConfig, *, corpus: Path, tokenizer: Path, output: Path, engine: ShardEngine, metrics: Metrics
-) -> dict[str, Any]:
+) -> dict[str, dict[str, int]]:
     """Write every document as BOS, its text, EOS; the counts of tokens, documents and bytes by split.
 
     Each shard is encoded by itself in one thread: the engine works on several, and the bytes written do not depend on it.
@@ -92,8 +87,8 @@ def encode_corpus(
     index = _index(shards, TextTokenizer.load(tokenizer))
     for split, domain in sorted({(shard.split, shard.domain) for shard in planned}):
         _join_documents(output / split / domain)
-    (output / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    shutil.copyfile(corpus / "mixture.json", output / "mixture.json")
+    index.write(output)
+    Mixture.read(corpus).write(output)
 
     # Metrics
     (output / "metrics").mkdir()
@@ -118,7 +113,7 @@ def _planned(config: TokenShardsConfig, corpus: Path, tokenizer: Path, output: P
 
 def _encode_shard(shard: _Shard) -> ShardFigures:
     encoder, vocab_size = _encoder(shard.tokenizer)
-    dtype = _dtype(vocab_size)
+    dtype = _little_endian(_dtype_name(vocab_size))
     digest, low, high, size, offset = hashlib.sha256(), vocab_size, 0, 0, 0
     documents_path = shard.target.with_suffix(".parquet")
     with shard.target.open("wb") as stream, pq.ParquetWriter(documents_path, _DOCUMENTS, compression="zstd") as table:
@@ -151,8 +146,12 @@ def _encoder(directory: Path) -> tuple["BatchEncoder | LibraryEncoder", int]:
     return encoder_of(tokenizer), tokenizer.vocab_size
 
 
-def _dtype(vocab_size: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
-    return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
+def _dtype_name(vocab_size: int) -> Literal["uint16", "uint32"]:
+    return "uint16" if vocab_size <= 1 << 16 else "uint32"
+
+
+def _little_endian(dtype: str) -> np.dtype[Any]:
+    return np.dtype(dtype).newbyteorder("<")
 
 
 def _located(batch: pa.Table, shard: str, lengths: npt.NDArray[np.int64], offset: int) -> pa.Table:
@@ -174,23 +173,23 @@ def _join_documents(directory: Path) -> None:
             path.unlink()
 
 
-def _index(shards: list[ShardFigures], tokenizer: TextTokenizer) -> dict[str, Any]:
-    splits: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
+def _index(shards: list[ShardFigures], tokenizer: TextTokenizer) -> TokenIndex:
+    splits: dict[str, dict[str, DomainTokens]] = {split: {} for split in SPLITS}
     for (split, domain), group in itertools.groupby(shards, key=lambda shard: (shard.split, shard.domain)):
         members = list(group)
-        names = [{"name": shard.shard, "tokens": shard.tokens} for shard in members]
-        splits[split][domain] = {**_totals(members), "shards": names, **_languages(members)}
-    return {"dtype": _dtype(tokenizer.vocab_size).name, "vocab_size": tokenizer.vocab_size, "splits": splits}
+        names = tuple(ShardTokens(name=shard.shard, tokens=shard.tokens) for shard in members)
+        splits[split][domain] = DomainTokens(**_totals(members), shards=names, languages=_languages(members))
+    return TokenIndex(dtype=_dtype_name(tokenizer.vocab_size), vocab_size=tokenizer.vocab_size, splits=splits)
 
 
-def _languages(shards: list[ShardFigures]) -> dict[str, dict[str, dict[str, int]]]:
+def _languages(shards: list[ShardFigures]) -> dict[str, Span]:
     """The span of each language's tokens within those of the domain; nothing for a domain that is not divided by language."""
-    spans: dict[str, dict[str, int]] = {}
+    spans: dict[str, Span] = {}
     start = 0
     for language, group in itertools.groupby(shards, key=lambda shard: shard.shard.rpartition("/")[0]):
-        spans[language] = {"start": start, "tokens": sum(shard.tokens for shard in group)}
-        start += spans[language]["tokens"]
-    return {"languages": spans} if "" not in spans else {}
+        spans[language] = Span(start=start, tokens=sum(shard.tokens for shard in group))
+        start += spans[language].tokens
+    return spans if "" not in spans else {}
 
 
 def _totals(shards: Iterable[ShardFigures]) -> dict[str, int]:
@@ -203,29 +202,20 @@ class TokenShardReader:
     """Reads token shards. Small and picklable; files are mapped into memory when they are first read."""
 
     directory: Path
-    index: dict[str, Any]
+    index: TokenIndex
     borders: dict[tuple[str, str], list[int]]
     """For each split and domain the offset of the first token of each shard, and the number of all tokens."""
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Read `index.json`.
-
-        Raises:
-            MissingArtifact: there is none.
-            DamagedArtifact: it is not an index of token shards.
-        """
-        path = directory / INDEX
-        remedy = "run the step token_shards again"
-        index = read_json(path, dict, remedy, what="an index of token shards")
-        if not {"dtype", "vocab_size", "splits"} <= index.keys():
-            raise DamagedArtifact(f"{path}: not an index of token shards; {remedy}")
+        """Read the index. Raises `MissingArtifact` or `DamagedArtifact`."""
+        index = TokenIndex.read(directory)
         return cls(directory, index, _borders(index))
 
     @property
     def vocab_size(self) -> int:
         """Rows of the model's embedding; all ids are below."""
-        return int(self.index["vocab_size"])
+        return self.index.vocab_size
 
     @property
     def bos(self) -> int:
@@ -233,19 +223,19 @@ class TokenShardReader:
 
         An imported tokenizer (`imported`) may give it to a text that spells it out.
         """
-        return int(self.window("train", self.domains("train")[0], 0, 1)[0])
+        return int(self.window(TRAIN, self.domains(TRAIN)[0], 0, 1)[0])
 
     def domains(self, split: str) -> list[str]:
         """The domains of a split ("train", "validation"), sorted."""
-        return sorted(self.index["splits"][split])
+        return sorted(self.index.splits[split])
 
     def token_count(self, split: str, domain: str) -> int:
         """Tokens of a domain, BOS and EOS of its documents included."""
-        return int(self.index["splits"][split][domain]["tokens"])
+        return self.index.splits[split][domain].tokens
 
     def first_token(self, split: str, domain: str, language: str) -> int:
         """The offset of the first token of a language within its domain; 0 for the whole domain, which is called ""."""
-        return int(self.index["splits"][split][domain]["languages"][language]["start"]) if language else 0
+        return self.index.splits[split][domain].languages[language].start if language else 0
 
     def window(self, split: str, domain: str, start: int, length: int) -> Tokens:
         """The ids of tokens `start` to `start + length` of a domain, (length,) uint16 or uint32, across shards.
@@ -262,7 +252,7 @@ class TokenShardReader:
         for shard in range(bisect_right(borders, start) - 1, bisect_left(borders, stop)):
             ids = self._shard(split, domain, shard)
             pieces.append(ids[max(0, start - borders[shard]) : stop - borders[shard]])
-        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.index["dtype"]), *pieces])
+        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.index.dtype), *pieces])
 
     def documents_at(self, split: str, domain: str, start: int, length: int) -> list[str]:
         """Ids of the documents of tokens `start` to `start + length`, in order. Raises `IndexError` as `window` does."""
@@ -288,8 +278,8 @@ class TokenShardReader:
         return self.directory / split / domain
 
     def _shard(self, split: str, domain: str, number: int) -> Tokens:
-        shard = self.index["splits"][split][domain]["shards"][number]
-        return _mapped(self._path(split, domain) / shard["name"], self.index["dtype"], shard["tokens"])
+        shard = self.index.splits[split][domain].shards[number]
+        return _mapped(self._path(split, domain) / shard.name, self.index.dtype, shard.tokens)
 
     def _refuse_outside(self, split: str, domain: str, start: int, length: int) -> None:
         count = self.token_count(split, domain)
@@ -297,10 +287,10 @@ class TokenShardReader:
             raise IndexError(f"tokens {start} to {start + length} of {split}/{domain}; allowed: 0 to {count}")
 
 
-def _borders(index: dict[str, Any]) -> dict[tuple[str, str], list[int]]:
+def _borders(index: TokenIndex) -> dict[tuple[str, str], list[int]]:
     return {
-        (split, domain): list(itertools.accumulate((shard["tokens"] for shard in content["shards"]), initial=0))
-        for split, contents in index["splits"].items()
+        (split, domain): list(itertools.accumulate((shard.tokens for shard in content.shards), initial=0))
+        for split, contents in index.splits.items()
         for domain, content in contents.items()
     }
 
@@ -308,7 +298,7 @@ def _borders(index: dict[str, Any]) -> dict[tuple[str, str], list[int]]:
 @functools.lru_cache(maxsize=512)
 def _mapped(path: Path, dtype: str, tokens: int) -> Tokens:
     """The ids of a shard. The cache is smaller than a process's limit on open files (1 024 by default)."""
-    little_endian = np.dtype(dtype).newbyteorder("<")
+    little_endian = _little_endian(dtype)
     size = path.stat().st_size if path.is_file() else 0
     if size != tokens * little_endian.itemsize:
         raise DamagedArtifact(f"{path}: {size} bytes for {tokens} tokens of {dtype}; run the step token_shards again")

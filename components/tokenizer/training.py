@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from components.artifacts import VALIDATION, Mixture
 from components.errors import MissingArtifact, SourceError, require
 from components.ports import Metrics
 from components.tokenizer import chat, documents, fertility, sample, special_tokens, text_tokenizer
@@ -54,7 +55,7 @@ def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, outpu
 
 
 def _quotas(config: TokenizerConfig, corpus: Path) -> dict[str, int]:
-    mixture = documents.mixture(corpus)
+    mixture = Mixture.read(corpus)
     available = {portion: sample.available_bytes(corpus, portion) for portion in mixture.portions}
     if not sum(available.values()):
         domains = ", ".join(mixture.shares)
@@ -130,7 +131,7 @@ def _measured(config: TokenizerConfig, corpus: Path, output: Path, metrics: Metr
 
 def _measure(config: TokenizerConfig, corpus: Path, output: Path) -> list[fertility.Fertility]:
     tokenizer = TextTokenizer.load(output)
-    domains = documents.domains(corpus, "validation")
+    domains = documents.domains(corpus, VALIDATION)
     rows = [fertility.measure(tokenizer, corpus, domain, config.max_measured_bytes) for domain in domains]
     (output / "metrics").mkdir()
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_FERTILITY)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from components.artifacts import Mixture, portion_name
+from components.artifacts import Mixture, TokenIndex, portion_name
 from components.errors import TrainingError
 
 MAX_SAMPLES = 2**31
@@ -33,20 +32,9 @@ class Portion:
         return portion_name(self.domain, self.language)
 
 
-def tokens_of(index: Mapping[str, Any]) -> dict[str, int]:
-    """Training tokens of each domain, and each language with a span of its own, from the `index.json` of token shards."""
-    train = index["splits"]["train"]
-    spans = {
-        portion_name(domain, language): span
-        for domain, entry in train.items()
-        for language, span in entry.get("languages", {}).items()
-    }
-    return {name: entry["tokens"] for name, entry in (train | spans).items()}
-
-
-def windows_of(index: Mapping[str, Any], sequence_length: int) -> dict[str, int]:
+def windows_of(index: TokenIndex, sequence_length: int) -> dict[str, int]:
     """Whole windows of each domain and language; the last target needs one more token."""
-    return {name: max(0, count - 1) // sequence_length for name, count in tokens_of(index).items()}
+    return {name: max(0, count - 1) // sequence_length for name, count in index.training_tokens.items()}
 
 
 def apportion(mixture: Mixture, windows: Mapping[str, int], samples: int) -> tuple[Portion, ...]:

@@ -168,7 +168,7 @@ def trainer(size: Size, after_step: AfterStep) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-    from components.model.huggingface import huggingface_config
+    from components.model.configuration import huggingface_config
     from components.training.device import training_device
 
     class Clock(TrainerCallback):  # type: ignore[misc]
@@ -193,7 +193,7 @@ def trainer(size: Size, after_step: AfterStep) -> None:
             disable_tqdm=True,
         )
         with training_device():
-            model = LlamaForCausalLM(LlamaConfig(**huggingface_config(size.shape, torch.float32)))
+            model = LlamaForCausalLM(LlamaConfig(**huggingface_config(size.shape, "float32")))
         Trainer(model=model, args=arguments, train_dataset=data, callbacks=[Clock()]).train()
 
 

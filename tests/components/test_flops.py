@@ -9,11 +9,13 @@ import torch
 from components.artifacts import ModelShape
 from components.flops import (
     BYTES,
+    SCALES,
     activation_bytes,
     attention_weights_per_token,
     non_embedding_flops_per_token,
     parameters,
     parameters_by_component,
+    scale_of,
     six_n,
     training_memory,
 )
@@ -104,3 +106,12 @@ def test_arithmetic_on_shapes_and_scaling_loads_neither_torch_nor_numpy() -> Non
         "assert not {'torch', 'numpy', 'pyarrow', 'ray'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_scale_of_a_shape_is_what_the_law_counts() -> None:
+    scales = {scale: scale_of(SMALL, 256, scale) for scale in SCALES}
+    assert scales == {
+        "non_embedding_flops_per_token": non_embedding_flops_per_token(SMALL, 256),
+        "parameters": parameters(SMALL),
+        "non_embedding_parameters": 12 * 3 * 64**2,
+    }

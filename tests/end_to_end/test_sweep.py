@@ -51,7 +51,7 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(killed: tuple[Path, set[str
 def test_it_ends_with_a_law_a_prediction_and_a_verdict(judged: tuple[Path, str]) -> None:
     home, shown = judged
     verdict = manifest(home, "verdict")["figures"]
-    assert (verdict["place"] == "inside") == (verdict["low"] <= verdict["actual"] <= verdict["high"])
+    assert (verdict["position"] == "inside") == (verdict["low"] <= verdict["actual"] <= verdict["high"])
     assert manifest(home, "pretraining")["figures"]["bits_per_byte"] == verdict["actual"]
     assert manifest(home, "extrapolation")["figures"]["prediction"]["loss"] == verdict["predicted"]
     for words in ("M_opt grows as C^", "predicted", "came out", "law.json", "report.html"):

@@ -7,7 +7,6 @@ from typing import Any
 from components.curation.config import PYTHON_ENVIRONMENT, Source
 from components.errors import ConfigError
 from components.scaling.laws.comparison import compare
-from components.scaling.laws.files import read_law
 from components.scaling.laws.law import Law
 from components.scaling.sweeps.ladder import ladder_up_to
 from infra.distributions import source_distributions
@@ -33,7 +32,7 @@ def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings
 
 def law_of(journal: Journal, settings: Settings) -> Law:
     """The law that a sweep has fitted, wherever artifacts are kept."""
-    return read_law(settings.store.local(journal.artifact("scaling_law"), only=("law.json",)) / "law.json")
+    return Law.read(settings.store.local(journal.artifact("scaling_law"), only=(Law.NAME,)))
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:

@@ -66,7 +66,7 @@ def _prediction(made: Proposal) -> str:
         return (
             f"the law {made.law.name} predicts none; one fitted on runs of your own does: longrun fit RUNS.csv --output law.json"
         )
-    return f"{prediction['loss']:.4f}, 95 % of such runs between {prediction['low']:.4f} and {prediction['high']:.4f}"
+    return f"{prediction.loss:.4f}, 95 % of such runs between {prediction.low:.4f} and {prediction.high:.4f}"
 
 
 def _cluster_lines(made: Proposal) -> list[str]:

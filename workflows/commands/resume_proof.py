@@ -14,10 +14,8 @@ import psutil
 
 from components.artifacts import Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
-from components.files import write_json
 from components.ports import Launcher, SilentMetrics
 from components.pretraining.config import PretrainingConfig
-from components.scaling.planning.plan import read_plan
 from infra.settings import Settings
 from workflows.recipe import Recipe
 from workflows.running import run_recipe
@@ -161,9 +159,9 @@ class Proof:
         kill: Callable[[], None] = _kill_a_worker,
     ) -> "Proof":
         """The proof over so many steps, or as many as the plan in `inputs` has. Raises `ConfigError` for too few."""
-        plan = _shortened(read_plan(inputs["scaling"]), steps)
+        plan = _shortened(Plan.read(inputs["scaling"]), steps)
         (directory / "plan").mkdir(parents=True)
-        write_json(directory / "plan" / "plan.json", asdict(plan))
+        plan.write(directory / "plan")
         checkpoints = replace(config.training.checkpoints, steps=plan.steps // 4, seconds=None)
         config = replace(config, training=replace(config.training, checkpoints=checkpoints, deterministic=True))
         return cls(config, plan, {**inputs, "scaling": directory / "plan"}, directory, launcher, kill)

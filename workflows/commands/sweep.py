@@ -6,10 +6,13 @@ from typing import Any
 
 import psutil
 
+from components.artifacts import PlanVerdict
+from components.scaling.laws.law import Law
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console, summary
 from workflows.running import run_sweep
 from workflows.steps.journal import Journal, listening
+from workflows.steps.values import value_of
 from workflows.sweeps.sweep import Sweep
 
 
@@ -32,21 +35,21 @@ def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
     laws = [name for name in ("hyper_parameter_law", "scaling_law") if journal.find(name)]
     verdicts = ["verdict"] if journal.find("verdict") else []
     lines = ["", *(line for name in laws for line in _law_lines(journal.last(name)["figures"]))]
-    lines += [line for name in verdicts for line in verdict_lines(journal.last(name)["figures"])]
+    read = (value_of(settings.store, journal.artifact(name), PlanVerdict) for name in verdicts)
+    lines += [line for verdict in read for line in verdict_lines(verdict)]
 
     directories = {name: settings.store.local(journal.artifact(name)) for name in [*laws, *verdicts]}
     reports = [f"report      {directory / 'report.html'}" for directory in directories.values()]
-    return [*lines, f"law         {directories[laws[-1]] / 'law.json'}", *reports]
+    return [*lines, f"law         {directories[laws[-1]] / Law.NAME}", *reports]
 
 
-def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
+def verdict_lines(verdict: PlanVerdict) -> list[str]:
     """The verdict in words."""
-    name = verdict["figure"].replace("_", " ")
     return [
-        f"predicted   {verdict['predicted']:.4f} {name}, "
-        f"95 % of such trainings between {verdict['low']:.4f} and {verdict['high']:.4f}",
-        f"came out    {verdict['actual']:.4f}, {verdict['place']} the interval, {abs(verdict['excess']):.2%} "
-        f"{'above' if verdict['excess'] > 0 else 'below'} the prediction",
+        f"predicted   {verdict.predicted:.4f} {verdict.figure_in_words}, "
+        f"95 % of such trainings between {verdict.low:.4f} and {verdict.high:.4f}",
+        f"came out    {verdict.actual:.4f}, {verdict.position} the interval, {abs(verdict.excess):.2%} "
+        f"{'above' if verdict.excess > 0 else 'below'} the prediction",
     ]
 
 

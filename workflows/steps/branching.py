@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import Artifact, Manifest, TrainingState
+from components.artifacts import Artifact, Manifest, ReachedStep, TrainingOutcome, TrainingState, encoded
 from components.errors import ConfigError
+from components.files import JSON
 from components.training.config import first_step
 from infra import caching
 from infra.settings import Settings
 from workflows.steps.journal import Journal, find_journal
 from workflows.steps.run import Branch, Run
+from workflows.steps.values import value_of
 from workflows.steps.work import Work
 
 if TYPE_CHECKING:
@@ -35,20 +37,20 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
     order, store = work.order, work.order.store
     for checkpoint in checkpoints:
         with store.writing(STEP) as output:
-            figures = write_training_state(checkpoint, output)
+            reached = write_training_state(checkpoint, output)
             manifest = Manifest(
                 step=STEP,
                 kind=TrainingState.__name__,
-                cache_key=_key(order.cache_key, figures["step"]),
+                cache_key=_key(order.cache_key, reached.step),
                 config=caching.as_json(config),
                 code_digest=order.code_digest,
                 environment_digest=caching.environment_digest(),
                 inputs={name: artifact for name, artifact in work.inputs.items() if name != "trunk"},
                 files=records_of(output),
-                figures=figures,
+                figures=encoded(reached),
             )
             state = store.publish(output, manifest)
-        order.run.journal.write("kept", step=STEP, uri=state.uri, digest=state.digest, figures=figures)
+        order.run.journal.write("kept", step=STEP, uri=state.uri, digest=state.digest, figures=encoded(reached))
 
 
 def find_branch(settings: Settings, run: str, at: str) -> Branch:
@@ -65,9 +67,10 @@ def find_branch(settings: Settings, run: str, at: str) -> Branch:
         raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it goes on where it stopped")
     store = settings.store
     base = store.manifest(trained["uri"])
-    state = _find(store, base, share)
+    steps = value_of(store, Artifact(uri=trained["uri"], digest=trained["digest"]), TrainingOutcome).steps
+    state = _find(store, base, first_step(share, steps))
     if state is None:
-        kept = [f"{other:.4g}" for other in _permanent(base.config) if _find(store, base, other)]
+        kept = [f"{other:.4g}" for other in _permanent(base.config) if _find(store, base, first_step(other, steps))]
         raise ConfigError(
             f"run {journal.name} has no training state after {share:.4g} of its steps; it has: {', '.join(kept) or 'none'}; "
             "pretraining.training.checkpoints.permanent says which are kept"
@@ -89,13 +92,13 @@ def require_same_data(run: Run, **inputs: Artifact) -> None:
             )
 
 
-def branch_figures(run: Run) -> dict[str, Any]:
+def branch_figures(run: Run) -> dict[str, JSON]:
     """Figures of a branch: the run, the step and the training state that it left; none for a training of its own."""
     branch = run.options.branch
     if branch is None:
         return {}
-    step = run.store.manifest(branch.state.uri).figures["step"]
-    return {"branched_from": {"run": branch.run, "step": step, "training_state": branch.state.digest}}
+    reached = value_of(run.store, branch.state, ReachedStep)
+    return {"branched_from": {"run": branch.run, "step": reached.step, "training_state": branch.state.digest}}
 
 
 def _newest_trained(settings: Settings) -> Journal:
@@ -110,8 +113,8 @@ def _permanent(config: Mapping[str, Any]) -> Sequence[float]:
     return shares or config.get("permanent_checkpoints", ())
 
 
-def _find(store: "ArtifactStore", base: Manifest, share: float) -> TrainingState | None:
-    state = store.find(STEP, _key(base.cache_key, first_step(share, base.figures["steps"])))
+def _find(store: "ArtifactStore", base: Manifest, step: int) -> TrainingState | None:
+    state = store.find(STEP, _key(base.cache_key, step))
     return state.as_(TrainingState) if state else None
 
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from components.artifacts import (
     Artifact,
     Point,
+    PointOutcome,
     ScalingLaw,
     SweepPoint,
     SweepRuns,
@@ -31,7 +32,7 @@ from infra.mlflow import tracking
 from workflows import curation, pretraining, scaling
 from workflows import tokenizer as tokenization
 from workflows.steps import journal
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.run import Order, Run
 from workflows.steps.step import checked, make, obtain, step
 from workflows.steps.work import Work
@@ -136,13 +137,16 @@ def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token
 
 
 @step(environments.cpu, SweepRuns)
-def sweep_runs(work: Work, config: PointsRequest, points: dict[str, SweepPoint], token_shards: TokenShards) -> Component:
+def sweep_runs(
+    work: Work,
+    config: PointsRequest,
+    points: Annotated[dict[str, SweepPoint], only(PointOutcome.NAME)],
+    token_shards: TokenShards,
+) -> Component:
     """Put the trainings of a ladder into one table."""
-    from components.scaling.sweeps.table import row_of, tabulate
+    from components.scaling.sweeps.table import tabulate_points
 
-    return partial(
-        tabulate, [row_of(request.point, work.manifest(points[name]).figures) for name, request in config.requests().items()]
-    )
+    return partial(tabulate_points, {name: request.point for name, request in config.requests().items()})
 
 
 @step(environments.cpu, ScalingLaw)

@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import interim
-from components.artifacts import Mixture
+from components.artifacts import TRAIN, VALIDATION, Mixture
 from components.curation import tables
 from components.curation.corpus.ledger import kept_in, ledger_of, split_groups
 from components.curation.corpus.mixture import Sizes, portion_of
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables import with_trimmed
-from components.names import TRAIN, VALIDATION
 from components.ports import ShardEngine
 
 TARGETED = pa.schema([pa.field("text_hash", pa.uint64()), *tables.DOCUMENTS, pa.field("target", pa.int64())])

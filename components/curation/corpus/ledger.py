@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import interim
+from components.artifacts import TRAIN
 from components.curation import tables
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.reading.config import Source
@@ -20,7 +21,6 @@ from components.curation.tables import TRIMMED
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.curation.text.draw import group_of
 from components.errors import SourceError
-from components.names import TRAIN
 
 Column = npt.NDArray[Any]
 

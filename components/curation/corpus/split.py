@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from components.artifacts import TRAIN, VALIDATION
 from components.curation.text.draw import draw
-from components.names import TRAIN, VALIDATION
 
 ENOUGH = 0.5
 """A domain that holds out less than this share of its target gets another group."""

@@ -6,7 +6,7 @@ sources, languages and reasons.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from components.artifacts import MANIFEST, Manifest, Mixture
 from components.curation.corpus.evidence import CLUSTER
 from components.errors import DamagedArtifact
-from components.files import read_json
 
 Row = dict[str, Any]
 
@@ -135,8 +134,8 @@ def _manifest(corpus: Path) -> Manifest | None:
 
 def _candidates(manifest: Manifest | None) -> list[Row]:
     """How many candidates were similar; the figures of the step have it, and no table."""
-    figures = manifest.figures.get("deduplication", {}) if manifest else {}
-    return [figures] if "precision_before_verification" in figures else []
+    figures = manifest.figures.get("deduplication") if manifest else None
+    return [dict(figures)] if isinstance(figures, Mapping) and "precision_before_verification" in figures else []
 
 
 def _rows(corpus: Path, name: str, *, required: bool = False) -> list[Row]:
@@ -183,10 +182,9 @@ def _shares(refusals: Sequence[Row], name: str) -> tuple[Share, ...]:
 
 
 def _mixture(corpus: Path) -> list[Row]:
-    path = corpus / "mixture.json"
-    if not path.is_file():
+    if not (corpus / Mixture.NAME).is_file():
         return []
-    mixture = Mixture(**read_json(path, dict, "curate it again"))
+    mixture = Mixture.read(corpus)
     limits = {name: mixture.epoch_limits[name.partition("/")[0]] for name in mixture.portions}
     return [{"domain": name, "share": share, "epoch_limit": limits[name]} for name, share in sorted(mixture.portions.items())]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import ConfigError, FitRefused
+from components.flops import SCALES
 from components.scaling.config import FitConfig
 from components.scaling.fitting.hyper_parameters import HyperParameters, fit_hyper_parameters
 from components.scaling.fitting.intervals import Estimate
@@ -15,7 +16,6 @@ from components.scaling.fitting.isoflop import MIN_BUDGETS, IsoFlop, budgets, fi
 from components.scaling.fitting.parametric import Parametric, fit_parametric
 from components.scaling.fitting.robust import Array
 from components.scaling.fitting.runs import Exclusion, Runs
-from components.scaling.laws.law import SCALES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from components.errors import ConfigError
+from components.flops import SCALES
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import HyperParameters
-from components.scaling.laws.law import SCALES, Law, PowerLaw, allocation
+from components.scaling.laws.law import Law, PowerLaw, allocation
 
 
 def law_of(fit: Fit, *, name: str, data: str, base: Law | None = None) -> Law:

@@ -1,8 +1,7 @@
 """Plots of a fit, as SVG and PNG of equal bytes for equal fits."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import matplotlib as mpl
 import numpy as np
@@ -11,12 +10,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from components.artifacts import Plan
+from components.artifacts import Plan, PlanVerdict
+from components.flops import SCALES, scale_of
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.hyper_parameters import NEAR, HyperParameters, Surface
 from components.scaling.fitting.isoflop import IsoFlop
 from components.scaling.fitting.robust import Array
-from components.scaling.laws.law import SCALES, Law, LossLaw, allocation, scale_of
+from components.scaling.laws.law import Law, LossLaw, allocation
 
 _SIZE = (7.5, 5.0)
 """Inches."""
@@ -41,7 +41,7 @@ def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
         yield "hyper-parameters", "Batch and learning rate", _contours(fit.hyper_parameters)
 
 
-def verdict_plot(law: Law, plan: Plan, verdict: Mapping[str, Any]) -> Figure:
+def verdict_plot(law: Law, plan: Plan, verdict: PlanVerdict) -> Figure:
     """The runs that a law was fitted to, its prediction for a training with the interval, and what came out."""
     return _drawn(lambda axes: _verdict(axes, law, plan, verdict))
 
@@ -129,7 +129,7 @@ def _predicted(axes: Axes, fit: Fit) -> None:
     axes.set(xlabel="loss by the law", ylabel="loss of the run")
 
 
-def _verdict(axes: Axes, law: Law, plan: Plan, verdict: Mapping[str, Any]) -> None:
+def _verdict(axes: Axes, law: Law, plan: Plan, verdict: PlanVerdict) -> None:
     flops = SCALES[law.scale]
     compute = np.array([flops * scale * tokens for scale, tokens, _ in law.runs])
     target = flops * scale_of(plan.shape, plan.sequence_length, law.scale) * plan.tokens
@@ -139,11 +139,11 @@ def _verdict(axes: Axes, law: Law, plan: Plan, verdict: Mapping[str, Any]) -> No
         axes.plot(
             line, _frontier_losses(law.loss, flops, line), color="tab:blue", linewidth=1, label="optimal frontier by the law"
         )
-    errors = [[verdict["predicted"] - verdict["low"]], [verdict["high"] - verdict["predicted"]]]
-    predicted = axes.errorbar([target], [verdict["predicted"]], yerr=errors, fmt="s", markersize=4, capsize=4, color="tab:blue")
+    errors = [[verdict.predicted - verdict.low], [verdict.high - verdict.predicted]]
+    predicted = axes.errorbar([target], [verdict.predicted], yerr=errors, fmt="s", markersize=4, capsize=4, color="tab:blue")
     predicted.set_label("predicted, 95 % interval")
-    axes.plot([target], [verdict["actual"]], "*", markersize=12, color="tab:red", label="came out")
-    axes.set(xscale="log", xlabel="compute C, FLOPs", ylabel=verdict["figure"].replace("_", " "))
+    axes.plot([target], [verdict.actual], "*", markersize=12, color="tab:red", label="came out")
+    axes.set(xscale="log", xlabel="compute C, FLOPs", ylabel=verdict.figure_in_words)
 
 
 def _frontier_losses(loss: LossLaw, flops: float, compute: Array) -> Array:

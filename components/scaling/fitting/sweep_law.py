@@ -3,22 +3,19 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from components.artifacts import Figures
 from components.scaling.config import FitConfig
 from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
-from components.scaling.laws.files import LAW, read_law, write_law
 from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
 from components.scaling.sweeps.table import FIGURE, GRID_COLUMNS, LADDER_COLUMNS, RUNS
 
 
-def fit_ladder(
-    config: FitConfig, *, name: str, runs: Path, output: Path, bases: Mapping[str, Path] | None = None
-) -> dict[str, Any]:
+def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, bases: Mapping[str, Path] | None = None) -> Figures:
     """Fit the trainings in the directory `runs`, and write `law.json`, `fit.json`, `report.html` and a PNG for each plot.
 
     The law takes batch and learning rate from the first of `bases`, directories of laws, where there is one. Returns the
@@ -28,12 +25,12 @@ def fit_ladder(
         FitRefused: neither profiles nor the parametric fit could be fitted.
     """
     fitted = fit(read_runs(runs / RUNS, LADDER_COLUMNS), config)
-    base = next((read_law(directory / LAW) for directory in (bases or {}).values()), None)
+    base = next((Law.read(directory) for directory in (bases or {}).values()), None)
     law = dataclasses.replace(law_of(fitted, name=name, data=name, base=base), figure=FIGURE)
     return _write(fitted, law, output)
 
 
-def fit_grid(config: FitConfig, *, name: str, runs: Path, output: Path) -> dict[str, Any]:
+def fit_grid(config: FitConfig, *, name: str, runs: Path, output: Path) -> Figures:
     """The same for a grid and the laws of batch and learning rate; the rest of the law is DeepSeek's.
 
     Raises:
@@ -43,8 +40,8 @@ def fit_grid(config: FitConfig, *, name: str, runs: Path, output: Path) -> dict[
     return _write(fitted, law_of(fitted, name=name, data=name, base=LAWS["deepseek"]), output)
 
 
-def _write(fitted: Fit, law: Law, output: Path) -> dict[str, Any]:
-    write_law(law, output / LAW)
+def _write(fitted: Fit, law: Law, output: Path) -> Figures:
+    law.write(output)
     write_report(fitted, title=law.name, output=output)
     values = fitted.as_json()
     return {

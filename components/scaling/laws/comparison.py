@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.errors import FitRefused
-from components.scaling.laws.law import SCALES, Law, allocation
+from components.flops import SCALES
+from components.scaling.laws.law import Law, allocation
 from components.scaling.laws.prediction import predict, quantile
 
 
@@ -36,7 +37,7 @@ def _figures(law: Law, compute: float) -> dict[str, Any]:
         "n_exponent": {"value": model.exponent, "low": low, "high": high},
         "d_exponent": {"value": tokens.exponent, "low": 1 - high, "high": 1 - low},
         "isoflop_n_exponent": law.model.exponent,
-        "loss": {"value": loss["loss"], "low": loss["low"], "high": loss["high"]},
+        "loss": {"value": loss.loss, "low": loss.low, "high": loss.high},
         "figure": law.figure,
         "model_optimum": model.at(compute),
         "tokens_optimum": tokens.at(compute),

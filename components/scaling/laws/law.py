@@ -6,16 +6,14 @@ C is the compute budget in FLOPs, D the number of training tokens, and S the mod
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar, get_args
 
-from components.artifacts import ModelShape
+from components.artifacts import Figure, JsonFile
 from components.errors import ConfigError, require
-from components.flops import non_embedding_flops_per_token, parameters, six_n
+from components.flops import SCALES
 
-SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
-"""What a law can count as model scale S, each with the factor k of C = k·S·D."""
-
-FIGURES = ("loss", "bits_per_byte")
-"""What a law can predict: the training loss in nats per token, or bits per byte of held-out text."""
+FIGURES: tuple[Figure, ...] = get_args(Figure)
+"""What a law can predict."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +58,11 @@ class LossLaw:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Law:
+class Law(JsonFile):
     """How to spend a budget, by one publication or one fit."""
+
+    NAME: ClassVar[str] = "law.json"
+    STEP: ClassVar[str] = "the fit of a law, or the plan that predicts by one,"
 
     name: str
     """What it is called: a published law's name is how a config refers to it."""
@@ -83,7 +84,7 @@ class Law:
     """Smallest and largest budget that it was fitted on, in FLOPs."""
     loss: LossLaw | None = None
     """Predicts losses; only of laws fitted by longrun. Those of a paper hold for its corpus and tokenizer alone."""
-    figure: str = "loss"
+    figure: Figure = "loss"
     """The figure of a finished training that `loss` predicts, one of `FIGURES`."""
     runs: tuple[tuple[float, ...], ...] = ()
     """(S, D, loss) of each run that it was fitted to; a training that it predicted is added when it is fitted again."""
@@ -113,13 +114,6 @@ def allocation(loss: LossLaw, flops: float) -> tuple[PowerLaw, PowerLaw]:
     g = (loss.alpha * loss.A / (loss.beta * loss.B)) ** (1 / total)
     model = PowerLaw(exponent=a, coefficient=g * flops**-a)
     return model, PowerLaw(exponent=1 - a, coefficient=flops ** (a - 1) / g)
-
-
-def scale_of(shape: ModelShape, sequence_length: int, scale: str) -> float:
-    """The scale S of a shape, counted as `scale` says."""
-    if scale == "non_embedding_flops_per_token":
-        return float(non_embedding_flops_per_token(shape, sequence_length))
-    return float(parameters(shape)) if scale == "parameters" else six_n(shape) / 6
 
 
 def _is_number(value: object) -> bool:

@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from math import exp
 
+from components.artifacts import Prediction
 from components.scaling.laws.law import LossLaw
 
 LEVEL = 0.95
 """Confidence level of every interval."""
 
 
-def predict(loss: LossLaw, scale: float, tokens: float) -> dict[str, float]:
-    """Expected loss of a run of model scale S on D tokens, with its prediction interval: "loss", "low" and "high".
+def predict(loss: LossLaw, scale: float, tokens: float) -> Prediction:
+    """Expected loss of a run of model scale S on D tokens, with its prediction interval.
 
     Each bootstrap draw gives a loss, which is multiplied by the residual of a run drawn at random: the interval covers both the
     uncertainty of the fit and the scatter of single runs. It holds as far as the law does.
     """
     (expected,) = _losses([(loss.E, loss.A, loss.B, loss.alpha, loss.beta, 0.0)], scale, tokens)
     drawn = _losses(loss.draws, scale, tokens) or [expected]
-    return {"loss": expected, "low": quantile(drawn, (1 - LEVEL) / 2), "high": quantile(drawn, (1 + LEVEL) / 2)}
+    return Prediction(loss=expected, low=quantile(drawn, (1 - LEVEL) / 2), high=quantile(drawn, (1 + LEVEL) / 2))
 
 
 def quantile(values: Sequence[float], share: float) -> float:

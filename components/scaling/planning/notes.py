@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from components.artifacts import Mixture, Plan, portion_name
-from components.scaling.laws.law import Law, scale_of
+from components.flops import scale_of
+from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
 
 USUAL_RANGE = (1e17, 1e25)

@@ -1,27 +1,31 @@
 """The stage that plans: `plan.json` and its table, with what the training data means for the plan."""
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
-from components.artifacts import Mixture, ModelShape, Plan
-from components.files import read_json
-from components.flops import parameters
+from components.artifacts import Figures, Mixture, ModelShape, Plan, TokenIndex, encoded
+from components.flops import SCALES, parameters, scale_of
+from components.model.configuration import read_shape
 from components.scaling.config import ScalingConfig
-from components.scaling.laws.files import LAW, find_law, write_law
-from components.scaling.laws.law import SCALES, Law, scale_of
+from components.scaling.laws.files import find_law
+from components.scaling.laws.law import Law
 from components.scaling.planning.notes import epoch_notes
 from components.scaling.planning.planner import INIT_STD, WARMUP_STEPS, Planner
+from components.tokenizer.special_tokens import SpecialTokens
 from components.training.config import Choices
-from components.training.portions import apportion, explain, tokens_of, windows_of
-
-PLAN = "plan.json"
+from components.training.portions import apportion, explain, windows_of
 
 
 def plan(
-    config: ScalingConfig, *, choices: Choices, tokenizer: Path, token_shards: Path, output: Path, law: Law | None = None
-) -> dict[str, Any]:
+    config: ScalingConfig,
+    *,
+    choices: Choices,
+    tokenizer: Path,
+    token_shards: Path,
+    output: Path,
+    start: Path | None = None,
+    law: Law | None = None,
+) -> Figures:
     """Write `plan.json` (a `Plan`) and `metrics/plan.parquet` (what was chosen, beside the law); the headline figures.
 
     A law that predicts a loss is written beside them, so that the finished training can be compared with its prediction.
@@ -32,6 +36,7 @@ def plan(
         tokenizer: a tokenizer artifact, for the vocabulary of the shape.
         token_shards: the training tokens, for the epochs that the plan needs.
         output: an empty directory.
+        start: a checkpoint where training starts, whose shape is taken where none is chosen; None: it starts anew.
         law: used instead of the one that the config names.
 
     Raises:
@@ -40,36 +45,28 @@ def plan(
         MissingArtifact, DamagedArtifact: a file of the tokenizer or of the shards is missing or unreadable.
     """
     law = law or find_law(config.law)
-    vocab_size = _read(tokenizer / "special_tokens.json")["vocab_size"]
+    if start is not None and choices.shape is None:
+        choices = dataclasses.replace(choices, shape=read_shape(start))
+    vocab_size = SpecialTokens.read(tokenizer).vocab_size
     made = Planner(config=config, choices=choices, vocab_size=vocab_size, law=law).plan()
-    index, mixture = _read(token_shards / "index.json"), Mixture(**_read(token_shards / "mixture.json"))
+    index, mixture = TokenIndex.read(token_shards), Mixture.read(token_shards)
     portions = apportion(mixture, windows_of(index, made.sequence_length), made.steps * made.batch_size)
-    notes = (*made.notes, *epoch_notes(made.tokens, mixture, tokens_of(index)), *explain(portions))
+    notes = (*made.notes, *epoch_notes(made.tokens, mixture, index.training_tokens), *explain(portions))
     made = dataclasses.replace(made, notes=notes)
     _write(made, law, output)
     if made.prediction is not None:
-        write_law(law, output / LAW)
+        law.write(output)
     return _figures(made)
 
 
-def read_plan(directory: Path) -> Plan:
-    """The plan that `plan` wrote there. Raises `MissingArtifact` or `DamagedArtifact`."""
-    raw = _read(directory / PLAN)
-    return Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return read_json(path, dict, "make the artifact again")
-
-
-def _figures(made: Plan) -> dict[str, Any]:
+def _figures(made: Plan) -> Figures:
     return {
         "parameters": parameters(made.shape),
         "shape": _shape_in_words(made.shape),
         **{name: getattr(made, name) for name in ("tokens", "steps", "batch_size", "sequence_length", "learning_rate")},
         "compute": made.compute,
         "memory_bytes": made.memory_bytes,
-        **({"prediction": {"figure": made.predicted_figure, **made.prediction}} if made.prediction else {}),
+        **({"prediction": {"figure": made.predicted_figure, **encoded(made.prediction)}} if made.prediction else {}),
         "notes": list(made.notes),
     }
 
@@ -82,14 +79,14 @@ def _write(made: Plan, law: Law, output: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    (output / PLAN).write_text(json.dumps(dataclasses.asdict(made), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    made.write(output)
     schema = pa.schema([("name", pa.string()), ("chosen", pa.float64()), ("law", pa.float64())])
     (output / "metrics").mkdir()
     table = pa.Table.from_pylist(_rows(made, law), schema=schema)
     pq.write_table(table, output / "metrics" / "plan.parquet", compression="zstd")
 
 
-def _rows(made: Plan, law: Law) -> list[dict[str, Any]]:
+def _rows(made: Plan, law: Law) -> list[dict[str, str | float]]:
     """What was chosen beside what the law says, or the paper where no law does."""
     chosen = {
         "compute": made.compute,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
-from components.flops import non_embedding_flops_per_token, six_n
+from components.flops import SCALES, non_embedding_flops_per_token, scale_of, six_n
 from components.scaling.config import ScalingConfig, require_budget
-from components.scaling.laws.law import SCALES, Law, scale_of
+from components.scaling.laws.law import Law
 from components.scaling.laws.prediction import predict
 from components.scaling.laws.published import law_values
 from components.scaling.planning.layouts import planned_memory

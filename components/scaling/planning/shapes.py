@@ -5,7 +5,7 @@ import math
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.scaling.laws.law import scale_of
+from components.flops import scale_of
 from components.training.parallel.layout import ParallelLayout
 
 ASPECT = 108.0

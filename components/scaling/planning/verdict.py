@@ -1,20 +1,11 @@
 """Whether a training ended as its plan predicted. Pure arithmetic."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from components.artifacts import Plan
+from components.artifacts import Plan, PlanVerdict, TrainingOutcome
 from components.errors import FitRefused
 
 
-def judge(plan: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """The figure, what was predicted ("predicted", "low", "high") and what came out ("actual").
-
-    "place" says whether that is "inside", "above" or "below" the interval; "excess" is actual / predicted - 1.
-
-    Args:
-        plan: with a prediction.
-        measured: figures of the finished training.
+def judge(plan: Plan, outcome: TrainingOutcome) -> PlanVerdict:
+    """What the plan predicted beside what came out.
 
     Raises:
         FitRefused: the plan predicts nothing, or the training has no such figure.
@@ -22,15 +13,15 @@ def judge(plan: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
     prediction, figure = plan.prediction, plan.predicted_figure
     if prediction is None:
         raise FitRefused("the plan predicts nothing, because its law was not fitted here; fit one: longrun sweep or longrun fit")
-    actual = measured.get(figure)
+    actual = outcome.figure(figure)
     if actual is None:
-        raise FitRefused(f"the training has no {figure}, which its plan predicts; it has: {', '.join(sorted(measured))}")
-    return {
-        "figure": figure,
-        "predicted": prediction["loss"],
-        "low": prediction["low"],
-        "high": prediction["high"],
-        "actual": float(actual),
-        "place": "below" if actual < prediction["low"] else "above" if actual > prediction["high"] else "inside",
-        "excess": actual / prediction["loss"] - 1,
-    }
+        raise FitRefused(f"the training has no {figure}, which its plan predicts; it has: {', '.join(sorted(outcome.figures))}")
+    return PlanVerdict(
+        figure=figure,
+        predicted=prediction.loss,
+        low=prediction.low,
+        high=prediction.high,
+        actual=actual,
+        position="below" if actual < prediction.low else "above" if actual > prediction.high else "inside",
+        excess=actual / prediction.loss - 1,
+    )

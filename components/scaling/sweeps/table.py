@@ -3,15 +3,15 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from components.artifacts import Point
+from components.artifacts import Point, PointOutcome
 from components.flops import non_embedding_flops_per_token
 
 RUNS = "runs.csv"
 """The table, in the directory of a sweep's trainings."""
 
-FIGURE = "bits_per_byte"
+FIGURE: Final = "bits_per_byte"
 """What laws of a ladder predict: bits per byte of held-out text, the mean over domains by the mixture's shares."""
 
 LADDER_COLUMNS = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
@@ -23,30 +23,41 @@ GRID_COLUMNS = {"c": "c", "batch": "batch", "learning_rate": "learning_rate", "l
 SCALE = "non_embedding_flops_per_token"
 """What the column n counts."""
 
+Row = Mapping[str, float | str]
+"""A training, by `_HEADER`; an empty text where a failed one has no figure."""
+
 _HEADER = ("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "steps", "seed", "loss", "failure")
 
 
-def row_of(point: Point, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """A row: what was trained and its figures. A training that failed has no bits per byte, so that fits exclude it."""
-    plan = point.plan
+def row_of(point: Point, outcome: PointOutcome) -> Row:
+    """A row: what was trained and what came out. A training that failed has no bits per byte, so that fits exclude it."""
+    plan, trained = point.plan, outcome.trained
     return {
         "budget": point.budget,
         "n": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
         "d": plan.tokens,
         "c": plan.compute,
-        FIGURE: figures.get(FIGURE, ""),
+        FIGURE: "" if trained is None or trained.bits_per_byte is None else trained.bits_per_byte,
         "batch": plan.batch_size * plan.sequence_length,
         "learning_rate": plan.learning_rate,
         "n_layer": plan.shape.n_layer,
         "d_model": plan.shape.d_model,
         "steps": plan.steps,
         "seed": point.seed,
-        "loss": figures.get("loss", ""),
-        "failure": figures.get("failure", ""),
+        "loss": "" if trained is None else trained.loss,
+        "failure": outcome.failure,
     }
 
 
-def tabulate(rows: Sequence[Mapping[str, Any]], output: Path) -> dict[str, Any]:
+def tabulate_points(trained: Mapping[str, Point], *, points: Mapping[str, Path], output: Path) -> dict[str, float]:
+    """Write the table of the trainings whose outcomes lie in the directories `points`, by the same names; see `tabulate`.
+
+    Raises `MissingArtifact` or `DamagedArtifact`.
+    """
+    return tabulate([row_of(point, PointOutcome.read(points[name])) for name, point in trained.items()], output)
+
+
+def tabulate(rows: Sequence[Row], output: Path) -> dict[str, float]:
     """Write `runs.csv`; the number of trainings and of failed ones, the least bits per byte, and the FLOPs of all."""
     write_table(rows, output / RUNS)
     measured = [float(row[FIGURE]) for row in rows if row[FIGURE] != ""]
@@ -58,7 +69,7 @@ def tabulate(rows: Sequence[Mapping[str, Any]], output: Path) -> dict[str, Any]:
     }
 
 
-def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write_table(rows: Sequence[Row], path: Path) -> None:
     """Write the rows as CSV, sorted, so that the order in which trainings finish does not matter."""
     ordered = sorted(rows, key=lambda row: tuple(float(row[name]) for name in ("budget", "n", "batch", "learning_rate", "seed")))
     with path.open("w", encoding="utf-8", newline="") as stream:

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from components.alignment.batches import encode
-from components.alignment.held_out import Change, by_kind, first_of_each_kind, log_probabilities, write_changes
+from components.alignment.held_out import by_kind, first_of_each_kind, log_probabilities
 from components.model.huggingface import load
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -41,9 +40,3 @@ def test_kinds_come_in_the_order_of_names_after_all_of_them() -> None:
 @pytest.mark.parametrize(("limit", "expected"), [(1, "ab"), (2, "abb"), (9, "abbb")])
 def test_each_kind_keeps_its_first(limit: int, expected: str) -> None:
     assert "".join(first_of_each_kind("abbb", str, limit)) == expected
-
-
-def test_changes_are_written_as_a_table(tmp_path: Path) -> None:
-    write_changes([Change("answer_loss", "all", 2.0, 1.5)], tmp_path)
-    rows = pq.read_table(tmp_path / "metrics" / "alignment.parquet").to_pylist()
-    assert rows == [{"measure": "answer_loss", "kind": "all", "before": 2.0, "after": 1.5}]

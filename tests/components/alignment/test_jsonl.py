@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.alignment.jsonl import JsonlSource, text_field, write_evidence, write_jsonl
+from components.alignment.jsonl import JsonlSource, text_field, write_evidence
 from components.artifacts import sha256_of_file
 from components.errors import SourceError
-from components.files import read_json_lines
 
 
 def text_of(row: Mapping[str, Any]) -> str:
@@ -97,9 +96,3 @@ def test_evidence_holds_the_hash_of_each_file_and_every_refusal(jsonl: Callable[
         {"source": source.uri, "uri": source.uri, "sha256": sha256_of_file(source.path), "bytes": source.path.stat().st_size}
     ]
     assert refused.to_pylist() == [{"source": source.uri, "line": 2, "reason": "`text` is missing"}]
-
-
-def test_what_is_written_is_read_back_whatever_the_text(tmp_path: Path) -> None:
-    rows = [{"text": '大学\u2028\x85 \n\t"\\'}, {"text": "second"}]
-    write_jsonl(tmp_path / "a.jsonl", rows)
-    assert read_json_lines(tmp_path / "a.jsonl", "write it again") == rows

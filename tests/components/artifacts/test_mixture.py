@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.artifacts import Mixture
+from components.artifacts import Mixture, decoded
 from components.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ def test_the_portions_of_a_mixture_are_its_domains_or_their_languages() -> None:
     shares = {"code": 0.2, "web": 0.8}
     mixture = Mixture(shares=shares, epoch_limits={"code": 4.0, "web": 4.0}, language_shares={"web": {"zh": 0.25, "other": 0.75}})
     assert mixture.portions == pytest.approx({"code": 0.2, "web/other": 0.6, "web/zh": 0.2})
-    assert Mixture(**json.loads(mixture.to_json())) == mixture
+    assert decoded(Mixture, json.loads(mixture.to_json())) == mixture
 
 
 def test_a_mixture_without_languages_is_written_as_before_there_were_any() -> None:

@@ -8,17 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from components.artifacts import DomainTokens, Mixture, ModelShape, Plan, ShardTokens, TokenIndex
+from components.tokenizer import special_tokens
+from tests.components.artifacts.samples import FINDINGS
+
 
 def write(artifact: Path, name: str, rows: Any) -> None:
     """A metrics table."""
     (artifact / "metrics").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(artifact / "metrics" / f"{name}.parquet")
-
-
-def write_json(artifact: Path, name: str, value: Any) -> None:
-    """A JSON file."""
-    artifact.mkdir(parents=True, exist_ok=True)
-    (artifact / name).write_text(json.dumps(value), encoding="utf-8")
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def spoil() -> Callable[[Path, str, Callable[[Any], Any]], None]:
 
     def rewrite(artifact: Path, name: str, change: Callable[[Any], Any]) -> None:
         if name.endswith(".json"):
-            write_json(artifact, name, change(json.loads((artifact / name).read_bytes())))
+            (artifact / name).write_text(json.dumps(change(json.loads((artifact / name).read_bytes()))), encoding="utf-8")
         else:
             write(artifact, name, change(pd.read_parquet(artifact / "metrics" / f"{name}.parquet")))
 
@@ -57,8 +55,7 @@ def corpus(tmp_path: Path) -> Path:
     write(artifact, "audit", [pair])
     precision = {"removals": 1, "sampled": 1, "similar": 1, "precision": 1.0, "low": 1.0, "high": 1.0}
     write(artifact, "precision", [{"reason": "near-duplicate", **precision}])
-    mixture = {"shares": {"code": 0.5, "prose": 0.5}, "epoch_limits": {"code": 4.0, "prose": 4.0}}
-    write_json(artifact, "mixture.json", mixture)
+    Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits={"code": 4.0, "prose": 4.0}).write(artifact)
     return artifact
 
 
@@ -98,9 +95,8 @@ def _source(name: str, documents: list[dict[str, Any]]) -> dict[str, Any]:
 def tokenizer(tmp_path: Path) -> Path:
     """A tokenizer with a vocabulary of 1 024."""
     artifact = tmp_path / "tokenizer"
-    write_json(
-        artifact, "special_tokens.json", {"bos": 1000, "eos": 1001, "pad": 1002, "vocab_size": 1024, "regular_tokens": 1000}
-    )
+    artifact.mkdir()
+    special_tokens.after(1000, 1024).write(artifact)
     row = {"documents": 5, "bytes": 4000, "tokens": 1000, "tokens_per_byte": 0.25, "round_trip_failures": 0}
     write(artifact, "fertility", [{"domain": domain, **row} for domain in ("code", "prose")])
     return artifact
@@ -117,13 +113,11 @@ def token_shards(tmp_path: Path) -> Path:
                 (artifact / split / domain / shard).write_bytes(bytes(2000))
                 counts = {"documents": 10, "tokens": 1000, "bytes": 4000, "min_id": 0, "max_id": 1023}
                 rows.append({"split": split, "domain": domain, "shard": shard, **counts, "digest": f"{len(rows):064x}"})
-            entry = {"tokens": 2000, "documents": 20, "bytes": 8000}
-            shards = [{"name": shard, "tokens": 1000} for shard in ("tokens-00000.bin", "tokens-00001.bin")]
-            splits.setdefault(split, {})[domain] = {**entry, "shards": shards}
+            shards = tuple(ShardTokens(name=shard, tokens=1000) for shard in ("tokens-00000.bin", "tokens-00001.bin"))
+            splits.setdefault(split, {})[domain] = DomainTokens(tokens=2000, documents=20, bytes=8000, shards=shards)
     write(artifact, "shards", rows)
-    write_json(artifact, "index.json", {"dtype": "uint16", "vocab_size": 1024, "splits": splits})
-    mixture = {"shares": {"code": 0.25, "prose": 0.75}, "epoch_limits": {"code": 4.0, "prose": 4.0}}
-    write_json(artifact, "mixture.json", mixture)
+    TokenIndex(dtype="uint16", vocab_size=1024, splits=splits).write(artifact)
+    Mixture(shares={"code": 0.25, "prose": 0.75}, epoch_limits={"code": 4.0, "prose": 4.0}).write(artifact)
     return artifact
 
 
@@ -131,23 +125,23 @@ def token_shards(tmp_path: Path) -> Path:
 def plan(tmp_path: Path) -> Path:
     """The paper's 7B plan."""
     artifact = tmp_path / "plan"
-    shape = {"n_layer": 30, "d_model": 4096, "n_head": 32, "n_kv_head": 32, "d_ffn": 11008, "vocab_size": 102400, "context": 4096}
+    shape = ModelShape(n_layer=30, d_model=4096, n_head=32, n_kv_head=32, d_ffn=11008, vocab_size=102400, context=4096)
     steps, batch, length = 211_928, 2304, 4096
-    figures = {
-        "shape": shape,
-        "tokens": steps * batch * length,
-        "batch_size": batch,
-        "sequence_length": length,
-        "steps": steps,
-        "learning_rate": 4.2e-4,
-        "init_std": 0.006,
-        "warmup_steps": 2000,
-        "compute": 4.23e10 * 2e12,
-        "memory_bytes": 70_000_000_000,
-        "law": {"learning_rate": 4.25e-4, "tokens": 4.7e11},
-        "notes": ["above the fitted budgets: the law extrapolates"],
-    }
-    write_json(artifact, "plan.json", figures)
+    artifact.mkdir()
+    Plan(
+        shape=shape,
+        tokens=steps * batch * length,
+        batch_size=batch,
+        sequence_length=length,
+        steps=steps,
+        learning_rate=4.2e-4,
+        init_std=0.006,
+        warmup_steps=2000,
+        compute=4.23e10 * 2e12,
+        memory_bytes=70_000_000_000,
+        law={"learning_rate": 4.25e-4, "tokens": 4.7e11},
+        notes=("above the fitted budgets: the law extrapolates",),
+    ).write(artifact)
     write(artifact, "plan", [{"name": "learning_rate", "chosen": 4.2e-4, "law": 4.25e-4}])
     return artifact
 
@@ -236,5 +230,5 @@ def evaluation(tmp_path: Path) -> Path:
     write(artifact, "contamination", [counted])
     alignment = [("answer_loss", 4.0, 3.0), ("reward_margin", 0.0, 0.5), ("chosen_log_probability", -9.0, -9.5)]
     write(artifact, "alignment", [{"measure": m, "kind": "all", "before": b, "after": a} for m, b, a in alignment])
-    write_json(artifact, "report.json", {"domain_shares": {"code": 0.5, "prose": 0.5}})
+    FINDINGS.write(artifact)
     return artifact

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from components.artifacts import Mixture, encoded
 from components.checks.corpus import check
 from components.checks.limits import CorpusLimits
 from components.curation.duplicates.audit import interval
 from components.errors import ConfigError
 
 LIMITS = CorpusLimits(min_validation_documents=5, min_cluster_documents=2)
+
+ONLY_CODE = encoded(Mixture(shares={"code": 1.0}, epoch_limits={"code": 4.0}))
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: has rows": ("documents", lambda t: t.iloc[:0]),
@@ -35,7 +38,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "documents",
         lambda t: t.assign(split=t["split"].where(t["split"].isna(), "train")),
     ),
-    "domains: mixture_share is finite": ("mixture.json", lambda m: {**m, "shares": {"code": 1.0}}),
+    "domains: mixture_share is finite": ("mixture.json", lambda m: ONLY_CODE),
     "sources: has rows": ("sources", lambda t: t.iloc[:0]),
     "sources: kept_documents is at least 1": ("sources", lambda t: t.assign(kept_documents=0)),
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
@@ -91,7 +94,8 @@ def test_a_broken_expectation_is_named(broken: str, corpus: Path, output: Path, 
 
 
 def test_the_observed_value_names_the_domain_that_is_starved(corpus: Path, output: Path, spoil: Any) -> None:
-    spoil(corpus, "mixture.json", lambda mixture: {**mixture, "shares": {**mixture["shares"], "maths": 0.1}})
+    shares = {"code": 0.5, "maths": 0.1, "prose": 0.4}
+    Mixture(shares=shares, epoch_limits=dict.fromkeys(shares, 4.0)).write(corpus)
     report = check(LIMITS, artifact=corpus, output=output)
     observed = {expectation.name: expectation.observed for expectation in report.failures}
     assert observed["domains: share is between 0.001 and 0.98"] == "1 of 3 rows: domain maths, share 0"
@@ -100,7 +104,7 @@ def test_the_observed_value_names_the_domain_that_is_starved(corpus: Path, outpu
 def test_a_corpus_of_one_domain_passes(corpus: Path, output: Path, spoil: Any) -> None:
     for name in ("documents", "sources"):
         spoil(corpus, name, lambda t: t.assign(domain="code"))
-    spoil(corpus, "mixture.json", lambda mixture: {**mixture, "shares": {"code": 1.0}})
+    spoil(corpus, "mixture.json", lambda mixture: ONLY_CODE)
     assert check(LIMITS, artifact=corpus, output=output).passed
 
 

@@ -20,7 +20,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "plan: learning_rate is between 1e-09 and 0.01": ("plan.json", lambda p: p | {"learning_rate": 0.1}),
     "plan: init_std is between 1e-09 and 1": ("plan.json", lambda p: p | {"init_std": 0.0}),
     "plan: warmup_share is between 0 and 0.05": ("plan.json", lambda p: p | {"warmup_steps": 20000}),
-    "plan: compute is finite": ("plan.json", lambda p: p | {"compute": float("nan")}),
+    "plan: compute is at least 1": ("plan.json", lambda p: p | {"compute": 0.0}),
     "plan: memory_bytes is between 1 and 80,000,000,000": ("plan.json", lambda p: p | {"memory_bytes": 90000000000}),
     "plan: a plan outside of the fitted budgets, 1e17 to 3e20 FLOPs, says in its notes that the law extrapolates": (
         "plan.json",

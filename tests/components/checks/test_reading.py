@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from components.checks import reading
-from components.checks.reading import BatchedTable, json_object, metrics_table
-from components.errors import DamagedArtifact
+from components.checks.reading import BatchedTable, metrics_table
+from components.errors import DamagedArtifact, MissingArtifact
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
+    with pytest.raises(MissingArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
         metrics_table(tmp_path, "documents", ("id",))
 
 
@@ -38,18 +38,6 @@ def test_a_directory_called_like_a_partition_adds_no_column(corpus: Path, tmp_pa
     assert "year" not in metrics_table(directory, "documents", ("id",)).columns
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[1]", "not a JSON object")])
-def test_what_is_no_json_object_is_named(text: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "plan.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DamagedArtifact, match=rf"plan\.json: {message}"):
-        json_object(tmp_path, "plan.json")
-
-
-def test_a_missing_json_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DamagedArtifact, match=r"plan\.json: missing"):
-        json_object(tmp_path, "plan.json")
-
-
 def test_batches_are_read_in_order_and_as_often_as_one_likes(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = metrics_table(corpus, "documents", ("id", "bytes"))
     monkeypatch.setattr(reading, "BATCH_ROWS", 7)
@@ -67,5 +55,5 @@ def test_an_empty_table_is_one_empty_batch(corpus: Path, spoil: Any) -> None:
 
 
 def test_batches_of_a_missing_table_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
+    with pytest.raises(MissingArtifact, match=r"metrics/documents\.parquet: missing; run the step"):
         list(BatchedTable(tmp_path, "documents", ("id",)))

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components import artifacts as f
 from components.artifacts import ModelShape
-from components.evaluation import findings as f
+from components.evaluation.findings import DEFINITIONS
 from components.model import huggingface
 from components.model.decoder import Decoder, initialise
 from components.ports import InProcessShardEngine, SilentMetrics
@@ -87,12 +88,6 @@ def write_benchmarks(corpus: Path) -> None:
     pq.write_table(pa.Table.from_pylist(hits), corpus / "contamination.parquet")
 
 
-def write_lines(path: Path, records: list[dict]) -> None:
-    """A JSONL file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-
-
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> World:
     """Twelve documents a domain, ten conversations, six pairs."""
@@ -103,43 +98,38 @@ def world(tmp_path_factory) -> World:
     write_documents(corpus, "prose", [prose(rng) for _ in range(12)])
     write_documents(corpus, "code", [code(rng) for _ in range(4)], split="train")
     write_documents(corpus, "prose", [prose(rng) for _ in range(4)], split="train")
-    (corpus / "mixture.json").write_text(
-        json.dumps({"shares": {"code": 0.75, "prose": 0.25}, "epoch_limits": {"code": 4, "prose": 4}})
-    )
+    f.Mixture(shares={"code": 0.75, "prose": 0.25}, epoch_limits={"code": 4, "prose": 4}).write(corpus)
     write_benchmarks(corpus)
     ask = "What does the function {} do?"
     answers = [f"Return the {rng.choice(WORDS)} of the {rng.choice(WORDS)} number {number}." for number in range(10)]
-    write_lines(
-        conversations / "validation.jsonl",
-        [
-            {
-                "id": f"{number:02d}",
-                "messages": [
-                    {"role": "user", "content": ask.format(WORDS[number])},
-                    {"role": "assistant", "content": answer},
-                ],
-                "source": "test:",
-                "group": f"group-{number}",
-                "licence": "MIT",
-            }
-            for number, answer in enumerate(answers)
-        ],
-    )
-    write_lines(
-        pairs / "validation.jsonl",
-        [
-            {
-                "id": f"{number:02d}",
-                "kind": "right-vs-other",
-                "prompt": ask.format(WORDS[number]),
-                "chosen": answers[number],
-                "rejected": answers[number + 1],
-                "source": "test:",
-                "group": f"group-{number}",
-            }
-            for number in range(6)
-        ],
-    )
+    conversations.mkdir()
+    lines = [
+        f.Conversation(
+            id=f"{number:02d}",
+            messages=[{"role": "user", "content": ask.format(WORDS[number])}, {"role": "assistant", "content": answer}],
+            source="test:",
+            uri=f"test:{number}",
+            group=f"group-{number}",
+            licence="MIT",
+            task="describe",
+        )
+        for number, answer in enumerate(answers)
+    ]
+    f.Conversation.write(lines, conversations, "validation")
+    pairs.mkdir()
+    options = [
+        f.PreferencePair(
+            id=f"{number:02d}",
+            kind="right-vs-other",
+            prompt=ask.format(WORDS[number]),
+            chosen=answers[number],
+            rejected=answers[number + 1],
+            source="test:",
+            group=f"group-{number}",
+        )
+        for number in range(6)
+    ]
+    f.PreferencePair.write(options, pairs, "validation")
     return World(corpus=corpus, conversations=conversations, pairs=pairs)
 
 
@@ -175,9 +165,7 @@ def models(world, tmp_path_factory) -> Models:
         initialise(model, std=0.02, seed=seed)
         huggingface.save(model, tokenizer, root / name)
     for name in ("sft", "dpo"):
-        rows = [{"measure": f"{name} loss", "kind": "answers", "before": 2.5, "after": 2.25}]
-        (root / name / "metrics").mkdir()
-        pq.write_table(pa.Table.from_pylist(rows), root / name / "metrics/alignment.parquet")
+        f.Changes(rows=(f.Change(measure=f"{name} loss", kind="answers", before=2.5, after=2.25),)).write(root / name)
     return Models(tokenizer=tokenizer, token_shards=shards, checkpoints={name: root / name for name in ("dpo", "base", "sft")})
 
 
@@ -213,8 +201,9 @@ def findings() -> f.Findings:
             for model in ("base", "dpo")
         ),
         contamination=(f.Contamination(benchmark="quiz", items=1200, contaminated=30, not_searched=4, documents=50),),
-        alignment=(f.Alignment(measure="loss", kind="answers", before=3.5, after=2.5),),
+        alignment=(f.Change(measure="loss", kind="answers", before=3.5, after=2.5),),
         repetition=tuple(f.Repetition(model=model, repetition_ratio=0.125, prompts=8) for model in ("base", "sft", "dpo")),
         samples=tuple(f.Sample(prompt=NASTY, model=model, answer=NASTY if model == "dpo" else "") for model in ("base", "dpo")),
         origins=(f.Origin(source="test:", domain="code", language="code", licence="MIT", documents=3, bytes=400),),
+        definitions=DEFINITIONS,
     )

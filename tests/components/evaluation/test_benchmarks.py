@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.artifacts import Contamination
 from components.curation import FilteringConfig
 from components.curation.config import Benchmark, CurationConfig, Source
 from components.curation.curate import curate
 from components.errors import ArtifactError, ConfigError, MissingArtifact, SourceError
 from components.evaluation import benchmarks
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
-from components.evaluation.findings import Contamination
 from components.evaluation.items import Tasks
 from components.ports import InProcessShardEngine, SilentMetrics
 

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.errors import ArtifactError, DamagedArtifact, MissingArtifact
+from components.artifacts import Conversation
+from components.errors import ArtifactError
 from components.evaluation import held_out
 from tests.components.evaluation import conftest
 
@@ -46,29 +47,9 @@ def test_a_domain_with_short_documents_only_is_refused_by_name(tmp_path):
         held_out.fitting_documents(tmp_path, "maths", 10)
 
 
-def test_missing_records_and_shares_are_named(tmp_path):
-    with pytest.raises(MissingArtifact, match=r"validation\.jsonl"):
-        held_out.records(tmp_path / "validation.jsonl")
-    with pytest.raises(MissingArtifact, match=r"mixture\.json"):
-        held_out.mixture_shares(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"epoch_limits": {}}', '{"shares": 1}'])
-def test_a_mixture_without_shares_is_damaged(text, tmp_path):
-    (tmp_path / "mixture.json").write_text(text)
-    with pytest.raises(DamagedArtifact, match=r"mixture\.json: .*; run the step curation"):
-        held_out.mixture_shares(tmp_path)
-
-
-def test_records_that_are_no_json_are_damaged(tmp_path):
-    (tmp_path / "lines.jsonl").write_text('{"id": "a"}\n{"id": "b')
-    with pytest.raises(DamagedArtifact, match=r"lines\.jsonl: not JSON lines .*; run the step that makes it"):
-        held_out.records(tmp_path / "lines.jsonl")
-
-
-def test_a_line_separator_inside_a_record_does_not_part_it(tmp_path):
-    (tmp_path / "lines.jsonl").write_text('{"id": "b", "text": "one\u2028two"}\n{"id": "a"}\n', encoding="utf-8")
-    assert [record["id"] for record in held_out.records(tmp_path / "lines.jsonl")] == ["a", "b"]
+def test_lines_come_in_the_order_of_their_ids(world):
+    conversations = held_out.by_id(reversed(Conversation.read(world.conversations, "validation")))
+    assert [c.id for c in conversations] == sorted(c.id for c in conversations)
 
 
 class Shards:

@@ -3,6 +3,7 @@
 import dataclasses
 import random
 
+from components.artifacts import Conversation, PreferencePair
 from components.evaluation import held_out, items
 from components.evaluation.config import EvaluationConfig
 from tests.components.evaluation import conftest
@@ -61,9 +62,9 @@ def test_answers_are_asked_for_in_the_chat_format(world):
 
 
 def test_a_preference_item_offers_the_chosen_and_the_rejected_answer(world):
-    row, pair = build(world).choices["preferred-answer"][0], held_out.records(world.pairs / "validation.jsonl")[0]
-    assert row["choices"][row["gold"]] == " " + pair["chosen"]
-    assert row["choices"][1 - row["gold"]] == " " + pair["rejected"]
+    row, pair = build(world).choices["preferred-answer"][0], PreferencePair.read(world.pairs, "validation")[0]
+    assert row["choices"][row["gold"]] == " " + pair.chosen
+    assert row["choices"][1 - row["gold"]] == " " + pair.rejected
 
 
 def test_a_final_word_is_in_its_context_and_the_prompt_stops_before_it(world):
@@ -74,16 +75,15 @@ def test_a_final_word_is_in_its_context_and_the_prompt_stops_before_it(world):
 
 
 def test_a_task_without_enough_other_answers_is_left_out(world, tmp_path):
-    few = held_out.records(world.conversations / "validation.jsonl")[:3]
-    conftest.write_lines(tmp_path / "validation.jsonl", few)
+    Conversation.write(Conversation.read(world.conversations, "validation")[:3], tmp_path, "validation")
     tasks = build(dataclasses.replace(world, conversations=tmp_path))
     assert "answer-choice" not in tasks.choices
     assert "continuation-choice" in tasks.choices
 
 
 def test_a_pair_whose_answers_do_not_differ_is_left_out(world, tmp_path):
-    pair = held_out.records(world.pairs / "validation.jsonl")[0]
-    conftest.write_lines(tmp_path / "validation.jsonl", [pair | {"rejected": pair["chosen"]}])
+    pair = PreferencePair.read(world.pairs, "validation")[0]
+    PreferencePair.write([dataclasses.replace(pair, rejected=pair.chosen)], tmp_path, "validation")
     assert "preferred-answer" not in build(dataclasses.replace(world, pairs=tmp_path)).choices
 
 

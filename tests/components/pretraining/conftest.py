@@ -58,7 +58,7 @@ def with_languages(root: Path) -> Mixture:
     (root / "index.json").write_text(json.dumps(index))
     limits = {"code": 4.0, "prose": 4.0}
     mixture = Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits=limits, language_shares={"prose": {"aa": 0.5, "bb": 0.5}})
-    (root / "mixture.json").write_text(mixture.to_json())
+    mixture.write(root)
     return mixture
 
 

@@ -1,4 +1,4 @@
-"""A tiny checkpoint, what evaluation found of it, and a lineage."""
+"""A tiny checkpoint, the plan that it was trained by, what evaluation found of it, and a lineage."""
 
 import json
 from dataclasses import dataclass
@@ -9,12 +9,18 @@ import pytest
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from components.artifacts import CheckReport, Expectation, ModelShape
+from components.artifacts import CheckReport, Expectation, Mixture, ModelShape
 from components.model import huggingface
 from components.model.decoder import Decoder, initialise
+from components.scaling.config import ScalingConfig
+from components.scaling.planning.plan import plan
+from components.tokenizer import special_tokens
 from components.tokenizer.chat import TEMPLATE
+from components.training.config import Choices
+from tests.components.artifacts.samples import FINDINGS, domain_tokens, index_of
 
 BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜pad｜>"
+SHAPE = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=64, vocab_size=264, context=64)
 PASSED = CheckReport(name="corpus", expectations=(Expectation(name="ids are distinct", observed="0 duplicates", passed=True),))
 FAILED = CheckReport(
     name="training",
@@ -23,30 +29,6 @@ FAILED = CheckReport(
         Expectation(name="a warning", observed="7", passed=False, critical=False),
     ),
 )
-REPORT = {
-    "bits_per_byte": [
-        {"model": model, "domain": domain, "bits_per_byte": value, "documents": 9, "bytes": 12345}
-        for model, values in {"base": (2.0, 2.2), "dpo": (2.1, 2.3), "byte-unigram": (4.6, 4.4), "zlib-9": (2.0, 3.9)}.items()
-        for domain, value in zip(("code", "prose"), values, strict=True)
-    ],
-    "aggregate": {"base": 2.1, "dpo": 2.2, "byte-unigram": 4.5, "zlib-9": 2.95},
-    "tasks": [
-        {
-            **{"model": "dpo", "task": "answer-choice", "metric": "acc_norm", "value": 0.4, "items": 50, "chance": 0.25},
-            **{"clean_value": None, "clean_items": None},
-        },
-        {
-            **{"model": "dpo", "task": "quiz", "metric": "acc", "value": 0.45, "items": 1200, "chance": 0.25},
-            **{"clean_value": 0.44, "clean_items": 1160},
-        },
-    ],
-    "contamination": [{"benchmark": "quiz", "items": 1200, "contaminated": 30, "not_searched": 10, "documents": 41}],
-    "origins": [
-        {"source": "python-environment:", "domain": "code", "language": "code", "licence": "MIT", "documents": 8, "bytes": 9000},
-        {"source": "python-environment:", "domain": "prose", "language": "en", "licence": "", "documents": 2, "bytes": 3000},
-        {"source": "file:books|old", "domain": "prose", "language": "en", "licence": "MIT", "documents": 1, "bytes": 1000},
-    ],
-}
 
 
 def lineage() -> dict[str, Any]:
@@ -69,17 +51,7 @@ def lineage() -> dict[str, Any]:
     corpus = node(
         "curation", "Corpus", raw=[{"source": "python-environment:", "files": 12, "bytes": 13000, "digest": "raw-digest"}]
     )
-    plan = node(
-        "scaling",
-        "TrainingPlan",
-        inputs={"corpus": corpus},
-        figures={
-            "learning_rate": 0.001,
-            "tokens": 1_000_000,
-            "notes": ["small", "extrapolated"],
-            "law": {"learning_rate": 0.0023},
-        },
-    )
+    plan = node("scaling", "TrainingPlan", inputs={"corpus": corpus})
     return node("dpo", "Checkpoint", inputs={"plan": plan, "corpus": corpus})
 
 
@@ -89,6 +61,7 @@ class Finished:
 
     checkpoint: Path
     report: Path
+    plan: Path
 
 
 @pytest.fixture(scope="session")
@@ -101,22 +74,32 @@ def tokenizer_directory(tmp_path_factory) -> Path:
     library.decoder = decoders.ByteLevel()
     library.add_special_tokens([BOS, EOS, PAD])
     library.save(str(output / "tokenizer.json"))
-    special = {"bos": 256, "eos": 257, "pad": 258, "vocab_size": 264, "regular_tokens": 256}
-    (output / "special_tokens.json").write_text(json.dumps(special))
+    special_tokens.after(256, 264).write(output)
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
     (output / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": TEMPLATE}))
     return output
 
 
+@pytest.fixture(scope="session")
+def plan_directory(tmp_path_factory, tokenizer_directory) -> Path:
+    """A training plan as the step scaling writes it, with a learning rate other than its law's."""
+    shards, output = tmp_path_factory.mktemp("token_shards"), tmp_path_factory.mktemp("plan")
+    index_of({"code": domain_tokens(1_000_000)}, vocab_size=264).write(shards)
+    Mixture(shares={"code": 1.0}, epoch_limits={"code": 4.0}).write(shards)
+    choices = Choices(shape=SHAPE, tokens=1_000_000, batch_size=8, learning_rate=0.001)
+    plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer_directory, token_shards=shards, output=output)
+    return output
+
+
 @pytest.fixture
-def finished(tmp_path, tokenizer_directory) -> Finished:
+def finished(tmp_path, tokenizer_directory, plan_directory) -> Finished:
     """A checkpoint and its report, written anew for each test so that a test may break them."""
-    model = Decoder(ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=64, vocab_size=264, context=64))
+    model = Decoder(SHAPE)
     initialise(model, std=0.1, seed=3)
     checkpoint, report = tmp_path / "checkpoint", tmp_path / "report"
     huggingface.save(model, tokenizer_directory, checkpoint)
     (checkpoint / "metrics").mkdir()
     (checkpoint / "manifest.json").write_text("{}")
     report.mkdir()
-    (report / "report.json").write_text(json.dumps(REPORT))
-    return Finished(checkpoint=checkpoint, report=report)
+    FINDINGS.write(report)
+    return Finished(checkpoint=checkpoint, report=report, plan=plan_directory)

@@ -5,17 +5,25 @@ import dataclasses
 import pytest
 import yaml
 
+from components.artifacts import Plan
 from components.registration.card import Facts, model_card, nodes
 from components.registration.config import RegistrationConfig
-from tests.components.registration.conftest import PASSED, REPORT, lineage
+from tests.components.artifacts.samples import FINDINGS, PLAN, VERDICT
+from tests.components.registration.conftest import PASSED, lineage
 
 CONFIG = RegistrationConfig(name="smoke")
-FACTS = Facts(report=REPORT, lineage=lineage(), checks=(PASSED,), parameters=1_800_000)
+FACTS = Facts(findings=FINDINGS, plan=PLAN, lineage=lineage(), checks=(PASSED,), parameters=1_800_000)
 
 
 @pytest.fixture(scope="module")
 def card():
     return model_card(CONFIG, FACTS)
+
+
+@pytest.fixture(scope="module")
+def planned(plan_directory):
+    """The card of a model whose plan the step scaling has written."""
+    return model_card(CONFIG, dataclasses.replace(FACTS, plan=Plan.read(plan_directory)))
 
 
 def test_the_front_matter_is_yaml_that_the_hub_reads(card):
@@ -36,10 +44,28 @@ def test_sources_and_licences_are_added_up(card):
     assert "| not stated | 2 | 3,000 |" in card
 
 
-def test_the_plan_stands_beside_the_law(card):
-    assert "| learning_rate | 0.001 | 0.0023 |" in card
-    assert "| tokens | 1,000,000 | – |" in card
-    assert "| notes | small; extrapolated | – |" in card
+def test_the_plan_stands_beside_the_law_that_it_was_made_by(planned, plan_directory):
+    plan = Plan.read(plan_directory)
+    rows = {cells[1].strip(): cells[2:4] for cells in (line.split("|") for line in planned.splitlines()) if len(cells) == 5}
+    for name in ("learning_rate", "tokens", "batch_tokens", "non_embedding_flops_per_token"):
+        chosen, law = (cell.strip() for cell in rows[name.replace("_", " ")])
+        assert law == f"{plan.law[name]:.4g}"
+        assert chosen not in {"–", law}
+    assert rows["learning rate"][0].strip() == "0.001"
+    assert rows["steps"] == [f" {plan.steps:,} ", " – "]
+    assert rows["shape"] == [" 2 layers of width 32, 4 heads ", " – "]
+
+
+def test_what_a_reader_must_know_of_the_plan_is_listed(planned, plan_directory):
+    notes = Plan.read(plan_directory).notes
+    assert notes
+    assert all(f"\n- {note}\n" in planned for note in notes)
+
+
+def test_a_prediction_is_a_sentence(card, planned):
+    assert "The law predicted 2.1000 bits per byte, and 95 % of such trainings between 2.0000 and 2.2000." in card
+    assert "{" not in card.partition("## Training plan")[2].partition("##")[0]
+    assert "The law predicted" not in planned
 
 
 def test_the_evaluation_shows_models_and_baselines(card):
@@ -54,8 +80,8 @@ def test_benchmarks_stand_on_all_and_on_clean_items_with_what_documents_held(car
 
 
 def test_a_benchmark_without_clean_items_has_no_score_on_them():
-    quiz = {**REPORT["tasks"][1], "clean_value": None, "clean_items": 0}
-    card = model_card(CONFIG, dataclasses.replace(FACTS, report=REPORT | {"tasks": [quiz]}))
+    quiz = dataclasses.replace(FINDINGS.tasks[1], clean_value=None, clean_items=0)
+    card = model_card(CONFIG, dataclasses.replace(FACTS, findings=dataclasses.replace(FINDINGS, tasks=(quiz,))))
     assert "| quiz | acc | dpo | 45.0% | – | 25.0% | 1,200 | 0 |" in card
 
 
@@ -84,27 +110,17 @@ def test_an_artifact_used_twice_is_listed_once():
 
 
 def test_a_lineage_that_says_little_is_enough():
-    facts = dataclasses.replace(FACTS, lineage={"step": "dpo"}, report=REPORT | {"tasks": [], "contamination": []})
-    card = model_card(RegistrationConfig(), facts)
-    assert "no training plan" in card
+    findings = dataclasses.replace(FINDINGS, tasks=(), contamination=())
+    card = model_card(RegistrationConfig(), dataclasses.replace(FACTS, lineage={"step": "dpo"}, findings=findings))
     assert "not recorded" in card
     assert "enchmarks" not in card
 
 
 def test_what_the_law_predicted_stands_beside_what_came_out():
-    verdict = {
-        "figure": "bits_per_byte",
-        "predicted": 2.1,
-        "low": 2.0,
-        "high": 2.2,
-        "actual": 2.31,
-        "place": "above",
-        "excess": 0.1,
-    }
-    card = model_card(CONFIG, dataclasses.replace(FACTS, verdicts=(verdict,)))
+    card = model_card(CONFIG, dataclasses.replace(FACTS, verdicts=(VERDICT,)))
     assert "predicted 2.1000 bits per byte" in card
     assert "2.3100 came out: above the interval, 10.00% above the prediction" in card
 
 
-def test_without_a_prediction_the_card_speaks_of_none(card):
-    assert "Prediction" not in card
+def test_without_a_verdict_the_card_speaks_of_none(card):
+    assert "Prediction and outcome" not in card

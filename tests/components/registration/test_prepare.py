@@ -11,7 +11,8 @@ from components.errors import DamagedArtifact, MissingArtifact, RegistrationRefu
 from components.model import huggingface
 from components.registration.config import RegistrationConfig
 from components.registration.prepare import prepare, without_uris
-from tests.components.registration.conftest import FAILED, PASSED, REPORT, lineage
+from tests.components.artifacts.samples import FINDINGS, VERDICT
+from tests.components.registration.conftest import FAILED, PASSED, lineage
 
 CONFIG = RegistrationConfig(name="smoke")
 FILES = {
@@ -32,6 +33,7 @@ def run(finished, output, checks=(PASSED,), config=CONFIG, verdicts=()):
         config,
         checkpoint=finished.checkpoint,
         report=finished.report,
+        plan=finished.plan,
         lineage=lineage(),
         checks=checks,
         verdicts=verdicts,
@@ -72,9 +74,11 @@ def test_a_refused_model_leaves_nothing(finished, tmp_path):
 
 
 def test_a_model_worse_than_the_baseline_is_refused(finished, tmp_path):
-    bits = [row | {"bits_per_byte": 4.0} if row["model"] == "byte-unigram" else row for row in REPORT["bits_per_byte"]]
-    worse = [row | {"bits_per_byte": 4.1} if (row["model"], row["domain"]) == ("dpo", "code") else row for row in bits]
-    (finished.report / "report.json").write_text(json.dumps(REPORT | {"bits_per_byte": worse}))
+    figures = {("byte-unigram", "code"): 4.0, ("byte-unigram", "prose"): 4.0, ("dpo", "code"): 4.1}
+    rows = (
+        dataclasses.replace(r, bits_per_byte=figures.get((r.model, r.domain), r.bits_per_byte)) for r in FINDINGS.bits_per_byte
+    )
+    dataclasses.replace(FINDINGS, bits_per_byte=tuple(rows)).write(finished.report)
     with pytest.raises(RegistrationRefused, match=r"4\.100 bits per byte on code, no better than byte-unigram with 4\.000"):
         run(finished, tmp_path / "output")
 
@@ -124,8 +128,8 @@ def test_transformers_loads_it_with_the_same_logits_and_chat_format(finished, tm
 
 
 def test_an_outcome_above_the_prediction_warns_on_the_card_or_blocks_as_configured(finished, tmp_path):
-    verdict = {"figure": "loss", "predicted": 2.1, "low": 2.0, "high": 2.2, "actual": 2.31, "place": "above", "excess": 0.1}
-    run(finished, tmp_path / "warned", verdicts=[verdict])
+    VERDICT.write(tmp_path)
+    run(finished, tmp_path / "warned", verdicts=[tmp_path])
     assert "above the interval" in (tmp_path / "warned/README.md").read_text()
     with pytest.raises(RegistrationRefused, match="lies above the interval"):
-        run(finished, tmp_path / "blocked", config=dataclasses.replace(CONFIG, verdict="block"), verdicts=[verdict])
+        run(finished, tmp_path / "blocked", config=dataclasses.replace(CONFIG, verdict="block"), verdicts=[tmp_path])

@@ -1,17 +1,15 @@
 """What trainings of a small ladder would come out at under a known law, as their artifacts tell it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from components.artifacts import Plan
+from components.artifacts import Plan, PointOutcome, Prediction, TrainingOutcome
 from components.flops import non_embedding_flops_per_token
 from components.scaling.laws.law import LossLaw
 from components.scaling.sweeps.family import Family
 from components.scaling.sweeps.ladder import Ladder, Rung
-from components.scaling.sweeps.table import row_of
+from components.scaling.sweeps.table import Row, row_of
 
 TRUTH = LossLaw(E=1.0, A=60.0, B=440.0, alpha=0.32, beta=0.45)
 
@@ -32,17 +30,20 @@ def expected(plan: Plan) -> float:
     return float(TRUTH.E + TRUTH.A / scale**TRUTH.alpha + TRUTH.B / plan.tokens**TRUTH.beta)
 
 
-def rows(ladder: Ladder = LADDER, noise: float = 0.002, seed: int = 0) -> list[Mapping[str, Any]]:
+def outcome(plan: Plan, bits_per_byte: float | None) -> TrainingOutcome:
+    """A training of that plan which came out at so many bits per byte."""
+    return TrainingOutcome(steps=plan.steps, tokens=plan.tokens, loss=1.0, bits_per_byte=bits_per_byte)
+
+
+def rows(ladder: Ladder = LADDER, noise: float = 0.002, seed: int = 0) -> list[Row]:
     """The ladder's table."""
     generator = np.random.default_rng(seed)
-    return [
-        row_of(point, {"bits_per_byte": expected(point.plan) * np.exp(noise * generator.standard_normal()), "loss": 1.0})
-        for point in ladder.points()
-    ]
+    factors = [(point, np.exp(noise * generator.standard_normal())) for point in ladder.points()]
+    return [row_of(point, PointOutcome(trained=outcome(point.plan, expected(point.plan) * factor))) for point, factor in factors]
 
 
 def predicting(plan: Plan, low: float, high: float) -> Plan:
     """The plan with a prediction around what the truth says, as factors of it."""
     value = expected(plan)
-    said = {"loss": value, "low": low * value, "high": high * value}
+    said = Prediction(loss=value, low=low * value, high=high * value)
     return replace(plan, prediction=said, predicted_figure="bits_per_byte")

@@ -47,7 +47,7 @@ class CorpusWriter:
     def mixture(self, shares: dict[str, float], language_shares: dict[str, dict[str, float]] | None = None) -> None:
         """Write the target shares."""
         mixture = Mixture(shares=shares, epoch_limits=dict.fromkeys(shares, 4.0), language_shares=language_shares or {})
-        (self.directory / "mixture.json").write_text(mixture.to_json())
+        mixture.write(self.directory)
 
 
 @pytest.fixture

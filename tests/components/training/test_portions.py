@@ -7,20 +7,13 @@ from hypothesis import strategies as st
 from components.artifacts import Mixture
 from components.errors import TrainingError
 from components.training.data_order import DataOrder
-from components.training.portions import apportion, explain, tokens_of, windows_of
+from components.training.portions import apportion, explain, windows_of
+from tests.components.artifacts.samples import domain_tokens, index_of
 
-INDEX = {
-    "splits": {
-        "train": {
-            "code": {"tokens": 100},
-            "web": {"tokens": 71, "languages": {"en": {"start": 0, "tokens": 50}, "zh": {"start": 50, "tokens": 21}}},
-        }
-    }
-}
+INDEX = index_of({"code": domain_tokens(100), "web": domain_tokens(71, {"en": 50, "zh": 21})})
 
 
-def test_the_index_tells_the_tokens_and_windows_of_domains_and_languages() -> None:
-    assert tokens_of(INDEX) == {"code": 100, "web": 71, "web/en": 50, "web/zh": 21}
+def test_the_index_tells_the_windows_of_domains_and_languages() -> None:
     assert windows_of(INDEX, 10) == {"code": 9, "web": 7, "web/en": 4, "web/zh": 2}
 
 

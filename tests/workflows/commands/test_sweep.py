@@ -1,33 +1,30 @@
 """What a finished sweep ends with: its laws, the verdict, and where its reports are."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.artifacts import PlanVerdict
 from infra.settings import Settings
-from tests.components.ports.store_suite import publish
+from tests.components.ports.store_suite import fill, manifest_of
 from workflows.commands.sweep import sweep_lines, verdict_lines
 from workflows.steps.journal import Journal, open_journal
 
 EXPONENT = {"value": 0.5, "low": 0.4, "high": 0.6}
 LADDER = {"isoflop": {"n_exponent": EXPONENT}, "refused": {"parametric": "too few runs"}}
 GRID = {"hyper_parameters": {"batch_exponent": EXPONENT, "learning_rate_exponent": EXPONENT}, "refused": {}}
-VERDICT = {
-    "figure": "bits_per_byte",
-    "predicted": 2.0,
-    "low": 1.9,
-    "high": 2.1,
-    "actual": 2.04,
-    "place": "inside",
-    "excess": 0.02,
-}
+VERDICT = PlanVerdict(figure="bits_per_byte", predicted=2.0, low=1.9, high=2.1, actual=2.04, position="inside", excess=0.02)
 
 
 def finished(settings: Settings, steps: dict[str, Any]) -> tuple[Journal, dict[str, Path]]:
     journal, directories = open_journal(settings.runs), {}
     for step, figures in steps.items():
-        artifact = publish(settings.store, step=step, text=step)
+        with settings.store.writing(step) as output:
+            fill(output, text=step)
+            VERDICT.write(output)
+            artifact = settings.store.publish(output, manifest_of(output, step=step))
         journal.write("made", step=step, uri=artifact.uri, digest=artifact.digest, figures=figures)
         directories[step] = settings.home / artifact.uri
     return journal, directories
@@ -35,7 +32,7 @@ def finished(settings: Settings, steps: dict[str, Any]) -> tuple[Journal, dict[s
 
 def test_a_ladder_with_a_target_shows_both_laws_the_verdict_and_three_reports(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    steps = {"hyper_parameter_law": GRID, "scaling_law": LADDER, "verdict": VERDICT}
+    steps = {"hyper_parameter_law": GRID, "scaling_law": LADDER, "verdict": {}}
     journal, directories = finished(settings, steps)
     lines = sweep_lines(journal, settings)
     assert lines[1:4] == [
@@ -61,6 +58,6 @@ def test_a_grid_alone_is_its_own_law_without_a_verdict(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("excess", "direction"), [(0.02, "2.00% above"), (-0.02, "2.00% below")])
 def test_a_verdict_says_on_which_side_of_the_prediction_training_ended(excess: float, direction: str) -> None:
-    predicted, actual = verdict_lines({**VERDICT, "excess": excess})
+    predicted, actual = verdict_lines(replace(VERDICT, excess=excess))
     assert "2.0000 bits per byte" in predicted
     assert f"2.0400, inside the interval, {direction} the prediction" in actual

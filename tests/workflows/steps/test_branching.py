@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.artifacts import Artifact, Manifest
+from components.artifacts import Artifact, Manifest, TrainingOutcome
 from components.errors import ConfigError
 from components.ports import LocalArtifactStore
 from components.ports.store import records_of
@@ -50,6 +50,7 @@ def finished(home: Settings, tmp_path: Path) -> Journal:
     keep_states(Work(order, tmp_path / "output", "", inputs), config, [checkpoint])
     with store.writing("pretraining") as output:
         (output / "model.safetensors").write_bytes(b"model")
+        TrainingOutcome(steps=200, tokens=2000, loss=3.0).write(output)
         manifest = Manifest(
             step="pretraining",
             kind="Checkpoint",

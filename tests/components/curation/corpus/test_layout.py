@@ -6,11 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import Mixture
+from components.artifacts import TRAIN, VALIDATION, Mixture
 from components.curation import tables
 from components.curation.corpus.layout import PortionFiles, figures_of, plan_files, write_documents
 from components.curation.corpus.ledger import write_ledger
-from components.names import TRAIN, VALIDATION
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import rows
 from tests.components.curation.corpus.conftest import group_digits, identity, shard_of, table_of

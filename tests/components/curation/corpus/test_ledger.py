@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.artifacts import TRAIN, VALIDATION
 from components.curation import tables
 from components.curation.corpus.ledger import (
     added,
@@ -19,7 +20,6 @@ from components.curation.corpus.ledger import (
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.curation.text.draw import group_of
 from components.errors import SourceError
-from components.names import TRAIN, VALIDATION
 from tests.components.curation.conftest import passed, rows, source
 from tests.components.curation.corpus.conftest import identity, removal, shard_of, table_of, verdicts_on
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts import TRAIN, VALIDATION
 from components.curation.config import PYTHON_ENVIRONMENT
 from components.curation.corpus.ledger import write_ledger
 from components.curation.corpus.records import LARGEST, write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables.reasons import EXACT, NEAR
 from components.curation.text.draw import group_of
-from components.names import TRAIN, VALIDATION
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import rows
 from tests.components.curation.corpus.conftest import group_digits, identity, removal, shard_of, verdicts_on

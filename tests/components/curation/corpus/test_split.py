@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.artifacts import TRAIN, VALIDATION
 from components.curation.corpus.split import assign
-from components.names import TRAIN, VALIDATION
 
 Sizes = dict[str, dict[str, int]]
 

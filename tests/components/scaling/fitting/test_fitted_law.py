@@ -25,7 +25,7 @@ def test_the_law_of_a_fit_plans_and_predicts_with_an_interval(tmp_path: Path) ->
     ).plan()
     assert made.prediction is not None
     truth = TRUTH.E + TRUTH.A / made.law["parameters"] ** TRUTH.alpha + TRUTH.B / made.law["tokens"] ** TRUTH.beta
-    assert made.prediction["low"] < truth < made.prediction["high"]
+    assert made.prediction.low < truth < made.prediction.high
     assert "extrapolated" in made.notes[0]
 
 

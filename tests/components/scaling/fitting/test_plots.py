@@ -7,10 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from components.artifacts import ModelShape, Plan
+from components.flops import scale_of
 from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.plots import plots, png, svg, verdict_plot
-from components.scaling.laws.law import scale_of
 from tests.components.scaling.fitting.conftest import QUICK, runs, whole
 from tests.components.scaling.fitting.test_hyper_parameters import grid
 

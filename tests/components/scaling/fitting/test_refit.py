@@ -1,22 +1,21 @@
 """The verdict on a ladder's prediction, and the point that joins the fit."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.artifacts import Plan, PlanVerdict
 from components.errors import FitRefused
 from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.fitting.refit import judge_plan
 from components.scaling.fitting.sweep_law import fit_ladder
-from components.scaling.laws.files import read_law, write_law
-from components.scaling.planning.plan import read_plan
+from components.scaling.laws.law import Law
 from components.scaling.planning.planner import Planner
 from components.scaling.sweeps.table import SCALE, write_table
-from tests.components.scaling.ladder_truth import LADDER, expected, rows
+from tests.components.scaling.ladder_truth import LADDER, expected, outcome, rows
 
 CONFIG = FitConfig(scale=SCALE, rounds=200)
 
@@ -32,23 +31,26 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_plan(directory: Path) -> None:
-    law = read_law(directory / "law.json")
+    law = Law.read(directory)
     compute, choices = LADDER.extrapolated(law)
     plan = Planner(config=ScalingConfig(compute=compute), choices=choices, vocab_size=512, law=law).plan()
-    (directory / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
+    plan.write(directory)
 
 
 def judged(ladder: Path, output: Path, factor: float) -> dict[str, Any]:
     output.mkdir()
-    measured = {"bits_per_byte": factor * expected(read_plan(ladder)), "loss": 1.5}
-    return judge_plan(CONFIG, plan=ladder, measured=measured, output=output)
+    checkpoint = output.with_name("checkpoint")
+    checkpoint.mkdir()
+    plan = Plan.read(ladder)
+    outcome(plan, factor * expected(plan)).write(checkpoint)
+    return judge_plan(CONFIG, plan=ladder, checkpoint=checkpoint, output=output)
 
 
 @pytest.mark.long
 def test_what_the_truth_says_eight_times_beyond_the_ladder_is_inside(ladder: Path, tmp_path: Path) -> None:
     verdict = judged(ladder, tmp_path / "verdict", 1.0)
-    assert verdict["place"] == "inside"
-    assert json.loads((tmp_path / "verdict" / "verdict.json").read_text())["actual"] == verdict["actual"]
+    assert verdict["position"] == "inside"
+    assert PlanVerdict.read(tmp_path / "verdict").actual == verdict["actual"]
     assert (tmp_path / "verdict" / "verdict.png").read_bytes().startswith(b"\x89PNG")
     assert "The verdict" in (tmp_path / "verdict" / "report.html").read_text()
 
@@ -56,7 +58,7 @@ def test_what_the_truth_says_eight_times_beyond_the_ladder_is_inside(ladder: Pat
 @pytest.mark.long
 def test_what_is_a_tenth_worse_is_above_and_moves_the_law(ladder: Path, tmp_path: Path) -> None:
     verdict = judged(ladder, tmp_path / "verdict", 1.1)
-    assert verdict["place"] == "above"
+    assert verdict["position"] == "above"
     assert verdict["excess"] == pytest.approx(0.1, abs=0.02)
     assert verdict["law_after"] != verdict["law_before"]
 
@@ -64,7 +66,7 @@ def test_what_is_a_tenth_worse_is_above_and_moves_the_law(ladder: Path, tmp_path
 @pytest.mark.long
 def test_the_point_joins_the_data_of_the_fit(ladder: Path, tmp_path: Path) -> None:
     verdict = judged(ladder, tmp_path / "verdict", 1.0)
-    old, new = read_law(ladder / "law.json"), read_law(tmp_path / "verdict" / "law.json")
+    old, new = Law.read(ladder), Law.read(tmp_path / "verdict")
     (added,) = set(new.runs) - set(old.runs)
     assert added[2] == verdict["actual"]
     assert added[0] * added[1] == pytest.approx(8 * LADDER.rungs[-1].compute, rel=1e-3)
@@ -73,17 +75,18 @@ def test_the_point_joins_the_data_of_the_fit(ladder: Path, tmp_path: Path) -> No
 
 
 def test_a_fit_that_is_refused_leaves_the_verdict(ladder: Path, tmp_path: Path) -> None:
-    law = read_law(ladder / "law.json")
+    law = Law.read(ladder)
     (tmp_path / "plan").mkdir()
     shutil.copy(ladder / "plan.json", tmp_path / "plan")
-    write_law(dataclasses.replace(law, runs=law.runs[:3]), tmp_path / "plan" / "law.json")
+    dataclasses.replace(law, runs=law.runs[:3]).write(tmp_path / "plan")
     verdict = judged(tmp_path / "plan", tmp_path / "verdict", 1.0)
-    assert verdict["place"] == "inside"
+    assert verdict["position"] == "inside"
     assert "nothing was fitted" in verdict["joint_fit"]
 
 
 def test_without_a_prediction_there_is_no_verdict(ladder: Path, tmp_path: Path) -> None:
-    plan = dataclasses.replace(read_plan(ladder), prediction=None)
-    (tmp_path / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)))
+    plan, law = dataclasses.replace(Plan.read(ladder), prediction=None), Law.read(ladder)
+    for value in (plan, law, outcome(plan, 1.0)):
+        value.write(tmp_path)
     with pytest.raises(FitRefused, match="predicts nothing"):
-        judge_plan(CONFIG, plan=tmp_path, measured={}, output=tmp_path)
+        judge_plan(CONFIG, plan=tmp_path, checkpoint=tmp_path, output=tmp_path)

@@ -7,8 +7,7 @@ import pytest
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
-from components.flops import non_embedding_flops_per_token, parameters
-from components.scaling.laws.law import SCALES, LossLaw, PowerLaw, allocation, scale_of
+from components.scaling.laws.law import LossLaw, PowerLaw, allocation
 from components.scaling.laws.published import LAWS
 
 SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, vocab_size=4096, context=256)
@@ -52,15 +51,6 @@ def test_a_coefficient_or_loss_that_is_not_positive_is_refused() -> None:
         LossLaw(E=0.0, A=1.0, B=1.0, alpha=0.3, beta=0.3)
     with pytest.raises(ConfigError, match=r"LossLaw\.draws is '1 rows'; allowed: rows of six"):
         LossLaw(E=1.0, A=1.0, B=1.0, alpha=0.3, beta=0.3, draws=((1.0, 2.0),))
-
-
-def test_the_scale_of_a_shape_is_what_the_law_counts() -> None:
-    scales = {scale: scale_of(SHAPE, 256, scale) for scale in SCALES}
-    assert scales == {
-        "non_embedding_flops_per_token": non_embedding_flops_per_token(SHAPE, 256),
-        "parameters": parameters(SHAPE),
-        "non_embedding_parameters": 12 * 4 * 128**2,
-    }
 
 
 @pytest.mark.parametrize("runs", [((1.0, 2.0),), ((1.0, -2.0, 3.0),), ((1.0, True, 3.0),)])

@@ -16,15 +16,15 @@ LOSS = LossLaw(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37)
 
 def test_the_expected_loss_is_the_laws() -> None:
     said = predict(LOSS, 1e9, 2e10)
-    assert said["loss"] == pytest.approx(1.8 + 480 / 1e9**0.35 + 2100 / 2e10**0.37)
-    assert said["low"] == said["high"] == said["loss"]
+    assert said.loss == pytest.approx(1.8 + 480 / 1e9**0.35 + 2100 / 2e10**0.37)
+    assert said.low == said.high == said.loss
 
 
 def test_the_interval_covers_the_draws_and_the_scatter_of_single_runs() -> None:
     draws = tuple((1.8, 480.0, 2100.0, 0.35, 0.37, residual / 1000) for residual in range(-100, 101))
     said = predict(dataclasses.replace(LOSS, draws=draws), 1e9, 2e10)
-    assert math.log(said["low"] / said["loss"]) == pytest.approx(-0.095, rel=1e-3)
-    assert math.log(said["high"] / said["loss"]) == pytest.approx(0.095, rel=1e-3)
+    assert math.log(said.low / said.loss) == pytest.approx(-0.095, rel=1e-3)
+    assert math.log(said.high / said.loss) == pytest.approx(0.095, rel=1e-3)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

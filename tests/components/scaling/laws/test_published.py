@@ -3,7 +3,7 @@
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.laws.law import SCALES
+from components.flops import SCALES
 from components.scaling.laws.published import LAWS, PLANNING, can_plan, law_values
 
 

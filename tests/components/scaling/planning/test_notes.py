@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from components.artifacts import Mixture, ModelShape, Plan
-from components.scaling.laws.law import scale_of
+from components.flops import scale_of
 from components.scaling.laws.published import LAWS, law_values
 from components.scaling.planning.notes import TOLERANCE, budget_notes, epoch_notes
 

@@ -1,6 +1,5 @@
 """The artifact of a plan: its files, its notes on the training data, and damaged inputs."""
 
-import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +9,9 @@ from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import DamagedArtifact, MissingArtifact, TrainingError
 from components.scaling.config import ScalingConfig
 from components.scaling.planning.plan import plan
+from components.tokenizer import special_tokens
 from components.training.config import Choices
+from tests.components.artifacts.samples import domain_tokens, index_of
 
 SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, vocab_size=4096, context=256)
 
@@ -18,18 +19,16 @@ SHAPE = ModelShape(n_layer=4, d_model=128, n_head=4, n_kv_head=4, d_ffn=512, voc
 @pytest.fixture
 def tokenizer(tmp_path: Path) -> Path:
     (tmp_path / "tokenizer").mkdir()
-    special = {"bos": 0, "eos": 1, "pad": 2, "vocab_size": 4096, "regular_tokens": 4000}
-    (tmp_path / "tokenizer" / "special_tokens.json").write_text(json.dumps(special))
+    special_tokens.after(4000, 4096).write(tmp_path / "tokenizer")
     return tmp_path / "tokenizer"
 
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
     (tmp_path / "shards").mkdir()
-    domains = {"code": {"tokens": 1_000_000}, "prose": {"tokens": 100_000}}
-    (tmp_path / "shards" / "index.json").write_text(json.dumps({"splits": {"train": domains}}))
-    mixture = {"shares": {"code": 0.5, "maths": 0.25, "prose": 0.25}, "epoch_limits": {"code": 4, "maths": 4, "prose": 4}}
-    (tmp_path / "shards" / "mixture.json").write_text(json.dumps(mixture))
+    index_of({"code": domain_tokens(1_000_000), "prose": domain_tokens(100_000)}).write(tmp_path / "shards")
+    limits = {"code": 4, "maths": 4, "prose": 4}
+    Mixture(shares={"code": 0.5, "maths": 0.25, "prose": 0.25}, epoch_limits=limits).write(tmp_path / "shards")
     return tmp_path / "shards"
 
 
@@ -42,8 +41,7 @@ def output(tmp_path: Path) -> Path:
 def test_the_artifact_holds_the_plan_and_a_table_of_choices(tokenizer: Path, shards: Path, output: Path) -> None:
     choices = Choices(shape=SHAPE, tokens=2_000_000, batch_size=8)
     figures = plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer, token_shards=shards, output=output)
-    raw = json.loads((output / "plan.json").read_text())
-    read = Plan(**raw | {"shape": ModelShape(**raw["shape"]), "notes": tuple(raw["notes"])})
+    read = Plan.read(output)
     assert read.shape == SHAPE
     assert figures["tokens"] == read.tokens == 977 * 8 * 256
     assert figures["notes"] == list(read.notes)
@@ -67,12 +65,11 @@ def test_the_notes_count_the_epochs_of_each_domain(tokenizer: Path, shards: Path
 
 
 def test_the_notes_count_the_epochs_of_each_language_with_a_share(tokenizer: Path, shards: Path, output: Path) -> None:
-    spans = {"en": {"start": 0, "tokens": 900_000}, "zh": {"start": 900_000, "tokens": 100_000}}
-    index = {"splits": {"train": {"code": {"tokens": 1_000_000}, "web": {"tokens": 1_000_000, "languages": spans}}}}
-    (shards / "index.json").write_text(json.dumps(index))
+    web = domain_tokens(1_000_000, {"en": 900_000, "zh": 100_000})
+    index_of({"code": domain_tokens(1_000_000), "web": web}).write(shards)
     limits = {"code": 4, "web": 4}
     mixture = Mixture(shares={"code": 0.5, "web": 0.5}, epoch_limits=limits, language_shares={"web": {"en": 0.5, "zh": 0.5}})
-    (shards / "mixture.json").write_text(mixture.to_json())
+    mixture.write(shards)
     choices = Choices(shape=SHAPE, tokens=2_000_000, batch_size=8)
     figures = plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer, token_shards=shards, output=output)
     assert figures["notes"][-6:] == [

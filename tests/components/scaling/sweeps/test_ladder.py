@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from components.errors import ConfigError
-from components.flops import non_embedding_flops_per_token
-from components.scaling.laws.law import Law, PowerLaw, scale_of
+from components.flops import non_embedding_flops_per_token, scale_of
+from components.scaling.laws.law import Law, PowerLaw
 from components.scaling.sweeps.family import Family
 from components.scaling.sweeps.ladder import Ladder, Rung, ladder_up_to
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from components.artifacts import PointOutcome
 from components.scaling.fitting.runs import read_runs
 from components.scaling.sweeps.table import GRID_COLUMNS, LADDER_COLUMNS, read_table, row_of, tabulate, write_table
 from tests.components.scaling.ladder_truth import LADDER, rows
@@ -21,7 +22,7 @@ def test_fits_read_it(tmp_path: Path) -> None:
 
 
 def test_a_training_that_broke_down_is_counted_and_left_out_of_fits(tmp_path: Path) -> None:
-    trainings = [*rows()[1:], row_of(LADDER.points()[0], {"failure": "step 3: loss nan"})]
+    trainings = [*rows()[1:], row_of(LADDER.points()[0], PointOutcome(trained=None, failure="step 3: loss nan"))]
     assert tabulate(trainings, tmp_path)["broken"] == 1
     runs = read_runs(tmp_path / "runs.csv", LADDER_COLUMNS)
     assert len(runs) == len(trainings) - 1

@@ -1,0 +1,35 @@
+"""What fine-tuning changed on held-out data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from components.artifacts.tables import read_rows, write_rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One held-out figure before and after a training."""
+
+    measure: str
+    kind: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """Every figure that SFT or DPO measured, beside the weights of its checkpoint."""
+
+    NAME: ClassVar[str] = "metrics/alignment.parquet"
+
+    rows: tuple[Change, ...]
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """The changes of the checkpoint in `directory`. Raises `MissingArtifact` or `DamagedArtifact`."""
+        return cls(rows=tuple(read_rows(Change, directory / cls.NAME, "fine-tuning")))
+
+    def write(self, directory: Path) -> None:
+        """Write the table into `directory`."""
+        write_rows(Change, self.rows, directory / self.NAME)

@@ -1,0 +1,215 @@
+"""Typed values that an artifact holds as JSON files: one writes them, and whoever else needs them reads them here.
+
+A value is a frozen dataclass of numbers, texts, tuples, mappings from texts, and further such dataclasses. Equal values have
+equal bytes, and what is not a whole value is refused before anybody uses it.
+"""
+
+import dataclasses
+import functools
+import json
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from components.errors import ArtifactError, ConfigError, DamagedArtifact, MissingArtifact, NewerFormat
+from components.files import JSON, read_json_lines, write_text, written_beside
+
+Value = TypeVar("Value")
+
+FORMAT: Final = "format_version"
+"""The key that a file of a later format has; a file without it is of format 1, which has no such key."""
+
+OPTIONAL: Final[Mapping[str, bool]] = {"optional": True}
+"""Metadata of a field that is left out of the file while it is empty."""
+
+
+class JsonFile:
+    """A dataclass that is a file of its own, `NAME`, in the directory of an artifact."""
+
+    __slots__ = ()
+
+    NAME: ClassVar[str]
+    """Name of the file."""
+    STEP: ClassVar[str]
+    """What to do where it cannot be read: the step, or the command, that writes it."""
+    DERIVED: ClassVar[tuple[str, ...]] = ()
+    """Properties that are written beside the fields, for whoever reads the file with other programs; reading leaves them out."""
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """The value in `directory`.
+
+        Raises:
+            MissingArtifact: there is no such file.
+            NewerFormat: a later version of longrun wrote it.
+            DamagedArtifact: it is anything but a whole value of this kind.
+        """
+        path = directory / cls.NAME
+        try:
+            return cls.from_bytes(path.read_bytes(), str(path))
+        except FileNotFoundError as error:
+            raise MissingArtifact(f"{path}: missing; {cls._remedy()}") from error
+        except OSError as error:
+            raise DamagedArtifact(f"{path}: cannot be read ({error}); {cls._remedy()}") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Self:
+        """The value of a file's bytes; `where` names it in errors, which are those of `read`."""
+        try:
+            raw = json.loads(data)
+            if not isinstance(raw, dict):
+                raise ValueError("not a JSON object")
+            version = raw.pop(FORMAT, 1)
+            if type(version) is int and version > 1:
+                raise NewerFormat(f"{where}: format version {version}; this longrun reads up to 1: upgrade it")
+            if version != 1:
+                raise ValueError(f"its format version is {_shown(version)}")
+            return decoded(cls, {name: value for name, value in raw.items() if name not in cls.DERIVED})
+        except (ValueError, RecursionError, ConfigError) as error:
+            raise DamagedArtifact(f"{where}: not {cls.__name__} ({error}); {cls._remedy()}") from error
+
+    @classmethod
+    def _remedy(cls) -> str:
+        return f"{cls.STEP} writes it: run that again"
+
+    def write(self, directory: Path) -> None:
+        """Write the value into `directory`, which must exist. Raises `ArtifactError` where a number is not finite."""
+        write_text(directory / self.NAME, self.to_json())
+
+    def to_json(self) -> str:
+        """What the file holds: keys sorted, so that equal values have equal bytes."""
+        derived = {name: getattr(self, name) for name in self.DERIVED}
+        try:
+            return json.dumps(encoded(self) | derived, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        except ValueError as error:
+            raise ArtifactError(f"{self.NAME}: not JSON ({error}); allowed: finite numbers") from error
+
+
+class JsonLine:
+    """A dataclass that is a line of a file for each split, `train.jsonl` and `validation.jsonl`."""
+
+    __slots__ = ()
+
+    STEP: ClassVar[str]
+    """The step that writes these files."""
+
+    @classmethod
+    def read(cls, directory: Path, split: str) -> list[Self]:
+        """The lines of one split.
+
+        Raises:
+            MissingArtifact: there is no such file.
+            DamagedArtifact: a line is anything but a whole value of this kind.
+        """
+        path, remedy = directory / f"{split}.jsonl", f"{cls.STEP} writes it: run that again"
+        rows = read_json_lines(path, remedy)
+        try:
+            return [decoded(cls, row, f"line {number}") for number, row in enumerate(rows, start=1)]
+        except ValueError as error:
+            raise DamagedArtifact(f"{path}: {error}; {remedy}") from error
+
+    @classmethod
+    def write(cls, lines: Iterable[Self], directory: Path, split: str) -> None:
+        """Write the lines of one split: keys in the order of the fields, text unescaped."""
+        text = (json.dumps(encoded(line), ensure_ascii=False) + "\n" for line in lines)
+        with written_beside(directory / f"{split}.jsonl") as path, path.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(text)
+
+
+def encoded(value: Any) -> dict[str, JSON]:
+    """The fields of a dataclass, and of those within it, as JSON."""
+    return {
+        field.name: _encoded(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if not (field.metadata.get("optional") and not getattr(value, field.name))
+    }
+
+
+def _encoded(value: Any) -> JSON:
+    if dataclasses.is_dataclass(value):
+        return encoded(value)
+    if isinstance(value, Mapping):
+        return {name: _encoded(item) for name, item in value.items()}
+    return [_encoded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def decoded(kind: type[Value], raw: object, name: str = "") -> Value:
+    """The dataclass `kind` of a JSON object; `name` is what leads to it.
+
+    Raises:
+        ValueError: a field is missing, unknown, or of another type.
+        ConfigError: the class refuses its values.
+    """
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{name or kind.__name__} is {_shown(raw)}, not an object")
+    owner: Any = kind
+    hints, prefix = _hints(owner), f"{name}." if name else ""
+    if unknown := sorted(raw.keys() - hints.keys()):
+        raise ValueError(f"unknown field {prefix}{unknown[0]}")
+    if missing := [field for field in _required(kind) if field not in raw]:
+        raise ValueError(f"no field {prefix}{missing[0]}")
+    return kind(**{field: _decoded(hints[field], value, prefix + field) for field, value in raw.items()})
+
+
+def _decoded(hint: Any, raw: object, name: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return decoded(hint, raw, name)
+    if origin in (Union, types.UnionType):
+        # At most one alternative, beside None, is more than a plain value
+        return None if raw is None and type(None) in arguments else _decoded(_alternative(arguments, raw), raw, name)
+    if origin is Literal and raw in arguments:
+        return raw
+    if origin is tuple and isinstance(raw, list):
+        return _tuple(arguments, raw, name)
+    if origin is Sequence and isinstance(raw, list):
+        return list(_tuple((arguments[0], ...), raw, name))
+    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(raw, dict):
+        return {key: _decoded(arguments[1], value, f"{name}.{key}") for key, value in raw.items()}
+    if isinstance(hint, type) and _is(hint, raw):
+        return raw
+    raise ValueError(f"{name} is {_shown(raw)}, not {_described(hint)}")
+
+
+def _alternative(arguments: tuple[Any, ...], raw: object) -> Any:
+    plain = [hint for hint in arguments if isinstance(hint, type) and _is(hint, raw)]
+    return next(iter([*plain, *(hint for hint in arguments if hint is not type(None))]))
+
+
+def _tuple(arguments: tuple[Any, ...], raw: list[Any], name: str) -> tuple[Any, ...]:
+    if arguments[-1] is Ellipsis:
+        return tuple(_decoded(arguments[0], value, f"{name}[{index}]") for index, value in enumerate(raw))
+    if len(raw) != len(arguments):
+        raise ValueError(f"{name} has {len(raw)} entries, not {len(arguments)}")
+    return tuple(
+        _decoded(hint, value, f"{name}[{index}]") for index, (hint, value) in enumerate(zip(arguments, raw, strict=True))
+    )
+
+
+def _is(hint: type, raw: object) -> bool:
+    """Whether a plain JSON value is of that type; a whole number is also a float, and a truth value is no number."""
+    if hint is float:
+        return isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < float("inf")
+    return isinstance(raw, hint) and (hint is bool or not isinstance(raw, bool)) and not dataclasses.is_dataclass(hint)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _required(kind: Any) -> Iterator[str]:
+    for field in dataclasses.fields(kind):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            yield field.name
+
+
+def _described(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _shown(raw: object) -> str:
+    text = repr(raw)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,19 @@
+"""Typed values of artifacts, read without the files beside them."""
+
+from typing import TypeVar
+
+from components.artifacts import Artifact, JsonFile
+from components.ports import ArtifactStore
+
+Value = TypeVar("Value", bound=JsonFile)
+
+
+def value_of(store: ArtifactStore, artifact: Artifact, kind: type[Value]) -> Value:
+    """The value of that kind in an artifact.
+
+    Raises:
+        MissingArtifact: the artifact holds none: an older longrun made it.
+        DamagedArtifact: its digest or that file differs, or it is no such value.
+    """
+    store.manifest(artifact.uri).file(kind.NAME)
+    return kind.from_bytes(store.read(artifact, kind.NAME), f"{artifact.uri}/{kind.NAME}")
