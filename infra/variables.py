@@ -29,6 +29,10 @@ worked in parallel too, such as the main thread of a worker of Ray Train, it is 
 then slept between a step's small operations, which took twice as long."""
 
 
+UNPACKED = "LONGRUN_EXTENSIONS"
+"""Names the directory in which Ray's workers unpack the code that a recipe brings: Ray ends them before they can tidy up."""
+
+
 def variable(name: str) -> str | None:
     """The environment variable `name`: a profile, or a secret that a profile refers to; None where it is not set."""
     return os.environ.get(name)

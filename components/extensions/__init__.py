@@ -6,7 +6,7 @@ The loader of a recipe gathers the code; after that nothing depends on where it 
 from components.extensions.gathering import gathered
 from components.extensions.installed import imported_from_outside, versions_of
 from components.extensions.kinds import CHECK, FILTER, READER, TASK, ExtensionKind, kind
-from components.extensions.loading import failure, load
+from components.extensions.loading import failure, load, unpack_below
 from components.extensions.value import Extension, ExtensionFile, extensions_in, recorded
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "kind",
     "load",
     "recorded",
+    "unpack_below",
     "versions_of",
 ]

@@ -36,6 +36,12 @@ def package_of(extension: Extension) -> str:
     return f"{PREFIX}{extension.digest[:_DIGITS]}"
 
 
+def unpack_below(directory: Path) -> None:
+    """Unpack below `directory`, which another process removes: this one may be killed before it does. Otherwise the system's
+    directory for temporary files is used."""
+    _finder.base = directory
+
+
 def load(extension: Extension, kind: ExtensionKind) -> Any:
     """The class of an extension, made with its values.
 
@@ -155,6 +161,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Finds the modules of unpacked extensions, and nothing else."""
 
     def __init__(self) -> None:
+        self.base: Path | None = None
         self._directories: dict[str, tempfile.TemporaryDirectory[str]] = {}
         """By package; each is removed when the process ends."""
         self._lock = threading.Lock()
@@ -165,7 +172,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         with self._lock:
             if package in self._directories:
                 return
-            directory = tempfile.TemporaryDirectory(prefix=f"{package}-")
+            if self.base is not None:
+                self.base.mkdir(parents=True, exist_ok=True)
+            directory = tempfile.TemporaryDirectory(prefix=f"{package}-", dir=self.base)
             for file in extension.files:
                 path = Path(directory.name, file.path)
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,10 @@ import ray
 import ray.data
 
 from components.errors import LongrunError
+from components.extensions import unpack_below
 from components.interim.exchange import exchange_through_files
 from components.ports.shard_engine import fold, ignore
+from infra.variables import UNPACKED, variable
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -83,6 +85,8 @@ def _outcomes(work: Callable[[Shard], Result], shards: Sequence[Shard], descript
 
 def _call(work: Callable[[Shard], Result], row: dict[str, Any]) -> dict[str, Any]:
     """In the worker: the result, or the `LongrunError`, as bytes, and when the component's own code ran."""
+    if directory := variable(UNPACKED):
+        unpack_below(Path(directory))
     shard = pickle.loads(row["shard"])  # noqa: S301 our own bytes
     entered = time.time()
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infra.bundle import REPOSITORY
 from infra.ray import workers as ray_workers
+from infra.variables import UNPACKED
 
 _MAX_ROOT = 40
 """Characters of Ray's directory: Unix socket paths end at 107 bytes, and Ray's take up to 67 below it."""
@@ -38,7 +39,7 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
         _temp_dir=str(_short_path(state)),
         logging_level=logging.ERROR,
         log_to_driver=True,
-        runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY)}},
+        runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY), UNPACKED: str(state / "extensions")}},
     )
     return time.monotonic() - started
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.artifacts import Artifact, CheckReport
+from components.extensions import extensions_in
 from workflows.steps.work import PORTS, Work
 
 Component = Callable[..., Mapping[str, Any] | CheckReport]
@@ -89,8 +90,9 @@ def arguments_of(
     wanted = {name: value for name, value in inspect.signature(component).parameters.items() if name not in bound}
     together = wanted.get("inputs")
     config_parameter, *declared = parameters_of(function)
+    whole = any(True for _ in extensions_in(config))  # what code of the recipe's own reads of them is not known
     opened = {
-        parameter.name: work.local(inputs[parameter.name], patterns_of(parameter.annotation))
+        parameter.name: work.local(inputs[parameter.name], () if whole else patterns_of(parameter.annotation))
         for parameter in declared
         if together or parameter.name in wanted
     }

@@ -34,7 +34,7 @@ from components.curation.reading.sources import RawFile
 from components.curation.tables.reasons import CONTAMINATED, FLAGGED
 from components.curation.text.document import NormalisedDocument
 from components.curation.text.draw import hash_of
-from components.errors import StoreError, single_line
+from components.errors import ExtensionError, StoreError, single_line
 from components.files import read_json, write_json
 
 SHARD_BITS = 32
@@ -137,6 +137,7 @@ def extract(shard: ExtractionShard) -> ExtractedShard:
 
     Raises:
         StoreError: an object store cannot be reached; a rerun reads what is missing.
+        ExtensionError: a filter of the recipe's own fails, or a reader does not yield texts; the document is named.
         DamagedArtifact: the note of a finished shard cannot be read.
     """
     directory = Path(shard.directory)
@@ -225,8 +226,8 @@ class _Extraction:
             try:
                 self._read(file)
                 return None
-            except StoreError:
-                raise
+            except (StoreError, ExtensionError):
+                raise  # of neither the file is the cause
             except Exception as caught:  # noqa: BLE001 whatever error a file causes in a reader, the other files are still read
                 error = caught
                 self.samples = samples
@@ -281,7 +282,7 @@ class _Extraction:
         identity = identity_of(source, raw)
 
         # Judge: filters, flagged words, contamination, in this order; the first reason counts.
-        reason = raw.refusal or first_refusal(self.filters, document)
+        reason = raw.refusal or self._refusal(document, raw)
         flagged = None if reason else self._flagged(document)
         reason = reason or self._flagged_refusal(flagged) or self._contamination(identity, document, source)
 
@@ -320,6 +321,12 @@ class _Extraction:
         for kind in replaced:
             start = max(0, text.find(mark_of(kind)) - MAX_EXCERPT_CHARACTERS // 2)
             self.samples.offer(PERSONAL, kind, row, after=text[start:])
+
+    def _refusal(self, document: NormalisedDocument, raw: RawDocument) -> str:
+        try:
+            return first_refusal(self.filters, document)
+        except ExtensionError as error:
+            raise ExtensionError(f"{error}; document {raw.uri}") from error
 
     def _flagged(self, document: NormalisedDocument) -> Flagged | None:
         if document.language not in self.shard.config.filtering.flagged_words:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from components.curation.reading.config import Benchmark
 from components.errors import require
+from components.extensions import FILTER, Extension, kind
 
 PERSONAL_DATA = ("email", "ipv6", "iban", "chinese-identity", "card", "ipv4", "phone")
 """Kinds of personal data, in the order in which they are replaced."""
@@ -32,6 +33,9 @@ class FilteringConfig:
     heuristic_thresholds: dict[str, float] = field(default_factory=dict)
     """Thresholds that replace published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh,
     other, unspaced, code, maths."""
+    filters: tuple[Extension, ...] = field(default=(), metadata=kind(FILTER))
+    """Filters of the recipe's own, asked after the others: classes with `refusal(self, document)`, which returns the reason to
+    refuse a document, or None; the document is a `components.curation.text.document.NormalisedDocument`."""
     personal_data: tuple[str, ...] = ()
     """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
     flagged_words: dict[str, str] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Rules that refuse a document. Each has one reason, and refusals are counted by reason.
 
-To add a rule, write a class with `refusal` and add it to `filters_of`.
+To add a rule for every recipe, write a class with `refusal` and add it to `filters_of`; a recipe names its own, which are such
+classes too, in `FilteringConfig.filters`.
 """
 
 from collections.abc import Sequence
@@ -10,17 +11,26 @@ from typing import Protocol
 import numpy as np
 
 from components.curation.filtering.config import FilteringConfig
+from components.curation.tables.reasons import CONTAMINATED, DUPLICATE_PASSAGES, EXACT, FLAGGED, LOW_QUALITY, NEAR
 from components.curation.text.characters import CharacterClass
 from components.curation.text.document import NormalisedDocument
 from components.curation.text.heuristics import heuristics
 from components.curation.text.normalise import without_invisible
+from components.errors import ExtensionError
+from components.extensions import FILTER, Extension, failure, load
+
+RESERVED = frozenset({FLAGGED, CONTAMINATED, LOW_QUALITY, EXACT, NEAR, DUPLICATE_PASSAGES})
+"""Reasons of other steps, by which tables and checks tell those from filters."""
+
+MAX_REASON = 60
+"""Characters of a reason: it heads columns of figures and tables."""
 
 
 class Filter(Protocol):
     """One rule."""
 
-    def refusal(self, document: NormalisedDocument) -> str:
-        """The reason to refuse the document, or an empty string."""
+    def refusal(self, document: NormalisedDocument) -> str | None:
+        """The reason to refuse the document; None or an empty string: there is none."""
         ...
 
 
@@ -110,6 +120,34 @@ class RepeatedLines:
         return "repeated-lines" if repeated > max_share * total else ""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnFilter:
+    """A rule of the recipe's own."""
+
+    extension: Extension
+    rule: Filter
+
+    def refusal(self, document: NormalisedDocument) -> str:
+        """Its reason, or an empty string. Raises `ExtensionError` where it fails, or returns what cannot be a reason."""
+        try:
+            reason: object = self.rule.refusal(document)
+        except Exception as error:
+            raise failure(self.extension, FILTER, error, "asked for its refusal") from error
+        if reason is None:
+            return ""
+        returned = f"filter {self.extension.code} returned {reason!r}"
+        if not isinstance(reason, str) or len(reason) > MAX_REASON or not reason.isprintable():
+            raise ExtensionError(f"{returned}; allowed: None, or a reason of up to {MAX_REASON} characters in one line")
+        if reason in RESERVED:
+            raise ExtensionError(f"{returned}, which is the reason of another step; allowed: a name of its own")
+        return reason
+
+
+def own_filter(extension: Extension) -> OwnFilter:
+    """The filter that an extension names. Raises `ConfigError` where it cannot be loaded."""
+    return OwnFilter(extension, load(extension, FILTER))
+
+
 def filters_of(config: FilteringConfig) -> tuple[Filter, ...]:
     """The rules in the order in which they are applied; the first refusal counts."""
     return (
@@ -119,6 +157,7 @@ def filters_of(config: FilteringConfig) -> tuple[Filter, ...]:
         LongLines(),
         RepeatedLines(config.max_repeated_lines),
         heuristics(config.heuristics, config.heuristic_thresholds),
+        *map(own_filter, config.filters),
     )
 
 

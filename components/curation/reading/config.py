@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.errors import require
+from components.extensions import READER, Extension, kind
 
 PYTHON_ENVIRONMENT = "python-environment:"
 """URI of the text of installed distributions."""
@@ -38,6 +39,11 @@ class Source:
     """`auto` tags each document by its script; a fixed tag otherwise. Documents tagged `code` skip the rules for prose."""
     text_field: str = "text"
     """Field of a JSON line, or column of a Parquet or Arrow file, that holds the text."""
+    reader: Extension | None = field(default=None, metadata=kind(READER))
+    """A class of the recipe's own that reads the files: `read(self, path)` yields the text of each document, or None for one that
+    has none. None: files are read by their suffix."""
+    suffixes: tuple[str, ...] = ()
+    """Suffixes of the files that `reader` reads, such as `(".sql",)`; empty: all but hidden ones."""
     distributions: tuple[str, ...] = ()
     """Distributions that `python-environment:` reads."""
     sample_bytes: int | None = None
@@ -55,6 +61,9 @@ class Source:
         require(sample is None or sample > 0, self, "sample_bytes", sample, "a positive integer or None")
         if self.uri == PYTHON_ENVIRONMENT:
             require(self.domain in PYTHON_DOMAINS, self, "domain", self.domain, ", ".join(PYTHON_DOMAINS))
+            require(self.reader is None, self, "reader", "an extension", f"None, as {PYTHON_ENVIRONMENT} has its own")
+        endings = bool(self.reader) and all(suffix.startswith(".") for suffix in self.suffixes)
+        require(endings or not self.suffixes, self, "suffixes", self.suffixes, "with a reader, suffixes that start with a dot")
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Raw files parsed into documents: JSON lines, Parquet, Arrow, web archives, text, and modules and metadata of Python packages.
 
-To add a format, write a function from a `RawFile` and a `Reading` to `RawDocument`s, register it in `READERS`, and give its
-suffix a kind in `components.curation.reading.sources.KINDS`.
+To add a format for every recipe, write a function from a `RawFile` and a `Reading` to `RawDocument`s, register it in `READERS`,
+and give its suffix a kind in `components.curation.reading.sources.KINDS`. A recipe brings its own in `Source.reader`: a class
+that yields what the rows of built-in tables hold.
 """
 
 import gzip
@@ -10,18 +11,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
 from components.curation.reading.config import Reading
-from components.curation.reading.sources import RawFile
+from components.curation.reading.sources import OWN, RawFile
 from components.curation.reading.streams import CHUNK, chunks, lines, whole
 from components.curation.reading.web_archives import pages
 from components.curation.text.draw import draw
-from components.errors import SourceError, single_line
+from components.errors import ExtensionError, SourceError, single_line
+from components.extensions import READER, Extension, failure, load
 from components.python_environment import ModuleText, description, module_name, split_module
 
 Row = tuple[bytes, str, str]
@@ -40,6 +42,15 @@ class RawDocument:
     """The bytes that hold it: a line, a file, or a cell."""
     refusal: str = ""
     """Why it cannot be a document: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
+
+
+class SourceReader(Protocol):
+    """How a recipe's own class reads a file."""
+
+    def read(self, path: Path) -> Iterator[str | None]:
+        """The text of each document, in the order of the file; None for a line or record that has none, which counts as a bad
+        line. What it raises sets the file aside."""
+        ...
 
 
 def read_documents(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
@@ -143,6 +154,44 @@ def _rows(file: RawFile, reading: Reading, rows: Iterator[Row], wanted: str) -> 
         yield RawDocument(source_index=file.source_indices[0], uri=uri, text=text, raw=raw, refusal=refusal)
 
 
+def _read_own(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
+    extension = reading.sources[file.source_indices[0]].reader
+    assert extension is not None, f"{file.uri} is of the kind {file.kind}, and its source has no reader"
+    cells = _own_cells(extension, Path(file.location), file.uri)
+    rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in cells)
+    yield from _rows(file, reading, rows, f"a document with text, says the reader {extension.code}")
+
+
+def _own_cells(extension: Extension, path: Path, uri: str) -> Iterator[str | None]:
+    """What a reader of the recipe's own yields.
+
+    Raises:
+        SourceError: the reader failed, with its line: the file is at fault, and set aside.
+        ExtensionError: the reader yields something else than texts: it would with every file.
+    """
+    reader: SourceReader = load(extension, READER)
+    number = 0
+    try:
+        for number, text in enumerate(reader.read(path), start=1):
+            if text is not None and not isinstance(text, str):
+                wanted = f"document {number} of {uri}; it must be {READER.form}"
+                raise ExtensionError(f"reader {extension.code} yielded {type(text).__name__} for {wanted}")
+            yield text if text is None or _is_unicode(text) else None
+    except (ExtensionError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise SourceError(str(failure(extension, READER, error, f"after document {number} of {uri}"))) from error
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_text(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     raw = whole(chunks(Path(file.location)), reading.limits.max_document_bytes)
     text = None if raw is None else _decoded(raw)
@@ -187,6 +236,7 @@ READERS: dict[str, Callable[[RawFile, Reading], Iterator[RawDocument]]] = {
     "text": _read_text,
     "module": _read_module,
     "description": _read_description,
+    OWN: _read_own,
 }
 """How each kind of `RawFile` is read."""
 

@@ -36,7 +36,10 @@ JSON_LINES = ".json"
 TABLES = ("parquet", "arrow")
 """Kinds with compression of their own."""
 
-ROWS = ("jsonl", "warc", *TABLES)
+OWN = "own"
+"""What the reader of the recipe's own reads."""
+
+ROWS = ("jsonl", "warc", OWN, *TABLES)
 """Kinds with many documents in a file: a sample takes a share of each file."""
 
 HF_STATE = "state.json"
@@ -56,7 +59,7 @@ class RawFile:
     size: int
     """Bytes."""
     kind: str
-    """jsonl, parquet, arrow, warc (WET too), text, module (a `.py` file of a distribution) or description (its metadata)."""
+    """jsonl, parquet, arrow, warc (WET too), text, module (a `.py` file of a distribution), description (of one), or own."""
     source_indices: tuple[int, ...]
     """Positions of the sources that take documents from it, in the config."""
     group: str = ""
@@ -186,7 +189,11 @@ def _suffix(uri: str) -> str:
 def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[SkippedFile]]:
     """The files of a source that are read, and the others that are skipped."""
     entries = find(source.uri, source.name)
-    readable = _data_files(entries)
+    readable = _own_files(entries, source) if source.reader else _data_files(entries)
+    if not readable and source.reader:
+        raise SourceError(
+            f"source {source.name}: no file to read; allowed: {', '.join(source.suffixes) or 'all but hidden files'}"
+        )
     if not readable:
         kinds = ", ".join(KINDS)
         compressed = "JSON lines (.json too), text and WARC also as .gz or .zst"
@@ -208,11 +215,23 @@ def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
         uri=_uri(source, file),
         location=file.location,
         size=file.size,
-        kind=kind_of(PurePath(file.location)),
+        kind=OWN if source.reader else kind_of(PurePath(file.location)),
         source_indices=(position,),
         licence=source.licence,
         stamp=file.stamp,
     )
+
+
+def _own_files(entries: list[FileEntry], source: Source) -> list[FileEntry]:
+    """The files for the reader of a source."""
+
+    def is_chosen(file: FileEntry) -> bool:
+        names = PurePath(file.relative or PurePath(file.location).name).parts
+        if source.suffixes:
+            return names[-1].lower().endswith(tuple(suffix.lower() for suffix in source.suffixes))
+        return not any(name.startswith(".") for name in names)
+
+    return [file for file in entries if is_chosen(file)]
 
 
 def _data_files(entries: list[FileEntry]) -> list[FileEntry]:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from components.curation.extraction import extract as extraction
 from components.curation.extraction.extract import ExtractedShard, ExtractionShard
 from components.curation.reading.readers import RawDocument
 from components.curation.reading.sources import RawFile
+from components.errors import ExtensionError
+from components.extensions import Extension, gathered
 from components.ports import InProcessShardEngine
 from infra.ray.data import RayShardEngine, covered
 from tests.components.curation.conftest import config, planned_shards, prose, rows, run, source, write_jsonl
@@ -80,6 +83,33 @@ class TestRayShardEngine(ShardEngineSuite):
         assert figures[0] == figures[1]
         assert digest(tmp_path / "ray/corpus") == digest(tmp_path / "here/corpus")
 
+    def test_a_recipe_s_own_filter_and_reader_work_in_workers_without_its_folder(
+        self, engine: RayShardEngine, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "own"
+        folder.mkdir()
+        for name, text in OWN.items():
+            (folder / name).write_text(text)
+        rules = (Extension(code="own.py:NoTables", values={"word": "table"}),)
+        for name in ("a", "b"):
+            lines = [f"{'table ' if number % 3 == 0 else ''}{prose(number + 100 * (name == 'b'))}" for number in range(12)]
+            (tmp_path / f"{name}.lines").write_text("\n".join(lines))
+        sources = [source(tmp_path / f"{name}.lines", name, reader=Extension(code="own.py:Lines")) for name in ("a", "b")]
+        chosen = gathered(config(*sources, filters=rules, shard_bytes=5000), folder)
+        shutil.rmtree(folder)
+        figures = [run(chosen, tmp_path / name, engine=e) for name, e in (("ray", engine), ("here", InProcessShardEngine()))]
+        assert figures[0] == figures[1]
+        assert figures[0]["not_kept"] == {"table": 8}
+        assert digest(tmp_path / "ray/corpus") == digest(tmp_path / "here/corpus")
+
+    def test_a_failure_of_a_recipe_s_own_code_in_a_worker_names_line_and_document(
+        self, engine: RayShardEngine, tmp_path: Path
+    ) -> None:
+        (tmp_path / "own.py").write_text("class Own:\n    def refusal(self, document):\n        return document.none\n")
+        chosen = config(source(write_jsonl(tmp_path / "a.jsonl", [prose(1)])), filters=(Extension(code="own.py:Own"),))
+        with pytest.raises(ExtensionError, match=r"filter own\.py:Own, own\.py:3: AttributeError: .*; document \S*#1"):
+            run(gathered(chosen, tmp_path), tmp_path / "ray", engine=engine)
+
     def test_files_that_workers_die_of_are_set_aside_and_the_job_goes_on(self, engine: RayShardEngine, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         for number, name in enumerate("abcde"):
@@ -89,6 +119,30 @@ class TestRayShardEngine(ShardEngineSuite):
         (report,) = engine.map_shards(reading_as_killed, shards, description="read")
         lost = {Path(row["uri"]).name: row["error"] for row in rows(report.set_aside)}
         assert (report.documents, lost) == (3, dict.fromkeys(("b.jsonl", "d.jsonl"), "its worker died 2 times while reading it"))
+
+
+OWN = {
+    "own.py": """
+from pathlib import Path
+
+import lines
+
+
+class Lines:
+    def read(self, path):
+        yield from lines.of(path)
+
+
+class NoTables:
+    def __init__(self, word: str) -> None:
+        self.word, self.marks = word, Path(__file__).with_name("marks.txt").read_text().split()
+
+    def refusal(self, document):
+        return self.word if document.text.split()[0] in self.marks else None
+""",
+    "lines.py": "def of(path):\n    return path.read_text().splitlines()\n",
+    "marks.txt": "table chart\n",
+}
 
 
 def digest(corpus: Path) -> dict[str, str]:

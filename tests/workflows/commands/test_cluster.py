@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -162,6 +163,67 @@ def test_the_recipe_travels_as_json_with_its_overrides(submission: Submission) -
     assert sent == load_recipe("tiny", ["pretraining.learning_rate=0.003"])
     assert inputs["until"].scalar.primitive.string_value == "tokenizer"
     assert [value.scalar.primitive.string_value for value in inputs["fresh"].collection.literals] == ["curation", "check_corpus"]
+
+
+OWN = {
+    "recipes/mine.py": """
+from dataclasses import replace
+
+from components.extensions import Extension
+from workflows.recipes.tiny import tiny
+
+
+def mine():
+    base = tiny()
+    task = Extension(code="tasks.py:Doubling", values={"numbers": 3})
+    return replace(base, name="mine", evaluation=replace(base.evaluation, tasks=(task,)))
+""",
+    "recipes/tasks.py": """
+from pathlib import Path
+
+import wording
+
+
+class Doubling:
+    def __init__(self, numbers: int) -> None:
+        self.numbers, self.verb = numbers, Path(__file__).with_name("verb.txt").read_text()
+
+    def items(self):
+        for n in range(self.numbers):
+            yield {"context": wording.question(n, self.verb), "choices": [f" {2 * n}", " no"], "gold": 0}
+""",
+    "recipes/wording.py": "def question(n, verb):\n    return f'Twice {n} {verb}'\n",
+    "recipes/verb.txt": "is",
+}
+
+IN_A_POD = """
+import sys
+from components.evaluation import own_tasks
+from workflows.recipe import from_json
+
+tasks = own_tasks.build(from_json(sys.stdin.read()).evaluation.tasks, 10)
+print([item["context"] for item in tasks.choices["doubling"]])
+"""
+
+
+def test_code_of_the_recipe_s_own_reaches_a_pod_that_has_the_bundle_and_the_inputs_alone(
+    home: Path, flyte: FakeFlyte, tmp_path: Path
+) -> None:
+    for name, text in OWN.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = longrun(home, "run", str(tmp_path / "recipes" / "mine.py"), "--on", "cluster")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(tmp_path / "recipes")
+    (request,) = flyte.requests("upload_inputs")
+    (recipe,) = [value.value.scalar.primitive.string_value for value in request.inputs.literals if value.name == "recipe"]
+    assert str(tmp_path) not in recipe
+    with tarfile.open(fileobj=io.BytesIO(next(iter(flyte.bundles.values())))) as archive:
+        archive.extractall(tmp_path / "pod", filter="data")
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", IN_A_POD]
+    pod = subprocess.run(command, cwd=tmp_path / "pod", env=variables, input=recipe, capture_output=True, text=True, check=False)
+    assert pod.stdout == "['Twice 0 is', 'Twice 1 is', 'Twice 2 is']\n", pod.stderr
 
 
 def driver_container(request: Any) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import pytest
 
 from components.artifacts import Artifact, Checkpoint, Corpus, Tokenizer
+from components.checks.limits import CheckLimits, PlanLimits
+from components.errors import DamagedArtifact
+from components.extensions import Extension
 from components.ports import LocalArtifactStore, Metrics, ShardEngine
 from tests.components.ports.store_suite import publish
 from tests.workflows.stage_suite import LocalWork, work_in
@@ -134,3 +137,17 @@ def test_an_input_may_say_which_of_its_files_are_needed() -> None:
     _, corpus, tokenizer = parameters_of(function_)
     assert patterns_of(corpus.annotation) == ("mixture.json", "metrics/*")
     assert patterns_of(tokenizer.annotation) == ()
+
+
+def test_an_input_is_opened_whole_where_code_of_the_recipe_s_own_may_read_any_file_of_it(
+    work: LocalWork, stored: Artifact, tmp_path: Path
+) -> None:
+    first, second, *_ = (record.path for record in work.order.run.store.manifest(stored.uri).files)
+
+    def function(config: Any, corpus: Annotated[Corpus, only(first)]) -> Component:
+        return lambda corpus: {"corpus": corpus}
+
+    (work.local(stored) / second).unlink()
+    assert called(function, work, Config(), {"corpus": stored})
+    with pytest.raises(DamagedArtifact, match=second):
+        called(function, work, CheckLimits(plan=PlanLimits(own_checks=(Extension(code="checks.py:Own"),))), {"corpus": stored})
