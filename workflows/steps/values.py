@@ -1,14 +1,16 @@
 """Typed values of artifacts, read without the files beside them."""
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from components.artifacts import Artifact, JsonFile
-from components.ports import ArtifactStore
+
+if TYPE_CHECKING:
+    from components.ports import ArtifactStore
 
 Value = TypeVar("Value", bound=JsonFile)
 
 
-def value_of(store: ArtifactStore, artifact: Artifact, kind: type[Value]) -> Value:
+def value_of(store: "ArtifactStore", artifact: Artifact, kind: type[Value]) -> Value:
     """The value of that kind in an artifact.
 
     Raises:
