@@ -72,6 +72,31 @@ def test_what_set_cannot_reach_is_said_with_what_it_can(override: str, message: 
         load_recipe("tiny", [override])
 
 
+@pytest.mark.parametrize("stage", ["pretraining", "sft", "dpo"])
+def test_set_reaches_how_each_stage_trains_and_leaves_the_others_as_they_are(stage: str) -> None:
+    tiny = load_recipe("tiny")
+    overrides = [f"{stage}.training.optimizer.clip=0.5", f"{stage}.training.checkpoints.seconds=null"]
+    changed = load_recipe("tiny", overrides)
+    training = getattr(changed, stage).training
+    assert (training.optimizer.clip, training.checkpoints.seconds) == (0.5, None)
+    assert training.schedule == getattr(tiny, stage).training.schedule
+    assert {name for name in ("pretraining", "sft", "dpo") if getattr(changed, name) != getattr(tiny, name)} == {stage}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("pretraining.optimizer.clip=1", r"pretraining\.training\.optimizer\.clip now"),
+        ("pretraining.checkpoint_seconds=9", r"pretraining\.training\.checkpoints\.seconds now"),
+        ("sft.training.layout.zero_stage=3", r"SFTConfig\.training\.layout\.zero_stage is 3; allowed: 1: a tuning holds"),
+        ("dpo.training.checkpoints.permanent=[0.5]", r"DPOConfig\.training\.checkpoints\.permanent is \(0\.5,\); allowed: \(\)"),
+    ],
+)
+def test_how_a_stage_does_not_train_is_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("tiny", [override])
+
+
 # Code of the recipe's own
 
 OWN = {

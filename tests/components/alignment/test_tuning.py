@@ -132,6 +132,31 @@ def test_more_memory_than_there_is_is_refused_before_any_work(tune: Tune, tmp_pa
     assert not (tmp_path / "one" / "scratch").exists()
 
 
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_tuning_asks_for_its_workers_and_for_the_fewest_with_which_it_goes_on(
+    config: SFTConfig | DPOConfig, tune: Tune
+) -> None:
+    class Asked(InProcessLauncher):
+        """Keeps what it was asked for, and trains nothing."""
+
+        def launch(self, work: Any, spec: Any, **options: Any) -> list[Any]:
+            """Lose power."""
+            workers.update(workers=options["workers"], min_workers=options["min_workers"])
+            raise PowerCutError
+
+    workers: dict[str, int] = {}
+    with pytest.raises(PowerCutError):
+        tune(with_training(config, workers=4, min_workers=2), launcher=Asked())
+    assert workers == {"workers": 4, "min_workers": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_compiled_tuning_learns_like_one_that_is_not(config: SFTConfig | DPOConfig, tune: Tune) -> None:
+    plain, compiled = tune(config, "plain"), tune(with_training(config, compile=True), "compiled")
+    assert compiled == pytest.approx(plain, rel=1e-3, abs=1e-5)
+
+
 def test_a_batch_smaller_than_the_number_of_workers_is_refused(tune: Tune) -> None:
     class TwoRanks(InProcessLauncher):
         """Says that there are two workers."""
