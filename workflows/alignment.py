@@ -1,12 +1,18 @@
 """Alignment: conversations and SFT, preference pairs and DPO, and their checks."""
 
+from typing import Annotated
+
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
-from components.artifacts import Checkpoint, Conversations, Corpus, PreferencePairs
+from components.artifacts import Checkpoint, Conversations, Corpus, GroupSplits, PreferencePairs
 from components.checks.limits import ConversationsLimits, PreferencePairsLimits, TrainingLimits
+from components.model.configuration import MODEL
 from infra.flyte import environments
 from workflows.steps.checks import check
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.step import step
+
+TABLES = only("metrics/*")
+"""What the checks of this stage read."""
 
 
 def source_facts(config: ConversationsConfig | PreferencePairsConfig) -> dict[str, str]:
@@ -17,44 +23,54 @@ def source_facts(config: ConversationsConfig | PreferencePairsConfig) -> dict[st
 
 
 @step(environments.cpu, Conversations, facts=source_facts)
-def conversations(config: ConversationsConfig, corpus: Corpus) -> Component:
+def conversations(config: ConversationsConfig, corpus: Annotated[Corpus, only(GroupSplits.NAME)]) -> Component:
     """Gather conversations, each in the split of the corpus that its group is in."""
     from components.alignment.conversations import make_conversations
 
     return make_conversations
 
 
-check_conversations = check("components.checks.conversations", ConversationsLimits, Conversations)
+check_conversations = check("components.checks.conversations", ConversationsLimits, Annotated[Conversations, TABLES])
 
 
 @step(environments.train, Checkpoint)
-def sft(config: SFTConfig, conversations: Conversations, checkpoint: Checkpoint) -> Component:
+def sft(
+    config: SFTConfig,
+    conversations: Annotated[Conversations, only("*.jsonl")],
+    checkpoint: Annotated[Checkpoint, only(*MODEL)],
+) -> Component:
     """Fine-tune the base model on the conversations."""
     from components.alignment.sft import fine_tune
 
     return fine_tune
 
 
-check_sft = check("components.checks.training", TrainingLimits, Checkpoint, name="check_sft")
+check_sft = check("components.checks.training", TrainingLimits, Annotated[Checkpoint, TABLES], name="check_sft")
 
 
 @step(environments.evaluate, PreferencePairs, facts=source_facts)
-def preference_pairs(config: PreferencePairsConfig, conversations: Conversations, checkpoint: Checkpoint) -> Component:
+def preference_pairs(
+    config: PreferencePairsConfig,
+    conversations: Annotated[Conversations, only("*.jsonl")],
+    checkpoint: Annotated[Checkpoint, only(*MODEL)],
+) -> Component:
     """Pair the authors' answers with the SFT model's own, and right answers with others' answers."""
     from components.alignment.preference_pairs import make_preference_pairs
 
     return make_preference_pairs
 
 
-check_preference_pairs = check("components.checks.preference_pairs", PreferencePairsLimits, PreferencePairs)
+check_preference_pairs = check("components.checks.preference_pairs", PreferencePairsLimits, Annotated[PreferencePairs, TABLES])
 
 
 @step(environments.train, Checkpoint)
-def dpo(config: DPOConfig, pairs: PreferencePairs, checkpoint: Checkpoint) -> Component:
+def dpo(
+    config: DPOConfig, pairs: Annotated[PreferencePairs, only("*.jsonl")], checkpoint: Annotated[Checkpoint, only(*MODEL)]
+) -> Component:
     """Optimise the SFT model's preferences against its frozen self."""
     from components.alignment.dpo import optimise_preferences
 
     return optimise_preferences
 
 
-check_dpo = check("components.checks.training", TrainingLimits, Checkpoint, name="check_dpo")
+check_dpo = check("components.checks.training", TrainingLimits, Annotated[Checkpoint, TABLES], name="check_dpo")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from components.artifacts import Artifact, Corpus, DeduplicationCurve
+from components.artifacts import Artifact, Corpus, DeduplicationCurve, Mixture
 from components.checks.limits import CorpusLimits
 from components.curation.config import CurationConfig
 from infra.flyte import environments
@@ -27,7 +27,7 @@ def curation(config: CurationConfig) -> Component:
     return curate
 
 
-check_corpus = check("components.checks.corpus", CorpusLimits, Annotated[Corpus, only("mixture.json", "metrics/*")])
+check_corpus = check("components.checks.corpus", CorpusLimits, Annotated[Corpus, only(Mixture.NAME, "metrics/*")])
 
 
 @environments.driver.task

@@ -1,22 +1,35 @@
 """Evaluation of the base, SFT and DPO models beside baselines, and its check."""
 
-from components.artifacts import Checkpoint, Conversations, Corpus, EvaluationReport, PreferencePairs, TokenShards
+from typing import Annotated
+
+from components.artifacts import (
+    Checkpoint,
+    Conversations,
+    Corpus,
+    EvaluationReport,
+    Findings,
+    Mixture,
+    PreferencePairs,
+    TokenIndex,
+    TokenShards,
+)
 from components.checks.limits import EvaluationLimits
 from components.evaluation.config import EvaluationConfig
+from components.model.configuration import MODEL
 from infra.flyte import environments
 from workflows.steps.checks import check
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.step import step
 
 
 @step(environments.evaluate, EvaluationReport)
 def evaluation(
     config: EvaluationConfig,
-    corpus: Corpus,
-    token_shards: TokenShards,
-    conversations: Conversations,
-    pairs: PreferencePairs,
-    checkpoints: dict[str, Checkpoint],
+    corpus: Annotated[Corpus, only("documents/*", Mixture.NAME, "benchmarks.parquet", "contamination.parquet")],
+    token_shards: Annotated[TokenShards, only(TokenIndex.NAME, "validation/*")],
+    conversations: Annotated[Conversations, only("validation.jsonl")],
+    pairs: Annotated[PreferencePairs, only("validation.jsonl")],
+    checkpoints: Annotated[dict[str, Checkpoint], only(*MODEL, "metrics/*")],
 ) -> Component:
     """Measure the models on the held-out split."""
     from components.evaluation.evaluate import evaluate
@@ -24,4 +37,6 @@ def evaluation(
     return evaluate
 
 
-check_evaluation = check("components.checks.evaluation", EvaluationLimits, EvaluationReport)
+check_evaluation = check(
+    "components.checks.evaluation", EvaluationLimits, Annotated[EvaluationReport, only(Findings.NAME, "metrics/*")]
+)

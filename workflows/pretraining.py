@@ -3,18 +3,33 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from components.artifacts import Checkpoint, Figures, Tokenizer, TokenShards, TrainingPlan, TrainingState
+from components.artifacts import (
+    Checkpoint,
+    Figures,
+    Mixture,
+    Plan,
+    TokenIndex,
+    Tokenizer,
+    TokenShards,
+    TrainingPlan,
+    TrainingState,
+)
 from components.checks.limits import TrainingLimits
+from components.model.configuration import MODEL
 from components.pretraining.config import PretrainingConfig
+from components.tokenizer.special_tokens import TOKENIZER_FILES
 from infra.flyte import environments
 from workflows.steps.branching import branch_figures, keep_states
 from workflows.steps.checks import check
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.run import Run
 from workflows.steps.step import obtain, step
 from workflows.steps.work import Work
+
+TOKENS = only(TokenIndex.NAME, Mixture.NAME, "*.bin", "*/documents.parquet")
+"""What is read of token shards to learn from them, of both splits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,11 +64,11 @@ def start(config: Start) -> Component:
 def pretraining(
     work: Work,
     config: PretrainingConfig,
-    plan: TrainingPlan,
-    token_shards: TokenShards,
-    tokenizer: Tokenizer,
+    plan: Annotated[TrainingPlan, only(Plan.NAME)],
+    token_shards: Annotated[TokenShards, TOKENS],
+    tokenizer: Annotated[Tokenizer, only(*TOKENIZER_FILES)],
     trunk: TrainingState | None = None,
-    start: Checkpoint | None = None,
+    start: Annotated[Checkpoint | None, only(*MODEL)] = None,
 ) -> Component:
     """Train the base model from new weights, from those of `start`, or from the training state `trunk` of another training.
 
@@ -71,5 +86,9 @@ def pretraining(
 
 
 check_pretraining = check(
-    "components.checks.training", TrainingLimits, Checkpoint, name="check_pretraining", token_shards=TokenShards
+    "components.checks.training",
+    TrainingLimits,
+    Annotated[Checkpoint, only("metrics/*")],
+    name="check_pretraining",
+    token_shards=Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
 )

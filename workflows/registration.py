@@ -16,6 +16,7 @@ from components.artifacts import (
     TrainingPlan,
     Verdict,
 )
+from components.model.configuration import MODEL
 from components.registration.config import RegistrationConfig
 from infra.flyte import environments
 from infra.mlflow import registry
@@ -30,7 +31,7 @@ from workflows.steps.work import Work
 def registration(
     work: Work,
     config: RegistrationConfig,
-    checkpoint: Checkpoint,
+    checkpoint: Annotated[Checkpoint, only(*MODEL)],
     report: Annotated[EvaluationReport, only(Findings.NAME)],
     plan: Annotated[TrainingPlan, only(Plan.NAME)],
     checks: dict[str, Check],

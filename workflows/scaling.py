@@ -20,6 +20,7 @@ from components.model.configuration import CONFIG
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.laws.files import law_fingerprint
+from components.scaling.laws.law import Law
 from components.tokenizer.special_tokens import SpecialTokens
 from components.training.config import Choices
 from infra.flyte import environments
@@ -75,7 +76,11 @@ def scaling(
 
 
 @step(environments.cpu, Verdict)
-def verdict(config: FitConfig, plan: TrainingPlan, checkpoint: Annotated[Checkpoint, only(TrainingOutcome.NAME)]) -> Component:
+def verdict(
+    config: FitConfig,
+    plan: Annotated[TrainingPlan, only(Plan.NAME, Law.NAME)],
+    checkpoint: Annotated[Checkpoint, only(TrainingOutcome.NAME)],
+) -> Component:
     """Compare a finished training with its plan's prediction, and fit the law again with it."""
     from components.scaling.fitting.refit import judge_plan
 

@@ -1,16 +1,26 @@
 """Tokenizer: from a corpus to a byte-level BPE and token shards, and their check."""
 
-from components.artifacts import Checkpoint, Corpus, Tokenizer, TokenShards
+from typing import Annotated
+
+from components.artifacts import Checkpoint, Corpus, Mixture, TokenIndex, Tokenizer, TokenShards
 from components.checks.limits import TokenShardsLimits
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from components.tokenizer.special_tokens import TOKENIZER_FILES, SpecialTokens
 from infra.flyte import environments
 from workflows.steps.checks import check
-from workflows.steps.inputs import Component
+from workflows.steps.inputs import Component, only
 from workflows.steps.step import step
+
+DOCUMENTS = only("documents/*", Mixture.NAME)
+"""What is read of a corpus where its texts are: of both splits."""
 
 
 @step(environments.cpu, Tokenizer)
-def tokenizer(config: TokenizerConfig, corpus: Corpus, start: Checkpoint | None = None) -> Component:
+def tokenizer(
+    config: TokenizerConfig,
+    corpus: Annotated[Corpus, DOCUMENTS],
+    start: Annotated[Checkpoint | None, only(*TOKENIZER_FILES)] = None,
+) -> Component:
     """Train the tokenizer on a byte-weighted sample of the corpus, or take that of the checkpoint where training starts."""
     from components.tokenizer.training import adopt_tokenizer, train_tokenizer
 
@@ -18,11 +28,18 @@ def tokenizer(config: TokenizerConfig, corpus: Corpus, start: Checkpoint | None 
 
 
 @step(environments.data, TokenShards)
-def token_shards(config: TokenShardsConfig, corpus: Corpus, tokenizer: Tokenizer) -> Component:
+def token_shards(
+    config: TokenShardsConfig, corpus: Annotated[Corpus, DOCUMENTS], tokenizer: Annotated[Tokenizer, only(*TOKENIZER_FILES)]
+) -> Component:
     """Encode the corpus into memory-mapped token shards."""
     from components.tokenizer.token_shards import encode_corpus
 
     return encode_corpus
 
 
-check_token_shards = check("components.checks.token_shards", TokenShardsLimits, TokenShards, tokenizer=Tokenizer)
+check_token_shards = check(
+    "components.checks.token_shards",
+    TokenShardsLimits,
+    Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME, "metrics/*")],
+    tokenizer=Annotated[Tokenizer, only(SpecialTokens.NAME, "metrics/*")],
+)

@@ -13,6 +13,9 @@ from components.files import JSON, read_json
 
 CONFIG = "config.json"
 
+MODEL = ("*.safetensors", "*.json")
+"""The files of a model with its tokenizer, as patterns: weights may be in several."""
+
 
 def read_shape(directory: Path) -> ModelShape:
     """The shape that `config.json` describes.

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from components.artifacts import Artifact
 from components.ports import InProcessLauncher, InProcessShardEngine, Launcher, LocalArtifactStore, ShardEngine
 from components.scaling.config import FitConfig
@@ -16,7 +19,7 @@ from tests.components.ports.store_suite import manifest_of
 from workflows.pretraining import Start
 from workflows.recipe import load_recipe
 from workflows.scaling import PlanRequest
-from workflows.steps.inputs import arguments_of, component_of, parameters_of, patterns_of
+from workflows.steps.inputs import arguments_of, component_of, flat, parameters_of, patterns_of
 from workflows.steps.journal import open_journal
 from workflows.steps.run import Order, Run
 from workflows.steps.work import Work
@@ -66,6 +69,7 @@ def require_inputs_taken(module: types.ModuleType, name: str, home: Path) -> Non
     config, *inputs = parameters_of(function)
     artifacts = {parameter.name: _artifact(parameter.annotation, _stored(home, parameter)) for parameter in inputs}
     example = next(value for value in _configs() if type(value) is config.annotation)
+    work.inputs = flat(artifacts)
     component = component_of(function, work, example, artifacts)
     arguments = arguments_of(function, component, work, example, artifacts)
     inspect.signature(component).bind(**arguments)
@@ -83,7 +87,10 @@ def _stored(home: Path, parameter: inspect.Parameter) -> Artifact:
         for pattern in patterns_of(parameter.annotation) or ("data",):
             path = output / pattern.replace("*", "some")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("some")
+            if path.suffix == ".parquet":
+                pq.write_table(pa.table({}), path)
+            else:
+                path.write_text("some")
         return store.publish(output, manifest_of(output, key=parameter.name))
 
 

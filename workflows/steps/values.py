@@ -17,5 +17,4 @@ def value_of(store: "ArtifactStore", artifact: Artifact, kind: type[Value]) -> V
         MissingArtifact: the artifact holds none: an older longrun made it.
         DamagedArtifact: its digest or that file differs, or it is no such value.
     """
-    store.manifest(artifact.uri).file(kind.NAME)
-    return kind.from_bytes(store.read(artifact, kind.NAME), f"{artifact.uri}/{kind.NAME}")
+    return kind.read(store.local(artifact, only=(kind.NAME,)))

@@ -13,7 +13,7 @@ from workflows.steps.run import Order
 if TYPE_CHECKING:
     from components.ports import Launcher, Metrics, RemoteScratch, ShardEngine
 
-PORTS = ("output", "scratch", "uploads", "index", "engine", "launcher", "metrics")
+PORTS = ("output", "scratch", "uploads", "index", "engine", "launcher", "metrics", "sizes")
 """What a component may ask for besides its config and inputs: these properties of `Work`."""
 
 
@@ -50,6 +50,11 @@ class Work:
     def index(self) -> Path:
         """A directory for finished work that later runs of the same code in the same environment reuse."""
         return self.order.index
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file of the input `artifact` by path, also of those that are not opened: for its check."""
+        return {record.path: record.size for record in self.manifest(self.inputs["artifact"]).files}
 
     @property
     def metrics(self) -> "Metrics":

@@ -14,18 +14,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from components.artifacts import (
     Artifact,
+    Mixture,
     Point,
     PointOutcome,
     ScalingLaw,
     SweepPoint,
     SweepRuns,
+    TokenIndex,
     Tokenizer,
     TokenShards,
     TrainingPlan,
 )
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig
+from components.scaling.laws.law import Law
 from components.scaling.sweeps.ladder import Ladder
+from components.tokenizer.special_tokens import SpecialTokens
 from infra import caching
 from infra.flyte import environments
 from infra.mlflow import tracking
@@ -40,6 +44,9 @@ from workflows.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
     from components.pretraining.trunks import TrunkBranch
+
+TABLE = only("runs.csv")
+"""What is read of the trainings of a sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +157,7 @@ def sweep_runs(
 
 
 @step(environments.cpu, ScalingLaw)
-def hyper_parameter_law(config: LawRequest, runs: SweepRuns) -> Component:
+def hyper_parameter_law(config: LawRequest, runs: Annotated[SweepRuns, TABLE]) -> Component:
     """Fit the laws of batch and learning rate to a grid, with their report and contours."""
     from components.scaling.fitting.sweep_law import fit_grid
 
@@ -158,7 +165,9 @@ def hyper_parameter_law(config: LawRequest, runs: SweepRuns) -> Component:
 
 
 @step(environments.cpu, ScalingLaw)
-def scaling_law(config: LawRequest, runs: SweepRuns, bases: dict[str, ScalingLaw]) -> Component:
+def scaling_law(
+    config: LawRequest, runs: Annotated[SweepRuns, TABLE], bases: Annotated[dict[str, ScalingLaw], only(Law.NAME)]
+) -> Component:
     """Fit the law of a ladder, with its report and plots; batch and learning rate come from the base, if there is one."""
     from components.scaling.fitting.sweep_law import fit_ladder
 
@@ -166,7 +175,12 @@ def scaling_law(config: LawRequest, runs: SweepRuns, bases: dict[str, ScalingLaw
 
 
 @step(environments.cpu, TrainingPlan)
-def extrapolation(config: Ladder, law: ScalingLaw, tokenizer: Tokenizer, token_shards: TokenShards) -> Component:
+def extrapolation(
+    config: Ladder,
+    law: Annotated[ScalingLaw, only(Law.NAME)],
+    tokenizer: Annotated[Tokenizer, only(SpecialTokens.NAME)],
+    token_shards: Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
+) -> Component:
     """Plan the training beyond the ladder whose outcome the law predicts."""
     from components.scaling.sweeps.extrapolation import plan_beyond
 
@@ -194,7 +208,8 @@ def _train(
     names = {id(request.point): name for name, request in missing.items()}
     points = [request.point for request in missing.values()]
     scratch = Path(run.home).absolute() / "scratch" / "sweep_points"
-    planned = trunks(points, training, run.store.local(token_shards).absolute(), scratch)
+    shards = run.store.local(token_shards, only=pretraining.TOKENS.patterns)
+    planned = trunks(points, training, shards.absolute(), scratch)
     made: dict[str, Artifact] = {}
     ensure_ray(Path(run.home))
     ray_workers.release()
