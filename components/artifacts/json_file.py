@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import json
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -58,15 +58,16 @@ class JsonFile:
         """The value of a file's bytes; `where` names it in errors, which are those of `read`."""
         try:
             raw = json.loads(data)
-            if not isinstance(raw, dict):
-                raise ValueError("not a JSON object")
-            version = raw.pop(FORMAT, 1)
-            if type(version) is int and version > 1:
-                raise NewerFormat(f"{where}: format version {version}; this longrun reads up to 1: upgrade it")
+        except (ValueError, RecursionError) as error:
+            raise DamagedArtifact(f"{where}: not JSON ({error}); {cls._remedy()}") from error
+        version = raw.pop(FORMAT, 1) if isinstance(raw, dict) else 1
+        if type(version) is int and version > 1:
+            raise NewerFormat(f"{where}: format version {version}; this longrun reads up to 1: upgrade it")
+        try:
             if version != 1:
                 raise ValueError(f"its format version is {_shown(version)}")
-            return decoded(cls, {name: value for name, value in raw.items() if name not in cls.DERIVED})
-        except (ValueError, RecursionError, ConfigError) as error:
+            return decoded(cls, raw, ignored=cls.DERIVED)
+        except (ValueError, ConfigError) as error:
             raise DamagedArtifact(f"{where}: not {cls.__name__} ({error}); {cls._remedy()}") from error
 
     @classmethod
@@ -134,8 +135,8 @@ def _encoded(value: Any) -> JSON:
     return [_encoded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def decoded(kind: type[Value], raw: object, name: str = "") -> Value:
-    """The dataclass `kind` of a JSON object; `name` is what leads to it.
+def decoded(kind: type[Value], raw: object, name: str = "", *, ignored: Collection[str] = ()) -> Value:
+    """The dataclass `kind` of a JSON object without its fields `ignored`; `name` is what leads to it.
 
     Raises:
         ValueError: a field is missing, unknown, or of another type.
@@ -145,11 +146,11 @@ def decoded(kind: type[Value], raw: object, name: str = "") -> Value:
         raise ValueError(f"{name or kind.__name__} is {_shown(raw)}, not an object")
     owner: Any = kind
     hints, prefix = _hints(owner), f"{name}." if name else ""
-    if unknown := sorted(raw.keys() - hints.keys()):
+    if unknown := sorted(raw.keys() - hints.keys() - set(ignored)):
         raise ValueError(f"unknown field {prefix}{unknown[0]}")
     if missing := [field for field in _required(kind) if field not in raw]:
         raise ValueError(f"no field {prefix}{missing[0]}")
-    return kind(**{field: _decoded(hints[field], value, prefix + field) for field, value in raw.items()})
+    return kind(**{field: _decoded(hints[field], value, prefix + field) for field, value in raw.items() if field in hints})
 
 
 def _decoded(hint: Any, raw: object, name: str) -> Any:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tokenizers
 
+from components.artifacts import Mixture
 from components.curation.config import PYTHON_DOMAINS, PYTHON_ENVIRONMENT, CurationConfig, Source
 from components.curation.reading.readers import read_documents
 from components.curation.reading.sources import list_files
@@ -107,8 +108,7 @@ def write_corpus(corpus: Path, domain: str, texts: list[str]) -> None:
     table = pa.table({"id": ids, "text": texts, "bytes": pa.array([len(text.encode()) for text in texts], pa.int64())})
     pq.write_table(table, folder / "part-00000.parquet", compression="zstd")
     domains = [path.name for path in (corpus / "documents" / "train").iterdir()]
-    shares = {"shares": {name: 1 / len(domains) for name in domains}, "epoch_limits": dict.fromkeys(domains, 4.0)}
-    (corpus / "mixture.json").write_text(json.dumps(shares))
+    Mixture(shares={name: 1 / len(domains) for name in domains}, epoch_limits=dict.fromkeys(domains, 4.0)).write(corpus)
 
 
 def compared(domain: str, texts: list[str], tokenizer: Path, directory: Path) -> Iterator[Row]:

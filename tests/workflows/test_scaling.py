@@ -1,17 +1,18 @@
 """The steps of scaling, what a plan is made from, and when there is a verdict on it."""
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.artifacts import Artifact, Checkpoint, ModelShape, TrainingPlan
+from components.artifacts import Artifact, Checkpoint, JsonFile, ModelShape, Plan, TrainingPlan
 from components.ports import LocalArtifactStore
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import ScalingConfig
 from components.training.config import TrainingConfig
+from tests.components.artifacts.samples import PLAN
 from tests.components.ports.store_suite import fill, manifest_of
 from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows import scaling
@@ -24,11 +25,13 @@ def test_the_component_of_a_step_takes_its_inputs(step: str, tmp_path: Path) -> 
     require_inputs_taken(scaling, step, tmp_path)
 
 
-def published(home: Path, figures: dict[str, Any]) -> Artifact:
+def published(home: Path, *values: JsonFile) -> Artifact:
     store = LocalArtifactStore(home)
     with store.writing("curation") as output:
         fill(output, "text")
-        return store.publish(output, replace(manifest_of(output), figures=figures))
+        for value in values:
+            value.write(output)
+        return store.publish(output, manifest_of(output))
 
 
 @pytest.fixture
@@ -55,19 +58,22 @@ def test_a_plan_takes_what_pretraining_has_decided(tmp_path: Path, obtained: lis
     assert choices.training.planned_precision == planned
 
 
-def test_the_shape_is_that_of_the_checkpoint_where_pretraining_starts(tmp_path: Path, obtained: list[Any]) -> None:
-    start = published(tmp_path, {"shape": asdict(SHAPE)}).as_(Checkpoint)
-    run, laws = run_in(tmp_path), ScalingConfig(compute=None)
-    asyncio.run(scaling.obtain_plan(run, laws, PretrainingConfig(), start))
-    asyncio.run(scaling.obtain_plan(run, laws, PretrainingConfig(shape=replace(SHAPE, n_layer=3)), start))
-    assert [request.choices.shape.n_layer for request in obtained] == [2, 3]
+def test_a_plan_is_made_from_the_checkpoint_where_pretraining_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    async def obtain(run: Any, task: Any, config: Any, **inputs: Any) -> str:
+        given.append(inputs["start"])
+        return "the plan"
+
+    monkeypatch.setattr(scaling, "obtain", obtain)
+    start = published(tmp_path).as_(Checkpoint)
+    asyncio.run(scaling.obtain_plan(run_in(tmp_path), ScalingConfig(compute=None), PretrainingConfig(), start))
+    assert given == [start]
 
 
-@pytest.mark.parametrize(
-    ("figures", "verdicts"), [({"shape": {}}, {}), ({"prediction": {"loss": 2.0}}, {"pretraining": "the verdict"})]
-)
+@pytest.mark.parametrize(("plan", "verdicts"), [(replace(PLAN, prediction=None), {}), (PLAN, {"pretraining": "the verdict"})])
 def test_there_is_a_verdict_where_the_law_predicts_a_loss(
-    tmp_path: Path, obtained: list[Any], figures: dict[str, Any], verdicts: dict[str, str]
+    tmp_path: Path, obtained: list[Any], plan: Plan, verdicts: dict[str, str]
 ) -> None:
-    plan = published(tmp_path, figures).as_(TrainingPlan)
-    assert asyncio.run(scaling.obtain_verdicts(run_in(tmp_path), plan, plan.as_(Checkpoint))) == verdicts
+    artifact = published(tmp_path, plan).as_(TrainingPlan)
+    assert asyncio.run(scaling.obtain_verdicts(run_in(tmp_path), artifact, artifact.as_(Checkpoint))) == verdicts

@@ -12,7 +12,7 @@ from hypothesis import settings
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
 from components.alignment.conversations import make_conversations
 from components.alignment.preference_pairs import make_preference_pairs
-from components.artifacts import ModelShape
+from components.artifacts import Mixture, ModelShape
 from components.model.decoder import Decoder, initialise
 from components.model.huggingface import save
 from components.ports import SilentMetrics
@@ -83,7 +83,7 @@ def base(conversations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         directory.mkdir(parents=True)
         columns = {"id": [f"{n:04}" for n in range(len(texts))], "text": texts, "bytes": [len(text.encode()) for text in texts]}
         pq.write_table(pa.table(columns), directory / "part-00000.parquet")
-    (corpus / "mixture.json").write_text(json.dumps({"shares": {"prose": 1.0}, "epoch_limits": {"prose": 4.0}}))
+    Mixture(shares={"prose": 1.0}, epoch_limits={"prose": 4.0}).write(corpus)
     config = TokenizerConfig(regular_tokens=400, vocab_multiple=64, sample_bytes=100_000)
     train_tokenizer(config, corpus=corpus, output=tokenizer, metrics=SilentMetrics())
     size = TextTokenizer.load(tokenizer).vocab_size

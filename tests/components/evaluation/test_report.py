@@ -6,7 +6,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from components.evaluation import findings as f
+from components.artifacts import Change
+from components.errors import ArtifactError
 from components.evaluation import report
 from tests.components.evaluation.conftest import BITS, NASTY, findings
 
@@ -47,8 +48,8 @@ def test_report_json_can_be_read_back(written):
 
 
 def test_a_figure_that_is_not_a_number_is_not_written(tmp_path):
-    broken = dataclasses.replace(findings(), alignment=(f.Alignment(measure="loss", kind="", before=float("nan"), after=1.0),))
-    with pytest.raises(ValueError, match="JSON"):
+    broken = dataclasses.replace(findings(), alignment=(Change(measure="loss", kind="", before=float("nan"), after=1.0),))
+    with pytest.raises(ArtifactError, match="JSON"):
         report.write(broken, tmp_path)
 
 

@@ -12,6 +12,7 @@ from components.errors import ArtifactError, ConfigError, DamagedArtifact, Missi
 from components.model import huggingface
 from components.model.decoder import Decoder, initialise
 from components.model.huggingface import StoredWeights, load, read_shape, save
+from components.tokenizer.special_tokens import SpecialTokens
 
 SHAPE = ModelShape(n_layer=2, d_model=32, n_head=4, n_kv_head=2, d_ffn=48, vocab_size=64, context=32)
 
@@ -23,8 +24,7 @@ def tokenizer(tmp_path: Path) -> Path:
     directory.mkdir()
     (directory / "tokenizer.json").write_text("{}")
     (directory / "tokenizer_config.json").write_text("{}")
-    special = {"bos": 0, "eos": 1, "pad": 2, "vocab_size": SHAPE.vocab_size, "regular_tokens": 61}
-    (directory / "special_tokens.json").write_text(json.dumps(special))
+    SpecialTokens(bos=0, eos=1, pad=2, vocab_size=SHAPE.vocab_size, regular_tokens=61).write(directory)
     return directory
 
 

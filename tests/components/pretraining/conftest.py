@@ -1,8 +1,7 @@
-"""Small token shards, a plan for them and a tokenizer's files, written by hand in the layout of the artifacts."""
+"""Small token shards, a plan for them and a tokenizer's files, in the layout of the artifacts."""
 
 import hashlib
-import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import Mixture, ModelShape, Plan
+from components.artifacts import DomainTokens, Mixture, ModelShape, Plan, ShardTokens, Span, TokenIndex
+from components.tokenizer.special_tokens import SpecialTokens
 
 VOCABULARY, BOS, EOS = 64, 0, 1
 SHAPE = ModelShape(n_layer=2, d_model=16, n_head=2, n_kv_head=2, d_ffn=32, vocab_size=VOCABULARY, context=16)
@@ -44,25 +44,24 @@ def write_token_shards(root: Path) -> Path:
         }
         for split, documents in (("train", 40), ("validation", 4))
     }
-    (root / "index.json").write_text(json.dumps({"dtype": "uint16", "vocab_size": VOCABULARY, "splits": splits}))
-    mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 4.0, "prose": 4.0})
-    (root / "mixture.json").write_text(json.dumps(asdict(mixture)))
+    TokenIndex(dtype="uint16", vocab_size=VOCABULARY, splits=splits).write(root)
+    Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 4.0, "prose": 4.0}).write(root)
     return root
 
 
 def with_languages(root: Path) -> Mixture:
     """Make the first quarter of the prose of token shards one language and the rest another, half of it each; the mixture."""
-    index = json.loads((root / "index.json").read_text())
-    spans = {"aa": {"start": 0, "tokens": 10 * 62}, "bb": {"start": 10 * 62, "tokens": 30 * 62}}
-    index["splits"]["train"]["prose"]["languages"] = spans
-    (root / "index.json").write_text(json.dumps(index))
+    index = TokenIndex.read(root)
+    spans = {"aa": Span(start=0, tokens=10 * 62), "bb": Span(start=10 * 62, tokens=30 * 62)}
+    train = {**index.splits["train"], "prose": replace(index.splits["train"]["prose"], languages=spans)}
+    replace(index, splits={**index.splits, "train": train}).write(root)
     limits = {"code": 4.0, "prose": 4.0}
     mixture = Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits=limits, language_shares={"prose": {"aa": 0.5, "bb": 0.5}})
     mixture.write(root)
     return mixture
 
 
-def _write_domain(directory: Path, stride: int, documents: int) -> dict[str, object]:
+def _write_domain(directory: Path, stride: int, documents: int) -> DomainTokens:
     directory.mkdir(parents=True)
     texts = [2 + (number * 7 + stride * np.arange(60)) % (VOCABULARY - 2) for number in range(documents)]
     ids = np.concatenate([[BOS, *text, EOS] for text in texts]).astype("<u2")
@@ -72,8 +71,8 @@ def _write_domain(directory: Path, stride: int, documents: int) -> dict[str, obj
         for number in range(documents)
     ]
     pq.write_table(pa.Table.from_pylist(rows), directory / "documents.parquet")
-    shards = [{"name": "tokens-00000.bin", "tokens": len(ids)}]
-    return {"tokens": len(ids), "documents": documents, "bytes": 1200 * documents, "shards": shards}
+    shards = (ShardTokens(name="tokens-00000.bin", tokens=len(ids)),)
+    return DomainTokens(tokens=len(ids), documents=documents, bytes=1200 * documents, shards=shards)
 
 
 @pytest.fixture
@@ -81,9 +80,9 @@ def tokenizer(tmp_path: Path) -> Path:
     """The files that a checkpoint takes over; nothing here reads them."""
     directory = tmp_path / "tokenizer"
     directory.mkdir()
-    special = {"bos": BOS, "eos": EOS, "pad": 2, "vocab_size": VOCABULARY, "regular_tokens": 60}
-    for name, content in (("tokenizer", {}), ("tokenizer_config", {}), ("special_tokens", special)):
-        (directory / f"{name}.json").write_text(json.dumps(content))
+    SpecialTokens(bos=BOS, eos=EOS, pad=2, vocab_size=VOCABULARY, regular_tokens=60).write(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (directory / name).write_text("{}")
     return directory
 
 
@@ -96,7 +95,7 @@ def plan(tmp_path: Path) -> Path:
 def write_plan(directory: Path, plan: Plan) -> Path:
     """A training plan's directory."""
     directory.mkdir()
-    (directory / "plan.json").write_text(json.dumps(asdict(plan)))
+    plan.write(directory)
     return directory
 
 

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from components.artifacts import Mixture
+from components.artifacts import Mixture, Plan, TrainingOutcome
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import load
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.pretrain import PretrainingInputs, pretrain
 from components.training.parallel.layout import ParallelLayout
-from tests.components.pretraining.conftest import digests, with_languages
+from tests.components.pretraining.conftest import PLAN, digests, with_languages
 from tests.spawning import SpawningLauncher
 from tests.training_configs import training_config, with_training
 
@@ -55,8 +55,7 @@ def run(tmp_path: Path, token_shards: Path, tokenizer: Path, plan: Path) -> Any:
 
 
 def edited_plan(plan: Path, **changes: Any) -> Path:
-    content = json.loads((plan / "plan.json").read_text())
-    (plan / "plan.json").write_text(json.dumps(content | changes))
+    dataclasses.replace(Plan.read(plan), **changes).write(plan)
     return plan
 
 
@@ -64,6 +63,7 @@ def test_a_model_learns_and_is_written_as_a_hugging_face_directory_with_its_metr
     figures, output, metrics = run("output")
     history = pq.read_table(output / "metrics" / "training.parquet").to_pydict()
     assert figures["steps"] == 12
+    assert TrainingOutcome.read(output).figures == {name: figures[name] for name in ("loss", "bits_per_byte")}
     assert figures["tokens"] == 12 * 128 == history["tokens"][-1]
     assert history["loss"][-1] < 0.9 * history["loss"][0]
     assert [value is not None for value in history["bits_per_byte"]] == [step in (6, 12) for step in range(1, 13)]
@@ -110,7 +110,7 @@ def test_workers_that_part_the_model_start_with_their_parts_of_a_checkpoint(run:
 
 def test_a_checkpoint_of_another_shape_is_no_start(run: Any, plan: Path) -> None:
     _, first, _ = run("first")
-    shape = json.loads((plan / "plan.json").read_text())["shape"] | {"d_ffn": 48, "rope_theta": 5e5}
+    shape = dataclasses.replace(PLAN.shape, d_ffn=48, rope_theta=5e5)
     with pytest.raises(ConfigError, match=r"which has d_ffn 32, rope_theta 10000\.0; leave the shape out"):
         run("second", start=first, plan=edited_plan(plan, shape=shape))
 
@@ -164,7 +164,7 @@ def test_the_same_inputs_give_the_same_bytes_even_after_an_interruption(run: Any
 
 def test_a_domain_that_would_be_repeated_too_often_is_explained_before_training(run: Any, token_shards: Path) -> None:
     mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 0.25, "prose": 4.0})
-    (token_shards / "mixture.json").write_text(json.dumps(dataclasses.asdict(mixture)))
+    mixture.write(token_shards)
     figures, output, _ = run("output")
     planned = {row["domain"]: row for row in pq.read_table(output / "metrics" / "mixture.parquet").to_pylist()}
     assert planned["code"]["epochs"] == pytest.approx(0.25)
@@ -173,7 +173,7 @@ def test_a_domain_that_would_be_repeated_too_often_is_explained_before_training(
 
 def test_a_plan_that_wants_more_text_than_there_is_is_refused(run: Any, token_shards: Path) -> None:
     mixture = Mixture(shares={"code": 0.6, "prose": 0.4}, epoch_limits={"code": 0.1, "prose": 0.1})
-    (token_shards / "mixture.json").write_text(json.dumps(dataclasses.asdict(mixture)))
+    mixture.write(token_shards)
     with pytest.raises(TrainingError, match="epoch limits"):
         run("output")
 
@@ -184,7 +184,7 @@ def test_a_sequence_longer_than_the_context_is_refused(run: Any, plan: Path) -> 
 
 
 def test_another_vocabulary_than_that_of_the_token_shards_is_refused(run: Any, plan: Path) -> None:
-    shape = json.loads((plan / "plan.json").read_text())["shape"] | {"vocab_size": 128}
+    shape = dataclasses.replace(PLAN.shape, vocab_size=128)
     with pytest.raises(ConfigError, match="vocabulary is 128"):
         run("output", plan=edited_plan(plan, shape=shape))
 

@@ -1,6 +1,5 @@
 """Branches: from another training's first stage, with another token budget, bitwise as from scratch."""
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -121,7 +120,7 @@ def test_another_beginning_is_refused_with_what_it_was(
 
 def test_other_data_is_refused(pretraining: Pretraining, trunk: Path, token_shards: Path) -> None:
     mixture = Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits={"code": 4.0, "prose": 4.0})
-    (token_shards / "mixture.json").write_text(json.dumps(dataclasses.asdict(mixture)))
+    mixture.write(token_shards)
     with pytest.raises(ConfigError, match=r"there order\.code is \[\d+, 0\.6\], not \[\d+, 0\.5\]"):
         pretraining("branched", 25, trunk)
 

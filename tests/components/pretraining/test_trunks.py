@@ -33,7 +33,7 @@ def alone(point: Point, token_shards: Path, directory: Path) -> TrunkBranch:
 
 
 def outcome(branch: TrunkBranch) -> tuple[object, ...]:
-    return branch.figures, branch.history, branch.failure
+    return branch.outcome, branch.history
 
 
 def test_points_that_differ_in_their_length_alone_share_a_trunk_and_the_most_flops_come_first(
@@ -49,7 +49,8 @@ def test_a_branch_is_bitwise_what_it_would_have_been_by_itself(token_shards: Pat
     (trunk,) = trunks(points, CONFIG, token_shards, tmp_path / "together")
     branches = [branch for _, branch in InProcessPool().stream(train_trunk, [trunk])]
     assert [outcome(b) for b in branches] == [outcome(alone(p, token_shards, tmp_path / str(p.plan.steps))) for p in points]
-    assert branches[0].figures["bits_per_byte"] > branches[2].figures["bits_per_byte"] > 0
+    bits = [branch.outcome.trained.bits_per_byte for branch in branches if branch.outcome.trained]
+    assert bits[0] > bits[2] > 0
 
 
 def test_the_document_mask_holds_in_a_trunk_too(token_shards: Path, tmp_path: Path) -> None:
@@ -108,10 +109,10 @@ def test_a_training_that_breaks_down_says_why_and_the_others_go_on(token_shards:
     points = [point(10, rate=1e30), point(10)]
     planned = trunks(points, CONFIG, token_shards, tmp_path)
     branches = [branch for _, branch in InProcessPool().stream(train_trunk, planned)]
-    broken = next(branch for branch in branches if branch.failure)
-    assert broken.figures == {}
-    assert "lower the learning rate" in broken.failure
-    assert len([branch for branch in branches if not branch.failure]) == 1
+    broken = next(branch for branch in branches if branch.outcome.failure)
+    assert broken.outcome.trained is None
+    assert "lower the learning rate" in broken.outcome.failure
+    assert len([branch for branch in branches if not branch.outcome.failure]) == 1
 
 
 def test_a_plan_for_another_vocabulary_is_refused(token_shards: Path, tmp_path: Path) -> None:

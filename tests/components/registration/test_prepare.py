@@ -27,7 +27,7 @@ FILES = {
 }
 
 
-def run(finished, output, checks=(PASSED,), config=CONFIG, verdicts=()):
+def run(finished, output, checks=(PASSED,), config=CONFIG, verdicts=None):
     output.mkdir()
     return prepare(
         config,
@@ -129,7 +129,12 @@ def test_transformers_loads_it_with_the_same_logits_and_chat_format(finished, tm
 
 def test_an_outcome_above_the_prediction_warns_on_the_card_or_blocks_as_configured(finished, tmp_path):
     VERDICT.write(tmp_path)
-    run(finished, tmp_path / "warned", verdicts=[tmp_path])
+    run(finished, tmp_path / "warned", verdicts={"pretraining": tmp_path})
     assert "above the interval" in (tmp_path / "warned/README.md").read_text()
     with pytest.raises(RegistrationRefused, match="lies above the interval"):
-        run(finished, tmp_path / "blocked", config=dataclasses.replace(CONFIG, verdict="block"), verdicts=[tmp_path])
+        run(
+            finished,
+            tmp_path / "blocked",
+            config=dataclasses.replace(CONFIG, verdict="block"),
+            verdicts={"pretraining": tmp_path},
+        )

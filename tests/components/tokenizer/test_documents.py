@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from components.errors import DamagedArtifact
 from components.tokenizer import documents
 from components.tokenizer.documents import Rows
 
@@ -63,13 +62,3 @@ def test_domains_are_sorted_and_a_missing_split_has_none(new_corpus: Any) -> Non
         new_corpus.documents("train", domain, ["a"])
     assert documents.domains(new_corpus.directory, "train") == ["code", "prose"]
     assert documents.domains(new_corpus.directory, "validation") == []
-
-
-@pytest.mark.parametrize(
-    ("content", "words"), [(None, "missing"), ("{", "not a mixture"), ("[]", "not a mixture"), ('{"share": 1}', "not a mixture")]
-)
-def test_a_mixture_that_cannot_be_read_is_named(new_corpus: Any, content: str | None, words: str) -> None:
-    if content is not None:
-        (new_corpus.directory / "mixture.json").write_text(content)
-    with pytest.raises(DamagedArtifact, match=rf"mixture\.json: {words}.*run the step curation again"):
-        documents.mixture(new_corpus.directory)

@@ -1,5 +1,6 @@
 """Token shards: writing them, and reading windows of them."""
 
+import dataclasses
 import json
 import multiprocessing
 import pickle
@@ -19,6 +20,7 @@ from components.errors import DamagedArtifact, MissingArtifact, SourceError
 from components.ports import InProcessShardEngine, RecordedMetrics, SilentMetrics
 from components.ports.shard_engine import ignore
 from components.tokenizer.config import TokenShardsConfig
+from components.tokenizer.special_tokens import SpecialTokens
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.tokenizer.token_shards import TokenShardReader, encode_corpus
 
@@ -135,7 +137,7 @@ def test_the_size_of_shards_changes_no_token(
     encode(corpus, tokenizer_directory, tmp_path, shard_bytes=1 << 30)
     whole = TokenShardReader.open(tmp_path)
     count = reader.token_count("train", "code")
-    assert len(reader.index["splits"]["train"]["code"]["shards"]) > len(whole.index["splits"]["train"]["code"]["shards"])
+    assert len(reader.index.splits["train"]["code"].shards) > len(whole.index.splits["train"]["code"].shards)
     assert np.array_equal(whole.window("train", "code", 0, count), reader.window("train", "code", 0, count))
 
 
@@ -171,14 +173,13 @@ def test_figures_are_the_totals_of_each_split(corpus: Path, tokenizer_directory:
 def test_a_large_vocabulary_is_written_in_four_bytes(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> None:
     for path in tokenizer_directory.glob("*.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    special = json.loads((tmp_path / "special_tokens.json").read_text())
-    (tmp_path / "special_tokens.json").write_text(json.dumps({**special, "vocab_size": 65_537}))
+    dataclasses.replace(SpecialTokens.read(tmp_path), vocab_size=65_537).write(tmp_path)
     new_corpus.documents("train", "prose", ["abc"])
     new_corpus.mixture({"prose": 1.0})
     encode(new_corpus.directory, tmp_path, tmp_path / "out")
     window = TokenShardReader.open(tmp_path / "out").window("train", "prose", 0, 2)
     assert window.dtype == np.uint32
-    assert window[0] == special["bos"]
+    assert window[0] == SpecialTokens.read(tmp_path).bos
 
 
 def test_an_empty_document_is_its_two_marks(new_corpus: Any, tokenizer_directory: Path, tmp_path: Path) -> None:
@@ -249,14 +250,14 @@ def test_the_languages_of_a_domain_lie_one_after_the_other_among_its_tokens(
     languages: Path, tokenizer: TextTokenizer, new_corpus: Any
 ) -> None:
     reader = TokenShardReader.open(languages)
-    train, held_out = (reader.index["splits"][split]["web"] for split in ("train", "validation"))
-    assert "languages" not in held_out
-    assert sum(span["tokens"] for span in train["languages"].values()) == train["tokens"] == reader.token_count("train", "web")
-    for language, span in train["languages"].items():
+    train, held_out = (reader.index.splits[split]["web"] for split in ("train", "validation"))
+    assert held_out.languages == {}
+    assert sum(span.tokens for span in train.languages.values()) == train.tokens == reader.token_count("train", "web")
+    for language, span in train.languages.items():
         ids, owners = expected(new_corpus.directory, tokenizer, "train", f"web/{language}")
         first = reader.first_token("train", "web", language)
-        assert reader.window("train", "web", first, span["tokens"]).tolist() == ids
-        assert reader.documents_at("train", "web", first, span["tokens"]) == list(dict.fromkeys(owners))
+        assert reader.window("train", "web", first, span.tokens).tolist() == ids
+        assert reader.documents_at("train", "web", first, span.tokens) == list(dict.fromkeys(owners))
     assert reader.first_token("train", "web", "") == 0
 
 
@@ -267,4 +268,5 @@ def test_the_shards_of_a_language_lie_in_its_folder(languages: Path) -> None:
 
 
 def test_a_domain_without_language_shares_has_none_in_the_index(reader: TokenShardReader) -> None:
-    assert all(entry.keys() == {"tokens", "documents", "bytes", "shards"} for entry in reader.index["splits"]["train"].values())
+    assert not any(held.languages for held in reader.index.splits["train"].values())
+    assert '"languages"' not in reader.index.to_json()

@@ -1,5 +1,7 @@
 """The artifact of a plan: its files, its notes on the training data, and damaged inputs."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -7,6 +9,7 @@ import pytest
 
 from components.artifacts import Mixture, ModelShape, Plan
 from components.errors import DamagedArtifact, MissingArtifact, TrainingError
+from components.model.configuration import CONFIG, huggingface_config
 from components.scaling.config import ScalingConfig
 from components.scaling.planning.plan import plan
 from components.tokenizer import special_tokens
@@ -118,3 +121,15 @@ def test_missing_and_damaged_inputs_are_named(tokenizer: Path, shards: Path, out
     (tokenizer / "special_tokens.json").unlink()
     with pytest.raises(MissingArtifact, match=r"special_tokens\.json: missing"):
         make()
+
+
+def test_the_shape_is_that_of_the_checkpoint_where_training_starts_unless_one_is_chosen(
+    tokenizer: Path, shards: Path, output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / CONFIG).write_text(json.dumps(huggingface_config(SHAPE, "float32")))
+    for choices, n_layer in ((Choices(tokens=500_000), 4), (Choices(tokens=500_000, shape=replace(SHAPE, n_layer=3)), 3)):
+        inputs = {"tokenizer": tokenizer, "token_shards": shards, "start": tmp_path / "start", "output": output / str(n_layer)}
+        inputs["output"].mkdir()
+        plan(ScalingConfig(compute=None), choices=choices, **inputs)
+        assert Plan.read(inputs["output"]).shape == replace(SHAPE, n_layer=n_layer)

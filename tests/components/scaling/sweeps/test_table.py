@@ -4,8 +4,16 @@ from pathlib import Path
 
 from components.artifacts import PointOutcome
 from components.scaling.fitting.runs import read_runs
-from components.scaling.sweeps.table import GRID_COLUMNS, LADDER_COLUMNS, read_table, row_of, tabulate, write_table
-from tests.components.scaling.ladder_truth import LADDER, rows
+from components.scaling.sweeps.table import (
+    GRID_COLUMNS,
+    LADDER_COLUMNS,
+    read_table,
+    row_of,
+    tabulate,
+    tabulate_points,
+    write_table,
+)
+from tests.components.scaling.ladder_truth import LADDER, outcome, rows
 
 
 def test_the_order_of_completion_changes_nothing(tmp_path: Path) -> None:
@@ -35,3 +43,15 @@ def test_what_was_written_can_be_written_again_with_a_row_more(tmp_path: Path) -
     write_table([trainings[0], *read_table(tmp_path / "less.csv")], tmp_path / "more.csv")
     write_table(trainings, tmp_path / "all.csv")
     assert (tmp_path / "more.csv").read_bytes() == (tmp_path / "all.csv").read_bytes()
+
+
+def test_the_outcome_of_each_training_is_read_where_it_lies(tmp_path: Path) -> None:
+    trained = {f"{number:04d}": point for number, point in enumerate(LADDER.points()[:2])}
+    outcomes = [PointOutcome(trained=outcome(trained["0000"].plan, 2.5)), PointOutcome(trained=None, failure="loss nan")]
+    points = {name: tmp_path / name for name in trained}
+    for directory, value in zip(points.values(), outcomes, strict=True):
+        directory.mkdir()
+        value.write(directory)
+    figures = tabulate_points(trained, points=points, output=tmp_path)
+    assert (figures["trainings"], figures["broken"], figures["least_bits_per_byte"]) == (2, 1, 2.5)
+    assert sorted(row["failure"] for row in read_table(tmp_path / "runs.csv")) == ["", "loss nan"]
