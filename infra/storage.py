@@ -150,15 +150,6 @@ class ObjectArtifactStore:
             with written_beside(directory / MANIFEST, durable=True) as beside:
                 beside.write_bytes(manifest.to_bytes())
 
-    def read(self, artifact: Artifact, path: str) -> bytes:
-        """Get one file, after the manifest's digest was compared; its hash is compared too."""
-        manifest = self.manifest(artifact.uri)
-        record = manifest.file(path)
-        with self._local.writing(manifest.step) as output:
-            if wrong := wrong_digest(artifact, manifest) or self._fetch(artifact.uri, manifest, record, output / path):
-                raise damaged(f"{self.root}/{artifact.uri}", wrong, manifest)
-            return (output / path).read_bytes()
-
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY` on the shared volume; not created here."""
         return LocalArtifactStore(self.shared).scratch(step, cache_key)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 from components.artifacts.handles import Artifact
 from components.artifacts.records import CheckReport, Expectation, FileRecord
-from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat
+from components.errors import ArtifactError, DamagedArtifact, NewerFormat
 from components.files import JSON
 
 FORMAT_VERSION = 1
@@ -60,13 +60,6 @@ class Manifest:
     def digest(self) -> str:
         """The evidence digest: sha256 of `to_bytes()`, in hex."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
-
-    def file(self, path: str) -> FileRecord:
-        """The record of the file `path`. Raises `MissingArtifact` where there is none."""
-        for record in self.files:
-            if record.path == path:
-                return record
-        raise MissingArtifact(f"{self.step}: no file {path!r} in its manifest")
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Self:

@@ -61,10 +61,6 @@ class ArtifactStore(Protocol):
         """
         ...
 
-    def read(self, artifact: Artifact, path: str) -> bytes:
-        """One small file without the others. Raises `DamagedArtifact` if the digest or that file differs."""
-        ...
-
     def scratch(self, step: str, cache_key: str) -> Path:
         """A directory that outlives a killed step, for its training checkpoints; removed when the step publishes."""
         ...
@@ -159,13 +155,6 @@ class LocalArtifactStore:
         if differences := VerifiedFiles(self.root, artifact).differences(selected(manifest, only, str(directory))):
             raise damaged(str(directory), next(iter(differences.values())), manifest)
         return directory
-
-    def read(self, artifact: Artifact, path: str) -> bytes:
-        """The file's bytes, after the manifest's digest and the file's hash were compared."""
-        directory, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
-        if wrong := wrong_digest(artifact, manifest) or _wrong_file(directory, manifest.file(path)):
-            raise damaged(str(directory), wrong, manifest)
-        return (directory / path).read_bytes()
 
     def scratch(self, step: str, cache_key: str) -> Path:
         """`scratch/STEP/KEY`; not created here."""

@@ -315,7 +315,6 @@ def test_every_method_waits_for_a_store_that_was_killed_and_comes_back(
     calls: dict[str, Callable[[], object]] = {
         "publish": lambda: publish(store),
         "find": lambda: store.find("curation", KEY) == artifact,
-        "read": lambda: store.read(artifact, "a.txt") == b"text",
         "local": lambda: (elsewhere.local(artifact) / "a.txt").read_text() == "text",
         "differences": lambda: store.differences(artifact) == [],
         "artifacts": lambda: list(store.artifacts()) == [artifact],

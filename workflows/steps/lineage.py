@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,7 +71,7 @@ def _raw_rows(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
         return []
     import pyarrow.parquet as pq
 
-    rows: list[Tree] = pq.read_table(io.BytesIO(store.read(artifact, RAW))).to_pylist()
+    rows: list[Tree] = pq.read_table(store.local(artifact, only=(RAW,)) / RAW).to_pylist()
     return rows
 
 
