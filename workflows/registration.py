@@ -39,11 +39,11 @@ def registration(
 ) -> Component:
     """Apply the promotion rule, then write the model directory that the registry points to."""
     from components.registration.prepare import prepare
-    from workflows.steps.lineage import tree
+    from workflows.steps.lineage import lineage_of
 
     return partial(
         prepare,
-        lineage=tree(work.order.store, checkpoint),
+        lineage=lineage_of(work.order.store, checkpoint),
         checks=[report for check in checks.values() for report in work.manifest(check).checks],
     )
 

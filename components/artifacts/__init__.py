@@ -28,6 +28,7 @@ from components.artifacts.handles import (
     Verdict,
 )
 from components.artifacts.json_file import OPTIONAL, JsonFile, JsonLine, decoded, encoded
+from components.artifacts.lineage import Lineage, LineageNode, RawSource
 from components.artifacts.manifest import FORMAT_VERSION, MANIFEST, Figures, Manifest
 from components.artifacts.mixture import Mixture, portion_name
 from components.artifacts.outcome import PointOutcome, ReachedStep, TrainingOutcome
@@ -74,6 +75,8 @@ __all__ = [
     "JsonFile",
     "JsonLine",
     "Kind",
+    "Lineage",
+    "LineageNode",
     "Manifest",
     "Mixture",
     "ModelShape",
@@ -85,6 +88,7 @@ __all__ = [
     "Prediction",
     "PreferencePair",
     "PreferencePairs",
+    "RawSource",
     "ReachedStep",
     "RegisteredModel",
     "Repetition",

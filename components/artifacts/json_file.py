@@ -35,6 +35,8 @@ class JsonFile:
     """What to do where it cannot be read: the step, or the command, that writes it."""
     DERIVED: ClassVar[tuple[str, ...]] = ()
     """Properties that are written beside the fields, for whoever reads the file with other programs; reading leaves them out."""
+    VERSION: ClassVar[int] = 1
+    """Version of the file's format. Older ones are read too."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -61,14 +63,19 @@ class JsonFile:
         except (ValueError, RecursionError) as error:
             raise DamagedArtifact(f"{where}: not JSON ({error}); {cls._remedy()}") from error
         version = raw.pop(FORMAT, 1) if isinstance(raw, dict) else 1
-        if type(version) is int and version > 1:
-            raise NewerFormat(f"{where}: format version {version}; this longrun reads up to 1: upgrade it")
+        if type(version) is int and version > cls.VERSION:
+            raise NewerFormat(f"{where}: format version {version}; this longrun reads up to {cls.VERSION}: upgrade it")
         try:
-            if version != 1:
+            if type(version) is not int or version < 1:
                 raise ValueError(f"its format version is {_shown(version)}")
-            return decoded(cls, raw, ignored=cls.DERIVED)
+            return decoded(cls, cls.upgraded(raw, version) if isinstance(raw, dict) else raw, ignored=cls.DERIVED)
         except (ValueError, ConfigError) as error:
             raise DamagedArtifact(f"{where}: not {cls.__name__} ({error}); {cls._remedy()}") from error
+
+    @classmethod
+    def upgraded(cls, raw: dict[str, Any], version: int) -> dict[str, Any]:
+        """The fields of a file of that version as this one has them. Raises `ValueError` for what is no such file."""
+        return raw
 
     @classmethod
     def _remedy(cls) -> str:
@@ -80,7 +87,7 @@ class JsonFile:
 
     def to_json(self) -> str:
         """What the file holds: keys sorted, so that equal values have equal bytes."""
-        derived = {name: getattr(self, name) for name in self.DERIVED}
+        derived = {name: getattr(self, name) for name in self.DERIVED} | ({FORMAT: self.VERSION} if self.VERSION > 1 else {})
         try:
             return json.dumps(encoded(self) | derived, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
         except ValueError as error:
@@ -190,6 +197,8 @@ def _tuple(arguments: tuple[Any, ...], raw: list[Any], name: str) -> tuple[Any, 
 
 def _is(hint: type, raw: object) -> bool:
     """Whether a plain JSON value is of that type; a whole number is also a float, and a truth value is no number."""
+    if hint is object:
+        return True
     if hint is float:
         return isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < float("inf")
     return isinstance(raw, hint) and (hint is bool or not isinstance(raw, bool)) and not dataclasses.is_dataclass(hint)

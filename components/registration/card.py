@@ -5,15 +5,13 @@ Format: https://huggingface.co/docs/hub/model-cards. Sections after Mitchell et 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.artifacts import CheckReport, Findings, Origin, Plan, PlanVerdict
+from components.artifacts import CheckReport, Findings, Lineage, Origin, Plan, PlanVerdict
 from components.flops import SCALES, scale_of
 from components.registration.config import RegistrationConfig
-
-Tree = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +21,8 @@ class Facts:
     findings: Findings
     plan: Plan
     """Of the base model."""
-    lineage: dict[str, Any]
-    """The checkpoint's manifest and, below `inputs`, those of everything it was made from."""
+    lineage: Lineage
+    """The checkpoint and everything that it was made from."""
     checks: tuple[CheckReport, ...]
     parameters: int
     verdicts: tuple[PlanVerdict, ...] = ()
@@ -48,18 +46,6 @@ def model_card(config: RegistrationConfig, facts: Facts) -> str:
         f"## Lineage\n\n{_lineage(facts.lineage)}",
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def nodes(tree: Tree) -> Iterator[Tree]:
-    """Every artifact of a lineage once, the model first."""
-    seen: set[str] = set()
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop(0)
-        if node.get("digest", "") not in seen:
-            seen.add(node.get("digest", ""))
-            yield node
-            waiting.extend(node.get("inputs", {}).values())
 
 
 _HOW_TO_LOAD = """\
@@ -185,21 +171,19 @@ def _checks(checks: Sequence[CheckReport]) -> str:
     return _table(["check", "outcome", "expectations"], rows)
 
 
-def _lineage(lineage: Tree) -> str:
-    rows = [
-        [str(node.get("step", "")), str(node.get("kind", "")), *(f"`{node.get(d, '')}`" for d in ("digest", "code_digest"))]
-        for node in nodes(lineage)
-    ]
-    environments = sorted({str(node["environment_digest"]) for node in nodes(lineage) if node.get("environment_digest")})
-    raw = [source for node in nodes(lineage) for source in node.get("raw", ())]
-    facts = list(dict.fromkeys(name for source in raw for name in source))
+def _lineage(lineage: Lineage) -> str:
+    nodes = list(lineage.nodes())
+    rows = [[node.step, node.kind, f"`{node.evidence_digest}`", f"`{node.code_digest}`"] for node in nodes]
+    environments = sorted({node.environment_digest for node in nodes if node.environment_digest})
+    raw = [source for node in nodes for source in node.raw]
     sections = [
         "From this model down to its raw sources; `lineage.json` holds the configurations and figures too.",
         _table(["step", "kind", "digest", "code digest"], rows),
         f"Environment: {', '.join(f'`{digest}`' for digest in environments) or 'not recorded'}",
     ]
     if raw:
-        sections += ["Raw sources:", _table(facts, ([_value(source.get(name)) for name in facts] for source in raw))]
+        counted = ([source.source, _count(source.files), _count(source.bytes), source.sha256] for source in raw)
+        sections += ["Raw sources:", _table(["source", "files", "bytes", "sha256"], counted)]
     return "\n\n".join(sections)
 
 

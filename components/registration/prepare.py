@@ -1,14 +1,12 @@
 """From a checkpoint to the directory that is registered: weights, tokenizer, model card, lineage."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from components.artifacts import CheckReport, Figures, Findings, Plan, PlanVerdict
+from components.artifacts import CheckReport, Figures, Findings, Lineage, Plan, PlanVerdict
 from components.errors import MissingArtifact, RegistrationRefused
 from components.model import huggingface
 from components.model.configuration import CONFIG
@@ -25,7 +23,7 @@ def prepare(
     *,
     checkpoint: Path,
     report: Path,
-    lineage: dict[str, Any],
+    lineage: Lineage,
     checks: Sequence[CheckReport],
     plan: Path,
     verdicts: Mapping[str, Path] | None = None,
@@ -37,7 +35,7 @@ def prepare(
         config: name, alias, and what the card says.
         checkpoint: directory of the model.
         report: directory of the evaluation report that measured it.
-        lineage: the checkpoint's manifest and, below `inputs`, those of everything it was made from.
+        lineage: the checkpoint and everything that it was made from.
         checks: every check of the run.
         plan: the plan of the base model.
         verdicts: its outcome beside what the plan had predicted, where that predicted anything.
@@ -58,26 +56,19 @@ def prepare(
     facts = Facts(
         findings=findings,
         plan=Plan.read(plan),
-        lineage=without_uris(lineage),
+        lineage=lineage.without_uris(),
         checks=tuple(checks),
         verdicts=judged,
         parameters=parameters,
     )
     (output / "README.md").write_text(model_card(config, facts), encoding="utf-8")
-    document = json.dumps(facts.lineage, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (output / "lineage.json").write_text(document, encoding="utf-8")
+    facts.lineage.write(output)
     return {
         "name": config.name,
         "parameters": parameters,
         "bits_per_byte": round(findings.aggregate[config.model], 6),
         "checks": len(checks),
     }
-
-
-def without_uris(tree: dict[str, Any]) -> dict[str, Any]:
-    """A lineage without the `uri` of any artifact: digests prove what it is, wherever it is stored."""
-    inputs = {name: without_uris(value) for name, value in tree.get("inputs", {}).items()}
-    return {name: value for name, value in tree.items() if name != "uri"} | {"inputs": inputs}
 
 
 def _parameters_of(directory: Path) -> int:

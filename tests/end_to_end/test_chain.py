@@ -89,14 +89,10 @@ def test_a_changed_file_is_refused_by_the_step_that_reads_it_with_the_way_out(co
 
 
 def test_lineage_reaches_from_the_model_to_the_raw_sources(finished: Path) -> None:
-    tree = as_json("lineage", "tiny@candidate", home=finished)
-    kinds, raw = set(), []
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        kinds.add(node["kind"])
-        raw += node["raw"]
-        waiting += node["inputs"].values()
+    artifacts = as_json("lineage", "tiny@candidate", home=finished)["artifacts"]
+    assert len(artifacts) == STEPS
+    kinds = {artifact["kind"] for artifact in artifacts.values()}
+    raw = [source for artifact in artifacts.values() for source in artifact["raw"]]
     assert {"RegisteredModel", "Checkpoint", "TrainingPlan", "TokenShards", "Tokenizer", "Corpus", "Check"} <= kinds
     assert {source["source"] for source in raw} == {"python-environment:"}
 

@@ -208,10 +208,10 @@ def models(home: Home = None, as_json: Json = False) -> None:
 @app.command()
 def lineage(model: Model, home: Home = None, as_json: Json = False) -> None:
     """Print what a model was made from, down to the raw sources."""
-    from workflows.commands.models import lineage_lines, model_tree
+    from workflows.commands.models import lineage_lines, model_lineage
 
-    tree = model_tree(settings_of(home), model)
-    print_result(tree, as_json, lineage_lines(tree))
+    made_from = model_lineage(settings_of(home), model)
+    print_result(made_from.as_json(), as_json, lineage_lines(made_from))
 
 
 @app.command()

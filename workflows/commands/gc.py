@@ -9,7 +9,7 @@ from components.ports import LocalArtifactStore
 from infra.settings import Settings
 from workflows.commands.models import versions
 from workflows.steps.journal import find_journal
-from workflows.steps.lineage import below
+from workflows.steps.lineage import walk
 from workflows.steps.lock import holding
 
 
@@ -22,7 +22,7 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
     roots = [version.artifact for version in versions(settings)]
     for run in keep:
         roots += find_journal(settings.runs, run).artifacts()
-    needed = {artifact.uri for root in roots for artifact in below(store, root)}
+    needed = {artifact.uri for artifact, _ in walk(store, roots)}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))

@@ -1,14 +1,18 @@
 """`longrun models`, `lineage` and `verify`: registered models, what they were made from, and whether it is unchanged."""
 
 import contextlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.artifacts import Artifact, Lineage, LineageNode, Manifest
 from components.errors import ConfigError, DamagedArtifact, LongrunError
+from components.ports import ArtifactStore
 from infra.mlflow import registry
 from infra.settings import Settings
 from infra.urls import HERE
-from workflows.steps.lineage import Tree, raw_differences, tree
+from workflows.steps.lineage import lineage_of, raw_differences, walk
 
 
 def list_models(settings: Settings) -> list[dict[str, Any]]:
@@ -35,10 +39,22 @@ def has_registry(settings: Settings) -> bool:
     return settings.mlflow_uri != HERE or (settings.home / "mlflow" / "mlflow.db").is_file()
 
 
-def model_tree(settings: Settings, model: str) -> Tree:
+@dataclass(frozen=True)
+class ModelLineage:
+    """A registered version, and what it was made from."""
+
+    version: registry.Version
+    lineage: Lineage
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values: the version's name and aliases, and each artifact once."""
+        return {"model": str(self.version), "aliases": list(self.version.aliases), **json.loads(self.lineage.to_json())}
+
+
+def model_lineage(settings: Settings, model: str) -> ModelLineage:
     """The lineage of a model, from its registered version down to the raw sources."""
     version = resolved(settings, model)
-    return {"model": str(version), "aliases": list(version.aliases), **tree(settings.store, version.artifact)}
+    return ModelLineage(version, lineage_of(settings.store, version.artifact))
 
 
 def resolved(settings: Settings, model: str) -> registry.Version:
@@ -48,31 +64,33 @@ def resolved(settings: Settings, model: str) -> registry.Version:
     return registry.resolve(settings.tracking_uri, model)
 
 
-def lineage_lines(lineage: Tree) -> list[str]:
-    """A lineage as an indented tree; an artifact that was shown already is repeated by its digest only."""
-    title = f"{lineage['model']} ({', '.join(lineage['aliases']) or 'no alias'})"
-    return [title, *_node_lines(lineage, "", set())]
+def lineage_lines(model: ModelLineage) -> list[str]:
+    """A lineage as an indented tree, in which each artifact stands once; where it is an input again, its line says so."""
+    root = model.lineage.artifacts[model.lineage.root]
+    title = f"{model.version} ({', '.join(model.version.aliases) or 'no alias'})"
+    return [title, *_lines_of(model.lineage, root, "", {model.lineage.root})]
 
 
-def _node_lines(node: Tree, indent: str, seen: set[str]) -> list[str]:
-    line = f"{indent}{node['step']}  {node['kind']}  {node['digest'][:12]}"
-    if node["digest"] in seen:
-        return [f"{line}  (above)"]
-    seen.add(node["digest"])
-    lines = [f"{line}  code {node['code_digest'][:12]}", f"{indent}    config {_compact(node['config'])}"]
-    if node["figures"]:
-        lines.append(f"{indent}    figures {_compact(node['figures'])}")
-    lines += [_raw_line(raw, indent) for raw in node["raw"]]
-    for child in node["inputs"].values():
-        lines += _node_lines(child, indent + "  ", seen)
+def _lines_of(lineage: Lineage, node: LineageNode, indent: str, seen: set[str]) -> list[str]:
+    lines = [f"{indent}{_line_of(node)}  code {node.code_digest[:12]}", f"{indent}    config {_compact(node.config)}"]
+    if node.figures:
+        lines.append(f"{indent}    figures {_compact(node.figures)}")
+    lines += [f"{indent}    raw {raw.source}: {raw.files} files, {raw.bytes} bytes, sha256 {raw.sha256[:12]}" for raw in node.raw]
+    for digest in node.inputs.values():
+        inner = lineage.artifacts[digest]
+        if digest in seen:
+            lines.append(f"{indent}  {_line_of(inner)}  … see above")
+        else:
+            seen.add(digest)
+            lines += _lines_of(lineage, inner, indent + "  ", seen)
     return lines
 
 
-def _raw_line(raw: Tree, indent: str) -> str:
-    return f"{indent}    raw {raw['source']}: {raw['files']} files, {raw['bytes']} bytes, sha256 {raw['sha256'][:12]}"
+def _line_of(node: LineageNode) -> str:
+    return f"{node.step}  {node.kind}  {node.evidence_digest[:12]}"
 
 
-def _compact(values: dict[str, Any], max_characters: int = 160) -> str:
+def _compact(values: Mapping[str, object], max_characters: int = 160) -> str:
     text = ", ".join(f"{name}={value}" for name, value in values.items())
     return text if len(text) <= max_characters else f"{text[:max_characters]}… (--json shows all)"
 
@@ -95,26 +113,25 @@ class Verification:
 def verify_model(settings: Settings, model: str) -> Verification:
     """Hash every artifact below a model and every raw file it came from."""
     store, verified = settings.store, Verification()
-    waiting, seen = [resolved(settings, model).artifact], set()
-    while waiting:
-        artifact = waiting.pop()
-        if artifact.digest in seen:
-            continue
-        seen.add(artifact.digest)
+    broken: dict[str, str] = {}
+    for artifact, manifest in walk(store, [resolved(settings, model).artifact], broken):
         verified.artifacts += 1
-        try:
-            manifest = store.manifest(artifact.uri)
-            differences = store.differences(artifact)
-        except LongrunError as error:
-            verified.differences[artifact.uri] = [str(error)]
-            continue
         verified.files += len(manifest.files)
-        waiting.extend(manifest.inputs.values())
-        # a damaged list of raw files is among the differences already
-        with contextlib.suppress(DamagedArtifact):
-            counted, changed = raw_differences(store, artifact)
-            verified.raw_files += counted
-            differences += changed
-        if differences:
+        if differences := _differences(store, artifact, manifest, verified):
             verified.differences[artifact.uri] = differences
+    verified.artifacts += len(broken)
+    verified.differences |= {uri: [why] for uri, why in broken.items()}
     return verified
+
+
+def _differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest, verified: Verification) -> list[str]:
+    try:
+        differences = store.differences(artifact)
+    except LongrunError as error:
+        return [str(error)]
+    # a damaged list of raw files is among the differences already
+    with contextlib.suppress(DamagedArtifact):
+        counted, changed = raw_differences(store, artifact, manifest)
+        verified.raw_files += counted
+        differences += changed
+    return differences

@@ -1,60 +1,97 @@
-"""From a model down to the raw sources, by the chain of manifests."""
+"""From a model down to the raw sources, by the graph of manifests."""
 
-import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.artifacts import Artifact
-from components.errors import SourceError, StoreError
+from components.artifacts import Artifact, Lineage, LineageNode, Manifest, RawSource
+from components.errors import LongrunError, SourceError, StoreError
 from components.ports import ArtifactStore
-
-Tree = dict[str, Any]
+from components.ports.store import damaged, wrong_digest
 
 RAW = "raw.parquet"
 """The file of an artifact that names the raw files it was read from."""
 
 
-def tree(store: ArtifactStore, artifact: Artifact) -> Tree:
-    """The artifact with its config, digests, figures and, below `inputs`, everything it was made from."""
-    manifest = store.manifest(artifact.uri)
-    return {
-        "step": manifest.step,
-        "kind": manifest.kind,
-        "uri": artifact.uri,
-        "digest": artifact.digest,
-        "config": manifest.config,
-        "code_digest": manifest.code_digest,
-        "environment_digest": manifest.environment_digest,
-        "figures": manifest.figures,
-        "checks": [dataclasses.asdict(check) for check in manifest.checks],
-        "inputs": {name: tree(store, value) for name, value in manifest.inputs.items()},
-        "raw": _raw_sources(store, artifact),
-    }
+def walk(
+    store: ArtifactStore, roots: Iterable[Artifact], broken: dict[str, str] | None = None
+) -> Iterator[tuple[Artifact, Manifest]]:
+    """Each artifact of `roots` and below them once, with its manifest; an artifact before what it was made from.
+
+    Raises:
+        MissingArtifact, DamagedArtifact, NewerFormat, StoreError: a manifest cannot be read; the message says which, and what was
+            made from it. Given `broken`, it is written down there by its URI, and the walk passes it by.
+    """
+    waiting, seen = deque((root, "") for root in roots), set[str]()
+    while waiting:
+        artifact, needed_by = waiting.popleft()
+        if artifact.digest in seen:
+            continue
+        seen.add(artifact.digest)
+        try:
+            manifest = store.manifest(artifact.uri)
+        except LongrunError as error:
+            if broken is None:
+                raise type(error)(f"{error}{needed_by}") from error
+            broken[artifact.uri] = f"{error}{needed_by}"
+            continue
+        yield artifact, manifest
+        waiting.extend((inner, f" ({name} of {artifact.uri})") for name, inner in manifest.inputs.items())
 
 
-def _raw_sources(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
-    """Files, bytes and one digest over all file digests for each source of a corpus; empty for any other artifact."""
-    sources: dict[str, list[Tree]] = {}
-    for row in _raw_rows(store, artifact):
+def lineage_of(store: ArtifactStore, root: Artifact) -> Lineage:
+    """The artifact and everything that it was made from.
+
+    Raises:
+        ArtifactError: as `walk` does, and where an artifact is another than the one that was used.
+    """
+    nodes = {}
+    for artifact, manifest in walk(store, [root]):
+        if wrong := wrong_digest(artifact, manifest):
+            raise damaged(artifact.uri, wrong, manifest)
+        nodes[artifact.digest] = _node(store, artifact, manifest)
+    return Lineage(root=root.digest, artifacts=nodes)
+
+
+def _node(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> LineageNode:
+    return LineageNode(
+        step=manifest.step,
+        kind=manifest.kind,
+        evidence_digest=artifact.digest,
+        uri=artifact.uri,
+        config=manifest.config,
+        code_digest=manifest.code_digest,
+        environment_digest=manifest.environment_digest,
+        figures=manifest.figures,
+        checks=manifest.checks,
+        inputs={name: inner.digest for name, inner in manifest.inputs.items()},
+        raw=_raw_sources(store, artifact, manifest),
+    )
+
+
+def _raw_sources(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[RawSource, ...]:
+    """What an artifact was read from, by source; nothing for one that was made from artifacts alone."""
+    sources: dict[str, list[dict[str, Any]]] = {}
+    for row in _raw_rows(store, artifact, manifest):
         sources.setdefault(row["source"], []).append(row)
-    return [
-        {
-            "source": source,
-            "files": len(files),
-            "bytes": sum(file["bytes"] for file in files),
-            "sha256": hashlib.sha256("".join(sorted(file["sha256"] for file in files)).encode()).hexdigest(),
-        }
+    return tuple(
+        RawSource(
+            source=source,
+            files=len(files),
+            bytes=sum(file["bytes"] for file in files),
+            sha256=hashlib.sha256("".join(sorted(file["sha256"] for file in files)).encode()).hexdigest(),
+        )
         for source, files in sorted(sources.items())
-    ]
+    )
 
 
-def raw_differences(store: ArtifactStore, artifact: Artifact) -> tuple[int, list[str]]:
+def raw_differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[int, list[str]]:
     """The number of raw files that an artifact was read from, and a line for each that is missing or has changed."""
     from components.curation.reading.locations import sha256_at
     from components.curation.reading.sources import locate
 
-    files = {row["uri"]: row["sha256"] for row in _raw_rows(store, artifact)}
+    files = {row["uri"]: row["sha256"] for row in _raw_rows(store, artifact, manifest)}
     differences = []
     for uri, expected in files.items():
         try:
@@ -66,22 +103,10 @@ def raw_differences(store: ArtifactStore, artifact: Artifact) -> tuple[int, list
     return len(files), differences
 
 
-def _raw_rows(store: ArtifactStore, artifact: Artifact) -> list[Tree]:
-    if RAW not in {record.path for record in store.manifest(artifact.uri).files}:
+def _raw_rows(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> list[dict[str, Any]]:
+    if RAW not in {record.path for record in manifest.files}:
         return []
     import pyarrow.parquet as pq
 
-    rows: list[Tree] = pq.read_table(store.local(artifact, only=(RAW,)) / RAW).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(store.local(artifact, only=(RAW,)) / RAW).to_pylist()
     return rows
-
-
-def below(store: ArtifactStore, artifact: Artifact) -> Iterator[Artifact]:
-    """The artifact and everything it was made from, each once, depth first."""
-    seen: set[str] = set()
-    waiting = [artifact]
-    while waiting:
-        current = waiting.pop()
-        if current.digest not in seen:
-            seen.add(current.digest)
-            yield current
-            waiting.extend(store.manifest(current.uri).inputs.values())

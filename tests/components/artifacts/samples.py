@@ -9,10 +9,14 @@ from components.artifacts import (
     ZLIB_9,
     BitsPerByteRow,
     Change,
+    CheckReport,
     Contamination,
     DomainTokens,
+    Expectation,
     Findings,
     JsonFile,
+    Lineage,
+    LineageNode,
     Mixture,
     ModelShape,
     Origin,
@@ -20,6 +24,7 @@ from components.artifacts import (
     PlanVerdict,
     PointOutcome,
     Prediction,
+    RawSource,
     ReachedStep,
     Repetition,
     Sample,
@@ -105,7 +110,39 @@ def index_of(train: Mapping[str, DomainTokens], vocab_size: int = 512) -> TokenI
 
 INDEX = index_of({"code": domain_tokens(100), "网": domain_tokens(71, {"en": 50, "zh": 21})})
 
+LINEAGE = Lineage(
+    root="digest-of-dpo",
+    artifacts={
+        node.evidence_digest: node
+        for node in (
+            LineageNode(
+                step="dpo",
+                kind="Checkpoint",
+                evidence_digest="digest-of-dpo",
+                uri="artifacts/dpo/1",
+                config={"type": "DPOConfig", "beta": 0.1, "resume": True, "start": None, "sources": ["网"]},
+                code_digest="code-of-dpo",
+                environment_digest="environment",
+                figures={"loss": {"before": 0.5}},
+                checks=(CheckReport(name="dpo", expectations=(Expectation(name="loss falls", observed="", passed=True),)),),
+                inputs={"corpus": "digest-of-curation"},
+            ),
+            LineageNode(
+                step="curation",
+                kind="Corpus",
+                evidence_digest="digest-of-curation",
+                config={},
+                code_digest="code-of-curation",
+                environment_digest="environment",
+                figures={},
+                raw=(RawSource(source="file:books|old", files=2, bytes=12, sha256="raw"),),
+            ),
+        )
+    },
+)
+
 FILES: tuple[JsonFile, ...] = (
+    LINEAGE,
     MIXTURE,
     PLAN,
     OUTCOME,

@@ -106,8 +106,11 @@ def test_a_directory_in_the_place_of_the_file_is_damage(value: JsonFile, tmp_pat
 
 @pytest.mark.parametrize("value", VALUES, ids=named)
 def test_a_file_of_a_later_format_is_newer_whatever_else_it_holds(value: JsonFile, tmp_path: Path) -> None:
-    (tmp_path / value.NAME).write_text('{"format_version": 2, "colour": "red"}')
-    with pytest.raises(NewerFormat, match=rf"{value.NAME}: format version 2; this longrun reads up to 1: upgrade it"):
+    newer = value.VERSION + 1
+    (tmp_path / value.NAME).write_text(json.dumps({"format_version": newer, "colour": "red"}))
+    with pytest.raises(
+        NewerFormat, match=rf"{value.NAME}: format version {newer}; this longrun reads up to {newer - 1}: upgrade"
+    ):
         type(value).read(tmp_path)
 
 

@@ -3,13 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from components.artifacts import CheckReport, Expectation, Mixture, ModelShape
+from components.artifacts import CheckReport, Expectation, Lineage, LineageNode, Mixture, ModelShape, RawSource
 from components.model import huggingface
 from components.model.decoder import Decoder, initialise
 from components.scaling.config import ScalingConfig
@@ -31,28 +30,29 @@ FAILED = CheckReport(
 )
 
 
-def lineage() -> dict[str, Any]:
-    """What the workflow hands over: a tree of manifests, with places that differ from machine to machine."""
+def lineage() -> Lineage:
+    """What the workflow hands over: artifacts at URIs that differ from machine to machine."""
 
-    def node(step: str, kind: str, **more: Any) -> dict[str, Any]:
-        return {
-            "step": step,
-            "kind": kind,
-            "uri": f"/home/someone/.longrun/artifacts/{step}/1",
-            "digest": f"digest-of-{step}",
-            "config": {"seed": 0},
-            "code_digest": f"code-of-{step}",
-            "environment_digest": "environment-1",
-            "figures": {},
-            "inputs": {},
-            "raw": [],
-        } | more
+    def node(step: str, kind: str, raw: tuple[RawSource, ...] = (), **inputs: str) -> LineageNode:
+        return LineageNode(
+            step=step,
+            kind=kind,
+            uri=f"/home/someone/.longrun/artifacts/{step}/1",
+            evidence_digest=f"digest-of-{step}",
+            config={"seed": 0},
+            code_digest=f"code-of-{step}",
+            environment_digest="environment-1",
+            figures={},
+            inputs={name: f"digest-of-{digest}" for name, digest in inputs.items()},
+            raw=raw,
+        )
 
-    corpus = node(
-        "curation", "Corpus", raw=[{"source": "python-environment:", "files": 12, "bytes": 13000, "digest": "raw-digest"}]
+    nodes = (
+        node("dpo", "Checkpoint", plan="scaling", corpus="curation"),
+        node("scaling", "TrainingPlan", corpus="curation"),
+        node("curation", "Corpus", (RawSource(source="python-environment:", files=12, bytes=13000, sha256="raw-digest"),)),
     )
-    plan = node("scaling", "TrainingPlan", inputs={"corpus": corpus})
-    return node("dpo", "Checkpoint", inputs={"plan": plan, "corpus": corpus})
+    return Lineage(root="digest-of-dpo", artifacts={node.evidence_digest: node for node in nodes})
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import yaml
 
-from components.artifacts import Plan
-from components.registration.card import Facts, model_card, nodes
+from components.artifacts import Lineage, Plan
+from components.registration.card import Facts, model_card
 from components.registration.config import RegistrationConfig
 from tests.components.artifacts.samples import FINDINGS, PLAN, VERDICT
 from tests.components.registration.conftest import PASSED, lineage
@@ -106,12 +106,16 @@ def test_nothing_tells_where_files_lay(card):
 
 
 def test_an_artifact_used_twice_is_listed_once():
-    assert [node["step"] for node in nodes(lineage())] == ["dpo", "scaling", "curation"]
+    card = model_card(CONFIG, FACTS)
+    assert [card.count(f"`digest-of-{step}`") for step in ("dpo", "scaling", "curation")] == [1, 1, 1]
+    assert card.index("`digest-of-dpo`") < card.index("`digest-of-scaling`") < card.index("`digest-of-curation`")
 
 
 def test_a_lineage_that_says_little_is_enough():
     findings = dataclasses.replace(FINDINGS, tasks=(), contamination=())
-    card = model_card(RegistrationConfig(), dataclasses.replace(FACTS, lineage={"step": "dpo"}, findings=findings))
+    node = dataclasses.replace(lineage().artifacts["digest-of-curation"], environment_digest="", raw=())
+    alone = Lineage(root=node.evidence_digest, artifacts={node.evidence_digest: node})
+    card = model_card(RegistrationConfig(), dataclasses.replace(FACTS, lineage=alone, findings=findings))
     assert "not recorded" in card
     assert "enchmarks" not in card
 

@@ -1,16 +1,16 @@
 """The registered directory: whole, loadable, reproducible."""
 
 import dataclasses
-import json
 
 import pytest
 import torch
 import transformers
 
+from components.artifacts import Lineage
 from components.errors import DamagedArtifact, MissingArtifact, RegistrationRefused
 from components.model import huggingface
 from components.registration.config import RegistrationConfig
-from components.registration.prepare import prepare, without_uris
+from components.registration.prepare import prepare
 from tests.components.artifacts.samples import FINDINGS, VERDICT
 from tests.components.registration.conftest import FAILED, PASSED, lineage
 
@@ -55,10 +55,10 @@ def test_the_weights_are_those_of_the_checkpoint(finished, tmp_path):
 
 def test_the_lineage_keeps_digests_and_forgets_uris(finished, tmp_path):
     run(finished, tmp_path / "output")
-    written = json.loads((tmp_path / "output/lineage.json").read_text())
-    assert written == without_uris(lineage())
-    assert written["inputs"]["plan"]["inputs"]["corpus"]["digest"] == "digest-of-curation"
-    assert "uri" not in json.dumps(written)
+    written = Lineage.read(tmp_path / "output")
+    assert written == lineage().without_uris() != lineage()
+    assert written.artifacts["digest-of-scaling"].inputs == {"corpus": "digest-of-curation"}
+    assert "/home/" not in (tmp_path / "output/lineage.json").read_text()
 
 
 def test_the_same_inputs_give_the_same_bytes(finished, tmp_path):

@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from infra.mlflow import registry, tracking
 from infra.settings import Settings
 from tests.components.ports.store_suite import fill, manifest_of
-from workflows.commands.models import lineage_lines, list_models, model_tree, resolved, verify_model, versions
+from workflows.commands.models import lineage_lines, list_models, model_lineage, resolved, verify_model, versions
 
 
 def made_from(settings: Settings, step: str, figures: Mapping[str, Any], **inputs: Artifact) -> Artifact:
@@ -42,13 +42,36 @@ def test_a_model_is_listed_with_its_alias_and_directory(settings: Settings) -> N
     assert (Path(row["place"]) / "manifest.json").is_file()
 
 
-def test_a_lineage_repeats_what_it_has_shown_by_its_digest_alone(settings: Settings) -> None:
-    lines = lineage_lines(model_tree(settings, "small"))
+def test_a_lineage_shows_each_artifact_once_and_refers_to_it_where_it_is_an_input_again(settings: Settings) -> None:
+    lines = lineage_lines(model_lineage(settings, "small"))
     assert lines[0] == "small/1 (candidate)"
     shown, repeated = [line for line in lines if "  Corpus  " in line and line.lstrip().startswith("curation")]
     assert "  code " in shown
-    assert repeated.endswith("  (above)")
+    assert repeated == f"{shown.partition('  code ')[0].replace('    ', '  ')}  … see above"
     assert sum("documents=3" in line for line in lines) == 1
+
+
+def test_a_lineage_as_json_holds_each_artifact_once(settings: Settings) -> None:
+    document = model_lineage(settings, "small").as_json()
+    assert (document["model"], document["aliases"], document["format_version"]) == ("small/1", ["candidate"], 2)
+    artifacts = document["artifacts"]
+    assert sorted(artifact["step"] for artifact in artifacts.values()) == ["curation", "pretraining", "registration"]
+    assert artifacts[document["root"]]["inputs"].keys() == {"checkpoint", "corpus"}
+
+
+def test_verifying_names_a_missing_artifact_with_what_needs_it_and_goes_on(settings: Settings) -> None:
+    (checkpoint,) = (settings.home / "artifacts" / "pretraining").iterdir()
+    original = (checkpoint / "manifest.json").read_bytes()
+    (checkpoint / "manifest.json").unlink()
+    try:
+        verified = verify_model(settings, "small")
+    finally:
+        (checkpoint / "manifest.json").write_bytes(original)
+    assert verified.artifacts == 3
+    ((uri, (difference,)),) = verified.differences.items()
+    assert uri == f"artifacts/pretraining/{checkpoint.name}"
+    assert "no finished artifact here" in difference
+    assert "(checkpoint of artifacts/registration/" in difference
 
 
 def test_verifying_counts_what_is_below_the_model_once_and_finds_a_flipped_byte(settings: Settings) -> None:

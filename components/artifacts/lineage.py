@@ -1,0 +1,100 @@
+"""What an artifact was made from, down to the raw files: a graph, in which each artifact stands once."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from components.artifacts.json_file import OPTIONAL, JsonFile
+from components.artifacts.records import CheckReport
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawSource:
+    """Raw files of one source that an artifact was read from."""
+
+    source: str
+    files: int
+    bytes: int
+    sha256: str
+    """Of the sorted sha256 of all its files, in hex."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LineageNode:
+    """One artifact of a lineage: what its manifest says of how it was made."""
+
+    step: str
+    kind: str
+    evidence_digest: str
+    """sha256 of its manifest, in hex."""
+    uri: str = field(default="", metadata=OPTIONAL)
+    """Where it is in its store; empty where the lineage travels with a model."""
+    config: Mapping[str, object]
+    code_digest: str
+    environment_digest: str
+    figures: Mapping[str, object]
+    checks: tuple[CheckReport, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Evidence digests of what it was made from, by the names of the step's inputs."""
+    raw: tuple[RawSource, ...] = ()
+    """What it was read from, where it was read from raw files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lineage(JsonFile):
+    """An artifact and everything that it was made from."""
+
+    NAME: ClassVar[str] = "lineage.json"
+    STEP: ClassVar[str] = "the step registration"
+    VERSION: ClassVar[int] = 2
+
+    root: str
+    """Evidence digest of the artifact whose lineage this is."""
+    artifacts: Mapping[str, LineageNode]
+    """Each artifact once, by its evidence digest."""
+
+    def __post_init__(self) -> None:
+        needed = {self.root, *(digest for node in self.artifacts.values() for digest in node.inputs.values())}
+        if missing := sorted(needed - self.artifacts.keys()):
+            raise ValueError(f"it holds no artifact {missing[0][:12]}, which it names")
+        for digest, node in self.artifacts.items():
+            if node.evidence_digest != digest:
+                raise ValueError(f"artifact {digest[:12]} says that it is {node.evidence_digest[:12]}")
+
+    def nodes(self) -> Iterator[LineageNode]:
+        """Every artifact once, the root first, then what it was made from, then what that was made from."""
+        waiting, seen = deque([self.root]), set[str]()
+        while waiting:
+            digest = waiting.popleft()
+            if digest not in seen:
+                seen.add(digest)
+                yield self.artifacts[digest]
+                waiting.extend(self.artifacts[digest].inputs.values())
+
+    def without_uris(self) -> Self:
+        """The same without where each artifact is: digests prove what it is, wherever it is stored."""
+        return dataclasses.replace(
+            self, artifacts={digest: dataclasses.replace(node, uri="") for digest, node in self.artifacts.items()}
+        )
+
+    @classmethod
+    def upgraded(cls, raw: dict[str, Any], version: int) -> dict[str, Any]:
+        """Format 1 was a tree, in which an artifact stood below each artifact that was made from it."""
+        return raw if version > 1 else {"root": raw.get("digest"), "artifacts": _artifacts_of_tree(raw)}
+
+
+def _artifacts_of_tree(tree: dict[str, Any]) -> dict[str, Any]:
+    artifacts: dict[str, Any] = {}
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, dict) and isinstance(node.get("digest"), str) and isinstance(node.get("inputs"), dict)):
+            raise ValueError("neither a graph nor a tree of artifacts")
+        digest, inputs = node["digest"], node["inputs"]
+        waiting += inputs.values()
+        fields = {name: value for name, value in node.items() if name != "digest"}
+        names = {name: value.get("digest") for name, value in inputs.items() if isinstance(value, dict)}
+        artifacts[digest] = {**fields, "evidence_digest": digest, "inputs": names}
+    return artifacts
