@@ -12,7 +12,7 @@ from components.alignment.instructions import instructions
 from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
 from components.alignment.records import identifier, write_records
 from components.alignment.splits import SplitAssignment, preferred_split
-from components.artifacts import SPLITS, TRAIN, Conversation
+from components.artifacts import SPLITS, TRAIN, Conversation, Figures
 from components.errors import SourceError
 from components.python_environment import Distribution, distributions
 
@@ -28,7 +28,7 @@ class CandidateConversation:
     """The split that its own line asks for."""
 
 
-def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Path) -> dict[str, Any]:
+def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Path) -> Figures:
     """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
 
     Each conversation is in the split in which the corpus put its group. In each split the user's own come first, then one of
@@ -124,7 +124,7 @@ def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, A
     return messages, row
 
 
-def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> dict[str, Any]:
+def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> Figures:
     """Conversations by split, of the training ones by task, and refused lines."""
     tasks = Counter(conversation.task for conversation in splits[TRAIN])
     return {

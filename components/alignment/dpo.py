@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,7 +10,7 @@ from components.alignment.config import DPOConfig
 from components.alignment.held_out import by_kind
 from components.alignment.objectives import PreferenceLoss, preference_losses
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
-from components.artifacts import Change, PreferencePair
+from components.artifacts import Change, Figures, PreferencePair
 from components.model.huggingface import load
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
@@ -27,7 +26,7 @@ def optimise_preferences(
     launcher: Launcher,
     metrics: Metrics,
     uploads: RemoteScratch | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Optimise `checkpoint` on the pairs and write it as a Hugging Face directory with `metrics/`.
 
     Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any, or from those copied to `uploads`.

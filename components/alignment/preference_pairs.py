@@ -11,7 +11,7 @@ from components.alignment.jsonl import BadLineError, JsonlSource, text_field, wr
 from components.alignment.records import identifier, write_records
 from components.alignment.samples import Sampler
 from components.alignment.splits import SplitAssignment, preferred_split
-from components.artifacts import SPLITS, Conversation, PreferencePair
+from components.artifacts import SPLITS, Conversation, Figures, PreferencePair
 from components.errors import SourceError
 from components.ports import Metrics
 
@@ -21,7 +21,7 @@ TASKS = ("describe", "user")
 
 def make_preference_pairs(
     config: PreferencePairsConfig, *, conversations: Path, checkpoint: Path, output: Path, metrics: Metrics
-) -> dict[str, Any]:
+) -> Figures:
     """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
 
     Embedded pairs are made of conversations with one question; each is in its conversation's split. `checkpoint` is the SFT

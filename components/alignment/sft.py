@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ from components.alignment.config import SFTConfig
 from components.alignment.held_out import by_kind
 from components.alignment.objectives import AnswerLoss
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
-from components.artifacts import Change, Conversation
+from components.artifacts import Change, Conversation, Figures
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -27,7 +26,7 @@ def fine_tune(
     launcher: Launcher,
     metrics: Metrics,
     uploads: RemoteScratch | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Fine-tune `checkpoint` on the conversations and write it as a Hugging Face directory with `metrics/`.
 
     Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any, or from those copied to `uploads`.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ from torch import nn
 from components.alignment.batches import Item, ShuffledBatches, fits
 from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.held_out import first_of_each_kind, log_probabilities
-from components.artifacts import SPLITS, TRAIN, VALIDATION, Change, Changes
+from components.artifacts import SPLITS, TRAIN, VALIDATION, Change, Changes, Figures
 from components.decides import deciding
 from components.errors import TrainingError, require
+from components.files import JSON
 from components.flops import BYTES, parameters, training_memory
 from components.model.configuration import read_shape
 from components.model.decoder import Decoder
@@ -131,7 +132,7 @@ def launch(
     launcher: Launcher,
     metrics: Metrics,
     headlines: Sequence[str],
-) -> dict[str, Any]:
+) -> Figures:
     """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`."""
     training = spec.config.training
     tuned = launcher.launch(work, spec.absolute, workers=training.workers, min_workers=training.min_workers, metrics=metrics)[0]
@@ -205,7 +206,7 @@ def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int
     return log_probabilities(model, [labelled.item for labelled in items], micro_batch_tokens)
 
 
-def _identity(spec: Spec[Config]) -> dict[str, Any]:
+def _identity(spec: Spec[Config]) -> dict[str, JSON]:
     """All that the weights depend on."""
     return {
         "config": {type(spec.config).__name__: deciding(spec.config)},

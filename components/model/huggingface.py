@@ -6,7 +6,7 @@ Format: https://huggingface.co/docs/transformers/model_doc/llama. `transformers`
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from components.errors import ConfigError, DamagedArtifact, MissingArtifact
-from components.files import read_json
+from components.files import JSON, read_json
 from components.model.configuration import CONFIG, huggingface_config, read_shape
 from components.model.decoder import Decoder
 from components.tokenizer.special_tokens import TOKENIZER_FILES, SpecialTokens
@@ -166,9 +166,9 @@ def _compare_names(path: Path, expected: set[str], stored: set[str]) -> None:
         raise DamagedArtifact(f"{path}: {len(surplus)} tensors too many, the first is {surplus[0]}; not in config.json's shape")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Mapping[str, Any]:
     return read_json(path, dict, "choose the directory of a model or tokenizer, or make it again")
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def _write_json(path: Path, value: Mapping[str, JSON]) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")

@@ -3,11 +3,10 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from components.artifacts import TRAIN
+from components.artifacts import TRAIN, decoded, encoded
 from components.pretraining.packed import PackedBatches
 
 logger = logging.getLogger(__name__)
@@ -32,6 +31,16 @@ def documents_of(batches: PackedBatches, step: int) -> Iterator[SeenSequence]:
 
 
 @dataclass(frozen=True)
+class Incident:
+    """A step in which something went wrong, with what it saw."""
+
+    step: int
+    """From 1."""
+    reason: str
+    sequences: tuple[SeenSequence, ...]
+
+
+@dataclass(frozen=True)
 class Incidents:
     """Notes the documents of batches in which something went wrong: a JSON line each."""
 
@@ -49,31 +58,26 @@ class Incidents:
         logger.warning("step %d: its documents %s; to see them: longrun batch latest %d", step, where, step)
 
     def _add(self, step: int, reason: str) -> None:
-        if step in {line["step"] for line in read_incidents(self.path)}:
+        if step in {incident.step for incident in read_incidents(self.path)}:
             return
-        line = {
-            "step": step,
-            "reason": reason,
-            "sequences": [asdict(sequence) for sequence in documents_of(self.batches, step - 1)],
-        }
+        incident = Incident(step=step, reason=reason, sequences=tuple(documents_of(self.batches, step - 1)))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as stream:
             # The line break comes first: a kill or a full disk may have cut the line before short
             line_break = b"\n" if stream.tell() else b""
-            stream.write(line_break + json.dumps(line, ensure_ascii=False).encode())
+            stream.write(line_break + json.dumps(encoded(incident), ensure_ascii=False).encode())
 
 
-def read_incidents(path: Path) -> list[dict[str, Any]]:
+def read_incidents(path: Path) -> list[Incident]:
     """The incidents so far, by step; a line cut short by a kill or a full disk is skipped with a warning."""
     lines = path.read_bytes().split(b"\n") if path.is_file() else []
     parsed = [_parsed(line, path) for line in lines if line]
-    return sorted((line for line in parsed if line is not None), key=lambda line: line["step"])
+    return sorted((incident for incident in parsed if incident is not None), key=lambda incident: incident.step)
 
 
-def _parsed(line: bytes, path: Path) -> dict[str, Any] | None:
+def _parsed(line: bytes, path: Path) -> Incident | None:
     try:
-        incident: dict[str, Any] = json.loads(line)
+        return decoded(Incident, json.loads(line))
     except ValueError:
         logger.warning("%s: skipped a line that is not whole: %.60r", path, line)
         return None
-    return incident

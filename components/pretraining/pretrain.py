@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.artifacts import Figures, Mixture, ModelShape, Plan, TrainingOutcome
+from components.artifacts import Figures, Mixture, ModelShape, Plan, TrainingOutcome, encoded
 from components.errors import ConfigError, TrainingError
 from components.files import JSON
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
@@ -182,7 +182,7 @@ def _write_metrics(
     pq.write_table(_mixture_table(portions), output / "metrics" / "mixture.parquet", compression="zstd")
     incidents = read_incidents(spec.incidents)
     if incidents:
-        lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in incidents)
+        lines = (json.dumps(encoded(incident), ensure_ascii=False) + "\n" for incident in incidents)
         (output / "metrics" / INCIDENTS).write_text("".join(lines))
 
 

@@ -8,7 +8,7 @@ models have them, encodes them as that token.
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def _refuse_if_text_reaches_control(tokenizer: TextTokenizer, checkpoint: Path) 
                 )
 
 
-def _id(name: str, model: dict[str, Any], described: dict[str, Any], library: tokenizers.Tokenizer) -> Any:
+def _id(name: str, model: Mapping[str, Any], described: Mapping[str, Any], library: tokenizers.Tokenizer) -> Any:
     """The id of a control token, the first where there are several; None where neither file names it."""
     number = model.get(f"{name}_token_id")
     number = number[0] if isinstance(number, list) and number else number
@@ -143,5 +143,5 @@ def _id(name: str, model: dict[str, Any], described: dict[str, Any], library: to
     return library.token_to_id(text) if isinstance(text, str) else None
 
 
-def _read_if_there(path: Path) -> dict[str, Any]:
+def _read_if_there(path: Path) -> Mapping[str, Any]:
     return read_json(path, dict, "fetch the checkpoint again") if path.is_file() else {}

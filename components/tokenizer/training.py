@@ -5,14 +5,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from components.artifacts import VALIDATION, Mixture
+from components.artifacts import VALIDATION, Figures, Mixture
 from components.errors import MissingArtifact, SourceError, require
+from components.files import JSON
 from components.ports import Metrics
 from components.tokenizer import chat, documents, fertility, sample, special_tokens, text_tokenizer
 from components.tokenizer.config import TokenizerConfig
@@ -21,7 +21,7 @@ from components.tokenizer.special_tokens import BOS, EOS, PAD
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 
-def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
+def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metrics: Metrics) -> Figures:
     """Train, write `tokenizer.json` with the files that `transformers` needs, and measure it on the validation split.
 
     Returns the sizes, the tokens per byte of each domain and the round trip failures.
@@ -41,7 +41,7 @@ def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metr
     return {"sample_bytes": sum(quotas.values())} | _measured(config, corpus, output, metrics)
 
 
-def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
+def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, output: Path, metrics: Metrics) -> Figures:
     """Copy the tokenizer of an imported checkpoint instead, and measure it in the same way; its figures but those of a sample.
 
     Raises:
@@ -101,7 +101,7 @@ def _write(library: Tokenizer, config: TokenizerConfig, output: Path) -> None:
     (output / "tokenizer_config.json").write_text(for_transformers + "\n", encoding="utf-8")
 
 
-def _for_transformers(config: TokenizerConfig) -> dict[str, Any]:
+def _for_transformers(config: TokenizerConfig) -> dict[str, JSON]:
     """What `transformers.AutoTokenizer` reads beside `tokenizer.json`.
 
     `split_special_tokens` is false, although true would encode special tokens written out in a text as text: it would do so with
@@ -119,7 +119,7 @@ def _for_transformers(config: TokenizerConfig) -> dict[str, Any]:
     }
 
 
-def _measured(config: TokenizerConfig, corpus: Path, output: Path, metrics: Metrics) -> dict[str, Any]:
+def _measured(config: TokenizerConfig, corpus: Path, output: Path, metrics: Metrics) -> dict[str, JSON]:
     rows = _measure(config, corpus, output)
     metrics.log(0, {f"tokens_per_byte/{row.domain}": row.tokens_per_byte for row in rows})
     return {

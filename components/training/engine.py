@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch._C._distributed_c10d import HashStore
 
 from components.errors import ConfigError, TrainingError
+from components.files import JSON
 from components.model.decoder import Decoder
 from components.training.checkpoints.state import Fragment, SavedState, State
 from components.training.config import OptimizerConfig, TrainingConfig
@@ -357,7 +358,7 @@ def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     )
 
 
-def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: bool) -> dict[str, Any]:
+def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: bool) -> dict[str, JSON]:
     """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here.
 
     What overlaps: ZeRO-3 gathers the weights of the next layers and sums gradients on a stream of its own while layers compute.
@@ -368,7 +369,7 @@ def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: boo
     ZeRO-3 keeps no parameter whole between its uses (persistence threshold 0), so that all are sharded alike. Flat gradients need
     no buckets (contiguous gradients).
     """
-    zero: dict[str, Any] = {
+    zero: dict[str, JSON] = {
         "stage": stage,
         "contiguous_gradients": not flat,
         "overlap_comm": stage == 3,
@@ -378,7 +379,7 @@ def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: boo
     }
     if stage == 3:
         zero |= {"stage3_param_persistence_threshold": 0, "stage3_prefetch_bucket_size": PREFETCHED}
-    config: dict[str, Any] = {
+    config: dict[str, JSON] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": optimizer.clip,

@@ -4,11 +4,11 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import psutil
 import torch
 
+from components.files import JSON
 from components.training.device import peak_flops
 
 PHASES = ("data", "forward", "backward", "step", "checkpoint", "validation")
@@ -73,7 +73,7 @@ class Goodput:
             self.lost[cause] += by_phase[cause]
         self.useful += seconds - sum(by_phase[cause] for cause in NOT_USEFUL)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JSON]:
         """For a checkpoint."""
         return {"started": self.started, "useful": self.useful, "lost": dict(self.lost)}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError, require
-from components.files import write_text
+from components.files import JSON, write_text
 from infra.urls import require_url
 
 GPU_KINDS = ("A100", "H100", "H200")
@@ -217,7 +217,7 @@ def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = Fa
     return write_text(path, to_toml(profile))
 
 
-def values_of(profile: Profile) -> dict[str, Any]:
+def values_of(profile: Profile) -> dict[str, JSON]:
     """Keys and values of the profile's file."""
     return {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile) if field.name != "name"}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.errors import TrackingError, single_line
+from components.files import JSON
 from infra.retry import TransientError, retry
 
 if TYPE_CHECKING:
@@ -205,9 +206,9 @@ def log_file(tracking_uri: str, run_id: str, path: Path) -> None:
     ask(tracking_uri, lambda mlflow: mlflow.log_artifact(run_id, str(path)))
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, JSON]:
     """Nested mappings as one, with dotted names; characters that MLflow refuses in names become `_`."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, JSON] = {}
     for name, value in values.items():
         full = prefix + "".join(c if c.isalnum() or c in "_-./ " else "_" for c in str(name))
         flat.update(flatten(value, f"{full}.") if isinstance(value, Mapping) else {full: value})

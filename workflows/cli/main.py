@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from gc import set_threshold
 from pathlib import Path
 from types import TracebackType
@@ -174,7 +174,7 @@ def batch(
     from workflows.commands.batch import batch_lines
 
     rows = batch_of(settings_of(home), run, step)
-    print_result(rows, as_json, batch_lines(rows))
+    print_result([asdict(row) for row in rows], as_json, batch_lines(rows))
 
 
 @app.command()
@@ -192,7 +192,7 @@ def inspect(
     from workflows.commands.inspect import inspect_lines
 
     counts = write_page(settings_of(home), corpus, output)
-    print_result(counts, as_json, inspect_lines(counts))
+    print_result(asdict(counts), as_json, inspect_lines(counts))
 
 
 @app.command()
@@ -258,11 +258,11 @@ def gc(
 
     chosen = settings_of(home)
     waste = unneeded(chosen, keep or [])
-    lines = [f"{w['uri']}  {w['bytes'] / 2**20:.1f} MiB" for w in waste]
+    rows, lines = [asdict(entry) for entry in waste], [f"{entry.uri}  {entry.bytes / 2**20:.1f} MiB" for entry in waste]
     if not waste:
-        print_result(waste, as_json, ["nothing to delete: everything here is needed by a registered model or kept"])
+        print_result(rows, as_json, ["nothing to delete: everything here is needed by a registered model or kept"])
         return
-    print_result(waste, as_json, lines)
+    print_result(rows, as_json, lines)
     if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
         raise typer.Exit(1)
     delete_artifacts(chosen, waste)

@@ -1,15 +1,17 @@
 """`longrun batch RUN STEP`: the documents that a step of a run's pretraining saw, whether or not the run has finished."""
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
 from components.ports import ArtifactStore
 from infra.settings import Settings
 from workflows.steps.journal import Journal, find_journal
 
+if TYPE_CHECKING:
+    from components.pretraining.documents import SeenSequence
 
-def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
+
+def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":
     """Domain, first token and document ids of each sequence of `step` (from 1).
 
     Raises:
@@ -29,12 +31,12 @@ def batch(settings: Settings, run: str, step: int) -> list[dict[str, Any]]:
     steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
     if not 1 <= step <= round(steps):
         raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
-    return [asdict(sequence) for sequence in documents_of(batches, step - 1)]
+    return list(documents_of(batches, step - 1))
 
 
-def batch_lines(rows: list[dict[str, Any]]) -> list[str]:
+def batch_lines(rows: "list[SeenSequence]") -> list[str]:
     """One line a sequence."""
-    return [f"{row['domain']:<12}token {row['start']:<14}{' '.join(row['documents'])}" for row in rows]
+    return [f"{row.domain:<12}token {row.start:<14}{' '.join(row.documents)}" for row in rows]
 
 
 def _config(journal: Journal, store: ArtifactStore) -> Any:

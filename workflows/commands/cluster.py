@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.curation.config import PYTHON_ENVIRONMENT, SHIPPED
 from components.errors import ClusterError, ConfigError, EndpointError, ImageMissing, SourceError
+from components.files import JSON
 from infra.cluster.pods import SOURCES
 from infra.cluster.process_profile import adopt
 from infra.cluster.profiles import IMAGE_GROUPS, Profile, read_profile
@@ -234,6 +235,6 @@ def state_lines(state: "RunState") -> list[str]:
     return lines
 
 
-def as_json(state: "RunState") -> dict[str, Any]:
+def as_json(state: "RunState") -> dict[str, JSON]:
     """The state as JSON values."""
     return {**asdict(state), "done": state.done, "failed": state.failed}

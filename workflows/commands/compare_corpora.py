@@ -6,6 +6,7 @@ from typing import Any
 
 from components.curation.config import PYTHON_ENVIRONMENT, Source
 from components.errors import ConfigError
+from components.files import JSON
 from components.scaling.laws.comparison import compare
 from components.scaling.laws.law import Law
 from components.scaling.sweeps.ladder import ladder_up_to
@@ -17,7 +18,7 @@ from workflows.steps.journal import Journal, listening
 from workflows.sweeps.sweep import Sweep, load_sweep
 
 
-def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings, *, quiet: bool) -> dict[str, Any]:
+def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings, *, quiet: bool) -> dict[str, JSON]:
     """Fit a law to each corpus, by a ladder up to `compute`, and compare them. Raises `ConfigError` for equal corpora."""
     if corpora[0] == corpora[1]:
         raise ConfigError(f"both corpora are {corpora[0]!r}; allowed: two different ones")

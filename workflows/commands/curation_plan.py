@@ -6,12 +6,13 @@ from typing import Any
 from components.curation.config import CurationConfig
 from components.curation.corpus.mixture import mixture_of
 from components.curation.duplicates.bands import SHOWN, Bands
+from components.files import JSON
 
 _WIDTH = 40
 """Columns of a bar of the S-curve."""
 
 
-def curation_plan(config: CurationConfig) -> dict[str, Any]:
+def curation_plan(config: CurationConfig) -> dict[str, JSON]:
     """The plan as JSON values."""
     duplicates, threshold = config.duplicates, config.duplicates.near_duplicate_threshold
     bands = Bands.of(threshold, duplicates.permutations)

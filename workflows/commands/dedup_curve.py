@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from components.files import JSON
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console
 from workflows.recipe import Recipe
@@ -14,7 +15,7 @@ _STEP = "deduplication_curve"
 _FILES = ("curve.csv", "curve.json", "curve.png", "curve.html")
 
 
-def measure_and_show(recipe: Recipe, settings: Settings, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
+def measure_and_show(recipe: Recipe, settings: Settings, *, quiet: bool) -> tuple[dict[str, JSON], list[str]]:
     """Measure the curve of a recipe's sources: its figures and files, and the lines that show it."""
     with Display(steady_console()) as display, listening((lambda event: None) if quiet else display):
         journal = run_dedup_curve(recipe, settings)

@@ -7,7 +7,7 @@ from typing import Any
 from components.scaling.config import FitConfig
 from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
-from components.scaling.fitting.runs import parse_columns, read_runs
+from components.scaling.fitting.runs import Exclusion, parse_columns, read_runs
 from components.scaling.laws.files import find_law, write_law
 
 
@@ -29,10 +29,10 @@ def fit_lines(fitted: Fit) -> list[str]:
     values = fitted.as_json()
     lines = [f"{values['runs']} runs, {fitted.config.rounds} bootstrap rounds; 95 % intervals in brackets"]
     for name, title in _TITLES.items():
-        if (method := values[name]) is not None:
+        if isinstance(method := values[name], Mapping):
             lines += [title.format(**method), *(f"  {key:<26}{_interval(value)}" for key, value in _estimates(method))]
     lines += [f"not fitted: {name}: {reason}" for name, reason in fitted.refused.items()]
-    lines += [_excluded(entry) for entry in values["left_out"]]
+    lines += [_excluded(entry) for entry in fitted.excluded]
     edges = fitted.hyper_parameters.edges if fitted.hyper_parameters else ()
     return lines + [f"note: at {compute:.3g} FLOPs {reason}" for compute, reason in edges]
 
@@ -53,6 +53,6 @@ def _interval(value: Mapping[str, float]) -> str:
     return f"{value['value']:<12.5g}[{value['low']:.5g}, {value['high']:.5g}]"
 
 
-def _excluded(entry: Mapping[str, Any]) -> str:
-    what = f"line {entry['row']}" if entry["row"] else f"the budget {entry['compute']:.3g}"
-    return f"left out ({entry['method']}): {what}: {entry['reason']}"
+def _excluded(entry: Exclusion) -> str:
+    what = f"line {entry.row}" if entry.row else f"the budget {entry.compute:.3g}"
+    return f"left out ({entry.method}): {what}: {entry.reason}"

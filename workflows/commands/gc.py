@@ -1,8 +1,8 @@
 """`longrun gc`: list and delete what no registered model needs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.artifacts import Artifact
 from components.ports import LocalArtifactStore
@@ -13,7 +13,15 @@ from workflows.steps.lineage import walk
 from workflows.steps.lock import holding
 
 
-def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waste:
+    """A directory of the home that nothing needs."""
+
+    uri: str
+    bytes: int
+
+
+def unneeded(settings: Settings, keep: Sequence[str]) -> list[Waste]:
     """Artifacts and scratch that neither a registered model nor a run in `keep` needs, with their bytes.
 
     Where artifacts are kept in a bucket, these are copies in the home alone: other homes may need what is in the bucket.
@@ -26,15 +34,15 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[dict[str, Any]]:
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
-    return [{"uri": path.relative_to(settings.home).as_posix(), "bytes": _bytes(path)} for path in directories]
+    return [Waste(uri=path.relative_to(settings.home).as_posix(), bytes=_bytes(path)) for path in directories]
 
 
-def delete_artifacts(settings: Settings, waste: Sequence[dict[str, Any]]) -> None:
+def delete_artifacts(settings: Settings, waste: Sequence[Waste]) -> None:
     """Delete what `unneeded` listed, while no run is using the home."""
     store = LocalArtifactStore(settings.home)
     with holding(settings.home):
         for entry in waste:
-            store.delete(Artifact(uri=entry["uri"], digest=""))
+            store.delete(Artifact(uri=entry.uri, digest=""))
 
 
 def _bytes(path: Path) -> int:

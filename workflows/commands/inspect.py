@@ -1,7 +1,8 @@
 """`longrun inspect CORPUS`: a corpus as one HTML page, whichever way it is named."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.artifacts import Artifact, Manifest
 from components.errors import ConfigError
@@ -18,7 +19,20 @@ ARTIFACTS = "artifacts/"
 """How the URI of an artifact starts, in its store or in a bucket."""
 
 
-def inspect(settings: Settings, corpus: str, output: Path | None) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspected:
+    """The page of a corpus, and what it counts."""
+
+    page: str
+    documents: int
+    kept_documents: int
+    bytes: int
+    kept_bytes: int
+    not_kept: Mapping[str, int]
+    """Documents by reason."""
+
+
+def inspect(settings: Settings, corpus: str, output: Path | None) -> Inspected:
     """Write the page of a corpus, and say where it is and what it counts; `output` is its file, or below the home.
 
     Raises:
@@ -36,20 +50,20 @@ def inspect(settings: Settings, corpus: str, output: Path | None) -> dict[str, A
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, render(overview, name))
     total = overview.total
-    return {
-        "page": str(page),
-        "documents": total.documents,
-        "kept_documents": total.kept_documents,
-        "bytes": total.bytes,
-        "kept_bytes": total.kept_bytes,
-        "not_kept": {reason: documents for reason, documents, _ in overview.reasons},
-    }
+    return Inspected(
+        page=str(page),
+        documents=total.documents,
+        kept_documents=total.kept_documents,
+        bytes=total.bytes,
+        kept_bytes=total.kept_bytes,
+        not_kept={reason: documents for reason, documents, _ in overview.reasons},
+    )
 
 
-def inspect_lines(counts: dict[str, Any]) -> list[str]:
+def inspect_lines(counts: Inspected) -> list[str]:
     """How many documents were kept, why the others were not, and where the page is."""
-    removed = ", ".join(f"{documents:,} {reason}" for reason, documents in counts["not_kept"].items()) or "none"
-    return [f"{counts['kept_documents']:,} of {counts['documents']:,} documents kept; not kept: {removed}", counts["page"]]
+    removed = ", ".join(f"{documents:,} {reason}" for reason, documents in counts.not_kept.items()) or "none"
+    return [f"{counts.kept_documents:,} of {counts.documents:,} documents kept; not kept: {removed}", counts.page]
 
 
 def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]:

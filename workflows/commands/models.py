@@ -8,6 +8,7 @@ from typing import Any
 
 from components.artifacts import Artifact, Lineage, LineageNode, Manifest
 from components.errors import ConfigError, DamagedArtifact, LongrunError
+from components.files import JSON
 from components.ports import ArtifactStore
 from infra.mlflow import registry
 from infra.settings import Settings
@@ -15,7 +16,7 @@ from infra.urls import HERE
 from workflows.steps.lineage import lineage_of, raw_differences, walk
 
 
-def list_models(settings: Settings) -> list[dict[str, Any]]:
+def list_models(settings: Settings) -> list[Mapping[str, Any]]:
     """Every registered version."""
     return [
         {
@@ -104,7 +105,7 @@ class Verification:
     raw_files: int = 0
     differences: dict[str, list[str]] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JSON]:
         """As JSON values."""
         counts = {"artifacts": self.artifacts, "files": self.files, "raw_files": self.raw_files}
         return {**counts, "differences": self.differences}

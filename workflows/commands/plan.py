@@ -70,15 +70,15 @@ def _prediction(made: Proposal) -> str:
 
 
 def _cluster_lines(made: Proposal) -> list[str]:
-    extra = made.as_json()["cluster"]
-    if extra is None:
+    extra = made.accelerators
+    if extra is None or made.hours is None or made.energy_kwh is None:
         return []
-    cost = [] if extra["cost"] is None else [_line("cost", f"{extra['cost']:,.0f} at {extra['price']:g} an hour")]
+    cost = [] if made.cost is None else [_line("cost", f"{made.cost:,.0f} at {extra.price:g} an hour")]
     return [
-        _line("time", f"{extra['hours']:,.1f} h on {extra['gpus']} x {extra['gpu']} at {extra['mfu']:.0%} of their peak"),
+        _line("time", f"{made.hours:,.1f} h on {extra.gpus} x {extra.gpu} at {extra.mfu:.0%} of their peak"),
         *cost,
         *([] if made.activation_checkpointing == "none" else [_checkpointing_line(made.activation_checkpointing)]),
-        _line("energy", f"{extra['energy_kwh']:,.0f} kWh of the accelerators alone"),
+        _line("energy", f"{made.energy_kwh:,.0f} kWh of the accelerators alone"),
         *(
             _line(
                 "layout" if layout == made.layout else "  this fits too",

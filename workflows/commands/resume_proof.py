@@ -8,12 +8,12 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from components.artifacts import Plan, sha256_of_file
 from components.errors import ConfigError, TrainingError
+from components.files import JSON
 from components.ports import Launcher, SilentMetrics
 from components.pretraining.config import PretrainingConfig
 from infra.settings import Settings
@@ -224,7 +224,7 @@ def verdict_lines(verdicts: list[ResumeVerdict]) -> list[str]:
     return [_sentence(verdict) for verdict in verdicts]
 
 
-def as_json(verdicts: list[ResumeVerdict]) -> list[dict[str, Any]]:
+def as_json(verdicts: list[ResumeVerdict]) -> list[dict[str, JSON]]:
     """The verdicts as JSON values, with whether each holds."""
     return [asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from components.errors import ConfigError
+from components.files import JSON
 from infra.settings import Settings
 from workflows.steps.journal import Event, Journal
 
@@ -18,7 +19,7 @@ _EVENTS_OF_STATUS = 5
 class Status:
     """Where a run is, for a program and for a reader."""
 
-    as_json: dict[str, Any]
+    as_json: dict[str, JSON]
     lines: list[str]
 
 
@@ -72,13 +73,13 @@ class LocalRun:
         raise ConfigError(f"run {self.name} is one of this machine: stop it with Ctrl-C where it runs")
 
 
-def list_runs(settings: Settings) -> list[dict[str, Any]]:
+def list_runs(settings: Settings) -> list[dict[str, JSON]]:
     """Each run of the home with its recipe, state and what it made, oldest first."""
     directories = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
     return [run_row(Journal(directory)) for directory in directories if (directory / "events.jsonl").is_file()]
 
 
-def run_row(journal: Journal) -> dict[str, Any]:
+def run_row(journal: Journal) -> dict[str, JSON]:
     """A run's id, recipe and state, and how many steps it made and reused; of a run on a cluster only that it was submitted."""
     events = journal.events()
     kinds = [event["event"] for event in events]

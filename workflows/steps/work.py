@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Artifact, CheckReport, Manifest
+from components.files import JSON
 from infra.mlflow import tracking
 from workflows.steps import journal
 from workflows.steps.run import Order
@@ -115,7 +116,7 @@ class Work:
         """Show progress to the listeners of this process."""
         journal.progress(self.order.step, done, total, unit)
 
-    def report(self, check: CheckReport) -> dict[str, Any]:
+    def report(self, check: CheckReport) -> dict[str, JSON]:
         """Keep the outcome of a check for the manifest, and return its figures."""
         self.checks = (*self.checks, check)
         return {"expectations": len(check.expectations), "failed": len(check.failures)}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import ConfigError, FitRefused
+from components.files import JSON
 from components.flops import SCALES
 from components.scaling.config import FitConfig
 from components.scaling.fitting.hyper_parameters import HyperParameters, fit_hyper_parameters
@@ -34,11 +35,16 @@ class Fit:
     """Methods that were refused, with the reason."""
     excluded: tuple[Exclusion, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """The fit as JSON values, as `fit.json` holds it."""
+    @property
+    def methods(self) -> list[str]:
+        """The methods that fitted something."""
         methods = {"isoflop": self.isoflop, "parametric": self.parametric, "hyper_parameters": self.hyper_parameters}
+        return [name for name, value in methods.items() if value is not None]
+
+    def as_json(self) -> dict[str, JSON]:
+        """The fit as JSON values, as `fit.json` holds it."""
         return {
-            "methods": [name for name, value in methods.items() if value is not None],
+            "methods": self.methods,
             "config": dataclasses.asdict(self.config),
             "runs": len(self.data["loss"]),
             "isoflop": _isoflop(self.isoflop),
@@ -145,10 +151,10 @@ def _completed(values: Mapping[str, Array], flops: float) -> dict[str, Array]:
     return data
 
 
-def _isoflop(laws: IsoFlop | None) -> dict[str, Any] | None:
+def _isoflop(laws: IsoFlop | None) -> dict[str, JSON] | None:
     if laws is None:
         return None
-    profiles = [
+    profiles: list[JSON] = [
         {
             "compute": profile.compute,
             "runs": len(profile.runs),
@@ -162,14 +168,14 @@ def _isoflop(laws: IsoFlop | None) -> dict[str, Any] | None:
     return {**(_estimates(laws) or {}), "profiles": profiles}
 
 
-def _parametric(law: Parametric | None) -> dict[str, Any] | None:
+def _parametric(law: Parametric | None) -> dict[str, JSON] | None:
     if law is None:
         return None
     coefficients = {name: dataclasses.asdict(value) for name, value in law.coefficients.items()}
     return {**coefficients, **(_estimates(law) or {}), "runs": len(law.kept)}
 
 
-def _estimates(fitted: Any) -> dict[str, Any] | None:
+def _estimates(fitted: Any) -> dict[str, JSON] | None:
     """The fields of a fit that are estimates."""
     if fitted is None:
         return None

@@ -48,7 +48,7 @@ def _write(fitted: Fit, law: Law, output: Path) -> Figures:
         "runs": values["runs"],
         **({"n_exponent": fitted.isoflop.n_exponent.value} if fitted.isoflop else {}),
         **({"parametric_n_exponent": fitted.parametric.n_exponent.value} if fitted.parametric else {}),
-        **{method: values[method] for method in values["methods"]},
-        "refused": values["refused"],
-        "left_out": [entry["reason"] for entry in values["left_out"]],
+        **{method: values[method] for method in fitted.methods},
+        "refused": dict(fitted.refused),
+        "left_out": [entry.reason for entry in fitted.excluded],
     }

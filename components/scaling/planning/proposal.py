@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from components.artifacts import ModelShape, Plan
 from components.errors import ConfigError
+from components.files import JSON
 from components.flops import ACTIVATION_CHECKPOINTING
 from components.hardware import GPUS
 from components.scaling.config import Accelerators
@@ -54,7 +54,25 @@ class Proposal:
             return None
         return self.plan.compute / (GPUS[self.accelerators.gpu].peak_flops * self.accelerators.mfu) / 3600
 
-    def as_json(self) -> dict[str, Any]:
+    @property
+    def hours(self) -> float | None:
+        """Hours of all accelerators together."""
+        return None if self.accelerators is None or self.gpu_hours is None else self.gpu_hours / self.accelerators.gpus
+
+    @property
+    def cost(self) -> float | None:
+        """In the currency of the price of an hour; None without a price."""
+        price = self.accelerators.price if self.accelerators else None
+        return None if price is None or self.gpu_hours is None else self.gpu_hours * price
+
+    @property
+    def energy_kwh(self) -> float | None:
+        """Of the accelerators alone, at their full power."""
+        if self.accelerators is None or self.gpu_hours is None:
+            return None
+        return self.gpu_hours * GPUS[self.accelerators.gpu].watts / 1000
+
+    def as_json(self) -> dict[str, JSON]:
         """The plan's fields, the law's name and source, and under "cluster" what it takes on accelerators."""
         return {
             **dataclasses.asdict(self.plan),
@@ -63,19 +81,18 @@ class Proposal:
             "cluster": self._cluster_as_json(),
         }
 
-    def _cluster_as_json(self) -> dict[str, Any] | None:
-        if self.accelerators is None or self.layout is None or self.gpu_hours is None:
+    def _cluster_as_json(self) -> dict[str, JSON] | None:
+        if self.accelerators is None or self.layout is None:
             return None
-        price = self.accelerators.price
         return {
             **dataclasses.asdict(self.accelerators),
             "layout": dataclasses.asdict(self.layout),
             "activation_checkpointing": self.activation_checkpointing,
             "layouts": [{**dataclasses.asdict(layout), "memory_bytes": memory} for layout, memory in self.layouts],
-            "hours": self.gpu_hours / self.accelerators.gpus,
+            "hours": self.hours,
             "gpu_hours": self.gpu_hours,
-            "cost": None if price is None else self.gpu_hours * price,
-            "energy_kwh": self.gpu_hours * GPUS[self.accelerators.gpu].watts / 1000,
+            "cost": self.cost,
+            "energy_kwh": self.energy_kwh,
         }
 
 

@@ -24,6 +24,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
 from components.errors import CheckpointError, LongrunError, SupersededAttempt
+from components.files import JSON
 from components.ports import RemoteScratch
 from components.training.checkpoints import files
 from components.training.checkpoints.direct_files import checksum_of
@@ -275,8 +276,8 @@ class Checkpoints:
         store = _get_default_store()
         return int(store.get(self._completed_key)) if store.check([self._completed_key]) else 0
 
-    def _manifest(self, checksums: Mapping[str, str]) -> dict[str, Any]:
-        facts = {"format": files.FORMAT, "world_size": self.world_size, "identity": self.plan.identity}
+    def _manifest(self, checksums: Mapping[str, str]) -> dict[str, JSON]:
+        facts: dict[str, JSON] = {"format": files.FORMAT, "world_size": self.world_size, "identity": self.plan.identity}
         return {**facts, "sizes": self._sizes, "files": dict(sorted(checksums.items()))}
 
     def _receipts(self, step: int) -> dict[str, str]:

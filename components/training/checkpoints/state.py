@@ -14,13 +14,13 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from components.errors import CheckpointError
+from components.files import JSON
 from components.training.checkpoints import direct_files
 
 KINDS = ("weight", "first_moment", "second_moment")
@@ -110,7 +110,7 @@ def _contents(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Ite
 
     The library's own `save_file` always goes through the page cache. It writes the same bytes: wider elements first.
     """
-    header: dict[str, Any] = {"__metadata__": metadata}
+    header: dict[str, JSON] = {"__metadata__": metadata}
     end, ordered = 0, sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
     for name, tensor in ordered:
         header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}

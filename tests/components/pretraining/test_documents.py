@@ -40,10 +40,8 @@ def test_incidents_are_written_once_a_step_and_read_in_order(batches: PackedBatc
     note(2, "not finite")
     note(6, "again")
     incidents = read_incidents(note.path)
-    assert [(line["step"], line["reason"]) for line in incidents] == [(2, "not finite"), (6, "a spike")]
-    assert incidents[1]["sequences"] == [
-        {"domain": s.domain, "start": s.start, "documents": list(s.documents)} for s in documents_of(batches, 5)
-    ]
+    assert [(incident.step, incident.reason) for incident in incidents] == [(2, "not finite"), (6, "a spike")]
+    assert incidents[1].sequences == tuple(documents_of(batches, 5))
 
 
 def test_an_incident_says_where_its_documents_are_and_how_to_see_them(
@@ -65,10 +63,10 @@ def test_a_line_cut_short_costs_itself_alone(
     note.path.write_bytes(whole + note.path.read_bytes()[len(whole) :][:cut])
     note(7, "a spike")
     caplog.clear()
-    assert [line["step"] for line in read_incidents(note.path)] == [2, 7]
+    assert [incident.step for incident in read_incidents(note.path)] == [2, 7]
     assert bool(caplog.messages) == (cut != 1)
     note(6, "again")
-    assert [line["step"] for line in read_incidents(note.path)] == [2, 6, 7]
+    assert [incident.step for incident in read_incidents(note.path)] == [2, 6, 7]
 
 
 def test_a_full_disk_is_a_warning_and_no_end_of_the_training(batches: PackedBatches, caplog: pytest.LogCaptureFixture) -> None:

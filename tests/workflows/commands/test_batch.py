@@ -35,8 +35,8 @@ def settings(any_home: Settings, tmp_path: Path) -> Settings:
 def test_a_step_of_an_unfinished_run_has_its_sequences_with_their_documents(settings: Settings) -> None:
     rows = batch(settings, "latest", 12)
     assert len(rows) == PLAN.batch_size
-    assert {row["domain"] for row in rows} == {"code", "prose"}
-    assert all(row["documents"] for row in rows)
+    assert {row.domain for row in rows} == {"code", "prose"}
+    assert all(row.documents for row in rows)
     assert batch(settings, "latest", 11) != rows
     assert len(batch_lines(rows)) == len(rows)
 

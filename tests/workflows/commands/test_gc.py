@@ -7,14 +7,14 @@ import pytest
 from infra.settings import Settings
 from tests.components.ports.store_suite import publish
 from tests.workflows.conftest import published_corpus
-from workflows.commands.gc import delete_artifacts, unneeded
+from workflows.commands.gc import Waste, delete_artifacts, unneeded
 from workflows.steps.journal import open_journal
 
 
 def test_gc_deletes_copies_in_the_home_and_nothing_in_the_bucket(bucket_home: Settings, raw: Path) -> None:
     artifact = published_corpus(bucket_home, raw)
     waste = unneeded(bucket_home, [])
-    assert [entry["uri"] for entry in waste] == [artifact.uri]
+    assert [entry.uri for entry in waste] == [artifact.uri]
     delete_artifacts(bucket_home, waste)
     assert unneeded(bucket_home, []) == []
     assert bucket_home.store.differences(artifact) == []
@@ -24,7 +24,7 @@ def test_gc_deletes_copies_of_some_files_too(bucket_home: Settings, raw: Path) -
     artifact = published_corpus(bucket_home, raw)
     delete_artifacts(bucket_home, unneeded(bucket_home, []))
     bucket_home.store.local(artifact, only=("shard",))
-    assert unneeded(bucket_home, []) == [{"uri": artifact.uri, "bytes": 1000}]
+    assert unneeded(bucket_home, []) == [Waste(uri=artifact.uri, bytes=1000)]
     delete_artifacts(bucket_home, unneeded(bucket_home, []))
     assert not any((bucket_home.home / "artifacts").rglob("shard"))
     assert bucket_home.store.differences(artifact) == []
@@ -38,7 +38,7 @@ def test_what_a_named_run_has_made_reused_or_kept_stays(tmp_path: Path, event: s
     journal = open_journal(settings.runs)
     journal.write(event, step="token_shards", uri=needed.uri, digest=needed.digest)
     waste = unneeded(settings, [journal.name])
-    assert [entry["uri"] for entry in waste] == [other.uri]
+    assert [entry.uri for entry in waste] == [other.uri]
     delete_artifacts(settings, waste)
     assert list(settings.store.artifacts()) == [needed]
 
@@ -49,6 +49,6 @@ def test_scratch_and_unfinished_outputs_are_waste_with_their_bytes(tmp_path: Pat
         (tmp_path / directory).mkdir(parents=True)
         (tmp_path / directory / "file").write_bytes(b"x" * 100)
     assert unneeded(settings, []) == [
-        {"uri": "scratch/pretraining/key", "bytes": 100},
-        {"uri": "writing/curation-1", "bytes": 100},
+        Waste(uri="scratch/pretraining/key", bytes=100),
+        Waste(uri="writing/curation-1", bytes=100),
     ]

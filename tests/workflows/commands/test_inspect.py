@@ -53,9 +53,9 @@ def test_a_folder_an_uri_and_a_run_name_the_same_corpus(settings: Settings) -> N
 
 def test_a_corpus_without_a_manifest_is_inspected_too(settings: Settings, tmp_path: Path) -> None:
     counts = inspect(settings, str(tmp_path / "plain/corpus"), tmp_path / "pages/one.html")
-    assert counts["page"] == str(tmp_path / "pages/one.html")
-    assert (counts["documents"], counts["kept_documents"]) == (10, 8)
-    assert counts["not_kept"] == {"exact-duplicate": 1, "short": 1}
+    assert counts.page == str(tmp_path / "pages/one.html")
+    assert (counts.documents, counts.kept_documents) == (10, 8)
+    assert counts.not_kept == {"exact-duplicate": 1, "short": 1}
     assert [path.name for path in (tmp_path / "pages").iterdir()] == ["one.html"]
 
 
