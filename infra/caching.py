@@ -1,8 +1,8 @@
 """What decides reuse, and what is evidence.
 
-The cache key of a step hashes its config, the digests of its inputs, and the code it can reach, as syntax trees
-without comments and docstrings: a comment must not retrain a model. The code digest in the manifest hashes the
-same files byte by byte: a record must not lie.
+The cache key of a step hashes what decides in its config, the content digests of its inputs, and the code it can reach, as
+syntax trees without comments and docstrings: a comment must not retrain a model, nor must the time at which an input was made.
+The code digest in the manifest hashes the same files byte by byte: a record must not lie.
 """
 
 import ast
@@ -24,12 +24,12 @@ from infra.bundle import REPOSITORY
 
 
 def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:
-    """sha256 hex over the step function with all it reaches, its config with the meaning of its extensions, its inputs' digests
-    and other `facts`."""
+    """sha256 hex over the step function with all it reaches, what decides in its config, with the meaning of its extensions, what
+    decides in its inputs, and other `facts`."""
     key = {
         "code": code_key(function),
-        "config": {"type": type(config).__name__, **deciding(config)},
-        "inputs": {name: artifact.digest for name, artifact in inputs.items()},
+        "config": as_json(config, deciding),
+        "inputs": {name: artifact.content for name, artifact in inputs.items()},
         "facts": dict(facts),
     }
     if own := [extension_key(extension) for extension in extensions_in(config)]:
@@ -37,11 +37,11 @@ def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str,
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
-def as_json(config: object) -> dict[str, Any]:
-    """A config dataclass as JSON values, with the name of its type."""
+def as_json(config: object, fields: Callable[[Any], dict[str, Any]] = recorded) -> dict[str, Any]:
+    """A config dataclass as JSON values, with the name of its type; `fields` may leave out those that decide nothing."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"{type(config).__name__} is not a config dataclass")
-    return {"type": type(config).__name__, **recorded(config)}
+    return {"type": type(config).__name__, **fields(config)}
 
 
 def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:

@@ -1,51 +1,52 @@
-"""The artifact store on an object store: S3 and whatever speaks its API. GCS has the same client, but was not tried.
+"""The artifact store on an object store.
 
-ROOT/artifacts/STEP/KEY/manifest.json          put last: without it the artifact does not exist
-ROOT/artifacts/STEP/KEY/DIGEST/…               the files of the manifest with that evidence digest
-ROOT/scratch/STEP/KEY/…                        what a step that is being made keeps for another machine
+Paths are those of `components.ports.artifact_paths`, but that below an artifact's URI
 
-Files of different content never share a path, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap,
-says whose count. obstore is what Flyte stores through: conditional puts, multipart and retries are its own.
+…/manifest.json     is put last: without it the artifact does not exist
+…/PATH              is a content file: the same bytes whoever puts it
+…/EVIDENCE/PATH     is a file of the record, of the manifest with that evidence digest; of format 1 any file
+
+Files of different bytes never share a path, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap, says
+whose count.
 """
 
 import contextlib
-import functools
-import hashlib
-import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest
-from components.errors import DamagedArtifact, MissingArtifact, StoreError
+from components.errors import DamagedArtifact, MissingArtifact
 from components.files import flush, written_beside
 from components.ports import ArtifactStore, LocalArtifactStore, RemoteScratch
-from components.ports.store import artifact_uri, damaged, scratch_uri, selected, wrong_digest
-from components.ports.verification import HASHED, VerifiedFiles, wrong_hash, wrong_size
-from infra.cluster.process_profile import profile_of_process
-from infra.retry import TransientError, retry
+from components.ports.artifact_paths import (
+    ATTEMPTS,
+    POINTER,
+    artifact_uri,
+    attempt_uri,
+    attempts_uri,
+    candidates,
+    in_order,
+    key_uri,
+    pointed,
+    pointer_to,
+    scratch_uri,
+    uris_of,
+)
+from components.ports.store import damaged, selected, wrong_digest
+from components.ports.verification import HASHED, VerifiedFiles, wrong_size
+from infra.bucket import Bucket, object_store_endpoint
 from infra.urls import HERE
-from infra.variables import variable
-
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
-
-Result = TypeVar("Result")
-
-Tagged = tuple[bytes, str]
-"""An object's bytes, and the store's tag of them."""
-
-RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
-"""obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer ones are `infra.retry`'s."""
 
 ABANDONED = timedelta(days=1)
 """Age after which files that no manifest names are taken for a killed writer's: longer than any upload lasts."""
 
-_CHUNK = 16 * 2**20
-"""Bytes read or put at once; S3 allows 10 000 parts of an object."""
+
+_EVIDENCE = re.compile(r"[0-9a-f]{16}/")
+"""A folder of record files."""
 
 
 @dataclass(frozen=True)
@@ -65,46 +66,83 @@ class ObjectArtifactStore:
     """URL of an S3 API other than Amazon's."""
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
-        uri = artifact_uri(step, cache_key)
-        try:
-            manifest = self.manifest(uri)
-        except (MissingArtifact, DamagedArtifact):
-            return None
-        sizes = self._sizes(f"{uri}/{_folder(manifest)}")
-        whole = manifest.cache_key == cache_key and not any(
-            wrong_size(sizes.get(record.path), record) for record in manifest.files
-        )
-        return Artifact(uri=uri, digest=manifest.digest) if whole else None
+        """The current artifact of that step and key, or None where it is missing, cut short or unreadable."""
+        for uri in candidates(step, cache_key, self._bucket.get(f"{key_uri(step, cache_key)}/{POINTER}")[0]):
+            with contextlib.suppress(MissingArtifact, DamagedArtifact):
+                manifest = self.manifest(uri)
+                if manifest.cache_key == cache_key and self._is_whole(uri, manifest):
+                    return manifest.at(uri)
+        return None
+
+    def _is_whole(self, uri: str, manifest: Manifest) -> bool:
+        sizes = self._bucket.sizes(uri)
+        return not any(wrong_size(sizes.get(_name_of(manifest, record)), record) for record in manifest.files)
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:
         """A fresh local directory. The store is looked at first, so that hours of work do not end at a missing bucket."""
-        self._sizes(f"artifacts/{step}")
+        self._bucket.sizes(f"artifacts/{step}")
         with self._local.writing(step) as output:
             yield output
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Put the files, then the manifest; keep `output` as the local copy. Of two writers of one key the last one stays."""
-        uri = artifact_uri(manifest.step, manifest.cache_key)
-        for record in manifest.files:
-            path = f"{uri}/{_folder(manifest)}/{record.path}"
-            self._ask(path, functools.partial(_obstore().put, self._store, path, output / record.path, chunk_size=_CHUNK))
-        self._put_manifest(f"{uri}/{MANIFEST}", manifest.to_bytes())
-        self._sweep(uri, manifest)
-        artifact = self._local.publish(output, manifest)
+        """Put the files, then the manifest, then what points to it; `output` becomes the local copy of a new artifact."""
+        uri, key = artifact_uri(manifest), key_uri(manifest.step, manifest.cache_key)
+        kept = self._placed(output, manifest, uri)
+        if kept.digest != manifest.digest:
+            self._bucket.replace(attempt_uri(manifest), manifest.to_bytes(), "")
+        pointer = f"{key}/{POINTER}"
+        while not self._bucket.replace(pointer, pointer_to(manifest).encode(), self._bucket.get(pointer)[1]):
+            pass
+        self._sweep(key, kept)
+        if kept.digest == manifest.digest:
+            self._local.put_at(output, manifest, uri)
         shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
         folder = scratch_uri(manifest.step, manifest.cache_key)
-        self._delete([f"{folder}/{name}" for name in self._sizes(folder)])
-        return artifact
+        self._bucket.delete([f"{folder}/{name}" for name in self._bucket.sizes(folder)])
+        return kept.at(uri)
+
+    def _placed(self, output: Path, manifest: Manifest, uri: str) -> Manifest:
+        """The manifest that is at `uri` afterwards: that of equal content that was there, or this one."""
+        while True:
+            data, tag = self._bucket.get(f"{uri}/{MANIFEST}")
+            if data is not None and (kept := self._mended(output, manifest, uri, data)) is not None:
+                return kept
+            for record in manifest.files:
+                self._bucket.put(f"{uri}/{_name_of(manifest, record)}", output / record.path)
+            if self._bucket.replace(f"{uri}/{MANIFEST}", manifest.to_bytes(), tag):
+                return manifest
+
+    def _mended(self, output: Path, manifest: Manifest, uri: str, data: bytes) -> Manifest | None:
+        """The manifest of equal content, `data`, after its damaged files were put again; None where it cannot be mended."""
+        try:
+            kept = Manifest.from_bytes(data, uri)
+        except DamagedArtifact:
+            return None
+        wrong = [record for record in kept.files if self._bucket.fetch(f"{uri}/{_name_of(kept, record)}", record, None)]
+        if kept.content_digest != manifest.content_digest or any(record.record for record in wrong):
+            return None
+        for record in wrong:
+            self._bucket.put(f"{uri}/{_name_of(kept, record)}", output / record.path)
+        return kept
+
+    def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
+        """Get every file below the artifact's attempts."""
+        paths = [f"{attempts_uri(artifact)}/{name}" for name in sorted(self._bucket.sizes(attempts_uri(artifact)))]
+        return in_order(Manifest.from_bytes(self._bucket.get(path)[0] or b"", f"{self.root}/{path}") for path in paths)
+
+    def count_attempts(self, step: str, cache_key: str) -> int:
+        """Count manifests and attempts below the key."""
+        names = [name.split("/") for name in self._bucket.sizes(key_uri(step, cache_key))]
+        return sum(1 for name in names if (name[-1] == MANIFEST and len(name) <= 2) or name[0] == ATTEMPTS)
 
     def manifest(self, uri: str) -> Manifest:
         """Get `manifest.json` below `uri`."""
         where = f"{self.root}/{uri}/{MANIFEST}"
-        stored = self._ask(f"{uri}/{MANIFEST}", lambda: _small(self._store, f"{uri}/{MANIFEST}", self._seen))
-        if stored is None:
+        data, _ = self._bucket.get(f"{uri}/{MANIFEST}")
+        if data is None:
             raise MissingArtifact(f"{where}: no finished artifact here; run the step that makes it")
-        return Manifest.from_bytes(stored[0], where)
+        return Manifest.from_bytes(data, where)
 
     def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
         """A local copy of the files that are asked for: those that are not there yet, or are damaged there, are fetched.
@@ -127,7 +165,7 @@ class ObjectArtifactStore:
         """Fetch files, and move them into the copy."""
         with self._local.writing(manifest.step) as output:
             for record in records:
-                if wrong := self._fetch(artifact.uri, manifest, record, output / record.path):
+                if wrong := self._bucket.fetch(f"{artifact.uri}/{_name_of(manifest, record)}", record, output / record.path):
                     raise damaged(f"{self.root}/{artifact.uri}", wrong, manifest)
             for record in records:
                 target = self.copies / artifact.uri / record.path
@@ -160,98 +198,51 @@ class ObjectArtifactStore:
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every manifest below `artifacts/` that can be read. Raises `NewerFormat`."""
-        names = sorted(name for name in self._sizes("artifacts") if name.count("/") == 2 and name.endswith(f"/{MANIFEST}"))
-        for name in names:
-            uri = f"artifacts/{name.removesuffix(f'/{MANIFEST}')}"
+        for uri in uris_of(f"artifacts/{name}" for name in self._bucket.sizes("artifacts")):
             with contextlib.suppress(MissingArtifact, DamagedArtifact):
-                yield Artifact(uri=uri, digest=self.manifest(uri).digest)
+                yield self.manifest(uri).at(uri)
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove the manifest, then everything below the artifact's URI, then the local copy."""
-        self._delete([f"{artifact.uri}/{MANIFEST}"])
-        self._delete([f"{artifact.uri}/{name}" for name in self._sizes(artifact.uri)])
+        """Remove the manifest, then the other files, attempts and what points to the artifact; then the local copy."""
+        key, _, content = artifact.uri.rpartition("/")
+        self._bucket.delete([f"{artifact.uri}/{MANIFEST}"])
+        for folder in (artifact.uri, attempts_uri(artifact)):
+            self._bucket.delete([f"{folder}/{name}" for name in self._bucket.sizes(folder)])
+        if pointed(self._bucket.get(f"{key}/{POINTER}")[0]) == content:
+            self._bucket.delete([f"{key}/{POINTER}"])
         self._local.delete(artifact)
 
     def differences(self, artifact: Artifact) -> list[str]:
         """Compare the manifest's digest, then the hash of every file in the store, and name files nobody listed."""
         manifest = self.manifest(artifact.uri)
         wrong = [wrong_digest(artifact, manifest)]
-        wrong += [self._fetch(artifact.uri, manifest, record, None) for record in manifest.files]
-        listed = {record.path for record in manifest.files}
-        names = self._sizes(f"{artifact.uri}/{_folder(manifest)}")
-        return [*filter(None, wrong), *(f"{name}: not in the manifest" for name in sorted(set(names) - listed))]
+        wrong += [self._bucket.fetch(f"{artifact.uri}/{_name_of(manifest, record)}", record, None) for record in manifest.files]
+        return [*filter(None, wrong), *(f"{name}: not in the manifest" for name in self._unlisted(artifact.uri, manifest))]
+
+    def _unlisted(self, uri: str, manifest: Manifest) -> list[str]:
+        """Names of files that the manifest does not list, but for what another writer of equal content has put beside its own."""
+        own = f"{_folder(manifest)}/"
+        names = [name for name in self._bucket.sizes(uri) if name.startswith(own) or not _EVIDENCE.match(name)]
+        return sorted(name.removeprefix(own) for name in set(names) - {MANIFEST} - _names_of(manifest))
 
     @property
     def _local(self) -> LocalArtifactStore:
         return LocalArtifactStore(self.copies)
 
     @property
-    def _store(self) -> "ObjectStore":
-        return _client(self.root, self.endpoint)
+    def _bucket(self) -> Bucket:
+        return Bucket(self.root, self.endpoint)
 
-    @property
-    def _seen(self) -> dict[str, Tagged]:
-        return _seen_at(self.root, self.endpoint)
-
-    def _ask(self, path: str, call: Callable[[], Result]) -> Result:
-        """What `call` returns, as soon as the store answers."""
-
-        def once() -> Result:
-            with _refusals(f"{self.root}/{path}"):
-                return call()
-
-        return retry(f"object store {self.root}", once, StoreError)
-
-    def _sizes(self, folder: str) -> dict[str, int]:
-        return {name: meta["size"] for name, meta in self._list(folder).items()}
-
-    def _list(self, folder: str) -> dict[str, Any]:
-        def pages() -> dict[str, Any]:
-            listing = _obstore().list(self._store, folder)
-            return {meta["path"].removeprefix(f"{folder}/"): meta for page in listing for meta in page}
-
-        return self._ask(folder, pages)
-
-    def _delete(self, paths: list[str]) -> None:
-        def delete() -> None:
-            with contextlib.suppress(FileNotFoundError):
-                _obstore().delete(self._store, paths)
-
-        self._ask("", delete)
-
-    def _put_manifest(self, path: str, data: bytes) -> None:
-        """Put if there is none (If-None-Match), else replace exactly what was read (If-Match), until one of them succeeds."""
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
-
-        def put() -> bool:
-            stored = _small(self._store, path, self._seen)
-            # a retry may meet what an attempt whose answer was lost has put
-            if stored is not None and stored[0] == data:
-                return True
-            mode: Any = "create" if stored is None else {"e_tag": stored[1]}
-            try:
-                _obstore().put(self._store, path, data, mode=mode)
-            except (AlreadyExistsError, PreconditionError):
-                return False
-            return True
-
-        while not self._ask(path, put):
-            pass
-
-    def _sweep(self, uri: str, manifest: Manifest) -> None:
-        """Remove what killed or former writers of this key left, by the store's own clock."""
-        objects = self._list(uri)
+    def _sweep(self, key: str, manifest: Manifest) -> None:
+        """Remove what killed writers of this key left, by the store's own clock: whatever no manifest stands for."""
+        objects = self._bucket.objects(key)
         now = max((meta["last_modified"] for meta in objects.values()), default=None)
-        ours = f"{_folder(manifest)}/"
-        others = [name for name in objects if name != MANIFEST and not name.startswith(ours)]
-        self._delete([f"{uri}/{name}" for name in others if now and now - objects[name]["last_modified"] > ABANDONED])
-
-    def _fetch(self, uri: str, manifest: Manifest, record: FileRecord, path: Path | None) -> str:
-        """Read a file, into `path` if there is one; what differs from its record, or nothing."""
-        source = f"{uri}/{_folder(manifest)}/{record.path}"
-        target = path or Path(os.devnull)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return self._ask(source, lambda: _fetched(self._store, source, record, target))
+        whole = {name.split("/")[0] for name in objects if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")}
+        whole |= {ATTEMPTS, POINTER, MANIFEST}
+        ours = f"{manifest.content_digest[:16]}/"
+        kept = {f"{ours}{name}" for name in (MANIFEST, *_names_of(manifest))}
+        others = [name for name in objects if (name.startswith(ours) and name not in kept) or name.split("/")[0] not in whole]
+        self._bucket.delete([f"{key}/{name}" for name in others if now and now - objects[name]["last_modified"] > ABANDONED])
 
 
 def store_at(root: str, home: Path) -> ArtifactStore:
@@ -261,96 +252,14 @@ def store_at(root: str, home: Path) -> ArtifactStore:
     return ObjectArtifactStore(root=root, copies=home, shared=home, endpoint=object_store_endpoint(root))
 
 
-def object_store_endpoint(root: str) -> str:
-    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it, else from the profile."""
-    if not root.startswith("s3://"):
-        return ""
-    profile = profile_of_process()
-    own = profile.object_store_endpoint if profile else ""
-    return variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or own
-
-
-def require_store(root: str, endpoint: str, seconds: float) -> None:
-    """List one page below `root`, once and within `seconds`. Raises `StoreError`."""
-    once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
-    try:
-        with _refusals(root):
-            next(iter(_obstore().list(_connect(root, endpoint, once, timedelta(seconds=seconds)), chunk_size=1)), None)
-    except TransientError as error:
-        raise StoreError(str(error)) from error
-
-
 def _folder(manifest: Manifest) -> str:
     return manifest.digest[:16]
 
 
-def _small(store: "ObjectStore", path: str, seen: dict[str, Tagged]) -> Tagged | None:
-    """A small object; None where there is none. It is sent only if it is another than what was `seen`, by path, the last time."""
-    from obstore.exceptions import NotModifiedError
-
-    try:
-        answer = _obstore().get(store, path, options={"if_none_match": seen[path][1]} if path in seen else {})
-    except FileNotFoundError:
-        return None
-    except NotModifiedError:
-        return seen[path]
-    seen[path] = bytes(answer.bytes()), answer.meta["e_tag"]
-    return seen[path]
+def _name_of(manifest: Manifest, record: FileRecord) -> str:
+    """Where a file of an artifact is below its URI."""
+    return f"{_folder(manifest)}/{record.path}" if record.record or manifest.format_version == 1 else record.path
 
 
-def _fetched(store: "ObjectStore", source: str, record: FileRecord, target: Path) -> str:
-    """Download an object to `target`, hashing it on the way; how it differs from its record, or nothing."""
-    try:
-        answer = _obstore().get(store, source)
-    except FileNotFoundError:
-        return wrong_size(None, record)
-    if wrong := wrong_size(answer.meta["size"], record):
-        return wrong
-    sha256 = hashlib.sha256()
-    with target.open("wb") as stream:
-        for chunk in answer.stream(min_chunk_size=_CHUNK):
-            sha256.update(chunk)
-            stream.write(chunk)
-    return wrong_hash(sha256.hexdigest(), record)
-
-
-def _obstore() -> Any:
-    import obstore
-
-    return obstore
-
-
-@functools.cache
-def _seen_at(root: str, endpoint: str) -> dict[str, Tagged]:
-    """The small objects that this process has seen there: manifests are asked for often, and rarely change."""
-    return {}
-
-
-@functools.cache
-def _client(root: str, endpoint: str) -> "ObjectStore":
-    return _connect(root, endpoint, RETRY)
-
-
-def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = None) -> "ObjectStore":
-    from obstore.store import from_url
-
-    config: Any = {"endpoint": endpoint} if endpoint else {}
-    options: Any = {"allow_http": True} if endpoint.startswith("http://") else {}
-    options |= {"timeout": timeout, "connect_timeout": timeout} if timeout else {}
-    return from_url(root, config=config, client_options=options, retry_config=retry)
-
-
-@contextlib.contextmanager
-def _refusals(where: str) -> Iterator[None]:
-    """Turn the client's errors into one line of ours, without its long report; `TransientError` where a retry may help."""
-    from obstore.exceptions import BaseError
-
-    try:
-        yield
-    except (BaseError, FileNotFoundError, PermissionError) as error:
-        text = str(error).split("Debug source:")[0]
-        reason = " ".join(text.split("<?xml")[0].split()).strip(" :")
-        code = str(error).partition("<Code>")[2].partition("</Code>")[0]
-        message = f"{where}: {code or reason}; look at the store's address, its bucket and its credentials"
-        # obstore counts its retries in the message of what it retried, which is what is transient
-        raise (TransientError if " retries, max_retries: " in text else StoreError)(message) from error
+def _names_of(manifest: Manifest) -> set[str]:
+    return {_name_of(manifest, record) for record in manifest.files}

@@ -13,11 +13,11 @@ from components.artifacts import Artifact
 from components.errors import ConfigError, LongrunError
 from components.ports.verification import HASHED
 from infra import retry
+from infra.bucket import object_store_endpoint, require_store
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
 from infra.mlflow.tracking import require_server
 from infra.settings import Settings, remember, settings, usable_home
-from infra.storage import object_store_endpoint, require_store
 from infra.urls import HERE
 from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline

@@ -33,7 +33,7 @@ from components.artifacts.manifest import FORMAT_VERSION, MANIFEST, Figures, Man
 from components.artifacts.mixture import Mixture, portion_name
 from components.artifacts.outcome import PointOutcome, ReachedStep, TrainingOutcome
 from components.artifacts.plan import Figure, Plan, Point, Prediction
-from components.artifacts.records import CheckReport, Expectation, FileRecord, sha256_of_file
+from components.artifacts.records import CheckReport, Expectation, FileRecord, Making, sha256_of_file
 from components.artifacts.report import BitsPerByteRow, Contamination, Findings, Origin, Repetition, Sample, TaskResult
 from components.artifacts.shape import ModelShape
 from components.artifacts.splits import SPLITS, TRAIN, VALIDATION, GroupSplit, GroupSplits
@@ -77,6 +77,7 @@ __all__ = [
     "Kind",
     "Lineage",
     "LineageNode",
+    "Making",
     "Manifest",
     "Mixture",
     "ModelShape",

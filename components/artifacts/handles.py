@@ -1,23 +1,38 @@
 """Handles of artifacts: small enough to pass through any workflow engine."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 Kind = TypeVar("Kind", bound="Artifact")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """A finished directory at a URI, pinned by its evidence digest."""
+    """A finished directory at a URI, pinned by its two digests."""
 
     uri: str
     """Where the directory is, relative to the root of its store, so that a store can be moved without breaking evidence."""
     digest: str
-    """Evidence digest: sha256 of the manifest's bytes, in hex."""
+    """Evidence digest: sha256 in hex over the whole manifest, so also over when, where and by whom the artifact was made."""
+    content: str = ""
+    """Content digest: sha256 in hex over what the artifact is. Decides reuse. Format 1 has one digest: it is that."""
+
+    RECORD_FILES: ClassVar[tuple[str, ...]] = ("*.html", "*.png", "locations.parquet")
+    """Patterns of the paths of its files that are record, not content: pages, plots, lists of locations. They may tell times and
+    places, no other step reads them, and their bytes do not decide what the artifact is."""
+
+    def __post_init__(self) -> None:
+        if not self.content:
+            object.__setattr__(self, "content", self.digest)
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """The artifact as events and tags name it: where it is, and its two digests."""
+        return {"uri": self.uri, "digest": self.digest, "content": self.content}
 
     def as_(self, kind: type[Kind]) -> Kind:
         """The same artifact under another type: workflow engines hand on the base type, steps take what they need."""
-        return kind(uri=self.uri, digest=self.digest)
+        return kind(uri=self.uri, digest=self.digest, content=self.content)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +108,8 @@ class EvaluationReport(Artifact):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegisteredModel(Artifact):
     """A model with its card and lineage document, ready to be registered under a name and version."""
+
+    RECORD_FILES: ClassVar[tuple[str, ...]] = (*Artifact.RECORD_FILES, "README.md", "lineage.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

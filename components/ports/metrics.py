@@ -12,6 +12,13 @@ class Metrics(Protocol):
         """Record `values` at `step`; a step that is logged again replaces what was there."""
         ...
 
+    def measured(self, values: Mapping[str, float]) -> None:
+        """Record what a clock or the machine says of the whole work: seconds, tokens/s, memory in bytes, utilisation.
+
+        Such values are neither figures nor in content files: equal work gives equal ones of these, however fast it was.
+        """
+        ...
+
     def progress(self, done: float, total: float, unit: str) -> None:
         """Say how far the work is: `done` of `total` in `unit` (documents, tokens, steps)."""
         ...
@@ -23,6 +30,9 @@ class SilentMetrics:
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Drop the values."""
 
+    def measured(self, values: Mapping[str, float]) -> None:
+        """Drop the values."""
+
     def progress(self, done: float, total: float, unit: str) -> None:
         """Drop the progress."""
 
@@ -32,11 +42,16 @@ class RecordedMetrics:
     """Keeps everything in memory."""
 
     values: dict[int, dict[str, float]] = field(default_factory=dict)
+    measurements: dict[str, float] = field(default_factory=dict)
     seen: list[tuple[float, float, str]] = field(default_factory=list)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Keep the values under their step."""
         self.values.setdefault(step, {}).update(values)
+
+    def measured(self, values: Mapping[str, float]) -> None:
+        """Keep the values."""
+        self.measurements |= values
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Keep the report."""

@@ -1,6 +1,6 @@
 """The artifact store: outputs are written apart, moved to their directory whole, and looked up by cache key.
 
-What every store shares is here too: where an artifact and a step's scratch are below the root, and which files are asked for.
+What every store shares is here too: how an artifact is compared with its manifest, and which files are asked for.
 """
 
 import contextlib
@@ -17,7 +17,21 @@ from typing import Protocol
 
 from components.artifacts import MANIFEST, Artifact, FileRecord, Manifest, sha256_of_file
 from components.errors import DamagedArtifact, MissingArtifact
-from components.files import flush
+from components.files import flush, write_text
+from components.ports.artifact_paths import (
+    ATTEMPTS,
+    POINTER,
+    artifact_uri,
+    attempt_uri,
+    attempts_uri,
+    candidates,
+    in_order,
+    key_uri,
+    pointed,
+    pointer_to,
+    scratch_uri,
+    uris_of,
+)
 from components.ports.verification import HASHED, VerifiedFiles, size_of, wrong_hash, wrong_size
 
 
@@ -32,10 +46,10 @@ class RemoteScratch:
 
 
 class ArtifactStore(Protocol):
-    """Keeps artifacts, one for each step and cache key."""
+    """Keeps artifacts: for each step and cache key the current one, and former ones of other content."""
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The finished artifact of that step and key, if there is one. File sizes are compared, hashes are not."""
+        """The current artifact of that step and key, if there is one. File sizes are compared, hashes are not."""
         ...
 
     def writing(self, step: str) -> AbstractContextManager[Path]:
@@ -43,7 +57,19 @@ class ArtifactStore(Protocol):
         ...
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Make `output` with its manifest an artifact, whole or not at all; `manifest.files` must be what `records_of` says."""
+        """Make `output` with its manifest an artifact, whole or not at all; `manifest.files` must be what `records_of` says.
+
+        Where equal content is there, its artifact is returned untouched, but for files that were damaged, and the manifest is
+        kept beside it as another attempt.
+        """
+        ...
+
+    def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
+        """The manifests of later attempts that made the same content, by their start. Raises `DamagedArtifact`."""
+        ...
+
+    def count_attempts(self, step: str, cache_key: str) -> int:
+        """How often that step has been published with that key, whatever came of it."""
         ...
 
     def manifest(self, uri: str) -> Manifest:
@@ -84,19 +110,20 @@ class ArtifactStore(Protocol):
 
 @dataclass(frozen=True)
 class LocalArtifactStore:
-    """Artifacts as directories below `root`: `artifacts/STEP/KEY`, written in `writing/`."""
+    """Artifacts as directories below `root`, written in `writing/`."""
 
     root: Path
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The artifact of that step and key, or None where it is missing, cut short or unreadable."""
-        uri = artifact_uri(step, cache_key)
-        try:
-            manifest = self.manifest(uri)
-        except (MissingArtifact, DamagedArtifact):
-            return None
-        whole = manifest.cache_key == cache_key and not any(_wrong_size(self.root / uri, record) for record in manifest.files)
-        return Artifact(uri=uri, digest=manifest.digest) if whole else None
+        """The current artifact of that step and key, or None where it is missing, cut short or unreadable."""
+        pointer = self.root / key_uri(step, cache_key) / POINTER
+        for uri in candidates(step, cache_key, pointer.read_bytes() if pointer.is_file() else None):
+            with contextlib.suppress(MissingArtifact, DamagedArtifact):
+                manifest = self.manifest(uri)
+                sizes_differ = any(_wrong_size(self.root / uri, record) for record in manifest.files)
+                if manifest.cache_key == cache_key and not sizes_differ:
+                    return manifest.at(uri)
+        return None
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:
@@ -110,34 +137,74 @@ class LocalArtifactStore:
             shutil.rmtree(output, ignore_errors=True)
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Write the manifest, flush everything to disk, and rename the directory to its URI."""
+        """Write the manifest, flush everything to disk, rename the directory to its URI, and point to it."""
+        uri, key = artifact_uri(manifest), self.root / key_uri(manifest.step, manifest.cache_key)
+        kept = self._placed(output, manifest, uri)
+        if kept.digest != manifest.digest:
+            (self.root / attempt_uri(manifest)).parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.root / attempt_uri(manifest), manifest.to_bytes().decode(), durable=True)
+        write_text(key / POINTER, pointer_to(manifest), durable=True)
+        shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
+        return kept.at(uri)
+
+    def put_at(self, output: Path, manifest: Manifest, uri: str) -> None:
+        """Make `output` the directory of `uri`, in place of what is there. For copies of artifacts that others made."""
+        self._sealed(output, manifest, uri)
+        with self.writing(manifest.step) as trash:
+            for attempt in itertools.count():
+                if _renamed(output, self.root / uri):
+                    break
+                _set_aside(self.root / uri, trash / str(attempt))
+        flush((self.root / uri).parent)
+
+    def _placed(self, output: Path, manifest: Manifest, uri: str) -> Manifest:
+        """The manifest that is at `uri` afterwards: that of equal content that was there, or this one.
+
+        A directory never mixes files of two writers, but for damaged ones, which are replaced by equal content.
+        """
+        self._sealed(output, manifest, uri)
+        kept = manifest
+        with self.writing(manifest.step) as trash:
+            for attempt in itertools.count():
+                if _renamed(output, self.root / uri):
+                    break
+                if (mended := self._mended(output, manifest, uri)) is not None:
+                    kept = mended
+                    break
+                _set_aside(self.root / uri, trash / str(attempt))
+        flush((self.root / uri).parent)
+        return kept
+
+    def _sealed(self, output: Path, manifest: Manifest, uri: str) -> None:
         (output / MANIFEST).write_bytes(manifest.to_bytes())
         for path in (*output.rglob("*"), output):
             flush(path)
-        uri = artifact_uri(manifest.step, manifest.cache_key)
-        directory = self.root / uri
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with self.writing(manifest.step) as trash:
-            self._swap(output, directory, trash)
-        flush(directory.parent)
-        shutil.rmtree(self.scratch(manifest.step, manifest.cache_key), ignore_errors=True)
-        return Artifact(uri=uri, digest=manifest.digest)
+        (self.root / uri).parent.mkdir(parents=True, exist_ok=True)
 
-    @staticmethod
-    def _swap(output: Path, directory: Path, trash: Path) -> None:
-        """Rename `output` to `directory`, and what was there into `trash`: `directory` never mixes files of both.
+    def _mended(self, output: Path, manifest: Manifest, uri: str) -> Manifest | None:
+        """The manifest of equal content at `uri`, after its damaged files were replaced; None where it cannot be mended."""
+        try:
+            kept = self.manifest(uri)
+        except (MissingArtifact, DamagedArtifact):
+            return None
+        wrong = [record for record in kept.files if _wrong_file(self.root / uri, record)]
+        if kept.content_digest != manifest.content_digest or any(record.record for record in wrong):
+            return None
+        for record in wrong:
+            target = self.root / uri / record.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (output / record.path).replace(target)
+        return kept
 
-        Another writer of the same key may put its own there in between; the last one stays.
-        """
-        for attempt in itertools.count():
-            with contextlib.suppress(FileNotFoundError):
-                directory.rename(trash / str(attempt))
-            try:
-                output.rename(directory)
-                return
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                    raise
+    def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
+        """Read every file below the artifact's attempts."""
+        paths = sorted((self.root / attempts_uri(artifact)).glob("*.json"))
+        return in_order(Manifest.from_bytes(path.read_bytes(), str(path)) for path in paths)
+
+    def count_attempts(self, step: str, cache_key: str) -> int:
+        """Count manifests and attempts below the key."""
+        key = self.root / key_uri(step, cache_key)
+        return sum(1 for pattern in (MANIFEST, f"*/{MANIFEST}", f"{ATTEMPTS}/*/*.json") for _ in key.glob(pattern))
 
     def manifest(self, uri: str) -> Manifest:
         """Read `manifest.json` of the directory `uri`."""
@@ -165,10 +232,10 @@ class LocalArtifactStore:
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every directory below `artifacts/` whose manifest can be read. Raises `NewerFormat`."""
-        for path in sorted(self.root.glob(f"artifacts/*/*/{MANIFEST}")):
-            uri = path.parent.relative_to(self.root).as_posix()
+        paths = (path for depth in ("*/*", "*/*/*") for path in self.root.glob(f"artifacts/{depth}/{MANIFEST}"))
+        for uri in uris_of(path.relative_to(self.root).as_posix() for path in paths):
             with contextlib.suppress(MissingArtifact, DamagedArtifact):
-                yield Artifact(uri=uri, digest=self.manifest(uri).digest)
+                yield self.manifest(uri).at(uri)
 
     def unfinished(self) -> Iterator[Path]:
         """Directories below `artifacts/` without a manifest, sorted: copies of some files, and what a killed deletion left."""
@@ -177,9 +244,17 @@ class LocalArtifactStore:
                 yield path
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove the manifest, then the directory, and what is remembered of it."""
-        (self.root / artifact.uri / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(self.root / artifact.uri, ignore_errors=True)
+        """Remove the manifest, then the directory, its attempts, and what points to it or is remembered of it."""
+        directory = self.root / artifact.uri
+        (directory / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(self.root / attempts_uri(artifact), ignore_errors=True)
+        pointer = directory.parent / POINTER
+        if pointer.is_file() and pointed(pointer.read_bytes()) == directory.name:
+            pointer.unlink()
+        for empty in (directory.parent / ATTEMPTS, directory.parent):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
         VerifiedFiles(self.root, artifact).forget()
 
     def differences(self, artifact: Artifact) -> list[str]:
@@ -195,16 +270,6 @@ class LocalArtifactStore:
         return [difference for difference in wrong if difference]
 
 
-def artifact_uri(step: str, cache_key: str) -> str:
-    """Where an artifact is below the root of every store."""
-    return f"artifacts/{step}/{cache_key[:16]}"
-
-
-def scratch_uri(step: str, cache_key: str) -> str:
-    """Where a step keeps what it is making, below the root of every store."""
-    return f"scratch/{step}/{cache_key[:16]}"
-
-
 def damaged(where: str, wrong: str, manifest: Manifest) -> DamagedArtifact:
     """The error to raise where an artifact differs from its manifest."""
     return DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
@@ -212,8 +277,10 @@ def damaged(where: str, wrong: str, manifest: Manifest) -> DamagedArtifact:
 
 def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
     """How the manifest differs from the artifact's; empty if it does not."""
-    if manifest.digest == artifact.digest:
+    if (manifest.digest, manifest.content_digest) == (artifact.digest, artifact.content):
         return ""
+    if manifest.digest == artifact.digest:
+        return f"{MANIFEST}: content digest {manifest.content_digest[:12]}, expected {artifact.content[:12]}"
     return f"{MANIFEST}: digest {manifest.digest[:12]}, expected {artifact.digest[:12]}"
 
 
@@ -247,14 +314,37 @@ def _wrong_file(directory: Path, record: FileRecord) -> str:
     return _wrong_size(directory, record) or wrong_hash(sha256_of_file(directory / record.path), record)
 
 
-def records_of(output: Path) -> tuple[FileRecord, ...]:
-    """Path, hash, size and rows of every file below `output`, sorted by path."""
-    return tuple(_record(output, name) for name in sorted(_names(output) - {MANIFEST}))
+def records_of(output: Path, kind: type[Artifact] = Artifact) -> tuple[FileRecord, ...]:
+    """Path, hash, size and rows of every file below `output`, sorted by path; the kind says which are record."""
+    return tuple(_record(output, name, kind) for name in sorted(_names(output) - {MANIFEST}))
 
 
-def _record(output: Path, name: str) -> FileRecord:
+def _record(output: Path, name: str, kind: type[Artifact]) -> FileRecord:
     path = output / name
-    return FileRecord(path=name, sha256=HASHED.sha256(path), size=path.stat().st_size, rows=_rows(path))
+    return FileRecord(
+        path=name,
+        sha256=HASHED.sha256(path),
+        size=path.stat().st_size,
+        rows=_rows(path),
+        record=any(fnmatch.fnmatchcase(name, pattern) for pattern in kind.RECORD_FILES),
+    )
+
+
+def _renamed(output: Path, directory: Path) -> bool:
+    """Rename `output` to `directory`; whether nothing was there."""
+    try:
+        output.rename(directory)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+def _set_aside(directory: Path, trash: Path) -> None:
+    """Move a directory away, unless another writer has just done so."""
+    with contextlib.suppress(FileNotFoundError):
+        directory.rename(trash)
 
 
 def _rows(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""The model registry: names, versions and aliases in MLflow, pointing to artifacts by URI and digest."""
+"""The model registry: names, versions and aliases in MLflow, pointing to artifacts by URI and both digests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-_DIGEST, _URI = "longrun.digest", "longrun.uri"
+_DIGEST, _CONTENT, _URI = "longrun.digest", "longrun.content", "longrun.uri"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +32,12 @@ class Version:
 def register(
     tracking_uri: str, name: str, artifact: Artifact, *, source: str, run_id: str, alias: str, tags: Mapping[str, str]
 ) -> tuple[Version, bool]:
-    """The version that holds `artifact`, and whether it is new: an artifact is registered once, however often this is called."""
+    """The version that holds the content of `artifact`, and whether it is new: a content is registered once, however often, and
+    wherever, it is made."""
     for version in versions(tracking_uri, name):
-        if version.artifact.digest == artifact.digest:
+        if version.artifact.content == artifact.content:
             return version, False
-    all_tags = {_DIGEST: artifact.digest, _URI: artifact.uri, **tags}
+    all_tags = {_DIGEST: artifact.digest, _CONTENT: artifact.content, _URI: artifact.uri, **tags}
 
     def create(mlflow: "MlflowClient") -> Version:
         return _version(mlflow.create_model_version(name, source, run_id, tags=all_tags))
@@ -105,6 +106,6 @@ def _version(raw: "ModelVersion") -> Version:
         name=raw.name,
         version=int(raw.version),
         aliases=tuple(sorted(raw.aliases)),
-        artifact=Artifact(uri=raw.tags.get(_URI, ""), digest=raw.tags.get(_DIGEST, "")),
+        artifact=Artifact(uri=raw.tags.get(_URI, ""), digest=raw.tags.get(_DIGEST, ""), content=raw.tags.get(_CONTENT, "")),
         tags=dict(raw.tags),
     )

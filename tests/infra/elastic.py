@@ -101,6 +101,9 @@ class LosingMetrics:
         elif self.lost_at is not None and "resumed_from" in values:
             self.resumed_from, self.workers = int(values["resumed_from"]), int(values["workers"])
 
+    def measured(self, values: Mapping[str, float]) -> None:
+        """Drop the values."""
+
     def progress(self, done: float, total: float, unit: str) -> None:
         """Nothing to do."""
 

@@ -54,7 +54,7 @@ class Objects:
         return [name for name in self.names() if not name.startswith("artifacts/")]
 
     def _key(self, artifact: Artifact, name: str) -> str:
-        folder = "" if name == MANIFEST else f"{artifact.digest[:16]}/"
+        folder = f"{artifact.digest[:16]}/" if name == "page.html" else ""
         return f"{self.prefix}/{artifact.uri}/{folder}{name}"
 
     def manifest(self, artifact: Artifact) -> Manifest:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.artifacts import Artifact
+from components.decides import DECIDES_NOTHING, deciding
 from components.extensions import Extension, gathered
 from infra.caching import _module, as_json, cache_key, code_digest, code_key, extension_key, reachable
 
@@ -79,17 +80,35 @@ def test_changed_code_of_another_stage_keeps_the_key(root: Path) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class Located:
+    folder: str = dataclasses.field(default="/here", metadata=DECIDES_NOTHING)
+    rate: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     rate: float = 1.0
 
 
-def test_config_inputs_and_facts_each_change_the_cache_key() -> None:
-    corpus = Artifact(uri="artifacts/curation/1", digest="aa")
+def test_where_and_when_an_input_was_made_does_not_change_the_cache_key() -> None:
+    corpus = Artifact(uri="artifacts/curation/1", digest="aa", content="cc")
     base = cache_key(step, Config(), {"corpus": corpus}, {})
-    assert cache_key(step, Config(), {"corpus": dataclasses.replace(corpus, uri="artifacts/curation/2")}, {}) == base
+    for changes in ({"uri": "artifacts/curation/2"}, {"digest": "bb"}):
+        assert cache_key(step, Config(), {"corpus": dataclasses.replace(corpus, **changes)}, {}) == base
+
+
+def test_fields_that_decide_nothing_do_not_change_the_cache_key_and_stand_in_the_whole_config() -> None:
+    assert cache_key(step, Located(folder="/there"), {}, {}) == cache_key(step, Located(), {}, {})
+    assert as_json(Located(folder="/there")) == {"type": "Located", "folder": "/there", "rate": 1.0}
+    assert as_json(Located(folder="/there"), deciding) == {"type": "Located", "rate": 1.0}
+
+
+def test_config_inputs_and_facts_each_change_the_cache_key() -> None:
+    corpus = Artifact(uri="artifacts/curation/1", digest="aa", content="cc")
+    base = cache_key(step, Config(), {"corpus": corpus}, {})
     changed = [
         cache_key(step, Config(rate=2.0), {"corpus": corpus}, {}),
-        cache_key(step, Config(), {"corpus": dataclasses.replace(corpus, digest="bb")}, {}),
+        cache_key(step, Config(), {"corpus": dataclasses.replace(corpus, content="bb")}, {}),
         cache_key(step, Config(), {"corpus": corpus}, {"sources": "cc"}),
     ]
     assert len({base, *changed}) == 4

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, HomeError
+from infra.bucket import object_store_endpoint
 from infra.cluster.profiles import Profile, to_toml
 from infra.settings import remember, settings, usable_home
-from infra.storage import object_store_endpoint
 from infra.urls import HERE
 from infra.variables import QUIET
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from components.errors import ClusterError, LongrunError
+from infra.bucket import require_store
 from infra.cluster.profiles import IMAGE_GROUPS, Profile
 from infra.cluster.services import SECONDS, ClusterClient, Missing, Refused, flyte_health, mlflow_version, require_image
-from infra.storage import require_store
 from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
 

@@ -71,6 +71,9 @@ class _KillingMetrics:
         """Keep the step that training resumed from."""
         self.resumed_from = int(values.get("resumed_from", self.resumed_from))
 
+    def measured(self, values: Mapping[str, float]) -> None:
+        """Drop the values."""
+
     def progress(self, done: float, total: float, unit: str) -> None:
         """Kill the worker once its step is done."""
         if not self.killed and done >= self.kill_after:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Artifact, Manifest, ReachedStep, TrainingOutcome, TrainingState, encoded
+from components.decides import deciding
 from components.errors import ConfigError
 from components.files import JSON
 from components.training.config import first_step
@@ -38,19 +39,22 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
     for checkpoint in checkpoints:
         with store.writing(STEP) as output:
             reached = write_training_state(checkpoint, output)
+            key = _key(order.cache_key, reached.step)
             manifest = Manifest(
                 step=STEP,
                 kind=TrainingState.__name__,
-                cache_key=_key(order.cache_key, reached.step),
+                cache_key=key,
                 config=caching.as_json(config),
+                deciding=caching.as_json(config, deciding),
                 code_digest=order.code_digest,
                 environment_digest=caching.environment_digest(),
                 inputs={name: artifact for name, artifact in work.inputs.items() if name != "trunk"},
-                files=records_of(output),
+                files=records_of(output, TrainingState),
                 figures=encoded(reached),
+                making=work.making(STEP, key),
             )
             state = store.publish(output, manifest)
-        order.run.journal.write("kept", step=STEP, uri=state.uri, digest=state.digest, figures=encoded(reached))
+        order.run.journal.write("kept", step=STEP, **state.pinned, figures=encoded(reached))
 
 
 def find_branch(settings: Settings, run: str, at: str) -> Branch:
@@ -85,20 +89,20 @@ def require_same_data(run: Run, **inputs: Artifact) -> None:
         return
     of_trunk = run.store.manifest(branch.state.uri).inputs
     for name, artifact in inputs.items():
-        if artifact.digest != of_trunk[name].digest:
+        if artifact.content != of_trunk[name].content:
             raise ConfigError(
-                f"{name.replace('_', ' ')} {artifact.digest[:12]}: run {branch.run} learned from {of_trunk[name].digest[:12]}; "
+                f"{name.replace('_', ' ')} {artifact.content[:12]}: run {branch.run} learned from {of_trunk[name].content[:12]}; "
                 "a branch needs the same sources, curation and tokenizer: take those, or train without --from"
             )
 
 
 def branch_figures(run: Run) -> dict[str, JSON]:
-    """Figures of a branch: the run, the step and the training state that it left; none for a training of its own."""
+    """Figures of a branch: the step and the content of the training state where it left; none for a training of its own."""
     branch = run.options.branch
     if branch is None:
         return {}
     reached = value_of(run.store, branch.state, ReachedStep)
-    return {"branched_from": {"run": branch.run, "step": reached.step, "training_state": branch.state.digest}}
+    return {"branched_from": {"step": reached.step, "training_state": branch.state.content}}
 
 
 def _newest_trained(settings: Settings) -> Journal:

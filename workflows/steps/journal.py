@@ -82,7 +82,8 @@ class Journal:
 
 
 def _artifact_of(event: Event) -> Artifact:
-    return Artifact(uri=event["uri"], digest=event["digest"])
+    # a journal that was written for manifests of format 1 has one digest
+    return Artifact(uri=event["uri"], digest=event["digest"], content=event.get("content", ""))
 
 
 def _parsed(line: str) -> Event | None:

@@ -63,6 +63,11 @@ class Run:
         return store_at(self.artifact_root, self.shared_directory)
 
     @property
+    def root(self) -> str:
+        """Absolute URI of the root of the store."""
+        return self.shared_directory.absolute().as_uri() if self.artifact_root == HERE else self.artifact_root
+
+    @property
     def trunk(self) -> TrainingState | None:
         """The training state that pretraining resumes from; None: it starts at its first step."""
         return self.options.branch.state if self.options.branch else None

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from components.artifacts import Artifact, Check, CheckReport, Manifest
+from components.decides import deciding
 from components.errors import LongrunError, TrackingError
 from infra import caching
 from infra.mlflow import tracking
@@ -97,7 +98,7 @@ async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> 
         code = caching.code_digest(function, config)
         return await task(Order(step=step, cache_key=key, code_digest=code, run=run), config, **inputs)
     figures = run.store.manifest(cached.uri).figures
-    run.journal.write("cached", step=step, uri=cached.uri, digest=cached.digest, figures=figures)
+    run.journal.write("cached", step=step, **cached.pinned, figures=figures)
     kind: type[Kind] = function.__annotations__["return"]
     return cached.as_(kind)
 
@@ -126,10 +127,10 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
         with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
             work = Work(order=order, output=output, mlflow_run=mlflow_run, inputs=flat(inputs))
             figures, component_seconds = _timed(call, work)
+            work.measured({"seconds": time.monotonic() - started, "component_seconds": component_seconds})
             artifact = _published(work, kind, config, figures)
             seconds = {"seconds": time.monotonic() - started, "component_seconds": component_seconds}
-            facts = {"uri": artifact.uri, "digest": artifact.digest, "figures": figures}
-            run.journal.write("made", step=order.step, **facts, **seconds)
+            run.journal.write("made", step=order.step, **artifact.pinned, figures=figures, **seconds)
     except BaseException as error:
         tracking.fail_run(run.tracking_uri, mlflow_run)
         failure = {"error": type(error).__name__, "message": str(error), "known": isinstance(error, LongrunError)}
@@ -164,16 +165,19 @@ def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, Any
         kind=kind.__name__,
         cache_key=order.cache_key,
         config=caching.as_json(config),
+        deciding=caching.as_json(config, deciding),
         code_digest=order.code_digest,
         environment_digest=caching.environment_digest(),
         inputs=dict(work.inputs),
-        files=records_of(work.output),
+        files=records_of(work.output, kind),
         figures=figures,
         checks=work.checks,
+        making=work.making(order.step, order.cache_key),
     )
     for page in sorted([*work.output.glob("*.html"), *work.output.glob("*.png")]):
         tracking.log_file(run.tracking_uri, work.mlflow_run, page)
     artifact = run.store.publish(work.output, manifest)
-    tags = {"uri": artifact.uri, "digest": artifact.digest, "cache_key": order.cache_key, "code_digest": order.code_digest}
-    tracking.log_record(run.tracking_uri, work.mlflow_run, config=manifest.config, figures=figures, tags=tags)
+    tags = {**artifact.pinned, "cache_key": order.cache_key, "code_digest": order.code_digest}
+    shown = {**figures, **work.measurements}
+    tracking.log_record(run.tracking_uri, work.mlflow_run, config=manifest.config, figures=shown, tags=tags)
     return artifact.as_(kind)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import Artifact, CheckReport, Manifest
+from components.artifacts import Artifact, CheckReport, Making, Manifest
 from components.files import JSON
 from infra.mlflow import tracking
-from workflows.steps import journal
+from workflows.steps import journal, provenance
 from workflows.steps.run import Order
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class Work:
     overhead_seconds: float = 0.0
     """Time inside the component's call that was not the component's: opening inputs, starting Ray and trainers."""
     checks: tuple[CheckReport, ...] = ()
+    started: str = field(default_factory=provenance.now)
+    """In UTC."""
+    measurements: dict[str, float] = field(default_factory=dict)
+    """What a clock or the machine said of the step."""
     _ports: list[Any] = field(default_factory=list)
     _metrics: tracking.StepMetrics = field(init=False)
 
@@ -112,6 +116,10 @@ class Work:
         """Send buffered metrics to MLflow."""
         self._metrics.flush()
 
+    def measured(self, values: Mapping[str, float]) -> None:
+        """Keep measurements for the record of the artifact."""
+        self.measurements |= values
+
     def progress(self, done: float, total: float, unit: str) -> None:
         """Show progress to the listeners of this process."""
         journal.progress(self.order.step, done, total, unit)
@@ -120,6 +128,21 @@ class Work:
         """Keep the outcome of a check for the manifest, and return its figures."""
         self.checks = (*self.checks, check)
         return {"expectations": len(check.expectations), "failed": len(check.failures)}
+
+    def making(self, step: str, cache_key: str) -> Making:
+        """When, where and by whom the artifact of that step and key is made, now that its work is done."""
+        return Making(
+            started=self.started,
+            finished=provenance.now(),
+            attempt=self.order.store.count_attempts(step, cache_key) + 1,
+            user=provenance.user(),
+            machine=provenance.machine(),
+            devices=provenance.devices(),
+            version=provenance.version(),
+            commit=provenance.commit(),
+            root=self.order.run.root,
+            measurements=self.measurements,
+        )
 
     @property
     def component_overhead(self) -> float:

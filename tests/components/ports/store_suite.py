@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import FORMAT_VERSION, MANIFEST, Artifact, Manifest
+from components.artifacts import FORMAT_VERSION, MANIFEST, Artifact, Making, Manifest
 from components.errors import DamagedArtifact, MissingArtifact, NewerFormat
 from components.ports import ArtifactStore, LocalArtifactStore, verification
 from components.ports.store import records_of, selected
@@ -38,30 +38,44 @@ class Contents(Protocol):
         ...
 
 
-def fill(output: Path, text: str = "text") -> None:
+def fill(output: Path, text: str = "text", page: str = "") -> None:
     (output / "metrics").mkdir()
     (output / "a.txt").write_text(text, encoding="utf-8")
     (output / "empty").write_bytes(b"")
     pq.write_table(pa.table({"n": [1, 2, 3]}), output / "metrics" / "n.parquet")
+    if page:
+        (output / "page.html").write_text(page, encoding="utf-8")
 
 
-def manifest_of(output: Path, key: str = KEY, step: str = "curation") -> Manifest:
+def manifest_of(output: Path, key: str = KEY, step: str = "curation", started: str = "") -> Manifest:
     return Manifest(
-        step=step, kind="Corpus", cache_key=key, config={}, code_digest="c", environment_digest="e", files=records_of(output)
+        step=step,
+        kind="Corpus",
+        cache_key=key,
+        config={},
+        code_digest="c",
+        environment_digest="e",
+        files=records_of(output),
+        making=Making(started=started),
     )
 
 
-def publish(store: ArtifactStore, *, key: str = KEY, step: str = "curation", text: str = "text") -> Artifact:
+def publish(
+    store: ArtifactStore, *, key: str = KEY, step: str = "curation", text: str = "text", page: str = "", started: str = ""
+) -> Artifact:
     with store.writing(step) as output:
-        fill(output, text)
-        return store.publish(output, manifest_of(output, key, step))
+        fill(output, text, page)
+        return store.publish(output, manifest_of(output, key, step, started))
 
 
-def publish_often(store: ArtifactStore, text: str, rounds: int, barrier: "multiprocessing.synchronize.Barrier") -> None:
-    """What one of two processes does."""
+def publish_often(
+    store: ArtifactStore, text: str, started: str, rounds: int, barrier: "multiprocessing.synchronize.Barrier"
+) -> None:
+    """What one of two processes does: each handle that it gets must stay good."""
     barrier.wait()
-    for _ in range(rounds):
-        publish(store, text=text)
+    for number in range(rounds):
+        artifact = publish(store, text=text, page=started, started=f"{started} {number}")
+        store.local(artifact)
 
 
 DAMAGE: dict[str, tuple[Callable[[Contents, Artifact], object], str]] = {
@@ -183,12 +197,82 @@ class ArtifactStoreSuite:
         publish(store)
         assert not scratch.exists()
 
-    def test_a_remade_artifact_takes_the_place_of_the_former(self, store: ArtifactStore) -> None:
+    def test_other_content_under_the_same_key_has_its_own_directory_and_the_former_stays(
+        self, store: ArtifactStore, elsewhere: ArtifactStore
+    ) -> None:
         former, artifact = publish(store), publish(store, text="other")
         assert store.find("curation", KEY) == artifact
+        assert list(store.artifacts()) == sorted((former, artifact), key=lambda artifact: artifact.uri)
+        for machine in (store, elsewhere):
+            assert (machine.local(former) / "a.txt").read_text(encoding="utf-8") == "text"
+            assert machine.read(artifact, "a.txt") == b"other"
+        assert store.differences(former) == store.differences(artifact) == []
+        assert publish(store, started="later") == former
+        assert store.find("curation", KEY) == former
+
+    def test_equal_content_made_again_leaves_the_artifact_untouched_and_is_kept_as_an_attempt(
+        self, store: ArtifactStore, contents: Contents
+    ) -> None:
+        artifact = publish(store, page="first", started="1")
+        written = contents.read(artifact, MANIFEST)
+        assert [publish(store, page=page, started=page) for page in ("3", "2")] == [artifact, artifact]
+        assert store.find("curation", KEY) == artifact
+        assert contents.read(artifact, MANIFEST) == written
+        assert store.read(artifact, "page.html") == b"first"
+        assert store.differences(artifact) == []
+        attempts = store.attempts(artifact)
+        assert [attempt.making.started for attempt in attempts] == ["2", "3"]
+        assert {attempt.content_digest for attempt in attempts} == {artifact.content}
+        assert len({artifact.digest, *(attempt.digest for attempt in attempts)}) == 3
         assert list(store.artifacts()) == [artifact]
-        with pytest.raises(DamagedArtifact, match=r"manifest\.json: digest"):
-            store.local(former)
+
+    def test_every_publication_of_a_key_counts_as_an_attempt(self, store: ArtifactStore) -> None:
+        assert store.count_attempts("curation", KEY) == 0
+        publish(store, started="1")
+        publish(store, started="2")
+        publish(store, text="other", started="3")
+        assert store.count_attempts("curation", KEY) == 3
+        assert store.count_attempts("tokenizer", KEY) == 0
+
+    @pytest.mark.parametrize("damage", ["deleted file", "truncated file", "grown file", "changed byte"])
+    def test_equal_content_mends_what_was_damaged_and_the_evidence_stays(
+        self, store: ArtifactStore, elsewhere: ArtifactStore, contents: Contents, damage: str
+    ) -> None:
+        artifact = publish(store, page="first")
+        DAMAGE[damage][0](contents, artifact)
+        assert publish(store, page="second") == artifact
+        assert store.differences(artifact) == []
+        assert elsewhere.read(artifact, "page.html") == b"first"
+
+    def test_where_the_record_was_damaged_the_artifact_is_made_anew(self, store: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store, started="1")
+        contents.write(artifact, MANIFEST, contents.read(artifact, MANIFEST).replace(b'"1"', b'"7"'))
+        again = publish(store, started="2")
+        assert again.content == artifact.content
+        assert again.digest != artifact.digest
+        assert store.find("curation", KEY) == again
+        assert store.differences(again) == []
+
+    def test_a_changed_byte_of_an_attempt_is_refused(self, store: ArtifactStore, contents: Contents) -> None:
+        artifact = publish(store, started="1")
+        publish(store, started="2")
+        key, _, content = artifact.uri.rpartition("/")
+        (attempt,) = store.attempts(artifact)
+        beside = Artifact(uri=f"{key}/attempts/{content}", digest="")
+        name = f"{attempt.digest[:16]}.json"
+        contents.write(beside, name, contents.read(beside, name).replace(b'"2"', b'"3"'))
+        with pytest.raises(DamagedArtifact, match=r"attempts/.*changed after it was written"):
+            store.attempts(artifact)
+
+    @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"content_digest": "../../../../x"}', b'{"content_digest": 3}'])
+    def test_what_names_the_current_content_is_not_followed_where_it_is_damaged(
+        self, store: ArtifactStore, contents: Contents, data: bytes
+    ) -> None:
+        artifact = publish(store)
+        contents.write(Artifact(uri=artifact.uri.rpartition("/")[0], digest=""), "current.json", data)
+        assert store.find("curation", KEY) is None
+        assert publish(store, started="2") == artifact
+        assert store.find("curation", KEY) == artifact
 
     def test_another_machine_reads_what_this_one_published(self, store: ArtifactStore, elsewhere: ArtifactStore) -> None:
         artifact = publish(store)
@@ -280,15 +364,27 @@ class ArtifactStoreSuite:
 
     def test_two_writers_of_one_key_leave_one_whole_artifact(self, store: ArtifactStore, contents: Contents) -> None:
         barrier = processes.server().Barrier(2)
-        writers = [processes.started(publish_often, store, text, self.rounds, barrier) for text in ("one", "other")]
+        writers = [processes.started(publish_often, store, text, text, self.rounds, barrier) for text in ("one", "other")]
         for writer in writers:
             writer.join()
         assert [writer.exitcode for writer in writers] == [0, 0]
         artifact = store.find("curation", KEY)
         assert artifact is not None
-        assert store.differences(artifact) == []
-        assert list(store.artifacts()) == [artifact]
+        both = list(store.artifacts())
+        assert len(both) == 2
+        assert artifact in both
+        assert [store.differences(each) for each in both] == [[], []]
         assert contents.outside_artifacts() == []
+
+    def test_two_writers_of_equal_content_leave_one_artifact_and_every_handle_good(self, store: ArtifactStore) -> None:
+        barrier = processes.server().Barrier(2)
+        writers = [processes.started(publish_often, store, "text", name, self.rounds, barrier) for name in ("one", "other")]
+        for writer in writers:
+            writer.join()
+        assert [writer.exitcode for writer in writers] == [0, 0]
+        (artifact,) = store.artifacts()
+        assert store.differences(artifact) == []
+        assert len(store.attempts(artifact)) == 2 * self.rounds - 1
 
     @pytest.mark.parametrize("damage", DAMAGE)
     def test_every_difference_from_the_manifest_is_named(self, store: ArtifactStore, contents: Contents, damage: str) -> None:

@@ -105,8 +105,8 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_artifact_or_none(store: Lo
         former = publish(store) if remake else None
         killed = _killed_after(events, lambda: publish(store, text="other"))
         artifact = store.find("curation", KEY)
-        assert list(store.artifacts()) == ([artifact] if artifact else [])
-        assert artifact is None or store.differences(artifact) == []
+        assert [store.differences(each) for each in store.artifacts() if each != former] in ([], [[]])
+        assert artifact is not None or not remake
         again = publish(store, text="other")
         assert store.find("curation", KEY) == again
         if not killed:

@@ -63,7 +63,7 @@ def finished(home: Settings, tmp_path: Path) -> Journal:
             figures={"steps": 200},
         )
         base = store.publish(output, manifest)
-    journal.write("made", step="pretraining", uri=base.uri, digest=base.digest, figures={})
+    journal.write("made", step="pretraining", **base.pinned, figures={})
     return journal
 
 
@@ -113,10 +113,10 @@ def test_latest_is_the_newest_run_that_has_finished_pretraining(home: Settings, 
 def test_a_branch_says_its_parent_and_needs_the_same_data(home: Settings, finished: Journal) -> None:
     branch = find_branch(home, finished.name, "80%")
     run: Any = run_of(home, finished, branch)
-    expected = {"run": finished.name, "step": 160, "training_state": branch.state.digest}
+    expected = {"step": 160, "training_state": branch.state.content}
     assert branch_figures(run) == {"branched_from": expected}
     require_same_data(run, token_shards=INPUTS["token_shards"], tokenizer=INPUTS["tokenizer"])
-    other = replace(INPUTS["token_shards"], digest=64 * "0")
+    other = replace(INPUTS["token_shards"], content=64 * "0")
     with pytest.raises(ConfigError, match=r"token shards 000000000000: run .* learned from tttttttttttt"):
         require_same_data(run, token_shards=other)
 

@@ -1,0 +1,209 @@
+"""A folder of an object store: S3 and whatever speaks its API. GCS has the same client, but was not tried.
+
+obstore is what Flyte stores through: conditional puts, multipart and retries are its own. Every method raises `StoreError` where
+the store cannot be reached or refuses.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from components.artifacts import FileRecord
+from components.errors import StoreError
+from components.ports.verification import wrong_hash, wrong_size
+from infra.cluster.process_profile import profile_of_process
+from infra.retry import TransientError, retry
+from infra.variables import variable
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+Result = TypeVar("Result")
+
+Tagged = tuple[bytes, str]
+"""An object's bytes, and the store's tag of them."""
+
+RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
+"""obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer ones are `infra.retry`'s."""
+
+CHUNK = 16 * 2**20
+"""Bytes read or put at once; S3 allows 10 000 parts of an object."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The objects below `root`, such as s3://bucket/prefix, by their paths below it.
+
+    Credentials come from the environment, in the names of the cloud's own tools.
+    """
+
+    root: str
+    endpoint: str = ""
+    """URL of an S3 API other than Amazon's."""
+
+    def get(self, path: str) -> tuple[bytes | None, str]:
+        """Bytes and tag of a small object; None and nothing where there is none."""
+        return self._ask(path, lambda: _small(self._client, path, self._seen)) or (None, "")
+
+    def put(self, path: str, source: Path) -> None:
+        """Put a file, whatever is there."""
+        self._ask(path, lambda: _obstore().put(self._client, path, source, chunk_size=CHUNK))
+
+    def replace(self, path: str, data: bytes, tag: str) -> bool:
+        """Put if there is none (If-None-Match), or what has that tag (If-Match); whether nobody came between."""
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode: Any = {"e_tag": tag} if tag else "create"
+
+        def put() -> bool:
+            try:
+                _obstore().put(self._client, path, data, mode=mode)
+            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+                # a retry may meet what an attempt whose answer was lost has put
+                stored = _small(self._client, path, self._seen)
+                return stored is not None and stored[0] == data
+            return True
+
+        return self._ask(path, put)
+
+    def fetch(self, path: str, record: FileRecord, target: Path | None) -> str:
+        """Read an object, into the file `target` if there is one; how it differs from its record, or nothing."""
+        file = target or Path(os.devnull)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return self._ask(path, lambda: _fetched(self._client, path, record, file))
+
+    def objects(self, folder: str) -> dict[str, Any]:
+        """Size, tag and time of each object below a folder, by its path below that."""
+
+        def pages() -> dict[str, Any]:
+            listing = _obstore().list(self._client, folder)
+            return {meta["path"].removeprefix(f"{folder}/"): meta for page in listing for meta in page}
+
+        return self._ask(folder, pages)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of each object below a folder, by its path below that."""
+        return {path: meta["size"] for path, meta in self.objects(folder).items()}
+
+    def delete(self, paths: list[str]) -> None:
+        """Remove objects, which need not be there."""
+
+        def delete() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                _obstore().delete(self._client, paths)
+
+        self._ask("", delete)
+
+    @property
+    def _client(self) -> "ObjectStore":
+        return _client(self.root, self.endpoint)
+
+    @property
+    def _seen(self) -> dict[str, Tagged]:
+        return _seen_at(self.root, self.endpoint)
+
+    def _ask(self, path: str, call: Callable[[], Result]) -> Result:
+        """What `call` returns, as soon as the store answers."""
+
+        def once() -> Result:
+            with _refusals(f"{self.root}/{path}"):
+                return call()
+
+        return retry(f"object store {self.root}", once, StoreError)
+
+
+def object_store_endpoint(root: str) -> str:
+    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it, else from the profile."""
+    if not root.startswith("s3://"):
+        return ""
+    profile = profile_of_process()
+    own = profile.object_store_endpoint if profile else ""
+    return variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or own
+
+
+def require_store(root: str, endpoint: str, seconds: float) -> None:
+    """List one page below `root`, once and within `seconds`. Raises `StoreError`."""
+    once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
+    try:
+        with _refusals(root):
+            next(iter(_obstore().list(_connect(root, endpoint, once, timedelta(seconds=seconds)), chunk_size=1)), None)
+    except TransientError as error:
+        raise StoreError(str(error)) from error
+
+
+def _small(store: "ObjectStore", path: str, seen: dict[str, Tagged]) -> Tagged | None:
+    """A small object; None where there is none. It is sent only if it is another than what was `seen`, by path, the last time."""
+    from obstore.exceptions import NotModifiedError
+
+    try:
+        answer = _obstore().get(store, path, options={"if_none_match": seen[path][1]} if path in seen else {})
+    except FileNotFoundError:
+        return None
+    except NotModifiedError:
+        return seen[path]
+    seen[path] = bytes(answer.bytes()), answer.meta["e_tag"]
+    return seen[path]
+
+
+def _fetched(store: "ObjectStore", source: str, record: FileRecord, target: Path) -> str:
+    """Download an object to `target`, hashing it on the way; how it differs from its record, or nothing."""
+    try:
+        answer = _obstore().get(store, source)
+    except FileNotFoundError:
+        return wrong_size(None, record)
+    if wrong := wrong_size(answer.meta["size"], record):
+        return wrong
+    sha256 = hashlib.sha256()
+    with target.open("wb") as stream:
+        for chunk in answer.stream(min_chunk_size=CHUNK):
+            sha256.update(chunk)
+            stream.write(chunk)
+    return wrong_hash(sha256.hexdigest(), record)
+
+
+def _obstore() -> Any:
+    import obstore
+
+    return obstore
+
+
+@functools.cache
+def _seen_at(root: str, endpoint: str) -> dict[str, Tagged]:
+    """The small objects that this process has seen there: manifests are asked for often, and rarely change."""
+    return {}
+
+
+@functools.cache
+def _client(root: str, endpoint: str) -> "ObjectStore":
+    return _connect(root, endpoint, RETRY)
+
+
+def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = None) -> "ObjectStore":
+    from obstore.store import from_url
+
+    config: Any = {"endpoint": endpoint} if endpoint else {}
+    options: Any = {"allow_http": True} if endpoint.startswith("http://") else {}
+    options |= {"timeout": timeout, "connect_timeout": timeout} if timeout else {}
+    return from_url(root, config=config, client_options=options, retry_config=retry)
+
+
+@contextlib.contextmanager
+def _refusals(where: str) -> Iterator[None]:
+    """Turn the client's errors into one line of ours, without its long report; `TransientError` where a retry may help."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, FileNotFoundError, PermissionError) as error:
+        text = str(error).split("Debug source:")[0]
+        reason = " ".join(text.split("<?xml")[0].split()).strip(" :")
+        code = str(error).partition("<Code>")[2].partition("</Code>")[0]
+        message = f"{where}: {code or reason}; look at the store's address, its bucket and its credentials"
+        # obstore counts its retries in the message of what it retried, which is what is transient
+        raise (TransientError if " retries, max_retries: " in text else StoreError)(message) from error
