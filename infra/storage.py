@@ -31,7 +31,6 @@ from components.ports.artifact_paths import (
     candidates,
     in_order,
     key_uri,
-    pointed,
     pointer_to,
     scratch_uri,
     uris_of,
@@ -204,11 +203,12 @@ class ObjectArtifactStore:
 
     def delete(self, artifact: Artifact) -> None:
         """Remove the manifest, then the other files, attempts and what points to the artifact; then the local copy."""
-        key, _, content = artifact.uri.rpartition("/")
+        key = artifact.uri.rpartition("/")[0]
         self._bucket.delete([f"{artifact.uri}/{MANIFEST}"])
         for folder in (artifact.uri, attempts_uri(artifact)):
             self._bucket.delete([f"{folder}/{name}" for name in self._bucket.sizes(folder)])
-        if pointed(self._bucket.get(f"{key}/{POINTER}")[0]) == content:
+        # as long as there are former contents, what names the current one tells them from it
+        if self._bucket.sizes(key).keys() == {POINTER}:
             self._bucket.delete([f"{key}/{POINTER}"])
         self._local.delete(artifact)
 

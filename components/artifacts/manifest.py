@@ -128,7 +128,7 @@ class Manifest:
         digests = {"content_digest": self.content_digest, "evidence_digest": self.digest}
         return {"format_version": self.format_version, **self._content_and_record(), **digests}
 
-    def _parts(self) -> dict[str, Any]:
+    def _content_and_record(self) -> dict[str, Any]:
         return {"content": self._content(), "record": self._record()}
 
     def _content(self) -> dict[str, Any]:

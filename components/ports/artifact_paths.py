@@ -68,6 +68,11 @@ def pointed(data: bytes | None) -> str:
     return ""
 
 
+def is_content(name: str) -> bool:
+    """Whether a directory of that name below a key is that of a content."""
+    return _CONTENT.fullmatch(name) is not None
+
+
 def candidates(step: str, cache_key: str, pointer: bytes | None) -> list[str]:
     """Where to look for the artifact of a step and key, given the bytes of `current.json`: there, and where format 1 has it."""
     key, content = key_uri(step, cache_key), pointed(pointer)

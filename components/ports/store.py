@@ -26,6 +26,7 @@ from components.ports.artifact_paths import (
     attempts_uri,
     candidates,
     in_order,
+    is_content,
     key_uri,
     pointed,
     pointer_to,
@@ -238,10 +239,19 @@ class LocalArtifactStore:
                 yield self.manifest(uri).at(uri)
 
     def unfinished(self) -> Iterator[Path]:
-        """Directories below `artifacts/` without a manifest, sorted: copies of some files, and what a killed deletion left."""
-        for path in sorted(self.root.glob("artifacts/*/*")):
-            if not any(path.rglob(MANIFEST)):
-                yield path
+        """Every directory below `artifacts/` without a manifest: copies that have some of an artifact's files, and no others."""
+        for key in sorted(path for path in self.root.glob("artifacts/*/*") if path.is_dir()):
+            contents = [path for path in sorted(key.iterdir()) if is_content(path.name)]
+            rest = [path for path in key.iterdir() if not is_content(path.name) and path.name not in {POINTER, ATTEMPTS}]
+            yield from (path for path in contents if not (path / MANIFEST).is_file())
+            if rest and not contents and not (key / MANIFEST).is_file():
+                yield key
+
+    def is_former(self, artifact: Artifact) -> bool:
+        """Whether another content is the current one of the artifact's step and key."""
+        key, _, content = artifact.uri.rpartition("/")
+        pointer = self.root / key / POINTER
+        return pointer.is_file() and pointed(pointer.read_bytes()) not in ("", content)
 
     def delete(self, artifact: Artifact) -> None:
         """Remove the manifest, then the directory, its attempts, and what points to it or is remembered of it."""
@@ -249,9 +259,9 @@ class LocalArtifactStore:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(self.root / attempts_uri(artifact), ignore_errors=True)
-        pointer = directory.parent / POINTER
-        if pointer.is_file() and pointed(pointer.read_bytes()) == directory.name:
-            pointer.unlink()
+        # as long as there are former contents, what names the current one tells them from it
+        if not any(is_content(path.name) for path in directory.parent.glob("*")):
+            (directory.parent / POINTER).unlink(missing_ok=True)
         for empty in (directory.parent / ATTEMPTS, directory.parent):
             with contextlib.suppress(OSError):
                 empty.rmdir()
@@ -277,7 +287,8 @@ def damaged(where: str, wrong: str, manifest: Manifest) -> DamagedArtifact:
 
 def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
     """How the manifest differs from the artifact's; empty if it does not."""
-    if (manifest.digest, manifest.content_digest) == (artifact.digest, artifact.content):
+    # a handle that was written before there were two digests has one
+    if manifest.digest == artifact.digest and artifact.content in (manifest.content_digest, artifact.digest):
         return ""
     if manifest.digest == artifact.digest:
         return f"{MANIFEST}: content digest {manifest.content_digest[:12]}, expected {artifact.content[:12]}"

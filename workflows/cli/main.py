@@ -181,7 +181,9 @@ def batch(
 def inspect(
     corpus: Annotated[
         str,
-        typer.Argument(help="A corpus: its folder, artifacts/STEP/KEY, s3://…/artifacts/STEP/KEY, or a run's id or `latest`."),
+        typer.Argument(
+            help="A corpus: its folder, artifacts/STEP/KEY/CONTENT, s3://…/artifacts/STEP/KEY/CONTENT, or a run's id or `latest`."
+        ),
     ] = "latest",
     output: Annotated[Path | None, typer.Option(help="File of the page.", show_default="below the home")] = None,
     home: Home = None,

@@ -1,14 +1,21 @@
-"""`longrun gc`: list and delete what no registered model needs."""
+"""`longrun gc`: list and delete what no registered model needs.
 
+What a step made can be made again, but for content that its key no longer leads to: a former content stays as long as a journal,
+a registered model or what these need refers to it.
+"""
+
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifacts import Artifact
+from components.errors import DamagedArtifact, MissingArtifact
 from components.ports import LocalArtifactStore
 from infra.settings import Settings
+from infra.urls import HERE
 from workflows.commands.models import versions
-from workflows.steps.journal import find_journal
+from workflows.steps.journal import Journal, find_journal
 from workflows.steps.lineage import walk
 from workflows.steps.lock import holding
 
@@ -31,10 +38,26 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[Waste]:
     for run in keep:
         roots += find_journal(settings.runs, run).artifacts()
     needed = {artifact.uri for artifact, _ in walk(store, roots)}
+    for former in _former(settings, here):
+        needed.add(former.uri)
+        # what it was made from may have been deleted before
+        with contextlib.suppress(MissingArtifact, DamagedArtifact):
+            needed.update(artifact.uri for artifact, _ in walk(store, [former]))
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
     return [Waste(uri=path.relative_to(settings.home).as_posix(), bytes=_bytes(path)) for path in directories]
+
+
+def _former(settings: Settings, here: LocalArtifactStore) -> list[Artifact]:
+    """Former contents that a journal refers to. Copies of a bucket's are none: they can be fetched again."""
+    if settings.artifact_root != HERE or not settings.runs.is_dir():
+        return []
+    former = [artifact for artifact in here.artifacts() if here.is_former(artifact)]
+    if not former:
+        return []
+    referred = {artifact.uri for directory in settings.runs.iterdir() for artifact in Journal(directory).artifacts()}
+    return [artifact for artifact in former if artifact.uri in referred]
 
 
 def delete_artifacts(settings: Settings, waste: Sequence[Waste]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.artifacts import Artifact, Manifest
+from components.artifacts import Manifest
 from components.errors import ConfigError
 from components.files import write_text
 from components.ports import ArtifactStore
@@ -77,7 +77,9 @@ def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]
     if "://" in corpus:
         root, middle, uri = corpus.rstrip("/").partition(f"/{ARTIFACTS}")
         if not middle:
-            raise ConfigError(f"corpus {corpus!r}; allowed: a folder, {ARTIFACTS}STEP/KEY, BUCKET/{ARTIFACTS}STEP/KEY, or a run")
+            raise ConfigError(
+                f"corpus {corpus!r}; allowed: a folder, {ARTIFACTS}STEP/KEY/CONTENT, BUCKET/{ARTIFACTS}STEP/KEY/CONTENT, or a run"
+            )
         return _opened(store_at(root, settings.home), ARTIFACTS + uri)
     store = settings.store
     if corpus.startswith(ARTIFACTS):
@@ -90,4 +92,4 @@ def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]
 def _opened(store: ArtifactStore, uri: str) -> tuple[Path, Manifest]:
     manifest = store.manifest(uri)
     tables = tuple(record.path for record in manifest.files if not record.path.startswith("documents/"))
-    return store.local(Artifact(uri=uri, digest=manifest.digest), only=tables), manifest
+    return store.local(manifest.at(uri), only=tables), manifest

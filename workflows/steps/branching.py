@@ -71,7 +71,7 @@ def find_branch(settings: Settings, run: str, at: str) -> Branch:
         raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it goes on where it stopped")
     store = settings.store
     base = store.manifest(trained["uri"])
-    steps = value_of(store, Artifact(uri=trained["uri"], digest=trained["digest"]), TrainingOutcome).steps
+    steps = value_of(store, journal.artifact("pretraining"), TrainingOutcome).steps
     state = _find(store, base, first_step(share, steps))
     if state is None:
         kept = [f"{other:.4g}" for other in _permanent(base.config) if _find(store, base, first_step(other, steps))]

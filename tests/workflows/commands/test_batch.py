@@ -26,8 +26,8 @@ def settings(any_home: Settings, tmp_path: Path) -> Settings:
     shards = published(any_home, "token_shards", write_token_shards(tmp_path / "token-shards"))
     plan = published(any_home, "scaling", write_plan(tmp_path / "plan", PLAN))
     journal = open_journal(any_home.runs)
-    journal.write("cached", step="token_shards", uri=shards.uri, digest=shards.digest)
-    journal.write("made", step="scaling", uri=plan.uri, digest=plan.digest)
+    journal.write("cached", step="token_shards", **shards.pinned)
+    journal.write("made", step="scaling", **plan.pinned)
     journal.write("started", step="pretraining", config=CONFIG)
     return any_home
 
@@ -51,7 +51,7 @@ def test_a_run_that_failed_or_reused_its_base_model_has_them_too(settings: Setti
     for event in started.events()[:2]:
         reusing.write(**event | {"event": "cached"})
     base = published(settings, "pretraining", tmp_path / "plan", CONFIG)
-    reusing.write("cached", step="pretraining", uri=base.uri, digest=base.digest, figures={})
+    reusing.write("cached", step="pretraining", **base.pinned, figures={})
     assert batch(settings, "latest", 12) == rows
 
 

@@ -37,7 +37,7 @@ def test_the_law_of_a_sweep_is_read_where_artifacts_are_kept(any_home: Settings,
     (tmp_path / "law").mkdir()
     write_law(LAWS["chinchilla"], tmp_path / "law" / "law.json")
     law, record = published(any_home, "scaling_law", tmp_path / "law"), open_journal(any_home.runs)
-    record.write("cached", step="scaling_law", uri=law.uri, digest=law.digest, figures={})
+    record.write("cached", step="scaling_law", **law.pinned, figures={})
     assert law_of(record, any_home) == LAWS["chinchilla"]
 
 

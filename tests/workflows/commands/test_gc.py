@@ -36,7 +36,7 @@ def test_what_a_named_run_has_made_reused_or_kept_stays(tmp_path: Path, event: s
     needed = publish(settings.store, step="token_shards", text="needed")
     other = publish(settings.store, step="dpo", text="other")
     journal = open_journal(settings.runs)
-    journal.write(event, step="token_shards", uri=needed.uri, digest=needed.digest)
+    journal.write(event, step="token_shards", **needed.pinned)
     waste = unneeded(settings, [journal.name])
     assert [entry.uri for entry in waste] == [other.uri]
     delete_artifacts(settings, waste)
@@ -52,3 +52,27 @@ def test_scratch_and_unfinished_outputs_are_waste_with_their_bytes(tmp_path: Pat
         Waste(uri="scratch/pretraining/key", bytes=100),
         Waste(uri="writing/curation-1", bytes=100),
     ]
+
+
+def test_a_former_content_stays_while_a_journal_refers_to_it_and_goes_with_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    former, current = publish(settings.store, text="former"), publish(settings.store, text="current")
+    journal = open_journal(settings.runs)
+    for artifact in (former, current):
+        journal.write("made", step="curation", **artifact.pinned)
+    assert [entry.uri for entry in unneeded(settings, [])] == [current.uri]
+    delete_artifacts(settings, unneeded(settings, []))
+    assert list(settings.store.artifacts()) == [former]
+    assert unneeded(settings, []) == []
+    publish(settings.store, text="current")
+    (journal.directory / "events.jsonl").unlink()
+    delete_artifacts(settings, unneeded(settings, []))
+    assert not any((tmp_path / "artifacts").rglob("*.txt"))
+
+
+def test_attempts_go_with_the_artifact_that_they_made_again(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    publish(settings.store, started="1")
+    publish(settings.store, started="2")
+    delete_artifacts(settings, unneeded(settings, []))
+    assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []

@@ -40,14 +40,15 @@ def settings(tmp_path: Path) -> Settings:
                 (writing / path.relative_to(output)).parent.mkdir(parents=True, exist_ok=True)
                 (writing / path.relative_to(output)).write_bytes(path.read_bytes())
         corpus = store.publish(writing, manifest)
-    open_journal(settings.runs).write("made", step="curation", uri=corpus.uri, digest=corpus.digest)
+    open_journal(settings.runs).write("made", step="curation", **corpus.pinned)
     return settings
 
 
 def test_a_folder_an_uri_and_a_run_name_the_same_corpus(settings: Settings) -> None:
     (run_name,) = [path.name for path in settings.runs.iterdir()]
-    folder = settings.home / "artifacts/curation" / ("k" * 16)
-    for name in (str(folder), "artifacts/curation/" + "k" * 16, run_name, run_name[:10], "latest"):
+    (corpus,) = settings.store.artifacts()
+    folder = settings.home / corpus.uri
+    for name in (str(folder), corpus.uri, run_name, run_name[:10], "latest"):
         assert find_corpus(settings, name)[0].resolve() == folder.resolve()
 
 

@@ -138,7 +138,7 @@ def test_what_pretraining_needs_is_found_where_artifacts_are_kept(any_home: Sett
         (tmp_path / step).mkdir()
         (tmp_path / step / "file").write_text(step)
         made = published(any_home, step, tmp_path / step)
-        record.write("cached", step=step, uri=made.uri, digest=made.digest, figures={})
+        record.write("cached", step=step, **made.pinned, figures={})
     inputs = inputs_of(PretrainingConfig(start=start), record, any_home)
     assert sorted(inputs) == sorted(["scaling", "token_shards", "tokenizer", *(["start"] if start else [])])
     assert all((directory / "file").read_text() == step for step, directory in inputs.items())

@@ -25,7 +25,7 @@ def finished(settings: Settings, steps: dict[str, Any]) -> tuple[Journal, dict[s
             fill(output, text=step)
             VERDICT.write(output)
             artifact = settings.store.publish(output, manifest_of(output, step=step))
-        journal.write("made", step=step, uri=artifact.uri, digest=artifact.digest, figures=figures)
+        journal.write("made", step=step, **artifact.pinned, figures=figures)
         directories[step] = settings.home / artifact.uri
     return journal, directories
 

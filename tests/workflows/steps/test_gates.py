@@ -17,7 +17,7 @@ def published(store: LocalArtifactStore, *expectations: Expectation) -> Check:
     )
     with store.writing("check_corpus") as output:
         artifact = store.publish(output, manifest)
-    return Check(uri=artifact.uri, digest=artifact.digest)
+    return artifact.as_(Check)
 
 
 def test_a_failed_critical_expectation_is_named_with_what_was_observed_and_the_page(tmp_path: Path) -> None:
