@@ -4,13 +4,11 @@ What a step made can be made again, but for content that its key no longer leads
 a registered model or what these need refers to it.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifacts import Artifact
-from components.errors import DamagedArtifact, MissingArtifact
 from components.ports import LocalArtifactStore
 from infra.settings import Settings
 from infra.urls import HERE
@@ -38,11 +36,8 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[Waste]:
     for run in keep:
         roots += find_journal(settings.runs, run).artifacts()
     needed = {artifact.uri for artifact, _ in walk(store, roots)}
-    for former in _former(settings, here):
-        needed.add(former.uri)
-        # what it was made from may have been deleted before
-        with contextlib.suppress(MissingArtifact, DamagedArtifact):
-            needed.update(artifact.uri for artifact, _ in walk(store, [former]))
+    # what a former content was made from may have been deleted before
+    needed |= {artifact.uri for artifact, _ in walk(store, _former(settings, here), broken={})}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
