@@ -19,15 +19,16 @@ from components.artifacts import GroupSplits
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.config import CorpusConfig
-from components.curation.corpus.evidence import JudgedShard, write_samples
-from components.curation.corpus.layout import figures_of, plan_files, write_documents
-from components.curation.corpus.ledger import Tally, added, training_languages, write_ledger
+from components.curation.corpus.evidence import write_samples
+from components.curation.corpus.layout import Layout, figures_of, plan_files, write_documents
+from components.curation.corpus.ledger import JudgedShard, Tally, added, judged_shards, training_languages, write_ledger
 from components.curation.corpus.mixture import mixture_of, require_languages
 from components.curation.corpus.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.corpus.split import assign
 from components.curation.duplicates.audit import Audit, audit
 from components.curation.duplicates.deduplication import Duplicates, find_duplicates
 from components.curation.duplicates.shard_cache import read_shard
+from components.curation.duplicates.sketches import TextShard
 from components.curation.extraction.extract import ExtractedShard, ExtractionShard, shards_of
 from components.curation.filtering.decontamination import search_figures, write_index
 from components.curation.filtering.flagged_words import write_lists
@@ -66,21 +67,18 @@ class _Read:
 class _Judged:
     """What became of every document."""
 
-    shards: list[ExtractedShard]
+    shards: list[JudgedShard]
     """With their quality, if there is a quality score."""
-    texts: list[Path]
     duplicates: Duplicates
     passages: TrimmedCorpus
-    outcomes: Sequence[JudgedShard]
-    """Of each shard its verdicts and its trimmed texts."""
     tally: Tally
     set_aside: pa.Table
     quality_figures: dict[str, Any]
 
     @property
-    def trimmed(self) -> list[Sequence[Path]]:
-        """The trimmed texts of each shard."""
-        return [trimmed for _, _, trimmed in self.outcomes]
+    def texts(self) -> list[TextShard]:
+        """All tables of texts."""
+        return [text for shard in self.shards for text in shard.texts]
 
 
 def curate(
@@ -127,31 +125,26 @@ def _read(run: _Run) -> _Read:
 def _judge(run: _Run, read: _Read) -> _Judged:
     """Score quality, find duplicates and repeated passages, and join the verdicts on every document."""
     config, scratch, engine = run.config, run.scratch, run.engine
-    shards, quality_figures = read.shards, dict[str, Any]()
+    extracted, quality_figures = read.shards, dict[str, Any]()
     if config.quality.references:
-        shards, quality_figures = grade(config.quality, config.extraction, shards, run.output, scratch / "quality", engine)
+        extracted, quality_figures = grade(config.quality, config.extraction, extracted, run.output, scratch / "quality", engine)
 
-    texts = [path for shard in shards for path in shard.texts]
+    shards = judged_shards(extracted, scratch / "texts")
+    texts = [text for shard in shards for text in shard.texts]
     memory = config.shard_bytes
     duplicates = find_duplicates(texts, config.duplicates, scratch / "duplicates", engine, memory=memory, index=run.index)
     run.metrics.log(0, {"documents_read": read.documents, "documents_hashed": duplicates.hashed})
     min_characters = config.filtering.min_characters
-    passages = find_passages(
-        texts, duplicates.verdicts, config.passages, scratch / "passages", engine, memory=memory, min_characters=min_characters
-    )
+    passages = find_passages(texts, config.passages, scratch / "passages", engine, memory=memory, min_characters=min_characters)
 
-    verdicts, trimmed = _by_shard(shards, duplicates.verdicts), _by_shard(shards, passages.trimmed)
-    outcomes = list(zip(shards, verdicts, trimmed, strict=True))
-    tally = engine.reduce(added, engine.map_shards(write_ledger, outcomes, description="join verdicts"))
-    set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in shards])
+    tally = engine.reduce(added, engine.map_shards(write_ledger, shards, description="join verdicts"))
+    set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
     tally.require_documents(config.sources)
     return _Judged(
         shards=shards,
-        texts=texts,
         duplicates=duplicates,
         passages=passages,
-        outcomes=outcomes,
         tally=tally,
         set_aside=set_aside,
         quality_figures=quality_figures,
@@ -165,10 +158,10 @@ def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, Any]:
     languages = _languages(judged.shards, splits, config.corpus, run.engine)
     require_languages(config.corpus, languages)
     mixture = mixture_of(config.sources, config.corpus, languages)
-    portion_files = plan_files(sizes, splits, languages, mixture, config.shard_bytes)
-    write_documents(judged.shards, judged.trimmed, splits, portion_files, mixture, run.output, run.scratch, run.engine)
+    layout = Layout(splits, plan_files(sizes, splits, languages, mixture, config.shard_bytes), mixture)
+    write_documents(judged.shards, layout, run.output, run.scratch, run.engine)
 
-    _write_metrics(run, judged, splits)
+    _write_metrics(run, read, judged, splits)
     audited = _write_evidence(run, read, judged)
     groups = run.output / GroupSplits.NAME
     write_groups(judged.shards, list(linked), splits, groups, run.scratch, run.engine, memory=config.shard_bytes)
@@ -183,14 +176,14 @@ def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, Any]:
     }
 
 
-def _write_metrics(run: _Run, judged: _Judged, splits: Mapping[str, str]) -> None:
+def _write_metrics(run: _Run, read: _Read, judged: _Judged, splits: Mapping[str, str]) -> None:
     """The tables that checks and pages read, below `metrics`; `_write_evidence` adds the audit."""
     directory, tally = run.output / "metrics", judged.tally
     write_metrics(judged.shards, splits, directory / "documents.parquet")
     tables.write(directory / "sources.parquet", tally.table_of(run.config.sources))
     tables.write(directory / "refusals.parquet", tally.refusals())
     tables.write(directory / "set_aside.parquet", judged.set_aside)
-    tables.write(directory / "personal_data.parquet", _personal_data(judged.shards))
+    tables.write(directory / "personal_data.parquet", _personal_data(read.shards))
     clusters, memory = directory / "clusters.parquet", run.config.shard_bytes
     write_clusters(judged.shards, tally.documents_by_source(), clusters, run.scratch, run.engine, memory=memory)
 
@@ -198,16 +191,15 @@ def _write_metrics(run: _Run, judged: _Judged, splits: Mapping[str, str]) -> Non
 def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
     """What proves later where documents came from and why others are missing; the audit of the removals."""
     config, output, scratch, engine = run.config, run.output, run.scratch, run.engine
-    tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in judged.shards])
-    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in judged.shards])
+    tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in read.shards])
+    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in read.shards])
     if config.samples:
-        write_samples(read.shards, judged.outcomes, output, engine, limit=config.samples)
-    write_evidence(judged.duplicates.verdicts, output / "removed.parquet", scratch, engine, memory=config.shard_bytes)
+        write_samples(read.shards, judged.shards, output, engine, limit=config.samples)
+    write_evidence(judged.texts, output / "removed.parquet", scratch, engine, memory=config.shard_bytes)
     write_passages(judged.passages, output, scratch, engine)
 
     audited = audit(
         judged.texts,
-        judged.duplicates.verdicts,
         config.duplicates,
         scratch / "audit",
         engine,
@@ -221,7 +213,7 @@ def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
 
 
 def _languages(
-    shards: Sequence[ExtractedShard], splits: Mapping[str, str], config: CorpusConfig, engine: ShardEngine
+    shards: Sequence[JudgedShard], splits: Mapping[str, str], config: CorpusConfig, engine: ShardEngine
 ) -> dict[str, dict[str, int]]:
     """Bytes to train on of each language in each domain; nothing if the mixture does not depend on them."""
     if not config.language_shares and config.language_temperature is None:
@@ -281,12 +273,6 @@ def _personal_data(shards: Sequence[ExtractedShard]) -> pa.Table:
     total = counts.group_by(keys, use_threads=False).aggregate([("documents", "sum"), ("found", "sum")])
     named = total.rename_columns({"documents_sum": "documents", "found_sum": "found"})
     return named.select(tables.PERSONAL_DATA.names).sort_by([(key, "ascending") for key in keys])
-
-
-def _by_shard(shards: Sequence[ExtractedShard], files: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """Files of text shards, grouped by the shard that they are of; empty groups if there are no files."""
-    waiting = iter(files)
-    return [tuple(next(waiting) for _ in shard.texts) if files else () for shard in shards]
 
 
 def read_shards(

@@ -18,6 +18,7 @@ from components import interim
 from components.curation.config import CurationConfig
 from components.curation.curate import read_shards
 from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.duplicates.sketches import TextShard, text_shards
 from components.curation.extraction.config import Extraction
 from components.curation.extraction.extract import ExtractionShard, shards_of
 from components.curation.filtering.decontamination import write_index
@@ -108,15 +109,14 @@ Loss = tuple[int, int, int, int]
 
 
 def _loss(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Loss:
-    verdicts = find_duplicates(texts, config.duplicates, scratch, engine, memory=config.shard_bytes).verdicts
-    return engine.reduce(
-        _sum, engine.map_shards(count_losses, list(zip(texts, verdicts, strict=True)), description="count losses")
-    )
+    shards = text_shards(texts, scratch)
+    find_duplicates(shards, config.duplicates, scratch, engine, memory=config.shard_bytes)
+    return engine.reduce(_sum, engine.map_shards(count_losses, shards, description="count losses"))
 
 
-def count_losses(work: tuple[Path, Path]) -> Loss:
-    """What one table of texts loses by its verdicts."""
-    table, judged = pq.read_table(work[0], columns=["document", "bytes"]), interim.read(work[1], ["document", "kept"])
+def count_losses(shard: TextShard) -> Loss:
+    """What one table of texts loses by the verdicts on it."""
+    table, judged = pq.read_table(shard.texts, columns=["document", "bytes"]), interim.read(shard.verdicts, ["document", "kept"])
     size = table["bytes"].to_numpy()
     removed_documents = judged["document"].to_numpy()[judged["kept"].to_numpy() >= 0]
     removed = np.isin(table["document"].to_numpy(), removed_documents)

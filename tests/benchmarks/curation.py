@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.duplicates.sketches import text_shards
 from components.ports import InProcessShardEngine
 from infra.variables import numba_cache
 from tests.benchmarks.curation_documents import write_documents
@@ -134,9 +135,10 @@ def write_first(texts: Path, path: Path) -> Path:
 def step(texts: list[Path], output: Path, shard_bytes: int) -> None:
     """What is measured."""
     config = DuplicatesConfig(near_duplicate_threshold=THRESHOLD, shingle_words="whitespace")
-    duplicates = find_duplicates(texts, config, output / "scratch", InProcessShardEngine(), memory=shard_bytes)
-    for path, verdicts in zip(texts, duplicates.verdicts, strict=True):
-        judged_rows = interim.read(verdicts, ["document", "kept"])
+    shards = text_shards(texts, output / "scratch")
+    find_duplicates(shards, config, output / "scratch", InProcessShardEngine(), memory=shard_bytes)
+    for shard in shards:
+        path, judged_rows = shard.texts, interim.read(shard.verdicts, ["document", "kept"])
         write_kept(path, judged_rows["document"].to_numpy()[judged_rows["kept"].to_numpy() >= 0], output / f"kept-{path.name}")
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.corpus.ledger import ledger_of
+from components.curation.corpus.ledger import JudgedShard
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard
 from components.curation.extraction.samples import DEDUPLICATE, KEEP, QUALITY, TRIM, Row, Samples, excerpt
 from components.curation.tables.reasons import LOW_QUALITY
@@ -29,9 +29,6 @@ CLUSTER = "cluster"
 """The step of their rows; their reason is the kept document."""
 
 TEXT = ["document", "text"]
-
-JudgedShard = tuple[ExtractedShard, Sequence[Path], Sequence[Path]]
-"""A shard, the verdicts on its texts, and its texts that were trimmed."""
 
 NAMED = ("document", "text_hash", "id", "source", "uri", "domain", "language", "quality")
 
@@ -65,11 +62,10 @@ def write_samples(
     tables.write(output / "samples.parquet", pa.Table.from_pylist([_filled(row, texts) for row in rows], tables.SAMPLES))
 
 
-def pick(work: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]:
+def pick(shard: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]:
     """Documents of a shard that may be shown, up to `limit` for each reason; without texts, but for those that were trimmed."""
-    shard, verdicts, trimmed = work
-    samples = Samples(limit)
-    table = pq.read_table(ledger_of(shard))
+    samples, trimmed = Samples(limit), shard.trimmed
+    table = pq.read_table(shard.ledger)
     refused = table.filter(pc.equal(table["reason"], LOW_QUALITY))
     samples.add([{**row, "step": QUALITY, "reason": LOW_QUALITY} for row in _first(refused, limit).select(NAMED).to_pylist()])
     kept = table.filter(pc.equal(table["reason"], ""))
@@ -78,8 +74,8 @@ def pick(work: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]
         samples.add([{**row, "step": KEEP, "reason": domain, **_after(row, trimmed)} for row in rows])
     for path in trimmed:
         samples.add(_trimmed(pq.read_table(path, columns=TEXT), table, limit))
-    for path in verdicts:
-        samples.add(_duplicates(interim.read(path), table, limit, largest))
+    for text in shard.texts:
+        samples.add(_duplicates(interim.read(text.verdicts), table, limit, largest))
     return samples.rows()
 
 

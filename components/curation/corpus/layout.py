@@ -1,6 +1,6 @@
 """The last pass: kept documents gathered by split, domain and portion, sorted by hash, in files of about `shard_bytes`."""
 
-import itertools
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from components import interim
 from components.artifacts import TRAIN, VALIDATION, Mixture
 from components.curation import tables
-from components.curation.corpus.ledger import kept_in, ledger_of, split_groups
+from components.curation.corpus.ledger import JudgedShard, kept_in, split_groups
 from components.curation.corpus.mixture import Sizes, portion_of
-from components.curation.extraction.extract import ExtractedShard
+from components.curation.duplicates.sketches import TextShard
 from components.curation.tables import with_trimmed
+from components.interim.exchange import read_sorted_partition, write_partitions
 from components.ports import ShardEngine
 
 TARGETED = pa.schema([pa.field("text_hash", pa.uint64()), *tables.DOCUMENTS, pa.field("target", pa.int64())])
@@ -45,6 +46,32 @@ class PortionFiles:
         return [f"documents/{self.split}/{self.portion}/part-{number:05d}.parquet" for number in range(self.files)]
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which file each kept document belongs to."""
+
+    splits: Mapping[str, str]
+    """The split of each group, as `ledger.split_groups` names it."""
+    portion_files: Sequence[PortionFiles]
+    mixture: Mixture
+
+    @property
+    def paths(self) -> list[str]:
+        """All files by their numbers, relative to the corpus."""
+        return [path for files in self.portion_files for path in files.paths]
+
+    def targets(self, kept: pa.Table) -> list[int]:
+        """The number of the file that each of the kept documents of a ledger belongs to."""
+        files_of = {(files.split, files.portion): files for files in self.portion_files}
+        columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["text_hash"])
+        targets = []
+        for group, domain, language, text_hash in zip(*(column.to_pylist() for column in columns), strict=True):
+            # Held-out documents are in files by domain, as they are measured.
+            portion = portion_of(self.mixture, domain, language) if self.splits[group] == TRAIN else domain
+            targets.append(files_of[self.splits[group], portion].target(text_hash))
+        return targets
+
+
 def plan_files(
     sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, file_bytes: int
 ) -> list[PortionFiles]:
@@ -64,66 +91,46 @@ def plan_files(
     return planned
 
 
-def write_documents(
-    shards: Sequence[ExtractedShard],
-    trimmed: Sequence[Sequence[Path]],
-    splits: Mapping[str, str],
-    portion_files: Sequence[PortionFiles],
-    mixture: Mixture,
-    output: Path,
-    scratch: Path,
-    engine: ShardEngine,
-) -> None:
-    """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`; `trimmed` are each shard's texts that were trimmed."""
-    kept = engine.map_shards(
-        partial(take_kept, splits=dict(splits), portion_files=tuple(portion_files), mixture=mixture),
-        list(zip(shards, trimmed, strict=True)),
-        description="take the kept documents",
-    )
-    kept_files = [path for paths in kept for path in paths]
-    names = [path for files in portion_files for path in files.paths]
-    gathered = engine.exchange(kept_files, key="target", partitions=len(names), output=scratch / "gathered")
-    work = [(path, output / name) for path, name in zip(gathered, names, strict=True)]
-    engine.map_shards(write_file, work, description="write the corpus")
+def write_documents(shards: Sequence[JudgedShard], layout: Layout, output: Path, scratch: Path, engine: ShardEngine) -> None:
+    """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`.
+
+    On their way kept documents are written once, divided by the files that they belong to.
+    """
+    kept = scratch / "kept"
+    shutil.rmtree(kept, ignore_errors=True)
+    engine.map_shards(partial(take_kept, layout=layout, output=kept), list(shards), description="take the kept documents")
+    work = list(enumerate(output / name for name in layout.paths))
+    engine.map_shards(partial(write_file, kept=kept), work, description="write the corpus")
+    shutil.rmtree(kept)
 
 
-def take_kept(
-    work: tuple[ExtractedShard, Sequence[Path]],
-    *,
-    splits: Mapping[str, str],
-    portion_files: Sequence[PortionFiles],
-    mixture: Mixture,
-) -> list[Path]:
-    """Write the kept documents of each table of a shard's texts as `TARGETED`, with their final text, group and target."""
-    shard, trimmed = work
-    files_of = {(files.split, files.portion): files for files in portion_files}
-    table = pq.read_table(ledger_of(shard), columns=["document", "text_hash", "domain", "language", "group", "reason"])
+def take_kept(shard: JudgedShard, *, layout: Layout, output: Path) -> None:
+    """Write the kept documents of a shard below `output`, as `TARGETED` by target, with their final text and group."""
+    table = pq.read_table(shard.ledger, columns=["document", "text_hash", "domain", "language", "group", "reason"])
     kept = table.filter(kept_in(table))
-    targets = []
-    columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["text_hash"])
-    for group, domain, language, text_hash in zip(*(column.to_pylist() for column in columns), strict=True):
-        # Held-out documents are in files by domain, as they are measured.
-        portion = portion_of(mixture, domain, language) if splits[group] == TRAIN else domain
-        targets.append(files_of[splits[group], portion].target(text_hash))
-    listed = pa.table([kept["document"], kept["group"], pa.array(targets, pa.int64())], names=["document", "group", "target"])
-    return [_take_kept(path, own, listed) for path, own in itertools.zip_longest(shard.texts, trimmed)]
+    listed = pa.table(
+        [kept["document"], kept["group"], pa.array(layout.targets(kept), pa.int64())], names=["document", "group", "target"]
+    )
+    for text in shard.texts:
+        path = output / f"{text.number:05d}{interim.SUFFIX}"
+        write_partitions(path, _final(text, listed), key="target", partitions=len(layout.paths))
 
 
-def _take_kept(texts: Path, trimmed: Path | None, listed: pa.Table) -> Path:
-    table = pq.read_table(texts)
+def _final(text: TextShard, listed: pa.Table) -> pa.Table:
+    """The documents of a table of texts that are listed as kept, as `TARGETED`."""
+    table, trimmed = pq.read_table(text.texts), text.trimmed
     table = with_trimmed(table, pq.read_table(trimmed)) if trimmed else table
     document = table["document"].to_numpy()
     table = table.filter(pa.array(np.isin(document, listed["document"].to_numpy())))
     rows = pa.array(np.searchsorted(listed["document"].to_numpy(), table["document"].to_numpy()))
     columns = {name: listed[name].take(rows) for name in ("group", "target")}
-    path = texts.with_name(texts.name.replace("texts", "kept")).with_suffix(interim.SUFFIX)
-    return interim.write(path, pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED))
+    return pa.table([columns[n] if n in columns else table[n] for n in TARGETED.names], schema=TARGETED)
 
 
-def write_file(work: tuple[Path, Path]) -> None:
-    """Write one file of the corpus from its gathered documents."""
-    gathered, path = work
-    table = interim.read(gathered, tables.DOCUMENTS.names)
+def write_file(work: tuple[int, Path], *, kept: Path) -> None:
+    """Write one file of the corpus, of which the number is given, from what the shards have for it."""
+    number, path = work
+    table = read_sorted_partition(kept, number).select(tables.DOCUMENTS.names)
     if table.num_rows:
         tables.write(path, table.cast(tables.DOCUMENTS))
 

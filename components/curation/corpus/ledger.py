@@ -1,5 +1,6 @@
 """What became of every document: the verdicts of filters and deduplication joined, shard by shard, without any text."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from components import interim
 from components.artifacts import TRAIN
 from components.curation import tables
+from components.curation.duplicates.sketches import TextShard, text_shards
 from components.curation.extraction.extract import ExtractedShard
 from components.curation.reading.config import Source
 from components.curation.tables import TRIMMED
@@ -156,27 +158,45 @@ def added(first: Tally, second: Tally) -> Tally:
     return first
 
 
-def ledger_of(shard: ExtractedShard) -> Path:
-    """Where the ledger of a shard is: its `tables.ROWS` with the final `reason`, and the final `group` of what was kept."""
-    return Path(shard.directory) / "ledger.parquet"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedShard:
+    """A shard as extraction and quality left it, and its texts with what was decided about them."""
+
+    extracted: ExtractedShard
+    texts: tuple[TextShard, ...]
+
+    @property
+    def ledger(self) -> Path:
+        """Its `tables.ROWS` with the final `reason`, the final `group` of what was kept, and the bytes `cut`."""
+        return Path(self.extracted.directory) / "ledger.parquet"
+
+    @property
+    def losses(self) -> Path:
+        """Its `tables.LOSSES`."""
+        return Path(self.extracted.directory) / f"losses{interim.SUFFIX}"
+
+    @property
+    def trimmed(self) -> list[Path]:
+        """The `tables.TRIMMED` of its texts, where passages were looked for."""
+        return [path for text in self.texts if (path := text.trimmed)]
 
 
-def write_ledger(work: tuple[ExtractedShard, Sequence[Path], Sequence[Path]]) -> Tally:
+def judged_shards(shards: Sequence[ExtractedShard], scratch: Path) -> list[JudgedShard]:
+    """Shards with their texts, which are numbered throughout and have directories below `scratch`."""
+    waiting = iter(text_shards([path for shard in shards for path in shard.texts], scratch))
+    return [JudgedShard(extracted=shard, texts=tuple(itertools.islice(waiting, shard.text_shards))) for shard in shards]
+
+
+def write_ledger(shard: JudgedShard) -> Tally:
     """Write the ledger of a shard from its rows, the verdicts on its texts and what was trimmed of them; what it counts."""
-    shard, verdicts, trimmed = work
-    tables_read = [interim.read(path) for path in verdicts]
-    judged = pa.concat_tables(tables_read).sort_by("document") if tables_read else tables.VERDICTS.empty_table()
-    table = _with_trimmed(_with_verdicts(pq.read_table(shard.rows), judged), trimmed)
-    tables.write(ledger_of(shard), table)
-    interim.write(losses_of(shard), _losses(table, judged))
+    verdicts = [tables.VERDICTS.empty_table(), *(interim.read(text.verdicts) for text in shard.texts)]
+    judged = pa.concat_tables(verdicts).sort_by("document")
+    table = _with_trimmed(_with_verdicts(pq.read_table(shard.extracted.rows), judged), shard.trimmed)
+    tables.write(shard.ledger, table)
+    interim.write(shard.losses, _losses(table, judged))
     tally = Tally()
     tally.add(table)
     return tally
-
-
-def losses_of(shard: ExtractedShard) -> Path:
-    """Where the `tables.LOSSES` of a shard are."""
-    return Path(shard.directory) / f"losses{interim.SUFFIX}"
 
 
 def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
@@ -229,9 +249,9 @@ def _with_trimmed(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
     return _replaced(table, reason=reasons).append_column("cut", pa.array(bytes_cut))
 
 
-def training_languages(shard: ExtractedShard, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
+def training_languages(shard: JudgedShard, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
     """Bytes to train on of each (domain, language) in a shard."""
-    table = pq.read_table(ledger_of(shard), columns=["domain", "language", "group", "bytes", "reason"])
+    table = pq.read_table(shard.ledger, columns=["domain", "language", "group", "bytes", "reason"])
     kept = table.filter(kept_in(table))
     counts: Counter[tuple[str, str]] = Counter()
     columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["bytes"])

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import tables
-from components.curation.corpus.ledger import kept_in, ledger_of, losses_of, split_groups
-from components.curation.extraction.extract import ExtractedShard
+from components.curation.corpus.ledger import JudgedShard, kept_in, split_groups
+from components.curation.duplicates.sketches import TextShard
 from components.curation.reading.config import PYTHON_ENVIRONMENT
 from components.curation.tables.sorting import partitions_of, slots_of, slotted, starts, write_sorted
 from components.ports import ShardEngine
@@ -39,11 +39,11 @@ def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
     return pa.array(names, pa.string()).take(encoded.indices)
 
 
-def write_metrics(shards: Sequence[ExtractedShard], splits: Splits, path: Path) -> None:
+def write_metrics(shards: Sequence[JudgedShard], splits: Splits, path: Path) -> None:
     """`tables.METRICS`: one row per document read, in the order of reading."""
     with tables.writer(path, tables.METRICS) as output:
         for shard in shards:
-            table = pq.read_table(ledger_of(shard))
+            table = pq.read_table(shard.ledger)
             kept = kept_in(table)
             known = pc.if_else(kept, table["group"], pa.scalar(None, pa.string()))
             values = [splits_of(pc.drop_null(known), splits), pa.array([None], pa.string())]
@@ -53,7 +53,7 @@ def write_metrics(shards: Sequence[ExtractedShard], splits: Splits, path: Path) 
 
 
 def write_groups(
-    shards: Sequence[ExtractedShard],
+    shards: Sequence[JudgedShard],
     linked: Sequence[str],
     splits: Splits,
     path: Path,
@@ -76,32 +76,32 @@ def write_groups(
             )
 
 
-def find_groups(shard: ExtractedShard) -> Path:
+def find_groups(shard: JudgedShard) -> Path:
     """Write the groups of a shard with the first source of each, as `OWNED`."""
-    table = pq.read_table(ledger_of(shard))
+    table = pq.read_table(shard.ledger)
     kept = table.filter(kept_in(table)).sort_by([("group", "ascending"), ("source", "ascending")])
     first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
     values = [first["group"], pa.array(np.zeros(first.num_rows, np.int64)), first["source"]]
-    return interim.write(Path(shard.directory) / f"groups{interim.SUFFIX}", pa.table(values, schema=OWNED))
+    return interim.write(Path(shard.extracted.directory) / f"groups{interim.SUFFIX}", pa.table(values, schema=OWNED))
 
 
-def write_evidence(verdicts: Sequence[Path], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
+def write_evidence(shards: Sequence[TextShard], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
     """`tables.REMOVED`: every removal with the kept document and their similarity, sorted by the removed id."""
-    partitions = partitions_of(verdicts, memory)
-    removals = engine.map_shards(partial(find_evidence, partitions=partitions), list(verdicts), description="list removals")
+    partitions = partitions_of([shard.verdicts for shard in shards], memory)
+    removals = engine.map_shards(partial(find_evidence, partitions=partitions), list(shards), description="list removals")
     write_sorted(removals, tables.REMOVED, path, scratch / "evidence", engine, partitions=partitions)
 
 
-def find_evidence(verdicts: Path, *, partitions: int) -> Path:
+def find_evidence(shard: TextShard, *, partitions: int) -> Path:
     """Write the removals of a text shard, with their slots."""
-    table = interim.read(verdicts)
+    table = interim.read(shard.verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     values = [slots_of(table["id"], partitions), table["id"], table["kept_id"], table["similarity"]]
-    return interim.write(verdicts.with_suffix(".evidence"), pa.table(values, schema=slotted(tables.REMOVED)))
+    return interim.write(shard.verdicts.with_suffix(".evidence"), pa.table(values, schema=slotted(tables.REMOVED)))
 
 
 def write_clusters(
-    shards: Sequence[ExtractedShard],
+    shards: Sequence[JudgedShard],
     documents: Mapping[tuple[str, str], int],
     path: Path,
     scratch: Path,
@@ -110,7 +110,7 @@ def write_clusters(
     memory: int,
 ) -> None:
     """`tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first. `documents` counts those of each source."""
-    losses = [losses_of(shard) for shard in shards]
+    losses = [shard.losses for shard in shards]
     gathered = engine.exchange(losses, key="kept", partitions=partitions_of(losses, memory), output=scratch / "losses")
     largest = engine.map_shards(find_largest, gathered, description="find large clusters")
     clusters = [cluster for own in largest for cluster in own]

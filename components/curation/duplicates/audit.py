@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from components import interim
 from components.curation import tables
 from components.curation.duplicates.config import DuplicatesConfig
+from components.curation.duplicates.sketches import TextShard
 from components.curation.text.draw import draw, group_of
 from components.ports import ShardEngine
 
@@ -93,8 +94,7 @@ class Audit:
 
 
 def audit(
-    texts: Sequence[Path],
-    verdicts: Sequence[Path],
+    shards: Sequence[TextShard],
     config: DuplicatesConfig,
     scratch: Path,
     engine: ShardEngine,
@@ -103,17 +103,17 @@ def audit(
     seed: int,
     memory: int,
 ) -> Audit:
-    """Measure up to `removals` of each reason, drawn by their texts and the seed; `verdicts` are those on each table of `texts`.
+    """Measure up to `removals` of each reason, drawn by their texts and the seed.
 
     A worker holds about `memory` bytes of texts.
     """
     samples = [
         RemovalSample(removals={}, count=Counter()),
-        *engine.map_shards(partial(draw_removals, sample=removals, seed=seed), list(verdicts), description="sample removals"),
+        *engine.map_shards(partial(draw_removals, sample=removals, seed=seed), list(shards), description="sample removals"),
     ]
     total = engine.reduce(partial(joined, sample=removals), samples)
     chosen = [(reason, removal) for reason in sorted(total.removals) for removal in total.removals[reason]]
-    counted = _counted(texts, [removal for _, removal in chosen], config, scratch, engine, memory)
+    counted = _counted(shards, [removal for _, removal in chosen], config, scratch, engine, memory)
     rows = [
         {
             "reason": reason,
@@ -132,9 +132,9 @@ def audit(
     return Audit(pairs=pa.Table.from_pylist(rows, tables.AUDIT), precision=precision)
 
 
-def draw_removals(verdicts: Path, *, sample: int, seed: int) -> RemovalSample:
-    """The sample of one table of verdicts."""
-    table = interim.read(verdicts)
+def draw_removals(shard: TextShard, *, sample: int, seed: int) -> RemovalSample:
+    """The sample of one shard."""
+    table = interim.read(shard.verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     by_reason: dict[str, list[Removal]] = {}
     for row in table.to_pylist():
@@ -167,15 +167,19 @@ def lowest(removals: Iterable[Removal], sample: int) -> tuple[Removal, ...]:
 
 
 def _counted(
-    texts: Sequence[Path], removals: Sequence[Removal], config: DuplicatesConfig, scratch: Path, engine: ShardEngine, memory: int
+    shards: Sequence[TextShard],
+    removals: Sequence[Removal],
+    config: DuplicatesConfig,
+    scratch: Path,
+    engine: ShardEngine,
+    memory: int,
 ) -> list[float]:
     """The Jaccard similarity of the two texts of each removal."""
     if not removals:
         return []
     wanted = [(removal.removed, pair, False) for pair, removal in enumerate(removals)]
     wanted += [(removal.kept, pair, True) for pair, removal in enumerate(removals)]
-    work = [(path, scratch / f"sampled-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
-    sampled = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), work, description="take sampled texts")
+    sampled = engine.map_shards(partial(take_texts, wanted=sorted(wanted)), list(shards), description="take sampled texts")
     partitions = max(1, -(-sum(size for _, size in sampled) // memory))
     gathered = engine.exchange([path for path, _ in sampled], key="pair", partitions=partitions, output=scratch / "sampled")
     counted = engine.map_shards(partial(count_similarities, config=config), gathered, description="measure sampled removals")
@@ -183,15 +187,15 @@ def _counted(
     return [similarity[pair] for pair in range(len(removals))]
 
 
-def take_texts(work: tuple[Path, Path], *, wanted: Sequence[tuple[int, int, bool]]) -> tuple[Path, int]:
+def take_texts(shard: TextShard, *, wanted: Sequence[tuple[int, int, bool]]) -> tuple[Path, int]:
     """Write those of the `wanted` texts (document, pair, kept) that a table has, as `COUNTED`; also how many bytes they are."""
-    source, path = work
     document, pair, kept = (np.array(column) for column in zip(*wanted, strict=True))
-    table = pq.read_table(source, columns=["document", "text"], filters=pc.field("document").isin(np.unique(document)))
+    table = pq.read_table(shard.texts, columns=["document", "text"], filters=pc.field("document").isin(np.unique(document)))
     order = np.argsort(table["document"].to_numpy())
     listed = table["document"].to_numpy()[order]
     hit = np.isin(document, listed)
     text = table["text"].take(pa.array(order[np.searchsorted(listed, document[hit])])).cast(pa.large_string())
+    path = shard.directory / f"sampled{interim.SUFFIX}"
     return interim.write(path, pa.table([pair[hit], kept[hit], text], schema=COUNTED)), text.nbytes
 
 

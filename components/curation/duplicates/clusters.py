@@ -54,8 +54,8 @@ def judge(edges: Path) -> Path:
     return interim.write(edges.with_suffix(".verdicts"), pa.concat_tables([verdicts, _grouped(nodes, kept)]))
 
 
-def judge_repeats(work: tuple[TextShard, Path]) -> Path:
-    """Write `tables.VERDICTS` of a shard, with those on its repeats: each is removed for its original, or for what that is."""
+def judge_repeats(work: tuple[TextShard, Path]) -> None:
+    """Write the verdicts on a shard, with those on its repeats: each is removed for its original, or for what that is."""
     shard, path = work
     verdicts, repeats = interim.read(path), interim.read(shard.repeats)
     document, kept = columns(verdicts, "document", "kept")
@@ -73,7 +73,7 @@ def judge_repeats(work: tuple[TextShard, Path]) -> Path:
         _repeated(of_kept, shard, copied),
         _repeated(of_removed, shard, [fates[name] for name in ("kept", "kept_text", "similarity", "reason", "kept_id")]),
     ]
-    return interim.write(shard.directory / f"verdicts{interim.SUFFIX}", pa.concat_tables(joined))
+    interim.write(shard.verdicts, pa.concat_tables(joined))
 
 
 def _repeated(repeats: pa.Table, shard: TextShard, fate: Sequence[Any]) -> pa.Table:

@@ -31,18 +31,16 @@ ROW_BYTES = {"heads": 512, "bands": 72, "candidates": 96, "edges": 1024}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Duplicates:
-    """What became of every document that has a duplicate."""
+    """How duplicates were found; `TextShard.verdicts` has what became of them."""
 
-    verdicts: tuple[Path, ...]
-    """`tables.VERDICTS` of each shard."""
     figures: dict[str, Any]
-    """How they were found: bands, candidates, and how many of them were similar."""
+    """Bands, candidates, and how many of them were similar."""
     hashed: int
     """Documents whose hashes were not in the index."""
 
 
 def find_duplicates(
-    texts: Sequence[Path],
+    shards: Sequence[TextShard],
     config: DuplicatesConfig,
     scratch: Path,
     engine: ShardEngine,
@@ -50,19 +48,18 @@ def find_duplicates(
     memory: int,
     index: Path | None = None,
 ) -> Duplicates:
-    """Judge the documents of all tables of texts together; hashes of shards that `shard_cache` knows are taken from `index`.
+    """Write the verdicts on all shards together; hashes of shards that `shard_cache` knows are taken from `index`.
 
     The verdicts depend on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
     """
-    if not texts:
-        return Duplicates(verdicts=(), figures={}, hashed=0)
-    shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
+    if not shards:
+        return Duplicates(figures={}, hashed=0)
     hashed = engine.map_shards(partial(sketch_shard, config=config, index=index), shards, description="hash documents")
     sketches = [own for own, _ in hashed]
     search = _Search(shards=shards, sketches=sketches, config=config, memory=memory, scratch=scratch, engine=engine)
     exact_edges, copies = search.copies()
     near_edges, measured = search.near_duplicates(copies)
-    verdicts, similar = search.verdicts([*exact_edges, *near_edges])
+    similar = search.judge([*exact_edges, *near_edges])
     shape = sketching_of(config).shape
     figures = {
         "bands": shape.bands,
@@ -73,7 +70,7 @@ def find_duplicates(
         "precision_before_verification": similar / measured if measured else None,
     }
     new = sum(own.documents for own, known in hashed if not known)
-    return Duplicates(verdicts=tuple(verdicts), figures=figures, hashed=new)
+    return Duplicates(figures=figures, hashed=new)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,10 +117,9 @@ class _Search:
         verified = self.engine.map_shards(verify, list(enumerate(pairs)), description="verify candidates")
         return [edges for edges, _ in verified], sum(measured for _, measured in verified)
 
-    def verdicts(self, edges: Sequence[Path]) -> tuple[list[Path], int]:
-        """The verdicts on each shard, and how many pairs of different texts are similar."""
-        memory = self.memory
-        labels = label_components(edges, self.scratch / "labels", self.engine, memory=memory)
+    def judge(self, edges: Sequence[Path]) -> int:
+        """Write the verdicts on each shard; how many pairs of different texts are similar."""
+        labels = label_components(edges, self.scratch / "labels", self.engine, memory=self.memory)
         partitions = self._partitions(sum(map(interim.rows, edges)) * ROW_BYTES["edges"])
         by_document = self._exchanged(edges, "left_document", partitions, "edges")
         labelled = self._exchanged(labels, "node", partitions, "nodes")
@@ -133,7 +129,8 @@ class _Search:
         clusters = self._exchanged([edges for edges, _ in joined], "component", partitions, "clusters")
         judged = self.engine.map_shards(judge, clusters, description="judge clusters")
         verdicts = self._with_shards(self._by_shard(judged, "verdicts"))
-        return self.engine.map_shards(judge_repeats, verdicts, description="judge repeats"), sum(near for _, near in joined)
+        self.engine.map_shards(judge_repeats, verdicts, description="judge repeats")
+        return sum(near for _, near in joined)
 
     def _with_shards(self, files: Sequence[Path]) -> list[tuple[TextShard, Path]]:
         return list(zip(self.shards, files, strict=True))

@@ -1,7 +1,7 @@
 """The first step of deduplication: each shard of texts hashed, in one pass over its bytes."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ _ORIGIN = ("domain", "language", "licence", "group")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextShard:
-    """One table of texts, and the directory for what is made of it."""
+    """One table of texts with what is made of it: verdicts on its documents, and what is left of those that were trimmed."""
 
     number: int
     texts: Path
@@ -51,6 +51,26 @@ class TextShard:
     def repeats(self) -> Path:
         """Its `tables.REPEATS`."""
         return self.directory / f"repeats{interim.SUFFIX}"
+
+    @property
+    def verdicts(self) -> Path:
+        """The `tables.VERDICTS` on its documents, once `find_duplicates` has judged them."""
+        return self.directory / f"verdicts{interim.SUFFIX}"
+
+    @property
+    def trimmed(self) -> Path | None:
+        """Its `tables.TRIMMED`, in the order of documents; None where no passages were looked for."""
+        return self.trimmed_path if self.trimmed_path.exists() else None
+
+    @property
+    def trimmed_path(self) -> Path:
+        """Where these are written."""
+        return self.directory / "trimmed.parquet"
+
+
+def text_shards(texts: Sequence[Path], scratch: Path) -> list[TextShard]:
+    """Tables of texts, numbered in their order, each with a directory below `scratch`."""
+    return [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,10 +44,8 @@ ROW_BYTES = {"lines": 192, "grams": 96, "runs": 192, "trimmed": 1024}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrimmedCorpus:
-    """What was taken out of documents because others keep it."""
+    """What was taken out of documents because others keep it; `TextShard.trimmed` has what is left of them."""
 
-    trimmed: tuple[Path, ...]
-    """`tables.TRIMMED` of each shard; empty where no passages are looked for."""
     evidence: tuple[Path, ...]
     """`tables.PASSAGES` with the slots of `sorting.write_sorted`."""
     counts: Counts
@@ -56,8 +54,7 @@ class TrimmedCorpus:
 
 
 def find_passages(
-    texts: Sequence[Path],
-    verdicts: Sequence[Path],
+    shards: Sequence[TextShard],
     config: PassagesConfig,
     scratch: Path,
     engine: ShardEngine,
@@ -65,23 +62,21 @@ def find_passages(
     memory: int,
     min_characters: int,
 ) -> TrimmedCorpus:
-    """Take repeated passages out of the documents that the verdicts on the same shards keep.
+    """Take repeated passages out of the documents that the verdicts on the shards keep.
 
     A worker holds about `memory` bytes; a document trimmed below `min_characters` is removed.
 
     What is found depends on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
     """
-    if not texts or not config.kinds:
-        return TrimmedCorpus(trimmed=(), evidence=(), counts=Counter())
-    shards = [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
-    search = _Search(shards=shards, verdicts=verdicts, config=config, memory=memory, scratch=scratch, engine=engine)
+    if not shards or not config.kinds:
+        return TrimmedCorpus(evidence=(), counts=Counter())
+    search = _Search(shards=shards, config=config, memory=memory, scratch=scratch, engine=engine)
     lines = search.lines() if LINE in config.kinds else [None] * len(shards)
     runs = search.runs() if SUBSTRING in config.kinds else [None] * len(shards)
-    work = list(zip(shards, verdicts, lines, runs, strict=True))
+    work = list(zip(shards, lines, runs, strict=True))
     trimmed = engine.map_shards(partial(trim, config=config, min_characters=min_characters), work, description="cut passages")
     partitions = search.partitions([own.passages for own in trimmed], "trimmed")
     return TrimmedCorpus(
-        trimmed=tuple(own.texts for own in trimmed),
         evidence=tuple(search.evidence(trimmed, partitions)),
         counts=engine.reduce(_added, [own.counts for own in trimmed]),
         partitions=partitions,
@@ -95,7 +90,6 @@ def _added(first: Counts, second: Counts) -> Counts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Search:
     shards: Sequence[TextShard]
-    verdicts: Sequence[Path]
     config: PassagesConfig
     memory: int
     """Bytes that a worker holds at a time."""
@@ -104,13 +98,15 @@ class _Search:
 
     def lines(self) -> list[Path]:
         """The repeated lines of each shard."""
-        return self._repeated(self._gathered(gather_lines), "lines", limit=self.config.max_line_documents)
+        lines = self._gathered(gather_lines, self.shards)
+        return self._repeated(lines, "lines", limit=self.config.max_line_documents)
 
     def runs(self) -> list[Path]:
         """The repeated runs of each shard."""
-        grams = self._met(self._gathered(gather_grams), "grams")
+        grams = self._met(self._gathered(gather_grams, self.shards), "grams")
         known = self.engine.map_shards(judge_grams, grams, description="find repeated grams")
-        return self._repeated(self._gathered(gather_runs, self._by_shard(known, "known")), "runs", limit=1)
+        by_shard = list(zip(self.shards, self._by_shard(known, "known"), strict=True))
+        return self._repeated(self._gathered(gather_runs, by_shard), "runs", limit=1)
 
     def evidence(self, trimmed: Sequence[TrimmedShard], partitions: int) -> list[Path]:
         """The evidence of what was taken out, from where the kept documents are."""
@@ -121,10 +117,9 @@ class _Search:
         locate = partial(locate_kept, partitions=partitions)
         return self.engine.map_shards(locate, list(zip(self.shards, gathered, strict=True)), description="locate what is kept")
 
-    def _gathered(self, gather: Any, *files: Sequence[Path]) -> list[Path]:
-        work = list(zip(self.shards, self.verdicts, *files, strict=True))
+    def _gathered(self, gather: Any, work: Sequence[Any]) -> list[Path]:
         description = gather.__name__.replace("_", " ")
-        return self.engine.map_shards(partial(gather, config=self.config), work, description=description)
+        return self.engine.map_shards(partial(gather, config=self.config), list(work), description=description)
 
     def _repeated(self, passages: Sequence[Path], name: str, *, limit: int) -> list[Path]:
         judge = partial(judge_passages, limit=limit)

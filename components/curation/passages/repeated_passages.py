@@ -73,9 +73,9 @@ class Texts:
     words: Words
 
 
-def texts_of(shard: TextShard, verdicts: Path, config: PassagesConfig) -> Iterator[Texts]:
+def texts_of(shard: TextShard, config: PassagesConfig) -> Iterator[Texts]:
     """The documents of a shard that deduplication kept, some at a time; code only if it is to be trimmed too."""
-    document, kept_instead = columns(interim.read(verdicts, ["document", "kept"]), "document", "kept")
+    document, kept_instead = columns(interim.read(shard.verdicts, ["document", "kept"]), "document", "kept")
     removed = document[kept_instead >= 0]
     with pq.ParquetFile(shard.texts) as opened:
         for batch in opened.iter_batches(batch_size=BATCH):
@@ -101,22 +101,20 @@ def chunked(rows: pa.RecordBatch) -> Iterator[Texts]:
         )
 
 
-def gather_lines(work: tuple[TextShard, Path], *, config: PassagesConfig) -> Path:
+def gather_lines(shard: TextShard, *, config: PassagesConfig) -> Path:
     """Write the lines of a shard, as `PASSAGES`."""
-    shard, verdicts = work
     path = shard.directory / f"lines{interim.SUFFIX}"
     with interim.writer(path, PASSAGES) as output:
-        for texts in texts_of(shard, verdicts, config):
+        for texts in texts_of(shard, config):
             output.write_table(joined(lines_of(texts.words, config.min_line_words), texts, shard.number, by_document=True))
     return path
 
 
-def gather_grams(work: tuple[TextShard, Path], *, config: PassagesConfig) -> Path:
+def gather_grams(shard: TextShard, *, config: PassagesConfig) -> Path:
     """Write the lowest grams of the runs of a shard, as `GRAMS`."""
-    shard, verdicts = work
     path = shard.directory / f"grams{interim.SUFFIX}"
     with interim.writer(path, GRAMS) as output:
-        for texts in texts_of(shard, verdicts, config):
+        for texts in texts_of(shard, config):
             _, anchors = runs_of(texts.words, config.min_substring_words)
             keys, counts = np.unique(anchors.gram[anchors.moved], return_counts=True)
             output.write_table(pa.table([keys, np.full(len(keys), shard.number), counts], schema=GRAMS))
@@ -131,13 +129,13 @@ def judge_grams(grams: Path) -> Path:
     return interim.write(grams.with_suffix(".known"), pa.table(list(known), schema=KNOWN))
 
 
-def gather_runs(work: tuple[TextShard, Path, Path], *, config: PassagesConfig) -> Path:
+def gather_runs(work: tuple[TextShard, Path], *, config: PassagesConfig) -> Path:
     """Write the runs of a shard whose lowest gram is among its `KNOWN`, as `PASSAGES`."""
-    shard, verdicts, known = work
+    shard, known = work
     (grams,) = columns(interim.read(known), "key")
     path = shard.directory / f"runs{interim.SUFFIX}"
     with interim.writer(path, PASSAGES) as output:
-        for texts in texts_of(shard, verdicts, config):
+        for texts in texts_of(shard, config):
             runs, anchors = runs_of(texts.words, config.min_substring_words)
             output.write_table(joined(_around(runs, anchors, grams), texts, shard.number, by_document=False))
     return path

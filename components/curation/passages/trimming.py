@@ -56,10 +56,8 @@ Truths = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrimmedShard:
-    """What was taken out of a shard."""
+    """What was taken out of a shard; `TextShard.trimmed` has what is left."""
 
-    texts: Path
-    """`TRIMMED`, in the order of documents."""
     passages: Path
     """`TRIMMED_PASSAGES`."""
     counts: Counts
@@ -135,22 +133,21 @@ TrimmedTexts = dict[int, dict[str, Any]]
 """Rows of `TRIMMED` by the number of the text in its chunk."""
 
 
-def trim(work: tuple[TextShard, Path, Path | None, Path | None], *, config: PassagesConfig, min_characters: int) -> TrimmedShard:
+def trim(work: tuple[TextShard, Path | None, Path | None], *, config: PassagesConfig, min_characters: int) -> TrimmedShard:
     """Take the repeated lines and runs out of a shard where another document, or an earlier occurrence of a run, keeps them.
 
     A document of which less than `min_characters` remain is removed, unless it keeps a passage itself: then it is kept, and that
     passage whole.
     """
-    shard, verdicts, *repeated = work
+    shard, *repeated = work
     rule = _Rule(mark=MARK if config.action == "mask" else "", min_characters=min_characters)
     lines, runs = (RepeatedPassages.read(path) if path else None for path in repeated)
     trimmed = TrimmedShard(
-        texts=shard.directory / "trimmed.parquet",
         passages=shard.directory / f"trimmed-passages{interim.SUFFIX}",
         counts=Counter(),
     )
-    with tables.writer(trimmed.texts, TRIMMED) as text_writer, interim.writer(trimmed.passages, TRIMMED_PASSAGES) as writer:
-        for texts in texts_of(shard, verdicts, config):
+    with tables.writer(shard.trimmed_path, TRIMMED) as text_writer, interim.writer(trimmed.passages, TRIMMED_PASSAGES) as writer:
+        for texts in texts_of(shard, config):
             occurrences = []
             if lines:
                 occurrences.append(_occurrences(LINE, texts, lines, lines_of(texts.words, config.min_line_words)))

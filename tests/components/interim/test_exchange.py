@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import interim
-from components.interim.exchange import exchange_through_files, partition_of, read_partition, write_partitions
+from components.interim.exchange import (
+    exchange_through_files,
+    partition_of,
+    read_partition,
+    read_sorted_partition,
+    write_partitions,
+)
 
 
 def map_shards(work: Callable[[Any], Any], shards: Sequence[Any], *, description: str) -> list[Any]:
@@ -42,6 +48,18 @@ def test_what_is_written_in_partitions_is_read_by_partition_in_the_order_of_file
     for name, values in (("b", [5, 2, 3]), ("a", [8, 1])):
         write_partitions(tmp_path / f"{name}.arrow", pa.table({"key": values}), key="key", partitions=3)
     assert [read_partition(tmp_path, number)["key"].to_pylist() for number in range(3)] == [[3], [1], [8, 5, 2]]
+
+
+def test_a_partition_is_read_sorted_as_an_exchange_would_write_it(tmp_path: Path) -> None:
+    values = [("b", [5, 2, 3, 11]), ("a", [8, 1])]
+    tables = [pa.table({"key": keys, "text": [str(key % 5) for key in keys]}) for _, keys in values]
+    for (name, _), table in zip(values, tables, strict=True):
+        write_partitions(tmp_path / "between" / f"{name}.arrow", table, key="key", partitions=3)
+    paths = [interim.write(tmp_path / f"{name}.arrow", table) for (name, _), table in zip(values, tables, strict=True)]
+    gathered = exchange_through_files(map_shards, paths, key="key", partitions=3, output=tmp_path / "out")
+    read = [read_sorted_partition(tmp_path / "between", number) for number in range(3)]
+    assert [table.to_pylist() for table in read] == [interim.read(path).to_pylist() for path in gathered]
+    assert read[2]["key"].to_pylist() == [2, 5, 8, 11]
 
 
 def test_partitions_of_strings_are_spread_and_the_same_on_every_machine() -> None:

@@ -1,6 +1,7 @@
 """One shard of a corpus, as extraction and deduplication leave it."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,13 @@ import pyarrow as pa
 
 from components import interim
 from components.curation import tables
-from components.curation.corpus.ledger import GROUP_DIGITS
+from components.curation.corpus.ledger import GROUP_DIGITS, JudgedShard
+from components.curation.duplicates.sketches import TextShard
 from components.curation.extraction.extract import ExtractedShard, texts_path
 from components.curation.text.draw import group_of
+
+NUMBERS = itertools.count()
+"""No two tables of texts have the same one."""
 
 
 def identity(number: int) -> str:
@@ -23,8 +28,16 @@ def group_digits(number: int) -> str:
     return group_of(number)[:GROUP_DIGITS]
 
 
-def shard_of(directory: Path, documents: Mapping[int, Mapping[str, Any]]) -> ExtractedShard:
-    """A shard whose `documents`, by number, say what is not as usual; those with a `reason` were refused."""
+def shard_of(
+    directory: Path,
+    documents: Mapping[int, Mapping[str, Any]],
+    verdicts: Sequence[Mapping[str, Any]] = (),
+    trimmed: Sequence[Mapping[str, Any]] = (),
+) -> JudgedShard:
+    """A shard whose `documents`, by number, say what is not as usual; those with a `reason` were refused.
+
+    Its only table of texts has these verdicts, and these rows of what was trimmed.
+    """
     rows, texts = [], []
     for number, fields in documents.items():
         row = {"document": number, "id": identity(number), "source": "s", "domain": "web", "language": "en", "group": ""}
@@ -35,12 +48,11 @@ def shard_of(directory: Path, documents: Mapping[int, Mapping[str, Any]]) -> Ext
     shard = ExtractedShard(directory=str(directory), text_shards=1, documents=len(texts))
     tables.write(shard.rows, table_of(rows, tables.ROWS))
     tables.write(texts_path(directory, 0), table_of(texts, tables.TEXTS))
-    return shard
-
-
-def verdicts_on(directory: Path, *verdicts: Mapping[str, Any]) -> Path:
-    """Verdicts on the only text shard."""
-    return interim.write(directory / "verdicts.arrow", table_of(verdicts, tables.VERDICTS))
+    text = TextShard(number=next(NUMBERS), texts=texts_path(directory, 0), directory=directory / "text")
+    interim.write(text.verdicts, table_of(verdicts, tables.VERDICTS))
+    if trimmed:
+        tables.write(text.trimmed_path, table_of(trimmed, tables.TRIMMED))
+    return JudgedShard(extracted=shard, texts=(text,))
 
 
 def removal(document: int, kept: int, reason: str, similarity: float = 1.0) -> dict[str, Any]:

@@ -1,17 +1,21 @@
 """Kept documents are in the files of their portion and split, in the order of the hashes of their texts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components import interim
 from components.artifacts import TRAIN, VALIDATION, Mixture
 from components.curation import tables
-from components.curation.corpus.layout import PortionFiles, figures_of, plan_files, write_documents
+from components.curation.corpus.layout import TARGETED, Layout, PortionFiles, figures_of, plan_files, write_documents
 from components.curation.corpus.ledger import write_ledger
 from components.ports import InProcessShardEngine
-from tests.components.curation.conftest import rows
+from tests.components.curation.conftest import passed, rows
 from tests.components.curation.corpus.conftest import group_digits, identity, shard_of, table_of
 
 PLAIN = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0})
@@ -21,6 +25,26 @@ BY_LANGUAGE = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0}, language_s
 def spread(number: int) -> int:
     """A hash that lies at `number` hundredths of all."""
     return number * 2**64 // 100
+
+
+@dataclass
+class WatchedEngine(InProcessShardEngine):
+    """Counts the texts that each pass over shards writes below a directory."""
+
+    directory: Path
+    texts: dict[str, int] = field(default_factory=dict)
+
+    def map_shards(self, work: Any, shards: Sequence[Any], *, description: str, **options: Any) -> list[Any]:
+        before = self.written()
+        results = super().map_shards(work, shards, description=description, **options)
+        self.texts[description] = sum(count for path, count in self.written().items() if path not in before)
+        return results
+
+    def written(self) -> dict[Path, int]:
+        """How many texts each file holds."""
+        counted = {path: passed(path) for path in self.directory.rglob("*.arrow")}
+        counted |= {path: rows(path) for path in self.directory.rglob("*.parquet")}
+        return {path: sum(isinstance(row.get("text"), str) for row in listed) for path, listed in counted.items()}
 
 
 def test_documents_are_spread_over_the_files_by_the_hashes_of_their_texts() -> None:
@@ -43,16 +67,19 @@ def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_pat
         shard_of(
             tmp_path / "0", {1: {"text_hash": spread(70)}, 2: {"reason": "short"}, 3: {"text_hash": spread(10), "group": "held"}}
         ),
-        shard_of(tmp_path / "1", {2**32 + 1: {"text_hash": spread(20), "language": "zh"}, 2**32 + 2: {"text_hash": spread(90)}}),
+        shard_of(
+            tmp_path / "1",
+            {2**32 + 1: {"text_hash": spread(20), "language": "zh"}, 2**32 + 2: {"text_hash": spread(90)}},
+            trimmed=[{"document": 2**32 + 2, "text": "trimmed", "bytes": 7, "characters": 7, "cut": 3, "reason": ""}],
+        ),
     ]
-    trimmed = {"document": 2**32 + 2, "text": "trimmed", "bytes": 7, "characters": 7, "cut": 3, "reason": ""}
-    pq.write_table(table_of([trimmed], tables.TRIMMED), tmp_path / "trimmed.parquet")
-    trimmed_files = [[], [tmp_path / "trimmed.parquet"]]
-    for shard, own in zip(shards, trimmed_files, strict=True):
-        write_ledger((shard, [], own))
+    for shard in shards:
+        write_ledger(shard)
     splits = {group_digits(spread(number)): TRAIN for number in (20, 70, 90)} | {"held": VALIDATION}
     files = [PortionFiles(TRAIN, "web/en", 0, 2), PortionFiles(TRAIN, "web/other", 2, 1), PortionFiles(VALIDATION, "web", 3, 1)]
-    write_documents(shards, trimmed_files, splits, files, BY_LANGUAGE, tmp_path / "corpus", tmp_path, InProcessShardEngine())
+    engine = WatchedEngine(tmp_path)
+    write_documents(shards, Layout(splits, files, BY_LANGUAGE), tmp_path / "corpus", tmp_path, engine)
+    assert engine.texts == {"take the kept documents": 4, "write the corpus": 4}
     written = {
         path.relative_to(tmp_path / "corpus/documents").as_posix(): [(row["id"], row["text"]) for row in rows(path)]
         for path in sorted((tmp_path / "corpus").rglob("*.parquet"))
@@ -66,6 +93,13 @@ def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_pat
     (path,) = (tmp_path / "corpus/documents/validation/web").iterdir()
     assert pq.read_schema(path).equals(tables.DOCUMENTS)
     assert pq.read_table(path)["group"].equals(pa.chunked_array([["held"]]))
+
+
+def test_a_copy_more_would_be_counted(tmp_path: Path) -> None:
+    table = table_of([{"id": identity(1), "text": "text 1", "target": 0}], TARGETED)
+    engine = WatchedEngine(tmp_path)
+    engine.exchange([interim.write(tmp_path / "kept.arrow", table)], key="target", partitions=2, output=tmp_path / "gathered")
+    assert engine.texts == {"split by target": 1, "join by target": 1}
 
 
 def test_figures_have_both_splits_of_every_domain() -> None:

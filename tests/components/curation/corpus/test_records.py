@@ -6,25 +6,24 @@ import pytest
 
 from components.artifacts import TRAIN, VALIDATION
 from components.curation.config import PYTHON_ENVIRONMENT
-from components.curation.corpus.ledger import write_ledger
+from components.curation.corpus.ledger import JudgedShard, write_ledger
 from components.curation.corpus.records import LARGEST, write_clusters, write_evidence, write_groups, write_metrics
-from components.curation.extraction.extract import ExtractedShard
 from components.curation.tables.reasons import EXACT, NEAR
 from components.curation.text.draw import group_of
 from components.ports import InProcessShardEngine
 from tests.components.curation.conftest import rows
-from tests.components.curation.corpus.conftest import group_digits, identity, removal, shard_of, verdicts_on
+from tests.components.curation.corpus.conftest import group_digits, identity, removal, shard_of
 
 MEMORIES = pytest.mark.parametrize("memory", [10**9, 512])
 """All rows in one partition, and one row in each."""
 
 
-def shards(directory: Path) -> list[ExtractedShard]:
+def shards(directory: Path) -> list[JudgedShard]:
     """Two shards: documents of two groups, one by itself, and one that was refused."""
     first = shard_of(directory / "0", {2: {"group": "b"}, 3: {"reason": "short"}, 5: {"group": "a", "source": "t"}})
     second = shard_of(directory / "1", {2**32 + 1: {"group": "a", "source": "u"}, 2**32 + 9: {}})
     for shard in (first, second):
-        write_ledger((shard, [], []))
+        write_ledger(shard)
     return [first, second]
 
 
@@ -57,9 +56,12 @@ def test_a_group_is_listed_once_with_its_split_and_its_first_source_by_name(tmp_
 
 @MEMORIES
 def test_removals_are_listed_by_id_whatever_the_order_of_the_verdicts(tmp_path: Path, memory: int) -> None:
-    first = verdicts_on(tmp_path / "0", removal(9, 1, NEAR, 0.9), removal(4, 2, EXACT))
-    second = verdicts_on(tmp_path / "1", removal(7, 1, NEAR, 0.8), {"document": 1, "kept": -1, "id": identity(1), "reason": ""})
-    write_evidence([first, second], tmp_path / "removed.parquet", tmp_path, InProcessShardEngine(), memory=memory)
+    verdicts = [
+        [removal(9, 1, NEAR, 0.9), removal(4, 2, EXACT)],
+        [removal(7, 1, NEAR, 0.8), {"document": 1, "kept": -1, "id": identity(1), "reason": ""}],
+    ]
+    texts = [text for number, own in enumerate(verdicts) for text in shard_of(tmp_path / str(number), {1: {}}, own).texts]
+    write_evidence(texts, tmp_path / "removed.parquet", tmp_path, InProcessShardEngine(), memory=memory)
     listed = [tuple(row.values()) for row in rows(tmp_path / "removed.parquet")]
     assert listed == [(identity(4), identity(2), 1.0), (identity(7), identity(1), 0.8), (identity(9), identity(1), 0.9)]
 
@@ -73,9 +75,8 @@ def test_the_largest_clusters_of_a_source_come_first_over_all_shards(tmp_path: P
         for kept in range(1, LARGEST + 3):
             removals += [removal(free + step, kept, NEAR) for step in range(kept)]
             free += kept
-        shard = shard_of(tmp_path / str(number), documents)
-        write_ledger((shard, [verdicts_on(tmp_path / str(number), *removals)], []))
-        own.append(shard)
+        own.append(shard_of(tmp_path / str(number), documents, removals))
+        write_ledger(own[-1])
     path = tmp_path / "clusters.parquet"
     write_clusters(own, {("s", "web"): 200}, path, tmp_path, InProcessShardEngine(), memory=memory)
     listed = [(row["kept"], row["documents"], row["share"]) for row in rows(path)]

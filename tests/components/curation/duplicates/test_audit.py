@@ -13,6 +13,7 @@ from components import interim
 from components.curation import DuplicatesConfig, tables
 from components.curation.config import CurationConfig
 from components.curation.duplicates.audit import Removal, audit, interval, jaccard, lowest
+from components.curation.duplicates.sketches import text_shards
 from components.curation.tables.reasons import EXACT, NEAR
 from components.curation.text.shingles import shingles_of
 from components.ports import InProcessShardEngine
@@ -32,14 +33,13 @@ def removal(document: int, kept: int, similarity: float, reason: str = NEAR) -> 
 
 
 def audited(texts: list[str], verdicts: list[dict[str, Any]], directory: Path, chosen: CurationConfig = CHOSEN) -> Any:
-    judged = interim.write(directory / "verdicts.arrow", pa.Table.from_pylist(verdicts, tables.VERDICTS))
-    engine = InProcessShardEngine()
+    (shard,) = text_shards([texts_of(texts, directory / "texts.parquet")], directory)
+    interim.write(shard.verdicts, pa.Table.from_pylist(verdicts, tables.VERDICTS))
     return audit(
-        [texts_of(texts, directory / "texts.parquet")],
-        [judged],
+        [shard],
         chosen.duplicates,
         directory / "audit",
-        engine,
+        InProcessShardEngine(),
         removals=chosen.audited_removals,
         seed=chosen.seed,
         memory=chosen.shard_bytes,

@@ -73,8 +73,8 @@ def test_a_repeat_is_removed_for_its_original_or_for_what_that_is(tmp_path: Path
         {"document": 3, "part": 0, "kept": 90, "similarity": 0.9, "reason": NEAR, "group": "", "id": "id-3", "kept_id": "id-90"},
         {"document": 5, "part": 0, "kept": -1, "similarity": None, "reason": "", "group": "id-5", "id": "id-5", "kept_id": ""},
     ]
-    verdicts = interim.write(tmp_path / "judged.arrow", pa.Table.from_pylist(judged[::-1], tables.VERDICTS))
-    removed = {row["document"]: row for row in passed(judge_repeats((mine, verdicts)))}
+    judge_repeats((mine, interim.write(tmp_path / "judged.arrow", pa.Table.from_pylist(judged[::-1], tables.VERDICTS))))
+    removed = {row["document"]: row for row in passed(mine.verdicts)}
     assert removed.keys() == {2, 3, 4, 5, 6, 7}
     fates = {
         number: tuple(removed[number][name] for name in ("kept", "similarity", "reason", "id", "kept_id")) for number in removed

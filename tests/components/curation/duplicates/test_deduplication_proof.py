@@ -18,6 +18,7 @@ import pytest
 
 from components.curation.corpus.records import write_evidence
 from components.curation.duplicates.deduplication import find_duplicates
+from components.curation.duplicates.sketches import text_shards
 from components.ports import InProcessShardEngine
 from tests import processes
 from tests.components.curation.conftest import config, passed, prose, rows, run, source, write_jsonl
@@ -80,8 +81,9 @@ def evidence(paths: Sequence[Path], directory: Path, engine: Any = None, **field
     """The bytes of the table of removals, and figures."""
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), near_duplicate_threshold=THRESHOLD, **{"shard_bytes": 2_000_000, **fields})
-    duplicates = find_duplicates(paths, chosen.duplicates, directory / "scratch", engine, memory=chosen.shard_bytes)
-    write_evidence(duplicates.verdicts, directory / "removed.parquet", directory / "records", engine, memory=10**9)
+    shards = text_shards(paths, directory / "scratch")
+    duplicates = find_duplicates(shards, chosen.duplicates, directory / "scratch", engine, memory=chosen.shard_bytes)
+    write_evidence(shards, directory / "removed.parquet", directory / "records", engine, memory=10**9)
     return (directory / "removed.parquet").read_bytes(), duplicates.figures
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.curation import DuplicatesConfig
-from components.curation.duplicates.sketches import TextShard, ranks_of, sketch, ties_of
+from components.curation.duplicates.sketches import TextShard, ranks_of, sketch, text_shards, ties_of
 from components.curation.text.draw import hash_of
 from tests.components.curation.conftest import passed, prose
 
@@ -31,6 +31,16 @@ def test_a_shard_has_a_head_and_a_key_per_band_for_every_document(tmp_path: Path
     halves = [(row["text"], row["check"]) for row in heads]
     assert halves[0] == halves[2] != halves[1]
     assert np.load(tmp_path / "part/keys.npy").shape == (3, 18)
+
+
+def test_tables_of_texts_are_numbered_and_know_what_was_decided_about_them(tmp_path: Path) -> None:
+    first, second = text_shards([tmp_path / "b.parquet", tmp_path / "a.parquet"], tmp_path / "texts")
+    assert (first.number, second.number, second.texts.name) == (0, 1, "a.parquet")
+    assert first.verdicts.parent != second.verdicts.parent
+    assert first.trimmed is None
+    first.directory.mkdir(parents=True)
+    first.trimmed_path.touch()
+    assert (first.trimmed, second.trimmed) == (first.trimmed_path, None)
 
 
 def test_a_shard_that_is_finished_is_not_hashed_again(tmp_path: Path) -> None:

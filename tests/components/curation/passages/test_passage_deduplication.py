@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from components import interim
 from components.curation import PassagesConfig, tables
+from components.curation.duplicates.sketches import TextShard, text_shards
 from components.curation.passages.passage_deduplication import find_passages, write_passages
 from components.curation.passages.trimming import MARK, trimmed_text
 from components.curation.tables.reasons import DUPLICATE_PASSAGES
@@ -35,8 +36,8 @@ def identity(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def tables_of(texts: Sequence[str], directory: Path, shards: int) -> tuple[list[Path], list[Path]]:
-    """Shards of texts whose quality follows their ids, and verdicts that keep all of them."""
+def tables_of(texts: Sequence[str], directory: Path, shards: int, order: int) -> list[TextShard]:
+    """Shards of texts, forwards or backwards, whose quality follows their ids; the verdicts on them keep all."""
     directory.mkdir(parents=True)
     quality = {document: 1 - rank / 1000 for rank, document in enumerate(sorted(range(len(texts)), key=identity))}
     paths = []
@@ -54,20 +55,21 @@ def tables_of(texts: Sequence[str], directory: Path, shards: int) -> tuple[list[
         }
         paths.append(directory / f"texts-{number}.parquet")
         pq.write_table(pa.table(columns), paths[-1])
-    verdicts = interim.write(directory / "verdicts.arrow", tables.VERDICTS.empty_table())
-    return paths, [verdicts] * shards
+    listed = text_shards(paths[::order], directory)
+    for shard in listed:
+        interim.write(shard.verdicts, tables.VERDICTS.empty_table())
+    return listed
 
 
 def search(
     texts: Sequence[str], directory: Path, shards: int = 2, engine: Any = None, order: int = 1, **fields: Any
 ) -> tuple[dict[str, tuple[str, str]], dict[str, bytes]]:
     """What is left of documents that lost passages with the reason, by id, and the bytes of the evidence."""
-    paths, verdicts = tables_of(texts, directory / "texts", shards)
+    listed = tables_of(texts, directory / "texts", shards, order)
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), **{"kinds": BOTH, **fields})
     passages = find_passages(
-        paths[::order],
-        verdicts,
+        listed,
         chosen.passages,
         directory / "scratch",
         engine,
@@ -75,8 +77,9 @@ def search(
         min_characters=chosen.filtering.min_characters,
     )
     write_passages(passages, directory, directory / "records", engine)
-    ids = {row["document"]: row["id"] for path in paths for row in rows(path)}
-    remaining = {ids[row["document"]]: (row["text"], row["reason"]) for path in passages.trimmed for row in rows(path)}
+    ids = {row["document"]: row["id"] for shard in listed for row in rows(shard.texts)}
+    trimmed = [row for shard in listed if shard.trimmed for row in rows(shard.trimmed)]
+    remaining = {ids[row["document"]]: (row["text"], row["reason"]) for row in trimmed}
     return remaining, {
         path.name: path.read_bytes() for path in (directory / "passages.parquet", directory / "metrics/passages.parquet")
     }

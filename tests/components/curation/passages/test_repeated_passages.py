@@ -28,8 +28,8 @@ from tests.components.curation.conftest import passed
 CHOSEN = PassagesConfig(min_line_words=2, min_substring_words=4)
 
 
-def shard_of(directory: Path, number: int, texts: Sequence[str], **fields: Any) -> tuple[TextShard, Path]:
-    """A shard whose quality ranks its documents in reverse, and verdicts that remove none."""
+def shard_of(directory: Path, number: int, texts: Sequence[str], **fields: Any) -> TextShard:
+    """A shard whose quality ranks its documents in reverse; the verdicts remove none."""
     directory = directory / str(number)
     directory.mkdir(parents=True)
     columns = {
@@ -41,8 +41,9 @@ def shard_of(directory: Path, number: int, texts: Sequence[str], **fields: Any) 
         **fields,
     }
     pq.write_table(pa.table(columns), directory / "texts.parquet")
-    verdicts = interim.write(directory / "verdicts.arrow", tables.VERDICTS.empty_table())
-    return TextShard(number=number, texts=directory / "texts.parquet", directory=directory), verdicts
+    shard = TextShard(number=number, texts=directory / "texts.parquet", directory=directory)
+    interim.write(shard.verdicts, tables.VERDICTS.empty_table())
+    return shard
 
 
 def gathered(files: Sequence[Path], output: Path) -> Path:
@@ -56,8 +57,8 @@ def test_a_line_is_a_row_of_its_chunk_with_the_documents_that_have_it(
     chunk_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repeated_passages, "CHUNK_BYTES", chunk_bytes)
-    shard, verdicts = shard_of(tmp_path, 1, ["one two\nsame line\nsame line\n", "short\nsame line\n"])
-    rows = passed(gather_lines((shard, verdicts), config=CHOSEN))
+    shard = shard_of(tmp_path, 1, ["one two\nsame line\nsame line\n", "short\nsame line\n"])
+    rows = passed(gather_lines(shard, config=CHOSEN))
     counted = sorted((row["document"] & 0xFF, row["word"], row["count"]) for row in rows)
     # Together the second document keeps the line, as its rank is lower.
     assert counted == ([(0, 0, 1), (1, 1, 2)] if chunk_bytes > 1 else [(0, 0, 1), (0, 2, 1), (1, 1, 1)])
@@ -80,7 +81,7 @@ def test_only_runs_around_a_repeated_gram_are_written_and_no_repeated_run_is_mis
     shards = [shard_of(tmp_path, number, [text + " x y z w v"]) for number, text in enumerate(own)]
     grams = gathered([gather_grams(shard, config=CHOSEN) for shard in shards], tmp_path / "grams")
     known = InProcessShardEngine().exchange([judge_grams(grams)], key="part", partitions=2, output=tmp_path / "known")
-    runs = [gather_runs((*shard, path), config=CHOSEN) for shard, path in zip(shards, known, strict=True)]
+    runs = [gather_runs((shard, path), config=CHOSEN) for shard, path in zip(shards, known, strict=True)]
     rows = passed(judge_passages(gathered(runs, tmp_path / "runs"), limit=1))
     words = [(text + " x y z w v").split() for text in own]
     first: dict[tuple[str, ...], tuple[int, int]] = {}
@@ -97,14 +98,14 @@ def test_only_runs_around_a_repeated_gram_are_written_and_no_repeated_run_is_mis
 
 
 def test_removed_documents_and_code_have_no_passages(tmp_path: Path) -> None:
-    shard, _ = shard_of(tmp_path, 0, ["first text", "second text", "third text"], language=["en", "code", "en"])
+    shard = shard_of(tmp_path, 0, ["first text", "second text", "third text"], language=["en", "code", "en"])
     removed = pa.Table.from_pylist(
         [{"document": 0, "kept": 2}, {"document": 2, "kept": -1}], pa.schema({"document": pa.int64(), "kept": pa.int64()})
     )
-    verdicts = interim.write(tmp_path / "verdicts.arrow", removed)
+    interim.write(shard.verdicts, removed)
     for in_code, documents in ((False, [2]), (True, [1, 2])):
         chosen = PassagesConfig(in_code=in_code)
-        assert [n for texts in texts_of(shard, verdicts, chosen) for n in texts.document.tolist()] == documents
+        assert [n for texts in texts_of(shard, chosen) for n in texts.document.tolist()] == documents
 
 
 def test_a_value_has_its_index_or_none() -> None:
