@@ -1,7 +1,7 @@
 """Pretraining: from token shards and a plan to a base model, and its check."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from components.artifacts import (
     TrainingState,
 )
 from components.checks.limits import TrainingLimits
+from components.decides import DECIDES_NOTHING
 from components.model.configuration import MODEL
 from components.pretraining.config import PretrainingConfig
 from components.tokenizer.special_tokens import TOKENIZER_FILES
@@ -36,7 +37,7 @@ TOKENS = only(TokenIndex.NAME, Mixture.NAME, "*.bin", "*/documents.parquet")
 class Start:
     """The model whose weights and tokenizer training starts with."""
 
-    directory: str
+    directory: str = field(metadata=DECIDES_NOTHING)
     """A Hugging Face LLaMA: config, safetensors, tokenizer.json."""
 
 

@@ -28,7 +28,9 @@ class LineageNode:
     step: str
     kind: str
     evidence_digest: str
-    """sha256 of its manifest, in hex."""
+    """sha256 over what it is and how it was made, in hex."""
+    content_digest: str = field(default="", metadata=OPTIONAL)
+    """sha256 over what it is alone, in hex; empty where the lineage was written before there were two digests."""
     uri: str = field(default="", metadata=OPTIONAL)
     """Where it is in its store; empty where the lineage travels with a model."""
     config: Mapping[str, object]

@@ -19,6 +19,7 @@ from components.curation.reading.config import (
     ReadingConfig,
     Source,
 )
+from components.decides import DECIDES_NOTHING
 from components.errors import require
 
 __all__ = [
@@ -65,7 +66,7 @@ class CurationConfig:
     put the lower end of the 95 % interval at 0.9908, 183 at 0.98; of fewer, the check requires that all are correct."""
     shard_bytes: int = 128 * 1024 * 1024
     """Text bytes that a worker holds at a time, and the approximate size of the corpus's files."""
-    keep_shards: bool = True
+    keep_shards: bool = field(default=True, metadata=DECIDES_NOTHING)
     """Keep the results of shards before deduplication in the home, with their hashes, so that a corpus with one more source reads
     and hashes only that one; about as large as the corpus, until `longrun gc`."""
     seed: int = 0

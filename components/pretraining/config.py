@@ -1,7 +1,8 @@
 """The settings of pretraining."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from components.decides import DECIDES_NOTHING
 from components.errors import require
 from components.training.config import Choices
 
@@ -13,7 +14,7 @@ class PretrainingConfig(Choices):
     Planning reads the choices; pretraining follows the plan.
     """
 
-    start: str = ""
+    start: str = field(default="", metadata=DECIDES_NOTHING)
     """Directory of a Hugging Face LLaMA (config, safetensors, tokenizer.json) whose weights, shape and tokenizer training starts
     with; empty: weights are initialised, and a tokenizer is trained."""
     document_mask: bool = False

@@ -224,6 +224,7 @@ def verify(model: Model, home: Home = None, as_json: Json = False) -> None:
     verified = verify_model(settings_of(home), model)
     lines = [f"{uri}: {difference}" for uri, differences in verified.differences.items() for difference in differences]
     counts = f"{verified.artifacts} artifacts, {verified.files} files and {verified.raw_files} raw files"
+    counts += f", with {verified.attempts} later attempts," if verified.attempts else ""
     print_result(verified.as_json(), as_json, [*lines, f"{counts} hashed; {len(lines)} differences"])
     if lines:
         raise typer.Exit(1)

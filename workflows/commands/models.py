@@ -23,6 +23,7 @@ def list_models(settings: Settings) -> list[Mapping[str, Any]]:
             "model": str(version),
             "aliases": list(version.aliases),
             "digest": version.artifact.digest,
+            "content": version.artifact.content,
             "place": f"{settings.home if settings.artifact_root == HERE else settings.artifact_root}/{version.artifact.uri}",
         }
         for version in versions(settings)
@@ -88,7 +89,8 @@ def _lines_of(lineage: Lineage, node: LineageNode, indent: str, seen: set[str]) 
 
 
 def _line_of(node: LineageNode) -> str:
-    return f"{node.step}  {node.kind}  {node.evidence_digest[:12]}"
+    content = f"  content {node.content_digest[:12]}" if node.content_digest != node.evidence_digest else ""
+    return f"{node.step}  {node.kind}  {node.evidence_digest[:12]}{content}"
 
 
 def _compact(values: Mapping[str, object], max_characters: int = 160) -> str:
@@ -103,11 +105,14 @@ class Verification:
     artifacts: int = 0
     files: int = 0
     raw_files: int = 0
+    attempts: int = 0
+    """Times that an artifact was made again with equal content: their manifests were read, and nothing of them is wrong."""
     differences: dict[str, list[str]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, JSON]:
         """As JSON values."""
         counts = {"artifacts": self.artifacts, "files": self.files, "raw_files": self.raw_files}
+        counts |= {"attempts": self.attempts}
         return {**counts, "differences": self.differences}
 
 
@@ -128,6 +133,7 @@ def verify_model(settings: Settings, model: str) -> Verification:
 def _differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest, verified: Verification) -> list[str]:
     try:
         differences = store.differences(artifact)
+        verified.attempts += len(store.attempts(artifact))
     except LongrunError as error:
         return [str(error)]
     # a damaged list of raw files is among the differences already

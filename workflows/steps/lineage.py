@@ -59,6 +59,7 @@ def _node(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> Linea
         step=manifest.step,
         kind=manifest.kind,
         evidence_digest=artifact.digest,
+        content_digest=manifest.content_digest,
         uri=artifact.uri,
         config=manifest.config,
         code_digest=manifest.code_digest,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import MANIFEST, Artifact, Manifest
+from components.artifacts import MANIFEST, Artifact, Making, Manifest
 from components.errors import DamagedArtifact, MissingArtifact
 from components.ports import ArtifactStore, LocalArtifactStore
 from infra.settings import Settings
@@ -111,9 +111,11 @@ def test_a_walk_that_is_given_where_to_write_passes_a_broken_artifact_by(
 def test_a_lineage_through_an_artifact_that_was_made_again_otherwise_is_refused(
     store: CountedStore, diamond: dict[str, Artifact]
 ) -> None:
+    former = store.manifest(diamond["tokenizer"].uri)
+    (store.root / diamond["tokenizer"].uri / MANIFEST).unlink()
     with store.writing("tokenizer") as output:
-        fill(output, "other text")
-        store.publish(output, manifest_of(output, step="tokenizer"))
+        fill(output, "tokenizer")
+        store.publish(output, replace(former, making=Making(started="later")))
     with pytest.raises(DamagedArtifact, match=rf"{diamond['tokenizer'].uri}: manifest\.json: digest .*--fresh tokenizer"):
         lineage_of(store, diamond["pretraining"])
 
