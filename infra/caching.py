@@ -20,6 +20,7 @@ from typing import Any
 from components.artifacts import Artifact
 from components.decides import deciding
 from components.extensions import Extension, extensions_in, imported_from_outside, recorded, versions_of
+from components.files import JSON
 from infra.bundle import REPOSITORY
 
 
@@ -37,7 +38,7 @@ def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str,
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
-def as_json(config: object, fields: Callable[[Any], dict[str, Any]] = recorded) -> dict[str, Any]:
+def as_json(config: object, fields: Callable[[Any], dict[str, JSON]] = recorded) -> dict[str, JSON]:
     """A config dataclass as JSON values, with the name of its type; `fields` may leave out those that decide nothing."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"{type(config).__name__} is not a config dataclass")

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +35,7 @@ from components.curation.passages.passage_deduplication import TrimmedCorpus, fi
 from components.curation.quality.grading import grade
 from components.curation.reading.sources import Listing, SkippedFile, list_files, stamp
 from components.errors import SourceError
-from components.files import read_json, write_json
+from components.files import JSON, read_json, write_json
 from components.ports import Metrics, ShardEngine
 
 
@@ -73,7 +72,7 @@ class _Judged:
     passages: TrimmedCorpus
     tally: Tally
     set_aside: pa.Table
-    quality_figures: dict[str, Any]
+    quality_figures: dict[str, JSON]
 
     @property
     def texts(self) -> list[TextShard]:
@@ -83,7 +82,7 @@ class _Judged:
 
 def curate(
     config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics, index: Path | None = None
-) -> dict[str, Any]:
+) -> dict[str, JSON]:
     """Write the corpus below `output`; figures: documents and bytes, refusals by reason, and bytes by domain and split.
 
     The bytes of every file depend on the sources and the config alone, not on the engine or its workers.
@@ -125,7 +124,7 @@ def _read(run: _Run) -> _Read:
 def _judge(run: _Run, read: _Read) -> _Judged:
     """Score quality, find duplicates and repeated passages, and join the verdicts on every document."""
     config, scratch, engine = run.config, run.scratch, run.engine
-    extracted, quality_figures = read.shards, dict[str, Any]()
+    extracted, quality_figures = read.shards, dict[str, JSON]()
     if config.quality.references:
         extracted, quality_figures = grade(config.quality, config.extraction, extracted, run.output, scratch / "quality", engine)
 
@@ -151,7 +150,7 @@ def _judge(run: _Run, read: _Read) -> _Judged:
     )
 
 
-def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, Any]:
+def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, JSON]:
     """Split, mix and write the corpus, its metrics and its evidence; the figures of the step."""
     config, sizes, linked = run.config, judged.tally.sizes_by_group(), read.listing.linked
     splits = assign(sizes, linked, share=config.corpus.validation_share, seed=config.seed)
@@ -256,7 +255,7 @@ def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) 
         raise SourceError(f"{begun}: {what} changed since this run was begun; delete {scratch} to begin again, or name another")
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _differences(before: dict[str, JSON], now: dict[str, JSON]) -> Iterator[str]:
     """Dotted names of the values that are not equal."""
     for name in before.keys() | now.keys():
         old, new = before.get(name), now.get(name)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -26,6 +25,7 @@ from components.curation.filtering.flagged_words import write_lists
 from components.curation.pages.curve_page import write_page
 from components.curation.reading.sources import list_files
 from components.errors import SourceError
+from components.files import JSON
 from components.ports import Metrics, ShardEngine
 
 
@@ -50,7 +50,7 @@ class CurvePoint:
 
 def measure_curve(
     config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics
-) -> dict[str, Any]:
+) -> dict[str, JSON]:
     """Write `curve.csv`, `curve.json`, `curve.png` and `curve.html` below `output`; figures: both ends of the curve.
 
     Sources come in the order of the config. What was read and hashed before a kill is taken from `scratch`.
@@ -143,7 +143,7 @@ def _point(last: str, count: int, loss: Loss, alone: Sequence[Loss]) -> CurvePoi
     )
 
 
-def write_table(rows: Sequence[dict[str, Any]], output: Path) -> None:
+def write_table(rows: Sequence[dict[str, JSON]], output: Path) -> None:
     """Write the curve as `curve.csv` and `curve.json`."""
     (output / "curve.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     with (output / "curve.csv").open("w", encoding="utf-8", newline="") as stream:

@@ -119,7 +119,7 @@ def _scored_task(name: str, rows: Sequence[Row], scoring: Scoring) -> Configurab
     )
 
 
-def _common(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _common(name: str, rows: Sequence[Row]) -> dict[str, object]:
     return {
         "task": name,
         "custom_dataset": _in_memory(rows),
@@ -139,7 +139,7 @@ def _context(row: Row) -> str:
     return str(row["context"])
 
 
-def _mean(metric: str) -> dict[str, Any]:
+def _mean(metric: str) -> dict[str, object]:
     return {"metric": metric, "aggregation": "mean", "higher_is_better": True}
 
 

@@ -7,11 +7,10 @@ stage can be reused (DeepSeek LLM, arXiv 2401.02954, section 2.3).
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from components.artifacts import Plan, ReachedStep, TokenIndex
 from components.errors import ConfigError
-from components.files import link_or_copy
+from components.files import JSON, link_or_copy
 from components.ports.verification import HASHED
 from components.pretraining.config import PretrainingConfig
 from components.training.checkpoints.files import (
@@ -31,7 +30,7 @@ CHECKPOINT = "checkpoint"
 """Directory of a training state that has the files of a training checkpoint."""
 
 
-def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, token_shards: Path) -> dict[str, Any]:
+def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, token_shards: Path) -> dict[str, JSON]:
     """All that a step depends on except the number of steps: trainings with the same one share their first steps."""
     deciding = ("shape", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
     values = asdict(plan)
@@ -48,7 +47,7 @@ def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, tok
     }
 
 
-def require_same_prefix(checkpoint: Path, identity: dict[str, Any], settings: TrainingSettings) -> None:
+def require_same_prefix(checkpoint: Path, identity: dict[str, JSON], settings: TrainingSettings) -> None:
     """Refuse to branch from a checkpoint of a trunk that does not share its first steps with this training.
 
     Raises:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from components.artifacts import Artifact, Check, CheckReport, Manifest
 from components.decides import deciding
 from components.errors import LongrunError, TrackingError
+from components.files import JSON
 from infra import caching
 from infra.mlflow import tracking
 from workflows.steps import journal
@@ -140,7 +141,7 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
     return artifact
 
 
-def _timed(call: Call, work: Work) -> tuple[dict[str, Any], float]:
+def _timed(call: Call, work: Work) -> tuple[dict[str, JSON], float]:
     """The component's figures, and the seconds that were its own; its metrics are sent even if it fails."""
     entered = time.monotonic()
     try:
@@ -155,7 +156,7 @@ def _timed(call: Call, work: Work) -> tuple[dict[str, Any], float]:
     return figures, time.monotonic() - entered - work.component_overhead
 
 
-def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, Any]) -> Kind:
+def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, JSON]) -> Kind:
     """Publish the output with its manifest, and put its pages, config and figures into MLflow."""
     from components.ports.store import records_of
 

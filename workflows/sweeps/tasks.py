@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from components.artifacts import (
     Artifact,
@@ -81,7 +81,7 @@ class LawRequest:
 async def sweep(config: Sweep, run: Run) -> Artifact:
     """The laws of a sweep; where its ladder has a target, also the training that they predict, and the verdict on it."""
     tokens = await _obtain_tokens(config, run)
-    law = await laws(config, run, tokens["token_shards"])
+    law = await laws(config, run, tokens["token_shards"].as_(TokenShards))
     if config.ladder is None or config.ladder.target is None:
         return law.as_(Artifact)
     plan = await obtain(run, extrapolation, config.ladder, law=law, **tokens)
@@ -105,7 +105,7 @@ async def laws(config: Sweep, run: Run, token_shards: TokenShards) -> ScalingLaw
     return await obtain(run, scaling_law, request, runs=runs, bases=bases)
 
 
-async def _obtain_tokens(config: Sweep, run: Run) -> dict[str, Any]:
+async def _obtain_tokens(config: Sweep, run: Run) -> dict[str, Artifact]:
     """Tokenizer and token shards, as the inputs that steps call them."""
     corpus = await obtain(run, curation.curation, config.curation)
     await checked(run, curation.check_corpus, config.checks.corpus, corpus)

@@ -23,6 +23,7 @@ from components.curation.tables import TRIMMED
 from components.curation.tables.reasons import DUPLICATE_PASSAGES, EXACT, NEAR
 from components.curation.text.draw import group_of
 from components.errors import SourceError
+from components.files import JSON
 
 Column = npt.NDArray[Any]
 
@@ -49,7 +50,7 @@ class Tally:
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Kept bytes of (group, domain)."""
 
-    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    set_aside: list[dict[str, JSON]] = field(default_factory=list)
     """Rows of `tables.SET_ASIDE`."""
 
     def counters(self) -> tuple[Counter[Any], ...]:
@@ -118,7 +119,7 @@ class Tally:
         rows = [(*key, self.languages[key], self.language_bytes[key]) for key in sorted(self.languages)]
         return pa.Table.from_pylist([dict(zip(tables.REFUSALS.names, row, strict=True)) for row in rows], tables.REFUSALS)
 
-    def _source(self, uri: str, domain: str) -> dict[str, Any]:
+    def _source(self, uri: str, domain: str) -> dict[str, JSON]:
         counts = {reason: n for (u, d, reason), n in self.documents.items() if (u, d) == (uri, domain)}
         sizes = {reason: n for (u, d, reason), n in self.bytes.items() if (u, d) == (uri, domain)}
         duplicates = sum(counts.get(reason, 0) for reason in DUPLICATES)
@@ -136,7 +137,7 @@ class Tally:
             "set_aside_files": sum((row["source"], row["domain"]) == (uri, domain) for row in self.set_aside),
         }
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, JSON]:
         """Documents and bytes read and kept, and how many documents were not kept, by reason."""
         by_reason: Counter[str] = Counter()
         for (_, _, reason), count in self.documents.items():

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from components.curation import tables
 from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.sketches import TextShard
 from components.curation.text.draw import draw, group_of
+from components.files import JSON
 from components.ports import ShardEngine
 
 CONFIDENCE = 0.95
@@ -87,10 +87,10 @@ class Audit:
         """`tables.PRECISION`."""
         return pa.Table.from_pylist([asdict(row) for row in self.precision], tables.PRECISION)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, JSON]:
         """Counts and interval by reason."""
-        rows = [asdict(row) for row in self.precision]
-        return {row.pop("reason"): row for row in rows}
+        rows = [(row.reason, asdict(row)) for row in self.precision]
+        return {reason: {name: value for name, value in row.items() if name != "reason"} for reason, row in rows}
 
 
 def audit(
@@ -251,8 +251,8 @@ class _Whitespace(dict[int, str]):
 _ALPHANUMERIC, _WHITESPACE = _Alphanumeric(), _Whitespace()
 
 
-def _precision(reason: str, removals: int, rows: Sequence[dict[str, Any]]) -> Precision:
-    similar = sum(row["similar"] for row in rows)
+def _precision(reason: str, removals: int, rows: Sequence[dict[str, object]]) -> Precision:
+    similar = sum(bool(row["similar"]) for row in rows)
     low, high = interval(similar, len(rows), removals)
     return Precision(
         reason=reason,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from components.curation.duplicates.connected_components import label_components
 from components.curation.duplicates.shard_cache import sketch_shard
 from components.curation.duplicates.sketches import Sketch, TextShard, sketching_of
 from components.curation.duplicates.verification import gather_members, verify_pairs
+from components.files import JSON
 from components.ports import ShardEngine
 
 ROW_BYTES = {"heads": 512, "bands": 72, "candidates": 96, "edges": 1024}
@@ -33,7 +33,7 @@ ROW_BYTES = {"heads": 512, "bands": 72, "candidates": 96, "edges": 1024}
 class Duplicates:
     """How duplicates were found; `TextShard.verdicts` has what became of them."""
 
-    figures: dict[str, Any]
+    figures: dict[str, JSON]
     """Bands, candidates, and how many of them were similar."""
     hashed: int
     """Documents whose hashes were not in the index."""
@@ -61,7 +61,7 @@ def find_duplicates(
     near_edges, measured = search.near_duplicates(copies)
     similar = search.judge([*exact_edges, *near_edges])
     shape = sketching_of(config).shape
-    figures = {
+    figures: dict[str, JSON] = {
         "bands": shape.bands,
         "rows": shape.rows,
         "recall_by_similarity": shape.curve(),

@@ -26,7 +26,7 @@ from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.sketches import Sketch, TextShard, sketch
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
 from components.curation.reading.locations import state_of
-from components.files import link_or_copy, read_json, write_json, written_beside
+from components.files import JSON, link_or_copy, read_json, write_json, written_beside
 
 KEY, ENTRY = "key.json", "entry.json"
 """Beside the tables of a shard: its key in the cache; in an entry: what the tables hold."""
@@ -65,7 +65,7 @@ def shard_key(shard: ExtractionShard) -> str:
     config = dataclasses.asdict(shard.config)
     sources = config["reading"].pop("sources")
     beside = sorted(path for path in Path(shard.directory).parent.iterdir() if path.is_file())
-    facts = {
+    facts: dict[str, JSON] = {
         "files": [_file_facts(file, sources) for file in shard.files],
         "config": config,
         "beside": {path.name: sha256_of_file(path) for path in beside},
@@ -73,7 +73,7 @@ def shard_key(shard: ExtractionShard) -> str:
     return _digest(facts)
 
 
-def _file_facts(file: Any, sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _file_facts(file: Any, sources: Sequence[dict[str, JSON]]) -> dict[str, JSON]:
     facts = dataclasses.asdict(file) | {"state": state_of(file.location)}
     own = [{name: value for name, value in sources[number].items() if name != "weight"} for number in facts.pop("source_indices")]
     return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"sources": own}
@@ -106,7 +106,7 @@ def sketch_key(shard: str, texts: str, config: DuplicatesConfig) -> str:
     return _digest({"shard": shard, "part": texts, "config": dataclasses.asdict(config)})
 
 
-def _digest(facts: dict[str, Any]) -> str:
+def _digest(facts: dict[str, JSON]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -124,7 +124,7 @@ def _recalled(entry: Path, directory: Path) -> dict[str, Any] | None:
     return read_json(entry / ENTRY, dict, f"delete {entry}")
 
 
-def _remember(entry: Path, directory: Path, facts: dict[str, Any]) -> None:
+def _remember(entry: Path, directory: Path, facts: dict[str, JSON]) -> None:
     """Move an entry in, made of the tables of a directory and of what they hold."""
     beside = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
     beside.mkdir(parents=True)

@@ -14,12 +14,12 @@ import signal
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
+from components.artifacts import decoded, encoded
 from components.files import write_text
 
 NOTE = "reading.jsonl"
@@ -47,10 +47,9 @@ class CrashCounts:
 
     def __post_init__(self) -> None:
         noted = _last_line(self.directory / NOTE)
-        self._counts = noted["deaths"]
-        reading = noted["reading"]
-        if reading and (reading["alone"] or reading["run"] == self.run):
-            self._counts[reading["file"]] = self.of(int(reading["file"])) + 1
+        self._counts, reading = dict(noted.deaths), noted.reading
+        if reading and (reading.alone or reading.run == self.run):
+            self._counts[reading.file] = self.of(int(reading.file)) + 1
 
     def of(self, file: int) -> int:
         """Crashes of a file so far."""
@@ -67,7 +66,7 @@ class CrashCounts:
     def watched(self, file: int) -> Iterator[None]:
         """Context in which a file is read: the file is blamed if the process dies before the block ends."""
         alone = self.run.rpartition("/")[0] == _process()
-        self._write({"file": str(file), "run": self.run, "alone": alone})
+        self._write(_Reading(file=str(file), run=self.run, alone=alone))
         try:
             yield
         except BaseException:
@@ -76,8 +75,8 @@ class CrashCounts:
         # Written with the note about the next file, since a file may have only a few bytes.
         self._counts.pop(str(file), None)
 
-    def _write(self, reading: dict[str, Any] | None) -> None:
-        line = json.dumps({"deaths": self._counts, "reading": reading}) + "\n"
+    def _write(self, reading: "_Reading | None") -> None:
+        line = json.dumps(encoded(_Noted(deaths=self._counts, reading=reading))) + "\n"
         if self._note is None:
             self._note = write_text(self.directory / NOTE, line).open("ab", buffering=0)
         else:
@@ -86,13 +85,31 @@ class CrashCounts:
             self._note.write(line.encode())
 
 
-def _last_line(note: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a worker reads."""
+
+    file: str
+    """The file's number in the shard."""
+    run: str
+    alone: bool
+    """Whether the driver reads in its own process, with no workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A line of the note: crashes by file, and the file that is being read."""
+
+    deaths: Mapping[str, int]
+    reading: _Reading | None
+
+
+def _last_line(note: Path) -> _Noted:
     """The last complete line: after a power failure, anything may follow it."""
     for line in reversed(note.read_bytes().splitlines() if note.exists() else []):
         with contextlib.suppress(ValueError):
-            noted: dict[str, Any] = json.loads(line)
-            return noted
-    return {"deaths": {}, "reading": None}
+            return decoded(_Noted, json.loads(line))
+    return _Noted(deaths={}, reading=None)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -176,17 +175,27 @@ class _Savepoint:
     replaced: ReplacementCounts = field(default_factory=ReplacementCounts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Buffered:
+    """A document that waits to be written."""
+
+    document: int
+    bytes: int
+    row: dict[str, object]
+    """Of `tables.TEXTS`."""
+
+
 @dataclass(kw_only=True)
 class _Extraction:
     """What accumulates while a shard is read: texts up to `shard_bytes`, a few rows, and counts."""
 
     shard: ExtractionShard
     directory: Path
-    buffer: list[dict[str, Any]] = field(default_factory=list)
+    buffer: list[_Buffered] = field(default_factory=list)
     buffered: int = 0
     """Bytes of the texts in `buffer`."""
-    raw: list[dict[str, Any]] = field(default_factory=list)
-    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[dict[str, object]] = field(default_factory=list)
+    set_aside: list[dict[str, object]] = field(default_factory=list)
     text_shards: int = 0
     passed: int = 0
     replaced: ReplacementCounts = field(default_factory=ReplacementCounts)
@@ -264,13 +273,13 @@ class _Extraction:
         for number in range(before.text_shards, self.text_shards):
             texts_path(self.directory, number).unlink()
         self.buffer = self._buffered_before()
-        self.buffered = sum(row["bytes"] for row in self.buffer)
+        self.buffered = sum(text.bytes for text in self.buffer)
         self.text_shards, self.passed, self.replaced = before.text_shards, before.passed, before.replaced.copy()
 
-    def _buffered_before(self) -> list[dict[str, Any]]:
+    def _buffered_before(self) -> list[_Buffered]:
         """The buffered documents of earlier files."""
         first = (self.shard.number << SHARD_BITS) + self.savepoint.passed
-        return [row for row in self.buffer if row["document"] < first]
+        return [text for text in self.buffer if text.document < first]
 
     # Documents
 
@@ -306,16 +315,22 @@ class _Extraction:
             "reason": reason,
         }
         self.rows.append(row)
-        self._sample(row, raw, document, text, replaced)
+        self._sample(row, reason, raw, document, text, replaced)
         if not reason:
-            self._keep(row, text)
+            self._keep(row, text, len(encoded))
 
     def _sample(
-        self, row: dict[str, Any], raw: RawDocument, document: NormalisedDocument, text: str, replaced: Sequence[str]
+        self,
+        row: dict[str, object],
+        reason: str,
+        raw: RawDocument,
+        document: NormalisedDocument,
+        text: str,
+        replaced: Sequence[str],
     ) -> None:
         before = raw.text or raw.raw[:MAX_SCANNED_CHARACTERS].decode(errors="replace")
-        if row["reason"]:
-            self.samples.offer(FILTER, row["reason"], row, before=document.text or before)
+        if reason:
+            self.samples.offer(FILTER, reason, row, before=document.text or before)
         elif before.strip() != document.text.strip():
             self.samples.offer(NORMALISE, "", row, before=before, after=document.text)
         for kind in replaced:
@@ -358,10 +373,11 @@ class _Extraction:
 
     # Texts
 
-    def _keep(self, row: dict[str, Any], text: str) -> None:
+    def _keep(self, row: dict[str, object], text: str, size: int) -> None:
+        document = (self.shard.number << SHARD_BITS) + self.passed
         self.passed += 1
-        self.buffer.append(row | {"text": text})
-        self.buffered += row["bytes"]
+        self.buffer.append(_Buffered(document=document, bytes=size, row=row | {"text": text}))
+        self.buffered += size
         if self.buffered >= self.shard.config.shard_bytes:
             self._flush_separately()
 
@@ -379,6 +395,9 @@ class _Extraction:
     def flush(self) -> None:
         """Write the buffered texts as the next text shard."""
         if self.buffer:
-            tables.write(texts_path(self.directory, self.text_shards), pa.Table.from_pylist(self.buffer, tables.TEXTS))
+            tables.write(
+                texts_path(self.directory, self.text_shards),
+                pa.Table.from_pylist([text.row for text in self.buffer], tables.TEXTS),
+            )
             self.text_shards += 1
         self.buffer, self.buffered = [], 0

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -21,13 +20,13 @@ class Spool:
     schema: pa.Schema
     _chunks: int = field(default=0, init=False)
     """Chunks on disk, each of `CHUNK_ROWS` rows."""
-    _waiting: list[dict[str, Any]] = field(default_factory=list, init=False)
+    _waiting: list[dict[str, object]] = field(default_factory=list, init=False)
 
     def __len__(self) -> int:
         """Rows so far."""
         return self._chunks * CHUNK_ROWS + len(self._waiting)
 
-    def append(self, row: dict[str, Any]) -> None:
+    def append(self, row: dict[str, object]) -> None:
         """Add a row at the end."""
         self._waiting.append(row)
         if len(self._waiting) == CHUNK_ROWS:

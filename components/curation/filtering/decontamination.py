@@ -9,7 +9,6 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,20 +44,31 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedItem:
+    """An item of a benchmark."""
+
+    benchmark: str
+    file: str
+    item: int
+    """Its number in the file."""
+    grams: int
+    """Its n-grams."""
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
     """The n-grams of all items, sorted, each with an item that contains it."""
 
     grams: Hashes
     items: npt.NDArray[np.int64]
-    rows: Sequence[dict[str, Any]]
-    """Benchmark, file, item number and number of n-grams of each item."""
+    rows: Sequence[IndexedItem]
     size: int
     """Words of an n-gram."""
     sieve: npt.NDArray[np.bool_]
     """Whether any n-gram has these lower bits: spares the lookup of 15 in 16 n-grams that are not in the index."""
 
     @classmethod
-    def of(cls, grams: Hashes, items: npt.NDArray[np.int64], rows: Sequence[dict[str, Any]], size: int) -> "Index":
+    def of(cls, grams: Hashes, items: npt.NDArray[np.int64], rows: Sequence[IndexedItem], size: int) -> "Index":
         """The index of sorted n-grams."""
         sieve = np.zeros(16 << len(grams).bit_length(), dtype=bool)
         sieve[grams & np.uint64(len(sieve) - 1)] = True
@@ -81,7 +91,7 @@ class Index:
 
     def _hit(self, item: int, shared: int) -> Hit:
         row = self.rows[item]
-        return Hit(row["benchmark"], row["file"], row["item"], shared, shared / row["grams"])
+        return Hit(row.benchmark, row.file, row.item, shared, shared / row.grams)
 
 
 def write_index(config: FilteringConfig, directory: Path) -> pa.Table:
@@ -122,7 +132,8 @@ def read_index(directory: Path, size: int) -> Index:
 @functools.lru_cache(maxsize=1)
 def _read_index(directory: Path, size: int, version: tuple[int, ...]) -> Index:
     table = pq.read_table(directory / INDEX)
-    rows = pq.read_table(directory / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
+    listed = pq.read_table(directory / ITEMS, columns=["benchmark", "file", "item", "grams"]).to_pylist()
+    rows = [IndexedItem(**row) for row in listed]
     return Index.of(table["gram"].to_numpy(), table["item"].to_numpy(), rows, size)
 
 

@@ -40,6 +40,7 @@ from components.curation.reading.sources import list_files
 from components.curation.tables.reasons import LOW_QUALITY
 from components.curation.tables.sorting import starts
 from components.errors import SourceError
+from components.files import JSON
 from components.ports import ShardEngine
 
 BATCH = 4096
@@ -67,7 +68,7 @@ def grade(
     output: Path,
     scratch: Path,
     engine: ShardEngine,
-) -> tuple[list[ExtractedShard], dict[str, Any]]:
+) -> tuple[list[ExtractedShard], dict[str, JSON]]:
     """Score all documents and refuse the lowest; the shards without the refused documents, and figures.
 
     `extraction` is how the shards were read: the references are read like them.
