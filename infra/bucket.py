@@ -22,6 +22,7 @@ from infra.retry import TransientError, retry
 from infra.variables import variable
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
 Result = TypeVar("Result")
@@ -78,10 +79,10 @@ class Bucket:
         file.parent.mkdir(parents=True, exist_ok=True)
         return self._ask(path, lambda: _fetched(self._client, path, record, file))
 
-    def objects(self, folder: str) -> dict[str, Any]:
+    def objects(self, folder: str) -> "dict[str, ObjectMeta]":
         """Size, tag and time of each object below a folder, by its path below that."""
 
-        def pages() -> dict[str, Any]:
+        def pages() -> "dict[str, ObjectMeta]":
             listing = _obstore().list(self._client, folder)
             return {meta["path"].removeprefix(f"{folder}/"): meta for page in listing for meta in page}
 

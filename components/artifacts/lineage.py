@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from components.artifacts.json_file import OPTIONAL, JsonFile
 from components.artifacts.records import CheckReport
+from components.files import JSON
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,8 +88,8 @@ class Lineage(JsonFile):
         return raw if version > 1 else {"root": raw.get("digest"), "artifacts": _artifacts_of_tree(raw)}
 
 
-def _artifacts_of_tree(tree: dict[str, Any]) -> dict[str, Any]:
-    artifacts: dict[str, Any] = {}
+def _artifacts_of_tree(tree: Mapping[str, JSON]) -> dict[str, JSON]:
+    artifacts: dict[str, JSON] = {}
     waiting: list[Any] = [tree]
     while waiting:
         node = waiting.pop()

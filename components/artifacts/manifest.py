@@ -38,9 +38,9 @@ class Manifest:
     """Name of the artifact class, such as `Corpus`."""
     cache_key: str
     """Decides reuse: config, inputs and code without comments. Record."""
-    config: dict[str, Any]
+    config: dict[str, JSON]
     """The resolved configuration as JSON. Record."""
-    deciding: dict[str, Any] | None = None
+    deciding: dict[str, JSON] | None = None
     """Of the configuration what decides the result, which is content; None: all of it."""
     code_digest: str
     """sha256 over the full source text of the packages that made it. Record."""
@@ -112,26 +112,26 @@ class Manifest:
         if not whole:
             raise DamagedArtifact(f"{where}: changed after it was written: its digests are of other content; {_AGAIN}")
 
-    def _sha256(self, value: dict[str, Any]) -> str:
+    def _sha256(self, value: dict[str, JSON]) -> str:
         return hashlib.sha256(self._canonical(value)).hexdigest()
 
-    def _canonical(self, value: dict[str, Any]) -> bytes:
+    def _canonical(self, value: dict[str, JSON]) -> bytes:
         try:
             text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
             return (text + "\n").encode()
         except (TypeError, ValueError) as error:
             raise ArtifactError(f"{self.step}: config or figures are no JSON ({error}); allowed: finite numbers, text") from error
 
-    def _document(self) -> dict[str, Any]:
+    def _document(self) -> dict[str, JSON]:
         if self.format_version == 1:
             return self._document_of_format_1()
         digests = {"content_digest": self.content_digest, "evidence_digest": self.digest}
         return {"format_version": self.format_version, **self._content_and_record(), **digests}
 
-    def _content_and_record(self) -> dict[str, Any]:
+    def _content_and_record(self) -> dict[str, JSON]:
         return {"content": self._content(), "record": self._record()}
 
-    def _content(self) -> dict[str, Any]:
+    def _content(self) -> dict[str, JSON]:
         return {
             "step": self.step,
             "kind": self.kind,
@@ -142,7 +142,7 @@ class Manifest:
             "checks": [dataclasses.asdict(check) for check in self.checks],
         }
 
-    def _record(self) -> dict[str, Any]:
+    def _record(self) -> dict[str, JSON]:
         return {
             "cache_key": self.cache_key,
             "config": self.config,
@@ -153,7 +153,7 @@ class Manifest:
             **dataclasses.asdict(self.making),
         }
 
-    def _document_of_format_1(self) -> dict[str, Any]:
+    def _document_of_format_1(self) -> dict[str, JSON]:
         return {
             "step": self.step,
             "kind": self.kind,
@@ -169,7 +169,7 @@ class Manifest:
         }
 
 
-def _rows(files: Iterable[FileRecord]) -> list[dict[str, Any]]:
+def _rows(files: Iterable[FileRecord]) -> list[dict[str, JSON]]:
     return [{"path": file.path, "sha256": file.sha256, "size": file.size, "rows": file.rows} for file in files]
 
 

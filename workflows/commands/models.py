@@ -48,7 +48,7 @@ class ModelLineage:
     version: registry.Version
     lineage: Lineage
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JSON]:
         """As JSON values: the version's name and aliases, and each artifact once."""
         return {"model": str(self.version), "aliases": list(self.version.aliases), **json.loads(self.lineage.to_json())}
 
