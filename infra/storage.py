@@ -118,11 +118,15 @@ class ObjectArtifactStore:
             kept = Manifest.from_bytes(data, uri)
         except DamagedArtifact:
             return None
-        wrong = [record for record in kept.files if self._bucket.fetch(f"{uri}/{_name_of(kept, record)}", record, None)]
-        if kept.content_digest != manifest.content_digest or any(record.record for record in wrong):
+        if kept.content_digest != manifest.content_digest:
             return None
-        for record in wrong:
-            self._bucket.put(f"{uri}/{_name_of(kept, record)}", output / record.path)
+        with self._local.writing(manifest.step) as fetched:
+            wrong = [record for record in kept.files if self._fetched(uri, kept, record, fetched)]
+            if any(record.record for record in wrong):
+                return None
+            for record in wrong:
+                self._bucket.put(f"{uri}/{_name_of(kept, record)}", output / record.path)
+            self._keep(fetched, kept.at(uri), kept, [record for record in kept.files if record not in wrong])
         return kept
 
     def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
@@ -164,12 +168,21 @@ class ObjectArtifactStore:
         """Fetch files, and move them into the copy."""
         with self._local.writing(manifest.step) as output:
             for record in records:
-                if wrong := self._bucket.fetch(f"{artifact.uri}/{_name_of(manifest, record)}", record, output / record.path):
+                if wrong := self._fetched(artifact.uri, manifest, record, output):
                     raise damaged(f"{self.root}/{artifact.uri}", wrong, manifest)
-            for record in records:
-                target = self.copies / artifact.uri / record.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                HASHED.move(output / record.path, target, record.sha256)
+            self._keep(output, artifact, manifest, records)
+
+    def _fetched(self, uri: str, manifest: Manifest, record: FileRecord, output: Path) -> str:
+        """Fetch a file of an artifact into `output`; how it differs from its record, or nothing."""
+        return self._bucket.fetch(f"{uri}/{_name_of(manifest, record)}", record, output / record.path)
+
+    def _keep(self, fetched: Path, artifact: Artifact, manifest: Manifest, records: Sequence[FileRecord]) -> None:
+        """Move fetched files into the copy."""
+        self._discard_other(artifact, manifest)
+        for record in records:
+            target = self.copies / artifact.uri / record.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            HASHED.move(fetched / record.path, target, record.sha256)
 
     def _discard_other(self, artifact: Artifact, manifest: Manifest) -> None:
         """Remove a copy that is another artifact's."""

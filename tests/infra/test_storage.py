@@ -149,6 +149,18 @@ def test_each_byte_is_fetched_once_and_hashed_once_however_many_steps_read_it(
     assert hashings == []  # but as they came
 
 
+def test_who_makes_equal_content_again_fetches_it_once_to_compare_it(
+    store: ObjectArtifactStore, elsewhere: ObjectArtifactStore, endpoint: str
+) -> None:
+    publish(store)
+    proxy = CountingProxy(endpoint)
+    with proxy.serving() as url:
+        machine = replace(elsewhere, endpoint=url)
+        artifact = publish(machine)
+        assert (machine.local(artifact) / "a.txt").read_text() == "text"
+    assert {Path(key).name: len(sizes) for key, sizes in proxy.files().items()} == {"a.txt": 1, "empty": 1, "n.parquet": 1}
+
+
 def test_a_manifest_is_sent_again_only_when_it_has_changed(store: ObjectArtifactStore, endpoint: str) -> None:
     proxy = CountingProxy(endpoint)
     with proxy.serving() as url:
@@ -181,7 +193,8 @@ def test_two_processes_grow_one_copy_at_once(store: ObjectArtifactStore, elsewhe
     for process in both:
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
-    assert LocalArtifactStore(elsewhere.local(artifact).parents[2]).differences(artifact) == []
+    elsewhere.local(artifact)
+    assert LocalArtifactStore(elsewhere.copies).differences(artifact) == []
 
 
 def _publish_when_told(store: ObjectArtifactStore, told: "multiprocessing.synchronize.Event") -> None:
