@@ -16,6 +16,7 @@ from components.curation.duplicates.shard_cache import shard_key, sketch_key
 from components.curation.extraction.config import Extraction
 from components.curation.extraction.extract import ExtractionShard
 from components.curation.reading.config import Reading
+from components.extensions import Extension
 from components.ports import InProcessShardEngine, RecordedMetrics, ShardEngine
 from tests import processes
 from tests.components.curation.conftest import changed, config, listed, planned_shards, prose, rows, source, write_jsonl
@@ -162,6 +163,7 @@ OTHER: dict[str, Any] = {
     "filtering.max_repeated_lines": 0.7,
     "filtering.heuristics": ("starcoder",),
     "filtering.heuristic_thresholds": {"zh:gopher-few-words": 60},
+    "filtering.filters": (Extension(code="filters.py:NoAds"),),
     "filtering.personal_data": ("email",),
     "filtering.flagged_words": {"en": "ldnoobw"},
     "filtering.max_flagged_words_ratio": 0.7,
@@ -235,8 +237,16 @@ def test_the_key_of_a_shard_covers_the_fields_that_a_shard_is_given_and_no_other
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Source)])
 def test_the_key_of_a_shard_covers_its_sources_but_for_their_weights(name: str) -> None:
-    values = {"uri": "b.jsonl", "domain": "web", "weight": 2.0, "language": "en", "sample_bytes": 10, "distributions": ("attrs",)}
-    plain = config(*sources("a"))
+    values: dict[str, Any] = {
+        "uri": "b.jsonl",
+        "domain": "web",
+        "weight": 2.0,
+        "language": "en",
+        "sample_bytes": 10,
+        "distributions": ("attrs",),
+    }
+    values |= {"reader": Extension(code="readers.py:Lines"), "suffixes": (".jsonl",)}
+    plain = config(*(replace(own, reader=values["reader"] if name == "suffixes" else None) for own in sources("a")))
     other = replace(plain, sources=(replace(plain.sources[0], **{name: values.get(name, "other")}),))
     write_jsonl(Path("b.jsonl"), chains(0))
     Path("scratch").mkdir()
