@@ -28,10 +28,10 @@ class LineageNode:
 
     step: str
     kind: str
+    content_digest: str
+    """sha256 over what the artifact is, in hex; of one that a longrun before 0.5 made, its evidence digest."""
     evidence_digest: str
-    """sha256 over what it is and how it was made, in hex."""
-    content_digest: str = field(default="", metadata=OPTIONAL)
-    """sha256 over what it is alone, in hex; empty where the lineage was written before there were two digests."""
+    """sha256 over its whole manifest, in hex."""
     uri: str = field(default="", metadata=OPTIONAL)
     """Where it is in its store; empty where the lineage travels with a model."""
     config: Mapping[str, object]
@@ -99,5 +99,5 @@ def _artifacts_of_tree(tree: Mapping[str, JSON]) -> dict[str, JSON]:
         waiting += inputs.values()
         fields = {name: value for name, value in node.items() if name != "digest"}
         names = {name: value.get("digest") for name, value in inputs.items() if isinstance(value, dict)}
-        artifacts[digest] = {**fields, "evidence_digest": digest, "inputs": names}
+        artifacts[digest] = {**fields, "content_digest": digest, "evidence_digest": digest, "inputs": names}
     return artifacts

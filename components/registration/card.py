@@ -173,12 +173,15 @@ def _checks(checks: Sequence[CheckReport]) -> str:
 
 def _lineage(lineage: Lineage) -> str:
     nodes = list(lineage.nodes())
-    rows = [[node.step, node.kind, f"`{node.evidence_digest}`", f"`{node.code_digest}`"] for node in nodes]
+    rows = [
+        [node.step, node.kind, *(f"`{digest}`" for digest in (node.content_digest, node.evidence_digest, node.code_digest))]
+        for node in nodes
+    ]
     environments = sorted({node.environment_digest for node in nodes if node.environment_digest})
     raw = [source for node in nodes for source in node.raw]
     sections = [
         "From this model down to its raw sources; `lineage.json` holds the configurations and figures too.",
-        _table(["step", "kind", "digest", "code digest"], rows),
+        _table(["step", "kind", "content digest", "evidence digest", "code digest"], rows),
         f"Environment: {', '.join(f'`{digest}`' for digest in environments) or 'not recorded'}",
     ]
     if raw:

@@ -118,6 +118,7 @@ LINEAGE = Lineage(
             LineageNode(
                 step="dpo",
                 kind="Checkpoint",
+                content_digest="content-of-dpo",
                 evidence_digest="digest-of-dpo",
                 uri="artifacts/dpo/1",
                 config={"type": "DPOConfig", "beta": 0.1, "resume": True, "start": None, "sources": ["网"]},
@@ -130,6 +131,7 @@ LINEAGE = Lineage(
             LineageNode(
                 step="curation",
                 kind="Corpus",
+                content_digest="content-of-curation",
                 evidence_digest="digest-of-curation",
                 config={},
                 code_digest="code-of-curation",

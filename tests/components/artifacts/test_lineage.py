@@ -19,6 +19,7 @@ def node(step: str, *, raw: tuple[RawSource, ...] = (), **inputs: str) -> Lineag
     return LineageNode(
         step=step,
         kind="Corpus",
+        content_digest=f"content-of-{step}",
         evidence_digest=f"digest-of-{step}",
         uri=f"artifacts/{step}/1",
         config={"type": "Config", "seed": 0, "resume": True, "start": None, "rates": [0.5, 1]},
@@ -73,7 +74,12 @@ def test_a_tree_that_an_older_longrun_wrote_is_read_as_a_graph(tmp_path: Path) -
     steps = {node.step: node for node in lineage.nodes()}
     assert list(steps) == ["pretraining", "scaling", "token_shards", "tokenizer", "curation"]
     assert TREE.read_text().count('"step"') == 14
-    assert steps["pretraining"].evidence_digest == lineage.root == json.loads(TREE.read_text())["digest"]
+    assert (
+        steps["pretraining"].content_digest
+        == steps["pretraining"].evidence_digest
+        == lineage.root
+        == json.loads(TREE.read_text())["digest"]
+    )
     assert steps["pretraining"].inputs.keys() == {"plan", "token_shards", "tokenizer"}
     assert steps["pretraining"].config == {"type": "CheckpointConfig", "seed": 0, "resume": True, "start": None}
     assert steps["scaling"].figures == {"tokens": 1000, "notes": ["small"]}

@@ -38,6 +38,7 @@ def lineage() -> Lineage:
             step=step,
             kind=kind,
             uri=f"/home/someone/.longrun/artifacts/{step}/1",
+            content_digest=f"content-of-{step}",
             evidence_digest=f"digest-of-{step}",
             config={"seed": 0},
             code_digest=f"code-of-{step}",

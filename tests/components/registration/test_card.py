@@ -87,7 +87,7 @@ def test_a_benchmark_without_clean_items_has_no_score_on_them():
 
 def test_checks_digests_and_raw_sources_are_listed(card):
     assert "| corpus | passed | 1 |" in card
-    assert "| curation | Corpus | `digest-of-curation` | `code-of-curation` |" in card
+    assert "| curation | Corpus | `content-of-curation` | `digest-of-curation` | `code-of-curation` |" in card
     assert "`environment-1`" in card
     assert "| python-environment: | 12 | 13,000 | raw-digest |" in card
 

@@ -22,6 +22,12 @@ def made_from(settings: Settings, step: str, figures: Mapping[str, Any], **input
         return settings.store.publish(output, manifest)
 
 
+def directory_of(settings: Settings, step: str) -> Path:
+    """The directory of the artifact of a step, of which there is one."""
+    (uri,) = (artifact.uri for artifact in settings.store.artifacts() if artifact.uri.startswith(f"artifacts/{step}/"))
+    return settings.home / uri
+
+
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home with one registered model; its checkpoint and its check were made from the same corpus."""
@@ -60,7 +66,7 @@ def test_a_lineage_as_json_holds_each_artifact_once(settings: Settings) -> None:
 
 
 def test_verifying_names_a_missing_artifact_with_what_needs_it_and_goes_on(settings: Settings) -> None:
-    (checkpoint,) = (settings.home / "artifacts" / "pretraining").iterdir()
+    checkpoint = directory_of(settings, "pretraining")
     original = (checkpoint / "manifest.json").read_bytes()
     (checkpoint / "manifest.json").unlink()
     try:
@@ -69,7 +75,7 @@ def test_verifying_names_a_missing_artifact_with_what_needs_it_and_goes_on(setti
         (checkpoint / "manifest.json").write_bytes(original)
     assert verified.artifacts == 3
     ((uri, (difference,)),) = verified.differences.items()
-    assert uri == f"artifacts/pretraining/{checkpoint.name}"
+    assert uri == checkpoint.relative_to(settings.home).as_posix()
     assert "no finished artifact here" in difference
     assert "(checkpoint of artifacts/registration/" in difference
 
@@ -77,15 +83,16 @@ def test_verifying_names_a_missing_artifact_with_what_needs_it_and_goes_on(setti
 def test_verifying_counts_what_is_below_the_model_once_and_finds_a_flipped_byte(settings: Settings) -> None:
     verified = verify_model(settings, "small@candidate")
     assert (verified.artifacts, verified.differences) == (3, {})
-    (corpus,) = (settings.home / "artifacts" / "curation").iterdir()
+    corpus = directory_of(settings, "curation")
     original = (corpus / "a.txt").read_bytes()
     (corpus / "a.txt").write_bytes(original[:-1] + b"?")
     try:
         differences = verify_model(settings, "small").differences
     finally:
         (corpus / "a.txt").write_bytes(original)
-    assert list(differences) == [f"artifacts/curation/{corpus.name}"]
-    assert "a.txt: sha256 differs" in differences[f"artifacts/curation/{corpus.name}"][0]
+    ((uri, (difference, *_)),) = differences.items()
+    assert uri == corpus.relative_to(settings.home).as_posix()
+    assert "a.txt: sha256 differs" in difference
 
 
 def test_a_home_without_a_registry_has_no_versions_and_gets_no_database(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_a_walk_meets_each_artifact_once_from_however_many_it_is_needed(
 def test_a_lineage_holds_each_artifact_once_with_its_inputs_by_name(store: CountedStore, diamond: dict[str, Artifact]) -> None:
     lineage = lineage_of(store, diamond["pretraining"])
     assert lineage.root == diamond["pretraining"].digest
-    assert {node.step: node.evidence_digest for node in lineage.nodes()} == {
-        step: artifact.digest for step, artifact in diamond.items()
+    assert {node.step: (node.evidence_digest, node.content_digest) for node in lineage.nodes()} == {
+        step: (artifact.digest, artifact.content) for step, artifact in diamond.items()
     }
     names = {name: lineage.artifacts[digest].step for name, digest in lineage.artifacts[lineage.root].inputs.items()}
     assert names == {"corpus": "curation", "token_shards": "token_shards", "tokenizer": "tokenizer"}
@@ -108,7 +108,7 @@ def test_a_walk_that_is_given_where_to_write_passes_a_broken_artifact_by(
     assert f"(tokenizer of {diamond['pretraining'].uri})" in broken[diamond["tokenizer"].uri]
 
 
-def test_a_lineage_through_an_artifact_that_was_made_again_otherwise_is_refused(
+def test_a_lineage_through_an_artifact_that_another_has_replaced_is_refused(
     store: CountedStore, diamond: dict[str, Artifact]
 ) -> None:
     former = store.manifest(diamond["tokenizer"].uri)
