@@ -47,7 +47,7 @@ def as_json(config: object, fields: Callable[[Any], dict[str, JSON]] = recorded)
 
 def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
     """Hash of the meaning: the function's own syntax tree and those of every module of ours that it reaches."""
-    own = _meaning(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    own = _meaning(ast.parse(_source(function)))
     trees = [f"{path}\n{_module(root, path).meaning}" for path in reachable(function, root)]
     return hashlib.sha256("\n".join([own, *trees]).encode()).hexdigest()
 
@@ -65,7 +65,7 @@ def code_digest(function: Callable[..., Any], config: object = None, root: Path 
     """Hash of the source text: every byte of the modules that the function reaches, and of the extensions in its config."""
     texts = [f"{path}\n{hashlib.sha256((root / path).read_bytes()).hexdigest()}" for path in reachable(function, root)]
     texts += [extension.digest for extension in extensions_in(config)]
-    return hashlib.sha256("\n".join([inspect.getsource(function), *texts]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([_source(function), *texts]).encode()).hexdigest()
 
 
 def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str]:
@@ -73,8 +73,15 @@ def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str
 
     A function that was made by another says in `function.reaches` which modules it imports by name.
     """
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return _reached([*_imported(tree), *getattr(function, "reaches", ())], root)
+    return _reached([*_imported(ast.parse(_source(function))), *getattr(function, "reaches", ())], root)
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """The function's source; where it is none of our packages, that of its whole module, in which its component may be."""
+    path = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
+    if any(path.is_relative_to(REPOSITORY / package) for package in ("components", "infra", "workflows")):
+        return textwrap.dedent(inspect.getsource(function))
+    return path.read_text(encoding="utf-8")
 
 
 def _reached(modules: Iterable[str], root: Path) -> list[str]:

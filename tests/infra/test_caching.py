@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,24 @@ def test_changed_code_of_another_stage_keeps_the_key(root: Path) -> None:
 class Located:
     folder: str = dataclasses.field(default="/here", metadata=DECIDES_NOTHING)
     rate: float = 1.0
+
+
+OUTSIDE = "def summarise(config):\n    # a reason\n    return 1\n\n\nasync def summary(order, config):\n    return summarise\n"
+
+
+@pytest.mark.parametrize(("old", "new", "same"), [("return 1", "return 2", False), ("# a reason", "# another", True)])
+def test_a_step_from_outside_follows_its_own_module_where_its_component_may_be(
+    tmp_path: Path, old: str, new: str, same: bool
+) -> None:
+    path, keys = tmp_path / "outside.py", []
+    for text in (OUTSIDE, OUTSIDE.replace(old, new)):
+        path.write_text(text)
+        module: dict[str, Any] = {}
+        exec(compile(text, str(path), "exec"), module)
+        keys.append((code_key(module["summary"]), code_digest(module["summary"])))
+    (key, digest), (changed_key, changed_digest) = keys
+    assert (key == changed_key) == same
+    assert digest != changed_digest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import MANIFEST, Artifact, Manifest
+from components.artifacts import MANIFEST, Artifact, Lineage, Manifest
 from components.errors import DamagedArtifact
 from components.ports import LocalArtifactStore
 from infra.mlflow import registry
@@ -66,6 +66,16 @@ def test_its_lineage_is_shown_down_to_the_sources(home: Settings) -> None:
     assert lines[0] == "small/1 (candidate)"
     assert sum("raw letters.jsonl.gz" in line or "raw notes.jsonl.gz" in line for line in lines) == 2
     assert not any("content" in line for line in lines)
+
+
+def test_the_lineage_that_travels_with_its_model_is_read_although_it_is_a_tree(
+    home: Settings, artifacts: dict[str, Artifact]
+) -> None:
+    lineage = Lineage.read(home.store.local(artifacts["registration"]))
+    assert lineage.root == artifacts["dpo"].digest
+    below = {node.step: (node.evidence_digest, node.content_digest) for node in lineage.nodes()}
+    assert below == {step: (artifacts[step].digest, artifacts[step].content) for step in below}
+    assert {"pretraining", "token_shards", "curation"} <= below.keys()
 
 
 def test_it_is_verified_with_its_sources(home: Settings) -> None:
