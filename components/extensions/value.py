@@ -12,7 +12,6 @@ from typing import Any
 
 from components.decides import DECIDES_NOTHING
 from components.errors import ConfigError, require
-from components.files import JSON
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +52,7 @@ class Extension:
 
     code: str
     """`FILE.py:CLASS`, relative to the folder of the recipe; it must lie in that folder, or below."""
-    values: dict[str, JSON] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the class: what JSON can say. They decide reuse."""
     data: tuple[str, ...] = ()
     """Files and folders below the recipe's folder that the code reads. Those that `values`, or strings in the code, name as they
@@ -131,10 +130,10 @@ def _inside(file: str) -> bool:
     return is_inside(file) and not any("." in name for name in PurePosixPath(file.removesuffix(".py")).parts)
 
 
-def _plain(owner: Extension, values: Any) -> dict[str, JSON]:
+def _plain(owner: Extension, values: Any) -> dict[str, Any]:
     """The values as JSON would bring them back, so that they are the same wherever they arrive."""
     try:
-        plain: dict[str, JSON] = json.loads(json.dumps(values, allow_nan=False))
+        plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"Extension.values of {owner.code} is {values!r}; allowed: numbers, strings, true, false, null, lists and "
