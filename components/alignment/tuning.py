@@ -136,6 +136,7 @@ def launch(
     """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`."""
     training = spec.config.training
     tuned = launcher.launch(work, spec.absolute, workers=training.workers, min_workers=training.min_workers, metrics=metrics)[0]
+    metrics.measured(tuned.trained.measured)
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
     Changes(rows=tuned.changes).write(spec.output)
     return _figures(tuned, headlines)

@@ -135,6 +135,7 @@ def pretrain(
         _work, spec, workers=config.training.workers, min_workers=config.training.min_workers, metrics=metrics
     )[0]
     assert trained is not None
+    metrics.measured(trained.measured)
 
     seen = dict(sorted(batches.tokens_seen(plan.steps).items()))
     _write_metrics(spec, trained, portions, {f"tokens/{name}": counts for name, counts in seen.items()})

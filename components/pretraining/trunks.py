@@ -14,6 +14,7 @@ from pathlib import Path
 from components.artifacts import Figures, Mixture, Point, PointOutcome
 from components.errors import TrainingError
 from components.model.decoder import Decoder, initialise
+from components.ports import Metrics
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.held_out import HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches
@@ -93,9 +94,10 @@ def train_trunk(trunk: Trunk) -> Iterator[TrunkBranch]:
         yield TrunkBranch(number=number, outcome=outcome, history=history, seconds=clock.seconds)
 
 
-def write_branch(branch: TrunkBranch, point: Point, output: Path) -> Figures:
+def write_branch(branch: TrunkBranch, point: Point, output: Path, metrics: Metrics) -> Figures:
     """Write the outcome, and `metrics/training.parquet` where steps were done; what was trained and its figures."""
     branch.outcome.write(output)
+    metrics.measured({"training_seconds": branch.seconds})
     if branch.history:
         write_history(branch.history, output / "metrics" / "training.parquet")
     plan, trained = point.plan, branch.outcome.trained

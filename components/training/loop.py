@@ -46,6 +46,8 @@ class Trained:
     No wall-clock figures: equal for equal inputs. Steps before a resume are included; the same on all ranks."""
     resumed_from: int
     """The step of the checkpoint from which this call resumed; 0 if it started afresh."""
+    measured: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """What this worker's clock and machine said of the steps of this call: `components.training.meters.Meter.summary`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPl
         store.finish()
         weights = engine.weights()
     _put_back(spec.model, weights)
-    return Trained(tuple(run.history), resumed_from)
+    return Trained(tuple(run.history), resumed_from, run.meter.summary())
 
 
 def _opened(

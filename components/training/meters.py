@@ -97,6 +97,9 @@ class Meter:
     goodput: Goodput = field(default_factory=Goodput)
     _steps: int = 0
     _seconds: float = 0.0
+    _tokens: float = 0.0
+    _learning_seconds: float = 0.0
+    """Without measuring the model."""
     _unreported: list[dict[str, float]] = field(default_factory=list)
     _reported: float = field(default_factory=time.monotonic)
 
@@ -115,11 +118,21 @@ class Meter:
         by_phase = self.stopwatch.read()
         self.goodput.add(seconds, by_phase)
         self._steps, self._seconds = self._steps + 1, self._seconds + seconds
+        self._tokens += tokens
+        self._learning_seconds += seconds - by_phase["validation"]
         self._unreported.append(by_phase)
         speed = self._speed(tokens, seconds - by_phase["validation"])
         if remaining_steps and time.monotonic() - self._reported < WATCH_SECONDS:
             return speed
         return speed | self._slow(remaining_steps)
+
+    def summary(self) -> dict[str, float]:
+        """Of all steps that were counted: tokens_per_second and utilisations, training_seconds, goodput and lost/CAUSE of all
+        time so far, memory_bytes; empty where none was."""
+        if not self._steps:
+            return {}
+        speed = self._speed(self._tokens, self._learning_seconds)
+        return speed | {"training_seconds": self._seconds, "memory_bytes": _memory_bytes()} | self.goodput.figures(time.time())
 
     def _speed(self, tokens: float, seconds: float) -> dict[str, float]:
         rate = tokens / seconds if seconds > 0 else 0.0

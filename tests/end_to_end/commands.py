@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.artifacts import MANIFEST, Manifest
+
 
 def command(*words: str, home: Path) -> list[str]:
     return [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
@@ -46,13 +48,13 @@ def artifact_directory(home: Path, step: str) -> Path:
     return home / uri
 
 
-def manifest(home: Path, step: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((artifact_directory(home, step) / "manifest.json").read_text())
-    return content
+def manifest(home: Path, step: str) -> Manifest:
+    return Manifest.from_bytes((artifact_directory(home, step) / MANIFEST).read_bytes(), step)
 
 
 def hashes(home: Path, step: str) -> dict[str, str]:
-    return {record["path"]: record["sha256"] for record in manifest(home, step)["files"]}
+    """sha256 of each content file."""
+    return {record.path: record.sha256 for record in manifest(home, step).files if not record.record}
 
 
 def copied(home: Path, target: Path) -> Path:

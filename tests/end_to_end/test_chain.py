@@ -1,7 +1,5 @@
 """The whole chain by its command: run once, then reused, killed, damaged and asked about."""
 
-import hashlib
-import json
 import os
 import shutil
 import signal
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from components.artifacts import Manifest
 from tests.end_to_end.commands import artifact_directory, as_json, command, copied, hashes, longrun, manifest, ran, steps
 from tests.paths import ROOT
 
@@ -129,17 +128,17 @@ def test_a_run_killed_in_pretraining_goes_on_and_ends_with_the_same_weights(fini
 
 @pytest.mark.slow
 def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) -> None:
-    (parent,) = as_json("runs", home=copy)
     longer = ("--until", "pretraining", "--set", f"pretraining.tokens={230 * 4 * 256}")
     words = ("run", "tiny", "--from", "latest", "--at", "80%", *longer)
     ran(*words, home=copy)
-    states = copy.glob("artifacts/training_state/*/manifest.json")
-    (state,) = [path for path in states if json.loads(path.read_text())["figures"]["step"] == 160]
+    paths = copy.glob("artifacts/training_state/*/*/manifest.json")
+    states = [Manifest.from_bytes(path.read_bytes(), str(path)) for path in paths]
+    (state,) = [state for state in states if state.figures["step"] == 160]
     made = manifest(copy, "pretraining")
-    digest = hashlib.sha256(state.read_bytes()).hexdigest()
-    assert made["inputs"]["trunk"]["digest"] == digest
-    assert made["figures"]["branched_from"] == {"run": parent["run"], "step": 160, "training_state": digest}
-    assert made["figures"]["steps"] == 230
+    trunk = made.inputs["trunk"]
+    assert (trunk.digest, trunk.content) == (state.digest, state.content_digest)
+    assert made.figures["branched_from"] == {"step": 160, "training_state": state.content_digest}
+    assert made.figures["steps"] == 230
     refused = longrun(*words, "--set", "pretraining.learning_rate=0.001", home=copy)
     assert "there plan.learning_rate is 0.004, not 0.001" in refused.stderr
     assert "no training state after 0.5" in longrun("run", "tiny", "--from", "latest", "--at", "50%", home=copy).stderr
@@ -152,7 +151,7 @@ def test_pretraining_starts_with_a_model_that_is_there_and_its_tokenizer(copy: P
     words = ("run", "tiny", "--until", "pretraining", "--set", f"pretraining.start={tmp_path / 'llama'}")
     ran(*words, home=copy)
     assert steps(copy, "made")[:2] == ["start", "tokenizer"]
-    assert manifest(copy, "pretraining")["inputs"]["start"]["uri"].startswith("artifacts/start/")
+    assert manifest(copy, "pretraining").inputs["start"].uri.startswith("artifacts/start/")
     read = hashes(copy, "pretraining")
     assert read["tokenizer.json"] == first["tokenizer.json"]
     assert read["model.safetensors"] != first["model.safetensors"]

@@ -36,4 +36,4 @@ def test_one_command_measures_the_curve_and_the_next_finds_it(tmp_path: Path) ->
     said = as_json("dedup-curve", "mine.py", home=home)
     assert [point["removed_documents"] for point in said["points"]] == [0, 10, 20]
     assert all(Path(path).is_file() for path in said["files"].values())
-    assert json.loads(manifest.read_text())["figures"]["removal_rate"] == said["removal_rate"] == 20 / 60
+    assert json.loads(manifest.read_text())["content"]["figures"]["removal_rate"] == said["removal_rate"] == 20 / 60

@@ -50,10 +50,10 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(killed: tuple[Path, set[str
 
 def test_it_ends_with_a_law_a_prediction_and_a_verdict(judged: tuple[Path, str]) -> None:
     home, shown = judged
-    verdict = manifest(home, "verdict")["figures"]
+    verdict = manifest(home, "verdict").figures
     assert (verdict["position"] == "inside") == (verdict["low"] <= verdict["actual"] <= verdict["high"])
-    assert manifest(home, "pretraining")["figures"]["bits_per_byte"] == verdict["actual"]
-    assert manifest(home, "extrapolation")["figures"]["prediction"]["loss"] == verdict["predicted"]
+    assert manifest(home, "pretraining").figures["bits_per_byte"] == verdict["actual"]
+    assert manifest(home, "extrapolation").figures["prediction"]["loss"] == verdict["predicted"]
     for words in ("M_opt grows as C^", "predicted", "came out", "law.json", "report.html"):
         assert words in shown
 
@@ -69,7 +69,7 @@ def test_it_says_how_much_of_the_processors_time_was_not_training(judged: tuple[
 def test_every_training_is_an_input_of_the_table_and_the_predicted_one_joins_it(judged: tuple[Path, str]) -> None:
     home, _ = judged
     table = manifest(home, "sweep_runs")
-    assert len([name for name in table["inputs"] if name.startswith("points.")]) == TRAININGS
+    assert len([name for name in table.inputs if name.startswith("points.")]) == TRAININGS
     assert len(read_table(artifact_directory(home, "verdict") / "runs.csv")) == TRAININGS + 1
 
 
@@ -89,11 +89,11 @@ def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(judged: 
 @pytest.mark.slow
 def test_a_recipe_planned_by_the_law_of_a_sweep_is_judged_by_it(judged: tuple[Path, str]) -> None:
     home, _ = judged
-    (law,) = home.glob("artifacts/verdict/*/law.json")
+    (law,) = home.glob("artifacts/verdict/*/*/law.json")
     ran("run", "tiny", "--set", f"scaling.law={law}", home=home)
-    predicted = manifest(home, "scaling")["figures"]["prediction"]["loss"]
-    verdict = manifest(home, "verdict")["figures"]
+    predicted = manifest(home, "scaling").figures["prediction"]["loss"]
+    verdict = manifest(home, "verdict").figures
     assert verdict["predicted"] == predicted
-    assert verdict["actual"] == manifest(home, "pretraining")["figures"]["bits_per_byte"]
+    assert verdict["actual"] == manifest(home, "pretraining").figures["bits_per_byte"]
     card = (artifact_directory(home, "registration") / "README.md").read_text()
     assert f"predicted {predicted:.4f} bits per byte" in card

@@ -179,6 +179,6 @@ def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, JSO
         tracking.log_file(run.tracking_uri, work.mlflow_run, page)
     artifact = run.store.publish(work.output, manifest)
     tags = {**artifact.pinned, "cache_key": order.cache_key, "code_digest": order.code_digest}
-    shown = {**figures, **work.measurements}
+    shown = {**figures, "measured": work.measurements}
     tracking.log_record(run.tracking_uri, work.mlflow_run, config=manifest.config, figures=shown, tags=tags)
     return artifact.as_(kind)

@@ -140,7 +140,7 @@ def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token
     from components.pretraining.trunks import write_branch
 
     inputs = {"token_shards": token_shards}
-    return make(order, SweepPoint, config, lambda work: write_branch(branch, config.point, work.output), inputs)
+    return make(order, SweepPoint, config, lambda work: write_branch(branch, config.point, work.output, work.metrics), inputs)
 
 
 @step(environments.cpu, SweepRuns)

@@ -63,3 +63,15 @@ def test_the_next_attempt_counts_the_pause_as_lost() -> None:
     second = Goodput(**first.as_json())
     second.add(10.0, dict.fromkeys(PHASES, 0.0))
     assert second.figures(100.0)["lost/restarts"] == pytest.approx(0.8)
+
+
+def test_a_summary_is_of_all_steps_without_the_time_of_measuring_the_model() -> None:
+    meter = Meter({"utilisation": 2.0}, 400.0, Stopwatch(CPU))
+    assert meter.summary() == {}
+    meter.figures(100, 1.0, 1)
+    meter.figures(200, 2.0, 0)
+    summary = meter.summary()
+    assert summary["tokens_per_second"] == pytest.approx(100.0)
+    assert summary["utilisation"] == pytest.approx(0.5)
+    assert summary["training_seconds"] == pytest.approx(3.0)
+    assert summary.keys() >= {"goodput", "lost/restarts", "memory_bytes"}

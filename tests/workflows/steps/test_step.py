@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import flyte
 import pytest
 
-from components.artifacts import Corpus
+from components.artifacts import MANIFEST, Artifact, Corpus
 from components.errors import SourceError
 from components.ports import Metrics
-from infra.mlflow import tracking
+from infra.mlflow import registry, tracking
 from workflows.steps import journal
 from workflows.steps.inputs import Component, only
 from workflows.steps.run import Order, Run, RunOptions
@@ -42,6 +42,17 @@ def writing(config: Config, corpus: Corpus | None = None) -> Component:
         return {"words": len(config.text.split())}
 
     return write
+
+
+@step(environment, Corpus)
+def copying(config: Config, corpus: Corpus) -> Component:
+    """Write what another step wrote."""
+
+    def copy(corpus: Path, output: Path) -> dict[str, Any]:
+        (output / "text").write_text((corpus / "text").read_text())
+        return {}
+
+    return copy
 
 
 @step(environment, Corpus)
@@ -122,7 +133,7 @@ def test_a_replayed_training_step_is_logged_once(run: Run) -> None:
     assert experiment is not None
     (child,) = client.search_runs([experiment.experiment_id], "tags.`mlflow.runName` = 'writing'")
     assert [point.value for point in client.get_metric_history(child.info.run_id, "loss")] == [2.0, 1.0]
-    measurements = {"seconds", "component_seconds"}
+    measurements = {"measured.seconds", "measured.component_seconds"}
     assert {name: value for name, value in child.data.metrics.items() if name not in measurements} == {
         "loss": 1.0,
         "rate": 1.0,
@@ -159,3 +170,51 @@ def test_an_input_cannot_have_the_name_of_what_a_step_offers_anyway(name: str) -
     function.__annotations__[name] = Corpus
     with pytest.raises(TypeError, match=f"step function: an input cannot be called {name}"):
         step(environment, Corpus)(function)
+
+
+def in_home(home: Path, tracking_uri: str, *fresh: str) -> Run:
+    record = journal.open_journal(home / "runs")
+    parent = tracking.start_run(tracking_uri, "run")
+    options = RunOptions(fresh=fresh)
+    return Run(home=str(home), directory=str(record.directory), tracking_uri=tracking_uri, mlflow_run=parent, options=options)
+
+
+def test_equal_work_in_another_home_at_another_time_is_one_content_with_other_evidence_and_registered_once(
+    run: Run, tmp_path: Path
+) -> None:
+    here, there = (in_home(tmp_path / name, run.tracking_uri) for name in ("here", "there"))
+    first, second = obtained(here), obtained(there)
+    assert first.content == second.content
+    assert first.uri == second.uri
+    assert first.digest != second.digest
+    assert obtained(here, copying, corpus=first).content == obtained(there, copying, corpus=second).content
+    said = {"source": "x", "run_id": run.mlflow_run, "alias": "candidate", "tags": {}}
+    registered = [registry.register(run.tracking_uri, "model", corpus, **said)[1] for corpus in (first, second)]
+    assert registered == [True, False]
+    assert registry.resolve(run.tracking_uri, "model").artifact == first.as_(Artifact)
+
+
+def test_a_step_that_is_made_afresh_is_an_attempt_beside_its_artifact_and_what_depends_on_it_is_reused(
+    run: Run, tmp_path: Path
+) -> None:
+    first = in_home(tmp_path / "home", run.tracking_uri)
+    corpus = obtained(first)
+    made = obtained(first, copying, corpus=corpus)
+    written = (tmp_path / "home" / corpus.uri / MANIFEST).read_bytes()
+
+    again = in_home(tmp_path / "home", run.tracking_uri, "writing")
+    assert obtained(again) == corpus
+    assert (tmp_path / "home" / corpus.uri / MANIFEST).read_bytes() == written
+    (attempt,) = first.store.attempts(corpus)
+    assert (attempt.making.attempt, first.store.manifest(corpus.uri).making.attempt) == (2, 1)
+    assert attempt.making.started > first.store.manifest(corpus.uri).making.finished
+    assert obtained(again, copying, corpus=corpus) == made
+    assert again.journal.find("copying", ("made",)) is None
+
+
+def test_what_a_clock_says_of_a_step_is_in_its_record_and_not_in_its_figures(run: Run) -> None:
+    manifest = run.store.manifest(obtained(run).uri)
+    assert manifest.making.measurements.keys() == {"seconds", "component_seconds"}
+    assert manifest.making.root == Path(run.home).as_uri()
+    assert manifest.making.user
+    assert manifest.figures == {"words": 1}
