@@ -106,7 +106,7 @@ def quality(home: Path) -> list[Row]:
     """Bits per byte of the base model in each domain beside both baselines."""
     import pyarrow.parquet as pq
 
-    (table,) = home.glob("artifacts/evaluation/*/metrics/bits_per_byte.parquet")
+    (table,) = home.glob("artifacts/evaluation/*/*/metrics/bits_per_byte.parquet")
     rows: list[dict[str, Any]] = pq.read_table(table).to_pylist()
     bits = {(row["model"], row["domain"]): row["bits_per_byte"] for row in rows}
     domains = sorted({row["domain"] for row in rows})

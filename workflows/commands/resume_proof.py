@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from components.artifacts import Plan, sha256_of_file
+from components.artifacts import Checkpoint, Plan
 from components.errors import ConfigError, TrainingError
 from components.files import JSON
 from components.ports import Launcher, SilentMetrics
+from components.ports.store import records_of
 from components.pretraining.config import PretrainingConfig
 from infra.settings import Settings
 from workflows.recipe import Recipe
@@ -47,7 +48,7 @@ class ResumeVerdict:
     resumed_from: int
     """Step of the checkpoint that training resumed from; 0: it did not resume."""
     identical: bool
-    """Whether every file of the output is bitwise that of the training without a kill."""
+    """Whether every content file of the output is bitwise that of the training without a kill."""
     loss_difference: float
     """Relative, of the last loss."""
 
@@ -195,7 +196,7 @@ class Proof:
             killed=metrics.killed,
             killed_after=kill_after,
             resumed_from=metrics.resumed_from,
-            identical=_digests(output) == _digests(whole),
+            identical=_contents(output) == _contents(whole),
             loss_difference=abs(_last_loss(output) / _last_loss(whole) - 1),
         )
 
@@ -254,8 +255,9 @@ def _shortened(plan: Plan, steps: int) -> Plan:
     return replace(plan, steps=count, tokens=plan.tokens * count // plan.steps, warmup_steps=min(plan.warmup_steps, count // 4))
 
 
-def _digests(output: Path) -> dict[str, str]:
-    return {path.relative_to(output).as_posix(): sha256_of_file(path) for path in sorted(output.rglob("*")) if path.is_file()}
+def _contents(output: Path) -> dict[str, str]:
+    """sha256 of each content file; what the record has of a training is of one attempt."""
+    return {record.path: record.sha256 for record in records_of(output, Checkpoint) if not record.record}
 
 
 def _last_loss(output: Path) -> float:
