@@ -41,15 +41,15 @@ class ArtifactError(LongrunError):
 
 
 class MissingArtifact(ArtifactError):
-    """No manifest at that place: the artifact was never finished, or was deleted."""
+    """An artifact, or a file of one, that is not there: it was never finished, or was deleted."""
 
 
 class DamagedArtifact(ArtifactError):
-    """Files that are missing or no longer hash to what the manifest says."""
+    """An artifact whose files are not what its manifest says, or a file of one that is not the value that it should hold."""
 
 
 class NewerFormat(ArtifactError):
-    """A manifest written by a later version of longrun."""
+    """A manifest, or a value in a file, written by a later version of longrun."""
 
 
 class StoreError(LongrunError):
