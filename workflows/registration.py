@@ -76,4 +76,5 @@ def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel)
         alias=config.alias,
         tags=tags,
     )
-    run.journal.write("registered", model=str(version), aliases=list(version.aliases), new=new, digest=model.digest)
+    digests = {"digest": model.digest, "content": model.content}
+    run.journal.write("registered", model=str(version), aliases=list(version.aliases), new=new, **digests)

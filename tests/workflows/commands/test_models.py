@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.artifacts import Artifact
+from components.artifacts import Artifact, Making
 from components.errors import ConfigError
 from infra.mlflow import registry, tracking
 from infra.settings import Settings
@@ -93,6 +93,32 @@ def test_verifying_counts_what_is_below_the_model_once_and_finds_a_flipped_byte(
     ((uri, (difference, *_)),) = differences.items()
     assert uri == corpus.relative_to(settings.home).as_posix()
     assert "a.txt: sha256 differs" in difference
+
+
+def test_verifying_counts_later_attempts_and_finds_a_changed_byte_of_one(settings: Settings) -> None:
+    assert verify_model(settings, "small").attempts == 0
+    (corpus,) = (artifact for artifact in settings.store.artifacts() if artifact.uri.startswith("artifacts/curation/"))
+    with settings.store.writing("curation") as output:
+        fill(output, "curation")
+        again = replace(settings.store.manifest(corpus.uri), making=Making(started="later"))
+        assert settings.store.publish(output, again) == corpus
+    verified = verify_model(settings, "small")
+    assert (verified.attempts, verified.differences) == (1, {})
+    (path,) = (settings.home / "artifacts").glob("curation/*/attempts/*/*.json")
+    path.write_bytes(path.read_bytes().replace(b"later", b"lated"))
+    try:
+        ((uri, (difference,)),) = verify_model(settings, "small").differences.items()
+        assert uri == corpus.uri
+        assert "changed after it was written" in difference
+    finally:
+        path.unlink()
+
+
+def test_a_model_and_its_lineage_have_both_digests(settings: Settings) -> None:
+    (row,) = list_models(settings)
+    root = model_lineage(settings, "small").as_json()["artifacts"][row["digest"]]
+    assert (root["evidence_digest"], root["content_digest"]) == (row["digest"], row["content"])
+    assert row["digest"] != row["content"]
 
 
 def test_a_home_without_a_registry_has_no_versions_and_gets_no_database(tmp_path: Path) -> None:
