@@ -68,7 +68,7 @@ def test_a_failed_check_stops_the_run_and_names_expectation_observation_and_page
 
 def test_verify_finds_nothing_and_after_a_flipped_byte_names_the_file(copy: Path) -> None:
     assert as_json("verify", "tiny", home=copy)["differences"] == {}
-    (weights,) = (copy / "artifacts" / "pretraining").glob("*/model.safetensors")
+    (weights,) = (copy / "artifacts" / "pretraining").glob("*/*/model.safetensors")
     with weights.open("r+b") as stream:
         stream.seek(-1, os.SEEK_END)
         last = stream.read(1)
@@ -80,7 +80,7 @@ def test_verify_finds_nothing_and_after_a_flipped_byte_names_the_file(copy: Path
 
 
 def test_a_changed_file_is_refused_by_the_step_that_reads_it_with_the_way_out(copy: Path) -> None:
-    (pairs,) = (copy / "artifacts" / "preference_pairs").glob("*/train.jsonl")
+    (pairs,) = (copy / "artifacts" / "preference_pairs").glob("*/*/train.jsonl")
     pairs.write_text(pairs.read_text().replace("e", "a", 1))
     ended = longrun("run", "tiny", "--set", "dpo.beta=0.4", home=copy)
     assert ended.returncode == 1
