@@ -3,8 +3,9 @@
 Defaults are the figures of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7B model) where it gives one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from components.decides import DECIDES_NOTHING
 from components.errors import require
 from components.training.config import CheckpointConfig, ScheduleConfig, TrainingConfig
 
@@ -28,7 +29,7 @@ DPO_TRAINING = replace(SFT_TRAINING, schedule=ScheduleConfig(kind="cosine", fina
 class ConversationsConfig:
     """Which conversations there are: instructions made from installed packages, and files of one's own."""
 
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), metadata=DECIDES_NOTHING)
     """JSONL files (plain, .gz, .zst) whose lines hold `messages`; `group`, `split` and `licence` are optional."""
     distributions: tuple[str, ...] = ()
     """Installed distributions whose functions give instructions; each is in the split that the corpus gave it."""
@@ -93,7 +94,7 @@ class PreferencePairsConfig:
     kinds: tuple[str, ...] = PAIR_KINDS
     """Embedded kinds: "author-vs-sample" is the paper's (candidates sampled from the SFT model, section 4),
     "right-vs-other" needs no sample; none: only `sources`."""
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), metadata=DECIDES_NOTHING)
     """JSONL files (plain, .gz, .zst) whose lines hold `prompt`, `chosen` and `rejected`, and optionally `group` and `split`."""
     max_pairs_per_kind: int = 100_000
     """Training pairs of each kind; the paper gives no number."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from components.alignment.config import ConversationsConfig
 from components.alignment.instructions import instructions
-from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
-from components.alignment.records import identifier, write_records
+from components.alignment.jsonl import BadLineError, JsonlSource, named_files, text_field, write_evidence
+from components.alignment.records import content_of, drawn_by, identifier, in_order, write_records
 from components.alignment.splits import SplitAssignment, preferred_split
 from components.artifacts import SPLITS, TRAIN, Conversation, Figures
 from components.errors import SourceError
@@ -38,7 +38,7 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
     Raises:
         SourceError: a file that cannot be read as promised, or no conversation for one of the splits.
     """
-    files = [JsonlSource(uri, config.max_bad_lines) for uri in config.sources]
+    files = named_files(config.sources, config.max_bad_lines)
     users = [candidate for file in files for candidate in _from_file(file)]
     assignment = SplitAssignment.of_corpus(corpus, config.validation_share)
     seen: set[str] = set()
@@ -46,7 +46,7 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
     for split, candidates in reversed(_by_split(users, assignment, config).items()):
         limit = config.max_conversations if split == TRAIN else config.max_validation_conversations
         chosen = itertools.islice(_distinct(candidates, seen), limit)
-        splits[split] = sorted(chosen, key=lambda conversation: conversation.id)
+        splits[split] = in_order(chosen)
         if not splits[split]:
             raise SourceError(f"conversations: none for {split}; add sources or distributions whose groups the corpus put there")
     write_records(Conversation, "conversations", splits, output)
@@ -61,7 +61,7 @@ def _by_split(
     installed = {distribution.name: distribution for distribution in distributions(config.distributions)}
     groups = [(candidate.conversation.group, candidate.preferred) for candidate in users]
     splits = assignment.assign([*groups, *((name, None) for name in installed)])
-    users = sorted(users, key=lambda candidate: identifier(config.seed, candidate.conversation.id))
+    users = sorted(users, key=lambda candidate: drawn_by(candidate.conversation, config.seed))
     names = sorted(installed, key=lambda name: identifier(config.seed, name))
     return {
         split: itertools.chain(
@@ -96,17 +96,16 @@ def _distinct(candidates: Iterable[CandidateConversation], seen: set[str]) -> It
 
 def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
     for line, (messages, row) in file.rows(_parse):
-        about = identifier(*(text for message in messages for text in message.values()))
         conversation = Conversation(
-            id=identifier(file.uri, line, about),
+            id=identifier(file.name, line),
             messages=messages,
-            source=file.uri,
-            uri=f"{file.uri}#{line}",
+            source=file.name,
+            uri=f"{file.name}#{line}",
             group=text_field(row, "group", identifier(messages[0]["content"])),
             licence=text_field(row, "licence", "unknown"),
             task="user",
         )
-        yield CandidateConversation(conversation, about, preferred_split(row))
+        yield CandidateConversation(conversation, content_of(conversation), preferred_split(row))
 
 
 def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:

@@ -54,7 +54,7 @@ def instructions(distribution: Distribution, config: ConversationsConfig) -> Ite
     Files are parsed in an order drawn by the seed and only until there are enough: parsing is what takes the time.
     """
     seen: set[str] = set()
-    for file in sorted(distribution.modules, key=lambda file: identifier(config.seed, file.path)):
+    for file in sorted(distribution.modules, key=lambda file: identifier(config.seed, file.sha256 or file.path)):
         for function in functions(dataclasses.replace(distribution, modules=(file,))):
             summary = summarise(function.docstring)
             conversation = _instruction(function, summary, config) if summary and summary not in seen else None
@@ -81,7 +81,8 @@ def summarise(docstring: str) -> str:
 
 def _instruction(function: Function, summary: str, config: ConversationsConfig) -> Conversation | None:
     """One conversation about the function in a task and wording drawn by its hash; None where it is too long."""
-    draw = hashlib.sha256(identifier(config.seed, function.uri, function.name).encode()).digest()
+    drawn_by = identifier(config.seed, function.name, function.signature, function.docstring, function.code)
+    draw = hashlib.sha256(drawn_by.encode()).digest()
     task = _task(function, draw[0] / 256, config)
     module = function.name.rpartition(".")[0]
     answer = {"describe": summary, "declare": f"{function.signature}:", "implement": function.code}[task]

@@ -10,11 +10,12 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, TypeVar, cast
 
 from components.artifacts import sha256_of_file
 from components.errors import SourceError
+from components.raw_files import RawRecord, write_raw
 
 Row = TypeVar("Row")
 
@@ -28,9 +29,28 @@ class Refusal:
     """One line that was refused."""
 
     source: str
+    """Name of the file."""
     line: int
     """From 1."""
     reason: str
+
+
+def named_files(uris: Sequence[str], max_bad_lines: int) -> list["JsonlSource"]:
+    """The files of a config, each named by the shortest end of its path that tells it from the others, wherever they lie.
+
+    Raises:
+        SourceError: a file is named twice.
+    """
+    paths = [PurePath(uri.removeprefix("file://")).parts for uri in uris]
+    for uri, path in zip(uris, paths, strict=True):
+        if paths.count(path) > 1:
+            raise SourceError(f"{uri}: named twice in `sources`; name it once")
+    files = []
+    for uri, path in zip(uris, paths, strict=True):
+        ends = (path[-length:] for length in range(1, len(path) + 1))
+        end = next(end for end in ends if sum(other[-len(end) :] == end for other in paths) == 1)
+        files.append(JsonlSource(uri, max_bad_lines, "/".join(end)))
+    return files
 
 
 @dataclass
@@ -40,7 +60,12 @@ class JsonlSource:
     uri: str
     """A local path, with or without file://."""
     max_bad_lines: int
+    name: str = ""
+    """What its lines are called, wherever it lies; the file's own name unless it is given."""
     refusals: list[Refusal] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.name = self.name or PurePath(self.uri).name
 
     @property
     def path(self) -> Path:
@@ -80,7 +105,7 @@ class JsonlSource:
             raise SourceError(f"{self.uri}: no usable line{self._first_refusal()}")
 
     def _refuse(self, number: int, reason: str) -> None:
-        self.refusals.append(Refusal(self.uri, number, reason))
+        self.refusals.append(Refusal(self.name, number, reason))
         if len(self.refusals) > self.max_bad_lines:
             limit = f"allowed: {self.max_bad_lines} (max_bad_lines)"
             raise SourceError(f"{self.uri}: {len(self.refusals)} unusable lines, {limit}{self._first_refusal()}")
@@ -132,15 +157,19 @@ def text_field(row: Mapping[str, Any], name: str, default: str | None = None) ->
 
 
 def write_evidence(files: Sequence[JsonlSource], output: Path) -> None:
-    """Write `raw.parquet` (source, uri, sha256, bytes of each file) and `metrics/refused.parquet` (source, line, reason)."""
+    """Write the tables of `components.raw_files`, and `metrics/refused.parquet` (source, line, reason)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    raw = [{"source": f.uri, "uri": f.uri, "sha256": sha256_of_file(f.path), "bytes": f.path.stat().st_size} for f in files]
+    write_raw([_record(file) for file in files], output)
     refused = [dataclasses.asdict(refusal) for file in files for refusal in file.refusals]
     text, whole = pa.string(), pa.int64()
-    raw_schema = pa.schema({"source": text, "uri": text, "sha256": text, "bytes": whole})
-    pq.write_table(pa.Table.from_pylist(raw, raw_schema), output / "raw.parquet", compression="zstd")
     refused_schema = pa.schema({"source": text, "line": whole, "reason": text})
     (output / "metrics").mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pylist(refused, refused_schema), output / "metrics" / "refused.parquet", compression="zstd")
+
+
+def _record(file: JsonlSource) -> RawRecord:
+    path = file.path
+    size, uri = path.stat().st_size, str(path.absolute())
+    return RawRecord(source=file.name, path=path.name, sha256=sha256_of_file(path), bytes=size, uri=uri)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.alignment.config import PreferencePairsConfig
-from components.alignment.jsonl import BadLineError, JsonlSource, text_field, write_evidence
-from components.alignment.records import identifier, write_records
+from components.alignment.jsonl import BadLineError, JsonlSource, named_files, text_field, write_evidence
+from components.alignment.records import identifier, in_order, write_records
 from components.alignment.samples import Sampler
 from components.alignment.splits import SplitAssignment, preferred_split
 from components.artifacts import SPLITS, Conversation, Figures, PreferencePair
@@ -31,7 +31,7 @@ def make_preference_pairs(
         SourceError: a file that cannot be read as promised, or no pair for one of the splits.
         ConfigError: samples as long as the model's context.
     """
-    files = [JsonlSource(uri, config.max_bad_lines) for uri in config.sources]
+    files = named_files(config.sources, config.max_bad_lines)
     sources = {split: Conversation.read(conversations, split) for split in SPLITS}
     users = _from_files(files, sources, config)
     sampler = Sampler.load(checkpoint, config, metrics) if "author-vs-sample" in config.kinds else None
@@ -40,7 +40,7 @@ def make_preference_pairs(
         drawn = _drawn(sources[split], limit, config.seed)
         pairs = [*_against_samples(drawn, sampler), *(_against_others(drawn) if "right-vs-other" in config.kinds else ())]
         pairs += users[split][:limit]
-        splits[split] = sorted(pairs, key=lambda pair: pair.id)
+        splits[split] = in_order(pairs)
         if not pairs:
             raise SourceError(f"preference pairs: none for {split}; add kinds, sources or conversations with one question")
     write_records(PreferencePair, "preference_pairs", splits, output)
@@ -52,7 +52,7 @@ def make_preference_pairs(
 def _drawn(conversations: Sequence[Conversation], limit: int, seed: int) -> list[Conversation]:
     """The conversations that pairs are made of, in an order drawn by the seed."""
     single = [c for c in conversations if c.task in TASKS and len(c.messages) == 2]
-    return sorted(single, key=lambda c: identifier(seed, c.id))[:limit]
+    return in_order(single, seed)[:limit]
 
 
 def _against_samples(conversations: Sequence[Conversation], sampler: Sampler | None) -> Iterator[PreferencePair]:
@@ -93,21 +93,20 @@ def _from_files(
     preferences: list[tuple[str, str | None]] = []
     for file in files:
         for line, (pair, preferred) in file.rows(_parse):
-            pairs.append(dataclasses.replace(pair, id=identifier(file.uri, line, pair.id), source=file.uri))
+            pairs.append(dataclasses.replace(pair, id=identifier(file.name, line), source=file.name))
             preferences.append((pair.group, preferred))
     decided = {conversation.group: split for split, members in conversations.items() for conversation in members}
     splits = SplitAssignment(decided, config.validation_share).assign(preferences)
-    order = sorted(pairs, key=lambda pair: identifier(config.seed, pair.id))
-    return {split: [pair for pair in order if splits[pair.group] == split] for split in SPLITS}
+    return {split: [pair for pair in in_order(pairs, config.seed) if splits[pair.group] == split] for split in SPLITS}
 
 
 def _parse(row: Mapping[str, Any]) -> tuple[PreferencePair, str | None]:
-    """The pair on a line, still without its source, and the split that the line asks for. Raises `BadLineError`."""
+    """The pair on a line, still without id and source, and the split that the line asks for. Raises `BadLineError`."""
     prompt, chosen, rejected = (text_field(row, name) for name in ("prompt", "chosen", "rejected"))
     if chosen == rejected:
         raise BadLineError("`chosen` and `rejected` are the same")
     pair = PreferencePair(
-        id=identifier(prompt, chosen, rejected),
+        id="",
         kind="user",
         prompt=prompt,
         chosen=chosen,

@@ -2,13 +2,31 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from components.artifacts import SPLITS, Conversation, PreferencePair
 
 Record = TypeVar("Record", Conversation, PreferencePair)
+
+
+def content_of(record: Conversation | PreferencePair) -> str:
+    """Hash of what a record says, by which it is drawn and ordered: neither its id nor its file decides."""
+    if isinstance(record, PreferencePair):
+        return identifier(record.kind, record.prompt, record.chosen, record.rejected)
+    return identifier(*(text for message in record.messages for text in (message["role"], message["content"])))
+
+
+def drawn_by(record: Conversation | PreferencePair, seed: int | None = None) -> tuple[str, ...]:
+    """What a record is sorted by: what it says, hashed with a seed if one draws; equal ones by group, then id."""
+    content = content_of(record)
+    return content if seed is None else identifier(seed, content), record.group, record.id
+
+
+def in_order(records: Iterable[Record], seed: int | None = None) -> list[Record]:
+    """Records by `drawn_by`."""
+    return sorted(records, key=lambda record: drawn_by(record, seed))
 
 
 def identifier(*fields: str | int) -> str:

@@ -3,20 +3,22 @@
 import hashlib
 
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
-from components.alignment.jsonl import JsonlSource
+from components.alignment.jsonl import named_files
 from components.artifacts import sha256_of_file
 from components.python_environment import distributions
 
 
 def fingerprint(config: ConversationsConfig | PreferencePairsConfig) -> str:
-    """sha256 in hex over the bytes of the user's files, and over name, version and module sizes of the distributions.
+    """sha256 in hex over names and bytes of the user's files, and over name, version and module sizes of the distributions.
+
+    Where the files lie is no part of it.
 
     Raises:
         SourceError: a file or distribution that is not there.
     """
     digest = hashlib.sha256()
-    for uri in config.sources:
-        digest.update(f"{uri}\0{sha256_of_file(JsonlSource(uri, config.max_bad_lines).path)}\n".encode())
+    for file in named_files(config.sources, config.max_bad_lines):
+        digest.update(f"{file.name}\0{sha256_of_file(file.path)}\n".encode())
     if isinstance(config, ConversationsConfig):
         for distribution in distributions(config.distributions):
             sizes = [(file.path, file.size) for file in distribution.modules]

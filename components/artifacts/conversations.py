@@ -17,7 +17,7 @@ class Conversation(JsonLine):
     messages: Sequence[Mapping[str, str]]
     """`role` ("user" or "assistant") and `content` of each."""
     source: str
-    """`python-environment:`, or the URI of the user's file."""
+    """`python-environment:`, or the name of the user's file."""
     uri: str
     """The function or the line that it comes from."""
     group: str

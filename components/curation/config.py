@@ -18,6 +18,7 @@ from components.curation.reading.config import (
     Reading,
     ReadingConfig,
     Source,
+    require_names,
 )
 from components.decides import DECIDES_NOTHING
 from components.errors import require
@@ -74,8 +75,9 @@ class CurationConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.sources), self, "sources", self.sources, "at least one source")
-        uris = [s.name if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
+        uris = [f"{s.uri}{s.domain}" if s.uri == PYTHON_ENVIRONMENT else s.uri for s in self.sources]
         require(len(set(uris)) == len(uris), self, "sources", uris, "each URI once, python-environment: once a domain")
+        require_names(self, "sources", self.sources)
         for name in ("audited_removals", "shard_bytes"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive integer")
         require(self.samples >= 0, self, "samples", self.samples, "0 or more")

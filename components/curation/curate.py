@@ -7,7 +7,7 @@ Three phases: `_read` reads and filters raw files into shards, `_judge` scores q
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -34,9 +34,11 @@ from components.curation.filtering.flagged_words import write_lists
 from components.curation.passages.passage_deduplication import TrimmedCorpus, find_passages, write_passages
 from components.curation.quality.grading import grade
 from components.curation.reading.sources import Listing, SkippedFile, list_files, stamp
+from components.decides import deciding
 from components.errors import SourceError
 from components.files import JSON, read_json, write_json
 from components.ports import Metrics, ShardEngine
+from components.raw_files import RAW, write_locations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,7 +193,9 @@ def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
     """What proves later where documents came from and why others are missing; the audit of the removals."""
     config, output, scratch, engine = run.config, run.output, run.scratch, run.engine
     tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in read.shards])
-    tables.join(output / "raw.parquet", tables.RAW, [shard.raw for shard in read.shards])
+    tables.join(output / RAW, tables.RAW, [shard.raw for shard in read.shards])
+    # From the listing: a shard that is taken from the cache may have been read elsewhere.
+    write_locations([(file.source, file.path, file.uri) for file in read.listing.files], output)
     if config.samples:
         write_samples(read.shards, judged.shards, output, engine, limit=config.samples)
     write_evidence(judged.texts, output / "removed.parquet", scratch, engine, memory=config.shard_bytes)
@@ -227,23 +231,18 @@ def _languages(
 def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> pa.Table:
     """Which file is read in which shard, and which files are not read, as `tables.SHARDS`."""
     rows = [
-        {
-            "shard": shard.number,
-            "source": shard.config.reading.sources[file.source_indices[0]].uri,
-            "uri": file.uri,
-            "bytes": file.size,
-        }
+        {"shard": shard.number, "source": file.source, "path": file.path, "bytes": file.size}
         for shard in shards
         for file in shard.files
     ]
-    rows += [{"shard": None, "source": file.source, "uri": file.uri, "bytes": file.size} for file in skipped]
+    rows += [{"shard": None, "source": file.source, "path": file.path, "bytes": file.size} for file in skipped]
     return pa.Table.from_pylist(rows, tables.SHARDS)
 
 
 def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) -> None:
     """Record this run's inputs; raise `SourceError` if `scratch` holds work from a run with other inputs."""
     begun = scratch / "begun.json"
-    inputs = json.loads(json.dumps({"files": stamp(config.inputs, listing), **asdict(config)}))
+    inputs = json.loads(json.dumps({"files": stamp(config.inputs, listing), **deciding(config)}))
     if not begun.exists():
         scratch.mkdir(parents=True, exist_ok=True)
         write_json(begun, inputs)

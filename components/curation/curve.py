@@ -96,7 +96,7 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
         texts[index] += extracted.texts
     for source, own in zip(config.sources, texts, strict=True):
         if not own:
-            raise SourceError(f"source {source.name}: no document of it passed the filters, so that none can be a duplicate")
+            raise SourceError(f"source {source.label}: no document of it passed the filters, so that none can be a duplicate")
     return texts
 
 

@@ -48,7 +48,7 @@ def evaluate(
 
     Bits per byte, by domain: the sum of -log2 p over every token of every document, its end-of-document token included, over
     the UTF-8 bytes of the text; each byte is scored once, and only documents of at least 1 kB count. It is measured by
-    `components.generation.bits_per_byte`, which holds the definition. The documents are taken by id while they fit into
+    `components.generation.bits_per_byte`, which holds the definition. The documents are taken in order while they fit into
     `config.max_bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
     weighs domains by fixed shares. Tasks are those of `components.evaluation.items` and the public benchmarks of
     `components.evaluation.benchmarks`, through lm-eval.
@@ -88,7 +88,7 @@ def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
 
 def _gather(config: EvaluationConfig, inputs: EvaluationInputs, domains: Sequence[str]) -> Material:
     """Documents of those domains, tasks and prompts."""
-    conversations = held_out.by_id(Conversation.read(inputs.conversations, VALIDATION))
+    conversations = Conversation.read(inputs.conversations, VALIDATION)
     prompts = [conversation.messages[0]["content"] for conversation in conversations]
     local = items.build(config, corpus=inputs.corpus, conversations=inputs.conversations, pairs=inputs.pairs, chat=_as_prompt)
     return Material(

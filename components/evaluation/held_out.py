@@ -1,9 +1,9 @@
-"""Reading the held-out split of a corpus, of conversations and of preference pairs, always in the same order."""
+"""Reading the held-out split of a corpus, always in the same order."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.artifacts import Conversation, PreferencePair
 from components.errors import ArtifactError
 from components.generation.bits_per_byte import MIN_BYTES, TokenReader
-
-Line = TypeVar("Line", Conversation, PreferencePair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,8 @@ def domains(corpus: Path) -> list[str]:
 
 
 def documents(corpus: Path, domain: str) -> Iterator[Document]:
-    """Documents of at least 1 kB (as bits per byte counts them), by id: ids are hashes, so any prefix is a random sample."""
+    """Documents of at least 1 kB (as bits per byte counts them), in the order of the corpus, which is that of the hashes of their
+    texts: any prefix is a random sample."""
     for path in sorted((corpus / "documents/validation" / domain).glob("*.parquet")):
         for row in _rows(path, ["id", "group", "text", "bytes"]):
             if row["bytes"] >= MIN_BYTES:
@@ -74,7 +72,7 @@ def _rows(path: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Document]:
-    """Documents of a domain by id, each taken if it still fits into `max_bytes`; the first one where none fits.
+    """Documents of a domain in their order, each taken if it still fits into `max_bytes`; the first one where none fits.
 
     So no document much longer than the others dominates the figure, or the time.
 
@@ -96,8 +94,3 @@ def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Documen
             "give the domain more documents, or leave it out of the mixture"
         )
     return chosen or [first]
-
-
-def by_id(lines: Iterable[Line]) -> list[Line]:
-    """Conversations or preference pairs in the order of their ids."""
-    return sorted(lines, key=lambda line: line.id)

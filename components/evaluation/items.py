@@ -77,7 +77,6 @@ class Tasks:
 class _Question:
     """A context and its true continuation, which may serve as a wrong option to other questions."""
 
-    id: str
     group: str
     context: str
     answer: str
@@ -87,8 +86,8 @@ def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs:
     """Cut the items of all tasks; `chat` renders a user's message as the prompt of a conversation."""
     domains = held_out.domains(corpus)
     per_domain = -(-config.max_items_per_task // len(domains))
-    answers = _answers(config, held_out.by_id(Conversation.read(conversations, VALIDATION)), chat)
-    preferences = _preferences(config, held_out.by_id(PreferencePair.read(pairs, VALIDATION)), chat)
+    answers = _answers(config, Conversation.read(conversations, VALIDATION), chat)
+    preferences = _preferences(config, PreferencePair.read(pairs, VALIDATION), chat)
     choices = {
         "continuation-choice": [
             row for name in domains for row in _with_wrong_options(config, _continuations(config, name, corpus), per_domain)
@@ -113,21 +112,21 @@ def shorten(text: str, characters: int) -> str:
 
 def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
     """Each span of a document as the context, up to its first whole word, and what follows."""
-    for id, document, start, _ in _spans(config, domain, corpus):
+    for document, start, _ in _spans(config, domain, corpus):
         border = _AFTER_WORD.search(document.text, start)
         if border is None:
             continue
         answer = shorten(document.text[border.start() :], config.max_answer_characters)
         context = document.text[max(0, border.start() - config.max_context_characters) : border.start()]
         if len(answer.strip()) >= config.max_answer_characters // 2:
-            yield _Question(id, document.group, context, answer)
+            yield _Question(document.group, context, answer)
 
 
 def _answers(config: EvaluationConfig, conversations: Iterable[Conversation], chat: Callable[[str], str]) -> Iterator[_Question]:
     """The first user message and answer of each conversation."""
     for conversation in conversations:
         prompt, answer = (conversation.messages[turn]["content"] for turn in (0, 1))
-        yield _Question(conversation.id, conversation.group, chat(prompt), _option(config, answer))
+        yield _Question(conversation.group, chat(prompt), _option(config, answer))
 
 
 def _preferences(config: EvaluationConfig, pairs: Iterable[PreferencePair], chat: Callable[[str], str]) -> Iterator[Row]:
@@ -135,7 +134,7 @@ def _preferences(config: EvaluationConfig, pairs: Iterable[PreferencePair], chat
     for pair in pairs:
         options = [_option(config, answer) for answer in (pair.chosen, pair.rejected)]
         if options[0] != options[1]:
-            yield _shuffled(chat(pair.prompt), options, random.Random(f"{config.seed}/{pair.id}"))
+            yield _shuffled(chat(pair.prompt), options, _drawn(config, pair.prompt, *options))
 
 
 def _option(config: EvaluationConfig, answer: str) -> str:
@@ -147,11 +146,16 @@ def _with_wrong_options(config: EvaluationConfig, questions: Iterator[_Question]
     pool = list(islice(questions, max(count, _POOL * config.choices)))
     rows = []
     for question in pool[:count]:
-        rng = random.Random(f"{config.seed}/{question.id}")
+        rng = _drawn(config, question.context, question.answer)
         wrong = _draw(pool, question, config.choices - 1, rng)
         if len(wrong) == config.choices - 1:
             rows.append(_shuffled(question.context, [question.answer, *wrong], rng))
     return rows
+
+
+def _drawn(config: EvaluationConfig, *texts: str) -> random.Random:
+    """Numbers that depend on the seed and what an item says, not on where it came from."""
+    return random.Random("\0".join([str(config.seed), *texts]))
 
 
 def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Random) -> list[str]:
@@ -173,7 +177,7 @@ def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
 
 def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[Row]:
     """In each span of a document the first line that ends in a word which its context already holds."""
-    for _, document, start, stop in _spans(config, domain, corpus):
+    for document, start, stop in _spans(config, domain, corpus):
         for match in _LINE_END.finditer(document.text, start):
             if match.start() >= stop:
                 break
@@ -184,8 +188,8 @@ def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterato
                 break
 
 
-def _spans(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tuple[str, held_out.Document, int, int]]:
-    """An id, the document, and the characters from and to which an item may start.
+def _spans(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tuple[held_out.Document, int, int]]:
+    """The document, and the characters from and to which an item may start.
 
     The middle of every document comes first, then other eighths of those long enough. The first eighth is never used: too often
     it is a licence and imports.
@@ -194,4 +198,4 @@ def _spans(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tupl
         for document in held_out.documents(corpus, domain):
             length = len(document.text)
             if length >= 2 * number * config.max_context_characters:
-                yield f"{document.id}/{eighth}", document, length * eighth // 8, length * (eighth + 1) // 8
+                yield document, length * eighth // 8, length * (eighth + 1) // 8

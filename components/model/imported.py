@@ -3,18 +3,19 @@
 import tempfile
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from components.artifacts import Figures, encoded, sha256_of_file
 from components.flops import parameters
 from components.model.huggingface import load, save
 from components.model.origin import files_of
+from components.raw_files import RawRecord, write_raw
 from components.tokenizer.imported import import_tokenizer
+
+SOURCE = "start"
+"""Name of the checkpoint as a source, wherever it lies."""
 
 
 def import_checkpoint(directory: Path, output: Path) -> Figures:
-    """Write weights in fp32, config, the tokenizer's files and `raw.parquet` (source, uri, sha256, bytes of each file read).
+    """Write weights in fp32, config, the tokenizer's files and the tables of the files read (`components.raw_files`).
 
     Returns:
         The number of parameters and the shape.
@@ -27,7 +28,10 @@ def import_checkpoint(directory: Path, output: Path) -> Figures:
         import_tokenizer(source, Path(tokenizer))
         model = load(source)
         save(model, Path(tokenizer), output)
-    sizes = {str(path): (sha256_of_file(path), path.stat().st_size) for path in files}
-    rows = [{"source": str(directory), "uri": uri, "sha256": digest, "bytes": size} for uri, (digest, size) in sizes.items()]
-    pq.write_table(pa.Table.from_pylist(rows), output / "raw.parquet", compression="zstd")
+    write_raw([_record(path) for path in files], output)
     return {"parameters": parameters(model.shape), "shape": encoded(model.shape)}
+
+
+def _record(path: Path) -> RawRecord:
+    digest, size = sha256_of_file(path), path.stat().st_size
+    return RawRecord(source=SOURCE, path=path.name, sha256=digest, bytes=size, uri=str(path))

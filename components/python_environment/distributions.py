@@ -1,5 +1,6 @@
 """Installed distributions: their recorded Python files, description and licence, and which one owns a shared file."""
 
+import base64
 import contextlib
 import csv
 import importlib.metadata
@@ -37,6 +38,8 @@ class PackageFile:
     """Bytes on disk."""
     modified: int
     """Time of its last change in ns since the epoch."""
+    sha256: str
+    """sha256 in hex that its distribution records of it; empty where it records none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,13 +128,20 @@ def _recorded(name: str, installed: importlib.metadata.Distribution) -> Iterator
     if record is None:
         raise SourceError(f"python-environment: {name!r} has no RECORD of its files; install it from a wheel")
     root = str(_root(installed))
-    for path, *_ in csv.reader(record.splitlines()):
+    for path, recorded, *_ in csv.reader(record.splitlines()):
         if path.endswith((".py", f".dist-info/{METADATA}")) and not path.startswith(("/", "..")):
             location = os.path.join(root, path)  # noqa: PTH118 path objects would take most of the time of listing tens of thousands
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 state = os.stat(location)  # noqa: PTH116
                 if stat.S_ISREG(state.st_mode):
-                    yield PackageFile(path=path, location=location, size=state.st_size, modified=state.st_mtime_ns)
+                    size, modified, digest = state.st_size, state.st_mtime_ns, _sha256(recorded)
+                    yield PackageFile(path=path, location=location, size=size, modified=modified, sha256=digest)
+
+
+def _sha256(recorded: str) -> str:
+    """The digest in hex that a RECORD gives as URL-safe base64 without padding (PyPA, recording installed projects)."""
+    algorithm, _, digest = recorded.partition("=")
+    return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex() if algorithm == "sha256" else ""
 
 
 def _distribution(

@@ -6,18 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Artifact
 from components.ports.store import records_of
+from components.raw_files import RawRecord, write_raw
 from infra.settings import Settings
 from infra.storage import store_at
 from infra.urls import HERE
 from tests.components.ports.store_suite import manifest_of
 from tests.infra.s3_server import BUCKET, bucket
-from workflows.steps.lineage import RAW
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +63,6 @@ def published_corpus(settings: Settings, raw: Path) -> Artifact:
     with settings.store.writing("curation") as output:
         (output / "shard").write_bytes(b"x" * 1000)
         (record,) = records_of(raw)
-        row = {"source": "mine", "uri": str(raw / record.path), "sha256": record.sha256, "bytes": record.size}
-        pq.write_table(pa.Table.from_pylist([row]), output / RAW)
+        uri = str(raw / record.path)
+        write_raw([RawRecord(source="mine", path=record.path, sha256=record.sha256, bytes=record.size, uri=uri)], output)
         return settings.store.publish(output, manifest_of(output))

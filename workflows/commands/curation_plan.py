@@ -18,7 +18,8 @@ def curation_plan(config: CurationConfig) -> dict[str, JSON]:
     bands = Bands.of(threshold, duplicates.permutations)
     return {
         "sources": [
-            {"uri": source.uri, "domain": source.domain, "sample_bytes": source.sample_bytes} for source in config.sources
+            {"name": source.name, "uri": source.uri, "domain": source.domain, "sample_bytes": source.sample_bytes}
+            for source in config.sources
         ],
         "mixture": mixture_of(config.sources, config.corpus).portions,
         "deduplication": {

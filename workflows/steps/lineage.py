@@ -3,15 +3,12 @@
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from components.artifacts import Artifact, Lineage, LineageNode, Manifest, RawSource
 from components.errors import LongrunError, SourceError, StoreError
 from components.ports import ArtifactStore
 from components.ports.store import damaged, wrong_digest
-
-RAW = "raw.parquet"
-"""The file of an artifact that names the raw files it was read from."""
+from components.raw_files import LOCATIONS, RAW, RawRecord, read_raw
 
 
 def walk(
@@ -73,15 +70,15 @@ def _node(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> Linea
 
 def _raw_sources(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[RawSource, ...]:
     """What an artifact was read from, by source; nothing for one that was made from artifacts alone."""
-    sources: dict[str, list[dict[str, Any]]] = {}
-    for row in _raw_rows(store, artifact, manifest):
-        sources.setdefault(row["source"], []).append(row)
+    sources: dict[str, list[RawRecord]] = {}
+    for record in _raw_records(store, artifact, manifest):
+        sources.setdefault(record.source, []).append(record)
     return tuple(
         RawSource(
             source=source,
             files=len(files),
-            bytes=sum(file["bytes"] for file in files),
-            sha256=hashlib.sha256("".join(sorted(file["sha256"] for file in files)).encode()).hexdigest(),
+            bytes=sum(file.bytes for file in files),
+            sha256=hashlib.sha256("".join(sorted(file.sha256 for file in files)).encode()).hexdigest(),
         )
         for source, files in sorted(sources.items())
     )
@@ -92,22 +89,21 @@ def raw_differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest
     from components.curation.reading.locations import sha256_at
     from components.curation.reading.sources import locate
 
-    files = {row["uri"]: row["sha256"] for row in _raw_rows(store, artifact, manifest)}
+    records = _raw_records(store, artifact, manifest)
     differences = []
-    for uri, expected in files.items():
+    for record in records:
         try:
-            same = sha256_at(locate(uri)) == expected
+            same = sha256_at(locate(record.uri)) == record.sha256
         except (OSError, SourceError, StoreError) as error:
-            differences.append(f"raw {uri}: {error}")
+            differences.append(f"raw {record.name}, read from {record.uri}: {error}")
         else:
-            differences += [] if same else [f"raw {uri}: sha256 differs from what was read"]
-    return len(files), differences
+            differences += [] if same else [f"raw {record.name} at {record.uri}: sha256 differs from what was read"]
+    return len(records), differences
 
 
-def _raw_rows(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> list[dict[str, Any]]:
-    if RAW not in {record.path for record in manifest.files}:
+def _raw_records(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> list[RawRecord]:
+    paths = {record.path for record in manifest.files} & {RAW, LOCATIONS}
+    if RAW not in paths:
         return []
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = pq.read_table(store.local(artifact, only=(RAW,)) / RAW).to_pylist()
-    return rows
+    directory = store.local(artifact, only=tuple(sorted(paths)))
+    return read_raw((directory / RAW).read_bytes(), (directory / LOCATIONS).read_bytes() if LOCATIONS in paths else None)

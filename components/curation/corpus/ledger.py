@@ -86,7 +86,7 @@ class Tally:
         self.set_aside += table.to_pylist()
 
     def documents_by_source(self) -> Counter[tuple[str, str]]:
-        """Documents read from each source, which is a URI and a domain."""
+        """Documents read from each source, which is a name and a domain."""
         counts: Counter[tuple[str, str]] = Counter()
         for (source, domain, _), count in self.documents.items():
             counts[source, domain] += count
@@ -96,36 +96,36 @@ class Tally:
         """Raise `SourceError` for a source of which no document passed the filters, or a domain without documents."""
         for source in sources:
             reasons = {
-                reason: n for (uri, domain, reason), n in self.documents.items() if (uri, domain) == (source.uri, source.domain)
+                reason: n for (own, domain, reason), n in self.documents.items() if (own, domain) == (source.name, source.domain)
             }
             listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
-                raise SourceError(f"source {source.name}: holds no documents of this domain{self._first_error(source)}")
+                raise SourceError(f"source {source.label}: holds no documents of this domain{self._first_error(source)}")
             if reasons.keys().isdisjoint({"", *DUPLICATES}):
-                raise SourceError(f"source {source.name}: none of its {sum(reasons.values())} documents was kept ({listed})")
+                raise SourceError(f"source {source.label}: none of its {sum(reasons.values())} documents was kept ({listed})")
             if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
-                raise SourceError(f"source {source.name}: its domain is left empty, all is in other domains too ({listed})")
+                raise SourceError(f"source {source.label}: its domain is left empty, all is in other domains too ({listed})")
 
     def _first_error(self, source: Source) -> str:
-        errors = [row["error"] for row in self.set_aside if row["source"] == source.uri]
+        errors = [row["error"] for row in self.set_aside if row["source"] == source.name]
         return f"; {len(errors)} files cannot be read, the first: {errors[0]}" if errors else ""
 
     def table_of(self, sources: Sequence[Source]) -> pa.Table:
         """`tables.SOURCES` in the order of the sources."""
-        return pa.Table.from_pylist([self._source(source.uri, source.domain) for source in sources], tables.SOURCES)
+        return pa.Table.from_pylist([self._source(source.name, source.domain) for source in sources], tables.SOURCES)
 
     def refusals(self) -> pa.Table:
         """`tables.REFUSALS`, sorted."""
         rows = [(*key, self.languages[key], self.language_bytes[key]) for key in sorted(self.languages)]
         return pa.Table.from_pylist([dict(zip(tables.REFUSALS.names, row, strict=True)) for row in rows], tables.REFUSALS)
 
-    def _source(self, uri: str, domain: str) -> dict[str, JSON]:
-        counts = {reason: n for (u, d, reason), n in self.documents.items() if (u, d) == (uri, domain)}
-        sizes = {reason: n for (u, d, reason), n in self.bytes.items() if (u, d) == (uri, domain)}
+    def _source(self, name: str, domain: str) -> dict[str, JSON]:
+        counts = {reason: n for (own, d, reason), n in self.documents.items() if (own, d) == (name, domain)}
+        sizes = {reason: n for (own, d, reason), n in self.bytes.items() if (own, d) == (name, domain)}
         duplicates = sum(counts.get(reason, 0) for reason in DUPLICATES)
-        cut = self.cut[uri, domain]
+        cut = self.cut[name, domain]
         return {
-            "source": uri,
+            "source": name,
             "domain": domain,
             "documents": sum(counts.values()),
             "bytes": sum(sizes.values()) + cut,
@@ -134,7 +134,7 @@ class Tally:
             "refused_documents": sum(counts.values()) - counts.get("", 0) - duplicates,
             "duplicate_documents": duplicates,
             "duplicate_bytes": sum(sizes.get(reason, 0) for reason in DUPLICATES) + cut,
-            "set_aside_files": sum((row["source"], row["domain"]) == (uri, domain) for row in self.set_aside),
+            "set_aside_files": sum((row["source"], row["domain"]) == (name, domain) for row in self.set_aside),
         }
 
     def figures(self) -> dict[str, JSON]:

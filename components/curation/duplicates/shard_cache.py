@@ -1,9 +1,9 @@
 """A cache of shards that were read and hashed, keyed by all that decides them: one more source is read and hashed alone.
 
-The key of a shard covers the state of its raw files, their sources, the rest of `Extraction`, which is all of the config that
-reading depends on, and what the driver wrote beside the shards for them to read; that of its hashes, this key and all of
-`DuplicatesConfig`. The code is for the caller to name, by the directory of the cache. An entry
-is moved in whole; its files are linked, not copied; only numbers of shards, which another source may shift, change.
+The key of a shard covers the state of its raw files and their paths inside the sources, but not where these lie, the sources, the
+rest of `Extraction`, which is all of the config that reading depends on, and what the driver wrote beside the shards for them to
+read; that of its hashes, this key and all of `DuplicatesConfig`. The code is for the caller to name, by the directory of the
+cache. An entry is moved in whole; its files are linked, not copied; only numbers of shards, which another may shift, change.
 """
 
 import dataclasses
@@ -26,6 +26,7 @@ from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.sketches import Sketch, TextShard, sketch
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
 from components.curation.reading.locations import state_of
+from components.decides import deciding
 from components.files import JSON, link_or_copy, read_json, write_json, written_beside
 
 KEY, ENTRY = "key.json", "entry.json"
@@ -62,7 +63,7 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
 
 def shard_key(shard: ExtractionShard) -> str:
     """sha256 over all that decides what the tables of a shard hold, in hex, but for the code."""
-    config = dataclasses.asdict(shard.config)
+    config = deciding(shard.config)
     sources = config["reading"].pop("sources")
     beside = sorted(path for path in Path(shard.directory).parent.iterdir() if path.is_file())
     facts: dict[str, JSON] = {
@@ -76,7 +77,8 @@ def shard_key(shard: ExtractionShard) -> str:
 def _file_facts(file: Any, sources: Sequence[dict[str, JSON]]) -> dict[str, JSON]:
     facts = dataclasses.asdict(file) | {"state": state_of(file.location)}
     own = [{name: value for name, value in sources[number].items() if name != "weight"} for number in facts.pop("source_indices")]
-    return {name: value for name, value in facts.items() if name not in ("location", "stamp")} | {"sources": own}
+    elsewhere = ("location", "recorded", "stamp", "uri")
+    return {name: value for name, value in facts.items() if name not in elsewhere} | {"sources": own}
 
 
 def sketch_shard(shard: TextShard, *, config: DuplicatesConfig, index: Path | None) -> tuple[Sketch, bool]:

@@ -114,9 +114,8 @@ def shards_of(files: tuple[RawFile, ...], config: Extraction, scratch: Path) -> 
     groups: list[list[RawFile]] = []
     remaining, previous = 0, ""
     for file in files:
-        uri = config.reading.sources[file.source_indices[0]].uri
-        if uri != previous or file.size > remaining:
-            previous = uri
+        if file.source != previous or file.size > remaining:
+            previous = file.source
             groups.append([])
             remaining = config.shard_bytes
         groups[-1].append(file)
@@ -247,13 +246,11 @@ class _Extraction:
         with fetched(file.location, self.directory) as path:
             for raw in read_documents(replace(file, location=str(path)), self.shard.config.reading):
                 self.take(file, raw)
-            source = self.shard.config.reading.sources[file.source_indices[0]].uri
-            digest = sha256_of_file(path)
-            self.raw.append({"source": source, "uri": file.uri, "sha256": digest, "bytes": file.size})
+            self.raw.append({"source": file.source, "path": file.path, "sha256": sha256_of_file(path), "bytes": file.size})
 
     def _set_aside(self, file: RawFile, error: str) -> None:
         source = self.shard.config.reading.sources[file.source_indices[0]]
-        columns = {"source": source.uri, "domain": source.domain, "uri": file.uri, "bytes": file.size}
+        columns = {"source": source.name, "domain": source.domain, "path": file.path, "bytes": file.size}
         self.set_aside.append({**columns, "error": error})
 
     def _save(self) -> None:
@@ -302,7 +299,7 @@ class _Extraction:
             "document": -1 if reason else (self.shard.number << SHARD_BITS) + self.passed,
             "text_hash": hash_of(encoded or raw.raw),
             "id": identity,
-            "source": source.uri,
+            "source": source.name,
             "uri": raw.uri,
             "group": file.group,
             "domain": source.domain,
@@ -359,7 +356,7 @@ class _Extraction:
         if not config.benchmarks:
             return ""
         hits = read_index(self.directory.parent, config.benchmark_gram).hits(document.text)
-        columns = {"id": identity, "source": source.uri, "domain": source.domain}
+        columns = {"id": identity, "source": source.name, "domain": source.domain}
         for hit in hits:
             item = {"benchmark": hit.benchmark, "file": hit.file, "item": hit.number, "shared": hit.shared, "share": hit.share}
             self.contamination.append(columns | item)

@@ -20,8 +20,8 @@ class ReplacementCounts:
     def add(self, source: Source, counts: Mapping[str, int]) -> None:
         """Add a document of a source with its number of replacements by kind."""
         for kind, count in counts.items():
-            self.documents[source.uri, source.domain, kind] += 1
-            self.replacements[source.uri, source.domain, kind] += count
+            self.documents[source.name, source.domain, kind] += 1
+            self.replacements[source.name, source.domain, kind] += count
 
     def copy(self) -> "ReplacementCounts":
         """A snapshot that later additions do not change."""

@@ -143,7 +143,7 @@ is replaced.</p>
   "precision_before_verification"]) }}
 {{ listed("Removals counted anew", overview.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
   "high"]) }}
-{{ listed("Files set aside", overview.tables.set_aside, ["uri", "domain", "bytes", "error"]) }}
+{{ listed("Files set aside", overview.tables.set_aside, ["source", "path", "domain", "bytes", "error"]) }}
 
 <h2 id="plots">Distributions</h2>
 <p class="key"><i class="k"></i>kept<i class="l"></i>not kept</p>

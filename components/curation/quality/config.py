@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from components.curation.reading.config import Source
+from components.curation.reading.config import Source, require_names
 from components.errors import require
 
 
@@ -26,5 +26,6 @@ class QualityConfig:
     def __post_init__(self) -> None:
         require(0 <= self.max_refused_share < 1, self, "max_refused_share", self.max_refused_share, "at least 0, below 1")
         require(self.min_documents > 0, self, "min_documents", self.min_documents, "a positive integer")
+        require_names(self, "references", self.references)
         enough = self.sample_documents >= self.min_documents
         require(enough, self, "sample_documents", self.sample_documents, "at least min_documents")

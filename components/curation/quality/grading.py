@@ -107,10 +107,10 @@ def read_references(extraction: Extraction, scratch: Path, engine: ShardEngine) 
     read = engine.map_shards(extract, shards, description="read references")
     for shard in read:
         for row in pq.read_table(shard.set_aside).to_pylist():
-            raise SourceError(f"reference {row['source']}: {row['uri']} cannot be read ({row['error']}); mend or remove it")
+            raise SourceError(f"reference {row['source']}: {row['path']} cannot be read ({row['error']}); mend or remove it")
     texts = [path for shard in read for path in shard.texts]
     if not texts:
-        names = ", ".join(source.uri for source in extraction.reading.sources)
+        names = ", ".join(source.label for source in extraction.reading.sources)
         raise SourceError(f"quality.references: the filters refuse every document of {names}; name others")
     return texts
 

@@ -52,12 +52,11 @@ def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
         SourceError: there is no file, one cannot be read, or a named field holds no text.
     """
     for file in files_of(benchmark):
-        name = file.relative or PurePath(file.location).name
         with fetched(file.location, scratch) as path:
             number = 0
             try:
                 for record in _records(path):
-                    yield _item(benchmark, name, number, record)
+                    yield _item(benchmark, file.relative, number, record)
                     number += 1
             except PARSE_ERRORS as error:
                 what = f"benchmark {benchmark.name}: {file.location} cannot be read after {number} whole items"

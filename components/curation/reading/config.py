@@ -1,9 +1,15 @@
 """What curation reads, and the limits of reading."""
 
+import itertools
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
 
+from components.curation.reading.kinds import kind_of
+from components.decides import DECIDES_NOTHING
 from components.errors import require
 from components.extensions import READER, Extension, kind
 
@@ -21,18 +27,23 @@ SCRIPT_TAGS = ("en", "zh", "code", "other")
 SHIPPED = "ldnoobw"
 """Names the list of a language in `FilteringConfig.flagged_words`."""
 
+NAME = re.compile(r"\w[\w.-]*")
+"""Of a source: it is part of ids and tables, and may name a file."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """Documents of one domain below one URI."""
 
-    uri: str
+    uri: str = field(metadata=DECIDES_NOTHING)
     """`python-environment:`, or a path, `file://` or `s3://` URI of a folder or file: JSONL, text, WARC or WET (plain, .gz,
     .zst), Parquet, or a Hugging Face dataset on disk."""
     domain: str
     """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only its documents are taken."""
     weight: float
     """Weight in the mixture, in tokens; a domain's share is the sum of its sources' weights over the sum of all."""
+    name: str = ""
+    """What ids, tables and pages call it, wherever it lies; made of domain and kind, such as `web-jsonl`, where it is empty."""
     licence: str = "unknown"
     """SPDX expression of the documents; `python-environment:` takes each distribution's own."""
     language: str = "auto"
@@ -53,6 +64,9 @@ class Source:
     def __post_init__(self) -> None:
         require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
         require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens")
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.domain}-{self._kind()}")
+        require(bool(NAME.fullmatch(self.name)), self, "name", self.name, "letters, digits, and - . _ after the first")
         require(0 < self.weight < math.inf, self, "weight", self.weight, "a positive number")
         require(bool(self.text_field), self, "text_field", self.text_field, "a name")
         tags = ("auto", *SCRIPT_TAGS)
@@ -66,9 +80,24 @@ class Source:
         require(endings or not self.suffixes, self, "suffixes", self.suffixes, "with a reader, suffixes that start with a dot")
 
     @property
-    def name(self) -> str:
-        """How messages and tables name this source."""
-        return f"{self.uri} ({self.domain})"
+    def label(self) -> str:
+        """How messages name this source."""
+        return f"{self.name} ({self.uri})"
+
+    def _kind(self) -> str:
+        return PYTHON_ENVIRONMENT.rstrip(":") if self.uri == PYTHON_ENVIRONMENT else kind_of(PurePath(self.uri)) or "files"
+
+
+def require_names(owner: Any, field_name: str, sources: Sequence[Source]) -> None:
+    """Raise `ConfigError` where two sources share a name, with the line to write."""
+    names = [source.name for source in sources]
+    for number, source in enumerate(sources):
+        if source.name in names[:number]:
+            stem = re.sub(r"\W+", "-", PurePath(source.uri.rstrip("/")).name.partition(".")[0]).strip("-") or source.domain
+            numbered = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+            given = next(name for name in numbered if name not in names)
+            line = f"Source(name={given!r}, uri={source.uri!r}, domain={source.domain!r}, ...)"
+            require(False, owner, field_name, names, f"each name once, as in {line}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +106,7 @@ class Benchmark:
 
     name: str
     """Its name in `contamination.parquet`, by which evaluation joins."""
-    uri: str
+    uri: str = field(metadata=DECIDES_NOTHING)
     """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
     fields: tuple[str, ...] = ()
     """Fields of a record whose text counts, such as the question and its answer; empty: every text in it."""

@@ -24,7 +24,7 @@ class FileEntry:
     """A file below a URI."""
 
     relative: str
-    """Path below the URI with forward slashes; empty where the URI is the file itself."""
+    """Path below the URI with forward slashes; the name of the file where the URI is the file itself."""
     location: str
     """Absolute path, or `s3://` URI."""
     size: int
@@ -49,7 +49,7 @@ def find(uri: str, name: str) -> list[FileEntry]:
     if not root.exists():
         raise SourceError(f"source {name}: {root} does not exist")
     paths = sorted(_files_below(root)) if root.is_dir() else [root]
-    return [_entry(path, path.relative_to(root).as_posix() if path != root else "") for path in paths]
+    return [_entry(path, path.relative_to(root).as_posix() if path != root else path.name) for path in paths]
 
 
 def _entry(path: Path, relative: str) -> FileEntry:
@@ -150,7 +150,7 @@ def _find_objects(uri: str, name: str) -> list[FileEntry]:
             facts = {}
     entries = [
         FileEntry(
-            relative=path.removeprefix(uri.removeprefix(S3)).strip("/"),
+            relative=path.removeprefix(uri.removeprefix(S3)).strip("/") or path.rpartition("/")[2],
             location=S3 + path,
             size=fact["size"],
             stamp=str(fact["e_tag"]),

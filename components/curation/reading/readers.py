@@ -1,7 +1,7 @@
 """Raw files parsed into documents: JSON lines, Parquet, Arrow, web archives, text, and modules and metadata of Python packages.
 
 To add a format for every recipe, write a function from a `RawFile` and a `Reading` to `RawDocument`s, register it in `READERS`,
-and give its suffix a kind in `components.curation.reading.sources.KINDS`. A recipe brings its own in `Source.reader`: a class
+and give its suffix a kind in `components.curation.reading.kinds.KINDS`. A recipe brings its own in `Source.reader`: a class
 that yields what the rows of built-in tables hold.
 """
 
@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import zstandard
 
 from components.curation.reading.config import Reading
-from components.curation.reading.sources import OWN, RawFile
+from components.curation.reading.kinds import OWN
+from components.curation.reading.sources import RawFile
 from components.curation.reading.streams import CHUNK, chunks, lines, whole
 from components.curation.reading.web_archives import pages
-from components.curation.text.draw import draw
+from components.curation.text.draw import draw, group_of, hash_of
 from components.errors import ExtensionError, SourceError, single_line
 from components.extensions import READER, Extension, failure, load
 from components.python_environment import ModuleText, description, module_name, split_module
@@ -37,6 +38,8 @@ class RawDocument:
     source_index: int
     """Position of its source in the config."""
     uri: str
+    """Inside its source: the path of the file and, where that holds many documents, `#` and the position there; of a web page
+    also its address."""
     text: str
     raw: bytes
     """The bytes that hold it: a line, a file, or a cell."""
@@ -132,37 +135,36 @@ def _read_arrow(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
 
 
 def _read_warc(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    """The main text of each page, named `URI#NUMBER URL`."""
+    """The main text of each page, named `PATH#NUMBER URL`."""
     for number, page in enumerate(pages(Path(file.location), reading.limits.max_document_bytes), start=1):
-        uri = f"{file.uri}#{number}"
-        if file.row_share < 1 and draw(reading.seed, uri) >= file.row_share:
+        if not _is_taken(file, reading, page.text, page.raw):
             continue
-        uri = f"{uri} {page.uri}"
+        uri = f"{file.path}#{number} {page.uri}"
         yield RawDocument(source_index=file.source_indices[0], uri=uri, text=page.text, raw=page.raw, refusal=page.refusal)
 
 
 def _rows(file: RawFile, reading: Reading, rows: Iterator[Row], wanted: str) -> Iterator[RawDocument]:
     bad = 0
     for number, (raw, text, refusal) in enumerate(rows, start=1):
-        uri = f"{file.uri}#{number}"
-        if file.row_share < 1 and draw(reading.seed, uri) >= file.row_share:
+        if not _is_taken(file, reading, text, raw):
             continue
         bad += refusal == "bad-line"
         if bad > reading.limits.max_bad_lines:
             allowed = f"{bad} bad lines, at most {reading.limits.max_bad_lines} allowed (curation.reading.max_bad_lines)"
             raise SourceError(f"{file.location}: line {number} is not {wanted}; {allowed}")
+        uri = f"{file.path}#{number}"
         yield RawDocument(source_index=file.source_indices[0], uri=uri, text=text, raw=raw, refusal=refusal)
 
 
 def _read_own(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     extension = reading.sources[file.source_indices[0]].reader
-    assert extension is not None, f"{file.uri} is of the kind {file.kind}, and its source has no reader"
-    cells = _own_cells(extension, Path(file.location), file.uri)
+    assert extension is not None, f"{file.path} is of the kind {file.kind}, and its source has no reader"
+    cells = _own_cells(extension, Path(file.location), file.path)
     rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in cells)
     yield from _rows(file, reading, rows, f"a document with text, says the reader {extension.code}")
 
 
-def _own_cells(extension: Extension, path: Path, uri: str) -> Iterator[str | None]:
+def _own_cells(extension: Extension, path: Path, name: str) -> Iterator[str | None]:
     """What a reader of the recipe's own yields.
 
     Raises:
@@ -174,13 +176,13 @@ def _own_cells(extension: Extension, path: Path, uri: str) -> Iterator[str | Non
     try:
         for number, text in enumerate(reader.read(path), start=1):
             if text is not None and not isinstance(text, str):
-                wanted = f"document {number} of {uri}; it must be {READER.form}"
+                wanted = f"document {number} of {name}; it must be {READER.form}"
                 raise ExtensionError(f"reader {extension.code} yielded {type(text).__name__} for {wanted}")
             yield text if text is None or _is_unicode(text) else None
     except (ExtensionError, GeneratorExit):
         raise
     except Exception as error:
-        raise SourceError(str(failure(extension, READER, error, f"after document {number} of {uri}"))) from error
+        raise SourceError(str(failure(extension, READER, error, f"after document {number} of {name}"))) from error
 
 
 def _is_unicode(text: str) -> bool:
@@ -192,19 +194,24 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def _is_taken(file: RawFile, reading: Reading, text: str, raw: bytes) -> bool:
+    """Whether a row is in the sample: by its text, so that neither its file nor its position decides."""
+    return file.row_share >= 1 or draw(reading.seed, group_of(hash_of(text.encode() or raw))) < file.row_share
+
+
 def _read_text(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     raw = whole(chunks(Path(file.location)), reading.limits.max_document_bytes)
     text = None if raw is None else _decoded(raw)
     refusal = "long" if raw is None else "invalid-utf8" if text is None else ""
-    yield RawDocument(source_index=file.source_indices[0], uri=file.uri, text=text or "", raw=raw or b"", refusal=refusal)
+    yield RawDocument(source_index=file.source_indices[0], uri=file.path, text=text or "", raw=raw or b"", refusal=refusal)
 
 
 def _read_module(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    """The code, named by the file's own URI, and each of its docstrings, named `URI#LLINE`."""
+    """The code, named by the file's own path, and each of its docstrings, named `PATH#LLINE`."""
     raw = Path(file.location).read_bytes()
     module, refusal = ModuleText(code="", docstrings=()), ""
     try:
-        module = split_module(raw.decode("utf-8-sig"), module_name(file.uri.partition("/")[2]))
+        module = split_module(raw.decode("utf-8-sig"), module_name(file.path.partition("/")[2]))
     except UnicodeDecodeError:
         refusal = "invalid-utf8"
     except SyntaxError:
@@ -212,12 +219,12 @@ def _read_module(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     for source_index in file.source_indices:
         if reading.sources[source_index].domain == "code":
             if module.code or refusal:
-                yield RawDocument(source_index=source_index, uri=file.uri, text=module.code, raw=raw, refusal=refusal)
+                yield RawDocument(source_index=source_index, uri=file.path, text=module.code, raw=raw, refusal=refusal)
         elif refusal:
-            yield RawDocument(source_index=source_index, uri=f"{file.uri}#docstrings", text="", raw=raw, refusal=refusal)
+            yield RawDocument(source_index=source_index, uri=f"{file.path}#docstrings", text="", raw=raw, refusal=refusal)
         else:
             for docstring in module.docstrings:
-                uri, text = f"{file.uri}#L{docstring.line}", docstring.text
+                uri, text = f"{file.path}#L{docstring.line}", docstring.text
                 yield RawDocument(source_index=source_index, uri=uri, text=text, raw=text.encode())
 
 

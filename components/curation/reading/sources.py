@@ -1,5 +1,6 @@
 """The raw files of the sources: listed, sampled, located again, and fingerprinted, without reading a document."""
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -9,51 +10,27 @@ from pathlib import PurePath
 
 from components.curation.reading.benchmarks import files_of
 from components.curation.reading.config import PYTHON_ENVIRONMENT, SHIPPED, Inputs, Reading, Source
-from components.curation.reading.locations import S3, FileEntry, find, path_of, read_bytes, stamp_of, state_of
+from components.curation.reading.kinds import COMPRESSED, KINDS, OWN, ROWS, kind_of
+from components.curation.reading.locations import S3, FileEntry, find, path_of, read_bytes, sha256_at, stamp_of, state_of
 from components.curation.text.draw import draw
 from components.errors import ConfigError, SourceError
 from components.python_environment import Distribution, PackageFile, distributions
 from components.python_environment import locate as locate_in_environment
 
-KINDS = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".warc": "warc",
-    ".wet": "warc",
-    ".txt": "text",
-    ".md": "text",
-    ".rst": "text",
-    ".tex": "text",
-    ".py": "text",
-}
-"""What a file contains, by its suffix; JSON lines, text and WARC may also be compressed."""
-
-JSON_LINES = ".json"
-"""How some corpora (C4, Dolma) name compressed JSON lines; an uncompressed `.json` is usually one value, and not read."""
-
-TABLES = ("parquet", "arrow")
-"""Kinds with compression of their own."""
-
-OWN = "own"
-"""What the reader of the recipe's own reads."""
-
-ROWS = ("jsonl", "warc", OWN, *TABLES)
-"""Kinds with many documents in a file: a sample takes a share of each file."""
-
 HF_STATE = "state.json"
 """Lists the Arrow files that are the data of a saved Hugging Face dataset (`Dataset.save_to_disk`)."""
-
-COMPRESSED = (".gz", ".zst")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawFile:
     """One file to read."""
 
+    source: str
+    """Name of the first source that takes documents from it."""
+    path: str
+    """Path inside its source with forward slashes, the same wherever that lies; of an environment, `DISTRIBUTION/PATH`."""
     uri: str
-    """Its name: a path below the URI of its source, or `python-environment:DISTRIBUTION/PATH`."""
+    """Where it lies: what `locate` takes."""
     location: str
     """Absolute path on this machine, or `s3://` URI."""
     size: int
@@ -69,6 +46,8 @@ class RawFile:
     """Share of the rows to take, by hash."""
     stamp: str
     """See `components.curation.reading.locations.FileEntry`."""
+    recorded: str = ""
+    """sha256 in hex that its distribution records; empty where it records none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +55,7 @@ class SkippedFile:
     """A file of a source that is not read."""
 
     source: str
-    uri: str
+    path: str
     size: int
     """Bytes."""
 
@@ -86,7 +65,7 @@ class Listing:
     """Every file to read, and what the split needs to know about distributions."""
 
     files: tuple[RawFile, ...]
-    """In the order of sources and URIs."""
+    """In the order of sources and paths."""
     linked: dict[str, tuple[str, ...]]
     """For each distribution, the others that list some of its files."""
     skipped: tuple[SkippedFile, ...]
@@ -94,7 +73,7 @@ class Listing:
 
     def skipped_by_suffix(self) -> dict[str, int]:
         """How many files are not read, by suffix, sorted."""
-        return dict(sorted(Counter(_suffix(file.uri) for file in self.skipped).items()))
+        return dict(sorted(Counter(_suffix(file.path) for file in self.skipped).items()))
 
 
 def list_files(reading: Reading) -> Listing:
@@ -123,6 +102,8 @@ def list_files(reading: Reading) -> Listing:
 def fingerprint(inputs: Inputs) -> str:
     """sha256 over the names and bytes (for objects in a store, their ETags) of the files that would be read now, in hex.
 
+    Names are inside their sources: where these lie is no part of it.
+
     Raises what `list_files` raises.
     """
     files = _files(inputs, list_files(inputs.reading))
@@ -144,7 +125,7 @@ Input = tuple[str, str, str]
 def _files(inputs: Inputs, listing: Listing) -> Iterator[Input]:
     references = list_files(replace(inputs.reading, sources=inputs.references)).files if inputs.references else ()
     for file in (*listing.files, *references):
-        yield file.uri, file.location, f"{file.size} {file.stamp}"
+        yield f"{file.source}\0{file.path}", file.location, f"{file.size} {file.stamp}"
     for language, name in sorted(inputs.flagged_words.items()):
         location = "" if name == SHIPPED else locate(name)
         yield language, location, stamp_of(location) if location else ""
@@ -161,7 +142,7 @@ def _digest(lines: Iterable[str]) -> str:
 
 
 def locate(uri: str) -> str:
-    """The location of the raw file named `uri` in `raw.parquet`: a path on this machine, or an `s3://` URI.
+    """The location of a raw file by its `uri` in `locations.parquet`: a path on this machine, or an `s3://` URI.
 
     Raises:
         SourceError: its distribution is not installed.
@@ -171,48 +152,36 @@ def locate(uri: str) -> str:
     return uri if uri.startswith(S3) else str(path_of(uri))
 
 
-def kind_of(path: PurePath) -> str:
-    """What a file contains, by `KINDS`, or an empty string."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        plain = suffixes[-2] if len(suffixes) > 1 else ""
-        inner = "jsonl" if plain == JSON_LINES else KINDS.get(plain, "")
-        return "" if inner in TABLES else inner
-    return KINDS.get(suffixes[-1], "") if suffixes else ""
-
-
-def _suffix(uri: str) -> str:
-    suffixes = [suffix.lower() for suffix in PurePath(uri).suffixes]
+def _suffix(path: str) -> str:
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
     return "".join(suffixes[-2:] if suffixes and suffixes[-1] in COMPRESSED else suffixes[-1:]) or "none"
 
 
 def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[SkippedFile]]:
     """The files of a source that are read, and the others that are skipped."""
-    entries = find(source.uri, source.name)
+    entries = find(source.uri, source.label)
     readable = _own_files(entries, source) if source.reader else _data_files(entries)
     if not readable and source.reader:
         raise SourceError(
-            f"source {source.name}: no file to read; allowed: {', '.join(source.suffixes) or 'all but hidden files'}"
+            f"source {source.label}: no file to read; allowed: {', '.join(source.suffixes) or 'all but hidden files'}"
         )
     if not readable:
         kinds = ", ".join(KINDS)
         compressed = "JSON lines (.json too), text and WARC also as .gz or .zst"
-        raise SourceError(f"source {source.name}: no file to read; allowed: {kinds}; {compressed}")
+        raise SourceError(f"source {source.label}: no file to read; allowed: {kinds}; {compressed}")
     if not sum(file.size for file in readable):
-        raise SourceError(f"source {source.name}: {source.uri} is empty (0 bytes)")
+        raise SourceError(f"source {source.label} is empty (0 bytes)")
     read = {file.location for file in readable}
     others = [file for file in entries if file.location not in read]
-    skipped = [SkippedFile(source=source.uri, uri=_uri(source, file), size=file.size) for file in others]
+    skipped = [SkippedFile(source=source.name, path=file.relative, size=file.size) for file in others]
     return [_raw(source, file, position) for file in readable], skipped
-
-
-def _uri(source: Source, file: FileEntry) -> str:
-    return source.uri.rstrip("/") + (f"/{file.relative}" if file.relative else "")
 
 
 def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
     return RawFile(
-        uri=_uri(source, file),
+        source=source.name,
+        path=file.relative,
+        uri=file.location,
         location=file.location,
         size=file.size,
         kind=OWN if source.reader else kind_of(PurePath(file.location)),
@@ -255,13 +224,15 @@ def _data_names(state: str) -> frozenset[str]:
 
 def _names(source: Source) -> tuple[str, ...]:
     if not source.distributions:
-        raise ConfigError(f"source {source.name}: Source.distributions is empty; allowed: names of installed distributions")
+        raise ConfigError(f"source {source.label}: Source.distributions is empty; allowed: names of installed distributions")
     return source.distributions
 
 
 def _package_files(installed: Iterable[Distribution], source: Source, position: int) -> list[RawFile]:
     def raw(distribution: Distribution, file: PackageFile, kind: str) -> RawFile:
         return RawFile(
+            source=source.name,
+            path=f"{distribution.name}/{file.path}",
             uri=f"{PYTHON_ENVIRONMENT}{distribution.name}/{file.path}",
             location=file.location,
             size=file.size,
@@ -270,6 +241,7 @@ def _package_files(installed: Iterable[Distribution], source: Source, position: 
             group=distribution.name,
             licence=distribution.licence,
             stamp=str(file.modified),
+            recorded=file.sha256,
         )
 
     files = []
@@ -282,26 +254,40 @@ def _package_files(installed: Iterable[Distribution], source: Source, position: 
 
 
 def _sampled(files: list[RawFile], source: Source, seed: int) -> list[RawFile]:
-    """Whole files in the order of their draw until the sample is full; of files with many documents, a share of the rows."""
-    if source.sample_bytes is None:
+    """Whole files in the order of their draw until the sample is full; of files with many documents, a share of the rows.
+
+    Files are drawn by what they hold: under other names, or in another folder, the same ones are taken.
+    """
+    if source.sample_bytes is None or sum(file.size for file in files) <= source.sample_bytes:
         return files
-    share = min(1.0, source.sample_bytes / max(1, sum(file.size for file in files)))
+    share = source.sample_bytes / sum(file.size for file in files)
     taken = [replace(file, row_share=share) for file in files if file.kind in ROWS]
     remaining = source.sample_bytes - sum(file.size * file.row_share for file in taken)
     # Descriptions come first: they are few, and the only prose written for readers who do not know the package.
     whole = [file for file in files if file.kind not in ROWS]
-    for file in sorted(whole, key=lambda file: (file.kind != "description", draw(seed, file.uri), file.uri)):
+    for file in sorted(whole, key=lambda file: (file.kind != "description", draw(seed, _content(file)), file.group, file.path)):
         if remaining <= 0:
             break
         taken.append(file)
         remaining -= file.size
-    return sorted(taken, key=lambda file: file.uri)
+    return sorted(taken, key=lambda file: file.path)
+
+
+def _content(file: RawFile) -> str:
+    """sha256 of a file in hex; of an environment's, which has tens of thousands, as its distribution records it."""
+    return file.recorded or _sha256(file.location, file.size, file.stamp)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _sha256(location: str, size: int, stamp: str) -> str:
+    """sha256 in hex; size and stamp tell a file that has changed since."""
+    return sha256_at(location)
 
 
 def _merged(files: Iterable[RawFile]) -> list[RawFile]:
     """One entry per file of an environment, with all sources that use it, so that it is read and parsed once."""
     merged: dict[str, RawFile] = {}
     for file in files:
-        known = merged.get(file.uri)
-        merged[file.uri] = replace(known, source_indices=known.source_indices + file.source_indices) if known else file
-    return [merged[uri] for uri in sorted(merged)]
+        known = merged.get(file.path)
+        merged[file.path] = replace(known, source_indices=known.source_indices + file.source_indices) if known else file
+    return [merged[path] for path in sorted(merged)]

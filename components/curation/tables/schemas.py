@@ -130,7 +130,7 @@ VERDICTS = pa.schema(
 """What became of a document, with the hash of its text: removed in favour of `kept`, or kept (-1, and 0) in a cluster that must
 be in one split."""
 
-RAW = pa.schema({"source": pa.string(), "uri": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
+RAW = pa.schema({"source": pa.string(), "path": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
 GROUPS = pa.schema({"group": pa.string(), "split": pa.string(), "source": pa.string()})
 REMOVED = pa.schema({"removed": pa.string(), "kept": pa.string(), "similarity": pa.float64()})
 METRICS = pa.schema(
@@ -165,7 +165,7 @@ SOURCES = pa.schema(
 )
 
 SET_ASIDE = pa.schema(
-    {"source": pa.string(), "domain": pa.string(), "uri": pa.string(), "bytes": pa.int64(), "error": pa.string()}
+    {"source": pa.string(), "domain": pa.string(), "path": pa.string(), "bytes": pa.int64(), "error": pa.string()}
 )
 """A raw file that could not be read to its end: nothing of it is in the corpus."""
 
@@ -231,7 +231,7 @@ SAMPLES = pa.schema(
 """A few documents of each step and reason, the heads of their texts before and after it, with personal data replaced. Of a
 duplicate `after` is the text of the document `kept` instead."""
 
-SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "uri": pa.string(), "bytes": pa.int64()})
+SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "path": pa.string(), "bytes": pa.int64()})
 """The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
 
 LOSSES = pa.schema(

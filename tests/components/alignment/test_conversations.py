@@ -1,5 +1,6 @@
 """Conversations: in the corpus's split, each once, the same bytes every time."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from components.alignment.config import ConversationsConfig
 from components.alignment.conversations import make_conversations
 from components.errors import SourceError
+from components.raw_files import LOCATIONS
 from tests.components.alignment.conftest import CONVERSATIONS, SPLIT_OF, lines, write_groups
 
 
@@ -57,8 +59,8 @@ def test_the_users_own_come_first_and_every_distribution_gives_its_part(
 ) -> None:
     uri = jsonl([line_of(f"{n}?", group="typer") for n in range(10)])
     conversations = make(replace(CONVERSATIONS, sources=(uri,), max_conversations=40), corpus, tmp_path)["train"]
-    assert sum(line["source"] == uri for line in conversations) == 10
-    embedded = Counter(line["group"] for line in conversations if line["source"] != uri)
+    assert sum(line["source"] == Path(uri).name for line in conversations) == 10
+    embedded = Counter(line["group"] for line in conversations if line["task"] != "user")
     assert embedded == {"rich": 10, "typer": 10, "filelock": 10}
 
 
@@ -107,8 +109,28 @@ def test_the_same_inputs_give_the_same_bytes(corpus: Path, jsonl: Callable[..., 
     for name in ("first", "second"):
         make(config, corpus, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
-    assert len(files) == 5
+    assert len(files) == 6
     assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in files)
+
+
+def test_a_moved_file_and_lines_in_another_order_give_the_same_conversations(
+    corpus: Path, jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    rows = [line_of(f"{n}?") for n in range(30)]
+    first, second = (tmp_path / name for name in ("first", "second"))
+    config = replace(CONVERSATIONS, sources=(jsonl(rows),), max_conversations=20, max_validation_conversations=9)
+    made = make(config, corpus, first)
+    moved = tmp_path / "elsewhere" / Path(config.sources[0]).name
+    moved.parent.mkdir()
+    shutil.copy(config.sources[0], moved)
+    make(replace(config, sources=(str(moved),)), corpus, second)
+    content = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file() and path.name != LOCATIONS)
+    assert [(first / name).read_bytes() for name in content] == [(second / name).read_bytes() for name in content]
+    assert str(tmp_path).encode() not in b"".join((first / name).read_bytes() for name in content)
+
+    reversed_lines = make(replace(config, sources=(jsonl(rows[::-1]),)), corpus, tmp_path / "third")
+    said = [{split: [line["messages"] for line in own] for split, own in of.items()} for of in (made, reversed_lines)]
+    assert said[0] == said[1]
 
 
 def test_the_metrics_table_counts_messages_and_characters(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:

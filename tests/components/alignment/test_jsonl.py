@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.alignment.jsonl import JsonlSource, text_field, write_evidence
+from components.alignment.jsonl import JsonlSource, named_files, text_field, write_evidence
 from components.artifacts import sha256_of_file
 from components.errors import SourceError
 
@@ -93,6 +93,14 @@ def test_evidence_holds_the_hash_of_each_file_and_every_refusal(jsonl: Callable[
     write_evidence([source], tmp_path)
     raw, refused = pq.read_table(tmp_path / "raw.parquet"), pq.read_table(tmp_path / "metrics" / "refused.parquet")
     assert raw.to_pylist() == [
-        {"source": source.uri, "uri": source.uri, "sha256": sha256_of_file(source.path), "bytes": source.path.stat().st_size}
+        {"source": "user.jsonl", "path": "user.jsonl", "sha256": sha256_of_file(source.path), "bytes": source.path.stat().st_size}
     ]
-    assert refused.to_pylist() == [{"source": source.uri, "line": 2, "reason": "`text` is missing"}]
+    assert refused.to_pylist() == [{"source": "user.jsonl", "line": 2, "reason": "`text` is missing"}]
+
+
+def test_files_are_named_by_as_much_of_their_paths_as_tells_them_apart_wherever_they_lie() -> None:
+    for root in ("/data", "file:///elsewhere/deep"):
+        files = named_files([f"{root}/a/chats.jsonl", f"{root}/b/chats.jsonl", f"{root}/b/more.jsonl.gz"], 0)
+        assert [file.name for file in files] == ["a/chats.jsonl", "b/chats.jsonl", "more.jsonl.gz"]
+    with pytest.raises(SourceError, match=r"/data/a\.jsonl: named twice"):
+        named_files(["/data/a.jsonl", "file:///data/a.jsonl"], 0)

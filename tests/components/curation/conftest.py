@@ -1,6 +1,7 @@
 """Small sources, and curation of them in this process."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from components import interim
 from components.curation import CurationConfig, Source
+from components.curation.config import PYTHON_ENVIRONMENT
 from components.curation.curate import curate
 from components.curation.extraction.extract import ExtractionShard, shards_of
 from components.curation.reading.readers import RawDocument, read_documents
@@ -44,8 +46,9 @@ def write_jsonl(path: Path, texts: Iterable[Any]) -> Path:
 
 
 def source(path: Path | str, domain: str = "prose", **fields: Any) -> Source:
-    """A source of weight 1."""
-    return Source(**{"uri": str(path), "domain": domain, "weight": 1.0, **fields})
+    """A source of weight 1, named after its file or folder."""
+    name = "" if str(path) == PYTHON_ENVIRONMENT else re.sub(r"\W+", "-", Path(path).name.partition(".")[0]).strip("-")
+    return Source(**{"uri": str(path), "domain": domain, "weight": 1.0, "name": name, **fields})
 
 
 def config(*sources: Source, **fields: Any) -> CurationConfig:

@@ -115,7 +115,7 @@ def survives(directory: Path, name: str, data: bytes) -> None:
     listed = [row for shard in shards for row in rows(shard.rows)]
     assert sum("good.jsonl#" in row["uri"] and not row["reason"] for row in listed) == 5
     aside = [row for shard in shards for row in rows(shard.set_aside)]
-    assert all(row["error"] and "good" not in row["uri"] for row in aside)
+    assert all(row["error"] and "good" not in row["path"] for row in aside)
     if aside:
         assert not any(name in row["uri"] for row in listed)
 

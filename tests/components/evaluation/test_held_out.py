@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.artifacts import Conversation
 from components.errors import ArtifactError
 from components.evaluation import held_out
 from tests.components.evaluation import conftest
@@ -45,11 +44,6 @@ def test_a_domain_with_short_documents_only_is_refused_by_name(tmp_path):
     conftest.write_documents(tmp_path, "maths", ["short"])
     with pytest.raises(ArtifactError, match="1000 bytes in maths"):
         held_out.fitting_documents(tmp_path, "maths", 10)
-
-
-def test_lines_come_in_the_order_of_their_ids(world):
-    conversations = held_out.by_id(reversed(Conversation.read(world.conversations, "validation")))
-    assert [c.id for c in conversations] == sorted(c.id for c in conversations)
 
 
 class Shards:

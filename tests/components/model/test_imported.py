@@ -46,7 +46,7 @@ def test_a_checkpoint_is_imported_in_fp32_with_its_tokenizer_and_the_hashes_of_i
     assert torch.equal(model.head.weight, load(theirs).embedding.weight)
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.vocab_size) == (256, 257, 300)
     read = pq.read_table(output / "raw.parquet").to_pylist()
-    assert {Path(row["uri"]).name for row in read} >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert {row["path"] for row in read} >= {"config.json", "model.safetensors", "tokenizer.json"}
 
 
 def test_a_directory_without_a_checkpoint_and_pickled_weights_are_refused(theirs: Path, tmp_path: Path) -> None:

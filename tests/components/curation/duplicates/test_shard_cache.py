@@ -30,7 +30,7 @@ SIZE = 8
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative URIs: ids, which decide what is kept, are the same every time."""
+    """Relative URIs, which are shorter."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -37,13 +37,9 @@ def test_codes_are_those_of_the_text_without_boilerplate() -> None:
     assert len(document.codes) == len(document.classes) == len(document.text)
 
 
-def test_an_id_depends_on_source_uri_and_text() -> None:
-    others = [replace(RAW, uri="a.jsonl#2"), replace(RAW, text="Another text.")]
+def test_an_id_is_made_of_the_name_of_the_source_the_path_inside_it_and_the_position_and_nothing_else() -> None:
+    others = [replace(RAW, uri="a.jsonl#2"), replace(RAW, uri="deep/a.jsonl#1")]
     ids = {identity_of(source("x"), raw) for raw in (RAW, *others)} | {identity_of(source("y"), RAW)}
     assert len(ids) == 4
-    assert identity_of(source("x", "web", weight=2.0), replace(RAW, raw=b"another line")) == identity_of(source("x"), RAW)
-
-
-def test_an_id_of_a_document_without_text_depends_on_its_bytes() -> None:
-    bad = replace(RAW, text="", refusal="bad-line")
-    assert identity_of(source("x"), bad) != identity_of(source("x"), replace(bad, raw=b"another line"))
+    moved = source("s3://elsewhere/x", "web", weight=2.0)
+    assert identity_of(moved, replace(RAW, text="Another text.", raw=b"another line")) == identity_of(source("x"), RAW)

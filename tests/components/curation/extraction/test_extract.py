@@ -34,14 +34,14 @@ def test_texts_carry_where_they_come_from(tmp_path: Path) -> None:
     (tmp_path / "data/a.txt").write_text(prose(1) + " \r\n")
     (shard,) = extracted(tmp_path)
     (document,) = rows(shard.texts[0])
-    uri, raw = f"{tmp_path}/data/a.txt", prose(1) + " \r\n"
+    raw = prose(1) + " \r\n"
     assert document == {
         "document": 0,
         "text_hash": hash_of(f"{prose(1)}\n".encode()),
-        "id": hashlib.sha256(f"{tmp_path}/data\0{uri}\0{raw}".encode()).hexdigest(),
+        "id": hashlib.sha256(b"data\0a.txt").hexdigest(),
         "text": prose(1) + "\n",
-        "source": f"{tmp_path}/data",
-        "uri": uri,
+        "source": "data",
+        "uri": "a.txt",
         "group": "",
         "domain": "prose",
         "language": "en",
@@ -52,7 +52,7 @@ def test_texts_carry_where_they_come_from(tmp_path: Path) -> None:
         "quality": None,
     }
     (listed,) = rows(shard.raw)
-    assert listed == {"source": f"{tmp_path}/data", "uri": uri, "sha256": document["sha256"], "bytes": len(raw)}
+    assert listed == {"source": "data", "path": "a.txt", "sha256": document["sha256"], "bytes": len(raw)}
 
 
 def test_every_document_read_has_a_row_and_only_those_that_passed_a_number(tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_leaves_nothing_behind(tmp_p
     texts = [row for path in shard.texts for row in rows(path)]
     assert [row["text"].strip() for row in texts] == [prose(1), prose(2), prose(3)]
     assert [row["document"] for row in texts] == [row["document"] for row in rows(shard.rows)] == [0, 1, 2]
-    assert {Path(row["uri"]).name for row in rows(shard.raw)} == {"a.jsonl", "c.jsonl"}
+    assert {row["path"] for row in rows(shard.raw)} == {"a.jsonl", "c.jsonl"}
     (aside,) = rows(shard.set_aside)
-    assert aside["uri"].endswith("b.jsonl.gz")
+    assert aside["path"] == "b.jsonl.gz"
     assert "cannot be read to its end" in aside["error"]
 
 
@@ -133,9 +133,9 @@ def test_a_file_that_fails_late_takes_back_all_that_it_gave(tmp_path: Path, monk
     chosen = config(source(tmp_path / "data"), shard_bytes=100_000, personal_data=("email",), max_bad_lines=0)
     (shard,) = planned_shards(chosen, tmp_path / "scratch")
     output = extract(shard)
-    assert [Path(row["uri"]).name.partition("#")[0] for row in rows(output.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
+    assert [row["uri"].partition("#")[0] for row in rows(output.rows)] == ["a.jsonl"] * 5 + ["c.jsonl"] * 15
     assert [(row["kind"], row["documents"], row["found"]) for row in rows(output.personal_data)] == [("email", 20, 20)]
-    assert [Path(row["uri"]).name for row in rows(output.set_aside)] == ["b.jsonl"]
+    assert [row["path"] for row in rows(output.set_aside)] == ["b.jsonl"]
 
 
 @pytest.mark.slow
@@ -201,7 +201,7 @@ def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alo
         "import os, pickle, signal, sys; from dataclasses import replace; from pathlib import Path\n"
         "from components.curation.extraction import crashes, extract as extraction\n"
         "read = extraction.read_documents\n"
-        f"def deadly(file, reading):\n    if Path(file.uri).name[0] in {killers!r}: {end}\n    return read(file, reading)\n"
+        f"def deadly(file, reading):\n    if file.path[0] in {killers!r}: {end}\n    return read(file, reading)\n"
         "extraction.read_documents = deadly\n"
         "shard = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
         f"extraction.extract(replace(shard, run=crashes.new_run()) if {alone} else shard)\n"
@@ -214,7 +214,7 @@ def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alo
 def set_aside(shard: ExtractionShard) -> tuple[int, dict[str, str]]:
     """Documents kept, and the errors of the files that were set aside by their letter."""
     output = extract(shard)
-    return output.documents, {Path(row["uri"]).name[0]: row["error"] for row in rows(output.set_aside)}
+    return output.documents, {row["path"][0]: row["error"] for row in rows(output.set_aside)}
 
 
 DIED = "its worker died 2 times while reading it"

@@ -103,7 +103,7 @@ def test_a_corpus_counts_what_it_replaced_by_source_and_kind(tmp_path: Path) -> 
     lines[1] += " Write to ada@example.org."
     web = write_jsonl(tmp_path / "web.jsonl", lines)
     run(config(source(web), personal_data=("email", "ipv4")), tmp_path)
-    named = {"source": str(web), "domain": "prose"}
+    named = {"source": web.stem, "domain": "prose"}
     assert rows(tmp_path / "corpus/metrics/personal_data.parquet") == [
         {**named, "kind": "email", "documents": 2, "found": 3},
         {**named, "kind": "ipv4", "documents": 1, "found": 1},

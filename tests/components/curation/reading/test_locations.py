@@ -44,17 +44,19 @@ def test_a_folder_of_a_bucket_gives_its_files_and_an_object_itself(bucket: Any) 
         ("deep/b.txt", "s3://crawl/web/deep/b.txt"),
     ]
     (file,) = find("s3://crawl/web/deep/b.txt", "web")
-    assert (file.relative, file.location, file.size) == ("", "s3://crawl/web/deep/b.txt", len(prose(50)))
+    assert (file.relative, file.location, file.size) == ("b.txt", "s3://crawl/web/deep/b.txt", len(prose(50)))
 
 
 def test_a_corpus_from_a_bucket_is_the_one_of_its_files(bucket: Any, tmp_path: Path) -> None:
     run(config(source("s3://crawl/web")), tmp_path)
     assert {row["uri"] for row in documents(tmp_path)} == {
-        *(f"s3://crawl/web/a.jsonl.gz#{number}" for number in range(1, 7)),
-        "s3://crawl/web/deep/b.txt",
+        *(f"a.jsonl.gz#{number}" for number in range(1, 7)),
+        "deep/b.txt",
     }
+    lay = {row["path"]: row["uri"] for row in rows(tmp_path / "corpus/locations.parquet")}
+    assert set(lay.values()) == {"s3://crawl/web/a.jsonl.gz", "s3://crawl/web/deep/b.txt"}
     for row in rows(tmp_path / "corpus/raw.parquet"):
-        assert row["sha256"] == sha256_at(locate(row["uri"]))
+        assert row["sha256"] == sha256_at(locate(lay[row["path"]]))
     assert not list((tmp_path / "scratch").rglob("fetched/*"))
 
 

@@ -1,0 +1,67 @@
+"""The raw files that an artifact was made of: by source and path in its content, and where each lay in its record.
+
+So the same files in another folder or bucket give the same content, and whoever asks later still finds where they were.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RAW, LOCATIONS = "raw.parquet", "locations.parquet"
+"""Files of an artifact: source, path inside the source, sha256 and bytes of each raw file; and source, path and URI of each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawRecord:
+    """One raw file."""
+
+    source: str
+    """Name of the source."""
+    path: str
+    """Inside the source, with forward slashes."""
+    sha256: str
+    bytes: int
+    uri: str
+    """Where it lay: an absolute path, an `s3://` URI, or `python-environment:DISTRIBUTION/PATH`."""
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return self.path if self.path == self.uri else f"{self.source}/{self.path}"
+
+
+def write_raw(records: Sequence[RawRecord], output: Path) -> None:
+    """Write both tables, in the order of the records."""
+    rows = [{"source": r.source, "path": r.path, "sha256": r.sha256, "bytes": r.bytes} for r in records]
+    _write(rows, {"source": "string", "path": "string", "sha256": "string", "bytes": "int64"}, output / RAW)
+    write_locations([(record.source, record.path, record.uri) for record in records], output)
+
+
+def write_locations(files: Iterable[tuple[str, str, str]], output: Path) -> None:
+    """Write where raw files lay: source, path and URI of each."""
+    names = ("source", "path", "uri")
+    _write([dict(zip(names, file, strict=True)) for file in files], dict.fromkeys(names, "string"), output / LOCATIONS)
+
+
+def _write(rows: list[dict[str, Any]], columns: Mapping[str, str], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    pq.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")
+
+
+def read_raw(raw: bytes, locations: bytes | None) -> list[RawRecord]:
+    """The raw files of an artifact from the bytes of its two tables.
+
+    An artifact of format 1 has the URI of each file in the first table, and no second one.
+    """
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(io.BytesIO(raw)).to_pylist()
+    if locations is None:
+        return [RawRecord(**{"path": row["uri"], **row}) for row in rows]
+    uris = {(row["source"], row["path"]): row["uri"] for row in pq.read_table(io.BytesIO(locations)).to_pylist()}
+    return [RawRecord(**row, uri=uris[row["source"], row["path"]]) for row in rows]
