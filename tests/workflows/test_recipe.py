@@ -1,16 +1,19 @@
 """What stages of one recipe must agree on, how a recipe travels, and what `--set` can reach."""
 
+import asyncio
 import dataclasses
 import typing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flyte.types import TypeEngine
 
 from components.curation import FilteringConfig
 from components.curation.config import Benchmark
 from components.errors import ConfigError
-from components.evaluation.config import BenchmarkTask
+from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.extensions import Extension, extensions_in
 from components.extensions.kinds import kind_of
 from workflows.recipe import BUILT_IN, Recipe, from_json, load_recipe, to_json
@@ -188,3 +191,18 @@ def test_every_field_for_code_of_the_recipe_s_own_says_which_kind_it_is() -> Non
             waiting += [hint for hint in inner if dataclasses.is_dataclass(hint) and hint is not Extension]
     assert len(kinds) >= 8
     assert None not in kinds.values()
+
+
+def test_a_config_with_code_of_the_recipe_s_own_passes_from_task_to_task(folder: Path) -> None:
+    """Flyte makes a type of every config, and hands it on as bytes."""
+    config = load_recipe(str(folder / "mine.py")).evaluation
+    (task,) = config.tasks
+    mixed: dict[str, Any] = {"a": 1, "b": 0.5, "c": True, "d": None, "e": ["x", 1], "f": {"g": [1.5]}}
+    config = replace(config, tasks=(replace(task, values=mixed),))
+
+    async def handed_on() -> EvaluationConfig:
+        literal = await TypeEngine.to_literal(config, EvaluationConfig, TypeEngine.to_literal_type(EvaluationConfig))
+        arrived: EvaluationConfig = await TypeEngine.to_python_value(literal, EvaluationConfig)
+        return arrived
+
+    assert asyncio.run(handed_on()) == config
