@@ -94,7 +94,7 @@ def test_the_interval_of_the_law_covers_a_run_far_beyond_the_data() -> None:
     law = fit_parametric(n, d, loss, rounds=300, seed=0, leave_out=None).loss
     said = predict(law, 2e10, 4e11)
     truth = TRUTH.E + TRUTH.A / 2e10**TRUTH.alpha + TRUTH.B / 4e11**TRUTH.beta
-    assert said["low"] < truth < said["high"] < 1.05 * said["low"]
+    assert said.low < truth < said.high < 1.05 * said.low
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)

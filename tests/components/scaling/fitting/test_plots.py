@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from matplotlib.figure import Figure
@@ -11,6 +12,7 @@ from components.flops import scale_of
 from components.scaling.fitting.fit import Fit, fit
 from components.scaling.fitting.fitted_law import law_of
 from components.scaling.fitting.plots import plots, png, svg, verdict_plot
+from tests.components.artifacts.samples import VERDICT
 from tests.components.scaling.fitting.conftest import QUICK, runs, whole
 from tests.components.scaling.fitting.test_hyper_parameters import grid
 
@@ -64,7 +66,7 @@ def test_contours_have_a_panel_for_each_budget() -> None:
 
 def test_a_verdict_shows_prediction_and_result_at_the_compute_of_the_training(made: Fit) -> None:
     law = law_of(made, name="mine", data="runs.csv")
-    figure = verdict_plot(law, PLAN, {"figure": "bits_per_byte", "predicted": 2.0, "low": 1.9, "high": 2.2, "actual": 2.1})
+    figure = verdict_plot(law, PLAN, replace(VERDICT, predicted=2.0, low=1.9, high=2.2, actual=2.1, position="inside"))
     (axes,) = figure.axes
     (result,) = (line for line in axes.lines if line.get_label() == "came out")
     assert result.get_xydata().tolist() == [[6 * scale_of(SHAPE, 256, law.scale) * PLAN.tokens, 2.1]]

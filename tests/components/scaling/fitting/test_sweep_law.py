@@ -1,20 +1,19 @@
 """From a ladder's table to a law: the truth within the interval, the same bytes, and what is refused."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from components.artifacts import PointOutcome
 from components.errors import FitRefused
 from components.scaling.config import FitConfig
 from components.scaling.fitting.sweep_law import fit_grid, fit_ladder
 from components.scaling.laws.files import read_law, write_law
 from components.scaling.laws.published import LAWS
 from components.scaling.sweeps.grid import Grid
-from components.scaling.sweeps.table import SCALE, row_of, write_table
-from tests.components.scaling.ladder_truth import LADDER, TRUTH, rows
+from components.scaling.sweeps.table import SCALE, Row, row_of, write_table
+from tests.components.scaling.ladder_truth import LADDER, TRUTH, outcome, rows
 
 CONFIG = FitConfig(scale=SCALE, rounds=200)
 
@@ -68,13 +67,14 @@ GRID = Grid(
 )
 
 
-def grid_rows() -> list[Mapping[str, Any]]:
+def grid_rows() -> list[Row]:
     """Losses with one best batch and rate at each budget, C^0.3 / 100 sequences and 2 C^-0.2, as a bowl."""
     trainings = []
     for point in GRID.points():
         batch = math.log(point.plan.batch_size / (point.budget**0.3 / 100))
         rate = math.log(point.plan.learning_rate / (2 * point.budget**-0.2))
-        trainings.append(row_of(point, {"bits_per_byte": 3 * (1 + 0.002 * batch**2 + 0.002 * rate**2)}))
+        measured = outcome(point.plan, 3 * (1 + 0.002 * batch**2 + 0.002 * rate**2))
+        trainings.append(row_of(point, PointOutcome(trained=measured)))
     return trainings
 
 
