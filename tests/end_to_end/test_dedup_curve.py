@@ -16,7 +16,7 @@ from workflows.recipes.tiny import tiny
 
 def mine():
     base = tiny()
-    sources = tuple(Source(uri=f"dump-{n}.jsonl", domain="mine", weight=1.0) for n in range(3))
+    sources = tuple(Source(uri=f"dump-{n}.jsonl", domain="mine", weight=1.0, name=f"dump-{n}") for n in range(3))
     return replace(base, name="mine", curation=replace(base.curation, sources=sources))
 """
 
