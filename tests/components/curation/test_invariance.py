@@ -71,11 +71,11 @@ def test_one_file_or_five_in_any_order_give_the_same_texts_the_same_quality_and_
     texts = corpus_texts()
     run(layout(tmp_path / "one", {name: divided(own, 1) for name, own in texts.items()}), tmp_path / "a")
     run(layout(tmp_path / "five", {name: divided(own, 5, seed) for name, own in texts.items()}), tmp_path / "b")
-    one, five = outcome(tmp_path / "a"), outcome(tmp_path / "b")
-    assert one == five
-    reasons = {reason for _, _, reason in one["reasons"]}
+    single, five = outcome(tmp_path / "a"), outcome(tmp_path / "b")
+    assert single == five
+    reasons = {reason for _, _, reason in single["reasons"]}
     assert reasons >= {"", "short", "exact-duplicate", "near-duplicate", "low-quality"}
-    assert all(one["kept"].values())
+    assert all(single["kept"].values())
 
 
 def content(directory: Path) -> dict[str, str]:
@@ -92,16 +92,16 @@ def content(directory: Path) -> dict[str, str]:
 def test_a_moved_folder_gives_the_same_bytes_and_is_not_read_again(tmp_path: Path) -> None:
     files = {name: divided(own, 2) for name, own in corpus_texts().items()}
     made, read = [], []
-    for place in ("here", "there/deeper"):
-        chosen, metrics = layout(tmp_path / place, files), RecordedMetrics()
-        output, scratch = tmp_path / place / "made/corpus", tmp_path / place / "scratch"
+    for root in ("here", "there/deeper"):
+        chosen, metrics = layout(tmp_path / root, files), RecordedMetrics()
+        output, scratch = tmp_path / root / "made/corpus", tmp_path / root / "scratch"
         output.mkdir(parents=True)
         engine = InProcessShardEngine()
         curate(chosen, output=output, scratch=scratch, engine=engine, metrics=metrics, index=tmp_path / "index")
         made.append((content(output.parent), fingerprint(chosen.inputs)))
         read.append(metrics.values[0]["documents_read"])
         assert not [name for name in content(output.parent) if str(tmp_path).encode() in (output.parent / name).read_bytes()]
-        assert {row["uri"].startswith(str(tmp_path / place)) for row in rows(output / "locations.parquet")} == {True}
+        assert {row["uri"].startswith(str(tmp_path / root)) for row in rows(output / "locations.parquet")} == {True}
     assert made[0] == made[1]
     assert (read[0] > 60, read[1]) == (True, 0)
 
@@ -125,21 +125,21 @@ def test_copies_in_two_domains_stay_where_their_texts_say_and_where_they_are_bet
 
 def test_a_sample_takes_the_same_rows_and_files_under_other_names(tmp_path: Path) -> None:
     taken = []
-    for place, files in (("a", 1), ("b", 6)):
-        (tmp_path / place).mkdir()
+    for root, files in (("a", 1), ("b", 6)):
+        (tmp_path / root).mkdir()
         for number, texts in enumerate(divided([prose(n) for n in range(60)], files, files)):
-            write_jsonl(tmp_path / place / f"{number}.jsonl", texts)
-        chosen = source(tmp_path / place, sample_bytes=12_000)
-        run(config(chosen), tmp_path / place / "made")
-        taken.append({document["text"] for document in documents(tmp_path / place / "made")})
+            write_jsonl(tmp_path / root / f"{number}.jsonl", texts)
+        chosen = source(tmp_path / root, sample_bytes=12_000)
+        run(config(chosen), tmp_path / root / "made")
+        taken.append({document["text"] for document in documents(tmp_path / root / "made")})
     assert taken[0] == taken[1]
     assert 10 < len(taken[0]) < 50
-    for place in ("c", "d"):
-        (tmp_path / place).mkdir()
+    for root in ("c", "d"):
+        (tmp_path / root).mkdir()
         for number in range(40):
-            name = number if place == "c" else 99 - number
-            (tmp_path / place / f"{name}.txt").write_text(prose(number), encoding="utf-8")
-        run(config(source(tmp_path / place, sample_bytes=12_000)), tmp_path / place / "made")
-        taken.append({document["text"] for document in documents(tmp_path / place / "made")})
+            name = number if root == "c" else 99 - number
+            (tmp_path / root / f"{name}.txt").write_text(prose(number), encoding="utf-8")
+        run(config(source(tmp_path / root, sample_bytes=12_000)), tmp_path / root / "made")
+        taken.append({document["text"] for document in documents(tmp_path / root / "made")})
     assert taken[2] == taken[3]
     assert 10 < len(taken[2]) < 40

@@ -12,6 +12,7 @@ import pytest
 from components.curation.reading.locations import fetched, find, sha256_at
 from components.curation.reading.sources import fingerprint, locate
 from components.errors import SourceError, StoreError
+from components.raw_files import LOCATIONS
 from tests.components.curation.conftest import config, documents, listed, prose, rows, run, source
 from tests.servers import client, object_store
 
@@ -58,6 +59,20 @@ def test_a_corpus_from_a_bucket_is_the_one_of_its_files(bucket: Any, tmp_path: P
     for row in rows(tmp_path / "corpus/raw.parquet"):
         assert row["sha256"] == sha256_at(locate(lay[row["path"]]))
     assert not list((tmp_path / "scratch").rglob("fetched/*"))
+
+
+def test_a_corpus_from_a_bucket_is_byte_for_byte_that_of_the_same_files_in_a_folder(bucket: Any, tmp_path: Path) -> None:
+    (tmp_path / "web/deep").mkdir(parents=True)
+    (tmp_path / "web/a.jsonl.gz").write_bytes(gzip.compress(LINES, mtime=0))
+    (tmp_path / "web/deep/b.txt").write_text(prose(50), encoding="utf-8")
+    bucket.put_object(Bucket="crawl", Key="web/a.jsonl.gz", Body=gzip.compress(LINES, mtime=0))
+    contents = []
+    for name, uri in (("bucket", "s3://crawl/web"), ("folder", str(tmp_path / "web")), ("uri", f"file://{tmp_path}/web/")):
+        run(config(source(uri, name="web")), tmp_path / name)
+        corpus = tmp_path / name / "corpus"
+        files = [path for path in sorted(corpus.rglob("*")) if path.is_file() and path.name != LOCATIONS]
+        contents.append({path.relative_to(corpus).as_posix(): path.read_bytes() for path in files})
+    assert contents[0] == contents[1] == contents[2]
 
 
 def test_an_object_is_fetched_for_a_block_and_hashes_as_its_bytes(bucket: Any, tmp_path: Path) -> None:
