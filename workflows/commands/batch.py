@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from components.artifacts import Mixture, Plan, TokenIndex
 from components.errors import ConfigError
 from components.ports import ArtifactStore
 from infra.settings import Settings
@@ -24,9 +25,9 @@ def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":
 
     journal, store = find_journal(settings.runs, run), settings.store
     config = _config(journal, store)
-    plan = store.local(journal.artifact("scaling"), only=("plan.json",))
+    plan = store.local(journal.artifact("scaling"), only=(Plan.NAME,))
     # the tokens, which are most of the bytes, are not needed
-    shards = store.local(journal.artifact("token_shards"), only=("index.json", "mixture.json", "*.parquet"))
+    shards = store.local(journal.artifact("token_shards"), only=(TokenIndex.NAME, Mixture.NAME, "*/documents.parquet"))
     batches = planned_batches(config, plan=plan, token_shards=shards)
     steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
     if not 1 <= step <= round(steps):

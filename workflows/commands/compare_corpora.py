@@ -15,6 +15,7 @@ from infra.settings import Settings
 from workflows.commands.display import Display, steady_console
 from workflows.running import run_sweep
 from workflows.steps.journal import Journal, listening
+from workflows.steps.values import value_of
 from workflows.sweeps.sweep import Sweep, load_sweep
 
 
@@ -33,7 +34,7 @@ def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings
 
 def law_of(journal: Journal, settings: Settings) -> Law:
     """The law that a sweep has fitted, wherever artifacts are kept."""
-    return Law.read(settings.store.local(journal.artifact("scaling_law"), only=(Law.NAME,)))
+    return value_of(settings.store, journal.artifact("scaling_law"), Law)
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:
