@@ -159,7 +159,7 @@ def _rows(file: RawFile, reading: Reading, rows: Iterator[Row], wanted: str) -> 
 def _read_own(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     extension = reading.sources[file.source_indices[0]].reader
     assert extension is not None, f"{file.path} is of the kind {file.kind}, and its source has no reader"
-    cells = _own_cells(extension, Path(file.location), file.path)
+    cells = _own_cells(extension, Path(file.location), f"{file.path} of source {file.source}")
     rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in cells)
     yield from _rows(file, reading, rows, f"a document with text, says the reader {extension.code}")
 
