@@ -22,7 +22,7 @@ from components.curation.extraction.samples import (
 )
 from components.curation.extraction.spool import Spool
 from components.curation.filtering.decontamination import read_index
-from components.curation.filtering.filters import Filter, filters_of, first_refusal
+from components.curation.filtering.filters import Filter, filters_of, refusal_of
 from components.curation.filtering.flagged_words import Flagged, read_lists
 from components.curation.filtering.personal_data import mark_of, without_personal_data
 from components.curation.filtering.replacement_counts import ReplacementCounts
@@ -288,7 +288,7 @@ class _Extraction:
         identity = identity_of(source, raw)
 
         # Judge: filters, flagged words, contamination, in this order; the first reason counts.
-        reason = raw.refusal or self._refusal(document, raw)
+        reason = raw.refusal or refusal_of(raw.uri, document, self.filters)
         flagged = None if reason else self._flagged(document)
         reason = reason or self._flagged_refusal(flagged) or self._contamination(identity, document, source)
 
@@ -333,12 +333,6 @@ class _Extraction:
         for kind in replaced:
             start = max(0, text.find(mark_of(kind)) - MAX_EXCERPT_CHARACTERS // 2)
             self.samples.offer(PERSONAL, kind, row, after=text[start:])
-
-    def _refusal(self, document: NormalisedDocument, raw: RawDocument) -> str:
-        try:
-            return first_refusal(self.filters, document)
-        except ExtensionError as error:
-            raise ExtensionError(f"{error}; document {raw.uri}") from error
 
     def _flagged(self, document: NormalisedDocument) -> Flagged | None:
         if document.language not in self.shard.config.filtering.flagged_words:

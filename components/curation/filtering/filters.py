@@ -161,6 +161,14 @@ def filters_of(config: FilteringConfig) -> tuple[Filter, ...]:
     )
 
 
+def refusal_of(name: str, document: NormalisedDocument, filters: Sequence[Filter]) -> str:
+    """`first_refusal`, where the failure of a filter of the recipe's own says the document's name."""
+    try:
+        return first_refusal(filters, document)
+    except ExtensionError as error:
+        raise ExtensionError(f"{error}; document {name}") from error
+
+
 def first_refusal(filters: Sequence[Filter], document: NormalisedDocument) -> str:
     """The first reason to refuse the document, or an empty string."""
     return next(filter(None, (rule.refusal(document) for rule in filters)), "")
