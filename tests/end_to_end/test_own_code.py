@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from components.checks.corpus import check
 from components.evaluation import own_tasks
+from tests.components.curation.conftest import run
 from tests.end_to_end.commands import artifact_directory, manifest, ran, steps
 from tests.end_to_end.test_own_data import text
 from tests.paths import ROOT
@@ -45,6 +48,19 @@ def test_every_snippet_is_loaded_with_the_recipe_and_its_task_can_be_asked(recip
     assert [extension.code for extension in loaded.curation.filtering.filters] == ["filters.py:NoAds"]
     choices = own_tasks.build(loaded.evaluation.tasks, 100).choices["doubling"]
     assert (len(choices), choices[0]["choices"]) == (48, [" 4", " 5"])
+
+
+def test_the_readme_s_filter_reader_and_check_work_on_its_own_source(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loaded = load_recipe(str(recipe))
+    figures = run(replace(loaded.curation, sources=loaded.curation.sources[-1:]), tmp_path)
+    assert figures["not_kept"] == {"advertisement": 10, "bad-line": 1}
+    (tmp_path / "check").mkdir()
+    report = check(loaded.checks.corpus, artifact=tmp_path / "corpus", output=tmp_path / "check")
+    (own,) = [expectation for expectation in report.expectations if expectation.name.startswith("enough-kept")]
+    assert (own.name, own.passed) == ("enough-kept sources: kept_documents is at least 20", True)
 
 
 @pytest.fixture
