@@ -10,10 +10,11 @@ import pytest
 from components.artifacts import MANIFEST, Artifact, Making, Manifest
 from components.errors import DamagedArtifact, MissingArtifact
 from components.ports import ArtifactStore, LocalArtifactStore
+from components.raw_files import LOCATIONS, RAW
 from infra.settings import Settings
 from tests.components.ports.store_suite import fill, manifest_of
 from tests.workflows.conftest import published_corpus
-from workflows.steps.lineage import RAW, lineage_of, raw_differences, walk
+from workflows.steps.lineage import lineage_of, raw_differences, walk
 
 
 def made_from(store: ArtifactStore, step: str, **inputs: Artifact) -> Artifact:
@@ -78,7 +79,9 @@ def test_a_lineage_holds_each_artifact_once_with_its_inputs_by_name(store: Count
 def test_each_manifest_and_each_list_of_raw_files_is_read_once(store: CountedStore, diamond: dict[str, Artifact]) -> None:
     store.reads.clear()
     lineage_of(store, diamond["pretraining"])
-    assert +store.reads == Counter([*(artifact.uri for artifact in diamond.values()), f"{diamond['curation'].uri}/{RAW}"])
+    assert +store.reads == Counter(
+        [*(artifact.uri for artifact in diamond.values()), *(f"{diamond['curation'].uri}/{name}" for name in (RAW, LOCATIONS))]
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_lineage_reads_the_list_of_raw_files_and_not_the_corpus(bucket_home: Set
     other = replace(bucket_home, home=bucket_home.home.with_name("other"))
     (corpus,) = lineage_of(other.store, artifact).nodes()
     assert [(source.source, source.files, source.bytes) for source in corpus.raw] == [("mine", 1, 5)]
-    assert [path.name for path in other.home.rglob("*") if path.is_file()] == ["raw.parquet"]
+    assert {path.name for path in other.home.rglob("*") if path.is_file()} == {RAW, LOCATIONS}
 
 
 def test_a_changed_raw_file_is_named_from_another_home(bucket_home: Settings, raw: Path) -> None:
