@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from components.extensions import unpack_below
 from infra.variables import numba_cache, quieten, set_variable
 from tests import servers
 
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("ray") is None, item.path in makers and item.path != makers[0]
 
     items.sort(key=turn)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unpacked_code(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Code of recipes is unpacked where pytest tidies up: its processes beside one another end without doing so."""
+    unpack_below(tmp_path_factory.getbasetemp() / "extensions")
 
 
 @pytest.fixture(scope="session")
