@@ -30,14 +30,8 @@ def second(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("user", "temporary", "folder"):
         (root / name).mkdir()
     shutil.copytree(finished / "mlflow", root / "folder" / "home" / "mlflow")
-    # pytest's directory for temporary files has too long a name for Ray's sockets
-    short = Path("/tmp") / root.name
-    short.symlink_to(root / "temporary")
-    try:
-        environment = {**os.environ, "HOME": str(root / "user"), "TMPDIR": str(short)}
-        ran("run", "tiny", home=root / "folder" / "home", environment=environment)
-    finally:
-        short.unlink()
+    environment = {**os.environ, "HOME": str(root / "user"), "TMPDIR": str(root / "temporary")}
+    ran("run", "tiny", home=root / "folder" / "home", environment=environment)
     return root / "folder" / "home"
 
 
