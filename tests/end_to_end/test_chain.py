@@ -93,7 +93,7 @@ def test_lineage_reaches_from_the_model_to_the_raw_sources(finished: Path) -> No
     kinds = {artifact["kind"] for artifact in artifacts.values()}
     raw = [source for artifact in artifacts.values() for source in artifact["raw"]]
     assert {"RegisteredModel", "Checkpoint", "TrainingPlan", "TokenShards", "Tokenizer", "Corpus", "Check"} <= kinds
-    assert {source["source"] for source in raw} == {"python-environment:"}
+    assert {source["source"] for source in raw} == {f"{domain}-python-environment" for domain in ("code", "prose", "maths")}
 
 
 def test_the_registered_model_answers(finished: Path) -> None:

@@ -77,7 +77,7 @@ def test_the_readme_s_filter_reader_and_check_make_a_corpus(home: Path) -> None:
     reasons = [row["reason"] for row in documents]
     assert (reasons.count(""), reasons.count("advertisement"), reasons.count("bad-line")) == (100, 10, 1)
     assert "enough-kept sources: kept_documents is at least 20" in (check / "corpus.html").read_text()
-    recorded = manifest(home, "curation")["record"]["config"]["filtering"]["filters"][0]
+    recorded = manifest(home, "curation").config["filtering"]["filters"][0]
     assert [file["path"] for file in recorded["files"]] == ["filters.py"]
 
 

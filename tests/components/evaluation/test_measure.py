@@ -48,5 +48,5 @@ def test_prompts_and_answers_longer_than_the_context_are_cut_to_fit(material, mo
 def test_without_prompts_no_repetition_is_claimed(material, models, tmp_path):
     silent = dataclasses.replace(material, shown=["Hello"], repetition=[])
     measured = measure_once(CONFIG, "base", models.checkpoints["base"], silent, tmp_path / "base.json")
-    assert measured.repetition == []
+    assert measured.repetition == ()
     assert len(measured.samples) == 1

@@ -117,7 +117,7 @@ class TestRayShardEngine(ShardEngineSuite):
         chosen = config(source(tmp_path / "data"), max_read_attempts=2)
         shards = planned_shards(chosen, tmp_path / "scratch")
         (report,) = engine.map_shards(reading_as_killed, shards, description="read")
-        lost = {Path(row["uri"]).name: row["error"] for row in rows(report.set_aside)}
+        lost = {row["path"]: row["error"] for row in rows(report.set_aside)}
         assert (report.documents, lost) == (3, dict.fromkeys(("b.jsonl", "d.jsonl"), "its worker died 2 times while reading it"))
 
 
