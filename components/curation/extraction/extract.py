@@ -109,13 +109,15 @@ def texts_path(directory: Path, number: int, *, graded: bool = False) -> Path:
 def shards_of(files: tuple[RawFile, ...], config: Extraction, scratch: Path) -> list[ExtractionShard]:
     """Neighbouring files of a source, grouped up to `shard_bytes`; a larger file is a shard of its own.
 
-    Sources share no shard, so that adding a source leaves the shards of the others as they were.
+    Sources share no shard, so that adding a source leaves the shards of the others as they were; but for those that read the same
+    files, as the domains of an environment do, whose files alternate.
     """
     groups: list[list[RawFile]] = []
     remaining, previous = 0, ""
     for file in files:
-        if file.source != previous or file.size > remaining:
-            previous = file.source
+        uri = config.reading.sources[file.source_indices[0]].uri
+        if uri != previous or file.size > remaining:
+            previous = uri
             groups.append([])
             remaining = config.shard_bytes
         groups[-1].append(file)

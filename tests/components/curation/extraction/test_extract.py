@@ -77,6 +77,13 @@ def test_small_files_share_a_shard_of_the_configured_size(tmp_path: Path) -> Non
     assert [[Path(file.location).stem for file in shard.files] for shard in shards] == [["0", "1"], ["2", "3"]]
 
 
+def test_domains_of_one_environment_share_shards_although_their_files_alternate(tmp_path: Path) -> None:
+    packages = ("packaging", "mpmath", "networkx", "click", "attrs")
+    domains = [source("python-environment:", domain, distributions=packages) for domain in ("code", "prose", "maths")]
+    (shard,) = planned_shards(config(*domains, shard_bytes=10**9), tmp_path)
+    assert len({file.source for file in shard.files}) > 1
+
+
 def test_the_texts_of_a_large_file_are_written_in_parts(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write_jsonl(tmp_path / "data/a.jsonl", [prose(number) for number in range(10)])
