@@ -24,6 +24,7 @@ from components.files import flush, written_beside
 from components.ports import ArtifactStore, LocalArtifactStore, RemoteScratch
 from components.ports.artifact_paths import (
     ATTEMPTS,
+    DIGITS,
     POINTER,
     artifact_uri,
     attempt_uri,
@@ -44,7 +45,7 @@ ABANDONED = timedelta(days=1)
 """Age after which files that no manifest names are taken for a killed writer's: longer than any upload lasts."""
 
 
-_EVIDENCE = re.compile(r"[0-9a-f]{16}/")
+_EVIDENCE = re.compile(rf"[0-9a-f]{{{DIGITS}}}/")
 """A folder of record files."""
 
 
@@ -252,7 +253,7 @@ class ObjectArtifactStore:
         now = max((meta["last_modified"] for meta in objects.values()), default=None)
         whole = {name.split("/")[0] for name in objects if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")}
         whole |= {ATTEMPTS, POINTER, MANIFEST}
-        ours = f"{manifest.content_digest[:16]}/"
+        ours = f"{manifest.content_digest[:DIGITS]}/"
         kept = {f"{ours}{name}" for name in (MANIFEST, *_names_of(manifest))}
         others = [name for name in objects if (name.startswith(ours) and name not in kept) or name.split("/")[0] not in whole]
         self._bucket.delete([f"{key}/{name}" for name in others if now and now - objects[name]["last_modified"] > ABANDONED])
@@ -266,7 +267,7 @@ def store_at(root: str, home: Path) -> ArtifactStore:
 
 
 def _folder(manifest: Manifest) -> str:
-    return manifest.digest[:16]
+    return manifest.digest[:DIGITS]
 
 
 def _name_of(manifest: Manifest, record: FileRecord) -> str:

@@ -19,19 +19,20 @@ from components.artifacts import MANIFEST, Artifact, Manifest
 POINTER = "current.json"
 ATTEMPTS = "attempts"
 
-_DIGITS = 16
-_CONTENT = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
+DIGITS = 16
+"""Digits of a digest that stand in a path."""
+_CONTENT = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
 _URI = re.compile(rf"(artifacts/[^/]+/[^/]+(?:/{_CONTENT.pattern})?)/{re.escape(MANIFEST)}")
 
 
 def key_uri(step: str, cache_key: str) -> str:
     """Where the artifacts of one step and key are below the root of every store; of format 1, where the artifact is."""
-    return f"artifacts/{step}/{cache_key[:_DIGITS]}"
+    return f"artifacts/{step}/{cache_key[:DIGITS]}"
 
 
 def artifact_uri(manifest: Manifest) -> str:
     """Where the artifact of a manifest is below the root of every store."""
-    return f"{key_uri(manifest.step, manifest.cache_key)}/{manifest.content_digest[:_DIGITS]}"
+    return f"{key_uri(manifest.step, manifest.cache_key)}/{manifest.content_digest[:DIGITS]}"
 
 
 def attempts_uri(artifact: Artifact) -> str:
@@ -42,7 +43,7 @@ def attempts_uri(artifact: Artifact) -> str:
 
 def attempt_uri(manifest: Manifest) -> str:
     """Where the manifest of a later attempt is kept."""
-    return f"{attempts_uri(manifest.at(artifact_uri(manifest)))}/{manifest.digest[:_DIGITS]}.json"
+    return f"{attempts_uri(manifest.at(artifact_uri(manifest)))}/{manifest.digest[:DIGITS]}.json"
 
 
 def in_order(attempts: Iterable[Manifest]) -> tuple[Manifest, ...]:
@@ -63,7 +64,7 @@ def pointer_to(manifest: Manifest) -> str:
 def pointed(data: bytes | None) -> str:
     """The directory of the content that `current.json` with these bytes names; empty where it names none."""
     with contextlib.suppress(ValueError, TypeError, LookupError):
-        content = str(json.loads(data or b"")["content_digest"])[:_DIGITS]
+        content = str(json.loads(data or b"")["content_digest"])[:DIGITS]
         return content if _CONTENT.fullmatch(content) else ""
     return ""
 
@@ -81,4 +82,4 @@ def candidates(step: str, cache_key: str, pointer: bytes | None) -> list[str]:
 
 def scratch_uri(step: str, cache_key: str) -> str:
     """Where a step keeps what it is making, below the root of every store."""
-    return f"scratch/{step}/{cache_key[:16]}"
+    return f"scratch/{step}/{cache_key[:DIGITS]}"
