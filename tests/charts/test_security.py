@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.charts import helm
-from workflows.commands.cluster_doctor import RIGHTS, WIDE_RIGHTS
+from workflows.commands.cluster.doctor import RIGHTS, WIDE_RIGHTS
 
 PODS = [pytest.param(shape, name, id=f"{shape}-{name}") for shape in helm.SHAPES for name in helm.pod_templates(shape)]
 

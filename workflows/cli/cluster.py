@@ -38,16 +38,17 @@ def require_options_fit(on: str, *, profile: str, follow: bool, stores: bool, br
 
 def run(recipe: "Recipe", settings: "Settings", options: "RunOptions", *, profile: str, follow: bool) -> None:
     """Submit a run to a cluster, and with `follow` show what happens until it ends."""
-    from workflows.commands import cluster
+    from workflows.commands.cluster.runs import follow as follow_run
+    from workflows.commands.cluster.submission import submit
 
-    submitted = cluster.submit(recipe, settings, options, profile=profile, say=typer.echo)
+    submitted = submit(recipe, settings, options, profile=profile, say=typer.echo)
     if follow:
-        cluster.follow(submitted, typer.echo)
+        follow_run(submitted, typer.echo)
 
 
 def status(run: RunName = "latest", profile: ProfileOption = "", home: Home = None, as_json: Json = False) -> None:
     """Show where a run is: its steps, and what stands in their way."""
-    from workflows.commands.cluster import find_run
+    from workflows.commands.cluster.runs import find_run
 
     shown = find_run(settings_of(home), run, profile).status()
     print_result(shown.as_json, as_json, shown.lines)
@@ -55,7 +56,7 @@ def status(run: RunName = "latest", profile: ProfileOption = "", home: Home = No
 
 def cancel(run: RunName, profile: ProfileOption = "", home: Home = None) -> None:
     """Stop a run on a cluster. What its steps have made stays, and the next run reuses it."""
-    from workflows.commands.cluster import find_run
+    from workflows.commands.cluster.runs import find_run
 
     chosen = find_run(settings_of(home), run, profile)
     chosen.cancel()
@@ -78,7 +79,7 @@ def deploy(
 ) -> None:
     """Install or upgrade KubeRay, the chart longrun and Flyte in a cluster, wait for each, and examine it."""
     from infra.cluster.profiles import read_profile
-    from workflows.commands import deploy as command_deploy
+    from workflows.commands.cluster import deploy as command_deploy
     from workflows.recipe import load_recipe
 
     chosen = read_profile(settings_of(home).home, profile)
@@ -113,7 +114,7 @@ def profile_create(
     home: Home = None,
 ) -> None:
     """Make a profile from a file, from single values, or from both."""
-    from workflows.commands.profile import create
+    from workflows.commands.cluster.profile import create
 
     typer.echo(str(create(settings_of(home), name, source, values or [], replace=replace)))
 
@@ -121,7 +122,7 @@ def profile_create(
 @profile.command("list")
 def profile_list(home: Home = None, as_json: Json = False) -> None:
     """List the profiles of this home."""
-    from workflows.commands.profile import rows
+    from workflows.commands.cluster.profile import rows
 
     profiles = rows(settings_of(home))
     lines = [f"{p['profile']:<20}{p['endpoint']:<40}{p['project']}/{p['domain']}" for p in profiles]

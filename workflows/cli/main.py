@@ -152,7 +152,7 @@ def logs(
     as_json: Json = False,
 ) -> None:
     """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end."""
-    from workflows.commands.cluster import find_run
+    from workflows.commands.cluster.runs import find_run
 
     chosen = find_run(settings_of(home), run, profile)
     if as_json:
@@ -282,7 +282,7 @@ def doctor(
     """Look whether this machine and this installation, or a cluster, can run longrun."""
     if cluster:
         from infra.cluster.profiles import read_profile
-        from workflows.commands.cluster_doctor import examine_cluster
+        from workflows.commands.cluster.doctor import examine_cluster
         from workflows.recipe import load_recipe
 
         findings = examine_cluster(read_profile(settings_of(home).home, profile), load_recipe(recipe))

@@ -20,7 +20,7 @@ from tests.charts import helm as real
 from tests.infra.conftest import sample_profile
 from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version
 from workflows.cli.main import app
-from workflows.commands import cluster_doctor
+from workflows.commands.cluster import doctor as cluster_doctor
 
 PLANTED = "planted-password"
 

@@ -19,7 +19,7 @@ def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_val
         ConfigError: no helm, no chart, or a values file that does not exist.
         ClusterError: the cluster or helm refuses; what was installed before stays, and the next call continues from there.
     """
-    from workflows.commands.cluster_doctor import examine_cluster
+    from workflows.commands.cluster.doctor import examine_cluster
 
     planned, program = helm.releases(profile, values, flyte_values), helm.helm()
     made = ClusterClient(profile).ensure_namespace()

@@ -20,8 +20,8 @@ from tests.servers import free_port
 from tests.training_configs import with_training
 from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version, listing, node, resource
 from workflows.cli.main import app
-from workflows.commands import cluster_doctor
-from workflows.commands.cluster_doctor import examine_cluster
+from workflows.commands.cluster import doctor as cluster_doctor
+from workflows.commands.cluster.doctor import examine_cluster
 from workflows.commands.doctor import Finding
 from workflows.recipe import Recipe, load_recipe
 

@@ -1,0 +1,172 @@
+"""`longrun status`, `logs`, `cancel` and following of a run on a cluster, against a Flyte service over a real connection."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+
+import infra.flyte.runs
+from components.errors import (
+    ClusterError,
+    ImageMissing,
+    QuotaExceeded,
+)
+from infra.settings import Settings
+from tests.infra.flyte_service import Action, FakeFlyte
+from tests.workflows.commands.cluster.conftest import RUN, reading
+from workflows.commands.cluster import runs as command_cluster
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def running(home: Path, flyte: FakeFlyte) -> str:
+    """The id of a run that stands in the home's record, as a submission leaves it."""
+    from workflows.steps.journal import open_journal
+
+    record = open_journal(Settings(home=home).runs, RUN)
+    record.write("submitted", recipe="tiny", until="", fresh=[], profile="site", flyte=f"r{RUN}", url="")
+    flyte.runs.add(f"r{RUN}")
+    return RUN
+
+
+def test_status_shows_each_step_with_its_phase(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions += [
+        Action("1", "longrun-data.curation", "SUCCEEDED", seconds=61),
+        Action("2", "longrun-cpu.tokenizer", "QUEUED"),
+    ]
+    code, text = reading(home, "status", running)
+    assert code == 0, text
+    first, *steps = text.splitlines()
+    assert first == f"run r{RUN} running  {flyte.url}/v2/domain/development/project/longrun/runs/r{RUN}"
+    assert [line.split() for line in steps] == [
+        ["run_on_cluster", "running"],
+        ["curation", "succeeded", "61", "s"],
+        ["tokenizer", "queued"],
+    ]
+
+
+def test_status_speaks_json_and_takes_latest_and_prefixes(home: Path, running: str) -> None:
+    for name in ("latest", running[:10], f"r{running}"):
+        state = json.loads(reading(home, "status", name, "--json")[1])
+        assert (state["run"], state["phase"], state["done"]) == (f"r{RUN}", "running", False)
+
+
+@pytest.mark.parametrize(
+    ("events", "remedy"),
+    [
+        (
+            (("Pulling", "pulling"), ("Failed", "Failed to pull image registry/x: not found"), ("BackOff", "ImagePullBackOff")),
+            "make images",
+        ),
+        ((("FailedCreate", 'pods "x" is forbidden: exceeded quota: longrun'),), "raise quota.hard"),
+        ((("FailedScheduling", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu"),), "wait until nodes are free"),
+    ],
+)
+def test_status_says_why_a_step_does_not_start(
+    events: tuple[tuple[str, str], ...], remedy: str, home: Path, flyte: FakeFlyte, running: str
+) -> None:
+    flyte.actions.append(Action("1", "longrun-train.pretraining", "INITIALIZING", events=events))
+    line = reading(home, "status", running)[1].splitlines()[-1]
+    assert f"{events[-1][0]}: {events[-1][1]}  -> " in line
+    assert remedy in line
+
+
+def test_a_run_that_another_machine_submitted_is_found_by_its_id(home: Path, flyte: FakeFlyte) -> None:
+    flyte.runs.add("r20260102-000000-beef")
+    assert "running" in reading(home, "status", "r20260102-000000-beef", "--profile", "site")[1]
+    _, text = reading(home, "status", "20260102-000000-dead")
+    assert "run r20260102-000000-dead not found; look at the run's name" in text
+
+
+def test_logs_are_those_of_the_driver_or_of_a_step(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions.append(Action("1", "longrun-train.pretraining"))
+    flyte.logs |= {"a0": ["driver starts", "[bold]as it is[/bold]"], "1": ["loss 3.2"]}
+    assert reading(home, "logs", running) == (0, "driver starts\n[bold]as it is[/bold]\n")
+    assert reading(home, "logs", running, "pretraining") == (0, "loss 3.2\n")
+    assert json.loads(reading(home, "logs", running, "--json")[1]) == ["driver starts", "[bold]as it is[/bold]"]
+    assert "no step 'sft' yet; it has: run_on_cluster, pretraining" in reading(home, "logs", running, "sft")[1]
+
+
+def test_a_step_that_has_not_started_has_no_log(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions = [Action("a0", phase="QUEUED")]
+    assert "has printed nothing: it is queued" in reading(home, "logs", running)[1]
+
+
+def test_the_log_of_a_finished_step_ends_although_the_service_holds_it_open(
+    home: Path, flyte: FakeFlyte, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infra.flyte.runs, "IDLE_SECONDS", 0.05)
+    flyte.actions = [Action("a0", phase="SUCCEEDED")]
+    flyte.silent.add("tail_logs")
+    assert reading(home, "logs", running) == (0, "")
+
+
+def test_cancel_stops_the_run(home: Path, flyte: FakeFlyte, running: str) -> None:
+    assert reading(home, "cancel", running) == (0, f"run r{RUN} is being stopped\n")
+    (request,) = flyte.requests("abort_run")
+    assert (request.run_id.name, request.reason) == (f"r{RUN}", "longrun cancel")
+
+
+def test_a_run_of_this_machine_has_a_status_and_is_not_cancelled_from_afar(home: Path) -> None:
+    from workflows.steps.journal import open_journal
+
+    open_journal(Settings(home=home).runs, RUN).write("run", recipe="tiny")
+    assert f"run {RUN} unfinished on this machine" in reading(home, "status", RUN)[1]
+    assert "stop it with Ctrl-C" in reading(home, "cancel", RUN)[1]
+
+
+def followed(home: Path) -> list[str]:
+    run = command_cluster.find_run(Settings(home=home), "latest")
+    assert isinstance(run, command_cluster.ClusterRun)
+    said: list[str] = []
+    command_cluster.follow(run, said.append, pause=0)
+    return said
+
+
+def test_following_says_each_change_once_until_the_end(home: Path, flyte: FakeFlyte, running: str) -> None:
+    curation = Action("1", "longrun-data.curation", "SUCCEEDED", seconds=9)
+    flyte.script = [[Action("a0")], [Action("a0")], [Action("a0"), curation], [Action("a0", phase="SUCCEEDED"), curation]]
+    said = followed(home)
+    assert [line.split()[0] for line in said] == ["run_on_cluster", "curation", "run_on_cluster", "run"]
+
+
+def test_following_outlives_a_lost_connection(
+    home: Path, flyte: FakeFlyte, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infra.flyte.runs, "RPC_RETRIES", 0)
+    flyte.refusals["list_actions"] = ConnectError(Code.UNAVAILABLE, "restarting")
+    real, looks = command_cluster.ClusterRun.state, []
+
+    def look(run: command_cluster.ClusterRun) -> Any:
+        looks.append(run)
+        if len(looks) == 3:
+            del flyte.refusals["list_actions"]
+            flyte.actions = [Action("a0", phase="SUCCEEDED")]
+        return real(run)
+
+    monkeypatch.setattr(command_cluster.ClusterRun, "state", look)
+    assert followed(home)[-1].startswith(f"run r{RUN} succeeded")
+    assert len(looks) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "remedy"),
+    [
+        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "make images"),
+        ("exceeded quota: longrun", QuotaExceeded, "raise quota.hard"),
+        ("CheckFailed: vocabulary is too small", ClusterError, f"longrun logs r{RUN} tokenizer"),
+    ],
+)
+def test_a_failed_run_ends_following_with_the_steps_reason_and_the_remedy(
+    error: str, kind: type[ClusterError], remedy: str, home: Path, flyte: FakeFlyte, running: str
+) -> None:
+    step = Action("1", "longrun-cpu.tokenizer", "FAILED", error=error)
+    flyte.actions = [Action("a0", phase="FAILED", error=f"a step failed: {error}"), step]
+    with pytest.raises(kind, match="tokenizer: ") as caught:
+        followed(home)
+    assert type(caught.value) is kind
+    assert remedy in str(caught.value)
