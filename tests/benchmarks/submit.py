@@ -16,9 +16,9 @@ from infra.bundle import REPOSITORY
 from infra.cluster.profiles import write_profile
 from infra.variables import quieten
 from tests.benchmarks.rows import Row, write
+from tests.fake_cluster.flyte_service import FakeFlyte
+from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.infra.conftest import sample_profile
-from tests.infra.flyte_service import FakeFlyte
-from tests.workflows.fake_cluster import FakeCluster
 
 MAX_SECONDS = 3.0
 ROUNDS = 5

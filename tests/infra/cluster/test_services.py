@@ -9,9 +9,9 @@ from components.errors import ClusterError
 from infra.cluster import services
 from infra.cluster.profiles import Profile
 from infra.cluster.services import ClusterClient, Missing, Refused
+from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, listing, pod
 from tests.infra.conftest import sample_profile
 from tests.servers import free_port
-from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, listing, pod
 
 
 @pytest.fixture

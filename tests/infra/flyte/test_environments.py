@@ -33,7 +33,7 @@ def serialised(profile: Profile | None, **environment: str) -> dict[str, Any]:
     """What a process of its own serialises for a cluster, or for none."""
     variables = {name: value for name, value in os.environ.items() if name != CARRIER} | environment
     variables |= {CARRIER: to_toml(profile)} if profile else {}
-    command = [sys.executable, "-m", "tests.infra.serialise"]
+    command = [sys.executable, "-m", "tests.fake_cluster.serialise"]
     done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -7,8 +7,8 @@ import pytest
 from components.errors import ClusterError, ConfigError, ImageMissing, LoginRefused, QuotaExceeded
 from infra.cluster.profiles import Profile
 from infra.flyte.runs import TOKEN, FlyteRuns, RunState, Step, explained
+from tests.fake_cluster.flyte_service import Action, FakeFlyte
 from tests.infra.conftest import sample_profile
-from tests.infra.flyte_service import Action, FakeFlyte
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from components.errors import (
 from infra.bundle import REPOSITORY
 from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import Profile, write_profile
+from tests.fake_cluster.flyte_service import FakeFlyte
+from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.infra.conftest import sample_profile
-from tests.infra.flyte_service import FakeFlyte
-from tests.workflows.fake_cluster import FakeCluster
 from workflows.cli.main import app
 
 PLANTED = "planted-in-the-environment"

@@ -17,8 +17,8 @@ from components.errors import ClusterError, ConfigError
 from infra.cluster import helm
 from infra.cluster.profiles import read_profile, write_profile
 from tests.charts import helm as real
+from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, api_version
 from tests.infra.conftest import sample_profile
-from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version
 from workflows.cli.main import app
 from workflows.commands.cluster import doctor as cluster_doctor
 

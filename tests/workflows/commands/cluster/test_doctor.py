@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 import infra.cluster.services
 from components.errors import ClusterError
 from infra.cluster.profiles import Profile, write_profile
+from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, api_version, listing, node, resource
 from tests.infra.conftest import sample_profile
 from tests.infra.s3_server import BUCKET, bucket
 from tests.servers import free_port
 from tests.training_configs import with_training
-from tests.workflows.fake_cluster import NAMESPACE, FakeCluster, api_version, listing, node, resource
 from workflows.cli.main import app
 from workflows.commands.cluster import doctor as cluster_doctor
 from workflows.commands.cluster.doctor import examine_cluster

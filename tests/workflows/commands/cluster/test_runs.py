@@ -15,7 +15,7 @@ from components.errors import (
     QuotaExceeded,
 )
 from infra.settings import Settings
-from tests.infra.flyte_service import Action, FakeFlyte
+from tests.fake_cluster.flyte_service import Action, FakeFlyte
 from tests.workflows.commands.cluster.conftest import RUN, reading
 from workflows.commands.cluster import runs as command_cluster
 

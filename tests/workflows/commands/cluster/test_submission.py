@@ -34,11 +34,11 @@ from components.errors import (
 from infra.bundle import REPOSITORY, code_files
 from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import Profile, parse_profile, write_profile
+from tests.fake_cluster.flyte_service import FakeFlyte
+from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.infra.conftest import sample_profile
-from tests.infra.flyte_service import FakeFlyte
 from tests.servers import free_port
 from tests.workflows.commands.cluster.conftest import PLANTED, RUN, longrun, reading, submitted
-from tests.workflows.fake_cluster import FakeCluster
 from workflows.commands.cluster.submission import require_sources
 from workflows.recipe import from_json, load_recipe
 
