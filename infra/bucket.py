@@ -56,6 +56,10 @@ class Bucket:
         """Put a file, whatever is there."""
         self._ask(path, lambda: _obstore().put(self._client, path, source, chunk_size=CHUNK))
 
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes, whatever is there."""
+        self._ask(path, lambda: _obstore().put(self._client, path, data))
+
     def replace(self, path: str, data: bytes, tag: str) -> bool:
         """Put if there is none (If-None-Match), or what has that tag (If-Match); whether nobody came between."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError

@@ -27,7 +27,7 @@ def main() -> None:
 def seconds(what: str) -> float:
     """Those that a training in a process of its own measured."""
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "tests.infra.elastic", directory, what]
+        command = [sys.executable, "-m", "tests.infra.ray.elastic", directory, what]
         ended = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return float(json.loads(ended.stdout.splitlines()[-1])["seconds"])
 

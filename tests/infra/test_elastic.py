@@ -11,7 +11,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.ports import InProcessLauncher, RecordedMetrics, SilentMetrics, TrainingReporter
-from tests.infra.elastic import INTERVAL, LOST_AFTER, work
+from tests.infra.ray.elastic import INTERVAL, LOST_AFTER, work
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.ray
@@ -54,7 +54,7 @@ def test_training_goes_on_by_itself_after_a_loss_with_those_that_are_left(what: 
     fragile.mkdir()
     (whole / "lost").touch()
     (losses,) = InProcessLauncher().launch(work, whole, workers=1, metrics=SilentMetrics())
-    command = [sys.executable, "-m", "tests.infra.elastic", str(fragile), what]
+    command = [sys.executable, "-m", "tests.infra.ray.elastic", str(fragile), what]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     outcome = json.loads(ended.stdout.splitlines()[-1])

@@ -13,7 +13,7 @@ import pytest
 
 from components.errors import TrainingError
 from components.ports import SilentMetrics
-from tests.infra.kills import INTERVAL, KINDS, STEPS, Kill, Training, work
+from tests.infra.ray.kills import INTERVAL, KINDS, STEPS, Kill, Training, work
 from tests.paths import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -47,7 +47,7 @@ def whole(launch: Train, tmp_path_factory: pytest.TempPathFactory) -> str:
 def drive(directory: Path, kill: Kill) -> int:
     """Train in a process that has a Ray of its own; its exit status."""
     words = [directory, kill.kind, kill.step, kill.rank, kill.waits]
-    command = [sys.executable, "-m", "tests.infra.kills", *map(str, words)]
+    command = [sys.executable, "-m", "tests.infra.ray.kills", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 

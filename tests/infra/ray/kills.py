@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from components.ports import SilentMetrics, TrainingReporter
-from tests.infra.reporters import ForwardingReporter
+from tests.infra.ray.reporters import ForwardingReporter
 
 INTERVAL = 4
 """Steps between two checkpoints."""
@@ -113,7 +113,7 @@ def work(training: Training, reporter: TrainingReporter) -> tuple[int, str]:
 
 
 def main() -> None:
-    """`python -m tests.infra.kills HOME KIND STEP RANK WAITS`: train with a Ray of its own, and be killed."""
+    """`python -m tests.infra.ray.kills HOME KIND STEP RANK WAITS`: train with a Ray of its own, and be killed."""
     from infra.ray.local import ensure_ray
     from infra.ray.train import RayLauncher
     from infra.variables import quieten

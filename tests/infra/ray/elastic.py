@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from components.ports import TrainingReporter
-from tests.infra.reporters import ForwardingReporter
+from tests.infra.ray.reporters import ForwardingReporter
 
 STEPS, INTERVAL, LOST_AFTER = 12, 5, 7
 SEQUENCES = 9
@@ -109,7 +109,7 @@ class LosingMetrics:
 
 
 def main() -> None:
-    """`python -m tests.infra.elastic DIRECTORY worker|node`: train, lose one, and print how training went on."""
+    """`python -m tests.infra.ray.elastic DIRECTORY worker|node`: train, lose one, and print how training went on."""
     from infra.variables import quieten
 
     quieten()
