@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from infra.cluster import helm
+from infra.cluster.client import ClusterClient
 from infra.cluster.profiles import Profile
-from infra.cluster.services import ClusterClient
 from workflows.commands.doctor import Finding
 from workflows.recipe import Recipe
 

@@ -7,8 +7,9 @@ from functools import partial
 
 from components.errors import ClusterError, LongrunError
 from infra.bucket import require_store
+from infra.cluster.client import SECONDS, ClusterClient, Missing, Refused
 from infra.cluster.profiles import IMAGE_GROUPS, Profile
-from infra.cluster.services import SECONDS, ClusterClient, Missing, Refused, flyte_health, mlflow_version, require_image
+from infra.cluster.services import flyte_health, mlflow_version, require_image
 from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
 

@@ -91,7 +91,8 @@ def _inside(path: str, folder: str) -> bool:
 
 def require_images(profile: Profile) -> None:
     """Raise `ImageMissing` for an image that its registry does not have; one that needs credentials is taken to be there."""
-    from infra.cluster.services import Missing, require_image
+    from infra.cluster.client import Missing
+    from infra.cluster.services import require_image
 
     def missing(group: str) -> str:
         try:

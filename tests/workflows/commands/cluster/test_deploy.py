@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import infra.cluster.services
+import infra.cluster.client
 from components.errors import ClusterError, ConfigError
 from infra.cluster import helm
 from infra.cluster.profiles import read_profile, write_profile
@@ -51,7 +51,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A cluster with the namespace."""
-    monkeypatch.setattr(infra.cluster.services, "SECONDS", 300.0)
+    monkeypatch.setattr(infra.cluster.client, "SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "MAX_SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "SECONDS", 1.0)
     with FakeCluster().serving() as fake:

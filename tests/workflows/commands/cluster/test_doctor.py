@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import infra.cluster.client
 import infra.cluster.services
 from components.errors import ClusterError
 from infra.cluster.profiles import Profile, write_profile
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.long
 PLANTED = "planted-password"
 
 
-LIMITS = (infra.cluster.services.SECONDS, cluster_doctor.MAX_SECONDS)
+LIMITS = (infra.cluster.client.SECONDS, cluster_doctor.MAX_SECONDS)
 
 
 def test_the_limits_keep_the_command_below_five_seconds() -> None:
@@ -40,7 +41,7 @@ def test_the_limits_keep_the_command_below_five_seconds() -> None:
 @pytest.fixture(autouse=True)
 def long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers is waited for, however busy the machine is."""
-    monkeypatch.setattr(infra.cluster.services, "SECONDS", 300.0)
+    monkeypatch.setattr(infra.cluster.client, "SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "SECONDS", 300.0)
     monkeypatch.setattr(cluster_doctor, "MAX_SECONDS", 300.0)
 
@@ -260,12 +261,12 @@ def test_a_missing_bucket_is_named(profile: Profile) -> None:
 def test_a_service_that_never_answers_is_given_up(
     cluster: FakeCluster, profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(infra.cluster.services, "SECONDS", 0.2)
+    monkeypatch.setattr(infra.cluster.client, "SECONDS", 0.2)
     cluster.silent |= {"/healthz", "/version/"}
     with pytest.raises(ClusterError, match=r"/healthz does not answer: .*timed out"):
         infra.cluster.services.flyte_health(profile)
     with pytest.raises(ClusterError, match=r"does not answer: .*timed out"):
-        infra.cluster.services.ClusterClient(profile).version()
+        infra.cluster.client.ClusterClient(profile).version()
 
 
 def test_what_has_not_answered_at_the_limit_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
