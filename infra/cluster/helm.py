@@ -1,4 +1,4 @@
-"""What is installed in a cluster by helm: KubeRay, then the chart longrun, where Flyte's stores are, then Flyte.
+"""What helm installs in a cluster: the chart longrun, whose priority class and stores the others need, then KubeRay and Flyte.
 
 Commands are lists of arguments. A failure is one line with what helm said last, and what helm prints of a release is passed on
 only for our own chart, whose notes are known to hold no secret.
@@ -33,7 +33,7 @@ class Release:
     version: str = ""
     values: tuple[Path, ...]
     settings: tuple[str, ...] = ()
-    """KEY=TEXT that go over the values files: what the profile says of images."""
+    """KEY=TEXT that go over the values files: what the profile says of images and of the release's name."""
 
 
 def releases(profile: Profile, values: Sequence[str], flyte_values: Sequence[str]) -> list[Release]:
@@ -57,16 +57,20 @@ def releases(profile: Profile, values: Sequence[str], flyte_values: Sequence[str
     # a values file of the user's own says itself where images are
     images = _images(profile) if set(values) <= set(SHAPES) else ()
     own = Release(name=profile.release, chart=str(CHARTS / "longrun"), values=_files(values), settings=images)
-    return [_operator("kuberay", operators["kuberay"], ()), own, _operator("flyte", operators["flyte"], _files(flyte_values))]
+    # the class that the chart makes, under the name that it has in this release
+    priority = (f"priorityClassName={profile.release}-services",)
+    kuberay = _operator("kuberay", operators["kuberay"], (), priority)
+    return [own, kuberay, _operator("flyte", operators["flyte"], _files(flyte_values))]
 
 
-def _operator(name: str, pinned: dict[str, str], more: tuple[Path, ...]) -> Release:
+def _operator(name: str, pinned: dict[str, str], more: tuple[Path, ...], settings: tuple[str, ...] = ()) -> Release:
     return Release(
         name=name,
         chart=pinned["chart"],
         repository=pinned["repository"],
         version=pinned["version"],
         values=(CHARTS / pinned["values"], *more),
+        settings=settings,
     )
 
 

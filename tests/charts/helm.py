@@ -96,6 +96,11 @@ def pod_templates(shape: str) -> dict[str, Document]:
     return {f"{maker['kind']}/{maker['metadata']['name']}": _inside(maker, _POD_PATHS[maker["kind"]]) for maker in makers}
 
 
+def containers(pod: Document) -> list[Document]:
+    """Every container of a pod, those that come first included."""
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
 def _inside(document: Document, path: tuple[str, ...]) -> Document:
     for key in path:
         document = document[key]

@@ -1,18 +1,17 @@
 """The values for the charts of KubeRay and Flyte: their keys exist, versions come from one place, rights and names fit ours."""
 
+import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.charts import helm
-from tests.paths import SCHEMAS
-
-CHARTS = helm.ROOT / "charts"
-OPERATORS: dict[str, dict[str, str]] = yaml.safe_load((CHARTS / "operators.yaml").read_text())
+from infra.cluster import helm as releases
+from tests.charts import helm, operators
+from tests.charts.operators import CHARTS, OPERATORS, defaults, own_values
+from tests.infra.conftest import sample_profile
 
 BESIDE_THE_DEFAULTS = {
     "flyte": {
@@ -31,11 +30,6 @@ BESIDE_THE_DEFAULTS = {
 }
 
 
-def _values(operator: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((CHARTS / OPERATORS[operator]["values"]).read_text())
-    return loaded
-
-
 def unknown(values: dict[str, Any], defaults: dict[str, Any], above: str = "") -> Iterator[str]:
     """Keys of `values` that the chart's own defaults do not have; below an empty map everything is allowed."""
     for key, value in values.items():
@@ -45,54 +39,96 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], above: str = "") -
             yield from unknown(value, defaults[key], f"{above}{key}.")
 
 
-def _defaults(operator: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{OPERATORS[operator]['chart']}.yaml").read_text())
-    return loaded
-
-
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_every_key_exists_in_the_chart_s_own_defaults(operator: str) -> None:
-    assert set(unknown(_values(operator), _defaults(operator))) == BESIDE_THE_DEFAULTS[operator]
+    assert set(unknown(own_values(operator), defaults(operator))) == BESIDE_THE_DEFAULTS[operator]
 
 
 def test_a_misspelt_key_is_found() -> None:
     assert list(unknown({"a": {"c": 1}, "d": {"x": 1}}, {"a": {"b": 0}, "d": {}})) == ["a.c"]
 
 
-def _tags(values: object) -> Iterator[tuple[str, str]]:
-    if isinstance(values, dict):
-        if "tag" in values:
-            yield values.get("repository", "the chart's own"), values["tag"]
-        for below in values.values():
-            yield from _tags(below)
-
-
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_operator_s_images_have_the_version_that_is_installed(operator: str) -> None:
-    own = {tag for repository, tag in _tags(_values(operator)) if repository == "the chart's own" and "@sha256:" not in tag}
+    own = {image["tag"] for _, image in operators.images(own_values(operator)) if "operator" in image["repository"]}
+    own |= {image["tag"] for _, image in operators.images(own_values(operator)) if "flyte-binary" in image["repository"]}
     assert own == {OPERATORS[operator]["images"]}
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_no_image_is_latest_whatever_that_is(operator: str) -> None:
-    assert [tag for _, tag in _tags(_values(operator)) if not re.search(r"\d|@sha256:[0-9a-f]{64}$", tag)] == []
+    tags = [image["tag"] for _, image in operators.images(own_values(operator))]
+    assert [tag for tag in tags if not re.search(r"^v?\d|-v\d|@sha256:[0-9a-f]{64}$", tag)] == []
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_every_image_of_the_chart_is_pinned_here(operator: str) -> None:
-    assert set(_images(_values(operator))) == set(_images(_defaults(operator)))
+def test_every_image_of_the_chart_is_named_and_pinned_here(operator: str) -> None:
+    here = {path for path, image in operators.images(own_values(operator)) if {"repository", "tag"} <= set(image)}
+    assert here - {f"{operators.SUBCHART}.image"} == {path for path, _ in operators.images(defaults(operator))}
 
 
-def _images(values: dict[str, Any], above: str = "") -> Iterator[str]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            if key == "image":
-                yield f"{above}{key}"
-            yield from _images(value, f"{above}{key}.")
+MIRROR = "registry.internal:5000/mirror"
+
+
+def _mirrored(known: dict[str, Any]) -> dict[str, Any]:
+    """Values whose every repository was set to one in the mirror."""
+    changed = copy.deepcopy(known)
+    for _, image in operators.images(changed):
+        image["repository"] = f"{MIRROR}/{image['repository'].partition('/')[2]}"
+    return changed
+
+
+def test_with_every_named_repository_in_a_mirror_no_pod_pulls_from_elsewhere() -> None:
+    known = {operator: _mirrored(operators.values(operator)) for operator in OPERATORS}
+    pulled = [container["image"] for pod in operators.pods(known).values() for container in helm.containers(pod)]
+    assert len(pulled) == 4
+    assert [image for image in pulled if not image.startswith(f"{MIRROR}/")] == []
+
+
+def test_a_digest_behind_the_tag_reaches_the_pod() -> None:
+    known = copy.deepcopy(operators.values("kuberay"))
+    known["image"]["tag"] += f"@sha256:{'a' * 64}"
+    (container,) = operators.pods({"kuberay": known})["kuberay-operator"]["spec"]["containers"]
+    assert container["image"] == f"quay.io/kuberay/operator:v1.7.0@sha256:{'a' * 64}"
+
+
+def test_what_moves_runs_has_the_class_of_the_services() -> None:
+    given = {name: pod["spec"].get("priorityClassName") for name, pod in operators.pods().items()}
+    assert given == {"kuberay-operator": "longrun-services", "flyte": "longrun-services", "flyte-console": None}
+
+
+def test_a_connector_that_is_switched_on_has_the_class_of_the_services_too() -> None:
+    known = copy.deepcopy(operators.values("flyte"))
+    known[operators.SUBCHART]["enabled"] = True
+    assert operators.pods({"flyte": known})[operators.SUBCHART]["spec"]["priorityClassName"] == "longrun-services"
+
+
+def test_the_class_of_the_operators_is_there_before_they_are() -> None:
+    planned = [release.name for release in releases.releases(sample_profile(), ["trial"], [])]
+    users = [name for name, pod in operators.pods().items() if pod["spec"].get("priorityClassName") == "longrun-services"]
+    assert users
+    assert planned[0] == "longrun"
+    assert "longrun-services" in helm.of_kind("trial", "PriorityClass")
+
+
+def test_flyte_sends_no_errors_and_no_counts_to_anybody() -> None:
+    (service,) = operators.pods()["flyte"]["spec"]["containers"]
+    assert {"name": "FLYTE_DISABLE_SENTRY", "value": "true"} in service["env"]
+
+
+def test_what_flyte_keeps_of_a_finished_step_goes_after_a_time() -> None:
+    inline = own_values("flyte")["configuration"]["inline"]
+    assert set(inline["executor"]["gc"]) == {"interval", "maxTTL"}
+    assert "disable-inject-owner-references" not in inline["plugins"]["k8s"]
+    assert all(re.fullmatch(r"[1-9]\d*[smh]", duration) for duration in inline["executor"]["gc"].values())
+
+
+def test_flyte_leaves_no_admission_behind_that_refuses_pods() -> None:
+    assert own_values("flyte")["configuration"]["inline"]["webhook"] == {"disableCreateMutatingWebhookConfig": True}
 
 
 def test_the_ray_plugin_is_on_and_may_handle_ray_jobs_and_nothing_else() -> None:
-    values = _values("flyte")
+    values = own_values("flyte")
     assert values["enabled_plugins"]["tasks"]["task-plugins"]["default-for-task-types"] == {"ray": "ray"}
     (rule,) = values["rbac"]["extraRules"]
     assert (rule["apiGroups"], rule["resources"]) == (["ray.io"], ["rayjobs"])
@@ -100,11 +136,11 @@ def test_the_ray_plugin_is_on_and_may_handle_ray_jobs_and_nothing_else() -> None
 
 
 def test_kuberay_has_rights_in_its_namespace_only() -> None:
-    assert _values("kuberay")["singleNamespaceInstall"] is True
+    assert own_values("kuberay")["singleNamespaceInstall"] is True
 
 
 def test_flyte_finds_what_the_trial_calls_by_these_names() -> None:
-    values, services = _values("flyte"), helm.of_kind("trial", "Service")
+    values, services = own_values("flyte"), helm.of_kind("trial", "Service")
     secrets = helm.of_kind("trial", "Secret")
     (postgres,) = helm.pod_templates("trial")["StatefulSet/longrun-postgres"]["spec"]["containers"]
     environment = {entry["name"]: entry.get("value") for entry in postgres["env"]}
@@ -123,7 +159,7 @@ def test_flyte_finds_what_the_trial_calls_by_these_names() -> None:
 
 
 def test_flyte_and_the_chart_name_the_same_store() -> None:
-    storage = _values("flyte")["configuration"]["storage"]
+    storage = own_values("flyte")["configuration"]["storage"]
     (store,) = helm.pod_templates("trial")["StatefulSet/longrun-store"]["spec"]["containers"]
     bucket = {entry["name"]: entry.get("value") for entry in store["env"]}["S3_BUCKET"]
     assert storage["metadataContainer"] == bucket

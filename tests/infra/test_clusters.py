@@ -79,7 +79,7 @@ def test_the_order_installs_the_pinned_versions_with_our_values() -> None:
         (line,) = [line for line in commands.splitlines() if f"--install {name} {operator['chart']} " in line]
         assert f"--repo {operator['repository']} --version {operator['version']} " in line
         assert f"--values charts/{operator['values']}" in line
-    assert commands.index("kuberay") < commands.index("--install longrun") < commands.index("--install flyte")
+    assert commands.index("--install longrun") < commands.index("--install kuberay") < commands.index("--install flyte")
 
 
 def test_files_and_values_that_the_page_names_exist() -> None:

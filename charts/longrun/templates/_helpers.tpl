@@ -19,11 +19,29 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "longrun.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index $root.Values.images (index . 1) -}}
+{{- $repository := include "longrun.mirrored" (list $root.Values.images.registry $image.repository) -}}
 {{- if $image.digest -}}
-{{ $image.repository }}@{{ $image.digest }}
+{{ $repository }}@{{ $image.digest }}
 {{- else -}}
-{{ $image.repository }}:{{ $image.tag | default $root.Chart.AppVersion }}
+{{ $repository }}:{{ $image.tag | default $root.Chart.AppVersion }}
 {{- end -}}
+{{- end }}
+
+{{/* A repository as the registry has it: (list registry repository). Its host gives way, what is in the registry already stays */}}
+{{- define "longrun.mirrored" -}}
+{{- $registry := index . 0 | trimSuffix "/" -}}
+{{- $repository := index . 1 -}}
+{{- if or (not $registry) (hasPrefix (printf "%s/" $registry) $repository) -}}
+{{ $repository }}
+{{- else -}}
+{{ $registry }}/{{ regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "" }}
+{{- end -}}
+{{- end }}
+
+{{/* Environment of every container: no telemetry */}}
+{{- define "longrun.quiet" -}}
+- name: DO_NOT_TRACK
+  value: "true"
 {{- end }}
 
 {{- define "longrun.pullSecrets" -}}
@@ -166,5 +184,6 @@ postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.h
 {{- if not .Values.mlflow.ingress.tlsSecret }}{{ fail "mlflow.ingress.tlsSecret is empty: basic auth must not travel in the clear" }}{{ end }}
 {{- end }}
 {{- if and .Values.retention.enabled (not .Values.retention.homeClaim) }}{{ fail "retention.homeClaim is empty: name the PersistentVolumeClaim that holds the home" }}{{ end }}
+{{- if not (gt (int .Values.priorityClasses.services) (int .Values.priorityClasses.training)) }}{{ fail "priorityClasses.services must be above priorityClasses.training" }}{{ end }}
 {{- if not (gt (int .Values.priorityClasses.training) (int .Values.priorityClasses.evaluation)) }}{{ fail "priorityClasses.training must be above priorityClasses.evaluation" }}{{ end }}
 {{- end }}

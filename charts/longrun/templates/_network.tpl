@@ -38,8 +38,9 @@ metadata:
 {{- define "longrun.network.apiServer" -}}
 - to: {{- include "longrun.network.blocks" .Values.networkPolicy.apiServerCidrs | nindent 4 }}
   ports:
-    - {port: 443, protocol: TCP}
-    - {port: 6443, protocol: TCP}
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 {{- end }}
 
 {{/* Egress rule to Postgres */}}

@@ -12,15 +12,15 @@ from tests.infra.conftest import sample_profile
 
 
 def test_releases_come_in_the_order_in_which_they_need_one_another_each_of_a_pinned_version() -> None:
-    kuberay, own, flyte = helm.releases(sample_profile(release="longrun"), ["production"], [])
-    assert [release.name for release in (kuberay, own, flyte)] == ["kuberay", "longrun", "flyte"]
+    own, kuberay, flyte = helm.releases(sample_profile(release="longrun"), ["production"], [])
+    assert [release.name for release in (own, kuberay, flyte)] == ["longrun", "kuberay", "flyte"]
     assert kuberay.version
     assert flyte.version
     assert (own.repository, own.version) == ("", "")
 
 
 def test_values_come_before_single_settings_which_go_over_them() -> None:
-    own = helm.releases(sample_profile(), ["trial"], [])[1]
+    own = helm.releases(sample_profile(), ["trial"], [])[0]
     command = helm.upgrade(own, sample_profile(), program="/opt/helm")
     assert command[:3] == ["/opt/helm", "upgrade", "--install"]
     assert command.index("--values") < command.index("--set-string")
@@ -29,7 +29,7 @@ def test_values_come_before_single_settings_which_go_over_them() -> None:
 
 
 def test_a_template_needs_no_cluster_and_waits_for_nothing() -> None:
-    own = helm.releases(sample_profile(), ["trial"], [])[1]
+    own = helm.releases(sample_profile(), ["trial"], [])[0]
     command = helm.template(own, sample_profile())
     assert command[:4] == ["helm", "template", "longrun", str(helm.CHARTS / "longrun")]
     assert "--wait" not in command
@@ -38,7 +38,7 @@ def test_a_template_needs_no_cluster_and_waits_for_nothing() -> None:
 def test_values_of_the_users_own_say_themselves_where_images_are(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("{}")
-    own = helm.releases(sample_profile(), ["trial", str(path)], [])[1]
+    own = helm.releases(sample_profile(), ["trial", str(path)], [])[0]
     assert own.settings == ()
     assert own.values == (helm.CHARTS / "longrun" / "ci" / "trial-values.yaml", path)
 
@@ -50,7 +50,7 @@ def test_values_that_are_missing_are_named(values: list[str], message: str) -> N
 
 
 def test_a_command_that_fails_is_one_line_with_what_was_printed_last() -> None:
-    own = helm.releases(sample_profile(), ["trial"], [])[1]
+    own = helm.releases(sample_profile(), ["trial"], [])[0]
     program = "import sys; print('notes'); sys.exit('level=WARN\\nError: no such chart' if sys.argv[1] == 'upgrade' else 0)"
     assert helm.run([sys.executable, "-c", program, "template"], own) == "notes\n"
     with pytest.raises(ClusterError, match=r"^helm .* longrun: Error: no such chart; .*: helm status longrun$"):
@@ -70,11 +70,19 @@ def test_flytes_values_are_refused_for_a_namespace_that_they_do_not_fit() -> Non
 
 
 def test_images_of_a_shape_are_those_of_the_profile() -> None:
-    _, own, _ = helm.releases(sample_profile(), ["trial"], [])
+    own, _, _ = helm.releases(sample_profile(), ["trial"], [])
     assert own.settings[:2] == (
         "images.core.repository=registry.example.org:5000/longrun/core",
         f"images.core.digest=sha256:{'0' * 64}",
     )
+
+
+def test_kuberay_has_the_priority_class_that_the_release_before_it_makes(tmp_path: Path) -> None:
+    more = tmp_path / "flyte.yaml"
+    more.touch()
+    own, kuberay, _ = helm.releases(sample_profile(release="lr"), ["trial"], [str(more)])
+    assert own.name == "lr"
+    assert kuberay.settings == ("priorityClassName=lr-services",)
 
 
 def test_a_name_with_a_blank_stays_one_argument() -> None:

@@ -94,15 +94,15 @@ def test_three_releases_are_installed_in_order_and_waited_for(home: Path, calls:
     deploy(home, "--values", "trial")
     made = recorded(calls)
     assert [call[:4] for call in made] == [
-        ["upgrade", "--install", "kuberay", "kuberay-operator"],
         ["upgrade", "--install", "longrun", str(helm.CHARTS / "longrun")],
+        ["upgrade", "--install", "kuberay", "kuberay-operator"],
         ["upgrade", "--install", "flyte", "flyte-binary"],
     ]
     for call in made:
         assert call[-3:] == ["--wait", "--timeout", "10m"]
         assert call[call.index("--namespace") + 1] == "longrun"
         assert call[call.index("--kube-context") + 1] == "site"
-    assert [call[call.index("--version") + 1] for call in (made[0], made[2])] == ["1.7.0", "v2.0.43"]
+    assert [call[call.index("--version") + 1] for call in made[1:]] == ["1.7.0", "v2.0.43"]
 
 
 def test_it_ends_with_the_examination_of_the_cluster(home: Path, calls: Path, cluster: FakeCluster) -> None:
@@ -132,7 +132,7 @@ def test_values_are_laid_over_one_another_in_the_order_given(home: Path, calls: 
     mine.touch()
     flyte.touch()
     deploy(home, "--values", "production", "--values", str(mine), "--flyte-values", str(flyte))
-    _, own, last = recorded(calls)
+    own, _, last = recorded(calls)
     assert values_of(own) == [str(helm.CHARTS / "longrun" / "ci" / "production-values.yaml"), str(mine)]
     assert values_of(last) == [str(helm.CHARTS / "values" / "flyte.yaml"), str(flyte)]
     assert "--set-string" not in own
@@ -141,13 +141,13 @@ def test_values_are_laid_over_one_another_in_the_order_given(home: Path, calls: 
 def test_a_release_that_helm_refuses_stops_there_with_its_last_word(
     home: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HELM_REFUSES", "longrun")
+    monkeypatch.setenv("HELM_REFUSES", "kuberay")
     code, text = deploy(home, "--values", "trial")
     assert code == 1
     assert (
-        "helm upgrade longrun: Error: UPGRADE FAILED: context deadline exceeded; what is there is shown by: helm status" in text
+        "helm upgrade kuberay: Error: UPGRADE FAILED: context deadline exceeded; what is there is shown by: helm status" in text
     )
-    assert [call[2] for call in recorded(calls)] == ["kuberay", "longrun"]
+    assert [call[2] for call in recorded(calls)] == ["longrun", "kuberay"]
 
 
 def test_without_helm_on_the_path_nothing_is_touched(home: Path, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
