@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 from components.artifacts import (
@@ -17,8 +16,9 @@ from components.artifacts import (
     TrainingState,
 )
 from components.checks.limits import TrainingLimits
-from components.decides import DECIDES_NOTHING
+from components.file_names import names_files
 from components.model.configuration import MODEL
+from components.model.origin import READ
 from components.pretraining.config import PretrainingConfig
 from components.tokenizer.special_tokens import TOKENIZER_FILES
 from infra.flyte import environments
@@ -37,8 +37,8 @@ TOKENS = only(TokenIndex.NAME, Mixture.NAME, "*.bin", "*/documents.parquet")
 class Start:
     """The model whose weights and tokenizer training starts with."""
 
-    directory: str = field(metadata=DECIDES_NOTHING)
-    """A Hugging Face LLaMA: config, safetensors, tokenizer.json."""
+    directory: str = field(metadata=names_files(patterns=READ))
+    """A Hugging Face LLaMA: config, safetensors, tokenizer.json; a path, or a URI in a bucket."""
 
 
 async def obtain_start(run: Run, config: PretrainingConfig) -> Checkpoint | None:
@@ -50,7 +50,7 @@ def start_facts(config: Start) -> dict[str, str]:
     """A fingerprint of the model's files."""
     from components.model.origin import fingerprint
 
-    return {"files": fingerprint(Path(config.directory))}
+    return {"files": fingerprint(config.directory)}
 
 
 @step(environments.cpu, Checkpoint, facts=start_facts)
@@ -58,7 +58,7 @@ def start(config: Start) -> Component:
     """Import the checkpoint where continued pretraining starts."""
     from components.model.imported import import_checkpoint
 
-    return functools.partial(import_checkpoint, Path(config.directory))
+    return functools.partial(import_checkpoint, config.directory)
 
 
 @step(environments.train, Checkpoint)

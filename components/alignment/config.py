@@ -5,8 +5,8 @@ Defaults are the figures of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7
 
 from dataclasses import dataclass, field, replace
 
-from components.decides import DECIDES_NOTHING
 from components.errors import require
+from components.file_names import names_files
 from components.training.config import CheckpointConfig, ScheduleConfig, TrainingConfig
 
 PAIR_KINDS = ("author-vs-sample", "right-vs-other")
@@ -29,8 +29,9 @@ DPO_TRAINING = replace(SFT_TRAINING, schedule=ScheduleConfig(kind="cosine", fina
 class ConversationsConfig:
     """Which conversations there are: instructions made from installed packages, and files of one's own."""
 
-    sources: tuple[str, ...] = field(default=(), metadata=DECIDES_NOTHING)
-    """JSONL files (plain, .gz, .zst) whose lines hold `messages`; `group`, `split` and `licence` are optional."""
+    sources: tuple[str, ...] = field(default=(), metadata=names_files())
+    """JSONL files (plain, .gz, .zst; paths, or URIs in a bucket) whose lines hold `messages`; `group`, `split` and `licence` are
+    optional."""
     distributions: tuple[str, ...] = ()
     """Installed distributions whose functions give instructions; each is in the split that the corpus gave it."""
     max_conversations: int = 1_500_000
@@ -94,8 +95,9 @@ class PreferencePairsConfig:
     kinds: tuple[str, ...] = PAIR_KINDS
     """Embedded kinds: "author-vs-sample" is the paper's (candidates sampled from the SFT model, section 4),
     "right-vs-other" needs no sample; none: only `sources`."""
-    sources: tuple[str, ...] = field(default=(), metadata=DECIDES_NOTHING)
-    """JSONL files (plain, .gz, .zst) whose lines hold `prompt`, `chosen` and `rejected`, and optionally `group` and `split`."""
+    sources: tuple[str, ...] = field(default=(), metadata=names_files())
+    """JSONL files (plain, .gz, .zst; paths, or URIs in a bucket) whose lines hold `prompt`, `chosen` and `rejected`, and
+    optionally `group` and `split`."""
     max_pairs_per_kind: int = 100_000
     """Training pairs of each kind; the paper gives no number."""
     max_validation_pairs_per_kind: int = 2_000

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, TypeVar, cast
 
-from components.artifacts import sha256_of_file
 from components.errors import SourceError
+from components.file_names import ends_of
+from components.locations import BUCKETS, fetched_file, in_bucket, sha256_at, size_of
 from components.raw_files import RawRecord, write_raw
 
 Row = TypeVar("Row")
@@ -41,16 +42,11 @@ def named_files(uris: Sequence[str], max_bad_lines: int) -> list["JsonlSource"]:
     Raises:
         SourceError: a file is named twice.
     """
-    paths = [PurePath(uri.removeprefix("file://")).parts for uri in uris]
-    for uri, path in zip(uris, paths, strict=True):
-        if paths.count(path) > 1:
+    ends = ends_of(uris)
+    for uri, end in zip(uris, ends, strict=True):
+        if ends.count(end) > 1:
             raise SourceError(f"{uri}: named twice in `sources`; name it once")
-    files = []
-    for uri, path in zip(uris, paths, strict=True):
-        ends = (path[-length:] for length in range(1, len(path) + 1))
-        end = next(end for end in ends if sum(other[-len(end) :] == end for other in paths) == 1)
-        files.append(JsonlSource(uri, max_bad_lines, "/".join(end)))
-    return files
+    return [JsonlSource(uri, max_bad_lines, end) for uri, end in zip(uris, ends, strict=True)]
 
 
 @dataclass
@@ -58,7 +54,7 @@ class JsonlSource:
     """One JSONL file and what was refused of it."""
 
     uri: str
-    """A local path, with or without file://."""
+    """A local path, with or without file://, or a URI in a bucket."""
     max_bad_lines: int
     name: str = ""
     """What its lines are called, wherever it lies; the file's own name unless it is given."""
@@ -68,21 +64,24 @@ class JsonlSource:
         self.name = self.name or PurePath(self.uri).name
 
     @property
-    def path(self) -> Path:
-        """Where the file is.
+    def location(self) -> str:
+        """Where the file is: an absolute path, or a URI in a bucket.
 
         Raises:
             SourceError: no such file, an empty one, or a kind of URI that cannot be read.
+            StoreError: the object store cannot be reached, or refuses.
         """
         name = self.uri.removeprefix("file://")
-        if "://" in name:
-            raise SourceError(f"{self.uri}: cannot be read; allowed: a local path to JSONL (plain, .gz or .zst)")
-        path = Path(name).expanduser()
-        if not path.is_file():
+        if "://" in name and not in_bucket(name):
+            raise SourceError(
+                f"{self.uri}: cannot be read; allowed: a path or {' or '.join(BUCKETS)} to JSONL (plain, .gz or .zst)"
+            )
+        location = name if in_bucket(name) else str(Path(name).expanduser().absolute())
+        if not in_bucket(name) and not Path(location).is_file():
             raise SourceError(f"{self.uri}: no such file; give a path to JSONL (plain, .gz or .zst)")
-        if path.stat().st_size == 0:
+        if size_of(location) == 0:
             raise SourceError(f"{self.uri}: the file is empty; give JSONL with at least one usable line")
-        return path
+        return location
 
     def rows(self, parse: Callable[[Mapping[str, Any]], Row]) -> Iterator[tuple[int, Row]]:
         """Line numbers (from 1) and what `parse` made of the JSON object on each line; blank lines are skipped.
@@ -116,7 +115,7 @@ class JsonlSource:
     def _lines(self) -> Iterator[bytes]:
         """The file's lines, decompressed. A truncated file is refused, even if lines of it were read."""
         try:
-            with _open(self.path) as stream:
+            with fetched_file(self.location) as path, _open(path) as stream:
                 yield from stream
         except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"{self.uri}: cannot be read to its end ({error}); it is truncated or damaged") from error
@@ -170,6 +169,6 @@ def write_evidence(files: Sequence[JsonlSource], output: Path) -> None:
 
 
 def _record(file: JsonlSource) -> RawRecord:
-    path = file.path
-    size, uri = path.stat().st_size, str(path.absolute())
-    return RawRecord(source=file.name, path=path.name, sha256=sha256_of_file(path), bytes=size, uri=uri)
+    location = file.location
+    name, size = PurePath(location).name, size_of(location)
+    return RawRecord(source=file.name, path=name, sha256=sha256_at(location), bytes=size, uri=location)

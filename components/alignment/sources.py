@@ -4,12 +4,13 @@ import hashlib
 
 from components.alignment.config import ConversationsConfig, PreferencePairsConfig
 from components.alignment.jsonl import named_files
-from components.artifacts import sha256_of_file
+from components.locations import state_of
 from components.python_environment import distributions
 
 
 def fingerprint(config: ConversationsConfig | PreferencePairsConfig) -> str:
-    """sha256 in hex over names and bytes of the user's files, and over name, version and module sizes of the distributions.
+    """sha256 in hex over names and bytes (for objects in a store, their ETags) of the user's files, and over name, version and
+    module sizes of the distributions.
 
     Where the files lie is no part of it.
 
@@ -18,7 +19,7 @@ def fingerprint(config: ConversationsConfig | PreferencePairsConfig) -> str:
     """
     digest = hashlib.sha256()
     for file in named_files(config.sources, config.max_bad_lines):
-        digest.update(f"{file.name}\0{sha256_of_file(file.path)}\n".encode())
+        digest.update(f"{file.name}\0{state_of(file.location)}\n".encode())
     if isinstance(config, ConversationsConfig):
         for distribution in distributions(config.distributions):
             sizes = [(file.path, file.size) for file in distribution.modules]

@@ -3,10 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from components.artifacts import Figures, encoded, sha256_of_file
+from components.artifacts import Figures, encoded
 from components.flops import parameters
+from components.locations import FileEntry, fetched_folder, sha256_at
 from components.model.huggingface import load, save
-from components.model.origin import files_of
+from components.model.origin import READ, files_of
 from components.raw_files import RawRecord, write_raw
 from components.tokenizer.imported import import_tokenizer
 
@@ -14,8 +15,10 @@ SOURCE = "start"
 """Name of the checkpoint as a source, wherever it lies."""
 
 
-def import_checkpoint(directory: Path, output: Path) -> Figures:
+def import_checkpoint(directory: str, output: Path) -> Figures:
     """Write weights in fp32, config, the tokenizer's files and the tables of the files read (`components.raw_files`).
+
+    `directory` is a path, or a URI in a bucket.
 
     Returns:
         The number of parameters and the shape.
@@ -23,15 +26,14 @@ def import_checkpoint(directory: Path, output: Path) -> Figures:
     Raises:
         MissingArtifact, DamagedArtifact, ArtifactError, ConfigError: as `huggingface.load` and `import_tokenizer` do.
     """
-    source, files = directory.expanduser(), files_of(directory)
-    with tempfile.TemporaryDirectory() as tokenizer:
+    files = files_of(directory)
+    with fetched_folder(directory, READ) as source, tempfile.TemporaryDirectory() as tokenizer:
         import_tokenizer(source, Path(tokenizer))
         model = load(source)
         save(model, Path(tokenizer), output)
-    write_raw([_record(path) for path in files], output)
+    write_raw([_record(file) for file in files], output)
     return {"parameters": parameters(model.shape), "shape": encoded(model.shape)}
 
 
-def _record(path: Path) -> RawRecord:
-    digest, size = sha256_of_file(path), path.stat().st_size
-    return RawRecord(source=SOURCE, path=path.name, sha256=digest, bytes=size, uri=str(path))
+def _record(file: FileEntry) -> RawRecord:
+    return RawRecord(source=SOURCE, path=file.relative, sha256=sha256_at(file.location), bytes=file.size, uri=file.location)

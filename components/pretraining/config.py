@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from components.decides import DECIDES_NOTHING
 from components.errors import require
+from components.file_names import names_files
+from components.model.origin import READ
 from components.training.config import Choices
 
 
@@ -14,9 +15,9 @@ class PretrainingConfig(Choices):
     Planning reads the choices; pretraining follows the plan.
     """
 
-    start: str = field(default="", metadata=DECIDES_NOTHING)
-    """Directory of a Hugging Face LLaMA (config, safetensors, tokenizer.json) whose weights, shape and tokenizer training starts
-    with; empty: weights are initialised, and a tokenizer is trained."""
+    start: str = field(default="", metadata=names_files(patterns=READ))
+    """Directory, or its URI in a bucket, of a Hugging Face LLaMA (config, safetensors, tokenizer.json) whose weights, shape
+    and tokenizer training starts with; empty: weights are initialised, and a tokenizer is trained."""
     document_mask: bool = False
     """Whether a token attends to the earlier tokens of its own document alone; else packed documents attend to each other: each
     token to all before it in the window. Off, because the paper (arXiv 2401.02954) names no such mask, causal attention

@@ -1,9 +1,10 @@
 """The settings of planning and fitting: a budget and a law, the accelerators, how to fit."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.errors import require
+from components.file_names import names_files
 from components.flops import SCALES
 from components.hardware import GPUS
 from components.scaling.laws.published import PLANNING
@@ -18,9 +19,9 @@ class ScalingConfig:
 
     compute: float | None = 8.45e22
     """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: that of the chosen shape and tokens."""
-    law: str = "deepseek"
-    """A published law with coefficients (`components.scaling.laws.published`), or the path of a law file (`.json`). Where it has
-    no law of batch or learning rate, that of "deepseek" stands in."""
+    law: str = field(default="deepseek", metadata=names_files(*PLANNING))
+    """A published law with coefficients (`components.scaling.laws.published`), or the path or URI in a bucket of a law file
+    (`.json`). Where it has no law of batch or learning rate, that of "deepseek" stands in."""
 
     def __post_init__(self) -> None:
         known = self.law in PLANNING or self.law.endswith(".json")

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import typing
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from components.errors import ConfigError
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.extensions import Extension, extensions_in
 from components.extensions.kinds import kind_of
+from components.file_names import naming_of
 from workflows.recipe import BUILT_IN, Recipe, from_json, load_recipe, to_json
+from workflows.sweeps.sweep import Sweep
 
 TASK = BenchmarkTask(name="arc", prompt="{query}", choices=("choices",), answer="gold")
 
@@ -206,3 +209,51 @@ def test_a_config_with_code_of_the_recipe_s_own_passes_from_task_to_task(folder:
         return arrived
 
     assert asyncio.run(handed_on()) == config
+
+
+NO_FILES = {
+    "Benchmark.fields", "Benchmark.name", "BenchmarkTask.answer", "BenchmarkTask.answer_form", "BenchmarkTask.choices",
+    "BenchmarkTask.name", "BenchmarkTask.prompt", "ConversationsConfig.distributions", "CorpusConfig.language_shares",
+    "CorpusConfig.max_epochs_by_domain", "CorpusLimits.max_duplicate_share_by_source", "DuplicatesConfig.shingle_words",
+    "EvaluationConfig.domain_shares", "EvaluationConfig.sample_prompts", "EvaluationLimits.min_baselines",
+    "EvaluationLimits.min_models", "Extension.code", "Extension.data", "Extension.name", "Extension.values",
+    "ExtensionFile.path", "ExtensionFile.text", "FilteringConfig.heuristic_thresholds", "FilteringConfig.heuristics",
+    "FilteringConfig.personal_data", "FitConfig.scale", "IncidentConfig.non_finite", "IncidentConfig.on_spike",
+    "PassagesConfig.action", "PassagesConfig.kinds", "PreferencePairsConfig.kinds", "ReadingConfig.language_model",
+    "Recipe.description", "Recipe.name", "RegistrationConfig.alias", "RegistrationConfig.intended_use",
+    "RegistrationConfig.licence", "RegistrationConfig.model", "RegistrationConfig.name", "RegistrationConfig.verdict",
+    "ScheduleConfig.kind", "Source.distributions", "Source.domain", "Source.language", "Source.licence", "Source.name",
+    "Source.suffixes", "Source.text_field", "Sweep.description", "Sweep.name", "TrainingConfig.activation_checkpointing",
+    "TrainingConfig.precision",
+}  # fmt: skip
+"""Texts of recipes and sweeps that name no file; code and data of extensions travel with the recipe."""
+
+
+def _texts(kind: type, seen: set[type]) -> Iterator[tuple[str, bool]]:
+    """Each field of a config, or of what is inside it, that holds text, and whether it says that it names files."""
+    if kind in seen:
+        return
+    seen.add(kind)
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        inner = list(_types_in(hints[field.name]))
+        if str in inner or Path in inner:
+            yield f"{kind.__name__}.{field.name}", naming_of(field) is not None
+        for held in inner:
+            if dataclasses.is_dataclass(held):
+                yield from _texts(held, seen)
+
+
+def _types_in(hint: Any) -> Iterator[Any]:
+    yield hint
+    for inner in typing.get_args(hint):
+        yield from _types_in(inner)
+
+
+def test_every_text_of_a_recipe_or_sweep_says_that_it_names_files_or_is_known_not_to() -> None:
+    seen: set[type] = set()
+    texts = dict([*_texts(Recipe, seen), *_texts(Sweep, seen)])
+    assert {name for name, names in texts.items() if not names} == NO_FILES
+    named = {"Source.uri", "Benchmark.uri", "FilteringConfig.flagged_words", "ScalingConfig.law", "PretrainingConfig.start"}
+    named |= {"ConversationsConfig.sources", "PreferencePairsConfig.sources"}
+    assert {name for name, names in texts.items() if names} == named

@@ -86,8 +86,8 @@ def _raw_sources(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -
 
 def raw_differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[int, list[str]]:
     """The number of raw files that an artifact was read from, and a line for each that is missing or has changed."""
-    from components.curation.reading.locations import sha256_at
     from components.curation.reading.sources import locate
+    from components.locations import sha256_at
 
     records = _raw_records(store, artifact, manifest)
     differences = []

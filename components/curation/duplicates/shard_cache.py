@@ -25,9 +25,9 @@ from components.curation import tables
 from components.curation.duplicates.config import DuplicatesConfig
 from components.curation.duplicates.sketches import Sketch, TextShard, sketch
 from components.curation.extraction.extract import SHARD_BITS, ExtractedShard, ExtractionShard, extract
-from components.curation.reading.locations import state_of
 from components.decides import deciding
 from components.files import JSON, link_or_copy, read_json, write_json, written_beside
+from components.locations import state_of
 
 KEY, ENTRY = "key.json", "entry.json"
 """Beside the tables of a shard: its key in the cache; in an entry: what the tables hold."""

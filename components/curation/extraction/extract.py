@@ -27,7 +27,6 @@ from components.curation.filtering.flagged_words import Flagged, read_lists
 from components.curation.filtering.personal_data import mark_of, without_personal_data
 from components.curation.filtering.replacement_counts import ReplacementCounts
 from components.curation.reading.config import Source
-from components.curation.reading.locations import fetched
 from components.curation.reading.readers import RawDocument, read_documents
 from components.curation.reading.sources import RawFile
 from components.curation.tables.reasons import CONTAMINATED, FLAGGED
@@ -35,6 +34,7 @@ from components.curation.text.document import NormalisedDocument
 from components.curation.text.draw import hash_of
 from components.errors import ExtensionError, StoreError, single_line
 from components.files import read_json, write_json
+from components.locations import fetched
 
 SHARD_BITS = 32
 """A document's number is its shard's number shifted by this, plus its row among the documents that passed the filters."""

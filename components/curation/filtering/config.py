@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from components.curation.reading.config import Benchmark
-from components.decides import DECIDES_NOTHING
+from components.curation.reading.config import SHIPPED, Benchmark
 from components.errors import require
 from components.extensions import FILTER, Extension, kind
+from components.file_names import names_files
 
 PERSONAL_DATA = ("email", "ipv6", "iban", "chinese-identity", "card", "ipv4", "phone")
 """Kinds of personal data, in the order in which they are replaced."""
@@ -39,7 +39,7 @@ class FilteringConfig:
     refuse a document, or None; the document is a `components.curation.text.document.NormalisedDocument`."""
     personal_data: tuple[str, ...] = ()
     """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
-    flagged_words: dict[str, str] = field(default_factory=dict, metadata=DECIDES_NOTHING)
+    flagged_words: dict[str, str] = field(default_factory=dict, metadata=names_files(SHIPPED))
     """Lists of obscene and abusive words by language, such as `{"en": "ldnoobw", "zh": "my/words.txt"}`: a shipped list's name,
     or the path or URI of a UTF-8 file with a word or phrase on each line. A document is compared with its own language's list."""
     max_flagged_words_ratio: float = 0.01

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from components.curation import tables
 from components.curation.filtering.ldnoobw import PUBLISHED, words_in
 from components.curation.reading.config import SHIPPED
-from components.curation.reading.locations import read_bytes
 from components.curation.reading.sources import locate
 from components.curation.text.shingles import words_of
 from components.errors import ConfigError, SourceError
+from components.locations import read_bytes
 from components.machine_code import Hashes, compiled, mix
 
 LISTS = "flagged-words.parquet"

@@ -12,9 +12,9 @@ from typing import Any
 import zstandard
 
 from components.curation.reading.config import Benchmark
-from components.curation.reading.locations import FileEntry, fetched, find
 from components.curation.reading.streams import chunks, whole
 from components.errors import SourceError
+from components.locations import FileEntry, fetched, find
 
 KINDS = (".jsonl", ".json", ".csv", ".parquet")
 PARSE_ERRORS = (ValueError, LookupError, TypeError, OSError, EOFError, RecursionError, csv.Error, zlib.error, zstandard.ZstdError)

@@ -9,9 +9,9 @@ from pathlib import PurePath
 from typing import Any
 
 from components.curation.reading.kinds import kind_of
-from components.decides import DECIDES_NOTHING
 from components.errors import require
 from components.extensions import READER, Extension, kind
+from components.file_names import names_files
 
 PYTHON_ENVIRONMENT = "python-environment:"
 """URI of the text of installed distributions."""
@@ -35,9 +35,9 @@ NAME = re.compile(r"\w[\w.-]*")
 class Source:
     """Documents of one domain below one URI."""
 
-    uri: str = field(metadata=DECIDES_NOTHING)
-    """`python-environment:`, or a path, `file://` or `s3://` URI of a folder or file: JSONL, text, WARC or WET (plain, .gz,
-    .zst), Parquet, or a Hugging Face dataset on disk."""
+    uri: str = field(metadata=names_files(PYTHON_ENVIRONMENT))
+    """`python-environment:`, or a path, `file://`, `s3://` or `gs://` URI of a folder or file: JSONL, text, WARC or WET (plain,
+    .gz, .zst), Parquet, or a Hugging Face dataset on disk."""
     domain: str
     """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only its documents are taken."""
     weight: float
@@ -106,8 +106,8 @@ class Benchmark:
 
     name: str
     """Its name in `contamination.parquet`, by which evaluation joins."""
-    uri: str = field(metadata=DECIDES_NOTHING)
-    """Path, `file://` or `s3://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
+    uri: str = field(metadata=names_files())
+    """Path, `file://`, `s3://` or `gs://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
     fields: tuple[str, ...] = ()
     """Fields of a record whose text counts, such as the question and its answer; empty: every text in it."""
 

@@ -11,9 +11,9 @@ from pathlib import PurePath
 from components.curation.reading.benchmarks import files_of
 from components.curation.reading.config import PYTHON_ENVIRONMENT, SHIPPED, Inputs, Reading, Source
 from components.curation.reading.kinds import COMPRESSED, KINDS, OWN, ROWS, kind_of
-from components.curation.reading.locations import S3, FileEntry, find, path_of, read_bytes, sha256_at, stamp_of, state_of
 from components.curation.text.draw import draw
 from components.errors import ConfigError, SourceError
+from components.locations import FileEntry, find, in_bucket, path_of, read_bytes, sha256_at, stamp_of, state_of
 from components.python_environment import Distribution, PackageFile, distributions
 from components.python_environment import locate as locate_in_environment
 
@@ -32,7 +32,7 @@ class RawFile:
     uri: str
     """Where it lies: what `locate` takes."""
     location: str
-    """Absolute path on this machine, or `s3://` URI."""
+    """Absolute path on this machine, or URI in a bucket."""
     size: int
     """Bytes."""
     kind: str
@@ -45,7 +45,7 @@ class RawFile:
     row_share: float = 1.0
     """Share of the rows to take, by hash."""
     stamp: str
-    """See `components.curation.reading.locations.FileEntry`."""
+    """See `components.locations.FileEntry`."""
     recorded: str = ""
     """sha256 in hex that its distribution records; empty where it records none."""
 
@@ -142,14 +142,14 @@ def _digest(lines: Iterable[str]) -> str:
 
 
 def locate(uri: str) -> str:
-    """The location of a raw file by its `uri` in `locations.parquet`: a path on this machine, or an `s3://` URI.
+    """The location of a raw file by its `uri` in `locations.parquet`: a path on this machine, or a URI in a bucket.
 
     Raises:
         SourceError: its distribution is not installed.
     """
     if uri.startswith(PYTHON_ENVIRONMENT):
         return str(locate_in_environment(uri.removeprefix(PYTHON_ENVIRONMENT)))
-    return uri if uri.startswith(S3) else str(path_of(uri))
+    return uri if in_bucket(uri) else str(path_of(uri))
 
 
 def _suffix(path: str) -> str:

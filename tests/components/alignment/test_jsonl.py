@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.alignment.jsonl import JsonlSource, named_files, text_field, write_evidence
-from components.artifacts import sha256_of_file
 from components.errors import SourceError
+from components.locations import sha256_at, size_of
 
 
 def text_of(row: Mapping[str, Any]) -> str:
@@ -71,7 +71,11 @@ def test_more_bad_lines_than_allowed_end_the_run_and_name_the_first(jsonl: Calla
 
 @pytest.mark.parametrize(
     ("uri", "message"),
-    [("nowhere.jsonl", "no such file"), ("s3://bucket/a.jsonl", "allowed: a local path"), ("empty.jsonl", "the file is empty")],
+    [
+        ("nowhere.jsonl", "no such file"),
+        ("ftp://bucket/a.jsonl", "allowed: a path or s3://"),
+        ("empty.jsonl", "the file is empty"),
+    ],
 )
 def test_a_source_that_is_not_there_or_empty_is_refused(
     uri: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,7 +97,7 @@ def test_evidence_holds_the_hash_of_each_file_and_every_refusal(jsonl: Callable[
     write_evidence([source], tmp_path)
     raw, refused = pq.read_table(tmp_path / "raw.parquet"), pq.read_table(tmp_path / "metrics" / "refused.parquet")
     assert raw.to_pylist() == [
-        {"source": "user.jsonl", "path": "user.jsonl", "sha256": sha256_of_file(source.path), "bytes": source.path.stat().st_size}
+        {"source": "user.jsonl", "path": "user.jsonl", "sha256": sha256_at(source.location), "bytes": size_of(source.location)}
     ]
     assert refused.to_pylist() == [{"source": "user.jsonl", "line": 2, "reason": "`text` is missing"}]
 

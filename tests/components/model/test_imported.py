@@ -38,7 +38,7 @@ def theirs(tmp_path: Path) -> Path:
 def test_a_checkpoint_is_imported_in_fp32_with_its_tokenizer_and_the_hashes_of_its_files(theirs: Path, tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.mkdir()
-    figures = import_checkpoint(theirs, output)
+    figures = import_checkpoint(str(theirs), output)
     model, tokenizer = load(output), TextTokenizer.load(output)
     assert ModelShape(**figures["shape"]) == model.shape
     assert figures["parameters"] == sum(parameter.numel() for parameter in model.parameters())
@@ -51,7 +51,7 @@ def test_a_checkpoint_is_imported_in_fp32_with_its_tokenizer_and_the_hashes_of_i
 
 def test_a_directory_without_a_checkpoint_and_pickled_weights_are_refused(theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingArtifact, match=r"no config and safetensors here; pretraining\.start names"):
-        import_checkpoint(tmp_path / "nowhere", tmp_path / "output")
+        import_checkpoint(str(tmp_path / "nowhere"), tmp_path / "output")
     (theirs / "model.safetensors").rename(theirs / "pytorch_model.bin")
     with pytest.raises(MissingArtifact, match="pickled ones never"):
-        import_checkpoint(theirs, tmp_path / "output")
+        import_checkpoint(str(theirs), tmp_path / "output")

@@ -16,34 +16,34 @@ def theirs(tmp_path: Path) -> Path:
 
 
 def test_config_tokenizer_and_safetensors_are_read_and_neither_pickles_nor_code(theirs: Path) -> None:
-    assert [path.name for path in files_of(theirs)] == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert [file.relative for file in files_of(str(theirs))] == ["config.json", "model.safetensors", "tokenizer.json"]
 
 
 def test_paths_are_absolute_wherever_the_checkpoint_is_named_from(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(theirs.parent)
-    assert files_of(Path(theirs.name)) == files_of(theirs)
+    assert files_of(theirs.name) == files_of(str(theirs))
 
 
 def test_the_fingerprint_changes_with_any_file_that_is_read_and_with_no_other(theirs: Path) -> None:
-    before = fingerprint(theirs)
+    before = fingerprint(str(theirs))
     (theirs / "code.py").write_text("pass")
     (theirs / "pytorch_model.bin").unlink()
-    assert fingerprint(theirs) == before
+    assert fingerprint(str(theirs)) == before
     (theirs / "config.json").write_text("{}")
-    changed = fingerprint(theirs)
+    changed = fingerprint(str(theirs))
     assert changed != before
     (theirs / "config.json").rename(theirs / "another.json")
-    assert fingerprint(theirs) not in (before, changed)
+    assert fingerprint(str(theirs)) not in (before, changed)
 
 
 def test_the_fingerprint_is_that_of_the_content_and_not_of_the_directory(theirs: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     moved.mkdir()
-    for path in files_of(theirs):
-        (moved / path.name).write_bytes(path.read_bytes())
-    assert fingerprint(moved) == fingerprint(theirs)
+    for file in files_of(str(theirs)):
+        (moved / file.relative).write_bytes(Path(file.location).read_bytes())
+    assert fingerprint(str(moved)) == fingerprint(str(theirs))
 
 
 def test_a_directory_without_a_checkpoint_is_refused_with_the_setting_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(MissingArtifact, match=r"no config and safetensors here; pretraining\.start names"):
-        fingerprint(tmp_path)
+        fingerprint(str(tmp_path))

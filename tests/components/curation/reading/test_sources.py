@@ -73,7 +73,7 @@ def test_links_to_folders_are_followed_once_and_circles_come_to_an_end(tmp_path:
 
 
 def test_an_unknown_scheme_is_wrong_usage() -> None:
-    with pytest.raises(ConfigError, match="scheme 'ftp' is not supported; allowed: python-environment:"):
+    with pytest.raises(ConfigError, match="scheme 'ftp' is not supported; allowed: a path, file://, s3:// or gs://"):
         listed(config(source("ftp://host/a.jsonl")))
 
 

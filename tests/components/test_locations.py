@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from components.curation.reading.locations import fetched, find, sha256_at
+from components.alignment.jsonl import named_files, write_evidence
 from components.curation.reading.sources import fingerprint, locate
-from components.errors import SourceError, StoreError
+from components.errors import ConfigError, MissingArtifact, SourceError, StoreError
+from components.locations import fetched, fetched_folder, find, in_bucket, sha256_at
+from components.model.origin import READ, files_of
+from components.model.origin import fingerprint as checkpoint_fingerprint
 from components.raw_files import LOCATIONS
+from components.scaling.laws.files import find_law, law_fingerprint, write_law
+from components.scaling.laws.published import LAWS
 from tests.components.curation.conftest import config, documents, listed, prose, rows, run, source
 from tests.servers import client, object_store
 
@@ -98,3 +103,63 @@ def test_what_is_not_in_the_bucket_is_named(bucket: Any, tmp_path: Path) -> None
         listed(config(source("s3://elsewhere/web")))
     with pytest.raises(StoreError, match="s3://crawl/gone"), fetched("s3://crawl/gone", tmp_path):
         pass
+
+
+MESSAGES = b'{"messages": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]}\n'
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.jsonl", MESSAGES), ("a.jsonl.gz", gzip.compress(MESSAGES))])
+def test_conversations_in_a_bucket_are_read_and_recorded_as_those_of_this_machine(
+    bucket: Any, tmp_path: Path, name: str, data: bytes
+) -> None:
+    bucket.put_object(Bucket="crawl", Key=f"talks/{name}", Body=data)
+    (tmp_path / name).write_bytes(data)
+    kept = []
+    for uri in (f"s3://crawl/talks/{name}", str(tmp_path / name)):
+        (file,) = named_files([uri], 0)
+        assert [row["messages"][1]["content"] for _, row in file.rows(dict)] == ["two"]
+        (tmp_path / "output").mkdir(exist_ok=True)
+        write_evidence([file], tmp_path / "output")
+        kept.append((file.name, (tmp_path / "output/raw.parquet").read_bytes()))
+        assert rows(tmp_path / "output" / LOCATIONS)[0]["uri"] == uri
+    assert kept[0] == kept[1]
+
+
+def test_conversations_that_are_not_in_the_bucket_are_named(bucket: Any) -> None:
+    with pytest.raises(StoreError, match=r"s3://crawl/none\.jsonl: cannot be read from the object store"):
+        list(named_files(["s3://crawl/none.jsonl"], 0)[0].rows(dict))
+
+
+def test_a_checkpoint_in_a_bucket_has_the_files_that_are_read_and_a_fingerprint(bucket: Any) -> None:
+    for name in ("config.json", "model.safetensors", "pytorch_model.bin", "old/config.json"):
+        bucket.put_object(Bucket="crawl", Key=f"model/{name}", Body=name.encode())
+    assert [file.relative for file in files_of("s3://crawl/model")] == ["config.json", "model.safetensors"]
+    before = checkpoint_fingerprint("s3://crawl/model")
+    with fetched_folder("s3://crawl/model", READ) as folder:
+        assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+        assert (folder / "config.json").read_text() == "config.json"
+    assert not folder.exists()
+    bucket.put_object(Bucket="crawl", Key="model/config.json", Body=b"{}")
+    assert checkpoint_fingerprint("s3://crawl/model") != before
+    with pytest.raises(MissingArtifact, match=r"s3://crawl/nothing: no config"):
+        checkpoint_fingerprint("s3://crawl/nothing")
+
+
+def test_a_law_in_a_bucket_is_the_one_of_its_file(bucket: Any, tmp_path: Path) -> None:
+    write_law(LAWS["deepseek"], tmp_path / "law.json")
+    bucket.put_object(Bucket="crawl", Key="law.json", Body=(tmp_path / "law.json").read_bytes())
+    assert find_law("s3://crawl/law.json") == find_law(str(tmp_path / "law.json"))
+    before = law_fingerprint("s3://crawl/law.json")
+    write_law(LAWS["chinchilla"], tmp_path / "law.json")
+    bucket.put_object(Bucket="crawl", Key="law.json", Body=(tmp_path / "law.json").read_bytes())
+    assert law_fingerprint("s3://crawl/law.json") != before
+    bucket.put_object(Bucket="crawl", Key="law.json", Body=b"{}")
+    with pytest.raises(ConfigError, match=r"^s3://crawl/law\.json: not a law file"):
+        find_law("s3://crawl/law.json")
+
+
+def test_buckets_of_both_kinds_are_told_from_paths() -> None:
+    assert [in_bucket(uri) for uri in ("s3://b/x", "gs://b/x", "/b/x", "file:///b", "s3:/x", "s3-files/x")] == [
+        *(True, True),
+        *(False, False, False, False),
+    ]
