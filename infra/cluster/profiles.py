@@ -23,6 +23,9 @@ GPU_KINDS = ("A100", "H100", "H200")
 IMAGE_GROUPS = ("core", "train", "evaluate", "vllm")
 """Images that a cluster needs, named REGISTRY/GROUP: core is for the chart's retention job, the others for tasks."""
 
+OUTSIDE = {"object_store_endpoint", "mlflow_uri"}
+"""Values that may be others outside the cluster."""
+
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123 label: what Kubernetes and Flyte take as names."""
 
@@ -78,6 +81,10 @@ class Profile:
     secrets: dict[str, str] = field(default_factory=dict)
     """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
 
+    outside: dict[str, str] = field(default_factory=dict)
+    """Addresses from outside the cluster, such as of a port-forward, for commands on this machine that read with `--profile`:
+    object_store_endpoint and mlflow_uri. Those above are what pods see, and hold here too where none is named."""
+
     def __post_init__(self) -> None:
         require_url(self, "endpoint", ("http", "https", "dns"))
         require_url(self, "mlflow_uri", ("http", "https"))
@@ -98,6 +105,14 @@ class Profile:
             claim = getattr(self, name)
             require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or nothing")
         _require_references(self)
+        known = sorted(OUTSIDE)
+        require(set(self.outside) <= OUTSIDE, self, "outside", sorted(self.outside), f"only {', '.join(known)}")
+        if self.outside:
+            self.from_outside()
+
+    def from_outside(self) -> "Profile":
+        """The same cluster with the addresses of its store and of MLflow that this machine uses."""
+        return dataclasses.replace(self, **self.outside, outside={})  # type: ignore[arg-type]
 
     def image(self, group: str) -> str:
         """Reference of the image of a dependency group, by digest."""

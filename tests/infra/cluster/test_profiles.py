@@ -55,6 +55,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "share of a worker": ({"gpus_per_worker": True}, r"gpus_per_worker is True; allowed: 1 to 16"),
     "claim": ({"checkpoint_claim": "No Claim"}, r"checkpoint_claim"),
     "context": ({"context": "a\nb"}, r"context"),
+    "no address": ({"outside": {"endpoint": "https://flyte.example.org"}}, r"outside is \['endpoint'\]; allowed: only mlflow_uri, object"),
+    "address": ({"outside": {"mlflow_uri": "127.0.0.1:5000"}}, r"Profile\.mlflow_uri is '127\.0\.0\.1:5000'; allowed: http://"),
     "variable": ({"secrets": {"NOT A NAME": "environment:A"}}, r"names of environment variables"),
 }  # fmt: skip
 
@@ -77,12 +79,19 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(case: str, profile: Profi
         {"mlflow_uri": f"https://me:{PLANTED}@mlflow.example.org"},
         {"artifact_root": f"s3://key:{PLANTED}@bucket"},
         {"object_store_endpoint": f"http://key:{PLANTED}@minio"},
+        {"outside": {"object_store_endpoint": f"http://key:{PLANTED}@minio"}},
     ],
 )
 def test_a_secret_in_a_profile_is_refused_and_not_repeated(changes: dict[str, Any], profile: Profile) -> None:
     with pytest.raises(ConfigError) as caught:
         replace(profile, **changes)
     assert PLANTED not in str(caught.value)
+
+
+def test_a_profile_knows_its_services_by_other_addresses_outside_the_cluster(profile: Profile) -> None:
+    here = replace(profile, outside={"mlflow_uri": "http://127.0.0.1:5000"}).from_outside()
+    assert here == replace(profile, mlflow_uri="http://127.0.0.1:5000")
+    assert profile.from_outside() == profile
 
 
 def test_an_unknown_key_is_refused_with_those_allowed(profile: Profile) -> None:
