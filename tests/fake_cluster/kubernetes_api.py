@@ -1,4 +1,7 @@
-"""A cluster as its HTTP interfaces show it: Kubernetes' API, Flyte's and MLflow's health, a registry. Answers can be replaced."""
+"""A cluster as its HTTP interfaces show it: Kubernetes' API, Flyte's and MLflow's health, a registry.
+
+Answers can be replaced. Paths of the API without an answer of their own are those of an `ApiServer`, where what is created stays.
+"""
 
 import json
 import threading
@@ -9,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.fake_cluster.api_server import ApiServer
 
 NAMESPACE = "/api/v1/namespaces/longrun"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -96,6 +101,8 @@ class FakeCluster:
     """Whether the registry gives a token to everybody; else it gives none."""
     silent: set[str] = field(default_factory=set)
     """Paths that are never answered while the server runs."""
+    server: ApiServer = field(default_factory=ApiServer)
+    """What answers where `answers` has nothing."""
     url: str = ""
     asked: list[str] = field(default_factory=list)
     posted: dict[str, list[Any]] = field(default_factory=dict)
@@ -141,8 +148,11 @@ class FakeCluster:
                     return
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 answer = fake.answer(path, body, self.headers.get("Authorization", ""))
-                status = answer if isinstance(answer, int) else 200
-                data = answer.encode() if isinstance(answer, str) else json.dumps(answer if status == 200 else {}).encode()
+                if isinstance(answer, int) and answer == 404 and path.startswith(("/api/", "/apis/")):
+                    status, answer = fake.server.handle(self.command, self.path, body, self.headers.get("Authorization", ""))
+                else:
+                    status, answer = (answer, {}) if isinstance(answer, int) else (200, answer)
+                data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
                 if status == 401 and path.startswith("/v2/"):
@@ -152,7 +162,7 @@ class FakeCluster:
                 if self.command != "HEAD":
                     self.wfile.write(data)
 
-            do_POST = do_HEAD = do_GET  # noqa: N815 names of the standard library
+            do_POST = do_HEAD = do_DELETE = do_PATCH = do_PUT = do_GET  # noqa: N815 names of the standard library
 
             def log_message(self, *_: object) -> None:
                 """Stay silent."""

@@ -23,24 +23,25 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 _LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 
 
-def refusals(obj: Json, *, restricted: bool = True) -> list[str]:
-    """Why the object is refused: by the API server, by Pod Security where the namespace enforces `restricted`, by KubeRay."""
-    found = [*metadata_refusals(obj.get("metadata", {}))]
+def refusals(obj: Json, *, restricted: bool = True, operator: bool = True) -> list[str]:
+    """Why the object is refused: by the API server, by Pod Security where `restricted`, and by KubeRay where `operator`."""
+    broken = [*metadata_refusals(obj.get("metadata", {}))]
     if obj["kind"] == "Pod":
-        found += pod_refusals(obj["spec"], restricted=restricted)
+        broken += pod_refusals(obj["spec"], restricted=restricted)
     elif obj["kind"] == "RayJob":
-        found += _ray_job_refusals(obj)
+        broken += _ray_job_refusals(obj)
+        broken += kuberay_rules.refusals(obj) if operator else []
     if len(json.dumps(obj)) > MAX_BYTES:
-        found.append(f"Request entity too large: limit is {MAX_BYTES}")
-    return found
+        broken.append(f"Request entity too large: limit is {MAX_BYTES}")
+    return broken
 
 
 def pod_refusals(spec: Json, *, restricted: bool = True) -> list[str]:
     """Of a pod's spec, whoever makes the pod."""
     validator = pod_spec_validator()
-    found = [*schema_errors(validator, spec), *duplicates(validator.schema, spec, "spec")]
-    found += pod_rules.refusals(spec)
-    return found + ([f"violates PodSecurity: {problem}" for problem in pod_security.violations(spec)] if restricted else [])
+    broken = [*schema_errors(validator, spec), *duplicates(validator.schema, spec, "spec")]
+    broken += pod_rules.refusals(spec)
+    return broken + ([f"violates PodSecurity: {problem}" for problem in pod_security.violations(spec)] if restricted else [])
 
 
 def metadata_refusals(metadata: Mapping[str, Any]) -> Iterator[str]:
@@ -76,7 +77,6 @@ def _ray_job_refusals(job: Json) -> Iterator[str]:
     known = {name: value for name, value in job.items() if name != "metadata"}
     yield from schema_errors(validator, known | {"metadata": {}})
     yield from duplicates(validator.schema, known)
-    yield from kuberay_rules.refusals(job)
     for group, template in kuberay_rules.templates(job["spec"].get("rayClusterSpec", {})):
         for problem in metadata_refusals({"name": "template"} | template.get("metadata", {})):
             yield f"{group}: {problem}"

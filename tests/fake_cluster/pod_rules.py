@@ -34,12 +34,12 @@ def quantity(text: object) -> Decimal:
 def refusals(spec: Json) -> list[str]:
     """Every rule that the pod's spec breaks, with the field."""
     volumes = [volume["name"] for volume in spec.get("volumes", [])]
-    found = [*_volumes(spec), *_names(spec), *_scheduling(spec)]
+    broken = [*_volumes(spec), *_names(spec), *_scheduling(spec)]
     names = [container["name"] for container in every_container(spec)]
-    found += [f"spec.containers: Duplicate value: {name}" for name in sorted({name for name in names if names.count(name) > 1})]
+    broken += [f"spec.containers: Duplicate value: {name}" for name in sorted({name for name in names if names.count(name) > 1})]
     for container in every_container(spec):
-        found += [f"{container['name']}: {problem}" for problem in _container(container, volumes)]
-    return found
+        broken += [f"{container['name']}: {problem}" for problem in _container(container, volumes)]
+    return broken
 
 
 def every_container(spec: Json) -> list[Json]:

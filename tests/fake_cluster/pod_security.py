@@ -15,13 +15,13 @@ _PROFILES = {"RuntimeDefault", "Localhost"}
 def violations(spec: Mapping[str, Any]) -> list[str]:
     """What the standard refuses of a pod's spec."""
     pod = spec.get("securityContext") or {}
-    found = [field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
-    found += [f"volume {volume['name']}" for volume in spec.get("volumes", []) if not _VOLUMES & set(volume)]
-    found += ["runAsUser=0"] if pod.get("runAsUser") == 0 else []
-    found += ["sysctls"] if pod.get("sysctls") else []
+    broken = [field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
+    broken += [f"volume {volume['name']}" for volume in spec.get("volumes", []) if not _VOLUMES & set(volume)]
+    broken += ["runAsUser=0"] if pod.get("runAsUser") == 0 else []
+    broken += ["sysctls"] if pod.get("sysctls") else []
     for container in every_container(spec):
-        found += [f"{container['name']}: {problem}" for problem in _container(container, pod)]
-    return found
+        broken += [f"{container['name']}: {problem}" for problem in _container(container, pod)]
+    return broken
 
 
 def _container(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator[str]:
