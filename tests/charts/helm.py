@@ -90,9 +90,9 @@ _POD_PATHS = {
 }
 
 
-def pod_templates(shape: str) -> dict[str, Document]:
+def pod_templates(shape: str, *arguments: str) -> dict[str, Document]:
     """Every pod of a shape, as `{metadata, spec}`, by kind and name of what makes it."""
-    makers = [document for document in documents(shape) if document["kind"] in _POD_PATHS]
+    makers = [document for document in documents(shape, *arguments) if document["kind"] in _POD_PATHS]
     return {f"{maker['kind']}/{maker['metadata']['name']}": _inside(maker, _POD_PATHS[maker["kind"]]) for maker in makers}
 
 

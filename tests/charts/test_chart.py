@@ -94,6 +94,7 @@ REFUSALS = {
     "mlflow.ingress.host is empty": ["--set", "mlflow.ingress.enabled=true"],
     "mlflow.ingress.tlsSecret is empty": ["--set", "mlflow.ingress.enabled=true,mlflow.ingress.host=a.example.com"],
     "retention.homeClaim is empty": ["--set", "retention.enabled=true"],
+    "priorityClasses.services must be above": ["--set", "priorityClasses.services=10000"],
     "priorityClasses.training must be above": ["--set", "priorityClasses.training=1000"],
 }
 
@@ -134,7 +135,8 @@ def test_training_comes_before_evaluation_and_services_before_both() -> None:
         assert (
             classes["longrun-services"]["value"] > classes["longrun-training"]["value"] > classes["longrun-evaluation"]["value"]
         )
-        assert classes["longrun-evaluation"]["preemptionPolicy"] == "Never"
+        policies = {name.removeprefix("longrun-"): priority["preemptionPolicy"] for name, priority in classes.items()}
+        assert policies == {"services": "PreemptLowerPriority", "training": "Never", "evaluation": "Never"}
         assert not any(priority["globalDefault"] for priority in classes.values())
 
 

@@ -29,7 +29,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 
 {{/* A repository as the registry has it: (list registry repository). Its host gives way, what is in the registry already stays */}}
 {{- define "longrun.mirrored" -}}
-{{- $registry := index . 0 | trimSuffix "/" -}}
+{{- $registry := index . 0 -}}
 {{- $repository := index . 1 -}}
 {{- if or (not $registry) (hasPrefix (printf "%s/" $registry) $repository) -}}
 {{ $repository }}
