@@ -1,65 +1,39 @@
-"""Runs on a Flyte service: submit, look at, read and stop them. Every refusal is one of our errors, and says what to do."""
+"""Runs on a Flyte service: submit, look at, read and stop them.
+
+What a listing of actions leaves out stands in the details of each: the task's name, what it failed with, what was seen of it in
+the cluster (flyteorg/flyte v2.0.43, runs/service/run_service.go: convertActionToEnrichedProto, actionMetadataFromModel).
+"""
 
 import asyncio
-import re
-import sys
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-from components.errors import (
-    ClusterError,
-    ConfigError,
-    EndpointError,
-    ImageMissing,
-    LoginRefused,
-    LongrunError,
-    QuotaExceeded,
-)
-from infra.bundle import REPOSITORY, code_version
+from components.errors import ClusterError, ConfigError, single_line, unknown
+from infra.bundle import code_version
 from infra.cluster.profiles import Profile
-from infra.variables import variable
-
-SECONDS = 60.0
-"""For one question, and for a submission with its upload."""
-
-LOGIN_SECONDS = 300.0
-"""The same where a person may have to sign in with a browser."""
-
-RPC_RETRIES = 2
-"""How often Flyte's client, which alone tries again, repeats a request after 0.5 s and 1 s."""
+from infra.flyte.failures import explained, reason
+from infra.flyte.project import make_missing
+from infra.flyte.service import FlyteService
 
 IDLE_SECONDS = 5.0
 """Without a new line, after which Flyte is asked whether the step whose log is read still runs."""
 
-TOKEN = "FLYTE_TOKEN"  # noqa: S105 - a name
-"""Secret of a profile that holds a bearer token for Flyte; without it, Flyte's own login is used."""
+DRIVER = "a0"
+"""Flyte's name of a run's first action; those of all others are digests."""
 
-_WAITING = {"queued", "waiting_for_resources", "initializing"}
-_GOOD = {"succeeded", "recovered"}
-_BAD = {"failed", "aborted", "timed_out"}
+WAITING = {"queued", "waiting_for_resources", "initializing"}
+GOOD = {"succeeded", "recovered"}
+FAILED = {"failed", "timed_out"}
+ENDED = GOOD | FAILED | {"aborted"}
 
-_PROBLEMS: tuple[tuple[str, type[ClusterError], str], ...] = (
-    (
-        r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|[Ff]ailed to pull image|manifest unknown",
-        ImageMissing,
-        "make images, push them, and put their digests into the profile; private registries need the chart's images.pullSecrets",
-    ),
-    (
-        r"(?i)exceeded quota|quota exceeded|insufficient quota|must specify limits|failed quota",
-        QuotaExceeded,
-        "raise quota.hard in the chart's values, or lower the profile's workers or gpus_per_worker",
-    ),
-    (
-        r"FailedScheduling|nodes are available",
-        ClusterError,
-        "wait until nodes are free, add some, or see what is lacking: longrun doctor --cluster",
-    ),
-)
-"""What Kubernetes says of pods that do not start, what that is, and what to do."""
 
-Answer = TypeVar("Answer")
+_UNKNOWN = "Flyte has no reason for it yet"
+"""Of a failure: its events follow a little later."""
+
+
+class LogMissing(ClusterError):
+    """Flyte has no log of a step: its pods are not there yet, or no longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,9 +43,17 @@ class Step:
     action: str
     """Flyte's name of it; `a0` is the driver."""
     task: str
+    """The step's name, which is that of the task's function."""
     phase: str
     """queued, waiting_for_resources, initializing, running, paused, succeeded, recovered, failed, aborted or timed_out."""
     seconds: float
+    """From its start to its end; 0 while it goes on."""
+    since: float = 0.0
+    """Unix time at which it came into its phase, or began to wait for what `problem` says; 0: not known."""
+    attempt: int = 1
+    """The newest: Flyte starts a task again whose pod or machine was lost."""
+    on_ray: bool = False
+    """Whether it runs in a Ray cluster of its own."""
     problem: str = ""
     """Why it failed, or does not start; one line."""
     remedy: str = ""
@@ -90,18 +72,33 @@ class RunState:
     @property
     def done(self) -> bool:
         """Whether nothing more will happen."""
-        return self.phase in _GOOD | _BAD
+        return self.phase in ENDED
 
     @property
     def failed(self) -> bool:
         """Whether it ended without success."""
-        return self.phase in _BAD
+        return self.done and self.phase not in GOOD
 
     @property
     def problem(self) -> Step | None:
-        """The step that the run failed at or waits for: the driver's own failure only repeats a step's."""
+        """The step that the run failed at or waits for.
+
+        The driver's own failure only repeats a step's, and of what was stopped with the driver none is the cause.
+        """
         with_problem = [step for step in self.steps if step.problem]
-        return next(iter(sorted(with_problem, key=lambda step: step.action == "a0")), None)
+        return min(with_problem, key=lambda step: (step.phase == "aborted", step.action == DRIVER), default=None)
+
+    def step(self, name: str) -> Step:
+        """The step of that name, the newest where there are several; the driver for none.
+
+        Raises:
+            ConfigError: there is none yet; the message names those that are there.
+        """
+        named = [step for step in self.steps if step.task == name] if name else list(self.steps[:1])
+        if not named:
+            known = list(dict.fromkeys(step.task for step in self.steps))
+            raise ConfigError(f"run {self.run}: {unknown('step', name, known)}; others may come")
+        return named[-1]
 
 
 @dataclass(frozen=True)
@@ -109,29 +106,45 @@ class FlyteRuns:
     """The runs of a profile's project and domain. Every method raises `ClusterError` or one of its kinds."""
 
     profile: Profile
+    _ended: dict[tuple[str, str], Step] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Run and action -> a step that has ended: nothing about it changes, and nobody asks again."""
+
+    @property
+    def _service(self) -> FlyteService:
+        return FlyteService(self.profile)
 
     def submit(self, task: Any, *inputs: Any, name: str) -> str:
-        """Send the code, the inputs and the task's specification, and start it as run `name`; the run's URL."""
-        return self._ask(self._submit(task, *inputs, name=name))
+        """Send the code, the inputs and the task's specification, and start it as run `name`; the run's URL.
+
+        The profile's project is made if it is missing.
+        """
+        return self._service.ask(self._submit(task, *inputs, name=name))
 
     def state(self, run: str) -> RunState:
         """The run with its steps, and what those that failed or wait say."""
-        return self._ask(self._state(run))
+        return self._service.ask(self._state(run))
 
     def abort(self, run: str, reason: str) -> None:
-        """Stop a run; what its steps have published stays."""
-        self._ask(self._abort(run, reason))
+        """Stop a run; what its steps have published stays.
 
-    def log(self, run: str, step: str = "") -> Iterator[str]:
-        """Lines that the driver, or the newest attempt of a step, has printed and prints until it ends."""
-        loop = asyncio.new_event_loop()
+        Raises:
+            ConfigError: it has ended. Flyte would call it aborted from then on, whatever it has made.
+        """
+        self._service.ask(self._abort(run, reason))
+
+    def log(self, run: str, step: Step) -> Iterator[str]:
+        """Lines that the newest attempt of a step has printed, and prints until it ends: those of one pod, Ray's head for a job.
+
+        Raises:
+            LogMissing: there is no such pod, or no longer.
+        """
+        service, loop = self._service, asyncio.new_event_loop()
         lines = self._lines(run, step)
         try:
-            with self._login():
+            with service.translating():
+                loop.run_until_complete(service.connect())
                 while (line := loop.run_until_complete(anext(lines, None))) is not None:
                     yield line
-        except Exception as error:
-            raise self._refusal(error) from error
         finally:
             loop.run_until_complete(lines.aclose())
             loop.close()
@@ -140,7 +153,7 @@ class FlyteRuns:
         import flyte
         from flyte.remote._progress import report_uploads
 
-        await self._connect()
+        await make_missing(self.profile)
         # `none` takes nothing of the folder: the bundle is what the driver's environment includes, see infra.bundle.
         context = flyte.with_runcontext(
             mode="remote", name=name, copy_style="none", version=code_version(), disable_run_cache=True
@@ -151,119 +164,37 @@ class FlyteRuns:
     async def _state(self, run: str) -> RunState:
         from flyte.remote import Action, Run
 
-        await self._connect()
         remote = await Run.get.aio(name=run)
         actions = [action async for action in Action.listall.aio(for_run_name=remote.name)]
-        steps = await asyncio.gather(*map(_step, actions))
+        steps = await asyncio.gather(*(self._step(run, action) for action in actions))
         return RunState(run=run, url=remote.url, phase=remote.action.phase.value, steps=tuple(steps))
+
+    async def _step(self, run: str, action: Any) -> Step:
+        key = (run, action.name)
+        step = self._ended.get(key) or _step(await action.details())
+        if step.phase in ENDED and step.problem != _UNKNOWN:
+            self._ended[key] = step
+        return step
 
     async def _abort(self, run: str, reason: str) -> None:
         from flyte.remote import Run
 
-        await self._connect()
-        await (await Run.get.aio(name=run)).abort.aio(reason)
+        remote = await Run.get.aio(name=run)
+        phase = remote.action.phase.value
+        if phase in ENDED:
+            raise ConfigError(f"run {run} has ended: {phase}; there is nothing to stop")
+        await remote.abort.aio(reason)
 
-    async def _lines(self, run: str, step: str) -> AsyncGenerator[str, None]:
+    async def _lines(self, run: str, step: Step) -> AsyncGenerator[str, None]:
+        from flyte.errors import LogsNotYetAvailableError
         from flyte.remote import Action
 
-        await self._connect()
-        actions = [action async for action in Action.listall.aio(for_run_name=run)]
-        known = {_short(action): action for action in actions}
-        action = known.get(step) if step else actions[0]
-        if action is None:
-            raise ConfigError(f"run {run} has no step {step!r} yet; it has: {', '.join(known)}")
-        if action.phase.value in _WAITING:
-            raise ClusterError(f"{_short(action)} of run {run} has printed nothing: it is {action.phase.value}")
-        async for line in _until_idle(action):
-            # Flyte puts a blank where a line's time would stand
-            yield line.removeprefix(" ").rstrip("\n")
-
-    async def _connect(self) -> None:
-        import flyte
-
-        insecure = self.profile.endpoint.startswith("http://")
-        await flyte.init.aio(
-            endpoint=self.profile.endpoint,
-            insecure=insecure,
-            project=self.profile.project,
-            domain=self.profile.domain,
-            auth_type="Pkce" if self._interactive else "Passthrough",
-            rpc_retries=RPC_RETRIES,
-            root_dir=REPOSITORY,
-            # what this machine's path of modules looks like is nothing to the cluster
-            sync_local_sys_paths=False,
-        )
-
-    def _ask(self, question: Coroutine[Any, Any, Answer]) -> Answer:
-        seconds = LOGIN_SECONDS if self._interactive else SECONDS
+        action = await Action.get.aio(run_name=run, name=step.action)
         try:
-            with self._login():
-                return asyncio.run(asyncio.wait_for(question, seconds))
-        except TimeoutError as error:
-            raise EndpointError(f"{self.profile.endpoint} has not answered within {seconds:.0f} s; {_WRONG_ENDPOINT}") from error
-        except Exception as error:
-            raise self._refusal(error) from error
-        finally:
-            question.close()
-
-    @property
-    def _interactive(self) -> bool:
-        return TOKEN not in self.profile.own_secrets and sys.stderr.isatty()
-
-    def _login(self) -> AbstractContextManager[Any]:
-        """Within it, requests carry the profile's token, if it names one."""
-        from flyte.remote import auth_metadata
-
-        source = self.profile.own_secrets.get(TOKEN)
-        if source is None:
-            return nullcontext()
-        if self.profile.endpoint.startswith("http://"):
-            raise ConfigError(f"{TOKEN} is not sent to an http:// endpoint, where all could read it; allowed: https://")
-        token = variable(source)
-        if not token:
-            raise ConfigError(f"the profile takes {TOKEN} from the environment variable {source}, which is not set")
-        return auth_metadata(("authorization", f"Bearer {token}"))
-
-    def _refusal(self, error: Exception) -> LongrunError:
-        """The error of ours that says what `error` means."""
-        from connectrpc.code import Code
-        from connectrpc.errors import ConnectError
-
-        if isinstance(error, LongrunError):
-            return error
-        chain = list(_causes(error))
-        answer = next((cause for cause in chain if isinstance(cause, ConnectError)), None)
-        message = _single_line(answer.message if answer else str(error)) or type(error).__name__
-        if problem := explained(message):
-            return problem[0](f"{message}; {problem[1]}")
-        where, code = f"Flyte at {self.profile.endpoint}", answer.code if answer else None
-        if code in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
-            return LoginRefused(f"{where} refuses: {message}; {self._login_remedy}")
-        if code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}:
-            return EndpointError(f"{where} does not answer: {message}; {_WRONG_ENDPOINT}")
-        if code is Code.UNIMPLEMENTED:
-            return EndpointError(f"what answers at {self.profile.endpoint} is no Flyte 2 service; {_WRONG_ENDPOINT}")
-        if code is Code.NOT_FOUND:
-            scope = f"project {self.profile.project}, domain {self.profile.domain}"
-            return ClusterError(f"{where}: {message}; look at the run's name and at the profile's {scope}")
-        if code is Code.RESOURCE_EXHAUSTED:
-            return QuotaExceeded(f"{where}: {message}; wait, or ask for a larger quota")
-        return ClusterError(f"{where}: {message}; look at it with: longrun doctor --cluster")
-
-    @property
-    def _login_remedy(self) -> str:
-        scope = f"project {self.profile.project} in domain {self.profile.domain}"
-        if source := self.profile.own_secrets.get(TOKEN):
-            return f"look at the token in the environment variable {source}, and at its rights in {scope}"
-        return f'give the profile a token, {TOKEN} = "environment:VARIABLE" below [secrets], with rights in {scope}'
-
-
-_WRONG_ENDPOINT = "look at the profile's endpoint, and whether Flyte runs: longrun doctor --cluster"
-
-
-def explained(message: str) -> tuple[type[ClusterError], str] | None:
-    """What a message of Kubernetes means, and the remedy; None where it is none of those that have one."""
-    return next(((kind, remedy) for pattern, kind, remedy in _PROBLEMS if re.search(pattern, message)), None)
+            async for line in _until_idle(action.action_id, step.attempt):
+                yield line
+        except LogsNotYetAvailableError as error:
+            raise LogMissing(f"Flyte has no log of {step.task} in run {run}: it has no pod now") from error
 
 
 class _UploadObserver:
@@ -282,58 +213,66 @@ class _UploadObserver:
         """It has ended."""
 
 
-async def _step(action: Any) -> Step:
-    problem, phase = "", action.phase.value
-    if phase not in _GOOD | {"running"}:
-        problem = _problem(await action.details())
+def _step(details: Any) -> Step:
+    phase, attempts = details.phase.value, list(details.pb2.attempts)
+    problem = _problem(details, phase)
     meaning = explained(problem)
     return Step(
-        action=action.name,
-        task=_short(action),
+        action=details.name,
+        task=_name(details),
         phase=phase,
-        seconds=action.pb2.status.duration_ms / 1000,
+        seconds=details.status.duration_ms / 1000 if phase in ENDED else 0.0,
+        since=_since(details, attempts),
+        attempt=max(1, details.status.attempts),
+        on_ray=details.metadata.task.task_type == "ray",
         problem=problem,
         remedy=meaning[1] if meaning else "",
     )
 
 
-def _problem(details: Any) -> str:
-    """The action's error, else what stands in the way of its pod, by the newest event that has a remedy."""
-    if details.error_message:
-        return _single_line(details.error_message)
-    events = [f"{event.reason}: {event.message}" for attempt in details.pb2.attempts for event in attempt.cluster_events]
-    return next((_single_line(event) for event in reversed(events) if explained(event)), "")
+def _name(details: Any) -> str:
+    """The name of the task's function, without its environment's."""
+    return (details.task_name or details.metadata.task.short_name or details.name).rpartition(".")[2]
 
 
-async def _until_idle(action: Any) -> AsyncGenerator[str, None]:
+def _since(details: Any, attempts: list[Any]) -> float:
+    phases = [phase for attempt in attempts for phase in attempt.phase_transitions]
+    began = phases[-1].start_time if phases else details.status.start_time
+    return float(began.seconds)
+
+
+def _problem(details: Any, phase: str) -> str:
+    """What it failed with; else who stopped it, or what stands in the way of its pod, or has ended the attempt before."""
+    attempts = list(details.pb2.attempts)
+    if phase in FAILED:
+        failures = [attempt.error_info.message for attempt in attempts if attempt.error_info.message]
+        return reason(details.error_message or (failures[-1] if failures else "")) or _UNKNOWN
+    if phase == "aborted":
+        return f"stopped: {single_line(details.abort_info.reason)}" if details.abort_info and details.abort_info.reason else ""
+    if phase in WAITING:
+        events = [event.message for attempt in attempts[-1:] for event in attempt.cluster_events]
+        return next((reason(event) for event in reversed(events) if explained(event)), "")
+    if phase == "running" and len(attempts) > 1 and attempts[-2].error_info.message:
+        return f"attempt {attempts[-1].attempt}; the one before failed: {reason(attempts[-2].error_info.message)}"
+    return ""
+
+
+async def _until_idle(action: Any, attempt: int) -> AsyncGenerator[str, None]:
     """Lines of an action's log. The service may hold a finished action's log open for ever."""
     from flyte.remote import ActionDetails
+    from flyte.remote._logs import Logs
 
-    lines = action.get_logs.aio()
+    # its own five tries take ten seconds, and a pod that is gone does not come back
+    lines = Logs.tail.aio(action_id=action, attempt=attempt, retry=1)
     waiting = asyncio.ensure_future(anext(lines, None))
     while True:
         done, _ = await asyncio.wait({waiting}, timeout=IDLE_SECONDS)
         if not done:
-            if (await ActionDetails.get_details.aio(action.action_id)).done():
+            if (await ActionDetails.get_details.aio(action)).done():
                 waiting.cancel()
                 return
         elif (line := waiting.result()) is None:
             return
         else:
-            yield line
+            yield line.message.rstrip("\n")
             waiting = asyncio.ensure_future(anext(lines, None))
-
-
-def _short(action: Any) -> str:
-    """The step's name: that of the task's function, without its environment."""
-    return (action.task_name or action.name).rpartition(".")[2]
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _single_line(message: str) -> str:
-    return " ".join(message.split())[:500]

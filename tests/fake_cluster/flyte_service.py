@@ -1,9 +1,13 @@
 """A Flyte service as its clients see it: Connect interfaces of flyte's own stubs over real HTTP, and a store of bundles.
 
-It keeps what it is asked, runs nothing, and answers with the phases, logs and refusals that a test sets.
+It keeps what it is asked, runs nothing, and answers with the phases, logs and refusals that a test sets, and with the fields that
+a real one fills (flyteorg/flyte v2.0.43: runs/service/run_service.go, project_service.go, utils.go, dataproxy/service): a listing
+of actions has no task names, actions but the first have digests as names, an event of the cluster has a message alone, a run that
+is stopped is aborted even if it had ended, and nothing is taken for a project that is not there.
 """
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,10 +25,13 @@ from flyteidl2.common import identifier_pb2, phase_pb2, run_pb2
 from flyteidl2.dataproxy import dataproxy_service_pb2 as data_pb2
 from flyteidl2.dataproxy.dataproxy_service_connect import DataProxyServiceASGIApplication
 from flyteidl2.logs.dataplane import payload_pb2 as logs_pb2
+from flyteidl2.project import project_service_pb2 as projects_pb2
+from flyteidl2.project.project_service_connect import ProjectServiceASGIApplication
 from flyteidl2.task import task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2 as run_definition
 from flyteidl2.workflow import run_service_pb2 as runs_pb2
 from flyteidl2.workflow.run_service_connect import RunServiceASGIApplication
+from google.protobuf import timestamp_pb2
 
 
 @dataclass
@@ -32,12 +39,37 @@ class Action:
     """One action of a run, as a test wants it to be."""
 
     name: str
+    """What a test calls it; only `a0`, the driver, is called so by Flyte too."""
     task: str = "longrun-driver.run_on_cluster"
     phase: str = "RUNNING"
     error: str = ""
-    events: tuple[tuple[str, str], ...] = ()
-    """Reason and message of what Kubernetes said of its pod."""
+    """What Flyte says of the failure of the newest attempt."""
+    events: tuple[str, ...] = ()
+    """Messages of what happened to its pod or Ray job; Flyte leaves out the reason."""
     seconds: int = 0
+    began: int = 0
+    """Unix time at which it came into its phase."""
+    earlier_errors: tuple[str, ...] = ()
+    """Of the attempts before."""
+    task_type: str = "python"
+    """`ray` where it runs in a Ray cluster."""
+    abort_reason: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Flyte's name of it."""
+        return self.name if self.name == "a0" else hashlib.sha256(self.name.encode()).hexdigest()[:25]
+
+
+def pod_failure(code: int, printed: str = "", *, reason: str = "Error") -> str:
+    """What Flyte says of a pod that ended with an exit code (flytek8s/pod_helper.go)."""
+    return f"\r\n[r20260102-030405-abcd-a0-0] terminated with exit code ({code}). Reason [{reason}]. Message: \n{printed}."
+
+
+def ray_failure(printed: str, code: int = 1) -> str:
+    """What Flyte says of a Ray job that ended with an exit code (plugins/k8s/ray/ray.go; Ray's job_manager.py)."""
+    ended = f"Job entrypoint command failed with exit code {code}, last available logs (truncated to 20,000 chars):\n{printed}"
+    return f"Failed to run Ray job r20260102-030405-abcd-47g46j4hcx8zqx6ke0w1x7v3b-0 with error: [AppFailed] {ended}"
 
 
 @dataclass
@@ -59,6 +91,8 @@ class FakeFlyte:
     bundles: dict[str, bytes] = field(default_factory=dict)
     put_status: int = 200
     runs: set[str] = field(default_factory=set)
+    projects: dict[str, Any] = field(default_factory=lambda: {"longrun": projects_pb2.Project(id="longrun", name="longrun")})
+    domains: tuple[str, ...] = ("development", "staging", "production")
     url: str = ""
 
     @contextmanager
@@ -108,6 +142,7 @@ class FakeFlyte:
         return (
             ClusterServiceASGIApplication(_Clusters(self)),
             DataProxyServiceASGIApplication(_Data(self)),
+            ProjectServiceASGIApplication(_Projects(self)),
             RunServiceASGIApplication(_Runs(self)),
         )
 
@@ -120,9 +155,17 @@ class FakeFlyte:
         if call in self.refusals:
             raise self.refusals[call]
 
-    def action(self, name: str) -> Action:
-        """The action of that name."""
-        return next(action for action in self.actions if action.name == name)
+    def action(self, digest: str) -> Action:
+        """The action that Flyte calls so."""
+        matching = [action for action in self.actions if action.digest == digest]
+        if not matching:
+            raise ConnectError(Code.NOT_FOUND, "action not found: action not found")
+        return matching[0]
+
+    def require_project(self, name: str) -> None:
+        """Refuse what is for a project that is not there."""
+        if name not in self.projects:
+            raise ConnectError(Code.NOT_FOUND, f'project "{name}" not found')
 
 
 async def _respond(send: Any, status: int) -> None:
@@ -145,21 +188,50 @@ class _Data:
 
     async def create_upload_location(self, request: Any, _: Any) -> Any:
         await self.fake.note("create_upload_location", request)
+        self.fake.require_project(request.project)
         url = f"{self.fake.url}/bundles/{request.filename}?X-Amz-Signature=signed"
         return data_pb2.CreateUploadLocationResponse(signed_url=url, native_url=f"s3://bucket/{request.filename}")
 
     async def upload_inputs(self, request: Any, _: Any) -> Any:
         await self.fake.note("upload_inputs", request)
+        self.fake.require_project(request.run_id.project or request.project_id.name)
         data = run_pb2.OffloadedInputData(uri="s3://bucket/inputs.pb", inputs_hash="hash")
         return data_pb2.UploadInputsResponse(offloaded_input_data=data)
 
     async def tail_logs(self, request: Any, _: Any) -> AsyncIterator[Any]:
         await self.fake.note("tail_logs", request)
-        for line in self.fake.logs.get(request.action_id.name, []):
+        action = self.fake.action(request.action_id.name)
+        if action.name not in self.fake.logs:
+            pod = f"{request.action_id.run.name}-{action.digest}-{request.attempt - 1}"
+            raise ConnectError(Code.NOT_FOUND, f"pod {pod} not found in namespace longrun")
+        for line in self.fake.logs[action.name]:
             logs = data_pb2.TailLogsResponse.Logs(lines=[logs_pb2.LogLine(message=line)])
             yield data_pb2.TailLogsResponse(logs=[logs])
 
     create_download_link = get_action_data = None
+
+
+@dataclass
+class _Projects:
+    fake: FakeFlyte
+
+    async def get_project(self, request: Any, _: Any) -> Any:
+        await self.fake.note("get_project", request)
+        if request.id not in self.fake.projects:
+            raise ConnectError(Code.NOT_FOUND, f"project not found: {request.id}")
+        project = projects_pb2.Project()
+        project.CopyFrom(self.fake.projects[request.id])
+        project.domains.extend(projects_pb2.Domain(id=name, name=name.title()) for name in self.fake.domains)
+        return projects_pb2.GetProjectResponse(project=project)
+
+    async def create_project(self, request: Any, _: Any) -> Any:
+        await self.fake.note("create_project", request)
+        if request.project.id in self.fake.projects:
+            raise ConnectError(Code.ALREADY_EXISTS, f"project already exists: {request.project.id}")
+        self.fake.projects[request.project.id] = request.project
+        return projects_pb2.CreateProjectResponse()
+
+    update_project = list_projects = None
 
 
 class _Runs:
@@ -174,6 +246,7 @@ class _Runs:
 
     async def create_run(self, request: Any, _: Any) -> Any:
         await self.fake.note("create_run", request)
+        self.fake.require_project(request.run_id.project)
         self.fake.runs.add(request.run_id.name)
         return runs_pb2.CreateRunResponse(run=run_definition.Run(action=_action(request.run_id, self.fake.actions[0])))
 
@@ -193,16 +266,17 @@ class _Runs:
         self._require(request.run_id)
         if self.fake.script:
             self.fake.actions = self.fake.script.pop(0)
-        return runs_pb2.ListActionsResponse(actions=[_action(request.run_id, action) for action in self.fake.actions])
+        return runs_pb2.ListActionsResponse(actions=[_listed(request.run_id, action) for action in self.fake.actions])
 
     async def abort_run(self, request: Any, _: Any) -> Any:
         await self.fake.note("abort_run", request)
         self._require(request.run_id)
+        self.fake.actions[0].phase, self.fake.actions[0].abort_reason = "ABORTED", request.reason
         return runs_pb2.AbortRunResponse()
 
     def _require(self, run: Any) -> None:
         if run.name not in self.fake.runs:
-            raise ConnectError(Code.NOT_FOUND, f"run {run.name} not found")
+            raise ConnectError(Code.NOT_FOUND, f"run not found: {run.project}/{run.domain}/{run.name}")
 
 
 def _action(run: Any, action: Action) -> Any:
@@ -210,16 +284,38 @@ def _action(run: Any, action: Action) -> Any:
     return run_definition.Action(id=details.id, metadata=details.metadata, status=details.status)
 
 
+def _listed(run: Any, action: Action) -> Any:
+    """An action in a listing: of its metadata, that of its parent is left."""
+    full = _action(run, action)
+    return run_definition.Action(
+        id=full.id, metadata=run_definition.ActionMetadata(parent=full.metadata.parent), status=full.status
+    )
+
+
 def _details(run: Any, action: Action) -> Any:
-    task = run_definition.TaskActionMetadata(id=task_definition_pb2.TaskIdentifier(name=action.task, version="1"))
+    identifier = task_definition_pb2.TaskIdentifier(project=run.project, domain=run.domain, name=action.task, version="1")
+    task = run_definition.TaskActionMetadata(id=identifier, task_type=action.task_type, short_name=action.task)
+    metadata = run_definition.ActionMetadata(
+        task=task, funtion_name=action.task, action_type="ACTION_TYPE_TASK", parent="" if action.name == "a0" else "a0"
+    )
     phase = phase_pb2.ActionPhase.Value(f"ACTION_PHASE_{action.phase}")
-    status = run_definition.ActionStatus(phase=phase, attempts=1, duration_ms=1000 * action.seconds)
-    events = [run_definition.ClusterEvent(reason=reason, message=message) for reason, message in action.events]
-    error = run_definition.ErrorInfo(message=action.error) if action.error else None
+    attempts = [
+        run_definition.ActionAttempt(attempt=number, phase="ACTION_PHASE_FAILED", error_info={"message": error})
+        for number, error in enumerate(action.earlier_errors, start=1)
+    ]
+    began = run_definition.PhaseTransition(phase=phase, start_time=timestamp_pb2.Timestamp(seconds=action.began))
+    newest = run_definition.ActionAttempt(
+        attempt=len(attempts) + 1,
+        phase=phase,
+        cluster_events=[run_definition.ClusterEvent(message=message) for message in action.events],
+        error_info=run_definition.ErrorInfo(message=action.error) if action.error else None,
+        phase_transitions=[began] if action.began else [],
+    )
+    ended = {"FAILED": {"error_info": newest.error_info}, "ABORTED": {"abort_info": {"reason": action.abort_reason}}}
     return run_definition.ActionDetails(
-        id=identifier_pb2.ActionIdentifier(run=run, name=action.name),
-        metadata=run_definition.ActionMetadata(task=task, parent="" if action.name == "a0" else "a0"),
-        status=status,
-        error_info=error,
-        attempts=[run_definition.ActionAttempt(attempt=1, phase=phase, cluster_events=events, error_info=error)],
+        id=identifier_pb2.ActionIdentifier(run=run, name=action.digest),
+        metadata=metadata,
+        status=run_definition.ActionStatus(phase=phase, attempts=newest.attempt, duration_ms=1000 * action.seconds or None),
+        attempts=[*attempts, newest],
+        **ended.get(action.phase, {}),
     )

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 
+from components.errors import LongrunError
 from infra.cluster import helm
 from infra.cluster.client import ClusterClient
 from infra.cluster.profiles import Profile
@@ -13,7 +14,7 @@ Say = Callable[[str], None]
 
 
 def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> list[Finding]:
-    """Make the namespace, install or upgrade the three releases and wait for each; the findings of `doctor --cluster`.
+    """Make the namespace, install or upgrade the three releases and wait for each, make Flyte's project; what `doctor` finds.
 
     Raises:
         ConfigError: no helm, no chart, or a values file that does not exist.
@@ -29,7 +30,18 @@ def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_val
         notes = helm.run(helm.upgrade(release, profile, program), release)
         if not release.repository:
             say(notes.partition("NOTES:")[2].strip())
+    say(_made_project(profile))
     return examine_cluster(profile, recipe)
+
+
+def _made_project(profile: Profile) -> str:
+    """What became of Flyte's project, without which it takes no run. Its endpoint may not be open to this machine yet."""
+    from infra.flyte.project import ensure_project
+
+    try:
+        return f"Flyte's project {profile.project}: {'made' if ensure_project(profile) else 'there'}"
+    except LongrunError as error:
+        return f"Flyte's project {profile.project}: not made, the first submission makes it where it may; {error}"
 
 
 def show(profile: Profile, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> None:
@@ -38,6 +50,7 @@ def show(profile: Profile, *, values: Sequence[str], flyte_values: Sequence[str]
     say(f"# the namespace {profile.namespace} is made, with restricted Pod Security, if it is not there")
     for release in planned:
         say(shlex.join(helm.upgrade(release, profile)))
+    say(f"# Flyte's project {profile.project} is made, if it is not there")
     say("longrun doctor --cluster")
     program = helm.helm()
     for release in planned:

@@ -47,7 +47,13 @@ class ClusterRun:
 
     def log_lines(self, step: str) -> Iterator[str]:
         """What the driver or a step has printed, and prints until it ends."""
-        return self._flyte.log(self.name, step)
+        from infra.flyte.runs import WAITING
+
+        chosen = self.state().step(step)
+        if chosen.phase in WAITING:
+            why = f": {chosen.problem}" if chosen.problem else ""
+            raise ClusterError(f"{chosen.task} of run {self.name} has printed nothing: it is {chosen.phase}{why}")
+        return self._flyte.log(self.name, chosen)
 
     def log_json(self, step: str) -> list[str]:
         """All that the driver or a step has printed when it has ended."""
@@ -113,7 +119,7 @@ def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = No
 
 def failure(state: "RunState") -> ClusterError:
     """The error that ended a run, with its own class."""
-    from infra.flyte.runs import explained
+    from infra.flyte.failures import explained
 
     step = state.problem
     if step is None:

@@ -17,6 +17,7 @@ from components.errors import ClusterError, ConfigError
 from infra.cluster import helm
 from infra.cluster.profiles import read_profile, write_profile
 from tests.charts import helm as real
+from tests.fake_cluster.flyte_service import FakeFlyte
 from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, api_version
 from tests.infra.conftest import sample_profile
 from workflows.cli.main import app
@@ -103,6 +104,19 @@ def test_three_releases_are_installed_in_order_and_waited_for(home: Path, calls:
         assert call[call.index("--namespace") + 1] == "longrun"
         assert call[call.index("--kube-context") + 1] == "site"
     assert [call[call.index("--version") + 1] for call in made[1:]] == ["1.7.0", "v2.0.43"]
+
+
+def test_flytes_project_is_made_where_flyte_can_be_reached_and_else_by_the_first_submission(home: Path, calls: Path) -> None:
+    with FakeFlyte(projects={}).serving() as flyte:
+        write_profile(home, "site", replace(read_profile(home, "site"), endpoint=flyte.url, secrets={}), replace=True)
+        assert "Flyte's project longrun: made\n" in deploy(home, "--values", "trial")[1]
+        assert list(flyte.projects) == ["longrun"]
+        assert "Flyte's project longrun: there\n" in deploy(home, "--values", "trial")[1]
+    write_profile(home, "site", replace(read_profile(home, "site"), secrets={"FLYTE_TOKEN": "environment:NONE"}), replace=True)
+    assert (
+        "Flyte's project longrun: not made, the first submission makes it where it may; FLYTE_TOKEN is not sent"
+        in (deploy(home, "--values", "trial")[1])
+    )
 
 
 def test_it_ends_with_the_examination_of_the_cluster(home: Path, calls: Path, cluster: FakeCluster) -> None:

@@ -9,6 +9,7 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
 import infra.flyte.runs
+import infra.flyte.service
 from components.errors import (
     ClusterError,
     ImageMissing,
@@ -59,19 +60,19 @@ def test_status_speaks_json_and_takes_latest_and_prefixes(home: Path, running: s
     ("events", "remedy"),
     [
         (
-            (("Pulling", "pulling"), ("Failed", "Failed to pull image registry/x: not found"), ("BackOff", "ImagePullBackOff")),
+            ("pulling", "Failed to pull image registry/x: not found", "[ImagePullBackOff]: Back-off pulling image"),
             "make images",
         ),
-        ((("FailedCreate", 'pods "x" is forbidden: exceeded quota: longrun'),), "raise quota.hard"),
-        ((("FailedScheduling", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu"),), "wait until nodes are free"),
+        (('pods "x" is forbidden: exceeded quota: longrun',), "raise quota.hard"),
+        (("0/3 nodes are available: 3 Insufficient nvidia.com/gpu",), "wait until nodes are free"),
     ],
 )
 def test_status_says_why_a_step_does_not_start(
-    events: tuple[tuple[str, str], ...], remedy: str, home: Path, flyte: FakeFlyte, running: str
+    events: tuple[str, ...], remedy: str, home: Path, flyte: FakeFlyte, running: str
 ) -> None:
     flyte.actions.append(Action("1", "longrun-train.pretraining", "INITIALIZING", events=events))
     line = reading(home, "status", running)[1].splitlines()[-1]
-    assert f"{events[-1][0]}: {events[-1][1]}  -> " in line
+    assert f"{events[-1]}  -> " in line
     assert remedy in line
 
 
@@ -79,7 +80,7 @@ def test_a_run_that_another_machine_submitted_is_found_by_its_id(home: Path, fly
     flyte.runs.add("r20260102-000000-beef")
     assert "running" in reading(home, "status", "r20260102-000000-beef", "--profile", "site")[1]
     _, text = reading(home, "status", "20260102-000000-dead")
-    assert "run r20260102-000000-dead not found; look at the run's name" in text
+    assert "run not found: longrun/development/r20260102-000000-dead; look at the run's name" in text
 
 
 def test_logs_are_those_of_the_driver_or_of_a_step(home: Path, flyte: FakeFlyte, running: str) -> None:
@@ -88,7 +89,7 @@ def test_logs_are_those_of_the_driver_or_of_a_step(home: Path, flyte: FakeFlyte,
     assert reading(home, "logs", running) == (0, "driver starts\n[bold]as it is[/bold]\n")
     assert reading(home, "logs", running, "pretraining") == (0, "loss 3.2\n")
     assert json.loads(reading(home, "logs", running, "--json")[1]) == ["driver starts", "[bold]as it is[/bold]"]
-    assert "no step 'sft' yet; it has: run_on_cluster, pretraining" in reading(home, "logs", running, "sft")[1]
+    assert "unknown step 'sft'; allowed: run_on_cluster, pretraining; others may come" in reading(home, "logs", running, "sft")[1]
 
 
 def test_a_step_that_has_not_started_has_no_log(home: Path, flyte: FakeFlyte, running: str) -> None:
@@ -137,7 +138,7 @@ def test_following_says_each_change_once_until_the_end(home: Path, flyte: FakeFl
 def test_following_outlives_a_lost_connection(
     home: Path, flyte: FakeFlyte, running: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(infra.flyte.runs, "RPC_RETRIES", 0)
+    monkeypatch.setattr(infra.flyte.service, "RPC_RETRIES", 0)
     flyte.refusals["list_actions"] = ConnectError(Code.UNAVAILABLE, "restarting")
     real, looks = command_cluster.ClusterRun.state, []
 

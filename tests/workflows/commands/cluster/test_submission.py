@@ -22,6 +22,7 @@ from connectrpc.errors import ConnectError
 from google.protobuf.json_format import MessageToDict, MessageToJson
 
 import infra.flyte.runs
+import infra.flyte.service
 from components.errors import (
     ClusterError,
     ConfigError,
@@ -285,6 +286,20 @@ def test_each_refusal_is_one_error_of_ours_with_its_remedy(case: str, profile: P
     assert "\n" not in str(caught.value)
 
 
+def test_the_first_submission_makes_the_project(profile: Profile, flyte: FakeFlyte) -> None:
+    flyte.projects.clear()
+    infra.flyte.runs.FlyteRuns(profile).submit(_double(), 2, name=f"r{RUN}")
+    assert list(flyte.projects) == ["longrun"]
+    assert [call for call, _ in flyte.asked if call in {"create_project", CREATE}] == ["create_project", CREATE]
+
+
+def test_a_project_that_flyte_does_not_know_is_a_refusal_that_names_what_makes_it(profile: Profile, flyte: FakeFlyte) -> None:
+    flyte.projects.clear()
+    flyte.refusals["get_project"] = ConnectError(Code.PERMISSION_DENIED, "admins only")
+    with pytest.raises(ClusterError, match='project "longrun" not found; make it with: longrun deploy'):
+        infra.flyte.runs.FlyteRuns(profile).submit(_double(), 2, name=f"r{RUN}")
+
+
 def _double() -> Any:
     import flyte
 
@@ -346,7 +361,7 @@ def test_a_registry_that_wants_credentials_does_not_stop_it(home: Path, registry
 
 
 def test_a_service_that_never_answers_is_given_up(profile: Profile, flyte: FakeFlyte, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(infra.flyte.runs, "SECONDS", 0.2)
+    monkeypatch.setattr(infra.flyte.service, "SECONDS", 0.2)
     flyte.silent.add("get_run_details")
     with pytest.raises(EndpointError, match="has not answered within"):
         infra.flyte.runs.FlyteRuns(profile).state("r1")

@@ -1,0 +1,101 @@
+"""The one line that tells why something failed or does not start, out of all that Flyte, Kubernetes and Ray say."""
+
+import json
+
+import pytest
+
+from components.errors import ClusterError, ImageMissing, QuotaExceeded
+from infra.flyte.failures import MAX_CHARACTERS, explained, is_vague, reason
+from tests.fake_cluster.flyte_service import pod_failure, ray_failure
+
+TRACEBACK = """\
+[r1][a0] [flyte] ERROR Task failed with error: loss is not finite
+Traceback (most recent call last):
+  File "/opt/venv/lib/python3.11/site-packages/flyte/_internal/runtime/taskrunner.py", line 120, in run_task
+    outputs = await task.execute(**kwargs)
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "/root/code/workflows/steps/step.py", line 150, in make
+    figures = call(work)
+components.errors.TrainingError: loss is not finite at step 3; lower the learning rate
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/opt/venv/lib/python3.11/site-packages/flyte/_bin/runtime.py", line 300, in main
+    raise error
+flyte.errors.RuntimeUserError: task failed
+[r1][a0] [flyte] WARNING Flyte runtime completed for action a0 with run name r1
+"""
+OURS = "TrainingError: loss is not finite at step 3; lower the learning rate"
+WRAPPINGS = {"a pod": pod_failure(1, TRACEBACK), "a Ray job": ray_failure(TRACEBACK), "nothing": TRACEBACK}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_of_two_hundred_lines_our_own_error_is_left(wrapping: str) -> None:
+    assert reason(WRAPPINGS[wrapping]) == OURS
+
+
+def test_the_end_of_a_traceback_whose_beginning_is_cut_off_is_read_too() -> None:
+    assert reason(pod_failure(1, TRACEBACK[300:])) == OURS
+
+
+def test_the_failure_that_a_step_has_written_into_its_journal_is_the_best_word() -> None:
+    event = json.dumps({"event": "failed", "time": 1.0, "step": "sft", "error": "CheckFailed", "message": "too few rows"})
+    assert reason(ray_failure(f"{event}\n{TRACEBACK}")) == "CheckFailed: too few rows"
+    assert reason(ray_failure(f'{{"event": "failed", "ti\n{TRACEBACK}')) == OURS
+
+
+def test_a_bug_is_named_by_its_exception_and_so_is_one_in_a_worker() -> None:
+    worker = "(RayTrainWorker pid=412, ip=10.0.0.7) "
+    lines = ['  File "/root/code/components/x.py", line 3, in f', "    y[7]", "IndexError: list index out of range"]
+    assert reason("\n".join(lines)) == "IndexError: list index out of range"
+    assert reason("\n".join(worker + line for line in lines)) == "IndexError: list index out of range"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (pod_failure(1), "ended with exit code 1"),
+        (pod_failure(1, "bash: a0: command not found"), "ended with exit code 1: bash: a0: command not found"),
+        (pod_failure(137, "step 12", reason="OOMKilled"), "out of memory (OOMKilled): step 12"),
+        (pod_failure(137), "killed (signal 9), most often for want of memory"),
+        (ray_failure("step 9\n", -11), "segmentation fault: step 9"),
+        (ray_failure("Fatal: torn down", 139), "segmentation fault: Fatal: torn down"),
+        ("Grace period [3m0s] exceeded|[ImagePullBackOff]: Back-off", "[ImagePullBackOff]: Back-off"),
+        ("vocabulary is too small", "vocabulary is too small"),
+        ("two\n  lines", "two lines"),
+        ("", ""),
+    ],
+)
+def test_without_an_exception_the_exit_code_and_what_was_printed_last_are_left(message: str, expected: str) -> None:
+    assert reason(message) == expected
+
+
+def test_a_reason_is_short_and_one_that_says_nothing_is_known_as_vague() -> None:
+    assert len(reason("x" * 10 * MAX_CHARACTERS)) == MAX_CHARACTERS
+    assert [is_vague(reason(pod_failure(1))), is_vague(""), is_vague(OURS)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "remedy"),
+    [
+        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "make images"),
+        ("manifest unknown", ImageMissing, "make images"),
+        ('pods "x" is forbidden: exceeded quota: longrun', QuotaExceeded, "raise quota.hard"),
+        ("failed quota: longrun: must specify limits.cpu", QuotaExceeded, "raise quota.hard"),
+        ("0/3 nodes are available: 3 Insufficient nvidia.com/gpu", ClusterError, "wait until nodes are free"),
+        ("out of memory (OOMKilled)", ClusterError, "more memory in the profile"),
+        ('secret "object-store" not found', ClusterError, "kubectl get secrets"),
+        ('persistentvolumeclaim "texts" not found', ClusterError, "claims that the profile names"),
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', ClusterError, "longrun deploy"),
+    ],
+)
+def test_what_kubernetes_says_of_pods_that_do_not_start_has_a_remedy(message: str, kind: type[ClusterError], remedy: str) -> None:
+    meaning = explained(message)
+    assert meaning is not None
+    assert meaning[0] is kind
+    assert remedy in meaning[1]
+
+
+def test_any_other_message_is_not_explained() -> None:
+    assert explained("Started container primary") is None
