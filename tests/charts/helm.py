@@ -58,6 +58,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(helm()), *arguments], capture_output=True, text=True, check=False, env=environment)
 
 
+def chart() -> Document:
+    """What the chart says of itself."""
+    loaded: Document = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    return loaded
+
+
 def values(shape: str) -> Path:
     """Values file of a shape that the chart supports."""
     return CHART / "ci" / f"{shape}-values.yaml"

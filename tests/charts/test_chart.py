@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +39,12 @@ def test_a_misspelt_field_is_found() -> None:
 
 
 def test_the_oldest_kubernetes_is_the_one_that_the_chart_asks_for() -> None:
-    chart = yaml.safe_load((helm.CHART / "Chart.yaml").read_text())
-    assert chart["kubeVersion"] == f">={OLDEST}.0-0"
+    assert helm.chart()["kubeVersion"] == f">={OLDEST}.0-0"
+
+
+def test_the_images_of_the_chart_are_those_of_this_version() -> None:
+    project = tomllib.loads((helm.ROOT / "pyproject.toml").read_text())["project"]
+    assert helm.chart()["appVersion"] == helm.chart()["version"] == project["version"]
 
 
 def test_two_documents_never_share_a_name() -> None:

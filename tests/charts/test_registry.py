@@ -33,7 +33,7 @@ def test_in_a_mirror_the_registry_s_host_gives_way_and_the_path_stays() -> None:
 def test_an_image_that_is_in_the_mirror_stays_where_it_is() -> None:
     own = f"{MIRROR}/longrun/tracking"
     images = pulled("trial", "--set", f"images.registry={MIRROR}", "--set", f"images.tracking.repository={own}")
-    assert f"{own}:0.4.0" in images
+    assert f"{own}:{helm.chart()['appVersion']}" in images
 
 
 @pytest.mark.parametrize("name", ["tracking", "core", "postgres", "store"])
@@ -42,6 +42,14 @@ def test_every_image_s_digest_is_one_value(name: str) -> None:
     images = pulled(shape, "--set", f"images.registry={MIRROR}", "--set", f"images.{name}.digest={DIGEST}")
     (pinned,) = [image for image in images if image.endswith(f"@{DIGEST}")]
     assert pinned.startswith(f"{MIRROR}/")
+
+
+def test_pods_of_the_chart_and_of_tasks_log_in_to_the_registry() -> None:
+    secrets = [{"name": "registry"}]
+    assert [n for n, pod in helm.pod_templates("production").items() if pod["spec"].get("imagePullSecrets") != secrets] == []
+    accounts = helm.of_kind("production", "ServiceAccount")
+    assert {name for name, account in accounts.items() if account.get("imagePullSecrets") == secrets} == {"longrun-tasks"}
+    assert "imagePullSecrets" not in helm.of_kind("trial", "ServiceAccount")["longrun-tasks"]
 
 
 @pytest.mark.parametrize(
