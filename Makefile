@@ -50,9 +50,10 @@ lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 images:      ## Build the images with docker, podman or buildah (REGISTRY=, VERSION=, IMAGES=, BASE=, UV_INDEX=)
 	@infra/containers/build.sh
 
-deploy: install ## Install what must stand in a cluster (PROFILE=, VALUES=trial or a file, FLYTE_VALUES=, DRY_RUN=1)
+deploy: install ## Install what must stand in a cluster (PROFILE=, VALUES=trial or a file, FLYTE_VALUES=, CHARTS=, REGISTRY=, DRY_RUN=1, REMOVE=1)
 	@.venv/bin/longrun deploy $(if $(PROFILE),--profile $(PROFILE)) $(if $(VALUES),--values $(VALUES)) \
-	    $(if $(FLYTE_VALUES),--flyte-values $(FLYTE_VALUES)) $(if $(DRY_RUN),--dry-run)
+	    $(if $(FLYTE_VALUES),--flyte-values $(FLYTE_VALUES)) $(if $(CHARTS),--charts $(CHARTS)) \
+	    $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(DRY_RUN),--dry-run) $(if $(REMOVE),--remove)
 
 sbom: install ## A bill of materials for each image, into .longrun/sbom
 	@.venv/bin/python -m infra.sbom .longrun/sbom

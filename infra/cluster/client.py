@@ -2,7 +2,7 @@
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,72 @@ class ClusterClient:
         names = {node.metadata.name for node in nodes}
         taken = sum(_requested_gpus(pod) for pod in pods if pod.spec.node_name in names)
         return Gpus(total=sum(int(node.status.allocatable[GPU]) for node in nodes), taken=taken, everywhere=everywhere)
+
+    def objects(self, collection: str, selector: str = "") -> list[dict[str, Any]]:
+        """What is in a collection, by its path, with labels as `selector` says; nothing where the cluster has no such kind."""
+        try:
+            answer = self._ask("GET", collection, query={"labelSelector": selector} if selector else {})
+        except Missing:
+            return []
+        found: list[dict[str, Any]] = answer["items"]
+        return found
+
+    def read(self, path: str) -> dict[str, Any]:
+        """One object, by its path. Raises `Missing`."""
+        found: dict[str, Any] = self._ask("GET", path)
+        return found
+
+    def create(self, collection: str, body: dict[str, Any]) -> None:
+        """Make an object."""
+        self._ask("POST", collection, body=body)
+
+    def delete(self, path: str) -> bool:
+        """Delete an object, which may live on while finalizers hold it; whether there was one."""
+        try:
+            self._ask("DELETE", path)
+        except Missing:
+            return False
+        return True
+
+    def release(self, path: str) -> None:
+        """Take the finalizers off an object, which need not be there any more."""
+        with suppress(Missing):
+            self._ask("PATCH", path, body={"metadata": {"finalizers": None}})
+
+    def serves(self, deployment: str) -> bool:
+        """Whether a deployment of the namespace has a pod that is ready; where one may not look, it is taken to have."""
+        path = f"/apis/apps/v1/namespaces/{self.profile.namespace}/deployments/{deployment}"
+        try:
+            return bool(self.read(path).get("status", {}).get("readyReplicas"))
+        except Missing:
+            return False
+        except Refused:
+            return True
+
+    def log(self, pod: str) -> str:
+        """What a pod of the namespace has printed."""
+        return self._text("GET", f"/api/v1/namespaces/{self.profile.namespace}/pods/{pod}/log")
+
+    def _ask(self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None) -> Any:
+        return json.loads(self._text(method, path, body=body, query=query))
+
+    def _text(self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None) -> str:
+        """The answer to one request by path, for kinds that the client has no class for."""
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        with self._translated_errors():
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": kind},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._api.call_api(*request, _request_timeout=SECONDS)
+            text: str = (response.read() or b"").decode()
+            if response.status >= 400:
+                raise self._k8s.ApiException.from_response(http_resp=response, body=text, data=None)
+        return text
 
     def _pods(self) -> tuple[list[Any], bool]:
         options = {"field_selector": "status.phase!=Succeeded,status.phase!=Failed", "_request_timeout": SECONDS}

@@ -6,20 +6,39 @@ only for our own chart, whose notes are known to hold no secret.
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components.errors import ClusterError, ConfigError
-from infra.bundle import REPOSITORY
 from infra.cluster.profiles import Profile
+from infra.cluster.service_images import CHARTS, Reference, of_chart, read_overrides, references, settings
 
-CHARTS = REPOSITORY / "charts"
 SHAPES = ("trial", "production", "gpu")
 """Values files that come with the chart longrun."""
 
+OPERATORS = ("kuberay", "flyte")
+"""Releases of others' charts, in the order in which they are installed."""
+
 TIMEOUT = "10m"
 """For one release to be ready; images are pulled in it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """Where charts, values and images come from."""
+
+    values: Sequence[str] = ()
+    """Values files for the chart longrun, or names of shapes."""
+    flyte_values: Sequence[str] = ()
+    """Values files for Flyte, over ours."""
+    charts: Sequence[str] = ()
+    """PLACE of the operators' charts, or NAME=PLACE of one: a folder, oci://…, or a repository's https://…."""
+    registry: str = ""
+    """Where all images of the three charts are; empty: where each is at home."""
+    images: Path | None = None
+    """A file of references that go over everything else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,50 +47,102 @@ class Release:
 
     name: str
     chart: str
-    """A folder here, or a chart's name in `repository`."""
+    """A folder or an archive here, oci://…, or a chart's name in `repository`."""
+    ours: bool = False
+    """Whether it is the chart longrun."""
     repository: str = ""
     version: str = ""
     values: tuple[Path, ...]
     settings: tuple[str, ...] = ()
-    """KEY=TEXT that go over the values files: what the profile says of images and of the release's name."""
+    """KEY=TEXT that go over the values files: images, and what follows from the profile."""
 
 
-def releases(profile: Profile, values: Sequence[str], flyte_values: Sequence[str]) -> list[Release]:
+def releases(profile: Profile, sources: Sources) -> list[Release]:
     """The three releases in the order in which they need one another.
 
     Raises:
-        ConfigError: no chart or values file where one should be, no values for longrun, or a namespace or a release's name that
-            the values for Flyte do not fit.
+        ConfigError: no chart or values file where one should be, no values for longrun, no such image, or a namespace or a
+            release's name that the values for Flyte do not fit.
     """
     import yaml
 
     if not (CHARTS / "operators.yaml").is_file():
         raise ConfigError(f"{CHARTS} has no operators.yaml: deploy from a checkout of longrun")
-    if not values:
+    if not sources.values:
         raise ConfigError(f"--values is missing: a file for the chart longrun, or one of its shapes: {', '.join(SHAPES)}")
-    if (profile.namespace, profile.release) != ("longrun", "longrun") and not flyte_values:
+    if (profile.namespace, profile.release) != ("longrun", "longrun") and not sources.flyte_values:
         raise ConfigError(
             "charts/values/flyte.yaml is for namespace longrun and release longrun; name what differs with --flyte-values"
         )
-    operators = yaml.safe_load((CHARTS / "operators.yaml").read_text(encoding="utf-8"))
-    # a values file of the user's own says itself where images are
-    images = _images(profile) if set(values) <= set(SHAPES) else ()
-    own = Release(name=profile.release, chart=str(CHARTS / "longrun"), values=_files(values), settings=images)
-    # the class that the chart makes, under the name that it has in this release
-    priority = (f"priorityClassName={profile.release}-services",)
-    kuberay = _operator("kuberay", operators["kuberay"], (), priority)
-    return [own, kuberay, _operator("flyte", operators["flyte"], _files(flyte_values))]
-
-
-def _operator(name: str, pinned: dict[str, str], more: tuple[Path, ...], settings: tuple[str, ...] = ()) -> Release:
-    return Release(
-        name=name,
-        chart=pinned["chart"],
-        repository=pinned["repository"],
-        version=pinned["version"],
-        values=(CHARTS / pinned["values"], *more),
-        settings=settings,
+    pinned = yaml.safe_load((CHARTS / "operators.yaml").read_text(encoding="utf-8"))
+    places, images = _places(sources.charts), images_of(profile, sources)
+    own = Release(
+        name=profile.release,
+        chart=str(CHARTS / "longrun"),
+        ours=True,
+        values=_files(sources.values),
+        settings=settings("longrun", images),
     )
+    # the chart's own name of the class, whatever the release is called
+    priority = f"priorityClassName={profile.release}-services"
+    kuberay = _operator("kuberay", pinned, places, (), (priority, *settings("kuberay", images)))
+    flyte = _operator("flyte", pinned, places, _files(sources.flyte_values), settings("flyte", images))
+    return [own, kuberay, flyte]
+
+
+def images_of(profile: Profile, sources: Sources) -> dict[str, Reference]:
+    """Name -> reference of the images that are not left to their charts. Raises `ConfigError` for what is none."""
+    # a values file of the user's own says itself where images are
+    shape = set(sources.values) <= set(SHAPES)
+    own = {name: _own_image(profile, name) for name in ("core", "tracking")} if shape else {}
+    return references(own, sources.registry, read_overrides(sources.images) if sources.images else {})
+
+
+def _own_image(profile: Profile, name: str) -> Reference:
+    return Reference(f"{profile.image_registry}/{name}", of_chart(name).tag, profile.image_digests.get(name, ""))
+
+
+def _places(charts: Sequence[str]) -> dict[str, str]:
+    """Operator -> where its chart is, for those that are not at their maker's."""
+    places: dict[str, str] = {}
+    for text in charts:
+        name, separator, place = text.partition("=")
+        if separator and name not in OPERATORS:
+            raise ConfigError(f"--charts {text}: no such chart; allowed: PLACE, kuberay=PLACE, flyte=PLACE")
+        places |= {name: place} if separator else dict.fromkeys(OPERATORS, text)
+    return places
+
+
+def _operator(
+    name: str, pinned: Mapping[str, Any], places: Mapping[str, str], more: tuple[Path, ...], settings: tuple[str, ...]
+) -> Release:
+    known: dict[str, str] = pinned[name]
+    chart, repository, version = _source(known, places.get(name, known["repository"]))
+    values = (CHARTS / known["values"], *more)
+    return Release(name=name, chart=chart, repository=repository, version=version, values=values, settings=settings)
+
+
+def _source(known: Mapping[str, str], place: str) -> tuple[str, str, str]:
+    """Chart, repository and version as helm wants them, from a repository, an OCI registry or a folder."""
+    chart, version = known["chart"], known["version"]
+    if place.startswith(("https://", "http://")):
+        return chart, place, version
+    if place.startswith("oci://"):
+        return f"{place.rstrip('/')}/{chart}", "", version
+    folder = Path(place).expanduser()
+    found = [path for path in (folder / chart, folder / f"{chart}-{version}.tgz", folder) if _is_chart(path, chart)]
+    if not found:
+        raise ConfigError(
+            f"--charts {place}: no {chart} and no {chart}-{version}.tgz in it; allowed: a folder, oci://… or https://…"
+        )
+    return str(found[0].resolve()), "", ""
+
+
+def _is_chart(path: Path, name: str) -> bool:
+    if path.suffix == ".tgz":
+        return path.is_file() and path.name.startswith(f"{name}-")
+    manifest = path / "Chart.yaml"
+    return manifest.is_file() and f"name: {name}" in manifest.read_text(encoding="utf-8").splitlines()
 
 
 def _files(values: Sequence[str]) -> tuple[Path, ...]:
@@ -79,15 +150,6 @@ def _files(values: Sequence[str]) -> tuple[Path, ...]:
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise ConfigError(f"no values file {missing[0]}; allowed: a file, or one of {', '.join(SHAPES)}")
     return tuple(paths)
-
-
-def _images(profile: Profile) -> tuple[str, ...]:
-    registry, digest = profile.image_registry, profile.image_digests["core"]
-    return (
-        f"images.core.repository={registry}/core",
-        f"images.core.digest={digest}",
-        f"images.tracking.repository={registry}/tracking",
-    )
 
 
 def upgrade(release: Release, profile: Profile, program: str = "helm") -> list[str]:
@@ -101,11 +163,20 @@ def template(release: Release, profile: Profile, program: str = "helm") -> list[
 
 
 def _release_arguments(release: Release, profile: Profile) -> list[str]:
-    source = ["--repo", release.repository, "--version", release.version] if release.repository else []
-    target = ["--namespace", profile.namespace, *(["--kube-context", profile.context] if profile.context else [])]
+    source = ["--repo", release.repository] if release.repository else []
+    source += ["--version", release.version] if release.version else []
     values = [word for path in release.values for word in ("--values", str(path))]
     settings = [word for setting in release.settings for word in ("--set-string", setting)]
-    return [release.name, release.chart, *source, *target, *values, *settings]
+    return [release.name, release.chart, *source, *_target(profile), *values, *settings]
+
+
+def uninstall(name: str, profile: Profile, program: str = "helm") -> list[str]:
+    """The command that removes a release, which need not be there, and waits until its objects are gone."""
+    return [program, "uninstall", name, *_target(profile), "--ignore-not-found", "--wait", "--timeout", TIMEOUT]
+
+
+def _target(profile: Profile) -> list[str]:
+    return ["--namespace", profile.namespace, *(["--kube-context", profile.context] if profile.context else [])]
 
 
 def helm() -> str:
@@ -116,11 +187,11 @@ def helm() -> str:
     return program
 
 
-def run(command: list[str], release: Release) -> str:
+def run(command: list[str], name: str) -> str:
     """What helm prints. Raises `ClusterError` with its last line where it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {done.returncode}"
-        raise ClusterError(f"helm {command[1]} {release.name}: {reason}; what is there is shown by: helm status {release.name}")
+        raise ClusterError(f"helm {command[1]} {name}: {reason}; what is there is shown by: helm status {name}")
     return done.stdout

@@ -104,7 +104,7 @@ def test_a_connector_that_is_switched_on_has_the_class_of_the_services_too() -> 
 
 
 def test_the_class_of_the_operators_is_there_before_they_are() -> None:
-    planned = [release.name for release in releases.releases(sample_profile(), ["trial"], [])]
+    planned = [release.name for release in releases.releases(sample_profile(), releases.Sources(values=["trial"]))]
     users = [name for name, pod in operators.pods().items() if pod["spec"].get("priorityClassName") == "longrun-services"]
     assert users
     assert planned[0] == "longrun"

@@ -7,7 +7,7 @@ is deleted with it.
 
 import copy
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -39,6 +39,7 @@ RESOURCES: dict[str, tuple[str, str, bool]] = {
     "deployments": ("apps/v1", "Deployment", True),
     "replicasets": ("apps/v1", "ReplicaSet", True),
     "statefulsets": ("apps/v1", "StatefulSet", True),
+    "leases": ("coordination.k8s.io/v1", "Lease", True),
     "jobs": ("batch/v1", "Job", True),
     "cronjobs": ("batch/v1", "CronJob", True),
     "rayjobs": ("ray.io/v1", "RayJob", True),
@@ -109,6 +110,10 @@ class ApiServer:
     """Bearer token -> what its user may do; a token that is not named here may do everything."""
     served: set[str] = field(default_factory=lambda: set(RESOURCES))
     """Plurals of the kinds that are there: a kind goes with its definition."""
+    serving: set[str] = field(default_factory=set)
+    """Finalizers that a controller takes off as soon as their object is deleted; others hold it."""
+    kubelet: Callable[[Json], None] = lambda _: None
+    """What becomes of a pod that was created: it fills in the status."""
     number: int = 0
 
     def handle(self, method: str, target: str, body: bytes = b"", authorization: str = "") -> tuple[int, Any]:
@@ -215,6 +220,7 @@ class ApiServer:
         self._admit(request, obj)
         if kind == "Pod":
             obj.setdefault("status", {"phase": "Pending"})
+            self.kubelet(obj)
         return self._keep(request.plural, request.namespace, obj)
 
     def _name(self, obj: Json, namespace: str) -> None:
@@ -272,7 +278,8 @@ class ApiServer:
         return text
 
     def _deleted(self, request: Request, obj: Json) -> Json:
-        if obj["metadata"].get("finalizers"):
+        obj["metadata"]["finalizers"] = [name for name in obj["metadata"].get("finalizers", []) if name not in self.serving]
+        if obj["metadata"]["finalizers"]:
             obj["metadata"].setdefault("deletionTimestamp", "2026-11-30T00:00:00Z")
         else:
             self._remove(request.plural, request.namespace, obj)
@@ -355,6 +362,8 @@ def _terms(selector: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _has_label(obj: Json, name: str, value: str, *, equal: bool) -> bool:
+    if name.startswith("!"):
+        return name[1:] not in obj["metadata"].get("labels", {})
     label = obj["metadata"].get("labels", {}).get(name)
     return (label is not None if value == "*" else label == value) == equal
 

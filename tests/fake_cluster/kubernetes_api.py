@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.fake_cluster.api_server import ApiServer
+from tests.fake_cluster.helm import UNINSTALL, uninstall
 
 NAMESPACE = "/api/v1/namespaces/longrun"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -96,7 +97,7 @@ class FakeCluster:
 
     answers: dict[str, Any] = field(default_factory=healthy)
     refused_rights: set[str] = field(default_factory=set)
-    """Resources, or resource/subresource, that reviews say no to."""
+    """Resources, or resource/subresource, that reviews say no to, with a verb before them or without."""
     private_registry: bool = False
     """Whether the registry gives a token to everybody; else it gives none."""
     silent: set[str] = field(default_factory=set)
@@ -148,7 +149,10 @@ class FakeCluster:
                     return
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 answer = fake.answer(path, body, self.headers.get("Authorization", ""))
-                if isinstance(answer, int) and answer == 404 and path.startswith(("/api/", "/apis/")):
+                if path.startswith(UNINSTALL):
+                    reason = uninstall(fake.server, path.removeprefix(UNINSTALL))
+                    status, answer = (409, reason) if reason else (200, "")
+                elif isinstance(answer, int) and answer == 404 and path.startswith(("/api/", "/apis/")):
                     status, answer = fake.server.handle(self.command, self.path, body, self.headers.get("Authorization", ""))
                 else:
                     status, answer = (answer, {}) if isinstance(answer, int) else (200, answer)
@@ -181,4 +185,5 @@ class FakeCluster:
     def _review(self, review: dict[str, Any]) -> Any:
         wanted = review["spec"]["resourceAttributes"]
         name = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
-        return review | {"status": {"allowed": name not in self.refused_rights}}
+        refused = {name, f"{wanted['verb']} {name}"} & self.refused_rights
+        return review | {"status": {"allowed": not refused}}

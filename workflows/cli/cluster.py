@@ -70,26 +70,43 @@ def deploy(
     flyte_values: Annotated[
         list[str] | None, typer.Option(help="Values file for Flyte, over charts/values/flyte.yaml. May be repeated.")
     ] = None,
+    charts: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Where KubeRay's and Flyte's charts are: a folder, oci://… or https://…; kuberay=PLACE or flyte=PLACE for one.",
+        ),
+    ] = None,
+    registry: Annotated[str, typer.Option(metavar="HOST/PATH", help="Take all images of the three charts from there.")] = "",
+    images: Annotated[Path | None, typer.Option(metavar="FILE", help="References or digests of single images, by name.")] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove what deploy has installed; volumes, claims and Secrets stay.")
+    ] = False,
+    stop_runs: Annotated[bool, typer.Option("--stop-runs", help="With --remove: stop runs that go on.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the commands, and render our chart without a cluster.")
+        bool, typer.Option("--dry-run", help="Print what would be done, and render our chart without a cluster.")
     ] = False,
     recipe: Annotated[str, typer.Option("--recipe", help="The recipe whose GPUs the cluster must have.")] = "smoke",
     profile: ProfileOption = "",
     home: Home = None,
 ) -> None:
-    """Install or upgrade KubeRay, the chart longrun and Flyte in a cluster, wait for each, and examine it."""
+    """Install or upgrade the chart longrun, KubeRay and Flyte in a cluster, wait for each, and examine it; or remove them."""
+    from infra.cluster.helm import Sources
     from infra.cluster.profiles import read_profile
     from workflows.commands.cluster import deploy as command_deploy
+    from workflows.commands.cluster import removal
     from workflows.recipe import load_recipe
 
     chosen = read_profile(settings_of(home).home, profile)
-    if dry_run:
-        command_deploy.show(chosen, values=values or [], flyte_values=flyte_values or [], say=typer.echo)
-        return
-    findings = command_deploy.deploy(
-        chosen, load_recipe(recipe), values=values or [], flyte_values=flyte_values or [], say=typer.echo
-    )
-    print_findings(findings, as_json=False)
+    sources = Sources(values=values or (), flyte_values=flyte_values or (), charts=charts or (), registry=registry, images=images)
+    if remove:
+        removal.remove(chosen, stop_runs=stop_runs, dry_run=dry_run, say=typer.echo)
+    elif stop_runs:
+        raise ConfigError("--stop-runs is about removing: add --remove")
+    elif dry_run:
+        command_deploy.show(chosen, sources, say=typer.echo)
+    else:
+        print_findings(command_deploy.deploy(chosen, load_recipe(recipe), sources, say=typer.echo), as_json=False)
 
 
 def print_findings(findings: "list[Finding]", as_json: bool) -> None:

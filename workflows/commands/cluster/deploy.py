@@ -1,7 +1,7 @@
 """`longrun deploy`: install what a cluster needs, in order, then examine the cluster."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from components.errors import LongrunError
 from infra.cluster import helm
@@ -13,7 +13,7 @@ from workflows.recipe import Recipe
 Say = Callable[[str], None]
 
 
-def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> list[Finding]:
+def deploy(profile: Profile, recipe: Recipe, sources: helm.Sources, *, say: Say) -> list[Finding]:
     """Make the namespace, install or upgrade the three releases and wait for each, make Flyte's project; what `doctor` finds.
 
     Raises:
@@ -22,13 +22,13 @@ def deploy(profile: Profile, recipe: Recipe, *, values: Sequence[str], flyte_val
     """
     from workflows.commands.cluster.doctor import examine_cluster
 
-    planned, program = helm.releases(profile, values, flyte_values), helm.helm()
+    planned, program = helm.releases(profile, sources), helm.helm()
     made = ClusterClient(profile).ensure_namespace()
     say(f"namespace {profile.namespace}: {'made, with restricted Pod Security' if made else 'there'}")
     for release in planned:
         say(f"{release.name}: {_source(release)}, waiting up to {helm.TIMEOUT}")
-        notes = helm.run(helm.upgrade(release, profile, program), release)
-        if not release.repository:
+        notes = helm.run(helm.upgrade(release, profile, program), release.name)
+        if release.ours:
             say(notes.partition("NOTES:")[2].strip())
     say(_made_project(profile))
     return examine_cluster(profile, recipe)
@@ -44,22 +44,23 @@ def _made_project(profile: Profile) -> str:
         return f"Flyte's project {profile.project}: not made, the first submission makes it where it may; {error}"
 
 
-def show(profile: Profile, *, values: Sequence[str], flyte_values: Sequence[str], say: Say) -> None:
+def show(profile: Profile, sources: helm.Sources, *, say: Say) -> None:
     """Say what `deploy` would call, and how many objects our chart renders to: others' charts are fetched only by installing."""
-    planned = helm.releases(profile, values, flyte_values)
+    planned = helm.releases(profile, sources)
     say(f"# the namespace {profile.namespace} is made, with restricted Pod Security, if it is not there")
     for release in planned:
         say(shlex.join(helm.upgrade(release, profile)))
     say(f"# Flyte's project {profile.project} is made, if it is not there")
     say("longrun doctor --cluster")
+    for name, reference in helm.images_of(profile, sources).items():
+        say(f"# image {name}: {reference}")
     program = helm.helm()
     for release in planned:
-        if not release.repository:
-            kinds = [
-                line for line in helm.run(helm.template(release, profile, program), release).splitlines() if line[:5] == "kind:"
-            ]
+        if release.ours:
+            text = helm.run(helm.template(release, profile, program), release.name)
+            kinds = [line for line in text.splitlines() if line[:5] == "kind:"]
             say(f"# {release.name} renders to {len(kinds)} objects")
 
 
 def _source(release: helm.Release) -> str:
-    return f"{release.chart} {release.version}" if release.repository else "charts/longrun"
+    return "charts/longrun" if release.ours else f"{release.chart} {release.version}".rstrip()

@@ -1,10 +1,8 @@
 """`longrun deploy`: helm as a process of its own, a cluster's interfaces over real HTTP."""
 
 import itertools
-import json
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +14,11 @@ import infra.cluster.client
 from components.errors import ClusterError, ConfigError
 from infra.cluster import helm
 from infra.cluster.profiles import read_profile, write_profile
+from infra.cluster.service_images import CHARTS
 from tests.charts import helm as real
+from tests.fake_cluster import helm as fake_helm
 from tests.fake_cluster.flyte_service import FakeFlyte
+from tests.fake_cluster.helm import recorded
 from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, api_version
 from tests.infra.conftest import sample_profile
 from workflows.cli.main import app
@@ -25,28 +26,11 @@ from workflows.commands.cluster import doctor as cluster_doctor
 
 PLANTED = "planted-password"
 
-RECORDER = f"""#!{sys.executable}
-import json, os, sys
-place = os.path.dirname(os.path.abspath(__file__))
-with open(os.path.join(place, "calls"), "a") as calls:
-    calls.write(json.dumps(sys.argv[1:]) + "\\n")
-
-if sys.argv[3] == os.environ.get("HELM_REFUSES"):
-    sys.exit("level=WARN msg=ignored\\nError: UPGRADE FAILED: context deadline exceeded")
-print("STATUS: deployed\\nNOTES:\\nnotes of " + sys.argv[3])
-"""
-"""A helm that does nothing but write down how it was called, and refuses the release that it is told to."""
-
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the helm on the PATH writes its calls; nothing else is on the PATH."""
-    program = tmp_path / "bin" / "helm"
-    program.parent.mkdir()
-    program.write_text(RECORDER)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
-    return program.with_name("calls")
+    return fake_helm.on_path(tmp_path, "", monkeypatch)
 
 
 @pytest.fixture
@@ -83,10 +67,6 @@ def deploy(home: Path, *words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def recorded(calls: Path) -> list[list[str]]:
-    return [json.loads(line) for line in calls.read_text().splitlines()] if calls.is_file() else []
-
-
 def values_of(call: list[str]) -> list[str]:
     return [after for before, after in itertools.pairwise(call) if before == "--values"]
 
@@ -95,7 +75,7 @@ def test_three_releases_are_installed_in_order_and_waited_for(home: Path, calls:
     deploy(home, "--values", "trial")
     made = recorded(calls)
     assert [call[:4] for call in made] == [
-        ["upgrade", "--install", "longrun", str(helm.CHARTS / "longrun")],
+        ["upgrade", "--install", "longrun", str(CHARTS / "longrun")],
         ["upgrade", "--install", "kuberay", "kuberay-operator"],
         ["upgrade", "--install", "flyte", "flyte-binary"],
     ]
@@ -147,21 +127,21 @@ def test_values_are_laid_over_one_another_in_the_order_given(home: Path, calls: 
     flyte.touch()
     deploy(home, "--values", "production", "--values", str(mine), "--flyte-values", str(flyte))
     own, _, last = recorded(calls)
-    assert values_of(own) == [str(helm.CHARTS / "longrun" / "ci" / "production-values.yaml"), str(mine)]
-    assert values_of(last) == [str(helm.CHARTS / "values" / "flyte.yaml"), str(flyte)]
+    assert values_of(own) == [str(CHARTS / "longrun" / "ci" / "production-values.yaml"), str(mine)]
+    assert values_of(last) == [str(CHARTS / "values" / "flyte.yaml"), str(flyte)]
     assert "--set-string" not in own
 
 
 def test_a_release_that_helm_refuses_stops_there_with_its_last_word(
     home: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HELM_REFUSES", "kuberay")
+    monkeypatch.setenv("HELM_REFUSES", "longrun")
     code, text = deploy(home, "--values", "trial")
     assert code == 1
     assert (
-        "helm upgrade kuberay: Error: UPGRADE FAILED: context deadline exceeded; what is there is shown by: helm status" in text
+        "helm upgrade longrun: Error: UPGRADE FAILED: context deadline exceeded; what is there is shown by: helm status" in text
     )
-    assert [call[2] for call in recorded(calls)] == ["longrun", "kuberay"]
+    assert [call[2] for call in recorded(calls)] == ["longrun"]
 
 
 def test_without_helm_on_the_path_nothing_is_touched(home: Path, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +172,7 @@ def test_a_dry_run_prints_the_commands_and_renders_our_chart_with_the_real_helm(
     assert code == 0, text
     printed = [shlex.split(line) for line in text.splitlines() if line.startswith("helm ")]
     profile = read_profile(home, "site")
-    assert printed == [helm.upgrade(release, profile) for release in helm.releases(profile, ["trial"], [])]
+    assert printed == [helm.upgrade(release, profile) for release in helm.releases(profile, helm.Sources(values=["trial"]))]
     assert text.splitlines()[-1] == f"# longrun renders to {len(real.documents('trial'))} objects"
     assert cluster.asked == []
 
