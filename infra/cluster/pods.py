@@ -1,11 +1,27 @@
-"""Pods of tasks on Kubernetes: resources, shared memory, GPU kinds, priority, spread, secrets by reference."""
+"""Pods of tasks on Kubernetes: resources, probes, GPU kinds, priority, spread, variables, secrets by reference.
 
-from dataclasses import dataclass
+The pods of a Ray cluster come about in three places. Flyte's plugin (flyteorg/flyte v2.0.43: flyteplugins/go/tasks/plugins/k8s/
+ray/ray.go) takes the task's own pod, makes its main container the head's or the workers',
+lays their own template over it, where every list gets longer (environment, volumes, mounts, tolerations, terms of an affinity),
+and drops the task's own: KubeRay starts the step over HTTP. So what all of them have stands in the task's own pod alone
+(`base_template`), and in the templates of head and workers only what differs (`node_template`): whatever stood in both would be
+there twice, which the API refuses.
+
+KubeRay (ray-project/kuberay v1.7.0: ray-operator/controllers/ray/common/pod.go) then adds probes that call wget, which no image
+has, to pods without probes of their own, because Flyte does not say which Ray it is. Ours ask the same over HTTP, and do not
+wait 10 s first: Ray's dashboard, which a step is submitted to, and its agent, whose path /api/local_raylet_healthz every Ray
+has that KubeRay 1.7 knows; /api/healthz is there from 2.53 on.
+"""
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.cluster.machines import Machine
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.cluster.profiles import Profile, to_toml
+from infra.cluster.sizes import in_bytes
+from infra.cluster.store_variables import store_variables
+from infra.variables import QUIET
 
 if TYPE_CHECKING:
     import flyte
@@ -32,6 +48,17 @@ CHECKPOINTS = "/checkpoints"
 SOURCES = "/sources"
 """Where the source claim is mounted, read-only."""
 
+AGENT_PORT = 52365
+"""Of the agent that Ray has on each node, Ray's own default."""
+DASHBOARD_PORT = 8265
+"""Of Ray's dashboard on the head, Ray's own default."""
+
+_GROUP = 1000
+"""Of the user in our images (infra/containers/Containerfile): a new volume is root's, and this group's too once it is mounted."""
+
+_OBJECT_STORE_SHARE = 0.7
+"""Of /dev/shm, for Ray's object store; the rest is NCCL's and the data loader's."""
+
 _ENVIRONMENT = "app.kubernetes.io/component"
 """Label with the environment's name."""
 
@@ -42,95 +69,125 @@ def shared_directory(home: Path) -> Path:
     return mounted if profile and profile.checkpoint_claim and mounted.is_dir() else home
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
-    """What one pod of an environment asks for; its limits are the same, so that it is never pushed out for using its own."""
-
-    environment: str
-    """Name of the environment, for labels."""
-    image: str
-    """Dependency group whose image it runs."""
-    cpu: str
-    """Cores, as text: an int fails when it is serialised for Ray."""
-    memory: str
-    shared_memory: str = ""
-    """Size of /dev/shm, within `memory`, for Ray's object store and NCCL; empty: the runtime's 64 MiB."""
-    gpus: int = 0
-    priority: str = "training"
-    """Priority class of the chart: training pushes evaluation out, which pushes nobody out."""
-    checkpoints: bool = False
-    """Whether it mounts the checkpoint claim."""
-    sources: bool = False
-    """Whether it mounts the source claim, to read."""
-    spread: bool = False
-    """Whether pods of the environment go to different nodes where they can."""
+def pod_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
+    """The template of a pod that runs a task by itself."""
+    template = base_template(profile, machine)
+    _add_differing(template.pod_spec, profile, machine)
+    return template
 
 
-def pod_template(profile: Profile, machine: Machine, container: str = "primary") -> "flyte.PodTemplate":
-    """The template of a pod whose main container is named `container`."""
+def base_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
+    """What all pods of a task have: image, variables, claims, account and rights."""
     import flyte
     from kubernetes import client as k8s
 
-    labels = {"app.kubernetes.io/part-of": "longrun", _ENVIRONMENT: machine.environment}
-    spec = k8s.V1PodSpec(
-        containers=[_container(profile, machine, container)],
-        volumes=_volumes(profile, machine) or None,
-        service_account_name=f"{profile.release}-tasks",
-        priority_class_name=f"{profile.release}-{machine.priority}",
-        affinity=_affinity(profile) if machine.gpus else None,
-        tolerations=[k8s.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")] if machine.gpus else None,
-        topology_spread_constraints=[_spread(machine)] if machine.spread else None,
-        security_context=k8s.V1PodSecurityContext(
-            run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
-        ),
-    )
-    return flyte.PodTemplate(pod_spec=spec, primary_container_name=container, labels=labels)
-
-
-def _container(profile: Profile, machine: Machine, name: str) -> "k8s.V1Container":
-    from kubernetes import client as k8s
-
-    amounts = {"cpu": machine.cpu, "memory": machine.memory} | ({GPU: str(machine.gpus)} if machine.gpus else {})
-    mounts = {"shared-memory": "/dev/shm"} if machine.shared_memory else {}  # noqa: S108 a mount, not a file of ours
-    return k8s.V1Container(
-        name=name,
+    claims = _claims(profile, machine)
+    container = k8s.V1Container(
+        name="primary",
         image=profile.image(machine.image),
         env=_environment(profile),
-        resources=k8s.V1ResourceRequirements(requests=amounts, limits=amounts),
         volume_mounts=[
-            *(k8s.V1VolumeMount(name=volume, mount_path=path) for volume, path in mounts.items()),
-            *(
-                k8s.V1VolumeMount(name=volume, mount_path=path, read_only=(path == SOURCES) or None)
-                for volume, (_, path) in _claims(profile, machine).items()
-            ),
-        ]
-        or None,
+            k8s.V1VolumeMount(name=name, mount_path=path, read_only=(path == SOURCES) or None)
+            for name, (_, path) in claims.items()
+        ],
         security_context=k8s.V1SecurityContext(allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])),
     )
+    spec = k8s.V1PodSpec(
+        containers=[container],
+        volumes=[_claim_volume(name, claim, path == SOURCES) for name, (claim, path) in claims.items()],
+        service_account_name=f"{profile.release}-tasks",
+        priority_class_name=f"{profile.release}-{machine.priority}",
+        # KubeRay gives the init container of its workers the main container's rights, and every pod these
+        security_context=k8s.V1PodSecurityContext(
+            run_as_non_root=True,
+            fs_group=_GROUP,
+            fs_group_change_policy="OnRootMismatch",
+            seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+        ),
+    )
+    return flyte.PodTemplate(pod_spec=spec, primary_container_name=container.name, labels=_labels(machine))
+
+
+def node_template(profile: Profile, machine: Machine, *, head: bool) -> "flyte.PodTemplate":
+    """What a node of a Ray cluster has beside the task's own pod; its main container is named as Flyte's plugin names it."""
+    import flyte
+    from kubernetes import client as k8s
+
+    container = k8s.V1Container(name="ray-head" if head else "ray-worker", **_probes(head))
+    spec = k8s.V1PodSpec(containers=[container])
+    _add_differing(spec, profile, machine)
+    return flyte.PodTemplate(pod_spec=spec, primary_container_name=container.name, labels=_labels(machine))
+
+
+def ray_start_params(machine: Machine, *, head: bool, works: bool) -> dict[str, str]:
+    """Options of `ray start` in a pod of the machine: it gives to work what the pod has, or nothing."""
+    params = {
+        "num-cpus": str(machine.size.threads if works else 0),
+        "num-gpus": str(machine.gpus if works else 0),
+        "dashboard-agent-listen-port": str(AGENT_PORT),
+    }
+    if machine.size.shared_memory:
+        params["object-store-memory"] = str(int(_OBJECT_STORE_SHARE * in_bytes(machine.size.shared_memory)))
+    return params | ({"dashboard-port": str(DASHBOARD_PORT)} if head else {})
+
+
+def _probes(head: bool) -> dict[str, Any]:
+    """Quick while Ray starts, since KubeRay submits the step once all are ready; patient later: a busy node answers late."""
+    from kubernetes import client as k8s
+
+    def asks(path: str, port: int, every: int, minutes: int) -> Any:
+        answer = k8s.V1HTTPGetAction(path=path, port=port)
+        return k8s.V1Probe(http_get=answer, timeout_seconds=5, period_seconds=every, failure_threshold=minutes * 60 // every)
+
+    agent = ("/api/local_raylet_healthz", AGENT_PORT)
+    return {
+        "startup_probe": asks(*(("/api/gcs_healthz", DASHBOARD_PORT) if head else agent), every=1, minutes=10),
+        "readiness_probe": asks(*agent, every=2, minutes=2),
+        "liveness_probe": asks(*agent, every=10, minutes=10),
+    }
+
+
+def _add_differing(spec: "k8s.V1PodSpec", profile: Profile, machine: Machine) -> None:
+    """Put into a pod and its main container what pods of one step do not have in common: what they ask for, and which nodes."""
+    from kubernetes import client as k8s
+
+    container, size = spec.containers[0], machine.size
+    gpus = {GPU: str(machine.gpus)} if machine.gpus else {}
+    container.resources = k8s.V1ResourceRequirements(requests=size.requests | gpus, limits=size.limits | gpus)
+    if size.shared_memory:
+        memory = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=size.shared_memory)
+        spec.volumes = [*(spec.volumes or []), k8s.V1Volume(name="shared-memory", empty_dir=memory)]
+        mount = k8s.V1VolumeMount(name="shared-memory", mount_path="/dev/shm")  # noqa: S108 a mount, not a file of ours
+        container.volume_mounts = [*(container.volume_mounts or []), mount]
+    if machine.gpus:
+        spec.affinity = _affinity(profile)
+        spec.tolerations = [k8s.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")]
+    if machine.spread:
+        spec.topology_spread_constraints = [_spread(machine)]
+
+
+def _labels(machine: Machine) -> dict[str, str]:
+    return {"app.kubernetes.io/part-of": "longrun", _ENVIRONMENT: machine.environment}
 
 
 def _environment(profile: Profile) -> list[Any]:
-    """The profile itself, and secrets as references that the kubelet resolves: no value passes through here."""
+    """The profile itself, what libraries read of the store, and secrets as references that the kubelet resolves.
+
+    Each name once: what a profile's own secrets name goes before what we would set. Ray's own processes start before any code of
+    ours, so what that sets for the processes it starts stands here too.
+    """
     from kubernetes import client as k8s
 
     def reference(secret: str, key: str) -> k8s.V1EnvVarSource:
         return k8s.V1EnvVarSource(secret_key_ref=k8s.V1SecretKeySelector(name=secret, key=key))
 
-    secrets = [k8s.V1EnvVar(name=name, value_from=reference(*where)) for name, where in profile.pod_secrets.items()]
-    return [k8s.V1EnvVar(name=CARRIER, value=to_toml(profile)), *secrets]
-
-
-def _volumes(profile: Profile, machine: Machine) -> list[Any]:
-    from kubernetes import client as k8s
-
-    volumes = []
-    if machine.shared_memory:
-        memory = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=machine.shared_memory)
-        volumes.append(k8s.V1Volume(name="shared-memory", empty_dir=memory))
-    for name, (claim, path) in _claims(profile, machine).items():
-        source = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=claim, read_only=(path == SOURCES) or None)
-        volumes.append(k8s.V1Volume(name=name, persistent_volume_claim=source))
-    return volumes
+    store = store_variables(profile)
+    secrets = {**store.secret, **profile.pod_secrets}
+    plain = {CARRIER: to_toml(profile), **QUIET, **store.plain}
+    return [
+        *(k8s.V1EnvVar(name=name, value=value) for name, value in plain.items() if name not in secrets),
+        *(k8s.V1EnvVar(name=name, value_from=reference(*where)) for name, where in secrets.items()),
+    ]
 
 
 def _claims(profile: Profile, machine: Machine) -> dict[str, tuple[str, str]]:
@@ -140,6 +197,13 @@ def _claims(profile: Profile, machine: Machine) -> dict[str, tuple[str, str]]:
         "sources": (machine.sources, profile.source_claim, SOURCES),
     }
     return {name: (claim, path) for name, (wanted, claim, path) in known.items() if wanted and claim}
+
+
+def _claim_volume(name: str, claim: str, read_only: bool) -> "k8s.V1Volume":
+    from kubernetes import client as k8s
+
+    source = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=claim, read_only=read_only or None)
+    return k8s.V1Volume(name=name, persistent_volume_claim=source)
 
 
 def _affinity(profile: Profile) -> "k8s.V1Affinity":

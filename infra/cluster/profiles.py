@@ -15,6 +15,7 @@ from typing import Any
 
 from components.errors import ConfigError, require
 from components.files import JSON, write_text
+from infra.cluster.sizes import PODS, SIZES, Size, size_of
 from infra.urls import require_url
 
 GPU_KINDS = ("A100", "H100", "H200")
@@ -28,6 +29,16 @@ OUTSIDE = {"object_store_endpoint", "mlflow_uri"}
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123 label: what Kubernetes and Flyte take as names."""
+
+_MAX_RELEASE = 53
+"""helm's own limit for a release's name."""
+
+_RESERVED = re.compile(
+    r"LONGRUN_PROFILE|RAY_.*|KUBERAY_.*|FQ_RAY_IP|MY_POD_(IP|NAME)|TYPE|(CPU|MEMORY)_(REQUESTS?|LIMITS)|ACTION_NAME|RUN_NAME"
+    r"|_[FU]_.*|FLYTE_(INTERNAL_.*|ATTEMPT_NUMBER|EXECUTION_URL)"
+)
+"""Variables that longrun, Flyte (flyteorg/flyte v2.0.43: executor/pkg/plugin/task_exec_metadata.go and flyteplugins) and KubeRay
+(v1.7.0: common/pod.go) put into pods: a second entry of the name would make a RayJob invalid."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REGISTRY = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*")
@@ -63,19 +74,25 @@ class Profile:
     """Where artifacts go: s3://bucket/prefix or gs://bucket/prefix."""
     object_store_endpoint: str = ""
     """URL of an S3 API other than Amazon's; empty otherwise."""
+    object_store_region: str = ""
+    """Region of an S3 API; empty: us-east-1 where the endpoint is not Amazon's, else what the cloud tells its pods."""
     mlflow_uri: str
     """MLflow's tracking and registry server, http:// or https://."""
     gpus: tuple[str, ...] = ()
     """GPU kinds that training may run on, in order of preference; empty: training runs on CPUs."""
     gpus_per_worker: int = 8
     """GPUs of one training worker's pod: a whole node's, so that its workers talk over NVLink."""
-    workers: int = 1
-    """Worker pods of a Ray cluster, for data and for training."""
+    workers: int = 0
+    """Pods of a Ray cluster beside its head, for data and for training; 0: it is one pod, and the head works."""
     checkpoint_claim: str = ""
     """PersistentVolumeClaim (ReadWriteMany) that the pods of Ray clusters share, for checkpoints and what they read and write.
 
-    Empty: each pod has files of its own, which is enough only where a Ray cluster is one pod.
+    Needed where there are workers: files go between them and the head. Empty: a Ray cluster is one pod with files of its own.
     """
+    size: str = "default"
+    """What pods ask for: trial (a node of 2 cores and 8 GiB), default (of 8 cores and 32 GiB), gpu (where `gpus` names kinds)."""
+    sizes: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What differs from `size`, by kind of pod: fields of `infra.cluster.sizes.Size`."""
     source_claim: str = ""
     """PersistentVolumeClaim with the files that recipes name as sources, below /sources in pods that read them; empty: none."""
     secrets: dict[str, str] = field(default_factory=dict)
@@ -92,18 +109,24 @@ class Profile:
         if self.object_store_endpoint:
             require_url(self, "object_store_endpoint", ("http", "https"))
         for name in ("project", "domain", "namespace", "release"):
-            value = getattr(self, name)
-            require(bool(_LABEL.fullmatch(value)), self, name, value, "lower-case letters, digits and '-', 63 at most")
+            value, max_length = getattr(self, name), _MAX_RELEASE if name == "release" else 63
+            allowed = f"lower-case letters, digits and '-', {max_length} at most"
+            require(bool(_LABEL.fullmatch(value)) and len(value) <= max_length, self, name, value, allowed)
+        region = self.object_store_region
+        require(
+            not region or bool(_LABEL.fullmatch(region)), self, "object_store_region", region, "such as eu-central-1, or nothing"
+        )
         _require_images(self)
         unknown = sorted(set(self.gpus) - set(GPU_KINDS))
         require(not unknown and len(set(self.gpus)) == len(self.gpus), self, "gpus", list(self.gpus), f"each of {GPU_KINDS} once")
-        for name, maximum in (("gpus_per_worker", 16), ("workers", 4096)):
+        for name, minimum, maximum in (("gpus_per_worker", 1, 16), ("workers", 0, 4096)):
             value = getattr(self, name)
-            require(type(value) is int and 1 <= value <= maximum, self, name, value, f"1 to {maximum}")
+            require(type(value) is int and minimum <= value <= maximum, self, name, value, f"{minimum} to {maximum}")
         require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
         for name in ("checkpoint_claim", "source_claim"):
             claim = getattr(self, name)
             require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or nothing")
+        _require_sizes(self)
         _require_references(self)
         known = sorted(OUTSIDE)
         require(set(self.outside) <= OUTSIDE, self, "outside", sorted(self.outside), f"only {', '.join(known)}")
@@ -117,6 +140,10 @@ class Profile:
     def image(self, group: str) -> str:
         """Reference of the image of a dependency group, by digest."""
         return f"{self.image_registry}/{group}@{self.image_digests[group]}"
+
+    def size_of(self, pod: str) -> Size:
+        """What a pod of a kind of `infra.cluster.sizes.PODS` asks for."""
+        return size_of(self.size, pod, self.sizes, self.gpus_per_worker)
 
     @property
     def pod_secrets(self) -> dict[str, tuple[str, str]]:
@@ -142,10 +169,25 @@ def _require_images(profile: Profile) -> None:
         require(bool(_DIGEST.fullmatch(digest)), profile, f"image_digests.{group}", digest, "sha256: and 64 hexadecimal digits")
 
 
+def _require_sizes(profile: Profile) -> None:
+    """Refuse sizes that are none, and workers that could not hand files to their head."""
+    require(profile.size in SIZES, profile, "size", profile.size, ", ".join(SIZES))
+    fits = "gpu, since gpus names kinds" if profile.gpus else "trial or default, since gpus is empty"
+    require((profile.size == "gpu") == bool(profile.gpus), profile, "size", profile.size, fits)
+    unknown = sorted(set(profile.sizes) - set(PODS))
+    require(not unknown, profile, "sizes", unknown[:1], ", ".join(PODS))
+    for pod in PODS:
+        profile.size_of(pod)
+    alone = "0, or a checkpoint_claim (ReadWriteMany) beside it: files go between the head of a Ray cluster and its workers"
+    require(not profile.workers or bool(profile.checkpoint_claim), profile, "workers", profile.workers, alone)
+
+
 def _require_references(profile: Profile) -> None:
     """What is no reference may be the secret itself, so no message repeats it."""
     for name, reference in profile.secrets.items():
         require(bool(_VARIABLE.fullmatch(name)), profile, "secrets", name, "names of environment variables")
+        set_by_others = "names that longrun, Flyte, Ray and KubeRay do not set in pods themselves"
+        require(not _RESERVED.fullmatch(name), profile, "secrets", name, set_by_others)
         if not _SECRET.fullmatch(reference):
             raise ConfigError(
                 f"Profile.secrets.{name} is no reference (not shown); allowed: kubernetes:SECRET/KEY or environment:VARIABLE"
@@ -216,8 +258,10 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
     kind = typing.get_origin(hint)
     if kind is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    if kind is dict and isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+    if hint == dict[str, str] and isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return value
+    if hint == dict[str, dict[str, str]] and isinstance(value, dict):
+        return {key: _typed(dict[str, str], table, f"{name}.{key}") for key, table in value.items()}
     words = {str: "a string", int: "an integer", tuple: "an array of strings", dict: "a table of strings"}
     allowed = words[kind or hint]
     raise ConfigError(f"{name} is of type {type(value).__name__}; allowed: {allowed}")
@@ -243,5 +287,9 @@ def to_toml(profile: Profile) -> str:
     tables = {name: value for name, value in values.items() if isinstance(value, dict)}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if name not in tables]
     for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())]
+        flat = {key: value for key, value in table.items() if not isinstance(value, dict)}
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in flat.items())]
+        for key, inner in table.items():
+            if isinstance(inner, dict):
+                lines += ["", f"[{name}.{key}]", *(f"{field} = {json.dumps(text)}" for field, text in inner.items())]
     return "\n".join(lines) + "\n"

@@ -51,11 +51,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "digest": ({"image_digests": dict.fromkeys(IMAGE_GROUPS, "latest")}, r"image_digests\.core is 'latest'; allowed: sha256:"),
     "kind": ({"gpus": ("V100",)}, r"gpus is \['V100'\]; allowed: each of \('A100', 'H100', 'H200'\) once"),
     "twice": ({"gpus": ("H100", "H100")}, r"once"),
-    "workers": ({"workers": 0}, r"workers is 0; allowed: 1 to 4096"),
+    "workers": ({"workers": -1}, r"workers is -1; allowed: 0 to 4096"),
+    "workers alone": ({"workers": 1, "checkpoint_claim": ""}, r"workers is 1; allowed: 0, or a checkpoint_claim"),
+    "size": ({"size": "huge"}, r"size is 'huge'; allowed: trial, default, gpu"),
+    "size without GPUs": ({"gpus": ()}, r"size is 'gpu'; allowed: trial or default, since gpus is empty"),
+    "size with GPUs": ({"size": "default"}, r"size is 'default'; allowed: gpu, since gpus names kinds"),
+    "pod": ({"sizes": {"trainer": {}}}, r"sizes is \['trainer'\]; allowed: driver, cpu, data, train, evaluate, data-head"),
+    "size of a pod": ({"sizes": {"train": {"memory": "1"}}}, r"sizes\.train: Size\.memory is '1'"),
+    "release": ({"release": "r" * 54}, r"release is .*53 at most"),
+    "region": ({"object_store_region": "EU 1"}, r"object_store_region is 'EU 1'; allowed: such as eu-central-1"),
     "share of a worker": ({"gpus_per_worker": True}, r"gpus_per_worker is True; allowed: 1 to 16"),
     "claim": ({"checkpoint_claim": "No Claim"}, r"checkpoint_claim"),
     "context": ({"context": "a\nb"}, r"context"),
-    "no address": ({"outside": {"endpoint": "https://flyte.example.org"}}, r"outside is \['endpoint'\]; allowed: only mlflow_uri, object"),
+    "no address": ({"outside": {"endpoint": "https://flyte.example.org"}}, r"outside is \['endpoint'\]; allowed: only"),
     "address": ({"outside": {"mlflow_uri": "127.0.0.1:5000"}}, r"Profile\.mlflow_uri is '127\.0\.0\.1:5000'; allowed: http://"),
     "variable": ({"secrets": {"NOT A NAME": "environment:A"}}, r"names of environment variables"),
 }  # fmt: skip
@@ -67,6 +75,23 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(case: str, profile: Profi
     with pytest.raises(ConfigError, match=message) as caught:
         replace(profile, **changes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["LONGRUN_PROFILE", "RAY_ADDRESS", "MY_POD_IP", "TYPE", "CPU_LIMITS", "_U_EP_OVERRIDE", "RUN_NAME"]
+)
+def test_a_secret_is_refused_whose_variable_others_set_in_pods(name: str, profile: Profile) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"secrets is '{name}'; allowed: names that longrun, Flyte, Ray and KubeRay do not set"
+    ):
+        replace(profile, secrets={name: "kubernetes:secret/key"})
+
+
+def test_sizes_read_back_as_they_were_written(tmp_path: Path) -> None:
+    profile = sample_profile(sizes={"train": {"cores": "8", "memory": "512Gi"}, "train-head": {"cores": "2"}})
+    write_profile(tmp_path, "site", profile)
+    assert read_profile(tmp_path, "site") == profile
+    assert profile.size_of("train").limits == {"cpu": "8", "memory": "512Gi"}
 
 
 @pytest.mark.parametrize(
@@ -112,12 +137,15 @@ def test_missing_keys_are_all_named() -> None:
         ('gpus = "H100"', "gpus is of type str; allowed: an array of strings"),
         ("gpus = [1]", "gpus is of type list; allowed: an array of strings"),
         ("secrets = {A = 1}", "secrets is of type dict; allowed: a table of strings"),
+        ("sizes = {train = 1}", "sizes.train is of type int; allowed: a table of strings"),
+        ("sizes = {train = {cores = 4}}", "sizes.train is of type dict; allowed: a table of strings"),
         ("project", "not TOML"),
     ],
 )
 def test_a_mistyped_value_is_refused(line: str, message: str, profile: Profile) -> None:
     lines = [other for other in to_toml(profile).splitlines() if not other.startswith(line.split(" ")[0])]
-    text = "\n".join([line, *lines]) if "secrets" not in line else "\n".join([line, *lines[: lines.index("[secrets]")]])
+    table = next((f"[{name}]" for name in ("secrets", "sizes") if line.startswith(f"{name} ")), "")
+    text = "\n".join([line, *(lines[: lines.index(table)] if table else lines)])
     with pytest.raises(ConfigError, match=message):
         parse_profile(text, "site")
 

@@ -1,8 +1,6 @@
 """Every task as a cluster gets it: images, pods, Ray clusters, retries; and nothing of that on one machine."""
 
 import ast
-import functools
-import gzip
 import importlib.metadata
 import json
 import os
@@ -15,7 +13,6 @@ from typing import Any
 
 import pytest
 from flyteidl2.plugins import ray_pb2
-from jsonschema import Draft202012Validator
 
 from infra import caching, sbom
 from infra.bundle import REPOSITORY
@@ -23,8 +20,10 @@ from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import Profile, to_toml
 from infra.distributions import source_distributions
 from infra.flyte import environments
+from tests.fake_cluster import admission
+from tests.fake_cluster.ray_plugin import ray_job
+from tests.fake_cluster.schemas import ray_job_validator
 from tests.infra.conftest import sample_profile
-from tests.paths import SCHEMAS
 
 Tasks = Mapping[str, dict[str, Any]]
 
@@ -49,15 +48,14 @@ def tasks(on_cluster: dict[str, Any]) -> Tasks:
     return on_cluster["tasks"]
 
 
-def ray_groups(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    cluster = task["custom"]["rayCluster"]
-    return {"head": cluster["headGroupSpec"], **{group["groupName"]: group for group in cluster["workerGroupSpec"]}}
-
-
 def pods(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """The specs of all pods of a task."""
-    nodes = [group["k8sPod"] for group in ray_groups(task).values()] if task["type"] == "ray" else []
-    return [pod["podSpec"] for pod in (task["k8sPod"], *nodes)]
+    """The specs of all pods of a task, as they come to be in a cluster."""
+    return [pod["spec"] for pod in admission.pods(task)]
+
+
+def by_container(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The pods of a task by the name of their main container: primary, ray-head or ray-worker."""
+    return {pod["containers"][0]["name"]: pod for pod in pods(task)}
 
 
 def every_pod(tasks: Tasks) -> list[dict[str, Any]]:
@@ -98,15 +96,11 @@ def test_nobody_but_the_owner_of_a_layer_tries_again(tasks: Tasks) -> None:
     assert [task["metadata"].get("retries", {}).get("retries", 0) for task in tasks.values()] == [0] * len(tasks)
 
 
-def test_a_finished_ray_cluster_is_taken_down(tasks: Tasks) -> None:
-    jobs = [task["custom"] for task in tasks.values() if task["type"] == "ray"]
-    assert {(job["shutdownAfterJobFinishes"], job["ttlSecondsAfterFinished"]) for job in jobs} == {(True, 600)}
-
-
 def test_workers_are_as_many_as_the_profile_says_and_the_head_takes_no_work(tasks: Tasks) -> None:
-    groups = ray_groups(tasks["train.pretraining"])
-    assert groups["head"]["rayStartParams"] == {"num-cpus": "0", "num-gpus": "0"}
-    assert {groups["workers"][name] for name in ("replicas", "minReplicas", "maxReplicas")} == {3}
+    cluster = ray_job(tasks["train.pretraining"])["spec"]["rayClusterSpec"]
+    (workers,) = cluster["workerGroupSpecs"]
+    assert cluster["headGroupSpec"]["rayStartParams"].items() >= {"num-cpus": "0", "num-gpus": "0"}.items()
+    assert {workers[name] for name in ("replicas", "minReplicas", "maxReplicas")} == {3}
 
 
 def test_every_image_is_pinned_by_digest(tasks: Tasks) -> None:
@@ -115,15 +109,8 @@ def test_every_image_is_pinned_by_digest(tasks: Tasks) -> None:
     assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"train", "evaluate", "vllm"}
 
 
-def test_limits_are_the_requests(tasks: Tasks) -> None:
-    for pod in every_pod(tasks):
-        for container in pod["containers"]:
-            assert container["resources"]["limits"] == container["resources"]["requests"]
-            assert {"cpu", "memory"} <= set(container["resources"]["requests"])
-
-
 def test_training_workers_ask_for_a_node_of_gpus_of_the_kinds_of_the_profile(tasks: Tasks) -> None:
-    pod = ray_groups(tasks["train.sft"])["workers"]["k8sPod"]["podSpec"]
+    pod = by_container(tasks["train.sft"])["ray-worker"]
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "8"
     assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
     affinity = pod["affinity"]["nodeAffinity"]
@@ -139,20 +126,12 @@ def test_training_workers_ask_for_a_node_of_gpus_of_the_kinds_of_the_profile(tas
 def test_only_pods_with_gpus_tolerate_and_seek_gpu_nodes(tasks: Tasks) -> None:
     for pod in every_pod(tasks):
         gpus = pod["containers"][0]["resources"]["limits"].get("nvidia.com/gpu")
-        assert (gpus is not None) == ("affinity" in pod) == ("tolerations" in pod)
-
-
-@pytest.mark.long
-def test_without_gpu_kinds_no_pod_asks_for_a_gpu() -> None:
-    for pod in every_pod(serialised(sample_profile(gpus=()))["tasks"]):
-        assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
-        assert "affinity" not in pod
+        assert (gpus is not None) == bool(pod.get("affinity")) == ("tolerations" in pod)
 
 
 def test_ray_nodes_have_shared_memory_within_their_memory(tasks: Tasks) -> None:
     for name, task in tasks.items():
-        for group in ray_groups(task).values() if task["type"] == "ray" else ():
-            pod = group["k8sPod"]["podSpec"]
+        for pod in pods(task) if task["type"] == "ray" else ():
             (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "shared-memory")
             assert volume["emptyDir"]["medium"] == "Memory", name
             assert {"name": "shared-memory", "mountPath": "/dev/shm"} in pod["containers"][0]["volumeMounts"]
@@ -171,17 +150,6 @@ def test_all_pods_of_a_ray_cluster_mount_the_checkpoint_claim_and_no_others(task
             assert claims == (["checkpoints"] if name.startswith(("train.", "data.")) else [])
 
 
-@pytest.mark.long
-def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read() -> None:
-    for name, task in serialised(sample_profile(source_claim="texts"))["tasks"].items():
-        reads = name.partition(".")[0] in {"driver", "cpu", "data"}
-        for pod in pods(task):
-            claims = [volume["persistentVolumeClaim"] for volume in pod.get("volumes", []) if volume["name"] == "sources"]
-            mounts = [mount for mount in pod["containers"][0].get("volumeMounts", []) if mount["name"] == "sources"]
-            assert claims == ([{"claimName": "texts", "readOnly": True}] if reads else []), name
-            assert mounts == ([{"name": "sources", "mountPath": "/sources", "readOnly": True}] if reads else []), name
-
-
 def test_training_stands_above_evaluation(tasks: Tasks) -> None:
     classes = {name: {pod["priorityClassName"] for pod in pods(task)} for name, task in tasks.items()}
     for name, priorities in classes.items():
@@ -190,18 +158,17 @@ def test_training_stands_above_evaluation(tasks: Tasks) -> None:
 
 def test_workers_are_spread_over_nodes_by_a_label_that_they_have(tasks: Tasks) -> None:
     for task in tasks.values():
-        for group in ray_groups(task).values() if task["type"] == "ray" else ():
-            for constraint in group["k8sPod"]["podSpec"].get("topologySpreadConstraints", []):
-                labels = group["k8sPod"]["metadata"]["labels"]
-                assert constraint["labelSelector"]["matchLabels"].items() <= labels.items()
-        assert task["type"] != "ray" or ray_groups(task)["workers"]["k8sPod"]["podSpec"]["topologySpreadConstraints"]
+        for pod in admission.pods(task):
+            for constraint in pod["spec"].get("topologySpreadConstraints", []):
+                assert constraint["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert task["type"] != "ray" or by_container(task)["ray-worker"]["topologySpreadConstraints"]
 
 
 def test_every_pod_is_restricted_and_runs_as_the_tasks_account(tasks: Tasks) -> None:
     for pod in every_pod(tasks):
         assert pod["serviceAccountName"] == "longrun-tasks"
-        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        for container in pod["containers"]:
+        assert pod["securityContext"].items() >= {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}.items()
+        for container in (*pod.get("initContainers", []), *pod["containers"]):
             assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
@@ -273,69 +240,9 @@ def test_vllm_comes_with_the_torch_of_training_and_the_versions_that_it_wants() 
     assert tuple(map(int, versions["transformers"].split(".")))[:2] < (5, 20)
 
 
-# KubeRay's own schemas, with no field allowed that they do not name.
-
-
-def strict(schema: Any) -> Any:
-    """The schema of a resource definition, refusing unknown fields."""
-    if isinstance(schema, list):
-        return [strict(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: strict(value) for name, value in schema.items() if not name.startswith("x-")}
-    if schema.get("x-kubernetes-int-or-string"):
-        made["type"] = ["integer", "string"]
-    if isinstance(schema.get("properties"), dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        made.setdefault("additionalProperties", False)
-    return made
-
-
-@functools.cache
-def validator() -> Draft202012Validator:
-    """Of RayJob, ray.io/v1."""
-    return Draft202012Validator(strict(json.loads(gzip.decompress((SCHEMAS / "rayjob.v1.json.gz").read_bytes()))))
-
-
-def ray_job(task: dict[str, Any]) -> dict[str, Any]:
-    """The RayJob that Flyte's Ray plugin makes of the task, with KubeRay's own retries at 0."""
-    custom, groups = task["custom"], ray_groups(task)
-    nodes = {
-        name: {
-            "rayStartParams": group.get("rayStartParams", {}),
-            "template": {"metadata": group["k8sPod"]["metadata"], "spec": group["k8sPod"]["podSpec"]},
-        }
-        for name, group in groups.items()
-    }
-    counts = {name: int(groups["workers"][name]) for name in ("replicas", "minReplicas", "maxReplicas")}
-    return {
-        "apiVersion": "ray.io/v1",
-        "kind": "RayJob",
-        "metadata": {"name": "job", "namespace": "longrun"},
-        "spec": {
-            "backoffLimit": 0,
-            "shutdownAfterJobFinishes": custom["shutdownAfterJobFinishes"],
-            "ttlSecondsAfterFinished": int(custom["ttlSecondsAfterFinished"]),
-            "submitterPodTemplate": {"spec": task["k8sPod"]["podSpec"]},
-            "rayClusterSpec": {
-                "enableInTreeAutoscaling": custom["rayCluster"].get("enableAutoscaling", False),
-                "headGroupSpec": nodes["head"],
-                "workerGroupSpecs": [{"groupName": "workers", **counts, **nodes["workers"]}],
-            },
-        },
-    }
-
-
-@pytest.mark.long
-def test_every_ray_job_is_one_by_kuberays_schema(tasks: Tasks) -> None:
-    checks = validator()
-    for name, task in tasks.items():
-        if task["type"] == "ray":
-            assert [f"{name}: {error.json_path}: {error.message[:200]}" for error in checks.iter_errors(ray_job(task))] == []
-
-
 def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> None:
     assert not [name for name in ray_pb2.RayJob.DESCRIPTOR.fields_by_name if "backoff" in name or "retr" in name]
-    assert validator().schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
+    assert ray_job_validator().schema["properties"]["spec"]["properties"]["backoffLimit"]["default"] == 0
 
 
 @pytest.mark.parametrize(
@@ -350,7 +257,12 @@ def test_kuberays_own_retries_are_none_because_flyte_has_no_word_for_them() -> N
 def test_a_field_that_kuberay_does_not_know_is_found(spoil: Any, tasks: Tasks) -> None:
     job = ray_job(tasks["train.pretraining"])
     spoil(job)
-    assert list(validator().iter_errors(job)) != []
+    assert list(ray_job_validator().iter_errors(job)) != []
+
+
+@pytest.mark.long
+def test_no_task_of_the_pipeline_is_refused(tasks: Tasks) -> None:
+    assert [f"{name}: {line}" for name, task in tasks.items() for line in admission.task_refusals(task)] == []
 
 
 def test_a_profile_that_is_none_stops_serialisation_with_its_reason(tmp_path: Path) -> None:

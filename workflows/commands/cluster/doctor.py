@@ -149,7 +149,7 @@ def _claim(cluster: ClusterClient, what: str) -> Finding:
 
 
 def _requested_gpus(profile: Profile) -> int:
-    return profile.workers * profile.gpus_per_worker if profile.gpus else 0
+    return max(1, profile.workers) * profile.gpus_per_worker if profile.gpus else 0
 
 
 def _gpus(cluster: ClusterClient, recipe: Recipe, what: str) -> Finding:

@@ -36,18 +36,20 @@ def _table(source: Path) -> dict[str, Any]:
 
 
 def _assign(raw: dict[str, Any], assignment: str) -> None:
-    """Apply `key=value` or `table.key=value`, numbers and arrays in TOML; no message repeats a value, which may be a secret."""
+    """Apply `key=value` or `table.key=value`, numbers and arrays in TOML; no message repeats a value, which may be a secret.
+
+    The keys of `sizes` are tables themselves: `sizes.train.cores=8`.
+    """
     path, separator, text = assignment.partition("=")
-    first, _, second = path.partition(".")
-    if not separator or not first:
+    *tables, key = path.split(".", 2 if path.startswith("sizes.") else 1)
+    if not separator or not path:
         raise ConfigError("--set: the form is KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
-    value = _value(path, text) if text.startswith("[") or get_type_hints(Profile).get(path) is int else text
-    if not second:
-        raw[first] = value
-    elif isinstance(raw.setdefault(first, {}), dict):
-        raw[first][second] = value
-    else:
-        raise ConfigError(f"--set {path}: {first} is no table")
+    inner = raw
+    for table in tables:
+        inner = inner.setdefault(table, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {path}: {table} is no table")
+    inner[key] = _value(path, text) if text.startswith("[") or get_type_hints(Profile).get(path) is int else text
 
 
 def _value(path: str, text: str) -> Any:

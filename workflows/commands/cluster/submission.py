@@ -11,6 +11,7 @@ from infra.cluster.process_profile import adopt
 from infra.cluster.profiles import IMAGE_GROUPS, Profile, read_profile
 from infra.settings import Settings, usable_home
 from infra.variables import keep_flyte_state
+from workflows.commands.cluster.room import require_room
 from workflows.commands.cluster.runs import ClusterRun
 from workflows.commands.runs import home_option
 from workflows.recipe import Recipe, to_json
@@ -22,12 +23,13 @@ def submit(recipe: Recipe, settings: Settings, options: RunOptions, *, profile: 
     """Submit `recipe`, and say where it runs and how to follow it.
 
     Raises:
-        ConfigError: there is no such profile.
+        ConfigError: there is no such profile, or it has no room for the recipe's training.
         SourceError: the recipe names a file that pods do not see.
         ClusterError: Flyte cannot be reached, refuses, or an image is missing; nothing was started.
     """
     chosen = read_profile(settings.home, profile)
     require_sources(recipe, chosen)
+    require_room(recipe, chosen, options.until)
     adopt(chosen)
     home = usable_home(settings.home)
     keep_flyte_state(home)

@@ -226,7 +226,7 @@ def test_a_recipe_of_more_workers_than_the_profile_has_gpus_is_refused(profile: 
 
 
 def test_a_profile_without_gpus_or_claim_asks_for_none(profile: Profile) -> None:
-    plain = replace(profile, gpus=(), checkpoint_claim="")
+    plain = replace(profile, gpus=(), size="default", checkpoint_claim="")
     assert finding_of(plain, "gpus")["state"] == "ok"
     assert finding_of(plain, "checkpoint claim")["state"] == "warning"
 

@@ -18,7 +18,10 @@ VALUES = (
     "artifact_root=s3://bucket/longrun",
     "mlflow_uri=https://mlflow.example.org",
     'gpus=["H100"]',
+    "size=gpu",
     "workers=4",
+    "checkpoint_claim=checkpoints",
+    "sizes.train.cores=64",
     "secrets.MLFLOW_TRACKING_PASSWORD=kubernetes:mlflow/password",
 )
 
@@ -39,6 +42,7 @@ def test_a_profile_is_created_listed_and_shown(tmp_path: Path) -> None:
     assert json.loads(longrun("profile", "list", "--json", home=tmp_path))[0]["domain"] == "development"
     shown = json.loads(longrun("profile", "show", "site", "--json", home=tmp_path))
     assert (shown["gpus"], shown["workers"]) == (["H100"], 4)
+    assert shown["sizes"] == {"train": {"cores": "64"}}
     assert shown["secrets"] == {"MLFLOW_TRACKING_PASSWORD": "kubernetes:mlflow/password"}
 
 
@@ -62,6 +66,7 @@ def test_a_home_without_profiles_says_how_to_make_one(tmp_path: Path) -> None:
         ("secrets.PASSWORD=planted-secret", "Profile.secrets.PASSWORD is no reference"),
         ("planted-secret", "the form is KEY=VALUE"),
         ("project.secret=planted-secret", "project is no table"),
+        ("sizes.train=planted-secret", "sizes.train is of type str; allowed: a table of strings"),
         ("workers=planted-secret", "a number is written as 8"),
         ("gpus=[planted-secret", "an array as"),
         ("mlflow_uri=https://me:planted-secret@host", "Profile.mlflow_uri holds a user, a password"),
