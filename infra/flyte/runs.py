@@ -11,8 +11,8 @@ from typing import Any
 
 from components.errors import ClusterError, ConfigError, single_line, unknown
 from infra.bundle import code_version
+from infra.cluster.failures import explained, reason
 from infra.cluster.profiles import Profile
-from infra.flyte.failures import explained, reason
 from infra.flyte.project import make_missing
 from infra.flyte.service import FlyteService
 
@@ -68,6 +68,8 @@ class RunState:
     phase: str
     steps: tuple[Step, ...]
     """The driver first, then in the order of their start."""
+    note: str = ""
+    """What could not be looked at, and why."""
 
     @property
     def done(self) -> bool:

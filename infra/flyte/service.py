@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from components.errors import ClusterError, ConfigError, EndpointError, LoginRefused, LongrunError, QuotaExceeded
 from infra.bundle import REPOSITORY
+from infra.cluster.failures import explained, reason
 from infra.cluster.profiles import Profile
-from infra.flyte.failures import explained, reason
 from infra.variables import variable
 
 SECONDS = 60.0

@@ -146,20 +146,35 @@ def runs(home: Home = None, as_json: Json = False) -> None:
 @app.command()
 def logs(
     run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")] = "latest",
-    stage: Annotated[str | None, typer.Argument(help="A step, to see what it and its libraries printed.")] = None,
+    step: Annotated[str | None, typer.Argument(help="A step, to see what it and its libraries printed.")] = None,
+    worker: Annotated[
+        int | None, typer.Option("--worker", min=0, help="Of a step on a cluster, this worker's log instead, from 0.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Of a run on a cluster, also what Flyte and Ray print.")] = False,
     profile: ProfileOption = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end."""
-    from workflows.commands.cluster.runs import find_run
+    """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end.
 
+    The exit code is 1 where the run has failed, and 0 where it has not, or goes on.
+    """
+    from components.errors import ConfigError
+    from workflows.commands.cluster.runs import find_run
+    from workflows.commands.runs import WantedLog
+
+    if worker is not None and step is None:
+        raise ConfigError("--worker is a worker of a step: longrun logs RUN STEP --worker N")
     chosen = find_run(settings_of(home), run, profile)
+    wanted = WantedLog(step=step or "", worker=worker, everything=everything)
     if as_json:
-        print_result(chosen.log_json(stage or ""), as_json, [])
-        return
-    for line in chosen.log_lines(stage or ""):
-        typer.echo(line)
+        print_result(chosen.log_json(wanted), as_json, [])
+    else:
+        for line in chosen.log_lines(wanted):
+            typer.echo(line)
+    if reason := chosen.failure():
+        typer.echo(reason, err=True)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.errors import ConfigError
+from components.errors import ConfigError, single_line
 from components.files import JSON
 from infra.settings import Settings
 from workflows.steps.journal import Event, Journal
@@ -23,6 +23,18 @@ class Status:
     lines: list[str]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedLog:
+    """Which log of a run is meant."""
+
+    step: str = ""
+    """Empty: the events of the run, or what its driver has printed."""
+    worker: int | None = None
+    """A worker of the step's Ray cluster, from 0; None: the step's own process."""
+    everything: bool = False
+    """Whether with what Flyte and Ray print around it."""
+
+
 class AnyRun(Protocol):
     """A run that a user has named, wherever it runs."""
 
@@ -33,11 +45,14 @@ class AnyRun(Protocol):
     def status(self) -> Status:
         """Where it is, and what stands in its way."""
 
-    def log_lines(self, step: str) -> Iterable[str]:
+    def log_lines(self, wanted: WantedLog) -> Iterable[str]:
         """What a step has printed; of no step, the events of the run, or what its driver has printed."""
 
-    def log_json(self, step: str) -> Any:
+    def log_json(self, wanted: WantedLog) -> Any:
         """The same as JSON values."""
+
+    def failure(self) -> str:
+        """Why it has failed, in a line; empty where it has not, or goes on."""
 
     def cancel(self) -> None:
         """Stop it. Raises `ConfigError` where that cannot be done from here."""
@@ -60,13 +75,24 @@ class LocalRun:
         first = f"run {row['run']} {row['state']} on this machine: {row['made']} made, {row['cached']} cached"
         return Status(as_json=row, lines=[first, *event_lines(self.journal.events())[-_EVENTS_OF_STATUS:]])
 
-    def log_lines(self, step: str) -> list[str]:
+    def log_lines(self, wanted: WantedLog) -> list[str]:
         """What a step has printed; of no step, a line an event."""
-        return [read_log(self.journal, step)] if step else event_lines(self.journal.events())
+        self._require_no_worker(wanted)
+        return [read_log(self.journal, wanted.step)] if wanted.step else event_lines(self.journal.events())
 
-    def log_json(self, step: str) -> Any:
+    def log_json(self, wanted: WantedLog) -> Any:
         """What a step has printed as one text; of no step, the events."""
-        return read_log(self.journal, step) if step else self.journal.events()
+        self._require_no_worker(wanted)
+        return read_log(self.journal, wanted.step) if wanted.step else self.journal.events()
+
+    def _require_no_worker(self, wanted: WantedLog) -> None:
+        if wanted.worker is not None:
+            raise ConfigError("--worker is about runs on a cluster; on this machine workers print into Ray's session in the home")
+
+    def failure(self) -> str:
+        """What it has failed with; empty where it has not, or goes on, or was killed."""
+        ended = next((event for event in reversed(self.journal.events()) if event["event"] == "finished"), None)
+        return f"run {self.name} failed: {single_line(ended.get('message', ''))}" if ended and ended["failed"] else ""
 
     def cancel(self) -> None:
         """Raise `ConfigError`: the process that runs it is not known."""

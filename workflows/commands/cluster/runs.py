@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from components.errors import ClusterError, ConfigError, EndpointError
-from components.files import JSON
+from components.errors import ClusterError, ConfigError, EndpointError, StoreError
 from infra.cluster.profiles import Profile, read_profile
+from infra.run_logs import STEP_LOG, RunLogs, worker_log
 from infra.settings import Settings
-from workflows.commands.runs import AnyRun, LocalRun, Status
+from workflows.commands.cluster.log_lines import ours
+from workflows.commands.cluster.states import as_json, changes, failure, looked_at, run_id, state_lines
+from workflows.commands.runs import AnyRun, LocalRun, Status, WantedLog
 from workflows.steps.journal import find_journal, is_name
 
 if TYPE_CHECKING:
-    from infra.flyte.runs import FlyteRuns, RunState
+    from infra.flyte.runs import FlyteRuns, RunState, Step
 
 POLL_SECONDS = 5.0
 """Between two looks at a run that is followed."""
@@ -22,46 +25,91 @@ MAX_FAILED_POLLS = 60
 """Failed looks in a row after which following gives up: five minutes without a connection."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ClusterRun:
     """A run on a cluster, and where that is."""
 
     name: str
     """Flyte's name of it: r and the id that it has in the home."""
     profile: Profile
+    settings: Settings
 
-    @property
+    @cached_property
     def _flyte(self) -> "FlyteRuns":
         from infra.flyte.runs import FlyteRuns
 
         return FlyteRuns(self.profile)
 
+    @property
+    def _logs(self) -> RunLogs:
+        outside = self.profile.from_outside()
+        return RunLogs(self.profile.artifact_root, self.settings.home, outside.object_store_endpoint)
+
     def state(self) -> "RunState":
-        """The run as Flyte knows it now."""
-        return self._flyte.state(self.name)
+        """The run as Flyte knows it now, with what its pods and its logs say of steps that wait or have failed."""
+        return looked_at(self._flyte.state(self.name), self.profile, self._logs)
 
     def status(self) -> Status:
         """Its phase, and each step with what stands in its way."""
         state = self.state()
         return Status(as_json=as_json(state), lines=state_lines(state))
 
-    def log_lines(self, step: str) -> Iterator[str]:
-        """What the driver or a step has printed, and prints until it ends."""
-        from infra.flyte.runs import WAITING
+    def log_lines(self, wanted: WantedLog) -> Iterator[str]:
+        """What the driver, a step or a worker of it has printed; the first two also what they print until they end."""
+        lines = self._printed(wanted)
+        return lines if wanted.everything else ours(lines)
 
-        chosen = self.state().step(step)
-        if chosen.phase in WAITING:
-            why = f": {chosen.problem}" if chosen.problem else ""
-            raise ClusterError(f"{chosen.task} of run {self.name} has printed nothing: it is {chosen.phase}{why}")
-        return self._flyte.log(self.name, chosen)
+    def log_json(self, wanted: WantedLog) -> list[str]:
+        """The same, when it has ended."""
+        return list(self.log_lines(wanted))
 
-    def log_json(self, step: str) -> list[str]:
-        """All that the driver or a step has printed when it has ended."""
-        return list(self.log_lines(step))
+    def failure(self) -> str:
+        """Why the run has failed; empty where it has not, or goes on."""
+        state = self.state()
+        return str(failure(state)) if state.failed else ""
 
     def cancel(self) -> None:
         """Stop the run. Its published artifacts stay, and the next run reuses them."""
         self._flyte.abort(self.name, "longrun cancel")
+
+    def _printed(self, wanted: WantedLog) -> Iterator[str]:
+        """Lines as they were printed: from the pod, or from the store where the pod is gone or has not the step's own.
+
+        Flyte reads the main container of one pod. In a Ray cluster that is the head's, which prints about Ray alone: the step's
+        process is a child of Ray, which keeps its output in files of its own.
+        """
+        from infra.flyte.runs import ENDED, WAITING
+
+        step = self._flyte.state(self.name).step(wanted.step)
+        if wanted.worker is not None:
+            return self._kept(step, worker_log(wanted.worker))
+        if step.phase in WAITING:
+            why = self.state().step(wanted.step).problem
+            raise ClusterError(f"{step.task} of run {self.name} has printed nothing: it is {step.phase}{why and f': {why}'}")
+        if step.on_ray and (step.phase in ENDED or STEP_LOG in self._logs.names(run_id(self.name), step.task)):
+            return self._kept(step, STEP_LOG)
+        return self._of_pod(step)
+
+    def _of_pod(self, step: "Step") -> Iterator[str]:
+        from infra.flyte.runs import LogMissing
+
+        try:
+            yield from self._flyte.log(self.name, step)
+        except LogMissing:
+            yield from self._kept(step, STEP_LOG)
+
+    def _kept(self, step: "Step", name: str) -> Iterator[str]:
+        """Lines of a log in the store. Raises `ClusterError` where it is not there, or the store cannot be read from here."""
+        run, logs = run_id(self.name), self._logs
+        what = f"{step.task} of run {self.name}"
+        try:
+            names = logs.names(run, step.task)
+            if name in names:
+                return logs.lines(run, step.task, name)
+        except StoreError as error:
+            raise ClusterError(f"{what} has no pod now, and the store with its logs cannot be read from here: {error}") from error
+        where = f"{logs.root}/logs/{run}/{step.task}"
+        raise ClusterError(f"{what} has no log {name} in {where}; there are: {', '.join(names) or 'none'}")
 
 
 def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
@@ -79,13 +127,14 @@ def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
     except ConfigError:
         if not is_name(name):
             raise
-        return ClusterRun(name=f"r{name}", profile=read_profile(settings.home, profile))
+        return ClusterRun(name=f"r{name}", profile=read_profile(settings.home, profile), settings=settings)
     submission = next((event for event in journal.events() if event["event"] in {"submitted", "refused"}), None)
     if submission is None:
         return LocalRun(journal)
     if submission["event"] == "refused":
         raise ClusterError(f"run {journal.name} never started: {submission['message']}")
-    return ClusterRun(name=submission["flyte"], profile=read_profile(settings.home, profile or submission["profile"]))
+    chosen = read_profile(settings.home, profile or submission["profile"])
+    return ClusterRun(name=submission["flyte"], profile=chosen, settings=settings)
 
 
 def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = None) -> "RunState":
@@ -94,53 +143,21 @@ def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = No
     Raises:
         ClusterError: it failed, with the reason and the remedy; or it cannot be reached any more.
     """
-    seen: set[str] = set()
+    state: RunState | None = None
     failed_polls = 0
-    while True:
+    while state is None or not state.done:
         try:
-            state, failed_polls = run.state(), 0
+            before, state, failed_polls = state, run.state(), 0
         except EndpointError:
             failed_polls += 1
             if failed_polls >= MAX_FAILED_POLLS:
                 raise
         else:
-            for line in state_lines(state)[1:]:
-                if line not in seen:
-                    say(line)
-            seen.update(state_lines(state))
-            if state.done:
-                break
-        time.sleep(POLL_SECONDS if pause is None else pause)
+            for line in changes(before, state):
+                say(line)
+        if state is None or not state.done:
+            time.sleep(POLL_SECONDS if pause is None else pause)
     say(state_lines(state)[0])
     if state.failed:
         raise failure(state)
     return state
-
-
-def failure(state: "RunState") -> ClusterError:
-    """The error that ended a run, with its own class."""
-    from infra.flyte.failures import explained
-
-    step = state.problem
-    if step is None:
-        return ClusterError(f"run {state.run} {state.phase}; see {state.url}")
-    meaning = explained(step.problem)
-    kind = meaning[0] if meaning else ClusterError
-    remedy = step.remedy or f"read it with: longrun logs {state.run} {step.task}"
-    return kind(f"run {state.run} {state.phase}: {step.task}: {step.problem}; {remedy}")
-
-
-def state_lines(state: "RunState") -> list[str]:
-    """The run in a line, then each step in one, with what stands in its way."""
-    lines = [f"run {state.run} {state.phase}  {state.url}"]
-    for step in state.steps:
-        why = f"  {step.problem}" if step.problem else ""
-        remedy = f"  -> {step.remedy}" if step.remedy else ""
-        seconds = f"{step.seconds:>8.0f} s" if step.phase in {"succeeded", "failed"} else ""
-        lines.append(f"{step.task:<24}{step.phase:<22}{seconds}{why}{remedy}".rstrip())
-    return lines
-
-
-def as_json(state: "RunState") -> dict[str, JSON]:
-    """The state as JSON values."""
-    return {**asdict(state), "done": state.done, "failed": state.failed}

@@ -41,7 +41,7 @@ def submit(recipe: Recipe, settings: Settings, options: RunOptions, *, profile: 
 
         images.result()
     journal = open_journal(settings.runs)
-    run = ClusterRun(name=f"r{journal.name}", profile=chosen)
+    run = ClusterRun(name=f"r{journal.name}", profile=chosen, settings=settings)
     # Flyte has lists and no tuples
     fresh = list(options.fresh)
     facts = {"recipe": recipe.name, "until": options.until, "fresh": fresh, "profile": chosen.name, "flyte": run.name}

@@ -1,6 +1,8 @@
 """`longrun status`, `logs`, `cancel` and following of a run on a cluster, against a Flyte service over a real connection."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,26 @@ from components.errors import (
     ImageMissing,
     QuotaExceeded,
 )
+from infra.cluster.profiles import Profile, write_profile
+from infra.run_logs import STEP_LOG, RunLogs, worker_log
 from infra.settings import Settings
-from tests.fake_cluster.flyte_service import Action, FakeFlyte
+from tests.fake_cluster.api_server import event
+from tests.fake_cluster.flyte_service import Action, FakeFlyte, pod_failure
+from tests.fake_cluster.kubernetes_api import FakeCluster
+from tests.infra.s3_server import bucket
 from tests.workflows.commands.cluster.conftest import RUN, reading
 from workflows.commands.cluster import runs as command_cluster
 
 pytestmark = pytest.mark.long
+
+
+@pytest.fixture(autouse=True)
+def kubernetes(registry: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    """The API of a cluster without objects, which the kubeconfig names."""
+    registry.answers.clear()
+    registry.write_kubeconfig(tmp_path / "kubeconfig", "token")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    return registry
 
 
 @pytest.fixture
@@ -83,18 +99,94 @@ def test_a_run_that_another_machine_submitted_is_found_by_its_id(home: Path, fly
     assert "run not found: longrun/development/r20260102-000000-dead; look at the run's name" in text
 
 
+def test_status_says_what_stands_in_events_of_another_pod(
+    home: Path, flyte: FakeFlyte, running: str, kubernetes: FakeCluster
+) -> None:
+    step = Action("1", "longrun-train.pretraining", "INITIALIZING", events=("cluster is creating",), task_type="ray")
+    flyte.actions.append(step)
+    labels = {"run": f"r{RUN}", "action": step.digest, "attempt": "1"}
+    worker = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "workers-x", "namespace": "longrun", "labels": labels},
+        "status": {"phase": "Pending"},
+    }
+    kubernetes.server.add(worker, event(worker, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."))
+    line = reading(home, "status", running)[1].splitlines()[-1]
+    assert line.startswith("pretraining     initializing  for ")
+    assert "pod workers-x: FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu.  -> wait until nodes are free" in line
+    assert "it is initializing: pod workers-x: FailedScheduling" in reading(home, "logs", running, "pretraining")[1]
+
+
 def test_logs_are_those_of_the_driver_or_of_a_step(home: Path, flyte: FakeFlyte, running: str) -> None:
-    flyte.actions.append(Action("1", "longrun-train.pretraining"))
-    flyte.logs |= {"a0": ["driver starts", "[bold]as it is[/bold]"], "1": ["loss 3.2"]}
+    flyte.actions.append(Action("1", "longrun-cpu.tokenizer"))
+    flyte.logs |= {"a0": ["driver starts", "[bold]as it is[/bold]"], "1": ["[r1][a] [flyte] WARNING x", "merges 12"]}
     assert reading(home, "logs", running) == (0, "driver starts\n[bold]as it is[/bold]\n")
-    assert reading(home, "logs", running, "pretraining") == (0, "loss 3.2\n")
+    assert reading(home, "logs", running, "tokenizer") == (0, "merges 12\n")
+    assert reading(home, "logs", running, "tokenizer", "--all") == (0, "[r1][a] [flyte] WARNING x\nmerges 12\n")
     assert json.loads(reading(home, "logs", running, "--json")[1]) == ["driver starts", "[bold]as it is[/bold]"]
-    assert "unknown step 'sft'; allowed: run_on_cluster, pretraining; others may come" in reading(home, "logs", running, "sft")[1]
+    assert "unknown step 'sft'; allowed: run_on_cluster, tokenizer; others may come" in reading(home, "logs", running, "sft")[1]
 
 
 def test_a_step_that_has_not_started_has_no_log(home: Path, flyte: FakeFlyte, running: str) -> None:
     flyte.actions = [Action("a0", phase="QUEUED")]
     assert "has printed nothing: it is queued" in reading(home, "logs", running)[1]
+
+
+def test_the_exit_code_of_logs_says_how_the_run_ended(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.logs["a0"] = ["driver starts"]
+    flyte.actions = [Action("a0", phase="SUCCEEDED")]
+    assert reading(home, "logs", running)[0] == 0
+    flyte.actions = [
+        Action("a0", phase="FAILED", error="a step failed"),
+        Action("1", "longrun-cpu.sft", "FAILED", pod_failure(137)),
+    ]
+    code, text = reading(home, "logs", running)
+    assert code == 1
+    assert text.startswith(f"driver starts\nrun r{RUN} failed: sft: killed (signal 9), most often for want of memory")
+
+
+@pytest.fixture
+def store(tmp_path: Path, home: Path, profile: Profile) -> Iterator[RunLogs]:
+    """The logs of steps in a bucket on an S3 server, which the profile names."""
+    with bucket(tmp_path / "log") as url:
+        write_profile(home, "site", replace(profile, object_store_endpoint=url), replace=True)
+        yield RunLogs(profile.artifact_root, home, url)
+
+
+def test_logs_of_a_step_and_its_workers_are_read_from_the_store_after_their_pods_are_gone(
+    home: Path, flyte: FakeFlyte, running: str, store: RunLogs
+) -> None:
+    ray = Action("1", "longrun-train.pretraining", "SUCCEEDED", task_type="ray")
+    flyte.actions = [Action("a0", phase="SUCCEEDED"), ray, Action("2", "longrun-cpu.tokenizer", "SUCCEEDED")]
+    flyte.logs["1"] = ["Ray runtime of the head"]
+    store.put(RUN, "pretraining", STEP_LOG, b"loss 3.2\n(raylet) noise")
+    store.put(RUN, "pretraining", worker_log(3), b"of rank 3")
+    store.put(RUN, "tokenizer", STEP_LOG, b"merges 12")
+    assert reading(home, "logs", running, "pretraining") == (0, "loss 3.2\n")
+    assert reading(home, "logs", running, "pretraining", "--all") == (0, "loss 3.2\n(raylet) noise\n")
+    assert reading(home, "logs", running, "pretraining", "--worker", "3") == (0, "of rank 3\n")
+    assert reading(home, "logs", running, "tokenizer") == (0, "merges 12\n")
+    where = f"s3://artifacts/longrun/logs/{RUN}/pretraining"
+    message = f"has no log worker-9.log in {where}; there are: step.log, worker-3.log"
+    assert message in reading(home, "logs", running, "pretraining", "--worker", "9")[1]
+
+
+def test_a_worker_is_one_of_a_step_on_a_cluster(home: Path, running: str) -> None:
+    from workflows.steps.journal import open_journal
+
+    assert "longrun logs RUN STEP --worker N" in reading(home, "logs", running, "--worker", "1")[1]
+    open_journal(Settings(home=home).runs, "20260102-030405-beef").write("run", recipe="tiny")
+    assert "about runs on a cluster" in reading(home, "logs", "20260102-030405-beef", "sft", "--worker", "1")[1]
+
+
+def test_the_logs_of_a_failed_run_of_this_machine_end_with_its_exit_code_too(home: Path) -> None:
+    from workflows.steps.journal import open_journal
+
+    journal = open_journal(Settings(home=home).runs, RUN)
+    journal.write("finished", failed=True, message="too few rows")
+    code, text = reading(home, "logs", RUN)
+    assert (code, text.splitlines()[-1]) == (1, f"run {RUN} failed: too few rows")
 
 
 def test_the_log_of_a_finished_step_ends_although_the_service_holds_it_open(
@@ -110,6 +202,12 @@ def test_cancel_stops_the_run(home: Path, flyte: FakeFlyte, running: str) -> Non
     assert reading(home, "cancel", running) == (0, f"run r{RUN} is being stopped\n")
     (request,) = flyte.requests("abort_run")
     assert (request.run_id.name, request.reason) == (f"r{RUN}", "longrun cancel")
+
+
+def test_a_run_that_has_ended_is_not_cancelled(home: Path, flyte: FakeFlyte, running: str) -> None:
+    flyte.actions[0].phase = "SUCCEEDED"
+    assert f"run r{RUN} has ended: succeeded; there is nothing to stop" in reading(home, "cancel", running)[1]
+    assert flyte.requests("abort_run") == []
 
 
 def test_a_run_of_this_machine_has_a_status_and_is_not_cancelled_from_afar(home: Path) -> None:

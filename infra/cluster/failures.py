@@ -6,7 +6,7 @@ What they say is long: Flyte's message holds the last 2 KiB that a pod has print
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from components import errors
 from components.errors import ClusterError, ImageMissing, QuotaExceeded, single_line
@@ -70,11 +70,12 @@ _SIGNALS = {
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.LongrunError)}
 _EXCEPTION = re.compile(r"(?:[\w.]+\.)?(?P<kind>[A-Za-z_]\w*)(?P<what>: .*|$)")
-_FRAME = re.compile(r'\s+File ".*", line \d+|    \S')
+FRAME = re.compile(r'\s+File ".*", line \d+|    \S')
 """A line of a traceback: a frame, or its code, which is what is left of the first one where the beginning is cut off."""
 
 _PRINTED_BY = re.compile(r"\((?:[\w.]+ )?pid=\d+[^)]*\) ?")
 _CODE = re.compile(r"exit code \(?(-?\d+)\)?|exit status (\d+)")
+_VAGUE = re.compile(r"ended with exit code -?\d+|Flyte has no reason for it yet|.*: resource not found, name .*|Error")
 _WRAPPING = (
     re.compile(r"Failed to run Ray job \S+ with error: \[\w*\]"),
     re.compile(r"Job entrypoint command failed with exit code -?\d+, last available logs \(truncated to [\d,]+ chars\):"),
@@ -100,9 +101,16 @@ def reason(message: str) -> str:
     return single_line(line, MAX_CHARACTERS)
 
 
+def reason_in_log(lines: Sequence[str]) -> str:
+    """The same of a log: our own error, else the last exception, else the last line that is not empty."""
+    bare = [unprefixed(line) for line in lines]
+    last = next((line for line in reversed(bare) if line.strip()), "")
+    return single_line(_failed_event(bare) or _exception(bare) or last, MAX_CHARACTERS)
+
+
 def is_vague(message: str) -> bool:
     """Whether a reason says that something has ended, and not why."""
-    return not message or bool(re.fullmatch(r"ended with exit code -?\d+|Error", message))
+    return not message or bool(_VAGUE.fullmatch(message))
 
 
 def unprefixed(line: str) -> str:
@@ -110,11 +118,11 @@ def unprefixed(line: str) -> str:
     return _PRINTED_BY.sub("", line, count=1) if line.startswith("(") else line
 
 
-def exceptions(lines: list[str]) -> Iterator[str]:
+def exceptions(lines: Sequence[str]) -> Iterator[str]:
     """The last line of each traceback, which names the exception."""
     in_traceback = False
     for line in lines:
-        if _FRAME.match(line):
+        if FRAME.match(line):
             in_traceback = True
         elif in_traceback and line.strip() and not line.startswith((" ", "\t")):
             in_traceback = False
@@ -122,7 +130,7 @@ def exceptions(lines: list[str]) -> Iterator[str]:
                 yield line.strip()
 
 
-def _failed_event(lines: list[str]) -> str:
+def _failed_event(lines: Sequence[str]) -> str:
     """The failure that a step has printed into its journal before it ended."""
     for line in reversed(lines):
         if line.startswith('{"event": "failed"'):
@@ -134,7 +142,7 @@ def _failed_event(lines: list[str]) -> str:
     return ""
 
 
-def _exception(lines: list[str]) -> str:
+def _exception(lines: Sequence[str]) -> str:
     matches = [match for line in exceptions(lines) if (match := _EXCEPTION.fullmatch(line))]
     best = [match for match in matches if match["kind"] in _OURS] or matches
     return f"{best[-1]['kind']}{best[-1]['what']}" if best else ""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from components.errors import ClusterError, ImageMissing, QuotaExceeded
-from infra.flyte.failures import MAX_CHARACTERS, explained, is_vague, reason
+from infra.cluster.failures import MAX_CHARACTERS, explained, is_vague, reason
 from tests.fake_cluster.flyte_service import pod_failure, ray_failure
 
 TRACEBACK = """\

@@ -1,0 +1,74 @@
+"""What is left of a pod's output without Flyte's and Ray's own."""
+
+import json
+import time
+
+from workflows.commands.cluster.log_lines import ours
+
+EVENT = {"event": "failed", "time": 1767323045.0, "step": "sft", "error": "TrainingError", "message": "loss is not finite"}
+AT = time.strftime("%H:%M:%S", time.localtime(EVENT["time"]))  # type: ignore[arg-type]
+
+PRINTED = f"""\
+[r20260102-030405-abcd][a0] [flyte] WARNING Flyte runtime started for action a0 with run name r20260102-030405-abcd
+2026-11-30 14:05:49,123\tINFO worker.py:1942 -- Connecting to existing Ray cluster at address: 10.0.0.7:6379...
+[2026-11-30 14:05:50,001 W 412 412] core_worker.cc:120: slow
+(raylet) node is idle
+(TrainController pid=88) [State Transition] INITIALIZING -> SCHEDULING.
+(RayTrainWorker pid=412, ip=10.0.0.7) 2026-11-30 14:05:49,123\tINFO config.py:71 -- Setting up process group
+Local node IP: 10.0.0.7
+--------------------
+Ray runtime started.
+--------------------
+
+Next steps
+  To add another node to this Ray cluster, run
+    ray start --address='10.0.0.7:6379'
+{json.dumps(EVENT)}
+a table of the user's own:
+    name    rows
+(RayTrainWorker pid=412, ip=10.0.0.7) step 12 loss 3.2
+2026-11-30 14:05:51,000\tERROR worker.py:12 -- lost a node
+[r20260102-030405-abcd][a0] [flyte] ERROR Task failed with error: loss is not finite
+Traceback (most recent call last):
+  File "/opt/venv/lib/python3.11/site-packages/flyte/_internal/runtime/taskrunner.py", line 120, in run_task
+    outputs = await task.execute(**kwargs)
+
+    second = third
+components.errors.TrainingError: loss is not finite
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/opt/venv/lib/python3.11/site-packages/flyte/_bin/runtime.py", line 300, in main
+    raise error
+ValueError: something else
+{{"event": "made", "ti"""
+
+
+def test_our_lines_are_left_with_events_as_on_this_machine_and_a_traceback_as_its_last_line() -> None:
+    assert [line for line in ours(PRINTED.splitlines()) if line] == [
+        f"{AT}  failed     sft  loss is not finite",
+        "a table of the user's own:",
+        "    name    rows",
+        "(RayTrainWorker pid=412, ip=10.0.0.7) step 12 loss 3.2",
+        "2026-11-30 14:05:51,000\tERROR worker.py:12 -- lost a node",
+        "ValueError: something else",
+        '{"event": "made", "ti',
+    ]
+
+
+def test_a_traceback_in_a_worker_is_its_last_line_with_the_worker() -> None:
+    worker = "(RayTrainWorker pid=412) "
+    lines = ["Traceback (most recent call last):", '  File "x.py", line 1, in f', "    y[7]", "IndexError: out of range", "next"]
+    assert list(ours(worker + line for line in lines)) == [worker + "IndexError: out of range", worker + "next"]
+
+
+def test_lines_come_as_they_are_printed() -> None:
+    printed = iter(["one", "two"])
+    shown = ours(printed)
+    assert next(shown) == "one"
+    assert next(printed) == "two"
+
+
+def test_what_a_user_prints_with_the_form_of_an_event_stays() -> None:
+    assert list(ours(['{"event": "party"}', '{"event": 3}'])) == ['{"event": "party"}', '{"event": 3}']

@@ -1,0 +1,71 @@
+"""What a step's pod has printed, without what Flyte and Ray print around it.
+
+The journal's events, which a pod prints as JSON, are shown as they are on this machine. A traceback is its last line, which names
+the exception, and not even that where an event has said it. What is not known to be Flyte's or Ray's own stays.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from infra.cluster.failures import unprefixed
+from workflows.commands.runs import event_lines
+from workflows.steps.journal import Event
+
+_NOISE = re.compile(
+    r"""
+    .*\[flyte\]                                                            # Flyte's own logger
+    | Flyte\ runtime\ (started|completed)
+    | \[?\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d,\d{3}\s+(INFO|WARNING)\s+\w+\.py:\d+\ --\   # Ray in Python
+    | \[\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d,\d{3}\ [IWE]\ \d+\ \d+\]           # Ray in C++
+    | \((raylet|gcs_server|autoscaler|dashboard|TrainController|SplitCoordinator)\b   # processes of Ray
+    | \[State\ Transition\]|\[FailurePolicy\]
+    | Traceback\ \(most\ recent\ call\ last\):
+    | The\ above\ exception\ was\ the\ direct\ cause|During\ handling\ of\ the\ above\ exception
+    | \s*(Local\ node\ IP|Ray\ runtime\ started|Usage\ stats\ collection|Next\ steps
+      |To\ (add\ another\ node|connect\ to\ this\ Ray|submit\ a\ Ray\ job
+      |terminate\ the\ Ray\ runtime|view\ the\ status|monitor\ and\ debug\ Ray)
+      |This\ command\ will\ now\ block\ forever|Running\ subprocesses\ are\ monitored)
+    | \s*(import\ ray|ray\.init\(|ray\ (start|stop|status)\b|RAY_API_SERVER_ADDRESS=|See\ https://docs\.ray\.io
+      |for\ more\ information\ on\ submitting\ Ray\ jobs|--block)
+    | -{10,}$
+    """,
+    re.VERBOSE,
+)
+_FRAME = re.compile(r'\s+File ".*", line \d+')
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |$)")
+
+
+def ours(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without noise, as they come."""
+    told: set[str] = set()
+    in_traceback = after_traceback = False
+    for line in lines:
+        bare = unprefixed(line)
+        blank, indented = not bare.strip(), bare.startswith((" ", "\t"))
+        if _FRAME.match(bare) or bare.startswith("Traceback (most recent"):
+            in_traceback = True
+        elif (in_traceback and (blank or indented)) or (after_traceback and blank) or _NOISE.match(bare):
+            continue
+        elif in_traceback and _EXCEPTION.match(bare):
+            in_traceback, after_traceback = False, True
+            message = bare.partition(": ")[2]
+            if message not in told:
+                told.add(message)
+                yield line
+        else:
+            in_traceback = after_traceback = False
+            event = _event(bare)
+            if event is not None:
+                told.add(str(event.get("message", "")))
+            yield event_lines([event])[0] if event else line
+
+
+def _event(line: str) -> Event | None:
+    if not line.startswith('{"event": "'):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and {"event", "time"} <= set(event) else None

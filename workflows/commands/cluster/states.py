@@ -1,0 +1,131 @@
+"""Where a run on a cluster is: what Flyte knows, with what its pods, its Ray clusters and its logs say beside that."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from components.errors import ClusterError, LongrunError
+from components.files import JSON
+from infra.cluster.failures import explained, is_vague, reason_in_log
+
+if TYPE_CHECKING:
+    from infra.cluster.profiles import Profile
+    from infra.cluster.step_state import Observation
+    from infra.flyte.runs import RunState, Step
+    from infra.run_logs import RunLogs
+
+_LAST_LINES = 400
+"""Of a step's log, in which its failure is looked for."""
+
+
+def looked_at(state: "RunState", profile: "Profile", logs: "RunLogs") -> "RunState":
+    """The state with what the cluster says of steps that wait or have failed; a note says why it could not be looked at."""
+    from infra.cluster.client import ClusterClient
+    from infra.cluster.step_state import observations
+    from infra.flyte.runs import GOOD
+
+    if state.phase in GOOD:
+        return state
+    seen: Mapping[str, Observation] = {}
+    note = ""
+    try:
+        seen = observations(ClusterClient(profile), state.run)
+    except ClusterError as error:
+        note = f"its pods cannot be looked at from here: {error}"
+    steps = tuple(_explained(state.run, step, seen.get(step.action), logs) for step in state.steps)
+    return replace(state, steps=steps, note=note)
+
+
+def _explained(run: str, step: "Step", seen: "Observation | None", logs: "RunLogs") -> "Step":
+    from infra.flyte.runs import FAILED, WAITING
+
+    if step.phase in FAILED and is_vague(step.problem):
+        return _with_problem(step, _logged(run, step, logs) or (seen.line if seen else step.problem), step.since)
+    if seen is None or (step.phase not in WAITING and (step.phase != "running" or seen.ordinary)):
+        return step
+    return _with_problem(step, seen.line, seen.since)
+
+
+def _with_problem(step: "Step", problem: str, since: float) -> "Step":
+    meaning = explained(problem)
+    return replace(step, problem=problem, remedy=meaning[1] if meaning else "", since=since)
+
+
+def _logged(run: str, step: "Step", logs: "RunLogs") -> str:
+    """What the step's own log in the store ends with, where it was kept and can be read from here."""
+    from infra.run_logs import STEP_LOG
+
+    try:
+        return reason_in_log(list(logs.lines(run_id(run), step.task, STEP_LOG))[-_LAST_LINES:])
+    except LongrunError:
+        return ""
+
+
+def run_id(name: str) -> str:
+    """A run's id, by Flyte's name of the run."""
+    return name.removeprefix("r")
+
+
+def state_lines(state: "RunState") -> list[str]:
+    """The run in a line, then each step in one, with what stands in its way and since when."""
+    rows = [(step.task, _phase(step), _duration(step)) for step in state.steps]
+    lines = [f"run {state.run} {state.phase}  {state.url}"]
+    for row, step in zip(_columns(rows), state.steps, strict=True):
+        why = f"  {step.problem}" if step.problem else ""
+        remedy = f"  -> {step.remedy}" if step.remedy else ""
+        lines.append(f"{row}{why}{remedy}".rstrip())
+    return [*lines, *([f"note: {state.note}"] if state.note else [])]
+
+
+def _columns(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Rows as lines: names and phases to the left, durations to the right, two blanks between however long they are."""
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    return [f"{name:<{widths[0]}}  {phase:<{widths[1]}}  {took:>{widths[2]}}" for name, phase, took in rows]
+
+
+def _phase(step: "Step") -> str:
+    return step.phase if step.attempt == 1 else f"{step.phase}, attempt {step.attempt}"
+
+
+def _duration(step: "Step") -> str:
+    """How long a step took, or since when it is where it is."""
+    if step.seconds:
+        return _time(step.seconds)
+    from infra.flyte.runs import ENDED
+
+    return f"for {_time(time.time() - step.since)}" if step.since and step.phase not in ENDED else ""
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(0.0, seconds):.0f} s"
+    minutes = int(seconds) // 60
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def changes(before: "RunState | None", now: "RunState") -> list[str]:
+    """Lines of those steps that have come into another phase, or that something else stands in the way of."""
+    lines = state_lines(now)[1 : 1 + len(now.steps)]
+    known = {(step.action, step.phase, step.attempt, step.problem) for step in before.steps} if before else set()
+    return [
+        line
+        for step, line in zip(now.steps, lines, strict=True)
+        if (step.action, step.phase, step.attempt, step.problem) not in known
+    ]
+
+
+def as_json(state: "RunState") -> dict[str, JSON]:
+    """The state as JSON values."""
+    return {**asdict(state), "done": state.done, "failed": state.failed}
+
+
+def failure(state: "RunState") -> ClusterError:
+    """The error that ended a run, with its own class."""
+    step = state.problem
+    if step is None:
+        return ClusterError(f"run {state.run} {state.phase}; see {state.url}")
+    meaning = explained(step.problem)
+    kind = meaning[0] if meaning else ClusterError
+    remedy = step.remedy or f"read it with: longrun logs {state.run} {step.task}"
+    return kind(f"run {state.run} {state.phase}: {step.task}: {step.problem}; {remedy}")
