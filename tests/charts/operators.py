@@ -46,6 +46,18 @@ def _laid(below: Values, above: Values) -> Values:
     return {**below, **above, **nested}
 
 
+def set_to(operator: str, *settings: str) -> Values:
+    """Those values with KEY.KEY=TEXT over them, as `helm --set-string` takes it."""
+    known = values(operator)
+    for setting in settings:
+        path, _, text = setting.partition("=")
+        nested: Any = text
+        for key in reversed(path.split(".")):
+            nested = {key: nested}
+        known = _laid(known, nested)
+    return known
+
+
 def pods(of: dict[str, Values] | None = None) -> dict[str, helm.Document]:
     """Every pod of both charts by its Deployment's name; `of` are other values of an operator."""
     known = {operator: values(operator) for operator in OPERATORS} | (of or {})

@@ -179,6 +179,12 @@ def test_images_are_pinned_by_digest_or_by_a_version() -> None:
                 assert re.search(r"(@sha256:[0-9a-f]{64}|:[0-9][0-9a-z.-]*)$", container["image"]), container["image"]
 
 
+def test_only_the_bundled_postgres_may_be_missing_when_a_release_is_upgraded() -> None:
+    for shape, more in {"trial": ["bundled"], "production": [], "gpu": []}.items():
+        (container,) = helm.pod_templates(shape)["Job/longrun-mlflow-migration"]["spec"]["containers"]
+        assert container["args"][1:] == more
+
+
 def test_a_digest_wins_over_a_tag() -> None:
     (container,) = helm.pod_templates("production")["Deployment/longrun-mlflow"]["spec"]["containers"]
     assert container["image"] == f"registry.example.com/longrun/tracking@sha256:{'1' * 64}"

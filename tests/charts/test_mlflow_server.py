@@ -141,12 +141,37 @@ def test_the_dashboard_shows_metrics_that_the_server_has(server: Server) -> None
     assert shown <= set(re.findall(r"^(mlflow_[a-z_]+)", text, re.MULTILINE))
 
 
-def test_the_upgrade_s_migration_runs_on_a_database_in_use(server: Server, database: servers.Postgres) -> None:
+def _migrate(
+    server: Server, database: servers.Postgres, *, name: str = "mlflow", port: int = 0, more: tuple[str, ...] = ()
+) -> str:
+    """What the upgrade's job says of a database; its arguments are the release's but for the address."""
     (container,) = helm.pod_templates("gpu")["Job/longrun-mlflow-migration"]["spec"]["containers"]
-    uri = f"postgresql+psycopg2://longrun@127.0.0.1:{database.port}/mlflow?sslmode=disable"
     assert container["args"] == ["postgresql+psycopg2://longrun@postgres.example.internal:5432/mlflow?sslmode=require"]
-    done = subprocess.run([*container["command"], uri], env=dict(server.environment), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    uri = f"postgresql+psycopg2://longrun@127.0.0.1:{port or database.port}/{name}?sslmode=disable"
+    command = [*container["command"], uri, *more]
+    done = subprocess.run(command, env=dict(server.environment), capture_output=True, text=True, check=False)
+    return f"{done.returncode} {done.stdout if done.returncode == 0 else done.stderr}"
+
+
+def test_the_upgrade_s_migration_runs_on_a_database_in_use(server: Server, database: servers.Postgres) -> None:
+    said = _migrate(server, database)
+    assert said.startswith("0 ")
+    assert "skipped" not in said
+
+
+def test_a_database_that_mlflow_has_not_made_yet_is_left_to_the_server(server: Server, database: servers.Postgres) -> None:
+    database.run("psql", "--dbname=postgres", "--command=CREATE DATABASE fresh")
+    assert _migrate(server, database, name="fresh") == "0 skipped: MLflow has made no database yet\n"
+    assert "0 rows" in database.run("psql", "--dbname=fresh", "--command=SELECT * FROM pg_tables WHERE schemaname = 'public'")
+
+
+def test_an_installation_that_failed_before_its_postgres_came_up_can_be_upgraded(
+    server: Server, database: servers.Postgres
+) -> None:
+    nobody = servers.free_port()
+    said = _migrate(server, database, port=nobody, more=("bundled",))
+    assert said.startswith("0 skipped: the bundled Postgres does not answer")
+    assert _migrate(server, database, port=nobody).startswith("1 failed: the database does not answer")
 
 
 def test_no_processes_wait_for_jobs_that_longrun_does_not_have(server: Server) -> None:

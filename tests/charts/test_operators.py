@@ -1,6 +1,5 @@
 """The values for the charts of KubeRay and Flyte: their keys exist, versions come from one place, rights and names fit ours."""
 
-import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,24 +69,21 @@ def test_every_image_of_the_chart_is_named_and_pinned_here(operator: str) -> Non
 MIRROR = "registry.internal:5000/mirror"
 
 
-def _mirrored(known: dict[str, Any]) -> dict[str, Any]:
-    """Values whose every repository was set to one in the mirror."""
-    changed = copy.deepcopy(known)
-    for _, image in operators.images(changed):
-        image["repository"] = f"{MIRROR}/{image['repository'].partition('/')[2]}"
-    return changed
+def _in_the_mirror(operator: str) -> Iterator[str]:
+    """A setting for each repository that our values name."""
+    for path, image in operators.images(own_values(operator)):
+        yield f"{path}.repository={MIRROR}/{image['repository'].partition('/')[2]}"
 
 
 def test_with_every_named_repository_in_a_mirror_no_pod_pulls_from_elsewhere() -> None:
-    known = {operator: _mirrored(operators.values(operator)) for operator in OPERATORS}
+    known = {operator: operators.set_to(operator, *_in_the_mirror(operator)) for operator in OPERATORS}
     pulled = [container["image"] for pod in operators.pods(known).values() for container in helm.containers(pod)]
     assert len(pulled) == 4
     assert [image for image in pulled if not image.startswith(f"{MIRROR}/")] == []
 
 
 def test_a_digest_behind_the_tag_reaches_the_pod() -> None:
-    known = copy.deepcopy(operators.values("kuberay"))
-    known["image"]["tag"] += f"@sha256:{'a' * 64}"
+    known = operators.set_to("kuberay", f"image.tag=v1.7.0@sha256:{'a' * 64}")
     (container,) = operators.pods({"kuberay": known})["kuberay-operator"]["spec"]["containers"]
     assert container["image"] == f"quay.io/kuberay/operator:v1.7.0@sha256:{'a' * 64}"
 
@@ -98,8 +94,7 @@ def test_what_moves_runs_has_the_class_of_the_services() -> None:
 
 
 def test_a_connector_that_is_switched_on_has_the_class_of_the_services_too() -> None:
-    known = copy.deepcopy(operators.values("flyte"))
-    known[operators.SUBCHART]["enabled"] = True
+    known = operators.set_to("flyte", f"{operators.SUBCHART}.enabled=true")
     assert operators.pods({"flyte": known})[operators.SUBCHART]["spec"]["priorityClassName"] == "longrun-services"
 
 
