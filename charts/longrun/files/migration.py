@@ -1,4 +1,4 @@
-"""Bring MLflow's database up to this version before the new server starts. Arguments: its URI; `bundled` for the chart's Postgres.
+"""Bring MLflow's database up to this version before the new server starts. Arguments: its URI; `bundled` for our own Postgres.
 
 A database that MLflow has not made yet is left to the server. Where an installation failed before its Postgres came up, waiting
 for that here would keep the upgrade from ever mending it; a Postgres of the user's own must answer.
