@@ -111,8 +111,10 @@ def deploy(
 
 def print_findings(findings: "list[Finding]", as_json: bool) -> None:
     """Print a line a finding, with its remedy, and end the command with exit code 1 where one has failed."""
-    lines = [f"{f['state']:<9}{f['what']:<22}{f['found']}" + (f"  -> {f['remedy']}" if f["remedy"] else "") for f in findings]
-    print_result(findings, as_json, lines)
+    from workflows.commands.columns import in_columns
+
+    rows = [(f["state"], f["what"], f["found"] + (f"  -> {f['remedy']}" if f["remedy"] else "")) for f in findings]
+    print_result(findings, as_json, in_columns(rows, (9, 22)))
     if any(finding["state"] == "failed" for finding in findings):
         raise typer.Exit(1)
 
@@ -140,9 +142,10 @@ def profile_create(
 def profile_list(home: Home = None, as_json: Json = False) -> None:
     """List the profiles of this home."""
     from workflows.commands.cluster.profile import rows
+    from workflows.commands.columns import in_columns
 
     profiles = rows(settings_of(home))
-    lines = [f"{p['profile']:<20}{p['endpoint']:<40}{p['project']}/{p['domain']}" for p in profiles]
+    lines = in_columns([(p["profile"], p["endpoint"], f"{p['project']}/{p['domain']}") for p in profiles], (20, 40))
     print_result(profiles, as_json, lines or ["no profiles in this home yet; make one with: longrun profile create"])
 
 

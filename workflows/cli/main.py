@@ -136,10 +136,14 @@ def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = Fa
 @app.command()
 def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of this home, newest last."""
+    from workflows.commands.columns import in_columns
     from workflows.commands.runs import list_runs
 
     rows = list_runs(settings_of(home))
-    lines = [f"{r['run']:<22}{r['recipe']:<12}{r['state']:<12}{r['made']} made, {r['cached']} cached" for r in rows]
+    words = [
+        [*(str(row[name]) for name in ("run", "recipe", "state")), f"{row['made']} made, {row['cached']} cached"] for row in rows
+    ]
+    lines = in_columns(words, (22, 12, 12))
     print_result(rows, as_json, lines or ["no runs in this home yet; start one with: longrun run"])
 
 
@@ -215,10 +219,11 @@ def inspect(
 @app.command()
 def models(home: Home = None, as_json: Json = False) -> None:
     """List the registered models."""
+    from workflows.commands.columns import in_columns
     from workflows.commands.models import list_models
 
     rows = list_models(settings_of(home))
-    lines = [f"{r['model']:<20}{', '.join(r['aliases']):<14}{r['digest'][:12]}  {r['place']}" for r in rows]
+    lines = in_columns([(r["model"], ", ".join(r["aliases"]), r["digest"][:12], r["place"]) for r in rows], (20, 14))
     print_result(rows, as_json, lines or ["no registered models in this home yet; make one with: longrun run"])
 
 

@@ -1,13 +1,14 @@
 """Where a run on a cluster is: what Flyte knows, with what its pods, its Ray clusters and its logs say beside that."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from components.errors import ClusterError, LongrunError
 from components.files import JSON
 from infra.cluster.failures import explained, is_vague, reason_in_log
+from workflows.commands.columns import in_columns
 
 if TYPE_CHECKING:
     from infra.cluster.profiles import Profile
@@ -69,19 +70,13 @@ def run_id(name: str) -> str:
 
 def state_lines(state: "RunState") -> list[str]:
     """The run in a line, then each step in one, with what stands in its way and since when."""
-    rows = [(step.task, _phase(step), _duration(step)) for step in state.steps]
-    lines = [f"run {state.run} {state.phase}  {state.url}"]
-    for row, step in zip(_columns(rows), state.steps, strict=True):
-        why = f"  {step.problem}" if step.problem else ""
-        remedy = f"  -> {step.remedy}" if step.remedy else ""
-        lines.append(f"{row}{why}{remedy}".rstrip())
-    return [*lines, *([f"note: {state.note}"] if state.note else [])]
+    rows = [(step.task, _phase(step), _duration(step), _why(step)) for step in state.steps]
+    notes = [f"note: {state.note}"] if state.note else []
+    return [f"run {state.run} {state.phase}  {state.url}", *in_columns(rows), *notes]
 
 
-def _columns(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Rows as lines: names and phases to the left, durations to the right, two blanks between however long they are."""
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    return [f"{name:<{widths[0]}}  {phase:<{widths[1]}}  {took:>{widths[2]}}" for name, phase, took in rows]
+def _why(step: "Step") -> str:
+    return step.problem + (f"  -> {step.remedy}" if step.remedy else "")
 
 
 def _phase(step: "Step") -> str:
