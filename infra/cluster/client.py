@@ -142,13 +142,13 @@ class ClusterClient:
             answer = self._ask("GET", collection, query={"labelSelector": selector} if selector else {})
         except Missing:
             return []
-        found: list[dict[str, Any]] = answer["items"]
-        return found
+        items: list[dict[str, Any]] = answer["items"]
+        return items
 
     def read(self, path: str) -> dict[str, Any]:
         """One object, by its path. Raises `Missing`."""
-        found: dict[str, Any] = self._ask("GET", path)
-        return found
+        answer: dict[str, Any] = self._ask("GET", path)
+        return answer
 
     def create(self, collection: str, body: dict[str, Any]) -> None:
         """Make an object."""

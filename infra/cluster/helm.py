@@ -75,7 +75,7 @@ def releases(profile: Profile, sources: Sources) -> list[Release]:
             "charts/values/flyte.yaml is for namespace longrun and release longrun; name what differs with --flyte-values"
         )
     pinned = yaml.safe_load((CHARTS / "operators.yaml").read_text(encoding="utf-8"))
-    places, images = _places(sources.charts), images_of(profile, sources)
+    locations, images = _locations(sources.charts), images_of(profile, sources)
     own = Release(
         name=profile.release,
         chart=str(CHARTS / "longrun"),
@@ -85,8 +85,8 @@ def releases(profile: Profile, sources: Sources) -> list[Release]:
     )
     # the chart's own name of the class, whatever the release is called
     priority = f"priorityClassName={profile.release}-services"
-    kuberay = _operator("kuberay", pinned, places, (), (priority, *settings("kuberay", images)))
-    flyte = _operator("flyte", pinned, places, _files(sources.flyte_values), settings("flyte", images))
+    kuberay = _operator("kuberay", pinned, locations, (), (priority, *settings("kuberay", images)))
+    flyte = _operator("flyte", pinned, locations, _files(sources.flyte_values), settings("flyte", images))
     return [own, kuberay, flyte]
 
 
@@ -102,40 +102,40 @@ def _own_image(profile: Profile, name: str) -> Reference:
     return Reference(f"{profile.image_registry}/{name}", of_chart(name).tag, profile.image_digests.get(name, ""))
 
 
-def _places(charts: Sequence[str]) -> dict[str, str]:
+def _locations(charts: Sequence[str]) -> dict[str, str]:
     """Operator -> where its chart is, for those that are not at their maker's."""
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     for text in charts:
-        name, separator, place = text.partition("=")
+        name, separator, location = text.partition("=")
         if separator and name not in OPERATORS:
             raise ConfigError(f"--charts {text}: no such chart; allowed: PLACE, kuberay=PLACE, flyte=PLACE")
-        places |= {name: place} if separator else dict.fromkeys(OPERATORS, text)
-    return places
+        locations |= {name: location} if separator else dict.fromkeys(OPERATORS, text)
+    return locations
 
 
 def _operator(
-    name: str, pinned: Mapping[str, Any], places: Mapping[str, str], more: tuple[Path, ...], settings: tuple[str, ...]
+    name: str, pinned: Mapping[str, Any], locations: Mapping[str, str], more: tuple[Path, ...], settings: tuple[str, ...]
 ) -> Release:
     known: dict[str, str] = pinned[name]
-    chart, repository, version = _source(known, places.get(name, known["repository"]))
+    chart, repository, version = _source(known, locations.get(name, known["repository"]))
     values = (CHARTS / known["values"], *more)
     return Release(name=name, chart=chart, repository=repository, version=version, values=values, settings=settings)
 
 
-def _source(known: Mapping[str, str], place: str) -> tuple[str, str, str]:
+def _source(known: Mapping[str, str], location: str) -> tuple[str, str, str]:
     """Chart, repository and version as helm wants them, from a repository, an OCI registry or a folder."""
     chart, version = known["chart"], known["version"]
-    if place.startswith(("https://", "http://")):
-        return chart, place, version
-    if place.startswith("oci://"):
-        return f"{place.rstrip('/')}/{chart}", "", version
-    folder = Path(place).expanduser()
-    found = [path for path in (folder / chart, folder / f"{chart}-{version}.tgz", folder) if _is_chart(path, chart)]
-    if not found:
+    if location.startswith(("https://", "http://")):
+        return chart, location, version
+    if location.startswith("oci://"):
+        return f"{location.rstrip('/')}/{chart}", "", version
+    folder = Path(location).expanduser()
+    matches = [path for path in (folder / chart, folder / f"{chart}-{version}.tgz", folder) if _is_chart(path, chart)]
+    if not matches:
         raise ConfigError(
-            f"--charts {place}: no {chart} and no {chart}-{version}.tgz in it; allowed: a folder, oci://… or https://…"
+            f"--charts {location}: no {chart} and no {chart}-{version}.tgz in it; allowed: a folder, oci://… or https://…"
         )
-    return str(found[0].resolve()), "", ""
+    return str(matches[0].resolve()), "", ""
 
 
 def _is_chart(path: Path, name: str) -> bool:
@@ -172,7 +172,7 @@ def _release_arguments(release: Release, profile: Profile) -> list[str]:
 
 def uninstall(name: str, profile: Profile, program: str = "helm") -> list[str]:
     """The command that removes a release, which need not be there, and waits until its objects are gone."""
-    return [program, "uninstall", name, *_target(profile), "--ignore-not-found", "--wait", "--timeout", TIMEOUT]
+    return [program, "uninstall", name, *_target(profile), "--ignore-not-matches", "--wait", "--timeout", TIMEOUT]
 
 
 def _target(profile: Profile) -> list[str]:

@@ -25,7 +25,7 @@ _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RunObjects:
     """A kind of objects that runs make, and the deployment that serves their finalizers."""
 
     collection: str
@@ -36,9 +36,9 @@ class Kind:
 
 KINDS = (
     # first: Flyte takes what an action has started with it
-    Kind("flyte.org/v1/taskactions", "Flyte's actions", "flyte"),
-    Kind("ray.io/v1/rayjobs", "Ray jobs", "kuberay-operator"),
-    Kind("ray.io/v1/rayclusters", "Ray clusters", "kuberay-operator"),
+    RunObjects("flyte.org/v1/taskactions", "Flyte's actions", "flyte"),
+    RunObjects("ray.io/v1/rayjobs", "Ray jobs", "kuberay-operator"),
+    RunObjects("ray.io/v1/rayclusters", "Ray clusters", "kuberay-operator"),
 )
 
 
@@ -63,12 +63,12 @@ def _ended_job(job: dict[str, Any]) -> bool:
     return status in {"Complete", "Failed", "ValidationFailed"} or "deletionTimestamp" in job["metadata"]
 
 
-def names(cluster: ClusterClient, kind: Kind) -> list[str]:
+def names(cluster: ClusterClient, kind: RunObjects) -> list[str]:
     """Names of the objects of a kind that are in the namespace; none where the cluster does not know the kind."""
-    return [found["metadata"]["name"] for found in cluster.objects(_path(cluster, kind))]
+    return [present["metadata"]["name"] for present in cluster.objects(_path(cluster, kind))]
 
 
-def delete_all(cluster: ClusterClient, kind: Kind) -> None:
+def delete_all(cluster: ClusterClient, kind: RunObjects) -> None:
     """Delete the objects of a kind and wait until they are gone; whose finalizers nobody serves loses them.
 
     Raises:
@@ -76,27 +76,27 @@ def delete_all(cluster: ClusterClient, kind: Kind) -> None:
     """
     path = _path(cluster, kind)
     deadline = time.monotonic() + (GONE_SECONDS if cluster.serves(kind.server) else 0.0)
-    while found := cluster.objects(path):
+    while present := cluster.objects(path):
         late = time.monotonic() >= deadline
-        for item in found:
+        for item in present:
             name = item["metadata"]["name"]
             if "deletionTimestamp" not in item["metadata"]:
                 cluster.delete(f"{path}/{name}")
             elif late and item["metadata"].get("finalizers"):
                 cluster.release(f"{path}/{name}")
         if time.monotonic() >= deadline + GONE_SECONDS:
-            name = found[0]["metadata"]["name"]
-            raise ClusterError(f"{len(found)} {kind.words} are still there, such as {name}; run this again")
+            name = present[0]["metadata"]["name"]
+            raise ClusterError(f"{len(present)} {kind.words} are still there, such as {name}; run this again")
         time.sleep(POLL_SECONDS)
 
 
 def delete_task_pods(cluster: ClusterClient) -> int:
     """Delete the pods that tasks have left; how many."""
     pods = f"{_namespace(cluster)}/pods"
-    found = cluster.objects(pods, TASK_PODS)
-    for pod in found:
+    present = cluster.objects(pods, TASK_PODS)
+    for pod in present:
         cluster.delete(f"{pods}/{pod['metadata']['name']}")
-    return len(found)
+    return len(present)
 
 
 def delete_flytes_own(cluster: ClusterClient) -> list[str]:
@@ -105,10 +105,10 @@ def delete_flytes_own(cluster: ClusterClient) -> list[str]:
     As long as the configuration is there, `failurePolicy: Fail` refuses pods that nobody changes any more. One that sends to
     another namespace is another Flyte's.
     """
-    webhooks = {found["metadata"]["name"]: _service(cluster, found) for found in cluster.objects(_WEBHOOKS)}
+    webhooks = {present["metadata"]["name"]: _service(cluster, present) for present in cluster.objects(_WEBHOOKS)}
     ours = {name: service for name, service in webhooks.items() if service}
     secrets = [f"{_namespace(cluster)}/secrets/{service}-secret" for service in sorted({*ours.values(), "flyte-webhook"})]
-    # the Secret first: its name is found by the configuration, if this is interrupted in between
+    # the Secret first: its name is known from the configuration, if this is interrupted in between
     return _deleted(cluster, [*secrets, *(f"{_WEBHOOKS}/{name}" for name in ours)])
 
 
@@ -128,8 +128,8 @@ def delete_leftovers(cluster: ClusterClient) -> list[str]:
 
 def claims(cluster: ClusterClient) -> list[str]:
     """Names of the claims that stay."""
-    found = cluster.objects(f"{_namespace(cluster)}/persistentvolumeclaims")
-    return [claim["metadata"]["name"] for claim in found]
+    present = cluster.objects(f"{_namespace(cluster)}/persistentvolumeclaims")
+    return [claim["metadata"]["name"] for claim in present]
 
 
 def _deleted(cluster: ClusterClient, paths: list[str]) -> list[str]:
@@ -150,6 +150,6 @@ def _namespace(cluster: ClusterClient) -> str:
     return f"/api/v1/namespaces/{cluster.profile.namespace}"
 
 
-def _path(cluster: ClusterClient, kind: Kind) -> str:
+def _path(cluster: ClusterClient, kind: RunObjects) -> str:
     group, version, plural = kind.collection.split("/")
     return f"/apis/{group}/{version}/namespaces/{cluster.profile.namespace}/{plural}"

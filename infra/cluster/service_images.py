@@ -115,22 +115,22 @@ def read_overrides(path: Path) -> dict[str, str]:
 
 def settings(release: str, chosen: Mapping[str, Reference]) -> tuple[str, ...]:
     """KEY=TEXT for each value of a release by which its chart takes the chosen references."""
-    found = []
+    lines = []
     for name, image in IMAGES.items():
         if image.release == release and name in chosen:
-            found += [line for key in image.keys for line in _setting(key, chosen[name], digests=release == "longrun")]
-    return tuple(found)
+            lines += [line for key in image.keys for line in _setting(key, chosen[name], digests=release == "longrun")]
+    return tuple(lines)
 
 
 def _setting(key: str, reference: Reference, *, digests: bool) -> list[str]:
     """Our chart has a key for digests; the others join repository and tag by a colon, behind which a digest may follow."""
     if digests:
-        parts = {"repository": reference.repository, "tag": reference.tag, "digest": reference.digest}
+        values = {"repository": reference.repository, "tag": reference.tag, "digest": reference.digest}
     else:
         digest = f"@{reference.digest}" if reference.digest else ""
         # what has a digest has a tag too in such a chart: the digest decides
-        parts = {"repository": reference.repository, "tag": f"{reference.tag or 'pinned'}{digest}"}
-    return [f"{key}.{part}={text}" for part, text in parts.items()]
+        values = {"repository": reference.repository, "tag": f"{reference.tag or 'pinned'}{digest}"}
+    return [f"{key}.{name}={text}" for name, text in values.items()]
 
 
 def of_chart(name: str) -> Reference:

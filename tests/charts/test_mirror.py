@@ -50,8 +50,8 @@ def test_without_a_mirror_it_would_pull_from_elsewhere() -> None:
 
 @pytest.mark.parametrize("shape", helm.SHAPES)
 def test_the_chart_moves_its_images_to_the_same_names(shape: str) -> None:
-    one = set(pulled(list(helm.documents(shape, "--set", f"images.registry={MIRROR}"))))
-    own = {image for image in one if image.endswith(("/postgres:17.10",)) or "seaweedfs" in image}
+    charts_own = set(pulled(list(helm.documents(shape, "--set", f"images.registry={MIRROR}"))))
+    own = {image for image in charts_own if image.endswith(("/postgres:17.10",)) or "seaweedfs" in image}
     done = helm.run(*template(mirrored("longrun", shape), sample_profile())[1:])
     assert own <= set(pulled(list(yaml.safe_load_all(done.stdout))))
 

@@ -47,7 +47,9 @@ def test_tags_and_digests_are_those_of_our_values_files() -> None:
 
 def test_without_registry_only_what_is_named_is_set() -> None:
     assert references({}) == {}
-    assert {name: str(found) for name, found in references({}, overrides={"postgres": "m/p:1"}).items()} == {"postgres": "m/p:1"}
+    assert {name: str(chosen) for name, chosen in references({}, overrides={"postgres": "m/p:1"}).items()} == {
+        "postgres": "m/p:1"
+    }
     own = {"core": Reference("r/core", "1")}
     assert references(own) == own
 

@@ -23,9 +23,9 @@ def remove(profile: Profile, *, stop_runs: bool, dry_run: bool, say: Say) -> Non
     cluster, program = ClusterClient(profile), helm.helm()
     _require_quiet(cluster, stop_runs=stop_runs, dry_run=dry_run, say=say)
     for kind in removal.KINDS:
-        found = removal.names(cluster, kind)
-        say(f"{kind.words}: {_listed(found)}")
-        if found and not dry_run:
+        present = removal.names(cluster, kind)
+        say(f"{kind.words}: {_listed(present)}")
+        if present and not dry_run:
             removal.delete_all(cluster, kind)
     say("pods that tasks have left" + ("" if dry_run else f": {removal.delete_task_pods(cluster)}"))
     _uninstall("flyte", profile, program, dry_run=dry_run, say=say)

@@ -70,8 +70,10 @@ def installed(server: ApiServer) -> None:
 
 
 def made(kind: str, name: str, *, status: Any = None, spec: Any = None, webhooks: Any = None, **metadata: Any) -> Json:
-    parts = {"status": status, "spec": spec, "webhooks": webhooks}
-    return {"kind": kind, "metadata": {"name": name, **metadata}} | {key: part for key, part in parts.items() if part is not None}
+    bodies = {"status": status, "spec": spec, "webhooks": webhooks}
+    return {"kind": kind, "metadata": {"name": name, **metadata}} | {
+        key: body for key, body in bodies.items() if body is not None
+    }
 
 
 def webhook(namespace: str) -> Json:
@@ -80,7 +82,7 @@ def webhook(namespace: str) -> Json:
 
 
 def names(server: ApiServer, plural: str) -> list[str]:
-    return [found["metadata"]["name"] for found in server.of(plural)]
+    return [item["metadata"]["name"] for item in server.of(plural)]
 
 
 def changes(cluster: FakeCluster) -> list[str]:
