@@ -172,7 +172,7 @@ def _release_arguments(release: Release, profile: Profile) -> list[str]:
 
 def uninstall(name: str, profile: Profile, program: str = "helm") -> list[str]:
     """The command that removes a release, which need not be there, and waits until its objects are gone."""
-    return [program, "uninstall", name, *_target(profile), "--ignore-not-matches", "--wait", "--timeout", TIMEOUT]
+    return [program, "uninstall", name, *_target(profile), "--ignore-not-found", "--wait", "--timeout", TIMEOUT]
 
 
 def _target(profile: Profile) -> list[str]:
