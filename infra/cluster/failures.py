@@ -78,7 +78,7 @@ _CODE = re.compile(r"exit code \(?(-?\d+)\)?|exit status (\d+)")
 _VAGUE = re.compile(r"ended with exit code -?\d+|Flyte has no reason for it yet|.*: resource not found, name .*|Error")
 _WRAPPING = (
     re.compile(r"Failed to run Ray job \S+ with error: \[\w*\]"),
-    re.compile(r"Job entrypoint command failed with exit code -?\d+, last available logs \(truncated to [\d,]+ chars\):"),
+    re.compile(r"Job entrypoint command failed with exit code -?\d+(, last available logs \([^)]*\):|\. No logs available\.)"),
     re.compile(r"\[[^\]]*\] terminated with exit code \(-?\d+\)\. Reason \[(?P<why>\w*)\]\. Message:"),
     re.compile(r"Grace period \[\w+\] exceeded\|"),
     re.compile(r"Pod failed\. No message received from kubernetes\."),

@@ -61,6 +61,7 @@ def test_a_bug_is_named_by_its_exception_and_so_is_one_in_a_worker() -> None:
         (pod_failure(137), "killed (signal 9), most often for want of memory"),
         (ray_failure("step 9\n", -11), "segmentation fault: step 9"),
         (ray_failure("Fatal: torn down", 139), "segmentation fault: Fatal: torn down"),
+        ("[AppFailed] Job entrypoint command failed with exit code 1. No logs available.", "ended with exit code 1: [AppFailed]"),
         ("Grace period [3m0s] exceeded|[ImagePullBackOff]: Back-off", "[ImagePullBackOff]: Back-off"),
         ("vocabulary is too small", "vocabulary is too small"),
         ("two\n  lines", "two lines"),

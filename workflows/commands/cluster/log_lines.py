@@ -14,7 +14,7 @@ from workflows.steps.journal import Event
 
 _NOISE = re.compile(
     r"""
-    .*\[flyte\]                                                            # Flyte's own logger
+    (\[[^]]*\]\[[^]]*\]\ )?\[flyte\]\                                      # Flyte's own logger
     | Flyte\ runtime\ (started|completed)
     | \[?\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d,\d{3}\s+(INFO|WARNING)\s+\w+\.py:\d+\ --\   # Ray in Python
     | \[\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d,\d{3}\ [IWE]\ \d+\ \d+\]           # Ray in C++
@@ -32,6 +32,9 @@ _NOISE = re.compile(
     """,
     re.VERBOSE,
 )
+_LOGGED_BY = re.compile(r"\[r[\w-]+\]\[\w+\] (?!\[flyte\])")
+"""What Flyte's runtime puts before each line of anybody's logger: run and action."""
+
 _FRAME = re.compile(r'\s+File ".*", line \d+')
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |$)")
 
@@ -40,7 +43,8 @@ def ours(lines: Iterable[str]) -> Iterator[str]:
     """The lines without noise, as they come."""
     told: set[str] = set()
     in_traceback = after_traceback = False
-    for line in lines:
+    for printed in lines:
+        line = _LOGGED_BY.sub("", printed, count=1)
         bare = unprefixed(line)
         blank, indented = not bare.strip(), bare.startswith((" ", "\t"))
         if _FRAME.match(bare) or bare.startswith("Traceback (most recent"):

@@ -24,7 +24,8 @@ Next steps
   To add another node to this Ray cluster, run
     ray start --address='10.0.0.7:6379'
 {json.dumps(EVENT)}
-a table of the user's own:
+[r20260102-030405-abcd][a0] WARNING a library warns
+a table of the user's own, by [flyte] of all things:
     name    rows
 (RayTrainWorker pid=412, ip=10.0.0.7) step 12 loss 3.2
 2026-11-30 14:05:51,000\tERROR worker.py:12 -- lost a node
@@ -48,7 +49,8 @@ ValueError: something else
 def test_our_lines_are_left_with_events_as_on_this_machine_and_a_traceback_as_its_last_line() -> None:
     assert [line for line in ours(PRINTED.splitlines()) if line] == [
         f"{AT}  failed     sft  loss is not finite",
-        "a table of the user's own:",
+        "WARNING a library warns",
+        "a table of the user's own, by [flyte] of all things:",
         "    name    rows",
         "(RayTrainWorker pid=412, ip=10.0.0.7) step 12 loss 3.2",
         "2026-11-30 14:05:51,000\tERROR worker.py:12 -- lost a node",
