@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 # Two processes take one file after the other: a file's tests share servers
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install run test test-fast test-slow lint coverage golden lock clean images sbom deploy \
+.PHONY: help install run test test-cluster test-fast test-slow lint coverage golden lock clean images sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
 	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
 
@@ -33,6 +33,10 @@ test-fast: install ## The quick ones: what needs no Ray, no servers and no train
 
 test-slow: install ## The long ones
 	$(SHARED) -m "slow and not gpu and not cluster"
+
+test-cluster: install ## The whole path on a real cluster, installed and removed again (PROFILE=, VALUES=trial, FLYTE_VALUES=, RECIPE=tiny)
+	CLUSTER_PROFILE="$(PROFILE)" CLUSTER_VALUES="$(or $(VALUES),trial)" CLUSTER_FLYTE_VALUES="$(FLYTE_VALUES)" \
+	    CLUSTER_RECIPE="$(or $(RECIPE),tiny)" $(PYTEST) -p no:randomly -rs -s -m cluster tests/cluster
 
 coverage: install ## How much of the code the quick tests reach, in a run of its own, against its floor
 	.venv/bin/coverage erase

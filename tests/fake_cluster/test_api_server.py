@@ -7,7 +7,7 @@ import pytest
 
 from tests.fake_cluster.api_server import ApiServer, event
 from tests.fake_cluster.rights import Rights
-from tests.fake_cluster.test_list_rules import container, spec
+from tests.fake_cluster.sample_tasks import container, spec
 
 PODS = "/api/v1/namespaces/longrun/pods"
 

@@ -10,37 +10,9 @@ from tests.fake_cluster.admission import pods, task_refusals
 from tests.fake_cluster.flyte_pods import Execution, Settings, pod_of
 from tests.fake_cluster.list_rules import pod_refusals, refusals
 from tests.fake_cluster.ray_plugin import merged, overlaid, ray_job
+from tests.fake_cluster.sample_tasks import RESTRICTED, container, spec, task
 
 Json = dict[str, Any]
-
-RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-
-def container(name: str, **more: Any) -> Json:
-    resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
-    return {"name": name, "image": "r/i@sha256:1", "securityContext": RESTRICTED, "resources": resources, **more}
-
-
-def spec(primary: Json, **more: Any) -> Json:
-    context = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    return {"containers": [primary], "securityContext": context, **more}
-
-
-def task(primary: Json, groups: Json | None = None, **more: Any) -> Json:
-    """A serialised task: its own pod, and for Ray the pods of head and workers."""
-    cluster = {
-        "headGroupSpec": {"rayStartParams": {"num-cpus": "0"}, "k8sPod": {"podSpec": (groups or {}).get("head", {})}},
-        "workerGroupSpec": [
-            {"groupName": "workers", "replicas": 2.0, "k8sPod": {"podSpec": (groups or {}).get("workers", {}), "metadata": {}}}
-        ],
-    }
-    return {
-        "id": {"project": "longrun", "domain": "development", "name": "longrun-train.pretraining", "version": "1"},
-        "type": "ray" if groups is not None else "python",
-        "config": {"primary_container_name": "primary"},
-        "k8sPod": {"podSpec": spec(primary, **more)},
-        "custom": {"shutdownAfterJobFinishes": True, "rayCluster": cluster},
-    }
 
 
 def test_what_stands_in_the_task_alone_is_taken_by_all_pods() -> None:
