@@ -59,11 +59,12 @@ def observations(cluster: ClusterClient, run: str) -> dict[str, Observation]:
         events = threads.submit(cluster.objects, f"/api/v1/namespaces/{namespace}/events")
     pods, jobs, clusters = (_by_action(question.result()) for question in asked)
     told = _Events(events.result())
-    gravest = {}
+    gravest = {name.removeprefix(f"{run}-"): seen for name, seen in told.of_flyte(f"{run}-")}
     for action in {**pods, **jobs, **clusters}:
         of_jobs = [seen for job in jobs[action] for seen in _of_job(job, told)]
         of_clusters = [seen for made in clusters[action] for seen in told.refusals(made, "RayCluster")]
         every = [*of_jobs, *of_clusters, *_of_pods(pods[action], told)]
+        gravest.pop(action, None)
         if every:
             gravest[action] = min(every, key=lambda seen: (seen.ordinary, explained(seen.what) is None))
     return gravest
@@ -94,6 +95,15 @@ class _Events:
         """The last event of an object."""
         events = self._of.get((kind, name))
         return events[-1] if events else None
+
+    def of_flyte(self, prefix: str) -> Iterator[tuple[str, Observation]]:
+        """What Flyte itself could not do for an action, by the name of its object, which is the run's and the action's.
+
+        It says nothing when it could later: this holds for actions alone that have no other objects.
+        """
+        for (kind, name), events in self._of.items():
+            if kind == "TaskAction" and name.startswith(prefix) and events[-1].get("type") == "Warning":
+                yield name, Observation(object=f"Flyte's step {name}", what=_told(events[-1]), since=_first(events[-1]))
 
     def refusals(self, made: Json, kind: str) -> Iterator[Observation]:
         """What an operator could not do for an object, unless it has done something since."""

@@ -166,6 +166,17 @@ def test_what_an_operator_could_not_do_at_first_and_has_done_since_is_forgotten(
     assert line(fake, RUNNING, CLUSTER, refused, done) == ""
 
 
+def test_what_flyte_itself_could_not_do_is_told_as_long_as_the_step_has_nothing_else(fake: FakeCluster) -> None:
+    step = {"kind": "TaskAction", "metadata": {"name": f"{RUN}-{ACTION}", "namespace": "longrun"}}
+    refused = event(step, "FailedPluginHandle", 'Plugin "ray" system error: failed to create resource')
+    assert (
+        line(fake, refused)
+        == f'Flyte\'s step {RUN}-{ACTION}: FailedPluginHandle: Plugin "ray" system error: failed to create resource'
+    )
+    ready = [condition("Ready", "True", "")]
+    assert line(fake, RUNNING, pod("head", "Running", {"running": {}}, conditions=ready)) == ""
+
+
 def test_of_several_attempts_the_newest_counts_and_what_is_being_deleted_does_not(fake: FakeCluster) -> None:
     old = made("Pod", "old", status={"phase": "Failed", "reason": "Evicted"})
     going = pod("going", "Failed", reason="Evicted")
