@@ -34,9 +34,9 @@ test-fast: install ## The quick ones: what needs no Ray, no servers and no train
 test-slow: install ## The long ones
 	$(SHARED) -m "slow and not gpu and not cluster"
 
-test-cluster: install ## The whole path on a real cluster, installed and removed again (PROFILE=, VALUES=trial, FLYTE_VALUES=, RECIPE=tiny)
+test-cluster: install ## The whole path on a real cluster, installed and removed again (PROFILE=, VALUES=trial, FLYTE_VALUES=, RECIPE=tiny, AGAIN=1)
 	CLUSTER_PROFILE="$(PROFILE)" CLUSTER_VALUES="$(or $(VALUES),trial)" CLUSTER_FLYTE_VALUES="$(FLYTE_VALUES)" \
-	    CLUSTER_RECIPE="$(or $(RECIPE),tiny)" $(PYTEST) -p no:randomly -rs -s -m cluster tests/cluster
+	    CLUSTER_RECIPE="$(or $(RECIPE),tiny)" CLUSTER_AGAIN="$(AGAIN)" $(PYTEST) -p no:randomly -rs -s -m cluster tests/cluster
 
 coverage: install ## How much of the code the quick tests reach, in a run of its own, against its floor
 	.venv/bin/coverage erase

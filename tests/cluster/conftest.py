@@ -44,4 +44,7 @@ def trial() -> Trial:
         flyte_values=tuple(os.environ.get("CLUSTER_FLYTE_VALUES", "").split()),
         recipe=os.environ.get("CLUSTER_RECIPE", "tiny"),
     )
-    return Trial(site, Report(home / "cluster-trials" / f"{profile.name}.json"))
+    report = Report(home / "cluster-trials" / f"{profile.name}.json")
+    if os.environ.get("CLUSTER_AGAIN"):
+        report.path.unlink(missing_ok=True)
+    return Trial(site, report)

@@ -1,5 +1,7 @@
 """What is there after `longrun deploy --remove` that should not be."""
 
+from collections.abc import Sequence
+
 from tests.cluster.site import Site
 
 NAMESPACED = (
@@ -42,19 +44,20 @@ KUBERNETES_OWN = {"configmaps/kube-root-ca.crt", "serviceaccounts/default"}
 _RELEASE, _NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
 
-def remains(site: Site) -> list[str]:
-    """Kind and name of each object that the trial has brought and `--remove` has not taken away."""
-    kept = {f"secrets/{name}" for name in kept_secrets(site)} | KUBERNETES_OWN
-    here = [f"{kind.rpartition('/')[2]}/{obj['metadata']['name']}" for kind in NAMESPACED for obj in site.objects(kind)]
-    return [name for name in here if name not in kept] + _cluster_wide(site)
+def remains(site: Site, before: Sequence[str]) -> list[str]:
+    """Kind and name of each object that was not there before, and that `--remove` has not taken away."""
+    kept = {f"secrets/{name}" for name in kept_secrets(site)} | KUBERNETES_OWN | set(before)
+    return [name for name in here(site) if name not in kept] + _cluster_wide(site)
+
+
+def here(site: Site) -> list[str]:
+    """Kind and name of each object in the namespace, claims left out."""
+    return [f"{kind.rpartition('/')[2]}/{obj['metadata']['name']}" for kind in NAMESPACED for obj in site.objects(kind)]
 
 
 def kept_secrets(site: Site) -> set[str]:
-    """Secrets that the documents name: made up once, or made by the user, and needed by what is on the volumes."""
-    release = site.profile.release
-    made_up = {f"{release}-{name}" for name in ("mlflow", "postgres", "store")}
-    named = {name for name, _ in site.profile.pod_secrets.values()}
-    return made_up | named
+    """Secrets that were made up once, and that what is on the volumes needs."""
+    return {f"{site.profile.release}-{name}" for name in ("mlflow", "postgres", "store")}
 
 
 def _cluster_wide(site: Site) -> list[str]:

@@ -20,6 +20,9 @@ from tests.paths import ROOT
 
 Json = dict[str, Any]
 
+COMMAND_SECONDS = 3600.0
+"""For one command: `deploy` waits for three releases, ten minutes each."""
+
 SECONDS = 30.0
 """For one request to the Kubernetes API."""
 
@@ -50,7 +53,9 @@ Command = Callable[[Sequence[str]], Answer]
 def longrun(words: Sequence[str]) -> Answer:
     """The command line in a process of its own."""
     command = [sys.executable, "-m", "workflows.cli", *words]
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+    )
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

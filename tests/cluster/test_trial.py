@@ -21,4 +21,4 @@ def test_the_cluster_does_what_the_step_asks(name: str, trial: Trial) -> None:
     except BaseException:
         _failed.append(name)
         raise
-    print(f"{name}: {facts}")
+    print(f"{name}: {facts}", *(trial.report.lines() if name == list(STEPS)[-1] else []), sep="\n")
