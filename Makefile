@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 # Two processes take one file after the other: a file's tests share servers
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install run test test-cluster test-fast test-slow lint coverage golden lock clean images sbom deploy \
+.PHONY: help install run test test-cluster test-fast test-slow lint coverage golden lock clean images push sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
 	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
 
@@ -51,8 +51,11 @@ golden: install ## Write the defaults, and what built-in recipes and sweeps say 
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 	@infra/lock.sh
 
-images:      ## Build the images with docker, podman or buildah (REGISTRY=, VERSION=, IMAGES=, BASE=, UV_INDEX=)
-	@infra/containers/build.sh
+images:      ## Build the images with docker, podman or buildah (TORCH=cpu, REGISTRY=, IMAGES=, ...: infra/containers/build.sh); LOAD=CLUSTER: into kind
+	@infra/containers/build.sh $(if $(LOAD),--load $(LOAD))
+
+push:        ## Build the images and push them (REGISTRY=); their digests as [image_digests] go to .longrun/images.toml
+	@infra/containers/build.sh --push
 
 deploy: install ## Install what must stand in a cluster (PROFILE=, VALUES=trial or a file, FLYTE_VALUES=, CHARTS=, REGISTRY=, DRY_RUN=1, REMOVE=1)
 	@.venv/bin/longrun deploy $(if $(PROFILE),--profile $(PROFILE)) $(if $(VALUES),--values $(VALUES)) \

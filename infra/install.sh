@@ -18,7 +18,9 @@ export UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"
 [ -n "$UV_FIND_LINKS" ] || unset UV_FIND_LINKS
 locks=()
 for group in core data train evaluate curation cluster tracking dev; do locks+=(-r "infra/locks/$group.txt"); done
-.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode "${locks[@]}"
+# where torch is the public build, what it brings has the versions of its lock; another build brings nothing
+.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode "${locks[@]}" \
+    --constraint <(sed '/^torch==/,/[^\\]$/d' infra/locks/torch-cuda.txt)
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 echo "$wanted" > .venv/installed
 echo "longrun: installed"

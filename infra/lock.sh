@@ -1,32 +1,51 @@
 #!/usr/bin/env bash
-# Compiles one lock per dependency group; all groups but vllm agree on every version.
+# Compiles one lock per dependency group; all groups but vllm agree on every version. What is locked already stays where it may:
+# remove infra/locks/*.txt first to move everything.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"
-[ -n "$UV_FIND_LINKS" ] || unset UV_FIND_LINKS
-together=$(mktemp)
-trap 'rm -f "$together"' EXIT
+links="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"
+unset UV_FIND_LINKS
+cpu_torch="${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 compile() {
-    .venv/bin/uv pip compile --quiet --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header "$@"
+    .venv/bin/uv pip compile --quiet --python-version 3.11 --no-emit-find-links --no-emit-index-url --no-header --no-annotate "$@"
 }
-# torch differs between its CPU and CUDA builds, so it has a version but no hash
+# What a checkout installs may be either build of torch, so there it has a version and no hash
 unhashed_torch() {
     sed -E '/^torch==/{s/\+[a-z0-9]+//;s/ *\\$//;:a;n;/^ +--hash/{N;s/.*\n//;/^ +--hash/ba}}'
 }
+# The entries of a lock whose names stand in none of the other files
+beside() {
+    awk 'FNR == 1 { file++ } /^[A-Za-z0-9]/ { split($1, pin, "=="); kept = file == files && !(pin[1] in known); known[pin[1]] = 1 }
+         file == files && kept' files=$# "${@:2}" "$1"
+}
 groups=(core data train evaluate curation cluster tracking dev)
-# What is locked already stays where it may: remove infra/locks/*.txt first to move everything
+together=$scratch/together.txt
 for group in "${groups[@]}"; do cat "infra/locks/$group.txt" 2> /dev/null || true; done > "$together"
-compile pyproject.toml "${groups[@]/#/--group=}" --no-annotate --output-file "$together"
+compile pyproject.toml "${groups[@]/#/--group=}" ${links:+--find-links "$links"} --output-file "$together"
 for group in "${groups[@]}"; do
-    compile pyproject.toml --group "$group" --constraint "$together" --generate-hashes --no-annotate |
-        unhashed_torch > "infra/locks/$group.txt.new"
-    mv "infra/locks/$group.txt.new" "infra/locks/$group.txt"
+    compile pyproject.toml --group "$group" ${links:+--find-links "$links"} --constraint "$together" --generate-hashes |
+        unhashed_torch > "$scratch/$group.txt"
 done
+# Images hold one build of torch, with the hashes of its files: the public one with the CUDA libraries and the compiler of kernels
+# that it brings, which a lock compiled with a CPU build does not name, or PyTorch's own CPU build, from an index of its own.
+version=$(sed -nE 's/^torch==([0-9.]+).*/\1/p' "$scratch/train.txt")
+sed -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' "$together" > "$scratch/public.txt"
+cp infra/locks/torch-cuda.txt "$scratch/whole.txt" 2> /dev/null || true
+compile pyproject.toml --group train --constraint "$scratch/public.txt" --generate-hashes --output-file "$scratch/whole.txt"
+sed -E '/^torch==/d' "$scratch/train.txt" > "$scratch/others.txt"
+beside "$scratch/whole.txt" "$scratch/others.txt" > "$scratch/torch-cuda.txt"
+cp infra/locks/torch-cpu.txt "$scratch/torch-cpu.txt" 2> /dev/null || true
+if ! grep -q "^torch==$version+cpu " "$scratch/torch-cpu.txt" 2> /dev/null; then
+    echo "torch==$version+cpu" |
+        compile - --no-deps --index "$cpu_torch" ${links:+--find-links "$links"} --generate-hashes --output-file "$scratch/torch-cpu.txt"
+fi
 # vLLM shares an image with what its tasks import, and nothing with the other locks: its mistral-common wants numpy < 2.4, and vLLM
-# itself transformers < 5.20. Where these two do not matter it takes the versions that the others have.
-overrides=$(mktemp --suffix=.txt)
-trap 'rm -f "$together" "$overrides"' EXIT
-printf '%s\n' 'numpy==2.3.5' 'transformers==5.19.0' > "$overrides"
-compile pyproject.toml --group core --group cluster --group evaluate --group vllm --override "$overrides" \
-    --generate-hashes --no-annotate | unhashed_torch > infra/locks/vllm.txt.new
-mv infra/locks/vllm.txt.new infra/locks/vllm.txt
+# itself transformers < 5.20. Where these two do not matter it takes the versions that the others have. It needs CUDA's torch, so it
+# is compiled with that: beside a CPU build the resolver chose a triton that torch refuses.
+printf '%s\n' 'numpy==2.3.5' 'transformers==5.19.0' > "$scratch/overrides.txt"
+cp infra/locks/vllm.txt "$scratch/vllm.txt" 2> /dev/null || true
+compile pyproject.toml --group core --group cluster --group evaluate --group vllm --override "$scratch/overrides.txt" \
+    --generate-hashes --output-file "$scratch/vllm.txt"
+for lock in "${groups[@]}" torch-cuda torch-cpu vllm; do mv "$scratch/$lock.txt" "infra/locks/$lock.txt"; done

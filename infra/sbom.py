@@ -1,24 +1,25 @@
 """Bills of materials: what an image holds, as its locks say, in CycloneDX 1.6 JSON.
 
-`python -m infra.sbom DIRECTORY` writes one file an image. It reads the locks and no installation, so the bill of a release can be
-made anywhere, and the same locks give the same bytes. CycloneDX's own library writes it; its command-line tool would do as well,
-but asks for another chardet than the evaluation harness runs with.
+`python -m infra.sbom DIRECTORY` writes one file for each image and each build of torch in it. It reads the locks and no
+installation, so the bill of a release can be made anywhere, and the same locks give the same bytes. CycloneDX's own library
+writes it; its command-line tool would do as well, but asks for another chardet than the evaluation harness runs with.
 """
 
 import json
 import re
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.files import write_text
 from infra.bundle import REPOSITORY
+from infra.distributions import LOCKS
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
 
-LOCKS = REPOSITORY / "infra" / "locks"
 IMAGES = {
     "core": ("core", "cluster"),
     "data": ("core", "cluster", "data", "curation"),
@@ -27,7 +28,15 @@ IMAGES = {
     "vllm": ("vllm",),
     "tracking": ("tracking",),
 }
-"""The locks whose packages each image holds."""
+"""The locks whose packages each image holds, beside that of its build of torch."""
+
+BUILDS = ("cuda", "cpu")
+"""Builds of torch that an image with the lock `train` may hold; `make images` takes the first unless TORCH names another."""
+
+
+def locks(image: str, build: str = BUILDS[0]) -> tuple[str, ...]:
+    """The locks whose packages an image holds where torch is of this build, whose lock comes last: it says more of torch."""
+    return (*IMAGES[image], f"torch-{build}") if "train" in IMAGES[image] else IMAGES[image]
 
 
 def locked(lock: str) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -40,15 +49,15 @@ def locked(lock: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     return packages
 
 
-def bill_of_materials(image: str) -> str:
-    """The packages of an image as CycloneDX 1.6 JSON, each with the digests of the files that may be installed for it."""
+def bill_of_materials(image: str, build: str = BUILDS[0]) -> str:
+    """The packages of an image with a build of torch as CycloneDX 1.6 JSON, each with the digests of its files."""
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output import make_outputter
     from cyclonedx.schema import OutputFormat, SchemaVersion
 
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    packages = {name: package for lock in IMAGES[image] for name, package in locked(lock).items()}
+    packages = {name: package for lock in locks(image, build) for name, package in locked(lock).items()}
     bom = Bom(components=[_component(name, *package) for name, package in packages.items()])
     bom.metadata.component = Component(name=f"longrun/{image}", version=version, type=ComponentType.CONTAINER, bom_ref=image)
     bom.register_dependency(bom.metadata.component, bom.components)
@@ -72,10 +81,27 @@ def _component(name: str, version: str, digests: tuple[str, ...]) -> "Component"
 
 
 def write(directory: Path) -> list[Path]:
-    """Write `IMAGE.cdx.json` for every image into `directory`."""
+    """Write `IMAGE.cdx.json` for every image into `directory`, and `IMAGE-BUILD.cdx.json` for further builds of torch in it."""
     directory.mkdir(parents=True, exist_ok=True)
-    return [write_text(directory / f"{image}.cdx.json", bill_of_materials(image)) for image in IMAGES]
+    bills = {image: bill_of_materials(image) for image in IMAGES}
+    bills |= {
+        f"{image}-{build}": bill_of_materials(image, build)
+        for build in BUILDS[1:]
+        for image in IMAGES
+        if locks(image, build) != locks(image)
+    }
+    return [write_text(directory / f"{name}.cdx.json", text) for name, text in bills.items()]
+
+
+def main(arguments: Sequence[str]) -> str:
+    """What is wrong with the command's arguments; with nothing wrong, the bills are written."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        return "usage: python -m infra.sbom DIRECTORY, the folder that gets one bill of materials an image"
+    write(Path(arguments[0]))
+    return ""
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    if wrong := main(sys.argv[1:]):
+        print(wrong, file=sys.stderr)
+        sys.exit(2)

@@ -128,14 +128,17 @@ def profile_create(
             "--set", metavar="KEY=VALUE", help="One value, such as endpoint=https://flyte.example.org. May be repeated."
         ),
     ] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="A TOML file to begin with.")] = None,
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="A TOML file to begin with. May be repeated, such as for the digests of `make push`."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a profile of that name.")] = False,
     home: Home = None,
 ) -> None:
-    """Make a profile from a file, from single values, or from both."""
+    """Make a profile from files, from single values, or from both."""
     from workflows.commands.cluster.profile import create
 
-    typer.echo(str(create(settings_of(home), name, source, values or [], replace=replace)))
+    typer.echo(str(create(settings_of(home), name, sources or [], values or [], replace=replace)))
 
 
 @profile.command("list")

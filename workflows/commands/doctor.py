@@ -1,16 +1,14 @@
 """Whether this machine and this installation can run longrun: one finding a line, with the remedy."""
 
-import importlib.metadata
 import platform
-import re
 import shutil
 import sys
+from pathlib import Path
 
 import psutil
 
 from components.errors import HomeError
-from infra.bundle import REPOSITORY
-from infra.distributions import RUNTIME_GROUPS
+from infra.distributions import LOCKS, RUNTIME_GROUPS, image_locks, installed, not_as_locked, pins, site_directories
 from infra.settings import Settings, usable_home
 from workflows.resources import in_gib
 
@@ -23,7 +21,7 @@ Finding = dict[str, str]
 
 def examine(settings: Settings) -> list[Finding]:
     """Findings about this machine and this installation."""
-    return [_system(), _python(), *_locks(), _memory(), _home(settings), _disk(settings), _device()]
+    return [_system(), _python(bool(image_locks())), *packages(), _memory(), _home(settings), _disk(settings), _device()]
 
 
 def finding(what: str, good: bool, observed: str, remedy: str, *, bad: str = "failed") -> Finding:
@@ -35,34 +33,23 @@ def _system() -> Finding:
     return finding("system", platform.system() == "Linux", platform.platform(), "longrun runs on Linux")
 
 
-def _python() -> Finding:
-    return finding("python", sys.version_info[:2] == (3, 11), platform.python_version(), "make install uses python3.11")
+def _python(image: bool) -> Finding:
+    remedy = "build the image on a base with Python 3.11: make images BASE=" if image else "make install uses python3.11"
+    return finding("python", sys.version_info[:2] == (3, 11), platform.python_version(), remedy)
 
 
-def _locks() -> list[Finding]:
-    return [_lock(group) for group in RUNTIME_GROUPS]
+def packages(prefix: Path = Path(sys.prefix)) -> list[Finding]:
+    """Whether what is installed is what the locks say: those of this image, or else those of a checkout's runtime groups."""
+    versions = installed(site_directories())
+    if of_image := image_locks(prefix):
+        return [_lock(lock, versions, "build the image again (make images) and use its new digest") for lock in of_image]
+    return [_lock(LOCKS / f"{group}.txt", versions, "make install") for group in RUNTIME_GROUPS]
 
 
-def _lock(group: str) -> Finding:
-    text = (REPOSITORY / "infra" / "locks" / f"{group}.txt").read_text()
-    pinned = re.findall(r"^([A-Za-z0-9._-]+)==([^ \n;\\]+)", text, re.MULTILINE)
-    wrong = [
-        f"{name} {_installed(name) or 'missing'} instead of {version}" for name, version in pinned if not _holds(name, version)
-    ]
-    observed = f"{len(pinned)} packages as locked" if not wrong else "; ".join(wrong[:3])
-    return finding(f"packages: {group}", not wrong, observed, "make install")
-
-
-def _holds(name: str, version: str) -> bool:
-    # torch's builds carry a suffix such as +cpu
-    return (_installed(name) or "").split("+")[0] == version.split("+")[0]
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _lock(lock: Path, versions: dict[str, str], remedy: str) -> Finding:
+    wrong = not_as_locked(lock, versions)
+    observed = f"{len(pins(lock))} packages as locked" if not wrong else "; ".join(wrong[:3])
+    return finding(f"packages: {lock.stem}", not wrong, observed, remedy)
 
 
 def _memory() -> Finding:

@@ -47,7 +47,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "project": ({"project": "Long Run"}, r"project is 'Long Run'; allowed: lower-case letters"),
     "registry": ({"image_registry": "https://ghcr.io/x"}, r"image_registry is .*without scheme, tag or digest"),
     "tag": ({"image_registry": "ghcr.io/x@sha256:0"}, r"image_registry is .*without scheme, tag or digest"),
-    "groups": ({"image_digests": {"core": "sha256:" + "0" * 64}}, r"allowed: exactly core, train, evaluate, vllm"),
+    "groups": ({"image_digests": {"core": "sha256:" + "0" * 64}}, r"allowed: core, train, evaluate, besides data,"),
     "digest": ({"image_digests": dict.fromkeys(IMAGE_GROUPS, "latest")}, r"image_digests\.core is 'latest'; allowed: sha256:"),
     "kind": ({"gpus": ("V100",)}, r"gpus is \['V100'\]; allowed: each of \('A100', 'H100', 'H200'\) once"),
     "twice": ({"gpus": ("H100", "H100")}, r"once"),

@@ -1,85 +1,189 @@
-"""`make images`: which builder is taken, what it is told, and what is said where that fails."""
+"""`make images` and `make push`: which builder is taken, what it is told, which digests are kept, what is said of failures."""
 
 import os
+import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from infra.bundle import REPOSITORY
-from infra.sbom import IMAGES
+from infra.cluster.profiles import IMAGE_GROUPS
+from tests.infra.containers import builders
+from tests.infra.containers.builders import digest
 
 SCRIPT = REPOSITORY / "infra" / "containers" / "build.sh"
+BUILT = (*IMAGE_GROUPS, "tracking")
+EVERY = pytest.mark.parametrize("builder", ["docker", "podman", "buildah"])
 
 
-def _machine(directory: Path, *builders: str, engine: bool = True) -> str:
-    """A PATH with the usual tools and stand-ins for these builders, which write down what they are told."""
-    for tool in ("bash", "sed", "grep", "dirname"):
-        (directory / tool).symlink_to(f"/usr/bin/{tool}" if Path(f"/usr/bin/{tool}").exists() else f"/bin/{tool}")
-    for builder in builders:
-        program = directory / builder
-        program.write_text(
-            f'#!/bin/bash\n[ "$1" != info ] || exit {0 if engine else 1}\necho {builder} "$@" >> {directory}/told\n'
-        )
-        program.chmod(0o755)
+def machine(directory: Path, *programs: str, engine: bool = True) -> str:
+    """A PATH with the usual tools and stand-ins for these programs."""
+    for tool in ("bash", "cat", "dirname", "grep", "mkdir", "mktemp", "rm", "sed", "tail", "tee"):
+        (directory / tool).symlink_to(str(shutil.which(tool, path="/usr/bin:/bin")))
+    for program in programs:
+        stand_in = f'exec {sys.executable} -SE {builders.__file__} {directory} {program} "$@"'
+        dead = "" if engine else '[ "$1" != info ] || exit 1\n'
+        (directory / program).write_text(f"#!/bin/bash\n{dead}{stand_in}\n")
+        (directory / program).chmod(0o755)
     return str(directory)
 
 
-def _build(path: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(SCRIPT)], env={"PATH": path, **variables}, capture_output=True, text=True, check=False)
+def build(path: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": path, "DIGESTS": f"{path}/images.toml", "TMPDIR": path} | variables
+    return subprocess.run([str(SCRIPT), *words], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_every_image_is_built_and_named(tmp_path: Path) -> None:
-    done = _build(_machine(tmp_path, "podman"), REGISTRY="registry.example.com/longrun", VERSION="1.2.3")
+def told(directory: Path, command: str = "build") -> list[str]:
+    lines = (directory / "told").read_text().splitlines() if (directory / "told").exists() else []
+    return [line for line in lines if line.split()[1] == command]
+
+
+@EVERY
+def test_what_a_profile_and_the_chart_name_is_built(builder: str, tmp_path: Path) -> None:
+    done = build(machine(tmp_path, builder), REGISTRY="registry.example.com/longrun", VERSION="1.2.3", TORCH="cpu")
     assert done.returncode == 0, done.stderr
-    told = (tmp_path / "told").read_text().splitlines()
-    start = "podman build --file infra/containers/Containerfile --target"
-    assert told == [f"{start} {image} --tag registry.example.com/longrun/{image}:1.2.3 ." for image in IMAGES]
+    torch = "--build-arg TORCH=cpu --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu"
+    layers = " --layers" if builder == "buildah" else ""
+    start = f"{builder} build --file infra/containers/Containerfile --target"
+    named = [(image, f"registry.example.com/longrun/{image}:1.2.3") for image in BUILT]
+    assert told(tmp_path) == [f"{start} {image} --tag {name} {torch}{layers} ." for image, name in named]
 
 
-def test_the_version_is_the_project_s(tmp_path: Path) -> None:
-    assert _build(_machine(tmp_path, "docker"), IMAGES="core").returncode == 0
-    assert "--tag longrun/core:0.4.0 " in (tmp_path / "told").read_text()
+@EVERY
+def test_images_have_the_names_that_the_chart_asks_for_where_no_registry_is_named(builder: str, tmp_path: Path) -> None:
+    assert build(machine(tmp_path, builder), IMAGES="core tracking").returncode == 0
+    # a name without a host is Docker Hub's for Kubernetes: k8s.io/docs/concepts/containers/images
+    asked = [f"docker.io/longrun/{image}:0.4.0" for image in ("core", "tracking")]
+    assert list(builders.Builder(tmp_path, builder).images()) == asked
+
+
+@EVERY
+def test_the_digests_after_a_push_are_the_registry_s_and_a_part_of_a_profile(builder: str, tmp_path: Path) -> None:
+    done = build(machine(tmp_path, builder), "--push", REGISTRY="ghcr.io/example/longrun", TORCH="cpu")
+    assert done.returncode == 0, done.stderr
+    names = {image: f"ghcr.io/example/longrun/{image}:0.4.0" for image in BUILT}
+    expected = {image: digest("pushed", name) for image, name in names.items()}
+    kept = tomllib.loads((tmp_path / "images.toml").read_text())
+    assert kept == {"image_registry": "ghcr.io/example/longrun", "image_digests": expected}
+    assert done.stdout == (tmp_path / "images.toml").read_text()
+
+
+def test_a_push_to_docker_hub_has_its_digests_too(tmp_path: Path) -> None:
+    done = build(machine(tmp_path, "docker"), "--push", REGISTRY="example", IMAGES="core")
+    assert done.returncode == 0, done.stderr
+    assert digest("pushed", "docker.io/example/core:0.4.0") in done.stdout
+
+
+@EVERY
+def test_without_a_push_the_digests_are_those_of_this_machine_and_say_so(builder: str, tmp_path: Path) -> None:
+    done = build(machine(tmp_path, builder), IMAGES="core")
+    assert f'core = "{digest("built", "docker.io/longrun/core:0.4.0")}"' in done.stdout
+    assert done.stdout.startswith(f"# as {builder} calls them; a registry may give others")
+
+
+@EVERY
+def test_images_are_loaded_into_kind_under_the_same_names(builder: str, tmp_path: Path) -> None:
+    done = build(machine(tmp_path, builder, "kind"), "--load", "trial", IMAGES="core tracking", BUILDER=builder)
+    assert done.returncode == 0, done.stderr
+    loads = told(tmp_path, "load")
+    assert len(loads) == 2
+    assert all(line.startswith("kind load image-archive ") and line.endswith(" --name trial") for line in loads)
+    assert not list(tmp_path.glob("tmp.*"))
+
+
+@EVERY
+def test_further_flags_reach_the_builder(builder: str, tmp_path: Path) -> None:
+    flags = {"BUILD_FLAGS": "--network host --no-cache", "PUSH_FLAGS": "--quiet"}
+    done = build(machine(tmp_path, builder), "--push", REGISTRY="localhost:5001/longrun", IMAGES="core", **flags)
+    assert done.returncode == 0, done.stderr
+    assert "--network host --no-cache ." in told(tmp_path)[0]
+    assert f"{builder} push --quiet " in told(tmp_path, "push")[0]
+
+
+def test_a_flag_that_the_builder_does_not_know_ends_the_build_in_its_words(tmp_path: Path) -> None:
+    done = build(machine(tmp_path, "docker"), IMAGES="core", BUILD_FLAGS="--tls-verify=false")
+    assert done.returncode != 0
+    assert "unknown flag: --tls-verify" in done.stderr
+    assert not (tmp_path / "images.toml").exists()
+
+
+def test_an_index_certificates_and_a_login_are_passed_on_and_the_login_is_no_argument(tmp_path: Path) -> None:
+    (tmp_path / "netrc").write_text("machine pypi.example.com login me password planted")
+    (tmp_path / "ca.pem").write_text("")
+    files = {"NETRC": str(tmp_path / "netrc"), "CA": str(tmp_path / "ca.pem")}
+    done = build(machine(tmp_path, "docker"), IMAGES="core", INDEX="https://pypi.example.com/simple", **files)
+    assert done.returncode == 0, done.stderr
+    (line,) = told(tmp_path)
+    secrets = f"--secret id=netrc,src={tmp_path}/netrc --secret id=ca,src={tmp_path}/ca.pem"
+    assert f"--build-arg INDEX=https://pypi.example.com/simple {secrets} ." in line
+    assert "planted" not in line
+
+
+def test_images_that_compile_kernels_for_gpus_have_a_base_with_a_compiler(tmp_path: Path) -> None:
+    assert build(machine(tmp_path, "docker"), IMAGES="core train evaluate vllm tracking").returncode == 0
+    bases = {line.split()[5]: "BASE=docker.io/library/python:3.11-bookworm@sha256:" in line for line in told(tmp_path)}
+    assert bases == {"core": False, "train": True, "evaluate": True, "vllm": True, "tracking": False}
+
+
+def test_a_base_of_one_s_own_is_that_of_every_image_unless_gpus_have_another(tmp_path: Path) -> None:
+    own, other = (f"registry.example.com/{name}@sha256:{'a' * 64}" for name in ("python", "cuda"))
+    path = machine(tmp_path, "docker")
+    build(path, IMAGES="core train", BASE=own)
+    build(path, IMAGES="core train", BASE=own, GPU_BASE=other)
+    assert [line.partition("BASE=")[2].split()[0] for line in told(tmp_path)] == [own, own, own, other]
 
 
 def test_the_first_builder_that_is_there_is_taken(tmp_path: Path) -> None:
-    _build(_machine(tmp_path, "buildah", "docker"), IMAGES="core")
-    assert (tmp_path / "told").read_text().startswith("docker ")
+    build(machine(tmp_path, "buildah", "docker"), IMAGES="core")
+    assert told(tmp_path)[0].startswith("docker ")
 
 
 def test_another_can_be_chosen(tmp_path: Path) -> None:
-    _build(_machine(tmp_path, "buildah", "docker"), IMAGES="core", BUILDER="buildah")
-    assert (tmp_path / "told").read_text().startswith("buildah ")
-
-
-def test_base_and_index_are_passed_on(tmp_path: Path) -> None:
-    base = f"registry.example.com/python@sha256:{'a' * 64}"
-    _build(_machine(tmp_path, "docker"), IMAGES="train", BASE=base, UV_INDEX="https://example.com/cpu")
-    assert f"--build-arg BASE={base} --build-arg UV_INDEX=https://example.com/cpu ." in (tmp_path / "told").read_text()
+    build(machine(tmp_path, "buildah", "docker"), IMAGES="core", BUILDER="buildah")
+    assert told(tmp_path)[0].startswith("buildah ")
 
 
 @pytest.mark.parametrize(
-    ("builders", "variables", "message"),
+    ("programs", "words", "variables", "message"),
     [
-        ((), {}, "no builder of images on the PATH: install docker, podman or buildah"),
-        (("docker",), {"BUILDER": "podman"}, "BUILDER is podman, and podman is not on the PATH"),
-        (("docker",), {"BUILDER": "make"}, "BUILDER is make; allowed: docker, podman, buildah"),
-        (("docker",), {"BASE": "python:3.11"}, "BASE is python:3.11; allowed: an image by digest"),
-        (("docker",), {"IMAGES": "gpu"}, "no stage gpu in infra/containers/Containerfile"),
+        ((), (), {}, "no builder of images on the PATH: install docker, podman or buildah"),
+        (("docker",), (), {"BUILDER": "podman"}, "BUILDER is podman, and podman is not on the PATH"),
+        (("docker",), (), {"BUILDER": "make"}, "BUILDER is make; allowed: docker, podman, buildah"),
+        (("docker",), (), {"BASE": "python:3.11"}, "BASE is python:3.11; allowed: an image by digest"),
+        (("docker",), (), {"GPU_BASE": "python:3.11"}, "GPU_BASE is python:3.11; allowed: an image by digest"),
+        (("docker",), (), {"IMAGES": "gpu"}, "no stage gpu in infra/containers/Containerfile"),
+        (("docker",), (), {"IMAGES": "vllm", "TORCH": "cpu"}, "IMAGES names vllm, which has CUDA's torch alone"),
+        (("docker",), (), {"TORCH": "rocm"}, "TORCH is rocm; allowed: cuda, cpu"),
+        (("docker",), (), {"UV_INDEX": "https://example.com"}, "UV_INDEX is not read any more: use TORCH=cpu"),
+        (
+            ("docker",),
+            (),
+            {"INDEX": "https://me:planted@example.com"},
+            "INDEX holds a login, which an image would keep (not shown)",
+        ),
+        (("docker",), (), {"CA": "/nowhere"}, "CA is /nowhere, which is no file that can be read"),
+        (("docker",), ("--push",), {}, "REGISTRY is not set: name the registry to push to"),
+        (("docker",), ("--publish",), {}, "--publish is unknown; allowed: --push, --load CLUSTER"),
+        (("docker",), ("--load",), {}, "--load needs the name of a cluster of kind"),
+        (("docker",), ("--load", "trial"), {}, "kind is not on the PATH"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_line(
-    builders: tuple[str, ...], variables: dict[str, str], message: str, tmp_path: Path
+    programs: tuple[str, ...], words: tuple[str, ...], variables: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    done = _build(_machine(tmp_path, *builders), **variables)
+    done = build(machine(tmp_path, *programs), *words, **variables)
     assert done.returncode == 1
     assert message in done.stderr
+    assert "planted" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "told").exists()
+    assert told(tmp_path) == []
 
 
 def test_an_engine_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    done = _build(_machine(tmp_path, "docker", engine=False))
+    done = build(machine(tmp_path, "docker", engine=False))
     assert done.returncode == 1
     assert "docker is here, but its engine does not answer" in done.stderr
 

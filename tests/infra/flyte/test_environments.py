@@ -17,7 +17,7 @@ from flyteidl2.plugins import ray_pb2
 from infra import caching, sbom
 from infra.bundle import REPOSITORY
 from infra.cluster.process_profile import CARRIER
-from infra.cluster.profiles import Profile, to_toml
+from infra.cluster.profiles import IMAGE_GROUPS, OTHER_IMAGES, Profile, to_toml
 from infra.distributions import source_distributions
 from infra.flyte import environments
 from tests.fake_cluster import admission
@@ -106,7 +106,7 @@ def test_workers_are_as_many_as_the_profile_says_and_the_head_takes_no_work(task
 def test_every_image_is_pinned_by_digest(tasks: Tasks) -> None:
     images = {container["image"] for pod in every_pod(tasks) for container in pod["containers"]}
     assert all(re.fullmatch(r"registry\.example\.org:5000/longrun/[a-z]+@sha256:[0-9a-f]{64}", image) for image in images)
-    assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"train", "evaluate", "vllm"}
+    assert {image.rpartition("/")[2].partition("@")[0] for image in images} == {"train", "evaluate"}
 
 
 def test_training_workers_ask_for_a_node_of_gpus_of_the_kinds_of_the_profile(tasks: Tasks) -> None:
@@ -195,11 +195,11 @@ def test_no_value_of_a_secret_is_in_anything_serialised() -> None:
 
 # Each image holds its group and those before it; a step must find in its image what it imports.
 
-IMAGES = {"cpu": "evaluate", "data": "evaluate", "train": "train", "evaluate": "vllm", "driver": "evaluate"}
+IMAGES = {"cpu": "evaluate", "data": "evaluate", "train": "train", "evaluate": "evaluate", "driver": "evaluate"}
 
 
 def locked(group: str) -> set[str]:
-    return {name.lower().replace("_", "-") for lock in sbom.IMAGES[group] for name in sbom.locked(lock)}
+    return {name.lower().replace("_", "-") for lock in sbom.locks(group) for name in sbom.locked(lock)}
 
 
 def imported(function: Any) -> set[str]:
@@ -217,7 +217,7 @@ def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> 
     import workflows.running  # noqa: F401 - defines the tasks
 
     # triton comes with torch's CUDA build, which is not the one that is installed everywhere
-    distributions = {**importlib.metadata.packages_distributions(), "triton": ["torch"]}
+    distributions = {**importlib.metadata.packages_distributions(), "triton": ["triton"]}
     here = locked(IMAGES[environment])
     functions = {task.func.__name__: task.func for task in getattr(environments, environment).tasks.values()}
     for name in (name for name in tasks if name.startswith(f"{environment}.")):
@@ -226,6 +226,11 @@ def test_a_steps_image_holds_what_it_imports(environment: str, tasks: Tasks) -> 
         modules = imported(functions[name.partition(".")[2]])
         missing = [module for module in modules if not {d.lower().replace("_", "-") for d in distributions[module]} & here]
         assert missing == [], name
+
+
+def test_a_profile_names_the_images_of_the_environments_and_of_the_retention_job_and_no_other() -> None:
+    assert {*IMAGES.values(), "core"} == set(IMAGE_GROUPS)
+    assert {*IMAGE_GROUPS, *OTHER_IMAGES} == set(sbom.IMAGES)
 
 
 @pytest.mark.parametrize("environment", ["cpu", "data", "driver"])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from infra.distributions import LOCKS, pins
 from infra.settings import Settings
 from workflows.commands import doctor
 from workflows.commands.doctor import examine, finding
@@ -33,10 +34,19 @@ def test_little_memory_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_package_that_is_not_as_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_installed", lambda name: "0.1")
+    monkeypatch.setattr(doctor, "installed", lambda directories: dict.fromkeys(pins(LOCKS / "core.txt"), "0.1"))
     (core,) = [entry for entry in examine(Settings(home=tmp_path)) if entry["what"] == "packages: core"]
     assert (core["state"], core["remedy"]) == ("failed", "make install")
     assert " 0.1 instead of " in core["found"]
+
+
+def test_in_an_image_its_own_locks_are_looked_at_and_nothing_is_to_be_installed(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "core.txt").write_text("typer==0.0.1\n")
+    (core,) = doctor.packages(tmp_path)
+    assert (core["what"], core["state"]) == ("packages: core", "failed")
+    assert "instead of 0.0.1" in core["found"]
+    assert core["remedy"] == "build the image again (make images) and use its new digest"
 
 
 def test_a_good_finding_has_no_remedy() -> None:

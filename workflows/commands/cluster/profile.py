@@ -10,9 +10,11 @@ from infra.cluster.profiles import Profile, make_profile, profile_names, read_pr
 from infra.settings import Settings, usable_home
 
 
-def create(settings: Settings, name: str, source: Path | None, values: Sequence[str], *, replace: bool) -> Path:
-    """Keep the profile that `source` and `values` make, the values last; its path. Raises `ConfigError`."""
-    raw = _table(source) if source else {}
+def create(settings: Settings, name: str, sources: Sequence[Path], values: Sequence[str], *, replace: bool) -> Path:
+    """Keep the profile that files and `values` make, what comes later over what came before; its path. Raises `ConfigError`."""
+    raw: dict[str, Any] = {}
+    for source in sources:
+        raw |= _table(source)
     for assignment in values:
         _assign(raw, assignment)
     profile = make_profile(raw, f"profile {name}")

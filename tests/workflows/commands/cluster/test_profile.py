@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from components.errors import ConfigError
 from workflows.cli.main import app
 
-GROUPS = ("core", "train", "evaluate", "vllm")
+GROUPS = ("core", "train", "evaluate")
 VALUES = (
     "endpoint=https://flyte.example.org",
     "project=longrun",
@@ -53,6 +53,19 @@ def test_what_show_prints_is_a_file_to_begin_with(tmp_path: Path) -> None:
     longrun("profile", "create", "copy", "--from", str(file), "--set", "domain=production", home=tmp_path)
     shown = json.loads(longrun("profile", "show", "copy", "--json", home=tmp_path))
     assert shown == json.loads(longrun("profile", "show", "site", "--json", home=tmp_path)) | {"domain": "production"}
+
+
+def test_the_digests_that_a_push_writes_are_a_part_of_a_profile(tmp_path: Path) -> None:
+    create(tmp_path)
+    file, images = tmp_path / "site.toml", tmp_path / "images.toml"
+    file.write_text(longrun("profile", "show", "site", home=tmp_path), encoding="utf-8")
+    new = dict.fromkeys((*GROUPS, "tracking"), "sha256:" + "1" * 64)
+    lines = "\n".join(f'{name} = "{digest}"' for name, digest in new.items())
+    images.write_text(f'image_registry = "localhost:5001/longrun"\n\n[image_digests]\n{lines}\n', encoding="utf-8")
+    longrun("profile", "create", "site", "--from", str(file), "--from", str(images), "--replace", home=tmp_path)
+    shown = json.loads(longrun("profile", "show", "site", "--json", home=tmp_path))
+    assert (shown["image_registry"], shown["image_digests"]) == ("localhost:5001/longrun", new)
+    assert shown["endpoint"] == "https://flyte.example.org"
 
 
 def test_a_home_without_profiles_says_how_to_make_one(tmp_path: Path) -> None:
