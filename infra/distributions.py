@@ -41,8 +41,8 @@ def image_locks(prefix: Path = Path(sys.prefix)) -> tuple[Path, ...]:
 
 def installed(directories: Iterable[Path]) -> dict[str, str]:
     """Version of every distribution in these directories of installation, by its name as locks write it."""
-    found = importlib.metadata.distributions(path=[str(directory) for directory in directories])
-    return {_normal(distribution.name): distribution.version for distribution in found}
+    here = importlib.metadata.distributions(path=[str(directory) for directory in directories])
+    return {_normal(distribution.name): distribution.version for distribution in here}
 
 
 def not_as_locked(lock: Path, versions: dict[str, str]) -> list[str]:

@@ -62,10 +62,12 @@ def test_every_package_that_is_locked_is_installed_here_in_that_version() -> Non
 
 def test_all_that_the_public_torch_brings_is_locked_with_it() -> None:
     """The packages that its METADATA on PyPI asks for under Linux, and what those ask for, looked up in November 2026."""
-    parts = "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13"
-    parts += " nvjitlink nvshmem-cu13 nvtx"
+    libraries = (
+        "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13"
+    )
+    libraries += " nvjitlink nvshmem-cu13 nvtx"
     others = {"torch", "triton", "cuda-bindings", "cuda-pathfinder", "cuda-toolkit"}
-    assert set(pins(LOCKS / "torch-cuda.txt")) == {f"nvidia-{part}" for part in parts.split()} | others
+    assert set(pins(LOCKS / "torch-cuda.txt")) == {f"nvidia-{library}" for library in libraries.split()} | others
 
 
 @pytest.mark.parametrize("build", ["torch-cuda", "torch-cpu"])

@@ -205,7 +205,7 @@ class Builder:
 
 
 if __name__ == "__main__":
-    place, program, *arguments = sys.argv[1:]
-    with (Path(place) / "told").open("a") as told:
+    directory, program, *arguments = sys.argv[1:]
+    with (Path(directory) / "told").open("a") as told:
         told.write(" ".join([program, *arguments]) + "\n")
-    print(Builder(Path(place), program).call(arguments))
+    print(Builder(Path(directory), program).call(arguments))
