@@ -70,7 +70,7 @@ def machines(profile: Profile | None) -> dict[str, Machine | RayMachines]:
         "train": _ray_machines(profile, _working(profile, "train", "train", gpus=gpus)),
         "evaluate": Machine(
             environment="evaluate",
-            image="vllm",
+            image="evaluate",
             size=_size(profile, "evaluate"),
             gpus=1 if gpus else 0,
             priority="evaluation",

@@ -197,7 +197,7 @@ class Builder:
         familiar = name.removeprefix("docker.io/").removeprefix("library/") if self.name == "docker" else name
         answers = {
             ("docker", "{{.Id}}"): own,
-            ("docker", "{{range .RepoDigests}}{{println .}}{{end}}"): "\n".join(f"{familiar}@{one}" for one in registries),
+            ("docker", "{{range .RepoDigests}}{{println .}}{{end}}"): "\n".join(f"{familiar}@{pushed}" for pushed in registries),
             ("podman", "{{.Digest}}"): own,
             ("buildah", "{{.FromImageDigest}}"): own,
         }
