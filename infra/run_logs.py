@@ -22,6 +22,7 @@ MAX_BYTES = 4 * 2**20
 """Of one log in the store: the beginning, which says what was started, and the end, which says how it ended."""
 
 _FIRST_BYTES = MAX_BYTES // 8
+_LAST_BYTES = MAX_BYTES - _FIRST_BYTES
 
 _NAME = re.compile(r"[\w=+-][\w.=+-]*(/[\w=+-][\w.=+-]*)*", re.ASCII)
 """Of a run, a step or a log: nothing that leaves the folder."""
@@ -82,12 +83,38 @@ class RunLogs:
         return Bucket(self.root, self.endpoint or object_store_endpoint(self.root))
 
 
+class Shortened:
+    """A log that grows, of which `MAX_BYTES` are kept, however long it gets."""
+
+    def __init__(self) -> None:
+        self._first, self._last, self._size = bytearray(), bytearray(), 0
+
+    def add(self, data: bytes) -> None:
+        """Go on with the log."""
+        self._size += len(data)
+        room = _FIRST_BYTES - len(self._first)
+        self._first += data[:room]
+        self._last += data[room:]
+        if len(self._last) > 2 * _LAST_BYTES:
+            del self._last[:-_LAST_BYTES]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole log so far."""
+        return self._size
+
+    def data(self) -> bytes:
+        """The log; where it is too long, a line says how much was left out, which is its middle."""
+        last = bytes(self._last[-_LAST_BYTES:])
+        more = self._size - len(self._first) - len(last)
+        return bytes(self._first) + (f"\n… {more} bytes left out …\n".encode() if more else b"") + last
+
+
 def shortened(data: bytes) -> bytes:
-    """At most `MAX_BYTES` of a log and a line that says how much was left out, which is its middle."""
-    if len(data) <= MAX_BYTES:
-        return data
-    more = len(data) - MAX_BYTES
-    return data[:_FIRST_BYTES] + f"\n… {more} bytes left out …\n".encode() + data[more + _FIRST_BYTES :]
+    """What `Shortened` keeps of a log."""
+    log = Shortened()
+    log.add(data)
+    return log.data()
 
 
 def worker_log(number: int) -> str:

@@ -54,11 +54,37 @@ def quieten() -> None:
 
 def keep_caches(home: Path) -> None:
     """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "cache" / "inductor")
-    os.environ["TRITON_CACHE_DIR"] = str(home / "cache" / "triton")
-    os.environ["NUMBA_CACHE_DIR"] = str(numba_cache(home))
-    os.environ["MPLCONFIGDIR"] = str(home / "cache" / "matplotlib")
-    os.environ["HF_HOME"] = str(home / "cache" / "huggingface")
+    os.environ.update(_caches(home / "cache") | {"NUMBA_CACHE_DIR": str(numba_cache(home))})
+
+
+def _caches(directory: Path) -> dict[str, str]:
+    return {
+        "TORCHINDUCTOR_CACHE_DIR": str(directory / "inductor"),
+        "TRITON_CACHE_DIR": str(directory / "triton"),
+        "MPLCONFIGDIR": str(directory / "matplotlib"),
+        "HF_HOME": str(directory / "huggingface"),
+    }
+
+
+_IN_PODS = Path("/tmp/longrun")  # noqa: S108 - all that every user may write, whatever the image and its root folder are
+
+
+def pod_variables() -> dict[str, str]:
+    """What every process of a task's pod is started with, Ray and its workers included: they ask no module of ours first."""
+    return {
+        **QUIET,
+        **WAITING,
+        **_caches(_IN_PODS),
+        "NUMBA_CACHE_DIR": str(_IN_PODS / "numba"),
+        # a user that no file of users names has no name otherwise, and torch and MLflow ask for one
+        "LOGNAME": "longrun",
+        # what ends in the middle of native code says where
+        "PYTHONFAULTHANDLER": "1",
+        # a stopped job has time to keep its logs; 3 by default
+        "RAY_JOB_STOP_WAIT_TIME_S": "20",
+        # infra/pod/watch.py
+        "_F_EXEC_WRAPPER": "python -m infra.pod.watch",
+    }
 
 
 def numba_cache(home: Path, components: Path = Path(__file__).parents[1] / "components") -> Path:

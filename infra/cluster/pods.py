@@ -21,7 +21,7 @@ from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.cluster.profiles import Profile, to_toml
 from infra.cluster.sizes import in_bytes
 from infra.cluster.store_variables import store_variables
-from infra.variables import QUIET
+from infra.variables import pod_variables
 
 if TYPE_CHECKING:
     import flyte
@@ -183,7 +183,7 @@ def _environment(profile: Profile) -> list[Any]:
 
     store = store_variables(profile)
     secrets = {**store.secret, **profile.pod_secrets}
-    plain = {CARRIER: to_toml(profile), **QUIET, **store.plain}
+    plain = {CARRIER: to_toml(profile), **pod_variables(), **store.plain}
     return [
         *(k8s.V1EnvVar(name=name, value=value) for name, value in plain.items() if name not in secrets),
         *(k8s.V1EnvVar(name=name, value_from=reference(*where)) for name, where in secrets.items()),

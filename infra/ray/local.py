@@ -44,11 +44,20 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
     return time.monotonic() - started
 
 
-def stop_ray(home: Path) -> None:
-    """Stop the Ray of this process, if there is one, and remove its state."""
+def leave_ray() -> None:
+    """Dismiss this process's training workers, and leave its Ray, if it has one: its own ends with that.
+
+    In this order: Ray's client dies of a segmentation fault where it is shut down, as at the end of a process, while the thread
+    of a training's controller is still waiting in it.
+    """
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         ray_workers.release()
         ray.shutdown()
+
+
+def stop_ray(home: Path) -> None:
+    """Leave Ray, and remove the state of this process's own."""
+    leave_ray()
     link = _link(home / "ray")
     if link.is_symlink():
         link.unlink()

@@ -42,6 +42,8 @@ class Outcome:
     workers: int = 0
     """How many work at it; 0: none has joined yet."""
     error: LongrunError | None = None
+    lost: bool = False
+    """Whether the error is that workers were lost too often, and not one of the work's own."""
     entered: float | None = None
     """Unix time at which the first worker entered the work."""
     ended: float | None = None
@@ -107,9 +109,9 @@ class Mailbox:
             self._outcome.results, self._outcome.workers = {}, worker.world_size
             self._starts += 1
             if self._starts > 1 + self._max_failures:
+                self._outcome.lost = True
                 self._outcome.error = TrainingError(
-                    f"training workers failed {self._starts - 1} times without a step done in between: {self._reason}; "
-                    "the logs are in Ray's session"
+                    f"training workers failed {self._starts - 1} times without a step done in between: {self._reason}"
                 )
 
     async def placement_groups(self) -> list[Any]:

@@ -1,5 +1,6 @@
 """The worker pool on Ray: actors of one processor each, in a Ray that somebody else has started."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from components.errors import LongrunError, TrainingError
+from infra.ray.logs import last_words
 from infra.threads import use_threads
 
 Spec = TypeVar("Spec")
@@ -41,7 +43,7 @@ class RayWorkerPool:
 
     def stream(self, work: Callable[[Spec], Iterator[Result]], specs: Sequence[Spec]) -> Iterator[tuple[int, Result]]:
         """See the port. Raises `TrainingError` where a worker is lost too often, or fails with an error that is not ours."""
-        waiting = list(enumerate(specs))
+        started, waiting = time.time(), list(enumerate(specs))
         busy: dict[Any, tuple[int, Any]] = {}
         free = list(self._actors)
         while waiting or busy:
@@ -55,15 +57,15 @@ class RayWorkerPool:
             if reference is None:
                 free.append(busy.pop(ready)[1])
                 continue
-            yield busy[ready][0], _opened(reference)
+            yield busy[ready][0], _opened(reference, started)
 
 
-def _opened(reference: Any) -> Any:
+def _opened(reference: Any, since: float) -> Any:
     try:
         result = ray.cloudpickle.loads(ray.get(reference))
     except RayError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise TrainingError(f"a worker of the pool failed: {reason}; the logs are in Ray's session") from error
+        raise TrainingError(f"a worker of the pool failed: {reason}{last_words(since)}") from error
     if isinstance(result, LongrunError):
         raise result
     return result

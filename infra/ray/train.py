@@ -10,6 +10,7 @@ import ray
 
 from components.errors import ConfigError, TrainingError
 from components.ports import Metrics, TrainingReporter
+from infra.ray.logs import last_words
 from infra.ray.mailbox import Outcome
 from infra.ray.workers import GroupConfig, group_for
 
@@ -59,11 +60,13 @@ class RayLauncher:
         pickled: bytes = ray.cloudpickle.dumps((work, spec))  # type: ignore[no-untyped-call]
         outcome = group.run(pickled, metrics)
         self.overhead_seconds += _overhead(outcome, started, time.time())
+        if outcome.lost:
+            raise TrainingError(f"{outcome.error}{last_words(started)}")
         if outcome.error is not None:
             raise outcome.error
         if not outcome.is_complete:
             reason = _last_line(group.failure)
-            raise TrainingError(f"training workers failed: {reason}; the logs are in Ray's session") from group.failure
+            raise TrainingError(f"training workers failed: {reason}{last_words(started)}") from group.failure
         return [ray.cloudpickle.loads(outcome.results[rank]) for rank in range(outcome.workers)]
 
     def _config(self, workers: int, min_workers: int) -> GroupConfig:

@@ -15,6 +15,7 @@ from typing import Any
 
 from components.errors import LongrunError
 from components.ports import Metrics
+from infra.ray import logs
 from infra.ray.mailbox import Outcome, Report, WorkerRank, mailbox_actor
 from infra.threads import use_threads
 from infra.variables import set_variable
@@ -241,6 +242,7 @@ def _work(config: dict[str, Any]) -> None:
     rank = WorkerRank(placement_group.id.hex(), context.get_world_rank(), context.get_world_size())
     reporter = _MailReporter(rank, mailbox)
     ray.get(mailbox.join.remote(rank, placement_group))
+    logs.introduce(rank.rank, rank.world_size)
     done = 0
     while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
         work, spec = ray.cloudpickle.loads(assignment.pickled)

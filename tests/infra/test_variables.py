@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from infra.variables import WAITING, keep_caches, keep_flyte_state, numba_cache, quieten, retry_seconds, set_variable, variable
+from infra.variables import (
+    QUIET,
+    WAITING,
+    keep_caches,
+    keep_flyte_state,
+    numba_cache,
+    pod_variables,
+    quieten,
+    retry_seconds,
+    set_variable,
+    variable,
+)
 
 
 def test_an_unset_variable_is_none_and_a_set_one_reaches_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +92,12 @@ def test_machine_code_is_in_the_home_where_the_code_is_read_only(tmp_path: Path)
     code = tmp_path / "components"
     code.mkdir(mode=0o500)
     assert numba_cache(tmp_path / "home", code).parent == tmp_path / "home" / "cache"
+
+
+def test_pods_have_caches_that_any_user_may_write_and_a_name_for_a_user_without_one() -> None:
+    variables = pod_variables()
+    assert {name: variables[name] for name in QUIET} == QUIET
+    paths = {name: value for name, value in variables.items() if name.endswith(("_DIR", "_HOME", "DIR"))}
+    assert set(paths) == {"TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "HF_HOME"}
+    assert all(path.startswith("/tmp/longrun/") for path in paths.values())
+    assert variables["LOGNAME"]

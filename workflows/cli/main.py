@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from components.errors import LongrunError, single_line
+from infra.process_end import run_and_leave
 from workflows.cli import cluster as cli_cluster
 from workflows.cli.curation import curation
 from workflows.cli.options import Home, Json, ProfileOption, RecipeName, Set, print_result, settings_of
@@ -338,11 +339,17 @@ def _innermost(trace: TracebackType | None) -> str:
 
 def main() -> None:
     """Entry point of the console script: errors are one line, without a traceback unless `--debug` asks for it."""
+    run_and_leave(_run)
+
+
+def _run() -> int:
     # Objects that imports make are never garbage, and collecting among them cost a tenth of a submission
     set_threshold(200_000, 50, 50)
     try:
         # Calling `app` itself would put typer's own exception hook in place.
         typer.main.get_command(app)(prog_name="longrun")
+    except SystemExit as ended:
+        return int(ended.code or 0)
     except (Exception, KeyboardInterrupt) as error:
         if _options["debug"]:
             raise
@@ -352,3 +359,4 @@ def main() -> None:
         sys.stderr.flush()
         # Flyte's and Ray's threads may still be at work after an interruption; nothing they hold needs an orderly end.
         os._exit(code)
+    return 0

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from components.artifacts import Artifact, Check, CheckReport, Manifest
 from components.decides import deciding
-from components.errors import LongrunError, TrackingError
+from components.errors import LongrunError, TrackingError, single_line
 from components.files import JSON
 from infra import caching
+from infra.cluster.process_profile import in_pod
 from infra.mlflow import tracking
+from infra.pod.end import end_in_order
 from workflows.steps import journal
 from workflows.steps.gates import gate
 from workflows.steps.inputs import StepFunction, called, flat, parameters_of
@@ -97,11 +99,26 @@ async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> 
     cached = None if step in run.options.fresh else run.store.find(step, key)
     if cached is None:
         code = caching.code_digest(function, config)
-        return await task(Order(step=step, cache_key=key, code_digest=code, run=run), config, **inputs)
+        return await _made(task, Order(step=step, cache_key=key, code_digest=code, run=run), config, inputs)
     figures = run.store.manifest(cached.uri).figures
     run.journal.write("cached", step=step, **cached.pinned, figures=figures)
     kind: type[Kind] = function.__annotations__["return"]
     return cached.as_(kind)
+
+
+async def _made(task: StepTask[Kind], order: Order, config: Any, inputs: Mapping[str, Any]) -> Kind:
+    """What the task makes. Where it fails after it has published that, as by the end of its process, the artifact counts."""
+    store, before = order.store, order.store.count_attempts(order.step, order.cache_key)
+    try:
+        return await task(order, config, **inputs)
+    except Exception as error:
+        published = store.find(order.step, order.cache_key)
+        if published is None or store.count_attempts(order.step, order.cache_key) == before:
+            raise
+        figures = store.manifest(published.uri).figures
+        order.run.journal.write("cached", step=order.step, **published.pinned, figures=figures, failed_after=single_line(error))
+        kind: type[Kind] = task.func.__annotations__["return"]
+        return published.as_(kind)
 
 
 async def checked(run: Run, task: StepTask[Check], limits: Any, artifact: Artifact, **others: Any) -> Check:
@@ -119,6 +136,8 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
     A failure is written to the run's journal and raised again; a half-written output is removed.
     """
     run, started = order.run, time.monotonic()
+    if in_pod():
+        end_in_order()
     if order.fresh:
         for directory in (order.scratch, order.index):
             shutil.rmtree(directory, ignore_errors=True)

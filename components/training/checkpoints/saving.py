@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -38,7 +37,8 @@ RECEIPT_TIMEOUT = 1800.0
 """Seconds to wait for the other workers: a worker that is lost ends this one long before."""
 
 NICENESS = 10
-"""Of the thread that writes: it gets a tenth of a processor that the training wants for itself."""
+"""How much nicer the thread that writes is than the training: it gets a tenth of a processor that the training wants for itself.
+An addition, not a value: Ray starts its workers with 15, and only root may become less nice than that."""
 
 POLL_SECONDS = 0.01
 """Between two polls for receipts."""
@@ -342,5 +342,5 @@ def _single_threaded(name: str, *, low_priority: bool = False) -> ThreadPoolExec
     pool.submit(torch.set_num_threads, 1).result()
     torch.set_num_threads(threads)  # threads made later have the old limit again
     if low_priority and sys.platform == "linux":  # elsewhere a priority is of the whole process
-        pool.submit(lambda: os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)).result()
+        pool.submit(os.nice, NICENESS).result()
     return pool

@@ -218,3 +218,39 @@ def test_what_a_clock_says_of_a_step_is_in_its_record_and_not_in_its_figures(run
     assert manifest.making.root == Path(run.home).as_uri()
     assert manifest.making.user
     assert manifest.figures == {"words": 1}
+
+
+class Crash(Exception):
+    """What Flyte raises in the driver for an action whose process ended badly."""
+
+
+def crashing(task: StepTask[Corpus], when: str) -> Any:
+    """The task in a process that ends badly, before or after its work is done."""
+
+    async def call(order: Order, config: Any, **inputs: Any) -> Corpus:
+        if when == "after":
+            await task(order, config, **inputs)
+        raise Crash("terminated with exit code (139)")
+
+    call.func = task.func  # type: ignore[attr-defined]
+    return call
+
+
+@pytest.mark.parametrize("fresh", [(), ("writing",)], ids=["first", "afresh"])
+def test_a_step_whose_process_fails_after_it_has_published_has_succeeded(run: Run, fresh: tuple[str, ...]) -> None:
+    if fresh:
+        obtained(run)
+    corpus = obtained(replace(run, options=RunOptions(fresh=fresh)), crashing(writing, "after"))
+    assert (Path(run.home) / corpus.uri / "text").read_text() == "words"
+    last = run.journal.last("writing")
+    assert (last["event"], last["failed_after"]) == ("cached", "terminated with exit code (139)")
+
+
+@pytest.mark.parametrize("fresh", [(), ("writing",)], ids=["first", "afresh"])
+def test_a_step_whose_process_fails_before_that_has_failed_though_an_older_artifact_is_there(
+    run: Run, fresh: tuple[str, ...]
+) -> None:
+    if fresh:
+        obtained(run)
+    with pytest.raises(Crash):
+        obtained(replace(run, options=RunOptions(fresh=fresh)), crashing(writing, "before"))

@@ -5,6 +5,8 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,9 +23,10 @@ from components.training.checkpoints import direct_files
 from components.training.checkpoints import files as checkpoint_files
 from components.training.checkpoints import saving as checkpoints_module
 from components.training.checkpoints.files import OTHER_TRAINING, Attempt, differences, read_history, state_files
-from components.training.checkpoints.saving import CheckpointPlan, Checkpoints, ResumePoint
+from components.training.checkpoints.saving import NICENESS, CheckpointPlan, Checkpoints, ResumePoint
 from components.training.checkpoints.state import KINDS, Fragment, SavedState, State
 from components.training.engine import process_group
+from tests.paths import ROOT
 from tests.spawning import SpawningLauncher
 
 SIZES = {"head.weight": 6}
@@ -132,6 +135,22 @@ def test_the_thread_that_saves_starts_no_others_and_leaves_the_training_its_own(
     assert len(list(Path("/proc/self/task").iterdir())) == before
     assert torch.get_num_threads() == threads
     store.close()
+
+
+NICE = """
+import os
+from components.training.checkpoints import saving
+os.nice(15)  # as Ray starts its workers
+if os.geteuid() == 0:
+    os.setuid(65534)
+print(os.nice(0), saving._single_threaded("write", low_priority=True).submit(os.nice, 0).result())
+"""
+
+
+@pytest.mark.long
+def test_the_thread_that_writes_is_nicer_than_the_training_whatever_its_niceness_and_user() -> None:
+    training, writing = map(int, subprocess.check_output([sys.executable, "-c", NICE], cwd=ROOT, text=True).split())
+    assert writing == min(19, training + NICENESS)
 
 
 @pytest.mark.long

@@ -1,0 +1,1 @@
+"""A step in its pod: the process that watches it, and how it ends."""

@@ -1,0 +1,35 @@
+"""The end of a step's process in its pod: Ray is left in order, and who watches is told that everything was done."""
+
+import atexit
+import contextlib
+import functools
+import sys
+from pathlib import Path
+
+from components.files import write_text
+from infra.ray.local import leave_ray
+from infra.variables import variable
+
+ENDED = "LONGRUN_ENDED"
+"""Names the file into which the process writes its exit status when its work, its threads and Flyte's runtime have ended."""
+
+
+@functools.cache
+def end_in_order() -> None:
+    """Prepare this process for its end; once.
+
+    Not at the end of the step's own function: after that, Flyte's runtime sends what the step returned, or why it failed.
+    """
+    atexit.register(_end)
+
+
+def _end() -> None:
+    with contextlib.suppress(Exception):  # of a Ray that is gone; Python would print it and go on
+        leave_ray()
+    if file := variable(ENDED):
+        write_text(Path(file), str(_status()))
+
+
+def _status() -> int:
+    """What Python is about to end with: it keeps what nobody has caught; Flyte's runtime catches what it has sent."""
+    return int(hasattr(sys, "last_value"))

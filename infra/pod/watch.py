@@ -1,0 +1,180 @@
+"""The first process of a step's pod: it starts Flyte's runtime, keeps what that prints, and says how the step ended.
+
+    _F_EXEC_WRAPPER="python -m infra.pod.watch"   (flyte._bin.runtime of Flyte 2.12: `a0` starts itself below what it names)
+
+A process of its own, because what it is for is needed most where the step's own process can do nothing more: after a segmentation
+fault, a kill for memory or a signal. Of a step with a Ray cluster it is the job's entrypoint, whose exit status is the job's.
+
+Nothing here may fail a step: where logs cannot be kept, a line says why.
+"""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.errors import single_line
+from infra.cluster.process_profile import profile_of_process
+from infra.pod.end import ENDED
+from infra.process_end import run_and_leave
+from infra.ray import logs as ray_logs
+from infra.run_logs import STEP_LOG, RunLogs, Shortened, worker_log
+from infra.variables import RETRY_VARIABLE, set_variable, variable
+
+POLL_SECONDS = 0.1
+"""Between two looks whether the process has said that it ends."""
+
+PUT_SECONDS = 60.0
+"""Between two times that the step's log is put while it grows: what a pod that is killed at once leaves."""
+
+END_SECONDS = 20.0
+"""How long a process may take to end after it has said that its work is done."""
+
+STORE_SECONDS = "10"
+"""How long a silent store is asked again before logs are given up."""
+
+
+@dataclass
+class Watch:
+    """A command that runs, with everything that it prints."""
+
+    command: Sequence[str]
+    put: Callable[[str, bytes], None]
+    """Keeps a log by its name."""
+    ray: Callable[[], dict[str, bytes]]
+    """Logs of Ray and its workers by their names."""
+    printed: Shortened = field(default_factory=Shortened)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _put_size: int = 0
+
+    def run(self) -> int:
+        """The exit status: what the command has said that its work ended with, else that of its process."""
+        with tempfile.TemporaryDirectory(prefix="longrun-") as directory:
+            ended = Path(directory) / "status"
+            child, reader = self._started(ended)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda number, _: self._stop(child, number))
+            self._wait(child, ended)
+            # whoever the command has started may hold the pipe open
+            reader.join(1.0)
+            status = self._status(child.returncode, ended)
+            self._keep_own()
+            self._trying(self._keep_ray)
+        return status
+
+    def _started(self, ended: Path) -> "tuple[subprocess.Popen[bytes], threading.Thread]":
+        """The command's process, and the thread that reads what it prints."""
+        source, target = os.pipe()
+        child = subprocess.Popen(self.command, stdout=target, stderr=target, env={**os.environ, ENDED: str(ended)})
+        os.close(target)
+        # from here on services are this process's own matter
+        set_variable(RETRY_VARIABLE, STORE_SECONDS)
+        reader = threading.Thread(target=self._read, args=(source,), daemon=True)
+        reader.start()
+        return child, reader
+
+    def _read(self, source: int) -> None:
+        with open(source, "rb", buffering=0) as stream:
+            while data := stream.read(2**16):
+                self.printed.add(data)
+                self._write(data)
+
+    @staticmethod
+    def _write(data: bytes) -> None:
+        with suppress(OSError):
+            while data:
+                data = data[os.write(1, data) :]
+
+    def _stop(self, child: "subprocess.Popen[bytes]", number: int) -> None:
+        child.send_signal(number)
+        self._stopped.set()
+
+    def _wait(self, child: "subprocess.Popen[bytes]", ended: Path) -> None:
+        last_put, deadline = time.monotonic(), float("inf")
+        while child.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(POLL_SECONDS)
+            now = time.monotonic()
+            if self._stopped.is_set() or now - last_put > PUT_SECONDS:
+                self._stopped.clear()
+                self._keep_own()
+                last_put = now
+            deadline = min(deadline, now + END_SECONDS) if ended.exists() else deadline
+            if now > deadline:
+                child.kill()
+
+    def _status(self, returncode: int, ended: Path) -> int:
+        status = returncode if returncode >= 0 else 128 - returncode
+        if not ended.exists():
+            return status
+        reported = int(ended.read_text())
+        if reported != status:
+            self._say(f"the process ended with {returncode} after its work was done with {reported}, which counts")
+        return reported
+
+    def _keep_ray(self) -> None:
+        for name, data in self.ray().items():
+            self.put(name, data)
+
+    def _keep_own(self) -> None:
+        if self.printed.size != self._put_size:
+            self._put_size = self.printed.size
+            self._trying(lambda: self.put(STEP_LOG, self.printed.data()))
+
+    def _trying(self, keep: Callable[[], object]) -> None:
+        try:
+            keep()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the step's own status counts
+            self._say(f"logs were not kept: {type(error).__name__}: {single_line(error)}")
+
+    def _say(self, text: str) -> None:
+        line = f"longrun: {text}\n".encode()
+        self.printed.add(line)
+        self._write(line)
+
+
+def watch(command: Sequence[str]) -> int:
+    """Run Flyte's runtime as `command`; its exit status."""
+    run, step = run_of(command), step_of(command)
+
+    def put(name: str, data: bytes) -> None:
+        profile = profile_of_process()
+        if profile and run and step:
+            RunLogs(profile.artifact_root, Path()).put(run, step, name, data)
+
+    def ray() -> dict[str, bytes]:
+        directory, address = ray_logs.default_directory(), variable("RAY_ADDRESS")
+        workers = ray_logs.worker_logs(directory)
+        if address and (profile := profile_of_process()) and profile.workers > 0:
+            workers += ray_logs.worker_logs_of_other_nodes(address)
+        named = {worker_log(number): data for number, data in ray_logs.numbered(workers).items()}
+        return named | {f"head/{name}": data for name, data in ray_logs.own_logs(directory).items()}
+
+    return Watch(command, put, ray).run()
+
+
+def run_of(command: Sequence[str]) -> str:
+    """The run's id in a command of Flyte's runtime, which is its own name of the run."""
+    return _after(command, "--run-name") or variable("RUN_NAME") or ""
+
+
+def step_of(command: Sequence[str]) -> str:
+    """The step's name in a command of Flyte's runtime: that of the task's function, which its resolver looks for."""
+    return _after(command, "instance") or variable("ACTION_NAME") or ""
+
+
+def _after(command: Sequence[str], word: str) -> str:
+    following = [value for name, value in itertools.pairwise(command) if name == word]
+    return following[-1] if following and "{{" not in following[-1] else ""
+
+
+if __name__ == "__main__":
+    run_and_leave(lambda: watch(sys.argv[1:]))

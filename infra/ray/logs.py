@@ -1,0 +1,154 @@
+"""What Ray's processes and workers write into the files of their session, which goes with the pod or with the run."""
+
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.variables import variable
+
+OWN = ("gcs_server.out", "gcs_server.err", "raylet.out", "raylet.err", "job-driver-*.log")
+"""Ray's own files that tell why a job ended. Not those of its runtime environments, which print variables."""
+
+MAX_OWN_BYTES = 256 * 2**10
+"""Of the end of each of Ray's own files."""
+
+MAX_WORKER_BYTES = 4 * 2**20
+"""Of the end of each worker's file: more than this is not read."""
+
+MAX_WORKERS = 256
+"""Workers of one node whose files are kept, the newest first."""
+
+ANSWER_SECONDS = 10.0
+"""How long the other nodes of a cluster are waited for."""
+
+_INTRODUCTION = re.compile(rb"^longrun: training worker (\d+) of \d+", re.MULTILINE)
+
+_FILE = re.compile(r"worker-([0-9a-f]+)-[0-9a-f]+-(\d+)\.(?:out|err)")
+
+_NAMES = re.compile(r":(?:job_id|actor_name|task_name):")
+"""How Ray marks in a worker's file whose lines follow."""
+
+_TELLING = re.compile(r"Error\b|Exception\b|Fatal|[Kk]illed|out of memory|Segmentation|SIG[A-Z]{3,}|Aborted|assert", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLog:
+    """What one worker printed: its output, then its errors."""
+
+    rank: int | None
+    """Of a training worker."""
+    written: float
+    """Unix time of its last line."""
+    data: bytes
+
+    @property
+    def telling_line(self) -> str:
+        """The last line that says why a process died; empty where none does."""
+        lines = [line.strip() for line in self.data.decode(errors="replace").splitlines() if not _NAMES.match(line)]
+        return next((line for line in reversed(lines) if _TELLING.search(line)), "")
+
+
+def introduce(rank: int, workers: int) -> None:
+    """Say in this worker's file which one of a training it is."""
+    sys.stdout.write(f"longrun: training worker {rank} of {workers}, process {os.getpid()}\n")
+    sys.stdout.flush()
+
+
+def default_directory() -> Path:
+    """Where Ray keeps the logs of its newest session on this machine, unless it was started for another directory."""
+    return Path(variable("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "session_latest" / "logs"
+
+
+def own_logs(directory: Path) -> dict[str, bytes]:
+    """The ends of Ray's own files on this node, by their names."""
+    files = {path.name: _end_of(path, MAX_OWN_BYTES) for pattern in OWN for path in sorted(directory.glob(pattern))}
+    return {name: data for name, data in files.items() if data}
+
+
+def numbered(workers: Iterable[WorkerLog]) -> dict[int, bytes]:
+    """Logs by number: a training worker has its rank, the last one of a rank that was lost; the others have what is free."""
+    ranked: dict[int, WorkerLog] = {}
+    newest = sorted(workers, key=lambda log: -log.written)
+    rest = [log for log in newest if log.rank is None or ranked.setdefault(log.rank, log) is not log]
+    named = ranked | dict(enumerate(reversed(rest), start=max(ranked, default=-1) + 1))
+    return {number: named[number].data for number in sorted(named)}
+
+
+def worker_logs(directory: Path) -> list[WorkerLog]:
+    """The workers of the session whose logs are in `directory` that have printed anything, the newest first."""
+    files: dict[str, list[Path]] = {}
+    for path in directory.glob("worker-*"):
+        if (match := _FILE.fullmatch(path.name)) is not None:
+            files.setdefault(f"{match[1]}-{match[2]}", []).append(path)
+    found = [_worker_log(sorted(paths, reverse=True)) for paths in files.values()]
+    with_lines = [log for log in found if log.data]
+    return sorted(with_lines, key=lambda log: -log.written)[:MAX_WORKERS]
+
+
+def _worker_log(paths: list[Path]) -> WorkerLog:
+    data = b"".join(_lines_of(path) for path in paths)
+    introduction = _INTRODUCTION.search(data)
+    written = max(path.stat().st_mtime for path in paths)
+    return WorkerLog(int(introduction[1]) if introduction else None, written, data)
+
+
+def _lines_of(path: Path) -> bytes:
+    lines = _end_of(path, MAX_WORKER_BYTES).splitlines(keepends=True)
+    return b"".join(line for line in lines if not _NAMES.match(line[:16].decode(errors="replace")))
+
+
+def _end_of(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - size))
+            return stream.read(size)
+    except OSError:
+        return b""
+
+
+def last_words(since: float) -> str:
+    """What a worker of this process's Ray said before it died, as the end of a message; empty where nobody said why.
+
+    `since`: Unix time; workers that have printed nothing after it do not count.
+    """
+    logs = [*worker_logs(_directory_of_process()), *worker_logs_of_other_nodes()]
+    for log in sorted(logs, key=lambda log: (log.rank is None, -log.written)):
+        if log.written >= since and (line := log.telling_line):
+            return f"; {'a worker' if log.rank is None else f'worker {log.rank}'} printed last: {line[:300]}"
+    return ""
+
+
+def worker_logs_of_other_nodes(address: str = "") -> list[WorkerLog]:
+    """The same of all other living nodes of the Ray cluster that this process is connected to, else of that at `address`."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if not ray.is_initialized():
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    here = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    read = ray.remote(_worker_logs_here)
+    waiting = [
+        read.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
+        for node in nodes
+        if node["Alive"] and node["NodeID"] != here
+    ]
+    done = ray.wait(waiting, num_returns=len(waiting), timeout=ANSWER_SECONDS)[0] if waiting else []
+    return [log for of_node in ray.get(done) for log in of_node]
+
+
+def _worker_logs_here() -> list[WorkerLog]:
+    return worker_logs(_directory_of_process())
+
+
+def _directory_of_process() -> Path:
+    import ray
+
+    node: Any = ray._private.worker._global_node  # nothing public says where the files of a session are
+    return Path(node.get_logs_dir_path())
