@@ -43,6 +43,11 @@ def set_variable(name: str, value: str) -> None:
     os.environ[name] = value
 
 
+def environment_with(name: str, value: str) -> dict[str, str]:
+    """The environment of this process and one variable more, for a process that it starts."""
+    return {**os.environ, name: value}
+
+
 def quieten() -> None:
     """Put `QUIET`, and of `WAITING` what the user did not choose, into the environment of this process and those it starts."""
     os.environ.update(QUIET)

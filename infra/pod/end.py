@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from components.files import write_text
-from infra.ray.local import leave_ray
 from infra.variables import variable
 
 ENDED = "LONGRUN_ENDED"
@@ -24,8 +23,11 @@ def end_in_order() -> None:
 
 
 def _end() -> None:
-    with contextlib.suppress(Exception):  # of a Ray that is gone; Python would print it and go on
-        leave_ray()
+    if "ray" in sys.modules:
+        from infra.ray.local import leave_ray
+
+        with contextlib.suppress(Exception):  # of a Ray that is gone
+            leave_ray()
     if file := variable(ENDED):
         write_text(Path(file), str(_status()))
 

@@ -27,7 +27,7 @@ from infra.pod.end import ENDED
 from infra.process_end import run_and_leave
 from infra.ray import logs as ray_logs
 from infra.run_logs import STEP_LOG, RunLogs, Shortened, worker_log
-from infra.variables import RETRY_VARIABLE, set_variable, variable
+from infra.variables import RETRY_VARIABLE, environment_with, set_variable, variable
 
 POLL_SECONDS = 0.1
 """Between two looks whether the process has said that it ends."""
@@ -73,7 +73,7 @@ class Watch:
     def _started(self, ended: Path) -> "tuple[subprocess.Popen[bytes], threading.Thread]":
         """The command's process, and the thread that reads what it prints."""
         source, target = os.pipe()
-        child = subprocess.Popen(self.command, stdout=target, stderr=target, env={**os.environ, ENDED: str(ended)})
+        child = subprocess.Popen(self.command, stdout=target, stderr=target, env=environment_with(ENDED, str(ended)))
         os.close(target)
         # from here on services are this process's own matter
         set_variable(RETRY_VARIABLE, STORE_SECONDS)

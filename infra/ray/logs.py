@@ -86,8 +86,7 @@ def worker_logs(directory: Path) -> list[WorkerLog]:
     for path in directory.glob("worker-*"):
         if (match := _FILE.fullmatch(path.name)) is not None:
             files.setdefault(f"{match[1]}-{match[2]}", []).append(path)
-    found = [_worker_log(sorted(paths, reverse=True)) for paths in files.values()]
-    with_lines = [log for log in found if log.data]
+    with_lines = [log for log in (_worker_log(sorted(paths, reverse=True)) for paths in files.values()) if log.data]
     return sorted(with_lines, key=lambda log: -log.written)[:MAX_WORKERS]
 
 

@@ -2,8 +2,8 @@
 
     unshare --mount --propagation private python -m tests.end_to_end.as_in_a_pod DIRECTORY WORD …
 
-runs `longrun WORD …` where `DIRECTORY` is all that is writable: as /tmp, and its folder `user` as $HOME. Needs the right to mount,
-which root has in most containers: `refusal` says why there is none. Nothing outside the new mount namespace changes.
+runs `longrun WORD …` where `DIRECTORY` is all that is writable: as /tmp, and its folder `user` as $HOME. It needs the right to
+mount, which root has in most containers: `refusal` says why there is none. Nothing outside the new mount namespace changes.
 """
 
 import os
