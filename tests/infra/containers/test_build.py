@@ -1,6 +1,8 @@
 """`make images` and `make push`: which builder is taken, what it is told, which digests are kept, what is said of failures."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from infra.bundle import REPOSITORY
 from infra.cluster.profiles import IMAGE_GROUPS
@@ -53,14 +56,6 @@ def test_what_a_profile_and_the_chart_name_is_built(builder: str, tmp_path: Path
 
 
 @EVERY
-def test_images_have_the_names_that_the_chart_asks_for_where_no_registry_is_named(builder: str, tmp_path: Path) -> None:
-    assert build(machine(tmp_path, builder), IMAGES="core tracking").returncode == 0
-    # a name without a host is Docker Hub's for Kubernetes: k8s.io/docs/concepts/containers/images
-    asked = [f"docker.io/longrun/{image}:0.4.0" for image in ("core", "tracking")]
-    assert list(builders.Builder(tmp_path, builder).images()) == asked
-
-
-@EVERY
 def test_the_digests_after_a_push_are_the_registry_s_and_a_part_of_a_profile(builder: str, tmp_path: Path) -> None:
     done = build(machine(tmp_path, builder), "--push", REGISTRY="ghcr.io/example/longrun", TORCH="cpu")
     assert done.returncode == 0, done.stderr
@@ -92,6 +87,21 @@ def test_images_are_loaded_into_kind_under_the_same_names(builder: str, tmp_path
     assert len(loads) == 2
     assert all(line.startswith("kind load image-archive ") and line.endswith(" --name trial") for line in loads)
     assert not list(tmp_path.glob("tmp.*"))
+
+
+@EVERY
+def test_the_kind_recipe_of_the_documents_loads_what_the_chart_asks_for(builder: str, tmp_path: Path) -> None:
+    text = (REPOSITORY / "charts" / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^make images (.*LOAD.*)$", text, re.MULTILINE)
+    said = dict(word.split("=", 1) for word in shlex.split(line))
+    done = build(machine(tmp_path, builder, "kind"), "--load", said.pop("LOAD"), BUILDER=builder, **said)
+    assert done.returncode == 0, done.stderr
+    values = yaml.safe_load((REPOSITORY / "charts" / "longrun" / "values.yaml").read_text(encoding="utf-8"))["images"]
+    version = yaml.safe_load((REPOSITORY / "charts" / "longrun" / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    # a name without a host is Docker Hub's for Kubernetes: k8s.io/docs/concepts/containers/images
+    asked = {f"docker.io/{values[image]['repository']}:{version}" for image in ("core", "tracking")}
+    assert set(builders.Builder(tmp_path, builder).images()) == asked
+    assert len(told(tmp_path, "load")) == len(asked)
 
 
 @EVERY
