@@ -7,7 +7,7 @@ PYTEST := .venv/bin/python -m pytest
 # Two processes take one file after the other: a file's tests share servers
 SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install run test test-cluster test-fast test-slow lint coverage golden lock clean images push sbom deploy \
+.PHONY: help install run test test-cluster test-fast test-in-a-pod test-slow lint coverage golden lock clean images push sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
 	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
 
@@ -37,6 +37,9 @@ test-slow: install ## The long ones
 test-cluster: install ## The whole path on a real cluster, installed and removed again (PROFILE=, VALUES=trial, FLYTE_VALUES=, RECIPE=tiny, AGAIN=1)
 	CLUSTER_PROFILE="$(PROFILE)" CLUSTER_VALUES="$(or $(VALUES),trial)" CLUSTER_FLYTE_VALUES="$(FLYTE_VALUES)" \
 	    CLUSTER_RECIPE="$(or $(RECIPE),tiny)" CLUSTER_AGAIN="$(AGAIN)" $(PYTEST) -p no:randomly -rs -s -m cluster tests/cluster
+
+test-in-a-pod: install ## Recipe `tiny` as in a pod: not root, a read-only root folder, a Ray of its own defaults
+	.venv/bin/python -m pytest -rs tests/end_to_end/test_as_in_a_pod.py
 
 coverage: install ## How much of the code the quick tests reach, in a run of its own, against its floor
 	.venv/bin/coverage erase

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.pod.end import ENDED
+from tests.infra.pod.ends import ends
 from tests.paths import ROOT
 
 
@@ -25,3 +26,12 @@ def test_the_status_is_told_when_everything_else_has_ended(
 def test_a_process_that_nobody_watches_ends_as_ever() -> None:
     prologue = "from infra.pod.end import end_in_order\nend_in_order()\n"
     assert subprocess.run([sys.executable, "-c", prologue], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_a_process_whose_training_workers_are_kept_ends_a_hundred_times_without_a_crash(tmp_path: Path) -> None:
+    import ray
+
+    assert ends(tmp_path, "left", 100, ray.get_runtime_context().gcs_address) == {0: 100}

@@ -82,6 +82,14 @@ def die_a_step_further(spec: str, reporter: TrainingReporter) -> int:
     return done
 
 
+def die_with_last_words(spec: str, reporter: TrainingReporter) -> None:
+    """Say why on one rank, and die as native code does."""
+    if reporter.rank == 1:
+        os.write(2, b"RuntimeError: no space left on the device\n")
+        os._exit(1)
+    reporter.report(1, 100, {"loss": 1.0})
+
+
 @dataclass(frozen=True)
 class Training:
     """A training of the small model of the training tests."""
@@ -210,3 +218,8 @@ def test_two_workers_of_which_one_is_killed_end_bitwise_as_two_that_were_not(lau
     assert resumed[0][2] == uninterrupted[0][2]
     assert resumed[0][0] == uninterrupted[0][0]
     assert sorted(metrics.values) == list(range(1, 13))
+
+
+def test_the_message_of_a_training_that_failed_has_what_a_worker_printed_last(launcher: Any) -> None:
+    with pytest.raises(TrainingError, match="worker 1 printed last: RuntimeError: no space left on the device"):
+        launcher.launch(die_with_last_words, "", workers=2, metrics=RecordedMetrics())
