@@ -17,6 +17,7 @@ from infra.bucket import object_store_endpoint, require_store
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
 from infra.mlflow.tracking import require_server
+from infra.pod.end import end_in_order
 from infra.settings import Settings, remember, settings, usable_home
 from infra.urls import HERE
 from infra.variables import keep_caches
@@ -105,6 +106,7 @@ def open_run_on_cluster(recipe: Recipe, name: str, options: RunOptions) -> Itera
     """
     if profile_of_process() is None:
         raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
+    end_in_order()
     of_pod = settings()
     keep_caches(usable_home(of_pod.home))
     _require_services(of_pod)

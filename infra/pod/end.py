@@ -15,21 +15,21 @@ ENDED = "LONGRUN_ENDED"
 
 @functools.cache
 def end_in_order() -> None:
-    """Prepare this process for its end; once.
+    """Prepare this process for its end, if somebody watches it; once.
 
     Not at the end of the step's own function: after that, Flyte's runtime sends what the step returned, or why it failed.
     """
-    atexit.register(_end)
+    if variable(ENDED):
+        atexit.register(_end, Path(variable(ENDED) or ""))
 
 
-def _end() -> None:
+def _end(file: Path) -> None:
+    write_text(file, str(_status()))
     if "ray" in sys.modules:
         from infra.ray.local import leave_ray
 
         with contextlib.suppress(Exception):  # of a Ray that is gone
             leave_ray()
-    if file := variable(ENDED):
-        write_text(Path(file), str(_status()))
 
 
 def _status() -> int:

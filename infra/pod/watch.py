@@ -35,7 +35,7 @@ POLL_SECONDS = 0.1
 PUT_SECONDS = 60.0
 """Between two times that the step's log is put while it grows: what a pod that is killed at once leaves."""
 
-END_SECONDS = 20.0
+END_SECONDS = 30.0
 """How long a process may take to end after it has said that its work is done."""
 
 STORE_SECONDS = "10"
@@ -56,7 +56,7 @@ class Watch:
     _put_size: int = 0
 
     def run(self) -> int:
-        """The exit status: what the command has said that its work ended with, else that of its process."""
+        """The exit status of the command; where a signal ended it after its work was done, what it has said of that."""
         with tempfile.TemporaryDirectory(prefix="longrun-") as directory:
             ended = Path(directory) / "status"
             child, reader = self._started(ended)
@@ -112,12 +112,12 @@ class Watch:
                 child.kill()
 
     def _status(self, returncode: int, ended: Path) -> int:
-        status = returncode if returncode >= 0 else 128 - returncode
+        if returncode >= 0:
+            return returncode
         if not ended.exists():
-            return status
+            return 128 - returncode
         reported = int(ended.read_text())
-        if reported != status:
-            self._say(f"the process ended with {returncode} after its work was done with {reported}, which counts")
+        self._say(f"the process ended by signal {-returncode} after its work was done with status {reported}, which counts")
         return reported
 
     def _keep_ray(self) -> None:

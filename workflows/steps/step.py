@@ -18,7 +18,6 @@ from components.decides import deciding
 from components.errors import LongrunError, TrackingError, single_line
 from components.files import JSON
 from infra import caching
-from infra.cluster.process_profile import in_pod
 from infra.mlflow import tracking
 from infra.pod.end import end_in_order
 from workflows.steps import journal
@@ -136,8 +135,7 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
     A failure is written to the run's journal and raised again; a half-written output is removed.
     """
     run, started = order.run, time.monotonic()
-    if in_pod():
-        end_in_order()
+    end_in_order()
     if order.fresh:
         for directory in (order.scratch, order.index):
             shutil.rmtree(directory, ignore_errors=True)

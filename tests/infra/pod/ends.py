@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from components.ports import SilentMetrics, TrainingReporter
+from infra.pod.end import ENDED, end_in_order
+from infra.variables import environment_with
 from tests.paths import ROOT
 
 
@@ -50,8 +52,6 @@ def _end(directory: Path, how: str, address: str) -> None:
     faulthandler.enable()
     ray.init(address=address, log_to_driver=False, logging_level=40)
     if how == "left":
-        from infra.pod.end import end_in_order
-
         end_in_order()
     _abandon() if how == "abandoned" else _train(directory)
 
@@ -59,10 +59,11 @@ def _end(directory: Path, how: str, address: str) -> None:
 def ends(directory: Path, how: str, times: int, address: str) -> Counter[int]:
     """How often the process ended with each status."""
     command = [sys.executable, "-m", "tests.infra.pod.ends", str(directory), how, "0", address]
+    environment = environment_with(ENDED, str(directory / "status"))
     statuses: Counter[int] = Counter()
     for number in range(times):
         with (directory / f"{how}-{number}.log").open("wb") as log:
-            statuses[subprocess.run(command, cwd=ROOT, check=False, stdout=log, stderr=log).returncode] += 1
+            statuses[subprocess.run(command, cwd=ROOT, check=False, stdout=log, stderr=log, env=environment).returncode] += 1
     return statuses
 
 

@@ -79,7 +79,7 @@ def test_a_crash_before_the_end_of_the_work_is_a_failure_whose_log_is_kept(logs:
 def test_a_crash_after_the_work_is_done_does_not_fail_the_step(logs: RunLogs) -> None:
     status, printed = watched("Path(os.environ[ENDED]).write_text('0'); os.kill(os.getpid(), signal.SIGSEGV)")
     assert status == 0
-    assert "the process ended with -11 after its work was done with 0, which counts" in printed
+    assert "the process ended by signal 11 after its work was done with status 0, which counts" in printed
     assert list(logs.lines(RUN, STEP, "step.log"))[-1] in printed
 
 
