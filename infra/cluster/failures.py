@@ -69,9 +69,16 @@ _SIGNALS = {
 """Exit codes of a shell; Ray's job manager says the signal as a negative number instead."""
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.LongrunError)}
+_FATAL = re.compile(r"Fatal Python error: (?P<what>.+)")
+"""What Python's fault handler prints of a process that ends in the middle of native code; a frame follows."""
+
+_OF_WATCH = "longrun: "
+"""What `infra.pod.watch` says beside the step, such as that logs were not kept."""
+
 _EXCEPTION = re.compile(r"(?:[\w.]+\.)?(?P<kind>[A-Za-z_]\w*)(?P<what>: .*|$)")
-FRAME = re.compile(r'\s+File ".*", line \d+|    \S')
-"""A line of a traceback: a frame, or its code, which is what is left of the first one where the beginning is cut off."""
+_FRAME = re.compile(r'\s+File ".*", line \d+')
+_CODE_OF_FRAME = re.compile(r"    \S")
+"""What is left of the first frame of a traceback whose beginning is cut off."""
 
 _PRINTED_BY = re.compile(r"\((?:[\w.]+ )?pid=\d+[^)]*\) ?")
 _CODE = re.compile(r"exit code \(?(-?\d+)\)?|exit status (\d+)")
@@ -97,15 +104,15 @@ def reason(message: str) -> str:
     Empty where the message says no more than that something has failed.
     """
     lines = [unprefixed(line) for line in message.splitlines()]
-    line = _failed_event(lines) or _exception(lines) or _ending(message)
+    line = _failed_event(lines) or _fatal(lines) or _exception(lines) or _ending(message)
     return single_line(line, MAX_CHARACTERS)
 
 
 def reason_in_log(lines: Sequence[str]) -> str:
     """The same of a log: our own error, else the last exception, else the last line that is not empty."""
     bare = [unprefixed(line) for line in lines]
-    last = next((line for line in reversed(bare) if line.strip()), "")
-    return single_line(_failed_event(bare) or _exception(bare) or last, MAX_CHARACTERS)
+    last = next((line for line in reversed(bare) if line.strip() and not line.startswith(_OF_WATCH)), "")
+    return single_line(_failed_event(bare) or _fatal(bare) or _exception(bare) or last, MAX_CHARACTERS)
 
 
 def is_vague(message: str) -> bool:
@@ -122,7 +129,7 @@ def exceptions(lines: Sequence[str]) -> Iterator[str]:
     """The last line of each traceback, which names the exception."""
     in_traceback = False
     for line in lines:
-        if FRAME.match(line):
+        if _FRAME.match(line) or _CODE_OF_FRAME.match(line):
             in_traceback = True
         elif in_traceback and line.strip() and not line.startswith((" ", "\t")):
             in_traceback = False
@@ -142,6 +149,15 @@ def _failed_event(lines: Sequence[str]) -> str:
     return ""
 
 
+def _fatal(lines: Sequence[str]) -> str:
+    """The last crash in native code, with the innermost frame of Python."""
+    for number in reversed(range(len(lines))):
+        if (match := _FATAL.fullmatch(lines[number].strip())) is not None:
+            frame = next((line.strip() for line in lines[number:] if _FRAME.match(line)), "")
+            return f"{match['what'].strip().lower()}{frame and f', in {frame}'}"
+    return ""
+
+
 def _exception(lines: Sequence[str]) -> str:
     matches = [match for line in exceptions(lines) if (match := _EXCEPTION.fullmatch(line))]
     best = [match for match in matches if match["kind"] in _OURS] or matches
@@ -157,7 +173,7 @@ def _ending(message: str) -> str:
         for match in pattern.finditer(text):
             why = match.groupdict().get("why") or why
         text = pattern.sub("\n", text)
-    printed = [line.strip() for line in text.splitlines() if line.strip(" .\r\t")]
+    printed = [line.strip() for line in text.splitlines() if line.strip(" .\r\t") and not line.startswith(_OF_WATCH)]
     if not code:
         return " ".join(printed)
     what = "out of memory (OOMKilled)" if why == "OOMKilled" else _SIGNALS.get(code if code > 0 else 128 - code, "")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from components.errors import ClusterError, ImageMissing, QuotaExceeded
-from infra.cluster.failures import MAX_CHARACTERS, explained, is_vague, reason
+from infra.cluster.failures import MAX_CHARACTERS, explained, is_vague, reason, reason_in_log
 from tests.fake_cluster.flyte_service import pod_failure, ray_failure
 
 TRACEBACK = """\
@@ -70,6 +70,26 @@ def test_a_bug_is_named_by_its_exception_and_so_is_one_in_a_worker() -> None:
 )
 def test_without_an_exception_the_exit_code_and_what_was_printed_last_are_left(message: str, expected: str) -> None:
     assert reason(message) == expected
+
+
+def test_a_crash_in_native_code_is_told_with_the_innermost_frame_and_not_by_what_its_watch_says_after_it() -> None:
+    printed = """\
+step 12
+Fatal Python error: Segmentation fault
+
+Current thread 0x00007f (most recent call first):
+  File "/opt/venv/torch/autograd.py", line 20 in backward
+  File "/root/code/components/training/loop.py", line 70 in train
+
+Extension modules: numpy.core._multiarray_umath (total: 1)
+longrun: logs were not kept: StoreError: no answer
+"""
+    expected = 'segmentation fault, in File "/opt/venv/torch/autograd.py", line 20 in backward'
+    assert reason(ray_failure(printed, 139)) == reason_in_log(printed.splitlines()) == expected
+    assert (
+        reason(pod_failure(137, "step 12\nlongrun: logs were not kept"))
+        == "killed (signal 9), most often for want of memory: step 12"
+    )
 
 
 def test_a_reason_is_short_and_one_that_says_nothing_is_known_as_vague() -> None:

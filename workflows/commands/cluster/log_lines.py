@@ -6,7 +6,7 @@ the exception, and not even that where an event has said it. What is not known t
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from infra.cluster.failures import unprefixed
 from workflows.commands.runs import event_lines
@@ -32,6 +32,9 @@ _NOISE = re.compile(
     """,
     re.VERBOSE,
 )
+_TAIL_LINES = 5
+"""By which the end of what was shown is found again."""
+
 _LOGGED_BY = re.compile(r"\[r[\w-]+\]\[\w+\] (?!\[flyte\])")
 """What Flyte's runtime puts before each line of anybody's logger: run and action."""
 
@@ -63,6 +66,17 @@ def ours(lines: Iterable[str]) -> Iterator[str]:
             if event is not None:
                 told.add(str(event.get("message", "")))
             yield event_lines([event])[0] if event else line
+
+
+def lines_after(shown: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """The lines of a log after those that were shown; a log that has grown beyond what the store keeps has lost its middle."""
+    if list(now[: len(shown)]) == list(shown):
+        return now[len(shown) :]
+    tail = list(shown[-_TAIL_LINES:])
+    for end in range(len(now), len(tail) - 1, -1):
+        if list(now[end - len(tail) : end]) == tail:
+            return now[end:]
+    return now
 
 
 def _event(line: str) -> Event | None:

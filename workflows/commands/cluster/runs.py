@@ -10,8 +10,8 @@ from components.errors import ClusterError, ConfigError, EndpointError, StoreErr
 from infra.cluster.profiles import Profile, read_profile
 from infra.run_logs import STEP_LOG, RunLogs, worker_log
 from infra.settings import Settings
-from workflows.commands.cluster.log_lines import ours
-from workflows.commands.cluster.states import as_json, changes, failure, looked_at, run_id, state_lines
+from workflows.commands.cluster.log_lines import lines_after, ours
+from workflows.commands.cluster.states import as_json, changes, failure, looked_at, state_lines
 from workflows.commands.runs import AnyRun, LocalRun, Status, WantedLog
 from workflows.steps.journal import find_journal, is_name
 
@@ -76,7 +76,7 @@ class ClusterRun:
         """Lines as they were printed: from the pod, or from the store where the pod is gone or has not the step's own.
 
         Flyte reads the main container of one pod. In a Ray cluster that is the head's, which prints about Ray alone: the step's
-        process is a child of Ray, which keeps its output in files of its own.
+        process is a child of Ray, which keeps its output in files of its own, and `infra.pod.watch` puts it into the store.
         """
         from infra.flyte.runs import ENDED, WAITING
 
@@ -86,9 +86,9 @@ class ClusterRun:
         if step.phase in WAITING:
             why = self.state().step(wanted.step).problem
             raise ClusterError(f"{step.task} of run {self.name} has printed nothing: it is {step.phase}{why and f': {why}'}")
-        if step.on_ray and (step.phase in ENDED or STEP_LOG in self._logs.names(run_id(self.name), step.task)):
-            return self._kept(step, STEP_LOG)
-        return self._of_pod(step)
+        if not step.on_ray:
+            return self._of_pod(step)
+        return self._kept(step, STEP_LOG) if step.phase in ENDED else self._growing(step)
 
     def _of_pod(self, step: "Step") -> Iterator[str]:
         from infra.flyte.runs import LogMissing
@@ -98,17 +98,32 @@ class ClusterRun:
         except LogMissing:
             yield from self._kept(step, STEP_LOG)
 
-    def _kept(self, step: "Step", name: str) -> Iterator[str]:
+    def _growing(self, step: "Step") -> Iterator[str]:
+        """Lines of a step's log in the store, where it grows every minute, until the step ends."""
+        from infra.flyte.runs import ENDED
+
+        shown: list[str] = []
+        ended = False
+        while not ended:
+            ended = self._flyte.state(self.name).step(step.task).phase in ENDED
+            now = list(self._kept(step, STEP_LOG, missing_is_empty=not ended))
+            yield from lines_after(shown, now)
+            shown = now
+            if not ended:
+                time.sleep(POLL_SECONDS)
+
+    def _kept(self, step: "Step", name: str, *, missing_is_empty: bool = False) -> Iterator[str]:
         """Lines of a log in the store. Raises `ClusterError` where it is not there, or the store cannot be read from here."""
-        run, logs = run_id(self.name), self._logs
         what = f"{step.task} of run {self.name}"
         try:
-            names = logs.names(run, step.task)
+            names = self._logs.names(self.name, step.task)
             if name in names:
-                return logs.lines(run, step.task, name)
+                return self._logs.lines(self.name, step.task, name)
         except StoreError as error:
-            raise ClusterError(f"{what} has no pod now, and the store with its logs cannot be read from here: {error}") from error
-        where = f"{logs.root}/logs/{run}/{step.task}"
+            raise ClusterError(f"{what}: the store with its logs cannot be read from here: {error}") from error
+        if missing_is_empty:
+            return iter(())
+        where = f"{self._logs.root}/logs/{self.name}/{step.task}"
         raise ClusterError(f"{what} has no log {name} in {where}; there are: {', '.join(names) or 'none'}")
 
 

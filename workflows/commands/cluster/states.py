@@ -27,7 +27,7 @@ def looked_at(state: "RunState", profile: "Profile", logs: "RunLogs") -> "RunSta
     from infra.flyte.runs import GOOD
 
     if state.phase in GOOD:
-        return state
+        return replace(state, steps=tuple(map(_that_counts, state.steps)))
     seen: Mapping[str, Observation] = {}
     note = ""
     try:
@@ -36,6 +36,15 @@ def looked_at(state: "RunState", profile: "Profile", logs: "RunLogs") -> "RunSta
         note = f"its pods cannot be looked at from here: {error}"
     steps = tuple(_explained(state.run, step, seen.get(step.action), logs) for step in state.steps)
     return replace(state, steps=steps, note=note)
+
+
+def _that_counts(step: "Step") -> "Step":
+    """A step of a run that has succeeded: where it failed all the same, the driver has found its artifact whole."""
+    from infra.flyte.runs import FAILED
+
+    if step.phase not in FAILED:
+        return step
+    return replace(step, problem=f"{step.problem}, after it had published its artifact, which counts", remedy="")
 
 
 def _explained(run: str, step: "Step", seen: "Observation | None", logs: "RunLogs") -> "Step":
@@ -58,14 +67,9 @@ def _logged(run: str, step: "Step", logs: "RunLogs") -> str:
     from infra.run_logs import STEP_LOG
 
     try:
-        return reason_in_log(list(logs.lines(run_id(run), step.task, STEP_LOG))[-_LAST_LINES:])
+        return reason_in_log(list(logs.lines(run, step.task, STEP_LOG))[-_LAST_LINES:])
     except LongrunError:
         return ""
-
-
-def run_id(name: str) -> str:
-    """A run's id, by Flyte's name of the run."""
-    return name.removeprefix("r")
 
 
 def state_lines(state: "RunState") -> list[str]:

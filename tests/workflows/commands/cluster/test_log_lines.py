@@ -3,7 +3,7 @@
 import json
 import time
 
-from workflows.commands.cluster.log_lines import ours
+from workflows.commands.cluster.log_lines import lines_after, ours
 
 EVENT = {"event": "failed", "time": 1767323045.0, "step": "sft", "error": "TrainingError", "message": "loss is not finite"}
 AT = time.strftime("%H:%M:%S", time.localtime(EVENT["time"]))  # type: ignore[arg-type]
@@ -74,3 +74,11 @@ def test_lines_come_as_they_are_printed() -> None:
 
 def test_what_a_user_prints_with_the_form_of_an_event_stays() -> None:
     assert list(ours(['{"event": "party"}', '{"event": 3}'])) == ['{"event": "party"}', '{"event": 3}']
+
+
+def test_what_a_log_has_grown_by_is_shown_once_even_where_its_middle_is_left_out_meanwhile() -> None:
+    shown = [str(number) for number in range(20)]
+    assert lines_after([], shown[:2]) == ["0", "1"]
+    assert lines_after(shown, [*shown, "20"]) == ["20"]
+    assert lines_after(shown, ["0", "… 40 bytes left out …", *shown[12:], "20", "21"]) == ["20", "21"]
+    assert lines_after(shown, ["another"]) == ["another"]

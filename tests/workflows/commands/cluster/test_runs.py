@@ -160,16 +160,35 @@ def test_logs_of_a_step_and_its_workers_are_read_from_the_store_after_their_pods
     ray = Action("1", "longrun-train.pretraining", "SUCCEEDED", task_type="ray")
     flyte.actions = [Action("a0", phase="SUCCEEDED"), ray, Action("2", "longrun-cpu.tokenizer", "SUCCEEDED")]
     flyte.logs["1"] = ["Ray runtime of the head"]
-    store.put(RUN, "pretraining", STEP_LOG, b"loss 3.2\n(raylet) noise")
-    store.put(RUN, "pretraining", worker_log(3), b"of rank 3")
-    store.put(RUN, "tokenizer", STEP_LOG, b"merges 12")
+    store.put(f"r{RUN}", "pretraining", STEP_LOG, b"loss 3.2\n(raylet) noise")
+    store.put(f"r{RUN}", "pretraining", worker_log(3), b"of rank 3")
+    store.put(f"r{RUN}", "tokenizer", STEP_LOG, b"merges 12")
     assert reading(home, "logs", running, "pretraining") == (0, "loss 3.2\n")
     assert reading(home, "logs", running, "pretraining", "--all") == (0, "loss 3.2\n(raylet) noise\n")
     assert reading(home, "logs", running, "pretraining", "--worker", "3") == (0, "of rank 3\n")
     assert reading(home, "logs", running, "tokenizer") == (0, "merges 12\n")
-    where = f"s3://artifacts/longrun/logs/{RUN}/pretraining"
+    where = f"s3://artifacts/longrun/logs/r{RUN}/pretraining"
     message = f"has no log worker-9.log in {where}; there are: step.log, worker-3.log"
     assert message in reading(home, "logs", running, "pretraining", "--worker", "9")[1]
+
+
+def test_the_log_of_a_step_on_ray_grows_in_the_store_until_the_step_ends(
+    home: Path, flyte: FakeFlyte, running: str, store: RunLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_cluster, "POLL_SECONDS", 0)
+    trains = Action("1", "longrun-train.pretraining", task_type="ray")
+    done = replace(trains, phase="SUCCEEDED")
+    flyte.script = [[Action("a0"), each] for each in (trains, trains, trains, done)]
+    real, printed = RunLogs.lines, ["step 1\n", "step 2\n"]
+
+    def growing(logs: RunLogs, run: str, step: str, name: str) -> Iterator[str]:
+        store.put(run, step, name, "".join(printed).encode())
+        printed.append("step 3\n")
+        return real(logs, run, step, name)
+
+    monkeypatch.setattr(RunLogs, "lines", growing)
+    store.put(f"r{RUN}", "pretraining", STEP_LOG, b"step 1\n")
+    assert reading(home, "logs", running, "pretraining") == (0, "step 1\nstep 2\nstep 3\nstep 3\n")
 
 
 def test_a_worker_is_one_of_a_step_on_a_cluster(home: Path, running: str) -> None:

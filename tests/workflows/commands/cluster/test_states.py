@@ -98,12 +98,19 @@ def test_an_exit_code_is_replaced_by_what_the_steps_log_in_the_store_ends_with(l
     text = (
         'Traceback (most recent call last):\n  File "x.py", line 3, in f\nOSError: [Errno 28] No space left on device\nending\n'
     )
-    logs.put("20260102-030405-abcd", "sft", STEP_LOG, text.encode())
+    logs.put(RUN, "sft", STEP_LOG, text.encode())
     for vague in ("ended with exit code 1", "Flyte has no reason for it yet"):
         (shown,) = looked_at(state("failed", step("sft", "failed", problem=vague)), sample_profile(), logs).steps
         assert shown.problem == "OSError: [Errno 28] No space left on device"
     clear = step("sft", "failed", problem="CheckFailed: too few rows")
     assert looked_at(state("failed", clear), sample_profile(), logs).steps == (clear,)
+
+
+def test_in_a_run_that_has_succeeded_a_step_that_failed_had_published_what_counts(logs: RunLogs) -> None:
+    failed = step("sft", "failed", problem="segmentation fault", remedy="none")
+    shown = looked_at(state("succeeded", DRIVER, failed), sample_profile(), logs).steps
+    assert shown[1].problem == "segmentation fault, after it had published its artifact, which counts"
+    assert shown[1].remedy == ""
 
 
 def test_what_the_cluster_says_of_a_step_that_waits_or_has_failed_is_told(
