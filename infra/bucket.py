@@ -8,6 +8,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -60,6 +61,15 @@ class Bucket:
         """Put bytes, whatever is there."""
         self._ask(path, lambda: _obstore().put(self._client, path, data))
 
+    def offer(self, path: str, data: bytes) -> str:
+        """Put bytes if the store answers now; why it did not, or nothing."""
+        try:
+            with _refusals(f"{self.root}/{path}"):
+                _obstore().put(self._client, path, data)
+        except (TransientError, StoreError) as error:
+            return str(error)
+        return ""
+
     def replace(self, path: str, data: bytes, tag: str) -> bool:
         """Put if there is none (If-None-Match), or what has that tag (If-Match); whether nobody came between."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -92,6 +102,15 @@ class Bucket:
 
         return self._ask(folder, pages)
 
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder."""
+
+        def names() -> list[str]:
+            listing = _obstore().list_with_delimiter(self._client, folder)
+            return [path.rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"]]
+
+        return self._ask(folder, names)
+
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of each object below a folder, by its path below that."""
         return {path: meta["size"] for path, meta in self.objects(folder).items()}
@@ -121,6 +140,14 @@ class Bucket:
                 return call()
 
         return retry(f"object store {self.root}", once, StoreError)
+
+
+def forget_clients() -> None:
+    """Drop the clients of this process, and what they have seen: each has the keys and addresses of its first use."""
+    _client.cache_clear()
+    _seen_at.cache_clear()
+    if (fsspec := sys.modules.get("obstore.fsspec")) is not None:
+        fsspec.FsspecStore.clear_instance_cache()
 
 
 def object_store_endpoint(root: str) -> str:

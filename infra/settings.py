@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from components.errors import ConfigError, HomeError
 from components.files import write_text
 from infra.cluster.process_profile import profile_of_process
+from infra.cluster.profiles import Profile
 from infra.urls import HERE, require_url
 from infra.variables import quieten, variable
 
@@ -28,6 +29,8 @@ class Settings:
     """Where artifacts are kept: s3://bucket/prefix, gs://bucket/prefix, or the home."""
     mlflow_uri: str = HERE
     """MLflow's tracking and registry server: http:// or https://, or a SQLite file in the home."""
+    profile: str = ""
+    """Name of the profile whose cluster is looked at from outside; empty: this home's own artifacts and records."""
 
     def __post_init__(self) -> None:
         for name, schemes in (("artifact_root", ("s3", "gs")), ("mlflow_uri", ("http", "https"))):
@@ -44,7 +47,12 @@ class Settings:
         """The artifacts, here or in the bucket."""
         from infra.storage import store_at
 
-        return store_at(self.artifact_root, self.home)
+        return store_at(self.artifact_root, self.copies)
+
+    @property
+    def copies(self) -> Path:
+        """Where copies of artifacts in a bucket lie: those of a cluster apart from the home's own of the same name."""
+        return self.home / "copies" / self.profile if self.profile else self.home
 
     @property
     def locations(self) -> Path:
@@ -75,6 +83,11 @@ def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: st
         artifact_root=artifact_root or known.get("artifact_root", HERE),
         mlflow_uri=mlflow_uri or known.get("mlflow_uri", HERE),
     )
+
+
+def settings_from_outside(chosen: Settings, profile: Profile) -> Settings:
+    """The settings with which the artifacts and records of a cluster are looked at, whose addresses `profile` has."""
+    return replace(chosen, artifact_root=profile.artifact_root, mlflow_uri=profile.mlflow_uri, profile=profile.name)
 
 
 _LOCATIONS = ("artifact_root", "mlflow_uri")

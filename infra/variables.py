@@ -1,6 +1,8 @@
 """Environment variables: the only module that reads them, and what longrun sets for itself and for the libraries it uses."""
 
+import contextlib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import ConfigError
@@ -46,6 +48,25 @@ def set_variable(name: str, value: str) -> None:
 def environment_with(name: str, value: str) -> dict[str, str]:
     """The environment of this process and one variable more, for a process that it starts."""
     return {**os.environ, name: value}
+
+
+@contextlib.contextmanager
+def variables_as(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Within the block, environment variables of this process have these values, or None: are not set."""
+    before = {name: os.environ.get(name) for name in values}
+    _assign(values)
+    try:
+        yield
+    finally:
+        _assign(before)
+
+
+def _assign(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def quieten() -> None:

@@ -5,7 +5,7 @@ import json
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.checks.limits import CheckLimits
@@ -18,6 +18,8 @@ from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from workflows.loading import folder_of, load, new_name_of
+
+Whole = TypeVar("Whole")
 
 BUILT_IN = ("tiny", "smoke", "laptop")
 
@@ -66,16 +68,16 @@ def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
     return gathered(recipe, folder_of(argument))
 
 
-def to_json(recipe: Recipe) -> str:
-    """`recipe` as the text in which it travels to a cluster, with the code of its extensions."""
+def to_json(recipe: Any) -> str:
+    """A recipe or sweep as the text in which it travels to a cluster, with the code of its extensions."""
     return json.dumps(dataclasses.asdict(recipe))
 
 
-def from_json(text: str) -> Recipe:
-    """The recipe that `to_json` made `text` of."""
+def from_json(text: str, kind: type[Whole]) -> Whole:
+    """The recipe, or what else `kind` is, that `to_json` made `text` of."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Recipe).validate_json(text)
+    return TypeAdapter(kind).validate_json(text)
 
 
 def apply_override(recipe: Recipe, override: str) -> Recipe:

@@ -24,6 +24,7 @@ from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
 from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.resources import require_resources
+from workflows.steps.branching import find_branch_on_cluster
 from workflows.steps.journal import Journal, open_journal, output_to
 from workflows.steps.lock import holding
 from workflows.steps.run import Run, RunOptions
@@ -99,8 +100,8 @@ def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions |
 
 
 @contextlib.contextmanager
-def open_run_on_cluster(recipe: Recipe, name: str, options: RunOptions) -> Iterator[Run]:
-    """The run `name` of `recipe` in a driver's pod: its own directory, artifacts and MLflow where the profile says.
+def open_run_on_cluster(recipe: "Recipe | Sweep", name: str, options: RunOptions) -> Iterator[Run]:
+    """The run `name` of a recipe or sweep in a driver's pod: its own directory, artifacts and MLflow where the profile says.
 
     Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
     """
@@ -173,14 +174,28 @@ def _own(error: Exception) -> Exception:
 
 
 @environments.driver.task
-async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str]) -> Artifact:
+async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str], parents: list[str], at: str) -> Artifact:
     """Run the pipeline in the driver's pod: its profile says where artifacts and MLflow are.
 
+    It begins pretraining where the first of `parents` that has finished its own was after the share `at`; without any, at its
+    start.
     `recipe` is JSON, because Flyte would make a schema of the whole type at each submission, which takes half a second.
     """
-    chosen = from_json(recipe)
-    with open_run_on_cluster(chosen, name, RunOptions(until=until, fresh=tuple(fresh))) as run:
+    chosen = from_json(recipe, Recipe)
+    branch = find_branch_on_cluster(settings(), parents, at) if parents else None
+    with open_run_on_cluster(chosen, name, RunOptions(until=until, fresh=tuple(fresh), branch=branch)) as run:
         return await last_artifact(chosen, run)
+
+
+@environments.driver.task
+async def sweep_on_cluster(config: str, name: str) -> Artifact:
+    """Run a sweep, as JSON, in the driver's pod."""
+    from workflows.sweeps.sweep import Sweep
+    from workflows.sweeps.tasks import obtain_sweep
+
+    chosen = from_json(config, Sweep)
+    with open_run_on_cluster(chosen, name, RunOptions()) as run:
+        return await obtain_sweep(chosen, run)
 
 
 @environments.driver.task

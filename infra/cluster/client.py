@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,6 +114,12 @@ class ClusterClient:
         """Whether the account is there: `Missing` where it is not."""
         with self._translated_errors():
             self._core.read_namespaced_service_account(name, self.profile.namespace, _request_timeout=SECONDS)
+
+    def secret(self, name: str) -> dict[str, str]:
+        """What a Secret of the namespace holds, by key. The values are for the caller alone: no message repeats them."""
+        with self._translated_errors():
+            secret = self._core.read_namespaced_secret(name, self.profile.namespace, _request_timeout=SECONDS)
+        return {key: b64decode(value).decode() for key, value in (secret.data or {}).items()}
 
     def ensure_namespace(self) -> bool:
         """Make the profile's namespace, with restricted Pod Security, unless it is there; whether it was made."""

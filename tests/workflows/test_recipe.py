@@ -50,7 +50,7 @@ def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
     searched = replace(recipe.curation, filtering=filtering)
     asked = replace(recipe.evaluation, benchmarks=(TASK,))
     changed = replace(recipe, curation=searched, evaluation=asked)
-    assert [from_json(to_json(value)) for value in (recipe, changed)] == [recipe, changed]
+    assert [from_json(to_json(value), Recipe) for value in (recipe, changed)] == [recipe, changed]
 
 
 # Elements and keys that `--set` reaches
@@ -156,7 +156,7 @@ def test_a_recipe_of_ours_takes_code_from_the_current_folder(folder: Path, monke
 
 def test_a_recipe_that_travels_brings_its_code(folder: Path) -> None:
     recipe = load_recipe(str(folder / "mine.py"))
-    arrived = from_json(to_json(recipe))
+    arrived = from_json(to_json(recipe), Recipe)
     assert arrived == recipe
     assert next(extensions_in(arrived)).files[0].content == (folder / "tasks.py").read_bytes()
 

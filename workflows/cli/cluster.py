@@ -1,5 +1,6 @@
 """The commands about clusters: profiles, and runs on a cluster."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,11 @@ from workflows.cli.options import Home, Json, ProfileOption, print_result, setti
 
 if TYPE_CHECKING:
     from infra.settings import Settings
+    from workflows.commands.cluster.runs import ClusterRun
     from workflows.commands.doctor import Finding
     from workflows.recipe import Recipe
     from workflows.steps.run import RunOptions
+    from workflows.sweeps.sweep import Sweep
 
 profile = typer.Typer(no_args_is_help=True, help="Keep profiles: where a cluster is, and what its tasks run in.")
 
@@ -20,30 +23,70 @@ ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="The profile's 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `latest`.")]
 
 
-def require_options_fit(on: str, *, profile: str, follow: bool, stores: bool, branch: bool) -> None:
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """How a run on a cluster is asked for."""
+
+    profile: str
+    follow: bool
+    max_upload: float
+    """GiB of this machine's files that may be sent along; 0: none are."""
+
+    @property
+    def max_bytes(self) -> int:
+        """The same in bytes."""
+        return round(self.max_upload * GIB)
+
+
+def require_options_fit(on: str, *, profile: str, follow: bool, upload: bool, stores: bool) -> None:
     """Raise `ConfigError` for an unknown word after `--on`, and for options that do not go with it.
 
-    `stores`: whether the command names a bucket or an MLflow server, which on a cluster its profile does. `branch`: whether it
-    names a run to branch from, whose journal is in a home.
+    `stores`: whether the command names a bucket or an MLflow server, which on a cluster its profile does.
     """
     if on not in {"here", "cluster"}:
         raise ConfigError(f"--on {on}: allowed: here, cluster")
-    if on == "here" and (profile or follow):
-        raise ConfigError("--profile and --follow are about a run on a cluster: add --on cluster")
+    if on == "here" and (profile or follow or upload):
+        raise ConfigError("--profile, --follow and --upload are about a run on a cluster: add --on cluster")
     if on == "cluster" and stores:
         raise ConfigError("--artifact-root and --mlflow-uri are the profile's on a cluster: longrun profile show NAME")
-    if on == "cluster" and branch:
-        raise ConfigError("--from names a run of this machine's home; on a cluster, train from the beginning")
 
 
-def run(recipe: "Recipe", settings: "Settings", options: "RunOptions", *, profile: str, follow: bool) -> None:
-    """Submit a run to a cluster, and with `follow` show what happens until it ends."""
-    from workflows.commands.cluster.runs import follow as follow_run
-    from workflows.commands.cluster.submission import submit
+def run(recipe: "Recipe", settings: "Settings", options: "RunOptions", request: Request, *, parent: str, at: str) -> None:
+    """Submit a run to a cluster, from the start of another one where `parent` names it, and follow it if that is asked for.
 
-    submitted = submit(recipe, settings, options, profile=profile, say=typer.echo)
-    if follow:
-        follow_run(submitted, typer.echo)
+    At the end it prints the commands that look at what the run registers.
+    """
+    from infra.cluster.profiles import read_profile
+    from workflows.commands.cluster.submission import commands_about_model, parents_of, submit
+
+    chosen = read_profile(settings.home, request.profile)
+    parents = parents_of(settings, parent, at, chosen) if parent else None
+    submitted = submit(
+        recipe, settings, options, profile=chosen.name, say=typer.echo, parents=parents, max_upload=request.max_bytes
+    )
+    _follow(submitted, request)
+    if options.until in {"", "registration"}:
+        for line in commands_about_model(recipe, chosen, settings):
+            typer.echo(line)
+
+
+def sweep(config: "Sweep", settings: "Settings", request: Request) -> None:
+    """Submit a sweep to a cluster, and follow it if that is asked for; then the command that shows its law."""
+    from workflows.commands.cluster.submission import command_about_law, submit_sweep
+
+    submitted = submit_sweep(config, settings, profile=request.profile, say=typer.echo, max_upload=request.max_bytes)
+    _follow(submitted, request)
+    typer.echo(command_about_law(submitted, settings))
+
+
+def _follow(submitted: "ClusterRun", request: Request) -> None:
+    from workflows.commands.cluster.runs import follow
+
+    if request.follow:
+        follow(submitted, typer.echo)
 
 
 def status(run: RunName = "latest", profile: ProfileOption = "", home: Home = None, as_json: Json = False) -> None:
@@ -139,6 +182,20 @@ def profile_create(
     from workflows.commands.cluster.profile import create
 
     typer.echo(str(create(settings_of(home), name, sources or [], values or [], replace=replace)))
+
+
+@profile.command("change")
+def profile_change(
+    name: ProfileName,
+    values: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="One value, such as workers=2. May be repeated.")
+    ],
+    home: Home = None,
+) -> None:
+    """Change single values of a profile."""
+    from workflows.commands.cluster.profile import change
+
+    typer.echo(str(change(settings_of(home), name, values)))
 
 
 @profile.command("list")

@@ -2,17 +2,20 @@
 
 import typer
 
-from workflows.cli.options import Home, Json, RecipeName, Set, print_result, settings_of
+from workflows.cli.options import Home, Json, On, RecipeName, Set, print_result, require_here, settings_of
 
 curation = typer.Typer()
 """Its commands stand beside all others."""
 
 
 @curation.command("dedup-curve")
-def dedup_curve(recipe: RecipeName = "smoke", overrides: Set = None, home: Home = None, as_json: Json = False) -> None:
+def dedup_curve(
+    recipe: RecipeName = "smoke", overrides: Set = None, on: On = "here", home: Home = None, as_json: Json = False
+) -> None:
     """Measure the share of documents that deduplication removes by the number of the recipe's sources taken together."""
     from workflows.commands.dedup_curve import measure_and_show
     from workflows.recipe import load_recipe
 
+    require_here("dedup-curve", on)
     figures, lines = measure_and_show(load_recipe(recipe, overrides or []), settings_of(home), quiet=as_json)
     print_result(figures, as_json, lines)

@@ -15,7 +15,23 @@ from components.errors import LongrunError, single_line
 from infra.process_end import run_and_leave
 from workflows.cli import cluster as cli_cluster
 from workflows.cli.curation import curation
-from workflows.cli.options import Home, Json, ProfileOption, RecipeName, Set, print_result, settings_of
+from workflows.cli.options import (
+    STORE,
+    TRACKING,
+    Follow,
+    Home,
+    Json,
+    MaxUpload,
+    On,
+    OutsideProfile,
+    ProfileOption,
+    RecipeName,
+    Set,
+    Upload,
+    print_result,
+    require_here,
+    settings_of,
+)
 from workflows.cli.scaling import scaling
 
 app = typer.Typer(
@@ -61,9 +77,11 @@ def run(
         str, typer.Option("--from", metavar="RUN", help="Begin pretraining where that of another run was, by id or `latest`.")
     ] = "",
     at: Annotated[str, typer.Option("--at", help="With --from: the share of that run's training.")] = "80%",
-    on: Annotated[str, typer.Option(help="Where: `here` on this machine, `cluster` on the profile's.")] = "here",
+    on: On = "here",
     profile: ProfileOption = "",
-    follow: Annotated[bool, typer.Option("--follow", help="On a cluster: show what happens until the run ends.")] = False,
+    follow: Follow = False,
+    upload: Upload = False,
+    max_upload: MaxUpload = 2.0,
     artifact_root: Annotated[
         str,
         typer.Option(help="Keep artifacts in a bucket: s3://bucket/prefix.", show_default="as in this home's last run, or home"),
@@ -82,11 +100,10 @@ def run(
     settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
     steps = tuple(step for name in fresh or [] for step in steps_of(name))
     run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps)
-    cli_cluster.require_options_fit(
-        on, profile=profile, follow=follow, stores=bool(artifact_root or mlflow_uri), branch=bool(parent)
-    )
+    cli_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=bool(artifact_root or mlflow_uri))
     if on == "cluster":
-        cli_cluster.run(chosen, settings, run_options, profile=profile, follow=follow)
+        request = cli_cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
+        cli_cluster.run(chosen, settings, run_options, request, parent=parent, at=at)
     else:
         from workflows.commands.run import run_and_show
         from workflows.steps.branching import find_branch
@@ -101,6 +118,7 @@ def resume_proof(
     overrides: Set = None,
     steps: Annotated[int, typer.Option(min=8, help="Of the shortened training.")] = 200,
     seed: Annotated[int, typer.Option(help="Of the step at which a worker is killed.")] = 0,
+    on: On = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -108,6 +126,7 @@ def resume_proof(
     from workflows.commands import resume_proof as proof
     from workflows.recipe import load_recipe
 
+    require_here("resume-proof", on)
     verdicts = proof.prove(load_recipe(recipe, overrides or []), settings_of(home), steps=steps, seed=seed)
     print_result(proof.as_json(verdicts), as_json, proof.verdict_lines(verdicts))
     if not all(verdict.holds for verdict in verdicts):
@@ -135,12 +154,12 @@ def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = Fa
 
 
 @app.command()
-def runs(home: Home = None, as_json: Json = False) -> None:
-    """List the runs of this home, newest last."""
+def runs(profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
+    """List the runs of this home, newest last; or those on a profile's cluster."""
     from workflows.commands.columns import in_columns
     from workflows.commands.runs import list_runs
 
-    rows = list_runs(settings_of(home))
+    rows = list_runs(settings_of(home, profile=profile, services=(STORE,)))
     words = [
         [*(str(row[name]) for name in ("run", "recipe", "state")), f"{row['made']} made, {row['cached']} cached"] for row in rows
     ]
@@ -186,6 +205,7 @@ def logs(
 def batch(
     run: Annotated[str, typer.Argument(help="A run's id, the start of one, or `latest`.")],
     step: Annotated[int, typer.Argument(help="Of its pretraining, from 1.")],
+    profile: OutsideProfile = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -193,7 +213,7 @@ def batch(
     from workflows.commands.batch import batch as batch_of
     from workflows.commands.batch import batch_lines
 
-    rows = batch_of(settings_of(home), run, step)
+    rows = batch_of(settings_of(home, profile=profile, services=(STORE,)), run, step)
     print_result([asdict(row) for row in rows], as_json, batch_lines(rows))
 
 
@@ -206,6 +226,7 @@ def inspect(
         ),
     ] = "latest",
     output: Annotated[Path | None, typer.Option(help="File of the page.", show_default="below the home")] = None,
+    profile: OutsideProfile = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -213,36 +234,36 @@ def inspect(
     from workflows.commands.inspect import inspect as write_page
     from workflows.commands.inspect import inspect_lines
 
-    counts = write_page(settings_of(home), corpus, output)
+    counts = write_page(settings_of(home, profile=profile, services=(STORE,)), corpus, output)
     print_result(asdict(counts), as_json, inspect_lines(counts))
 
 
 @app.command()
-def models(home: Home = None, as_json: Json = False) -> None:
+def models(profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
     """List the registered models."""
     from workflows.commands.columns import in_columns
     from workflows.commands.models import list_models
 
-    rows = list_models(settings_of(home))
+    rows = list_models(settings_of(home, profile=profile, services=(TRACKING,)))
     lines = in_columns([(r["model"], ", ".join(r["aliases"]), r["digest"][:12], r["place"]) for r in rows], (20, 14))
     print_result(rows, as_json, lines or ["no registered models in this home yet; make one with: longrun run"])
 
 
 @app.command()
-def lineage(model: Model, home: Home = None, as_json: Json = False) -> None:
+def lineage(model: Model, profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
     """Print what a model was made from, down to the raw sources."""
     from workflows.commands.models import lineage_lines, model_lineage
 
-    made_from = model_lineage(settings_of(home), model)
+    made_from = model_lineage(settings_of(home, profile=profile), model)
     print_result(made_from.as_json(), as_json, lineage_lines(made_from))
 
 
 @app.command()
-def verify(model: Model, home: Home = None, as_json: Json = False) -> None:
+def verify(model: Model, profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
     """Hash everything below a model again, raw sources included, and say what differs."""
     from workflows.commands.models import verify_model
 
-    verified = verify_model(settings_of(home), model)
+    verified = verify_model(settings_of(home, profile=profile), model)
     lines = [f"{uri}: {difference}" for uri, differences in verified.differences.items() for difference in differences]
     counts = f"{verified.artifacts} artifacts, {verified.files} files and {verified.raw_files} raw files"
     counts += f", with {verified.attempts} later attempts," if verified.attempts else ""
@@ -259,6 +280,7 @@ def generate(
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 128,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.0,
     seed: int = 0,
+    profile: OutsideProfile = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -266,20 +288,27 @@ def generate(
     from workflows.commands.generate import Prompt, answer
 
     request = Prompt(text=prompt, raw=raw, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
-    text = answer(settings_of(home), model, request)
+    text = answer(settings_of(home, profile=profile), model, request)
     print_result({"model": model, "prompt": prompt, "text": text}, as_json, [text])
 
 
 @app.command()
 def gc(
+    profile: OutsideProfile = "",
     home: Home = None,
     keep: Annotated[list[str] | None, typer.Option(help="A run whose artifacts stay too. May be repeated.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
     """Delete artifacts that no registered model needs; asks first."""
+    from components.errors import ConfigError
     from workflows.commands.gc import delete_artifacts, unneeded
 
+    if profile:
+        raise ConfigError(
+            "gc deletes what is in this home alone: in a bucket others may need it; use the bucket's lifecycle rules, and leave "
+            "prefixes that hold registered models alone"
+        )
     chosen = settings_of(home)
     waste = unneeded(chosen, keep or [])
     rows, lines = [asdict(entry) for entry in waste], [f"{entry.uri}  {entry.bytes / 2**20:.1f} MiB" for entry in waste]

@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workflows.cli.options import Home, Json, Set, print_result, settings_of
+from workflows.cli.options import (
+    STORE,
+    Follow,
+    Home,
+    Json,
+    MaxUpload,
+    On,
+    OutsideProfile,
+    ProfileOption,
+    Set,
+    Upload,
+    print_result,
+    require_here,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from components.training.config import Choices
@@ -89,6 +103,7 @@ def fit(
     output: Annotated[Path | None, typer.Option(help="Write the law here, for `longrun plan --law`.")] = None,
     base: Annotated[str, typer.Option(help="Law that the output takes from what is not fitted here.")] = "",
     report: Annotated[Path | None, typer.Option(help="Folder for the report and its plots, as HTML and PNG.")] = None,
+    on: On = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -97,6 +112,7 @@ def fit(
     from infra.variables import keep_caches
     from workflows.commands.fit import fit_lines, fit_table
 
+    require_here("fit", on)
     keep_caches(settings_of(home).home)
     fitted = fit_table(
         table,
@@ -111,13 +127,40 @@ def fit(
 
 @scaling.command()
 def sweep(
-    name: Annotated[str, typer.Argument(help="A sweep's name, or file.py[:function].")] = "smoke-ladder", home: Home = None
+    name: Annotated[str, typer.Argument(help="A sweep's name, or file.py[:function].")] = "smoke-ladder",
+    on: On = "here",
+    profile: ProfileOption = "",
+    follow: Follow = False,
+    upload: Upload = False,
+    max_upload: MaxUpload = 2.0,
+    home: Home = None,
 ) -> None:
     """Train a ladder of small models, fit a law to it, and hold a larger training against the law's prediction."""
-    from workflows.commands.sweep import sweep_and_show
+    from workflows.cli import cluster
     from workflows.sweeps.sweep import load_sweep
 
-    sweep_and_show(load_sweep(name), settings_of(home))
+    cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=False)
+    if on == "cluster":
+        request = cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
+        cluster.sweep(load_sweep(name), settings_of(home), request)
+    else:
+        from workflows.commands.sweep import sweep_and_show
+
+        sweep_and_show(load_sweep(name), settings_of(home))
+
+
+@scaling.command()
+def law(
+    run: Annotated[str, typer.Argument(help="A sweep's run, by its id, the start of one, or `latest`.")] = "latest",
+    profile: OutsideProfile = "",
+    home: Home = None,
+) -> None:
+    """Print the laws and the verdict of a finished sweep, and where its files are."""
+    from workflows.commands.sweep import sweep_lines
+    from workflows.steps.journals import journal_of
+
+    settings = settings_of(home, profile=profile, services=(STORE,))
+    typer.echo("\n".join(sweep_lines(journal_of(settings, run), settings)).strip())
 
 
 @scaling.command("compare-corpora")
@@ -125,6 +168,7 @@ def compare_corpora(
     first: Annotated[str, typer.Argument(metavar="A", help="A file or folder of texts, or python-environment:DOMAIN.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
     compute: Annotated[float, typer.Option(help="Largest budget of each ladder in FLOPs.")] = 1.2e12,
+    on: On = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -132,6 +176,7 @@ def compare_corpora(
     from workflows.commands.compare_corpora import compare_corpora as compared
     from workflows.commands.compare_corpora import comparison_lines
 
+    require_here("compare-corpora", on)
     comparison = compared((first, second), compute, settings_of(home), quiet=as_json)
     print_result(comparison, as_json, comparison_lines(comparison))
 

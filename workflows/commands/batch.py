@@ -6,7 +6,8 @@ from components.artifacts import Mixture, Plan, TokenIndex
 from components.errors import ConfigError
 from components.ports import ArtifactStore
 from infra.settings import Settings
-from workflows.steps.journal import Journal, find_journal
+from workflows.steps.journal import Journal
+from workflows.steps.journals import journal_of
 
 if TYPE_CHECKING:
     from components.pretraining.documents import SeenSequence
@@ -23,7 +24,7 @@ def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":
     from components.pretraining.documents import documents_of
     from components.pretraining.pretrain import planned_batches
 
-    journal, store = find_journal(settings.runs, run), settings.store
+    journal, store = journal_of(settings, run), settings.store
     config = _config(journal, store)
     plan = store.local(journal.artifact("scaling"), only=(Plan.NAME,))
     # the tokens, which are most of the bytes, are not needed

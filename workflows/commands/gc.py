@@ -40,6 +40,8 @@ def unneeded(settings: Settings, keep: Sequence[str]) -> list[Waste]:
     needed |= {artifact.uri for artifact, _ in walk(store, _former(settings, here), broken={})}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
+    # what was fetched to look at clusters can be fetched again
+    directories += sorted(settings.home.glob("copies/*"))
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
     return [Waste(uri=path.relative_to(settings.home).as_posix(), bytes=_bytes(path)) for path in directories]
 

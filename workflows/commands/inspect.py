@@ -10,7 +10,7 @@ from components.files import write_text
 from components.ports import ArtifactStore
 from infra.settings import Settings
 from infra.storage import store_at
-from workflows.steps.journal import find_journal
+from workflows.steps.journals import journal_of
 
 DOCUMENTS = Path("metrics") / "documents.parquet"
 """What makes a folder a corpus."""
@@ -80,13 +80,13 @@ def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]
             raise ConfigError(
                 f"corpus {corpus!r}; allowed: a folder, {ARTIFACTS}STEP/KEY/CONTENT, BUCKET/{ARTIFACTS}STEP/KEY/CONTENT, or a run"
             )
-        return _opened(store_at(root, settings.home), ARTIFACTS + uri)
+        return _opened(store_at(root, settings.copies), ARTIFACTS + uri)
     store = settings.store
     if corpus.startswith(ARTIFACTS):
         return _opened(store, corpus.rstrip("/"))
     if folder.is_dir():
         raise ConfigError(f"corpus {corpus!r}: no {DOCUMENTS} in that folder; name the folder of a finished curation")
-    return _opened(store, find_journal(settings.runs, corpus).artifact("curation").uri)
+    return _opened(store, journal_of(settings, corpus).artifact("curation").uri)
 
 
 def _opened(store: ArtifactStore, uri: str) -> tuple[Path, Manifest]:

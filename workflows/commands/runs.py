@@ -1,5 +1,6 @@
 """`longrun runs`, and what `status`, `logs` and `cancel` do with a run, on this machine or on a cluster."""
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from components.errors import ConfigError, single_line
 from components.files import JSON
 from infra.settings import Settings
 from workflows.steps.journal import Event, Journal
+from workflows.steps.journals import journals
 
 _EVENTS_OF_STATUS = 5
 """Last events that `status` shows."""
@@ -100,9 +102,8 @@ class LocalRun:
 
 
 def list_runs(settings: Settings) -> list[dict[str, JSON]]:
-    """Each run of the home with its recipe, state and what it made, oldest first."""
-    directories = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
-    return [run_row(Journal(directory)) for directory in directories if (directory / "events.jsonl").is_file()]
+    """Each run of the home, or of a cluster, with its recipe, state and what it made, oldest first."""
+    return [run_row(journal) for journal in reversed(list(journals(settings))) if journal.path.is_file()]
 
 
 def run_row(journal: Journal) -> dict[str, JSON]:
@@ -134,7 +135,7 @@ def _fact(name: str, value: Any) -> str:
 
 def home_option(settings: Settings) -> str:
     """What a command ends with to use the same home; nothing for the usual one."""
-    return "" if settings.home == Path(".longrun").absolute() else f" --home {settings.home}"
+    return "" if settings.home == Path(".longrun").absolute() else f" --home {shlex.quote(str(settings.home))}"
 
 
 def read_log(journal: Journal, step: str) -> str:

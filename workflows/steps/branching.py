@@ -16,7 +16,8 @@ from components.files import JSON
 from components.training.config import first_step
 from infra import caching
 from infra.settings import Settings
-from workflows.steps.journal import Journal, find_journal
+from workflows.steps.journal import Journal
+from workflows.steps.journals import journal_of, journals, stored_journal
 from workflows.steps.run import Branch, Run
 from workflows.steps.values import value_of
 from workflows.steps.work import Work
@@ -65,11 +66,28 @@ def find_branch(settings: Settings, run: str, at: str) -> Branch:
     Raises:
         ConfigError: no such run, one without a finished pretraining, or one that has kept no checkpoint there.
     """
-    share, journal = _share(at), _newest_trained(settings) if run == "latest" else find_journal(settings.runs, run)
+    share, journal = share_of(at), _newest_trained(settings) if run == "latest" else journal_of(settings, run)
+    return _branch(settings.store, journal, share)
+
+
+def find_branch_on_cluster(settings: Settings, runs: Sequence[str], at: str) -> Branch:
+    """The same in a driver's pod: from the first of `runs` on this cluster that has finished pretraining.
+
+    Raises:
+        ConfigError: none of them has, or that one has kept no checkpoint there.
+        StoreError: the store cannot be reached.
+    """
+    found = (stored_journal(settings.artifact_root, run, settings.home / "parents") for run in runs)
+    journal = next((journal for journal in found if journal.find("pretraining")), None)
+    if journal is None:
+        raise ConfigError(f"run {', '.join(runs)} has not finished pretraining on this cluster; run its recipe there first")
+    return _branch(settings.store, journal, share_of(at))
+
+
+def _branch(store: "ArtifactStore", journal: Journal, share: float) -> Branch:
     trained = journal.find("pretraining")
     if trained is None:
         raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it goes on where it stopped")
-    store = settings.store
     base = store.manifest(trained["uri"])
     steps = value_of(store, journal.artifact("pretraining"), TrainingOutcome).steps
     state = _find(store, base, first_step(share, steps))
@@ -106,9 +124,8 @@ def branch_figures(run: Run) -> dict[str, JSON]:
 
 
 def _newest_trained(settings: Settings) -> Journal:
-    directories = sorted(settings.runs.iterdir(), reverse=True) if settings.runs.is_dir() else []
-    trained = (journal for journal in map(Journal, directories) if journal.find("pretraining"))
-    return next(trained, None) or find_journal(settings.runs, "latest")
+    trained = (journal for journal in journals(settings) if journal.find("pretraining"))
+    return next(trained, None) or journal_of(settings, "latest")
 
 
 def _permanent(config: Mapping[str, Any]) -> Sequence[float]:
@@ -126,7 +143,8 @@ def _key(base: str, step: int) -> str:
     return hashlib.sha256(f"{base}/{step}".encode()).hexdigest()
 
 
-def _share(text: str) -> float:
+def share_of(text: str) -> float:
+    """A share of a training's steps, such as 80% or 0.8, as a number. Raises `ConfigError` for what is none."""
     number = text.removesuffix("%")
     share = float(number) / (100 if number != text else 1) if number.replace(".", "", 1).isdigit() else 0.0
     if not 0 < share <= 1:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from typing import Any
 
 from components.artifacts import Artifact
 from components.errors import ConfigError
-from infra.cluster.process_profile import in_pod
+from infra.cluster.process_profile import in_pod, profile_of_process
+from infra.run_events import RunEvents
 
 Event = dict[str, Any]
 
@@ -39,17 +41,30 @@ class Journal:
         line: Event = {"event": event, "time": time.time(), **facts}
         # a step on a cluster has a pod of its own, and with it a directory of its own
         self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / "events.jsonl").open("a") as stream:
+        with self.path.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
         if in_pod():
             sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
+            self._leave_in_store()
         _notify(line)
+
+    def _leave_in_store(self) -> None:
+        """Keep the events of this pod where the artifacts are, for commands that look at the run later."""
+        profile = profile_of_process()
+        if profile is None:
+            return
+        if refusal := RunEvents(profile.artifact_root).offer(self.name, socket.gethostname(), self.path.read_bytes()):
+            sys.stderr.write(f"the events of run {self.name} could not be kept in the store: {refusal}\n")
+
+    @property
+    def path(self) -> Path:
+        """The file of events."""
+        return self.directory / "events.jsonl"
 
     def events(self) -> list[Event]:
         """Every event so far; a line cut short by a kill is skipped."""
-        path = self.directory / "events.jsonl"
-        lines = path.read_text().splitlines() if path.is_file() else []
+        lines = self.path.read_text().splitlines() if self.path.is_file() else []
         return [event for line in lines if (event := _parsed(line)) is not None]
 
     def find(self, step: str, kinds: tuple[str, ...] = DONE) -> Event | None:

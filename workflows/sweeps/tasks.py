@@ -79,6 +79,11 @@ class LawRequest:
 
 @environments.driver.task
 async def sweep(config: Sweep, run: Run) -> Artifact:
+    """Run a sweep; the artifact of its last step."""
+    return await obtain_sweep(config, run)
+
+
+async def obtain_sweep(config: Sweep, run: Run) -> Artifact:
     """The laws of a sweep; where its ladder has a target, also the training that they predict, and the verdict on it."""
     tokens = await _obtain_tokens(config, run)
     law = await laws(config, run, tokens["token_shards"].as_(TokenShards))
@@ -207,7 +212,7 @@ def _train(
     started, seconds = time.monotonic(), 0.0
     names = {id(request.point): name for name, request in missing.items()}
     points = [request.point for request in missing.values()]
-    scratch = Path(run.home).absolute() / "scratch" / "sweep_points"
+    scratch = run.shared_directory.absolute() / "scratch" / "sweep_points"
     shards = run.store.local(token_shards, only=pretraining.TOKENS.patterns)
     planned = trunks(points, training, shards.absolute(), scratch)
     made: dict[str, Artifact] = {}

@@ -9,12 +9,12 @@ from components.errors import ConfigError
 from workflows.cli.cluster import print_findings, require_options_fit
 from workflows.commands.doctor import finding
 
-NOTHING: dict[str, Any] = {"profile": "", "follow": False, "stores": False, "branch": False}
+NOTHING: dict[str, Any] = {"profile": "", "follow": False, "upload": False, "stores": False}
 
 
 @pytest.mark.parametrize(
     ("on", "options"),
-    [("here", {}), ("here", {"stores": True, "branch": True}), ("cluster", {}), ("cluster", {"profile": "site", "follow": True})],
+    [("here", {}), ("here", {"stores": True}), ("cluster", {}), ("cluster", {"profile": "site", "follow": True, "upload": True})],
 )
 def test_options_that_go_together_are_taken(on: str, options: dict[str, Any]) -> None:
     require_options_fit(on, **{**NOTHING, **options})
@@ -27,7 +27,7 @@ def test_options_that_go_together_are_taken(on: str, options: dict[str, Any]) ->
         ("here", {"profile": "site"}, "add --on cluster"),
         ("here", {"follow": True}, "add --on cluster"),
         ("cluster", {"stores": True}, "are the profile's on a cluster"),
-        ("cluster", {"branch": True}, "--from names a run of this machine's home"),
+        ("here", {"upload": True}, "add --on cluster"),
     ],
 )
 def test_options_that_do_not_are_refused(on: str, options: dict[str, Any], message: str) -> None:

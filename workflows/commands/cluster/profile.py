@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from components.errors import ConfigError
-from infra.cluster.profiles import Profile, make_profile, profile_names, read_profile, write_profile
+from infra.cluster.profiles import Profile, make_profile, profile_names, profile_path, read_profile, write_profile
 from infra.settings import Settings, usable_home
 
 
@@ -19,6 +19,12 @@ def create(settings: Settings, name: str, sources: Sequence[Path], values: Seque
         _assign(raw, assignment)
     profile = make_profile(raw, f"profile {name}")
     return write_profile(usable_home(settings.home), name, profile, replace=replace)
+
+
+def change(settings: Settings, name: str, values: Sequence[str]) -> Path:
+    """Change single values of a profile; its path. Raises `ConfigError`, also where there is no such profile."""
+    read_profile(settings.home, name)
+    return create(settings, name, [profile_path(settings.home, name)], values, replace=True)
 
 
 def rows(settings: Settings) -> list[dict[str, str]]:

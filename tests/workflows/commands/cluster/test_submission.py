@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from components.errors import (
     ImageMissing,
     LoginRefused,
     QuotaExceeded,
-    SourceError,
 )
 from infra.bundle import REPOSITORY, code_files
 from infra.cluster.process_profile import CARRIER
@@ -40,8 +38,7 @@ from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.infra.conftest import sample_profile
 from tests.servers import free_port
 from tests.workflows.commands.cluster.conftest import PLANTED, RUN, longrun, reading, submitted
-from workflows.commands.cluster.submission import require_sources
-from workflows.recipe import from_json, load_recipe
+from workflows.recipe import Recipe, from_json, load_recipe
 
 pytestmark = pytest.mark.long
 
@@ -79,6 +76,7 @@ def test_a_submission_prints_the_url_and_the_next_commands_and_ends(submission: 
     assert f"run {name}: {flyte.url}/v2/domain/development/project/longrun/runs/r{name}\n" in done.stdout
     for word in ("status", "logs", "cancel"):
         assert f"  longrun {word} {name} --home {home}" in done.stdout
+    assert "longrun lineage" not in done.stdout
     assert done.stderr == ""
 
 
@@ -95,7 +93,7 @@ def test_the_recipe_travels_as_json_with_its_overrides(submission: Submission) -
     flyte, _, _ = submission
     (request,) = flyte.requests("upload_inputs")
     inputs = {literal.name: literal.value for literal in request.inputs.literals}
-    sent = from_json(inputs["recipe"].scalar.primitive.string_value)
+    sent = from_json(inputs["recipe"].scalar.primitive.string_value, Recipe)
     assert sent == load_recipe("tiny", ["pretraining.learning_rate=0.003"])
     assert inputs["until"].scalar.primitive.string_value == "tokenizer"
     assert [value.scalar.primitive.string_value for value in inputs["fresh"].collection.literals] == ["curation", "check_corpus"]
@@ -135,9 +133,9 @@ class Doubling:
 IN_A_POD = """
 import sys
 from components.evaluation import own_tasks
-from workflows.recipe import from_json
+from workflows.recipe import Recipe, from_json
 
-tasks = own_tasks.build(from_json(sys.stdin.read()).evaluation.tasks, 10)
+tasks = own_tasks.build(from_json(sys.stdin.read(), Recipe).evaluation.tasks, 10)
 print([item["context"] for item in tasks.choices["doubling"]])
 """
 
@@ -390,26 +388,6 @@ def test_a_token_that_is_not_set_is_named() -> None:
 )
 def test_wrong_words_are_refused_with_what_is_allowed(words: tuple[str, ...], message: str, home: Path) -> None:
     assert message in reading(home, *words)[1]
-
-
-@pytest.mark.parametrize(
-    ("uri", "claim", "seen"),
-    [
-        ("texts.jsonl", "", False),
-        ("/sources/texts.jsonl", "", False),
-        ("texts.jsonl", "texts", False),
-        ("/sources/../etc/x.jsonl", "texts", False),
-        ("/sources/texts.jsonl", "texts", True),
-        ("file:///sources/texts", "texts", True),
-    ],
-)
-def test_a_source_that_pods_do_not_see_is_refused(uri: str, claim: str, seen: bool) -> None:
-    recipe = load_recipe("tiny")
-    own = replace(recipe.curation.sources[0], uri=uri, distributions=())
-    recipe = replace(recipe, curation=replace(recipe.curation, sources=(own,)))
-    context = nullcontext() if seen else pytest.raises(SourceError, match="where pods do not see it; put it into")
-    with context:
-        require_sources(recipe, sample_profile(source_claim=claim))
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:

@@ -1,0 +1,174 @@
+"""The services of a cluster from this machine, for one command: their addresses, and the keys that the profile refers to.
+
+Keys are only ever in the environment of this process, in the names that the services' clients read, and only within the block.
+What was there before is not sent to the cluster's store, and comes back afterwards; so a process may read several in turn.
+"""
+
+import contextlib
+import re
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from components.errors import ClusterError, ConfigError
+from infra.bucket import forget_clients
+from infra.cluster.client import SECONDS, ClusterClient
+from infra.cluster.profiles import Profile
+from infra.variables import variable, variables_as
+
+STORE_KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
+"""Variables by which clients of an object store prove who they are."""
+
+TRACKING_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""The same for MLflow's."""
+
+STORE, TRACKING = "object_store_endpoint", "mlflow_uri"
+"""Services, by the value of the profile that says where they are."""
+
+_KEYS = {STORE: STORE_KEYS, TRACKING: TRACKING_KEYS}
+
+_ADDRESSES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AWS_ALLOW_HTTP")
+
+_OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)(\.(?P<namespace>[a-z0-9-]+)(\.svc(\.cluster\.local)?)?)?\.?")
+"""Host names of a service in a cluster."""
+
+
+@contextlib.contextmanager
+def reached(profile: Profile, services: Collection[str] = (STORE, TRACKING)) -> Iterator[Profile]:
+    """Within the block, clients of this process reach these services of a profile; the profile with their addresses here.
+
+    Raises:
+        ConfigError: a variable that the profile refers to is not set, or it names no keys for a store of its own.
+        ClusterError: a Secret may not be read, or an address is not reached from here; the message says what to do.
+    """
+    seen = profile.from_outside()
+    with variables_as(_without_proxy()):
+        for service in services:
+            _require_reachable(service, seen, profile)
+        with variables_as(_variables(seen, services)):
+            forget_clients()
+            try:
+                yield seen
+            finally:
+                forget_clients()
+
+
+def _variables(profile: Profile, services: Collection[str]) -> dict[str, str | None]:
+    """What the clients of these services read; where the profile names any key of one, no other key of it."""
+    values: dict[str, str | None] = {}
+    for service in services:
+        keys = _keys(profile, _KEYS[service])
+        values |= (dict.fromkeys(_KEYS[service]) if keys else {}) | keys
+    return values | (_address(profile, values) if STORE in services else {})
+
+
+def _address(profile: Profile, values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Where the store is, for clients that take it from the environment; `values` are those that will stand there."""
+    endpoint, address = profile.object_store_endpoint, dict[str, str | None].fromkeys(_ADDRESSES)
+    if not values.get("AWS_ACCESS_KEY_ID", variable("AWS_ACCESS_KEY_ID")) and endpoint and not _is_amazon(endpoint):
+        raise ConfigError(
+            f"no keys for {endpoint}: name them in the profile, such as AWS_ACCESS_KEY_ID = "
+            '"kubernetes:SECRET/KEY" below [secrets], or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+        )
+    if endpoint:
+        address |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true" if endpoint.startswith("http://") else None}
+        address |= {} if variable("AWS_REGION") or variable("AWS_DEFAULT_REGION") else {"AWS_REGION": "us-east-1"}
+    return address
+
+
+def _without_proxy() -> dict[str, str | None]:
+    """What keeps a proxy of this machine from being asked for addresses of this machine, such as those of port-forwards."""
+    known = variable("NO_PROXY") or variable("no_proxy") or ""
+    spared = ",".join(filter(None, [known, *_OWN_HOSTS]))
+    return {"NO_PROXY": spared, "no_proxy": spared}
+
+
+def _keys(profile: Profile, wanted: Collection[str]) -> dict[str, str]:
+    """Those of the wanted keys that the profile refers to."""
+    keys = {}
+    for name, source in profile.own_secrets.items():
+        if name in wanted:
+            value = variable(source)
+            if not value:
+                raise ConfigError(f"the profile takes {name} from the environment variable {source}, which is not set")
+            keys[name] = value
+    return keys | _from_cluster(profile, {name: where for name, where in profile.pod_secrets.items() if name in wanted})
+
+
+def _from_cluster(profile: Profile, references: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Keys in Secrets of the cluster; where they may not be read, those that this machine has under the same names."""
+    cluster, keys = ClusterClient(profile), dict[str, str]()
+    read = {secret: _read(cluster, secret) for secret in sorted({secret for secret, _ in references.values()})}
+    for name, (secret, key) in references.items():
+        held, refusal = read[secret]
+        value = held.get(key) or variable(name)
+        if not value:
+            raise ClusterError(
+                f"{name} of the profile is in Secret {secret} of {profile.namespace}, from where this machine cannot read it "
+                f"({refusal or f'it has no key {key}'}); ask for the right to get that Secret, or set {name} here"
+            )
+        keys[name] = value
+    return keys
+
+
+def _read(cluster: ClusterClient, secret: str) -> tuple[Mapping[str, str], str]:
+    """What a Secret holds, or nothing and why it cannot be read."""
+    try:
+        return cluster.secret(secret), ""
+    except ClusterError as error:
+        return {}, str(error)
+
+
+def _is_amazon(endpoint: str) -> bool:
+    return (urlsplit(endpoint).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _require_reachable(field: str, seen: Profile, profile: Profile) -> None:
+    """Raise `ClusterError` unless somebody listens at an address; where a proxy stands between, that is not known here."""
+    url = urlsplit(getattr(seen, field))
+    if not url.hostname or (url.scheme in getproxies() and not proxy_bypass(url.hostname)):
+        return
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        socket.create_connection((url.hostname, port), timeout=SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or str(error) or "no answer"
+        way = _way(field, profile)
+        raise ClusterError(f"{field} {url.geturl()} is not reached from this machine ({reason}); {way}") from error
+
+
+def _way(field: str, profile: Profile) -> str:
+    """What to do where an address is not reached."""
+    inside = urlsplit(getattr(profile, field))
+    service = _SERVICE.fullmatch(inside.hostname or "")
+    if not service or inside.hostname in _OWN_HOSTS:
+        return f"look whether it runs, and at the profile's {field}"
+    port = inside.port or (443 if inside.scheme == "https" else 80)
+    named = urlsplit(profile.outside.get(field, "")).port
+    local = named or (port if port > 1023 else 10_000 + port)
+    context = f"--context {profile.context} " if profile.context else ""
+    forward = (
+        f"kubectl {context}--namespace {service['namespace'] or profile.namespace} port-forward "
+        f"service/{service['name']} {local}:{port}"
+    )
+    if field in profile.outside:
+        return f"is this running? {forward}"
+    there = f"{inside.scheme}://127.0.0.1:{local}"
+    return f"run: {forward}; and once: longrun profile change {profile.name or 'NAME'} --set outside.{field}={there}"
