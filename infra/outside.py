@@ -15,6 +15,7 @@ from components.errors import ClusterError, ConfigError
 from infra.bucket import forget_clients
 from infra.cluster.client import SECONDS, ClusterClient
 from infra.cluster.profiles import Profile
+from infra.cluster.store_variables import ENDPOINT, WITHOUT_TLS, store_variables
 from infra.variables import variable, variables_as
 
 STORE_KEYS = (
@@ -42,7 +43,7 @@ STORE, TRACKING = "object_store_endpoint", "mlflow_uri"
 
 _KEYS = {STORE: STORE_KEYS, TRACKING: TRACKING_KEYS}
 
-_ADDRESSES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AWS_ALLOW_HTTP")
+_ADDRESSES = (*ENDPOINT, *WITHOUT_TLS, "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 _OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -87,10 +88,7 @@ def _address(profile: Profile, values: Mapping[str, str | None]) -> dict[str, st
             f"no keys for {endpoint}: name them in the profile, such as AWS_ACCESS_KEY_ID = "
             '"kubernetes:SECRET/KEY" below [secrets], or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
         )
-    if endpoint:
-        address |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true" if endpoint.startswith("http://") else None}
-        address |= {} if variable("AWS_REGION") or variable("AWS_DEFAULT_REGION") else {"AWS_REGION": "us-east-1"}
-    return address
+    return address | store_variables(profile).plain
 
 
 def _without_proxy() -> dict[str, str | None]:
@@ -109,7 +107,8 @@ def _keys(profile: Profile, wanted: Collection[str]) -> dict[str, str]:
             if not value:
                 raise ConfigError(f"the profile takes {name} from the environment variable {source}, which is not set")
             keys[name] = value
-    return keys | _from_cluster(profile, {name: where for name, where in profile.pod_secrets.items() if name in wanted})
+    references = {**store_variables(profile).secret, **profile.pod_secrets}
+    return keys | _from_cluster(profile, {name: where for name, where in references.items() if name in wanted})
 
 
 def _from_cluster(profile: Profile, references: Mapping[str, tuple[str, str]]) -> dict[str, str]:

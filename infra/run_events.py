@@ -32,8 +32,8 @@ class RunEvents:
         """The events of a run, of one pod after the other; none of a run that is not known here."""
         names = sorted(self._bucket.sizes(f"{FOLDER}/{run}"))
         with ThreadPoolExecutor(_THREADS) as threads:
-            found = threads.map(lambda name: self._bucket.get(f"{FOLDER}/{run}/{name}")[0] or b"", names)
-            return [line for data in found for line in data.decode(errors="replace").splitlines()]
+            texts = threads.map(lambda name: self._bucket.get(f"{FOLDER}/{run}/{name}")[0] or b"", names)
+            return [line for data in texts for line in data.decode(errors="replace").splitlines()]
 
     @property
     def _bucket(self) -> Bucket:

@@ -77,8 +77,8 @@ def find_branch_on_cluster(settings: Settings, runs: Sequence[str], at: str) -> 
         ConfigError: none of them has, or that one has kept no checkpoint there.
         StoreError: the store cannot be reached.
     """
-    found = (stored_journal(settings.artifact_root, run, settings.home / "parents") for run in runs)
-    journal = next((journal for journal in found if journal.find("pretraining")), None)
+    known = (stored_journal(settings.artifact_root, run, settings.home / "parents") for run in runs)
+    journal = next((journal for journal in known if journal.find("pretraining")), None)
     if journal is None:
         raise ConfigError(f"run {', '.join(runs)} has not finished pretraining on this cluster; run its recipe there first")
     return _branch(settings.store, journal, share_of(at))

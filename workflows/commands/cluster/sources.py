@@ -150,15 +150,15 @@ def _tree(digests: dict[str, str]) -> str:
 
 def _end(name: FileName) -> str:
     """What the file or folder is called there."""
-    plain = [part for part in name.end.split("/") if part not in {"", ".", "..", "~"}]
+    plain = [word for word in name.end.split("/") if word not in {"", ".", "..", "~"}]
     return "/".join(plain) or path_of(name.uri).resolve().name or "files"
 
 
 def _require_same_names(config: object, moved: object) -> None:
     """Raise `SourceError` where one of several files would be called otherwise there, so that its documents had other ids."""
     for before, after in zip(file_names(config), file_names(moved), strict=True):
-        is_one_of_several = before.field.rpartition(".")[2].isdecimal()
-        if is_one_of_several and before.end != after.end:
+        several = before.field.rpartition(".")[2].isdecimal()
+        if several and before.end != after.end:
             raise SourceError(
                 f"{before.uri} ({before.field}) would be called {after.end} in the bucket, and is {before.end} here; give it a "
                 "name that tells it from the others"
