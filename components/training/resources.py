@@ -61,8 +61,23 @@ def require_memory_of(workers: Sequence[FreeMemory], needed: int, parameters: in
             _refuse_beyond(min(gpus), needed, machine, "GPU memory")
 
 
+def available_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that this process may still take: what its machine has free, and no more than its container may.
+
+    `group` is the control group of the process, version 2, as a container sees it; without one the machine alone counts. Files
+    that the kernel only keeps at hand count as used there, and are given up first.
+    """
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (group / "memory.max").read_text(), int((group / "memory.current").read_text())
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except OSError:
+        return free
+    return free if limit.strip() == "max" else min(free, int(limit) - used + int(kept.get("inactive_file", 0)))
+
+
 def _free_memory(device: torch.device) -> FreeMemory:
-    name, memory = socket.gethostname(), psutil.virtual_memory().available
+    name, memory = socket.gethostname(), available_memory()
     if device.type != "cuda":
         return FreeMemory(name, memory)
     torch.cuda.set_device(device)  # objects are sent through the current device

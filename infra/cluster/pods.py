@@ -56,6 +56,9 @@ DASHBOARD_PORT = 8265
 _GROUP = 1000
 """Of the user in our images (infra/containers/Containerfile): a new volume is root's, and this group's too once it is mounted."""
 
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""What torch and numba take for the number of processors."""
+
 _OBJECT_STORE_SHARE = 0.7
 """Of /dev/shm, for Ray's object store; the rest is NCCL's and the data loader's."""
 
@@ -71,8 +74,13 @@ def shared_directory(home: Path) -> Path:
 
 def pod_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
     """The template of a pod that runs a task by itself."""
+    from kubernetes import client as k8s
+
     template = base_template(profile, machine)
     _add_differing(template.pod_spec, profile, machine)
+    # torch and numba would take as many threads as the node has processors; in a Ray cluster Ray says how many
+    threads = [k8s.V1EnvVar(name=name, value=str(machine.size.threads)) for name in THREADS if name not in profile.pod_secrets]
+    template.pod_spec.containers[0].env += threads
     return template
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ResourceError
-from components.training.resources import FreeMemory, require_disk, require_memory, require_memory_of
+from components.training.resources import FreeMemory, available_memory, require_disk, require_memory, require_memory_of
 
 GIB = 2**30
 
@@ -66,3 +66,18 @@ def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> Non
 def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_the_place(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"not-there: 3 training checkpoints need about .* GiB of disk, .* GiB are free"):
         require_disk(tmp_path / "not-there", 2**50, 3)
+
+
+def test_a_process_may_take_what_its_container_may_and_not_what_its_machine_has(tmp_path: Path) -> None:
+    machine = available_memory(tmp_path / "no control group")
+    assert machine > 0
+    files = {
+        "memory.max": f"{64 * 2**20}\n",
+        "memory.current": f"{48 * 2**20}\n",
+        "memory.stat": f"anon 1\ninactive_file {8 * 2**20}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert available_memory(tmp_path) == 24 * 2**20
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory(tmp_path) > 24 * 2**20

@@ -1,6 +1,11 @@
 """Pods as a cluster gets them, after Flyte's Ray plugin and KubeRay had their hands on them, for every kind of profile."""
 
 import itertools
+import os
+import socket
+import subprocess
+import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,7 @@ from infra.flyte.environments import environment
 from tests.fake_cluster import admission
 from tests.fake_cluster.ray_plugin import ray_job
 from tests.infra.conftest import sample_profile
+from tests.servers import free_port
 
 Json = dict[str, Any]
 
@@ -99,6 +105,49 @@ def test_ray_s_pods_have_probes_of_their_own_that_need_no_program(workers: int) 
         assert "initialDelaySeconds" not in container["startupProbe"]
 
 
+def test_ray_s_agent_answers_the_path_and_has_the_port_that_the_probes_ask() -> None:
+    from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
+    from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
+
+    assert DEFAULT_DASHBOARD_AGENT_LISTEN_PORT == pods.AGENT_PORT
+    assert "/api/local_raylet_healthz" in PUBLIC_EXACT_PATHS, "not asked for a token"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_head_started_with_our_options_answers_its_probes_on_the_address_of_its_pod(tmp_path: Path) -> None:
+    cluster = ray_job(task(sample_profile(gpus=(), size="trial"), "train"))["spec"]["rayClusterSpec"]
+    (pod,) = pods_of(sample_profile(gpus=(), size="trial"), "train")
+    address = socket.gethostbyname(socket.gethostname())
+    ports = {pods.DASHBOARD_PORT: free_port(), pods.AGENT_PORT: free_port()}  # others on this machine may have those
+    own = {"dashboard-port": str(ports[pods.DASHBOARD_PORT]), "dashboard-agent-listen-port": str(ports[pods.AGENT_PORT])}
+    params = cluster["headGroupSpec"]["rayStartParams"] | own | {"node-ip-address": address, "port": str(free_port())}
+    flags = [f"--{name}" if name == "disable-usage-stats" else f"--{name}={value}" for name, value in params.items()]
+    command = ["ray", "start", "--head", "--block", *flags, f"--temp-dir={tmp_path}"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ray:
+        try:
+            for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+                asked = pod["containers"][0][kind]["httpGet"]
+                assert answer(f"http://{address}:{ports[asked['port']]}{asked['path']}") == "success"
+        finally:
+            ray.terminate()
+            ray.wait(timeout=60)
+
+
+def answer(url: str, seconds: float = 120) -> str:
+    """What is there, as soon as it answers well."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def test_ray_listens_where_the_probes_ask() -> None:
     cluster = ray_job(task(sample_profile(workers=2), "train"))["spec"]["rayClusterSpec"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
@@ -167,6 +216,14 @@ def test_only_pods_that_read_sources_mount_their_claim_and_only_to_read(name: st
         mounts = [mount for mount in pod["containers"][0].get("volumeMounts", []) if mount["name"] == "sources"]
         assert claims == ([{"claimName": "texts", "readOnly": True}] if reads else [])
         assert mounts == ([{"name": "sources", "mountPath": "/sources", "readOnly": True}] if reads else [])
+
+
+def test_a_pod_without_ray_computes_with_its_own_processors_and_not_with_its_node_s() -> None:
+    profile = sample_profile(gpus=(), sizes={"evaluate": {"cores": "3500m"}})
+    for name, threads in {"evaluate": "3", "cpu": "2", "train": None}.items():
+        (pod,) = pods_of(profile, name)
+        values = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
+        assert values.get("OMP_NUM_THREADS") == values.get("NUMBA_NUM_THREADS") == threads
 
 
 def test_a_mounted_volume_belongs_to_the_user_of_the_images() -> None:
