@@ -102,6 +102,8 @@ def pod_variables() -> dict[str, str]:
         **WAITING,
         **_caches(_IN_PODS),
         "NUMBA_CACHE_DIR": str(_IN_PODS / "numba"),
+        # of whatever else keeps a cache: torch's extensions, fontconfig
+        "XDG_CACHE_HOME": str(_IN_PODS / "cache"),
         # a user that no file of users names has no name otherwise, and torch and MLflow ask for one
         "LOGNAME": "longrun",
         # what ends in the middle of native code says where

@@ -98,6 +98,13 @@ def test_pods_have_caches_that_any_user_may_write_and_a_name_for_a_user_without_
     variables = pod_variables()
     assert {name: variables[name] for name in QUIET} == QUIET
     paths = {name: value for name, value in variables.items() if name.endswith(("_DIR", "_HOME", "DIR"))}
-    assert set(paths) == {"TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "HF_HOME"}
+    assert set(paths) == {
+        "TORCHINDUCTOR_CACHE_DIR",
+        "TRITON_CACHE_DIR",
+        "NUMBA_CACHE_DIR",
+        "MPLCONFIGDIR",
+        "HF_HOME",
+        "XDG_CACHE_HOME",
+    }
     assert all(path.startswith("/tmp/longrun/") for path in paths.values())
     assert variables["LOGNAME"]
