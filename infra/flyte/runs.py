@@ -94,12 +94,13 @@ class RunState:
         """The step of that name, the newest where there are several; the driver for none.
 
         Raises:
-            ConfigError: there is none yet; the message names those that are there.
+            ConfigError: there is none, or none yet; the message names those that are there.
         """
         named = [step for step in self.steps if step.task == name] if name else list(self.steps[:1])
         if not named:
             known = list(dict.fromkeys(step.task for step in self.steps))
-            raise ConfigError(f"run {self.run}: {unknown('step', name, known)}; others may come")
+            more = "one that is reused has no task" if self.done else "others may come, and one that is reused has no task"
+            raise ConfigError(f"run {self.run}: {unknown('step', name, known)}; {more}")
         return named[-1]
 
 

@@ -49,7 +49,7 @@ def test_a_step_is_found_by_its_name_and_the_newest_of_several_is_meant() -> Non
     assert (known.step(""), known.step("sft")) == (driver, second)
     with pytest.raises(ConfigError, match="unknown step 'stf'") as caught:
         known.step("stf")
-    assert "allowed: task-a0, sft; others may come" in str(caught.value)
+    assert "allowed: task-a0, sft; others may come, and one that is reused has no task" in str(caught.value)
 
 
 @pytest.mark.long

@@ -1,7 +1,11 @@
 """What is left of a pod's output without Flyte's and Ray's own."""
 
 import json
+import logging
+import sys
 import time
+
+import pytest
 
 from workflows.commands.cluster.log_lines import lines_after, ours
 
@@ -57,6 +61,33 @@ def test_our_lines_are_left_with_events_as_on_this_machine_and_a_traceback_as_it
         "ValueError: something else",
         '{"event": "made", "ti',
     ]
+
+
+def printed_by(logger: logging.Logger, formatter: logging.Formatter, level: int) -> list[str]:
+    """What a logger makes of a failure."""
+    try:
+        raise ValueError("loss is not finite")
+    except ValueError:
+        record = logger.makeRecord(logger.name, level, "x.py", 1, "Task failed with error", (), sys.exc_info())
+    return formatter.format(record).splitlines()
+
+
+def test_of_what_flytes_own_logger_prints_the_exception_is_left() -> None:
+    from flyte._logging import DEFAULT_CONSOLE_FORMAT, ContextFormatter, logger
+
+    printed = printed_by(logger, ContextFormatter(DEFAULT_CONSOLE_FORMAT, internal_prefix=True), logging.ERROR)
+    assert printed[:2] == ["[flyte] ERROR Task failed with error", "Traceback (most recent call last):"]
+    assert list(ours(printed)) == ["ValueError: loss is not finite"]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("level", "kept"), [(logging.INFO, False), (logging.WARNING, False), (logging.ERROR, True)])
+def test_of_what_rays_own_logger_prints_errors_are_left(level: int, kept: bool) -> None:
+    from ray._private.ray_constants import LOGGER_FORMAT
+
+    record = logging.getLogger("ray").makeRecord("ray", level, "/ray/worker.py", 12, "a message", (), None)
+    line = logging.Formatter(LOGGER_FORMAT).format(record)
+    assert list(ours([line])) == ([line] if kept else [])
 
 
 def test_a_traceback_in_a_worker_is_its_last_line_with_the_worker() -> None:
