@@ -35,3 +35,8 @@ def profile_of_process() -> Profile | None:
 def in_pod() -> bool:
     """Whether this process is a task on a cluster: Flyte's runtime names its action, and the pod carries the profile."""
     return bool(variable(CARRIER) and variable("ACTION_NAME"))
+
+
+def in_step() -> bool:
+    """Whether this process is one step of a run on a cluster, which starts no other: Flyte calls the driver's action `a0`."""
+    return in_pod() and variable("ACTION_NAME") != "a0"

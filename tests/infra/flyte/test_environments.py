@@ -279,3 +279,30 @@ def test_a_profile_that_is_none_stops_serialisation_with_its_reason(tmp_path: Pa
     assert done.returncode == 1
     # Flyte prints what it leaves of a traceback to the standard output.
     assert "ConfigError: $LONGRUN_PROFILE: unknown key 'endpiont'" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "loaded", "kind"),
+    [
+        ({"ACTION_NAME": "47g46j4h"}, "", "AsyncFunctionTaskTemplate"),
+        ({"ACTION_NAME": "47g46j4h", "RAY_ADDRESS": "10.0.0.1:6379"}, "ray", "RayFunctionTask"),
+        ({"ACTION_NAME": "a0"}, "kubernetes ray", "RayFunctionTask"),
+    ],
+    ids=["a step", "a step on Ray", "the driver"],
+)
+def test_a_step_loads_what_it_needs_to_connect_and_nothing_that_serialises(
+    variables: dict[str, str], loaded: str, kind: str, profile: Profile
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    code = (
+        "import sys, workflows.curation as c; print(*sorted({'kubernetes', 'ray'} & set(sys.modules)), type(c.curation).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**environment, CARRIER: to_toml(profile), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [*loaded.split(), kind]
