@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from tests.charts import helm, operators
-from tests.fake_cluster import admission
-from tests.infra.conftest import sample_profile
-from tests.infra.flyte.test_environments import serialised
+from tests.charts.tasks import task_pods
 
 Pods = dict[str, helm.Document]
 
@@ -32,9 +30,8 @@ def may_push_out(one: helm.Document, other: helm.Document, classes: Mapping[str,
 
 @pytest.fixture(scope="module")
 def tasks() -> Pods:
-    """Every pod of every task of the pipeline, as Flyte and KubeRay make it."""
-    wire = serialised(sample_profile(workers=2))["tasks"]
-    return {f"{name}/{pod['metadata']['name']}": pod for name, task in wire.items() for pod in admission.pods(task)}
+    """Every pod of every task of the pipeline."""
+    return {f"{name}/{pod['metadata']['name']}": pod for name, made in task_pods().items() for pod in made}
 
 
 @pytest.mark.long

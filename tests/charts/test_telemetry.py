@@ -1,8 +1,9 @@
-"""No container tells anybody that it runs, over every container of the three charts."""
+"""No container tells anybody that it runs, over every container of the three charts and of all tasks."""
 
 import pytest
 
 from tests.charts import helm, operators
+from tests.charts.tasks import task_pods
 
 OWN = {
     "mlflow": ("MLFLOW_DISABLE_TELEMETRY", "true"),
@@ -38,6 +39,13 @@ def test_every_container_of_our_chart_keeps_quiet(shape: str) -> None:
 
 def test_every_container_of_the_operators_charts_keeps_quiet() -> None:
     assert telling(operators.pods()) == []
+
+
+@pytest.mark.long
+def test_every_container_of_every_task_keeps_quiet_and_ray_too() -> None:
+    pods = {f"{name}/{pod['metadata']['name']}": pod for name, made in task_pods().items() for pod in made}
+    assert telling(pods) == []
+    assert [n for n, pod in pods.items() for c in helm.containers(pod) if settings(c).get("RAY_USAGE_STATS_ENABLED") != "0"] == []
 
 
 @pytest.mark.parametrize("forgotten", ["DO_NOT_TRACK", "FLYTE_DISABLE_SENTRY"])
