@@ -39,8 +39,8 @@ def test_uninstalling_leaves_it(shape: str) -> None:
 
 
 def _first_user(*arguments: str) -> tuple[str, helm.Document]:
-    (found,) = [item for item in helm.pod_templates("trial", *MORE, *arguments).items() if "/longrun-checkpoints-" in item[0]]
-    return found
+    (job,) = [item for item in helm.pod_templates("trial", *MORE, *arguments).items() if "/longrun-checkpoints-" in item[0]]
+    return job
 
 
 def test_a_pod_of_the_release_uses_it_so_that_a_class_which_waits_for_one_makes_the_volume() -> None:

@@ -16,15 +16,14 @@ def services(shape: str = "trial") -> Pods:
     return {**helm.pod_templates(shape), **operators.pods()}
 
 
-def may_push_out(one: helm.Document, other: helm.Document, classes: Mapping[str, Any]) -> bool:
-    """Whether the scheduler may end `other` to make room for `one`; a pod without a class has the value 0 and pushes.
+def may_push_out(pod: helm.Document, other: helm.Document, classes: Mapping[str, Any]) -> bool:
+    """Whether the scheduler may end `other` to make room for `pod`; a pod without a class has the value 0 and pushes.
 
     https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
     """
     plain = {"value": 0, "preemptionPolicy": "PreemptLowerPriority"}
-    own, its = (
-        classes[pod["spec"]["priorityClassName"]] if "priorityClassName" in pod["spec"] else plain for pod in (one, other)
-    )
+    known = {**classes, None: plain}
+    own, its = (known[each["spec"].get("priorityClassName")] for each in (pod, other))
     return own["preemptionPolicy"] != "Never" and own["value"] > its["value"]
 
 
@@ -38,7 +37,7 @@ def tasks() -> Pods:
 def test_no_task_pushes_a_service_out(tasks: Pods) -> None:
     classes = helm.of_kind("trial", "PriorityClass")
     assert {pod["spec"].get("priorityClassName") for pod in tasks.values()} == {"longrun-training", "longrun-evaluation"}
-    pushed = [(a, b) for a, one in tasks.items() for b, other in services().items() if may_push_out(one, other, classes)]
+    pushed = [(a, b) for a, task in tasks.items() for b, service in services().items() if may_push_out(task, service, classes)]
     assert pushed == []
 
 
@@ -52,7 +51,7 @@ def test_a_training_that_may_push_out_would_end_the_console() -> None:
 @pytest.mark.long
 def test_every_service_comes_up_again_on_a_node_full_of_tasks(tasks: Pods) -> None:
     classes = helm.of_kind("trial", "PriorityClass")
-    waiting = [a for a, one in services().items() if not all(may_push_out(one, task, classes) for task in tasks.values())]
+    waiting = [a for a, pod in services().items() if not all(may_push_out(pod, task, classes) for task in tasks.values())]
     assert waiting == ["flyte-console"]
 
 

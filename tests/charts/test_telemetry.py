@@ -51,8 +51,8 @@ def test_every_container_of_every_task_keeps_quiet_and_ray_too() -> None:
 @pytest.mark.parametrize("forgotten", ["DO_NOT_TRACK", "FLYTE_DISABLE_SENTRY"])
 def test_a_container_that_was_not_told_is_found(forgotten: str) -> None:
     known = operators.values("flyte")
-    left = [entry for entry in known["deployment"]["extraEnvVars"] if entry["name"] != forgotten]
-    changed = {**known, "deployment": {**known["deployment"], "extraEnvVars": left}}
+    kept = [entry for entry in known["deployment"]["extraEnvVars"] if entry["name"] != forgotten]
+    changed = {**known, "deployment": {**known["deployment"], "extraEnvVars": kept}}
     assert telling(operators.pods({"flyte": changed})) == ["flyte: flyte"]
 
 
