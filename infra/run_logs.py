@@ -36,8 +36,6 @@ class RunLogs:
     """Such as s3://bucket/prefix, or the home."""
     home: Path
     """Stands for `root` where that is the home."""
-    endpoint: str = ""
-    """URL of an S3 API; empty: the one that this process uses."""
 
     def put(self, run: str, step: str, name: str, data: bytes) -> None:
         """Keep a log, cut to `MAX_BYTES`; one of that name is replaced."""
@@ -80,7 +78,7 @@ class RunLogs:
 
     @property
     def _bucket(self) -> Bucket:
-        return Bucket(self.root, self.endpoint or object_store_endpoint(self.root))
+        return Bucket(self.root, object_store_endpoint(self.root))
 
 
 class Shortened:

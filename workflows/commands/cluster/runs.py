@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from components.errors import ClusterError, ConfigError, EndpointError, StoreError
 from infra.cluster.profiles import Profile, read_profile
+from infra.outside import STORE, reached
 from infra.run_logs import STEP_LOG, RunLogs, worker_log
 from infra.settings import Settings
 from workflows.commands.cluster.log_lines import lines_after, ours
@@ -40,14 +42,22 @@ class ClusterRun:
 
         return FlyteRuns(self.profile)
 
-    @property
-    def _logs(self) -> RunLogs:
-        outside = self.profile.from_outside()
-        return RunLogs(self.profile.artifact_root, self.settings.home, outside.object_store_endpoint)
+    @contextmanager
+    def _store(self) -> Iterator[RunLogs]:
+        """The logs of steps in the profile's store, with its address from here and its keys."""
+        try:
+            with reached(self.profile, (STORE,)):
+                yield RunLogs(self.profile.artifact_root, self.settings.home)
+        except StoreError as error:
+            raise ClusterError(f"the store with the logs of run {self.name} cannot be read from here: {error}") from error
 
     def state(self) -> "RunState":
         """The run as Flyte knows it now, with what its pods and its logs say of steps that wait or have failed."""
-        return looked_at(self._flyte.state(self.name), self.profile, self._logs)
+        return looked_at(self._flyte.state(self.name), self.profile, self._own_log)
+
+    def _own_log(self, step: str) -> list[str]:
+        with self._store() as logs:
+            return list(logs.lines(self.name, step, STEP_LOG))
 
     def status(self) -> Status:
         """Its phase, and each step with what stands in its way."""
@@ -104,27 +114,23 @@ class ClusterRun:
 
         shown: list[str] = []
         ended = False
-        while not ended:
-            ended = self._flyte.state(self.name).step(step.task).phase in ENDED
-            now = list(self._kept(step, STEP_LOG, missing_is_empty=not ended))
-            yield from lines_after(shown, now)
-            shown = now
-            if not ended:
-                time.sleep(POLL_SECONDS)
+        with self._store() as logs:
+            while not ended:
+                ended = self._flyte.state(self.name).step(step.task).phase in ENDED
+                now = list(logs.lines(self.name, step.task, STEP_LOG)) if STEP_LOG in logs.names(self.name, step.task) else []
+                yield from lines_after(shown, now)
+                shown = now
+                if not ended:
+                    time.sleep(POLL_SECONDS)
 
-    def _kept(self, step: "Step", name: str, *, missing_is_empty: bool = False) -> Iterator[str]:
+    def _kept(self, step: "Step", name: str) -> Iterator[str]:
         """Lines of a log in the store. Raises `ClusterError` where it is not there, or the store cannot be read from here."""
-        what = f"{step.task} of run {self.name}"
-        try:
-            names = self._logs.names(self.name, step.task)
+        with self._store() as logs:
+            names = logs.names(self.name, step.task)
             if name in names:
-                return self._logs.lines(self.name, step.task, name)
-        except StoreError as error:
-            raise ClusterError(f"{what}: the store with its logs cannot be read from here: {error}") from error
-        if missing_is_empty:
-            return iter(())
-        where = f"{self._logs.root}/logs/{self.name}/{step.task}"
-        raise ClusterError(f"{what} has no log {name} in {where}; there are: {', '.join(names) or 'none'}")
+                return logs.lines(self.name, step.task, name)
+        where, known = f"{self.profile.artifact_root}/logs/{self.name}/{step.task}", ", ".join(names) or "none"
+        raise ClusterError(f"{step.task} of run {self.name} has no log {name} in {where}; there are: {known}")
 
 
 def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:

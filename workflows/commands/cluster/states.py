@@ -1,7 +1,7 @@
 """Where a run on a cluster is: what Flyte knows, with what its pods, its Ray clusters and its logs say beside that."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from infra.cluster.profiles import Profile
     from infra.cluster.step_state import Observation
     from infra.flyte.runs import RunState, Step
-    from infra.run_logs import RunLogs
+
+OwnLog = Callable[[str], Sequence[str]]
+"""The lines of a step's own log in the store, by the step's name. Raises `LongrunError` where they cannot be had."""
 
 _LAST_LINES = 400
 """Of a step's log, in which its failure is looked for."""
 
 
-def looked_at(state: "RunState", profile: "Profile", logs: "RunLogs") -> "RunState":
+def looked_at(state: "RunState", profile: "Profile", own_log: OwnLog) -> "RunState":
     """The state with what the cluster says of steps that wait or have failed; a note says why it could not be looked at."""
     from infra.cluster.client import ClusterClient
     from infra.cluster.step_state import observations
@@ -34,7 +36,7 @@ def looked_at(state: "RunState", profile: "Profile", logs: "RunLogs") -> "RunSta
         seen = observations(ClusterClient(profile), state.run)
     except ClusterError as error:
         note = f"its pods cannot be looked at from here: {error}"
-    steps = tuple(_explained(state.run, step, seen.get(step.action), logs) for step in state.steps)
+    steps = tuple(_explained(step, seen.get(step.action), own_log) for step in state.steps)
     return replace(state, steps=steps, note=note)
 
 
@@ -47,11 +49,11 @@ def _that_counts(step: "Step") -> "Step":
     return replace(step, problem=f"{step.problem}, after it had published its artifact, which counts", remedy="")
 
 
-def _explained(run: str, step: "Step", seen: "Observation | None", logs: "RunLogs") -> "Step":
+def _explained(step: "Step", seen: "Observation | None", own_log: OwnLog) -> "Step":
     from infra.flyte.runs import FAILED, WAITING
 
     if step.phase in FAILED and is_vague(step.problem):
-        return _with_problem(step, _logged(run, step, logs) or (seen.line if seen else step.problem), step.since)
+        return _with_problem(step, _logged(step, own_log) or (seen.line if seen else step.problem), step.since)
     if seen is None or (step.phase not in WAITING and (step.phase != "running" or seen.ordinary)):
         return step
     return _with_problem(step, seen.line, seen.since)
@@ -62,12 +64,10 @@ def _with_problem(step: "Step", problem: str, since: float) -> "Step":
     return replace(step, problem=problem, remedy=meaning[1] if meaning else "", since=since)
 
 
-def _logged(run: str, step: "Step", logs: "RunLogs") -> str:
+def _logged(step: "Step", own_log: OwnLog) -> str:
     """What the step's own log in the store ends with, where it was kept and can be read from here."""
-    from infra.run_logs import STEP_LOG
-
     try:
-        return reason_in_log(list(logs.lines(run, step.task, STEP_LOG))[-_LAST_LINES:])
+        return reason_in_log(own_log(step.task)[-_LAST_LINES:])
     except LongrunError:
         return ""
 

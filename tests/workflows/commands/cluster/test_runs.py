@@ -147,11 +147,12 @@ def test_the_exit_code_of_logs_says_how_the_run_ended(home: Path, flyte: FakeFly
 
 
 @pytest.fixture
-def store(tmp_path: Path, home: Path, profile: Profile) -> Iterator[RunLogs]:
+def store(tmp_path: Path, home: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunLogs]:
     """The logs of steps in a bucket on an S3 server, which the profile names."""
     with bucket(tmp_path / "log") as url:
         write_profile(home, "site", replace(profile, object_store_endpoint=url), replace=True)
-        yield RunLogs(profile.artifact_root, home, url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        yield RunLogs(profile.artifact_root, home)
 
 
 def test_logs_of_a_step_and_its_workers_are_read_from_the_store_after_their_pods_are_gone(

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import ClusterError, ImageMissing, QuotaExceeded
+from components.errors import ClusterError, ConfigError, ImageMissing, QuotaExceeded
 from infra.flyte.runs import RunState, Step
-from infra.run_logs import STEP_LOG, RunLogs
-from infra.urls import HERE
 from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.infra.conftest import sample_profile
 from workflows.commands.cluster.states import as_json, changes, failure, looked_at, state_lines
@@ -74,10 +72,9 @@ def test_a_failure_that_nothing_is_known_of_names_flytes_page() -> None:
     assert str(failure(state("failed", DRIVER))) == f"run {RUN} failed; see http://flyte/r"
 
 
-@pytest.fixture
-def logs(tmp_path: Path) -> RunLogs:
-    """Logs in a folder."""
-    return RunLogs(HERE, tmp_path)
+def no_log(step: str) -> list[str]:
+    """The store has no logs."""
+    raise ConfigError(f"no log of {step}")
 
 
 @pytest.fixture
@@ -87,34 +84,37 @@ def no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_kubeconfig")
-def test_without_a_kubeconfig_it_is_what_flyte_knows_with_a_note(logs: RunLogs) -> None:
-    shown = looked_at(state("running", DRIVER, step("sft", "queued")), sample_profile(), logs)
+def test_without_a_kubeconfig_it_is_what_flyte_knows_with_a_note() -> None:
+    shown = looked_at(state("running", DRIVER, step("sft", "queued")), sample_profile(), no_log)
     assert shown.steps == (DRIVER, step("sft", "queued"))
     assert shown.note.startswith("its pods cannot be looked at from here: no usable kubeconfig")
 
 
 @pytest.mark.usefixtures("no_kubeconfig")
-def test_an_exit_code_is_replaced_by_what_the_steps_log_in_the_store_ends_with(logs: RunLogs) -> None:
+def test_an_exit_code_is_replaced_by_what_the_steps_log_in_the_store_ends_with() -> None:
     text = (
         'Traceback (most recent call last):\n  File "x.py", line 3, in f\nOSError: [Errno 28] No space left on device\nending\n'
     )
-    logs.put(RUN, "sft", STEP_LOG, text.encode())
+
+    def of_sft(step: str) -> list[str]:
+        return {"sft": text.splitlines()}[step]
+
     for vague in ("ended with exit code 1", "Flyte has no reason for it yet"):
-        (shown,) = looked_at(state("failed", step("sft", "failed", problem=vague)), sample_profile(), logs).steps
+        (shown,) = looked_at(state("failed", step("sft", "failed", problem=vague)), sample_profile(), of_sft).steps
         assert shown.problem == "OSError: [Errno 28] No space left on device"
     clear = step("sft", "failed", problem="CheckFailed: too few rows")
-    assert looked_at(state("failed", clear), sample_profile(), logs).steps == (clear,)
+    assert looked_at(state("failed", clear), sample_profile(), of_sft).steps == (clear,)
 
 
-def test_in_a_run_that_has_succeeded_a_step_that_failed_had_published_what_counts(logs: RunLogs) -> None:
+def test_in_a_run_that_has_succeeded_a_step_that_failed_had_published_what_counts() -> None:
     failed = step("sft", "failed", problem="segmentation fault", remedy="none")
-    shown = looked_at(state("succeeded", DRIVER, failed), sample_profile(), logs).steps
+    shown = looked_at(state("succeeded", DRIVER, failed), sample_profile(), no_log).steps
     assert shown[1].problem == "segmentation fault, after it had published its artifact, which counts"
     assert shown[1].remedy == ""
 
 
 def test_what_the_cluster_says_of_a_step_that_waits_or_has_failed_is_told(
-    logs: RunLogs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = {"run": RUN, "attempt": "1"}
     full = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
@@ -129,7 +129,7 @@ def test_what_the_cluster_says_of_a_step_that_waits_or_has_failed_is_told(
         )
         failed = step("dpo", "failed", problem="ended with exit code 1")
         now = state("running", DRIVER, step("sft", "initializing"), failed)
-        shown = looked_at(now, sample_profile(context="site"), logs)
+        shown = looked_at(now, sample_profile(context="site"), no_log)
     assert [each.problem for each in shown.steps] == ["", "pod a: Unschedulable: 0/1 nodes are available", "pod b: Evicted"]
     assert shown.steps[1].remedy.startswith("wait until nodes are free")
     assert shown.note == ""
