@@ -29,7 +29,7 @@ class Operator:
     def turn(self) -> None:
         """Pods start, and every job goes on by one step."""
         for pod in self.server.of("pods"):
-            _start(pod)
+            _start_pod(pod)
         if any(LABELS.items() <= pod["metadata"].get("labels", {}).items() and ready(pod) for pod in self.server.of("pods")):
             for job in list(self.server.of("rayjobs")):
                 self._reconcile(job)
@@ -41,14 +41,14 @@ class Operator:
             metadata["finalizers"] = []
             self._delete("rayjobs", job)
         elif not status:
-            self._begin(job)
+            self._start_job(job)
         elif status["jobDeploymentStatus"] in {"Initializing", "Running"}:
-            self._go_on(job)
+            self._continue(job)
         elif status["jobDeploymentStatus"] in {"Complete", "Failed"}:
             for cluster in [other for other in self.server.of("rayclusters") if other["metadata"]["name"].startswith(f"{name}-")]:
                 self._delete("rayclusters", cluster)
 
-    def _begin(self, job: Json) -> None:
+    def _start_job(self, job: Json) -> None:
         if broken := list(kuberay_rules.refusals(job)):
             job["status"] = {"jobDeploymentStatus": "ValidationFailed", "message": broken[0]}
             self.server.add(event(job, "InvalidRayJobSpec", broken[0]))
@@ -64,7 +64,7 @@ class Operator:
                 kind = "Head" if pod["metadata"]["labels"]["ray.io/node-type"] == "head" else "Worker"
                 self.server.add(event(cluster, f"FailedToCreate{kind}Pod", str(refusal)))
 
-    def _go_on(self, job: Json) -> None:
+    def _continue(self, job: Json) -> None:
         name, status = job["metadata"]["name"], job["status"]
         (cluster,) = [other for other in self.server.of("rayclusters") if other["metadata"]["name"] == status["rayClusterName"]]
         wanted = {pod["metadata"]["name"]: pod for pod in kuberay_pods.pods(cluster)}
@@ -94,7 +94,7 @@ def ready(pod: Json) -> bool:
     return any(condition == {"type": "Ready", "status": "True"} for condition in pod["status"].get("conditions", []))
 
 
-def _start(pod: Json) -> None:
+def _start_pod(pod: Json) -> None:
     status = pod["status"]
     if status["phase"] == "Pending":
         status["phase"] = "Running"
