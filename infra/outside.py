@@ -88,7 +88,7 @@ def _address(profile: Profile, values: Mapping[str, str | None]) -> dict[str, st
             f"no keys for {endpoint}: name them in the profile, such as AWS_ACCESS_KEY_ID = "
             '"kubernetes:SECRET/KEY" below [secrets], or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
         )
-    return address | store_variables(profile).plain
+    return {**address, **store_variables(profile).plain}
 
 
 def _without_proxy() -> dict[str, str | None]:

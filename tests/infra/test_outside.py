@@ -61,7 +61,7 @@ def test_keys_are_read_by_reference_for_the_block_and_are_gone_after_it(site: Pr
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "MLFLOW_TRACKING_PASSWORD",
-        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
         "AWS_ALLOW_HTTP",
         "HF_TOKEN",
     )
@@ -77,7 +77,7 @@ def test_keys_are_read_by_reference_for_the_block_and_are_gone_after_it(site: Pr
 def test_they_are_gone_after_a_failure_too(site: Profile) -> None:
     with pytest.raises(ZeroDivisionError), reached(site):
         raise ZeroDivisionError
-    assert seen("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL") == {"AWS_ACCESS_KEY_ID": None, "AWS_ENDPOINT_URL": None}
+    assert seen("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_S3") == {"AWS_ACCESS_KEY_ID": None, "AWS_ENDPOINT_URL_S3": None}
 
 
 def test_keys_and_addresses_of_this_machine_are_not_used_for_a_cluster_that_names_its_own(
@@ -86,7 +86,7 @@ def test_keys_and_addresses_of_this_machine_are_not_used_for_a_cluster_that_name
     mine = {
         "AWS_ACCESS_KEY_ID": "mine",
         "AWS_SESSION_TOKEN": "mine",
-        "AWS_ENDPOINT_URL_S3": "http://elsewhere",
+        "AWS_ENDPOINT_URL": "http://elsewhere",
         "AWS_PROFILE": "me",
     }
     for name, value in mine.items():

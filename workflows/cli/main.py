@@ -28,6 +28,7 @@ from workflows.cli.options import (
     RecipeName,
     Set,
     Upload,
+    begin_command,
     print_result,
     require_here,
     settings_of,
@@ -58,11 +59,13 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """From raw text to a registered, explained language model."""
     _options["debug"] = debug
+    begin_command(context)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What several files of the command line share: options, the home's settings, and how results are printed."""
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,15 @@ HERE_ALONE = {
 """Commands that run on this machine alone, each with the reason."""
 
 
+_opened: list[contextlib.ExitStack] = []
+"""What is closed when the present command ends."""
+
+
+def begin_command(context: typer.Context) -> None:
+    """Let what the command opens be closed when it ends, however it does."""
+    _opened[:] = [context.with_resource(contextlib.ExitStack())]
+
+
 def require_here(command: str, on: str) -> None:
     """Raise `ConfigError` unless `on` is here, for a command that runs on this machine alone."""
     from components.errors import ConfigError
@@ -61,12 +71,10 @@ def settings_of(
     chosen = settings(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
     if not profile:
         return chosen
-    import click
-
     from infra.cluster.profiles import read_profile
     from infra.outside import reached
 
-    outside = click.get_current_context().with_resource(reached(read_profile(chosen.home, profile), services))
+    outside = _opened[-1].enter_context(reached(read_profile(chosen.home, profile), services))
     return settings_from_outside(chosen, outside)
 
 
