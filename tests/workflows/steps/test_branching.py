@@ -1,6 +1,7 @@
 """Which training state a run branches from, and what is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from components.pretraining.config import PretrainingConfig
 from components.training.checkpoints.files import FORMAT, write_manifest
 from components.training.config import CheckpointConfig, TrainingConfig
 from infra.caching import as_json
+from infra.run_events import RunEvents
 from infra.settings import Settings, settings
-from workflows.steps.branching import branch_figures, find_branch, keep_states, require_same_data
+from infra.storage import ObjectArtifactStore
+from tests.infra.s3_server import BUCKET, bucket
+from workflows.steps.branching import branch_figures, find_branch, find_branch_on_cluster, keep_states, require_same_data
 from workflows.steps.journal import Journal, open_journal
 from workflows.steps.run import Branch, Order, Run, RunOptions
 from workflows.steps.work import Work
@@ -81,6 +85,31 @@ def test_a_run_that_reused_the_base_model_has_its_states_too(home: Settings, fin
     reusing = Journal(home.runs / "20990101-000000-0000")
     reusing.write("cached", **{name: value for name, value in finished.events()[-1].items() if name not in {"event", "time"}})
     assert find_branch(home, reusing.name, "80%").state == find_branch(home, finished.name, "80%").state
+
+
+@pytest.mark.parametrize("latest", [False, True])
+def test_a_driver_on_a_cluster_finds_the_same_state_by_what_the_parent_s_pods_have_left(
+    home: Settings, finished: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latest: bool
+) -> None:
+    with bucket(tmp_path / "log") as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        root = f"s3://{BUCKET}/longrun"
+        store, here = ObjectArtifactStore(root=root, copies=tmp_path / "pod", shared=tmp_path / "pod", endpoint=url), home.store
+        for artifact in list(here.artifacts()):
+            copy = tmp_path / artifact.digest
+            shutil.copytree(here.local(artifact), copy)
+            (copy / "manifest.json").unlink()
+            store.publish(copy, here.manifest(artifact.uri))
+        RunEvents(root).offer(finished.name, "pod", finished.path.read_bytes())
+        RunEvents(root).offer("20990101-000000-0000", "pod", b'{"event": "run", "time": 1}\n')
+        pod = replace(home, home=tmp_path / "driver", artifact_root=root)
+        parents = ["20990101-000000-0000", finished.name] if latest else [finished.name]
+        branch = find_branch_on_cluster(pod, parents, "80%")
+        assert branch == find_branch(home, finished.name, "80%")
+        with pytest.raises(ConfigError, match=r"no training state after 0\.5"):
+            find_branch_on_cluster(pod, parents, "50%")
+        with pytest.raises(ConfigError, match="run 20990101-000000-0000 has not finished pretraining on this cluster"):
+            find_branch_on_cluster(pod, parents[:1] if latest else ["20990101-000000-0000"], "80%")
 
 
 def test_a_share_of_which_nothing_was_kept_is_refused_with_those_that_there_are(home: Settings, finished: Journal) -> None:

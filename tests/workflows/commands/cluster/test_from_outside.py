@@ -18,9 +18,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from components.artifacts import Checkpoint, Manifest
-from components.errors import ClusterError
+from components.errors import ClusterError, ConfigError
 from components.ports.store import records_of
-from infra.cluster.profiles import Profile, write_profile
+from infra.cluster.profiles import Profile, read_profile, write_profile
 from infra.outside import STORE_KEYS
 from infra.run_events import RunEvents
 from infra.settings import settings
@@ -31,8 +31,11 @@ from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster
 from tests.infra.conftest import sample_profile
 from tests.infra.s3_server import BUCKET, bucket
 from tests.servers import client
-from tests.workflows.commands.cluster.conftest import RUN, submitted
+from tests.workflows.commands.cluster.conftest import RUN, longrun, submitted
 from workflows.cli.main import app
+from workflows.commands.cluster.submission import parents_of
+from workflows.recipe import from_json
+from workflows.sweeps.sweep import Sweep, load_sweep
 
 __all__ = ["tokenizer_directory"]
 
@@ -134,8 +137,6 @@ def printed(text: str) -> list[list[str]]:
 
 @pytest.mark.long
 def test_every_command_that_a_run_on_a_cluster_prints_can_be_pasted(site: Site) -> None:
-    from tests.workflows.commands.cluster.conftest import longrun
-
     done = longrun(site.home, "run", "tiny", "--on", "cluster")
     assert done.returncode == 0, done.stderr
     commands = printed(done.stdout)
@@ -196,3 +197,51 @@ def test_a_run_takes_the_files_of_this_machine_along(site: Site, tmp_path: Path)
     stored = client(site.store).get_object(Bucket=BUCKET, Key=f"longrun/uploads/{digest}/talks.jsonl")["Body"].read()
     assert stored == b'{"messages": []}\n'
     assert str(tmp_path) not in recipe
+
+
+# From the start of another run, and sweeps
+
+
+def inputs_of(site: Site) -> dict[str, Any]:
+    """What the last submission has sent."""
+    (request,) = site.flyte.requests("upload_inputs")[-1:]
+    return {literal.name: literal.value for literal in request.inputs.literals}
+
+
+def texts(value: Any) -> list[str]:
+    return [inner.scalar.primitive.string_value for inner in value.collection.literals]
+
+
+@pytest.mark.long
+def test_a_run_begins_with_another_one_on_the_cluster_and_never_with_one_of_this_machine(site: Site) -> None:
+    parent = submitted(site.home, "--until", "tokenizer")
+    submitted(site.home, "--until", "tokenizer", "--from", parent[:-2], "--at", "50%")
+    inputs = inputs_of(site)
+    assert (texts(inputs["parents"]), inputs["at"].scalar.primitive.string_value) == ([parent], "50%")
+    (site.home / "runs" / "20990101-000000-0000").mkdir()
+    (site.home / "runs" / "20990101-000000-0000" / "events.jsonl").write_text('{"event": "run", "recipe": "tiny"}\n')
+    profile = read_profile(site.home, "site")
+    outside = settings(str(site.home))
+    newest = parents_of(outside, "latest", "80%", profile).runs
+    assert parent in newest
+    assert newest == tuple(sorted(newest, reverse=True))
+    assert parents_of(outside, "20200101-000000-abcd", "80%", profile).runs == ("20200101-000000-abcd",)
+    with pytest.raises(
+        ConfigError, match=r"run 20990101-000000-0000 is not one whose artifacts are in s3://.*--on cluster first"
+    ):
+        parents_of(outside, "20990101", "80%", profile)
+    with pytest.raises(ConfigError, match="allowed: a share of the training"):
+        parents_of(outside, parent, "eighty", profile)
+
+
+@pytest.mark.long
+def test_a_sweep_is_submitted_as_it_is_and_says_how_its_law_is_read(site: Site) -> None:
+    done = longrun(site.home, "sweep", "tiny-grid", "--on", "cluster")
+    assert done.returncode == 0, done.stderr
+    sent = from_json(inputs_of(site)["config"].scalar.primitive.string_value, Sweep)
+    assert sent == load_sweep("tiny-grid")
+    commands = printed(done.stdout)
+    assert [words[0] for words in commands] == ["status", "logs", "cancel", "law"]
+    result = site.longrun(*commands[-1])
+    assert "matches 0 runs of profile site" in str(result.exception)
+    assert "longrun-driver.sweep_on_cluster" in str(site.flyte.requests("create_run")[-1])
