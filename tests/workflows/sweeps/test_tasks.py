@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from flyte.types import TypeEngine
 
-from components.artifacts import Artifact, SweepPoint
+from components.artifacts import Artifact, SweepPoint, TrainingState
 from components.curation.config import Source
 from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
+from workflows.recipe import from_json, to_json
+from workflows.steps.run import Branch, Run, RunOptions
 from workflows.sweeps import tasks
 from workflows.sweeps.sweep import Sweep, load_sweep
 
@@ -99,3 +102,23 @@ def test_a_training_is_named_by_its_number_and_keeps_how_it_is_done() -> None:
     assert list(requests)[:2] == ["0000", "0001"]
     assert [request.point for request in requests.values()] == list(sweep.grid.points())
     assert {request.training for request in requests.values()} == {sweep.pretraining}
+
+
+@pytest.mark.parametrize("name", ["tiny-ladder", "tiny-grid"])
+def test_a_sweep_travels_to_a_cluster_and_its_values_from_task_to_task(name: str) -> None:
+    sweep = load_sweep(name)
+    assert from_json(to_json(sweep), Sweep) == sweep
+    points = (sweep.ladder or sweep.grid).points()  # type: ignore[union-attr]
+    state = TrainingState(uri="state", digest="d", content="c")
+    options = RunOptions(branch=Branch(run="parent", state=state))
+    values: list[tuple[Any, Any]] = [
+        (tasks.PointsRequest(points=points, training=sweep.pretraining), tasks.PointsRequest),
+        ({"0000": SweepPoint(uri="a", digest="d", content="c")}, dict[str, SweepPoint]),
+        (Run(home="/h", directory="/h/runs/r", tracking_uri="", mlflow_run="", options=options), Run),
+    ]
+
+    async def handed_on(value: Any, kind: Any) -> Any:
+        literal = await TypeEngine.to_literal(value, kind, TypeEngine.to_literal_type(kind))
+        return await TypeEngine.to_python_value(literal, kind)
+
+    assert [asyncio.run(handed_on(value, kind)) for value, kind in values] == [value for value, _ in values]
