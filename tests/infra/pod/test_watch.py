@@ -1,6 +1,7 @@
 """The process that watches a step's: what is kept of its output, and how its end is taken."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,12 +14,29 @@ from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import to_toml
 from infra.pod.watch import run_of, step_of
 from infra.run_logs import RunLogs
+from infra.variables import pod_variables
 from tests.infra.conftest import sample_profile
 from tests.infra.s3_server import BUCKET, bucket
 from tests.paths import ROOT
 
 RUNTIME = (
-    *("a0", "--inputs", "s3://b/i", "--run-name", "20261130-120000-abcd", "--name", "47g46j4h", "--resolver", "r"),
+    *(
+        "a0",
+        "--inputs",
+        "s3://b/i",
+        "--outputs-path",
+        "s3://b/o",
+        "--version",
+        "v",
+        "--run-base-dir",
+        "s3://b/r",
+        "--run-name",
+        "20261130-120000-abcd",
+        "--name",
+        "47g46j4h",
+        "--resolver",
+        "r",
+    ),
     *("mod", "workflows.pretraining", "instance", "pretraining"),
 )
 """The arguments of Flyte's runtime in a pod, as its specification of a task gives them."""
@@ -117,3 +135,15 @@ def test_a_store_that_refuses_fails_no_step_and_is_told(logs: RunLogs, monkeypat
 def test_the_process_of_the_step_has_its_own_environment(logs: RunLogs) -> None:
     _, printed = watched("import json; print(json.dumps({n: v for n, v in os.environ.items() if n.startswith('LONGRUN')}))")
     assert set(json.loads(printed)) == {CARRIER, "LONGRUN_ENDED"}
+
+
+def test_flytes_runtime_starts_itself_below_the_watch(logs: RunLogs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("_F_EXEC_WRAPPER", pod_variables()["_F_EXEC_WRAPPER"])
+    monkeypatch.delenv("_F_EXEC_WRAPPED", raising=False)
+    ended = subprocess.run([programs / "a0", *RUNTIME[1:]], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "AssertionError: Org is required" in ended.stdout
+    assert any("AssertionError: Org is required" in line for line in logs.lines(RUN, STEP, "step.log"))
