@@ -3,15 +3,20 @@
 import os
 import re
 import secrets
+import shlex
 import subprocess
+import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from infra.bundle import REPOSITORY
+from infra.cluster.profiles import IMAGE_GROUPS, make_profile
 from tests import servers
 from tests.charts import helm
+from tests.fake_cluster.simulation import parsed
 
 PAGE = (REPOSITORY / "infra" / "clusters.md").read_text()
 
@@ -80,6 +85,31 @@ def test_the_order_installs_the_pinned_versions_with_our_values() -> None:
         assert f"--repo {operator['repository']} --version {operator['version']} " in line
         assert f"--values charts/{operator['values']}" in line
     assert commands.index("--install longrun") < commands.index("--install kuberay") < commands.index("--install flyte")
+
+
+def test_the_trial_s_profile_names_services_and_secrets_that_the_trial_has() -> None:
+    match = re.search(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert match
+    digests = dict.fromkeys(IMAGE_GROUPS, f"sha256:{'0' * 64}")
+    profile = make_profile(tomllib.loads(match[1]) | {"image_digests": digests}, "the page")
+    made = {(document["kind"], document["metadata"]["name"]): document for document in helm.documents("trial")}
+    for secret, key in profile.pod_secrets.values():
+        assert key in made["Secret", secret]["data"]
+    for url in (profile.object_store_endpoint, profile.mlflow_uri):
+        ports = [port["port"] for port in made["Service", str(urlsplit(url).hostname)]["spec"]["ports"]]
+        assert urlsplit(url).port in ports
+        assert f"port-forward service/{urlsplit(url).hostname} {urlsplit(url).port}" in PAGE
+    assert f"port-forward service/flyte-http {urlsplit(profile.endpoint).port}" in PAGE
+
+
+@pytest.mark.parametrize("page", ["infra/clusters.md", "charts/README.md", "README.md"])
+def test_every_command_of_longrun_on_a_page_is_one(page: str) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", (REPOSITORY / page).read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(line, comments=True)[1:] for line in lines if re.match(r"(\.venv/bin/)?longrun ", line)]
+    assert commands or page == "charts/README.md"
+    for words in commands:
+        parsed(words)
 
 
 def test_files_and_values_that_the_page_names_exist() -> None:
