@@ -28,7 +28,7 @@ from workflows.cli.options import (
     RecipeName,
     Set,
     Upload,
-    begin_command,
+    open_command,
     print_result,
     require_here,
     settings_of,
@@ -65,7 +65,7 @@ def options(
 ) -> None:
     """From raw text to a registered, explained language model."""
     _options["debug"] = debug
-    begin_command(context)
+    open_command(context)
 
 
 @app.command()

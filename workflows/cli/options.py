@@ -40,7 +40,7 @@ _opened: list[contextlib.ExitStack] = []
 """What is closed when the present command ends."""
 
 
-def begin_command(context: typer.Context) -> None:
+def open_command(context: typer.Context) -> None:
     """Let what the command opens be closed when it ends, however it does."""
     _opened[:] = [context.with_resource(contextlib.ExitStack())]
 
