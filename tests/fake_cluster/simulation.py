@@ -111,7 +111,8 @@ class Simulation:
         priority = {} if "priority" in self.wrong else {"priorityClassName": "longrun-services"}
         ready = [{"type": "Ready", "status": "True"}]
         status = {"phase": "Running", "conditions": ready}
-        metadata = {"name": name, "namespace": "longrun", "labels": labels}
+        owner = {"kind": "ReplicaSet", "name": name}
+        metadata = {"name": name, "namespace": "longrun", "labels": labels, "ownerReferences": [owner]}
         self.server.add({"kind": "Pod", "metadata": metadata, "spec": spec(container("c"), **priority), "status": status})
 
     def _replace_operator(self) -> None:
