@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.cluster.report import Report
+from tests.cluster.simulation import Simulation
 from tests.cluster.site import Answer, Site
 from tests.cluster.steps import STEPS, Trial
 from tests.fake_cluster.kubernetes_api import FakeCluster
-from tests.fake_cluster.simulation import Simulation
 from tests.infra.conftest import sample_profile
 
 

@@ -16,7 +16,7 @@ from infra.bundle import REPOSITORY
 from infra.cluster.profiles import IMAGE_GROUPS, make_profile
 from tests import servers
 from tests.charts import helm
-from tests.fake_cluster.simulation import parsed
+from tests.cluster.simulation import parsed
 
 PAGE = (REPOSITORY / "infra" / "clusters.md").read_text()
 

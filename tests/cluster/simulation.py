@@ -14,10 +14,10 @@ from typing import Any
 import typer
 
 from infra.flyte.runs import RunState, Step
+from tests.cluster.simulated_operator import LABELS, Operator
 from tests.cluster.site import Answer
 from tests.fake_cluster.api_server import ApiServer
 from tests.fake_cluster.flyte_pods import Execution, labels_of
-from tests.fake_cluster.operator import LABELS, Operator
 from tests.fake_cluster.ray_plugin import ray_job
 from tests.fake_cluster.sample_tasks import container, spec, task
 from workflows.cli.main import app
