@@ -18,6 +18,8 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "true",
     "RAY_worker_niceness": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
+    # otherwise a thread that still waits in a Ray that is left starts another one, in the middle of the end of its process
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GIT_PYTHON_REFRESH": "quiet",
 }

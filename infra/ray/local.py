@@ -47,8 +47,8 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
 def leave_ray() -> None:
     """Dismiss this process's training workers, and leave its Ray, if it has one: its own ends with that.
 
-    In this order: Ray's client dies of a segmentation fault where it is shut down, as at the end of a process, while the thread
-    of a training's controller is still waiting in it.
+    In this order: where Ray is shut down, as at the end of a process, under the thread that waits for a training's controller,
+    that thread goes on, and starts another Ray while the interpreter is torn down.
     """
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         ray_workers.release()

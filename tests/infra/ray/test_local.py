@@ -64,3 +64,10 @@ def test_a_ray_keeps_its_state_in_the_home_and_leaves_nothing(tmp_path: Path) ->
     command = [sys.executable, "-c", SCRIPT, str(home)]
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_thread_of_ours_starts_a_ray_by_asking_one_that_is_left() -> None:
+    code = "from infra.variables import quieten; quieten(); import ray; ray.nodes()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Ray has not been started yet" in done.stderr
