@@ -77,10 +77,11 @@ def pod_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
     from kubernetes import client as k8s
 
     template = base_template(profile, machine)
-    _add_differing(template.pod_spec, profile, machine)
+    spec: Any = template.pod_spec
+    _add_differing(spec, profile, machine)
     # torch and numba would take as many threads as the node has processors; in a Ray cluster Ray says how many
     threads = [k8s.V1EnvVar(name=name, value=str(machine.size.threads)) for name in THREADS if name not in profile.pod_secrets]
-    template.pod_spec.containers[0].env += threads
+    spec.containers[0].env += threads
     return template
 
 
