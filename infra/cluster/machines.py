@@ -3,7 +3,6 @@
 Kept apart from Flyte's environments, which are made of them, so that `doctor` can ask without serialising anything.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from infra.cluster.profiles import Profile
@@ -141,9 +140,3 @@ def _asked(pod: str, count: int, machine: Machine | RayMachines) -> PodRequest:
     made = machine if isinstance(machine, Machine) else machine.head
     asked = made.size.requests
     return PodRequest(pod=pod, count=count, cores=cores(asked["cpu"]), memory=in_bytes(asked["memory"]), gpus=made.gpus)
-
-
-def too_large(profile: Profile, free: Mapping[str, tuple[float, int, int]]) -> dict[str, str]:
-    """Kinds of pods that fit on no node by themselves, with why. `free`: cores, bytes and GPUs that each node has for pods."""
-    asked = {request.pod: request for pods in requests(profile).values() for request in pods}
-    return {pod: str(request) for pod, request in asked.items() if not any(request.fits(*has) for has in free.values())}

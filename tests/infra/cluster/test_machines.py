@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.cluster.machines import Machine, RayMachines, machines, requests, too_large
+from infra.cluster.machines import Machine, RayMachines, machines, requests
 from infra.cluster.profiles import Profile
 from infra.cluster.sizes import cores, in_bytes
 from tests.charts import helm
@@ -97,12 +97,9 @@ def test_a_step_asks_for_its_driver_and_every_pod_of_its_ray_cluster() -> None:
     ]
 
 
-def test_a_pod_that_fits_on_no_node_is_named_with_what_it_asks_for() -> None:
-    laptop = {"node": (4.0, 16 * 2**30, 0)}
-    assert too_large(trial(), laptop) == {}
-    assert too_large(sample_profile(gpus_per_worker=1), laptop) == {
-        "data": "asks for 16 cores, 64.0 GiB",
-        "train": "asks for 10 cores, 100.0 GiB, 1 GPUs",
-        "evaluate": "asks for 4 cores, 16.0 GiB, 1 GPUs",
-    }
-    assert too_large(sample_profile(gpus_per_worker=1), {**laptop, "large": (96.0, 2**40, 1)}) == {}
+def test_a_pod_fits_where_there_is_all_that_it_asks_for_and_says_what_that_is() -> None:
+    _, pod = requests(sample_profile(gpus_per_worker=1))["train"]
+    assert str(pod) == "asks for 10 cores, 100.0 GiB, 1 GPUs"
+    assert str(requests(trial())["data"][1]) == "asks for 0.1 cores, 2.5 GiB"
+    assert pod.fits(10, 100 * 2**30, 1)
+    assert [pod.fits(*node) for node in ((9.9, 2**40, 8), (96, 99 * 2**30, 8), (96, 2**40, 0))] == [False] * 3

@@ -74,6 +74,7 @@ def test_every_task_of_the_pipeline_is_serialised(tasks: Tasks) -> None:
         "pipeline",
         "run_on_cluster",
         "run_by_name",
+        "sweep_on_cluster",
     }
 
 
