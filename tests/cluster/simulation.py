@@ -41,6 +41,7 @@ class SimulatedRun:
     cached: list[str]
     phase: str = "running"
     contents: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
     times: dict[str, list[float]] = field(default_factory=dict)
     """Step -> when it started and, once it has, ended."""
 
@@ -132,7 +133,7 @@ class Simulation:
         fresh = set(values["fresh"] or [])
         made = [step for step in keys if step in fresh or keys[step] not in self.store or "reuse" in self.wrong]
         self.runs[name] = SimulatedRun(name, made, [step for step in keys if step not in made])
-        self.store |= set(keys.values())
+        self.runs[name].keys = keys
         for step in keys:
             disturbed = step in made and "bits" in self.wrong
             self.runs[name].contents[step] = f"content of {keys[step]}{name if disturbed else ''}"
@@ -170,6 +171,7 @@ class Simulation:
 
     def _ended(self, run: SimulatedRun, step: str) -> None:
         run.waiting.remove(step)
+        self.store.add(run.keys[step])
         run.times[step].append(self.now)
 
     def _status(self, values: Json) -> Answer:

@@ -6,6 +6,7 @@ what it should. A run is submitted once and waited for, also by a later call.
 
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -66,15 +67,15 @@ class Trial:
         lines = self.site.on_site("status", run).text if last != phase else ""
         assert last == phase, f"run {run} {last}: {lines}"
 
-    def in_training(self, name: str) -> tuple[str, Json]:
+    def in_training(self, name: str, *words: str) -> tuple[str, Json]:
         """A run that trains just now, and a pod of its training: a worker's, or where the head works alone, that.
 
         One that ended before it was met, because the trial was broken off meanwhile, is replaced by another.
         """
-        run = self.submitted(name, *LONGER, *AGAIN)
+        run = self.submitted(name, *LONGER, *(words or AGAIN))
         if self.phase(run) in ENDS:
             self.report.forget(name)
-            run = self.submitted(name, *LONGER, *AGAIN)
+            run = self.submitted(name, *LONGER, *words, *AGAIN)
         return run, self._training_pod(run)
 
     def _training_pod(self, run: str) -> Json:
@@ -182,15 +183,19 @@ def lost_worker(trial: Trial) -> Facts:
 
     A Ray cluster of one pod is lost with it. Then the run may fail, and the next one continues from the checkpoints.
     """
-    plain = trial.submitted("undisturbed", *LONGER)
-    trial.ended(plain)
-    name = trial.report.note("deleted") or _disturb(trial)
+    # a seed of this trial's own: what is continued must not be in the store already
+    seed = ("--set", f"pretraining.seed={trial.report.noted('seed', lambda: str(int(time.time()) % 1_000_000))}")
+    name = trial.report.note("deleted") or _disturb(trial, *seed)
     run = trial.report.note("disturbed")
     last = trial.site.wait(lambda: (now := trial.phase(run)) in ENDS and now, RUN_SECONDS, f"the end of run {run}")
     if last == "failed":
         assert not trial.site.profile.workers, f"run {run} failed after the loss of {name}"
-        run = trial.submitted("resumed", *LONGER)
+        run = trial.submitted("resumed", *LONGER, *seed)
         trial.ended(run)
+        made = [step["task"] for step in trial.site.on_site("status", run, "--json").json["steps"]]
+        assert "pretraining" in made, f"run {run} has continued nothing: it reused the training of another run"
+    plain = trial.submitted("undisturbed", *LONGER, *seed, *AGAIN)
+    trial.ended(plain)
     before, after = (digests(trial.site, which, "pretraining") for which in (plain, run))
     assert before & after, f"undisturbed {sorted(before)}, disturbed {sorted(after)}"
     return {"pod": name, "content": sorted(before & after)[0]}
@@ -308,8 +313,8 @@ def _deploy(trial: Trial) -> None:
     site.on_site("deploy", *files, "--recipe", site.recipe)
 
 
-def _disturb(trial: Trial) -> str:
-    run, pod = trial.in_training("disturbed")
+def _disturb(trial: Trial, *seed: str) -> str:
+    run, pod = trial.in_training("disturbed", *seed)
     met = trial.site.clock()
     trial.site.wait(lambda: trial.site.clock() - met >= TRAINING_SECONDS, POD_SECONDS, f"some training of run {run}")
     trial.site.delete_pod(pod)
