@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.conftest import PROFILE, reason_to_skip
 from tests.cluster.report import Report
 from tests.cluster.simulation import Simulation
 from tests.cluster.site import Answer, Site
@@ -124,6 +125,16 @@ def test_what_is_wrong_on_a_site_is_noticed_by_the_step_that_asks(wrong: str, dr
         dry.walk(before)
     with pytest.raises(AssertionError, match=message):
         dry.walk(step)
+
+
+def test_without_a_named_cluster_or_a_kubeconfig_the_trial_says_why_it_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PROFILE, raising=False)
+    assert reason_to_skip().startswith("no cluster is named")
+    monkeypatch.setenv(PROFILE, "site")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert reason_to_skip().startswith("no kubeconfig")
 
 
 def test_a_command_that_the_command_line_does_not_know_is_found(dry: Dry) -> None:
