@@ -5,8 +5,10 @@ runs/RUN/POD.jsonl       the events that one pod has written, a line each
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from infra.bucket import Bucket, object_store_endpoint
+if TYPE_CHECKING:
+    from infra.bucket import Bucket
 
 FOLDER = "runs"
 
@@ -36,5 +38,8 @@ class RunEvents:
             return [line for data in texts for line in data.decode(errors="replace").splitlines()]
 
     @property
-    def _bucket(self) -> Bucket:
+    def _bucket(self) -> "Bucket":
+        # every step's journal knows this module, and the bucket knows what reads shards
+        from infra.bucket import Bucket, object_store_endpoint
+
         return Bucket(self.root, object_store_endpoint(self.root))
