@@ -39,11 +39,7 @@ class RunEvents:
 
     @property
     def _bucket(self) -> "Bucket":
-<<<<<<< Updated upstream
         # every step's journal knows this module, and the bucket knows what reads shards
-=======
-        # the graph is imported without what it needs to run
->>>>>>> Stashed changes
         from infra.bucket import Bucket, object_store_endpoint
 
         return Bucket(self.root, object_store_endpoint(self.root))
