@@ -48,7 +48,8 @@ def leave_ray() -> None:
     """Dismiss this process's training workers, and leave its Ray, if it has one: its own ends with that.
 
     In this order: where Ray is shut down, as at the end of a process, under the thread that waits for a training's controller,
-    that thread goes on, and starts another Ray while the interpreter is torn down.
+    that thread asks it again, and Ray's client then ends the process with a status of its own (core_worker_process.cc: "The core
+    worker has already been shutdown"), if it does not crash on the way.
     """
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         ray_workers.release()

@@ -28,10 +28,11 @@ def test_a_process_that_nobody_watches_ends_as_ever() -> None:
     assert subprocess.run([sys.executable, "-c", prologue], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
-def test_a_process_whose_training_workers_are_kept_ends_a_hundred_times_without_a_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_process_whose_training_workers_are_kept_ends_without_a_crash(tmp_path: Path, times: int) -> None:
     import ray
 
-    assert ends(tmp_path, "left", 100, ray.get_runtime_context().gcs_address) == {0: 100}
+    assert ends(tmp_path, "left", times, ray.get_runtime_context().gcs_address) == {0: times}
+    assert [log.read_text() for log in tmp_path.glob("left-*.log")] == [""] * times
