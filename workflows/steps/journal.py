@@ -19,7 +19,6 @@ from typing import Any
 from components.artifacts import Artifact
 from components.errors import ConfigError
 from infra.cluster.process_profile import in_pod, profile_of_process
-from infra.run_events import RunEvents
 
 Event = dict[str, Any]
 
@@ -54,6 +53,8 @@ class Journal:
         profile = profile_of_process()
         if profile is None:
             return
+        from infra.run_events import RunEvents
+
         if refusal := RunEvents(profile.artifact_root).offer(self.name, socket.gethostname(), self.path.read_bytes()):
             sys.stderr.write(f"the events of run {self.name} could not be kept in the store: {refusal}\n")
 

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
 from components.files import write_text
-from infra.run_events import RunEvents
 from infra.settings import Settings
 from workflows.steps.journal import Journal, find_journal
+
+if TYPE_CHECKING:
+    from infra.run_events import RunEvents
 
 
 def journal_of(settings: Settings, run: str) -> Journal:
@@ -20,7 +23,7 @@ def journal_of(settings: Settings, run: str) -> Journal:
     """
     if not settings.profile:
         return find_journal(settings.runs, run)
-    known = RunEvents(settings.artifact_root).runs()
+    known = _events(settings.artifact_root).runs()
     matching = known[-1:] if run == "latest" else [name for name in known if name.startswith(run.removeprefix("r"))]
     if len(matching) != 1:
         recent, where = ", ".join(known[-3:]) or "none yet", f"of profile {settings.profile}"
@@ -31,7 +34,7 @@ def journal_of(settings: Settings, run: str) -> Journal:
 def journals(settings: Settings) -> Iterator[Journal]:
     """All journals, newest first. Raises `StoreError` where a cluster's store cannot be reached."""
     if settings.profile:
-        yield from (_fetched(settings, run) for run in reversed(RunEvents(settings.artifact_root).runs()))
+        yield from (_fetched(settings, run) for run in reversed(_events(settings.artifact_root).runs()))
     elif settings.runs.is_dir():
         yield from map(Journal, sorted(settings.runs.iterdir(), reverse=True))
 
@@ -46,11 +49,18 @@ def stored_journal(root: str, run: str, folder: Path) -> Journal:
     Raises:
         StoreError: the store cannot be reached.
     """
-    lines = sorted(RunEvents(root).lines(run), key=_time)
+    lines = sorted(_events(root).lines(run), key=_time)
     journal = Journal(folder / run)
     journal.directory.mkdir(parents=True, exist_ok=True)
     write_text(journal.path, "".join(f"{line}\n" for line in lines))
     return journal
+
+
+def _events(root: str) -> "RunEvents":
+    # the client of a store takes a tenth of a second to import
+    from infra.run_events import RunEvents
+
+    return RunEvents(root)
 
 
 def _time(line: str) -> float:
