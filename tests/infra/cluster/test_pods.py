@@ -4,6 +4,8 @@ import itertools
 import os
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.request
 from dataclasses import replace
@@ -115,7 +117,7 @@ def test_ray_s_agent_answers_the_path_and_has_the_port_that_the_probes_ask() -> 
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_head_started_with_our_options_answers_its_probes_on_the_address_of_its_pod(tmp_path: Path) -> None:
+def test_a_head_started_with_our_options_answers_its_probes_on_the_address_of_its_pod() -> None:
     cluster = ray_job(task(sample_profile(gpus=(), size="trial"), "train"))["spec"]["rayClusterSpec"]
     (pod,) = pods_of(sample_profile(gpus=(), size="trial"), "train")
     address = socket.gethostbyname(socket.gethostname())
@@ -123,22 +125,25 @@ def test_a_head_started_with_our_options_answers_its_probes_on_the_address_of_it
     own = {"dashboard-port": str(ports[pods.DASHBOARD_PORT]), "dashboard-agent-listen-port": str(ports[pods.AGENT_PORT])}
     params = cluster["headGroupSpec"]["rayStartParams"] | own | {"node-ip-address": address, "port": str(free_port())}
     flags = [f"--{name}" if name == "disable-usage-stats" else f"--{name}={value}" for name, value in params.items()]
-    command = ["ray", "start", "--head", "--block", *flags, f"--temp-dir={tmp_path}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ray:
-        try:
-            for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
-                asked = pod["containers"][0][kind]["httpGet"]
-                assert answer(f"http://{address}:{ports[asked['port']]}{asked['path']}") == "success"
-        finally:
-            ray.terminate()
-            ray.wait(timeout=60)
+    # paths of Ray's sockets are short
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as short:
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", *flags, f"--temp-dir={short}"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ray:
+            try:
+                for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+                    asked = pod["containers"][0][kind]["httpGet"]
+                    assert answer(ray, f"http://{address}:{ports[asked['port']]}{asked['path']}") == "success"
+            finally:
+                ray.terminate()
+                ray.wait(timeout=60)
 
 
-def answer(url: str, seconds: float = 120) -> str:
-    """What is there, as soon as it answers well."""
+def answer(ray: subprocess.Popen[bytes], url: str, seconds: float = 120) -> str:
+    """What is there, as soon as it answers well; Ray must not end before."""
     deadline = time.monotonic() + seconds
     while True:
+        assert ray.poll() is None, "ray start has ended"
         try:
             with urllib.request.urlopen(url, timeout=5) as response:
                 return str(response.read().decode())
