@@ -8,10 +8,11 @@ pod of such a node is KubeRay's; the pod of a driver or of Ray's head is that of
 store is obstore's. A step's own failure would repeat itself, and KubeRay must not start a second cluster behind Flyte's back:
 both have 0.
 
-Each step starts a Ray of its own. One Ray for a whole run would save its start, four times of an estimated 10 s, and was not built: Flyte
-2.0.43 has a field for it (`flyte.ReusePolicy`) and nothing behind it, since no plugin of that release is a `ClusterPlugin`
-(flyteplugins/go/tasks/pluginmachinery/k8s/plugin.go); data and training run different images; and their machines, GPUs above all,
-would be held while others work. Where the start matters, KubeRay's wait for probes was most of it (`infra.cluster.pods`).
+Each step starts a Ray of its own. One Ray for a whole run would save its start, four times of an estimated 10 s, and was not
+built: Flyte 2.0.43 has a field for it (`flyte.ReusePolicy`) and nothing behind it, since no plugin of that release is a
+`ClusterPlugin` (flyteplugins/go/tasks/pluginmachinery/k8s/plugin.go); data and training run different images; and their
+machines, GPUs above all, would be held while others work. Where the start matters, KubeRay's wait for probes was most of it
+(`infra.cluster.pods`).
 """
 
 from typing import TYPE_CHECKING, Any
