@@ -20,7 +20,7 @@ from components.errors import StoreError
 from components.ports.verification import wrong_hash, wrong_size
 from infra.cluster.process_profile import profile_of_process
 from infra.retry import TransientError, retry
-from infra.variables import variable
+from infra.variables import unsigned, variable
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -220,6 +220,7 @@ def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = N
     from obstore.store import from_url
 
     config: Any = {"endpoint": endpoint} if endpoint else {}
+    config |= {"skip_signature": True} if unsigned(endpoint) else {}
     options: Any = {"allow_http": True} if endpoint.startswith("http://") else {}
     options |= {"timeout": timeout, "connect_timeout": timeout} if timeout else {}
     return from_url(root, config=config, client_options=options, retry_config=retry)

@@ -13,7 +13,7 @@ from components.files import write_text
 from infra.cluster.process_profile import profile_of_process
 from infra.cluster.profiles import Profile
 from infra.urls import HERE, require_url
-from infra.variables import quieten, variable
+from infra.variables import avoid_metadata, quieten, variable
 
 if TYPE_CHECKING:
     from components.ports import ArtifactStore
@@ -77,6 +77,7 @@ def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: st
     quieten()
     chosen = Settings(home=Path(home or variable("LONGRUN_HOME") or ".longrun").expanduser().absolute())
     profile = profile_of_process()
+    avoid_metadata(profile.object_store_endpoint if profile else "")
     known = {name: str(getattr(profile, name)) for name in _LOCATIONS} if profile else _remembered(chosen.locations)
     return replace(
         chosen,

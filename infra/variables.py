@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from components.errors import ConfigError
 from infra.bundle import version_of
@@ -69,6 +70,37 @@ def _assign(values: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+IDENTITIES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""What obstore takes credentials from before it asks a cloud's metadata address, 169.254.169.254 (its crate object_store)."""
+
+
+def unsigned(endpoint: str) -> bool:
+    """Whether requests to an S3 API go without a signature: it is not Amazon's, and there are no credentials for it.
+
+    A cloud's metadata address has none for it either, and outside of that cloud nobody answers there for minutes.
+    """
+    host = urlsplit(endpoint).hostname or ""
+    amazons = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return bool(host) and not amazons and not any(os.environ.get(name) for name in IDENTITIES)
+
+
+WITHOUT_METADATA = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9"}
+"""The first keeps Amazon's own libraries from asking, the second lets obstore ask where nobody listens, which says so at once."""
+
+
+def avoid_metadata(endpoint: str) -> None:
+    """Let no client here ask a cloud's metadata address where the store, at `endpoint` or the environment's, is one's own."""
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or endpoint
+    if unsigned(own):
+        for name, value in WITHOUT_METADATA.items():
+            os.environ.setdefault(name, value)
 
 
 def quieten() -> None:

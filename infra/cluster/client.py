@@ -143,10 +143,11 @@ class ClusterClient:
         taken = sum(_requested_gpus(pod) for pod in pods if pod.spec.node_name in names)
         return Gpus(total=sum(int(node.status.allocatable[GPU]) for node in nodes), taken=taken, everywhere=everywhere)
 
-    def objects(self, collection: str, selector: str = "") -> list[dict[str, Any]]:
-        """What is in a collection, by its path, with labels as `selector` says; nothing where the cluster has no such kind."""
+    def objects(self, collection: str, selector: str = "", *, fields: str = "") -> list[dict[str, Any]]:
+        """What is in a collection, by its path, with labels and fields as selected; nothing where there is no such kind."""
+        query = {"labelSelector": selector, "fieldSelector": fields}
         try:
-            answer = self._ask("GET", collection, query={"labelSelector": selector} if selector else {})
+            answer = self._ask("GET", collection, query={name: value for name, value in query.items() if value})
         except Missing:
             return []
         items: list[dict[str, Any]] = answer["items"]

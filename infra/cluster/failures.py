@@ -39,7 +39,7 @@ _PROBLEMS: tuple[tuple[str, type[ClusterError], str], ...] = (
         "look at the claims that the profile names: longrun doctor --cluster",
     ),
     (
-        r"serviceaccount \S+ not found|violates PodSecurity",
+        r"serviceaccount \S+ not found|violates PodSecurity|no PriorityClass with name",
         ClusterError,
         "install charts/longrun under the profile's release and namespace: longrun deploy",
     ),

@@ -127,7 +127,7 @@ class FakeFlyte:
                 self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
                 await application(scope, receive, send)
                 return
-        await _respond(send, 404)
+        await _respond(send, 200 if scope["path"] == "/healthz" else 404)
 
     async def _keep(self, scope: Any, receive: Any, send: Any) -> None:
         body, more = b"", True

@@ -29,7 +29,7 @@ def node(name: str, product: str, gpus: int, *, ready: bool = True, cordoned: bo
         "metadata": {"name": name, "labels": {"nvidia.com/gpu.product": product}},
         "spec": {"unschedulable": cordoned},
         "status": {
-            "allocatable": {"cpu": "96", "nvidia.com/gpu": str(gpus)},
+            "allocatable": {"cpu": "96", "memory": "2Ti", "nvidia.com/gpu": str(gpus)},
             "conditions": [{"type": "Ready", "status": str(ready)}],
         },
     }

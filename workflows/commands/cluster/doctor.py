@@ -1,15 +1,18 @@
-"""Whether a cluster can run longrun. All checks run at once, so that a silent service costs seconds and not minutes."""
+"""Whether a cluster can run longrun: asked from this machine, all at once, and from inside by a pod of the tasks' own kind."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from components.errors import ClusterError, LongrunError
 from infra.bucket import require_store
 from infra.cluster.client import SECONDS, ClusterClient, Missing, Refused
-from infra.cluster.profiles import IMAGE_GROUPS, Profile
+from infra.cluster.profiles import Profile
 from infra.cluster.services import flyte_health, mlflow_version, require_image
+from workflows.commands.cluster.inside import examine_inside, noted
+from workflows.commands.cluster.nodes import nodes_finding
 from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
 
@@ -36,9 +39,21 @@ WIDE_RIGHTS = (("list", "nodes", "", ""), ("list", "storageclasses", "storage.k8
 
 
 def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
-    """Findings about the cluster, its services and the images, in a fixed order, within `MAX_SECONDS`."""
+    """Findings about the cluster, its services and the images, in a fixed order.
+
+    What is asked from this machine is answered within `MAX_SECONDS` or has failed; a pod takes as long as `infra.cluster.probe`
+    says. Where it is answered well from inside, this machine's own failure to ask is a note.
+    """
     cluster = ClusterClient(profile)
-    checks: dict[str, Callable[[str], Finding]] = {
+    with asked_at_once(questions(cluster, recipe)) as outside:
+        inside = examine_inside(cluster)
+    return [*noted(outside, inside), *inside]
+
+
+def questions(cluster: ClusterClient, recipe: Recipe) -> dict[str, Callable[[str], Finding]]:
+    """What is asked from this machine, by name."""
+    profile = cluster.profile
+    return {
         "kubernetes": partial(_kubernetes, cluster),
         "ray kinds": partial(_ray_kinds, cluster),
         "rights": partial(_rights, cluster),
@@ -46,38 +61,43 @@ def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
         "storage class": partial(_storage_class, cluster),
         "checkpoint claim": partial(_claim, cluster),
         "gpus": partial(_gpus, cluster, recipe),
+        "nodes": partial(nodes_finding, cluster),
         "quota": partial(_quota, cluster),
         "flyte": partial(_flyte, profile),
-        "mlflow": partial(_mlflow, profile),
-        "object store": partial(_object_store, profile),
-        **{f"image: {group}": partial(_image, profile, group) for group in IMAGE_GROUPS},
+        "flyte project": partial(_flyte_project, profile),
+        "mlflow": partial(_mlflow, profile.from_outside()),
+        "object store": partial(_object_store, profile.from_outside()),
+        **{f"image: {group}": partial(_image, profile, group) for group in profile.image_digests},
     }
-    return _all_at_once(checks)
 
 
-def _all_at_once(checks: dict[str, Callable[[str], Finding]]) -> list[Finding]:
-    """Each check in a thread of its own. Daemons: an answer that never comes must not keep the process."""
-    findings: dict[str, Finding] = {}
+@contextmanager
+def asked_at_once(checks: dict[str, Callable[[str], Finding]]) -> Iterator[list[Finding]]:
+    """Each check in a thread of its own; the list is filled at the end. Daemons: an answer that never comes keeps nobody."""
+    answered: dict[str, Finding] = {}
+    findings: list[Finding] = []
 
     def run(what: str) -> None:
         try:
-            findings[what] = checks[what](what)
+            answered[what] = checks[what](what)
         except LongrunError as error:
-            findings[what] = finding(what, False, str(error), _remedy(what, error))
+            answered[what] = finding(what, False, str(error), _remedy(what, error))
 
     threads = [threading.Thread(target=run, args=(what,), daemon=True) for what in checks]
     deadline = time.monotonic() + MAX_SECONDS
     for thread in threads:
         thread.start()
+    yield findings
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     silent = "look at the network between here and there, and at names that do not resolve"
-    return [findings.get(what) or finding(what, False, f"no answer within {MAX_SECONDS} s", silent) for what in checks]
+    findings += [answered.get(what) or finding(what, False, f"no answer within {MAX_SECONDS} s", silent) for what in checks]
 
 
 _REMEDIES = {
     "kubernetes": "look at the kubeconfig (KUBECONFIG) and at the profile's context",
     "flyte": "look at the profile's endpoint, and whether flyte-binary runs: kubectl get pods",
+    "flyte project": "look at the profile's endpoint, and at FLYTE_TOKEN in its secrets",
     "mlflow": "look at the profile's mlflow_uri, and whether it runs: kubectl get pods -l app.kubernetes.io/component=mlflow",
     "object store": "look at artifact_root, object_store_endpoint and the credentials in the environment",
 }
@@ -134,18 +154,21 @@ def _storage_class(cluster: ClusterClient, what: str) -> Finding:
 
 
 def _claim(cluster: ClusterClient, what: str) -> Finding:
-    name = cluster.profile.checkpoint_claim
+    """Files go between the pods of a Ray cluster over the claim: with workers it is needed, without them it saves checkpoints."""
+    profile = cluster.profile
+    name, needed = profile.checkpoint_claim, bool(profile.workers)
+    remedy = "let the chart make it (storage.checkpoints), and name it as checkpoint_claim"
     if not name:
-        remedy = "make a ReadWriteMany claim and name it as checkpoint_claim"
-        return finding(what, False, "none: a lost pod loses its checkpoints", remedy, bad="warning")
+        observed = f"none, and {profile.workers} workers" if needed else "none: a lost pod loses its checkpoints"
+        return finding(what, False, observed, remedy, bad="failed" if needed else "warning")
     try:
         phase, modes = cluster.claim(name)
     except Missing:
-        return finding(what, False, f"no claim {name} in {cluster.profile.namespace}", "make it, ReadWriteMany")
-    good = phase == "Bound" and "ReadWriteMany" in modes
-    return finding(
-        what, good, f"{name} is {phase}, {', '.join(modes)}", "it must be Bound and ReadWriteMany: all workers write to it"
-    )
+        return finding(what, False, f"no claim {name} in {profile.namespace}", remedy)
+    shared = "ReadWriteMany" in modes or not needed
+    # many storage classes make a volume only when the first pod asks for it
+    observed = f"{name} is {phase}, {', '.join(modes)}"
+    return finding(what, phase == "Bound" and shared, observed, "it must be Bound, and ReadWriteMany where there are workers")
 
 
 def _requested_gpus(profile: Profile) -> int:
@@ -189,6 +212,22 @@ def _quota(cluster: ClusterClient, what: str) -> Finding:
 
 def _flyte(profile: Profile, what: str) -> Finding:
     return finding(what, True, flyte_health(profile), "")
+
+
+def _flyte_project(profile: Profile, what: str) -> Finding:
+    from infra.flyte.project import find_project
+
+    project = find_project(profile)
+    if project is None:
+        observed = f"Flyte has no project {profile.project}"
+        return finding(
+            what, False, observed, "longrun deploy makes it, and so does the first submission where it may", bad="warning"
+        )
+    known = profile.domain in project.domains or not project.domains
+    observed = f"{profile.project}, domain {profile.domain}" + (
+        "" if known else f"; its domains are {', '.join(project.domains)}"
+    )
+    return finding(what, known, observed, "name one of them as the profile's domain", bad="warning")
 
 
 def _mlflow(profile: Profile, what: str) -> Finding:

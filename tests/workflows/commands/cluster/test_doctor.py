@@ -14,21 +14,28 @@ from typer.testing import CliRunner
 import infra.cluster.client
 import infra.cluster.services
 from components.errors import ClusterError
+from infra.cluster.client import ClusterClient
 from infra.cluster.profiles import Profile, write_profile
+from infra.variables import IDENTITIES
+from tests.fake_cluster.flyte_service import FakeFlyte
 from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, api_version, listing, node, resource
+from tests.fake_cluster.namespace import answering, furnish
 from tests.infra.conftest import sample_profile
 from tests.infra.s3_server import BUCKET, bucket
 from tests.servers import free_port
 from tests.training_configs import with_training
 from workflows.cli.main import app
 from workflows.commands.cluster import doctor as cluster_doctor
-from workflows.commands.cluster.doctor import examine_cluster
+from workflows.commands.cluster.doctor import asked_at_once, examine_cluster, questions
 from workflows.commands.doctor import Finding
 from workflows.recipe import Recipe, load_recipe
 
 pytestmark = pytest.mark.long
 
 PLANTED = "planted-password"
+
+WELL = [{"what": what, "observed": "read", "problem": ""} for what in ("object store", "mlflow")]
+"""What a pod answers from inside where all is well."""
 
 
 LIMITS = (infra.cluster.client.SECONDS, cluster_doctor.MAX_SECONDS)
@@ -58,6 +65,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
     """A cluster where everything is well."""
     with FakeCluster().serving() as fake:
         fake.answers["/version"] = version("mlflow")
+        del fake.answers[f"{NAMESPACE}/pods"]
+        furnish(fake.server)
+        fake.server.kubelet = answering(fake.server, WELL)
         fake.write_kubeconfig(tmp_path / "kubeconfig", PLANTED)
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         yield fake
@@ -81,11 +91,21 @@ def tiny(workers: int = 1) -> Recipe:
 
 
 def finding_of(profile: Profile, what: str, recipe: Recipe | None = None) -> Finding:
-    return next(finding for finding in examine_cluster(profile, recipe or tiny()) if finding["what"] == what)
+    question = questions(ClusterClient(profile), recipe or tiny())[what]
+    with asked_at_once({what: question}) as findings:
+        pass
+    return findings[0]
 
 
-def test_a_healthy_cluster_is_ok_in_every_line(profile: Profile) -> None:
-    findings = examine_cluster(profile, tiny())
+@pytest.fixture
+def whole(profile: Profile) -> Iterator[Profile]:
+    """The profile with a Flyte that has the project."""
+    with FakeFlyte().serving() as flyte:
+        yield replace(profile, endpoint=flyte.url, secrets={})
+
+
+def test_a_healthy_cluster_is_ok_in_every_line(whole: Profile) -> None:
+    findings = examine_cluster(whole, tiny())
     assert [finding for finding in findings if finding["state"] != "ok"] == []
     assert [finding["what"] for finding in findings] == [
         "kubernetes",
@@ -95,11 +115,16 @@ def test_a_healthy_cluster_is_ok_in_every_line(profile: Profile) -> None:
         "storage class",
         "checkpoint claim",
         "gpus",
+        "nodes",
         "quota",
         "flyte",
+        "flyte project",
         "mlflow",
         "object store",
         *(f"image: {group}" for group in ("core", "train", "evaluate", "vllm")),
+        "inside: pod",
+        "inside: object store",
+        "inside: mlflow",
     ]
     observed = {finding["what"]: finding["found"] for finding in findings}
     assert observed["gpus"].startswith("H100, A100: 16 on ready nodes, 13 free;")
@@ -113,6 +138,13 @@ CLAIM = f"{NAMESPACE}/persistentvolumeclaims/checkpoints"
 CORE_IMAGE = f"/v2/longrun/core/manifests/sha256:{'0' * 64}"
 ACCOUNT = f"{NAMESPACE}/serviceaccounts/longrun-tasks"
 QUOTAS = f"{NAMESPACE}/resourcequotas"
+
+
+def without_account(fake: FakeCluster) -> None:
+    del fake.answers[ACCOUNT]
+    del fake.server.objects["serviceaccounts", "longrun", "longrun-tasks"]
+
+
 CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
     "old version": ("kubernetes", replaced("/version/", api_version("24")), "failed", "version 1.24", "upgrade"),
     "refused token": ("kubernetes", replaced("/version/", 401), "failed", "answers 401", "sign in again"),
@@ -135,7 +167,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "may not list nodes everywhere",
         "observers",
     ),
-    "no chart": ("service account", replaced(ACCOUNT, 404), "failed", "no longrun-tasks in longrun", "install charts/longrun"),
+    "no chart": ("service account", without_account, "failed", "no longrun-tasks in longrun", "install charts/longrun"),
     "hidden account": ("service account", replaced(ACCOUNT, 403), "warning", "may not look", "ask for the right"),
     "no default": (
         "storage class",
@@ -151,20 +183,13 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "answers 403",
         "observers",
     ),
-    "no claim": ("checkpoint claim", replaced(CLAIM, 404), "failed", "no claim checkpoints", "make it"),
+    "no claim": ("checkpoint claim", replaced(CLAIM, 404), "failed", "no claim checkpoints", "storage.checkpoints"),
     "pending claim": (
         "checkpoint claim",
         replaced(CLAIM, {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Pending"}}),
         "failed",
         "is Pending",
-        "Bound and ReadWriteMany",
-    ),
-    "claim of one node": (
-        "checkpoint claim",
-        replaced(CLAIM, {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}}),
-        "failed",
-        "ReadWriteOnce",
-        "all workers write to it",
+        "it must be Bound",
     ),
     "no gpus": (
         "gpus",
@@ -181,7 +206,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "waits",
     ),
     "nodes refused": ("gpus", replaced("/api/v1/nodes", 403), "failed", "answers 403", "observers"),
-    "pods of others hidden": ("gpus", replaced("/api/v1/pods", 403), "ok", "15 free, counting pods of longrun alone", ""),
+    "pods of others hidden": ("gpus", replaced("/api/v1/pods", 403), "ok", "16 free, counting pods of longrun alone", ""),
     "no quota": ("quota", replaced(QUOTAS, listing()), "warning", "longrun has no quota", "quota.hard"),
     "small quota": (
         "quota",
@@ -211,13 +236,12 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
 def test_each_failure_has_its_line_its_state_and_its_remedy(case: str, cluster: FakeCluster, profile: Profile) -> None:
     what, spoil, state, message, remedy = CASES[case]
     spoil(cluster)
-    findings = examine_cluster(profile, tiny())
-    finding = next(finding for finding in findings if finding["what"] == what)
+    finding = finding_of(profile, what)
     assert finding["state"] == state
     assert message in finding["found"]
     assert remedy in finding["remedy"]
     assert (finding["remedy"] == "") == (state == "ok")
-    assert all("\n" not in text for other in findings for text in other.values())
+    assert all("\n" not in text for text in finding.values())
 
 
 def test_a_recipe_of_more_workers_than_the_profile_has_gpus_is_refused(profile: Profile) -> None:
@@ -229,6 +253,37 @@ def test_a_profile_without_gpus_or_claim_asks_for_none(profile: Profile) -> None
     plain = replace(profile, gpus=(), size="default", checkpoint_claim="")
     assert finding_of(plain, "gpus")["state"] == "ok"
     assert finding_of(plain, "checkpoint claim")["state"] == "warning"
+
+
+def test_workers_without_the_claim_that_they_share_are_a_failure(profile: Profile, cluster: FakeCluster) -> None:
+    alone, shared = replace(profile, workers=0), replace(profile, workers=2)
+    cluster.answers[CLAIM] = {
+        "metadata": {"name": "c"},
+        "spec": {"accessModes": ["ReadWriteOnce"]},
+        "status": {"phase": "Bound"},
+    }
+    assert finding_of(alone, "checkpoint claim")["state"] == "ok"
+    assert finding_of(shared, "checkpoint claim")["state"] == "failed"
+    cluster.answers[CLAIM] = 404
+    finding = finding_of(shared, "checkpoint claim")
+    assert (finding["state"], "storage.checkpoints" in finding["remedy"]) == ("failed", True)
+
+
+def test_a_project_that_flyte_does_not_have_is_named(whole: Profile) -> None:
+    assert finding_of(whole, "flyte project")["state"] == "ok"
+    finding = finding_of(replace(whole, project="absent"), "flyte project")
+    assert (finding["state"], finding["found"]) == ("warning", "Flyte has no project absent")
+
+
+def test_without_keys_on_this_machine_the_answer_from_inside_is_enough(
+    whole: Profile, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    for name in IDENTITIES:
+        monkeypatch.delenv(name, raising=False)
+    findings = {finding["what"]: finding for finding in examine_cluster(whole, tiny())}
+    assert (findings["object store"]["state"], findings["inside: object store"]["state"]) == ("note", "ok")
+    assert "169.254" not in findings["object store"]["found"]
+    assert not [finding for finding in findings.values() if finding["state"] == "failed"]
 
 
 def test_a_kubeconfig_that_is_missing_or_has_no_such_context_is_named(
@@ -245,7 +300,7 @@ def test_services_where_nobody_listens_are_named(profile: Profile) -> None:
     gone = replace(
         profile, endpoint=nowhere, mlflow_uri=nowhere, object_store_endpoint=nowhere, image_registry="127.0.0.1:9/longrun"
     )
-    findings = {finding["what"]: finding for finding in examine_cluster(gone, tiny())}
+    findings = {what: finding_of(gone, what) for what in ("flyte", "mlflow", "object store", "image: core")}
     for what in ("flyte", "mlflow", "object store"):
         assert findings[what]["state"] == "failed", findings[what]
     assert f"{nowhere}/healthz does not answer" in findings["flyte"]["found"]
@@ -271,7 +326,9 @@ def test_a_service_that_never_answers_is_given_up(
 
 def test_what_has_not_answered_at_the_limit_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_doctor, "MAX_SECONDS", 0.05)
-    (finding,) = cluster_doctor._all_at_once({"name": lambda what: threading.Event().wait() or {"what": what}})
+    with asked_at_once({"name": lambda what: threading.Event().wait() or {"what": what}}) as findings:
+        pass
+    (finding,) = findings
     assert (finding["state"], finding["found"]) == ("failed", "no answer within 0.05 s")
 
 
@@ -281,15 +338,15 @@ def doctor(home: Path, *words: str) -> tuple[int, str]:
 
 
 def test_the_command_prints_a_line_a_finding_and_fails_where_one_failed(
-    cluster: FakeCluster, profile: Profile, tmp_path: Path
+    cluster: FakeCluster, whole: Profile, tmp_path: Path
 ) -> None:
-    write_profile(tmp_path, "site", profile)
+    write_profile(tmp_path, "site", whole)
     code, text = doctor(tmp_path)
-    assert (code, len(text.splitlines())) == (0, 15), text
-    cluster.answers["/healthz"] = 503
+    assert (code, len(text.splitlines())) == (0, 20), text
+    cluster.answers["/version/"] = api_version("20")
     code, text = doctor(tmp_path, "--profile", "site", "--json")
     assert code == 1
-    assert {finding["what"] for finding in json.loads(text) if finding["state"] == "failed"} == {"flyte"}
+    assert {finding["what"] for finding in json.loads(text) if finding["state"] == "failed"} == {"kubernetes"}
 
 
 def test_no_secret_is_printed_whatever_fails(

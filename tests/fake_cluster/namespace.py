@@ -1,0 +1,60 @@
+"""A namespace as `deploy` leaves it, strict about what it admits, and kubelets that start, or cannot start, what it admits."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.fake_cluster.api_server import ApiServer, Json, event
+
+Kubelet = Callable[[Json], None]
+
+
+def furnish(server: ApiServer) -> None:
+    """Put the namespace longrun there: restricted, with what the chart makes for pods of tasks."""
+    label = {"pod-security.kubernetes.io/enforce": "restricted"}
+    server.add({"kind": "Namespace", "metadata": {"name": "longrun", "labels": label}})
+    server.add({"kind": "ServiceAccount", "metadata": {"name": "longrun-tasks"}})
+    for name in ("services", "training", "evaluation"):
+        server.add({"kind": "PriorityClass", "metadata": {"name": f"longrun-{name}"}})
+
+
+def answering(server: ApiServer, answers: list[dict[str, str]] | str) -> Kubelet:
+    """A kubelet whose pods print the answers, or a text, and end."""
+    text = answers if isinstance(answers, str) else "a warning of a library\n" + json.dumps(answers) + "\n"
+
+    def start(pod: Json) -> None:
+        server.logs[pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]] = text
+        pod["status"] = {"phase": "Succeeded" if not isinstance(answers, str) else "Failed"}
+
+    return start
+
+
+def waiting(reason: str, message: str) -> Kubelet:
+    """A kubelet that cannot start a container."""
+
+    def start(pod: Json) -> None:
+        state = {"waiting": {"reason": reason, "message": message}}
+        pod["status"] = {"phase": "Pending", "containerStatuses": [{"name": "primary", "ready": False, "state": state}]}
+
+    return start
+
+
+def unscheduled(message: str) -> Kubelet:
+    """A scheduler that finds no node."""
+
+    def start(pod: Json) -> None:
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        pod["status"] = {"phase": "Pending", "conditions": [condition]}
+
+    return start
+
+
+def with_event(server: ApiServer, reason: str, message: str) -> Kubelet:
+    """A kubelet that says what it does, and gets no further."""
+
+    def start(pod: Json) -> None:
+        creating: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
+        pod["status"] = {"phase": "Pending", "containerStatuses": [{"name": "primary", "ready": False, "state": creating}]}
+        server.add(event(pod, reason, message))
+
+    return start
