@@ -121,7 +121,7 @@ def test_a_healthy_cluster_is_ok_in_every_line(whole: Profile) -> None:
         "flyte project",
         "mlflow",
         "object store",
-        *(f"image: {group}" for group in ("core", "train", "evaluate", "vllm")),
+        *(f"image: {group}" for group in ("core", "train", "evaluate")),
         "inside: pod",
         "inside: object store",
         "inside: mlflow",
@@ -342,7 +342,7 @@ def test_the_command_prints_a_line_a_finding_and_fails_where_one_failed(
 ) -> None:
     write_profile(tmp_path, "site", whole)
     code, text = doctor(tmp_path)
-    assert (code, len(text.splitlines())) == (0, 20), text
+    assert (code, len(text.splitlines())) == (0, 19), text
     cluster.answers["/version/"] = api_version("20")
     code, text = doctor(tmp_path, "--profile", "site", "--json")
     assert code == 1
