@@ -11,8 +11,8 @@ both have 0.
 Each step starts a Ray of its own. One Ray for a whole run would save its start, four times of an estimated 10 s, and was not
 built: Flyte 2.0.43 has a field for it (`flyte.ReusePolicy`) and nothing behind it, since no plugin of that release is a
 `ClusterPlugin` (flyteplugins/go/tasks/pluginmachinery/k8s/plugin.go); data and training run different images; and their
-machines, GPUs above all, would be held while others work. Where the start matters, KubeRay's wait for probes was most of it
-(`infra.cluster.pods`).
+machines, GPUs above all, would be held while others work. KubeRay's wait for probes, 10 s and more of each start, is saved
+already (`infra.cluster.pods`).
 """
 
 from typing import TYPE_CHECKING, Any
