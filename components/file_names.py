@@ -41,7 +41,7 @@ class FileName:
     """As in `Naming`."""
 
 
-def names_files(*others: str, patterns: tuple[str, ...] = ()) -> Mapping[str, Any]:
+def names_files(*others: str, patterns: tuple[str, ...] = ()) -> "Mapping[str, bool | Naming]":
     """Metadata of a field that holds a path or URI, a tuple of them, or a mapping to them; empty ones name no file."""
     return {**DECIDES_NOTHING, _FILES: Naming(others, patterns)}
 

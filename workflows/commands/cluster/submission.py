@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.errors import ClusterError, ConfigError, ImageMissing
+from components.files import JSON
 from infra.cluster.process_profile import adopt
 from infra.cluster.profiles import IMAGE_GROUPS, Profile, read_profile
 from infra.outside import STORE, reached
@@ -94,7 +95,7 @@ def _submitted(
     chosen: Profile,
     task: str,
     inputs: Callable[[Config, str], tuple[Any, ...]],
-    facts: Mapping[str, Any],
+    facts: Mapping[str, JSON],
     say: Say,
     max_upload: int,
 ) -> ClusterRun:
