@@ -92,8 +92,11 @@ class Profile:
 
     Needed where there are workers: files go between them and the head. Empty: a Ray cluster is one pod with files of its own.
     """
-    size: str = "default"
-    """What pods ask for: trial (a node of 2 cores and 8 GiB), default (of 8 cores and 32 GiB), gpu (where `gpus` names kinds)."""
+    size: str = ""
+    """What pods ask for: trial (a node of 2 cores and 8 GiB), default (of 8 cores and 32 GiB), gpu (where `gpus` names kinds).
+
+    Empty: gpu where `gpus` names kinds, else default.
+    """
     sizes: dict[str, dict[str, str]] = field(default_factory=dict)
     """What differs from `size`, by kind of pod: fields of `infra.cluster.sizes.Size`."""
     source_claim: str = ""
@@ -146,7 +149,12 @@ class Profile:
 
     def size_of(self, pod: str) -> Size:
         """What a pod of a kind of `infra.cluster.sizes.PODS` asks for."""
-        return size_of(self.size, pod, self.sizes, self.gpus_per_worker)
+        return size_of(self.named_size, pod, self.sizes, self.gpus_per_worker)
+
+    @property
+    def named_size(self) -> str:
+        """The size that `size` names, or leaves to the GPUs."""
+        return self.size or ("gpu" if self.gpus else "default")
 
     @property
     def pod_secrets(self) -> dict[str, tuple[str, str]]:
@@ -176,9 +184,9 @@ def _require_images(profile: Profile) -> None:
 
 def _require_sizes(profile: Profile) -> None:
     """Refuse sizes that are none, and workers that could not hand files to their head."""
-    require(profile.size in SIZES, profile, "size", profile.size, ", ".join(SIZES))
+    require(profile.named_size in SIZES, profile, "size", profile.size, ", ".join(SIZES))
     fits = "gpu, since gpus names kinds" if profile.gpus else "trial or default, since gpus is empty"
-    require((profile.size == "gpu") == bool(profile.gpus), profile, "size", profile.size, fits)
+    require((profile.named_size == "gpu") == bool(profile.gpus), profile, "size", profile.size, fits)
     unknown = sorted(set(profile.sizes) - set(PODS))
     require(not unknown, profile, "sizes", unknown[:1], ", ".join(PODS))
     for pod in PODS:

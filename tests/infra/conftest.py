@@ -24,13 +24,10 @@ def sample_profile(**changes: Any) -> Profile:
         artifact_root="s3://artifacts/longrun",
         mlflow_uri="https://mlflow.example.org",
         gpus=("H100", "A100"),
-        size="gpu",
         checkpoint_claim="checkpoints",
         secrets={
             "MLFLOW_TRACKING_PASSWORD": "kubernetes:longrun-mlflow/password",
             "FLYTE_TOKEN": "environment:MY_FLYTE_TOKEN",
         },
     )
-    if "gpus" in changes:
-        changes = {"size": "gpu" if changes["gpus"] else "default", **changes}
     return replace(base, **changes)

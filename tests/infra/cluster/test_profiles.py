@@ -54,7 +54,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "workers": ({"workers": -1}, r"workers is -1; allowed: 0 to 4096"),
     "workers alone": ({"workers": 1, "checkpoint_claim": ""}, r"workers is 1; allowed: 0, or a checkpoint_claim"),
     "size": ({"size": "huge"}, r"size is 'huge'; allowed: trial, default, gpu"),
-    "size without GPUs": ({"gpus": ()}, r"size is 'gpu'; allowed: trial or default, since gpus is empty"),
+    "size without GPUs": ({"gpus": (), "size": "gpu"}, r"size is 'gpu'; allowed: trial or default, since gpus is empty"),
     "size with GPUs": ({"size": "default"}, r"size is 'default'; allowed: gpu, since gpus names kinds"),
     "pod": ({"sizes": {"trainer": {}}}, r"sizes is \['trainer'\]; allowed: driver, cpu, data, train, evaluate, data-head"),
     "size of a pod": ({"sizes": {"train": {"memory": "1"}}}, r"sizes\.train: Size\.memory is '1'"),
@@ -85,6 +85,11 @@ def test_a_secret_is_refused_whose_variable_others_set_in_pods(name: str, profil
         ConfigError, match=rf"secrets is '{name}'; allowed: names that longrun, Flyte, Ray and KubeRay do not set"
     ):
         replace(profile, secrets={name: "kubernetes:secret/key"})
+
+
+@pytest.mark.parametrize(("gpus", "size"), [((), "default"), (("H100",), "gpu")])
+def test_a_profile_without_a_size_has_that_of_its_gpus(gpus: tuple[str, ...], size: str) -> None:
+    assert sample_profile(gpus=gpus).named_size == size
 
 
 def test_sizes_read_back_as_they_were_written(tmp_path: Path) -> None:
