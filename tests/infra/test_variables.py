@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
+from infra import variables
 from infra.variables import (
     QUIET,
     WAITING,
@@ -108,3 +109,44 @@ def test_pods_have_caches_that_any_user_may_write_and_a_name_for_a_user_without_
     }
     assert all(path.startswith("/tmp/longrun/") for path in paths.values())
     assert variables["LOGNAME"]
+
+
+@pytest.fixture
+def without_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without credentials for a store, and without a store in its environment."""
+    for name in (*variables.IDENTITIES, *variables.WITHOUT_METADATA, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "unsigned"),
+    [
+        ("http://longrun-store:8333", True),
+        ("https://s3.example.internal:9000", True),
+        ("", False),
+        ("https://s3.eu-central-1.amazonaws.com", False),
+        ("https://bucket.vpce-1.s3.cn-north-1.vpce.amazonaws.com.cn", False),
+    ],
+)
+@pytest.mark.usefixtures("without_identity")
+def test_a_store_of_one_s_own_is_asked_unsigned_without_credentials_and_amazons_by_its_own_rules(
+    endpoint: str, unsigned: bool
+) -> None:
+    assert variables.unsigned(endpoint) is unsigned
+
+
+@pytest.mark.parametrize("name", variables.IDENTITIES)
+@pytest.mark.usefixtures("without_identity")
+def test_with_any_identity_requests_are_signed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    assert not variables.unsigned("http://longrun-store:8333")
+
+
+@pytest.mark.usefixtures("without_identity")
+def test_no_client_asks_a_clouds_metadata_address_for_a_store_of_one_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables.avoid_metadata("")
+    assert not set(variables.WITHOUT_METADATA) & set(os.environ)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    variables.avoid_metadata("")
+    assert {name: os.environ[name] for name in variables.WITHOUT_METADATA} == variables.WITHOUT_METADATA
