@@ -6,6 +6,7 @@ Google's was not tried.
 """
 
 import contextlib
+import functools
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -230,10 +231,22 @@ def _find_objects(uri: str, name: str) -> list[FileEntry]:
 
 
 def _file_system(location: str) -> Any:
+    protocol: Any = location.partition("://")[0]
+    return _plain_store()(protocol)
+
+
+@functools.cache
+def _plain_store() -> Any:
     from obstore.fsspec import FsspecStore
 
-    protocol: Any = location.partition("://")[0]
-    return FsspecStore(protocol)
+    class PlainStore(FsspecStore):
+        """Names of objects as they are: the library takes them for URLs, and cuts them at `#` and `?` (obstore 0.12)."""
+
+        def _split_path(self, path: str) -> tuple[str, str]:
+            bucket, _, key = path.rpartition("://")[2].partition("/")
+            return bucket, key
+
+    return PlainStore
 
 
 @contextlib.contextmanager

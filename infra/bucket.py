@@ -147,7 +147,8 @@ def forget_clients() -> None:
     _client.cache_clear()
     _seen_at.cache_clear()
     if (fsspec := sys.modules.get("obstore.fsspec")) is not None:
-        fsspec.FsspecStore.clear_instance_cache()
+        for kind in (fsspec.FsspecStore, *fsspec.FsspecStore.__subclasses__()):
+            kind.clear_instance_cache()
 
 
 def object_store_endpoint(root: str) -> str:
