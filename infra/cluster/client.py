@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SECONDS = 3.0
 """For one answer; callers ask all questions at once."""
 
+KubernetesObject = dict[str, Any]
+"""An object as the API server sends it: what it holds is said by Kubernetes, and read where it is needed."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpus:
@@ -143,22 +146,22 @@ class ClusterClient:
         taken = sum(_requested_gpus(pod) for pod in pods if pod.spec.node_name in names)
         return Gpus(total=sum(int(node.status.allocatable[GPU]) for node in nodes), taken=taken, everywhere=everywhere)
 
-    def objects(self, collection: str, selector: str = "", *, fields: str = "") -> list[dict[str, Any]]:
+    def objects(self, collection: str, selector: str = "", *, fields: str = "") -> list[KubernetesObject]:
         """What is in a collection, by its path, with labels and fields as selected; nothing where there is no such kind."""
         query = {"labelSelector": selector, "fieldSelector": fields}
         try:
             answer = self._ask("GET", collection, query={name: value for name, value in query.items() if value})
         except Missing:
             return []
-        items: list[dict[str, Any]] = answer["items"]
+        items: list[KubernetesObject] = answer["items"]
         return items
 
-    def read(self, path: str) -> dict[str, Any]:
+    def read(self, path: str) -> KubernetesObject:
         """One object, by its path. Raises `Missing`."""
-        answer: dict[str, Any] = self._ask("GET", path)
+        answer: KubernetesObject = self._ask("GET", path)
         return answer
 
-    def create(self, collection: str, body: dict[str, Any]) -> None:
+    def create(self, collection: str, body: KubernetesObject) -> None:
         """Make an object."""
         self._ask("POST", collection, body=body)
 

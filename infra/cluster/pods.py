@@ -140,7 +140,7 @@ def ray_start_params(machine: Machine, *, head: bool, works: bool) -> dict[str, 
     return params | ({"dashboard-port": str(DASHBOARD_PORT)} if head else {})
 
 
-def _probes(head: bool) -> dict[str, Any]:
+def _probes(head: bool) -> dict[str, "k8s.V1Probe"]:
     """Quick while Ray starts, since KubeRay submits the step once all are ready; patient later: a busy node answers late."""
     from kubernetes import client as k8s
 

@@ -8,10 +8,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from components.errors import ClusterError
-from infra.cluster.client import ClusterClient, Missing
+from infra.cluster.client import ClusterClient, KubernetesObject, Missing
 from infra.cluster.failures import reason_in_log
 from infra.cluster.machines import Machine, machines
 from infra.cluster.pods import pod_template
@@ -76,7 +75,7 @@ def ask_inside(cluster: ClusterClient) -> Inside:
         return Inside(seconds=time.monotonic() - started, answers=_answers(cluster, pod))
 
 
-def manifest(profile: Profile, name: str) -> dict[str, Any]:
+def manifest(profile: Profile, name: str) -> KubernetesObject:
     """The pod: that of a driver, which mounts the checkpoint claim too, is small, and pushes nobody out."""
     from kubernetes import client as k8s
 
@@ -84,7 +83,7 @@ def manifest(profile: Profile, name: str) -> dict[str, Any]:
     assert isinstance(driver, Machine)
     machine = replace(driver, environment=COMPONENT, size=SIZE, priority="evaluation", checkpoints=True)
     template = pod_template(profile, machine)
-    spec: dict[str, Any] = k8s.ApiClient().sanitize_for_serialization(template.pod_spec)
+    spec: KubernetesObject = k8s.ApiClient().sanitize_for_serialization(template.pod_spec)
     spec |= {"restartPolicy": "Never", "activeDeadlineSeconds": int(2 * START_SECONDS), "terminationGracePeriodSeconds": 1}
     spec["containers"][0] |= {"command": ["python", "-m", "infra.from_inside"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": template.labels}, "spec": spec}
@@ -132,7 +131,7 @@ def _sweep(cluster: ClusterClient) -> None:
             cluster.delete(f"{_pods(cluster)}/{pod['metadata']['name']}")
 
 
-def _ended(cluster: ClusterClient, name: str, started: float) -> dict[str, Any]:
+def _ended(cluster: ClusterClient, name: str, started: float) -> KubernetesObject:
     """The pod when it has ended. Raises `ClusterError` with what stands in its way."""
     while True:
         try:
@@ -149,7 +148,7 @@ def _ended(cluster: ClusterClient, name: str, started: float) -> dict[str, Any]:
         time.sleep(POLL_SECONDS)
 
 
-def _obstacle(cluster: ClusterClient, pod: dict[str, Any], *, patient: bool) -> str:
+def _obstacle(cluster: ClusterClient, pod: KubernetesObject, *, patient: bool) -> str:
     """What stands in the way of a pod, in Kubernetes' words; nothing as long as it may still start."""
     waiting = [_waiting(container) for container in pod["status"].get("containerStatuses", [])]
     stuck = [f"{state['reason']}: {state.get('message', '')}" for state in waiting if state.get("reason") in _STUCK]
@@ -164,7 +163,7 @@ def _obstacle(cluster: ClusterClient, pod: dict[str, Any], *, patient: bool) -> 
     return f"{events[-1]['reason']}: {events[-1]['message']}" if events else ""
 
 
-def _late(cluster: ClusterClient, pod: dict[str, Any]) -> ClusterError:
+def _late(cluster: ClusterClient, pod: KubernetesObject) -> ClusterError:
     events = _events(cluster, pod)
     if events and events[-1]["reason"] == "Pulling":
         return StillPulling(f"after {START_SECONDS:.0f} s: {events[-1]['message']}")
@@ -172,7 +171,7 @@ def _late(cluster: ClusterClient, pod: dict[str, Any]) -> ClusterError:
     return ClusterError(f"no answer within {START_SECONDS:.0f} s: the pod is {pod['status'].get('phase', 'Pending')}{last}")
 
 
-def _events(cluster: ClusterClient, pod: dict[str, Any]) -> list[dict[str, Any]]:
+def _events(cluster: ClusterClient, pod: KubernetesObject) -> list[KubernetesObject]:
     """Events of the pod, the newest last; none where one may not look."""
     name = pod["metadata"]["name"]
     try:
@@ -182,7 +181,7 @@ def _events(cluster: ClusterClient, pod: dict[str, Any]) -> list[dict[str, Any]]
     return sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
 
 
-def _answers(cluster: ClusterClient, pod: dict[str, Any]) -> list[dict[str, str]]:
+def _answers(cluster: ClusterClient, pod: KubernetesObject) -> list[dict[str, str]]:
     """What the pod has printed last. Raises `ClusterError` where that is no list of answers."""
     lines = cluster.log(pod["metadata"]["name"]).strip().splitlines()
     try:
@@ -193,8 +192,8 @@ def _answers(cluster: ClusterClient, pod: dict[str, Any]) -> list[dict[str, str]
         raise ClusterError(f"the pod ended without answers: {why}") from error
 
 
-def _waiting(container: dict[str, Any]) -> dict[str, Any]:
-    waiting: dict[str, Any] = container.get("state", {}).get("waiting") or {}
+def _waiting(container: KubernetesObject) -> KubernetesObject:
+    waiting: KubernetesObject = container.get("state", {}).get("waiting") or {}
     return waiting
 
 

@@ -7,10 +7,9 @@ objects for ever. Everything here may be done again after an interruption: what 
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from components.errors import ClusterError
-from infra.cluster.client import ClusterClient
+from infra.cluster.client import ClusterClient, KubernetesObject
 
 GONE_SECONDS = 60.0
 """For the operator to take its finalizers off; after that it is done here."""
@@ -51,14 +50,14 @@ def going_on(cluster: ClusterClient) -> list[str]:
     return sorted(runs) + sorted(name for name in jobs if name not in known)
 
 
-def _ended_action(action: dict[str, Any]) -> bool:
+def _ended_action(action: KubernetesObject) -> bool:
     """Terminal as Flyte counts it: the condition Succeeded or Failed holds; or it is being deleted already."""
     conditions = action.get("status", {}).get("conditions") or []
     ended = any(entry["type"] in {"Succeeded", "Failed"} and entry["status"] == "True" for entry in conditions)
     return ended or "deletionTimestamp" in action["metadata"]
 
 
-def _ended_job(job: dict[str, Any]) -> bool:
+def _ended_job(job: KubernetesObject) -> bool:
     status = job.get("status", {}).get("jobDeploymentStatus", "")
     return status in {"Complete", "Failed", "ValidationFailed"} or "deletionTimestamp" in job["metadata"]
 
@@ -137,7 +136,7 @@ def _deleted(cluster: ClusterClient, paths: list[str]) -> list[str]:
     return ["/".join(path.split("/")[-2:]) for path in paths if cluster.delete(path)]
 
 
-def _service(cluster: ClusterClient, configuration: dict[str, Any]) -> str:
+def _service(cluster: ClusterClient, configuration: KubernetesObject) -> str:
     """Name of the service that Flyte's webhook in this namespace is sent to; empty for the configuration of somebody else."""
     for webhook in configuration.get("webhooks") or []:
         service = webhook["clientConfig"].get("service") or {}

@@ -131,7 +131,7 @@ def worker_logs_of_other_nodes(address: str = "") -> list[WorkerLog]:
     if not ray.is_initialized():
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     here = ray.get_runtime_context().get_node_id()
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
     read = ray.remote(_worker_logs_here)
     waiting = [
         read.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
