@@ -6,6 +6,7 @@ from collections.abc import Callable
 from components.errors import LongrunError
 from infra.cluster import helm
 from infra.cluster.client import ClusterClient
+from infra.cluster.priority_classes import delete_changed
 from infra.cluster.profiles import Profile
 from workflows.commands.doctor import Finding
 from workflows.recipe import Recipe
@@ -23,9 +24,12 @@ def deploy(profile: Profile, recipe: Recipe, sources: helm.Sources, *, say: Say)
     from workflows.commands.cluster.doctor import examine_cluster
 
     planned, program = helm.releases(profile, sources), helm.helm()
-    made = ClusterClient(profile).ensure_namespace()
+    cluster = ClusterClient(profile)
+    made = cluster.ensure_namespace()
     say(f"namespace {profile.namespace}: {'made, with restricted Pod Security' if made else 'there'}")
     for release in planned:
+        for name in delete_changed(cluster, release, program) if release.ours else ():
+            say(f"priority class {name}: deleted, since it cannot be changed; helm makes it anew")
         say(f"{release.name}: {_source(release)}, waiting up to {helm.TIMEOUT}")
         notes = helm.run(helm.upgrade(release, profile, program), release.name)
         if release.ours:
