@@ -184,7 +184,7 @@ def logs(
 ) -> None:
     """Show the events of a run, or the log of one step; of a run on a cluster, what its pods print until they end.
 
-    The exit code is 1 where the run has failed, and 0 where it has not, or goes on.
+    The exit code is 1 where the run has failed, and 0 where it has not, goes on, or is read with --json.
     """
     from components.errors import ConfigError
     from workflows.commands.cluster.runs import find_run
@@ -195,10 +195,11 @@ def logs(
     chosen = find_run(settings_of(home), run, profile)
     wanted = WantedLog(step=step or "", worker=worker, everything=everything)
     if as_json:
+        # a program finds in what it reads how the run ended
         print_result(chosen.log_json(wanted), as_json, [])
-    else:
-        for line in chosen.log_lines(wanted):
-            typer.echo(line)
+        return
+    for line in chosen.log_lines(wanted):
+        typer.echo(line)
     if reason := chosen.failure():
         typer.echo(reason, err=True)
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ import pytest
 
 from components.errors import ConfigError
 from infra.settings import Settings
-from workflows.commands.runs import LocalRun, event_lines, home_option, list_runs, run_row
+from workflows.commands.runs import LocalRun, WantedLog, event_lines, home_option, list_runs, run_row
 from workflows.steps.journal import Journal, open_journal
 
 
@@ -64,10 +64,10 @@ def test_the_status_of_a_run_of_this_machine_ends_with_its_last_events(journal: 
 def test_the_log_of_a_step_is_what_it_printed_and_without_a_step_the_events_are_shown(journal: Journal) -> None:
     journal.log("curation").write_text("one\ntwo")
     run = LocalRun(journal)
-    assert (run.log_lines("curation"), run.log_json("curation")) == (["one\ntwo"], "one\ntwo")
-    assert (run.log_lines(""), run.log_json("")) == (event_lines(journal.events()), journal.events())
+    assert (run.log_lines(WantedLog(step="curation")), run.log_json(WantedLog(step="curation"))) == (["one\ntwo"], "one\ntwo")
+    assert (run.log_lines(WantedLog()), run.log_json(WantedLog())) == (event_lines(journal.events()), journal.events())
     with pytest.raises(ConfigError, match="has no log of 'sft'; it has: curation"):
-        run.log_lines("sft")
+        run.log_lines(WantedLog(step="sft"))
 
 
 def test_a_run_of_this_machine_is_stopped_where_it_runs(journal: Journal) -> None:

@@ -207,6 +207,8 @@ def test_the_logs_of_a_failed_run_of_this_machine_end_with_its_exit_code_too(hom
     journal.write("finished", failed=True, message="too few rows")
     code, text = reading(home, "logs", RUN)
     assert (code, text.splitlines()[-1]) == (1, f"run {RUN} failed: too few rows")
+    code, text = reading(home, "logs", RUN, "--json")
+    assert (code, json.loads(text)[-1]["failed"]) == (0, True)
 
 
 def test_the_log_of_a_finished_step_ends_although_the_service_holds_it_open(
