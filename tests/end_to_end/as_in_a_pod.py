@@ -47,6 +47,8 @@ def _enter(directory: Path) -> None:
     for name in ("", "user"):
         (directory / name).mkdir(exist_ok=True)
         os.chown(directory / name, USER, USER)
+    # as /tmp is, and open where the checkout itself lies below it
+    directory.chmod(0o1777)
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", STAGE)
     (STAGE / "user").mkdir()
     _mount("--bind", directory / "user", STAGE / "user")
