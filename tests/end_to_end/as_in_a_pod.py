@@ -17,6 +17,9 @@ USER = 1000
 STAGE = Path("/mnt")
 """Hidden by a file system in memory, where paths wait to be put where they belong."""
 
+NOT_AS_IN_A_POD = 77
+"""Exit status where the machine does not let everything but the directory be closed to the user."""
+
 NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -24,6 +27,8 @@ def refusal() -> str:
     """Why this machine cannot do it; empty where it can."""
     if os.geteuid() != 0:
         return "only root may become user 1000"
+    if Path("/tmp") in ROOT.parents:
+        return "the checkout lies below /tmp, which a pod has for itself"
     try:
         ended = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", STAGE], capture_output=True, text=True, check=False)
     except OSError as error:
@@ -47,7 +52,6 @@ def _enter(directory: Path) -> None:
     for name in ("", "user"):
         (directory / name).mkdir(exist_ok=True)
         os.chown(directory / name, USER, USER)
-    # as /tmp is, and open where the checkout itself lies below it
     directory.chmod(0o1777)
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", STAGE)
     (STAGE / "user").mkdir()
@@ -91,6 +95,10 @@ def _run_beside_a_default_ray(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _enter(Path(sys.argv[1]))
-    _become_user()
+    try:
+        _enter(Path(sys.argv[1]))
+        _become_user()
+    except (AssertionError, OSError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(NOT_AS_IN_A_POD)
     _run_beside_a_default_ray(sys.argv[2:])
