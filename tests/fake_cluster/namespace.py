@@ -1,10 +1,17 @@
 """A namespace as `deploy` leaves it, strict about what it admits, and kubelets that start, or cannot start, what it admits."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from infra.cluster import client as cluster_client
+from infra.cluster import probe
 from tests.fake_cluster.api_server import ApiServer, Json, event
+from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster
 
 Kubelet = Callable[[Json], None]
 
@@ -16,6 +23,20 @@ def furnish(server: ApiServer) -> None:
     server.add({"kind": "ServiceAccount", "metadata": {"name": "longrun-tasks"}})
     for name in ("services", "training", "evaluation"):
         server.add({"kind": "PriorityClass", "metadata": {"name": f"longrun-{name}"}})
+
+
+@contextmanager
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A cluster with such a namespace, which the kubeconfig names, and where nobody is waited for longer than needed."""
+    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
+    monkeypatch.setattr(probe, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(probe, "GRACE_SECONDS", 0.0)
+    with FakeCluster().serving() as fake:
+        del fake.answers[f"{NAMESPACE}/pods"]
+        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        furnish(fake.server)
+        yield fake
 
 
 def answering(server: ApiServer, answers: list[dict[str, str]] | str) -> Kubelet:

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 
 from components.errors import ClusterError
-from infra.cluster import client as cluster_client
 from infra.cluster import probe
 from infra.cluster.client import ClusterClient
 from infra.cluster.machines import Machine, machines
 from infra.cluster.pods import pod_template
 from infra.cluster.probe import StillPulling, ask_inside, manifest, may_ask
 from tests.fake_cluster.api_server import Json
-from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster
-from tests.fake_cluster.namespace import answering, furnish, unscheduled, waiting, with_event
+from tests.fake_cluster.kubernetes_api import FakeCluster
+from tests.fake_cluster.namespace import answering, deployed, unscheduled, waiting, with_event
 from tests.infra.conftest import sample_profile
 
 GOOD = [{"what": "mlflow", "observed": "http://mlflow: experiments can be read", "problem": ""}]
@@ -27,14 +26,7 @@ GOOD = [{"what": "mlflow", "observed": "http://mlflow: experiments can be read",
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A namespace that is deployed, where nobody is waited for longer than needed."""
-    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
-    monkeypatch.setattr(probe, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(probe, "GRACE_SECONDS", 0.0)
-    with FakeCluster().serving() as fake:
-        del fake.answers[f"{NAMESPACE}/pods"]
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        furnish(fake.server)
+    with deployed(tmp_path, monkeypatch) as fake:
         yield fake
 
 

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from infra.cluster import client as cluster_client
-from infra.cluster import probe
 from infra.cluster.client import ClusterClient
-from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster
-from tests.fake_cluster.namespace import answering, furnish, unscheduled, waiting, with_event
+from tests.fake_cluster.kubernetes_api import FakeCluster
+from tests.fake_cluster.namespace import answering, deployed, unscheduled, waiting, with_event
 from tests.infra.conftest import sample_profile
 from workflows.commands.cluster.inside import examine_inside, noted
 from workflows.commands.doctor import Finding, finding
@@ -21,14 +19,7 @@ BAD = {"what": "mlflow", "observed": "", "problem": "MLflow at http://m: 401"}
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
-    monkeypatch.setattr(probe, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(probe, "GRACE_SECONDS", 0.0)
-    with FakeCluster().serving() as fake:
-        del fake.answers[f"{NAMESPACE}/pods"]
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        furnish(fake.server)
+    with deployed(tmp_path, monkeypatch) as fake:
         yield fake
 
 
