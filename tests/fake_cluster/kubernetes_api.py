@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from infra.cluster import client as cluster_client
 from tests.fake_cluster.api_server import ApiServer
 from tests.fake_cluster.helm import UNINSTALL, uninstall
 
@@ -187,3 +190,13 @@ class FakeCluster:
         name = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
         refused = {name, f"{wanted['verb']} {name}"} & self.refused_rights
         return review | {"status": {"allowed": not refused}}
+
+
+@contextmanager
+def reachable(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A cluster that the kubeconfig in a directory names, and which a busy machine may answer late."""
+    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
+    with FakeCluster().serving() as fake:
+        fake.write_kubeconfig(directory / "kubeconfig", "token")
+        monkeypatch.setenv("KUBECONFIG", str(directory / "kubeconfig"))
+        yield fake

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.cluster import client as cluster_client
 from infra.cluster import probe
 from tests.fake_cluster.api_server import ApiServer, Json, event
-from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster
+from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, reachable
 
 Kubelet = Callable[[Json], None]
 
@@ -28,13 +27,10 @@ def furnish(server: ApiServer) -> None:
 @contextmanager
 def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A cluster with such a namespace, which the kubeconfig names, and where nobody is waited for longer than needed."""
-    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
     monkeypatch.setattr(probe, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.0)
-    with FakeCluster().serving() as fake:
+    with reachable(tmp_path, monkeypatch) as fake:
         del fake.answers[f"{NAMESPACE}/pods"]
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         furnish(fake.server)
         yield fake
 

@@ -6,20 +6,16 @@ from pathlib import Path
 import pytest
 
 from components.errors import ClusterError
-from infra.cluster import client as cluster_client
 from infra.cluster.client import ClusterClient, Gpus, Missing, Refused
 from infra.cluster.profiles import Profile
-from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, listing, pod
+from tests.fake_cluster.kubernetes_api import NAMESPACE, FakeCluster, listing, pod, reachable
 from tests.infra.conftest import sample_profile
 
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A cluster where everything is well, and which a busy machine may answer late."""
-    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
-    with FakeCluster().serving() as fake:
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with reachable(tmp_path, monkeypatch) as fake:
         yield fake
 
 

@@ -6,19 +6,15 @@ from typing import Any
 
 import pytest
 
-from infra.cluster import client as cluster_client
 from infra.cluster.client import ClusterClient
 from infra.cluster.nodes import Node, nodes
-from tests.fake_cluster.kubernetes_api import FakeCluster, listing, node
+from tests.fake_cluster.kubernetes_api import FakeCluster, listing, node, reachable
 from tests.infra.conftest import sample_profile
 
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
-    with FakeCluster().serving() as fake:
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with reachable(tmp_path, monkeypatch) as fake:
         yield fake
 
 

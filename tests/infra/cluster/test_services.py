@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import ClusterError
-from infra.cluster import client, services
+from infra.cluster import services
 from infra.cluster.client import Missing, Refused
 from infra.cluster.profiles import Profile
-from tests.fake_cluster.kubernetes_api import FakeCluster
+from tests.fake_cluster.kubernetes_api import FakeCluster, reachable
 from tests.infra.conftest import sample_profile
 from tests.servers import free_port
 
@@ -17,10 +17,7 @@ from tests.servers import free_port
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A cluster where everything is well, and which a busy machine may answer late."""
-    monkeypatch.setattr(client, "SECONDS", 300.0)
-    with FakeCluster().serving() as fake:
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with reachable(tmp_path, monkeypatch) as fake:
         yield fake
 
 

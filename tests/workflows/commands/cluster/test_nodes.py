@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.cluster import client as cluster_client
 from infra.cluster.client import ClusterClient
-from tests.fake_cluster.kubernetes_api import FakeCluster, listing, node
+from tests.fake_cluster.kubernetes_api import FakeCluster, listing, node, reachable
 from tests.infra.conftest import sample_profile
 from workflows.commands.cluster.nodes import nodes_finding
 from workflows.commands.doctor import Finding
@@ -17,10 +16,7 @@ from workflows.commands.doctor import Finding
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     """A cluster without pods."""
-    monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
-    with FakeCluster().serving() as fake:
-        fake.write_kubeconfig(tmp_path / "kubeconfig", "token")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with reachable(tmp_path, monkeypatch) as fake:
         fake.answers["/api/v1/pods"] = listing()
         yield fake
 
