@@ -15,7 +15,6 @@ from workflows.cli.options import (
     On,
     OutsideProfile,
     ProfileOption,
-    Set,
     Upload,
     print_result,
     require_here,
@@ -31,7 +30,6 @@ scaling = typer.Typer()
 
 @scaling.command()
 def plan(
-    recipe: Annotated[str, typer.Argument(help="Show how this recipe's sources are curated instead.", show_default=False)] = "",
     compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
     law: Annotated[str, typer.Option(help="A published law's name, or a law file that `longrun fit` wrote.")] = "deepseek",
     model: Annotated[str, typer.Option(help="7b or 67b: what the paper used, beside what the law says.")] = "",
@@ -43,16 +41,11 @@ def plan(
     mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
     price: Annotated[float | None, typer.Option(help="Of one accelerator for an hour.")] = None,
     micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
-    overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Plan shape, tokens, batch and learning rate for a compute budget by a scaling law; or show a recipe's curation."""
+    """Plan the training for a compute budget by a scaling law: shape, tokens, batch and learning rate."""
     from components.scaling.config import Accelerators
     from workflows.commands.plan import plan_lines, proposal_for
-
-    if recipe or overrides:
-        _plan_curation(recipe or "smoke", overrides or [], as_json, others=bool(model) or compute is not None)
-        return
 
     made = proposal_for(
         compute=compute,
@@ -72,18 +65,6 @@ def _choices(tokens: float | None, sequence_length: int | None, micro_batch: int
     choices = Choices(tokens=round(tokens) if tokens else None, sequence_length=sequence_length)
     micro_batch_tokens = micro_batch * (sequence_length or SEQUENCE_LENGTH)
     return replace(choices, training=TrainingConfig(micro_batch_tokens=micro_batch_tokens))
-
-
-def _plan_curation(recipe: str, overrides: list[str], as_json: bool, *, others: bool) -> None:
-    from components.errors import ConfigError
-    from workflows.commands.curation_plan import curation_plan, curation_plan_lines
-    from workflows.recipe import load_recipe
-
-    if others:
-        raise ConfigError(f"a plan is of the recipe {recipe}, or of --compute or --model; allowed: one of them")
-    chosen = load_recipe(recipe, overrides)
-    made = curation_plan(chosen.curation)
-    print_result(made, as_json, curation_plan_lines(chosen.name, made))
 
 
 @scaling.command()

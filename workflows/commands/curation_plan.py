@@ -1,4 +1,4 @@
-"""What `longrun plan RECIPE` shows: the sources and the mixture of a recipe, and which pairs its deduplication finds."""
+"""What `longrun curation-plan RECIPE` shows: the sources and the mixture of a recipe, and which pairs its deduplication finds."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -16,9 +16,7 @@ def proposal_for(
 ) -> Proposal:
     """The plan for a budget or for one of the paper's models. Raises `ConfigError` for neither, both, or a bad value."""
     if bool(model) == (compute is not None):
-        raise ConfigError(
-            "a plan needs --compute or --model, and not both, or a recipe's name; such as: longrun plan --compute 1e21"
-        )
+        raise ConfigError("a plan needs --compute or --model, and not both, such as: longrun plan --compute 1e21")
     if model and model not in PAPER_MODELS:
         raise ConfigError(f"--model is {model!r}; allowed: {', '.join(PAPER_MODELS)}")
     chosen = _with(PAPER_MODELS[model], choices) if model else choices

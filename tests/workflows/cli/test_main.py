@@ -44,7 +44,7 @@ def test_the_version_is_that_of_the_installation(tmp_path: Path) -> None:
         ["recipes"],
         ["show", "tiny"],
         ["plan", "--compute", "1e21"],
-        ["plan", "tiny"],
+        ["curation-plan", "tiny"],
         ["runs"],
         ["models"],
         ["gc"],

@@ -32,9 +32,10 @@ def test_the_home_is_that_of_the_option_else_that_of_the_environment(tmp_path: P
 
 OF_NO_CLUSTER = {
     "compare-corpora": "trains on this machine",
+    "curation-plan": "a recipe's sources as this machine sees them",
     "dedup-curve": "measures on this machine",
     "fit": "reads a table of this machine",
-    "plan": "arithmetic, and a recipe's sources as this machine sees them",
+    "plan": "arithmetic",
     "profile change": "names a profile itself",
     "profile create": "names a profile itself",
     "profile list": "lists all profiles",

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from components.errors import ConfigError
 from workflows.cli.main import app
 from workflows.sweeps.sweep import BUILT_IN
 
@@ -28,17 +27,6 @@ def test_options_of_a_plan_reach_it() -> None:
     assert plan["tokens"] == pytest.approx(2e9, rel=0.01)
     assert plan["sequence_length"] == 2048
     assert (plan["cluster"]["gpus"], plan["cluster"]["price"]) == (8, 2)
-
-
-@pytest.mark.parametrize("other", [("--compute", "1e20"), ("--model", "7b")])
-def test_a_plan_is_of_a_recipe_or_of_a_budget(other: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError, match="a plan is of the recipe tiny, or of --compute or --model; allowed: one of them"):
-        printed("plan", "tiny", *other)
-
-
-def test_a_recipes_plan_takes_overrides() -> None:
-    plan = json.loads(printed("plan", "tiny", "--set", "curation.duplicates.near_duplicate_threshold=0.6", "--json"))
-    assert plan["deduplication"]["threshold"] == 0.6
 
 
 def test_a_fit_writes_the_law_that_it_prints(tmp_path: Path) -> None:

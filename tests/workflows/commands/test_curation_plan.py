@@ -1,4 +1,4 @@
-"""`longrun plan RECIPE`: what will be read, and which pairs deduplication finds."""
+"""`longrun curation-plan RECIPE`: what will be read, and which pairs deduplication finds."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ CONFIG = CurationConfig(
 
 
 def plan(*words: str) -> str:
-    command = [sys.executable, "-m", "workflows.cli", "plan", *words]
+    command = [sys.executable, "-m", "workflows.cli", "curation-plan", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
@@ -54,3 +54,9 @@ def test_a_changed_threshold_is_planned_before_anything_is_run() -> None:
     assert said["threshold"] == 0.7
     assert said["recall_at_threshold"] >= 0.95
     assert "curation of tiny" in plan("tiny")
+
+
+def test_a_recipe_that_is_unknown_is_refused_with_what_is_near() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        plan("smok")
+    assert "unknown recipe 'smok' (did you mean 'smoke'?)" in raised.value.stderr
