@@ -1,20 +1,27 @@
-"""Laws as a user names them: published ones, and files that `longrun fit` writes and `longrun plan` reads."""
+"""Laws as a user names them: published ones, and files that `longrun fit` and `longrun sweep` write and `longrun plan` reads."""
 
 from pathlib import Path
+from typing import TypeVar
 
-from components.artifacts import decoded
+from components.artifacts import JsonFile, decoded
 from components.errors import ConfigError
 from components.files import read_json, write_text
 from components.locations import fetched_file, in_bucket, path_of, state_of
 from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
+from components.scaling.laws.text_law import TextLaw
+
+Value = TypeVar("Value", bound=JsonFile)
+
+_FIT = "write one with: longrun fit RUNS.csv --columns … --output law.json"
+_SWEEP = "write one with: longrun sweep NAME, of a sweep with vocabularies"
 
 
 def find_law(name: str) -> Law:
     """The published law of that name, else the one in the file of that path, or URI in a bucket.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: there is neither, or the file holds the law of a text.
         StoreError: the object store cannot be reached, or refuses.
     """
     if name in LAWS:
@@ -23,6 +30,21 @@ def find_law(name: str) -> Law:
         raise ConfigError(f"no law is called {name!r} and no file lies there; allowed: {', '.join(LAWS)}, or a law file's path")
     with fetched_file(name) as path:
         return read_law(path, name if in_bucket(name) else "")
+
+
+def find_text_law(name: str) -> TextLaw:
+    """The law of a text in the file of that path, or URI in a bucket.
+
+    Raises:
+        ConfigError: there is no such file, or it holds something else.
+        StoreError: the object store cannot be reached, or refuses.
+    """
+    if name in LAWS:
+        raise ConfigError(f"the law {name} is of no text in particular; allowed: the file of a text's law. {_SWEEP}")
+    if not in_bucket(name) and not path_of(name).is_file():
+        raise ConfigError(f"{name}: missing; {_SWEEP}")
+    with fetched_file(name) as path:
+        return _decoded(TextLaw, _object(path, _SWEEP), name, _SWEEP)
 
 
 def law_fingerprint(name: str) -> str:
@@ -37,18 +59,29 @@ def law_fingerprint(name: str) -> str:
     return state_of(name if in_bucket(name) else str(path_of(name)))
 
 
-def write_law(law: Law, path: Path) -> None:
+def write_law(law: Law | TextLaw, path: Path) -> None:
     """Write a law file of the user's, whole or not at all."""
     write_text(path, law.to_json())
 
 
 def read_law(path: Path, name: str = "") -> Law:
     """The law in a user's file. Raises `ConfigError` naming the file, as its path or `name`, and what is wrong in it."""
-    remedy = f"write one with: longrun fit … --output {path.name}"
-    raw = read_json(path, dict, remedy, what="a law file", damaged=ConfigError, missing=ConfigError)
+    raw = _object(path, _FIT)
+    if "vocabularies" in raw:
+        raise ConfigError(
+            f"{name or path}: the law of a text, with a law for each vocabulary; plan by it: longrun plan --minutes M --law FILE"
+        )
+    return _decoded(Law, raw, name or str(path), _FIT)
+
+
+def _object(path: Path, remedy: str) -> dict[str, object]:
+    return read_json(path, dict, remedy, what="a law file", damaged=ConfigError, missing=ConfigError)
+
+
+def _decoded(kind: type[Value], raw: dict[str, object], name: str, remedy: str) -> Value:
     try:
-        return decoded(Law, raw)
+        return decoded(kind, raw)
     except ConfigError as error:
-        raise ConfigError(f"{name or path}: {error}") from error
+        raise ConfigError(f"{name}: {error}") from error
     except ValueError as error:
-        raise ConfigError(f"{name or path}: not a law file ({error}); {remedy}") from error
+        raise ConfigError(f"{name}: not a law file ({error}); {remedy}") from error

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.laws.files import find_law, law_fingerprint, read_law, write_law
+from components.scaling.laws.files import find_law, find_text_law, law_fingerprint, read_law, write_law
 from components.scaling.laws.law import Law, LossLaw
 from components.scaling.laws.published import LAWS
+from tests.components.scaling.text_truth import LAW as TEXT_LAW
 
 FITTED = dataclasses.replace(
     LAWS["chinchilla"],
@@ -68,3 +69,21 @@ def test_the_fingerprint_of_a_law_file_is_that_of_its_content(tmp_path: Path) ->
     assert law_fingerprint("deepseek") == "deepseek"
     with pytest.raises(ConfigError, match="no file lies there"):
         law_fingerprint(str(tmp_path / "none.json"))
+
+
+def test_the_law_of_a_text_is_found_by_its_path(tmp_path: Path) -> None:
+    write_law(TEXT_LAW, tmp_path / "text.json")
+    assert find_text_law(str(tmp_path / "text.json")) == TEXT_LAW
+
+
+def test_a_law_of_a_text_in_place_of_a_law_is_refused_with_the_command_that_takes_it(tmp_path: Path) -> None:
+    write_law(TEXT_LAW, tmp_path / "text.json")
+    with pytest.raises(ConfigError, match=r"text\.json: the law of a text, .*: longrun plan --minutes M --law FILE"):
+        find_law(str(tmp_path / "text.json"))
+
+
+def test_what_is_no_law_of_a_text_is_refused_with_the_command_that_writes_one(tmp_path: Path) -> None:
+    write_law(FITTED, tmp_path / "law.json")
+    for name, words in (("law.json", "not a law file"), ("none.json", "missing"), ("deepseek", "the law deepseek is of no text")):
+        with pytest.raises(ConfigError, match=f"{words}.*longrun sweep NAME"):
+            find_text_law(name if name == "deepseek" else str(tmp_path / name))
