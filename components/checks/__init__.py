@@ -1,7 +1,7 @@
-"""Checks between stages: Great Expectations suites on the metrics tables that each stage leaves behind.
+"""Checks between stages: Great Expectations suites on the metrics tables that each stage writes.
 
-`check(limits, artifact=…, output=…)` of each module returns a `CheckReport` and writes the same as one HTML page. What a check of
-a recipe's own is made of is imported from here.
+Each module's `check(limits, artifact=…, output=…)` returns a `CheckReport` and writes it as one HTML page. To write a check for
+your own recipe, import `Table` and the rules from this package.
 """
 
 from components.checks.reading import metrics_table

@@ -1,4 +1,4 @@
-"""The check of conversations: each asked and answered once, enough in each split, no group in both."""
+"""Checks conversations: each has a question and an answer, each split has enough of them, and no group is in both splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ COLUMNS = ("id", "split", "source", "group", "messages", "prompt_characters", "a
 
 
 def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> CheckReport:
-    """Check the conversations at `artifact`; the page is `output/conversations.html`.
+    """Check the conversations at `artifact` and write the report to `output/conversations.html`.
 
-    Raises `MissingArtifact` or `DamagedArtifact`.
+    Raises `MissingArtifact` or `DamagedArtifact` if a metrics table is missing or damaged.
     """
     rows = metrics_table(artifact, "conversations", COLUMNS)
     tables = [
@@ -39,7 +39,7 @@ def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
         no_nulls("source"),
         no_nulls("group"),
         in_set("split", SPLITS),
-        # A question and its answer.
+        # At least a question and its answer.
         between("messages", 2),
         between("prompt_characters", 1, limits.max_characters_per_role),
         between("answer_characters", 1, limits.max_characters_per_role),

@@ -1,4 +1,4 @@
-"""The check of a corpus: every document accounted for, lengths plausible, no domain starved, no source refused wholesale."""
+"""Checks a corpus: every document is accounted for, lengths are plausible, and no domain or source loses too much."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,22 +33,23 @@ SOURCE_COLUMNS = (
 QUALITY_COLUMNS = ("language", "domain", "documents", "refused_documents", "bytes", "refused_bytes", "auc")
 CLUSTER_COLUMNS = ("source", "domain", "kept", "documents", "share")
 SOURCE_KEY = ["source", "domain"]
-"""Columns that identify a source."""
+"""Columns that together identify a source."""
 
 AUDIT_COLUMNS = ("reason", "removed", "kept", "counted", "similar")
 PRECISION_COLUMNS = ("reason", "removals", "sampled", "precision", "low")
 MIN_AUC = 0.6
-"""Area under the ROC curve below which a quality score is hardly one. A warning: references and sources may be as good."""
+"""Area under the ROC curve below which a quality score hardly separates references from sources. A failure is only a warning,
+because the sources may be as good as the references."""
 
 NAMED_CLUSTERS = 3
-"""Clusters named beside a source that loses too much."""
+"""Clusters listed for each source in the loss-budget table."""
 
 
 def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
-    """Check the corpus at `artifact`; the page is `output/corpus.html`.
+    """Check the corpus at `artifact` and write the report to `output/corpus.html`.
 
     Raises:
-        MissingArtifact, DamagedArtifact: a file that it reads is not there, or damaged.
+        MissingArtifact, DamagedArtifact: a metrics table or `mixture.json` is missing or damaged.
         ConfigError: `max_duplicate_share_by_source` names a source that the corpus does not have.
     """
     documents = BatchedTable(artifact, "documents", DOCUMENT_COLUMNS)
@@ -69,7 +70,7 @@ def _documents(documents: BatchedTable) -> Table:
         no_nulls("source"),
         no_nulls("domain"),
         between("bytes", 0),
-        holds("accounted", "every document is kept in a split, or refused with a reason"),
+        holds("accounted", "every document is either kept in a split or removed with a reason"),
     )
     return Table(name="documents", rows=documents.changed(_accounted), key=("id",), rules=rules)
 
@@ -91,7 +92,7 @@ def _kept(documents: BatchedTable, limits: CorpusLimits) -> Table:
         in_set("split", SPLITS),
         holds("tagged", "language is an ISO 639 code, code or other"),
         between("bytes", 1, limits.max_document_bytes),
-        # UTF-8 takes one to four bytes a character (RFC 3629).
+        # UTF-8 encodes a character in one to four bytes (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
     return Table(name="kept", rows=documents.changed(_tagged), key=("id",), rules=rules)
@@ -106,10 +107,9 @@ def _tagged(documents: "pd.DataFrame") -> "pd.DataFrame":
 def _lengths(artifact: Path, limits: CorpusLimits) -> Table:
     import pandas as pd
 
-    rows = pd.DataFrame({"of": ["kept documents"], "median_bytes": [median_bytes(artifact)]})
-    return Table(
-        name="lengths", rows=rows, key=("of",), rules=(between("median_bytes", limits.min_median_bytes, limits.max_median_bytes),)
-    )
+    rows = pd.DataFrame({"documents": ["kept"], "median_bytes": [median_bytes(artifact)]})
+    rule = between("median_bytes", limits.min_median_bytes, limits.max_median_bytes)
+    return Table(name="lengths", rows=rows, key=("documents",), rules=(rule,))
 
 
 def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: CorpusLimits) -> Table:
@@ -130,7 +130,8 @@ def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: Corpus
         }
     )
     rules = (
-        between("share", limits.min_domain_share, limits.max_domain_share if len(names) > 1 else 1),  # one alone drowns no other
+        # A single domain may be the whole corpus.
+        between("share", limits.min_domain_share, limits.max_domain_share if len(names) > 1 else 1),
         between("validation_documents", limits.min_validation_documents),
         finite("mixture_share"),
     )
@@ -156,13 +157,13 @@ def _sources(artifact: Path, counts: "pd.DataFrame", limits: CorpusLimits) -> Ta
         between("kept_documents", 1),
         between("refused_share", 0, limits.max_refused_share),
         between("set_aside_files", 0, limits.max_set_aside_files),
-        holds("complete", "kept, refused and duplicate documents add up to the documents listed"),
+        holds("complete", "kept, refused and duplicate documents add up to the number of documents listed"),
     )
     return Table(name="sources", rows=rows, key=("source", "domain"), rules=rules)
 
 
 def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
-    """What each source lost to deduplication, beside its loss budget."""
+    """Documents and bytes that each source lost to deduplication, compared with its loss budget."""
     counted = metrics_table(artifact, "sources", SOURCE_COLUMNS)
     names = [f"{source} ({domain})" for source, domain in counted[SOURCE_KEY].itertuples(index=False, name=None)]
     budgets = limits.max_duplicate_share_by_source
@@ -194,7 +195,7 @@ def _quality(artifact: Path, limits: CorpusLimits) -> Table:
         has_rows(),
         between("refused_share", 0, limits.max_low_quality_share),
         between("refused_bytes_share", 0, 1),
-        # At a half, a classifier tells references from sources no better than a coin.
+        # At 0.5, the classifier tells references from sources no better than chance.
         between("auc", MIN_AUC, 1, critical=False),
     )
     return Table(name="quality", rows=rows, key=("language", "domain"), rules=rules, every_row=True)
@@ -203,7 +204,7 @@ def _quality(artifact: Path, limits: CorpusLimits) -> Table:
 def _largest_clusters(artifact: Path, source: str, domain: str) -> str:
     clusters = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
     largest = clusters[(clusters["source"] == source) & (clusters["domain"] == domain)].head(NAMED_CLUSTERS)
-    named = [f"{count} like {kept[:12]}" for count, kept in zip(largest["documents"], largest["kept"], strict=True)]
+    named = [f"{count} similar to {kept[:12]}" for count, kept in zip(largest["documents"], largest["kept"], strict=True)]
     return ", ".join(named) or "none"
 
 
@@ -216,16 +217,16 @@ def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
 
 def _audit(artifact: Path) -> Table:
     rows = metrics_table(artifact, "audit", AUDIT_COLUMNS)
-    rule = holds("similar", "the similarity of each sampled removal, counted anew, reaches the threshold")
+    rule = holds("similar", "the similarity of each sampled removal, measured again, reaches the threshold")
     return Table(name="audit", rows=rows, key=("reason", "removed", "kept", "counted"), rules=(rule,))
 
 
 def _precision(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "precision", PRECISION_COLUMNS)
-    # A sample that is right throughout can be too small to show more than it does.
+    # In a small sample, even 100 % correct removals leave the lower end of the interval below the limit.
     named = rows.rename(columns={"low": "lower_end"}).assign(
         shown=(rows["low"] >= limits.min_removal_precision) | (rows["precision"] == 1)
     )
-    sentence = f"lower_end is at least {limits.min_removal_precision:g}, or every sampled removal is right"
+    sentence = f"lower_end is at least {limits.min_removal_precision:g}, or every sampled removal is correct"
     key = ("reason", "sampled", "precision", "lower_end")
     return Table(name="removal precision", rows=named, key=key, rules=(holds("shown", sentence),))

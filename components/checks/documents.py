@@ -1,4 +1,4 @@
-"""Figures of all documents of a corpus, of which any number may be listed: taken batch by batch, in bounded memory."""
+"""Counts over all documents of a corpus, read batch by batch so that memory stays bounded for a corpus of any size."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IDS_PER_PASS = 16_000_000
-"""Ids that are compared in one pass over the table: some 400 MB."""
+"""Ids that are compared in one pass over the table; they take about 400 MB."""
 
 MAX_REPEATED_IDS = 1_000
-"""Repeated ids whose rows are shown."""
+"""Repeated ids whose rows are returned."""
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -23,7 +23,7 @@ GROUP = ["source", "domain", "split", "kept"]
 
 
 def counts(artifact: Path) -> "pd.DataFrame":
-    """`documents` and their `bytes` for each source, domain, split and whether they were kept."""
+    """Columns `documents` and `bytes`, summed for each combination of `source`, `domain`, `split` and `kept`."""
     import pandas as pd
 
     totals = pd.DataFrame()
@@ -34,9 +34,9 @@ def counts(artifact: Path) -> "pd.DataFrame":
 
 
 def median_bytes(artifact: Path) -> float:
-    """Median bytes of the documents that were kept, NaN if there are none.
+    """Median bytes of the kept documents, or NaN if there are none.
 
-    Lengths are counted, of which there are no more than the longest document has bytes.
+    Memory holds one count per distinct length, so it is bounded by the length of the longest document.
     """
     lengths, frequencies = np.empty(0, np.int64), np.empty(0, np.int64)
     for batch in BatchedTable(artifact, "documents", ("bytes", "kept")):
@@ -51,9 +51,10 @@ def median_bytes(artifact: Path) -> float:
 
 
 def repeated_ids(artifact: Path, rows: int) -> "pd.DataFrame":
-    """The rows, of `rows` in all, whose ids share their hash with another: of the first `MAX_REPEATED_IDS` such hashes.
+    """The rows whose id has the same hash as the id of another row, for the first `MAX_REPEATED_IDS` such hashes.
 
-    So the rows of ids that occur more than once are among them.
+    The result contains every row with a repeated id, up to that limit, and rarely also rows whose hashes collide. `rows` is the
+    number of rows of the table.
     """
     import pandas as pd
 
@@ -69,7 +70,7 @@ def repeated_ids(artifact: Path, rows: int) -> "pd.DataFrame":
 
 
 def _hashes(rows: "pd.DataFrame", number: int = 0, passes: int = 1) -> Hashes:
-    """Hashes of the ids that are there, as far as they belong to a pass."""
+    """Hashes of the ids that are not null and belong to pass `number`, uint64."""
     from pandas.util import hash_array
 
     hashes: Hashes = hash_array(rows["id"].dropna().to_numpy(object), categorize=False)

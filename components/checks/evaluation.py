@@ -1,4 +1,4 @@
-"""The check of an evaluation: every model on every domain, finite, over the same bytes."""
+"""Checks an evaluation: every model was measured on every domain, with finite results, over the same bytes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 BITS_COLUMNS = ("model", "domain", "bits_per_byte", "documents", "bytes")
 BETTER = {"answer_loss": -1, "reward_margin": 1}
-"""What SFT and DPO are for, on held-out data: whether less (-1) or more (1) is better."""
+"""Measures that SFT and DPO are meant to improve on held-out data: -1 if lower is better, 1 if higher is better."""
+
 TASK_COLUMNS = ("model", "task", "metric", "value", "items", "chance", "clean_value", "clean_items")
 CONTAMINATION_COLUMNS = ("benchmark", "items", "contaminated", "not_searched", "documents")
 
 
 def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckReport:
-    """Check the evaluation report at `artifact`; the page is `output/evaluation.html`.
+    """Check the evaluation report at `artifact` and write the report to `output/evaluation.html`.
 
-    Raises `MissingArtifact` or `DamagedArtifact`.
+    Raises `MissingArtifact` or `DamagedArtifact` if a metrics table is missing or damaged.
     """
     bits = metrics_table(artifact, "bits_per_byte", BITS_COLUMNS)
     tables = [
@@ -41,7 +42,7 @@ def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckRep
 
 
 def _bits(bits: "pd.DataFrame", shares: Mapping[str, float], limits: EvaluationLimits) -> Table:
-    """A row for every model and domain that should be there, without a value where it is not."""
+    """Bits per byte, with a row for every expected model and domain; a measurement that is missing has no value."""
     import pandas as pd
 
     models = dict.fromkeys((*limits.min_models, *limits.min_baselines, *bits["model"]))
@@ -58,14 +59,14 @@ def _bits(bits: "pd.DataFrame", shares: Mapping[str, float], limits: EvaluationL
 
 
 def _domains(bits: "pd.DataFrame") -> Table:
-    """How far the models differ in what they were measured on: each byte scored once gives all the same count."""
-    measured = bits.groupby("domain", as_index=False).agg(least=("bytes", "min"), most=("bytes", "max"))
-    rows = measured.assign(difference=measured["most"] - measured["least"])
-    return Table(name="bytes", rows=rows, key=("domain", "least", "most"), rules=(between("difference", 0, 0),))
+    """Bytes scored in each domain: the count must be the same for all models, since each scores every byte once."""
+    measured = bits.groupby("domain", as_index=False).agg(min_bytes=("bytes", "min"), max_bytes=("bytes", "max"))
+    rows = measured.assign(difference=measured["max_bytes"] - measured["min_bytes"])
+    return Table(name="bytes", rows=rows, key=("domain", "min_bytes", "max_bytes"), rules=(between("difference", 0, 0),))
 
 
 def _gaps(bits: "pd.DataFrame", limits: EvaluationLimits) -> Table:
-    """Models beside the byte-unigram. Only a warning: whether to register them is for the promotion rule to say."""
+    """Models compared with the byte-unigram baseline. A failure only warns: the promotion rule decides."""
     reference = bits[bits["model"] == BYTE_UNIGRAM].set_index("domain")["bits_per_byte"]
     models = bits[bits["model"].isin(limits.min_models)]
     rows = models.assign(above_unigram=models["bits_per_byte"] - models["domain"].map(reference))
@@ -85,7 +86,10 @@ def _tasks(artifact: Path, limits: EvaluationLimits) -> Table:
 
 
 def _benchmarks(artifact: Path, limits: EvaluationLimits) -> Table:
-    """Scores on all items beside those on clean ones; only warnings, as the documents that held items were refused."""
+    """Scores on all items compared with scores on clean items.
+
+    Failures are only warnings, since documents that contain benchmark items were refused in curation.
+    """
     tasks = metrics_table(artifact, "tasks", TASK_COLUMNS)
     rows = tasks[tasks["clean_items"].notna()]
     rules = (
@@ -99,7 +103,7 @@ def _benchmarks(artifact: Path, limits: EvaluationLimits) -> Table:
 def _contamination(artifact: Path, limits: EvaluationLimits) -> Table:
     rows = metrics_table(artifact, "contamination", CONTAMINATION_COLUMNS)
     rules = (
-        holds("counted", "contaminated items and those not searched for are no more than all"),
+        holds("counted", "contaminated items and items not searched for are together at most all items"),
         between("contaminated_share", 0, limits.max_contaminated_share, critical=False),
     )
     derived = rows.assign(
@@ -110,9 +114,9 @@ def _contamination(artifact: Path, limits: EvaluationLimits) -> Table:
 
 
 def _alignment(artifact: Path) -> Table:
-    """Only a warning where alignment did not help: at few steps that is no fault of the evaluation."""
+    """Measures before and after alignment. No gain is only a warning: with few steps, alignment may not help yet."""
     rows = metrics_table(artifact, "alignment", ("measure", "kind", "before", "after"))
-    # Without a direction the gain is 0: such measures accompany the others.
+    # Measures without a direction are informative only: their gain is 0.
     gain = (rows["after"] - rows["before"]) * rows["measure"].map(BETTER).fillna(0)
     rules = (covers("measure", BETTER), finite("before"), finite("after"), between("gain", 0, critical=False))
     return Table(name="alignment", rows=rows.assign(gain=gain), key=("measure", "kind"), rules=rules)

@@ -1,6 +1,6 @@
-"""What each stage's output may look like before the next stage starts: the limits of every check, and their reasons.
+"""The limits of every check between stages, with their reasons.
 
-`min_…` is the smallest value that passes, `max_…` the largest.
+A `min_…` field is the smallest value that passes, a `max_…` field the largest.
 """
 
 from dataclasses import dataclass, field
@@ -12,55 +12,59 @@ from components.extensions import CHECK, Extension, kind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnChecks:
-    """What every check may have besides its limits."""
+    """Checks that a recipe adds to a built-in check."""
 
     own_checks: tuple[Extension, ...] = field(default=(), metadata=kind(CHECK))
-    """Checks of the recipe's own, judged with this one: classes that return tables with rules; `components.checks.own`."""
+    """The recipe's own checks, run together with this one: classes whose `tables(artifact)` returns tables with rules (see
+    `components.checks.own`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorpusLimits(OwnChecks):
-    """What a corpus may look like before a tokenizer is trained on it."""
+    """What a corpus must look like before a tokenizer is trained on it."""
 
     min_median_bytes: float = 200
-    """Median UTF-8 bytes of a kept document. Web pages have some 3 kB, source files some 5 kB; with far less, extraction returns
-    fragments."""
+    """Minimum median size of the kept documents, in UTF-8 bytes. Web pages have about 3 kB and source files about 5 kB; far less
+    means that extraction returns fragments."""
     max_median_bytes: float = 50_000
-    """Median UTF-8 bytes of a kept document; with more, documents were glued together."""
+    """Maximum median size of the kept documents, in UTF-8 bytes; more means that documents were not separated."""
     max_document_bytes: int = 50_000_000
-    """UTF-8 bytes of a kept document; the largest books stay below 10 MB, so more is a dump that was not divided."""
+    """Maximum size of a kept document, in UTF-8 bytes. The largest books stay below 10 MB, so more is a data dump that was not
+    split into documents."""
     min_domain_share: float = 0.001
-    """Share of a domain in the kept training bytes. Below a thousandth, a mixture share of a few per cent repeats the domain
+    """Minimum share of a domain in the kept training bytes. Below 0.1 %, a mixture share of a few per cent repeats the domain
     beyond any epoch limit."""
     max_domain_share: float = 0.98
-    """Share of a domain in the kept training bytes. A corpus of nearly one domain is not the balanced one of the paper,
-    section 2.1."""
+    """Maximum share of a domain in the kept training bytes, if there are several domains. With more, the corpus is not balanced
+    as the paper requires (section 2.1)."""
     min_validation_documents: int = 100
-    """Kept validation documents of a domain: bits per byte of fewer documents depends on which they are."""
+    """Minimum number of validation documents in each domain; with fewer, bits per byte depends on which documents were drawn."""
     max_refused_share: float = 0.95
-    """Share of a source's documents refused or removed. The paper's own removal over 91 dumps is 89.8 % (table 1), so more means
-    that a filter misreads the source."""
+    """Maximum share of a source's documents that are refused by filters or removed as duplicates. The paper removes 89.8 % of 91
+    dumps as duplicates (table 1), so more means that a filter misjudges the source."""
     max_set_aside_files: int = 0
-    """Files of a source that could not be read and were set aside: `metrics/set_aside.parquet` has their errors."""
+    """Maximum number of a source's files that were set aside because they could not be read; their errors are in
+    `metrics/set_aside.parquet`."""
     max_duplicate_share: float = 0.9
-    """The loss budget of a source: the share of its documents, and of its bytes with those of repeated passages, that is removed
-    as duplicates. More than the 89.8 % that 91 dumps lost together in the paper means that the source repeats another one, or
-    that a template makes its documents alike."""
+    """Loss budget of a source: the maximum share of its documents that is removed as duplicates, and the maximum share of its
+    bytes that is removed as duplicates and repeated passages. The paper's 91 dumps lost 89.8 % together; more means that the
+    source repeats another one, or that its documents are made from a template."""
     max_duplicate_share_by_source: dict[str, float] = field(default_factory=dict)
-    """Loss budgets of single sources where they differ from `max_duplicate_share`, by `URI (DOMAIN)`: `{"crawl/ (web)": 0.5}`."""
+    """Loss budgets of individual sources that differ from `max_duplicate_share`, by `NAME (DOMAIN)`, such as
+    `{"web-jsonl (web)": 0.5}`."""
     max_low_quality_share: float = 0.3
-    """Share of each language in each domain refused by the learned quality score; the check shows every one. The recipe's own
-    `quality.max_refused_share` bounds it too: this is for readers of a corpus that others made."""
+    """Maximum share of the documents of each language and domain that the learned quality score refuses. The recipe's
+    `quality.max_refused_share` limits it too; this limit is for checking a corpus that was curated by another recipe."""
     max_cluster_share: float = 0.25
-    """Share of a source's documents removed in favour of a single one: what a quarter of a source is similar to is an error page
-    or a template, which filters should refuse."""
+    """Maximum share of a source's documents that are removed in favour of one kept document. A document that resembles a quarter
+    of its source is an error page or a template, which filters should refuse."""
     min_cluster_documents: int = 20
-    """Documents that a single one must have replaced for `max_cluster_share` to be judged: of three documents one copy is a
-    third, and means nothing."""
+    """Removed documents from which a cluster is checked against `max_cluster_share`. In a source of three documents, a single
+    copy is a third, which means nothing."""
     min_removal_precision: float = 0.98
-    """Lower end of the 95 % interval of the share of removals that have their partner, by the similarity of a recounted sample of
-    them. Removals follow a count, so that a single wrong one is an error; 400 right ones of many leave 0.9908. Of a smaller
-    sample than can show this (183 for 0.98, see `curation.audited_removals`) all must be right."""
+    """Minimum lower end of the 95 % confidence interval of the precision of removals: the share whose similarity to the kept
+    document, measured again on a sample, reaches the threshold. 400 correct removals out of many give 0.9908. A sample too small
+    to show 0.98 (fewer than 183 removals, see `curation.audited_removals`) must be entirely correct."""
 
     def __post_init__(self) -> None:
         _ordered(self, "median_bytes")
@@ -76,16 +80,17 @@ class CorpusLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenShardsLimits(OwnChecks):
-    """What tokens may look like before a model is trained on them."""
+    """What token shards must look like before a model is trained on them."""
 
     min_bytes_per_token: float = 1.0
-    """UTF-8 bytes for one token in each split and domain, BOS and EOS counted. A byte-level BPE cannot fall far below 1."""
+    """Minimum UTF-8 bytes per token in each split and domain, counting BOS and EOS. A byte-level BPE cannot fall far below 1."""
     max_bytes_per_token: float = 12.0
-    """GPT-2's tokenizer takes 4.5 bytes of English for one token, so 12 means that repeated text was merged into long tokens."""
+    """Maximum UTF-8 bytes per token in each split and domain. GPT-2's tokenizer has 4.5 bytes per token in English; 12 means that
+    repeated text was merged into long tokens."""
     max_round_trip_failures: int = 0
-    """Documents whose text is not restored from its tokens: a byte-level BPE loses nothing."""
+    """Maximum number of documents whose text differs after encoding and decoding; a byte-level BPE is lossless."""
     min_tokens_per_split: int = 1
-    """Tokens of each domain of the mixture in each split."""
+    """Minimum number of tokens of each domain of the mixture in each split."""
 
     def __post_init__(self) -> None:
         _ordered(self, "bytes_per_token")
@@ -95,18 +100,19 @@ class TokenShardsLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanLimits(OwnChecks):
-    """What a plan may ask for before compute is spent on it."""
+    """What a training plan must look like before compute is spent on it."""
 
     max_warmup_share: float = 0.05
-    """Share of the steps spent on warm-up. The paper's 2 000 steps are 0.9 % of its 7B run; more than a twentieth leaves too
+    """Maximum share of the steps spent on warm-up. The paper's 2 000 steps are 0.9 % of its 7B run; more than 5 % leaves too
     little of the schedule."""
     max_learning_rate: float = 0.01
-    """Peak learning rate: AdamW on a transformer diverges above (the paper's grid ends below 4e-3, figure 2)."""
+    """Maximum peak learning rate. AdamW on a transformer diverges above it (the paper's grid ends below 4e-3, figure 2)."""
     max_memory_bytes: int = 80_000_000_000
-    """Expected memory of one worker in bytes: one 80 GB GPU."""
+    """Maximum expected memory of one worker, in bytes; the default is one 80 GB GPU."""
     max_law_ratio: float = 2.0
-    """How far the chosen learning rate may lie from the law's, as a factor either way, where the law was fitted: the paper's own
-    4.2e-4 and 3.2e-4 are within 3 % of it, and figure 2 shows a plateau of about 2 either way. A warning."""
+    """Maximum factor, in either direction, between the chosen learning rate and the scaling law's; checked only in the compute
+    range that the law was fitted on. The paper's own 4.2e-4 and 3.2e-4 are within 3 % of the law, and figure 2 shows a plateau of
+    about a factor of 2. Exceeding it is only a warning."""
 
     def __post_init__(self) -> None:
         _shares(self, "max_warmup_share")
@@ -117,17 +123,17 @@ class PlanLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConversationsLimits(OwnChecks):
-    """What conversations may look like before a model is fine-tuned on them."""
+    """What conversations must look like before a model is fine-tuned on them."""
 
     min_conversations_per_split: int = 100
-    """Conversations in each split: the loss over fewer depends on which they are."""
+    """Minimum number of conversations in each split; with fewer, the loss depends on which conversations were drawn."""
     max_characters_per_role: int = 100_000
-    """Characters of a conversation's prompts together, and of its answers: some 25 000 tokens of English, six times the paper's
-    context (table 2: 4 096)."""
+    """Maximum characters of all prompts of a conversation together, and of all its answers together: about 25 000 tokens of
+    English, six times the paper's context of 4 096 tokens (table 2)."""
     min_median_answer_characters: float = 10
-    """Median characters of the answers: shorter teaches to say nothing."""
+    """Minimum median length of the answers, in characters; shorter answers teach the model to say nothing."""
     max_median_answer_characters: float = 8_000
-    """Median characters of the answers: longer ones no longer fit the context."""
+    """Maximum median length of the answers, in characters; longer answers do not fit the context."""
 
     def __post_init__(self) -> None:
         _integers(self, 1, "min_conversations_per_split", "max_characters_per_role")
@@ -136,19 +142,20 @@ class ConversationsLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreferencePairsLimits(OwnChecks):
-    """What preference pairs may look like before a model is optimised on them."""
+    """What preference pairs must look like before a model is optimised on them."""
 
     min_pairs_per_split: int = 50
-    """Pairs of each kind in each split: the reward margin over fewer is noise (at 50, an accuracy has a standard error of
-    7 %)."""
+    """Minimum number of pairs of each kind in each split; with fewer, the reward margin is noise (with 50, an accuracy has a
+    standard error of 7 %)."""
     max_equal_length_share: float = 0.2
-    """Share of a kind's pairs whose two answers are equally long: more of them than chance allows means that the two are the same
-    text, and an equal pair has no gradient."""
+    """Maximum share of a kind's pairs whose two answers are equally long. More than chance explains means that the two answers
+    are the same text, which gives no gradient."""
     min_length_ratio: float = 0.2
-    """Median of chosen over rejected characters of a kind: DPO learns length where the two differ in it (Park et al.,
-    arXiv 2403.19159). A warning."""
+    """Minimum median ratio of the chosen answer's characters to the rejected answer's, for each kind. If their lengths differ
+    systematically, DPO learns length (Park et al., arXiv 2403.19159). Falling below is only a warning."""
     max_length_ratio: float = 5.0
-    """Median of chosen over rejected characters of a kind, as above. A warning."""
+    """Maximum median ratio of the chosen answer's characters to the rejected answer's, for each kind; see `min_length_ratio`.
+    Exceeding it is only a warning."""
 
     def __post_init__(self) -> None:
         _integers(self, 1, "min_pairs_per_split")
@@ -158,18 +165,20 @@ class PreferencePairsLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingLimits(OwnChecks):
-    """How a training run may have gone before its checkpoint is used."""
+    """What a training run must look like before its checkpoint is used."""
 
     max_not_finite_steps: int = 0
-    """Steps whose loss or gradient was not finite: none, unless training was told to skip them."""
+    """Maximum number of steps with a loss or gradient that is not finite. Raise it only if training is configured to skip such
+    steps."""
     max_gradient_norm: float = 100.0
-    """L2 norm of the gradient before clipping. The paper clips at 1.0 (section 2.3); a step a hundred times as long is the sign
-    of a broken batch or a loss of precision, not of learning."""
+    """Maximum L2 norm of the gradient before clipping. The paper clips at 1.0 (section 2.3); a gradient a hundred times as long
+    indicates a broken batch or a loss of precision."""
     max_loss_ratio: float = 1.0
-    """Mean loss of the last tenth of the steps over that of the first tenth: below 1 it fell."""
+    """Maximum ratio of the mean loss over the last tenth of the steps to the mean loss over the first tenth; below 1, the loss
+    fell."""
     max_mixture_deviation: float = 0.02
-    """How far the share of a domain in the tokens seen may lie from its target: two percentage points, the size of a domain
-    that one would not notice missing."""
+    """Maximum absolute difference between a domain's share of the tokens seen and its target share. At 0.02, a domain as small
+    as two per cent of the mixture could be missing unnoticed."""
 
     def __post_init__(self) -> None:
         _integers(self, 0, "max_not_finite_steps")
@@ -179,28 +188,31 @@ class TrainingLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationLimits(OwnChecks):
-    """What an evaluation must have measured before a model is registered by it."""
+    """What an evaluation must have measured before a model is registered."""
 
     min_models: tuple[str, ...] = ("base", "sft", "dpo")
     """Models that must be in the tables; there may be more."""
     min_baselines: tuple[str, ...] = BASELINES
-    """Baselines that must be beside them in bits per byte; there may be more."""
+    """Baselines that the bits-per-byte table must include as well; there may be more."""
     min_bits_per_byte: float = 0.05
-    """Of a model, or baseline, on a domain: no text is known to take fewer."""
+    """Minimum bits per byte of a model or baseline on a domain; no known text compresses further."""
     max_bits_per_byte: float = 16.0
-    """Uniform bytes take 8; a model may be worse than uniform, but one twice as bad was measured wrongly."""
+    """Maximum bits per byte of a model or baseline on a domain. Uniformly random bytes take 8; a model may be worse, but a value
+    twice as high indicates a measurement error."""
     min_documents_per_domain: int = 20
-    """Documents measured in each domain."""
+    """Minimum number of documents measured in each domain."""
     min_document_bytes: int = 1000
-    """Mean UTF-8 bytes of the documents of a domain: only those of at least 1 kB are measured (see
+    """Minimum mean size of the measured documents of a domain, in UTF-8 bytes: only documents of at least 1 kB are measured (see
     `components.generation.bits_per_byte`)."""
     min_items_per_task: int = 50
-    """Items of a task, and clean items of a benchmark: at 50, an accuracy has a standard error of 7 %. A warning."""
+    """Minimum number of items of a task, and of clean items of a benchmark; with 50, an accuracy has a standard error of 7 %.
+    Falling below is only a warning."""
     max_above_clean: float = 0.05
-    """How far a benchmark's score on all items may lie above that on clean ones: more means that it was memorised. A warning."""
+    """Maximum amount by which a benchmark's score on all items exceeds its score on clean items; more suggests memorised items.
+    Exceeding it is only a warning."""
     max_contaminated_share: float = 0.1
-    """Share of a benchmark's items that documents of the sources held. Those documents were refused, but a source that holds so
-    much of a benchmark may hold the rest in other words. A warning."""
+    """Maximum share of a benchmark's items that occur in documents of the sources. Those documents were refused, but a source
+    with so many items may contain the others in different words. Exceeding it is only a warning."""
 
     def __post_init__(self) -> None:
         require(bool(self.min_models), self, "min_models", self.min_models, "at least one model")
@@ -214,19 +226,19 @@ class CheckLimits:
     """The limits of all checks."""
 
     corpus: CorpusLimits = field(default_factory=CorpusLimits)
-    """After curation."""
+    """Checked after curation."""
     token_shards: TokenShardsLimits = field(default_factory=TokenShardsLimits)
-    """After the tokenizer and the encoding of the corpus."""
+    """Checked after the tokenizer is trained and the corpus is encoded."""
     plan: PlanLimits = field(default_factory=PlanLimits)
-    """After scaling."""
+    """Checked after scaling."""
     conversations: ConversationsLimits = field(default_factory=ConversationsLimits)
-    """Before SFT."""
+    """Checked before SFT."""
     preference_pairs: PreferencePairsLimits = field(default_factory=PreferencePairsLimits)
-    """Before DPO."""
+    """Checked before DPO."""
     training: TrainingLimits = field(default_factory=TrainingLimits)
-    """After pretraining, SFT and DPO."""
+    """Checked after pretraining, after SFT and after DPO."""
     evaluation: EvaluationLimits = field(default_factory=EvaluationLimits)
-    """After evaluation."""
+    """Checked after evaluation."""
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -250,7 +262,7 @@ def _shares(limits: object, *names: str) -> None:
 
 
 def _ordered(limits: object, quantity: str) -> None:
-    """Both ends of a quantity are positive, and its `min_` is no larger than its `max_`."""
+    """Require that both limits of a quantity are positive and that its `min_` is at most its `max_`."""
     smallest, largest = getattr(limits, f"min_{quantity}"), getattr(limits, f"max_{quantity}")
-    allowed = f"a positive number up to max_{quantity}, which is {largest}"
+    allowed = f"a positive number up to max_{quantity} ({largest})"
     require(0 < smallest <= largest, limits, f"min_{quantity}", smallest, allowed)

@@ -1,4 +1,4 @@
-"""Checks that a recipe brings: tables with what is expected of them, judged and shown beside the built-in ones."""
+"""Runs a recipe's own checks: their tables are checked and reported together with those of the built-in check."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,19 +12,19 @@ from components.extensions import CHECK, Extension, failure, load
 
 
 class ArtifactCheck(Protocol):
-    """What a recipe's own class expects of an artifact."""
+    """The interface of a recipe's own check."""
 
     def tables(self, artifact: Path) -> Sequence[Table]:
-        """Tables of the artifact in that directory, each with its rules, which are critical unless they say otherwise."""
+        """Tables with rules about the artifact in directory `artifact`; a rule is critical unless made with `critical=False`."""
         ...
 
 
 def own_tables(limits: OwnChecks, artifact: Path) -> list[Table]:
-    """The tables of the recipe's own checks of an artifact, each named after its check.
+    """The tables of the recipe's own checks of an artifact; each name starts with the label of its check.
 
     Raises:
         ConfigError: a check cannot be loaded.
-        ExtensionError: it fails, or returns something else.
+        ExtensionError: a check raises an exception, or returns something other than `Table`s.
     """
     return [table for extension in limits.own_checks for table in _tables(extension, artifact)]
 
@@ -34,7 +34,7 @@ def _tables(extension: Extension, artifact: Path) -> list[Table]:
     try:
         tables = list(check.tables(artifact))
     except Exception as error:
-        raise failure(extension, CHECK, error, f"asked about {artifact}") from error
+        raise failure(extension, CHECK, error, f"while checking {artifact}") from error
     for table in tables:
         if not isinstance(table, Table):
             raise ExtensionError(f"check {extension.code} returned {type(table).__name__}; it must be {CHECK.form}")

@@ -1,7 +1,7 @@
-"""A check as one HTML page that needs no network.
+"""Renders a check report as one self-contained HTML page that needs no network.
 
-Ours, and not Great Expectations' data docs: those load a dozen scripts and styles from other hosts, carry the time
-they were made, and fail to render the float64 of NumPy 2.
+Great Expectations' own data docs are not used: they load scripts and styles from other hosts, contain the time of creation, and
+fail to render the float64 of NumPy 2.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ td:last-child { overflow-wrap: anywhere }
 <body>
 <h1>Check of {{ report.name }}: <span class="{{ 'passed' if report.passed else 'failed' }}">
 {{- "passed" if report.passed else "failed" }}</span></h1>
-<p>{{ report.expectations | length }} expectations, {{ report.failures | length }} critical ones broken,
-{{ warnings }} warnings. Rows: {% for table, rows in rows.items() %}{{ table }} {{ "{:,}".format(rows) }}
+<p>{{ report.expectations | length }} expectations: {{ report.failures | length }} failed, {{ warnings }} warnings.
+Rows checked: {% for table, rows in rows.items() %}{{ table }} {{ "{:,}".format(rows) }}
 {{- ", " if not loop.last else "." }} {% endfor %}</p>
 <table>
 <thead><tr><th>Outcome</th><th>Expectation</th><th>Observed</th></tr></thead>
@@ -43,7 +43,7 @@ td:last-child { overflow-wrap: anywhere }
 
 
 def render(report: CheckReport, rows: Mapping[str, int]) -> str:
-    """The page of `report`, broken expectations first; `rows` counts the rows of each table."""
+    """The HTML of `report`, with failed expectations first, then warnings; `rows` is the number of rows of each table."""
     from jinja2 import Environment
 
     template = Environment(autoescape=True).from_string(TEMPLATE)

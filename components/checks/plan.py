@@ -1,4 +1,4 @@
-"""The check of a training plan: figures that are positive and agree with one another, and notes where the law extrapolates."""
+"""Checks a training plan: its figures are positive and consistent, and it notes where the scaling law extrapolates."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FITTED_COMPUTE = (1e17, 3e20)
-"""FLOPs between which the paper fitted its laws (section 3.2)."""
+"""Lowest and highest compute, in FLOPs, on which the paper fitted its laws (section 3.2)."""
 
 
 def check(limits: PlanLimits, *, artifact: Path, output: Path) -> CheckReport:
-    """Check the plan at `artifact`; the page is `output/plan.html`. Raises `MissingArtifact` or `DamagedArtifact`."""
+    """Check the plan at `artifact` and write the report to `output/plan.html`.
+
+    Raises `MissingArtifact` or `DamagedArtifact` if a file of the plan is missing or damaged.
+    """
     tables = [_plan(Plan.read(artifact), limits), _choices(artifact), *own_tables(limits, artifact)]
     return suite.run("plan", tables, output)
 
@@ -35,7 +38,7 @@ def _plan(plan: Plan, limits: PlanLimits) -> Table:
         between("warmup_share", 0, limits.max_warmup_share),
         between("compute", 1),
         between("memory_bytes", 1, limits.max_memory_bytes),
-        holds("noted", "a plan outside of the fitted budgets, 1e17 to 3e20 FLOPs, says in its notes that the law extrapolates"),
+        holds("noted", "outside the fitted compute range (1e17 to 3e20 FLOPs), the plan notes that the law extrapolates"),
         *([between("law_ratio", 1 / limits.max_law_ratio, limits.max_law_ratio, critical=False)] if fitted else []),
     )
     return Table(name="plan", rows=_row(plan, fitted), key=("steps",), rules=rules)

@@ -1,4 +1,4 @@
-"""The check of preference pairs: answers of plausible lengths, enough of each kind in each split, no group in both."""
+"""Checks preference pairs: lengths are plausible, each split has enough pairs of each kind, and no group is in both splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +19,9 @@ COLUMNS = ("id", "split", "kind", "group", "prompt_characters", "chosen_characte
 
 
 def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> CheckReport:
-    """Check the preference pairs at `artifact`; the page is `output/preference_pairs.html`.
+    """Check the preference pairs at `artifact` and write the report to `output/preference_pairs.html`.
 
-    Raises `MissingArtifact` or `DamagedArtifact`.
+    Raises `MissingArtifact` or `DamagedArtifact` if a metrics table is missing or damaged.
     """
     rows = metrics_table(artifact, "preference_pairs", COLUMNS)
     tables = [

@@ -1,4 +1,4 @@
-"""Reads what checks look at: metrics tables of an artifact."""
+"""Reads the metrics tables of an artifact, whole or in batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,26 +14,28 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 BATCH_ROWS = 200_000
-"""Rows of a batch: some 300 MB while Great Expectations looks at documents."""
+"""Rows in a batch: about 300 MB of memory while Great Expectations validates documents."""
 
 
 @dataclass(frozen=True)
 class BatchedTable:
-    """A metrics table of any number of rows, of which a batch is in memory at a time: at least one batch, and in order."""
+    """A metrics table that is read in order, one batch in memory at a time; an empty table gives one empty batch."""
 
     artifact: Path
     name: str
+    """The table is `metrics/NAME.parquet`."""
     required: Sequence[str]
+    """Columns to read; it is an error if one is missing."""
     change: "Callable[[pd.DataFrame], pd.DataFrame] | None" = None
-    """Applied to each batch."""
+    """Function applied to each batch."""
 
     def changed(self, change: "Callable[[pd.DataFrame], pd.DataFrame]") -> "BatchedTable":
-        """The same table, with `change` applied to each batch: it adds columns or leaves out rows."""
+        """The same table with `change` applied to each batch, which may add columns or drop rows."""
         assert self.change is None
         return replace(self, change=change)
 
     def __iter__(self) -> "Iterator[pd.DataFrame]":
-        """Read it, from the start; raises what `arrow_table` raises."""
+        """Read the table from the start. Raises what `arrow_table` raises."""
         with _opened(self.artifact, self.name, self.required) as table:
             for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=list(self.required)):
                 yield self._frame(batch)
@@ -46,7 +48,7 @@ class BatchedTable:
 
 
 def metrics_table(artifact: Path, name: str, required: Sequence[str]) -> "pd.DataFrame":
-    """Those columns of `metrics/NAME.parquet`; others, such as the URI of every document, are not read.
+    """The `required` columns of `metrics/NAME.parquet`; other columns, such as the URI of every document, are not read.
 
     Raises what `arrow_table` raises.
     """
@@ -54,11 +56,11 @@ def metrics_table(artifact: Path, name: str, required: Sequence[str]) -> "pd.Dat
 
 
 def arrow_table(artifact: Path, name: str, required: Sequence[str]) -> "pa.Table":
-    """The table with all its columns, in Arrow, which distinguishes null from NaN.
+    """The table with all its columns as an Arrow table, which distinguishes null from NaN.
 
     Raises:
-        MissingArtifact: there is no such table.
-        DamagedArtifact: it is no Parquet file, or it lacks a column.
+        MissingArtifact: the file does not exist.
+        DamagedArtifact: it is not a Parquet file, or a `required` column is missing.
     """
     return _read(artifact, name, required, None)
 
@@ -75,11 +77,12 @@ def _opened(artifact: Path, name: str, required: Sequence[str]) -> "Iterator[pq.
 
     path = artifact / "metrics" / f"{name}.parquet"
     try:
-        # One file, so no columns are inferred from the names of its directories.
+        # `ParquetFile` infers no columns from directory names, unlike `read_table`.
         with pq.ParquetFile(path) as opened:
             names = opened.schema_arrow.names
             if missing := sorted(set(required) - set(names)):
-                raise DamagedArtifact(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
+                listed = f"{path}: missing columns {', '.join(missing)}; it has {', '.join(names)}"
+                raise DamagedArtifact(f"{listed}; run the step that writes it again")
             yield opened
     except FileNotFoundError as error:
         raise MissingArtifact(f"{path}: missing; run the step that writes it again") from error

@@ -1,6 +1,6 @@
-"""The vocabulary of the checks: what a column must be like, as Great Expectations' expectations with a sentence each.
+"""The rules that checks are made of: Great Expectations' expectations on a column, each with a description for the report.
 
-A row without a value breaks every rule on values, see `components.checks.suite`.
+A row without a value breaks every rule about values; see `components.checks.suite`.
 """
 
 import sys
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 WHOLE_COLUMN = frozenset(
     {"ExpectColumnValuesToBeUnique", "ExpectColumnMedianToBeBetween", "ExpectColumnDistinctValuesToContainSet"}
 )
-"""The expectations on a whole column: they cannot be asked of a table batch by batch."""
+"""Expectations about a whole column, which cannot be evaluated batch by batch."""
 
 
 def has_rows() -> "Expectation":
-    """The table is not empty: on an empty one every rule on values would hold."""
+    """The table is not empty. An empty table would pass every rule about values."""
     return _expectation("ExpectTableRowCountToBeBetween", "has rows", True, min_value=1)
 
 
 def no_nulls(column: str, *, critical: bool = True) -> "Expectation":
-    """Every row has a value; NaN is none."""
+    """Every row has a value; NaN counts as missing."""
     return _expectation("ExpectColumnValuesToNotBeNull", f"{column} has no nulls", critical, column=column)
 
 
@@ -32,7 +32,7 @@ def no_duplicates(column: str, *, critical: bool = True) -> "Expectation":
 
 
 def between(column: str, low: float | None = None, high: float | None = None, *, critical: bool = True) -> "Expectation":
-    """Every value lies from `low` to `high`, both included; None leaves that end open."""
+    """Every value is between `low` and `high`, both included; None means no limit on that side."""
     sentence = f"{column} is {_bounds(low, high)}"
     return _expectation("ExpectColumnValuesToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
 
@@ -45,7 +45,7 @@ def finite(column: str, *, critical: bool = True) -> "Expectation":
 
 
 def median_between(column: str, low: float, high: float, *, critical: bool = True) -> "Expectation":
-    """The median lies from `low` to `high`, both included."""
+    """The median is between `low` and `high`, both included."""
     sentence = f"median {column} is {_bounds(low, high)}"
     return _expectation("ExpectColumnMedianToBeBetween", sentence, critical, column=column, min_value=low, max_value=high)
 
@@ -59,14 +59,14 @@ def in_set(column: str, allowed: Iterable[str], *, critical: bool = True) -> "Ex
 
 
 def covers(column: str, values: Iterable[str], *, critical: bool = True) -> "Expectation":
-    """Each of `values` occurs."""
+    """Each of `values` occurs in the column."""
     wanted = sorted(values)
-    sentence = f"{column} covers {', '.join(wanted)}"
+    sentence = f"{column} includes {', '.join(wanted)}"
     return _expectation("ExpectColumnDistinctValuesToContainSet", sentence, critical, column=column, value_set=wanted)
 
 
 def holds(column: str, sentence: str, *, critical: bool = True) -> "Expectation":
-    """The boolean `column` is true in every row; `sentence` is what it means."""
+    """The boolean `column` is true in every row; `sentence` says in the report what that means."""
     return _expectation("ExpectColumnValuesToBeInSet", sentence, critical, column=column, value_set=[True])
 
 

@@ -1,4 +1,4 @@
-"""Tables on the splits, for the checks of conversations and of preference pairs."""
+"""Tables about the splits, shared by the checks of conversations and of preference pairs."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def counts(rows: "pd.DataFrame", names: tuple[str, ...], column: str, min_rows: int) -> Table:
-    """How many rows each value of `column`, and each of `names`, has in each split: at least `min_rows`."""
+    """Requires at least `min_rows` rows in each split for each of `names` and each value that occurs in `column`."""
     import pandas as pd
 
     wanted = sorted({*rows[column].dropna(), *names})
@@ -21,6 +21,6 @@ def counts(rows: "pd.DataFrame", names: tuple[str, ...], column: str, min_rows: 
 
 
 def groups(rows: "pd.DataFrame") -> Table:
-    """In how many splits ("sides") each group is: one, or what validation measures was learned in training."""
-    counted = rows.groupby("group", as_index=False).agg(sides=("split", "nunique"))
-    return Table(name="groups", rows=counted, key=("group",), rules=(between("sides", 1, 1),))
+    """Requires that each group is in one split only; otherwise validation would measure what was learned in training."""
+    counted = rows.groupby("group", as_index=False).agg(splits=("split", "nunique"))
+    return Table(name="groups", rows=counted, key=("group",), rules=(between("splits", 1, 1),))

@@ -1,8 +1,8 @@
-"""Runs rules over tables with Great Expectations and reports in words what was observed.
+"""Validates tables against rules with Great Expectations and describes what was observed.
 
-Great Expectations 1.24.1 sends no usage statistics (its client and its dependency on posthog were removed); a test
-watches that a check opens no connection. It ignores rows without a value in every rule but "no nulls"; here they
-break the rule, so that a NaN cannot slip through a bound.
+Great Expectations 1.24.1 sends no usage statistics (its client and its dependency on posthog were removed); a test verifies that
+a check opens no connection. Great Expectations ignores rows without a value in every rule except "no nulls"; here such rows break
+the rule, so that a NaN cannot pass a limit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,26 +22,30 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation as Rule
 
 SHOWN = 3
-"""Rows named in the words of a broken rule: enough to find the cause, and it stays one line."""
+"""Rows listed for a broken rule: enough to find the cause, while the description stays one line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """Rows and what is expected of them."""
+    """Rows with the rules that they must satisfy."""
 
     name: str
+    """Starts the name of each expectation in the report."""
     rows: "pd.DataFrame | BatchedTable"
-    """A batched table is judged batch by batch, and has no rules on whole columns (`WHOLE_COLUMN`)."""
+    """A `BatchedTable` is validated batch by batch and may not have rules about whole columns (`WHOLE_COLUMN`)."""
     key: tuple[str, ...]
-    """Columns that name a row to the reader of the report."""
+    """Columns that identify a row in the report."""
     rules: tuple["Rule", ...]
-    """From `components.checks.rules`."""
+    """Made by the functions of `components.checks.rules`."""
     every_row: bool = False
-    """Show the value of every row, for tables of a few dozen rows that readers want to see."""
+    """Whether the report shows the value of every row; for small tables that readers want to see whole."""
 
 
 def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
-    """Validate the tables in order and write `output/NAME.html`, the same bytes for the same tables and rules."""
+    """Validate the tables in order, write `output/NAME.html` and return the report.
+
+    Equal tables and rules give equal bytes.
+    """
     source = _context().data_sources.add_pandas(name)
     judged = {table.name: _judge(table, source.add_dataframe_asset(table.name)) for table in tables}
     expectations = tuple(rule.expectation() for rules in judged.values() for rule in rules)
@@ -52,7 +56,7 @@ def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
 
 
 def _context() -> "EphemeralDataContext":
-    """A context that is kept in memory, writes no file and reports no usage."""
+    """An in-memory context that writes no files and sends no usage statistics."""
     from great_expectations import get_context
     from great_expectations.data_context.types import base
 
@@ -80,13 +84,13 @@ def _judge(table: Table, asset: Any) -> "list[_Judged]":
     for rows in _not_empty(table.rows) if batched else (table.rows,):
         suite = ExpectationSuite(name=table.name, expectations=numbered)
         outcome = definition.get_batch({"dataframe": rows}).validate(suite, result_format=result_format)
-        for result in outcome.results:  # those that raised come first
+        for result in outcome.results:  # not in the order of the rules: rules that raised an exception come first
             judged[result.expectation_config.meta["rule"]].add(rows, result)
     return judged
 
 
 def _not_empty(table: BatchedTable) -> "Iterator[pd.DataFrame]":
-    """The batches that have rows, or an empty one if none has any: a table has rows where one of its batches has."""
+    """The batches that have rows, or one empty batch if none has: an empty batch would break the rule "has rows"."""
     rows = 0
     for batch in table:
         rows += len(batch)
@@ -98,7 +102,7 @@ def _not_empty(table: BatchedTable) -> "Iterator[pd.DataFrame]":
 
 @dataclass
 class _Judged:
-    """The outcome of a rule, batch by batch."""
+    """The outcome of a rule, accumulated batch by batch."""
 
     table: Table
     rule: "Rule"
@@ -107,15 +111,15 @@ class _Judged:
     broken: int = 0
     missing: int = 0
     counterexamples: list[Mapping[str, Any]] = field(default_factory=list)
-    """The first rows that break it, by the table's key and the value in question."""
+    """The first rows that break the rule: the columns of the table's key and the value."""
     empty: list[Mapping[str, Any]] = field(default_factory=list)
-    """The first rows that have no value, by the table's key."""
+    """The first rows that have no value: the columns of the table's key."""
     bounds: list[Any] = field(default_factory=list)
-    """Lowest and highest value of each batch, if they are numbers."""
+    """Lowest and highest value of each batch, if the values are numbers."""
     words: str = ""
-    """What was observed, for a rule that is not about values of rows, or could not be evaluated."""
+    """Description of what was observed, for a rule about the whole column and a rule that could not be evaluated."""
     values: list[str] = field(default_factory=list)
-    """The value of every row, where the table shows all of them."""
+    """The value of every row, if `Table.every_row` is set."""
 
     def add(self, rows: "pd.DataFrame", result: "ExpectationValidationResult") -> None:
         """Add the result for the next batch."""
@@ -141,7 +145,7 @@ class _Judged:
             self.bounds += [column.min(), column.max()]
 
     def expectation(self) -> Expectation:
-        """What is reported of it."""
+        """The entry of the report."""
         return Expectation(
             name=f"{self.table.name}: {self.rule.description}",
             observed=self._observed(),
@@ -167,10 +171,10 @@ def _by_key(rows: "pd.DataFrame", key: Sequence[str], column: "pd.Series[Any]") 
 
 
 def _aggregate(values: Mapping[str, Any]) -> str:
-    """Of a whole column: its figure, or what a set of values lacks."""
+    """What was observed of a whole column: its median, for example, or which of the required values are missing."""
     if missing := values.get("partial_missing_list"):
-        return f"lacks {', '.join(_words(value) for value in missing)}"
-    return "all of them" if "missing_count" in values else _words(values["observed_value"])
+        return f"missing: {', '.join(_words(value) for value in missing)}"
+    return "all present" if "missing_count" in values else _words(values["observed_value"])
 
 
 def _range(bounds: Sequence[Any]) -> str:
@@ -179,7 +183,7 @@ def _range(bounds: Sequence[Any]) -> str:
 
 
 def _some(rows: Sequence[Mapping[str, Any]], number: int) -> str:
-    """The first of `number` rows, by their key and the value in question."""
+    """The first `SHOWN` of `number` rows, each with its key and its value."""
     return "; ".join(_row(row) for row in rows[:SHOWN]) + ("; …" if number > SHOWN else "")
 
 
@@ -191,7 +195,7 @@ def _words(value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None or value != value:
-        return "nothing"
+        return "no value"
     plain = value.item() if hasattr(value, "item") else value
     if isinstance(plain, bool):
         return str(plain).lower()
@@ -199,6 +203,6 @@ def _words(value: Any) -> str:
 
 
 def _reason(exception_info: Mapping[str, Any]) -> str:
-    """The message of the first exception: Great Expectations keys them by metric, or holds one unkeyed."""
+    """The first line of the first exception's message; `exception_info` is one exception, or exceptions by metric."""
     exception = exception_info if "exception_message" in exception_info else next(iter(exception_info.values()))
     return str(exception["exception_message"]).splitlines()[0]

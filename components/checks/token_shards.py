@@ -1,4 +1,4 @@
-"""The check of token shards and the tokenizer that made them: ids in the vocabulary, counts that agree, text that is restored."""
+"""Checks token shards and their tokenizer: ids are in the vocabulary, counts agree, and decoding restores the text."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,10 +24,12 @@ NOTHING = DomainTokens(tokens=0, documents=0, bytes=0, shards=())
 def check(
     limits: TokenShardsLimits, *, artifact: Path, tokenizer: Path, output: Path, sizes: Mapping[str, int] | None = None
 ) -> CheckReport:
-    """Check the token shards at `artifact`, made by the tokenizer at `tokenizer`; the page is `output/token_shards.html`.
+    """Check the token shards at `artifact`, made by the tokenizer at `tokenizer`, and write `output/token_shards.html`.
 
-    `sizes` are the bytes of each file by path, so that the tokens themselves need not be there; without it, as they lie there.
-    Raises `MissingArtifact` or `DamagedArtifact`.
+    `sizes` is the size of each token file in bytes, by its path in the artifact, if the files themselves are not on this machine;
+    by default it is taken from the files at `artifact`.
+
+    Raises `MissingArtifact` or `DamagedArtifact` if a file is missing or damaged.
     """
     index, domains = TokenIndex.read(artifact), sorted(Mixture.read(artifact).shares)
     vocabulary = SpecialTokens.read(tokenizer).vocab_size
@@ -47,7 +49,7 @@ def _sizes(artifact: Path) -> dict[str, int]:
 def _shards(sizes: Mapping[str, int], shards: "pd.DataFrame", index: TokenIndex, vocabulary: int) -> Table:
     paths = [f"{split}/{domain}/{name}" for split, domain, name in shards[["split", "domain", "shard"]].to_numpy()]
     in_file = [sizes.get(path, 0) // ITEM_BYTES[index.dtype] for path in paths]
-    # A document is BOS, at least one id, and EOS.
+    # A shard holds at least one document: BOS, one id and EOS.
     rules = (
         has_rows(),
         between("tokens", 3),
@@ -77,7 +79,7 @@ def _splits(shards: "pd.DataFrame", index: TokenIndex, domains: list[str], limit
 
 
 def _listed(index: TokenIndex, domains: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
-    """The counts of each split and domain in index.json; zeros for a domain of the mixture that it does not name."""
+    """The counts of each split and domain in `index.json`; zeros for a domain of the mixture that is missing there."""
     for split in SPLITS:
         of_split = index.splits.get(split, {})
         for domain in sorted({*of_split, *domains}):

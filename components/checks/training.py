@@ -1,4 +1,4 @@
-"""The check of a training run, whether pretraining, SFT or DPO: losses finite and falling, and the mixture that was planned."""
+"""Checks a training run (pretraining, SFT or DPO): losses are finite and fall, and domains were seen in the planned shares."""
 
 import math
 from collections.abc import Mapping
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "tokens")
 TOKENS_OF = "tokens/"
-"""Prefix of the columns with the tokens seen so far of each domain, and of each `DOMAIN/LANGUAGE` with a share of its own."""
+"""Prefix of the columns with the tokens seen so far of each domain, and of each `DOMAIN/LANGUAGE` that has its own share."""
 
 
 def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards: Path | None = None) -> CheckReport:
-    """Check the training that made the checkpoint at `artifact`; the page is `output/training.html`.
+    """Check the training run that made the checkpoint at `artifact` and write the report to `output/training.html`.
 
-    Given the token shards that it learned from, the mixture is checked too. Raises `MissingArtifact` or `DamagedArtifact`.
+    With `token_shards`, the shards that the run was trained on, the mixture is checked too.
+
+    Raises `MissingArtifact` or `DamagedArtifact` if a file is missing or damaged.
     """
     arrow = arrow_table(artifact, "training", COLUMNS)
     history = arrow.to_pandas()
@@ -36,7 +38,7 @@ def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards:
 
 
 def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
-    """Every step, but for those that were skipped because they were not finite: `_course` counts them."""
+    """All steps with a finite loss and gradient; `_course` counts the others, which were skipped."""
     counts = history[["step", "tokens"]]
     ahead = counts.diff().fillna(counts)
     rows = history.assign(step_gain=ahead["step"], token_gain=ahead["tokens"])[_learned(history)]
@@ -67,7 +69,7 @@ def _course(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
 
 
 def _figures(arrow: "pa.Table") -> Table:
-    """What else was measured on the way, such as validation: null where it was not, else finite."""
+    """Other figures measured during the run, such as the validation loss; null at steps where they were not measured."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -85,7 +87,7 @@ def _figures(arrow: "pa.Table") -> Table:
 
 
 def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits) -> Table:
-    """Every domain, and beside a domain whose languages have shares, each of them as `DOMAIN/LANGUAGE`."""
+    """Target and realised share of every domain, and of every `DOMAIN/LANGUAGE` that has its own share."""
     import pandas as pd
 
     mixture, held = Mixture.read(token_shards), TokenIndex.read(token_shards).training_tokens
@@ -107,7 +109,7 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
 
 
 def _targets(mixture: Mixture, held: Mapping[str, int], total: float) -> dict[str, float]:
-    """The mixture's shares of `total` tokens, within the epoch limits: of each domain, and of each language that has its own."""
+    """The share of `total` tokens that each domain, and each language with its own share, gets within the epoch limits."""
     limits = {domain: _max_shares(mixture, domain, held, total) for domain in mixture.shares}
     targets = _capped(mixture.shares, {domain: sum(languages.values()) for domain, languages in limits.items()}, 1.0)
     for domain in mixture.language_shares:
@@ -117,13 +119,16 @@ def _targets(mixture: Mixture, held: Mapping[str, int], total: float) -> dict[st
 
 
 def _max_shares(mixture: Mixture, domain: str, held: Mapping[str, int], total: float) -> dict[str, float]:
-    """The share of `total` tokens that the epoch limit allows each language of a domain; "" is all of them together."""
+    """The largest share of `total` tokens that the epoch limit allows each language of a domain.
+
+    A domain without language shares has one entry, named "".
+    """
     tokens = {language: held.get(portion_name(domain, language), 0) for language in mixture.languages(domain)}
     return {language: mixture.epoch_limits[domain] * count / max(total, 1) for language, count in tokens.items()}
 
 
 def _capped(wanted: Mapping[str, float], limit: Mapping[str, float], whole: float) -> dict[str, float]:
-    """`whole` divided by the shares wanted; what would exceed a limit is divided among the others."""
+    """Divide `whole` in proportion to `wanted`; what exceeds an entry's `limit` is divided among the other entries."""
     capped: set[str] = set()
     while True:
         free = sum(share for name, share in wanted.items() if name not in capped)

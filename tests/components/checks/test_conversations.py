@@ -24,7 +24,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "conversations: median answer_characters is between 10 and 8,000": ("conversations", lambda t: t.assign(answer_characters=9)),
     "counts: train is at least 10": ("conversations", lambda t: t.assign(split="validation")),
     "counts: validation is at least 10": ("conversations", lambda t: t.assign(split="train")),
-    "groups: sides is 1": ("conversations", lambda t: t.assign(group="g0")),
+    "groups: splits is 1": ("conversations", lambda t: t.assign(group="g0")),
 }
 
 

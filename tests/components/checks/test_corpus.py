@@ -22,7 +22,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "documents: source has no nulls": ("documents", lambda t: t.assign(source=t["source"].where(t.index > 0))),
     "documents: domain has no nulls": ("documents", lambda t: t.assign(domain=t["domain"].where(t.index > 0))),
     "documents: bytes is at least 0": ("documents", lambda t: t.assign(bytes=-1)),
-    "documents: every document is kept in a split, or refused with a reason": ("documents", lambda t: t.assign(reason="")),
+    "documents: every document is either kept in a split or removed with a reason": ("documents", lambda t: t.assign(reason="")),
     "repeated ids: id has no duplicates": ("documents", lambda t: t.assign(id=t["id"].replace(t["id"][0], t["id"][1]))),
     "kept: has rows": ("documents", lambda t: t.assign(kept=False)),
     "kept: split is one of train, validation": ("documents", lambda t: t.assign(split="test")),
@@ -43,7 +43,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "sources: kept_documents is at least 1": ("sources", lambda t: t.assign(kept_documents=0)),
     "sources: refused_share is between 0 and 0.95": ("sources", lambda t: t.assign(refused_documents=49)),
     "sources: set_aside_files is 0": ("sources", lambda t: t.assign(set_aside_files=1)),
-    "sources: kept, refused and duplicate documents add up to the documents listed": (
+    "sources: kept, refused and duplicate documents add up to the number of documents listed": (
         "sources",
         lambda t: t.assign(duplicate_documents=1),
     ),
@@ -56,11 +56,11 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
         lambda t: t.assign(duplicate_bytes=t["bytes"]),
     ),
     "clusters: share is between 0 and 0.25": ("clusters", lambda t: t.assign(share=0.3)),
-    "audit: the similarity of each sampled removal, counted anew, reaches the threshold": (
+    "audit: the similarity of each sampled removal, measured again, reaches the threshold": (
         "audit",
         lambda t: t.assign(counted=0.7, similar=False),
     ),
-    "removal precision: lower_end is at least 0.98, or every sampled removal is right": (
+    "removal precision: lower_end is at least 0.98, or every sampled removal is correct": (
         "precision",
         lambda t: t.assign(low=0.95, precision=0.99),
     ),
@@ -112,7 +112,7 @@ def test_counts_that_disagree_with_the_documents_are_found(corpus: Path, output:
     spoil(corpus, "sources", lambda t: t.assign(documents=60, refused_documents=15))
     report = check(LIMITS, artifact=corpus, output=output)
     assert [expectation.name for expectation in report.failures] == [
-        "sources: kept, refused and duplicate documents add up to the documents listed"
+        "sources: kept, refused and duplicate documents add up to the number of documents listed"
     ]
 
 
@@ -124,7 +124,7 @@ def test_a_source_that_loses_more_than_its_budget_is_named_with_its_largest_clus
     (failure,) = [
         expectation for expectation in report.failures if expectation.name.startswith("loss budgets: the share of documents")
     ]
-    assert all(words in failure.observed for words in ("folder:a", "domain code", "budget 0.9", "2 like 000000000000"))
+    assert all(words in failure.observed for words in ("folder:a", "domain code", "budget 0.9", "2 similar to 000000000000"))
 
 
 @pytest.mark.parametrize(("replaced", "passes"), [(19, True), (20, False)])

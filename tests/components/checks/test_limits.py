@@ -49,7 +49,7 @@ def test_a_senseless_limit_is_refused_by_name(kind: type, field: str, value: Any
 
 def test_the_ends_of_a_range_are_held_against_each_other() -> None:
     with pytest.raises(
-        ConfigError, match=r"min_length_ratio is 0\.2; allowed: a positive number up to max_length_ratio, which is 0\.1"
+        ConfigError, match=r"min_length_ratio is 0\.2; allowed: a positive number up to max_length_ratio \(0\.1\)"
     ):
         limits.PreferencePairsLimits(max_length_ratio=0.1)
     assert limits.PreferencePairsLimits(min_length_ratio=5.0).max_length_ratio == 5.0

@@ -71,7 +71,7 @@ def test_what_it_expects_is_judged_with_the_rest_and_stops_the_run_if_it_is_crit
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return 1 / 0", r"check checks\.py:Own, checks\.py:3: ZeroDivisionError: division by zero; asked about \S+artifact"),
+        ("return 1 / 0", r"check checks\.py:Own, checks\.py:3: ZeroDivisionError: division by zero; while checking \S+artifact"),
         ("return None", "TypeError: 'NoneType' object is not iterable"),
         (
             "return [artifact]",

@@ -30,7 +30,7 @@ def test_broken_expectations_come_first_and_critical_ones_before_warnings(page: 
 
 def test_the_summary_counts_expectations_and_rows(page: str) -> None:
     text = " ".join(re.sub("<[^>]+>", " ", page).split())
-    assert "Check of fruit: failed 3 expectations, 1 critical ones broken, 1 warnings. Rows: apples 1,000, pears 2." in text
+    assert "Check of fruit: failed 3 expectations: 1 failed, 1 warnings. Rows checked: apples 1,000, pears 2." in text
     assert ">passed</span></h1>" in render(CheckReport(name="fruit", expectations=REPORT.expectations[:2]), {"apples": 1})
 
 

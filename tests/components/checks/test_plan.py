@@ -22,7 +22,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "plan: warmup_share is between 0 and 0.05": ("plan.json", lambda p: p | {"warmup_steps": 20000}),
     "plan: compute is at least 1": ("plan.json", lambda p: p | {"compute": 0.0}),
     "plan: memory_bytes is between 1 and 80,000,000,000": ("plan.json", lambda p: p | {"memory_bytes": 90000000000}),
-    "plan: a plan outside of the fitted budgets, 1e17 to 3e20 FLOPs, says in its notes that the law extrapolates": (
+    "plan: outside the fitted compute range (1e17 to 3e20 FLOPs), the plan notes that the law extrapolates": (
         "plan.json",
         lambda p: p | {"notes": []},
     ),

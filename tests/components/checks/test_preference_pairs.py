@@ -28,7 +28,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "kinds: length_ratio is between 0.2 and 5": ("preference_pairs", lambda t: t.assign(chosen_characters=900)),
     "counts: train is at least 5": ("preference_pairs", lambda t: t.assign(split="validation")),
     "counts: validation is at least 5": ("preference_pairs", lambda t: t.assign(split="train")),
-    "groups: sides is 1": ("preference_pairs", lambda t: t.assign(group="g0")),
+    "groups: splits is 1": ("preference_pairs", lambda t: t.assign(group="g0")),
 }
 
 

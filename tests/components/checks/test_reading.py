@@ -24,7 +24,7 @@ def test_a_truncated_table_is_named(corpus: Path) -> None:
 
 
 def test_a_missing_column_is_named_with_those_that_exist(corpus: Path) -> None:
-    with pytest.raises(DamagedArtifact, match=r"documents\.parquet: no column colour; it has id, source"):
+    with pytest.raises(DamagedArtifact, match=r"documents\.parquet: missing columns colour; it has id, source"):
         metrics_table(corpus, "documents", ("id", "colour"))
 
 

@@ -25,7 +25,7 @@ RULES: list[tuple[Callable[[], "Expectation"], str, list[Any], list[Any]]] = [
     (lambda: rules.finite("c"), "c is finite", [1e308], [float("inf")]),
     (lambda: rules.median_between("c", 1, 2), "median c is between 1 and 2", [0, 2, 9], [0, 3, 9]),
     (lambda: rules.in_set("c", {"y", "x"}), "c is one of x, y", ["x"], ["x", "z"]),
-    (lambda: rules.covers("c", ["y", "x"]), "c covers x, y", ["x", "y", "z"], ["x", "z"]),
+    (lambda: rules.covers("c", ["y", "x"]), "c includes x, y", ["x", "y", "z"], ["x", "z"]),
     (lambda: rules.holds("c", "every row is right"), "every row is right", [True], [True, False]),
 ]
 
@@ -53,4 +53,4 @@ def test_a_warning_is_reported_and_no_failure(output: Path) -> None:
 def test_rules_on_whole_columns_are_those_that_need_more_than_a_row() -> None:
     kinds = {sentence: type(make()).__name__ for make, sentence, _, _ in RULES}
     whole = {sentence for sentence, kind in kinds.items() if kind in rules.WHOLE_COLUMN}
-    assert whole == {"c has no duplicates", "median c is between 1 and 2", "c covers x, y"}
+    assert whole == {"c has no duplicates", "median c is between 1 and 2", "c includes x, y"}

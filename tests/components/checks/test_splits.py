@@ -40,4 +40,4 @@ def test_a_name_without_rows_is_counted_too(output: Path) -> None:
 def test_a_group_in_both_splits_is_named(output: Path) -> None:
     assert _run(splits.groups(ROWS), output).passed
     (broken,) = _run(splits.groups(ROWS.assign(group=ROWS["group"].replace("h", "g"))), output).failures
-    assert broken.observed == "1 of 3 rows: group g, sides 2"
+    assert broken.observed == "1 of 3 rows: group g, splits 2"

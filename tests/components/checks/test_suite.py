@@ -34,8 +34,8 @@ def test_what_was_observed_is_said_in_words(output: Path) -> None:
         "5 rows",
         "2 of 5 rows: name a, weight 1; name b, weight 2",
         "1 of 5 rows have no value: name e",
-        "all of them",
-        "lacks z",
+        "all present",
+        "missing: z",
         "2.5",
     ]
 
