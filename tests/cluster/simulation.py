@@ -192,7 +192,7 @@ class Simulation:
                 self.operator.turns_needed[job["metadata"]["name"]] = 1000
             else:
                 self.server.handle("DELETE", f"/apis/ray.io/v1/namespaces/longrun/rayjobs/{job['metadata']['name']}")
-        return Answer(0, "is being stopped")
+        return Answer(0, "cancelling run")
 
     def _logs(self, values: Json) -> Answer:
         run, step = self.runs[values["run"]], values["step"] or ""

@@ -1,4 +1,4 @@
-"""What several files of the command line share: options, the home's settings, and how results are printed."""
+"""What the commands share: options, the settings of a home, and how results are printed."""
 
 import contextlib
 import json
@@ -8,49 +8,83 @@ import typer
 
 if TYPE_CHECKING:
     from infra.settings import Settings
+    from workflows.commands.doctor import Finding
 
-Home = Annotated[str | None, typer.Option("--home", help="Where everything is kept.", show_default="$LONGRUN_HOME or .longrun")]
+Home = Annotated[
+    str | None,
+    typer.Option(
+        "--home",
+        metavar="DIRECTORY",
+        help="Directory in which longrun keeps runs, artifacts and caches.",
+        show_default="$LONGRUN_HOME or .longrun",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or file.py[:function].")]
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Name of a built-in recipe, or a recipe file: FILE.py or FILE.py:FUNCTION.")
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, the start of one, or `latest`.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Registered model: NAME (its newest version), NAME/VERSION or NAME@ALIAS.")
+]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Replace one value of the recipe. May be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set one field of the recipe, such as pretraining.learning_rate=0.001. May be repeated.",
+    ),
 ]
-ProfileOption = Annotated[str, typer.Option("--profile", help="The cluster's profile; needed where there is more than one.")]
+ProfileOption = Annotated[
+    str,
+    typer.Option("--profile", metavar="NAME", help="Profile of the cluster; required if the home has more than one profile."),
+]
 OutsideProfile = Annotated[
-    str, typer.Option("--profile", help="Look at what this profile's cluster has, with the keys that the profile refers to.")
+    str,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Read from the cluster of this profile instead of the home, with the credentials that the profile refers to.",
+    ),
 ]
-On = Annotated[str, typer.Option("--on", help="Where: `here` on this machine, `cluster` on the profile's.")]
-Follow = Annotated[bool, typer.Option("--follow", help="On a cluster: show what happens until the run ends.")]
-Upload = Annotated[bool, typer.Option("--upload", help="On a cluster: send files of this machine along, into the bucket.")]
-MaxUpload = Annotated[float, typer.Option("--max-upload", help="GiB that --upload may send.")]
+On = Annotated[
+    str,
+    typer.Option("--on", metavar="WHERE", help="Where to run: `here` on this machine, or `cluster` on the profile's cluster."),
+]
+Follow = Annotated[bool, typer.Option("--follow", help="With --on cluster: print the progress until the run ends.")]
+Upload = Annotated[
+    bool,
+    typer.Option("--upload", help="With --on cluster: upload the local files that the recipe names to the profile's bucket."),
+]
+MaxUpload = Annotated[float, typer.Option("--max-upload", metavar="GIB", help="Maximum size of what --upload sends, in GiB.")]
 
 STORE, TRACKING = "object_store_endpoint", "mlflow_uri"
-"""Services of a cluster that a command looks at, as the profile calls them."""
+"""Services of a cluster that a command reads from, by the names of their profile fields."""
 
-HERE_ALONE = {
+LOCAL_ONLY = {
     "compare-corpora": "it trains two small ladders in minutes; sweep each corpus with: longrun sweep FILE --on cluster",
-    "dedup-curve": "its curve is drawn on this machine from sources that this machine reads, also from a bucket",
-    "fit": "it fits a table of this machine in seconds; a sweep on a cluster fits its own: longrun sweep NAME --on cluster",
-    "resume-proof": "it kills workers of this machine; on a cluster delete a worker's pod while a run trains",
+    "dedup-curve": "it measures sources that this machine can read, also in a bucket",
+    "fit": "it fits a local table in seconds; a sweep on a cluster fits its own law: longrun sweep NAME --on cluster",
+    "resume-proof": "it kills local worker processes; on a cluster, delete a worker's pod during training",
 }
-"""Commands that run on this machine alone, each with the reason."""
+"""Commands that run only on this machine, each with the reason."""
 
 
 _opened: list[contextlib.ExitStack] = []
-"""What is closed when the present command ends."""
+"""What to close when the current command ends."""
 
 
 def open_command(context: typer.Context) -> None:
-    """Let what the command opens be closed when it ends, however it does."""
+    """Make sure that whatever the command opens is closed when it ends, also after an error."""
     _opened[:] = [context.with_resource(contextlib.ExitStack())]
 
 
 def require_here(command: str, on: str) -> None:
-    """Raise `ConfigError` unless `on` is here, for a command that runs on this machine alone."""
+    """Raise `ConfigError` unless `on` is `here`; for a command that runs only on this machine."""
     from components.errors import ConfigError
 
     if on != "here":
-        reason = f"{command} runs on this machine: {HERE_ALONE[command]}" if on == "cluster" else "allowed: here"
+        reason = f"{command} runs only on this machine: {LOCAL_ONLY[command]}" if on == "cluster" else "allowed: here"
         raise ConfigError(f"--on {on}: {reason}")
 
 
@@ -62,9 +96,9 @@ def settings_of(
     profile: str = "",
     services: tuple[str, ...] = (STORE, TRACKING),
 ) -> "Settings":
-    """The settings of `--home`, and of `--artifact-root` and `--mlflow-uri` where a command has them.
+    """The settings for `--home`, and for `--artifact-root` and `--mlflow-uri` if the command has them.
 
-    With a profile, the settings that look at its cluster: until the command ends, this process reaches these services of it.
+    With a profile: settings that read from its cluster. Until the command ends, this process can reach the `services` there.
     """
     from infra.settings import settings, settings_from_outside
 
@@ -81,3 +115,13 @@ def settings_of(
 def print_result(value: Any, as_json: bool, lines: list[str]) -> None:
     """Print `value` as JSON, or else `lines`."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def print_findings(findings: "list[Finding]", as_json: bool) -> None:
+    """Print one line per finding, with its remedy; exit with code 1 if any finding failed."""
+    from workflows.commands.columns import in_columns
+
+    rows = [(f["state"], f["what"], f["found"] + (f"  -> {f['remedy']}" if f["remedy"] else "")) for f in findings]
+    print_result(findings, as_json, in_columns(rows, (9, 22)))
+    if any(finding["state"] == "failed" for finding in findings):
+        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The commands about scaling laws: plan by one, fit one, sweep for one, compare two."""
+"""Commands about scaling laws: `plan`, `fit`, `sweep`, `sweeps`, `law` and `compare-corpora`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workflows.cli import on_cluster
 from workflows.cli.options import (
     STORE,
     Follow,
@@ -15,31 +16,32 @@ from workflows.cli.options import (
     On,
     OutsideProfile,
     ProfileOption,
+    RunName,
     Upload,
     print_result,
     require_here,
     settings_of,
 )
+from workflows.cli.panels import Panel
 
 if TYPE_CHECKING:
     from components.training.config import Choices
 
-scaling = typer.Typer()
-"""Its commands stand beside all others."""
+PANEL = Panel("Scaling laws")
 
 
-@scaling.command()
+@PANEL.command("longrun plan --compute 1e21", "longrun plan --model 7b --gpus 512 --gpu h100")
 def plan(
     compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
     law: Annotated[str, typer.Option(help="A published law's name, or a law file that `longrun fit` wrote.")] = "deepseek",
-    model: Annotated[str, typer.Option(help="7b or 67b: what the paper used, beside what the law says.")] = "",
+    model: Annotated[str, typer.Option(help="Model of the DeepSeek LLM paper to plan instead of a budget: 7b or 67b.")] = "",
     tokens: Annotated[float | None, typer.Option(help="Training tokens, instead of the law's.")] = None,
     sequence_length: Annotated[int | None, typer.Option(help="Tokens in a sequence.", show_default="4096")] = None,
     vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
     gpus: Annotated[int | None, typer.Option(help="Accelerators to lay the plan out on.")] = None,
-    gpu: Annotated[str, typer.Option(help="Which accelerator.")] = "h100",
+    gpu: Annotated[str, typer.Option(help="Kind of accelerator, such as h100.")] = "h100",
     mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
-    price: Annotated[float | None, typer.Option(help="Of one accelerator for an hour.")] = None,
+    price: Annotated[float | None, typer.Option(help="Price of one accelerator per hour.")] = None,
     micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -67,28 +69,52 @@ def _choices(tokens: float | None, sequence_length: int | None, micro_batch: int
     return replace(choices, training=TrainingConfig(micro_batch_tokens=micro_batch_tokens))
 
 
-@scaling.command()
+@PANEL.command(
+    "longrun fit runs.csv --columns n=parameters,d=tokens,loss=loss --output law.json",
+    "longrun fit runs.csv --columns n=parameters,c=flops,loss=loss --report report",
+)
 def fit(
-    table: Annotated[Path, typer.Argument(help="CSV file of finished runs, with a header.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV file with a header and one finished run per line.")],
     columns: Annotated[
         str,
-        typer.Option(help="Which column is what: n=…,d=…,loss=… (c= in place of one; batch=, learning_rate= for their laws)."),
+        typer.Option(
+            metavar="KEY=COLUMN,…",
+            help="Columns of the table by meaning: loss= (loss), and two of n= (model scale), d= (tokens) and c= (FLOPs); "
+            "optionally batch= and learning_rate=, to fit laws of them.",
+        ),
     ],
-    scale: Annotated[str, typer.Option(help="What n counts.")] = "parameters",
+    scale: Annotated[
+        str,
+        typer.Option(
+            metavar="SCALE", help="Meaning of column n: parameters, non_embedding_parameters or non_embedding_flops_per_token."
+        ),
+    ] = "parameters",
     leave_out: Annotated[
         int | None,
-        typer.Option(help="Runs of the least D/N that the parametric fit leaves out.", show_default="those that spoil it"),
+        typer.Option(
+            help="Number of runs with the fewest tokens per n that the parametric fit excludes.",
+            show_default="as many as distort the fit",
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    output: Annotated[Path | None, typer.Option(help="Write the law here, for `longrun plan --law`.")] = None,
-    base: Annotated[str, typer.Option(help="Law that the output takes from what is not fitted here.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Folder for the report and its plots, as HTML and PNG.")] = None,
+    rounds: Annotated[int, typer.Option(help="Number of bootstrap rounds.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Law file to write, for use with `longrun plan --law FILE`.")
+    ] = None,
+    base: Annotated[
+        str, typer.Option(metavar="LAW", help="Name or file of a law from which --output takes what this table cannot fit.")
+    ] = "",
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIRECTORY", help="Directory to write a report and its plots to, as HTML and PNG.")
+    ] = None,
     on: On = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Fit scaling laws to a table of runs: IsoFLOP profiles, L(N, D), and the laws of batch and learning rate."""
+    """Fit scaling laws to a table of finished runs.
+
+    Fits IsoFLOP profiles, the parametric loss L(N, D), and the laws of batch size and learning rate, as far as the table allows.
+    """
     from components.scaling.config import FitConfig
     from infra.variables import keep_caches
     from workflows.commands.fit import fit_lines, fit_table
@@ -106,9 +132,11 @@ def fit(
     print_result(fitted.as_json(), as_json, fit_lines(fitted))
 
 
-@scaling.command()
+@PANEL.command("longrun sweep smoke-ladder", "longrun sweep my_sweep.py --on cluster --profile site --follow")
 def sweep(
-    name: Annotated[str, typer.Argument(help="A sweep's name, or file.py[:function].")] = "smoke-ladder",
+    name: Annotated[
+        str, typer.Argument(metavar="SWEEP", help="Name of a built-in sweep, or a sweep file: FILE.py or FILE.py:FUNCTION.")
+    ] = "smoke-ladder",
     on: On = "here",
     profile: ProfileOption = "",
     follow: Follow = False,
@@ -116,27 +144,31 @@ def sweep(
     max_upload: MaxUpload = 2.0,
     home: Home = None,
 ) -> None:
-    """Train a ladder of small models, fit a law to it, and hold a larger training against the law's prediction."""
-    from workflows.cli import cluster
+    """Train many small models, fit a scaling law to them, and test its prediction on a larger training."""
     from workflows.sweeps.sweep import load_sweep
 
-    cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=False)
+    on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=False)
     if on == "cluster":
-        request = cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
-        cluster.sweep(load_sweep(name), settings_of(home), request)
+        request = on_cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
+        on_cluster.submit_sweep(load_sweep(name), settings_of(home), request)
     else:
         from workflows.commands.sweep import sweep_and_show
 
         sweep_and_show(load_sweep(name), settings_of(home))
 
 
-@scaling.command()
-def law(
-    run: Annotated[str, typer.Argument(help="A sweep's run, by its id, the start of one, or `latest`.")] = "latest",
-    profile: OutsideProfile = "",
-    home: Home = None,
-) -> None:
-    """Print the laws and the verdict of a finished sweep, and where its files are."""
+@PANEL.command("longrun sweeps")
+def sweeps(as_json: Json = False) -> None:
+    """List the built-in sweeps."""
+    from workflows.sweeps.sweep import BUILT_IN, load_sweep
+
+    known = {name: load_sweep(name).description for name in BUILT_IN}
+    print_result(known, as_json, [f"{name:<14}{description}" for name, description in known.items()])
+
+
+@PANEL.command("longrun law latest", "longrun law latest --profile site")
+def law(run: RunName = "latest", profile: OutsideProfile = "", home: Home = None) -> None:
+    """Print the scaling laws that a finished sweep has fitted, how well they predict, and where its files are."""
     from workflows.commands.sweep import sweep_lines
     from workflows.steps.journals import journal_of
 
@@ -144,28 +176,27 @@ def law(
     typer.echo("\n".join(sweep_lines(journal_of(settings, run), settings)).strip())
 
 
-@scaling.command("compare-corpora")
+@PANEL.command("longrun compare-corpora first.txt second.txt", "longrun compare-corpora python-environment:code prose/")
 def compare_corpora(
-    first: Annotated[str, typer.Argument(metavar="A", help="A file or folder of texts, or python-environment:DOMAIN.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    compute: Annotated[float, typer.Option(help="Largest budget of each ladder in FLOPs.")] = 1.2e12,
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="First corpus: a file or directory of texts, or python-environment:DOMAIN.")
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="Second corpus: a file or directory of texts, or python-environment:DOMAIN.")
+    ],
+    compute: Annotated[float, typer.Option(metavar="FLOPS", help="Largest budget in FLOPs of each ladder.")] = 1.2e12,
     on: On = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Train a small ladder on each of two corpora, and compare how their laws split a budget and what it buys."""
+    """Fit a scaling law to each of two corpora, and compare them.
+
+    Trains a ladder of small models on each corpus. Shows how each law divides a budget between model and tokens, and which loss
+    it predicts.
+    """
     from workflows.commands.compare_corpora import compare_corpora as compared
     from workflows.commands.compare_corpora import comparison_lines
 
     require_here("compare-corpora", on)
     comparison = compared((first, second), compute, settings_of(home), quiet=as_json)
     print_result(comparison, as_json, comparison_lines(comparison))
-
-
-@scaling.command()
-def sweeps(as_json: Json = False) -> None:
-    """List the sweeps that come with longrun."""
-    from workflows.sweeps.sweep import BUILT_IN, load_sweep
-
-    known = {name: load_sweep(name).description for name in BUILT_IN}
-    print_result(known, as_json, [f"{name:<14}{description}" for name, description in known.items()])

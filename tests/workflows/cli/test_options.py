@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from components.errors import ConfigError
 from workflows.cli.main import app
-from workflows.cli.options import HERE_ALONE, print_result, require_here, settings_of
+from workflows.cli.options import LOCAL_ONLY, print_findings, print_result, require_here, settings_of
+from workflows.commands.doctor import finding
 
 
 def test_a_result_is_its_lines_or_with_json_its_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,12 +75,12 @@ def test_every_command_is_about_a_profile_s_cluster_too_or_has_a_reason() -> Non
 def test_a_command_that_runs_something_says_whether_it_does_so_on_a_cluster(tmp_path: Path) -> None:
     """With one line why not."""
     running = {name for name, command in commands().items() if "--on" in options_of(command)}
-    assert running == {"run", "sweep", *HERE_ALONE}
+    assert running == {"run", "sweep", *LOCAL_ONLY}
     words = {"compare-corpora": ["a", "b"], "fit": ["runs.csv", "--columns", "n=a"], "dedup-curve": [], "resume-proof": []}
-    for name, reason in HERE_ALONE.items():
+    for name, reason in LOCAL_ONLY.items():
         result = CliRunner().invoke(app, [name, *words[name], "--on", "cluster", "--home", str(tmp_path)])
         assert isinstance(result.exception, ConfigError)
-        assert str(result.exception) == f"--on cluster: {name} runs on this machine: {reason}"
+        assert str(result.exception) == f"--on cluster: {name} runs only on this machine: {reason}"
     with pytest.raises(ConfigError, match="--on moon: allowed: here"):
         require_here("fit", "moon")
 
@@ -87,3 +88,13 @@ def test_a_command_that_runs_something_says_whether_it_does_so_on_a_cluster(tmp_
 def test_what_deletes_refuses_a_cluster_with_the_reason(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["gc", "--profile", "site", "--home", str(tmp_path)])
     assert "use the bucket's lifecycle rules" in str(result.exception)
+
+
+def test_a_failed_finding_fails_the_command_after_all_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = [finding("disk", False, "full", "free some space", bad="warning"), finding("home", True, "/home", "")]
+    print_findings(findings, as_json=False)
+    with pytest.raises(typer.Exit):
+        print_findings([*findings, finding("python", False, "3.9", "make install")], as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["warning", "disk", "full", "->", "free", "some", "space"]
+    assert lines[-1].split() == ["failed", "python", "3.9", "->", "make", "install"]

@@ -147,7 +147,7 @@ def test_every_command_that_a_run_on_a_cluster_prints_can_be_pasted(site: Site) 
     assert "tiny/1" in results["models"].output
     assert ROOT in results["models"].output
     assert "registration" in results["lineage"].output
-    assert re.search(r"1 artifacts, \d+ files and 0 raw files hashed; 0 differences", results["verify"].output)
+    assert re.search(r"hashed 1 artifacts, \d+ files and 0 raw files: 0 differences", results["verify"].output)
     assert "def parse_args(" in results["generate"].output
     assert os.environ.get("AWS_ACCESS_KEY_ID") is None
 

@@ -221,7 +221,7 @@ def test_the_log_of_a_finished_step_ends_although_the_service_holds_it_open(
 
 
 def test_cancel_stops_the_run(home: Path, flyte: FakeFlyte, running: str) -> None:
-    assert reading(home, "cancel", running) == (0, f"run r{RUN} is being stopped\n")
+    assert reading(home, "cancel", running) == (0, f"cancelling run r{RUN}\n")
     (request,) = flyte.requests("abort_run")
     assert (request.run_id.name, request.reason) == (f"r{RUN}", "longrun cancel")
 

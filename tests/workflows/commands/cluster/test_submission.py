@@ -425,4 +425,4 @@ def test_a_token_is_sent_over_tls_and_shown_nowhere(tmp_path: Path, registry: Fa
             shown.append(done.stdout + done.stderr)
     assert {headers.get("authorization") for headers in flyte.headers} == {f"Bearer {PLANTED}"}
     assert [line for line in shown if PLANTED in line] == []
-    assert ["running" in shown[0], shown[1], "is being stopped" in shown[2]] == [True, "a line\n", True], shown
+    assert ["running" in shown[0], shown[1], "cancelling run" in shown[2]] == [True, "a line\n", True], shown

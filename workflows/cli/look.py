@@ -1,0 +1,72 @@
+"""Commands that show runs: `runs`, `status` and `logs`."""
+
+from typing import Annotated
+
+import typer
+
+from workflows.cli.options import STORE, Home, Json, OutsideProfile, ProfileOption, RunName, print_result, settings_of
+from workflows.cli.panels import Panel
+
+PANEL = Panel("Look at runs")
+
+
+@PANEL.command("longrun runs", "longrun runs --profile site")
+def runs(profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
+    """List the runs of this home, newest last; with --profile, those on a cluster."""
+    from workflows.commands.columns import in_columns
+    from workflows.commands.runs import list_runs
+
+    rows = list_runs(settings_of(home, profile=profile, services=(STORE,)))
+    words = [
+        [*(str(row[name]) for name in ("run", "recipe", "state")), f"{row['made']} made, {row['cached']} cached"] for row in rows
+    ]
+    lines = in_columns(words, (22, 12, 12))
+    print_result(rows, as_json, lines or ["this home has no runs yet; start one with: longrun run"])
+
+
+@PANEL.command("longrun status", "longrun status latest --json")
+def status(run: RunName = "latest", profile: ProfileOption = "", home: Home = None, as_json: Json = False) -> None:
+    """Show the state of a run; on a cluster, also of each step and what it is waiting for."""
+    from workflows.commands.cluster.runs import find_run
+
+    shown = find_run(settings_of(home), run, profile).status()
+    print_result(shown.as_json, as_json, shown.lines)
+
+
+@PANEL.command("longrun logs", "longrun logs latest pretraining", "longrun logs latest pretraining --worker 0")
+def logs(
+    run: RunName = "latest",
+    step: Annotated[
+        str | None, typer.Argument(metavar="STEP", help="Step whose log to print; without it, the events of the run.")
+    ] = None,
+    worker: Annotated[
+        int | None, typer.Option("--worker", min=0, help="On a cluster: print the log of this worker of the step, from 0.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="On a cluster: include the lines that Flyte and Ray print themselves.")
+    ] = False,
+    profile: ProfileOption = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print the events of a run, or the log of one step.
+
+    On a cluster, prints the output of the run's pods until they end. Exits with code 1 if the run has failed, except with --json.
+    """
+    from components.errors import ConfigError
+    from workflows.commands.cluster.runs import find_run
+    from workflows.commands.runs import WantedLog
+
+    if worker is not None and step is None:
+        raise ConfigError("--worker needs a step: longrun logs RUN STEP --worker N")
+    chosen = find_run(settings_of(home), run, profile)
+    wanted = WantedLog(step=step or "", worker=worker, everything=everything)
+    if as_json:
+        # A program reads from the events how the run ended.
+        print_result(chosen.log_json(wanted), as_json, [])
+        return
+    for line in chosen.log_lines(wanted):
+        typer.echo(line)
+    if reason := chosen.failure():
+        typer.echo(reason, err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,195 @@
+"""Commands that run recipes and keep a home in order: `run`, `recipes`, `show`, `doctor`, `gc` and `resume-proof`."""
+
+import json
+from dataclasses import asdict, replace
+from typing import Annotated
+
+import typer
+
+from workflows.cli import on_cluster
+from workflows.cli.options import (
+    Follow,
+    Home,
+    Json,
+    MaxUpload,
+    On,
+    ProfileOption,
+    RecipeName,
+    Set,
+    Upload,
+    print_findings,
+    print_result,
+    require_here,
+    settings_of,
+)
+from workflows.cli.panels import Panel
+
+PANEL = Panel("Run")
+
+
+@PANEL.command(
+    "longrun run smoke",
+    "longrun run mine.py --set pretraining.learning_rate=0.001 --until pretraining",
+    "longrun run smoke --from latest --at 80%",
+    "longrun run smoke --on cluster --profile site --follow",
+)
+def run(
+    recipe: RecipeName = "smoke",
+    overrides: Set = None,
+    until: Annotated[str, typer.Option(metavar="STAGE", help="Stop after this stage, such as pretraining.")] = "",
+    fresh: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STEP", help="Stage or step to run again even if its result is cached. May be repeated."),
+    ] = None,
+    parent: Annotated[
+        str,
+        typer.Option("--from", metavar="RUN", help="Start pretraining from a checkpoint of this run: its id or `latest`."),
+    ] = "",
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", metavar="FRACTION", help="With --from: which checkpoint, by the fraction of that run's training steps."
+        ),
+    ] = "80%",
+    on: On = "here",
+    profile: ProfileOption = "",
+    follow: Follow = False,
+    upload: Upload = False,
+    max_upload: MaxUpload = 2.0,
+    artifact_root: Annotated[
+        str,
+        typer.Option(
+            metavar="URI",
+            help="Bucket in which to store artifacts, such as s3://bucket/prefix.",
+            show_default="that of this home's last run, or the home",
+        ),
+    ] = "",
+    mlflow_uri: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="MLflow server on which to record runs and register models.",
+            show_default="that of this home's last run, or the home",
+        ),
+    ] = "",
+    home: Home = None,
+) -> None:
+    """Run all stages of a recipe, from raw text to a registered model; unchanged steps are reused."""
+    from workflows.recipe import load_recipe
+    from workflows.steps.run import RunOptions
+    from workflows.steps.stages import last_stage, steps_of
+
+    chosen = load_recipe(recipe, overrides or [])
+    settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
+    steps = tuple(step for name in fresh or [] for step in steps_of(name))
+    run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps)
+    on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=bool(artifact_root or mlflow_uri))
+    if on == "cluster":
+        request = on_cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
+        on_cluster.submit_run(chosen, settings, run_options, request, parent=parent, at=at)
+    else:
+        from workflows.commands.run import run_and_show
+        from workflows.steps.branching import find_branch
+
+        branch = find_branch(settings, parent, at) if parent else None
+        run_and_show(chosen, settings, replace(run_options, branch=branch))
+
+
+@PANEL.command("longrun recipes")
+def recipes(as_json: Json = False) -> None:
+    """List the built-in recipes."""
+    from workflows.recipe import BUILT_IN, load_recipe
+
+    known = {name: load_recipe(name).description for name in BUILT_IN}
+    print_result(known, as_json, [f"{name:<10}{description}" for name, description in known.items()])
+
+
+@PANEL.command("longrun show tiny", "longrun show smoke --set sft.epochs=3 --json")
+def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = False) -> None:
+    """Print every field of a recipe, with defaults and --set applied."""
+    from components.extensions import recorded
+    from infra.mlflow.tracking import flatten
+    from workflows.recipe import load_recipe
+
+    config = recorded(load_recipe(recipe, overrides or []))
+    print_result(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
+
+
+@PANEL.command("longrun doctor", "longrun doctor --cluster --profile site")
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="Check a cluster and its services instead of this machine.")] = False,
+    profile: ProfileOption = "",
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="RECIPE", help="With --cluster: recipe whose GPUs the cluster is checked for.")
+    ] = "smoke",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Check whether this machine, or a cluster, can run longrun; exits with code 1 if it cannot."""
+    if cluster:
+        from infra.cluster.profiles import read_profile
+        from workflows.commands.cluster.doctor import examine_cluster
+        from workflows.recipe import load_recipe
+
+        findings = examine_cluster(read_profile(settings_of(home).home, profile), load_recipe(recipe))
+    else:
+        from workflows.commands.doctor import examine
+
+        findings = examine(settings_of(home))
+    print_findings(findings, as_json)
+
+
+@PANEL.command("longrun gc", "longrun gc --keep latest --yes")
+def gc(
+    profile: Annotated[str, typer.Option("--profile", hidden=True, help="Refused with the reason.")] = "",
+    home: Home = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="RUN", help="Run whose artifacts are kept as well. May be repeated.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the artifacts in the home that no registered model needs, and delete them after asking."""
+    from components.errors import ConfigError
+    from workflows.commands.gc import delete_artifacts, unneeded
+
+    if profile:
+        raise ConfigError(
+            "gc --profile: gc deletes only files in the home, because other homes may need what is in a bucket; use the bucket's "
+            "lifecycle rules, and exclude prefixes that hold registered models"
+        )
+    chosen = settings_of(home)
+    waste = unneeded(chosen, keep or [])
+    rows, lines = [asdict(entry) for entry in waste], [f"{entry.uri}  {entry.bytes / 2**20:.1f} MiB" for entry in waste]
+    if not waste:
+        print_result(rows, as_json, ["nothing to delete: registered models or kept runs need every artifact in this home"])
+        return
+    print_result(rows, as_json, lines)
+    if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
+        raise typer.Exit(1)
+    delete_artifacts(chosen, waste)
+
+
+@PANEL.command("longrun resume-proof tiny --steps 40")
+def resume_proof(
+    recipe: RecipeName = "smoke",
+    overrides: Set = None,
+    steps: Annotated[int, typer.Option(min=8, help="Optimizer steps of the shortened training.")] = 200,
+    seed: Annotated[int, typer.Option(help="Random seed for the step at which a worker is killed.")] = 0,
+    on: On = "here",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that pretraining survives the kill of a worker.
+
+    Trains a shortened plan without interruption, and again with one worker killed at a random step: once resumed with the same
+    number of workers, and once with another. Exits with code 1 if a resumed training ends differently.
+    """
+    from workflows.commands import resume_proof as proof
+    from workflows.recipe import load_recipe
+
+    require_here("resume-proof", on)
+    verdicts = proof.prove(load_recipe(recipe, overrides or []), settings_of(home), steps=steps, seed=seed)
+    print_result(proof.as_json(verdicts), as_json, proof.verdict_lines(verdicts))
+    if not all(verdict.holds for verdict in verdicts):
+        raise typer.Exit(1)
