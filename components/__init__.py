@@ -1,1 +1,1 @@
-"""How each stage works: plain Python, data in and data out, no knowledge of machines or services."""
+"""The stages of the pipeline in plain Python: data in, data out, independent of machines and services."""

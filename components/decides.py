@@ -1,7 +1,7 @@
-"""Which fields of a config decide the result of a step.
+"""Marks config fields that do not affect the result of a step.
 
-Where a folder lies and what is kept beside a result decide nothing: such a field says so, and is left out of the cache key and of
-an artifact's content. The record of an artifact has the whole config.
+Examples: the path of a folder; which extra files are kept with a result. Marked fields are left out of the cache key and of an
+artifact's content digest. The record of an artifact still has the whole config.
 """
 
 import dataclasses
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 DECIDES_NOTHING: Mapping[str, bool] = {"decides": False}
-"""Metadata of such a field: `uri: str = field(metadata=DECIDES_NOTHING)`. Its step has a fact that stands for it, such as a
-fingerprint of the files, or does the same without it."""
+"""Metadata for a field that does not affect the result: `uri: str = field(metadata=DECIDES_NOTHING)`. If the files that it names
+do affect the result, the step adds their fingerprint to the cache key instead."""
 
 
 def deciding(config: Any) -> Any:
-    """A config as JSON values, as `dataclasses.asdict` makes them, without the fields that decide nothing, however deep."""
+    """The config as JSON values, like `dataclasses.asdict`, but without fields marked `DECIDES_NOTHING` at any depth."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         fields = (field for field in dataclasses.fields(config) if field.metadata.get("decides", True))
         return {field.name: deciding(getattr(config, field.name)) for field in fields}

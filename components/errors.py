@@ -1,6 +1,6 @@
-"""The exceptions longrun raises, as one tree: catch `LongrunError` for all of them.
+"""The exceptions that longrun raises. All derive from `LongrunError`.
 
-A message names what went wrong, where, and what is allowed or to do next.
+Each message says what failed, where, and what is allowed or what to do next.
 """
 
 import difflib
@@ -8,100 +8,100 @@ from typing import ClassVar
 
 
 class LongrunError(Exception):
-    """Anything longrun refuses or fails at with a reason that a user can act on."""
+    """Base class of all errors that a user can act on."""
 
     exit_code: ClassVar[int] = 1
     """Exit status of the command line: 1 for a failed run, 2 for wrong usage."""
 
 
 class ConfigError(LongrunError):
-    """A configuration value, recipe, stage name or option that is not allowed."""
+    """Invalid configuration value, recipe, stage name or option."""
 
     exit_code = 2
 
 
 class SourceError(LongrunError):
-    """A source of documents, conversations or pairs that cannot be read as promised."""
+    """A source of documents, conversations or pairs is missing, unreadable or not in the expected format."""
 
 
 class ExtensionError(LongrunError):
-    """A filter, reader, task or check of the recipe's own that failed, or returned what it must not."""
+    """A recipe's own filter, reader, task or check failed or returned an invalid value."""
 
 
 class FitRefused(LongrunError):
-    """Runs that no scaling law can be fitted to; the message says why, by method."""
+    """No scaling law can be fitted to the given runs; the message gives the reason for each method."""
 
 
 class ResourceError(LongrunError):
-    """Too little memory or disk for what was asked, found before the work starts."""
+    """Not enough memory or disk space, detected before the work starts."""
 
 
 class ArtifactError(LongrunError):
-    """An artifact that cannot be used."""
+    """An artifact cannot be used."""
 
 
 class MissingArtifact(ArtifactError):
-    """An artifact, or a file of one, that is not there: it was never finished, or was deleted."""
+    """An artifact, or one of its files, does not exist: it was never finished, or was deleted."""
 
 
 class DamagedArtifact(ArtifactError):
-    """An artifact whose files are not what its manifest says, or a file of one that is not the value that it should hold."""
+    """The files of an artifact differ from its manifest, or one of them does not hold a valid value."""
 
 
 class NewerFormat(ArtifactError):
-    """A manifest, or a value in a file, written by a later version of longrun."""
+    """A manifest or file was written by a later version of longrun."""
 
 
 class StoreError(LongrunError):
-    """An artifact store that cannot be reached, or that refuses."""
+    """The artifact store cannot be reached or refuses the request."""
 
 
 class TrackingError(LongrunError):
-    """An MLflow server that cannot be reached, or that refuses."""
+    """The MLflow server cannot be reached or refuses the request."""
 
 
 class ClusterError(LongrunError):
-    """A cluster, or a service on it, that cannot be reached, or that refuses."""
+    """A cluster, or a service on it, cannot be reached or refuses the request."""
 
 
 class EndpointError(ClusterError):
-    """Nothing answers where a service should be, or what answers is another service."""
+    """No service, or the wrong service, answers at an endpoint."""
 
 
 class LoginRefused(ClusterError):
-    """A service does not know the user, or does not let them do this."""
+    """A service rejects the user's credentials or does not permit the action."""
 
 
 class ImageMissing(ClusterError):
-    """An image that tasks run in cannot be had from its registry."""
+    """A container image cannot be pulled from its registry."""
 
 
 class QuotaExceeded(ClusterError):
-    """A namespace has no room for what was asked."""
+    """The quota of a namespace is too small for the request."""
 
 
 class CheckFailed(LongrunError):
-    """A critical check between two stages did not hold."""
+    """A critical check between two stages failed."""
 
 
 class TrainingError(LongrunError):
-    """Training that cannot start or go on: non-finite loss, a lost worker, no usable batch."""
+    """Training cannot start or continue: non-finite loss, a lost worker, or no usable batch."""
 
 
 class CheckpointError(TrainingError):
-    """A training checkpoint that is incomplete, changed, or of another model or layout."""
+    """A training checkpoint is incomplete, was changed, or belongs to another model or layout."""
 
 
 class SupersededAttempt(CheckpointError):
-    """An attempt at a training that goes on although a later one has taken its checkpoints over."""
+    """A later attempt at the same training has taken over the checkpoints of this one."""
 
 
 class RegistrationRefused(LongrunError):
-    """The promotion rule says no."""
+    """The model does not meet the promotion rule."""
 
 
 class HomeError(LongrunError):
-    """A home directory that cannot be used, or is in use by another run."""
+    """The home directory cannot be used, or another run is using it."""
 
     exit_code = 2
 
@@ -113,13 +113,13 @@ def require(condition: bool, owner: object, field: str, value: object, allowed: 
 
 
 def single_line(error: BaseException | str, max_characters: int = 0) -> str:
-    """What an error says, in one line, cut after `max_characters` unless that is 0; its class where it says nothing."""
+    """The message of an error in one line, cut to `max_characters` (0: not cut); the name of its class if it has no message."""
     text = " ".join(str(error).split()) or (type(error).__name__ if isinstance(error, BaseException) else "")
     return text[:max_characters] if max_characters else text
 
 
 def unknown(what: str, name: str, allowed: list[str]) -> str:
-    """A message for a name that does not exist, with the nearest one that does."""
+    """An error message for an unknown name. It lists the allowed names and suggests the most similar one."""
     near = difflib.get_close_matches(name, allowed, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"unknown {what} {name!r}{hint}; allowed: {', '.join(allowed)}"

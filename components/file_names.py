@@ -1,7 +1,7 @@
-"""Which fields of a config name files, and a config in which these lie elsewhere.
+"""Finds the files that a config names, and replaces their paths, for example when the files are copied to a bucket.
 
-A field says so itself, by its metadata, so that whoever must know all files of a recipe finds those of a new field too. The names
-decide nothing: the field's step has a fact that stands for the files, such as a fingerprint.
+A field declares in its metadata that it names files, so files of a new field are found without further code. Paths are not part
+of the cache key: the step that reads the files adds a fingerprint of them instead.
 """
 
 import dataclasses
@@ -22,9 +22,9 @@ class Naming:
     """How a field names files."""
 
     others: tuple[str, ...]
-    """Values that name none, such as that of a list that is shipped."""
+    """Values that do not name a file, such as the name of a built-in list."""
     patterns: tuple[str, ...]
-    """Which files of a folder are read, and none below it; empty: all that are at or below it."""
+    """If the field names a folder: patterns of the files that are read directly in it; empty: all files at any depth."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,28 +32,33 @@ class FileName:
     """One file or folder that a config names."""
 
     field: str
-    """Where it stands in the config, such as `curation.sources.0.uri`."""
+    """Dotted name of the config field, such as `curation.sources.0.uri`."""
     uri: str
-    """A path, or a URI."""
+    """Path or URI of the file or folder."""
     end: str
-    """What must stay of its path where it is put elsewhere: its last name, or more where others have the same one."""
+    """The end of the path that a copy must keep: the last name, or more names if the field lists another path with the same
+    one."""
     patterns: tuple[str, ...]
-    """As in `Naming`."""
+    """See `Naming.patterns`."""
 
 
 def names_files(*others: str, patterns: tuple[str, ...] = ()) -> "Mapping[str, bool | Naming]":
-    """Metadata of a field that holds a path or URI, a tuple of them, or a mapping to them; empty ones name no file."""
+    """Metadata for a field that holds a path or URI, a tuple of them, or a mapping with them as values.
+
+    An empty value, or one of `others`, does not name a file. `patterns`: see `Naming.patterns`.
+    """
     return {**DECIDES_NOTHING, _FILES: Naming(others, patterns)}
 
 
 def naming_of(field: "dataclasses.Field[Any]") -> Naming | None:
-    """How a field names files; None: it names none."""
+    """How a field names files; None if it does not."""
     naming: Naming | None = field.metadata.get(_FILES)
     return naming
 
 
 def file_names(config: Any, where: str = "") -> Iterator[FileName]:
-    """Every file or folder that a config names, however deep, in the order of its fields."""
+    """Every file or folder that a config names at any depth, in the order of the fields; `where` is the dotted name of
+    `config`."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         for field in dataclasses.fields(config):
             inner, value = f"{where}.{field.name}".lstrip("."), getattr(config, field.name)
@@ -81,7 +86,7 @@ def _named(value: Any, naming: Naming, where: str) -> Iterator[FileName]:
 
 
 def ends_of(uris: Sequence[str]) -> list[str]:
-    """The shortest end of each path that tells it from the others, wherever they lie; all of one that stands there twice."""
+    """For each path, its shortest end that no other path has; the whole path if it occurs twice."""
     paths = [PurePath(uri.removeprefix("file://")).parts for uri in uris]
     ends = []
     for path in paths:
@@ -92,7 +97,7 @@ def ends_of(uris: Sequence[str]) -> list[str]:
 
 
 def with_file_names(config: Value, renamed: Callable[[FileName], str]) -> Value:
-    """A config whose files are called as `renamed` says."""
+    """A copy of the config in which each file has the name that `renamed` returns for it."""
     names = {file.field: renamed(file) for file in file_names(config)}
     changed: Value = _replaced(config, names, "")
     return changed

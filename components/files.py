@@ -1,4 +1,4 @@
-"""Small files: JSON read with our own errors, writes that are seen whole or not at all, and hard links where they can be had."""
+"""Reads JSON files with errors of ours, writes files atomically, and makes hard links where the file system has them."""
 
 import contextlib
 import json
@@ -27,10 +27,12 @@ def read_json(
     damaged: type[LongrunError] = DamagedArtifact,
     missing: type[LongrunError] = MissingArtifact,
 ) -> Kind:
-    """The JSON object or array in a file; messages name it `what`, such as "a law file", and end with `remedy`: what to do next.
+    """Read the JSON object or array in a file.
+
+    `what` describes the file in error messages, such as "a law file"; `remedy` ends them and says what to do next.
 
     Raises:
-        LongrunError: `missing` where there is no file; `damaged` where it cannot be read, or holds something else.
+        LongrunError: of class `missing` if there is no file; of class `damaged` if it cannot be read or is not of that kind.
     """
     try:
         value = json.loads(path.read_bytes())
@@ -44,11 +46,13 @@ def read_json(
 
 
 def read_json_lines(path: Path, remedy: str, *, what: str = "JSON lines") -> list[dict[str, Any]]:
-    """The JSON objects in a file of one a line; messages end with `remedy`: what to do next.
+    """Read a file with one JSON object per line.
+
+    `what` describes the lines in error messages; `remedy` ends them and says what to do next.
 
     Raises:
         MissingArtifact: there is no file.
-        DamagedArtifact: it cannot be read, or a line holds something else; the message calls the lines `what`.
+        DamagedArtifact: the file cannot be read, or a line is not a JSON object.
     """
     try:
         rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
@@ -63,10 +67,10 @@ def read_json_lines(path: Path, remedy: str, *, what: str = "JSON lines") -> lis
 
 @contextlib.contextmanager
 def written_beside(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to; it is moved to `path` at the end, so that no reader ever sees a part of it.
+    """Write a file atomically: yields a temporary path in the same directory, and renames it to `path` at the end.
 
-    Each process has its own, so that two do not write into one file; an exception removes it. `durable`: wait until its bytes and
-    its name are on the disk.
+    Readers see the old file or the whole new one. The temporary name contains the process id, so two processes do not write to
+    the same file. If the block raises, the temporary file is deleted. `durable`: wait until content and name are on disk.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -82,19 +86,19 @@ def written_beside(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> Path:
-    """Write a whole UTF-8 file by `written_beside`; its path."""
+    """Write a UTF-8 file atomically and return its path. `durable`: see `written_beside`."""
     with written_beside(path, durable=durable) as beside:
         beside.write_text(text, encoding="utf-8")
     return path
 
 
 def write_json(path: Path, value: Any, *, durable: bool = False) -> Path:
-    """Write a value as JSON, keys in their order, by `written_beside`; its path."""
+    """Write a value as JSON, without sorting its keys, atomically, and return the path. `durable`: see `written_beside`."""
     return write_text(path, json.dumps(value), durable=durable)
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the names in a directory, are on the disk."""
+    """Wait until the content of a file, or the entries of a directory, are on disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -103,7 +107,10 @@ def flush(path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` a hard link to `source`, or a copy on another disk or a file system without links."""
+    """Make `target` a hard link to `source`, or a copy if it is on another disk or the file system has no hard links.
+
+    Raises `FileExistsError` if `target` exists.
+    """
     try:
         os.link(source, target)
     except FileExistsError:

@@ -1,44 +1,45 @@
-"""FLOPs, parameters and training memory of a decoder's shape. Pure arithmetic."""
+"""FLOPs, parameter counts and training memory of a decoder shape. Pure arithmetic."""
 
 import dataclasses
 
 from components.artifacts import ModelShape
 
 BYTES = {"fp32": 4, "bf16": 2}
-"""Bytes of a number in the precision of the forward and backward pass."""
+"""Bytes per number, by the precision of the forward and backward pass."""
 
 CHECKPOINT_BYTES = 12
-"""Bytes of a weight in a training checkpoint, and in its copy in memory: the weight and AdamW's two moments, all in fp32."""
+"""Bytes per weight in a training checkpoint and in its copy in memory: the weight and AdamW's two moments, all in fp32."""
 
 ACTIVATION_CHECKPOINTING = ("none", "selective", "full")
-"""What a layer keeps for the backward pass: everything; its input and the outputs of matrices and attention; its input alone."""
+"""What a layer keeps for the backward pass: all activations ("none"); its input and the outputs of its matrix products and of
+attention ("selective"); only its input ("full")."""
 
 ATTENTION_BLOCK = 128
-"""Queries in a block of attention in bf16 on a CPU: fastest or second fastest of 64 to 512, for sequences of 256 to 1 024."""
+"""Queries per block of attention in bf16 on a CPU. Of 64 to 512 it was fastest or second fastest for 256 to 1 024 tokens."""
 
 MAX_LENGTH_IN_BLOCKS = 1024
-"""Longest sequence, in tokens, for which attention in bf16 on a CPU works in blocks: the weights that it keeps grow with the
-square of the length."""
+"""Maximum sequence length, in tokens, for which attention in bf16 on a CPU works in blocks. Attention in blocks keeps its weights
+for the backward pass, and their number grows with the square of the length."""
 
 
 SCALES = {"non_embedding_flops_per_token": 1.0, "parameters": 6.0, "non_embedding_parameters": 6.0}
-"""What a law can count as model scale S, each with the factor k of C = k·S·D."""
+"""The measures of model scale S that a law can use, each with the factor k in C = k·S·D."""
 
 
 def non_embedding_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
     """The paper's model scale M = 72·n_layer·d_model² + 12·n_layer·d_model·l_seq (section 3.1, equation 2).
 
-    FLOPs of forward and backward pass for one token, with attention, without embeddings and head. It assumes 12·d_model²
-    weights in every layer, whatever the FFN and the number of key and value heads are.
+    FLOPs per token of the forward and backward pass, including attention, excluding embedding and head. It assumes 12·d_model²
+    weights per layer, whatever the FFN width and the number of key and value heads.
     """
     return 72 * shape.n_layer * shape.d_model**2 + 12 * shape.n_layer * shape.d_model * sequence_length
 
 
 def model_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
-    """FLOPs of forward and backward pass for one token as the decoder does them: 6·(matrix weights) + 6·n_layer·d_model·l_seq.
+    """FLOPs per token that the decoder's forward and backward pass execute: 6·(matrix weights) + 6·n_layer·d_model·l_seq.
 
-    Matrix weights are those of attention, FFN and head; the embedding is a lookup. Causal attention needs half of the scores
-    (PaLM, arXiv 2204.02311, appendix B, counts them all: 12·n_layer·d_model·l_seq).
+    Matrix weights are the weights of attention, FFN and head; the embedding is a lookup. Causal attention needs only half of the
+    attention scores (PaLM, arXiv 2204.02311, appendix B, counts all of them: 12·n_layer·d_model·l_seq).
     """
     weights = parameters_by_component(shape)
     in_matrices = weights["attention"] + weights["ffn"] + weights["head"]
@@ -46,9 +47,10 @@ def model_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
 
 
 def six_n(shape: ModelShape, *, with_embeddings: bool = False) -> int:
-    """FLOPs per token as earlier work counts them: 6N, N = 12·n_layer·d_model², without or with embedding and head (6N₁, 6N₂).
+    """FLOPs per token as earlier work estimates them: 6N with N = 12·n_layer·d_model², plus embedding and head if asked for.
 
-    The paper compares both with M (section 3.1, table 3): they leave out attention, or count the lookup of embeddings.
+    These are 6N₁ and 6N₂ of the paper, which compares both with M (section 3.1, table 3): both omit attention, and 6N₂ counts the
+    embedding lookup as a matrix product.
     """
     embeddings = 2 * shape.vocab_size * shape.d_model if with_embeddings else 0
     return 6 * (12 * shape.n_layer * shape.d_model**2 + embeddings)
@@ -60,7 +62,7 @@ def parameters(shape: ModelShape) -> int:
 
 
 def parameters_by_component(shape: ModelShape) -> dict[str, int]:
-    """Exact number of weights of embedding, attention, ffn, norms and head, over all layers."""
+    """Exact number of weights in the embedding, attention, FFN, norms and head, each summed over all layers."""
     d_key_value = shape.n_kv_head * shape.d_head
     return {
         "embedding": shape.vocab_size * shape.d_model,
@@ -72,11 +74,11 @@ def parameters_by_component(shape: ModelShape) -> dict[str, int]:
 
 
 def activations_per_token(shape: ModelShape, tensor_shards: int = 1) -> int:
-    """Numbers that the backward pass needs for each token, without logits.
+    """How many numbers per token are kept for the backward pass, without logits.
 
-    In each layer, of width d_model: input and output of two norms, query, and attention's output, in two layouts; key and
-    value; and four of width d_ffn: gate, its SiLU, up, and their product. At the end, input and output of the last norm. With
-    tensor parallelism, each shard keeps all that the norms keep, and its share of the rest.
+    Each layer keeps, of width d_model: input and output of both norms, the query, and the output of attention in two layouts; key
+    and value; and of width d_ffn: gate, its SiLU, up, and their product. The last norm adds its input and output. With tensor
+    parallelism each shard keeps all activations of the norms, and its fraction of the rest.
     """
     d_key_value = shape.n_kv_head * shape.d_head
     shared = 3 * shape.d_model + 2 * d_key_value + 4 * shape.d_ffn
@@ -84,19 +86,23 @@ def activations_per_token(shape: ModelShape, tensor_shards: int = 1) -> int:
 
 
 def activation_bytes(shape: ModelShape, tokens: int, precision: str, tensor_shards: int = 1) -> int:
-    """Bytes that the backward pass needs for a micro-batch of `tokens`, without attention's weights and logits; of one tensor
-    shard where there are several."""
+    """Bytes of activations that are kept for the backward pass of a micro-batch of `tokens`, without attention weights and
+    logits.
+
+    With tensor parallelism: bytes of one shard.
+    """
     return BYTES[precision] * tokens * activations_per_token(shape, tensor_shards)
 
 
 def checkpointed_bytes(
     shape: ModelShape, tokens: int, sequence_length: int, precision: str, tensor_shards: int = 1, checkpointing: str = "none"
 ) -> tuple[int, int]:
-    """Bytes that a micro-batch keeps until its backward pass, and bytes that this recomputes, for one layer at a time.
+    """Bytes that a micro-batch keeps until its backward pass, and bytes that the backward pass recomputes for one layer at a
+    time.
 
-    With attention's weights, without logits. Selective checkpointing keeps of each layer its input (d_model), query, attention's
-    output before and after the output matrix (3·d_model), key and value, gate and up, and the output of the FFN (d_model); full
-    checkpointing keeps its input alone (arXiv 1604.06174).
+    Includes attention weights, excludes logits. Per layer, selective checkpointing keeps the input (d_model), the query and
+    attention's output before and after the output matrix (3·d_model), key and value, gate and up, and the output of the FFN
+    (d_model); full checkpointing keeps only the input (arXiv 1604.06174).
     """
     width = BYTES[precision]
     all_activations = activation_bytes(shape, tokens, precision, tensor_shards)
@@ -112,10 +118,10 @@ def checkpointed_bytes(
 
 
 def attention_weights_per_token(shape: ModelShape, sequence_length: int, precision: str) -> int:
-    """Attention weights that are kept for each token, on average: none in fp32, on a GPU, and beyond `MAX_LENGTH_IN_BLOCKS`,
-    where attention does not work in blocks.
+    """Mean number of attention weights per token that are kept for the backward pass.
 
-    In each layer and head, a query keeps a weight for every key up to the end of its block.
+    In each layer and head, a query keeps one weight for every key up to the end of its block. 0 where attention does not work in
+    blocks: in fp32, and for sequences longer than `MAX_LENGTH_IN_BLOCKS`. Assumes a CPU; on a GPU no weights are kept.
     """
     if precision == "fp32" or sequence_length > MAX_LENGTH_IN_BLOCKS:
         return 0
@@ -131,13 +137,17 @@ def training_memory(
     precision: str = "bf16",
     checkpointing: str = "none",
 ) -> dict[str, int]:
-    """Expected peak bytes on one of `workers` workers under ZeRO-1 (arXiv 1910.02054, section 5.1), by component.
+    """Expected peak memory of one of `workers` workers under ZeRO-1 (arXiv 1910.02054, section 5.1), in bytes by component.
 
-    With N weights, w workers, t tokens in a micro-batch and b bytes a number (2 in bf16, 4 in fp32):
-    weights b·N; gradients 4·N, accumulated in fp32 and whole on every worker; master weights 4·N / w and AdamW's two moments
-    8·N / w, both in fp32; activations as `checkpointed_bytes` counts them; logits b·t·vocab_size, overwritten by their
-    gradient, or what is recomputed if that is more: the logits are freed before. What the process itself takes (Python,
-    torch, CUDA's context) is not counted.
+    With N weights, w workers, t tokens per micro-batch and b bytes per number (2 in bf16, 4 in fp32):
+
+    - weights: b·N
+    - gradients: 4·N, accumulated in fp32, not sharded
+    - master weights 4·N / w and AdamW's two moments 8·N / w, both in fp32
+    - activations: see `checkpointed_bytes`
+    - logits: b·t·vocab_size, overwritten by their gradient; or the bytes that are recomputed, if more: logits are freed before
+
+    The memory of the process itself (Python, torch, CUDA context) is not counted.
     """
     count, width, tokens = parameters(shape), BYTES[precision], micro_batch_size * sequence_length
     kept, recomputed = checkpointed_bytes(shape, tokens, sequence_length, precision, checkpointing=checkpointing)
@@ -152,7 +162,7 @@ def training_memory(
 
 
 def scale_of(shape: ModelShape, sequence_length: int, scale: str) -> float:
-    """The scale S of a shape, counted as `scale` says."""
+    """The model scale S of a shape by the measure `scale`, one of `SCALES`."""
     if scale == "non_embedding_flops_per_token":
         return float(non_embedding_flops_per_token(shape, sequence_length))
     return float(parameters(shape)) if scale == "parameters" else six_n(shape) / 6

@@ -1,7 +1,5 @@
-"""Accelerators as their makers specify them, for the hours, memory and energy of a plan and the utilisation of a training.
-
-Pure arithmetic.
-"""
+"""Vendor specifications of accelerators, for estimates of the time, memory and energy of a plan and for a training's
+utilisation."""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpu:
-    """One accelerator."""
+    """The specification of one accelerator."""
 
     name: str
     device: str
-    """Regular expression for its device name, as `torch.cuda.get_device_name` and nvidia-smi give it."""
+    """Regular expression that matches its device name in `torch.cuda.get_device_name` and nvidia-smi."""
     peak_flops: float
-    """FLOP/s of dense bf16 matrix products, accumulated in fp32."""
+    """Peak FLOP/s of dense bf16 matrix products with fp32 accumulation."""
     memory_bytes: int
-    """Device memory."""
+    """Device memory in bytes."""
     watts: float
-    """Board power at full load."""
+    """Board power at full load, in watts."""
     per_node: int
-    """Accelerators in a node of the usual server; tensor parallelism stays inside it."""
+    """Accelerators per node in a typical server; tensor parallelism stays within a node."""
 
 
 GPUS = {
@@ -40,24 +38,25 @@ GPUS = {
         Gpu(name="rtx4090", device="RTX 4090", peak_flops=165e12, memory_bytes=24 * 10**9, watts=450, per_node=8),
     )
 }
-"""By name, the more specific expression first, as the first match counts; SXM or OAM boards unless the name says otherwise.
+"""Accelerators by name. SXM or OAM boards unless the name says otherwise. The first match counts, so more specific expressions
+come first.
 
-From the makers' data sheets, which mostly give the peak with sparsity, twice the dense one (TFLOP/s of bf16): NVIDIA A100 (624),
-H100 (SXM 1 979, PCIe 1 513, NVL 1 671), H200 (SXM 1 979, NVL 1 671), L40S (733) and HGX B200 (36 000 for eight); NVIDIA's white
-paper of the Ada architecture for the RTX 4090 (165.2, dense); AMD Instinct MI300X (1 307.4, dense).
+Source: the vendors' data sheets. Most give the peak with sparsity, which is twice the dense peak (TFLOP/s in bf16): NVIDIA A100
+(624), H100 (SXM 1 979, PCIe 1 513, NVL 1 671), H200 (SXM 1 979, NVL 1 671), L40S (733), HGX B200 (36 000 for eight). Dense peaks:
+RTX 4090 (165.2, NVIDIA's white paper on the Ada architecture), AMD Instinct MI300X (1 307.4).
 """
 
 _OTHER_CHIPS = "MIG|Laptop|D"
-"""Words of device names that mean another chip than the rest of the name: a MIG slice, and two chips named like the RTX 4090."""
+"""Words in device names that mark a different chip: MIG slices, and the laptop and D variants of the RTX 4090."""
 
 
 def gpu_named(device: str) -> Gpu | None:
-    """The accelerator with a device name such as "NVIDIA H100 PCIe"; None for an unknown one."""
+    """The accelerator with a device name such as "NVIDIA H100 PCIe"; None if it is unknown."""
     if _has_words(_OTHER_CHIPS, device):
         return None
     return next((gpu for gpu in GPUS.values() if _has_words(gpu.device, device)), None)
 
 
 def _has_words(words: str, device: str) -> bool:
-    """Whether a device name holds the words whole: an RTX A1000 is no A100, and a GB200 no B200."""
+    """Whether a device name contains `words` as whole words: an RTX A1000 is not an A100, and a GB200 is not a B200."""
     return re.search(rf"\b(?:{words})\b", device) is not None

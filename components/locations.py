@@ -1,8 +1,8 @@
-"""Where raw files are: on this machine, or in a bucket, which is read through fsspec on obstore.
+"""Lists, fetches and hashes raw files, on this machine or in a bucket. Buckets are read with obstore's fsspec interface.
 
-obstore takes endpoint, region and keys from the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, …;
-`AWS_ALLOW_HTTP=true` for an endpoint without TLS; of Google's store `GOOGLE_APPLICATION_CREDENTIALS`), and retries by itself.
-Google's was not tried.
+obstore reads endpoint, region and keys from environment variables (S3: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
+…, and `AWS_ALLOW_HTTP=true` for an endpoint without TLS; Google Cloud Storage: `GOOGLE_APPLICATION_CREDENTIALS`) and retries
+failed requests. Google Cloud Storage has not been tested.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from components.artifacts import sha256_of_file
 from components.errors import ConfigError, SourceError, StoreError, single_line
 
 BUCKETS = ("s3://", "gs://")
-"""How the URI of an object in a bucket starts."""
+"""URI schemes of object stores."""
 
 
 def in_bucket(uri: str) -> bool:
-    """Whether a URI or location is that of an object in a bucket, or of a folder there."""
+    """Whether a URI or location names an object or a folder in a bucket."""
     return uri.startswith(BUCKETS)
 
 
@@ -33,24 +33,24 @@ class FileEntry:
     """A file below a URI."""
 
     relative: str
-    """Path below the URI with forward slashes; the name of the file where the URI is the file itself."""
+    """Path below the URI, with forward slashes; the file's name if the URI is the file itself."""
     location: str
     """Absolute path, or URI in a bucket."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     stamp: str
-    """Changes when the file does, without reading it: the time of its last modification, or the ETag of an object."""
+    """Modification time of a local file in ns, or ETag of an object: shows that the file changed, without reading it."""
 
 
 def find(uri: str, name: str) -> list[FileEntry]:
-    """Every file at or below `uri`, sorted by path; `name` names the source in errors.
+    """Every file at or below `uri`, sorted by path; `name` is the name of the source in error messages.
 
-    Links to folders are followed; a folder that was visited before, by another path, is not visited again.
+    Symbolic links to folders are followed. A folder that is reachable by several paths is visited once.
 
     Raises:
-        SourceError: nothing exists there.
-        ConfigError: an unknown scheme.
-        StoreError: the object store cannot be reached, or refuses.
+        SourceError: `uri` does not exist.
+        ConfigError: the URI scheme is not supported.
+        StoreError: the object store cannot be reached or refuses the request.
     """
     if in_bucket(uri):
         return _find_objects(uri.rstrip("/"), name)
@@ -78,27 +78,27 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def path_of(uri: str) -> Path:
-    """The local path that a path or `file://` URI means. Raises `ConfigError` for an unknown scheme."""
+    """The absolute local path of a path or `file://` URI. Raises `ConfigError` for any other scheme."""
     split = urlsplit(uri)
     if split.scheme == "file":
         return Path(unquote(split.path))
     if split.scheme and "://" in uri:
         allowed = f"a path, file://, {' or '.join(BUCKETS)}"
-        raise ConfigError(f"source {uri!r}: scheme {split.scheme!r} is not supported; allowed: {allowed}")
+        raise ConfigError(f"{uri!r}: the URI scheme {split.scheme!r} is not supported; allowed: {allowed}")
     return Path(uri).expanduser().absolute()
 
 
 @contextlib.contextmanager
 def fetched(location: str, scratch: Path) -> Iterator[Path]:
-    """The file at a location as a local path; an object is fetched below `scratch` once and deleted after the block.
+    """Yield a local path of the file at a location; an object is downloaded below `scratch` and deleted after the block.
 
     Raises:
-        StoreError: the object store cannot be reached, or refuses.
+        StoreError: the object store cannot be reached or refuses the request.
     """
     if not in_bucket(location):
         yield Path(location)
         return
-    # Readers are chosen by suffix, so the copy keeps the name.
+    # Readers are chosen by file suffix, so the copy keeps its name.
     copy = scratch / "fetched" / location.rpartition("/")[2]
     copy.parent.mkdir(parents=True, exist_ok=True)
     with _store_errors(location):
@@ -111,9 +111,9 @@ def fetched(location: str, scratch: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def fetched_file(uri: str) -> Iterator[Path]:
-    """The file at a path or URI as a local path; an object is fetched into a temporary directory.
+    """Yield a local path of the file at a path or URI; an object is downloaded into a temporary directory.
 
-    Raises what `fetched` and `path_of` raise.
+    Raises the errors of `fetched` and `path_of`.
     """
     if not in_bucket(uri):
         yield path_of(uri)
@@ -124,11 +124,10 @@ def fetched_file(uri: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def fetched_folder(uri: str, patterns: Sequence[str]) -> Iterator[Path]:
-    """The folder at a path or URI as a local path; of one in a bucket, the files in it with names of those patterns.
+    """Yield a local path of a folder. From a bucket, the files directly in it that match a pattern are downloaded.
 
     Raises:
-        SourceError: the bucket has nothing there.
-        StoreError: the object store cannot be reached, or refuses.
+        StoreError: the object store cannot be reached or refuses the request.
     """
     if not in_bucket(uri):
         yield path_of(uri)
@@ -141,10 +140,10 @@ def fetched_folder(uri: str, patterns: Sequence[str]) -> Iterator[Path]:
 
 
 def files_in(uri: str, patterns: Sequence[str]) -> list[FileEntry]:
-    """The files in a folder, and not below it, with names of those patterns, sorted; none where there is no folder.
+    """The files directly in a folder whose names match one of the patterns, sorted; empty if the folder does not exist.
 
     Raises:
-        StoreError: the object store cannot be reached, or refuses.
+        StoreError: the object store cannot be reached or refuses the request.
     """
     try:
         entries = [entry for entry in find(uri, uri) if "/" not in entry.relative] if in_bucket(uri) else _in_folder(path_of(uri))
@@ -159,7 +158,7 @@ def _in_folder(folder: Path) -> list[FileEntry]:
 
 
 def size_of(location: str) -> int:
-    """Bytes of the file at a location. Raises what `state_of` raises."""
+    """Size in bytes of the file at a location. Raises `OSError` for a local file, `StoreError` for an object."""
     if not in_bucket(location):
         return Path(location).stat().st_size
     with _store_errors(location):
@@ -167,7 +166,7 @@ def size_of(location: str) -> int:
 
 
 def read_bytes(location: str) -> bytes:
-    """The bytes of a small file. Raises `StoreError` where the object store cannot be reached, or refuses."""
+    """The content of a small file. Raises `OSError` for a local file, `StoreError` for an object."""
     if not in_bucket(location):
         return Path(location).read_bytes()
     with _store_errors(location):
@@ -175,11 +174,11 @@ def read_bytes(location: str) -> bytes:
 
 
 def sha256_at(location: str) -> str:
-    """sha256 of the bytes at a location, in hex, streamed.
+    """sha256 of the file at a location, in hex. The file is streamed, not loaded into memory.
 
     Raises:
         OSError: a local file cannot be read.
-        StoreError: the object store cannot be reached, or refuses.
+        StoreError: the object store cannot be reached or refuses the request.
     """
     if not in_bucket(location):
         return sha256_of_file(Path(location))
@@ -190,7 +189,10 @@ def sha256_at(location: str) -> str:
 
 
 def state_of(location: str) -> str:
-    """Changes when the content does: the sha256 of a local file; the ETag and size of an object, without downloading it."""
+    """A string that changes when the content does: sha256 of a local file; ETag and size of an object, which is not downloaded.
+
+    Raises `OSError` for a local file, `StoreError` for an object.
+    """
     if not in_bucket(location):
         return sha256_of_file(Path(location))
     with _store_errors(location):
@@ -199,9 +201,9 @@ def state_of(location: str) -> str:
 
 
 def stamp_of(location: str) -> str:
-    """Changes when the file does, without reading it: the modification time of a local file in ns, the ETag of an object.
+    """A string that changes when the file does, without reading it: modification time of a local file in ns; state of an object.
 
-    Raises what `state_of` raises.
+    Raises the errors of `state_of`.
     """
     return state_of(location) if in_bucket(location) else str(Path(location).stat().st_mtime_ns)
 
@@ -210,7 +212,7 @@ def _find_objects(uri: str, name: str) -> list[FileEntry]:
     with _store_errors(uri):
         system = _file_system(uri)
         try:
-            # If the URI is an object itself, only its path is returned.
+            # If the URI is an object itself, find returns only its path, without its size and ETag.
             facts = {path: fact or system.info(path) for path, fact in system.find(uri, detail=True).items()}
         except FileNotFoundError:
             facts = {}
@@ -240,7 +242,7 @@ def _plain_store() -> Any:
     from obstore.fsspec import FsspecStore
 
     class PlainStore(FsspecStore):
-        """Names of objects as they are: the library takes them for URLs, and cuts them at `#` and `?` (obstore 0.12)."""
+        """Keeps `#` and `?` in object names: obstore 0.12 parses the names as URLs and would cut them there."""
 
         def _split_path(self, path: str) -> tuple[str, str]:
             bucket, _, key = path.rpartition("://")[2].partition("/")
@@ -258,5 +260,5 @@ def _store_errors(location: str) -> Iterator[None]:
     except (BaseError, OSError) as error:
         reason = single_line(error, 300)
         raise StoreError(
-            f"{location}: cannot be read from the object store ({reason}); check the bucket, the endpoint and the keys"
+            f"{location}: cannot be read from the object store ({reason}); check the bucket, the endpoint and the access keys"
         ) from error

@@ -1,4 +1,4 @@
-"""Functions that become machine code, and the arrays they take. numba: compiles loops over bytes, and ships as a wheel."""
+"""Compiles functions to machine code with numba, which handles loops over bytes and is available as a wheel."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ Numbers = npt.NDArray[np.int64]
 
 
 def compiled(function: Any) -> Any:
-    """Machine code on first use, kept in numba's cache (`infra.variables.numba_cache` says where)."""
+    """Decorator that compiles a function on its first call. numba caches the result (in `infra.variables.numba_cache`)."""
     return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
 
 
 mix = compiled(mixed)
-"""`components.hashing.mixed` of one value, for other machine code."""
+"""`components.hashing.mixed` for a single value, callable from compiled functions."""

@@ -1,6 +1,7 @@
-"""The raw files that an artifact was made of: by source and path in its content, and where each lay in its record.
+"""Reads and writes the list of raw files that an artifact was made from.
 
-So the same files in another folder or bucket give the same content, and whoever asks later still finds where they were.
+The source and relative path of each file belong to the artifact's content; its absolute path or URI belongs to the record. So
+the same files in another folder or bucket give the same content digest, and their original location is still known.
 """
 
 import io
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 RAW, LOCATIONS = "raw.parquet", "locations.parquet"
-"""Files of an artifact: source, path inside the source, sha256 and bytes of each raw file; and source, path and URI of each."""
+"""Two files of an artifact with a row per raw file: `RAW` has source, path in the source, sha256 and bytes; `LOCATIONS` has
+source, path and URI."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,27 +22,27 @@ class RawRecord:
     source: str
     """Name of the source."""
     path: str
-    """Inside the source, with forward slashes."""
+    """Path in the source, with forward slashes."""
     sha256: str
     bytes: int
     uri: str
-    """Where it lay: an absolute path, an `s3://` URI, or `python-environment:DISTRIBUTION/PATH`."""
+    """Location when it was read: an absolute path, an `s3://` URI, or `python-environment:DISTRIBUTION/PATH`."""
 
     @property
     def name(self) -> str:
-        """How messages name it."""
+        """The name of the file in messages."""
         return self.path if self.path == self.uri else f"{self.source}/{self.path}"
 
 
 def write_raw(records: Sequence[RawRecord], output: Path) -> None:
-    """Write both tables, in the order of the records."""
+    """Write `RAW` and `LOCATIONS` into the directory `output`, rows in the order of `records`."""
     rows = [{"source": r.source, "path": r.path, "sha256": r.sha256, "bytes": r.bytes} for r in records]
     _write(rows, {"source": "string", "path": "string", "sha256": "string", "bytes": "int64"}, output / RAW)
     write_locations([(record.source, record.path, record.uri) for record in records], output)
 
 
 def write_locations(files: Iterable[tuple[str, str, str]], output: Path) -> None:
-    """Write where raw files lay: source, path and URI of each."""
+    """Write `LOCATIONS` into the directory `output` from the source, path and URI of each raw file."""
     names = ("source", "path", "uri")
     _write([dict(zip(names, file, strict=True)) for file in files], dict.fromkeys(names, "string"), output / LOCATIONS)
 
@@ -54,9 +56,9 @@ def _write(rows: list[dict[str, Any]], columns: Mapping[str, str], path: Path) -
 
 
 def read_raw(raw: bytes, locations: bytes | None) -> list[RawRecord]:
-    """The raw files of an artifact from the bytes of its two tables.
+    """The raw files of an artifact, from the bytes of `RAW` and `LOCATIONS`.
 
-    An artifact of format 1 has the URI of each file in the first table, and no second one.
+    An artifact of format 1 has no `LOCATIONS`: its `RAW` has the URI of each file.
     """
     import pyarrow.parquet as pq
 

@@ -1,7 +1,7 @@
-"""What passes between stages: handles of artifacts, their manifests, and the typed values inside them.
+"""What stages pass to each other: handles of artifacts, their manifests, and the typed values inside them.
 
-An artifact is a directory with a `manifest.json`. Without a manifest it does not exist. Standard library only; where a value is
-a table, pyarrow besides, once it is read or written.
+An artifact is a directory with a `manifest.json`; a directory without one is not an artifact. Needs only the standard library,
+and pyarrow when a table is read or written.
 """
 
 from components.artifacts.baselines import BASELINES, BYTE_UNIGRAM, ZLIB_9

@@ -1,6 +1,6 @@
-"""The baselines of an evaluation: what a model must beat before its bits per byte mean anything."""
+"""The baselines of an evaluation: a model whose bits per byte are not lower has learned nothing useful."""
 
 BYTE_UNIGRAM = "byte-unigram"
 ZLIB_9 = "zlib-9"
 BASELINES = (BYTE_UNIGRAM, ZLIB_9)
-"""Names under which the baselines stand among the models of an evaluation report."""
+"""Names of the baselines; an evaluation report lists them together with the models."""

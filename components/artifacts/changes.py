@@ -1,4 +1,4 @@
-"""What fine-tuning changed on held-out data."""
+"""Metrics on held-out data before and after fine-tuning."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from components.artifacts.tables import read_rows, write_rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One held-out figure before and after a training."""
+    """One held-out metric before and after fine-tuning."""
 
     measure: str
     kind: str
@@ -19,7 +19,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changes:
-    """Every figure that SFT or DPO measured, beside the weights of its checkpoint."""
+    """Every metric that SFT or DPO measured; stored in the directory of its checkpoint."""
 
     NAME: ClassVar[str] = "metrics/alignment.parquet"
 
@@ -27,7 +27,7 @@ class Changes:
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """The changes of the checkpoint in `directory`. Raises `MissingArtifact` or `DamagedArtifact`."""
+        """Read the table of the checkpoint in `directory`. Raises `MissingArtifact` or `DamagedArtifact`."""
         return cls(rows=tuple(read_rows(Change, directory / cls.NAME, "fine-tuning")))
 
     def write(self, directory: Path) -> None:

@@ -19,15 +19,16 @@ class Conversation(JsonLine):
     source: str
     """`python-environment:`, or the name of the user's file."""
     uri: str
-    """The function or the line that it comes from."""
+    """The Python function, or the line of the file, that it was made from."""
     group: str
-    """What is never divided between splits: a distribution, the user's own group, or the first prompt's hash."""
+    """All conversations of a group are in the same split: a distribution, the user's own group, or the hash of the first
+    prompt."""
     licence: str
     task: str
-    """"describe", "declare" or "implement" for embedded instructions, "user" for a user's data."""
+    """"describe", "declare" or "implement" for embedded instructions; "user" for the user's own data."""
 
     def measures(self) -> dict[str, str | int]:
-        """The columns of the metrics table: counts of messages, and characters by role."""
+        """One row of the metrics table, with the number of messages and the characters of prompts and answers."""
         sizes = {role: sum(len(m["content"]) for m in self.messages if m["role"] == role) for role in ("user", "assistant")}
         counts = {"messages": len(self.messages), "prompt_characters": sizes["user"], "answer_characters": sizes["assistant"]}
         return {"id": self.id, "source": self.source, "group": self.group, "task": self.task, **counts}
@@ -49,7 +50,7 @@ class PreferencePair(JsonLine):
     group: str
 
     def measures(self) -> dict[str, str | int]:
-        """The columns of the metrics table: characters of each text."""
+        """One row of the metrics table, with the characters of each text."""
         texts = {"prompt": self.prompt, "chosen": self.chosen, "rejected": self.rejected}
         sizes = {f"{name}_characters": len(text) for name, text in texts.items()}
         return {"id": self.id, "kind": self.kind, "group": self.group, **sizes}

@@ -1,4 +1,4 @@
-"""Handles of artifacts: small enough to pass through any workflow engine."""
+"""Handles of artifacts: small values that steps pass to each other instead of files."""
 
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -8,18 +8,19 @@ Kind = TypeVar("Kind", bound="Artifact")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """A finished directory at a URI, pinned by its two digests."""
+    """Refers to a finished directory by its URI and two digests."""
 
     uri: str
-    """Where the directory is, relative to the root of its store, so that a store can be moved without breaking evidence."""
+    """Directory of the artifact, relative to the root of its store, so that moving a store does not invalidate digests."""
     digest: str
-    """Evidence digest: sha256 in hex over the whole manifest, so also over when, where and by whom the artifact was made."""
+    """Evidence digest: sha256 in hex over the whole manifest, including when, where and by whom the artifact was made."""
     content: str = ""
-    """Content digest: sha256 in hex over what the artifact is. Decides reuse. Format 1 has one digest: it is that."""
+    """Content digest: sha256 in hex over the content alone; used to decide reuse. Manifests of format 1 have a single digest,
+    which is used for both."""
 
     RECORD_FILES: ClassVar[tuple[str, ...]] = ("*.html", "*.png", "locations.parquet")
-    """Patterns of the paths of its files that are record, not content: pages, plots, lists of locations. They may tell times and
-    places, no other step reads them, and their bytes do not decide what the artifact is."""
+    """Path patterns of files that belong to the record, not to the content: pages, plots, lists of locations. They may contain
+    times and paths, no other step reads them, and they do not affect the content digest."""
 
     def __post_init__(self) -> None:
         if not self.content:
@@ -27,22 +28,22 @@ class Artifact:
 
     @property
     def pinned(self) -> dict[str, str]:
-        """The artifact as events and tags name it: where it is, and its two digests."""
+        """URI and both digests by name, for events and tags."""
         return {"uri": self.uri, "digest": self.digest, "content": self.content}
 
     def as_(self, kind: type[Kind]) -> Kind:
-        """The same artifact under another type: workflow engines hand on the base type, steps take what they need."""
+        """The same handle as another kind: the workflow engine returns the base class, and steps expect a specific kind."""
         return kind(uri=self.uri, digest=self.digest, content=self.content)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Corpus(Artifact):
-    """Unmixed document shards per split and domain, and a mixture."""
+    """Document shards per split and domain, with the mixture that training applies to them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeduplicationCurve(Artifact):
-    """Removal rate by number of sources deduplicated together, as a table and a plot."""
+    """Fraction of documents removed by number of sources deduplicated together, as a table and a plot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +53,22 @@ class Tokenizer(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenShards(Artifact):
-    """Memory-mapped token ids per split and domain, with the way back to document ids."""
+    """Token ids per split and domain in files for memory-mapping, with an index of which document each token comes from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingPlan(Artifact):
-    """Shape, tokens, batch and learning rate for a compute budget, as a `Plan`."""
+    """Model shape, tokens, batch size and learning rate for a compute budget, as a `Plan`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepPoint(Artifact):
-    """The outcome of one training of a sweep."""
+    """The result of one training of a sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRuns(Artifact):
-    """The trainings of a sweep as a table."""
+    """The results of all trainings of a sweep as a table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ class ScalingLaw(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict(Artifact):
-    """The outcome of a plan beside what its law predicted, and the law fitted again with that training."""
+    """A training's result compared with the prediction of its law, and the law fitted again with that training included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +88,7 @@ class Conversations(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreferencePairs(Artifact):
-    """Prompts with a chosen and a rejected answer, split into train and validation."""
+    """Preference pairs: prompts with a chosen and a rejected answer, split into train and validation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +98,12 @@ class Checkpoint(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingState(Artifact):
-    """A training checkpoint in the middle of pretraining: trainings with another token budget branch from it."""
+    """A training checkpoint from the middle of pretraining, from which trainings with another token budget branch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationReport(Artifact):
-    """What was measured of the models, beside the baselines."""
+    """The evaluation results of the models and baselines."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,4 +115,4 @@ class RegisteredModel(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check(Artifact):
-    """The outcome of a check on another artifact: its manifest holds the `CheckReport`, its files the HTML page."""
+    """The result of a check on another artifact: the `CheckReport` in its manifest, and an HTML page."""

@@ -1,7 +1,7 @@
-"""Typed values that an artifact holds as JSON files: one writes them, and whoever else needs them reads them here.
+"""Reads and writes the typed values that artifacts hold as JSON files.
 
-A value is a frozen dataclass of numbers, texts, tuples, mappings from texts, and further such dataclasses. Equal values have
-equal bytes, and what is not a whole value is refused before anybody uses it.
+A value is a frozen dataclass whose fields are numbers, strings, tuples, mappings with string keys, or further such dataclasses.
+Equal values have equal bytes. Files with missing, unknown or mistyped fields are refused when they are read.
 """
 
 import dataclasses
@@ -18,34 +18,34 @@ from components.files import JSON, read_json_lines, write_text, written_beside
 Value = TypeVar("Value")
 
 FORMAT: Final = "format_version"
-"""The key that a file of a later format has; a file without it is of format 1, which has no such key."""
+"""The key that holds a file's format version. Files of format 1 do not have it."""
 
 OPTIONAL: Final[Mapping[str, bool]] = {"optional": True}
-"""Metadata of a field that is left out of the file while it is empty."""
+"""Metadata for a field that is left out of the file when it is empty."""
 
 
 class JsonFile:
-    """A dataclass that is a file of its own, `NAME`, in the directory of an artifact."""
+    """Base class of dataclasses that are stored as a JSON file in the directory of an artifact."""
 
     __slots__ = ()
 
     NAME: ClassVar[str]
     """Name of the file."""
     STEP: ClassVar[str]
-    """What to do where it cannot be read: the step, or the command, that writes it."""
+    """The step or command that writes the file; error messages say to run it again."""
     DERIVED: ClassVar[tuple[str, ...]] = ()
-    """Properties that are written beside the fields, for whoever reads the file with other programs; reading leaves them out."""
+    """Properties that are written to the file for other programs, and ignored when it is read."""
     VERSION: ClassVar[int] = 1
-    """Version of the file's format. Older ones are read too."""
+    """Format version that is written. Older versions can be read."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """The value in `directory`.
+        """Read the value from the file `NAME` in `directory`.
 
         Raises:
-            MissingArtifact: there is no such file.
+            MissingArtifact: the file does not exist.
             NewerFormat: a later version of longrun wrote it.
-            DamagedArtifact: it is anything but a whole value of this kind.
+            DamagedArtifact: the file cannot be read, or does not hold a complete value of this class.
         """
         path = directory / cls.NAME
         try:
@@ -57,7 +57,7 @@ class JsonFile:
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Self:
-        """The value of a file's bytes; `where` names it in errors, which are those of `read`."""
+        """Parse the bytes of a file; `where` is its name in error messages. Raises `NewerFormat` or `DamagedArtifact`."""
         try:
             raw = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -67,50 +67,51 @@ class JsonFile:
             raise NewerFormat(f"{where}: format version {version}; this longrun reads up to {cls.VERSION}: upgrade it")
         try:
             if type(version) is not int or version < 1:
-                raise ValueError(f"its format version is {_shown(version)}")
+                raise ValueError(f"format version is {_shown(version)}, not a positive integer")
             return decoded(cls, cls.upgraded(raw, version) if isinstance(raw, dict) else raw, ignored=cls.DERIVED)
         except (ValueError, ConfigError) as error:
-            raise DamagedArtifact(f"{where}: not {cls.__name__} ({error}); {cls._remedy()}") from error
+            raise DamagedArtifact(f"{where}: not a valid {cls.__name__} ({error}); {cls._remedy()}") from error
 
     @classmethod
     def upgraded(cls, raw: dict[str, Any], version: int) -> dict[str, Any]:
-        """The fields of a file of that version as this one has them. Raises `ValueError` for what is no such file."""
+        """Convert the fields of a file with format `version` to those of `VERSION`. Raises `ValueError` if the file is
+        invalid."""
         return raw
 
     @classmethod
     def _remedy(cls) -> str:
-        return f"{cls.STEP} writes it: run that again"
+        return f"written by {cls.STEP}: run that again"
 
     def write(self, directory: Path) -> None:
-        """Write the value into `directory`, which must exist. Raises `ArtifactError` where a number is not finite."""
+        """Write the value into `directory`, which must exist. Raises `ArtifactError` if a number is not finite."""
         write_text(directory / self.NAME, self.to_json())
 
     def to_json(self) -> str:
-        """What the file holds: keys sorted, so that equal values have equal bytes."""
+        """The text of the file. Keys are sorted, so that equal values have equal bytes."""
         derived = {name: getattr(self, name) for name in self.DERIVED} | ({FORMAT: self.VERSION} if self.VERSION > 1 else {})
         try:
             return json.dumps(encoded(self) | derived, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
         except ValueError as error:
-            raise ArtifactError(f"{self.NAME}: not JSON ({error}); allowed: finite numbers") from error
+            raise ArtifactError(f"{self.NAME}: cannot be written as JSON ({error}); allowed: finite numbers") from error
 
 
 class JsonLine:
-    """A dataclass that is a line of a file for each split, `train.jsonl` and `validation.jsonl`."""
+    """Base class of dataclasses that are stored as lines of `train.jsonl` and `validation.jsonl`."""
 
     __slots__ = ()
 
     STEP: ClassVar[str]
-    """The step that writes these files."""
+    """The step that writes these files; error messages say to run it again."""
 
     @classmethod
     def read(cls, directory: Path, split: str) -> list[Self]:
-        """The lines of one split.
+        """Read the lines of one split.
 
         Raises:
-            MissingArtifact: there is no such file.
-            DamagedArtifact: a line is anything but a whole value of this kind.
+            MissingArtifact: the file does not exist.
+            DamagedArtifact: a line does not hold a complete value of this class.
         """
-        path, remedy = directory / f"{split}.jsonl", f"{cls.STEP} writes it: run that again"
+        path, remedy = directory / f"{split}.jsonl", f"written by {cls.STEP}: run that again"
         rows = read_json_lines(path, remedy)
         try:
             return [decoded(cls, row, f"line {number}") for number, row in enumerate(rows, start=1)]
@@ -119,14 +120,14 @@ class JsonLine:
 
     @classmethod
     def write(cls, lines: Iterable[Self], directory: Path, split: str) -> None:
-        """Write the lines of one split: keys in the order of the fields, text unescaped."""
+        """Write the lines of one split, with keys in the order of the fields and non-ASCII characters unescaped."""
         text = (json.dumps(encoded(line), ensure_ascii=False) + "\n" for line in lines)
         with written_beside(directory / f"{split}.jsonl") as path, path.open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(text)
 
 
 def encoded(value: Any) -> dict[str, JSON]:
-    """The fields of a dataclass, and of those within it, as JSON."""
+    """The fields of a dataclass as JSON values, including nested dataclasses. Empty `OPTIONAL` fields are left out."""
     return {
         field.name: _encoded(getattr(value, field.name))
         for field in dataclasses.fields(value)
@@ -143,20 +144,22 @@ def _encoded(value: Any) -> JSON:
 
 
 def decoded(kind: type[Value], raw: object, name: str = "", *, ignored: Collection[str] = ()) -> Value:
-    """The dataclass `kind` of a JSON object without its fields `ignored`; `name` is what leads to it.
+    """Make a dataclass of type `kind` from a JSON object.
+
+    `name` is the path to the object in error messages; keys in `ignored` are skipped.
 
     Raises:
-        ValueError: a field is missing, unknown, or of another type.
-        ConfigError: the class refuses its values.
+        ValueError: a field is missing, unknown or of the wrong type.
+        ConfigError: `kind` does not accept the values.
     """
     if not isinstance(raw, Mapping):
-        raise ValueError(f"{name or kind.__name__} is {_shown(raw)}, not an object")
+        raise ValueError(f"{name or kind.__name__} is {_shown(raw)}, not a JSON object")
     owner: Any = kind
     hints, prefix = _hints(owner), f"{name}." if name else ""
     if unknown := sorted(raw.keys() - hints.keys() - set(ignored)):
         raise ValueError(f"unknown field {prefix}{unknown[0]}")
     if missing := [field for field in _required(kind) if field not in raw]:
-        raise ValueError(f"no field {prefix}{missing[0]}")
+        raise ValueError(f"missing field {prefix}{missing[0]}")
     return kind(**{field: _decoded(hints[field], value, prefix + field) for field, value in raw.items() if field in hints})
 
 
@@ -165,7 +168,7 @@ def _decoded(hint: Any, raw: object, name: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return decoded(hint, raw, name)
     if origin in (Union, types.UnionType):
-        # At most one alternative, beside None, is more than a plain value
+        # Besides None, at most one alternative is not a plain value
         return None if raw is None and type(None) in arguments else _decoded(_alternative(arguments, raw), raw, name)
     if origin is Literal and raw in arguments:
         return raw
@@ -196,7 +199,7 @@ def _tuple(arguments: tuple[Any, ...], raw: list[Any], name: str) -> tuple[Any, 
 
 
 def _is(hint: type, raw: object) -> bool:
-    """Whether a plain JSON value is of that type; a whole number is also a float, and a truth value is no number."""
+    """Whether a plain JSON value is of that type. An integer is accepted as a float; a bool is not accepted as a number."""
     if hint is object:
         return True
     if hint is float:

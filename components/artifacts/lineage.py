@@ -1,4 +1,4 @@
-"""What an artifact was made from, down to the raw files: a graph, in which each artifact stands once."""
+"""The lineage of an artifact: a graph of everything that it was made from, down to the raw files."""
 
 import dataclasses
 from collections import deque
@@ -13,36 +13,36 @@ from components.files import JSON
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawSource:
-    """Raw files of one source that an artifact was read from."""
+    """The raw files of one source that an artifact was made from."""
 
     source: str
     files: int
     bytes: int
     sha256: str
-    """Of the sorted sha256 of all its files, in hex."""
+    """sha256 over the sorted sha256 of the files, in hex."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LineageNode:
-    """One artifact of a lineage: what its manifest says of how it was made."""
+    """One artifact of a lineage, with the entries of its manifest that say how it was made."""
 
     step: str
     kind: str
     content_digest: str
-    """sha256 over what the artifact is, in hex; of one that a longrun before 0.5 made, its evidence digest."""
+    """sha256 over its content, in hex; the evidence digest if a longrun before 0.5 made it."""
     evidence_digest: str
     """sha256 over its whole manifest, in hex."""
     uri: str = field(default="", metadata=OPTIONAL)
-    """Where it is in its store; empty where the lineage travels with a model."""
+    """Its directory, relative to the root of the store; empty in the lineage that is stored with a model."""
     config: Mapping[str, object]
     code_digest: str
     environment_digest: str
     figures: Mapping[str, object]
     checks: tuple[CheckReport, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """Evidence digests of what it was made from, by the names of the step's inputs."""
+    """Evidence digests of its inputs, by the names of the step's inputs."""
     raw: tuple[RawSource, ...] = ()
-    """What it was read from, where it was read from raw files."""
+    """The raw files that it was made from, by source; empty if it was made only from other artifacts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,18 +56,18 @@ class Lineage(JsonFile):
     root: str
     """Evidence digest of the artifact whose lineage this is."""
     artifacts: Mapping[str, LineageNode]
-    """Each artifact once, by its evidence digest."""
+    """All artifacts of the lineage by evidence digest."""
 
     def __post_init__(self) -> None:
         needed = {self.root, *(digest for node in self.artifacts.values() for digest in node.inputs.values())}
         if missing := sorted(needed - self.artifacts.keys()):
-            raise ValueError(f"it holds no artifact {missing[0][:12]}, which it names")
+            raise ValueError(f"artifact {missing[0][:12]} is an input but is not listed")
         for digest, node in self.artifacts.items():
             if node.evidence_digest != digest:
-                raise ValueError(f"artifact {digest[:12]} says that it is {node.evidence_digest[:12]}")
+                raise ValueError(f"artifact {digest[:12]} has the evidence digest {node.evidence_digest[:12]}")
 
     def nodes(self) -> Iterator[LineageNode]:
-        """Every artifact once, the root first, then what it was made from, then what that was made from."""
+        """Every artifact once, in breadth-first order: the root, its inputs, then the inputs of those."""
         waiting, seen = deque([self.root]), set[str]()
         while waiting:
             digest = waiting.popleft()
@@ -77,14 +77,14 @@ class Lineage(JsonFile):
                 waiting.extend(self.artifacts[digest].inputs.values())
 
     def without_uris(self) -> Self:
-        """The same without where each artifact is: digests prove what it is, wherever it is stored."""
+        """A copy without the URIs of the artifacts, whose digests identify them wherever they are stored."""
         return dataclasses.replace(
             self, artifacts={digest: dataclasses.replace(node, uri="") for digest, node in self.artifacts.items()}
         )
 
     @classmethod
     def upgraded(cls, raw: dict[str, Any], version: int) -> dict[str, Any]:
-        """Format 1 was a tree, in which an artifact stood below each artifact that was made from it."""
+        """Convert format 1, a tree that repeats an artifact below each artifact that was made from it."""
         return raw if version > 1 else {"root": raw.get("digest"), "artifacts": _artifacts_of_tree(raw)}
 
 
@@ -94,7 +94,7 @@ def _artifacts_of_tree(tree: Mapping[str, JSON]) -> dict[str, JSON]:
     while waiting:
         node = waiting.pop()
         if not (isinstance(node, dict) and isinstance(node.get("digest"), str) and isinstance(node.get("inputs"), dict)):
-            raise ValueError("neither a graph nor a tree of artifacts")
+            raise ValueError("neither a graph (format 2) nor a tree (format 1) of artifacts")
         digest, inputs = node["digest"], node["inputs"]
         waiting += inputs.values()
         fields = {name: value for name, value in node.items() if name != "digest"}

@@ -1,7 +1,8 @@
-"""Manifests: the evidence. Without one an artifact does not exist.
+"""The manifest of an artifact: its config, code, inputs, files and figures, with digests that reveal any change.
 
-A manifest has two parts. Its *content* is what the artifact is: equal configs, inputs and code give an equal content, whenever
-and wherever it is made. Its *record* is how that came about. The manifest has two digests: of its content, and of both.
+A manifest has two parts. The *content* describes the artifact itself: equal config, inputs and code give equal content,
+whenever and wherever the artifact is made. The *record* describes how it was made. The content digest covers the content; the
+evidence digest covers both.
 """
 
 import dataclasses
@@ -17,39 +18,39 @@ from components.errors import ArtifactError, DamagedArtifact, NewerFormat
 from components.files import JSON
 
 FORMAT_VERSION = 2
-"""Version of the manifest format. A reader accepts this version and every older one, and refuses newer ones.
+"""Version of the manifest format that is written. Older versions can be read; newer ones are refused.
 
-Format 1 had one digest, that of the manifest's bytes, and no record."""
+Format 1 had a single digest, computed over the bytes of the manifest, and no separate record."""
 
 MANIFEST = "manifest.json"
 
 Figures: TypeAlias = Mapping[str, JSON]
-"""What a step shows of its outcome, by name. Nothing is decided by it: what another step needs is a typed value in a file."""
+"""Figures that a step reports to people, by name. No step reads them: steps exchange typed values in files."""
 
 _AGAIN = "make the artifact again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What an artifact is made of, how, and from what."""
+    """Describes one artifact: how and from what it was made, and what it consists of."""
 
     step: str
     kind: str
     """Name of the artifact class, such as `Corpus`."""
     cache_key: str
-    """Decides reuse: config, inputs and code without comments. Record."""
+    """Key that decides reuse, computed from config, inputs and code without comments. Part of the record."""
     config: dict[str, JSON]
-    """The resolved configuration as JSON. Record."""
+    """The resolved config as JSON. Part of the record."""
     deciding: dict[str, JSON] | None = None
-    """Of the configuration what decides the result, which is content; None: all of it."""
+    """The config fields that affect the result. Part of the content; None: all of `config`."""
     code_digest: str
-    """sha256 over the full source text of the packages that made it. Record."""
+    """sha256 over the full source of the packages that made it. Part of the record."""
     environment_digest: str
-    """sha256 over the locks, the Python version and the platform. Record."""
+    """sha256 over the lock files, the Python version and the platform. Part of the record."""
     inputs: dict[str, Artifact] = field(default_factory=dict)
-    """What it was made from: content digests are content; URIs and evidence digests are record."""
+    """The artifacts it was made from. Their content digests are part of the content; URIs and evidence digests, of the record."""
     files: tuple[FileRecord, ...] = ()
-    """Sorted by path."""
+    """All files except the manifest, sorted by path."""
     figures: Figures = field(default_factory=dict)
     checks: tuple[CheckReport, ...] = ()
     making: Making = field(default_factory=Making)
@@ -61,39 +62,40 @@ class Manifest:
         object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda file: (file.path, file.record))))
 
     def to_bytes(self) -> bytes:
-        """The manifest as canonical JSON: sorted keys, so that equal manifests have equal bytes.
+        """The manifest as canonical JSON with sorted keys, so that equal manifests have equal bytes.
 
         Raises:
-            ArtifactError: the config or a figure is something that JSON cannot hold, such as NaN.
+            ArtifactError: the config or a figure cannot be represented in JSON, such as NaN.
         """
         return self._canonical(self._document())
 
     @property
     def content_digest(self) -> str:
-        """sha256 in hex over the content as canonical JSON; of format 1 the evidence digest, which is over all of it."""
+        """sha256 in hex over the content as canonical JSON; for format 1 the same as `digest`."""
         return self.digest if self.format_version == 1 else self._sha256(self._content())
 
     @property
     def digest(self) -> str:
-        """The evidence digest: sha256 in hex over content and record as canonical JSON; of format 1 over the manifest's bytes."""
+        """The evidence digest: sha256 in hex over content and record as canonical JSON; for format 1 over the manifest's
+        bytes."""
         return self._sha256(self._document_of_format_1() if self.format_version == 1 else self._content_and_record())
 
     def at(self, uri: str) -> Artifact:
-        """The handle of the artifact that has this manifest at `uri`."""
+        """The handle of the artifact with this manifest, stored at `uri`."""
         return Artifact(uri=uri, digest=self.digest, content=self.content_digest)
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Self:
-        """Read a manifest, and hold its bytes and its digests against its parts; `where` names it in errors.
+        """Parse the bytes of a manifest and verify its digests; `where` is its name in error messages.
 
         Raises:
-            NewerFormat: the manifest was written by a later version of longrun.
-            DamagedArtifact: it is not a manifest, or a byte of it was changed.
+            NewerFormat: a later version of longrun wrote the manifest.
+            DamagedArtifact: it is not a manifest, or was changed after it was written.
         """
         raw = _parse(data, where)
         version = raw.get("format_version")
         if not isinstance(version, int):
-            raise DamagedArtifact(f"{where}: not a longrun manifest (format_version is no int); {_AGAIN}")
+            raise DamagedArtifact(f"{where}: not a longrun manifest (format_version is not an integer); {_AGAIN}")
         if version > FORMAT_VERSION:
             raise NewerFormat(f"{where}: format version {version}; this longrun reads up to {FORMAT_VERSION}: upgrade it")
         try:
@@ -104,13 +106,14 @@ class Manifest:
         return manifest
 
     def _require_bytes(self, data: bytes, where: str) -> None:
-        """Raise `DamagedArtifact` unless the manifest is written as `data`, which has the digests too."""
+        """Raise `DamagedArtifact` unless `data`, which includes the digests, is exactly what this manifest would be written
+        as."""
         try:
             whole = self.to_bytes() == data
         except ArtifactError as error:
             raise DamagedArtifact(f"{where}: not a longrun manifest ({error}); {_AGAIN}") from error
         if not whole:
-            raise DamagedArtifact(f"{where}: changed after it was written: its digests are of other content; {_AGAIN}")
+            raise DamagedArtifact(f"{where}: changed after it was written: its digests do not match its content; {_AGAIN}")
 
     def _sha256(self, value: dict[str, JSON]) -> str:
         return hashlib.sha256(self._canonical(value)).hexdigest()
@@ -120,7 +123,9 @@ class Manifest:
             text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
             return (text + "\n").encode()
         except (TypeError, ValueError) as error:
-            raise ArtifactError(f"{self.step}: config or figures are no JSON ({error}); allowed: finite numbers, text") from error
+            raise ArtifactError(
+                f"{self.step}: config or figures cannot be written as JSON ({error}); allowed: finite numbers, text"
+            ) from error
 
     def _document(self) -> dict[str, JSON]:
         if self.format_version == 1:
@@ -188,7 +193,7 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
 
 
 def _fields(raw: dict[str, Any]) -> dict[str, Any]:
-    """Of a manifest of format 2, by the names of `Manifest`."""
+    """The keyword arguments of `Manifest` from the JSON of format 2."""
     content, record = dict(_typed(raw, "content", dict)), dict(_typed(raw, "record", dict))
     inputs = {
         name: Artifact(**pinned, content=content["inputs"][name]) for name, pinned in _typed(record, "inputs", dict).items()
@@ -225,7 +230,7 @@ def _fields_of_format_1(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _typed(raw: dict[str, Any], name: str, kind: type) -> Any:
     if not isinstance(raw.get(name), kind):
-        raise TypeError(f"{name} is no {kind.__name__}")
+        raise TypeError(f"{name} is not a {kind.__name__}")
     return raw[name]
 
 

@@ -1,4 +1,4 @@
-"""The share of the training tokens of each domain and language."""
+"""The mixture: the share of each domain and language in the training tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,26 +9,28 @@ from components.errors import require
 
 
 def portion_name(domain: str, language: str) -> str:
-    """The name of a portion of the mixture, and of its directories: `DOMAIN`, or `DOMAIN/LANGUAGE` for one of its languages."""
+    """The name of a portion of the mixture and of its directory: `DOMAIN/LANGUAGE`, or `DOMAIN` if `language` is empty."""
     return f"{domain}/{language}" if language else domain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mixture(JsonFile):
-    """Target shares in tokens, applied by the training order.
+    """Target shares of the training tokens; the order of the training batches applies them.
 
-    Its portions are the domains; a domain with language shares has a portion for each of these languages instead.
+    Each domain is one portion of the mixture; a domain with language shares is divided into one portion per language.
     """
 
     NAME: ClassVar[str] = "mixture.json"
     STEP: ClassVar[str] = "the step curation"
 
     shares: Mapping[str, float]
-    """Share of each domain in the training tokens; they sum to 1."""
+    """Share of the training tokens by domain; the shares sum to 1."""
     epoch_limits: Mapping[str, float]
-    """Maximum epochs over a portion of a domain; the excess goes to its other languages in proportion, then to other domains."""
+    """Maximum number of epochs over each portion of a domain, by domain. Tokens above the limit are taken from the domain's other
+    languages in proportion to their shares, then from other domains."""
     language_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict, metadata=OPTIONAL)
-    """Share of each language in a domain's training tokens; they sum to 1. A domain that is not named is one portion."""
+    """By domain, the share of each language in its training tokens; the shares sum to 1. Domains not listed are one portion
+    each."""
 
     def __post_init__(self) -> None:
         require(bool(self.shares), self, "shares", self.shares, "at least one domain")
@@ -46,7 +48,7 @@ class Mixture(JsonFile):
 
     @property
     def portions(self) -> dict[str, float]:
-        """The share of each portion in the training tokens, by name; those of a domain are adjacent."""
+        """Share of the training tokens by portion name; the portions of a domain are adjacent."""
         return {
             portion_name(domain, language): share * of_domain
             for domain, share in self.shares.items()
@@ -54,5 +56,5 @@ class Mixture(JsonFile):
         }
 
     def languages(self, domain: str) -> dict[str, float]:
-        """The share of each language in a domain's training tokens, sorted; of a domain that is one portion all, as ""."""
+        """The share of each language in a domain's training tokens, sorted by language; {"": 1.0} for an undivided domain."""
         return dict(sorted(self.language_shares.get(domain, {"": 1.0}).items()))

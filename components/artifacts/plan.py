@@ -1,4 +1,4 @@
-"""What a compute budget buys, and the trainings of a sweep."""
+"""The plan of a training for a compute budget, and the trainings of a sweep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,23 +8,24 @@ from components.artifacts.json_file import JsonFile
 from components.artifacts.shape import ModelShape
 
 Figure = Literal["loss", "bits_per_byte"]
-"""What a law can predict: the training loss in nats per token, or bits per byte of held-out text."""
+"""The figures that a law can predict: training loss in nats per token, or bits per byte of held-out text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What a law expects a training to end with."""
+    """A law's prediction of the final loss of a training."""
 
     loss: float
-    """Of the plan's `predicted_figure`."""
+    """Predicted value of the figure that `Plan.predicted_figure` names."""
     low: float
+    """Lower end of the 95 % interval."""
     high: float
-    """Ends of its 95 % interval."""
+    """Upper end of the 95 % interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan(JsonFile):
-    """What pretraining does with a compute budget. `law` holds the scaling law's values beside the chosen ones."""
+    """Model shape, tokens, batch size and learning rate of a pretraining, chosen for a compute budget."""
 
     NAME: ClassVar[str] = "plan.json"
     STEP: ClassVar[str] = "the step scaling"
@@ -33,9 +34,9 @@ class Plan(JsonFile):
     tokens: int
     """Training tokens."""
     batch_size: int
-    """Sequences in a batch."""
+    """Sequences per batch."""
     sequence_length: int
-    """Tokens in a sequence."""
+    """Tokens per sequence."""
     steps: int
     learning_rate: float
     """Maximum learning rate."""
@@ -43,19 +44,21 @@ class Plan(JsonFile):
     """Standard deviation of the initial weights (paper, section 2.3: 0.006)."""
     warmup_steps: int
     compute: float
-    """FLOPs: M·D of the chosen shape and tokens, with the paper's M (section 3.1)."""
+    """Compute in FLOPs: M·D of the chosen shape and tokens, with the paper's M (section 3.1)."""
     memory_bytes: int
-    """Expected peak memory of one worker."""
+    """Expected peak memory of one worker, in bytes."""
     law: Mapping[str, float]
-    """The law's own values: its model scale (such as non_embedding_flops_per_token), tokens, batch_tokens, learning_rate."""
+    """The values that the scaling law recommends for this budget: model scale (such as non_embedding_flops_per_token), tokens,
+    batch_tokens, learning_rate. The plan's own values may differ."""
     notes: tuple[str, ...] = ()
-    """What a reader must know, such as that the law extrapolates here."""
+    """Warnings for the reader, such as that the law extrapolates."""
     flops_per_token: Mapping[str, float] = field(default_factory=dict)
-    """M beside 6N without and with embeddings (non_embedding, six_n, six_n_with_embeddings), and how far each 6N is from M."""
+    """FLOPs per token by three estimates: M (non_embedding), 6N without embeddings (six_n) and with them
+    (six_n_with_embeddings), and the difference of each 6N from M."""
     prediction: Prediction | None = None
-    """What the training should end with by a law fitted here; None: the law predicts none."""
+    """Prediction of the training's final figure; None if the law makes no prediction."""
     predicted_figure: Figure = "loss"
-    """Which figure of the finished training the prediction is about."""
+    """The figure that `prediction` is about: "loss" or "bits_per_byte"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +66,7 @@ class Point:
     """One training of a sweep."""
 
     budget: float
-    """FLOPs that it belongs to; the plan's own differ by less than a batch."""
+    """Compute budget in FLOPs; the compute of `plan` differs from it by less than one batch."""
     plan: Plan
     seed: int
-    """Of the initial weights and of the data order."""
+    """Random seed of the initial weights and of the data order."""

@@ -1,4 +1,4 @@
-"""What a manifest says of one file, of one check, and of how the artifact was made."""
+"""The entries of a manifest: files, check reports, and how the artifact was made."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ class FileRecord:
     size: int
     """Bytes."""
     rows: int | None = None
-    """Rows of a Parquet table, else None."""
+    """Number of rows of a Parquet table; None for other files."""
     record: bool = False
-    """Whether the file is record: it does not decide what the artifact is."""
+    """Whether the file belongs to the record; such files do not affect the content digest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expectation:
-    """One expectation of a check and what was observed."""
+    """One expectation of a check, with the observed value."""
 
     name: str
     observed: str
@@ -32,48 +32,48 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckReport:
-    """The outcome of one check on a stage's output."""
+    """The result of one check of a stage's output."""
 
     name: str
     expectations: tuple[Expectation, ...]
     report: str = ""
-    """The HTML report, relative to the artifact's directory."""
+    """Path of the HTML report, relative to the artifact's directory."""
 
     @property
     def passed(self) -> bool:
-        """Whether every critical expectation holds."""
+        """Whether every critical expectation is met."""
         return not self.failures
 
     @property
     def failures(self) -> tuple[Expectation, ...]:
-        """The critical expectations that do not hold."""
+        """The critical expectations that are not met."""
         return tuple(e for e in self.expectations if e.critical and not e.passed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Making:
-    """When, where and by whom an artifact was made. None of it decides what the artifact is."""
+    """When, where and by whom an artifact was made. Does not affect its content digest."""
 
     started: str = ""
-    """UTC, as in 2026-11-30T10:00:00.000000Z."""
+    """Start time in UTC, such as 2026-11-30T10:00:00.000000Z."""
     finished: str = ""
-    """Likewise."""
+    """End time in UTC, such as 2026-11-30T10:00:00.000000Z."""
     attempt: int = 1
-    """How often this step has been made with this key, this time included."""
+    """How many times this step has run with this cache key, including this time."""
     user: str = ""
     """Login name."""
     machine: str = ""
-    """Kind of the host, such as Linux x86_64."""
+    """Operating system and processor architecture, such as Linux x86_64."""
     devices: tuple[str, ...] = ()
-    """Names of the GPUs; without any, of the processor."""
+    """Names of the GPUs; on a machine without GPUs, of the processor."""
     version: str = ""
-    """Of longrun."""
+    """Version of longrun."""
     commit: str = ""
-    """Of the checkout that longrun runs from, with a plus sign where files differ from it; empty without one."""
+    """Git commit of longrun, followed by a plus sign if files were modified; empty outside a git checkout."""
     root: str = ""
-    """Absolute URI of the store: the artifact's own URI and those of its inputs are relative to it."""
+    """Absolute URI of the store. The URIs of the artifact and its inputs are relative to it."""
     measurements: dict[str, float] = field(default_factory=dict)
-    """What a clock or the machine said: seconds, tokens/s, memory in bytes, utilisation."""
+    """Measured values of the run: seconds, tokens/s, memory in bytes, utilisation."""
 
 
 def sha256_of_file(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The findings of an evaluation as one value: tables of plain rows, and the figures derived from them."""
+"""The findings of an evaluation: tables of typed rows, and figures derived from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from components.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BitsPerByteRow:
-    """One model, or baseline, on one domain."""
+    """Bits per byte of one model or baseline on one domain."""
 
     model: str
     domain: str
@@ -21,7 +21,7 @@ class BitsPerByteRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskResult:
-    """One metric of one model on one task."""
+    """The value of one metric for one model on one task."""
 
     model: str
     task: str
@@ -30,33 +30,33 @@ class TaskResult:
     items: int
     chance: float
     clean_value: float | None = None
-    """The same on clean items alone; None where there is none, and for items cut from held-out text."""
+    """The value on uncontaminated items only; None if there are none, or if the items were cut from held-out text."""
     clean_items: int | None = None
-    """None for items cut from held-out text: those are no benchmark."""
+    """Number of uncontaminated items; None if the items were cut from held-out text, which is not a public benchmark."""
 
     @property
     def is_benchmark(self) -> bool:
-        """Whether its items are public."""
+        """Whether the task is a public benchmark."""
         return self.clean_items is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contamination:
-    """How much of a benchmark curation found in the documents."""
+    """How many items of a benchmark curation found in the documents."""
 
     benchmark: str
     items: int
     contaminated: int
-    """Items of which some document held a part."""
+    """Number of items of which at least one document contained a part."""
     not_searched: int
-    """Items of too few words, or of nothing but what many items share, which documents were not searched for."""
+    """Number of items that were not searched for: they have too few words, or only text that many items share."""
     documents: int
-    """Documents that held a part of an item, and were refused."""
+    """Number of documents that were refused because they contained a part of an item."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repetition:
-    """How many of a model's greedy answers repeat endlessly."""
+    """The fraction of a model's greedy answers that repeat themselves endlessly."""
 
     model: str
     repetition_ratio: float
@@ -74,7 +74,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Documents of one source, domain, language and licence, train and held-out together."""
+    """Number and size of the documents of one source, domain, language and licence, in both splits."""
 
     source: str
     domain: str
@@ -86,14 +86,14 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Findings(JsonFile):
-    """Everything that an evaluation report shows."""
+    """All results that an evaluation report shows."""
 
     NAME: ClassVar[str] = "report.json"
     STEP: ClassVar[str] = "the step evaluation"
     DERIVED: ClassVar[tuple[str, ...]] = ("aggregate",)
 
     domain_shares: Mapping[str, float]
-    """The share of each domain in `aggregate`."""
+    """Weight of each domain in `aggregate`."""
     bits_per_byte: tuple[BitsPerByteRow, ...]
     tasks: tuple[TaskResult, ...]
     contamination: tuple[Contamination, ...]
@@ -102,11 +102,11 @@ class Findings(JsonFile):
     samples: tuple[Sample, ...]
     origins: tuple[Origin, ...]
     definitions: Mapping[str, str] = field(default_factory=dict)
-    """What each figure and task means, in a sentence."""
+    """One sentence per figure and task that explains what it means."""
 
     @property
     def models(self) -> list[str]:
-        """Models and baselines, in the order in which they were measured."""
+        """Names of models and baselines, in the order in which they were measured."""
         return list(dict.fromkeys(row.model for row in self.bits_per_byte))
 
     @property
@@ -116,12 +116,12 @@ class Findings(JsonFile):
 
     @property
     def held_out_tasks(self) -> list[TaskResult]:
-        """Tasks cut from held-out text."""
+        """Results of tasks whose items were cut from held-out text."""
         return [row for row in self.tasks if not row.is_benchmark]
 
     @property
     def benchmarks(self) -> list[TaskResult]:
-        """Public benchmarks."""
+        """Results of public benchmarks."""
         return [row for row in self.tasks if row.is_benchmark]
 
     @property
@@ -131,7 +131,7 @@ class Findings(JsonFile):
 
     @property
     def aggregate(self) -> dict[str, float]:
-        """Bits per byte of each model, weighted by `domain_shares`."""
+        """Bits per byte of each model, averaged over domains with `domain_shares` as weights."""
         return {
             model: sum(share * self.bits[model, domain] for domain, share in self.domain_shares.items()) for model in self.models
         }

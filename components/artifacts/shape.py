@@ -13,17 +13,19 @@ class ModelShape:
     d_model: int
     n_head: int
     n_kv_head: int
-    """Key and value heads; equal to `n_head` unless grouped-query attention is used."""
+    """Number of key and value heads; equal to `n_head` unless grouped-query attention is used."""
     d_ffn: int
-    """Intermediate size of SwiGLU; the paper takes 8/3 d_model rounded up to a multiple of 256."""
+    """Intermediate size of SwiGLU; the paper uses 8/3 d_model rounded up to a multiple of 256."""
     vocab_size: int
-    """Rows of the embedding, padding included."""
+    """Rows of the embedding, including padding."""
     context: int
-    """Longest sequence in tokens."""
+    """Maximum sequence length in tokens."""
     norm_epsilon: float = 1e-6
-    """Of RMSNorm (https://huggingface.co/deepseek-ai/deepseek-llm-7b-base/blob/main/config.json); LLaMA 2 and 3 have 1e-5."""
+    """Epsilon of RMSNorm (https://huggingface.co/deepseek-ai/deepseek-llm-7b-base/blob/main/config.json); 1e-5 in LLaMA 2 and
+    3."""
     rope_theta: float = 10_000.0
-    """Base of the rotary wavelengths (RoFormer, arXiv 2104.09864, section 3.2.2; the same file); LLaMA 3 has 500 000."""
+    """Base of the rotary wavelengths (RoFormer, arXiv 2104.09864, section 3.2.2). 10 000 in DeepSeek LLM's config, 500 000 in
+    LLaMA 3."""
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "d_model", "n_head", "n_kv_head", "d_ffn", "vocab_size", "context"):

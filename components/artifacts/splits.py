@@ -1,4 +1,4 @@
-"""The splits, and in which of them each group is: the corpus decides for all stages after it."""
+"""The names of the splits, and the split of each group. The corpus assigns the splits; later stages use the same ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from components.errors import DamagedArtifact
 TRAIN = "train"
 VALIDATION = "validation"
 SPLITS = (TRAIN, VALIDATION)
-"""Also names of directories and files, such as `train.jsonl`."""
+"""Names of the splits, also used for directories and files, such as `train.jsonl`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupSplit:
-    """A group, which no split divides."""
+    """The split of one group. All documents of a group are in the same split."""
 
     group: str
     split: str
@@ -25,19 +25,22 @@ class GroupSplit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupSplits:
-    """The split of each group of a corpus; curation writes the table, row by row, as there can be more than fit into memory."""
+    """The split of each group of a corpus.
+
+    There is no `write`: curation writes the table in batches, because it may not fit into memory.
+    """
 
     NAME: ClassVar[str] = "groups.parquet"
     STEP: ClassVar[str] = "the step curation"
 
     splits: Mapping[str, str]
-    """By group."""
+    """Split by group name."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """The splits of the corpus in `directory`. Raises `MissingArtifact` or `DamagedArtifact`."""
+        """Read the splits of the corpus in `directory`. Raises `MissingArtifact` or `DamagedArtifact`."""
         path = directory / cls.NAME
         splits = {row.group: row.split for row in read_rows(GroupSplit, path, cls.STEP)}
         if unknown := sorted(set(splits.values()) - set(SPLITS)):
-            raise DamagedArtifact(f"{path}: the split {unknown[0]!r}; allowed: {', '.join(SPLITS)}; run {cls.STEP} again")
+            raise DamagedArtifact(f"{path}: unknown split {unknown[0]!r}; allowed: {', '.join(SPLITS)}; run {cls.STEP} again")
         return cls(splits=splits)

@@ -1,4 +1,4 @@
-"""Tables that an artifact holds as Parquet files, one typed row each: written by one step, read by another."""
+"""Reads and writes the Parquet tables of artifacts as typed rows."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,31 +14,31 @@ Row = TypeVar("Row")
 
 
 def read_rows(kind: type[Row], path: Path, step: str) -> list[Row]:
-    """The rows of a table: a dataclass of texts and numbers each, whose fields are its columns; further columns are not read.
+    """Read the rows of a table as dataclasses of strings and numbers; the fields of `kind` are the columns that are read.
 
     Raises:
-        MissingArtifact: there is no such file; the message says which `step` writes it.
-        DamagedArtifact: it is no Parquet file, or a column is missing, of another type, or empty somewhere.
+        MissingArtifact: the file does not exist; the message says which `step` writes it.
+        DamagedArtifact: it is not a Parquet file, or a column is missing, of the wrong type, or has null values.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    remedy, schema = f"{step} writes it: run that again", _schema(kind)
+    remedy, schema = f"written by {step}: run that again", _schema(kind)
     try:
-        # Of the file alone: a name such as a=b among its directories is no column
+        # ParquetFile, not read_table, which would turn a directory named a=b into a column
         with pq.ParquetFile(path) as file:
             table = file.read(columns=schema.names).select(schema.names)
-        # Dictionaries are texts, and a narrow number is a number
+        # The cast accepts dictionary-encoded strings and narrower numbers
         rows = table.cast(schema).to_pylist()
     except FileNotFoundError as error:
         raise MissingArtifact(f"{path}: missing; {remedy}") from error
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-        raise DamagedArtifact(f"{path}: not a table of {', '.join(schema.names)} ({error}); {remedy}") from error
+        raise DamagedArtifact(f"{path}: not a table with the columns {', '.join(schema.names)} ({error}); {remedy}") from error
     return [kind(**row) for row in rows]
 
 
 def write_rows(kind: type[Row], rows: "list[Row] | tuple[Row, ...]", path: Path) -> None:
-    """Write such a table; its directory is made where it is not there."""
+    """Write rows of class `kind` as a table; creates its directory if needed."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""What token shards hold: how many tokens of each split, domain and language, and in which files."""
+"""The index of token shards: the number of tokens per split, domain and language, and the files that hold them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from components.artifacts.splits import TRAIN
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardTokens:
-    """One file of a domain."""
+    """One file with tokens of a domain."""
 
     name: str
-    """Relative to the domain's directory."""
+    """Path relative to the domain's directory."""
     tokens: int
 
 
@@ -23,23 +23,23 @@ class Span:
     """Consecutive tokens of a domain."""
 
     start: int
-    """Offset of the first one within the domain."""
+    """Offset of the first token in the domain."""
     tokens: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DomainTokens:
-    """What one split holds of one domain."""
+    """The tokens of one domain in one split."""
 
     tokens: int
-    """BOS and EOS of the documents included."""
+    """Number of tokens, including BOS and EOS of each document."""
     documents: int
     bytes: int
     """UTF-8 bytes of the texts."""
     shards: tuple[ShardTokens, ...]
-    """In the order of the tokens."""
+    """The files, in the order of the tokens."""
     languages: Mapping[str, Span] = field(default_factory=dict, metadata=OPTIONAL)
-    """The span of each language; empty for a domain that is not divided by language."""
+    """The span of each language; empty if the domain is not divided by language."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,15 +50,15 @@ class TokenIndex(JsonFile):
     STEP: ClassVar[str] = "the step token_shards"
 
     dtype: Literal["uint16", "uint32"]
-    """Of the ids in the files, little-endian."""
+    """Type of the token ids in the files, little-endian."""
     vocab_size: int
-    """Rows of the model's embedding; all ids are below."""
+    """Rows of the model's embedding; all token ids are smaller."""
     splits: Mapping[str, Mapping[str, DomainTokens]]
-    """By split and domain."""
+    """Tokens by split and domain."""
 
     @property
     def training_tokens(self) -> dict[str, int]:
-        """Training tokens of each domain, and of each `DOMAIN/LANGUAGE` with a span of its own."""
+        """Number of training tokens of each domain, and of each `DOMAIN/LANGUAGE` in domains divided by language."""
         train = self.splits[TRAIN]
         whole = {domain: held.tokens for domain, held in train.items()}
         spans = [(portion_name(domain, name), span) for domain, held in train.items() for name, span in held.languages.items()]

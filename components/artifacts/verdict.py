@@ -1,4 +1,4 @@
-"""How a training ended beside what its plan predicted."""
+"""The comparison of a training's result with the prediction of its plan."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,24 +9,26 @@ from components.artifacts.plan import Figure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanVerdict(JsonFile):
-    """The outcome of a training beside its prediction."""
+    """The measured result of a training compared with its prediction."""
 
     NAME: ClassVar[str] = "verdict.json"
     STEP: ClassVar[str] = "the step verdict"
 
     figure: Figure
-    """What was predicted, and measured."""
+    """The figure that was predicted and measured."""
     predicted: float
     low: float
+    """Lower end of the prediction's 95 % interval."""
     high: float
-    """Ends of the prediction's 95 % interval."""
+    """Upper end of the prediction's 95 % interval."""
     actual: float
+    """Measured value."""
     position: Literal["below", "inside", "above"]
-    """Where `actual` lies, seen from the interval; below it, the model is better than predicted."""
+    """Whether `actual` is below, inside or above the interval. Below means that the model is better than predicted."""
     excess: float
-    """actual / predicted - 1."""
+    """Relative deviation: actual / predicted - 1."""
 
     @property
     def figure_in_words(self) -> str:
-        """The figure as sentences name it."""
+        """The name of the figure with spaces in place of underscores."""
         return self.figure.replace("_", " ")

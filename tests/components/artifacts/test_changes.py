@@ -16,7 +16,7 @@ def test_changes_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_without_them_is_missing_something_and_one_with_other_bytes_is_damaged(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match=r"metrics/alignment\.parquet: missing; fine-tuning writes it"):
+    with pytest.raises(MissingArtifact, match=r"metrics/alignment\.parquet: missing; written by fine-tuning"):
         Changes.read(tmp_path)
     CHANGES.write(tmp_path)
     (tmp_path / Changes.NAME).write_bytes(b"no table")

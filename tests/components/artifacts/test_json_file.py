@@ -93,7 +93,8 @@ def test_what_is_no_whole_value_is_damaged_and_the_message_says_where_and_what_t
     value: JsonFile, damage: str, tmp_path: Path
 ) -> None:
     (tmp_path / value.NAME).write_bytes(DAMAGES[damage](value))
-    with pytest.raises(DamagedArtifact, match=rf"^\S+{value.NAME}: not (JSON|{named(value)}) \([^\n]+; [^\n]+ run that again$"):
+    message = rf"^\S+{value.NAME}: not (JSON|a valid {named(value)}) \([^\n]+; [^\n]+ run that again$"
+    with pytest.raises(DamagedArtifact, match=message):
         type(value).read(tmp_path)
 
 
@@ -116,7 +117,7 @@ def test_a_file_of_a_later_format_is_newer_whatever_else_it_holds(value: JsonFil
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_neither_written_nor_read(number: float, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"^plan\.json: not JSON .*finite numbers"):
+    with pytest.raises(ArtifactError, match=r"^plan\.json: cannot be written as JSON .*finite numbers"):
         replace(PLAN, learning_rate=number).write(tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "plan.json").write_text(
@@ -157,7 +158,7 @@ def test_a_field_is_named_by_what_leads_to_it() -> None:
         ({"whole": 1, "pair": [1]}, "pair has 1 entries, not 2"),
         ({"whole": 1, "pair": [1, 2]}, r"pair\[1\] is 2, not str"),
         ({"whole": 1, "many": [red, {"colour": "blue"}]}, r"many\[1\].colour is 'blue', not Literal\['red', 'green'\]"),
-        ({"whole": 1, "by_name": {"x": {}}}, "no field by_name.x.colour"),
+        ({"whole": 1, "by_name": {"x": {}}}, "missing field by_name.x.colour"),
         ({"whole": 1, "perhaps": "2"}, "perhaps is '2', not float"),
         ({"whole": 1, "inner": {"colour": "red", "size": 1}}, "unknown field inner.size"),
     ):
@@ -196,10 +197,10 @@ def test_lines_are_read_back_as_they_were_written_whatever_the_text(line: Any, t
 @pytest.mark.parametrize("line", LINES, ids=lambda line: type(line).__name__)
 def test_a_missing_file_of_lines_is_missing_and_any_other_line_is_damage(line: Any, tmp_path: Path) -> None:
     kind, path = type(line), tmp_path / "train.jsonl"
-    with pytest.raises(MissingArtifact, match=r"train\.jsonl: missing; the step \w+ writes it"):
+    with pytest.raises(MissingArtifact, match=r"train\.jsonl: missing; written by the step \w+"):
         kind.read(tmp_path, "train")
     good = json.dumps(encoded(line))
     for bad in ("{", "[]", "{}", good[:-1] + ', "colour": "red"}', good.replace('"1"', "1", 1)):
         path.write_text(f"{good}\n{bad}\n", encoding="utf-8")
-        with pytest.raises(DamagedArtifact, match=r"train\.jsonl: [^\n]+the step \w+ writes it: run that again$"):
+        with pytest.raises(DamagedArtifact, match=r"train\.jsonl: [^\n]+written by the step \w+: run that again$"):
             kind.read(tmp_path, "train")

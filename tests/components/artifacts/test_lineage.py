@@ -101,27 +101,27 @@ def tree(**values: Any) -> bytes:
     ("data", "message"),
     [
         (b"{", "not JSON"),
-        (b"[]", "not an object"),
-        (b"{}", "neither a graph nor a tree of artifacts"),
-        (tree(inputs=[]), "neither a graph nor a tree of artifacts"),
-        (tree(inputs={"plan": None}), "neither a graph nor a tree of artifacts"),
-        (tree(digest=None), "neither a graph nor a tree of artifacts"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "neither a graph \\(format 2\\) nor a tree \\(format 1\\)"),
+        (tree(inputs=[]), "neither a graph \\(format 2\\) nor a tree \\(format 1\\)"),
+        (tree(inputs={"plan": None}), "neither a graph \\(format 2\\) nor a tree \\(format 1\\)"),
+        (tree(digest=None), "neither a graph \\(format 2\\) nor a tree \\(format 1\\)"),
         (tree(figures=None), "figures is None"),
-        (changed(root="other"), "it holds no artifact other, which it names"),
-        (changed(artifacts={}), "it holds no artifact digest-of-re, which it names"),
+        (changed(root="other"), "artifact other is an input but is not listed"),
+        (changed(artifacts={}), "artifact digest-of-re is an input but is not listed"),
         (changed(artifacts=[]), "artifacts is"),
-        (changed(format_version="2"), "its format version is '2'"),
+        (changed(format_version="2"), "format version is '2'"),
     ],
 )
 def test_what_is_no_lineage_is_damaged_and_says_why(data: bytes, message: str) -> None:
-    with pytest.raises(DamagedArtifact, match=f"there: .*{message}.*the step registration writes it: run that again"):
+    with pytest.raises(DamagedArtifact, match=f"there: .*{message}.*written by the step registration: run that again"):
         Lineage.from_bytes(data, "there")
 
 
 def test_an_artifact_under_another_digest_than_its_own_is_damage() -> None:
     data = json.loads(DIAMOND.to_json())
     data["artifacts"]["digest-of-curation"]["evidence_digest"] = "digest-of-another"
-    with pytest.raises(DamagedArtifact, match="artifact digest-of-cu says that it is digest-of-an"):
+    with pytest.raises(DamagedArtifact, match="artifact digest-of-cu has the evidence digest digest-of-an"):
         Lineage.from_bytes(json.dumps(data).encode(), "there")
 
 

@@ -220,7 +220,7 @@ def test_the_order_of_keys_does_not_change_the_bytes() -> None:
 
 def test_figures_that_are_no_json_are_refused() -> None:
     for value in (float("nan"), float("inf"), "\ud800", {1, 2}):
-        with pytest.raises(ArtifactError, match=r"^curation: config or figures are no JSON"):
+        with pytest.raises(ArtifactError, match=r"^curation: config or figures cannot be written as JSON"):
             dataclasses.replace(MANIFEST, figures={"loss": value}).to_bytes()
 
 

@@ -50,12 +50,12 @@ def test_the_split_of_each_group_is_read(tmp_path: Path) -> None:
 
 
 def test_a_corpus_without_groups_is_missing_and_one_with_other_bytes_or_splits_is_damaged(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match=r"groups\.parquet: missing; the step curation writes it"):
+    with pytest.raises(MissingArtifact, match=r"groups\.parquet: missing; written by the step curation"):
         GroupSplits.read(tmp_path)
     (tmp_path / GroupSplits.NAME).write_bytes(b"no table")
     with pytest.raises(DamagedArtifact, match=r"groups\.parquet"):
         GroupSplits.read(tmp_path)
     with pytest.raises(DamagedArtifact, match=r"groups\.parquet"):
         GroupSplits.read(groups(tmp_path, group=["a"]))
-    with pytest.raises(DamagedArtifact, match=r"the split 'test'; allowed: train, validation"):
+    with pytest.raises(DamagedArtifact, match=r"unknown split 'test'; allowed: train, validation"):
         GroupSplits.read(groups(tmp_path, group=["a"], split=["test"]))

@@ -42,7 +42,7 @@ def test_a_directory_called_like_a_partition_adds_no_column(tmp_path: Path) -> N
 
 
 def test_a_table_that_is_not_there_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match=r"m\.parquet: missing; the test writes it: run that again"):
+    with pytest.raises(MissingArtifact, match=r"m\.parquet: missing; written by the test: run that again"):
         read_rows(Measure, tmp_path / "m.parquet", "the test")
 
 
@@ -57,7 +57,7 @@ def test_a_table_that_is_not_there_is_missing(tmp_path: Path) -> None:
 )
 def test_a_table_of_anything_else_is_damaged(table: dict[str, list[object]], tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "m.parquet")
-    with pytest.raises(DamagedArtifact, match=r"m\.parquet: not a table of name, value, count \("):
+    with pytest.raises(DamagedArtifact, match=r"m\.parquet: not a table with the columns name, value, count \("):
         read_rows(Measure, tmp_path / "m.parquet", "the test")
 
 

@@ -83,7 +83,7 @@ def tokenizer_directory(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def plan_directory(tmp_path_factory, tokenizer_directory) -> Path:
-    """A training plan as the step scaling writes it, with a learning rate other than its law's."""
+    """A training plan as written by the step scaling, with a learning rate other than its law's."""
     shards, output = tmp_path_factory.mktemp("token_shards"), tmp_path_factory.mktemp("plan")
     index_of({"code": domain_tokens(1_000_000)}, vocab_size=264).write(shards)
     Mixture(shares={"code": 1.0}, epoch_limits={"code": 4.0}).write(shards)

@@ -103,7 +103,7 @@ def test_small_tables_are_shown_where_there_are_any(corpus: Path) -> None:
 
 def test_a_damaged_mixture_is_named(corpus: Path) -> None:
     (corpus / "mixture.json").write_text('{"shares": ')
-    with pytest.raises(DamagedArtifact, match=r"mixture\.json: not JSON .*the step curation writes it: run that again"):
+    with pytest.raises(DamagedArtifact, match=r"mixture\.json: not JSON .*written by the step curation: run that again"):
         overview_of(corpus)
 
 
