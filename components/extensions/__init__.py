@@ -1,6 +1,6 @@
-"""A recipe's own filters, readers, tasks and checks: their code as a value, and that code imported anywhere.
+"""A recipe's own filters, readers, tasks and checks: stores their code in the config and imports it in any process.
 
-The loader of a recipe gathers the code; after that nothing depends on where it lay. See README.md of this package.
+Loading a recipe reads the code; after that the recipe's folder is not needed. See README.md of this package.
 """
 
 from components.extensions.gathering import gathered

@@ -1,4 +1,4 @@
-"""Reads the code of a recipe's extensions with all that it needs, so that nothing depends on the recipe's folder later."""
+"""Reads the code and data files of a recipe's extensions into the config, so that the recipe's folder is not needed later."""
 
 import ast
 import dataclasses
@@ -14,25 +14,26 @@ from components.extensions.loading import load
 from components.extensions.value import Extension, ExtensionFile
 
 MAX_BYTES = 2**20
-"""Code and data of one extension: it travels inside the recipe's JSON, and with each shard to a worker."""
+"""Maximum size in bytes of one extension's code and data, which are part of the recipe's JSON and sent to workers with each
+shard."""
 
 Value = TypeVar("Value")
 
 
 def gathered(value: Value, folder: Path) -> Value:
-    """`value`, a config or what holds some, with the code of its extensions read from `folder` and tried out.
+    """A copy of a config, or of a value that contains configs, whose extensions have their files, read from `folder`.
 
-    Extensions that have their code already are left as they are.
+    Each extension's class is made once, as a test. Extensions that already have their files are left as they are.
 
     Raises:
-        ConfigError: a file is missing, too large, or no Python; what it imports leaves the folder; there is no such class, it
-            lacks its method, or refuses its values. The message names file, line and class.
+        ConfigError: a file is missing, too large or not valid Python; an import leaves the folder; the class does not exist,
+            lacks its method or does not accept its values. The message names file, line and class.
     """
     return _gathered(value, folder, None)
 
 
 def _gathered(value: Any, folder: Path, kind: ExtensionKind | None) -> Any:
-    """The same; `kind` is that of the field which holds the value."""
+    """See `gathered`; `kind` is the kind of extension that the field with this value declares."""
     if isinstance(value, Extension):
         return _whole(value, folder, kind)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -60,7 +61,7 @@ def _whole(extension: Extension, folder: Path, kind: ExtensionKind | None) -> Ex
 
 
 def _files_of(extension: Extension, folder: Path) -> tuple[ExtensionFile, ...]:
-    """Every file that the extension needs, sorted."""
+    """Every file that the extension needs, sorted by path."""
     modules = dict(_modules(extension, folder))
     data = {path for path in _data(extension, folder, modules) if path not in modules}
     files = [ExtensionFile.of(path, content, is_module=True) for path, content in modules.items()]
@@ -70,13 +71,13 @@ def _files_of(extension: Extension, folder: Path) -> tuple[ExtensionFile, ...]:
         largest = max(files, key=lambda file: len(file.content))
         raise ConfigError(
             f"extension {extension.code}: code and data have {size:,} bytes, {len(largest.content):,} of them in {largest.path}; "
-            f"allowed: {MAX_BYTES:,}, as they travel with the recipe; put more beside the sources, and give its URI as a value"
+            f"allowed: {MAX_BYTES:,}, because they are stored in the recipe; keep large files elsewhere and pass their URI"
         )
     return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _modules(extension: Extension, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The class's module and those that it imports, directly or through others."""
+    """Path and content of the class's module and of all modules of the folder that it imports, directly or indirectly."""
     if not (folder / extension.file).is_file():
         raise ConfigError(f"extension {extension.code}: {folder / extension.file} does not exist")
 
@@ -95,7 +96,7 @@ def _modules(extension: Extension, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _data(extension: Extension, folder: Path, modules: Mapping[str, bytes]) -> Iterator[str]:
-    """The files that the extension lists, and those that its values and the strings of its modules name."""
+    """Paths of data files: those in `Extension.data`, and those whose names occur in its values or as strings in its modules."""
 
     def exists(path: str) -> bool:
         return (folder / path).is_file()
@@ -108,14 +109,14 @@ def _data(extension: Extension, folder: Path, modules: Mapping[str, bytes]) -> I
 
 
 def _listed(extension: Extension, folder: Path, path: str) -> Iterator[str]:
-    """A file, or every file below a folder but hidden ones."""
+    """The file `path`, or every file below the folder `path` except hidden ones and bytecode."""
     if (folder / path).is_file():
         yield Path(path).as_posix()
     elif (folder / path).is_dir():
         files = (file.relative_to(folder) for file in (folder / path).rglob("*") if file.is_file())
         yield from (file.as_posix() for file in files if not any(p.startswith(".") or p == "__pycache__" for p in file.parts))
     else:
-        raise ConfigError(f"extension {extension.code}: {folder / path} does not exist; Extension.data names it")
+        raise ConfigError(f"extension {extension.code}: {folder / path} does not exist, but Extension.data lists it")
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -133,6 +134,6 @@ def _parsed(content: bytes, path: Path) -> ast.Module:
     try:
         return ast.parse(content)
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno or 1}: no Python: {error.msg}") from error
+        raise ConfigError(f"{path}:{error.lineno or 1}: not valid Python: {error.msg}") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: no Python: {single_line(error)}") from error
+        raise ConfigError(f"{path}: not valid Python: {single_line(error)}") from error

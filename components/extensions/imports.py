@@ -1,7 +1,7 @@
-"""What a module imports: modules beside it, installed packages by name, and files that its strings name.
+"""Finds what a module imports (modules of the recipe's folder, installed packages) and the files whose names it has as strings.
 
-Imports are resolved as for a script: the module's own folder first, then the folder of the recipe, then the rest of Python. Only
-`components`, `infra` and `workflows` are always ours.
+Imports are resolved as for a script: first in the module's folder, then in the recipe's folder, then among installed packages.
+`components`, `infra` and `workflows` always mean longrun's own packages.
 """
 
 import ast
@@ -12,28 +12,28 @@ from components.errors import ConfigError
 from components.extensions.value import is_inside
 
 OURS = ("components", "infra", "workflows")
-"""Packages that no file beside a recipe replaces."""
+"""longrun's own packages: a file of the same name in a recipe's folder does not replace them."""
 
 MAX_NAME = 255
-"""Characters of a string that may name a file."""
+"""Maximum characters of a string that is considered as a file name."""
 
 Exists = Callable[[str], bool]
-"""Whether there is a file of that path below the folder of the recipe."""
+"""Tells whether a file exists; takes its path relative to the recipe's folder."""
 
 
 def folder_of(path: str) -> str:
-    """The folder of a file, with slashes; empty for the folder of the recipe."""
+    """The folder of a file, relative to the recipe's folder, with slashes; empty for the recipe's folder itself."""
     parent = PurePosixPath(path).parent.as_posix()
     return "" if parent == "." else parent
 
 
 def joined(*names: str) -> str:
-    """The names of a path, of which any may be empty, with slashes."""
+    """Join names with slashes, skipping empty ones."""
     return "/".join(name for name in names if name)
 
 
 def module_files(module: str, base: str, exists: Exists) -> list[str]:
-    """The files that importing a dotted name below `base` runs; none where nothing of it is there."""
+    """The files that are executed when the module with that dotted name is imported from the folder `base`; may be empty."""
     files, stem = [], base
     for name in module.split("."):
         stem = joined(stem, name)
@@ -42,7 +42,7 @@ def module_files(module: str, base: str, exists: Exists) -> list[str]:
 
 
 def base_of(modules: Sequence[str], folder: str, exists: Exists) -> str | None:
-    """Below which folder an absolute import finds one of these dotted names; None: not beside the recipe."""
+    """The folder in which an absolute import finds one of these modules: `folder` or the recipe's (""); None if in neither."""
     if modules[0].partition(".")[0] in OURS:
         return None
     bases = dict.fromkeys((folder, ""))
@@ -50,7 +50,7 @@ def base_of(modules: Sequence[str], folder: str, exists: Exists) -> str | None:
 
 
 def names_of(node: ast.Import | ast.ImportFrom) -> list[list[str]]:
-    """The dotted names of each of its absolute imports: `from package import module` may name a module too."""
+    """For each absolute import of a statement, the modules it may import: in `from a import b`, that is `a` and `a.b`."""
     if isinstance(node, ast.Import):
         return [[alias.name] for alias in node.names]
     if node.level:
@@ -59,10 +59,10 @@ def names_of(node: ast.Import | ast.ImportFrom) -> list[list[str]]:
 
 
 def imported_files(tree: ast.AST, path: str, exists: Exists) -> Iterator[str]:
-    """The files beside the recipe that a module imports, with the packages around them.
+    """The files of the recipe's folder that a module imports, with the `__init__.py` of the packages around them.
 
     Raises:
-        ConfigError: a relative import leaves the folder of the recipe, or a module beside it is imported by a string.
+        ConfigError: a relative import leaves the recipe's folder, or a module of that folder is imported by a string.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -81,7 +81,7 @@ def imported_files(tree: ast.AST, path: str, exists: Exists) -> Iterator[str]:
 
 
 def outside_names(tree: ast.AST, path: str, exists: Exists) -> Iterator[str]:
-    """Dotted names of absolute imports that are not beside the recipe: of the standard library, of installed packages, ours."""
+    """Dotted names of absolute imports from outside the recipe's folder: standard library, installed packages, longrun."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for names in names_of(node):
@@ -90,7 +90,7 @@ def outside_names(tree: ast.AST, path: str, exists: Exists) -> Iterator[str]:
 
 
 def strings_of(tree: ast.AST) -> Iterator[str]:
-    """The strings of a module that could name a file; those that stand alone are docstrings, and name none."""
+    """The strings of a module that could be file names. Strings that are statements (docstrings) are skipped."""
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
@@ -98,7 +98,7 @@ def strings_of(tree: ast.AST) -> Iterator[str]:
 
 
 def named_files(strings: Iterator[str], folder: str, exists: Exists) -> Iterator[str]:
-    """The files in a module's folder, or in that of the recipe, that strings name."""
+    """The files with these names, relative to a module's folder or else to the recipe's folder."""
     for text in strings:
         if len(text) <= MAX_NAME and "\n" not in text and is_inside(text):
             name = PurePosixPath(text).as_posix()
@@ -112,25 +112,25 @@ def _with_packages(files: list[str], exists: Exists) -> Iterator[str]:
 
 
 def packages_of(path: str, exists: Exists) -> Iterator[str]:
-    """The `__init__.py` of the folders around a module; the folder of the recipe is no package."""
+    """The `__init__.py` files of the folders around a module; the recipe's folder itself is not a package."""
     for parent in PurePosixPath(path).parents:
         if parent.name and exists(f"{parent}/__init__.py"):
             yield f"{parent}/__init__.py"
 
 
 def _parent(path: str, level: int, line: int) -> str:
-    """The folder that a relative import of that many dots starts from."""
+    """The folder that a relative import with `level` dots starts from."""
     folders = folder_of(path).split("/") if folder_of(path) else []
     if level - 1 > len(folders):
         raise ConfigError(
-            f"{path}:{line}: this import leaves the folder of the recipe; what an extension imports must lie in it, so that it "
-            "counts and travels"
+            f"{path}:{line}: this import leaves the recipe's folder; move the module into that folder, because an extension's "
+            "modules are stored with the recipe"
         )
     return "/".join(folders[: len(folders) - (level - 1)])
 
 
 def _require_statement(call: ast.Call, path: str, exists: Exists) -> None:
-    """An import by a string of a module beside the recipe would be neither counted nor carried."""
+    """Refuse to import a module of the recipe's folder by a string: it would not be stored, nor be part of the cache key."""
     function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if function not in ("import_module", "__import__") or not call.args:
         return
@@ -139,5 +139,6 @@ def _require_statement(call: ast.Call, path: str, exists: Exists) -> None:
         module = name.value.strip(".")
         if base_of([module], folder_of(path), exists) is not None:
             raise ConfigError(
-                f"{path}:{call.lineno}: {module} is imported by a string, and would not count; write: import {module}"
+                f"{path}:{call.lineno}: {module} is imported by a string, so its code would not be stored with the recipe; "
+                f"write: import {module}"
             )

@@ -1,4 +1,4 @@
-"""The installed packages that an extension imports, by version: their code does not travel, and counts as its version."""
+"""Finds the installed packages that an extension imports: the cache key has their versions, since their code is not stored."""
 
 import ast
 import functools
@@ -12,21 +12,21 @@ from components.extensions.imports import OURS, outside_names
 from components.extensions.value import Extension
 
 ABSENT = "absent"
-"""Stands for the version of what is imported and not installed, as where an import may fail."""
+"""Version of a package that an extension imports but that is not installed, as with an import inside `try`."""
 
 
 def versions_of(extension: Extension) -> dict[str, str]:
-    """The version of each distribution that its modules import something of, by name; the standard library is Python's.
+    """Versions of the installed distributions that its modules import, by name. The standard library is not included.
 
     Raises:
-        ConfigError: a module can be imported, but belongs to no installed distribution: it has no version to count.
+        ConfigError: an imported module belongs to no installed distribution, so it has no version.
     """
     names = {name.partition(".")[0] for name in imported_from_outside(extension)} - set(OURS) - sys.stdlib_module_names
     return dict(sorted(pair for name in names for pair in _versions(extension, name).items()))
 
 
 def imported_from_outside(extension: Extension) -> set[str]:
-    """Dotted names of the absolute imports of its modules that are not beside the recipe."""
+    """Dotted names that its modules import from outside the recipe's folder."""
     paths = {file.path for file in extension.files}
     modules = [file for file in extension.files if file.is_module]
     return {name for file in modules for name in outside_names(ast.parse(file.content), file.path, lambda path: path in paths)}
@@ -38,12 +38,12 @@ def _versions(extension: Extension, module: str) -> dict[str, str]:
     if importlib.util.find_spec(module) is None:
         return {module: ABSENT}
     raise ConfigError(
-        f"extension {extension.code} imports {module}, which is neither beside the recipe nor in an installed distribution: "
-        "a change of it would not be noticed; put it into the recipe's folder, or install it"
+        f"extension {extension.code} imports {module}, which is neither in the recipe's folder nor in an installed distribution: "
+        "changes to it would not be noticed; put it into the recipe's folder, or install it as a package"
     )
 
 
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
-    """The distributions that each top-level module comes from."""
+    """Names of the installed distributions by the top-level modules they contain."""
     return importlib.metadata.packages_distributions()

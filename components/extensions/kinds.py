@@ -1,4 +1,4 @@
-"""What a recipe can bring: four kinds, each a class with one method."""
+"""The four kinds of extension: filter, reader, task and check. Each is a class with one method."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,19 +9,20 @@ _KEY = "extension"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtensionKind:
-    """One of the four, by what its class must have."""
+    """One kind of extension: the method that its class must have."""
 
     word: str
-    """How messages call it."""
+    """Name of the kind in messages."""
     method: str
+    """Name of the method."""
     parameters: tuple[str, ...] = ()
-    """Names that stand for the arguments of the method."""
+    """Names of the method's parameters, without `self`."""
     promise: str
-    """What the method does, for messages."""
+    """What the method returns or yields, for messages."""
 
     @property
     def form(self) -> str:
-        """What a class of this kind looks like, in words."""
+        """Description of a class of this kind, for messages."""
         return f"a class with a method {self.method}({', '.join(('self', *self.parameters))}) that {self.promise}"
 
 
@@ -35,7 +36,7 @@ READER = ExtensionKind(
     word="reader",
     method="read",
     parameters=("path",),
-    promise="yields the text of each document of a file, or None for one that has none",
+    promise="yields the text of each document of a file, or None for a document without text",
 )
 TASK = ExtensionKind(
     word="task",
@@ -46,16 +47,16 @@ CHECK = ExtensionKind(
     word="check",
     method="tables",
     parameters=("artifact",),
-    promise="returns tables with what is expected of them (components.checks.suite.Table)",
+    promise="returns tables with their expectations (components.checks.suite.Table)",
 )
 
 
 def kind(of: ExtensionKind) -> dict[str, Any]:
-    """The metadata of a config's field that holds extensions of one kind."""
+    """Metadata for a config field that holds extensions of one kind."""
     return {_KEY: of}
 
 
 def kind_of(metadata: Mapping[str, Any]) -> ExtensionKind | None:
-    """What `kind` put there; None for a field without."""
+    """The kind that a field's metadata declares; None if it declares none."""
     declared: ExtensionKind | None = metadata.get(_KEY)
     return declared

@@ -1,7 +1,8 @@
-"""Imports the code of an extension from what it carries: under the same name in every process, and never from a recipe's folder.
+"""Imports the code of an extension from its stored files, under the same module name in every process.
 
-The files are unpacked into a directory of this process. A module is named after the digest of all of them, so that two files of
-one name do not meet, and its imports of modules beside it are turned into imports of those: nothing is added to Python's path.
+The files are unpacked into a directory of this process. Their package is named after the digest of all files, so that files
+with the same name do not clash. Imports of modules in the recipe's folder are rewritten to import from this package; `sys.path`
+is not changed.
 """
 
 import ast
@@ -26,32 +27,34 @@ from components.extensions.kinds import ExtensionKind
 from components.extensions.value import Extension
 
 PREFIX = "longrun_extension_"
-"""What the names of the packages start with; sixteen digits of the digest follow."""
+"""Prefix of the package names; the first sixteen digits of the digest follow."""
 
 _DIGITS = 16
 
 
 def package_of(extension: Extension) -> str:
-    """The package that its modules are in."""
+    """Name of the package that contains the modules of an extension."""
     return f"{PREFIX}{extension.digest[:_DIGITS]}"
 
 
 def unpack_below(directory: Path) -> None:
-    """Unpack below `directory`, which another process removes: this one may be killed before it does. Otherwise the system's
-    directory for temporary files is used."""
+    """Set the directory below which extensions are unpacked; the default is the system's directory for temporary files.
+
+    Used by workers that may be killed before they clean up: the caller must see to it that another process deletes `directory`.
+    """
     _finder.base = directory
 
 
 def load(extension: Extension, kind: ExtensionKind) -> Any:
-    """The class of an extension, made with its values.
+    """An instance of the extension's class, made with its values.
 
     Raises:
-        ConfigError: its code was not gathered, cannot be imported, has no such class, the class lacks the method of its kind, or
-            does not take the values.
+        ConfigError: the extension has no files (see `gathered`) or cannot be imported; the class does not exist, lacks the method
+            of its kind, or does not accept the values.
     """
     where = f"{kind.word} {extension.code}"
     if not extension.files:
-        raise ConfigError(f"{where}: its code was not read; give longrun the file of the recipe, or use extensions.gathered")
+        raise ConfigError(f"{where}: its code was not read; pass the recipe as a file, or call extensions.gathered")
     module = _module(extension, where)
     made = vars(module).get(extension.class_name)
     if not isinstance(made, type):
@@ -68,7 +71,7 @@ def load(extension: Extension, kind: ExtensionKind) -> Any:
 
 
 def failure(extension: Extension, kind: ExtensionKind, error: BaseException, what: str) -> ExtensionError:
-    """The error for an exception in the code of an extension, with the line that raised it; `what` is what it was asked."""
+    """An `ExtensionError` for an exception in an extension's code, with the line that raised it; `what` ends the message."""
     reason = single_line(error, 500)
     message = f"{kind.word} {extension.code}{_raised_at(extension, error)}: {type(error).__name__}: {reason}; {what}"
     return ExtensionError(message)
@@ -82,39 +85,40 @@ def _module(extension: Extension, where: str) -> types.ModuleType:
     except Exception as error:
         line = _raised_at(extension, error)
         raise ConfigError(
-            f"{where}{line}: cannot be imported: {type(error).__name__}: {_plainly(error, package_of(extension))}"
+            f"{where}{line}: import failed: {type(error).__name__}: {_plainly(error, package_of(extension))}"
         ) from error
 
 
 def _made(extension: Extension, kind: ExtensionKind, made: type, at: str) -> Any:
-    """An object of the class, whose method takes what it will be given."""
+    """An instance of the class; raises `ConfigError` if the class or its method does not accept its arguments."""
     try:
         inspect.signature(made).bind(**extension.values)
     except TypeError as error:
-        raise ConfigError(f"{at}: {made.__name__}{_parameters(made)} does not take {extension.values}: {error}") from error
+        raise ConfigError(f"{at}: {made.__name__}{_parameters(made)} does not accept {extension.values}: {error}") from error
     _require_types(extension, made, at)
     try:
         instance = made(**extension.values)
     except Exception as error:
         line = _raised_at(extension, error)
         raise ConfigError(
-            f"{at}: {made.__name__} refuses {extension.values}{line}: {type(error).__name__}: {single_line(error)}"
+            f"{at}: {made.__name__} does not accept {extension.values}{line}: {type(error).__name__}: {single_line(error)}"
         ) from error
     method = getattr(instance, kind.method)
     try:
         inspect.signature(method).bind(*kind.parameters)
     except TypeError as error:
         raise ConfigError(
-            f"{kind.word} {extension.code}, line {_line_of(method)}: {kind.method}{_parameters(method)}; it must be {kind.form}"
+            f"{kind.word} {extension.code}, line {_line_of(method)}: {kind.method}{_parameters(method)} has wrong parameters; "
+            f"it must be {kind.form}"
         ) from error
     return instance
 
 
 def _require_types(extension: Extension, made: type, at: str) -> None:
-    """Values fit the annotations that are plain types; others are the class's own affair."""
+    """Raise `ConfigError` if a value does not match the annotation of its parameter. Only plain types are checked."""
     try:
         hints = typing.get_type_hints(vars(made).get("__init__", made))
-    except Exception:  # noqa: BLE001 - annotations of names that are not there at run time
+    except Exception:  # noqa: BLE001 - annotations with names that do not exist at run time
         return
     for name, value in extension.values.items():
         wanted = hints.get(name)
@@ -136,7 +140,7 @@ def _parameters(function: Any) -> str:
 
 
 def _line_of(made: Any) -> int:
-    """The line of a class or method in its file; 1 where it has none."""
+    """The line of a class or method in its file; 1 if it is unknown."""
     try:
         return inspect.findsource(made)[1] + 1
     except (OSError, TypeError):
@@ -144,7 +148,7 @@ def _line_of(made: Any) -> int:
 
 
 def _raised_at(extension: Extension, error: BaseException) -> str:
-    """The last line of the extension's own code that an exception came through, in words; nothing where it came through none."""
+    """ ", FILE:LINE" of the last line of the extension's own code in the traceback; empty if there is none."""
     root = _finder.directory(package_of(extension))
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if root and Path(frame.filename).is_relative_to(root)]
     if isinstance(error, SyntaxError) and error.filename and root and Path(error.filename).is_relative_to(root):
@@ -153,21 +157,21 @@ def _raised_at(extension: Extension, error: BaseException) -> str:
 
 
 def _plainly(error: BaseException, package: str) -> str:
-    """What an error says, with the names of modules as the recipe's author wrote them."""
+    """The message of an error, with module names as the recipe's author wrote them."""
     return single_line(error).replace(f"{package}.", "")
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of unpacked extensions, and nothing else."""
+    """Import hook that finds the modules of unpacked extensions."""
 
     def __init__(self) -> None:
         self.base: Path | None = None
         self._directories: dict[str, tempfile.TemporaryDirectory[str]] = {}
-        """By package; each is removed when the process ends."""
+        """Directories by package name; deleted when the process exits."""
         self._lock = threading.Lock()
 
     def add(self, extension: Extension) -> None:
-        """Unpack an extension, unless that is done."""
+        """Unpack an extension, unless this process has done so before."""
         package = package_of(extension)
         with self._lock:
             if package in self._directories:
@@ -182,14 +186,14 @@ class _Finder(importlib.abc.MetaPathFinder):
             self._directories[package] = directory
 
     def directory(self, package: str) -> Path | None:
-        """Where a package was unpacked."""
+        """The directory into which a package was unpacked; None if it was not."""
         directory = self._directories.get(package)
         return Path(directory.name) if directory else None
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The module or package of that name; folders without `__init__.py` are packages too."""
+        """The spec of a module or package of an extension; folders without `__init__.py` are packages too."""
         package, *names = fullname.split(".")
         root = self.directory(package)
         if root is None:
@@ -208,31 +212,31 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Compiles a module with its imports turned to its own package; keeps no bytecode, whose file would outlive the process."""
+    """Compiles a module with rewritten imports, and writes no bytecode files."""
 
     def __init__(self, name: str, path: str, *, root: Path, package: str) -> None:
         super().__init__(name, path)
         self._root, self._package = root, package
 
     def path_stats(self, path: Any) -> Any:
-        """There are none, and so no bytecode is looked for or written."""
+        """Raise `OSError`, so that the base class neither reads nor writes bytecode."""
         raise OSError(path)
 
     def source_to_code(self, data: Any, path: Any, *, _optimization: int = -1) -> types.CodeType:  # type: ignore[override]
-        """The code of a module's source, whose lines stay where they are."""
+        """Compile a module's source after rewriting its imports; line numbers stay the same."""
         own = Path(path).relative_to(self._root).as_posix()
         tree = _Inward(own, self._root, self._package).visit(ast.parse(data, filename=str(path)))
         return compile(tree, path, "exec", dont_inherit=True, optimize=_optimization)
 
 
 class _Inward(ast.NodeTransformer):
-    """Turns absolute imports of modules beside the recipe into imports from the extension's package."""
+    """Rewrites absolute imports of modules in the recipe's folder to import from the extension's package."""
 
     def __init__(self, path: str, root: Path, package: str) -> None:
         self._folder, self._root, self._package = folder_of(path), root, package
 
     def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
-        """`import a.b` binds `a`, so that needs an import of its own."""
+        """Rewrite `import a.b`, which binds `a`, to import `a` under that name as well."""
         statements: list[ast.stmt] = []
         for alias in node.names:
             base = self._base([alias.name])
@@ -246,7 +250,7 @@ class _Inward(ast.NodeTransformer):
         return [ast.fix_missing_locations(statement) for statement in statements]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        """Relative imports are right as they are."""
+        """Rewrite an absolute `from … import`; relative imports need no change."""
         if not node.level:
             base = self._base([str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)])
             if base is not None:
@@ -261,4 +265,4 @@ class _Inward(ast.NodeTransformer):
 
 
 _finder = _Finder()
-sys.meta_path.insert(0, _finder)  # before the finder of paths, which would import the files as they are
+sys.meta_path.insert(0, _finder)  # before the path finder, which would import the files without rewriting their imports

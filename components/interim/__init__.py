@@ -1,4 +1,4 @@
-"""Interim tables: what passes from one step to the next as Arrow files, and the shuffle that groups their rows by key."""
+"""Interim tables: temporary Arrow files that steps pass to each other, and the shuffle that groups their rows by key."""
 
 from components.interim.files import SUFFIX, read, read_batch, rows, write, writer
 

@@ -1,4 +1,4 @@
-"""The shuffle: rows brought together by key, through files, so that no process holds the tables."""
+"""The shuffle: groups the rows of many tables by key, through files, so that no process has to hold all tables in memory."""
 
 import functools
 import itertools
@@ -16,17 +16,17 @@ import pyarrow.compute as pc
 from components.interim import files as interim
 
 MapShards = Callable[..., list[Any]]
-"""`ShardEngine.map_shards`: the engine's port imports this module."""
+"""Type of `ShardEngine.map_shards`, which cannot be imported here because its module imports this one."""
 
 
 def exchange_through_files(
     map_shards: MapShards, tables: Sequence[Path], *, key: str, partitions: int, output: Path
 ) -> list[Path]:
-    """A shuffle made of two maps with files between them: sort each table by partition, then join each partition.
+    """Shuffle tables in two maps, with files between them: split each table by partition, then join and sort each partition.
 
-    Between them a table is one Arrow file with a batch for each partition, so that there are as many files as tables and not as
-    tables times partitions. Holds one table or one partition in memory at a time, in each worker. A single partition needs no
-    sorting of tables.
+    Returns the paths of the partitions, in order. An intermediate file holds one table with one batch per partition, so there are
+    only as many files as tables. Each worker holds one table or one partition in memory at a time. With a single partition, the
+    first map is skipped.
     """
     output.mkdir(parents=True, exist_ok=True)
     paths = [output / f"part-{number:05d}{interim.SUFFIX}" for number in range(partitions)]
@@ -48,9 +48,9 @@ def _partition(shard: tuple[Path, Path], *, key: str, partitions: int) -> None:
 
 
 def write_partitions(path: Path, table: pa.Table, *, key: str, partitions: int) -> None:
-    """Write a table with a batch for each partition, as `exchange` does on its way: `read_partition` joins them."""
+    """Write a table as a file with one batch per partition, which `read_partition` reads."""
     target = partition_of(table[key], partitions)
-    # Two bytes are sorted by radix.
+    # numpy's stable sort of 16-bit integers is a radix sort.
     narrow = target.astype(np.uint16) if partitions <= 1 << 16 else target
     columns = [column.combine_chunks() for column in table.take(pa.array(np.argsort(narrow, kind="stable"))).columns]
     sizes = np.bincount(target, minlength=partitions)
@@ -60,12 +60,12 @@ def write_partitions(path: Path, table: pa.Table, *, key: str, partitions: int) 
 
 
 def read_partition(directory: Path, number: int) -> pa.Table:
-    """One partition of all tables that `write_partitions` wrote in a directory, in the order of their names."""
+    """One partition of all tables that `write_partitions` wrote in a directory, joined in the order of the file names."""
     return pa.concat_tables([interim.read_batch(path, number) for path in sorted(directory.iterdir())])
 
 
 def read_sorted_partition(directory: Path, number: int) -> pa.Table:
-    """The same, sorted by all columns: what an exchange would have written, without writing it."""
+    """One partition as in `read_partition`, sorted by all columns; equal to the table that an exchange writes."""
     return _sorted(read_partition(directory, number))
 
 
@@ -85,7 +85,10 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 
 def _order(table: pa.Table) -> npt.NDArray[np.int64]:
-    """The rows sorted by all columns; what the integers before the first other column tell apart is not looked at again."""
+    """Row numbers sorted by all columns.
+
+    Sorts by the leading integer columns first, and compares the remaining columns only for rows that are equal in these.
+    """
     integers = itertools.takewhile(lambda column: pa.types.is_integer(column.type), table.columns)
     leading = [column.to_numpy() for column in integers]
     if not leading:
@@ -103,7 +106,7 @@ def _order(table: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def _tied(order: npt.NDArray[np.int64], columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
-    """Which rows equal the one before or after them, in sorted columns."""
+    """Which rows, in the order `order`, are equal to the row before or after them in all `columns`."""
     same = np.ones(max(0, len(order) - 1), dtype=bool)
     for values in columns:
         ordered = values[order]
@@ -116,7 +119,7 @@ def _order_by_all(table: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
-    """The partition of each key, the same on every machine: integers modulo `partitions`, strings by CRC-32."""
+    """The partition of each key: an integer modulo `partitions`, a string's CRC-32 modulo `partitions`."""
     if pa.types.is_integer(keys.type):
         numbers = keys.to_numpy()
         return (numbers % numbers.dtype.type(partitions)).astype(np.int64)

@@ -1,7 +1,7 @@
-"""Interim tables: what passes from one step to the next, as Arrow files that lie on disk as they lie in memory.
+"""Reads and writes interim tables: temporary Arrow files whose layout on disk is the layout in memory.
 
-They are read once or twice and then deleted, so that nothing is gained by encoding them as Parquet: finding near-duplicates takes
-0.9 times the processor time with them.
+They are read once or twice and then deleted, so encoding them as Parquet would not pay: finding near-duplicates takes 0.9 times
+the processor time that it takes with Parquet.
 """
 
 import contextlib
@@ -15,22 +15,24 @@ SUFFIX = ".arrow"
 
 @contextlib.contextmanager
 def writer(path: Path, schema: pa.Schema) -> Iterator[pa.ipc.RecordBatchFileWriter]:
-    """A table that is written in batches; an empty one if nothing is written."""
+    """Yield a writer for a table that is written in batches. Without batches the table is empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with pa.ipc.new_file(str(path), schema, options=pa.ipc.IpcWriteOptions(compression=_compression(schema))) as opened:
         yield opened
 
 
 def write(path: Path, table: pa.Table) -> Path:
-    """Write a whole table; its path."""
+    """Write a whole table and return its path."""
     with writer(path, table.schema) as opened:
         opened.write_table(table)
     return path
 
 
 def read(path: Path, columns: Sequence[str] = ()) -> pa.Table:
-    """A table, or some of its columns in their order. What is not compressed stays in the file until it is looked at: nobody may
-    write there while the table is in use."""
+    """Read a table, or only `columns`, in that order.
+
+    Uncompressed columns are memory-mapped: no process may write to the file while the table is in use.
+    """
     with _opened(path) as opened:
         if not columns:
             return opened.read_all()
@@ -40,13 +42,13 @@ def read(path: Path, columns: Sequence[str] = ()) -> pa.Table:
 
 
 def read_batch(path: Path, number: int) -> pa.Table:
-    """One of the batches in which a table was written."""
+    """Read one of the batches in which a table was written, by its number from 0."""
     with _opened(path) as opened:
         return pa.Table.from_batches([opened.get_batch(number)])
 
 
 def rows(path: Path) -> int:
-    """How many rows a table has; only its first column is looked at."""
+    """Number of rows of a table; reads only its first column."""
     with _opened(path, [0]) as opened:
         return sum(opened.get_batch(number).num_rows for number in range(opened.num_record_batches))
 
@@ -59,7 +61,7 @@ def _opened(path: Path, fields: list[int] | None = None) -> Iterator[pa.ipc.Reco
 
 
 def _compression(schema: pa.Schema) -> str | None:
-    """Texts become smaller; numbers, hashes and ids are few or do not."""
+    """lz4 for tables with a column `text`; numbers, hashes and ids are not worth compressing."""
     index = schema.get_field_index("text")
     kind = schema.types[index] if index >= 0 else None
     return "lz4" if kind in (pa.string(), pa.large_string()) else None

@@ -1,4 +1,4 @@
-"""What a component needs from outside, as protocols, each with its in-process implementation beside it."""
+"""The services a component uses, as protocols, each with an in-process implementation."""
 
 from components.ports.launcher import InProcessLauncher, Launcher, RecordingReporter, TrainingReporter
 from components.ports.metrics import Metrics, RecordedMetrics, SilentMetrics

@@ -1,4 +1,4 @@
-"""Starting the same function on one or many training workers."""
+"""Runs a function on one or many training workers."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class TrainingReporter(Protocol):
-    """What a training worker knows of its rank, and where it reports its progress."""
+    """Tells a training worker its rank, and receives its metrics and progress."""
 
     @property
     def rank(self) -> int:
@@ -26,10 +26,10 @@ class TrainingReporter(Protocol):
         ...
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Report that `step` of `total_steps` is done, with its figures; only rank 0's report is forwarded.
+        """Report that `step` of `total_steps` is done, with its metrics; only rank 0's reports are forwarded.
 
-        Steps replayed after a failure, and those before the checkpoint that training resumes from, are reported again under the
-        same step.
+        After a failure, steps that are repeated, and those before the checkpoint that training resumes from, are reported again
+        with the same step number.
         """
         ...
 
@@ -38,7 +38,7 @@ class Launcher(Protocol):
     """Runs a function on workers and waits for all of them."""
 
     overhead_seconds: float
-    """Wall time spent in `launch` before the first worker entered `work` and after the last one left it."""
+    """Wall time in seconds spent in `launch` before the first worker started `work` and after the last one finished it."""
 
     def launch(
         self,
@@ -49,26 +49,26 @@ class Launcher(Protocol):
         metrics: Metrics,
         min_workers: int | None = None,
     ) -> list[Result]:
-        """Call `work(spec, reporter)` in every worker; results in the order of ranks.
+        """Call `work(spec, reporter)` in every worker; returns the results in the order of ranks.
 
-        `work` is an importable function, `spec` and the results are picklable; all paths in them are absolute. A process group
-        (gloo or nccl) exists in the workers where `workers` > 1. Where workers are lost `work` is called again in all of them;
-        with `min_workers` they may be fewer, but not fewer than that. An exception of `work` that is a `LongrunError` is raised
-        again as it is.
+        `work` must be an importable function; `spec` and the results must be picklable, and paths in them absolute. With more
+        than one worker, a process group (gloo or nccl) exists in each. If a worker is lost, `work` is called again in all
+        workers; with `min_workers`, possibly in fewer workers, but at least that many. A `LongrunError` that `work` raises is
+        raised unchanged.
         """
         ...
 
 
 @dataclass
 class RecordingReporter:
-    """Hands what rank 0 reports to `metrics`, in this process."""
+    """Forwards the reports of rank 0 to `metrics`, in this process."""
 
     metrics: Metrics
     rank: int = 0
     world_size: int = 1
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Log the values and the progress."""
+        """Log the metrics and the progress if this is rank 0."""
         if self.rank == 0:
             self.metrics.log(step, values)
             self.metrics.progress(step, total_steps, "steps")
@@ -89,9 +89,9 @@ class InProcessLauncher:
         metrics: Metrics,
         min_workers: int | None = None,
     ) -> list[Result]:
-        """Call `work` here. Raises `ConfigError` for more than one worker."""
+        """Call `work` in this process. Raises `ConfigError` for more than one worker."""
         if workers != 1:
-            raise ConfigError(f"the in-process launcher runs 1 worker, not {workers}; use the Ray launcher")
+            raise ConfigError(f"the in-process launcher supports 1 worker, not {workers}; use the Ray launcher")
         started = time.monotonic()
         reporter = RecordingReporter(metrics)
         entered = time.monotonic()

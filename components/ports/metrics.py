@@ -1,4 +1,4 @@
-"""Where figures and progress go while a component works."""
+"""Receives the metrics and the progress of a component while it works."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,35 +6,35 @@ from typing import Protocol
 
 
 class Metrics(Protocol):
-    """Receives figures keyed by step, and progress with rate and time left."""
+    """Receives metrics by step, measurements of the whole work, and progress."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Record `values` at `step`; a step that is logged again replaces what was there."""
+        """Record `values` at `step`; values logged again for the same step and name replace the earlier ones."""
         ...
 
     def measured(self, values: Mapping[str, float]) -> None:
-        """Record what a clock or the machine says of the whole work: seconds, tokens/s, memory in bytes, utilisation.
+        """Record measurements of the whole work: seconds, tokens/s, memory in bytes, utilisation.
 
-        Such values are neither figures nor in content files: equal work gives equal ones of these, however fast it was.
+        They must not be returned as figures or written to content files: these must be equal for equal work, however fast it was.
         """
         ...
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Say how far the work is: `done` of `total` in `unit` (documents, tokens, steps)."""
+        """Report that `done` of `total` is finished, counted in `unit` (documents, tokens, steps)."""
         ...
 
 
 class SilentMetrics:
-    """Drops everything: for components used from a REPL."""
+    """Ignores everything; for use in a REPL."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Drop the values."""
+        """Ignore the values."""
 
     def measured(self, values: Mapping[str, float]) -> None:
-        """Drop the values."""
+        """Ignore the values."""
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Drop the progress."""
+        """Ignore the progress."""
 
 
 @dataclass

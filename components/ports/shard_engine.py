@@ -1,7 +1,7 @@
-"""Work on many shards at once, and the two global steps: exchange by key, and reduce.
+"""Runs functions over many shards, and the two global operations: exchange by key, and reduce.
 
-Shards are small picklable descriptions (paths, row ranges); the rows themselves stay in files,
-so no process ever needs to hold the corpus.
+Shards are small picklable descriptions (paths, row ranges). The rows stay in files, so no process has to hold the corpus in
+memory.
 """
 
 import functools
@@ -17,14 +17,14 @@ Result = TypeVar("Result")
 
 
 def ignore(done: int) -> None:
-    """Do nothing with the number of shards that are done."""
+    """Default for `finished`: does nothing."""
 
 
 class ShardEngine(Protocol):
-    """Runs a function over shards, on this machine or many. Results never depend on the number of workers."""
+    """Runs a function over shards, on one or many machines. Results do not depend on the number of workers."""
 
     overhead_seconds: float
-    """Wall time spent in the engine while no worker was inside `work`."""
+    """Wall time in seconds spent in the engine while no worker was running `work`."""
 
     def map_shards(
         self,
@@ -34,19 +34,19 @@ class ShardEngine(Protocol):
         description: str,
         finished: Callable[[int], None] = ignore,
     ) -> list[Result]:
-        """Call `work` on every shard; results in the order of `shards`.
+        """Call `work` on every shard; returns the results in the order of `shards`.
 
-        `work` is picklable (an importable function or a `functools.partial` of one), its results are small;
-        tables go through files. A `LongrunError` of `work` is raised again as it is.
-        `finished` is called here, in the caller's process, with the number of leading shards that are done.
+        `work` must be picklable (an importable function or a `functools.partial` of one) and return small results; tables go
+        through files. A `LongrunError` that `work` raises is raised unchanged. `finished` is called in the caller's process with
+        n whenever the first n shards are done.
         """
         ...
 
     def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
-        """Bring rows of equal `key` into one of `partitions` interim tables below `output`, in the order of partitions.
+        """Group the rows of interim tables by `key`: write `partitions` tables below `output` and return their paths in order.
 
-        An integer key goes to partition `key % partitions`, a string by its hash. Rows of a partition are sorted by all
-        columns, so the bytes do not depend on the order of `tables` or of workers.
+        Rows with an integer key go to partition `key % partitions`, rows with a string key to the partition of its hash. Rows
+        of a partition are sorted by all columns, so the bytes do not depend on the order of `tables` or of workers.
         """
         ...
 
@@ -57,7 +57,7 @@ class ShardEngine(Protocol):
 
 @dataclass
 class InProcessShardEngine:
-    """Runs shards one after the other in this process."""
+    """Processes the shards one after the other in this process."""
 
     overhead_seconds: float = field(default=0.0, init=False)
 
@@ -81,12 +81,12 @@ class InProcessShardEngine:
         return exchange_through_files(self.map_shards, tables, key=key, partitions=partitions, output=output)
 
     def reduce(self, combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
-        """Fold the values from the left."""
+        """See `fold`."""
         return fold(combine, values)
 
 
 def fold(combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
-    """Combine the values from the left. Raises `ValueError` if there are none."""
+    """Combine the values pairwise, left to right. Raises `ValueError` if there are none."""
     if not values:
         raise ValueError("reduce of no values")
     return functools.reduce(combine, values)

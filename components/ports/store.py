@@ -1,6 +1,6 @@
-"""The artifact store: outputs are written apart, moved to their directory whole, and looked up by cache key.
+"""The artifact store: outputs are written to a temporary directory, published atomically, and looked up by cache key.
 
-What every store shares is here too: how an artifact is compared with its manifest, and which files are asked for.
+Also holds the functions that all stores share: they compare artifacts with their manifests and select files by pattern.
 """
 
 import contextlib
@@ -38,39 +38,39 @@ from components.ports.verification import HASHED, VerifiedFiles, size_of, wrong_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteScratch:
-    """A folder of an object store for what a step keeps while it is being made."""
+    """A folder of an object store for the temporary files of a running step."""
 
     url: str
-    """Such as s3://bucket/prefix."""
+    """URL of the folder, such as s3://bucket/prefix."""
     endpoint: str = ""
-    """URL of an S3 API other than Amazon's."""
+    """URL of the S3 API; empty: Amazon's."""
 
 
 class ArtifactStore(Protocol):
-    """Keeps artifacts: for each step and cache key the current one, and former ones of other content."""
+    """Keeps artifacts: for each step and cache key the current one, and earlier ones with other content."""
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The current artifact of that step and key, if there is one. File sizes are compared, hashes are not."""
+        """The current artifact of a step and cache key; None if there is none. File sizes are checked, hashes are not."""
         ...
 
     def writing(self, step: str) -> AbstractContextManager[Path]:
-        """An empty local directory for a step's output, removed at the end unless it was published."""
+        """Yield an empty local directory for a step's output; it is deleted afterwards unless it was published."""
         ...
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Make `output` with its manifest an artifact, whole or not at all; `manifest.files` must be what `records_of` says.
+        """Make the directory `output` an artifact, atomically. `manifest.files` must equal `records_of(output, …)`.
 
-        Where equal content is there, its artifact is returned untouched, but for files that were damaged, and the manifest is
-        kept beside it as another attempt.
+        If an artifact with equal content exists, that one is returned: only its damaged files are replaced, and `manifest` is
+        stored with it as another attempt.
         """
         ...
 
     def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
-        """The manifests of later attempts that made the same content, by their start. Raises `DamagedArtifact`."""
+        """The manifests of later attempts that made the same content, sorted by start time. Raises `DamagedArtifact`."""
         ...
 
     def count_attempts(self, step: str, cache_key: str) -> int:
-        """How often that step has been published with that key, whatever came of it."""
+        """How many times a step has been published with that cache key, with whatever content."""
         ...
 
     def manifest(self, uri: str) -> Manifest:
@@ -78,22 +78,23 @@ class ArtifactStore(Protocol):
         ...
 
     def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
-        """A local directory with the artifact's files, or with those `only` that `selected` says; others may be absent.
+        """A local directory with the artifact's files, verified; with `only`, at least the files that match these patterns.
 
-        What this run or, for files that it has not written, this machine has hashed before is not hashed again.
+        Files are not hashed again if this run has hashed them, or if this machine has hashed them before this run.
 
         Raises:
-            DamagedArtifact: the digest or one of these files differs.
-            MissingArtifact: there is no such artifact, or no file of it matches a pattern.
+            DamagedArtifact: the manifest or one of these files differs from its digest.
+            MissingArtifact: the artifact does not exist, or none of its files matches a pattern.
         """
         ...
 
     def scratch(self, step: str, cache_key: str) -> Path:
-        """A directory that outlives a killed step, for its training checkpoints; removed when the step publishes."""
+        """A local directory for training checkpoints, which survives if the step is killed; deleted when the step publishes."""
         ...
 
     def remote_scratch(self, step: str, cache_key: str) -> RemoteScratch | None:
-        """A folder of the store that outlives this machine, for the same; None: the store is on this machine."""
+        """A folder of the object store for training checkpoints, which survives if the machine is lost; None for a local
+        store."""
         ...
 
     def artifacts(self) -> Iterator[Artifact]:
@@ -101,22 +102,23 @@ class ArtifactStore(Protocol):
         ...
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove an artifact, its manifest first."""
+        """Delete an artifact, its manifest first."""
         ...
 
     def differences(self, artifact: Artifact) -> list[str]:
-        """What differs from the manifest after hashing every file; empty if nothing does."""
+        """Hash every file and describe each difference from the manifest; empty if there are none."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalArtifactStore:
-    """Artifacts as directories below `root`, written in `writing/`."""
+    """Keeps artifacts as directories on this machine."""
 
     root: Path
+    """Directory of the store."""
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The current artifact of that step and key, or None where it is missing, cut short or unreadable."""
+        """The current artifact of a step and cache key; None if it is missing, incomplete or unreadable."""
         pointer = self.root / key_uri(step, cache_key) / POINTER
         for uri in candidates(step, cache_key, pointer.read_bytes() if pointer.is_file() else None):
             with contextlib.suppress(MissingArtifact, DamagedArtifact):
@@ -128,7 +130,7 @@ class LocalArtifactStore:
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:
-        """A fresh directory below `writing/`."""
+        """Yield a new directory below `writing/`."""
         parent = self.root / "writing"
         parent.mkdir(parents=True, exist_ok=True)
         output = Path(tempfile.mkdtemp(prefix=f"{step}-", dir=parent))
@@ -138,7 +140,7 @@ class LocalArtifactStore:
             shutil.rmtree(output, ignore_errors=True)
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Write the manifest, flush everything to disk, rename the directory to its URI, and point to it."""
+        """Write the manifest, flush everything to disk, rename the directory to its URI, and update `current.json`."""
         uri, key = artifact_uri(manifest), self.root / key_uri(manifest.step, manifest.cache_key)
         kept = self._placed(output, manifest, uri)
         if kept.digest != manifest.digest:
@@ -149,7 +151,7 @@ class LocalArtifactStore:
         return kept.at(uri)
 
     def put_at(self, output: Path, manifest: Manifest, uri: str) -> None:
-        """Make `output` the directory of `uri`, in place of what is there. For copies of artifacts that others made."""
+        """Move `output` to `uri`, replacing what is there. Used for copies of artifacts from another store."""
         self._sealed(output, manifest, uri)
         with self.writing(manifest.step) as trash:
             for attempt in itertools.count():
@@ -159,9 +161,9 @@ class LocalArtifactStore:
         flush((self.root / uri).parent)
 
     def _placed(self, output: Path, manifest: Manifest, uri: str) -> Manifest:
-        """The manifest that is at `uri` afterwards: that of equal content that was there, or this one.
+        """Move `output` to `uri` unless an artifact with equal content is there; returns the manifest that is then at `uri`.
 
-        A directory never mixes files of two writers, but for damaged ones, which are replaced by equal content.
+        A directory never mixes files of two writers, except that damaged files are replaced by equal ones.
         """
         self._sealed(output, manifest, uri)
         kept = manifest
@@ -183,12 +185,15 @@ class LocalArtifactStore:
         (self.root / uri).parent.mkdir(parents=True, exist_ok=True)
 
     def _mended(self, output: Path, manifest: Manifest, uri: str) -> Manifest | None:
-        """The manifest of equal content at `uri`, after its damaged files were replaced; None where it cannot be mended."""
+        """Replace the damaged files of the artifact at `uri` from `output` and return its manifest.
+
+        None if that is not possible: it has other content, its manifest cannot be read, or a file of its record is damaged.
+        """
         try:
             kept = self.manifest(uri)
         except (MissingArtifact, DamagedArtifact):
             return None
-        # not by what this machine remembers: whoever makes an artifact again may do so because a disk has changed a byte
+        # Without what this machine remembers: the artifact may be made again because the disk changed a byte of it
         wrong = [record for record in kept.files if _wrong_file(self.root / uri, record, HASHED.sha256)]
         if kept.content_digest != manifest.content_digest or any(record.record for record in wrong):
             return None
@@ -199,17 +204,17 @@ class LocalArtifactStore:
         return kept
 
     def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
-        """Read every file below the artifact's attempts."""
+        """Read all manifests in the artifact's directory of attempts."""
         paths = sorted((self.root / attempts_uri(artifact)).glob("*.json"))
         return in_order(Manifest.from_bytes(path.read_bytes(), str(path)) for path in paths)
 
     def count_attempts(self, step: str, cache_key: str) -> int:
-        """Count manifests and attempts below the key."""
+        """Count the manifests and attempts below the directory of the key."""
         key = self.root / key_uri(step, cache_key)
         return sum(1 for pattern in (MANIFEST, f"*/{MANIFEST}", f"{ATTEMPTS}/*/*.json") for _ in key.glob(pattern))
 
     def manifest(self, uri: str) -> Manifest:
-        """Read `manifest.json` of the directory `uri`."""
+        """Read `manifest.json` in the directory `uri`."""
         path = self.root / uri / MANIFEST
         try:
             return Manifest.from_bytes(path.read_bytes(), str(path))
@@ -217,7 +222,7 @@ class LocalArtifactStore:
             raise MissingArtifact(f"{path}: no finished artifact here; run the step that makes it") from error
 
     def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
-        """The directory itself, after its manifest's digest and the files that are asked for were compared."""
+        """The directory of the artifact, after verifying its manifest and the requested files."""
         directory, manifest = self.root / artifact.uri, self.manifest(artifact.uri)
         if wrong := wrong_digest(artifact, manifest):
             raise damaged(str(directory), wrong, manifest)
@@ -226,11 +231,11 @@ class LocalArtifactStore:
         return directory
 
     def scratch(self, step: str, cache_key: str) -> Path:
-        """`scratch/STEP/KEY`; not created here."""
+        """The path `scratch/STEP/KEY`; the directory is not created."""
         return self.root / scratch_uri(step, cache_key)
 
     def remote_scratch(self, step: str, cache_key: str) -> None:
-        """None."""
+        """None: a local store has no remote scratch."""
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every directory below `artifacts/` whose manifest can be read. Raises `NewerFormat`."""
@@ -240,7 +245,7 @@ class LocalArtifactStore:
                 yield self.manifest(uri).at(uri)
 
     def unfinished(self) -> Iterator[Path]:
-        """Every directory below `artifacts/` without a manifest: copies that have some of an artifact's files, and no others."""
+        """Directories below `artifacts/` without a manifest: copies of artifacts from another store that are incomplete."""
         for key in sorted(path for path in self.root.glob("artifacts/*/*") if path.is_dir()):
             contents = [path for path in sorted(key.iterdir()) if is_content(path.name)]
             rest = [path for path in key.iterdir() if not is_content(path.name) and path.name not in {POINTER, ATTEMPTS}]
@@ -249,18 +254,19 @@ class LocalArtifactStore:
                 yield key
 
     def is_former(self, artifact: Artifact) -> bool:
-        """Whether another content is the current one of the artifact's step and key."""
+        """Whether `current.json` of the artifact's step and key points to other content."""
         key, _, content = artifact.uri.rpartition("/")
         pointer = self.root / key / POINTER
         return pointer.is_file() and pointed(pointer.read_bytes()) not in ("", content)
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove the manifest, then the directory, its attempts, and what points to it or is remembered of it."""
+        """Delete the manifest, then the directory, its attempts, its entry in `cache/verified`, and `current.json` if it was
+        the last."""
         directory = self.root / artifact.uri
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(self.root / attempts_uri(artifact), ignore_errors=True)
-        # as long as there are former contents, what names the current one tells them from it
+        # While other contents remain, current.json marks them as former ones
         if not any(is_content(path.name) for path in directory.parent.glob("*")):
             (directory.parent / POINTER).unlink(missing_ok=True)
         for empty in (directory.parent / ATTEMPTS, directory.parent):
@@ -269,7 +275,7 @@ class LocalArtifactStore:
         VerifiedFiles(self.root, artifact).forget()
 
     def differences(self, artifact: Artifact) -> list[str]:
-        """Compare the manifest's digest, then every file's hash, and name files nobody listed."""
+        """Verify the manifest's digest and the hash of every file, and report files that the manifest does not list."""
         manifest = self.manifest(artifact.uri)
         listed = {record.path for record in manifest.files} | {MANIFEST}
         unlisted = sorted(_names(self.root / artifact.uri) - listed)
@@ -282,13 +288,13 @@ class LocalArtifactStore:
 
 
 def damaged(where: str, wrong: str, manifest: Manifest) -> DamagedArtifact:
-    """The error to raise where an artifact differs from its manifest."""
+    """The error for an artifact that differs from its manifest; `wrong` describes the difference."""
     return DamagedArtifact(f"{where}: {wrong}; make it again with --fresh {manifest.step}")
 
 
 def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
-    """How the manifest differs from the artifact's; empty if it does not."""
-    # a handle that was written before there were two digests has one
+    """The difference between the digests of a manifest and those of a handle; empty if there is none."""
+    # A handle written before format 2 has the evidence digest in both fields
     if manifest.digest == artifact.digest and artifact.content in (manifest.content_digest, artifact.digest):
         return ""
     if manifest.digest == artifact.digest:
@@ -297,18 +303,20 @@ def wrong_digest(artifact: Artifact, manifest: Manifest) -> str:
 
 
 def selected(manifest: Manifest, only: Sequence[str], where: str) -> tuple[FileRecord, ...]:
-    """The records of the files that `only` names; of all of them if it names none.
+    """The records of the files that match `only`; of all files if `only` is empty.
 
-    Each is a path, or a pattern of the shell such as `metrics/*` or `*.json`, whose `*` matches slashes too.
+    Each entry is a path or a shell pattern such as `metrics/*` or `*.json`, in which `*` also matches slashes.
 
     Raises:
-        MissingArtifact: a pattern matches no file; the message names it, what there is, and `where` the artifact is.
+        MissingArtifact: a pattern matches no file; the message has the pattern, the existing files, and `where` the artifact is.
     """
     paths = [record.path for record in manifest.files]
     matches = {pattern: {path for path in paths if path == pattern or fnmatch.fnmatchcase(path, pattern)} for pattern in only}
     for pattern, matching in matches.items():
         if not matching:
-            raise MissingArtifact(f"{where}: no file {pattern!r} in the manifest of {manifest.step}; it lists: {_listed(paths)}")
+            raise MissingArtifact(
+                f"{where}: the manifest of {manifest.step} has no file {pattern!r}; its files: {_listed(paths)}"
+            )
     wanted = set().union(*matches.values()) if only else set(paths)
     return tuple(record for record in manifest.files if record.path in wanted)
 
@@ -327,7 +335,7 @@ def _wrong_file(directory: Path, record: FileRecord, sha256_of: Callable[[Path],
 
 
 def records_of(output: Path, kind: type[Artifact] = Artifact) -> tuple[FileRecord, ...]:
-    """Path, hash, size and rows of every file below `output`, sorted by path; the kind says which are record."""
+    """Path, hash, size and rows of every file below `output`, sorted by path; `kind` decides which files belong to the record."""
     return tuple(_record(output, name, kind) for name in sorted(_names(output) - {MANIFEST}))
 
 
@@ -343,7 +351,7 @@ def _record(output: Path, name: str, kind: type[Artifact]) -> FileRecord:
 
 
 def _renamed(output: Path, directory: Path) -> bool:
-    """Rename `output` to `directory`; whether nothing was there."""
+    """Rename `output` to `directory`; returns False, without renaming, if a non-empty directory is there."""
     try:
         output.rename(directory)
     except OSError as error:
@@ -354,7 +362,7 @@ def _renamed(output: Path, directory: Path) -> bool:
 
 
 def _set_aside(directory: Path, trash: Path) -> None:
-    """Move a directory away, unless another writer has just done so."""
+    """Move a directory to `trash`, unless another writer has just moved it."""
     with contextlib.suppress(FileNotFoundError):
         directory.rename(trash)
 

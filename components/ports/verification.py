@@ -1,11 +1,12 @@
-"""What was hashed is remembered, so that the bytes of an artifact are hashed once in a run, and once on a machine.
+"""Remembers which files of artifacts were hashed, so that each file is hashed only once per run and once per machine.
 
-A file counts as unchanged while its size, mtime, ctime and inode are those that it had when it was hashed: no program can choose
-a ctime. A write in the same tick of the clock as an earlier one can leave it as it was, so only a file is remembered whose last
-change is older than its hashing (git's index has the same problem: Documentation/technical/racy-git.txt).
+A file counts as unchanged if its size, mtime, ctime and inode are the same as when it was hashed; programs cannot set the
+ctime. Two writes in the same clock tick give the same ctime, so a file is remembered only if its last change is older than its
+hashing (git's index has the same problem: Documentation/technical/racy-git.txt).
 
-A run trusts what it hashed itself, while it wrote a file too. On the disk stands only what was read back from it: of files that
-were there before the run started. Where what is remembered differs from a file in anything, the file is hashed again.
+In memory, a run remembers every file that it hashed, including files that it hashed while writing them. On disk, it remembers
+only files that existed before the run started, because only these were really read back from disk. A file that differs in any
+way from what is remembered is hashed again.
 """
 
 import contextlib
@@ -27,21 +28,22 @@ from components.files import written_beside
 logger = logging.getLogger(__name__)
 
 REMEMBERED = "cache/verified"
-"""Where below a store's root, by machine and URI. Below `cache`, because losing it costs time alone."""
+"""Directory relative to a store's root; below `cache` because deleting it costs only time."""
 
 _TICK_SECONDS = 0.1
-"""Longer than Linux takes between two time stamps of files: 1 to 10 ms, and more on a busy virtual machine."""
+"""Upper bound of the tick of file time stamps on Linux, in seconds: 1 to 10 ms, more on a busy virtual machine."""
 
 _COARSE = 2 * 10**9
-"""Nanoseconds between two time stamps of a file system that keeps whole seconds; FAT keeps every second one."""
+"""Resolution in nanoseconds that is assumed for file systems whose time stamps are whole seconds; FAT has 2 seconds."""
 
 _REALTIME_COARSE = 5
-"""The clock of Linux that inodes are stamped by (linux/time.h, fs/inode.c: current_time), which Python does not name."""
+"""CLOCK_REALTIME_COARSE, the clock of file time stamps on Linux (linux/time.h, fs/inode.c: current_time); Python has no name
+for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells a file from a later state of it without reading it. Times are in nanoseconds."""
+    """Metadata of a file that changes when the file is written. Times are in nanoseconds."""
 
     device: int
     inode: int
@@ -51,43 +53,43 @@ class Stamp:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """The stamp of a file now. Raises `OSError` where there is none."""
+        """The current stamp of a file. Raises `OSError` if it does not exist."""
         status = path.stat()
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     @property
     def lasting(self) -> list[int]:
-        """What is remembered on the disk: a device may have another number when the machine has started again."""
+        """The stamp without the device number, which may change when the machine restarts. This is what is stored on disk."""
         return [self.size, self.mtime_ns, self.ctime_ns, self.inode]
 
 
 def file_clock() -> int:
-    """Nanoseconds, by the clock that files are stamped with."""
+    """Current time in nanoseconds on the clock that is used for file time stamps."""
     return time.clock_gettime_ns(_REALTIME_COARSE if sys.platform == "linux" else time.CLOCK_REALTIME)
 
 
 @dataclass(eq=False)
 class HashedFiles:
-    """sha256 of the files that this process hashed in this run, by their stamps."""
+    """The sha256 of the files that this process has hashed in this run, by their stamps."""
 
     clock: Callable[[], int] = file_clock
     run_started: int = field(init=False)
-    """By the clock."""
+    """Start of the run, in nanoseconds on `clock`."""
     _sha256: dict[Stamp, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.start_run()
 
     def start_run(self) -> None:
-        """Forget what an earlier run of this process hashed."""
+        """Forget the files that an earlier run of this process has hashed."""
         self._sha256, self.run_started = {}, self.clock()
 
     def sha256(self, path: Path) -> str:
-        """sha256 of a file, in hex. It is read unless this run has hashed it and it is unchanged since."""
+        """sha256 of a file, in hex. The file is not read again if this run has hashed it and it is unchanged."""
         return self.hash(path)[0]
 
     def hash(self, path: Path) -> tuple[str, Stamp | None]:
-        """The same, and the stamp of what was hashed; None where a later change of the file might not show."""
+        """sha256 of a file, in hex, and its stamp; the stamp is None if a later change might not be visible in it."""
         stamp = Stamp.of(path)
         if stamp in self._sha256:
             return self._sha256[stamp], stamp
@@ -99,7 +101,7 @@ class HashedFiles:
         return sha256, stamp
 
     def move(self, source: Path, target: Path, sha256: str) -> None:
-        """Move a file that was hashed while it was written, and remember it under its new stamp."""
+        """Move a file whose sha256 was computed while it was written, and remember its hash under its new stamp."""
         before = Stamp.of(source)
         settled = self._settled(before.mtime_ns)
         source.replace(target)
@@ -108,11 +110,14 @@ class HashedFiles:
             self._sha256[stamp] = sha256
 
     def precedes_run(self, stamp: Stamp) -> bool:
-        """Whether a file has not been written since the run started."""
+        """Whether a file with that stamp was last changed before the run started."""
         return stamp.ctime_ns + _granularity(stamp.ctime_ns) < self.run_started
 
     def _settled(self, changed: int) -> bool:
-        """Whether a change after the last one, at `changed`, would show. Waits for the next tick if that is all it takes."""
+        """Whether a file last changed at `changed` (ns) would get another time stamp if it changed now.
+
+        Waits for the next clock tick if that is enough.
+        """
         shows = changed + _granularity(changed)
         deadline = time.monotonic() + _TICK_SECONDS
         while 0 <= shows - self.clock() < _TICK_SECONDS * 10**9 and time.monotonic() < deadline:
@@ -125,25 +130,27 @@ def _granularity(time_ns: int) -> int:
 
 
 HASHED = HashedFiles()
-"""Those of this process."""
+"""The files that this process has hashed."""
 
 
 @dataclass(frozen=True)
 class VerifiedFiles:
-    """The files of an artifact that are known to equal their records: remembered on this machine."""
+    """Remembers on disk, for this machine, which files of an artifact are known to equal the manifest."""
 
     root: Path
-    """Of the store."""
+    """Root of the store."""
     artifact: Artifact
     hashed: HashedFiles = HASHED
+    """The files hashed in this run."""
 
     @property
     def path(self) -> Path:
-        """Where it is remembered: a file of this machine, because another one reads through caches of its own."""
+        """The file on disk, one per machine: another machine reads the artifact through its own caches, so it must verify it
+        itself."""
         return self.root / REMEMBERED / (platform.node() or "localhost") / f"{self.artifact.uri}.json"
 
     def differences(self, records: Iterable[FileRecord]) -> dict[str, str]:
-        """How files differ from their records, by path. Files that are known to be equal are not read."""
+        """Descriptions of how files differ from their records, by path. Files that are known to be equal are not read."""
         directory, known = self.root / self.artifact.uri, self._known()
         differences, verified = dict[str, str](), dict[str, list[int]]()
         for record in records:
@@ -161,7 +168,8 @@ class VerifiedFiles:
         return differences
 
     def _known(self) -> Mapping[str, list[int]]:
-        """The files that were equal, with what lasts of their stamps; none where that is damaged, or of a later time than now."""
+        """Stored stamps of the files that were equal, by path; empty if the stored file is damaged or from a later time than
+        now."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             checksum, _, remembered = self.path.read_bytes().partition(b"\n")
             if checksum.decode() == hashlib.sha256(remembered).hexdigest():
@@ -171,7 +179,7 @@ class VerifiedFiles:
         return {}
 
     def _remember(self, verified: Mapping[str, list[int]]) -> None:
-        """Add files to those that are known. Of two processes at once, the later one may forget what the other adds."""
+        """Add files to those stored. If two processes do this at the same time, the entries of one may be lost."""
         files = {**self._known(), **verified}
         values = {"digest": self.artifact.digest, "verified_ns": self.hashed.clock(), "files": files}
         remembered = json.dumps(values).encode()
@@ -180,26 +188,28 @@ class VerifiedFiles:
             with written_beside(self.path) as beside:
                 beside.write_bytes(hashlib.sha256(remembered).hexdigest().encode() + b"\n" + remembered)
         except OSError as error:
-            logger.warning("%s: not remembered (%s); the artifact will be hashed again", self.path, single_line(error))
+            logger.warning(
+                "%s: cannot be written (%s); the artifact will be hashed again next time", self.path, single_line(error)
+            )
 
     def forget(self) -> None:
-        """Remove what any machine remembers of the artifact."""
+        """Delete what any machine has stored about the artifact."""
         for path in (self.root / REMEMBERED).glob(f"*/{self.artifact.uri}.json"):
             path.unlink(missing_ok=True)
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file; None where there is none."""
+    """Size of a file in bytes; None if it does not exist."""
     return path.stat().st_size if path.is_file() else None
 
 
 def wrong_size(size: int | None, record: FileRecord) -> str:
-    """How a file's size in bytes differs from its record; None: there is no file. Empty if it does not differ."""
+    """Description of how a file's size in bytes (None: no file) differs from its record; empty if it does not."""
     if size is None:
         return f"{record.path}: missing"
     return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
 
 
 def wrong_hash(sha256: str, record: FileRecord) -> str:
-    """How a file's hash differs from its record; empty if it does not."""
+    """Description of how a file's hash differs from its record; empty if it does not."""
     return "" if sha256 == record.sha256 else f"{record.path}: sha256 differs from the manifest"

@@ -1,4 +1,4 @@
-"""Many independent pieces of work in long-lived processes; each result is handed over as soon as it is there."""
+"""Runs many independent tasks in long-lived worker processes and streams their results."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ Result = TypeVar("Result")
 
 
 class WorkerPool(Protocol):
-    """Workers of one processor each; a worker that is done takes the next piece of work."""
+    """Workers with one processor core each; a worker that finishes a task takes the next one."""
 
     @property
     def workers(self) -> int:
-        """How many there are."""
+        """Number of workers."""
         ...
 
     def stream(self, work: Callable[[Spec], Iterator[Result]], specs: Sequence[Spec]) -> Iterator[tuple[int, Result]]:
-        """Call `work(spec)` for each spec, in their order as workers become free.
+        """Call `work(spec)` for each spec and yield its results with the index of the spec, as soon as they arrive.
 
-        Each result is handed over with the number of its spec when it is there: results of different specs come in any order,
-        those of one spec in their own. `work` is an importable function, specs and results are picklable; paths in them are
-        absolute. A `LongrunError` of the work is raised again as it is.
+        Specs are started in order. Results of one spec keep their order; results of different specs may be interleaved. `work`
+        must be an importable function; specs and results must be picklable, and paths in them absolute. A `LongrunError` that
+        `work` raises is raised unchanged.
         """
         ...
 
 
 @dataclass(frozen=True)
 class InProcessPool:
-    """One piece of work after another, in this process."""
+    """Runs the tasks one after the other in this process."""
 
     workers: int = 1
 
     def stream(self, work: Callable[[Spec], Iterator[Result]], specs: Sequence[Spec]) -> Iterator[tuple[int, Result]]:
-        """Call `work` here."""
+        """Call `work` in this process."""
         for number, spec in enumerate(specs):
             for result in work(spec):
                 yield number, result

@@ -171,7 +171,7 @@ def test_values_of_the_recipe_s_own_code_can_be_set(folder: Path, element: str) 
     ("override", "message"),
     [
         ("evaluation.tasks.0.values.numbers=many", r"task tasks\.py:Doubling, line 2: Doubling\.numbers is 'many'; allowed: int"),
-        ("evaluation.tasks.0.values.number=1", "Doubling.* does not take .*unexpected keyword argument 'number'"),
+        ("evaluation.tasks.0.values.number=1", "Doubling.* does not accept .*unexpected keyword argument 'number'"),
         ("evaluation.tasks.0.code=tasks.py:Doublings", r"unknown class 'Doublings' \(did you mean 'Doubling'\?\)"),
         ("evaluation.tasks.0.code=../tasks.py:Doubling", r"Extension\.code is .*inside it"),
     ],

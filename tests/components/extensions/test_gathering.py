@@ -58,18 +58,18 @@ def test_what_was_read_once_stays_whatever_happens_to_its_folder(folder: Path) -
     ("files", "extension", "message"),
     [
         ({}, Extension(code="none.py:A"), r"extension none\.py:A: \S*/mine/none\.py does not exist"),
-        ({}, replace(NO_ADS, data=("none.txt",)), r"\S*/mine/none\.txt does not exist; Extension\.data names it"),
-        ({"filters.py": "import words\nclass A(:\n"}, NO_ADS, r"\S*/mine/filters\.py:2: no Python: "),
-        ({"words.py": "def of(:\n"}, NO_ADS, r"\S*/mine/words\.py:1: no Python: "),
-        ({"words.py": "from .. import x"}, NO_ADS, r"words\.py:1: this import leaves the folder"),
+        ({}, replace(NO_ADS, data=("none.txt",)), r"\S*/mine/none\.txt does not exist, but Extension\.data lists it"),
+        ({"filters.py": "import words\nclass A(:\n"}, NO_ADS, r"\S*/mine/filters\.py:2: not valid Python: "),
+        ({"words.py": "def of(:\n"}, NO_ADS, r"\S*/mine/words\.py:1: not valid Python: "),
+        ({"words.py": "from .. import x"}, NO_ADS, r"words\.py:1: this import leaves the recipe's folder"),
         ({}, Extension(code="filters.py:NoAd"), r"filter filters\.py:NoAd: unknown class 'NoAd' \(did you mean 'NoAds'\?\)"),
         ({}, replace(NO_ADS, values={"share": 1}), r"filter filters\.py:NoAds, line 10: NoAds\(max_share: float = 0\.2\)"),
-        ({"words.py": "1 / 0"}, NO_ADS, r"words\.py:1: cannot be imported: ZeroDivisionError: division by zero"),
-        ({"words.py": "import nowhere_to_be_had"}, NO_ADS, r"words\.py:1: cannot be imported: ModuleNotFoundError: No module"),
+        ({"words.py": "1 / 0"}, NO_ADS, r"words\.py:1: import failed: ZeroDivisionError: division by zero"),
+        ({"words.py": "import nowhere_to_be_had"}, NO_ADS, r"words\.py:1: import failed: ModuleNotFoundError: No module"),
         (
             {"words.py": "x = 1\nfrom rules import none"},
             NO_ADS,
-            r"words\.py:2: cannot be imported: ModuleNotFoundError: No module named 'rules'",
+            r"words\.py:2: import failed: ModuleNotFoundError: No module named 'rules'",
         ),
     ],
 )
@@ -96,6 +96,6 @@ def test_a_module_that_no_distribution_has_cannot_count_and_is_refused(
     monkeypatch.syspath_prepend(tmp_path / "elsewhere")
     write(folder, {"words.py": "import without_distribution\n\ndef of(text):\n    return text.split()\n"})
     with pytest.raises(
-        ConfigError, match=r"imports without_distribution, which is neither beside the recipe nor in an installed"
+        ConfigError, match=r"imports without_distribution, which is neither in the recipe's folder nor in an installed"
     ):
         gathered(NO_ADS, folder)

@@ -40,7 +40,7 @@ def test_modules_beside_the_recipe_are_the_files_that_an_import_runs(
 
 @pytest.mark.parametrize(("path", "text"), [("a.py", "from .. import b"), ("x/a.py", "\nfrom ...b import c")])
 def test_an_import_that_leaves_the_folder_is_refused_with_its_line(path: str, text: str) -> None:
-    with pytest.raises(ConfigError, match=rf"{path}:{text.count(chr(10)) + 1}: this import leaves the folder of the recipe"):
+    with pytest.raises(ConfigError, match=rf"{path}:{text.count(chr(10)) + 1}: this import leaves the recipe's folder"):
         list(imported_files(ast.parse(text), path, among("b.py", "b/c.py")))
 
 
@@ -48,7 +48,10 @@ def test_an_import_that_leaves_the_folder_is_refused_with_its_line(path: str, te
     "call", ["import_module('b')", "importlib.import_module('b.c')", "__import__('b')", "import_module('.b')"]
 )
 def test_an_import_by_a_string_would_not_count_and_is_refused(call: str) -> None:
-    with pytest.raises(ConfigError, match=r"a\.py:1: b\S* is imported by a string, and would not count; write: import b"):
+    with pytest.raises(
+        ConfigError,
+        match=r"a\.py:1: b\S* is imported by a string, so its code would not be stored with the recipe; write: import b",
+    ):
         list(imported_files(ast.parse(call), "a.py", among("b.py", "b/c.py")))
     assert list(imported_files(ast.parse(call), "a.py", among())) == []
 

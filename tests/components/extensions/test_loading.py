@@ -110,7 +110,7 @@ def test_a_file_that_was_not_taken_is_not_there(of: Callable[..., Extension], tm
     text += (
         "self.words = Path(__file__).with_name('words' + '.txt').read_text()\n\n    def refusal(self, document):\n        ...\n"
     )
-    with pytest.raises(ConfigError, match=r"Own refuses \{\}, own\.py:6: FileNotFoundError"):
+    with pytest.raises(ConfigError, match=r"Own does not accept \{\}, own\.py:6: FileNotFoundError"):
         load(of(text), FILTER)
     listed = gathered(Extension(code="own.py:Own", data=("words.txt",)), tmp_path / "of")
     assert load(listed, FILTER).words == "x"
@@ -136,11 +136,19 @@ METHOD = "\n\n    def refusal(self, document):\n        return None\n"
         (
             "class Own:\n\n    def refusal(self):\n        ...\n",
             {},
-            r"line 3: refusal\(\); it must be a class with a method refusal",
+            r"line 3: refusal\(\) has wrong parameters; it must be a class with a method refusal",
         ),
-        ("class Own:\n    def refusal(self, a, b):\n        ...\n", {}, r"line 2: refusal\(a, b\); it must be a class"),
-        (f"{INIT}pass{METHOD}", {}, r"line 1: Own\(share: float, .*\) does not take \{\}: missing a required argument: 'share'"),
-        (f"{INIT}pass{METHOD}", {"share": 1, "mode": 2}, r"does not take .*: got an unexpected keyword argument 'mode'"),
+        (
+            "class Own:\n    def refusal(self, a, b):\n        ...\n",
+            {},
+            r"line 2: refusal\(a, b\) has wrong parameters; it must be a class",
+        ),
+        (
+            f"{INIT}pass{METHOD}",
+            {},
+            r"line 1: Own\(share: float, .*\) does not accept \{\}: missing a required argument: 'share'",
+        ),
+        (f"{INIT}pass{METHOD}", {"share": 1, "mode": 2}, r"does not accept .*: got an unexpected keyword argument 'mode'"),
         (f"{INIT}pass{METHOD}", {"share": "much"}, r"Own\.share is 'much'; allowed: float"),
         (f"{INIT}pass{METHOD}", {"share": True}, r"Own\.share is True; allowed: float"),
         (f"{INIT}pass{METHOD}", {"share": 1, "words": "a"}, r"Own\.words is 'a'; allowed: list"),
@@ -148,7 +156,7 @@ METHOD = "\n\n    def refusal(self, document):\n        return None\n"
         (
             f"{INIT}raise ValueError('too\\n much'){METHOD}",
             {"share": 2},
-            r"refuses \{'share': 2\}, own\.py:3: ValueError: too much",
+            r"does not accept \{'share': 2\}, own\.py:3: ValueError: too much",
         ),
     ],
 )
@@ -170,9 +178,7 @@ def test_a_class_of_another_kind_is_refused(folder: Path) -> None:
 
 
 def test_code_that_was_not_gathered_cannot_be_loaded() -> None:
-    with pytest.raises(
-        ConfigError, match=r"filter filters\.py:NoAds: its code was not read; give longrun the file of the recipe"
-    ):
+    with pytest.raises(ConfigError, match=r"filter filters\.py:NoAds: its code was not read; pass the recipe as a file"):
         load(NO_ADS, FILTER)
 
 

@@ -18,7 +18,7 @@ from components.extensions import Extension, ExtensionFile, extensions_in, gathe
     ],
 )
 def test_a_name_that_is_none_or_leaves_the_folder_is_refused_with_the_form(code: str) -> None:
-    with pytest.raises(ConfigError, match=r"Extension\.code is .*allowed: FILE\.py:CLASS, relative to the folder of the recipe"):
+    with pytest.raises(ConfigError, match=r"Extension\.code is .*allowed: FILE\.py:CLASS, a file in the recipe's folder"):
         Extension(code=code)
 
 
@@ -29,7 +29,7 @@ def test_names_in_the_folder_and_below_are_allowed(code: str) -> None:
 
 @pytest.mark.parametrize("path", ["../words.txt", "/etc/passwd", ""])
 def test_data_outside_the_folder_is_refused(path: str) -> None:
-    with pytest.raises(ConfigError, match=r"Extension\.data is .*inside the folder of the recipe"):
+    with pytest.raises(ConfigError, match=r"Extension\.data is .*in the recipe's folder"):
         Extension(code="filters.py:NoAds", data=(path,))
 
 

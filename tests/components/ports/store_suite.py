@@ -308,7 +308,7 @@ class ArtifactStoreSuite:
     def test_a_pattern_without_a_file_is_refused_and_what_there_is_is_named(self, store: ArtifactStore) -> None:
         artifact = publish(store)
         with pytest.raises(
-            MissingArtifact, match=r"no file 'b\*' in the manifest of curation; it lists: a\.txt, empty, metrics/n"
+            MissingArtifact, match=r"the manifest of curation has no file 'b\*'; its files: a\.txt, empty, metrics/n"
         ):
             store.local(artifact, only=("a.txt", "b*"))
         with pytest.raises(MissingArtifact, match=r"no file 'metrics'"):

@@ -31,7 +31,7 @@ def test_an_error_of_the_work_is_raised_as_it_is() -> None:
 
 
 def test_more_workers_than_one_are_refused_with_the_launcher_to_use() -> None:
-    with pytest.raises(ConfigError, match="runs 1 worker, not 2; use the Ray launcher"):
+    with pytest.raises(ConfigError, match="supports 1 worker, not 2; use the Ray launcher"):
         InProcessLauncher().launch(work, "spec", workers=2, metrics=RecordedMetrics())
 
 
