@@ -9,7 +9,7 @@ SHARED := $(PYTEST) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help install run test test-cluster test-fast test-in-a-pod test-slow lint coverage golden lock clean images push sbom deploy \
 	bench-chain bench-charts bench-curation bench-filters bench-recovery bench-scaling \
-	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation
+	bench-schedules bench-submit bench-tokenizing bench-training bench-whole-curation pictures screenshots
 
 help:        ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -50,6 +50,12 @@ coverage: install ## How much of the code the quick tests reach, in a run of its
 
 golden: install ## Write the defaults, and what built-in recipes and sweeps say beside them, into tests/golden
 	.venv/bin/python -m tests.golden.built_in
+
+pictures: install ## Draw the picture of the chain in the README again, from the stages in the code
+	.venv/bin/python -m tests.pictures.chain
+
+screenshots: install ## Update the run and the report that the README shows, from a finished run (KEEP=HOME, default .longrun); needs Chromium
+	.venv/bin/python -m tests.pictures.of_a_run $(KEEP)
 
 lock: install ## Compile infra/locks/*.txt from pyproject.toml again
 	@infra/lock.sh

@@ -6,17 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages.shown import FOLDERS, PAGES
 from tests.paths import ROOT
 
-FOLDERS = ("charts", "components", "infra", "tests", "workflows")
-PAGES = sorted(path for path in [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
 def broken_links(page: Path, text: str) -> list[str]:
-    """Relative links of a page that lead nowhere."""
-    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
-    return [target for target in targets if not (page.parent / target).exists()]
+    """Relative links and pictures of a page that lead nowhere: no such file, or no such heading in it."""
+    targets = re.findall(r"\]\((?!https?:)([^)\s]+)\)", text) + re.findall(r'src(?:set)?="(?!https?:)([^"]+)"', text)
+    return [target for target in targets if not leads_somewhere(page, *target.partition("#")[::2])]
+
+
+def leads_somewhere(page: Path, target: str, anchor: str) -> bool:
+    """Whether a file, and a heading in it where one is named, exist."""
+    path = page.parent / target if target else page
+    return path.exists() and (not anchor or anchor in anchors(path.read_text(encoding="utf-8")))
+
+
+def anchors(text: str) -> set[str]:
+    """The names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 def unknown_modules(text: str) -> Iterator[str]:
@@ -47,9 +58,9 @@ def test_docstrings_name_modules_that_exist(folder: str) -> None:
 
 
 def test_a_wrong_link_and_a_wrong_module_are_found() -> None:
-    assert broken_links(ROOT / "README.md", "[here](nowhere.md) [there](README.md#part) [far](https://example.org)") == [
-        "nowhere.md"
-    ]
+    links = "[here](nowhere.md) [there](README.md#two-commands) [not there](README.md#part) [far](https://example.org)"
+    pictures = '<img src="no.svg"><img src="LICENSE">'
+    assert broken_links(ROOT / "README.md", links + pictures) == ["nowhere.md", "README.md#part", "no.svg"]
     dots = "."
     names = [f"`components{dots}nothing`", f"`components{dots}errors{dots}NoError`", f"`components{dots}errors{dots}require`"]
     assert len(list(unknown_modules(" ".join(names)))) == 2

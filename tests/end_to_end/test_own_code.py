@@ -1,4 +1,4 @@
-"""Code of a recipe's own, as the README shows it: exactly its snippets are run."""
+"""Code of a recipe's own, as its page shows it: exactly the snippets of that page are run."""
 
 import json
 import re
@@ -16,26 +16,32 @@ from tests.end_to_end.test_own_data import text
 from tests.paths import ROOT
 from workflows.recipe import load_recipe
 
+PAGE = ROOT / "components" / "extensions" / "examples.md"
+
 MAX_LINES = 10
 """Of a snippet that shows a kind, its name and empty lines not counted."""
 
 
 def snippets() -> dict[str, str]:
-    """The Python files that the README shows, by name."""
-    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The Python files that the page shows, by name."""
+    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE.read_text(), re.DOTALL)
     return {name: code.replace("smoke", "tiny") for name, code in blocks}
+
+
+def write_recipe(folder: Path) -> Path:
+    """Write the recipe of the page into a folder of its own below `folder`, and beside that the files that it reads."""
+    for name, code in snippets().items():
+        (folder / "recipes").mkdir(exist_ok=True)
+        (folder / "recipes" / name).write_text(code)
+    advertisements = [f"{text(number)} {'Buy it. ' * 200}" for number in range(500, 510)]
+    (folder / "notes").mkdir()
+    (folder / "notes" / "all.notes").write_text("----\n".join([*map(text, range(100)), *advertisements, " "]))
+    return folder / "recipes" / "own.py"
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    """The recipe of the README in a folder of its own, and beside that the files that it reads."""
-    for name, code in snippets().items():
-        (tmp_path / "recipes").mkdir(exist_ok=True)
-        (tmp_path / "recipes" / name).write_text(code)
-    advertisements = [f"{text(number)} {'Buy it. ' * 200}" for number in range(500, 510)]
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "all.notes").write_text("----\n".join([*map(text, range(100)), *advertisements, " "]))
-    return tmp_path / "recipes" / "own.py"
+    return write_recipe(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["filters.py", "readers.py", "tasks.py", "checks.py"])
@@ -50,7 +56,7 @@ def test_every_snippet_is_loaded_with_the_recipe_and_its_task_can_be_asked(recip
     assert (len(choices), choices[0]["choices"]) == (48, [" 4", " 5"])
 
 
-def test_the_readme_s_filter_reader_and_check_work_on_its_own_source(
+def test_the_page_s_filter_reader_and_check_work_on_its_own_source(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -71,7 +77,7 @@ def home(recipe: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.ray
-def test_the_readme_s_filter_reader_and_check_make_a_corpus(home: Path) -> None:
+def test_the_page_s_filter_reader_and_check_make_a_corpus(home: Path) -> None:
     corpus, check = artifact_directory(home, "curation"), artifact_directory(home, "check_corpus")
     documents = [row for row in pq.read_table(corpus / "metrics" / "documents.parquet").to_pylist() if row["domain"] == "notes"]
     reasons = [row["reason"] for row in documents]
@@ -101,7 +107,7 @@ def test_a_changed_comment_reuses_every_step_and_changed_code_those_that_do_not_
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_the_readme_s_task_is_in_report_and_card_of_a_model(recipe: Path, tmp_path: Path) -> None:
+def test_the_page_s_task_is_in_report_and_card_of_a_model(recipe: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     ran("run", "recipes/own.py", home=home)
     report = json.loads((artifact_directory(home, "evaluation") / "report.json").read_text())

@@ -60,7 +60,8 @@ def picture(colours: dict[str, str]) -> str:
     width, height = 2 * MARGIN + COLUMNS * (WIDTH + GAP) + 36, TOP + ROW + HEIGHT + 44
     styles = "".join(f".{name} {{ {rule} }}\n" for name, rule in _styles(colours))
     body = "\n".join(line for number, stage in enumerate(STAGES) for line in _stage(number, stage))
-    legend = f'<text class="soft" x="{MARGIN}" y="{height - 12}"><tspan class="good">✓</tspan> a failed check stops the run here</text>'
+    check = '<tspan class="good">✓</tspan> a failed check stops the run here'
+    legend = f'<text class="soft" x="{MARGIN}" y="{height - 12}">{check}</text>'
     arrow = '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="The stages of longrun">\n'

@@ -1,7 +1,7 @@
 """What the README shows of a run, taken from a real one: its lines, and screenshots of its evaluation report.
 
-`python -m tests.pictures.of_a_run HOME` takes the newest run of HOME that made every step, and rewrites the block in the README and
-the screenshots; so does `make screenshots KEEP=HOME`. Screenshots need Chromium or Chrome on the PATH.
+`python -m tests.pictures.of_a_run HOME` takes the newest run of HOME that made every stage, and rewrites the block in the
+README and the screenshots; so does `make screenshots KEEP=HOME`. Screenshots need Chromium or Chrome on the PATH.
 """
 
 import io
@@ -36,7 +36,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 THEMES = {"light": "1", "dark": "0"}
 """Chromium's number of each colour scheme (`third_party/blink/public/mojom/css/preferred_color_scheme.mojom`)."""
 
-WIDTH, HEIGHT, SCALE = 1000, 735, 1.5
+WIDTH, HEIGHT, SCALE = 1000, 736, 1.5
 """Of a screenshot, in pixels of the page; each is `SCALE` pixels of the file."""
 
 BUDGET_MS = 5_000
