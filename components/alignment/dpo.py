@@ -7,7 +7,7 @@ import torch
 
 from components.alignment.batches import encode
 from components.alignment.config import DPOConfig
-from components.alignment.held_out import by_kind
+from components.alignment.held_out import by_kind, mean_interval
 from components.alignment.objectives import PreferenceLoss, preference_losses
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
 from components.artifacts import Change, Figures, PreferencePair
@@ -78,15 +78,18 @@ def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta:
     changes = []
     for kind, rows in by_kind([item.kind for item in items]).items():
         old, new = (measures_of(scores[rows], before[rows], beta) for scores in (before, after))
-        changes += [Change(measure=measure, kind=kind, before=old[measure], after=new[measure]) for measure in old]
+        for measure, values in new.items():
+            low, high = mean_interval(values)
+            means = {"before": float(old[measure].mean()), "after": float(values.mean())}
+            changes.append(Change(measure=measure, kind=kind, **means, after_low=low, after_high=high))
     return changes
 
 
-def measures_of(scores: Scores, reference: Scores, beta: float) -> dict[str, float]:
-    """The measures of one kind of pairs; `scores` and `reference` are [pairs, (chosen, rejected)] of the model and before it."""
+def measures_of(scores: Scores, reference: Scores, beta: float) -> dict[str, Scores]:
+    """The measures of each pair, float64 [pairs]; `scores` and `reference` are [pairs, (chosen, rejected)] after and before."""
     margins = scores[:, 0] - scores[:, 1]
     rewards = beta * (margins - (reference[:, 0] - reference[:, 1]))
-    measures = {
+    return {
         "reward_margin": rewards,
         "reward_accuracy": (rewards > 0) + 0.5 * (rewards == 0),
         "log_probability_margin": margins,
@@ -95,4 +98,3 @@ def measures_of(scores: Scores, reference: Scores, beta: float) -> dict[str, flo
         "rejected_log_probability": scores[:, 1],
         "preference_loss": preference_losses(torch.from_numpy(rewards)).numpy(),
     }
-    return {name: float(values.mean()) for name, values in measures.items()}

@@ -16,6 +16,9 @@ Record = TypeVar("Record")
 ALL = "all"
 """The name of all kinds together."""
 
+DRAWS = 1000
+"""Draws of a bootstrap: the ends of its interval then scatter by about a twentieth of its length."""
+
 
 @torch.no_grad()
 def log_probabilities(model: nn.Module, items: Sequence[Item], micro_batch_tokens: int) -> npt.NDArray[np.float64]:
@@ -48,3 +51,18 @@ def first_of_each_kind(records: Iterable[Record], kind: Callable[[Record], str],
         if counts[kind(record)] <= max_per_kind:
             chosen.append(record)
     return chosen
+
+
+def mean_interval(totals: npt.NDArray[np.float64], counts: npt.NDArray[np.int64] | None = None) -> tuple[float, float]:
+    """The 95 % confidence interval of sum(totals) / sum(counts), by a percentile bootstrap over the examples.
+
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
+
+    Args:
+        totals: float64 [examples].
+        counts: what each example's total is a sum of, [examples]; None: one each, so that this is the interval of a mean.
+    """
+    weights = np.ones(len(totals)) if counts is None else counts
+    drawn = np.random.default_rng(0).multinomial(len(totals), np.full(len(totals), 1 / len(totals)), size=DRAWS)
+    low, high = np.quantile((drawn @ totals) / (drawn @ weights), (0.025, 0.975))
+    return float(low), float(high)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from components.alignment.batches import encode
 from components.alignment.config import SFTConfig
-from components.alignment.held_out import by_kind
+from components.alignment.held_out import by_kind, mean_interval
 from components.alignment.objectives import AnswerLoss
 from components.alignment.tuning import Labelled, Method, Scores, Spec, Tuned, launch, tune
 from components.artifacts import Change, Conversation, Figures
@@ -63,7 +63,9 @@ def _answer_losses(items: Sequence[Labelled], before: Scores, after: Scores) -> 
     def loss(scores: Scores, rows: npt.NDArray[np.bool_]) -> float:
         return float(-scores[rows].sum() / tokens[rows].sum())
 
-    return [
-        Change(measure="answer_loss", kind=kind, before=loss(before, rows), after=loss(after, rows))
-        for kind, rows in by_kind([labelled.kind for labelled in items]).items()
-    ]
+    changes = []
+    for kind, rows in by_kind([labelled.kind for labelled in items]).items():
+        low, high = mean_interval(-after[rows].sum(axis=1), tokens[rows])
+        means = {"before": loss(before, rows), "after": loss(after, rows)}
+        changes.append(Change(measure="answer_loss", kind=kind, **means, after_low=low, after_high=high))
+    return changes

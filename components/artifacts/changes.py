@@ -15,6 +15,10 @@ class Change:
     kind: str
     before: float
     after: float
+    after_low: float
+    """Lower end of the 95 % confidence interval of `after`, from a bootstrap over the held-out examples."""
+    after_high: float
+    """Upper end of that interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

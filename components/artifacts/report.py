@@ -56,10 +56,12 @@ class Contamination:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repetition:
-    """The fraction of a model's greedy answers that repeat themselves endlessly."""
+    """How many of a model\'s greedy answers repeat themselves endlessly, and how many differ from one another."""
 
     model: str
     repetition_ratio: float
+    distinct_answers: float
+    """Different first lines among the answers, divided by the number of prompts."""
     prompts: int
 
 

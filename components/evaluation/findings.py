@@ -14,6 +14,7 @@ DEFINITIONS = {
     "acc_norm": "The same with log-probability per character of the option.",
     "exact_match": "Share of items whose first greedily generated word is the one in the document.",
     "repetition_ratio": "Share of greedy answers that reach the length limit going round in a circle; lower is better.",
+    "distinct_answers": "Different first lines among the greedy answers, divided by the number of prompts; higher is better.",
     "continuation-choice": "Which text continues this held-out document? The others continue other documents of its domain.",
     "answer-choice": "Which answer belongs to this held-out instruction? The others answer other instructions.",
     "preferred-answer": "Is the preferred answer of a held-out pair more likely than the rejected one?",
@@ -34,4 +35,5 @@ def headlines(findings: Findings) -> dict[str, float]:
     figures = {f"bits_per_byte/{model}": value for model, value in findings.aggregate.items()}
     figures |= {f"{row.task}/{row.model}": row.value for row in findings.tasks if row.metric != "acc"}
     figures |= {f"repetition_ratio/{row.model}": row.repetition_ratio for row in findings.repetition}
+    figures |= {f"distinct_answers/{row.model}": row.distinct_answers for row in findings.repetition}
     return {name: round(value, 6) for name, value in figures.items()}

@@ -12,7 +12,7 @@ from components.evaluation.config import EvaluationConfig
 from components.evaluation.held_out import ChosenDocuments, Document
 from components.evaluation.items import Tasks
 from components.evaluation.language_model import HarnessModel
-from components.evaluation.repetition import repeats_endlessly
+from components.evaluation.repetition import distinct_first_lines, repeats_endlessly
 from components.generation.bits_per_byte import bits_per_byte
 from components.generation.sampling import generate
 from components.model import huggingface
@@ -66,11 +66,10 @@ def _measure(config: EvaluationConfig, name: str, checkpoint: Path, material: Ma
     scores = harness.run(HarnessModel(model, tokenizer, config.batch_tokens), material.tasks)
     messages = list(dict.fromkeys([*material.shown, *material.repetition]))
     answers = _answers(config, model, tokenizer, messages)
-    stuck = [repeats_endlessly(*answers[message]) for message in material.repetition]
     return Measured(
         bits_per_byte=tuple(_bits_per_byte(config, name, model, material)),
         tasks=tuple(TaskResult(model=name, **dataclasses.asdict(score)) for score in scores),
-        repetition=(Repetition(model=name, repetition_ratio=sum(stuck) / len(stuck), prompts=len(stuck)),) if stuck else (),
+        repetition=_repetition(name, tokenizer, [answers[message] for message in material.repetition]),
         samples=tuple(Sample(prompt=m, model=name, answer=tokenizer.decode(answers[m][0])) for m in material.shown),
     )
 
@@ -80,6 +79,21 @@ def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material
         reader = ChosenDocuments(material.reader, frozenset(document.id for document in documents))
         score = bits_per_byte(model, reader, VALIDATION, domain, batch_tokens=config.batch_tokens)
         yield BitsPerByteRow(model=name, domain=domain, bits_per_byte=score.value, documents=score.documents, bytes=score.bytes)
+
+
+def _repetition(name: str, tokenizer: TextTokenizer, answers: Sequence[tuple[list[int], int]]) -> tuple[Repetition, ...]:
+    """One row, or none without answers. Each answer comes with the number of tokens at which it was cut off."""
+    if not answers:
+        return ()
+    stuck = sum(repeats_endlessly(answer, limit) for answer, limit in answers)
+    return (
+        Repetition(
+            model=name,
+            repetition_ratio=stuck / len(answers),
+            distinct_answers=distinct_first_lines([tokenizer.decode(answer) for answer, _ in answers]),
+            prompts=len(answers),
+        ),
+    )
 
 
 def _answers(

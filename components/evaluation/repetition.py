@@ -1,4 +1,4 @@
-"""When an answer has fallen into endless repetition."""
+"""Endless repetition within an answer, and answers that are the same for different prompts."""
 
 from collections.abc import Sequence
 
@@ -14,3 +14,11 @@ def repeats_endlessly(answer: Sequence[int], limit: int) -> bool:
         return False
     half = len(answer) // 2
     return any(answer[half:] == answer[half - period : -period] for period in range(1, len(answer) // 4 + 1))
+
+
+def distinct_first_lines(answers: Sequence[str]) -> float:
+    """Different first lines among `answers`, divided by their number: 1 where no two answers begin with the same line.
+
+    A first line is what precedes the first line break, without surrounding white space.
+    """
+    return len({answer.strip().partition("\n")[0].strip() for answer in answers}) / len(answers)

@@ -43,7 +43,16 @@ _SCHEMAS = {
             ("documents", pa.int64()),
         ]
     ),
-    "alignment": pa.schema([("measure", pa.string()), ("kind", pa.string()), ("before", pa.float64()), ("after", pa.float64())]),
+    "alignment": pa.schema(
+        [
+            ("measure", pa.string()),
+            ("kind", pa.string()),
+            ("before", pa.float64()),
+            ("after", pa.float64()),
+            ("after_low", pa.float64()),
+            ("after_high", pa.float64()),
+        ]
+    ),
 }
 
 
@@ -71,7 +80,9 @@ def markdown(findings: Findings) -> str:
         _section("Tasks", _TASKS, tasks_table(findings)),
         *_benchmark_sections(findings),
         _section("Before and after alignment", "On held-out conversations and pairs.", _alignment_table(findings)),
-        _section("Endless repetition", DEFINITIONS["repetition_ratio"], _repetition_table(findings)),
+        _section(
+            "Repetition", f"{DEFINITIONS['repetition_ratio']} {DEFINITIONS['distinct_answers']}", _repetition_table(findings)
+        ),
         "## Samples\n\n" + "\n\n".join(_sample(prompt, findings) for prompt in dict.fromkeys(s.prompt for s in findings.samples)),
         "## What the figures mean\n\n" + "\n".join(f"- **{name}**: {meaning}" for name, meaning in findings.definitions.items()),
     ]
@@ -132,13 +143,18 @@ def _benchmark_sections(findings: Findings) -> list[str]:
 
 
 def _alignment_table(findings: Findings) -> str:
-    rows = [[row.measure, row.kind, f"{row.before:.4g}", f"{row.after:.4g}"] for row in findings.alignment]
-    return table(["measure", "kind", "before", "after"], rows)
+    rows = [
+        [row.measure, row.kind, f"{row.before:.4g}", f"{row.after:.4g}", f"{row.after_low:.4g} to {row.after_high:.4g}"]
+        for row in findings.alignment
+    ]
+    return table(["measure", "kind", "before", "after", "95 % interval"], rows)
 
 
 def _repetition_table(findings: Findings) -> str:
-    rows = [[row.model, f"{row.repetition_ratio:.1%}", str(row.prompts)] for row in findings.repetition]
-    return table(["model", "repetition ratio", "prompts"], rows)
+    rows = [
+        [row.model, f"{row.repetition_ratio:.1%}", f"{row.distinct_answers:.1%}", str(row.prompts)] for row in findings.repetition
+    ]
+    return table(["model", "repetition ratio", "distinct answers", "prompts"], rows)
 
 
 def _sample(prompt: str, findings: Findings) -> str:

@@ -141,19 +141,21 @@ dd { margin: 0; color: var(--soft); }
 <h2>Before and after alignment</h2>
 <p>On held-out conversations and preference pairs, as measured while fine-tuning.</p>
 <div class="card scroll"><table>
-<tr><th>measure</th><th>kind</th><th>before</th><th>after</th></tr>
+<tr><th>measure</th><th>kind</th><th>before</th><th>after</th><th>95 % interval</th></tr>
 {% for row in findings.alignment %}
 <tr><td>{{ row.measure }}</td><td>{{ row.kind }}</td>
-<td>{{ "%.4g" | format(row.before) }}</td><td>{{ "%.4g" | format(row.after) }}</td></tr>
+<td>{{ "%.4g" | format(row.before) }}</td><td>{{ "%.4g" | format(row.after) }}</td>
+<td>{{ "%.4g" | format(row.after_low) }} to {{ "%.4g" | format(row.after_high) }}</td></tr>
 {% endfor %}
 </table></div>
 
-<h2>Endless repetition</h2>
-<p>{{ definitions.repetition_ratio }}</p>
+<h2>Repetition</h2>
+<p>{{ definitions.repetition_ratio }} {{ definitions.distinct_answers }}</p>
 <div class="card scroll"><table>
-<tr><th>model</th><th>repetition ratio</th><th>prompts</th></tr>
+<tr><th>model</th><th>repetition ratio</th><th>distinct answers</th><th>prompts</th></tr>
 {% for row in findings.repetition %}
-<tr><td>{{ row.model }}</td><td>{{ "%.1f" | format(100 * row.repetition_ratio) }} %</td><td>{{ row.prompts }}</td></tr>
+<tr><td>{{ row.model }}</td><td>{{ "%.1f" | format(100 * row.repetition_ratio) }} %</td>
+<td>{{ "%.1f" | format(100 * row.distinct_answers) }} %</td><td>{{ row.prompts }}</td></tr>
 {% endfor %}
 </table></div>
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.alignment.batches import encode
-from components.alignment.held_out import by_kind, first_of_each_kind, log_probabilities
+from components.alignment.held_out import by_kind, first_of_each_kind, log_probabilities, mean_interval
 from components.model.huggingface import load
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -40,3 +40,17 @@ def test_kinds_come_in_the_order_of_names_after_all_of_them() -> None:
 @pytest.mark.parametrize(("limit", "expected"), [(1, "ab"), (2, "abb"), (9, "abbb")])
 def test_each_kind_keeps_its_first(limit: int, expected: str) -> None:
     assert "".join(first_of_each_kind("abbb", str, limit)) == expected
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_where_there_are_many_examples() -> None:
+    values = np.random.default_rng(1).normal(2.0, 3.0, size=1000)
+    error = values.std() / np.sqrt(len(values))
+    assert mean_interval(values) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.15 * error)
+
+
+def test_the_interval_of_a_mean_per_token_counts_each_examples_tokens() -> None:
+    tokens = np.random.default_rng(2).integers(1, 50, size=500)
+    low, high = mean_interval(tokens * 3.0, tokens)
+    assert (low, high) == pytest.approx((3.0, 3.0))
+    low, high = mean_interval(np.where(tokens > 25, 4.0, 2.0) * tokens, tokens)
+    assert low < 4.0 * tokens[tokens > 25].sum() / tokens.sum() + 2.0 * tokens[tokens <= 25].sum() / tokens.sum() < high

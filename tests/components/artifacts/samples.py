@@ -81,8 +81,8 @@ FINDINGS = Findings(
         ),
     ),
     contamination=(Contamination(benchmark="quiz", items=1200, contaminated=30, not_searched=10, documents=41),),
-    alignment=(Change(measure="answer_loss", kind="all", before=3.5, after=2.5),),
-    repetition=(Repetition(model="dpo", repetition_ratio=0.125, prompts=8),),
+    alignment=(Change(measure="answer_loss", kind="all", before=3.5, after=2.5, after_low=2.25, after_high=2.75),),
+    repetition=(Repetition(model="dpo", repetition_ratio=0.125, distinct_answers=0.75, prompts=8),),
     samples=(Sample(prompt="Hello\u2028", model="dpo", answer="你好"),),
     origins=(
         Origin(source="python-environment:", domain="code", language="code", licence="MIT", documents=8, bytes=9000),

@@ -7,7 +7,7 @@ import pytest
 from components.artifacts import Change, Changes
 from components.errors import DamagedArtifact, MissingArtifact
 
-CHANGES = Changes(rows=(Change(measure="answer_loss", kind="all", before=2.0, after=1.5),))
+CHANGES = Changes(rows=(Change(measure="answer_loss", kind="all", before=2.0, after=1.5, after_low=1.25, after_high=1.75),))
 
 
 def test_changes_come_back_as_they_were(tmp_path: Path) -> None:

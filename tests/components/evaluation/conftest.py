@@ -165,7 +165,9 @@ def models(world, tmp_path_factory) -> Models:
         initialise(model, std=0.02, seed=seed)
         huggingface.save(model, tokenizer, root / name)
     for name in ("sft", "dpo"):
-        f.Changes(rows=(f.Change(measure=f"{name} loss", kind="answers", before=2.5, after=2.25),)).write(root / name)
+        f.Changes(
+            rows=(f.Change(measure=f"{name} loss", kind="answers", before=2.5, after=2.25, after_low=2.0, after_high=2.5),)
+        ).write(root / name)
     return Models(tokenizer=tokenizer, token_shards=shards, checkpoints={name: root / name for name in ("dpo", "base", "sft")})
 
 
@@ -201,8 +203,11 @@ def findings() -> f.Findings:
             for model in ("base", "dpo")
         ),
         contamination=(f.Contamination(benchmark="quiz", items=1200, contaminated=30, not_searched=4, documents=50),),
-        alignment=(f.Change(measure="loss", kind="answers", before=3.5, after=2.5),),
-        repetition=tuple(f.Repetition(model=model, repetition_ratio=0.125, prompts=8) for model in ("base", "sft", "dpo")),
+        alignment=(f.Change(measure="loss", kind="answers", before=3.5, after=2.5, after_low=2.25, after_high=2.75),),
+        repetition=tuple(
+            f.Repetition(model=model, repetition_ratio=0.125, distinct_answers=0.75, prompts=8)
+            for model in ("base", "sft", "dpo")
+        ),
         samples=tuple(f.Sample(prompt=NASTY, model=model, answer=NASTY if model == "dpo" else "") for model in ("base", "dpo")),
         origins=(f.Origin(source="test:", domain="code", language="code", licence="MIT", documents=3, bytes=400),),
         definitions=DEFINITIONS,

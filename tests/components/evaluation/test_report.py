@@ -27,7 +27,7 @@ def test_the_metrics_tables_hold_one_row_for_each_figure(written):
         *("model", "task", "metric", "value", "items", "chance", "clean_value", "clean_items")
     ]
     assert tables["contamination"].column_names == ["benchmark", "items", "contaminated", "not_searched", "documents"]
-    assert tables["alignment"].column_names == ["measure", "kind", "before", "after"]
+    assert tables["alignment"].column_names == ["measure", "kind", "before", "after", "after_low", "after_high"]
 
 
 def test_the_markdown_has_the_figures_and_escapes_bars(written):
@@ -48,7 +48,9 @@ def test_report_json_can_be_read_back(written):
 
 
 def test_a_figure_that_is_not_a_number_is_not_written(tmp_path):
-    broken = dataclasses.replace(findings(), alignment=(Change(measure="loss", kind="", before=float("nan"), after=1.0),))
+    broken = dataclasses.replace(
+        findings(), alignment=(Change(measure="loss", kind="", before=float("nan"), after=1.0, after_low=0.5, after_high=1.5),)
+    )
     with pytest.raises(ArtifactError, match="JSON"):
         report.write(broken, tmp_path)
 
