@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def rows(file: str) -> list[dict[str, Any]]:
                 for n in range(100, 130)
             ]
         case "pairs.jsonl":
-            return [{"prompt": question(n), "chosen": f"It is {WORDS[n % 11]}.", "rejected": "No idea."} for n in range(200, 230)]
+            return [{"prompt": question(n), "chosen": f"It is {WORDS[n % 11]}.", "rejected": "No idea."} for n in range(200, 400)]
         case _:
             return [{"question": question(n), "choices": [" yes", " no"], "gold": n % 2} for n in range(30)]
 
@@ -91,6 +92,14 @@ def test_the_readme_s_recipe_adds_its_files_to_what_the_recipe_reads(tmp_path: P
     assert sum(source.weight for source in recipe.curation.sources[:-1]) == pytest.approx(1.0)
     assert (recipe.conversations.sources, recipe.preference_pairs.sources) == (("chats.jsonl",), ("pairs.jsonl",))
     assert recipe.curation.filtering.benchmarks[0].name == recipe.evaluation.benchmarks[0].name == "quiz"
+
+
+def test_the_page_on_recipes_has_the_minimums_of_smoke() -> None:
+    page = (ROOT / "workflows" / "recipes.md").read_text(encoding="utf-8")
+    minimums = re.findall(r"\| (\d+)\b[^|]* \| `checks\.([\w.]+)` \|$", page, re.MULTILINE)
+    assert len(minimums) == 4
+    for minimum, field in minimums:
+        assert attrgetter(field)(load_recipe("smoke").checks) == int(minimum), field
 
 
 @pytest.mark.ray
