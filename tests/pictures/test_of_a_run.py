@@ -23,7 +23,7 @@ EVENTS: list[Event] = [
 def test_the_lines_are_those_of_a_run_without_checks_and_notes_and_not_too_long() -> None:
     lines = of_a_run.printed(EVENTS)
     assert [line.split()[1] for line in lines] == ["curation", "evaluation", "as"]
-    assert lines[0] == "  made    curation                    2.5 s  documents 12"
+    assert lines[0] == "  made    curation                      2.5 s  documents 12"
     assert len(lines[1]) <= of_a_run.MAX_COLUMNS
     assert lines[1].endswith("…")
 
@@ -36,7 +36,7 @@ def test_the_readme_shows_every_stage_as_a_run_prints_it_now() -> None:
     steps = [line.split()[1] for line in lines if line.startswith("  made")]
     assert set(STAGES) <= set(steps)
     events: list[Event] = [{"event": "made", "step": step, "seconds": 1.0, "figures": {}} for step in steps]
-    assert [line[:34] for line in of_a_run.printed(events)] == [line[:34] for line in lines[: len(steps)]]
+    assert [line[:32] for line in of_a_run.printed(events)] == [line[:32] for line in lines[: len(steps)]]
 
 
 def test_only_the_block_of_the_readme_is_rewritten() -> None:

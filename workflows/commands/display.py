@@ -92,10 +92,10 @@ def _line(event: Event) -> str:
         case "run" | "started" | "finished":
             return ""
         case "made":
-            line = f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>9}  {headline(event['figures'])}"
+            line = f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>11}  {headline(event['figures'])}"
             return line + _notes(event["figures"])
         case "cached":
-            line = f"  [cyan]cached[/]  {event['step']:<24}{'':>9}  {headline(event['figures'])}"
+            line = f"  [cyan]cached[/]  {event['step']:<24}{'':>11}  {headline(event['figures'])}"
             return line + _notes(event["figures"])
         case "failed":
             return f"  [red]failed[/]  {event['step']}"
