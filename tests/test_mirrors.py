@@ -24,6 +24,8 @@ UNMIRRORED: dict[str, str] = {
     "workflows/recipes/laptop.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/recipes/smoke.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/recipes/tiny.py": "values: tests/workflows/recipes/test_recipes.py",
+    "workflows/sweeps/python_text.py": "values: tests/workflows/sweeps/test_sweep.py",
+    "workflows/sweeps/tiny_text.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/smoke_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/smoke_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/tiny_grid.py": "values: tests/workflows/sweeps/test_sweep.py",

@@ -24,7 +24,7 @@ from workflows.steps.journal import open_journal
 from workflows.steps.run import Order, Run
 from workflows.steps.work import Work
 from workflows.sweeps.sweep import load_sweep
-from workflows.sweeps.tasks import LawRequest, PointsRequest
+from workflows.sweeps.tasks import LawRequest, PointsRequest, TextLawRequest
 
 
 class LocalWork(Work):
@@ -101,6 +101,8 @@ def _configs() -> Iterator[Any]:
         yield from (getattr(value, field.name) for field in dataclasses.fields(value))
     yield from (Start(directory="model"), PlanRequest(scaling=recipe.scaling, choices=Choices()), FitConfig(), ladder)
     yield from (PointsRequest(points=(), training=recipe.pretraining), LawRequest(name="law", fit=FitConfig()))
+    assert ladder is not None
+    yield TextLawRequest(name="law", fit=FitConfig(), ladder=ladder)
 
 
 def _artifact(hint: Any, stored: Artifact) -> Any:

@@ -8,6 +8,7 @@ import psutil
 
 from components.artifacts import PlanVerdict
 from components.scaling.laws.law import Law
+from components.scaling.laws.text_law import TextLaw
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console, summary
 from workflows.running import run_sweep
@@ -32,7 +33,7 @@ def sweep_and_show(config: Sweep, settings: Settings) -> None:
 
 def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
     """Laws, prediction and verdict of a finished sweep, and where its reports are."""
-    laws = [name for name in ("hyper_parameter_law", "scaling_law") if journal.find(name)]
+    laws = [name for name in ("hyper_parameter_law", "scaling_law", "text_law") if journal.find(name)]
     verdicts = ["verdict"] if journal.find("verdict") else []
     lines = ["", *(line for name in laws for line in _law_lines(journal.last(name)["figures"]))]
     read = (value_of(settings.store, journal.artifact(name), PlanVerdict) for name in verdicts)
@@ -40,7 +41,8 @@ def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
 
     directories = {name: settings.store.local(journal.artifact(name)) for name in [*laws, *verdicts]}
     reports = [f"report      {directory / 'report.html'}" for directory in directories.values()]
-    return [*lines, f"law         {directories[laws[-1]] / Law.NAME}", *reports]
+    file = TextLaw.NAME if laws[-1] == "text_law" else Law.NAME
+    return [*lines, f"law         {directories[laws[-1]] / file}", *reports]
 
 
 def verdict_lines(verdict: PlanVerdict) -> list[str]:
@@ -54,6 +56,8 @@ def verdict_lines(verdict: PlanVerdict) -> list[str]:
 
 
 def _law_lines(law: Mapping[str, Any]) -> list[str]:
+    if "joint" in law:
+        return _text_law_lines(law)
     named = (
         ("IsoFLOP", "isoflop", "n_exponent", "M_opt"),
         ("parametric", "parametric", "n_exponent", "M_opt"),
@@ -64,5 +68,27 @@ def _law_lines(law: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{title:<12}{what} grows as C^{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
         for title, what, value in exponents
+    ]
+    return [*lines, *(f"not fitted: {name}: {reason}" for name, reason in law["refused"].items())]
+
+
+def _text_law_lines(law: Mapping[str, Any]) -> list[str]:
+    """The coefficients of the law of a text, and how its vocabularies compare."""
+    joint, sizes = law["joint"], list(law["vocabularies"])
+    lines = [f"text law    bits per byte = E + A / S^alpha + B / D^beta, from {law['runs']} trainings"]
+    for name in ("E", "alpha", "beta"):
+        value = joint[name]
+        lines.append(f"            {name:<6}{value['value']:.4g} [{value['low']:.4g}, {value['high']:.4g}]")
+    lines.append("vocabulary  bytes per token        A        B")
+    lines += [
+        f"{size:>10}  {law['vocabularies'][size]['bytes_per_token']:15.3f}  {joint[f'A {size}']['value']:7.4g}  "
+        f"{joint[f'B {size}']['value']:7.4g}"
+        for size in sizes
+    ]
+    lines.append("best model by FLOPs, those of the head included")
+    lines += [
+        f"{row['compute']:>10.2g}  vocabulary {row['vocab_size']:>6}, width {row['width']:>4}, {row['tokens']:.3g} tokens: "
+        f"{row['bits_per_byte']:.3f} bits per byte"
+        for row in law["optima"]
     ]
     return [*lines, *(f"not fitted: {name}: {reason}" for name, reason in law["refused"].items())]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from components.artifacts import (
     Artifact,
+    Corpus,
     Mixture,
     Point,
     PointOutcome,
@@ -28,7 +29,10 @@ from components.artifacts import (
 from components.pretraining.config import PretrainingConfig
 from components.scaling.config import FitConfig
 from components.scaling.laws.law import Law
+from components.scaling.laws.text_law import TextLaw
+from components.scaling.sweeps.grid import Grid
 from components.scaling.sweeps.ladder import Ladder
+from components.scaling.sweeps.vocabulary import optima
 from components.tokenizer.special_tokens import SpecialTokens
 from infra import caching
 from infra.flyte import environments
@@ -39,7 +43,7 @@ from workflows.steps import journal
 from workflows.steps.inputs import Component, only
 from workflows.steps.run import Order, Run
 from workflows.steps.step import checked, make, obtain, step
-from workflows.steps.work import Work
+from workflows.steps.values import value_of
 from workflows.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -77,6 +81,15 @@ class LawRequest:
     fit: FitConfig
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextLawRequest:
+    """How a ladder in several vocabularies is fitted."""
+
+    name: str
+    fit: FitConfig
+    ladder: Ladder
+
+
 @environments.driver.task
 async def sweep(config: Sweep, run: Run) -> Artifact:
     """Run a sweep; the artifact of its last step."""
@@ -85,8 +98,37 @@ async def sweep(config: Sweep, run: Run) -> Artifact:
 
 async def obtain_sweep(config: Sweep, run: Run) -> Artifact:
     """The laws of a sweep; where its ladder has a target, also the training that they predict, and the verdict on it."""
-    tokens = await _obtain_tokens(config, run)
+    corpus = await obtain(run, curation.curation, config.curation)
+    await checked(run, curation.check_corpus, config.checks.corpus, corpus)
+    if config.vocabularies:
+        return await _obtain_text_sweep(config, run, corpus)
+    tokens = await _obtain_tokens(config, run, corpus)
     law = await laws(config, run, tokens["token_shards"].as_(TokenShards))
+    return await _judged(config, run, law, tokens)
+
+
+async def _obtain_text_sweep(config: Sweep, run: Run, corpus: Corpus) -> Artifact:
+    """The same for several vocabularies: the law of the text, and the target in the vocabulary that it prefers."""
+    bases = {}
+    if config.grid is not None:
+        tokens = await _obtain_tokens(config, run, corpus)
+        bases["grid"] = await _grid_law(config, config.grid, run, tokens["token_shards"].as_(TokenShards))
+    runs, tokens_in = dict[str, SweepRuns](), dict[int, dict[str, Artifact]]()
+    for size in config.vocabularies:
+        single = config.in_vocabulary(size)
+        tokens_in[size] = await _obtain_tokens(single, run, corpus)
+        shards = tokens_in[size]["token_shards"].as_(TokenShards)
+        runs[str(size)] = await _obtain_runs(_ladder(single).points(), single, run, shards)
+    ladder = _ladder(config)
+    law = await obtain(run, text_law, TextLawRequest(name=config.name, fit=config.fit, ladder=ladder), runs=runs, bases=bases)
+    if ladder.target is None:
+        return law.as_(Artifact)
+    preferred = optima(value_of(run.store, law, TextLaw), ladder.family, ladder.target_compute)[0].vocab_size
+    return await _judged(config.in_vocabulary(preferred), run, law, tokens_in[preferred])
+
+
+async def _judged(config: Sweep, run: Run, law: ScalingLaw, tokens: dict[str, Artifact]) -> Artifact:
+    """The verdict on the training of the ladder's target, which the law predicts; the law where there is no target."""
     if config.ladder is None or config.ladder.target is None:
         return law.as_(Artifact)
     plan = await obtain(run, extrapolation, config.ladder, law=law, **tokens)
@@ -100,20 +142,28 @@ async def obtain_sweep(config: Sweep, run: Run) -> Artifact:
 
 async def laws(config: Sweep, run: Run, token_shards: TokenShards) -> ScalingLaw:
     """The law of the sweep's ladder, with batch and learning rate by its grid; or that of the grid alone."""
-    request, bases = LawRequest(name=config.name, fit=config.fit), dict[str, ScalingLaw]()
+    bases = dict[str, ScalingLaw]()
     if config.grid is not None:
-        runs = await _obtain_runs(config.grid.points(), config, run, token_shards)
-        bases["grid"] = await obtain(run, hyper_parameter_law, request, runs=runs)
+        bases["grid"] = await _grid_law(config, config.grid, run, token_shards)
     if config.ladder is None:
         return bases["grid"]
     runs = await _obtain_runs(config.ladder.points(), config, run, token_shards)
-    return await obtain(run, scaling_law, request, runs=runs, bases=bases)
+    return await obtain(run, scaling_law, LawRequest(name=config.name, fit=config.fit), runs=runs, bases=bases)
 
 
-async def _obtain_tokens(config: Sweep, run: Run) -> dict[str, Artifact]:
+async def _grid_law(config: Sweep, grid: Grid, run: Run, token_shards: TokenShards) -> ScalingLaw:
+    runs = await _obtain_runs(grid.points(), config, run, token_shards)
+    return await obtain(run, hyper_parameter_law, LawRequest(name=config.name, fit=config.fit), runs=runs)
+
+
+def _ladder(config: Sweep) -> Ladder:
+    """The ladder of a sweep with vocabularies, which has one."""
+    assert config.ladder is not None
+    return config.ladder
+
+
+async def _obtain_tokens(config: Sweep, run: Run, corpus: Corpus) -> dict[str, Artifact]:
     """Tokenizer and token shards, as the inputs that steps call them."""
-    corpus = await obtain(run, curation.curation, config.curation)
-    await checked(run, curation.check_corpus, config.checks.corpus, corpus)
     tokenizer = await obtain(run, tokenization.tokenizer, config.tokenizer, corpus=corpus)
     shards = await obtain(run, tokenization.token_shards, config.token_shards, corpus=corpus, tokenizer=tokenizer)
     tokens = {"tokenizer": tokenizer, "token_shards": shards}
@@ -150,10 +200,9 @@ def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token
 
 @step(environments.cpu, SweepRuns)
 def sweep_runs(
-    work: Work,
     config: PointsRequest,
     points: Annotated[dict[str, SweepPoint], only(PointOutcome.NAME)],
-    token_shards: TokenShards,
+    token_shards: Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
 ) -> Component:
     """Put the trainings of a ladder into one table."""
     from components.scaling.sweeps.table import tabulate_points
@@ -179,10 +228,22 @@ def scaling_law(
     return partial(fit_ladder, config.fit, name=config.name)
 
 
+@step(environments.cpu, ScalingLaw)
+def text_law(
+    config: TextLawRequest,
+    runs: Annotated[dict[str, SweepRuns], TABLE],
+    bases: Annotated[dict[str, ScalingLaw], only(Law.NAME)],
+) -> Component:
+    """Fit the law of a text to a ladder in several vocabularies, with its report and plots; batch and rate come from the base."""
+    from components.scaling.fitting.text_law import fit_text
+
+    return partial(fit_text, config.fit, name=config.name, ladder=config.ladder)
+
+
 @step(environments.cpu, TrainingPlan)
 def extrapolation(
     config: Ladder,
-    law: Annotated[ScalingLaw, only(Law.NAME)],
+    law: Annotated[ScalingLaw, only(Law.NAME, TextLaw.NAME)],
     tokenizer: Annotated[Tokenizer, only(SpecialTokens.NAME)],
     token_shards: Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
 ) -> Component:

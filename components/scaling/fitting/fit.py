@@ -106,12 +106,12 @@ class _Attempts:
             return
         n, d, c, loss = (self.data[name] for name in ("n", "d", "c", "loss"))
         self._try("isoflop", lambda: fit_isoflop(n, d, c, loss, **self._bootstrap))
-        self._try("parametric", lambda: fit_parametric(n, d, loss, leave_out=self.config.leave_out, **self._bootstrap))
+        self._try("parametric", lambda: self._parametric(self.config.leave_out))
         for compute, reason in self.made["isoflop"].refused if "isoflop" in self.made else ():
             self.excluded.append(Exclusion(method="isoflop", reason=reason, compute=compute))
         if "parametric" in self.made and self.made["parametric"].outliers:
             self._exclude_outliers(self.made["parametric"])
-            self._try("all_runs", lambda: fit_parametric(n, d, loss, leave_out=0, **self._bootstrap))
+            self._try("all_runs", lambda: self._parametric(0))
 
     def hyper_parameters(self) -> None:
         """Batch and learning rate."""
@@ -127,6 +127,10 @@ class _Attempts:
         for index in parametric.outliers:
             reason = f"D/N of {float(ratios[index]):.3g} is number {number[index]} from below; {why}"
             self.excluded.append(Exclusion(method="parametric", reason=reason, row=self.rows[index]))
+
+    def _parametric(self, leave_out: int | None) -> Parametric:
+        n, d, loss = (self.data[name] for name in ("n", "d", "loss"))
+        return fit_parametric(n, d, loss, leave_out=leave_out, rounds=self.config.rounds, seed=self.config.seed)
 
     @property
     def _bootstrap(self) -> dict[str, int]:

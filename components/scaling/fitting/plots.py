@@ -33,17 +33,22 @@ _LEVELS = (NEAR, 0.005, 0.01, 0.02, 0.04, 0.08)
 def plots(fit: Fit) -> Iterator[tuple[str, str, Figure]]:
     """Name, title and figure of each plot that the fit allows."""
     if fit.isoflop is not None:
-        yield "isoflop", "IsoFLOP profiles", _drawn(lambda axes: _profiles(axes, fit, fit.isoflop))
-        yield "frontier", "Optimal frontier", _drawn(lambda axes: _frontier(axes, fit, fit.isoflop))
+        yield "isoflop", "IsoFLOP profiles", isoflop_plot(fit)
+        yield "frontier", "Optimal frontier", drawn(lambda axes: _frontier(axes, fit, fit.isoflop))
     if fit.parametric is not None:
-        yield "predicted", "Predicted against actual loss", _drawn(lambda axes: _predicted(axes, fit))
+        yield "predicted", "Predicted against actual loss", drawn(lambda axes: _predicted(axes, fit))
     if fit.hyper_parameters is not None:
         yield "hyper-parameters", "Batch and learning rate", _contours(fit.hyper_parameters)
 
 
+def isoflop_plot(fit: Fit) -> Figure:
+    """The IsoFLOP profiles of a fit that has some."""
+    return drawn(lambda axes: _profiles(axes, fit, fit.isoflop))
+
+
 def verdict_plot(law: Law, plan: Plan, verdict: PlanVerdict) -> Figure:
     """The runs that a law was fitted to, its prediction for a training with the interval, and what came out."""
-    return _drawn(lambda axes: _verdict(axes, law, plan, verdict))
+    return drawn(lambda axes: _verdict(axes, law, plan, verdict))
 
 
 def svg(figure: Figure) -> bytes:
@@ -61,7 +66,8 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _drawn(draw: Callable[[Axes], None]) -> Figure:
+def drawn(draw: Callable[[Axes], None]) -> Figure:
+    """A figure of one diagram, in the style of all of them; a legend where `draw` has labelled something."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
     draw(axes)
@@ -148,7 +154,7 @@ def _verdict(axes: Axes, law: Law, plan: Plan, verdict: PlanVerdict) -> None:
 
 def _frontier_losses(loss: LossLaw, flops: float, compute: Array) -> Array:
     model, tokens = allocation(loss, flops)
-    return np.array([loss.E + loss.A / model.at(c) ** loss.alpha + loss.B / tokens.at(c) ** loss.beta for c in compute])
+    return np.array([loss.at(model.at(c), tokens.at(c)) for c in compute])
 
 
 def _contours(laws: HyperParameters) -> Figure:

@@ -2,12 +2,13 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
+from components.files import JSON
 from components.scaling.fitting.fit import Fit
 from components.scaling.fitting.plots import plots, png, svg
 
@@ -33,11 +34,21 @@ img { display: block; width: 100%; height: auto; }
 <main>
 <h1>Scaling laws of {{ title }}</h1>
 <p>{{ fit.runs }} runs, {{ fit.config.rounds }} bootstrap rounds, 95 % intervals. n counts {{ fit.config.scale }}.</p>
+{% if fit.get("optima") %}
+<h2>The best model of each vocabulary, by FLOPs with the head</h2>
+<section><table>
+<tr><th>FLOPs</th><th>vocabulary</th><th>d_model</th><th>tokens</th><th>bits per byte</th></tr>
+{% for row in fit.optima %}
+<tr><td>{{ "%.3g" | format(row.compute) }}</td><td>{{ row.vocab_size }}</td><td>{{ row.width }}</td>
+<td>{{ "%.3g" | format(row.tokens) }}</td><td>{{ "%.4f" | format(row.bits_per_byte) }}</td></tr>
+{% endfor %}
+</table></section>
+{% endif %}
 {% for heading, image in images[:first] %}
 <h2>{{ heading }}</h2>
 <section><img alt="{{ heading }}" src="data:image/svg+xml;base64,{{ image }}"></section>
 {% endfor %}
-{% for name, heading in headings.items() if fit[name] %}
+{% for name, heading in headings.items() if fit.get(name) %}
 <h2>{{ heading }}</h2>
 <section><table>
 <tr><th></th><th>value</th><th>low</th><th>high</th></tr>
@@ -85,13 +96,25 @@ def write_report(fit: Fit, *, title: str, output: Path, more: Mapping[str, Figur
 
     `more` are further plots by their headings: they go first, and into the page alone.
     """
+    write_page(fit.as_json(), title=title, headings=HEADINGS, figures=list(plots(fit)), output=output, more=more)
+
+
+def write_page(
+    values: Mapping[str, JSON],
+    *,
+    title: str,
+    headings: Mapping[str, str],
+    figures: Sequence[tuple[str, str, Figure]],
+    output: Path,
+    more: Mapping[str, Figure] | None = None,
+) -> None:
+    """The same of any values of a fit: `headings` name its tables of estimates, `figures` are (name, heading, plot)."""
     output.mkdir(parents=True, exist_ok=True)
     images = [(heading, base64.b64encode(svg(figure)).decode()) for heading, figure in (more or {}).items()]
-    for name, heading, figure in plots(fit):
+    for name, heading, figure in figures:
         (output / f"{name}.png").write_bytes(png(figure))
         images.append((heading, base64.b64encode(svg(figure)).decode()))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    values = fit.as_json()
-    page = environment.from_string(PAGE).render(title=title, fit=values, headings=HEADINGS, images=images, first=len(more or {}))
+    page = environment.from_string(PAGE).render(title=title, fit=values, headings=headings, images=images, first=len(more or {}))
     (output / "report.html").write_text(page, encoding="utf-8")
     (output / "fit.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

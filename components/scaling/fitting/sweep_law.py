@@ -12,7 +12,8 @@ from components.scaling.fitting.report import write_report
 from components.scaling.fitting.runs import read_runs
 from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
-from components.scaling.sweeps.table import FIGURE, GRID_COLUMNS, LADDER_COLUMNS, RUNS
+from components.scaling.laws.text_law import FIGURE
+from components.scaling.sweeps.table import GRID_COLUMNS, LADDER_COLUMNS, RUNS
 
 
 def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, bases: Mapping[str, Path] | None = None) -> Figures:

@@ -56,6 +56,10 @@ class LossLaw:
         whole = all(len(draw) == 6 and all(map(_is_number, draw)) for draw in self.draws)
         require(whole, self, "draws", f"{len(self.draws)} rows", "rows of six numbers: E, A, B, alpha, beta, log residual")
 
+    def at(self, scale: float, tokens: float) -> float:
+        """The expected loss of a training of model scale S on D tokens."""
+        return float(self.E + self.A / scale**self.alpha + self.B / tokens**self.beta)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Law(JsonFile):

@@ -16,7 +16,7 @@ def predict(loss: LossLaw, scale: float, tokens: float) -> Prediction:
     Each bootstrap draw gives a loss, which is multiplied by the residual of a run drawn at random: the interval covers both the
     uncertainty of the fit and the scatter of single runs. It holds as far as the law does.
     """
-    (expected,) = _losses([(loss.E, loss.A, loss.B, loss.alpha, loss.beta, 0.0)], scale, tokens)
+    expected = loss.at(scale, tokens)
     drawn = _losses(loss.draws, scale, tokens) or [expected]
     return Prediction(loss=expected, low=quantile(drawn, (1 - LEVEL) / 2), high=quantile(drawn, (1 + LEVEL) / 2))
 

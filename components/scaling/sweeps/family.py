@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from components.artifacts import ModelShape, Plan
 from components.errors import require
-from components.flops import non_embedding_flops_per_token, training_memory
-
-HEAD_WIDTH = 16
-"""Approximate width of an attention head: models of a sweep are narrower than a usual head."""
+from components.flops import non_embedding_flops_per_token, parameters_by_component, training_memory
 
 MIN_STEPS = 50
 """Steps of a training: in fewer, the stages of the multi-step schedule hardly exist."""
@@ -16,30 +13,36 @@ MIN_STEPS = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
-    """Models that differ in their width alone, so that their proportions do not jump."""
+    """Models that differ in their width, and in their depth only as far as they keep their proportions."""
 
     n_layer: int
-    """Layers of every model."""
+    """Layers of every model; with `aspect`, of the narrow ones."""
     vocab_size: int
-    """Vocabulary of the tokenizer; as M does not count embeddings, they should be small."""
+    """Vocabulary of the tokenizer. M does not count embeddings and head, so a small one costs least time that M leaves out."""
     sequence_length: int
     """Tokens in a sequence; also the context."""
+    aspect: float | None = None
+    """d_model / n_layer that wide models keep, to the nearest layer: a model gets more than `n_layer` layers where its width
+    allows. None: every model has `n_layer` layers."""
+    head_width: int = 16
+    """Approximate width of an attention head. Wider heads are faster; narrow models have no room for them."""
     init_std: float = 0.02
     """Standard deviation of the initial weights."""
     warmup_steps: int = 20
     """Steps of linear warm-up, the same in every training, so that they can share trunks."""
 
     def __post_init__(self) -> None:
-        for name in ("n_layer", "vocab_size", "sequence_length", "init_std"):
+        for name in ("n_layer", "vocab_size", "sequence_length", "head_width", "init_std"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive number")
+        require(self.aspect is None or self.aspect > 0, self, "aspect", self.aspect, "a positive number or None")
         require(self.warmup_steps >= 0, self, "warmup_steps", self.warmup_steps, "0 or more")
 
     def shape(self, width: int) -> ModelShape:
-        """The model of a width: its FFN is 8/3 as wide, rounded to a multiple of 8; heads are about 16 wide."""
-        heads = max(1, math.floor(width / HEAD_WIDTH + 0.5))
+        """The model of a width: its FFN is 8/3 as wide, rounded to a multiple of 8; heads are about `head_width` wide."""
+        heads = max(1, math.floor(width / self.head_width + 0.5))
         heads = next(count for count in range(heads, 0, -1) if width % (2 * count) == 0)
         return ModelShape(
-            n_layer=self.n_layer,
+            n_layer=self._layers(width),
             d_model=width,
             n_head=heads,
             n_kv_head=heads,
@@ -48,9 +51,16 @@ class Family:
             context=self.sequence_length,
         )
 
+    def _layers(self, width: int) -> int:
+        return self.n_layer if self.aspect is None else max(self.n_layer, math.floor(width / self.aspect + 0.5))
+
     def scale(self, width: int) -> int:
         """M of the model of a width."""
         return non_embedding_flops_per_token(self.shape(width), self.sequence_length)
+
+    def flops(self, width: int) -> int:
+        """M of the model of a width, and 6 FLOPs per token for each weight of its head, which M leaves out."""
+        return self.scale(width) + 6 * parameters_by_component(self.shape(width))["head"]
 
     def nearest_width(self, scale: float) -> int:
         """The width, a multiple of 4, whose M is nearest to `scale`."""

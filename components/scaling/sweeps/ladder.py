@@ -62,6 +62,16 @@ class Ladder:
         for rung in self.rungs:
             self.family.steps(rung.compute, rung.widths[-1], self.batch_size)
 
+    @property
+    def target_compute(self) -> float:
+        """FLOPs, M·D, of the training that is predicted. Raises `ConfigError`: the ladder has no target."""
+        require(self.target is not None, self, "target", self.target, "a multiple above 1, for a training to be predicted")
+        return (self.target or 1.0) * self.rungs[-1].compute
+
+    def in_vocabulary(self, vocab_size: int) -> "Ladder":
+        """The same ladder with another vocabulary."""
+        return replace(self, family=replace(self.family, vocab_size=vocab_size))
+
     def points(self) -> tuple[Point, ...]:
         """Every training of the ladder."""
         return tuple(
@@ -81,8 +91,7 @@ class Ladder:
         Raises:
             ConfigError: the ladder has no target.
         """
-        require(self.target is not None, self, "target", self.target, "a multiple above 1, for a training to be predicted")
-        compute = (self.target or 1.0) * self.rungs[-1].compute
+        compute = self.target_compute
         width = self.family.nearest_width(law.model.at(compute))
         plan = self.family.plan(compute, width, batch_size=self.batch_size, learning_rate=self._learning_rate(width))
         return compute, Choices(

@@ -3,16 +3,13 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
-from components.artifacts import Point, PointOutcome
+from components.artifacts import TRAIN, Mixture, Point, PointOutcome, TokenIndex
 from components.flops import non_embedding_flops_per_token
+from components.scaling.laws.text_law import FIGURE
 
 RUNS = "runs.csv"
 """The table, in the directory of a sweep's trainings."""
-
-FIGURE: Final = "bits_per_byte"
-"""What laws of a ladder predict: bits per byte of held-out text, the mean over domains by the mixture's shares."""
 
 LADDER_COLUMNS = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
 """What a fit of the allocation calls the columns, and what the table calls them: M, D and C."""
@@ -20,16 +17,16 @@ LADDER_COLUMNS = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
 GRID_COLUMNS = {"c": "c", "batch": "batch", "learning_rate": "learning_rate", "loss": FIGURE}
 """The same for the laws of batch (in tokens) and learning rate."""
 
-SCALE = "non_embedding_flops_per_token"
-"""What the column n counts."""
-
 Row = Mapping[str, float | str]
 """A training, by `_HEADER`; an empty text where a failed one has no figure."""
 
-_HEADER = ("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "steps", "seed", "loss", "failure")
+_HEADER = (
+    *("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "vocab_size", "bytes_per_token"),
+    *("sequence_length", "steps", "seed", "loss", "failure"),
+)
 
 
-def row_of(point: Point, outcome: PointOutcome) -> Row:
+def row_of(point: Point, outcome: PointOutcome, bytes_per_token: float) -> Row:
     """A row: what was trained and what came out. A training that failed has no bits per byte, so that fits exclude it."""
     plan, trained = point.plan, outcome.trained
     return {
@@ -42,6 +39,9 @@ def row_of(point: Point, outcome: PointOutcome) -> Row:
         "learning_rate": plan.learning_rate,
         "n_layer": plan.shape.n_layer,
         "d_model": plan.shape.d_model,
+        "vocab_size": plan.shape.vocab_size,
+        "bytes_per_token": bytes_per_token,
+        "sequence_length": plan.sequence_length,
         "steps": plan.steps,
         "seed": point.seed,
         "loss": "" if trained is None else trained.loss,
@@ -49,12 +49,21 @@ def row_of(point: Point, outcome: PointOutcome) -> Row:
     }
 
 
-def tabulate_points(trained: Mapping[str, Point], *, points: Mapping[str, Path], output: Path) -> dict[str, float]:
+def tabulate_points(
+    trained: Mapping[str, Point], *, points: Mapping[str, Path], token_shards: Path, output: Path
+) -> dict[str, float]:
     """Write the table of the trainings whose outcomes lie in the directories `points`, by the same names; see `tabulate`.
 
     Raises `MissingArtifact` or `DamagedArtifact`.
     """
-    return tabulate([row_of(point, PointOutcome.read(points[name])) for name, point in trained.items()], output)
+    length = bytes_per_token(TokenIndex.read(token_shards), Mixture.read(token_shards))
+    return tabulate([row_of(point, PointOutcome.read(points[name]), length) for name, point in trained.items()], output)
+
+
+def bytes_per_token(index: TokenIndex, mixture: Mixture) -> float:
+    """UTF-8 bytes of training text per token, the mean over domains weighted by the mixture's shares, which are in tokens."""
+    train = index.splits[TRAIN]
+    return sum(share * train[domain].bytes / train[domain].tokens for domain, share in mixture.shares.items())
 
 
 def tabulate(rows: Sequence[Row], output: Path) -> dict[str, float]:
@@ -71,7 +80,8 @@ def tabulate(rows: Sequence[Row], output: Path) -> dict[str, float]:
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
     """Write the rows as CSV, sorted, so that the order in which trainings finish does not matter."""
-    ordered = sorted(rows, key=lambda row: tuple(float(row[name]) for name in ("budget", "n", "batch", "learning_rate", "seed")))
+    names = ("vocab_size", "budget", "n", "batch", "learning_rate", "seed")
+    ordered = sorted(rows, key=lambda row: tuple(float(row[name]) for name in names))
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _HEADER, lineterminator="\n")
         writer.writeheader()

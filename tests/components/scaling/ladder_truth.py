@@ -24,10 +24,9 @@ LADDER = Ladder(
 )
 
 
-def expected(plan: Plan) -> float:
+def expected(plan: Plan, truth: LossLaw = TRUTH) -> float:
     """Bits per byte by the truth."""
-    scale = non_embedding_flops_per_token(plan.shape, plan.sequence_length)
-    return float(TRUTH.E + TRUTH.A / scale**TRUTH.alpha + TRUTH.B / plan.tokens**TRUTH.beta)
+    return truth.at(non_embedding_flops_per_token(plan.shape, plan.sequence_length), plan.tokens)
 
 
 def outcome(plan: Plan, bits_per_byte: float | None) -> TrainingOutcome:
@@ -35,11 +34,16 @@ def outcome(plan: Plan, bits_per_byte: float | None) -> TrainingOutcome:
     return TrainingOutcome(steps=plan.steps, tokens=plan.tokens, loss=1.0, bits_per_byte=bits_per_byte)
 
 
-def rows(ladder: Ladder = LADDER, noise: float = 0.002, seed: int = 0) -> list[Row]:
+def rows(
+    ladder: Ladder = LADDER, noise: float = 0.002, seed: int = 0, *, truth: LossLaw = TRUTH, bytes_per_token: float = 2.0
+) -> list[Row]:
     """The ladder's table."""
     generator = np.random.default_rng(seed)
-    factors = [(point, np.exp(noise * generator.standard_normal())) for point in ladder.points()]
-    return [row_of(point, PointOutcome(trained=outcome(point.plan, expected(point.plan) * factor))) for point, factor in factors]
+    trainings = []
+    for point in ladder.points():
+        measured = expected(point.plan, truth) * np.exp(noise * generator.standard_normal())
+        trainings.append(row_of(point, PointOutcome(trained=outcome(point.plan, measured)), bytes_per_token))
+    return trainings
 
 
 def predicting(plan: Plan, low: float, high: float) -> Plan:

@@ -27,6 +27,42 @@ def test_every_built_in_sweep_has_its_name_and_enough_budgets(name: str) -> None
     assert len({point.budget for point in planned.points()}) >= 3
 
 
+def test_the_sweep_of_the_text_covers_what_it_plans_for() -> None:
+    sweep = load_sweep("python-text")
+    assert len(sweep.vocabularies) >= 3
+    assert sweep.ladder is not None
+    assert sweep.grid is not None
+    shapes = [point.plan.shape for point in sweep.ladder.points()]
+    assert {shape.n_layer for shape in shapes} == {2, 3}
+    assert all(16 <= shape.d_model / shape.n_layer <= 48 for shape in shapes)
+    assert 8 <= (sweep.ladder.target or 0) <= 10
+
+
+def test_a_sweep_in_one_of_its_vocabularies_has_a_tokenizer_and_a_ladder_of_that_size() -> None:
+    single = load_sweep("tiny-text").in_vocabulary(320)
+    assert single.ladder is not None
+    assert single.tokenizer.vocab_size == single.ladder.family.vocab_size == 320
+    assert (single.vocabularies, single.grid) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ((512,), "two or more rising sizes for a ladder, or none"),
+        ((512, 320), "two or more rising sizes"),
+        ((320, 500), "multiples of tokenizer.vocab_multiple, 64"),
+    ],
+)
+def test_vocabularies_that_make_no_sweep_are_refused(sizes: tuple[int, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        replace(load_sweep("tiny-text"), vocabularies=sizes)
+
+
+def test_vocabularies_without_a_ladder_are_refused() -> None:
+    with pytest.raises(ConfigError, match="rising sizes for a ladder"):
+        replace(load_sweep("tiny-grid"), vocabularies=(320, 512))
+
+
 def test_the_smoke_ladder_is_as_large_as_it_must_be() -> None:
     ladder = load_sweep("smoke-ladder").ladder
     assert ladder is not None

@@ -10,6 +10,8 @@ from flyte.types import TypeEngine
 
 from components.artifacts import Artifact, SweepPoint, TrainingState
 from components.curation.config import Source
+from components.scaling.laws.text_law import TextLaw
+from tests.components.scaling.text_truth import LAW, vocabulary
 from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows.recipe import from_json, to_json
 from workflows.steps.run import Branch, Run, RunOptions
@@ -95,6 +97,41 @@ def test_a_grid_alone_is_the_law_and_beside_a_ladder_its_base(tmp_path: Path, st
     assert {name: law.uri for name, law in steps["scaling_law"]["bases"].items()} == {"grid": "hyper_parameter_law"}
 
 
+def test_a_ladder_in_several_vocabularies_ends_with_the_verdict_on_the_vocabulary_that_the_law_prefers(
+    tmp_path: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "value_of", lambda store, artifact, kind: preferring(320, over=512))
+    sweep, ladders = small("tiny-text", tmp_path), list[int]()
+    original = tasks.extrapolation
+
+    async def obtain(run: Any, task: Any, config: Any, **inputs: Any) -> Any:
+        if task is original:
+            ladders.append(config.family.vocab_size)
+        return await steps_obtain(run, task, config, **inputs)
+
+    steps_obtain = tasks.obtain
+    monkeypatch.setattr(tasks, "obtain", obtain)
+    assert swept(sweep, tmp_path).uri == "verdict"
+    assert list(steps) == [*DATA, "sweep_runs", "text_law", *OUTCOME]
+    assert list(steps["text_law"]["runs"]) == ["320", "512"]
+    assert steps["extrapolation"]["law"].uri == "text_law"
+    assert ladders == [320]
+
+
+def test_a_ladder_in_several_vocabularies_takes_batch_and_rate_from_its_grid(tmp_path: Path, steps: Steps) -> None:
+    sweep, grid = small("tiny-text", tmp_path), load_sweep("tiny-grid").grid
+    assert sweep.ladder is not None
+    both = replace(sweep, grid=grid, ladder=replace(sweep.ladder, target=None))
+    assert swept(both, tmp_path).uri == "text_law"
+    assert {name: law.uri for name, law in steps["text_law"]["bases"].items()} == {"grid": "hyper_parameter_law"}
+
+
+def preferring(preferred: int, *, over: int) -> TextLaw:
+    """A law by which one vocabulary ends with fewer bits per byte than another, whatever the budget."""
+    sizes = {preferred: 1.0, over: 2.0}
+    return replace(LAW, vocabularies=tuple(vocabulary(size, 50 * sizes[size], 400 * sizes[size], 2.0) for size in sorted(sizes)))
+
+
 def test_a_training_is_named_by_its_number_and_keeps_how_it_is_done() -> None:
     sweep = load_sweep("tiny-grid")
     assert sweep.grid is not None
@@ -104,7 +141,7 @@ def test_a_training_is_named_by_its_number_and_keeps_how_it_is_done() -> None:
     assert {request.training for request in requests.values()} == {sweep.pretraining}
 
 
-@pytest.mark.parametrize("name", ["tiny-ladder", "tiny-grid"])
+@pytest.mark.parametrize("name", ["tiny-ladder", "tiny-grid", "tiny-text"])
 def test_a_sweep_travels_to_a_cluster_and_its_values_from_task_to_task(name: str) -> None:
     sweep = load_sweep(name)
     assert from_json(to_json(sweep), Sweep) == sweep

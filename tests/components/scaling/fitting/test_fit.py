@@ -55,7 +55,7 @@ def test_a_parametric_refusal_leaves_the_profiles() -> None:
     )
     said = fit(runs(n=n, d=d, loss=loss), FitConfig(rounds=100, leave_out=18)).as_json()
     assert said["methods"] == ["isoflop"]
-    assert "five coefficients need at least 8" in said["refused"]["parametric"]
+    assert "5 coefficients need at least 8" in said["refused"]["parametric"]
 
 
 def test_fewer_than_three_budgets_are_refused_altogether() -> None:

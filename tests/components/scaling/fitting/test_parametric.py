@@ -122,7 +122,7 @@ def test_a_number_of_runs_can_be_left_out_by_hand() -> None:
 
 def test_too_few_runs_or_sizes_are_refused() -> None:
     n, d, _, loss = drawn(0)
-    with pytest.raises(FitRefused, match="7 runs; five coefficients need at least 8"):
+    with pytest.raises(FitRefused, match="7 runs; 5 coefficients need at least 8"):
         fit_parametric(n[:7], d[:7], loss[:7], rounds=100, seed=0, leave_out=None)
     with pytest.raises(FitRefused, match="1 different model scales"):
         fit_parametric(np.ones_like(n), d, loss, rounds=100, seed=0, leave_out=None)

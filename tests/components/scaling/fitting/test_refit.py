@@ -13,8 +13,9 @@ from components.scaling.config import FitConfig, ScalingConfig
 from components.scaling.fitting.refit import judge_plan
 from components.scaling.fitting.sweep_law import fit_ladder
 from components.scaling.laws.law import Law
+from components.scaling.laws.text_law import SCALE
 from components.scaling.planning.planner import Planner
-from components.scaling.sweeps.table import SCALE, write_table
+from components.scaling.sweeps.table import write_table
 from tests.components.scaling.ladder_truth import LADDER, expected, outcome, rows
 
 CONFIG = FitConfig(scale=SCALE, rounds=200)

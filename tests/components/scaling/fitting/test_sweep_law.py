@@ -11,8 +11,9 @@ from components.scaling.config import FitConfig
 from components.scaling.fitting.sweep_law import fit_grid, fit_ladder
 from components.scaling.laws.files import read_law, write_law
 from components.scaling.laws.published import LAWS
+from components.scaling.laws.text_law import SCALE
 from components.scaling.sweeps.grid import Grid
-from components.scaling.sweeps.table import SCALE, Row, row_of, write_table
+from components.scaling.sweeps.table import Row, row_of, write_table
 from tests.components.scaling.ladder_truth import LADDER, TRUTH, outcome, rows
 
 CONFIG = FitConfig(scale=SCALE, rounds=200)
@@ -74,7 +75,7 @@ def grid_rows() -> list[Row]:
         batch = math.log(point.plan.batch_size / (point.budget**0.3 / 100))
         rate = math.log(point.plan.learning_rate / (2 * point.budget**-0.2))
         measured = outcome(point.plan, 3 * (1 + 0.002 * batch**2 + 0.002 * rate**2))
-        trainings.append(row_of(point, PointOutcome(trained=measured)))
+        trainings.append(row_of(point, PointOutcome(trained=measured), 2.0))
     return trainings
 
 

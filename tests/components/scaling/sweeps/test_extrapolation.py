@@ -8,8 +8,8 @@ import pytest
 from components.artifacts import Mixture, Plan
 from components.errors import FitRefused
 from components.scaling.laws.law import Law, allocation
+from components.scaling.laws.text_law import FIGURE, SCALE
 from components.scaling.sweeps.extrapolation import plan_beyond
-from components.scaling.sweeps.table import FIGURE, SCALE
 from components.tokenizer import special_tokens
 from tests.components.artifacts.samples import domain_tokens, index_of
 from tests.components.scaling.ladder_truth import LADDER, TRUTH, expected
