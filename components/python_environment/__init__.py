@@ -1,6 +1,6 @@
-"""Text that is already on the machine: code, docstrings, descriptions and functions of installed distributions.
+"""Reads text that is already on the machine: code, docstrings, descriptions and functions of installed distributions.
 
-Reads only the files that a distribution records as its own, and never imports or runs them.
+It reads only files that a distribution records as its own, and never imports or runs them.
 """
 
 from components.python_environment.distributions import Distribution, PackageFile, description, distributions, locate

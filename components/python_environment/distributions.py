@@ -1,4 +1,4 @@
-"""Installed distributions: their recorded Python files, description and licence, and which one owns a shared file."""
+"""Finds installed distributions: their recorded Python files, description and licence, and the owner of each shared file."""
 
 import base64
 import contextlib
@@ -18,12 +18,12 @@ from pathlib import Path
 from components.errors import SourceError
 
 MATHEMATICAL = frozenset({"mpmath", "networkx", "numpy", "opt-einsum", "patsy", "scikit-learn", "scipy", "statsmodels", "sympy"})
-"""Distributions whose docstrings are maths: they define and derive what they compute, mostly with formulae."""
+"""Distributions whose docstrings belong to the domain maths: they define and derive what they compute, mostly with formulae."""
 
 _BLANK_LINE = re.compile(r"\r?\n\r?\n")
 
 METADATA = "METADATA"
-"""Core metadata file of a distribution; its body is the description (PyPA core metadata specification, 2.1 and later)."""
+"""Name of a distribution's core metadata file, whose body is the description (PyPA core metadata specification 2.1 or later)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,15 +31,15 @@ class PackageFile:
     """One file that a distribution records and that exists."""
 
     path: str
-    """Relative to the directory of installation, with forward slashes: `scipy/linalg/_basic.py`."""
+    """Path relative to the installation directory, with forward slashes, such as `scipy/linalg/_basic.py`."""
     location: str
     """Absolute path on this machine."""
     size: int
-    """Bytes on disk."""
+    """Size in bytes."""
     modified: int
-    """Time of its last change in ns since the epoch."""
+    """Modification time in ns since the epoch."""
     sha256: str
-    """sha256 in hex that its distribution records of it; empty where it records none."""
+    """sha256 in hex that its distribution records for it; empty if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,30 +50,30 @@ class Distribution:
     """Normalised as in PEP 503: lower case, with single hyphens."""
     version: str
     licence: str
-    """SPDX expression of the metadata, else its licence field or classifiers, else `unknown`."""
+    """SPDX expression from the metadata; without one, its licence field or classifiers; without these, `unknown`."""
     metadata: PackageFile | None
-    """The file whose `description` is the package description."""
+    """The core metadata file, from which `description` reads the package description."""
     modules: tuple[PackageFile, ...]
-    """Its `.py` files, sorted by path; a file that several of the named distributions record belongs to the first."""
+    """Its `.py` files, sorted by path. A file that several of the requested distributions record belongs to the first by name."""
     linked: tuple[str, ...]
-    """Other named distributions that record some of the same files: all must be in the same split."""
+    """Other requested distributions that record some of the same files; all must be in the same split."""
 
     @property
     def mathematical(self) -> bool:
-        """Whether its docstrings are maths."""
+        """Whether its docstrings belong to the domain maths."""
         return self.name in MATHEMATICAL
 
 
 def normalised(name: str) -> str:
-    """The name as PEP 503 compares it."""
+    """The name normalised as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def distributions(names: Iterable[str]) -> tuple[Distribution, ...]:
-    """The named distributions in the order of their names.
+    """The requested distributions, sorted by name.
 
     Raises:
-        SourceError: one of them is not installed, or its installer recorded no files.
+        SourceError: a distribution is not installed, or its installer recorded no files.
     """
     installed = {name: _installed(name) for name in sorted({normalised(name) for name in names})}
     recorded = {name: list(_recorded(name, metadata)) for name, metadata in installed.items()}
@@ -85,7 +85,7 @@ def distributions(names: Iterable[str]) -> tuple[Distribution, ...]:
 
 
 def locate(path: str) -> Path:
-    """The path on this machine of the recorded file `DISTRIBUTION/PATH`.
+    """The path on this machine of a recorded file, given as `DISTRIBUTION/PATH`.
 
     Raises:
         SourceError: the distribution is not installed.
@@ -95,12 +95,12 @@ def locate(path: str) -> Path:
 
 
 def description(metadata: str) -> str:
-    """The package description in the text of a core metadata file, or empty."""
+    """The package description from the text of a core metadata file; may be empty."""
     return _fields_and_body(metadata)[1].strip()
 
 
 def _fields_and_body(metadata: str) -> tuple[str, str]:
-    """The fields of a core metadata file, and the description below them, which `email` would parse line by line."""
+    """Split a core metadata file into its fields and the description, which `email` would parse slowly, line by line."""
     fields, *body = _BLANK_LINE.split(metadata, maxsplit=1)
     return fields, "".join(body)
 
@@ -108,12 +108,15 @@ def _fields_and_body(metadata: str) -> tuple[str, str]:
 def _installed(name: str) -> importlib.metadata.Distribution:
     for installed in importlib.metadata.Distribution.discover(name=name, path=_search_path()):
         return installed
-    raise SourceError(f"python-environment: distribution {name!r} is not installed; install it or take it off the list")
+    raise SourceError(f"python-environment: distribution {name!r} is not installed; install it or remove it from distributions")
 
 
 def _search_path() -> list[str]:
-    """`sys.path` without directories inside the installation, where some packages put their vendored copies when imported, as Ray
-    does: what is installed must not depend on that."""
+    """`sys.path` without directories inside the installation.
+
+    Some packages, such as Ray, add directories with vendored copies there when they are imported; what counts as installed must
+    not depend on that.
+    """
     roots = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
     return [entry for entry in sys.path if not roots & set(Path(entry).parents)]
 
@@ -123,10 +126,10 @@ def _root(installed: importlib.metadata.Distribution) -> Path:
 
 
 def _recorded(name: str, installed: importlib.metadata.Distribution) -> Iterator[PackageFile]:
-    # `installed.files` makes a path object for every recorded file, headers included: 60 times slower than reading the table.
+    # `installed.files` creates a path object for every recorded file, including headers, which is 60 times slower.
     record = installed.read_text("RECORD")
     if record is None:
-        raise SourceError(f"python-environment: {name!r} has no RECORD of its files; install it from a wheel")
+        raise SourceError(f"python-environment: distribution {name!r} has no RECORD file; install it from a wheel")
     root = str(_root(installed))
     for path, recorded, *_ in csv.reader(record.splitlines()):
         if path.endswith((".py", f".dist-info/{METADATA}")) and not path.startswith(("/", "..")):
@@ -162,7 +165,7 @@ def _distribution(
 
 def _licence(metadata: Message) -> str:
     field = str(metadata.get("License") or "").strip()
-    # Some fields hold the whole text of the licence: only a short line is a name.
+    # Some fields contain the whole text of the licence; only a short single line is a name.
     name = field if "\n" not in field and len(field) <= 100 and field.upper() != "UNKNOWN" else ""
     classifiers = {c.rsplit(" :: ", 1)[-1] for c in metadata.get_all("Classifier") or [] if c.startswith("License :: ")}
     expression = str(metadata.get("License-Expression") or "")
@@ -170,5 +173,5 @@ def _licence(metadata: Message) -> str:
 
 
 def _metadata(installed: importlib.metadata.Distribution) -> Message:
-    # `installed.metadata` parses the whole file on each access, and so does `installed.version`.
+    # `installed.metadata` and `installed.version` would parse the whole file on each access.
     return message_from_string(_fields_and_body(installed.read_text(METADATA) or "")[0])

@@ -1,4 +1,4 @@
-"""The documented functions of a distribution: what instructions and preference pairs are made from."""
+"""Finds the documented functions of a distribution, from which alignment makes instructions and preference pairs."""
 
 import ast
 import contextlib
@@ -19,13 +19,13 @@ class Function:
     """A public function or method with its docstring."""
 
     name: str
-    """Dotted name: `scipy.linalg._basic.solve`."""
+    """Dotted name, such as `scipy.linalg._basic.solve`."""
     signature: str
-    """Without decorators, body and trailing colon: `def solve(a, b, lower=False)`."""
+    """Signature without decorators, body and trailing colon, such as `def solve(a, b, lower=False)`."""
     docstring: str
-    """Cleaned of indentation; not empty."""
+    """Docstring without indentation; not empty."""
     code: str
-    """The whole definition without its docstring, as `ast.unparse` writes it."""
+    """The whole definition without its docstring, as `ast.unparse` formats it."""
     distribution: str
     """Normalised name of the distribution that owns the file."""
     licence: str
@@ -34,10 +34,10 @@ class Function:
 
 
 def functions(distribution: Distribution) -> Iterator[Function]:
-    """The public functions and methods with a docstring, in the order of files and lines.
+    """The public functions and methods that have a docstring, in the order of files and lines.
 
-    Test modules, names with a leading underscore (also that of a class around them), nested functions, and files that are not
-    UTF-8 or do not parse are skipped. Docstrings of any length are given: callers filter by it.
+    Skipped are test modules, functions whose name or class name starts with an underscore, nested functions, and files that are
+    not UTF-8 or do not parse. Docstrings of any length are included; callers filter by length.
     """
     for file in distribution.modules:
         if not _is_test(file.path):
@@ -72,7 +72,7 @@ def module_name(path: str) -> str:
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-    """Disable garbage collection while there is a tree: it holds no garbage, and traversing it takes a third of the time."""
+    """Disable garbage collection while a syntax tree exists: it has no garbage, and traversing it takes a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -83,10 +83,10 @@ def _without_collection() -> Iterator[None]:
 
 
 def _parse(source: str) -> ast.Module:
-    """The syntax tree of `source`, without the warnings of its compilation.
+    """The syntax tree of `source`; warnings of the parser are ignored.
 
     Raises:
-        SyntaxError: also where the parser exceeds its depth or reads a null character.
+        SyntaxError: the source does not parse, exceeds the parser's depth or contains a null character.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

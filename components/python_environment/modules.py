@@ -1,4 +1,4 @@
-"""A Python file split into its code without long docstrings, and those docstrings as prose."""
+"""Splits a Python file into its code without long docstrings, and these docstrings as prose."""
 
 import ast
 import inspect
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 LONG_DOCSTRING = 200
-"""Characters from which a docstring is taken out as prose. A one-line summary stays in the code: it is part of how code looks."""
+"""Minimum characters of a docstring that is extracted as prose. A one-line summary stays in the code, since it is part of typical
+code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,9 +18,9 @@ class Docstring:
     """The long docstring of a module, class or function."""
 
     line: int
-    """Line of the file, from 1, on which it starts."""
+    """Line on which it starts in the file, from 1."""
     text: str
-    """The dotted name, an empty line, and the docstring without its indentation."""
+    """The dotted name of what it documents, an empty line, and the docstring without its indentation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,20 +28,21 @@ class ModuleText:
     """A Python file as code and prose."""
 
     code: str
-    r"""The source with \n at the end of lines and without its long docstrings; it still parses."""
+    r"""The source without its long docstrings, with \n as line ends; it still parses."""
     docstrings: tuple[Docstring, ...]
     """The long docstrings in the order of the file."""
 
 
 def split_module(source: str, module: str) -> ModuleText:
-    """Take the docstrings of at least `LONG_DOCSTRING` characters out of `source`; `module` is its dotted name.
+    """Extract the docstrings with at least `LONG_DOCSTRING` characters from `source`; `module` is its dotted name.
 
-    Docstrings of functions in functions and classes are taken out too, those of definitions in other statements are not.
+    Docstrings of definitions nested in functions and classes are extracted too; those of definitions inside other statements,
+    such as `if`, are not.
 
     Raises:
         SyntaxError: strings, brackets or indentation are not balanced, as in a template.
     """
-    from components.python_environment.statements import find  # loads numba, which other users of this package can do without
+    from components.python_environment.statements import find  # imports numba, which other functions of this package do not need
 
     raw = source.replace("\r\n", "\n").replace("\r", "\n").encode()
     definitions, strings = find(np.frombuffer(raw, dtype=np.uint8))
@@ -60,7 +62,7 @@ def split_module(source: str, module: str) -> ModuleText:
 
 
 def _value(literal: str) -> str:
-    """The value of a string literal; empty for bytes, for an f-string, and for what is no literal."""
+    """The value of a string literal; empty for bytes, an f-string, and anything else that is not a string literal."""
     quotes, text = literal[:3], literal[3:-3]
     if quotes in ('"""', "'''") and literal.endswith(quotes) and "\\" not in text and quotes not in text:
         return text
@@ -74,7 +76,7 @@ def _value(literal: str) -> str:
 
 
 def _names(raw: bytes, definitions: npt.NDArray[np.int64], owner: int) -> list[str]:
-    """The names of a definition and those around it, the outermost first."""
+    """The names of the enclosing definitions and of the definition itself, outermost first."""
     names: list[str] = []
     while owner >= 0:
         owner, start, end = definitions[owner].tolist()

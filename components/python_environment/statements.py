@@ -1,8 +1,8 @@
-"""Finds the strings that document the definitions of a Python file: in one pass over its bytes, without a syntax tree.
+"""Finds the docstrings of a Python file in one pass over its bytes, without a syntax tree.
 
-`ast.parse` takes a second for 13 MB, this for 400. It requires of a file only that its strings, brackets and indentation are
-balanced, so that the result does not depend on the version of Python that it runs in. In 43 922 installed modules it finds what
-the trees of all that this Python can parse have, except docstrings that share a line with other code (see `find`).
+This processes 400 MB per second; `ast.parse` processes 13 MB. It requires only that strings, brackets and indentation are
+balanced, so the result does not depend on the Python version. On 43 922 installed modules, it finds the same docstrings as the
+syntax trees of all modules that this Python can parse, except docstrings that share a line with other code (see `find`).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from components.machine_code import Bytes, Numbers, compiled
 
 MODULE, ELSEWHERE = -1, -2
-"""Owners of a statement that are no definitions: the file, and a block that is opened by anything but `class` and `def`."""
+"""Owners of a statement other than definitions: the module, and a block that is not opened by `class` or `def`."""
 
 FAULTS = (
     "",
@@ -19,11 +19,11 @@ FAULTS = (
     "a bracket that does not close",
     "a bracket that was not opened",
     "a backslash in the middle of a line",
-    "an indentation that no block around it has",
-    "an indentation after a line without a colon",
-    "too many blocks in one another",
+    "a dedent that matches no outer block",
+    "an indent after a line without a colon",
+    "too many nested blocks",
 )
-"""What can be wrong with a file, by number."""
+"""Syntax errors, by number."""
 
 _NULL, _UNENDED, _UNCLOSED, _UNOPENED, _BACKSLASH, _OUTDENTED, _INDENTED, _DEEP = range(1, len(FAULTS))
 
@@ -50,14 +50,14 @@ _ASYNC, _CLASS, _DEF = (np.frombuffer(word, dtype=np.uint8) for word in (b"async
 
 
 def find(raw: Bytes) -> tuple[Numbers, Numbers]:
-    r"""The definitions of a file in UTF-8 with \n between its lines, and the strings that document them.
+    r"""Find the definitions of a file, and their docstrings. The file must be UTF-8 with \n as line ends.
 
     Returns:
-        int64 [definitions, 3], in the order of the file: owner, start and end of the name.
-        int64 [strings, 4]: owner, start and end of the string, and whether its block holds nothing else. A string here is the
-        first statement of its block, and consists of string literals and round brackets only.
+        definitions, int64 [definitions, 3], in the order of the file: owner, start and end of the name. strings, int64 [strings,
+        4]: owner, start and end of the string, and whether it is the only statement of its block. A string is the first statement
+        of its block and consists only of string literals and round brackets.
 
-        An owner is a row of the definitions, or `MODULE`; definitions and strings in other blocks are not returned.
+        An owner is a row of the definitions, or `MODULE`. Definitions and strings in other blocks are not returned.
 
     Raises:
         SyntaxError: strings, brackets or indentation are not balanced.
@@ -73,12 +73,13 @@ def find(raw: Bytes) -> tuple[Numbers, Numbers]:
 
 @compiled
 def _find(raw, definitions, strings):  # type: ignore[no-untyped-def]
-    """`find` into its arguments: the number of definitions and strings, the fault, and its position."""
+    """Write the results of `find` to its arguments; return the number of definitions and strings, the fault and its position."""
     columns, owners = np.zeros(MAX_DEPTH + 1, dtype=np.int64), np.full(MAX_DEPTH + 1, MODULE, dtype=np.int64)
     depth, defined, listed = 0, 0, 0
     opened, colon, first, documents = ELSEWHERE, False, True, False
     position, column = _next_statement(raw, 0)
     while position < len(raw):
+        # Open or close blocks according to the indentation.
         if column > columns[depth]:
             if not colon or depth == MAX_DEPTH:
                 return defined, listed, _DEEP if colon else _INDENTED, position
@@ -90,6 +91,8 @@ def _find(raw, definitions, strings):  # type: ignore[no-untyped-def]
             depth -= 1
         if column != columns[depth]:
             return defined, listed, _OUTDENTED, position
+
+        # Record a definition.
         owner = owners[depth]
         start, end = _name(raw, position)
         opened = ELSEWHERE
@@ -97,6 +100,8 @@ def _find(raw, definitions, strings):  # type: ignore[no-untyped-def]
             definitions[defined, 0], definitions[defined, 1], definitions[defined, 2] = owner, start, end
             opened = defined
             defined += 1
+
+        # Record a docstring: a literal that is the first statement of its block.
         last, after, literal, colon, fault = _statement(raw, position)
         if fault:
             return defined, listed, fault, after
@@ -111,7 +116,7 @@ def _find(raw, definitions, strings):  # type: ignore[no-untyped-def]
 
 @compiled
 def _next_statement(raw, position):  # type: ignore[no-untyped-def]
-    """The position of the next statement, and its column; `position` is the start of a line."""
+    """The position and column of the next statement; `position` is the start of a line."""
     column = 0
     while position < len(raw):
         byte = raw[position]
@@ -130,11 +135,15 @@ def _next_statement(raw, position):  # type: ignore[no-untyped-def]
 
 @compiled
 def _statement(raw, position):  # type: ignore[no-untyped-def]
-    """Of the statement at `position`: the end of its last token, the start of the next line, whether it consists of string
-    literals and round brackets only, whether it ends with a colon, and its fault, whose position replaces the next line's."""
+    """Read the statement at `position`.
+
+    Returns the end of its last token, the start of the next line, whether it consists only of string literals and round brackets,
+    whether it ends with a colon, and its fault. If there is a fault, the second value is its position instead.
+    """
     depth, last, literal, colon = 0, position, True, False
     while position < len(raw):
         kind = _KINDS[raw[position]]
+        # Skip white space, comments and continued lines; a newline outside brackets ends the statement.
         if kind == _SPACE:
             position += 1
             continue
@@ -151,11 +160,13 @@ def _statement(raw, position):  # type: ignore[no-untyped-def]
                 return last, position, False, False, _BACKSLASH
             position += 2
             continue
+
+        # Read one token.
         start, colon = position, raw[position] == ord(":")
         position += 1
         if kind == _WORD:
             position = _word_end(raw, position)
-            # A word that touches a string is its prefix.
+            # A word directly before a string is its prefix.
             literal &= position < len(raw) and _KINDS[raw[position]] == _QUOTE
         elif kind == _QUOTE:
             position = _string_end(raw, start)
@@ -176,7 +187,7 @@ def _statement(raw, position):  # type: ignore[no-untyped-def]
 
 @compiled
 def _name(raw, position):  # type: ignore[no-untyped-def]
-    """Start and end of the name that the statement at `position` gives to a class or function; equal if it gives none."""
+    """Start and end of the name of the class or function that the statement at `position` defines; equal if it defines none."""
     end = _word_end(raw, position)
     if np.array_equal(raw[position:end], _ASYNC):
         position = _space_end(raw, end)

@@ -64,10 +64,10 @@ def test_form_feeds_do_not_count_as_lines() -> None:
         ("(" * 500, "line 1: a bracket that does not close"),
         ("f(1))\n", "line 1: a bracket that was not opened"),
         ("x = \\ 1\n", "line 1: a backslash in the middle of a line"),
-        ("if x:\n    y\n  z\n", "line 3: an indentation that no block around it has"),
-        ("Dear reader\n  of this\n", "line 2: an indentation after a line without a colon"),
-        (" x = 1\n", "line 1: an indentation after a line without a colon"),
-        ("".join(f"{' ' * depth}if x:\n" for depth in range(102)), "line 102: too many blocks in one another"),
+        ("if x:\n    y\n  z\n", "line 3: a dedent that matches no outer block"),
+        ("Dear reader\n  of this\n", "line 2: an indent after a line without a colon"),
+        (" x = 1\n", "line 1: an indent after a line without a colon"),
+        ("".join(f"{' ' * depth}if x:\n" for depth in range(102)), "line 102: too many nested blocks"),
     ],
 )
 def test_strings_brackets_and_indentation_that_do_not_hold_together_are_a_syntax_error(source: str, fault: str) -> None:
