@@ -1,1 +1,1 @@
-"""What a reader sees of a corpus: its overview, its page, and the page of the deduplication curve."""
+"""Pages about a corpus: its overview as data, its HTML page, and the page of the deduplication curve."""

@@ -1,7 +1,7 @@
-"""A corpus as one HTML page that needs nothing else: styles and plots are in it, it loads no script and no font.
+"""Renders a corpus as one self-contained HTML page: styles and plots are inline, and it loads no scripts or fonts.
 
-Documents come from strangers: every text is escaped, the page forbids scripts to the browser as well, and characters that would
-reorder or hide what a reader sees are shown as their code points.
+Documents are untrusted. So every text is escaped, the page's content security policy forbids scripts, and characters that would
+hide or reorder text are shown as their code points.
 """
 
 import difflib
@@ -16,53 +16,59 @@ from components.curation.pages.corpus_page_template import PAGE
 from components.curation.pages.overview import Histogram, Overview
 
 STEPS = {
-    NORMALISE: ("Read and normalised", "What extraction and normalisation changed: removed text is red, new text green."),
-    FILTER: ("Refused by filters", "The rule that refused each, and what it refused."),
-    PERSONAL: ("Personal data replaced", "What the marks replace is not kept anywhere."),
-    QUALITY: ("Refused by quality", "The lowest scores of their language and domain."),
-    DEDUPLICATE: ("Removed as duplicates", "The removed document beside the kept one; what differs is coloured."),
-    TRIM: ("Repeated passages taken out", "What was taken out is red, where the excerpt shows it."),
-    KEEP: ("Kept", "As the corpus holds them."),
+    NORMALISE: ("Read and normalised", "Changes by extraction and normalisation: removed text is red, added text is green."),
+    FILTER: ("Refused by filters", "Documents by the rule that refused them."),
+    PERSONAL: (
+        "Personal data replaced",
+        "Text around the marks that replace personal data, which is not stored anywhere.",
+    ),
+    QUALITY: ("Refused by quality", "Documents with the lowest scores of their language and domain."),
+    DEDUPLICATE: ("Removed as duplicates", "Text only in the removed document is red; text only in the kept document is green."),
+    TRIM: ("Repeated passages trimmed", "Trimmed text is red, if it is within the excerpt."),
+    KEEP: ("Kept", "Kept documents as they are in the corpus, by domain."),
 }
 """Heading and caption of each step, in order."""
 
 WIDTH, HEIGHT, FOOT = 560, 170, 24
-"""Of a plot, in SVG units; the foot holds labels."""
+"""Width and height of a plot, and height of the area for labels below it, in SVG units."""
 
 TICKS = 7
-"""Labels below a plot, about."""
+"""Approximate number of labels below a plot."""
 
 _HIDDEN = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]"
 )
-"""Controls, and what joins, hides or reorders (Unicode's bidirectional controls; see "Trojan Source", arXiv 2111.00169)."""
+"""Control characters, and characters that join, hide or reorder text (see "Trojan Source", arXiv 2111.00169)."""
 
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
 class DiffSpan:
-    """Words of two texts, which both have or one of them."""
+    """A piece of the comparison of two texts."""
 
     kind: str
-    """`same`; `gone`, of the first text alone; or `new`, of the second alone."""
+    """`same`: in both texts; `removed`: only in the first; `new`: only in the second."""
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramBar:
-    """One bin of a plot: its position, and how high its two bars are, in SVG units."""
+    """One bin of a plot; positions and sizes are in SVG units."""
 
     x: float
     width: float
     kept: float
+    """Height of the bar of kept documents."""
     removed: float
+    """Height of the bar of removed documents."""
     title: str
+    """Tooltip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A histogram as bars."""
+    """A histogram with its bars and labels."""
 
     histogram: Histogram
     bars: tuple[HistogramBar, ...]
@@ -73,7 +79,7 @@ class Plot:
 
 
 def render(overview: Overview, name: str) -> str:
-    """The page, the same bytes for the same corpus and name."""
+    """The HTML page of a corpus called `name`; equal corpora and names give equal bytes."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"shown": shown, "bytes": in_words, "share": _share}
     environment.globals["differences"] = lambda before, after: list(differences(before, after))
@@ -84,12 +90,12 @@ def render(overview: Overview, name: str) -> str:
 
 
 def shown(text: str | None) -> str:
-    """A text whose hidden characters are visible."""
+    """The text with hidden characters replaced by their code points, such as `⟨U+202E⟩`."""
     return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text or "")
 
 
 def in_words(size: int) -> str:
-    """A number of bytes in the unit that suits it."""
+    """A size in bytes with a suitable unit, such as `2.34 MB`."""
     value, units = float(size), ["bytes", "kB", "MB", "GB", "TB", "PB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -101,19 +107,19 @@ def _share(value: float, whole: float) -> str:
 
 
 def differences(before: str, after: str) -> Iterator[DiffSpan]:
-    """Both texts word by word, with what they share once."""
+    """Compare two texts word by word; text that both share occurs once."""
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
             yield DiffSpan("same", "".join(old[a:b]))
             continue
-        for name, tokens in (("gone", old[a:b]), ("new", new[c:d])):
+        for name, tokens in (("removed", old[a:b]), ("new", new[c:d])):
             if tokens:
                 yield DiffSpan(name, "".join(tokens))
 
 
 def plot_of(histogram: Histogram) -> Plot:
-    """Bars as high as their share of the highest."""
+    """The plot of a histogram, scaled so that the highest bin fills its height."""
     bins = list(zip(histogram.labels, histogram.kept, histogram.removed, strict=True))
     count = len(bins)
     highest = max(1, *(kept + removed for _, kept, removed in bins))
@@ -124,7 +130,7 @@ def plot_of(histogram: Histogram) -> Plot:
             width=round(step * 0.88, 2),
             kept=round(HEIGHT * kept / highest, 2),
             removed=round(HEIGHT * removed / highest, 2),
-            title=f"{label}: {kept:,} kept, {removed:,} not",
+            title=f"{label}: {kept:,} kept, {removed:,} not kept",
         )
         for number, (label, kept, removed) in enumerate(bins)
     )

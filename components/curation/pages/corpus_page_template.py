@@ -1,4 +1,4 @@
-"""The page's HTML, as a Jinja template. Python text, so that the digest of the code covers it."""
+"""The Jinja template of a corpus's page. It is a Python string, so that the digest of the code covers it."""
 
 PAGE = """\
 <!doctype html>
@@ -69,8 +69,8 @@ summary span { color: var(--soft); font-weight: 400; }
 {% macro counted(heading, shares, whole) %}
 <h3>{{ heading }}</h3>
 <div class="card scroll"><table class="counted">
-<tr><th>{{ heading | lower }}</th><th>documents</th><th>bytes</th><th>kept documents</th><th>kept bytes</th><th>of its bytes</th>
-<th>of all kept</th><th>mostly removed as</th></tr>
+<tr><th>{{ heading | lower }}</th><th>documents</th><th>bytes</th><th>kept documents</th><th>kept bytes</th>
+<th>share kept</th><th>share of corpus</th><th>main reasons for removal</th></tr>
 {% for share in shares %}
 <tr><td>{{ share.name | shown }}</td><td>{{ "{:,}".format(share.documents) }}</td><td>{{ share.bytes | bytes }}</td>
 <td>{{ "{:,}".format(share.kept_documents) }}</td><td>{{ share.kept_bytes | bytes }}</td>
@@ -104,7 +104,7 @@ summary span { color: var(--soft); font-weight: 400; }
 {% endmacro %}
 {% macro compared(row) %}
 <pre dir="auto">{% for span in differences(row.before, row.after) %}
-{%- if span.kind == "gone" %}<del>{{ span.text | shown }}</del>
+{%- if span.kind == "removed" %}<del>{{ span.text | shown }}</del>
 {%- elif span.kind == "new" %}<ins>{{ span.text | shown }}</ins>
 {%- else %}{{ span.text | shown }}{% endif %}
 {%- endfor %}</pre>
@@ -117,8 +117,8 @@ summary span { color: var(--soft); font-weight: 400; }
 {% set all = overview.total %}
 {% set digest = overview.digest[:12] %}
 <h1>Corpus {{ name }}</h1>
-<p>{% if digest %}Evidence digest {{ digest }}. {% endif %}Samples are chosen by hashes; personal data in them
-is replaced.</p>
+<p>{% if digest %}Evidence digest {{ digest }}. {% endif %}Sample documents are chosen by hash. Personal data in them is
+replaced.</p>
 <nav><a href="#counts">Counts</a><a href="#plots">Distributions</a><a href="#reasons">Reasons</a>
 {% for heading, _, _ in steps %}<a href="#step-{{ loop.index }}">{{ heading }}</a>{% endfor %}
 {% if overview.clusters %}<a href="#clusters">Clusters</a>{% endif %}</nav>
@@ -126,10 +126,10 @@ is replaced.</p>
 <h2 id="counts">Counts</h2>
 <div class="tiles">
 <div class="card tile"><span>documents read</span><b>{{ "{:,}".format(all.documents) }}</b></div>
-<div class="card tile"><span>read</span><b>{{ all.bytes | bytes }}</b></div>
+<div class="card tile"><span>bytes read</span><b>{{ all.bytes | bytes }}</b></div>
 <div class="card tile"><span>documents kept</span><b>{{ "{:,}".format(all.kept_documents) }}</b></div>
-<div class="card tile"><span>kept</span><b>{{ all.kept_bytes | bytes }}</b></div>
-<div class="card tile"><span>bytes kept</span><b>{{ all.kept_bytes | share(all.bytes) }}</b></div>
+<div class="card tile"><span>bytes kept</span><b>{{ all.kept_bytes | bytes }}</b></div>
+<div class="card tile"><span>share of bytes kept</span><b>{{ all.kept_bytes | share(all.bytes) }}</b></div>
 </div>
 {{ counted("Domain", overview.domains, all.kept_bytes) }}
 {{ counted("Language", overview.languages, all.kept_bytes) }}
@@ -139,9 +139,9 @@ is replaced.</p>
   "auc", "reference_documents", "cut"]) }}
 {{ listed("Personal data replaced", overview.tables.personal_data, ["source", "domain", "kind", "documents", "found"]) }}
 {{ listed("Contamination", overview.tables.contamination, ["benchmark", "documents", "items"]) }}
-{{ listed("Candidates for near-duplicates", overview.tables.candidates, ["bands", "rows", "candidates", "similar",
+{{ listed("Near-duplicate candidates", overview.tables.candidates, ["bands", "rows", "candidates", "similar",
   "precision_before_verification"]) }}
-{{ listed("Removals counted anew", overview.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
+{{ listed("Removals measured again", overview.tables.precision, ["reason", "removals", "sampled", "similar", "precision", "low",
   "high"]) }}
 {{ listed("Files set aside", overview.tables.set_aside, ["source", "path", "domain", "bytes", "error"]) }}
 
@@ -165,15 +165,15 @@ is replaced.</p>
 {% endfor %}
 </div>
 
-<h2 id="reasons">Reasons</h2>
+<h2 id="reasons">Reasons for removal</h2>
 <p>Why documents are not in the corpus.</p>
 <div class="card scroll"><table>
-<tr><th>reason</th><th>documents</th><th>of all</th><th>bytes</th></tr>
+<tr><th>reason</th><th>documents</th><th>share of documents read</th><th>bytes</th></tr>
 {% for reason, documents, bytes in overview.reasons %}
 <tr><td>{{ reason | shown }}</td><td>{{ "{:,}".format(documents) }}</td><td>{{ documents | share(all.documents) }}</td>
 <td>{{ bytes | bytes }}</td></tr>
 {% else %}
-<tr><td>nothing was refused or removed</td></tr>
+<tr><td>No documents were refused or removed.</td></tr>
 {% endfor %}
 </table></div>
 {% for heading, caption, reasons in steps %}
@@ -188,9 +188,9 @@ is replaced.</p>
 
 {% if overview.clusters %}
 <h2 id="clusters">Largest clusters of duplicates</h2>
-<p>Documents removed in favour of a kept one, and what differs from it.</p>
+<p>Each cluster shows its kept document, then removed documents compared with it.</p>
 {% for cluster in overview.clusters %}
-<details{{ " open" if loop.first }}><summary>{{ "{:,}".format(cluster.documents) }} like {{ cluster.kept[:12] }}
+<details{{ " open" if loop.first }}><summary>{{ "{:,}".format(cluster.documents) }} similar to {{ cluster.kept[:12] }}
 <span>{% for row in cluster.sources %}{{ row.source | shown }} ({{ row.domain | shown }}) {{ "{:,}".format(row.documents) }}
 ({{ "%.1f" | format(100 * row.share) }} %){{ ", " if not loop.last }}{% endfor %}</span></summary>
 <pre dir="auto">{{ cluster.members[0].after | shown }}</pre>
@@ -200,7 +200,7 @@ is replaced.</p>
 {% endif %}
 {% if overview.config %}
 <h2>Configuration</h2>
-<details><summary>as resolved</summary><pre>{{ overview.config | shown }}</pre></details>
+<details><summary>Resolved configuration</summary><pre>{{ overview.config | shown }}</pre></details>
 {% endif %}
 </main>
 </body>

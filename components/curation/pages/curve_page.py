@@ -1,4 +1,4 @@
-"""The curve of deduplication as a plot and as one HTML page that needs nothing else; equal bytes for equal curves."""
+"""Renders the deduplication curve as a plot and as one self-contained HTML page; equal curves give equal bytes."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER = {1: 0.222, 2: 0.467, 6: 0.557, 12: 0.699, 16: 0.757, 22: 0.763, 41: 0.816, 91: 0.898}
-"""Removal rate by number of dumps of Common Crawl taken together (arXiv 2401.02954, table 1)."""
+"""Removal rate by number of Common Crawl dumps that are deduplicated together (arXiv 2401.02954, table 1)."""
 
 PAGE = """\
 <!doctype html>
@@ -34,12 +34,12 @@ img { display: block; width: 100%; height: auto; }
 <main>
 <h1>Removal by number of sources deduplicated together</h1>
 <p>Of {{ "{:,}".format(last.documents) }} documents from {{ last.sources }} sources,
-{{ "%.1f" | format(100 * last.removal_rate) }} % are removed when all sources are deduplicated together,
-{{ "%.1f" | format(100 * last.removal_rate_apart) }} % when each is by itself.</p>
+{{ "%.1f" | format(100 * last.removal_rate) }} % are removed if all sources are deduplicated together, and
+{{ "%.1f" | format(100 * last.removal_rate_apart) }} % if each source is deduplicated separately.</p>
 <section><img alt="Removal rate by number of sources" src="data:image/svg+xml;base64,{{ image }}"></section>
 <section><table>
-<tr><th>sources</th><th class="words">last one</th><th>documents</th><th>removed</th>
-<th>together</th><th>of bytes</th><th>apart</th></tr>
+<tr><th>sources</th><th class="words">last source</th><th>documents</th><th>removed documents</th>
+<th>share of documents</th><th>share of bytes</th><th>share of documents, each source separately</th></tr>
 {% for point in points %}
 <tr><td>{{ point.sources }}</td><td class="words">{{ point.last }}</td><td>{{ "{:,}".format(point.documents) }}</td>
 <td>{{ "{:,}".format(point.removed_documents) }}</td>
@@ -78,12 +78,12 @@ def _plot(points: Sequence[Mapping[str, Any]]) -> "Figure":
     )
     sources = [point["sources"] for point in points]
     for name, label, colour in (
-        ("removal_rate", "together", "tab:blue"),
-        ("removal_rate_of_bytes", "together, of bytes", "tab:cyan"),
-        ("removal_rate_apart", "each by itself", "tab:orange"),
+        ("removal_rate", "together, share of documents", "tab:blue"),
+        ("removal_rate_of_bytes", "together, share of bytes", "tab:cyan"),
+        ("removal_rate_apart", "separately, share of documents", "tab:orange"),
     ):
         axes.plot(sources, [point[name] for point in points], "o-", markersize=4, color=colour, label=label)
-    axes.set(xscale="log", ylim=(0, 1), xlabel="sources deduplicated together", ylabel="documents removed")
+    axes.set(xscale="log", ylim=(0, 1), xlabel="sources deduplicated together", ylabel="share removed")
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.spines[["top", "right"]].set_visible(False)
@@ -96,7 +96,7 @@ def _drawn(figure: "Figure", kind: str, metadata: Mapping[str, Any]) -> bytes:
     import matplotlib as mpl
 
     buffer = io.BytesIO()
-    # A fixed salt gives the elements of the SVG the same names each time.
+    # A fixed salt makes the ids of SVG elements reproducible.
     with mpl.rc_context({"svg.hashsalt": "longrun"}):
         figure.savefig(buffer, format=kind, dpi=130, metadata=metadata)
     return buffer.getvalue()

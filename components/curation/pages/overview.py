@@ -1,7 +1,7 @@
-"""What a reader is told of a corpus: counts, histograms, samples and clusters, read from its tables.
+"""Summarises a corpus from its tables: counts, histograms, samples and clusters.
 
-Memory is bounded: the table with a row for each document is read some rows at a time, the others are as small as the list of
-sources, languages and reasons.
+Memory is bounded: the table with a row for each document is read in batches; the size of the other tables depends only on the
+number of sources, languages and reasons.
 """
 
 import json
@@ -26,28 +26,29 @@ BATCH = 1 << 16
 """Rows of the metrics table that are read at a time."""
 
 SHARES = 20
-"""Bins of what lies between 0 and 1."""
+"""Number of bins for values between 0 and 1."""
 
 LENGTHS = 28
-"""Bins of lengths, each twice as long as the one before: up to 128 MiB."""
+"""Number of bins for lengths; each is twice as wide as the one before, up to 128 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Histogram:
-    """How many documents are in each bin, of those kept and of those not."""
+    """The number of kept and of removed documents in each bin."""
 
     title: str
     caption: str
     labels: tuple[str, ...]
-    """Of the bins."""
+    """Label of each bin."""
     kept: tuple[int, ...]
+    """Kept documents in each bin."""
     removed: tuple[int, ...]
-    """By a filter or as duplicates."""
+    """Documents refused by filters or removed as duplicates, in each bin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
-    """What is kept of one domain, language or source."""
+    """How much of one domain, language or source is kept."""
 
     name: str
     documents: int
@@ -55,28 +56,29 @@ class Share:
     kept_documents: int
     kept_bytes: int
     reasons: tuple[tuple[str, int], ...]
-    """Documents that were not kept, by reason, the commonest first."""
+    """(Reason, documents) for the documents that were not kept, the most frequent first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
-    """Everything on the page."""
+    """The contents of a corpus's page."""
 
     domains: tuple[Share, ...]
     languages: tuple[Share, ...]
     sources: tuple[Share, ...]
     reasons: tuple[tuple[str, int, int], ...]
-    """Reason, with the documents and bytes removed for it, the commonest first."""
+    """(Reason, documents, bytes) for what was not kept, the most frequent first."""
     histograms: tuple[Histogram, ...]
     samples: dict[str, dict[str, list[Row]]]
     """Rows of `samples.parquet` by step and reason."""
     clusters: tuple[Row, ...]
-    """The largest, with `members` among the samples."""
+    """The largest clusters; `members` are those of their removed documents that are among the samples."""
     tables: dict[str, list[Row]]
-    """Small tables of the corpus: quality, personal_data, contamination, set_aside, mixture, candidates, precision."""
+    """Rows of the small tables: quality, personal_data, contamination, set_aside, mixture, candidates and precision."""
     config: str = ""
-    """The resolved configuration as JSON, where there is a manifest."""
+    """The resolved configuration as JSON; empty without a manifest."""
     digest: str = ""
+    """The evidence digest; empty without a manifest."""
 
     @property
     def total(self) -> Share:
@@ -89,16 +91,21 @@ class Overview:
 
 
 def overview_of(corpus: Path, manifest: Manifest | None = None) -> Overview:
-    """Read a corpus but for its documents; without `manifest`, that in its folder counts, if there is one.
+    """The overview of a corpus, without reading its documents.
+
+    Without `manifest`, the manifest in the directory is used, if there is one.
 
     Raises:
-        DamagedArtifact: it lacks `metrics/documents.parquet` or `metrics/refusals.parquet`, or a table cannot be read.
+        DamagedArtifact: `metrics/documents.parquet` or `metrics/refusals.parquet` is missing, or a table cannot be read.
     """
+    # Read the tables.
     refusals = _rows(corpus, "metrics/refusals", required=True)
     samples = _rows(corpus, "samples")
     by_step: dict[str, dict[str, list[Row]]] = {}
     for row in samples:
         by_step.setdefault(row["step"], {}).setdefault(row["reason"], []).append(row)
+
+    # Sum over sources, domains and languages.
     reasons: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for row in refusals:
@@ -133,7 +140,7 @@ def _manifest(corpus: Path) -> Manifest | None:
 
 
 def _candidates(manifest: Manifest | None) -> list[Row]:
-    """How many candidates were similar; the figures of the step have it, and no table."""
+    """How many candidate pairs were similar; this is in the figures of the manifest, not in a table."""
     figures = manifest.figures.get("deduplication") if manifest else None
     return [dict(figures)] if isinstance(figures, Mapping) and "precision_before_verification" in figures else []
 
@@ -150,7 +157,12 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, partitioning=None)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise DamagedArtifact(f"{path}: no corpus here, or a damaged one ({type(error).__name__}); curate it again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DamagedArtifact:
+    reason = "missing" if isinstance(error, FileNotFoundError) else "not a Parquet file"
+    return DamagedArtifact(f"{path}: {reason}, so this is not a complete corpus; run the curation step again")
 
 
 def _frequent(counts: Counter[str]) -> list[tuple[str, int]]:
@@ -190,7 +202,7 @@ def _mixture(corpus: Path) -> list[Row]:
 
 
 def _contamination(rows: Sequence[Row]) -> list[Row]:
-    """Documents and items by benchmark."""
+    """Contaminated documents and matched items by benchmark."""
     documents: dict[str, set[str]] = {}
     items: dict[str, set[tuple[str, int]]] = {}
     for row in rows:
@@ -200,7 +212,7 @@ def _contamination(rows: Sequence[Row]) -> list[Row]:
 
 
 def _clusters(rows: Sequence[Row], members: dict[str, list[Row]]) -> tuple[Row, ...]:
-    """The clusters whose members are among the samples, the largest first."""
+    """The clusters with members among the samples, the largest first."""
     clusters: dict[str, Row] = {}
     for row in rows:
         if row["kept"] in members:
@@ -225,20 +237,20 @@ def _histograms(corpus: Path) -> Iterator[Histogram]:
                 values = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
                 known = ~np.isnan(values)
                 _count(counts, np.ceil(values[known] * steps).astype(np.int64) - (name == "quality"), kept[known])
-    yield _histogram("Length", "bytes of a document; each bar is twice as long as the one before", _sizes(), lengths)
+    yield _histogram("Length", "Size of a document in bytes. Each bin is twice as wide as the one before.", _sizes(), lengths)
     shares = tuple(f"{number / SHARES:.2f}" for number in range(SHARES))
     if qualities.any():
-        yield _histogram("Quality", "share of its language in its domain that scored lower", shares, qualities)
+        yield _histogram("Quality", "Share of documents in the same language and domain that scored lower.", shares, qualities)
     if flagged.any():
         ratios = ("0", *(f"{100 * number / FLAGGED_STEPS:g} %" for number in range(1, SHARES)))
-        yield _histogram("Flagged words", "share of a document's words; the last bar is all above", ratios, flagged)
+        yield _histogram("Flagged words", "Share of flagged words. The last bin has all higher shares.", ratios, flagged)
     similarities = _similarities(corpus / "removed.parquet")
     if similarities.any():
-        yield _histogram("Similarity of removed documents", "Jaccard similarity to the kept document", shares, similarities)
+        yield _histogram("Similarity of removed documents", "Jaccard similarity to the kept document.", shares, similarities)
 
 
 FLAGGED_STEPS = 500
-"""Bars for each whole of a share: 0.2 % each."""
+"""Number of bins that would cover shares from 0 to 1: each bin is 0.2 % wide."""
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -247,7 +259,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
             names = [name for name in ("bytes", "kept", "quality", "flagged_words_ratio") if name in opened.schema_arrow.names]
             yield from opened.iter_batches(batch_size=BATCH, columns=names)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise DamagedArtifact(f"{path}: no corpus here, or a damaged one ({type(error).__name__}); curate it again") from error
+        raise _damaged(path, error) from error
 
 
 def _similarities(path: Path) -> Counts:
@@ -271,7 +283,7 @@ def _sizes() -> tuple[str, ...]:
 
 
 def _histogram(title: str, caption: str, labels: tuple[str, ...], counts: Counts) -> Histogram:
-    """Without the empty bins at either end."""
+    """A histogram without empty bins at either end; `counts` int64 [2, bins] has kept documents in row 0, others in row 1."""
     used = np.flatnonzero(counts.sum(axis=0))
     first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
     kept, removed = (tuple(int(count) for count in row[first:last]) for row in counts)

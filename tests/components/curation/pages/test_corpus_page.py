@@ -164,12 +164,12 @@ def test_it_says_what_the_tables_say(corpus: Path, html: str) -> None:
     assert "Largest clusters of duplicates" in text
     audited = rows(corpus / "metrics/precision.parquet")
     assert {row["reason"] for row in audited} == {"exact-duplicate", "near-duplicate"}
-    assert "Removals counted anew" in text
+    assert "Removals measured again" in text
     for row in audited:
         cells = [row["reason"], *(f"{row[name]:,}" for name in ("removals", "sampled", "similar"))]
         cells += [f"{row[name]:.4g}" for name in ("precision", "low", "high")]
         assert cells in table_rows(html)
-    assert "Candidates for near-duplicates" not in text
+    assert "Near-duplicate candidates" not in text
     assert "Files set aside" in text
     assert "jane@example.org" not in html
 
@@ -183,7 +183,7 @@ def test_a_corpus_without_samples_or_scores_has_a_page_too(tmp_path: Path) -> No
     run(config(source(tmp_path / "a.jsonl"), samples=0), tmp_path)
     overview = overview_of(tmp_path / "corpus")
     assert [histogram.title for histogram in overview.histograms] == ["Length"]
-    assert "nothing was refused or removed" in Page(render(overview, "small")).text
+    assert "No documents were refused or removed" in Page(render(overview, "small")).text
 
 
 def test_it_shows_how_many_candidates_were_similar(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_it_shows_how_many_candidates_were_similar(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_corpus_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DamagedArtifact, match=r"refusals\.parquet: no corpus here"):
+    with pytest.raises(DamagedArtifact, match=r"refusals\.parquet: missing, so this is not a complete corpus"):
         overview_of(tmp_path)
 
 
@@ -209,7 +209,7 @@ def test_differences_are_all_of_both_texts() -> None:
     segments = list(differences("the red grue sleeps", "the blue grue sleeps well"))
     assert [(segment.kind, segment.text) for segment in segments] == [
         ("same", "the "),
-        ("gone", "red"),
+        ("removed", "red"),
         ("new", "blue"),
         ("same", " grue sleeps"),
         ("new", " well"),

@@ -109,5 +109,5 @@ def test_a_damaged_mixture_is_named(corpus: Path) -> None:
 
 def test_a_damaged_table_is_named(corpus: Path) -> None:
     (corpus / "metrics/documents.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: no corpus here, or a damaged one"):
+    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing, so this is not a complete corpus"):
         overview_of(corpus)
