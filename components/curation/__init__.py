@@ -1,4 +1,4 @@
-"""Curation: read, normalise, filter, deduplicate and split documents, and state the mixture (recipe, section 1)."""
+"""Curation: reads, normalises, filters, deduplicates and splits documents, and decides the mixture (recipe, section 1)."""
 
 from components.curation.config import (
     Benchmark,

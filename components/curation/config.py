@@ -1,4 +1,4 @@
-"""The config of the stage: what curation reads, and a section for each of its packages, which has its class beside it."""
+"""The config of curation: its sources, and one section for each package, whose class is in that package's `config.py`."""
 
 from dataclasses import dataclass, field
 
@@ -44,34 +44,38 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurationConfig:
-    """Section 2.1 of the paper: deduplicate, filter, remix. The paper gives no thresholds: these are from the works it cites."""
+    """The config of curation: deduplicate, filter and remix (paper, section 2.1).
+
+    The paper gives no thresholds; the defaults are from the works that it cites.
+    """
 
     sources: tuple[Source, ...]
-    """Where documents come from; a domain may have several sources, a source only one domain."""
+    """Sources of documents. A domain may have several sources; a source has one domain."""
     reading: ReadingConfig = field(default_factory=ReadingConfig)
-    """Limits of reading, and the model that tags languages."""
+    """Limits for reading files, and the model that detects languages."""
     filtering: FilteringConfig = field(default_factory=FilteringConfig)
-    """What refuses or changes a single document, and the benchmarks that none may contain."""
+    """Rules that refuse or change a single document, and benchmarks whose items no document may contain."""
     quality: QualityConfig = field(default_factory=QualityConfig)
-    """A quality score learned from references; of two duplicates the one with the higher score is kept."""
+    """A quality score learned from reference documents; of two duplicates, the one with the higher score is kept."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
-    """What near duplicates are."""
+    """When two documents count as near-duplicates."""
     passages: PassagesConfig = field(default_factory=PassagesConfig)
-    """Repeated passages to trim; none unless asked for."""
+    """Which repeated passages are trimmed; none by default."""
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
-    """The split and the mixture."""
+    """The train/validation split and the mixture."""
     samples: int = 4
-    """Documents of each step and reason that are kept as evidence for `longrun inspect`, with personal data replaced; 0: none."""
+    """Documents per step and reason kept as examples for `longrun inspect`, with personal data replaced; 0 keeps none."""
     audited_removals: int = 400
-    """Removals of each reason that are measured again from their texts, chosen by the seed. Of many removals, 400 correct ones
-    put the lower end of the 95 % interval at 0.9908, 183 at 0.98; of fewer, the check requires that all are correct."""
+    """Removals per reason that are sampled and measured again from their texts. If all of them are correct, the lower end of the
+    95 % interval of the precision is 0.9908 for 400 out of many, and 0.98 for 183. Of a smaller sample, the check of the corpus
+    requires that all are correct."""
     shard_bytes: int = 128 * 1024 * 1024
-    """Text bytes that a worker holds at a time, and the approximate size of the corpus's files."""
+    """Bytes of text that a worker holds at a time; also the approximate size of the corpus's files."""
     keep_shards: bool = field(default=True, metadata=DECIDES_NOTHING)
-    """Keep the results of shards before deduplication in the home, with their hashes, so that a corpus with one more source reads
-    and hashes only that one; about as large as the corpus, until `longrun gc`."""
+    """Whether to cache the results of reading and hashing each shard in the home, so that adding a source reads and hashes only
+    that source. The cache is about as large as the corpus; `longrun gc` deletes it."""
     seed: int = 0
-    """Chooses samples and the split."""
+    """Seed for drawing samples and the split."""
 
     def __post_init__(self) -> None:
         require(bool(self.sources), self, "sources", self.sources, "at least one source")
@@ -84,7 +88,7 @@ class CurationConfig:
         self._require_domains()
 
     def _require_domains(self) -> None:
-        """What the mixture says of domains and languages must be of those that the sources have."""
+        """Require that the mixture names only domains of the sources, and only languages that the language model detects."""
         domains = {source.domain for source in self.sources}
         for name in ("max_epochs_by_domain", "language_shares"):
             given = getattr(self.corpus, name)
@@ -92,18 +96,18 @@ class CurationConfig:
             require(not unknown, self, f"corpus.{name}", given, f"domains of the sources, not {unknown}")
         shares_of = self.corpus.language_shares
         known = self.reading.language_model != "script" or all(shares.keys() <= set(SCRIPT_TAGS) for shares in shares_of.values())
-        allowed = f"the tags {', '.join(SCRIPT_TAGS)}, which the model `script` tells apart"
+        allowed = f"the tags {', '.join(SCRIPT_TAGS)}, which the language model `script` detects"
         require(known, self, "corpus.language_shares", shares_of, allowed)
 
     @property
     def extraction(self) -> Extraction:
-        """What the first pass over the raw files depends on."""
+        """The part of the config that the first pass over the raw files depends on."""
         reading = Reading(sources=self.sources, limits=self.reading, seed=self.seed)
         return Extraction(reading=reading, filtering=self.filtering, samples=self.samples, shard_bytes=self.shard_bytes)
 
     @property
     def inputs(self) -> Inputs:
-        """All files that are read."""
+        """Everything that names files to read: sources, references, benchmarks and word lists."""
         return Inputs(
             reading=self.extraction.reading,
             references=self.quality.references,

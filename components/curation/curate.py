@@ -1,7 +1,7 @@
-"""The curation step: sources in, a deduplicated and split corpus with its mixture out.
+"""The curation step: turns sources into a deduplicated, split corpus with its mixture.
 
-Three phases: `_read` reads and filters raw files into shards, `_judge` scores quality and deduplicates over all of them, and
-`_write` splits and writes what is kept, with the evidence for what is not.
+It has three phases: `_read` reads and filters raw files into shards, `_judge` scores quality and deduplicates across all shards,
+and `_write` splits and writes the kept documents, and records why the others were removed.
 """
 
 import json
@@ -43,7 +43,7 @@ from components.raw_files import RAW, write_locations
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Run:
-    """What every phase needs."""
+    """The arguments of `curate`, for every phase."""
 
     config: CurationConfig
     output: Path
@@ -55,21 +55,21 @@ class _Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Read:
-    """What reading gave."""
+    """The result of the read phase."""
 
     listing: Listing
     shards: list[ExtractedShard]
     documents: int
-    """Documents read in this run, not taken from the index."""
+    """Documents read in this run, without those taken from the cache `index`."""
     benchmark_figures: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Judged:
-    """What became of every document."""
+    """The result of the judge phase: which documents are kept, and why the others are not."""
 
     shards: list[JudgedShard]
-    """With their quality, if there is a quality score."""
+    """Shards with the quality of their documents, if there is a quality score."""
     duplicates: Duplicates
     passages: TrimmedCorpus
     tally: Tally
@@ -78,25 +78,27 @@ class _Judged:
 
     @property
     def texts(self) -> list[TextShard]:
-        """All tables of texts."""
+        """The text shards of all shards, in order."""
         return [text for shard in self.shards for text in shard.texts]
 
 
 def curate(
     config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics, index: Path | None = None
 ) -> dict[str, JSON]:
-    """Write the corpus below `output`; figures: documents and bytes, refusals by reason, and bytes by domain and split.
+    """Write the corpus below `output` and return figures: documents and bytes, refusals by reason, bytes by domain and split.
 
-    The bytes of every file depend on the sources and the config alone, not on the engine or its workers.
-    A shard that was read before the step was killed is taken from `scratch`, and one that an earlier corpus has read from
-    `index`, a directory for runs of the same code; metrics tell how many documents were read and hashed.
+    The bytes of every file depend only on the sources and the config, not on the engine or its workers.
+
+    If an earlier run with the same `scratch` was killed, shards that it finished are reused. `index` is a cache of shards that
+    runs of the same code share, so that shards of an earlier corpus are reused too. The metrics `documents_read` and
+    `documents_hashed` count what was not reused.
 
     Raises:
-        SourceError: a source is missing, empty or gives no document; a source or the config changed since the run that
-            `scratch` belongs to; or a domain's languages are not those that have shares.
-            A file that is damaged, or has too many bad lines, is set aside instead.
-        ConfigError: a source of an unknown scheme.
-        StoreError: an object store cannot be reached, or refuses.
+        SourceError: a source is missing, is empty or yields no document; a source or the config changed since the run that
+            `scratch` belongs to; or a domain's languages differ from those that have shares. A file that is damaged or has too
+            many bad lines raises no error but is set aside.
+        ConfigError: a source has an unknown URI scheme.
+        StoreError: an object store cannot be reached, or denies access.
     """
     index = index if config.keep_shards else None
     run = _Run(config=config, output=output, scratch=scratch, engine=engine, metrics=metrics, index=index)
@@ -106,7 +108,7 @@ def curate(
 
 
 def _read(run: _Run) -> _Read:
-    """Plan the shards, write what their workers look up, and read and filter every document."""
+    """Group the raw files into shards, write the tables that workers look up, and read and filter every document."""
     config, scratch = run.config, run.scratch / "read"
     listing = list_files(config.extraction.reading)
     shards = shards_of(listing.files, config.extraction, scratch)
@@ -124,12 +126,15 @@ def _read(run: _Run) -> _Read:
 
 
 def _judge(run: _Run, read: _Read) -> _Judged:
-    """Score quality, find duplicates and repeated passages, and join the verdicts on every document."""
+    """Score quality, find duplicates and repeated passages, and combine the verdicts on every document."""
     config, scratch, engine = run.config, run.scratch, run.engine
+
+    # Score quality and refuse the lowest scores.
     extracted, quality_figures = read.shards, dict[str, JSON]()
     if config.quality.references:
         extracted, quality_figures = grade(config.quality, config.extraction, extracted, run.output, scratch / "quality", engine)
 
+    # Find duplicates and repeated passages.
     shards = judged_shards(extracted, scratch / "texts")
     texts = [text for shard in shards for text in shard.texts]
     memory = config.shard_bytes
@@ -138,6 +143,7 @@ def _judge(run: _Run, read: _Read) -> _Judged:
     min_characters = config.filtering.min_characters
     passages = find_passages(texts, config.passages, scratch / "passages", engine, memory=memory, min_characters=min_characters)
 
+    # Write the ledgers and count them.
     tally = engine.reduce(added, engine.map_shards(write_ledger, shards, description="join verdicts"))
     set_aside = pa.concat_tables([pq.read_table(shard.set_aside) for shard in extracted])
     tally.add_set_aside(set_aside)
@@ -153,7 +159,7 @@ def _judge(run: _Run, read: _Read) -> _Judged:
 
 
 def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, JSON]:
-    """Split, mix and write the corpus, its metrics and its evidence; the figures of the step."""
+    """Decide the split and the mixture, write the corpus with its metrics and evidence, and return the step's figures."""
     config, sizes, linked = run.config, judged.tally.sizes_by_group(), read.listing.linked
     splits = assign(sizes, linked, share=config.corpus.validation_share, seed=config.seed)
     languages = _languages(judged.shards, splits, config.corpus, run.engine)
@@ -178,7 +184,7 @@ def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, JSON]:
 
 
 def _write_metrics(run: _Run, read: _Read, judged: _Judged, splits: Mapping[str, str]) -> None:
-    """The tables that checks and pages read, below `metrics`; `_write_evidence` adds the audit."""
+    """Write the tables below `metrics/` that checks and pages read, except those of the audit, which `_write_evidence` writes."""
     directory, tally = run.output / "metrics", judged.tally
     write_metrics(judged.shards, splits, directory / "documents.parquet")
     tables.write(directory / "sources.parquet", tally.table_of(run.config.sources))
@@ -190,11 +196,11 @@ def _write_metrics(run: _Run, read: _Read, judged: _Judged, splits: Mapping[str,
 
 
 def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
-    """What proves later where documents came from and why others are missing; the audit of the removals."""
+    """Write the tables that prove where each document came from and why others are missing; return the audit of the removals."""
     config, output, scratch, engine = run.config, run.output, run.scratch, run.engine
     tables.join(output / "contamination.parquet", tables.CONTAMINATION, [shard.contamination for shard in read.shards])
     tables.join(output / RAW, tables.RAW, [shard.raw for shard in read.shards])
-    # From the listing: a shard that is taken from the cache may have been read elsewhere.
+    # Taken from the listing, because a cached shard may have been read from another location.
     write_locations([(file.source, file.path, file.uri) for file in read.listing.files], output)
     if config.samples:
         write_samples(read.shards, judged.shards, output, engine, limit=config.samples)
@@ -218,7 +224,7 @@ def _write_evidence(run: _Run, read: _Read, judged: _Judged) -> Audit:
 def _languages(
     shards: Sequence[JudgedShard], splits: Mapping[str, str], config: CorpusConfig, engine: ShardEngine
 ) -> dict[str, dict[str, int]]:
-    """Bytes to train on of each language in each domain; nothing if the mixture does not depend on them."""
+    """Training bytes of each language in each domain, or an empty dict if the mixture does not depend on languages."""
     if not config.language_shares and config.language_temperature is None:
         return {}
     counts = engine.map_shards(partial(training_languages, splits=splits), shards, description="count languages")
@@ -229,7 +235,7 @@ def _languages(
 
 
 def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> pa.Table:
-    """Which file is read in which shard, and which files are not read, as `tables.SHARDS`."""
+    """Which shard reads which file, and which files are not read, as `tables.SHARDS`."""
     rows = [
         {"shard": shard.number, "source": file.source, "path": file.path, "bytes": file.size}
         for shard in shards
@@ -247,15 +253,15 @@ def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) 
         scratch.mkdir(parents=True, exist_ok=True)
         write_json(begun, inputs)
         return
-    before = read_json(begun, dict, f"delete {scratch} to begin again")
+    before = read_json(begun, dict, f"delete {scratch} to start again")
     changed = sorted(_differences(before, inputs))
     if changed:
         what = ", ".join("the sources" if name == "files" else f"CurationConfig.{name}" for name in changed)
-        raise SourceError(f"{begun}: {what} changed since this run was begun; delete {scratch} to begin again, or name another")
+        raise SourceError(f"{begun}: {what} changed since this run started; delete {scratch} to start again")
 
 
 def _differences(before: dict[str, JSON], now: dict[str, JSON]) -> Iterator[str]:
-    """Dotted names of the values that are not equal."""
+    """Dotted names of the values that differ."""
     for name in before.keys() | now.keys():
         old, new = before.get(name), now.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
@@ -276,7 +282,10 @@ def _personal_data(shards: Sequence[ExtractedShard]) -> pa.Table:
 def read_shards(
     shards: list[ExtractionShard], engine: ShardEngine, metrics: Metrics, index: Path | None
 ) -> tuple[list[ExtractedShard], int]:
-    """Read and filter every shard that is not in the index, reporting progress in raw bytes; also the documents read."""
+    """Read and filter every shard that is not in the cache `index`; return all shards, and the number of documents read now.
+
+    Progress is reported in raw bytes.
+    """
     sizes = [sum(file.size for file in shard.files) for shard in shards]
     extracted = engine.map_shards(
         partial(read_shard, index=index),

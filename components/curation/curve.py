@@ -1,7 +1,7 @@
-"""The curve of the paper: which share of the documents is removed, by the number of sources that are deduplicated together.
+"""Measures the deduplication curve: the share of documents removed, by the number of sources deduplicated together.
 
-Table 1 of arXiv 2401.02954: one dump of Common Crawl alone loses 22.2 % of its documents, 91 together lose 89.8 %. Beside it
-is what the same sources lose where each is deduplicated by itself.
+In table 1 of arXiv 2401.02954, one dump of Common Crawl loses 22.2 % of its documents, and 91 dumps together lose 89.8 %. For
+comparison, the curve also shows what the same sources lose if each is deduplicated separately.
 """
 
 import csv
@@ -31,34 +31,36 @@ from components.ports import Metrics, ShardEngine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurvePoint:
-    """What the first so many sources lose."""
+    """What deduplication removes from the first `sources` sources together."""
 
     sources: int
     last: str
-    """Name of the source that came last."""
+    """Name of the last of these sources."""
     documents: int
-    """That passed the filters."""
+    """Documents that passed the filters, before deduplication."""
     bytes: int
+    """Bytes of these documents."""
     removed_documents: int
     removed_bytes: int
     removal_rate: float
-    """Removed documents, as a share."""
+    """`removed_documents` as a share of `documents`."""
     removal_rate_of_bytes: float
+    """`removed_bytes` as a share of `bytes`."""
     removal_rate_apart: float
-    """The same where each source is deduplicated by itself."""
+    """Share of documents that is removed if each source is deduplicated separately."""
 
 
 def measure_curve(
     config: CurationConfig, *, output: Path, scratch: Path, engine: ShardEngine, metrics: Metrics
 ) -> dict[str, JSON]:
-    """Write `curve.csv`, `curve.json`, `curve.png` and `curve.html` below `output`; figures: both ends of the curve.
+    """Write `curve.csv`, `curve.json`, `curve.png` and `curve.html` below `output`; return the last point and all `points`.
 
-    Sources come in the order of the config. What was read and hashed before a kill is taken from `scratch`.
+    Sources are added in the order of the config. Shards that a killed run with the same `scratch` finished are reused.
 
     Raises:
-        SourceError: a source is missing or empty, or no document of it passes the filters.
-        ConfigError: a source of an unknown scheme.
-        StoreError: an object store cannot be reached, or refuses.
+        SourceError: a source is missing or empty, or none of its documents passes the filters.
+        ConfigError: a source has an unknown URI scheme.
+        StoreError: an object store cannot be reached, or denies access.
     """
     texts = _texts_by_source(config, scratch, engine, metrics)
     alone = [_loss(own, config, scratch / f"apart-{number:05d}", engine) for number, own in enumerate(texts)]
@@ -74,13 +76,13 @@ def measure_curve(
 
 
 def counts_up_to(sources: int) -> list[int]:
-    """Numbers of sources that have a point: 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on, and all of them."""
+    """The numbers of sources at which the curve has a point: 1, 2, 3, 4, 6, 8, 12, 16, 24, …, and `sources` itself."""
     steps = {base << shift for base in (2, 3) for shift in range(sources.bit_length())}
     return sorted({1, sources, *(step for step in steps if step < sources)})
 
 
 def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine, metrics: Metrics) -> list[list[Path]]:
-    """The tables of the texts of each source that pass the filters; no two documents have the same number."""
+    """The text shards of each source, with the documents that pass the filters, numbered uniquely across all sources."""
     owned = [(index, shard) for index, source in enumerate(config.sources) for shard in _shards(config.extraction.of((source,)))]
     shards = [
         replace(shard, number=number, directory=str(scratch / "read" / f"{number:05d}"))
@@ -96,7 +98,7 @@ def _texts_by_source(config: CurationConfig, scratch: Path, engine: ShardEngine,
         texts[index] += extracted.texts
     for source, own in zip(config.sources, texts, strict=True):
         if not own:
-            raise SourceError(f"source {source.label}: no document of it passed the filters, so that none can be a duplicate")
+            raise SourceError(f"source {source.label}: none of its documents passed the filters; nothing to deduplicate")
     return texts
 
 
@@ -105,7 +107,7 @@ def _shards(extraction: Extraction) -> list[ExtractionShard]:
 
 
 Loss = tuple[int, int, int, int]
-"""Documents and bytes, and how many of either were removed."""
+"""Documents, bytes, removed documents, removed bytes."""
 
 
 def _loss(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: ShardEngine) -> Loss:
@@ -115,7 +117,7 @@ def _loss(texts: Sequence[Path], config: CurationConfig, scratch: Path, engine: 
 
 
 def count_losses(shard: TextShard) -> Loss:
-    """What one table of texts loses by the verdicts on it."""
+    """Documents and bytes of one text shard, and those removed by its verdicts."""
     table, judged = pq.read_table(shard.texts, columns=["document", "bytes"]), interim.read(shard.verdicts, ["document", "kept"])
     size = table["bytes"].to_numpy()
     removed_documents = judged["document"].to_numpy()[judged["kept"].to_numpy() >= 0]

@@ -1,1 +1,1 @@
-"""The corpus as it is written: ledger, split, mixture, documents, and the tables beside them."""
+"""Writes the corpus: the ledger of all documents, the split, the mixture, the documents, and metrics and evidence tables."""

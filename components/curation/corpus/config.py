@@ -1,4 +1,4 @@
-"""The split and the mixture."""
+"""The config of the train/validation split and the mixture."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,23 +8,25 @@ from components.errors import require
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorpusConfig:
-    """What is held out, and what share of the training tokens each domain and language gets."""
+    """How much is held out for validation, and the share of the training tokens of each domain and language."""
 
     validation_share: float = 0.01
-    """Approximate share of each domain's bytes to hold out, in whole groups."""
+    """Approximate share of each domain's bytes to hold out; groups are held out whole."""
     mixture_temperature: float = 1.0
-    """Shares are proportional to weight^(1/temperature): above 1 raises under-represented domains (paper, section 2.1)."""
+    """Temperature of the mixture: a domain's share is proportional to weight^(1/temperature). A value above 1 raises the shares
+    of under-represented domains (paper, section 2.1)."""
     max_epochs: float = 4.0
-    """Epochs over a domain; up to 4, repeated data is nearly as good as new (arXiv 2305.16264)."""
+    """Maximum epochs over a domain; up to 4 epochs, repeated data is nearly as good as new data (arXiv 2305.16264)."""
     max_epochs_by_domain: dict[str, float] = field(default_factory=dict)
-    """Limits of individual domains that differ from `max_epochs`."""
+    """Maximum epochs of individual domains, if they differ from `max_epochs`."""
     language_shares: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Shares of a domain's training tokens by language, such as `{"web": {"en": 3, "zh": 1, "other": 0.5}}`, in proportion.
-    `other` stands for all languages that are not named; without it, the domain must have none. The domain's epoch limit applies
-    to each language. A domain that is not named is one portion of the mixture, whatever its languages."""
+    """Proportions of a domain's training tokens by language, such as `{"web": {"en": 3, "zh": 1, "other": 0.5}}`. `other` stands
+    for all languages that are not listed; without it, the domain must have no others. The domain's epoch limit applies to each
+    language. A domain that is not listed is one portion of the mixture, whatever its languages."""
     language_temperature: float | None = None
-    """Divides every other domain by its languages, with shares proportional to size^(1/temperature): 1/0.3 in XLM-R (arXiv
-    1911.02116, section 3.1). Sizes are training bytes, as a corpus has no tokens yet. None: languages are not balanced."""
+    """Balances the languages of every domain that is not in `language_shares`: a language's share is proportional to
+    size^(1/temperature), with 1/0.3 in XLM-R (arXiv 1911.02116, section 3.1). Sizes are training bytes, since the corpus is not
+    tokenized yet. None does not balance languages."""
 
     def __post_init__(self) -> None:
         require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "between 0 and 1")

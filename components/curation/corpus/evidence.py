@@ -1,6 +1,6 @@
-"""Which documents a reader is shown of quality, deduplication and the corpus, and their texts.
+"""Writes `samples.parquet`: example documents of each step and reason, with excerpts of their texts, for `longrun inspect`.
 
-Picks are made from ledgers and verdicts without any text; the shards that hold a picked document are then read once.
+Examples are picked from ledgers and verdicts, which have no texts; then each shard with a picked document is read once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,17 +23,17 @@ from components.curation.tables.sorting import starts
 from components.ports import ShardEngine
 
 CLUSTERS = 10
-"""Largest clusters whose members are shown."""
+"""Number of the largest clusters whose members are shown."""
 
 CLUSTER = "cluster"
-"""The step of their rows; their reason is the kept document."""
+"""Step of the samples that show members of a cluster; their reason is the id of the kept document."""
 
 TEXT = ["document", "text"]
 
 NAMED = ("document", "text_hash", "id", "source", "uri", "domain", "language", "quality")
 
 Texts = dict[int, str]
-"""Excerpts by document."""
+"""Excerpts by document number."""
 
 
 def write_samples(
@@ -44,9 +44,9 @@ def write_samples(
     *,
     limit: int,
 ) -> None:
-    """Write `samples.parquet`, up to `limit` documents of each step and reason.
+    """Write `samples.parquet`, with up to `limit` documents of each step and reason.
 
-    `read` are the shards as they were read, `judged` what became of their documents.
+    `read` are the shards before quality grading, which still have the texts of refused documents; `judged` has the verdicts.
     """
     samples = Samples(limit)
     for shard in read:
@@ -63,7 +63,7 @@ def write_samples(
 
 
 def pick(shard: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row]:
-    """Documents of a shard that may be shown, up to `limit` for each reason; without texts, but for those that were trimmed."""
+    """Candidate samples of a shard, up to `limit` for each reason; only trimmed documents have their (trimmed) text yet."""
     samples, trimmed = Samples(limit), shard.trimmed
     table = pq.read_table(shard.ledger)
     refused = table.filter(pc.equal(table["reason"], LOW_QUALITY))
@@ -80,13 +80,13 @@ def pick(shard: JudgedShard, *, limit: int, largest: frozenset[str]) -> list[Row
 
 
 def _first(table: pa.Table, limit: int, text: str = "text_hash") -> pa.Table:
-    """A row of each of the texts with the lowest hashes, which are in the column `text`."""
+    """One row for each of the `limit` texts with the lowest hashes; column `text` has the hashes."""
     ordered = table.sort_by([(text, "ascending"), ("id", "ascending")])
     return ordered.filter(pa.array(starts(ordered[text].to_numpy()))).slice(0, limit)
 
 
 def _after(row: Row, trimmed: Sequence[Path]) -> Row:
-    """The text of a kept document that was trimmed."""
+    """The excerpt of a kept document after trimming, or an empty dict if it was not trimmed."""
     for path in trimmed:
         table = pq.read_table(path, columns=TEXT, filters=[("document", "==", row["document"])])
         if table.num_rows:
@@ -113,7 +113,7 @@ def _duplicates(verdicts: pa.Table, ledger: pa.Table, limit: int, largest: froze
 
 
 def _where(removed: pa.Table, name: str, value: str, step: str, limit: int) -> list[Row]:
-    """The first removed documents that have a value in a column."""
+    """Samples of the removed documents that have `value` in column `name`."""
     rows = _first(removed.filter(pc.equal(removed[name], value)), limit, "text").to_pylist()
     return [
         {
@@ -145,7 +145,7 @@ def _texts(rows: Iterable[Mapping[str, Any]], read: Sequence[ExtractedShard], en
 
 
 def fetch(work: tuple[ExtractedShard, Sequence[int]]) -> Texts:
-    """Excerpts of the texts of some documents of a shard."""
+    """Excerpts of the texts of the given documents of a shard; `work` is the shard and the document numbers."""
     shard, documents = work
     texts: Texts = {}
     for path in shard.texts:

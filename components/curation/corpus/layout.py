@@ -1,4 +1,4 @@
-"""The last pass: kept documents gathered by split, domain and portion, sorted by hash, in files of about `shard_bytes`."""
+"""Writes the documents: gathered by split and portion, sorted by the hash of the text, in files of about `shard_bytes`."""
 
 import shutil
 from collections import Counter
@@ -22,51 +22,52 @@ from components.interim.exchange import read_sorted_partition, write_partitions
 from components.ports import ShardEngine
 
 TARGETED = pa.schema([pa.field("text_hash", pa.uint64()), *tables.DOCUMENTS, pa.field("target", pa.int64())])
-"""A kept document with the hash by which it is ordered and the number of the file that it belongs to."""
+"""A kept document with the hash of its text, which orders it, and the number of the file that it is written to."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortionFiles:
-    """The files of one portion in one split: documents are spread over them by the hashes of their texts."""
+    """The files of one portion in one split; the files divide the range of text hashes evenly."""
 
     split: str
     portion: str
-    """`DOMAIN`, or `DOMAIN/LANGUAGE`, for training alone."""
+    """`DOMAIN`, or in the training split possibly `DOMAIN/LANGUAGE`."""
     first: int
-    """Number of its first file among all files."""
+    """Number of the portion's first file among the files of all portions."""
     files: int
+    """Number of files."""
 
     def target(self, text_hash: int) -> int:
-        """The number of the file that a document belongs to; later hashes are in later files."""
+        """The number of the file that a document with this text hash is written to; higher hashes go to later files."""
         return self.first + (text_hash * self.files >> 64)
 
     @property
     def paths(self) -> list[str]:
-        """Its files, relative to the corpus."""
+        """Paths of the files, relative to the corpus."""
         return [f"documents/{self.split}/{self.portion}/part-{number:05d}.parquet" for number in range(self.files)]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which file each kept document belongs to."""
+    """Assigns each kept document to a file."""
 
     splits: Mapping[str, str]
-    """The split of each group, as `ledger.split_groups` names it."""
+    """The split of each group; keys are the groups that `ledger.split_groups` returns."""
     portion_files: Sequence[PortionFiles]
     mixture: Mixture
 
     @property
     def paths(self) -> list[str]:
-        """All files by their numbers, relative to the corpus."""
+        """Paths of all files in the order of their numbers, relative to the corpus."""
         return [path for files in self.portion_files for path in files.paths]
 
     def targets(self, kept: pa.Table) -> list[int]:
-        """The number of the file that each of the kept documents of a ledger belongs to."""
+        """The file number of each document; `kept` are the rows of a ledger whose documents are kept."""
         files_of = {(files.split, files.portion): files for files in self.portion_files}
         columns = (split_groups(kept["group"]), kept["domain"], kept["language"], kept["text_hash"])
         targets = []
         for group, domain, language, text_hash in zip(*(column.to_pylist() for column in columns), strict=True):
-            # Held-out documents are in files by domain, as they are measured.
+            # Validation documents are stored by domain only, since they are measured by domain.
             portion = portion_of(self.mixture, domain, language) if self.splits[group] == TRAIN else domain
             targets.append(files_of[self.splits[group], portion].target(text_hash))
         return targets
@@ -75,7 +76,10 @@ class Layout:
 def plan_files(
     sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str], languages: Sizes, mixture: Mixture, file_bytes: int
 ) -> list[PortionFiles]:
-    """The files, of about `file_bytes` each, of each portion that has documents, and of each held-out domain."""
+    """The files of each training portion and each validation domain that has documents, of about `file_bytes` each.
+
+    `sizes` are bytes by group and domain, `languages` training bytes by domain and language.
+    """
     total: Counter[tuple[str, str]] = Counter()
     for group, domains in sizes.items():
         for domain, size in domains.items():
@@ -94,18 +98,18 @@ def plan_files(
 def write_documents(shards: Sequence[JudgedShard], layout: Layout, output: Path, scratch: Path, engine: ShardEngine) -> None:
     """Write `documents/SPLIT/PORTION/part-*.parquet` below `output`.
 
-    On their way kept documents are written once, divided by the files that they belong to.
+    Each shard first writes its kept documents, partitioned by target file, to `scratch`; then each file is assembled and sorted.
     """
     kept = scratch / "kept"
     shutil.rmtree(kept, ignore_errors=True)
-    engine.map_shards(partial(take_kept, layout=layout, output=kept), list(shards), description="take the kept documents")
+    engine.map_shards(partial(take_kept, layout=layout, output=kept), list(shards), description="select kept documents")
     work = list(enumerate(output / name for name in layout.paths))
     engine.map_shards(partial(write_file, kept=kept), work, description="write the corpus")
     shutil.rmtree(kept)
 
 
 def take_kept(shard: JudgedShard, *, layout: Layout, output: Path) -> None:
-    """Write the kept documents of a shard below `output`, as `TARGETED` by target, with their final text and group."""
+    """Write the kept documents of a shard below `output`, as `TARGETED` partitioned by target, with final text and group."""
     table = pq.read_table(shard.ledger, columns=["document", "text_hash", "domain", "language", "group", "reason"])
     kept = table.filter(kept_in(table))
     listed = pa.table(
@@ -117,7 +121,7 @@ def take_kept(shard: JudgedShard, *, layout: Layout, output: Path) -> None:
 
 
 def _final(text: TextShard, listed: pa.Table) -> pa.Table:
-    """The documents of a table of texts that are listed as kept, as `TARGETED`."""
+    """The documents of a text shard that are in `listed`, as `TARGETED`; trimmed documents have their trimmed text."""
     table, trimmed = pq.read_table(text.texts), text.trimmed
     table = with_trimmed(table, pq.read_table(trimmed)) if trimmed else table
     document = table["document"].to_numpy()
@@ -128,7 +132,7 @@ def _final(text: TextShard, listed: pa.Table) -> pa.Table:
 
 
 def write_file(work: tuple[int, Path], *, kept: Path) -> None:
-    """Write one file of the corpus, of which the number is given, from what the shards have for it."""
+    """Write one file of the corpus from the partitions of all shards; `work` is the file's number and path."""
     number, path = work
     table = read_sorted_partition(kept, number).select(tables.DOCUMENTS.names)
     if table.num_rows:
@@ -136,7 +140,7 @@ def write_file(work: tuple[int, Path], *, kept: Path) -> None:
 
 
 def figures_of(sizes: Mapping[str, Mapping[str, int]], splits: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Bytes of each domain in each split."""
+    """Kept bytes of each domain in each split."""
     figures: dict[str, dict[str, int]] = {}
     for group, domains in sizes.items():
         for domain, size in domains.items():

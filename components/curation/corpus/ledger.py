@@ -1,4 +1,4 @@
-"""What became of every document: the verdicts of filters and deduplication joined, shard by shard, without any text."""
+"""The ledger: whether each document is kept, and why not, joined from filters and deduplication for each shard, without texts."""
 
 import itertools
 from collections import Counter
@@ -28,37 +28,39 @@ from components.files import JSON
 Column = npt.NDArray[Any]
 
 DUPLICATES = (EXACT, NEAR, DUPLICATE_PASSAGES)
-"""Reasons that are no refusal of a filter."""
+"""Reasons of deduplication, as opposed to those of filters."""
 
 GROUP_DIGITS = 4
-"""Documents that no group holds together are split by the first digits of the hashes of their texts, in 2^16 groups: whoever
-splits needs no list of all documents."""
+"""Hex digits of the text hash by which ungrouped documents are split: they form 2^16 groups, so that the split needs no list of
+all documents."""
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """Counts by source and domain, and by reason; kept bytes by group of the split and domain."""
+    """Counts over ledgers: by source, domain, language and reason; and kept bytes by group and domain, for the split."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Documents of (source, domain, reason); the reason is empty where they were kept."""
+    """Documents by (source, domain, reason); the reason of kept documents is empty."""
     bytes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Bytes by (source, domain, reason), after trimming."""
     languages: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Documents of (source, domain, language, reason)."""
+    """Documents by (source, domain, language, reason)."""
     language_bytes: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Bytes by (source, domain, language, reason), after trimming."""
     cut: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Bytes of (source, domain) that were trimmed from kept documents."""
+    """Bytes trimmed from kept documents, by (source, domain)."""
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Kept bytes of (group, domain)."""
+    """Kept bytes by (group, domain)."""
 
     set_aside: list[dict[str, JSON]] = field(default_factory=list)
     """Rows of `tables.SET_ASIDE`."""
 
     def counters(self) -> tuple[Counter[Any], ...]:
-        """All counts, so that two tallies can be added."""
+        """All counters, in a fixed order."""
         return self.documents, self.bytes, self.languages, self.language_bytes, self.cut, self.sizes
 
     def add(self, table: pa.Table) -> None:
-        """Count the rows of a ledger."""
+        """Add the rows of a ledger to the counts."""
         counted = table.group_by(["source", "domain", "language", "reason"]).aggregate(
             [("bytes", "count"), ("bytes", "sum"), ("cut", "sum")]
         )
@@ -75,40 +77,47 @@ class Tally:
             self.sizes[row["group"], row["domain"]] += row["bytes_sum"]
 
     def sizes_by_group(self) -> dict[str, dict[str, int]]:
-        """Kept bytes of each domain in each group of the split."""
+        """Kept bytes by group and domain."""
         sizes: dict[str, dict[str, int]] = {}
         for (group, domain), size in sorted(self.sizes.items()):
             sizes.setdefault(group, {})[domain] = size
         return sizes
 
     def add_set_aside(self, table: pa.Table) -> None:
-        """Take over `tables.SET_ASIDE`."""
+        """Add the rows of a `tables.SET_ASIDE` table."""
         self.set_aside += table.to_pylist()
 
     def documents_by_source(self) -> Counter[tuple[str, str]]:
-        """Documents read from each source, which is a name and a domain."""
+        """Documents read from each (source, domain)."""
         counts: Counter[tuple[str, str]] = Counter()
         for (source, domain, _), count in self.documents.items():
             counts[source, domain] += count
         return counts
 
     def require_documents(self, sources: Sequence[Source]) -> None:
-        """Raise `SourceError` for a source of which no document passed the filters, or a domain without documents."""
+        """Raise `SourceError` if no document of a source passed the filters, or no document of a source's domain is kept."""
         for source in sources:
             reasons = {
                 reason: n for (own, domain, reason), n in self.documents.items() if (own, domain) == (source.name, source.domain)
             }
             listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             if not reasons:
-                raise SourceError(f"source {source.label}: holds no documents of this domain{self._first_error(source)}")
+                where = f"source {source.label}: no documents of domain {source.domain}"
+                raise SourceError(f"{where}{self._first_error(source)}")
             if reasons.keys().isdisjoint({"", *DUPLICATES}):
-                raise SourceError(f"source {source.label}: none of its {sum(reasons.values())} documents was kept ({listed})")
+                raise SourceError(
+                    f"source {source.label}: all of its {sum(reasons.values())} documents were refused ({listed}); "
+                    f"change curation.filtering, or remove the source"
+                )
             if not any(domain == source.domain and not reason for _, domain, reason in self.documents):
-                raise SourceError(f"source {source.label}: its domain is left empty, all is in other domains too ({listed})")
+                raise SourceError(
+                    f"source {source.label}: no document of domain {source.domain} is kept: those that passed the filters are "
+                    f"duplicates of documents in other domains ({listed}); remove the source"
+                )
 
     def _first_error(self, source: Source) -> str:
         errors = [row["error"] for row in self.set_aside if row["source"] == source.name]
-        return f"; {len(errors)} files cannot be read, the first: {errors[0]}" if errors else ""
+        return f"; {len(errors)} of its files could not be read, the first because: {errors[0]}" if errors else ""
 
     def table_of(self, sources: Sequence[Source]) -> pa.Table:
         """`tables.SOURCES` in the order of the sources."""
@@ -138,7 +147,7 @@ class Tally:
         }
 
     def figures(self) -> dict[str, JSON]:
-        """Documents and bytes read and kept, and how many documents were not kept, by reason."""
+        """Documents and bytes read and kept, and the number of documents not kept, by reason."""
         by_reason: Counter[str] = Counter()
         for (_, _, reason), count in self.documents.items():
             by_reason[reason] += count
@@ -153,7 +162,7 @@ class Tally:
 
 
 def added(first: Tally, second: Tally) -> Tally:
-    """Both together, in the first one."""
+    """Add `second` to `first` in place and return `first`."""
     for counter, other in zip(first.counters(), second.counters(), strict=True):
         counter.update(other)
     return first
@@ -161,35 +170,35 @@ def added(first: Tally, second: Tally) -> Tally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedShard:
-    """A shard as extraction and quality left it, and its texts with what was decided about them."""
+    """A shard after extraction and quality grading, with its text shards, which deduplication judges."""
 
     extracted: ExtractedShard
     texts: tuple[TextShard, ...]
 
     @property
     def ledger(self) -> Path:
-        """Its `tables.ROWS` with the final `reason`, the final `group` of what was kept, and the bytes `cut`."""
+        """Path of the ledger: `tables.ROWS` with the final `reason`, the final `group` of kept documents, and the bytes `cut`."""
         return Path(self.extracted.directory) / "ledger.parquet"
 
     @property
     def losses(self) -> Path:
-        """Its `tables.LOSSES`."""
+        """Path of the shard's `tables.LOSSES`."""
         return Path(self.extracted.directory) / f"losses{interim.SUFFIX}"
 
     @property
     def trimmed(self) -> list[Path]:
-        """The `tables.TRIMMED` of its texts, where passages were looked for."""
+        """Paths of the `tables.TRIMMED` of its text shards; empty if no passages were searched for."""
         return [path for text in self.texts if (path := text.trimmed)]
 
 
 def judged_shards(shards: Sequence[ExtractedShard], scratch: Path) -> list[JudgedShard]:
-    """Shards with their texts, which are numbered throughout and have directories below `scratch`."""
+    """Shards with their text shards, which are numbered across all shards and get directories below `scratch`."""
     waiting = iter(text_shards([path for shard in shards for path in shard.texts], scratch))
     return [JudgedShard(extracted=shard, texts=tuple(itertools.islice(waiting, shard.text_shards))) for shard in shards]
 
 
 def write_ledger(shard: JudgedShard) -> Tally:
-    """Write the ledger of a shard from its rows, the verdicts on its texts and what was trimmed of them; what it counts."""
+    """Write a shard's ledger from its rows, the verdicts of deduplication and the trimmed texts; return its counts."""
     verdicts = [tables.VERDICTS.empty_table(), *(interim.read(text.verdicts) for text in shard.texts)]
     judged = pa.concat_tables(verdicts).sort_by("document")
     table = _with_trimmed(_with_verdicts(pq.read_table(shard.extracted.rows), judged), shard.trimmed)
@@ -210,7 +219,7 @@ def _losses(table: pa.Table, judged: pa.Table) -> pa.Table:
 
 
 def _with_verdicts(table: pa.Table, verdicts: pa.Table) -> pa.Table:
-    """`tables.ROWS` with the reason of each removed document, and a group for each kept one."""
+    """`tables.ROWS` with the reason of each document that deduplication removed, and a group for each kept document."""
     listed, kept, reason, group = (_column(verdicts, name) for name in ("document", "kept", "reason", "group"))
     document = _column(table, "document")
     index = np.searchsorted(listed, document)
@@ -228,7 +237,10 @@ def _with_verdicts(table: pa.Table, verdicts: pa.Table) -> pa.Table:
 
 
 def _with_trimmed(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
-    """The sizes of trimmed documents after trimming, and the bytes `cut`; one that is removed altogether keeps its size."""
+    """The table with the sizes of trimmed documents after trimming, and a column `cut` with the bytes trimmed.
+
+    A document that is removed because too little of it remains keeps its original size.
+    """
     names = ["document", "bytes", "characters", "cut", "reason"]
     listed = pa.concat_tables([TRIMMED.empty_table().select(names), *(pq.read_table(path, columns=names) for path in trimmed)])
     number, size, characters, cut, reason = (_column(listed, name) for name in names)
@@ -251,7 +263,7 @@ def _with_trimmed(table: pa.Table, trimmed: Sequence[Path]) -> pa.Table:
 
 
 def training_languages(shard: JudgedShard, *, splits: Mapping[str, str]) -> Counter[tuple[str, str]]:
-    """Bytes to train on of each (domain, language) in a shard."""
+    """Training bytes of each (domain, language) in a shard."""
     table = pq.read_table(shard.ledger, columns=["domain", "language", "group", "bytes", "reason"])
     kept = table.filter(kept_in(table))
     counts: Counter[tuple[str, str]] = Counter()
@@ -268,7 +280,7 @@ def kept_in(table: pa.Table) -> pa.Array:
 
 
 def split_groups(groups: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The group by which each is split: itself, or the first digits of the hash of a text that names it."""
+    """The groups that the split keeps together: a document's group, or the first digits if its group is only its text hash."""
     hashes = pc.match_substring_regex(groups, "^[0-9a-f]{16}$")
     return pc.if_else(hashes, pc.utf8_slice_codeunits(groups, 0, GROUP_DIGITS), groups)
 

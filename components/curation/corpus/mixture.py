@@ -1,4 +1,4 @@
-"""The mixture: what share of the training tokens each domain and language is to have (recipe, section 1: remix)."""
+"""Decides the mixture: the share of the training tokens of each domain and language (recipe, section 1: remix)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,17 +8,18 @@ from components.curation.reading.config import Source
 from components.errors import SourceError
 
 OTHER = "other"
-"""Of a domain's languages: all that have no share by name, and those that no model could tell."""
+"""Stands for all languages of a domain without a share of their own, including documents whose language is unknown."""
 
 Sizes = Mapping[str, Mapping[str, int]]
-"""Bytes to train on of each language in each domain."""
+"""Training bytes by domain and language."""
 
 
 def mixture_of(sources: Sequence[Source], config: CorpusConfig, sizes: Sizes | None = None) -> Mixture:
-    """Shares proportional to weight^(1/temperature), weights summed over the sources of a domain; limits in epochs.
+    """The mixture: shares of the domains, shares of languages in some domains, and epoch limits.
 
-    A domain's language shares are the config's, or follow its language temperature from `sizes`. Without sizes, nothing is yet
-    known of what was kept: no domain is divided by temperature.
+    A domain's share is proportional to weight^(1/temperature), where weight is the sum over its sources. Its language shares are
+    those of the config, or follow from `sizes` and the language temperature. Without `sizes`, before anything was read, no domain
+    is divided by temperature.
     """
     weights: dict[str, float] = {}
     for source in sources:
@@ -36,14 +37,14 @@ def mixture_of(sources: Sequence[Source], config: CorpusConfig, sizes: Sizes | N
 
 
 def portion_of(mixture: Mixture, domain: str, language: str) -> str:
-    """The name of the portion that a document of that domain and language belongs to."""
+    """The name of the portion that a document with this domain and language belongs to."""
     if domain not in mixture.language_shares:
         return domain
     return portion_name(domain, language if language in mixture.language_shares[domain] else OTHER)
 
 
 def require_languages(config: CorpusConfig, sizes: Sizes) -> None:
-    """Raise `SourceError` where a domain's language shares name a language that it lacks, or leave one out that it holds."""
+    """Raise `SourceError` if `language_shares` lists a language without training documents, or omits one that has some."""
     for domain, shares in config.language_shares.items():
         held = sizes.get(domain, {})
         listed = ", ".join(f"{language} {size} bytes" for language, size in sorted(held.items())) or "nothing"
@@ -51,13 +52,13 @@ def require_languages(config: CorpusConfig, sizes: Sizes) -> None:
         missing = sorted(shares.keys() - held.keys() - ({OTHER} if unnamed else set()))
         if missing:
             raise SourceError(
-                f"domain {domain}: language_shares name {', '.join(missing)}, of which it has no document to train on; "
-                f"it has {listed}: give it such documents, or no share"
+                f"domain {domain}: curation.corpus.language_shares lists {', '.join(missing)}, but no training document has that "
+                f"language; the domain has {listed}: add such documents, or remove the share"
             )
         if unnamed and OTHER not in shares:
             raise SourceError(
-                f"domain {domain}: language_shares leave out {', '.join(unnamed)}; it has {listed}: "
-                f"give each a share, or `{OTHER}` one for all that are not named"
+                f"domain {domain}: curation.corpus.language_shares omits {', '.join(unnamed)}; the domain has {listed}: "
+                f"add a share for each, or `{OTHER}` for all languages that are not listed"
             )
 
 

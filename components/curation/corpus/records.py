@@ -1,4 +1,4 @@
-"""The tables beside the documents of a corpus: metrics, groups, and the evidence of each removal."""
+"""Writes a corpus's tables about documents: metrics, groups, clusters, and the evidence of each removal."""
 
 import itertools
 import operator
@@ -20,16 +20,16 @@ from components.curation.tables.sorting import partitions_of, slots_of, slotted,
 from components.ports import ShardEngine
 
 Splits = Mapping[str, str]
-"""The split of each group, as `ledger.split_groups` names it."""
+"""The split of each group; keys are the groups that `ledger.split_groups` returns."""
 
 OWNED = pa.schema({"group": pa.string(), "empty": pa.int64(), "source": pa.string()})
-"""A group, whether nothing of it need have been kept, and a source of it."""
+"""A group and one of its sources; `empty` is 1 if the group is listed even though none of its documents may be kept."""
 
 SourceCluster = tuple[str, str, int, str, int]
-"""A source and its domain, hash and id of a kept document, and how many of the source were removed in its favour."""
+"""Source, domain, text hash and id of a kept document, and how many of the source's documents were removed in its favour."""
 
 LARGEST = 10
-"""Clusters of a source that are listed."""
+"""Number of clusters listed for each source."""
 
 
 def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
@@ -40,7 +40,7 @@ def splits_of(groups: pa.ChunkedArray, splits: Splits) -> pa.Array:
 
 
 def write_metrics(shards: Sequence[JudgedShard], splits: Splits, path: Path) -> None:
-    """`tables.METRICS`: one row per document read, in the order of reading."""
+    """Write `tables.METRICS`: one row per document read, in the order of reading."""
     with tables.writer(path, tables.METRICS) as output:
         for shard in shards:
             table = pq.read_table(shard.ledger)
@@ -62,7 +62,7 @@ def write_groups(
     *,
     memory: int,
 ) -> None:
-    """`tables.GROUPS`: the split and the first source by name of each group that was kept, and of every distribution."""
+    """Write `tables.GROUPS`: split and first source by name of each group with kept documents, and of every distribution."""
     owned = engine.map_shards(find_groups, list(shards), description="list groups")
     known = pa.table([list(linked), np.ones(len(linked), np.int64), [PYTHON_ENVIRONMENT] * len(linked)], schema=OWNED)
     owned.append(interim.write(scratch / f"linked{interim.SUFFIX}", known))
@@ -77,7 +77,7 @@ def write_groups(
 
 
 def find_groups(shard: JudgedShard) -> Path:
-    """Write the groups of a shard with the first source of each, as `OWNED`."""
+    """Write the groups of a shard's kept documents, each with its first source by name, as `OWNED`."""
     table = pq.read_table(shard.ledger)
     kept = table.filter(kept_in(table)).sort_by([("group", "ascending"), ("source", "ascending")])
     first = kept.filter(pa.array(starts(kept["group"].to_numpy())))
@@ -86,14 +86,14 @@ def find_groups(shard: JudgedShard) -> Path:
 
 
 def write_evidence(shards: Sequence[TextShard], path: Path, scratch: Path, engine: ShardEngine, *, memory: int) -> None:
-    """`tables.REMOVED`: every removal with the kept document and their similarity, sorted by the removed id."""
+    """Write `tables.REMOVED`: every removal with the kept document and their similarity, sorted by the removed id."""
     partitions = partitions_of([shard.verdicts for shard in shards], memory)
     removals = engine.map_shards(partial(find_evidence, partitions=partitions), list(shards), description="list removals")
     write_sorted(removals, tables.REMOVED, path, scratch / "evidence", engine, partitions=partitions)
 
 
 def find_evidence(shard: TextShard, *, partitions: int) -> Path:
-    """Write the removals of a text shard, with their slots."""
+    """Write the removals of a text shard, with their slots for sorting."""
     table = interim.read(shard.verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     values = [slots_of(table["id"], partitions), table["id"], table["kept_id"], table["similarity"]]
@@ -109,7 +109,10 @@ def write_clusters(
     *,
     memory: int,
 ) -> None:
-    """`tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first. `documents` counts those of each source."""
+    """Write `tables.CLUSTERS`: the `LARGEST` clusters of each source, the largest first.
+
+    `documents` is the number of documents of each (source, domain).
+    """
     losses = [shard.losses for shard in shards]
     gathered = engine.exchange(losses, key="kept", partitions=partitions_of(losses, memory), output=scratch / "losses")
     largest = engine.map_shards(find_largest, gathered, description="find large clusters")

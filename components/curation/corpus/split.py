@@ -1,4 +1,4 @@
-"""The train/validation split: by bytes per domain, whole groups, the same every time."""
+"""Decides the train/validation split: whole groups, by bytes per domain, reproducible from the seed."""
 
 from collections.abc import Mapping
 
@@ -6,18 +6,18 @@ from components.artifacts import TRAIN, VALIDATION
 from components.curation.text.draw import draw
 
 ENOUGH = 0.5
-"""A domain that holds out less than this share of its target gets another group."""
+"""Share of its target below which a domain holds out too little and gets another group."""
 
 Sizes = Mapping[str, Mapping[str, int]]
-"""Bytes of each domain in each group."""
+"""Bytes by group and domain."""
 
 
 def assign(sizes: Sizes, linked: Mapping[str, tuple[str, ...]], *, share: float, seed: int) -> dict[str, str]:
-    """The split of every group in `sizes` and `linked`; groups that are linked are in one split.
+    """The split of every group in `sizes` and `linked`; linked groups are in the same split.
 
-    Groups are drawn in an order that the seed decides and held out where they fit below `share` of the bytes of all their
-    domains. Then every domain of at least two groups that is still far from its share gets the group that brings
-    all domains nearest to theirs, and keeps one for training. A group without bytes is drawn with probability `share`.
+    Groups are visited in an order drawn by the seed. A group is held out if that keeps each of its domains at or below `share` of
+    the domain's bytes. Then each domain that still holds out too little gets the group that brings all domains closest to their
+    target, provided that each domain keeps a group for training. A group without bytes is held out with probability `share`.
     """
     groups = _joined(sizes, linked)
     totals: dict[str, int] = {}
@@ -25,7 +25,7 @@ def assign(sizes: Sizes, linked: Mapping[str, tuple[str, ...]], *, share: float,
         _add(totals, group)
     targets = {domain: share * total for domain, total in totals.items()}
 
-    # Groups that fit are held out.
+    # Hold out the groups that fit.
     order = sorted(groups, key=lambda name: (draw(seed, name), name))
     held: set[str] = {name for name in order if not any(groups[name].values()) and draw(seed, f"{name} held") < share}
     filled = dict.fromkeys(totals, 0)
@@ -34,7 +34,7 @@ def assign(sizes: Sizes, linked: Mapping[str, tuple[str, ...]], *, share: float,
             held.add(name)
             _add(filled, groups[name])
 
-    # Domains that hold out too little get another group, those of few groups first.
+    # Give another group to domains that hold out too little, starting with those that have few groups.
     for domain in sorted(totals, key=lambda domain: (sum(bool(group.get(domain)) for group in groups.values()), domain)):
         lacking = filled[domain] < ENOUGH * targets[domain]
         if lacking and (nearest := _nearest(domain, order, groups, held, filled, targets)):
@@ -52,7 +52,10 @@ def _nearest(
     filled: Mapping[str, int],
     targets: Mapping[str, float],
 ) -> str | None:
-    """The group of `domain` whose bytes leave all domains nearest to their targets, unless it is the last to train on."""
+    """The group of `domain` that, if held out, brings all domains closest to their targets, or None if no group improves them.
+
+    A group is not a candidate if holding it out would leave one of its domains without a group for training.
+    """
 
     def distance(name: str) -> float:
         return sum(abs(filled[d] + size - targets[d]) / targets[d] for d, size in groups[name].items())
@@ -69,7 +72,7 @@ def _nearest(
 
 
 def _joined(sizes: Sizes, linked: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, int]]:
-    """Bytes of each domain in the groups that are linked, by the first name of these."""
+    """Bytes by domain of each set of linked groups, keyed by the first name in the set."""
     joined: dict[str, dict[str, int]] = {}
     for group, root in _roots(sizes, linked).items():
         _add(joined.setdefault(root, {}), sizes.get(group, {}))
@@ -77,7 +80,7 @@ def _joined(sizes: Sizes, linked: Mapping[str, tuple[str, ...]]) -> dict[str, di
 
 
 def _roots(sizes: Sizes, linked: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The first name of the groups that each group is linked with, directly or through others."""
+    """For each group, the first name among the groups that it is linked with, directly or through others."""
     root = {group: group for group in sorted({*sizes, *linked})}
     changed = True
     while changed:

@@ -1,1 +1,1 @@
-"""Exact and near duplicates: signatures, candidate pairs, verification, clusters, and an audit of the removals."""
+"""Finds exact and near-duplicates: signatures, candidate pairs, verification, clusters, and an audit of the removals."""

@@ -1,6 +1,6 @@
-"""A sample of the removals measured anew: from the texts, by Python's own strings and sets, without any hash.
+"""Audits deduplication: measures the similarity of sampled removals again, from the texts, with Python strings and sets.
 
-So the precision that a corpus reports is not what deduplication says of itself.
+The audit uses no hashes and shares no code with deduplication, so the reported precision is an independent measurement.
 """
 
 import heapq
@@ -24,60 +24,67 @@ from components.files import JSON
 from components.ports import ShardEngine
 
 CONFIDENCE = 0.95
-"""Of the interval of the precision."""
+"""Confidence level of the interval of the precision."""
 
 COUNTED = pa.schema({"pair": pa.int64(), "kept": pa.bool_(), "text": pa.large_string()})
-"""The text of either document of a sampled removal."""
+"""The text of one document of a sampled removal; `kept` says whether it is the kept or the removed document."""
 
 LAST_HAN, LAST_CODE = 0x3FFFE, 0x3FFFF
-"""Last code points of the planes of Han characters, and of those whose characters can be in words at all."""
+"""The last code point of the planes of Han characters, and the last code point that can be part of a word."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Removal:
-    """A removal of the sample; the lowest are taken."""
+    """A removed document. Removals are ordered by their fields, and the lowest are sampled."""
 
     copy: int
-    """How many other removals of the same text come first: each text is taken once before any is taken again."""
+    """Number of removals of the same text that come before this one, so that each text is sampled once before any is repeated."""
     drawn: float
-    """In [0, 1), by the seed and the removed text alone."""
+    """Random number in [0, 1), determined by the seed and the removed text only."""
     text: int
     """Hash of the removed text."""
     removed_id: str
     kept_id: str
     removed: int
-    """Number of the document."""
+    """Number of the removed document."""
     kept: int
+    """Number of the kept document."""
     similarity: float
-    """As deduplication recorded it."""
+    """Similarity that deduplication recorded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemovalSample:
-    """The sample of some removals, and how many there are of each reason."""
+    """A sample of removals for each reason, and the number of removals that it was drawn from."""
 
     removals: dict[str, tuple[Removal, ...]]
+    """Sampled removals by reason."""
     count: Counter[str]
+    """All removals by reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Precision:
-    """How many removals of one reason have their partner."""
+    """The share of correct removals of one reason."""
 
     reason: str
     removals: int
+    """All removals with this reason."""
     sampled: int
+    """Removals that were measured again."""
     similar: int
-    """Sampled removals whose similarity, measured anew, reaches the threshold."""
+    """Sampled removals whose similarity, measured again, reaches the threshold."""
     precision: float
+    """`similar` as a share of `sampled`."""
     low: float
     """Lower end of the `CONFIDENCE` interval of the precision over all removals."""
     high: float
+    """Upper end of that interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audit:
-    """What the sample showed."""
+    """The result of an audit."""
 
     pairs: pa.Table
     """`tables.AUDIT`."""
@@ -88,7 +95,7 @@ class Audit:
         return pa.Table.from_pylist([asdict(row) for row in self.precision], tables.PRECISION)
 
     def figures(self) -> dict[str, JSON]:
-        """Counts and interval by reason."""
+        """Counts, precision and interval by reason."""
         rows = [(row.reason, asdict(row)) for row in self.precision]
         return {reason: {name: value for name, value in row.items() if name != "reason"} for reason, row in rows}
 
@@ -103,9 +110,9 @@ def audit(
     seed: int,
     memory: int,
 ) -> Audit:
-    """Measure up to `removals` of each reason, drawn by their texts and the seed.
+    """Measure up to `removals` removals of each reason again, sampled by their texts and the seed.
 
-    A worker holds about `memory` bytes of texts.
+    A worker holds about `memory` bytes of text.
     """
     samples = [
         RemovalSample(removals={}, count=Counter()),
@@ -133,7 +140,7 @@ def audit(
 
 
 def draw_removals(shard: TextShard, *, sample: int, seed: int) -> RemovalSample:
-    """The sample of one shard."""
+    """The sample of up to `sample` removals per reason of one shard."""
     table = interim.read(shard.verdicts)
     table = table.filter(pc.greater_equal(table["kept"], 0))
     by_reason: dict[str, list[Removal]] = {}
@@ -147,16 +154,17 @@ def draw_removals(shard: TextShard, *, sample: int, seed: int) -> RemovalSample:
 
 
 def joined(first: RemovalSample, second: RemovalSample, *, sample: int) -> RemovalSample:
-    """The sample of both together."""
+    """The sample of the removals of two samples together."""
     reasons = first.removals.keys() | second.removals.keys()
     both = {reason: (*first.removals.get(reason, ()), *second.removals.get(reason, ())) for reason in reasons}
     return RemovalSample(removals={reason: lowest(own, sample) for reason, own in both.items()}, count=first.count + second.count)
 
 
 def lowest(removals: Iterable[Removal], sample: int) -> tuple[Removal, ...]:
-    """The lowest of some removals, with their copies counted.
+    """The `sample` lowest removals, with `copy` counted among `removals`.
 
-    What is left out here would be left out of more removals too: among those, no copy comes earlier, and no fewer are lower.
+    A removal that is dropped here would also be dropped from any larger set, where its `copy` and the number of lower removals
+    can only be higher. So samples of shards can be merged.
     """
     counted: Counter[int] = Counter()
     numbered = []
@@ -174,7 +182,7 @@ def _counted(
     engine: ShardEngine,
     memory: int,
 ) -> list[float]:
-    """The Jaccard similarity of the two texts of each removal."""
+    """The Jaccard similarity of the two texts of each removal, in the order of `removals`."""
     if not removals:
         return []
     wanted = [(removal.removed, pair, False) for pair, removal in enumerate(removals)]
@@ -188,7 +196,10 @@ def _counted(
 
 
 def take_texts(shard: TextShard, *, wanted: Sequence[tuple[int, int, bool]]) -> tuple[Path, int]:
-    """Write those of the `wanted` texts (document, pair, kept) that a table has, as `COUNTED`; also how many bytes they are."""
+    """Write the wanted texts of a text shard as `COUNTED`; return the path and the size of the texts in bytes.
+
+    `wanted` lists (document, pair, kept), sorted, over all shards.
+    """
     document, pair, kept = (np.array(column) for column in zip(*wanted, strict=True))
     table = pq.read_table(shard.texts, columns=["document", "text"], filters=pc.field("document").isin(np.unique(document)))
     order = np.argsort(table["document"].to_numpy())
@@ -200,7 +211,7 @@ def take_texts(shard: TextShard, *, wanted: Sequence[tuple[int, int, bool]]) -> 
 
 
 def count_similarities(sampled: Path, *, config: DuplicatesConfig) -> list[tuple[int, float]]:
-    """The similarity of each pair whose texts one partition of `COUNTED` holds."""
+    """(pair, similarity) of each pair in one partition of `COUNTED`."""
     texts: dict[int, list[str]] = {}
     for row in interim.read(sampled).to_pylist():
         texts.setdefault(row["pair"], []).append(row["text"])
@@ -208,21 +219,21 @@ def count_similarities(sampled: Path, *, config: DuplicatesConfig) -> list[tuple
 
 
 def jaccard(first: str, second: str, config: DuplicatesConfig) -> float:
-    """The Jaccard similarity of the sets of shingles of two texts, by the words that the config names."""
+    """The Jaccard similarity of the shingle sets of two texts."""
     a, b = shingle_set(first, config), shingle_set(second, config)
     shared = len(a & b)
     return shared / (len(a) + len(b) - shared)
 
 
 def shingle_set(text: str, config: DuplicatesConfig) -> set[tuple[str, ...]]:
-    """Every run of `shingle_size` words; a shorter text is one shingle."""
+    """The set of runs of `shingle_size` words; a text with fewer words is one shingle."""
     words = text.translate(_ALPHANUMERIC if config.shingle_words == "alphanumeric" else _WHITESPACE).split()
     runs = zip(*(words[start:] for start in range(config.shingle_size)), strict=False)
     return set(runs) or {tuple(words)}
 
 
 class _Alphanumeric(dict[int, str]):
-    """Turns a character into what it counts as in words that are separated by spaces."""
+    """Table for `str.translate`, filled on demand: after it, `str.split` returns the `alphanumeric` words."""
 
     def __missing__(self, code: int) -> str:
         self[code] = self._folded(code)
@@ -241,7 +252,7 @@ class _Alphanumeric(dict[int, str]):
 
 
 class _Whitespace(dict[int, str]):
-    """Characters of the planes that no shingle has are spaces; all others are as they are."""
+    """Table for `str.translate`, filled on demand: code points above `LAST_CODE` become spaces, others stay the same."""
 
     def __missing__(self, code: int) -> str:
         self[code] = " " if code > LAST_CODE else chr(code)
@@ -266,10 +277,11 @@ def _precision(reason: str, removals: int, rows: Sequence[dict[str, object]]) ->
 
 
 def interval(hits: int, sampled: int, total: int) -> tuple[float, float]:
-    """The `CONFIDENCE` interval of the share of hits among `total`, of which `sampled` were drawn; a sample of all is certain.
+    """The `CONFIDENCE` interval of the share of hits among `total`, given `hits` among `sampled` of them.
 
-    Clopper and Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial (Biometrika 26, 1934):
-    its coverage is at least what it says, also for a share of 1.
+    If everything was sampled, both ends are the observed share. Otherwise this is the exact interval of Clopper and Pearson (The
+    use of confidence or fiducial limits illustrated in the case of the binomial, Biometrika 26, 1934), whose coverage is at least
+    the nominal level even for a share of 1.
     """
     from scipy.special import betaincinv
 

@@ -1,4 +1,4 @@
-"""Which documents may be duplicates: those of one text, and those that share an LSH band."""
+"""Finds pairs of documents that may be duplicates: those with the same text, and those that share an LSH band."""
 
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,16 @@ from components.hashing import GOLDEN_RATIO, mixed
 from components.machine_code import Hashes, Numbers, compiled, mix
 
 NEIGHBOURS = 6
-"""A document is compared with this many of the first documents in its bucket, so that a large bucket costs no square."""
+"""Number of a bucket's first documents that each document of the bucket is compared with, which avoids comparing all pairs."""
 
 CROWD = 64
-"""Documents of a bucket that are gathered in one block: with those of all bands that is some 1 000 documents at most."""
+"""Maximum number of a bucket's documents that are verified in one block; over all bands that is about 1 000 documents at most."""
 
 
 def find_repeats(shard: TextShard) -> Path:
-    """Write the `tables.REPEATS` of a shard; the heads of its other documents, one for each text, as `tables.HEADS`.
+    """Write the `tables.REPEATS` of a shard, and the heads of its other documents, one per text; return the path of the latter.
 
-    However often a text is in a corpus, at most one document of each shard meets the others.
+    So however often a text occurs in the corpus, each shard compares it with other shards only once.
     """
     heads = interim.read(shard.heads)
     text, check, rank, tie, document = columns(heads, "text", "check", "rank", "tie", "document")
@@ -39,7 +39,10 @@ def find_repeats(shard: TextShard) -> Path:
 
 
 def find_copies(heads: Path) -> tuple[Path, Path]:
-    """Write the copies of one partition of `tables.HEADS`: as edges from the first of their text, and as `tables.COPIES`."""
+    """Write the copies in one partition of `tables.HEADS`, as edges from the first document with the text and as `tables.COPIES`.
+
+    Rows come sorted by text, check, rank and tie. Returns the paths of the edges and of the copies.
+    """
     table = interim.read(heads)
     text, check = columns(table, "text", "check")
     first = starts(text, check)
@@ -53,19 +56,22 @@ def find_copies(heads: Path) -> tuple[Path, Path]:
 
 
 def _heads_of(first: npt.NDArray[np.bool_]) -> Numbers:
-    """For each of some sorted rows the first of its group; `first` says which are the first of one."""
+    """For each row, the index of the first row of its group; `first` marks the first row of each group."""
     return np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
 
 
 def edges_between(documents: pa.Table, first: Numbers, second: Numbers, similarity: npt.NDArray[Any], *, copy: bool) -> pa.Table:
-    """`tables.EDGES` from some rows of a table that has the columns `tables.ENDS` to others."""
+    """`tables.EDGES` between rows `first` and rows `second` of `documents`, which has the columns `tables.ENDS`."""
     ends = [documents.select(tables.ENDS).take(pa.array(rows)) for rows in (first, second)]
     columns = [end[name] for name in tables.ENDS for end in ends]
     return pa.table([*columns, pa.array(similarity), pa.array(np.full(len(first), copy))], schema=tables.EDGES)
 
 
 def spread_bands(work: tuple[TextShard, Path]) -> Path:
-    """Write `tables.BANDS` of a shard, without its copies and repeats: the first document of a text represents all of them."""
+    """Write the `tables.BANDS` of a shard, without its copies and repeats, which the first document with their text represents.
+
+    `work` is the shard and the path of its copies.
+    """
     shard, copies = work
     heads = interim.read(shard.heads, ["document", "rank"])
     document, rank = columns(heads, "document", "rank")
@@ -77,10 +83,11 @@ def spread_bands(work: tuple[TextShard, Path]) -> Path:
 
 
 def find_pairs(bands: Path, *, firsts: Numbers) -> Path:
-    """Write the candidates of one partition of `tables.BANDS`, as `tables.CANDIDATES`.
+    """Write the candidate pairs of one partition of `tables.BANDS`, as `tables.CANDIDATES`.
 
-    The home of a pair is the first document of its bucket; in a bucket of more than `CROWD` each shard has a home of its own:
-    what a document brings together is never more than a shard. `firsts` are the numbers of the shards' first documents.
+    The home of a pair, which determines where it is verified, is derived from the first document of its bucket. In a bucket with
+    more than `CROWD` documents, each shard has its own home, so that one block never needs more than a shard of the bucket's
+    documents. `firsts` are the numbers of the shards' first documents.
     """
     key, document = columns(interim.read(bands, ["key", "document"]), "key", "document")
     first, second, head, crowded = neighbours(key, document)
@@ -92,10 +99,10 @@ def find_pairs(bands: Path, *, firsts: Numbers) -> Path:
 
 
 def assign_blocks(candidates: Path, *, firsts: Numbers, blocks: int) -> tuple[Path, Path]:
-    """Write one partition of `tables.CANDIDATES` as `tables.PAIRS`, and as `tables.NEEDS`.
+    """Write one partition of `tables.CANDIDATES` as `tables.PAIRS` and `tables.NEEDS`; return both paths.
 
-    A pair is measured once, in the lowest of its homes: similar documents share most buckets, and these their first documents, so
-    that few blocks need the same document.
+    A pair that shares several buckets is verified once, in its lowest home. Similar documents share most of their buckets, and
+    these mostly have the same first document, so few blocks need the shingles of the same document.
     """
     first, second, home = columns(interim.read(candidates), "left", "right", "home")
     lowest = starts(first, second)
@@ -112,19 +119,20 @@ def assign_blocks(candidates: Path, *, firsts: Numbers, blocks: int) -> tuple[Pa
 
 
 def _shards_of(document: Numbers, firsts: Numbers) -> Numbers:
+    """The shard of each document, int64 [documents]."""
     by_first = np.argsort(firsts)
     return by_first[np.searchsorted(firsts, document, side="right", sorter=by_first) - 1]
 
 
 def lowest_rows(first: Numbers, second: Numbers, value: Hashes) -> Numbers:
-    """Of all rows of the same two numbers the row of the lowest value."""
+    """For each distinct pair (first, second), the index of the row with the lowest value; in no particular order."""
     slots = np.full(2 << len(first).bit_length(), -1, dtype=np.int64)
     return slots[: _lowest_rows(first, second, value, slots)]
 
 
 @compiled
 def _lowest_rows(first, second, value, slots):  # type: ignore[no-untyped-def]
-    """Write the rows to the start of `slots`, which is a hash table until then; their number."""
+    """Write the row indices to the start of `slots`, after using it as a hash table; return how many there are."""
     mask = np.uint64(len(slots) - 1)
     for row in range(len(first)):
         slot = mix(np.uint64(first[row]) * GOLDEN_RATIO + np.uint64(second[row])) & mask
@@ -141,14 +149,15 @@ def _lowest_rows(first, second, value, slots):  # type: ignore[no-untyped-def]
 
 
 def homes_of(head: Numbers, shard: Numbers) -> Hashes:
-    """Where a pair may be measured, by the first document of its bucket: its block is the lowest of these modulo their number."""
+    """Where each pair may be verified, uint64 [pairs]: a hash of its bucket's first document and of `shard`."""
     return mixed(head.astype(np.uint64) * GOLDEN_RATIO + shard.astype(np.uint64))
 
 
 def neighbours(key: Hashes, document: Numbers) -> tuple[Numbers, Numbers, Numbers, npt.NDArray[np.bool_]]:
-    """Pairs of the first `NEIGHBOURS` of each bucket with every later document, the bucket's first, and whether it is crowded.
+    """Pairs of each bucket's first `NEIGHBOURS` documents with every later document of the bucket.
 
-    Rows come sorted by key and rank.
+    Rows come sorted by key and rank. Returns four arrays, [pairs] each: the earlier document, the later document, the bucket's
+    first document, and whether the bucket has more than `CROWD` documents.
     """
     opens = starts(key)
     alone = opens & np.append(opens[1:], True)

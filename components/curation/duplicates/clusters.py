@@ -1,4 +1,4 @@
-"""Who is removed: in each cluster of verified pairs, in the order of ranks, what is similar to a kept document."""
+"""Decides which documents are removed: in each cluster, in the order of ranks, those that are similar to a kept document."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from components.machine_code import compiled
 
 
 def join_components(work: tuple[Path, Path]) -> tuple[Path, int]:
-    """Write edges with their component, as `tables.CONNECTED`, from edges and labels of one partition of documents.
+    """Write edges with their component, as `tables.CONNECTED`; return the path, and how many edges are not between copies.
 
-    Also returns how many are no copies.
+    `work` is the edges and the labels of one partition of documents.
     """
     edges = interim.read(work[0])
     node, component = columns(interim.read(work[1]), "node", "component")
@@ -36,11 +36,11 @@ def join_components(work: tuple[Path, Path]) -> tuple[Path, int]:
 
 
 def judge(edges: Path) -> Path:
-    """Write `tables.VERDICTS` on the clusters of one partition of `tables.CONNECTED`.
+    """Write `tables.VERDICTS` on the clusters in one partition of `tables.CONNECTED`.
 
-    A document is removed if its similarity to a kept one reaches the threshold, in favour of the most similar such one and of
-    equals the first by rank. So similarity is not passed on: what is similar only to something removed is kept. A copy shares the
-    fate of its original.
+    A document is removed if its similarity to a kept document reaches the threshold. It is removed in favour of the most similar
+    kept document, or the first of these by rank. Similarity is not transitive: a document that is similar only to removed
+    documents is kept. A copy gets the verdict of its original.
     """
     table = interim.read(edges)
     nodes, first, second = _nodes(table)
@@ -55,7 +55,11 @@ def judge(edges: Path) -> Path:
 
 
 def judge_repeats(work: tuple[TextShard, Path]) -> None:
-    """Write the verdicts on a shard, with those on its repeats: each is removed for its original, or for what that is."""
+    """Write the verdicts on a shard, including those on its repeats.
+
+    A repeat is removed in favour of its original or, if the original is removed too, in favour of the document that replaces it.
+    `work` is the shard and the path of the verdicts on its other documents.
+    """
     shard, path = work
     verdicts, repeats = interim.read(path), interim.read(shard.repeats)
     document, kept = columns(verdicts, "document", "kept")
@@ -84,7 +88,7 @@ def _repeated(repeats: pa.Table, shard: TextShard, fate: Sequence[Any]) -> pa.Ta
 
 
 def _nodes(table: pa.Table) -> tuple[pa.Table, Any, Any]:
-    """The documents of the edges sorted by component, rank and tie, and which of them are the ends of each edge."""
+    """The distinct documents of the edges, sorted by component, rank and tie, and the row in it of either end of each edge."""
     ends = pa.concat_tables(
         table.select(["component", *(f"{end}_{name}" for name in tables.ENDS)]).rename_columns(["component", *tables.ENDS])
         for end in ("left", "right")
@@ -112,9 +116,9 @@ def _decide(first, second, similarity, copy, survivor, highest, exact):  # type:
 
 
 def decide(first: Any, second: Any, similarity: Any, copy: Any, count: int) -> tuple[Any, Any, Any]:
-    """For each of `count` documents by rank: the survivor that it is removed for or -1, the similarity, whether it is a copy.
+    """For each of `count` documents by rank: the document kept in its favour or -1, their similarity, and whether it is a copy.
 
-    Edges lead from an earlier to a later document and come sorted by the later, then the earlier one.
+    Edges lead from an earlier document (`first`) to a later one (`second`), and are sorted by `second`, then `first`.
     """
     survivor, highest, exact = np.full(count, -1, dtype=np.int64), np.zeros(count), np.zeros(count, dtype=bool)
     _decide(first, second, similarity, copy, survivor, highest, exact)
@@ -130,9 +134,9 @@ def _verdicts(nodes: pa.Table, rows: Any, survivor: Any, similarity: Any, reason
 
 
 def _grouped(nodes: pa.Table, kept: Any) -> pa.Table:
-    """Verdicts on kept documents of one cluster: they share a group, so that all are in one split.
+    """Verdicts on the kept documents of clusters with several of them: they share a group, so that all are in the same split.
 
-    It is that of the first of them which has one, else that which the first one would have by itself.
+    The group is that of the first document that has one; if none has, it is the group of the first document's text.
     """
     component = nodes["component"].to_numpy()[kept]
     size = np.diff(np.append(np.flatnonzero(starts(component)), len(kept)))

@@ -1,4 +1,4 @@
-"""What near duplicates are."""
+"""The config of deduplication: when two documents count as near-duplicates."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ SHINGLE_WORDS = ("alphanumeric", "whitespace")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DuplicatesConfig:
-    """How documents are compared: the key of the cached hashes of a shard covers every field."""
+    """How documents are compared. Changing any field hashes the texts again."""
 
     near_duplicate_threshold: float = 0.8
-    """Jaccard similarity of word shingles from which a document is a duplicate (arXiv 2107.06499, section 4.2)."""
+    """Jaccard similarity of two documents' word shingles from which they are near-duplicates (arXiv 2107.06499, section 4.2)."""
     shingle_size: int = 5
-    """Words in a shingle, as in arXiv 2107.06499, section 4.2; a CJK character counts as a word."""
+    """Words per shingle, as in arXiv 2107.06499, section 4.2."""
     shingle_words: str = "alphanumeric"
-    """What words are: `alphanumeric` means lower-cased runs of letters and digits, with each Han and kana character a word of its
-    own, so that it suits Chinese and code; `whitespace` the text between white space as written, the rule of that paper."""
+    """How a text is split into words. `alphanumeric`: lower-cased runs of letters and digits, with each Han or kana character a
+    word of its own; suits Chinese and code. `whitespace`: runs of characters between white space, unchanged, as in that paper."""
     permutations: int = 128
-    """Values in a MinHash signature."""
+    """Number of values in a MinHash signature."""
 
     def __post_init__(self) -> None:
         threshold = self.near_duplicate_threshold

@@ -1,7 +1,7 @@
-"""Connected components of a graph whose edges no process need hold: large-star and small-star, in turns.
+"""Finds the connected components of a graph that need not fit into one process, by alternating large-star and small-star.
 
-Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii: Connected Components in MapReduce and Beyond (SoCC 2014). Either operation
-keeps the components; where neither changes anything, every node is linked to the lowest of its component.
+Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii: Connected Components in MapReduce and Beyond (SoCC 2014). Both operations
+preserve the components. When neither changes anything, every node is linked to the lowest node of its component.
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,22 @@ from components.ports import ShardEngine
 LINKS = pa.schema({"node": pa.int64(), "other": pa.int64()})
 
 LINK_BYTES = 64
-"""What a link takes in memory while a partition is worked on: both directions, and sorting them."""
+"""Memory per link while a partition is processed: both directions, and sorting them."""
 
 
 def label_components(edges: Sequence[Path], scratch: Path, engine: ShardEngine, *, memory: int) -> list[Path]:
-    """Write `tables.LABELS` of every document in `tables.EDGES` but the lowest of each component.
+    """Write the `tables.LABELS` of every document in `edges`, except the lowest of each component; return their paths.
 
     A worker holds about `memory` bytes of links.
     """
+    # Label a small graph in one worker.
     count = sum(map(interim.rows, edges))
     if count * LINK_BYTES <= memory:
         return engine.map_shards(
             label_all, [(list(edges), scratch / f"labels{interim.SUFFIX}")], description="connect duplicates"
         )
+
+    # Alternate large-star and small-star until neither changes the links.
     partitions = -(-count * LINK_BYTES // memory)
     links = engine.map_shards(read_links, list(edges), description="read links")
     state, turn = "", 0
@@ -46,7 +49,7 @@ def label_components(edges: Sequence[Path], scratch: Path, engine: ShardEngine, 
             stars = engine.map_shards(partial(star, large=large), gathered, description="connect duplicates")
             links = [path for path, _ in stars]
         turn += 1
-        # Distinct links only, so that the sum over them identifies the set.
+        # The links are distinct, so the sum of their checksums identifies the set.
         before, state = state, str(engine.reduce(_added, [checksum for _, checksum in stars]))
         if state == before:
             return engine.map_shards(as_labels, links, description="label duplicates")
@@ -57,7 +60,7 @@ def _added(first: int, second: int) -> int:
 
 
 def label_all(work: tuple[list[Path], Path]) -> Path:
-    """Label a graph that one worker holds."""
+    """Label a graph that fits into one worker; `work` is the edges and the path to write to."""
     edges, path = work
     ends = zip(*(columns(interim.read(file, _ENDS), *_ENDS) for file in edges), strict=True)
     first, second = (np.concatenate(end) for end in ends)
@@ -84,13 +87,13 @@ def connected(pairs: Numbers, count: int) -> Numbers:
 
 
 def read_links(edges: Path) -> Path:
-    """The ends of the edges alone, as `LINKS`."""
+    """Write only the ends of the edges, as `LINKS`."""
     first, second = columns(interim.read(edges, _ENDS), *_ENDS)
     return interim.write(edges.with_suffix(".links"), pa.table([first, second], schema=LINKS))
 
 
 def directed(links: Path, *, both: bool) -> Path:
-    """Links in both directions, or each from its greater to its lesser end."""
+    """Write the links in both directions, or only from the higher to the lower node."""
     node, other = columns(interim.read(links), "node", "other")
     source, target = np.maximum(node, other), np.minimum(node, other)
     if both:
@@ -99,9 +102,10 @@ def directed(links: Path, *, both: bool) -> Path:
 
 
 def star(links: Path, *, large: bool) -> tuple[Path, int]:
-    """Link neighbours to the lowest of them and the node: those above the node (large), or those below and the node (small).
+    """Link a node's neighbours to the lowest among them and the node itself.
 
-    Also returns a checksum of the links made.
+    The large star links the neighbours that are higher than the node; the small star links the lower neighbours and the node.
+    Returns the path of the new links and their checksum.
     """
     node, other = distinct(*columns(interim.read(links), "node", "other"))
     first = np.flatnonzero(starts(node))
@@ -119,6 +123,6 @@ def star(links: Path, *, large: bool) -> tuple[Path, int]:
 
 
 def as_labels(links: Path) -> Path:
-    """Stars as `tables.LABELS`."""
+    """Write the final links as `tables.LABELS`."""
     node, other = columns(interim.read(links), "node", "other")
     return interim.write(links.with_suffix(".labels"), pa.table([node, other], schema=tables.LABELS))

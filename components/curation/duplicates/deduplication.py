@@ -1,10 +1,14 @@
-"""Exact and near duplicates over all sources together: candidates by LSH, verified, and one of each kept.
+"""Removes exact and near-duplicates across all sources: LSH finds candidate pairs, which are then verified.
 
-Nothing here holds the corpus, or a table with a row for each of its documents: work is on shards and on partitions, whose number
-grows with the corpus. (1) every shard is hashed; (2) documents of one text meet, one of each shard, and all but the first are
-copies; (3) documents that share a band key meet, and are candidates, each pair once; (4) the shingles of candidates meet in
-blocks, and are measured; (5) verified pairs are connected into clusters, and each cluster is judged; (6) verdicts return to their
-shards, where documents that repeat a text of their shard share its fate.
+No process holds the whole corpus, or a table with a row for each document: shards and partitions are processed one at a time, and
+their number grows with the corpus. The steps:
+
+1. Every shard is hashed.
+2. Documents with the same text are brought together, one per shard; all but the first are copies.
+3. Documents that share a band key are brought together; each such pair becomes a candidate once.
+4. The shingles of candidates are gathered in blocks, where the similarity of each pair is counted.
+5. Verified pairs are connected into clusters, and each cluster is judged.
+6. Verdicts are returned to their shards, where documents that repeat a text of the same shard get the verdict of that text.
 """
 
 from collections.abc import Sequence
@@ -26,17 +30,17 @@ from components.files import JSON
 from components.ports import ShardEngine
 
 ROW_BYTES = {"heads": 512, "bands": 72, "candidates": 96, "edges": 1024}
-"""What a row takes in memory while its partition is worked on, with what sorting it needs."""
+"""Bytes of memory per row while its partition is processed, including sorting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Duplicates:
-    """How duplicates were found; `TextShard.verdicts` has what became of them."""
+    """Figures of a search for duplicates; the verdicts are in `TextShard.verdicts`."""
 
     figures: dict[str, JSON]
-    """Bands, candidates, and how many of them were similar."""
+    """Figures for the manifest: the bands, the number of candidates, and how many of them were similar."""
     hashed: int
-    """Documents whose hashes were not in the index."""
+    """Documents hashed in this run, without those whose hashes were in the cache `index`."""
 
 
 def find_duplicates(
@@ -48,9 +52,10 @@ def find_duplicates(
     memory: int,
     index: Path | None = None,
 ) -> Duplicates:
-    """Write the verdicts on all shards together; hashes of shards that `shard_cache` knows are taken from `index`.
+    """Write the verdicts on all shards; hashes of shards that an earlier run hashed are taken from the cache `index`.
 
-    The verdicts depend on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
+    A worker holds about `memory` bytes. The verdicts depend only on texts, ids and quality, not on the order of the shards, the
+    engine or its workers.
     """
     if not shards:
         return Duplicates(figures={}, hashed=0)
@@ -84,7 +89,7 @@ class _Search:
     engine: ShardEngine
 
     def copies(self) -> tuple[list[Path], list[Path]]:
-        """Edges between documents of one text, and the copies in each shard."""
+        """Edges between documents with the same text, and the copies in each shard."""
         heads = self.engine.map_shards(find_repeats, self.shards, description="find repeats")
         rows = sum(map(interim.rows, heads))
         gathered = self._exchanged(heads, "text", self._partitions(rows * ROW_BYTES["heads"]), "heads")
@@ -92,33 +97,34 @@ class _Search:
         return [edges for edges, _ in copies], self._by_shard([own for _, own in copies], "copies")
 
     def near_duplicates(self, copies: Sequence[Path]) -> tuple[list[Path], int]:
-        """Verified edges between documents of different texts, and how many candidates were measured."""
-        # Documents that share a band key meet in buckets.
-        spread = self.engine.map_shards(spread_bands, self._with_shards(copies), description="spread bands")
+        """Verified edges between documents with different texts, and how many candidates were measured."""
+        # Bring documents that share a band key together in buckets.
+        spread = self.engine.map_shards(spread_bands, self._with_shards(copies), description="list bands")
         rows = sum(map(interim.rows, spread))
         buckets = self._exchanged(spread, "key", self._partitions(rows * ROW_BYTES["bands"]), "buckets")
         firsts = np.array([sketch.first for sketch in self.sketches], dtype=np.int64)
         candidates = self.engine.map_shards(partial(find_pairs, firsts=firsts), buckets, description="find candidates")
 
-        # Each pair is assigned to one block, and the shingles of its documents are gathered there.
+        # Assign each pair to one block, and gather the shingles of its documents there.
         rows = sum(map(interim.rows, candidates))
         gathered = self._exchanged(candidates, "left", self._partitions(rows * ROW_BYTES["candidates"]), "candidates")
         blocks = self._partitions(sum(sketch.bytes for sketch in self.sketches))
         assign = partial(assign_blocks, firsts=firsts, blocks=blocks)
-        placed = self.engine.map_shards(assign, gathered, description="place candidates")
+        placed = self.engine.map_shards(assign, gathered, description="assign candidates")
         needs = self._by_shard([needs for _, needs in placed], "needs")
         members = self.scratch / "members"
         gather = partial(gather_members, config=self.config, blocks=blocks, output=members)
         self.engine.map_shards(gather, self._with_shards(needs), description="gather candidates")
 
-        # Their similarity is counted.
+        # Count the similarity of each pair.
         pairs = self._exchanged([pairs for pairs, _ in placed], "block", blocks, "pairs")
         verify = partial(verify_pairs, members=members, threshold=self.config.near_duplicate_threshold)
         verified = self.engine.map_shards(verify, list(enumerate(pairs)), description="verify candidates")
         return [edges for edges, _ in verified], sum(measured for _, measured in verified)
 
     def judge(self, edges: Sequence[Path]) -> int:
-        """Write the verdicts on each shard; how many pairs of different texts are similar."""
+        """Write the verdicts on each shard; return how many pairs of different texts are similar."""
+        # Join the edges of each cluster.
         labels = label_components(edges, self.scratch / "labels", self.engine, memory=self.memory)
         partitions = self._partitions(sum(map(interim.rows, edges)) * ROW_BYTES["edges"])
         by_document = self._exchanged(edges, "left_document", partitions, "edges")
@@ -126,6 +132,8 @@ class _Search:
         joined = self.engine.map_shards(
             join_components, list(zip(by_document, labelled, strict=True)), description="join clusters"
         )
+
+        # Judge the clusters, and return the verdicts to their shards.
         clusters = self._exchanged([edges for edges, _ in joined], "component", partitions, "clusters")
         judged = self.engine.map_shards(judge, clusters, description="judge clusters")
         verdicts = self._with_shards(self._by_shard(judged, "verdicts"))

@@ -1,7 +1,6 @@
-"""MinHash signatures of texts, and the keys of their LSH bands.
+"""Computes MinHash signatures of texts and the keys of their LSH bands.
 
-The Jaccard similarity of two documents is that of their sets of shingles; `bands` beside this module says
-which pairs meet.
+Signatures estimate the Jaccard similarity of two documents' shingle sets; module `bands` says which pairs the bands find.
 """
 
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ Signature = npt.NDArray[np.uint32]
 
 
 class Permutations(NamedTuple):
-    """The permutations of a signature, each `factor * value + addend`; a named tuple, as machine code takes those."""
+    """The permutations of a signature, each `factor * value + addend` modulo 2^32. A named tuple, since numba accepts those."""
 
     factors: Signature
     """Odd, uint32 [permutations]."""
@@ -27,13 +26,13 @@ class Permutations(NamedTuple):
 
     @classmethod
     def of(cls, count: int) -> "Permutations":
-        """The same ones every time."""
+        """`count` permutations, the same in every process."""
         factors, addends = ((random(count, stream) >> np.uint64(32)).astype(np.uint32) for stream in (3, 4))
         return cls(factors=factors | np.uint32(1), addends=addends)
 
 
 class BandWeights(NamedTuple):
-    """What the rows of a signature are multiplied with for the keys of its bands."""
+    """The weights of the multilinear hash that makes a band's key."""
 
     rows: Hashes
     """uint64 [rows of a band]"""
@@ -43,16 +42,22 @@ class BandWeights(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sketching:
-    """What turns a text into band keys; the same arrays for every text of a corpus."""
+    """Parameters for computing band keys, shared by all texts of a corpus."""
 
     fold: Fold
+    """How characters are folded to words, by `shingles.fold_of`."""
     factors: Hashes
-    """Of the words of a shingle, uint64 [size]."""
+    """Factors of the words of a shingle, uint64 [shingle size]."""
     permutations: int
+    """Number of values in a signature."""
     shape: Bands
+    """How a signature is divided into bands."""
 
     def keys(self, raw: Bytes, offsets: Numbers) -> Hashes:
-        """The band keys of texts, uint64 [texts, bands]: texts that share a key are candidates. `offsets` int64 [texts + 1]."""
+        """The band keys of texts, uint64 [texts, bands]; texts that share a key are candidates.
+
+        `raw` are the UTF-8 bytes of all texts, `offsets` int64 [texts + 1] where each starts.
+        """
         shape = self.shape
         keys = np.empty((len(offsets) - 1, shape.bands), dtype=np.uint64)
         weights = BandWeights(rows=random(shape.rows, 6), bands=random(shape.bands, 7))
@@ -62,9 +67,9 @@ class Sketching:
 
 @compiled
 def sign(shingles, count, permutations, signature):  # type: ignore[no-untyped-def]
-    """The minimum of every permutation, modulo 2^32, over the upper halves of the shingles.
+    """Fill `signature` with the minimum of every permutation over the upper halves of the shingles' hashes.
 
-    Four shingles at a time: signature, factors and addends are loaded once for all of them.
+    Four shingles are processed at a time, so that signature, factors and addends are loaded once for all four.
     """
     factors, addends = permutations
     signature[:] = np.uint32(0xFFFFFFFF)
@@ -84,7 +89,7 @@ def sign(shingles, count, permutations, signature):  # type: ignore[no-untyped-d
 
 @compiled
 def band_keys(signature, weights, keys):  # type: ignore[no-untyped-def]
-    """One key for each band: a multilinear hash of its rows and of its number, mixed."""
+    """Fill `keys` with one key for each band: a multilinear hash of its rows and its number, mixed."""
     rows = len(weights.rows)
     for band in range(len(keys)):
         total = weights.bands[band]
@@ -95,7 +100,7 @@ def band_keys(signature, weights, keys):  # type: ignore[no-untyped-def]
 
 @compiled
 def sketch_texts(raw, offsets, fold, factors, permutations, weights, keys):  # type: ignore[no-untyped-def]
-    """Fill `keys` with the band keys of every text; `factors` are those of the words of a shingle."""
+    """Fill `keys` with the band keys of every text; `factors` are the factors of the words of a shingle."""
     longest = 0
     for text in range(len(offsets) - 1):
         longest = max(longest, offsets[text + 1] - offsets[text])

@@ -1,9 +1,12 @@
-"""A cache of shards that were read and hashed, keyed by all that decides them: one more source is read and hashed alone.
+"""A cache of shards that were read and hashed, so that adding a source reads and hashes only the new source.
 
-The key of a shard covers the state of its raw files and their paths inside the sources, but not where these lie, the sources, the
-rest of `Extraction`, which is all of the config that reading depends on, and what the driver wrote beside the shards for them to
-read; that of its hashes, this key and all of `DuplicatesConfig`. The code is for the caller to name, by the directory of the
-cache. An entry is moved in whole; its files are linked, not copied; only numbers of shards, which another may shift, change.
+The key of a shard covers everything that its tables depend on: the state of its raw files, their paths inside their sources, the
+sources, the rest of `Extraction`, and the lookup tables that the driver wrote for the workers. It does not cover where the
+sources are stored. The key of a shard's hashes covers the shard's key and all of `DuplicatesConfig`. Neither covers the code: the
+caller uses a separate cache directory for each version of it.
+
+An entry is moved into the cache in one step, so it is never incomplete. Its files are linked, not copied. Only document and shard
+numbers, which change if another source comes before, are rewritten.
 """
 
 import dataclasses
@@ -30,14 +33,15 @@ from components.files import JSON, link_or_copy, read_json, write_json, written_
 from components.locations import state_of
 
 KEY, ENTRY = "key.json", "entry.json"
-"""Beside the tables of a shard: its key in the cache; in an entry: what the tables hold."""
+"""`key.json` beside the tables of a shard has its key in the cache; `entry.json` in a cache entry describes its tables."""
 
 
 def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[ExtractedShard, bool]:
-    """Extract a shard, or take it from the cache `index`; also whether it was there, or finished by a killed run.
+    """Extract a shard, or take it from the cache `index`; also return whether it was reused, from there or from a killed run.
 
     Raises what `extract` raises.
     """
+    # Reuse the shard of a killed run, or copy a cached one.
     directory = Path(shard.directory)
     directory.mkdir(parents=True, exist_ok=True)
     finished = (directory / "finished.json").exists()
@@ -51,8 +55,10 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
         for path in [directory / "rows.parquet", *directory.glob("texts-*.parquet")] if shift else ():
             _renumber(path, shift << SHARD_BITS)
         write_json(directory / "finished.json", known | {"directory": shard.directory})
+
+    # Extract it unless it was reused, and add it to the cache.
     extracted = extract(shard)
-    # A file that changed while it was read has another state now; one that could not be read may be readable next time.
+    # Not cached: a file that changed while it was read, and one that could not be read but may be readable next time.
     if not known and (shard_key(shard) != key or pq.read_metadata(extracted.set_aside).num_rows):
         return extracted, False
     if not known:
@@ -62,7 +68,7 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
 
 
 def shard_key(shard: ExtractionShard) -> str:
-    """sha256 over all that decides what the tables of a shard hold, in hex, but for the code."""
+    """sha256 in hex over everything, except the code, that the tables of a shard depend on."""
     config = deciding(shard.config)
     sources = config["reading"].pop("sources")
     beside = sorted(path for path in Path(shard.directory).parent.iterdir() if path.is_file())
@@ -82,10 +88,10 @@ def _file_facts(file: Any, sources: Sequence[dict[str, JSON]]) -> dict[str, JSON
 
 
 def sketch_shard(shard: TextShard, *, config: DuplicatesConfig, index: Path | None) -> tuple[Sketch, bool]:
-    """Hash a shard, or take its hashes from the cache `index`; also whether they were there, or finished by a killed run."""
+    """Hash a shard, or take its hashes from the cache `index`; also return whether they were reused, as `read_shard` does."""
     key, marker = shard.texts.parent / KEY, shard.directory / "sketch.json"
     shard.directory.mkdir(parents=True, exist_ok=True)
-    # What a learned quality keeps of a shard depends on the whole corpus, which the key of its raw files does not cover.
+    # With a learned quality score, a shard's texts depend on the whole corpus, which the key of its raw files does not cover.
     has_key = key.exists() and shard.texts.name.startswith("texts-")
     finished = marker.exists()
     if index is None or not has_key or finished:
@@ -104,7 +110,10 @@ def sketch_shard(shard: TextShard, *, config: DuplicatesConfig, index: Path | No
 
 
 def sketch_key(shard: str, texts: str, config: DuplicatesConfig) -> str:
-    """sha256 over all that decides the hashes of the table `texts` of a shard, of which the key is given, in hex."""
+    """sha256 in hex over everything, except the code, that the hashes of a text shard depend on.
+
+    `shard` is the key of the shard, `texts` the file name of the text shard.
+    """
     return _digest({"shard": shard, "part": texts, "config": dataclasses.asdict(config)})
 
 
@@ -113,9 +122,9 @@ def _digest(facts: dict[str, JSON]) -> str:
 
 
 def _recalled(entry: Path, directory: Path) -> dict[str, Any] | None:
-    """What an entry says of its tables, after these were linked into a directory.
+    """Link the tables of a cache entry into a directory and return the entry's description, or None if there is no entry.
 
-    Tables that were in the directory before may be links themselves, and are replaced.
+    Tables that a killed run left in the directory are deleted first, since they may be links too.
     """
     for path in _tables_in(directory):
         path.unlink()
@@ -127,7 +136,7 @@ def _recalled(entry: Path, directory: Path) -> dict[str, Any] | None:
 
 
 def _remember(entry: Path, directory: Path, facts: dict[str, JSON]) -> None:
-    """Move an entry in, made of the tables of a directory and of what they hold."""
+    """Add the tables of a directory to the cache as `entry`, with their description `facts`."""
     beside = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
     beside.mkdir(parents=True)
     for path in _tables_in(directory):
@@ -136,7 +145,7 @@ def _remember(entry: Path, directory: Path, facts: dict[str, JSON]) -> None:
     try:
         beside.rename(entry)
     except OSError:
-        shutil.rmtree(beside)  # another worker was first
+        shutil.rmtree(beside)  # another worker added the same entry first
 
 
 def _tables_in(directory: Path) -> list[Path]:
@@ -144,7 +153,7 @@ def _tables_in(directory: Path) -> list[Path]:
 
 
 def _renumber(path: Path, shift: int) -> None:
-    """Write a table again with other numbers of documents; the file that it was a link to is not changed."""
+    """Rewrite a table with shifted document numbers; the cached file that it is a link to does not change."""
     with (
         written_beside(path) as beside,
         pq.ParquetFile(path) as opened,

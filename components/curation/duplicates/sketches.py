@@ -1,4 +1,4 @@
-"""The first step of deduplication: each shard of texts hashed, in one pass over its bytes."""
+"""The first step of deduplication: hashes each shard of texts in one pass over its bytes."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -26,66 +26,68 @@ BATCH = 2048
 """Documents read from a shard at a time."""
 
 QUALITY_BITS = np.uint64(16)
-"""Of a rank; the others are of the text's hash."""
+"""Bits of a rank that hold the quality; the others hold the upper bits of the text's hash."""
 
 _ORIGIN = ("domain", "language", "licence", "group")
-"""What tells copies of one text apart without their names: where they would lie in the corpus, and under which terms."""
+"""Columns that distinguish copies of one text without using their ids."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextShard:
-    """One table of texts with what is made of it: verdicts on its documents, and what is left of those that were trimmed."""
+    """One table of texts, and the files that later steps derive from it."""
 
     number: int
+    """Number among all text shards."""
     texts: Path
-    """A table with the columns document, id, group and text, and possibly domain, language, licence and quality; documents are
-    numbered in its order."""
+    """A table with the columns document, id, group and text, and optionally domain, language, licence and quality; document
+    numbers ascend."""
     directory: Path
+    """Directory for the derived files."""
 
     @property
     def heads(self) -> Path:
-        """Its `tables.HEADS`."""
+        """Path of its `tables.HEADS`."""
         return self.directory / f"heads{interim.SUFFIX}"
 
     @property
     def repeats(self) -> Path:
-        """Its `tables.REPEATS`."""
+        """Path of its `tables.REPEATS`."""
         return self.directory / f"repeats{interim.SUFFIX}"
 
     @property
     def verdicts(self) -> Path:
-        """The `tables.VERDICTS` on its documents, once `find_duplicates` has judged them."""
+        """Path of the `tables.VERDICTS` on its documents, which `find_duplicates` writes."""
         return self.directory / f"verdicts{interim.SUFFIX}"
 
     @property
     def trimmed(self) -> Path | None:
-        """Its `tables.TRIMMED`, in the order of documents; None where no passages were looked for."""
+        """Path of its `tables.TRIMMED`, in the order of documents; None if no passages were searched for."""
         return self.trimmed_path if self.trimmed_path.exists() else None
 
     @property
     def trimmed_path(self) -> Path:
-        """Where these are written."""
+        """Path that `tables.TRIMMED` is written to, whether or not it exists."""
         return self.directory / "trimmed.parquet"
 
 
 def text_shards(texts: Sequence[Path], scratch: Path) -> list[TextShard]:
-    """Tables of texts, numbered in their order, each with a directory below `scratch`."""
+    """A `TextShard` for each table, numbered in the order given, each with a directory below `scratch`."""
     return [TextShard(number=n, texts=path, directory=scratch / f"part-{n:05d}") for n, path in enumerate(texts)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sketch:
-    """What a shard holds, once it is hashed."""
+    """Counts of a hashed text shard."""
 
     documents: int
     first: int
     """Number of its first document."""
     bytes: int
-    """Of the texts, in UTF-8."""
+    """UTF-8 bytes of its texts."""
 
 
 def sketching_of(config: DuplicatesConfig) -> Sketching:
-    """How the texts of a corpus are hashed."""
+    """The parameters for hashing the texts of a corpus, cached per process."""
     return _sketching(config.near_duplicate_threshold, config.shingle_size, config.shingle_words, config.permutations)
 
 
@@ -96,7 +98,7 @@ def _sketching(threshold: float, size: int, words: str, permutations: int) -> Sk
 
 
 def sketch(shard: TextShard, *, config: DuplicatesConfig) -> Sketch:
-    """Write the heads and `keys.npy` of a shard, or take those that a killed run has finished."""
+    """Write the heads and `keys.npy` of a shard, or reuse those that a killed run finished."""
     finished = shard.directory / "sketch.json"
     if not finished.exists():
         shard.directory.mkdir(parents=True, exist_ok=True)
@@ -121,14 +123,14 @@ def _sketch(shard: TextShard, sketching: Sketching) -> Sketch:
 
 
 def batches(texts: Path) -> Iterator[pa.RecordBatch]:
-    """The documents of a shard, some at a time."""
+    """The documents of a text shard, `BATCH` at a time, with the columns that deduplication uses."""
     with pq.ParquetFile(texts) as opened:
         names = ("document", "id", *_ORIGIN, "quality", "text")
         yield from opened.iter_batches(batch_size=BATCH, columns=[name for name in names if name in opened.schema_arrow.names])
 
 
 def bytes_of(column: pa.Array) -> tuple[Bytes, Numbers]:
-    """The UTF-8 bytes of a column of strings as they lie in memory, uint8 [bytes], and where each starts, int64 [rows + 1]."""
+    """The UTF-8 bytes of a string column, uint8 [bytes], without a copy, and where each string starts, int64 [rows + 1]."""
     width = np.int64 if pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type) else np.int32
     _, offsets, data = column.buffers()
     starts = np.frombuffer(offsets, dtype=width)[column.offset : column.offset + len(column) + 1].astype(np.int64)
@@ -148,8 +150,11 @@ def text_hashes(batch: pa.RecordBatch) -> Hashes:
 
 
 def ranks_of(batch: pa.RecordBatch, text: Hashes) -> Hashes:
-    """Which document of a cluster is kept, the lowest rank first: quality in steps of 2^-16 from 1 down, then the hash of its
-    text; uint64 [rows]. So neither size, source and name nor the order of reading decides between equals."""
+    """Rank of each document, uint64 [rows]; of a cluster, the document with the lowest rank is kept.
+
+    Higher quality, in steps of about 2^-16, gives a lower rank; equal quality is ordered by the text's hash. So neither the size,
+    source or name of a document nor the order of reading matters.
+    """
     tails = text >> QUALITY_BITS
     if "quality" not in batch.schema.names:
         return tails
@@ -159,10 +164,11 @@ def ranks_of(batch: pa.RecordBatch, text: Hashes) -> Hashes:
 
 
 def ties_of(batch: pa.RecordBatch, text: Hashes) -> Hashes:
-    """Which copy of a text is kept where ranks are equal, the lowest first, uint64 [rows].
+    """Tie-breaker between copies of a text with equal rank, uint64 [rows]; the copy with the lowest value is kept.
 
-    By a hash of the text with domain, language, licence and group, so that the corpus is the same wherever the copies lie; each
-    text draws anew, so that no domain wins all. Between copies that agree in these the ids decide, which changes no text.
+    The upper half is a hash of the text with domain, language, licence and group, so that the corpus does not depend on where the
+    copies are stored. Since the text is part of the hash, no domain always wins. The lower half is from the id; it decides only
+    between copies that agree in all of these, which changes no text of the corpus.
     """
     origins = zip(*(batch[name].to_pylist() for name in _ORIGIN if name in batch.schema.names), strict=True)
     hashes = np.array([_origin_hash(origin) for origin in origins], dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Candidates measured: the Jaccard similarity of their sets of shingles, counted and not estimated."""
+"""Verifies candidate pairs: counts the exact Jaccard similarity of their shingle sets instead of estimating it."""
 
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from components.interim.exchange import read_partition, write_partitions
 from components.machine_code import Numbers, compiled
 
 ROUNDING = 1e-12
-"""Share by which a product may be off: thousands of units in the last place of a float64, and less than one of 10^11 shingles."""
+"""Relative rounding error allowed for a product: thousands of units in the last place of a float64, but less than one shingle in
+10^11."""
 
 
 def gather_members(work: tuple[TextShard, Path], *, config: DuplicatesConfig, blocks: int, output: Path) -> None:
-    """Write the shingles of a shard's candidates below `output`, as `tables.MEMBERS` by the blocks that need them.
+    """Write the shingles of a shard's candidates below `output`, as `tables.MEMBERS` partitioned by the blocks that need them.
 
-    They are most of what deduplication writes, and are written once: a block reads them from every shard.
+    They are most of what deduplication writes. They are written only once: each block reads its partition of every shard.
     """
     shard, needs = work
     document, block = distinct(*columns(interim.read(needs), "document", "block"))
@@ -38,11 +39,11 @@ def gather_members(work: tuple[TextShard, Path], *, config: DuplicatesConfig, bl
 
 
 def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: int, config: DuplicatesConfig) -> pa.Table:
-    """A row for each document and block, which come sorted; the shingles of a document are hashed once."""
+    """A row of `tables.MEMBERS` for each (document, block), which come sorted; a document's shingles are hashed once."""
     first = starts(document)
     rows = batch.take(pa.array(np.searchsorted(batch["document"].to_numpy(), document[first])))
     shards = np.full(len(rows), shard, dtype=np.int64)
-    # The column of the block is filled in below.
+    # The second column, `block`, is a placeholder that is replaced below.
     text = text_hashes(rows)
     order = [ranks_of(rows, text), ties_of(rows, text)]
     values = [rows["document"], shards, *order, shards, text, rows["id"], rows["group"], _shingles(rows["text"], config)]
@@ -53,12 +54,12 @@ def _members(batch: pa.RecordBatch, document: Numbers, block: Numbers, shard: in
 
 
 def _shingles(texts: pa.Array, config: DuplicatesConfig) -> pa.LargeBinaryArray:
-    """The distinct shingles of each text, as bytes."""
+    """The distinct shingles of each text, as the bytes of uint64 values."""
     sketching = sketching_of(config)
     raw, offsets = bytes_of(texts)
     longest = int(np.diff(offsets).max()) + config.shingle_size + 2
     words, table = np.empty(longest, dtype=np.uint64), np.empty(_capacity(longest), dtype=np.uint64)
-    # A text has no more shingles than half its bytes and one, so that the last one has all the space that hashing asks for.
+    # A text has at most (bytes / 2 + 1) shingles, so even the last text has the working space that hashing needs.
     shingles = np.empty(int(offsets[-1] - offsets[0]) + len(texts) + longest, dtype=np.uint64)
     ends = np.zeros(len(offsets), dtype=np.int64)
     count = distinct_shingles(raw, offsets, sketching.fold, sketching.factors, words, table, shingles, ends)
@@ -72,7 +73,7 @@ def _capacity(entries: int) -> int:
 
 @compiled
 def insert(table, mask, value):  # type: ignore[no-untyped-def]
-    """Put a value into an open-addressed table of zeros; whether it is new."""
+    """Insert a value into an open-addressed hash table in which 0 marks empty slots; return whether it is new."""
     slot = value & mask
     while table[slot] != np.uint64(0):
         if table[slot] == value:
@@ -84,7 +85,7 @@ def insert(table, mask, value):  # type: ignore[no-untyped-def]
 
 @compiled
 def holds(table, mask, value):  # type: ignore[no-untyped-def]
-    """Whether the table has the value."""
+    """Whether the hash table contains the value."""
     slot = value & mask
     while table[slot] != np.uint64(0):
         if table[slot] == value:
@@ -95,7 +96,7 @@ def holds(table, mask, value):  # type: ignore[no-untyped-def]
 
 @compiled
 def cleared(table, entries):  # type: ignore[no-untyped-def]
-    """Clear as many slots as `entries` entries need at a load of at most a half; the mask of these slots."""
+    """Clear enough slots for `entries` entries at a load of at most 0.5; return the mask of slot indices."""
     capacity = 4
     while capacity < 2 * entries:
         capacity *= 2
@@ -105,9 +106,9 @@ def cleared(table, entries):  # type: ignore[no-untyped-def]
 
 @compiled
 def distinct_shingles(raw, offsets, fold, factors, words, table, shingles, ends):  # type: ignore[no-untyped-def]
-    """Write the distinct shingles of each text to `shingles`, and to `ends` how many there are up to its end; the number of all.
+    """Write the distinct shingles of all texts to `shingles`, and where those of each text end to `ends`; return their number.
 
-    Zero marks an empty slot, so it counts as one. `words` and `table` are scratch.
+    A hash of 0 is changed to 1, since 0 marks an empty slot. `words` and `table` are working space.
     """
     total = 0
     for text in range(len(offsets) - 1):
@@ -124,7 +125,10 @@ def distinct_shingles(raw, offsets, fold, factors, words, table, shingles, ends)
 
 
 def verify_pairs(work: tuple[int, Path], *, members: Path, threshold: float) -> tuple[Path, int]:
-    """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also how many were measured."""
+    """Write the pairs of one block that reach the threshold, as `tables.EDGES`; also return how many pairs were measured.
+
+    `work` is the number of the block and the path of its pairs.
+    """
     block, pairs = work
     documents = read_partition(members, block).combine_chunks()
     (number,) = columns(documents, "document")
@@ -144,13 +148,14 @@ def verify_pairs(work: tuple[int, Path], *, members: Path, threshold: float) -> 
 
 @compiled
 def measure(shingles, bounds, first, second, threshold, table, similarity):  # type: ignore[no-untyped-def]
-    """The Jaccard similarity of each pair, sorted by `first`; 0 where it is below the threshold.
+    """Fill `similarity` with the Jaccard similarity of each pair; 0 if it is below the threshold. Pairs are sorted by `first`.
 
-    The shingles of a document are those between its two `bounds`. Sizes alone rule out some pairs, and others more misses than a
-    pair at the threshold can have: it shares at least T / (1 + T) of the sum of both sizes.
+    The shingles of document d are `shingles[bounds[d]:bounds[d + 1]]`. Some pairs are ruled out by their sizes alone. Others are
+    ruled out early, once more shingles are missing than a pair at the threshold T can miss: it shares at least T / (1 + T) of the
+    sum of both sizes.
     """
-    # The quotient at the end is rounded once, as the threshold itself is, so that a pair right at it reaches it. What rules pairs
-    # out before is a product of rounded numbers: it leaves some units in the last place.
+    # The final quotient is rounded once, as is the threshold, so a pair exactly at the threshold reaches it. The early tests
+    # multiply rounded numbers, so they use a slightly lower bound.
     bound = threshold * (1 - ROUNDING)
     inserted, mask = -1, np.uint64(0)
     for pair in range(len(first)):

@@ -1,1 +1,1 @@
-"""The first pass over raw files: every document is read, normalised and filtered."""
+"""The first pass over raw files: reads, normalises and filters every document."""

@@ -1,4 +1,4 @@
-"""What decides the first pass over a shard of raw files."""
+"""The part of the config that the first pass over raw files depends on."""
 
 from dataclasses import dataclass, replace
 
@@ -8,20 +8,20 @@ from components.curation.reading.config import Reading, Source
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extraction:
-    """All of the config that the tables of a shard depend on; the key of a cached shard covers every field, and no other."""
+    """Everything in the config that a shard's tables depend on; the key of a cached shard covers exactly these fields."""
 
     reading: Reading
     filtering: FilteringConfig
     samples: int
-    """Documents of each step and reason that a shard keeps as evidence."""
+    """Documents per step and reason that a shard keeps as examples."""
     shard_bytes: int
     """Bytes of text that a worker holds at a time."""
 
     def of(self, sources: tuple[Source, ...]) -> "Extraction":
-        """The same, of other sources."""
+        """The same settings for other sources."""
         return replace(self, reading=replace(self.reading, sources=sources))
 
     def of_references(self, sources: tuple[Source, ...]) -> "Extraction":
-        """The same, of references of quality: they are neither decontaminated nor shown."""
+        """The same settings for references of the quality score, without decontamination, flagged words and samples."""
         filtering = replace(self.filtering, flagged_words={}, benchmarks=())
         return replace(self.of(sources), filtering=filtering, samples=0)

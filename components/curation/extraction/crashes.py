@@ -1,9 +1,11 @@
-"""Files that crash their workers, noted in a file beside a shard's tables, since a dead worker reports nothing itself.
+"""Counts how often each raw file crashes its worker, in a note file beside the shard's tables.
 
-A crash is a process exit without an exception, such as a segfault or an out-of-memory kill, while a file is read. A read that
-returns, raises or is interrupted is not one, and `SIGTERM` interrupts too, so that stopping a job blames no file. Crashes are
-counted by file until the file is read: over all runs if the driver reads the file in its own process; otherwise only within the
-driver's run, because workers of an earlier driver may have ended when it was stopped.
+The note is needed because a crashed worker cannot report anything itself. A crash is a process exit without an exception, such as
+a segfault or an out-of-memory kill, while a file is read. A read that returns, raises an exception or is interrupted is not a
+crash. `SIGTERM` counts as an interruption, so that stopping a job blames no file.
+
+Crashes of a file are counted until it is read successfully. If the driver reads files in its own process, they are counted across
+runs; otherwise only within the driver's run, because workers of an earlier driver may have exited when it was stopped.
 """
 
 import contextlib
@@ -26,7 +28,7 @@ NOTE = "reading.jsonl"
 
 
 def new_run() -> str:
-    """Identifies one call of the driver: its process, and a unique suffix."""
+    """An id for one run of the driver: its host and process, and a unique suffix."""
     return f"{_process()}/{uuid.uuid4().hex}"
 
 
@@ -41,7 +43,7 @@ class CrashCounts:
     directory: Path
     """Directory of the shard."""
     run: str
-    """The driver's run that reads the shard, by `new_run`."""
+    """Id of the driver's run that reads the shard, from `new_run`."""
     _counts: dict[str, int] = field(init=False)
     _note: io.FileIO | None = field(init=False, default=None)
 
@@ -52,11 +54,11 @@ class CrashCounts:
             self._counts[reading.file] = self.of(int(reading.file)) + 1
 
     def of(self, file: int) -> int:
-        """Crashes of a file so far."""
+        """How often a file has crashed its worker so far."""
         return self._counts.get(str(file), 0)
 
     def close(self) -> None:
-        """Note that no file is being read any more: if the process dies from here on, no file is blamed."""
+        """Record that no file is being read, so that no file is blamed if the process exits from now on."""
         self._write(None)
         assert self._note is not None
         self._note.close()
@@ -64,7 +66,7 @@ class CrashCounts:
 
     @contextlib.contextmanager
     def watched(self, file: int) -> Iterator[None]:
-        """Context in which a file is read: the file is blamed if the process dies before the block ends."""
+        """Context in which a file is read: the file is blamed if the process crashes before the block ends."""
         alone = self.run.rpartition("/")[0] == _process()
         self._write(_Reading(file=str(file), run=self.run, alone=alone))
         try:
@@ -72,7 +74,7 @@ class CrashCounts:
         except BaseException:
             self.close()
             raise
-        # Written with the note about the next file, since a file may have only a few bytes.
+        # The reset count is written together with the note about the next file: a write per small file would be expensive.
         self._counts.pop(str(file), None)
 
     def _write(self, reading: "_Reading | None") -> None:
@@ -80,32 +82,32 @@ class CrashCounts:
         if self._note is None:
             self._note = write_text(self.directory / NOTE, line).open("ab", buffering=0)
         else:
-            # Appending takes a microsecond. ext4 writes out a file that is renamed over another at once (auto_da_alloc): that was
-            # a sixth of the time of reading and filtering files of 10 kB.
+            # Appending takes a microsecond. Replacing the file instead took a sixth of the time of reading and filtering files of
+            # 10 kB, since ext4 flushes a file that is renamed over another (auto_da_alloc).
             self._note.write(line.encode())
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a worker reads."""
+    """The file that a worker is reading."""
 
     file: str
     """The file's number in the shard."""
     run: str
     alone: bool
-    """Whether the driver reads in its own process, with no workers."""
+    """Whether the driver reads in its own process, without workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """A line of the note: crashes by file, and the file that is being read."""
+    """One line of the note file: crashes by file number, and the file being read."""
 
     deaths: Mapping[str, int]
     reading: _Reading | None
 
 
 def _last_line(note: Path) -> _Noted:
-    """The last complete line: after a power failure, anything may follow it."""
+    """The last valid line of the note; after a power failure, incomplete data may follow it."""
     for line in reversed(note.read_bytes().splitlines() if note.exists() else []):
         with contextlib.suppress(ValueError):
             return decoded(_Noted, json.loads(line))
@@ -114,7 +116,7 @@ def _last_line(note: Path) -> _Noted:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Context in which `SIGTERM` raises `SystemExit` instead of ending the process at once; only in the main thread."""
+    """Context in which `SIGTERM` raises `SystemExit` instead of killing the process; it has an effect only in the main thread."""
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ours:
         signal.signal(signal.SIGTERM, _exit)

@@ -1,4 +1,4 @@
-"""Raw documents made ready for the filters: normalised, tagged with a language, and given an id."""
+"""Prepares raw documents for the filters: normalises them, tags their language, and computes their ids."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from components.curation.text.normalise import normalise
 def normalised_document(
     raw: RawDocument, source: Source, heuristics: Sequence[str] = (), language_model: str = "script"
 ) -> NormalisedDocument:
-    """The document normalised and tagged with its language, ready for the filters."""
+    """The normalised document with its language tag; boilerplate lines are dropped if `heuristics` includes `c4-lines`."""
     text = "" if raw.refusal else normalise(raw.text)
     codes = codes_of(text)
     classes = classes_of(codes)
@@ -40,6 +40,8 @@ def _without_boilerplate(document: NormalisedDocument) -> NormalisedDocument:
 
 
 def identity_of(source: Source, raw: RawDocument) -> str:
-    """sha256 over the name of the source, the path inside it and the position in the file, in hex: the same wherever the source
-    lies."""
+    """The document's id: sha256 in hex over the source's name, the path inside the source and the position in the file.
+
+    It does not depend on where the source is stored.
+    """
     return hashlib.sha256(f"{source.name}\0{raw.uri}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The first pass over a shard of raw files: read, normalise and filter, in one pass."""
+"""Reads, normalises and filters the documents of a shard of raw files, in one pass."""
 
 import hashlib
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ from components.files import read_json, write_json
 from components.locations import fetched
 
 SHARD_BITS = 32
-"""A document's number is its shard's number shifted by this, plus its row among the documents that passed the filters."""
+"""A document's number is its shard's number shifted left by this many bits, plus its row among the documents that passed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtractionShard:
-    """Raw files for one worker, and where to write their tables."""
+    """Raw files for one worker, and the directory for their tables."""
 
     number: int
     files: tuple[RawFile, ...]
@@ -50,12 +50,12 @@ class ExtractionShard:
     directory: str
     """Directory for the shard's tables."""
     run: str
-    """The run of the driver, by `components.curation.extraction.crashes.new_run`."""
+    """Id of the driver's run, from `components.curation.extraction.crashes.new_run`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtractedShard:
-    """The tables of one shard, and how much they hold."""
+    """The tables of one shard and their sizes."""
 
     directory: str
     text_shards: int
@@ -63,41 +63,41 @@ class ExtractedShard:
     documents: int
     """Documents that passed the filters."""
     graded: bool = False
-    """Whether these are the rows and texts that `components.curation.quality.grading` wrote."""
+    """Whether `rows` and `texts` are those that `components.curation.quality.grading` wrote."""
 
     @property
     def rows(self) -> Path:
-        """Every document read, as `tables.ROWS`."""
+        """Path of the rows of all documents read, `tables.ROWS`."""
         return Path(self.directory) / ("graded-rows.parquet" if self.graded else "rows.parquet")
 
     @property
     def raw(self) -> Path:
-        """The files read, as `tables.RAW`."""
+        """Path of the list of files read, `tables.RAW`."""
         return Path(self.directory) / "raw.parquet"
 
     @property
     def set_aside(self) -> Path:
-        """The files that could not be read, as `tables.SET_ASIDE`."""
+        """Path of the list of files that could not be read, `tables.SET_ASIDE`."""
         return Path(self.directory) / "set-aside.parquet"
 
     @property
     def contamination(self) -> Path:
-        """Which document shares n-grams with which benchmark item, as `tables.CONTAMINATION`."""
+        """Path of the matches between documents and benchmark items, `tables.CONTAMINATION`."""
         return Path(self.directory) / "contamination.parquet"
 
     @property
     def personal_data(self) -> Path:
-        """Counts of replaced personal data, as `tables.PERSONAL_DATA`."""
+        """Path of the counts of replaced personal data, `tables.PERSONAL_DATA`."""
         return Path(self.directory) / "personal-data.parquet"
 
     @property
     def samples(self) -> Path:
-        """A few documents before and after each step, as `tables.SAMPLES`."""
+        """Path of the example documents, `tables.SAMPLES`."""
         return Path(self.directory) / "samples.parquet"
 
     @property
     def texts(self) -> list[Path]:
-        """The documents that passed, as `tables.TEXTS`, in the order of their numbers."""
+        """Paths of the documents that passed, `tables.TEXTS`, in the order of their numbers."""
         return [texts_path(Path(self.directory), number, graded=self.graded) for number in range(self.text_shards)]
 
 
@@ -107,10 +107,10 @@ def texts_path(directory: Path, number: int, *, graded: bool = False) -> Path:
 
 
 def shards_of(files: tuple[RawFile, ...], config: Extraction, scratch: Path) -> list[ExtractionShard]:
-    """Neighbouring files of a source, grouped up to `shard_bytes`; a larger file is a shard of its own.
+    """Group neighbouring files of a source into shards of up to `shard_bytes`; a larger file is a shard of its own.
 
-    Sources share no shard, so that adding a source leaves the shards of the others as they were; but for those that read the same
-    files, as the domains of an environment do, whose files alternate.
+    Sources do not share shards, so that adding a source does not change the shards of others. The exception is sources with the
+    same URI, such as the domains of `python-environment:`, which read the same files.
     """
     groups: list[list[RawFile]] = []
     remaining, previous = 0, ""
@@ -130,15 +130,15 @@ def shards_of(files: tuple[RawFile, ...], config: Extraction, scratch: Path) -> 
 
 
 def extract(shard: ExtractionShard) -> ExtractedShard:
-    """Write the tables of a shard, or reuse those that a killed run has finished.
+    """Write the tables of a shard, or reuse those that a killed run finished.
 
-    A file that cannot be read, or that crashes its worker, is set aside with its error after `max_read_attempts`.
-    `components.curation.extraction.crashes` says what counts as a crash: an interrupt does not.
+    A file that cannot be read, or that crashes its worker, is set aside with its error after `max_read_attempts` attempts.
+    `components.curation.extraction.crashes` defines what counts as a crash; an interrupt does not.
 
     Raises:
-        StoreError: an object store cannot be reached; a rerun reads what is missing.
-        ExtensionError: a filter of the recipe's own fails, or a reader does not yield texts; the document is named.
-        DamagedArtifact: the note of a finished shard cannot be read.
+        StoreError: an object store cannot be reached; a rerun continues with the shards that are missing.
+        ExtensionError: one of the recipe's own filters fails, or its reader does not yield texts; the message names the document.
+        DamagedArtifact: `finished.json` of the shard cannot be read.
     """
     directory = Path(shard.directory)
     finished = directory / "finished.json"
@@ -167,7 +167,7 @@ def _extract(shard: ExtractionShard, directory: Path) -> ExtractedShard:
 
 @dataclass(kw_only=True)
 class _Savepoint:
-    """What the files before the current one have given, to roll back to if that cannot be read."""
+    """Counts before the current file, to roll back to if the file cannot be read."""
 
     rows: int = 0
     text_shards: int = 0
@@ -178,17 +178,17 @@ class _Savepoint:
 
 @dataclass(frozen=True, slots=True)
 class _Buffered:
-    """A document that waits to be written."""
+    """A document that has not been written yet."""
 
     document: int
     bytes: int
     row: dict[str, object]
-    """Of `tables.TEXTS`."""
+    """The row of `tables.TEXTS`."""
 
 
 @dataclass(kw_only=True)
 class _Extraction:
-    """What accumulates while a shard is read: texts up to `shard_bytes`, a few rows, and counts."""
+    """The state while a shard is read: texts up to `shard_bytes`, a few rows, and counts."""
 
     shard: ExtractionShard
     directory: Path
@@ -217,10 +217,10 @@ class _Extraction:
     # Files
 
     def read(self, number: int, file: RawFile) -> None:
-        """Take every document of a file, or none of them and its error."""
+        """Read all documents of a file; if that fails, keep none of them and set the file aside with its error."""
         crashed, attempts = self.crashes.of(number), self.shard.config.reading.limits.max_read_attempts
         if crashed >= attempts:
-            self._set_aside(file, f"its worker died {crashed} times while reading it")
+            self._set_aside(file, f"reading it crashed the worker process {crashed} times")
             return
         with self.crashes.watched(number):
             error = self._attempt(file, attempts - crashed)
@@ -228,7 +228,7 @@ class _Extraction:
             self._set_aside(file, single_line(error, 500))
 
     def _attempt(self, file: RawFile, max_attempts: int) -> Exception | None:
-        """Read a file in up to `max_attempts` attempts; the last error, after which nothing of the file remains."""
+        """Read a file in up to `max_attempts` attempts; return None, or the last error after rolling the file back."""
         error = None
         for _ in range(max_attempts):
             samples = self.samples.copy()
@@ -237,7 +237,7 @@ class _Extraction:
                 self._read(file)
                 return None
             except (StoreError, ExtensionError):
-                raise  # of neither the file is the cause
+                raise  # not caused by the file
             except Exception as caught:  # noqa: BLE001 whatever error a file causes in a reader, the other files are still read
                 error = caught
                 self.samples = samples
@@ -265,7 +265,7 @@ class _Extraction:
         )
 
     def _roll_back(self) -> None:
-        """Undo what a file gave before it failed."""
+        """Remove everything that the current file added before it failed."""
         before = self.savepoint
         self.rows.truncate(before.rows)
         self.contamination.truncate(before.hits)
@@ -283,18 +283,18 @@ class _Extraction:
     # Documents
 
     def take(self, file: RawFile, raw: RawDocument) -> None:
-        """Normalise and judge one document."""
+        """Normalise and filter one document, and write its row, its samples and, if it passed, its text."""
         reading = self.shard.config.reading
         source = reading.sources[raw.source_index]
         document = normalised_document(raw, source, self.shard.config.filtering.heuristics, reading.limits.language_model)
         identity = identity_of(source, raw)
 
-        # Judge: filters, flagged words, contamination, in this order; the first reason counts.
+        # Filter: rules, flagged words, contamination, in this order; the first reason counts.
         reason = raw.refusal or refusal_of(raw.uri, document, self.filters)
         flagged = None if reason else self._flagged(document)
         reason = reason or self._flagged_refusal(flagged) or self._contamination(identity, document, source)
 
-        # Write the row, samples, and the text if the document passed.
+        # Write the row, the samples, and the text if the document passed.
         text, replaced = (document.text, ()) if reason else self._without_personal_data(document, source)
         encoded = text.encode()
         row = {
@@ -359,7 +359,7 @@ class _Extraction:
         return CONTAMINATED if hits else ""
 
     def _without_personal_data(self, document: NormalisedDocument, source: Source) -> tuple[str, Sequence[str]]:
-        """The text with personal data replaced, and the kinds that were."""
+        """The text with personal data replaced, and the kinds that were replaced."""
         text, counts = without_personal_data(document.text, self.shard.config.filtering.personal_data, code=document.is_code)
         self.replaced.add(source, counts)
         return text, tuple(counts)
@@ -375,7 +375,7 @@ class _Extraction:
             self._flush_separately()
 
     def _flush_separately(self) -> None:
-        """Flush, with the documents of earlier files in a text shard of their own, so that this file can be rolled back."""
+        """Flush documents of earlier files to one text shard and those of this file to another, so that it can be rolled back."""
         before = self._buffered_before()
         own = self.buffer[len(before) :]
         if before:

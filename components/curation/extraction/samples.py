@@ -1,7 +1,8 @@
-"""Evidence for readers: a few documents before and after each step, the same ones however the documents are sharded.
+"""Collects example documents before and after each step, for `longrun inspect`.
 
-For each step and reason the documents whose texts have the smallest hashes are taken, each text once. Of a text only an excerpt
-is kept, in which personal data is always replaced, whether or not the corpus replaces it: pages made from samples are shared.
+For each step and reason, the documents whose texts have the smallest hashes are chosen, each text once, so that the choice does
+not depend on how documents are sharded. Samples hold only excerpts, in which personal data is always replaced, even if the corpus
+does not replace it, because pages made from samples may be shared.
 """
 
 import itertools
@@ -18,22 +19,22 @@ from components.curation.filtering.personal_data import without_personal_data
 
 NORMALISE, FILTER, PERSONAL, QUALITY = "normalise", "filter", "personal-data", "quality"
 DEDUPLICATE, TRIM, KEEP = "deduplicate", "trim", "keep"
-"""Steps, in their order."""
+"""The steps, in order."""
 
 MAX_EXCERPT_CHARACTERS = 1200
-"""Characters of a text that are shown."""
+"""Maximum characters of an excerpt."""
 
 MAX_SCANNED_CHARACTERS = 2 * MAX_EXCERPT_CHARACTERS
-"""Characters that are scanned: personal data at the end of an excerpt is recognised whole, not cut in two."""
+"""Characters that are scanned for personal data, more than are shown, so that data at the end of an excerpt is recognised too."""
 
 MAX_DATA_CHARACTERS = 640
-"""Characters of the longest e-mail address that `components.curation.filtering.personal_data` recognises, with a margin."""
+"""Length of the longest e-mail address that `components.curation.filtering.personal_data` recognises, with a margin."""
 
 Row = dict[str, Any]
 
 
 def excerpt(text: str) -> str:
-    """The start of a text, without personal data."""
+    """The start of a text, with personal data replaced."""
     shown, _ = without_personal_data(text[:MAX_SCANNED_CHARACTERS], PERSONAL_DATA, code=False)
     whole = len(text) <= MAX_SCANNED_CHARACTERS
     shown = shown if whole else shown[:-MAX_DATA_CHARACTERS]
@@ -48,7 +49,7 @@ class Samples:
 
     max_documents: int
     kept: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
-    """By step and reason, sorted by the hash of their texts."""
+    """Samples by step and reason, sorted by the hash of their texts."""
 
     def offer(self, step: str, reason: str, document: Mapping[str, Any], *, before: str = "", after: str = "") -> None:
         """Add a document if its text's hash is among the smallest."""
@@ -59,7 +60,7 @@ class Samples:
             self.add([{**named, "step": step, "reason": reason, **texts}])
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Add the rows of `tables.SAMPLES` whose texts' hashes are among the smallest; of one text the row of the smallest id."""
+        """Add rows of `tables.SAMPLES` and keep those with the smallest text hashes; of one text, the smallest id is kept."""
         for row in rows:
             key = row["step"], row["reason"]
             ordered = sorted([*self.kept.get(key, []), row], key=lambda kept: (kept["text_hash"], kept["id"]))
@@ -68,13 +69,13 @@ class Samples:
             self.kept[key] = [next(own) for _, own in itertools.islice(by_text, self.max_documents)]
 
     def copy(self) -> "Samples":
-        """A snapshot that later offers do not change."""
+        """A copy that later additions do not change."""
         return Samples(self.max_documents, dict(self.kept))
 
     def rows(self) -> list[Row]:
-        """By step, reason and the hash of the text."""
+        """All samples, sorted by step, reason and text hash."""
         return [row for key in sorted(self.kept) for row in self.kept[key]]
 
     def table(self) -> pa.Table:
-        """As `tables.SAMPLES`."""
+        """All samples as `tables.SAMPLES`."""
         return pa.Table.from_pylist(self.rows(), tables.SAMPLES)

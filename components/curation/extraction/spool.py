@@ -1,4 +1,4 @@
-"""A table that grows row by row, with few of its rows in memory at a time."""
+"""Writes a table row by row, with few rows in memory at a time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +9,12 @@ from components import interim
 from components.curation import tables
 
 CHUNK_ROWS = 8_192
-"""Rows of a chunk, and the most that wait in memory: as dictionaries they take about a kilobyte each."""
+"""Rows per chunk, and maximum rows in memory, where each takes about a kilobyte as a dictionary."""
 
 
 @dataclass
 class Spool:
-    """Rows of a table, in chunks beside the path of the finished table."""
+    """A growing table whose rows are stored in chunk files beside `path` until `close` writes the finished table."""
 
     path: Path
     schema: pa.Schema
@@ -23,7 +23,7 @@ class Spool:
     _waiting: list[dict[str, object]] = field(default_factory=list, init=False)
 
     def __len__(self) -> int:
-        """Rows so far."""
+        """Number of rows so far."""
         return self._chunks * CHUNK_ROWS + len(self._waiting)
 
     def append(self, row: dict[str, object]) -> None:

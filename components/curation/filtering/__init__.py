@@ -1,1 +1,1 @@
-"""What refuses or changes a single document: rules, word lists, personal data, benchmark items."""
+"""Refuses or changes single documents, by rules, word lists, personal data and benchmark items."""

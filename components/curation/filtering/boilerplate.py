@@ -1,14 +1,14 @@
-"""Lines of web pages that are not text: C4's rules for lines (arXiv 1910.10683, section 2.2), and their Chinese equivalents."""
+"""Drops boilerplate lines of web pages, by C4's rules for lines (arXiv 1910.10683, section 2.2) and Chinese equivalents."""
 
 import re
 
 from components.curation.text.measures import TERMINAL
 
 MIN_WORDS = 5
-"""Words of a line that is kept, in C4."""
+"""Minimum words of a line that is kept, as in C4."""
 
 MIN_CHARACTERS = 10
-"""For Chinese: 5 words of about two characters."""
+"""Minimum characters of a line that is kept in text without spaces between words: 5 words of about two characters."""
 
 _NOTICES = re.compile(
     r"javascript|terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies"
@@ -16,15 +16,16 @@ _NOTICES = re.compile(
     re.IGNORECASE,
 )
 _COOKIE = re.compile(r"cookie", re.IGNORECASE)
-"""In English also a biscuit; in Chinese, which has another word for that, always a notice."""
+"""Marks a line with Han characters as a notice: unlike in English, the word never means a biscuit in Chinese text."""
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _CITATIONS = re.compile(r"\[(?:\d+|edit|citation needed|编辑|編輯|来源请求)\]")
 
 
 def without_boilerplate(text: str, *, spaced: bool) -> str:
-    """The lines that end as sentences do, are long enough and not a notice about scripts, cookies or rights; blank lines stay.
+    """The text without boilerplate lines and citation marks; blank lines stay.
 
-    Citation marks are removed. `spaced`: whether words are separated by white space.
+    A line is kept if it ends like a sentence, is long enough, and is not a notice about scripts, cookies or rights. `spaced` says
+    whether words are separated by white space.
     """
     kept = [line for line in _CITATIONS.sub("", text).split("\n") if not line or _is_text(line, spaced)]
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(kept)).strip("\n") + "\n"

@@ -1,4 +1,4 @@
-"""Which documents are refused one by one, and what is replaced in them."""
+"""The config of filtering: which documents are refused, and what is replaced in the others."""
 
 from dataclasses import dataclass, field
 
@@ -16,42 +16,48 @@ RULE_SETS = ("gopher-quality", "gopher-repetition", "c4-lines", "c4", "fineweb",
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilteringConfig:
-    """Limits, published rules, flagged words, personal data and benchmarks: what a document goes through alone.
+    """Filters and changes that apply to each document on its own.
 
-    Sources are with each field, since the paper gives no thresholds.
+    Each field names the source of its default, since the paper gives no thresholds.
     """
 
     min_characters: int = 100
-    """Shorter documents are refused as `short`; CCNet (arXiv 1911.00359, section 3.1) drops such fragments too."""
+    """Minimum characters of a document; shorter ones are refused as `short`. CCNet (arXiv 1911.00359, section 3.1) drops such
+    fragments too."""
     max_characters: int = 10_000_000
-    """Longer documents are refused as `long`: a whole novel has 3 million characters, a data dump more."""
+    """Maximum characters of a document; longer ones are refused as `long`. A whole novel has 3 million characters; a longer
+    document is a data dump."""
     max_repeated_lines: float = 0.2
-    """Share of the characters of prose in lines that repeat an earlier one (Gopher, arXiv 2112.11446, table A1).
-    Reference documentation repeats its section heads and parameters: 0.5 suits it."""
+    """Maximum share of the characters of prose in lines that repeat an earlier line (Gopher, arXiv 2112.11446, table A1). Use 0.5
+    for reference documentation, which repeats section headings and parameters."""
     heuristics: tuple[str, ...] = ()
-    """Published rule sets to apply as well: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents,
-    c4-lines drops boilerplate lines. They are meant for web text: manuals and tables fail rules that were set on crawls."""
+    """Published rule sets to apply: gopher-quality, gopher-repetition, c4, fineweb and starcoder refuse documents; c4-lines drops
+    boilerplate lines. They are meant for web text; manuals and tables often fail rules that were tuned on web crawls."""
     heuristic_thresholds: dict[str, float] = field(default_factory=dict)
-    """Thresholds that replace published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`; kinds: en, zh,
+    """Thresholds that replace published ones, by `RULE` or `KIND:RULE`, such as `{"zh:gopher-few-words": 60}`. Kinds: en, zh,
     other, unspaced, code, maths."""
     filters: tuple[Extension, ...] = field(default=(), metadata=kind(FILTER))
-    """Filters of the recipe's own, asked after the others: classes with `refusal(self, document)`, which returns the reason to
-    refuse a document, or None; the document is a `components.curation.text.document.NormalisedDocument`."""
+    """The recipe's own filters, applied after the built-in ones: classes whose `refusal(self, document)` returns the reason to
+    refuse a document, or None to keep it. `document` is a `components.curation.text.document.NormalisedDocument`."""
     personal_data: tuple[str, ...] = ()
     """Kinds of personal data to replace by marks such as `<EMAIL>`: email, ipv6, iban, chinese-identity, card, ipv4, phone."""
     flagged_words: dict[str, str] = field(default_factory=dict, metadata=names_files(SHIPPED))
-    """Lists of obscene and abusive words by language, such as `{"en": "ldnoobw", "zh": "my/words.txt"}`: a shipped list's name,
-    or the path or URI of a UTF-8 file with a word or phrase on each line. A document is compared with its own language's list."""
+    """Lists of obscene and abusive words by language, such as `{"en": "ldnoobw", "zh": "my/words.txt"}`. Each is the name of a
+    built-in list, or the path or URI of a UTF-8 file with a word or phrase per line. A document is compared with the list of its
+    own language."""
     max_flagged_words_ratio: float = 0.01
-    """Share of flagged words above which a document is refused as `flagged-words`; with 1 the share is only recorded. ROOTS
-    (arXiv 2303.03915) refuses English above 0.01 (`flagged_words_max_cutoff` of github.com/bigscience-workshop/data-preparation).
-    C4 refuses for a single word, and so loses much text by and about minorities (arXiv 2104.08758)."""
+    """Maximum share of flagged words among a document's words; above it, the document is refused as `flagged-words`. With 1, the
+    share is only recorded. ROOTS (arXiv 2303.03915) refuses English above 0.01 (`flagged_words_max_cutoff` of
+    github.com/bigscience-workshop/data-preparation). C4 refuses a document for a single word, and so loses much text by and about
+    minorities (arXiv 2104.08758)."""
     min_flagged_words: int = 3
-    """Flagged words from which a document may be refused for them: short documents are not refused for one or two."""
+    """Minimum number of flagged words for a document to be refused, so that a short document is not refused for one or two."""
     benchmarks: tuple[Benchmark, ...] = ()
-    """Benchmarks: documents that share `benchmark_gram` consecutive words with an item are refused as `contaminated`."""
+    """Benchmarks to keep out of the corpus: documents that share `benchmark_gram` consecutive words with an item are refused as
+    `contaminated`."""
     benchmark_gram: int = 13
-    """Consecutive words (GPT-3, arXiv 2005.14165, appendix C); a CJK character counts as a word."""
+    """Number of consecutive words that mark a document as contaminated (GPT-3, arXiv 2005.14165, appendix C); a CJK character
+    counts as a word."""
 
     def __post_init__(self) -> None:
         for name in ("min_characters", "min_flagged_words", "benchmark_gram"):

@@ -1,8 +1,9 @@
-"""Which documents contain items of benchmarks, by shared n-grams of words, as in GPT-3.
+"""Finds documents that contain benchmark items, by shared n-grams of words.
 
 GPT-3 (arXiv 2005.14165, appendix C) compares 13-grams of lower-case words without punctuation, and ignores n-grams that many
-texts share. Here an n-gram of more than `MAX_SHARING_ITEMS` items belongs to the benchmark's template. A Han character counts as
-a word, so Chinese needs no spaces. Items with fewer words than an n-gram cannot be searched for, and are counted.
+documents share. Here an n-gram that occurs in more than `MAX_SHARING_ITEMS` items is considered part of the benchmark's template
+and ignored. A Han character counts as a word, since Chinese has no spaces. Items with fewer words than an n-gram cannot be
+searched for; they are counted.
 """
 
 import functools
@@ -22,7 +23,7 @@ from components.curation.text.shingles import shingles_of, words_of
 from components.machine_code import Hashes
 
 MAX_SHARING_ITEMS = 10
-"""Items that may share an n-gram (GPT-3 ignores n-grams in more than 10 documents)."""
+"""Maximum number of items that may share an n-gram (GPT-3 ignores n-grams in more than 10 documents)."""
 
 INDEX, ITEMS = "benchmark-grams.parquet", "benchmark-items.parquet"
 
@@ -32,40 +33,40 @@ _GRAMS = pa.schema({"gram": pa.uint64(), "item": pa.int64()})
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item that a document shares n-grams with."""
+    """A benchmark item that a document shares n-grams with."""
 
     benchmark: str
     file: str
     number: int
     shared: int
-    """Distinct n-grams of the item that the document holds."""
+    """Number of distinct n-grams of the item that the document contains."""
     share: float
-    """`shared` over all n-grams of the item."""
+    """`shared` as a share of the item's n-grams."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedItem:
-    """An item of a benchmark."""
+    """An item in the index."""
 
     benchmark: str
     file: str
     item: int
-    """Its number in the file."""
+    """Number of the item in its file."""
     grams: int
-    """Its n-grams."""
+    """Number of n-grams of the item that are searched for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The n-grams of all items, sorted, each with an item that contains it."""
+    """An index of n-grams: sorted hashes, each with an item that contains the n-gram."""
 
     grams: Hashes
     items: npt.NDArray[np.int64]
     rows: Sequence[IndexedItem]
     size: int
-    """Words of an n-gram."""
+    """Words per n-gram."""
     sieve: npt.NDArray[np.bool_]
-    """Whether any n-gram has these lower bits: spares the lookup of 15 in 16 n-grams that are not in the index."""
+    """Whether any n-gram's hash has these lower bits; rules out 15 of 16 n-grams that are not in the index without a lookup."""
 
     @classmethod
     def of(cls, grams: Hashes, items: npt.NDArray[np.int64], rows: Sequence[IndexedItem], size: int) -> "Index":
@@ -80,7 +81,7 @@ class Index:
             return []
         grams = shingles_of(text, self.size)
         grams = np.unique(grams[self.sieve[grams & np.uint64(len(self.sieve) - 1)]])
-        # Few n-grams of a document are in the index at all: only those are looked up with all their items.
+        # Few of a document's n-grams are in the index; only for those, find the items.
         position = np.minimum(np.searchsorted(self.grams, grams), len(self.grams) - 1)
         matches = grams[self.grams[position] == grams]
         if not len(matches):
@@ -95,10 +96,10 @@ class Index:
 
 
 def write_index(config: FilteringConfig, directory: Path) -> pa.Table:
-    """Write the index of all benchmarks to `directory`; their items, as `tables.BENCHMARKS`.
+    """Write the index of all benchmarks to `directory`, and return their items as `tables.BENCHMARKS`.
 
     Raises:
-        SourceError: a benchmark has no file to read, or one that cannot be read.
+        SourceError: a benchmark has no readable file, or one of its files cannot be read.
     """
     items = [item for benchmark in config.benchmarks for item in items_of(benchmark, directory)]
     grams = [_grams(item, config.benchmark_gram) for item in items]
@@ -120,12 +121,12 @@ def write_index(config: FilteringConfig, directory: Path) -> pa.Table:
 
 
 def search_figures(items: pa.Table) -> dict[str, int]:
-    """Figures of `tables.BENCHMARKS`: its items, and those that have no n-gram to search for."""
+    """Figures of `tables.BENCHMARKS`: the number of items, and of items without an n-gram to search for."""
     return {"benchmark_items": items.num_rows, "benchmark_items_not_searched": int((items["grams"].to_numpy() == 0).sum())}
 
 
 def read_index(directory: Path, size: int) -> Index:
-    """The index that `write_index` wrote; cached in this process for its shards until it is written again."""
+    """The index that `write_index` wrote, cached in this process until it is written again."""
     return _read_index(directory, size, tables.version_of(directory / ITEMS))
 
 

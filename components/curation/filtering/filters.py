@@ -1,7 +1,7 @@
-"""Rules that refuse a document. Each has one reason, and refusals are counted by reason.
+"""Filters that refuse documents, each with a reason; refusals are counted by reason.
 
-To add a rule for every recipe, write a class with `refusal` and add it to `filters_of`; a recipe names its own, which are such
-classes too, in `FilteringConfig.filters`.
+To add a filter for all recipes, write a class with the method `refusal` and add it to `filters_of`. To add one for a single
+recipe, name such a class in `FilteringConfig.filters`.
 """
 
 from collections.abc import Sequence
@@ -20,29 +20,29 @@ from components.errors import ExtensionError
 from components.extensions import FILTER, Extension, failure, load
 
 RESERVED = frozenset({FLAGGED, CONTAMINATED, LOW_QUALITY, EXACT, NEAR, DUPLICATE_PASSAGES})
-"""Reasons of other steps, by which tables and checks tell those from filters."""
+"""Reasons that other steps use; a filter may not return them."""
 
 MAX_REASON = 60
-"""Characters of a reason: it heads columns of figures and tables."""
+"""Maximum characters of a reason, since reasons are shown in tables."""
 
 
 class Filter(Protocol):
-    """One rule."""
+    """The interface of a filter."""
 
     def refusal(self, document: NormalisedDocument) -> str | None:
-        """The reason to refuse the document; None or an empty string: there is none."""
+        """The reason to refuse the document, or None or an empty string to keep it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Fragments and data dumps."""
+    """Refuses fragments and data dumps by their length."""
 
     min_characters: int
     max_characters: int
 
     def refusal(self, document: NormalisedDocument) -> str:
-        """`short` or `long`, in characters."""
+        """`short`, `long` or an empty string."""
         if len(document.text) < self.min_characters:
             return "short"
         return "long" if len(document.text) > self.max_characters else ""
@@ -50,13 +50,13 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Bytes that happen to decode as text: control characters and replacement characters."""
+    """Refuses binary data that decodes as text, by its control characters and replacement characters."""
 
     max_share: float = 0.005
-    """Share of such characters; mail and form feeds leave a few."""
+    """Maximum share of such characters. It is not 0, since ordinary text may contain form feeds, for example."""
 
     def refusal(self, document: NormalisedDocument) -> str:
-        """`binary`."""
+        """`binary` or an empty string."""
         raw = document.raw.replace("\r", "")
         strange = len(raw) - len(without_invisible(raw)) + raw.count("\ufffd")
         return "binary" if strange > self.max_share * len(raw) else ""
@@ -64,18 +64,19 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """Tables of numbers, dumps, and rows of punctuation; in maths, which is about numbers, only rows of punctuation."""
+    """Refuses tables of numbers, data dumps and rows of punctuation; in maths, only rows of punctuation."""
 
     min_prose: float = 0.4
-    """Share of letters among the characters that are not white space."""
+    """Minimum share of letters among the visible characters of prose and maths; in maths, digits count as letters."""
     min_code: float = 0.25
-    """StarCoder (arXiv 2305.06161, section 3.1) drops files with fewer than 25 % alphabetic characters."""
+    """Minimum share of letters among the visible characters of code. StarCoder (arXiv 2305.06161, section 3.1) drops files with
+    fewer than 25 % alphabetic characters."""
 
     def refusal(self, document: NormalisedDocument) -> str:
-        """`few-letters`."""
-        classes = document.classes  # compared as bytes: `bincount` would first make eight bytes of each
+        """`few-letters` or an empty string."""
+        classes = document.classes  # comparing bytes is faster than `bincount`, which converts them to int64
         visible = np.count_nonzero(classes != CharacterClass.SPACE)
-        # In formulae digits take the role of letters; rules and rows of punctuation are refused all the same.
+        # In formulae, digits count as letters; rows of punctuation are still refused.
         last = CharacterClass.DIGIT if document.is_maths else CharacterClass.HAN
         letters = np.count_nonzero((classes >= CharacterClass.LATIN) & (classes <= last))
         return "few-letters" if letters < (self.min_code if document.is_code else self.min_prose) * visible else ""
@@ -83,15 +84,15 @@ class Letters:
 
 @dataclass(frozen=True, slots=True)
 class LongLines:
-    """Generated or minified code: the limits of Codex (arXiv 2107.03374, section 3.1)."""
+    """Refuses generated or minified code, with the limits of Codex (arXiv 2107.03374, section 3.1)."""
 
     max_mean: float = 100.0
-    """Characters of a line on average."""
+    """Maximum mean length of a line, in characters."""
     max_line: int = 1000
-    """Characters of the longest line."""
+    """Maximum length of a line, in characters."""
 
     def refusal(self, document: NormalisedDocument) -> str:
-        """`long-lines`, for code only."""
+        """`long-lines` or an empty string; applies to code only."""
         if not document.is_code:
             return ""
         lengths = np.diff(np.flatnonzero(document.codes == ord("\n")), prepend=-1) - 1
@@ -100,16 +101,18 @@ class LongLines:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedLines:
-    """Menus, logs, templates and tables, by the share of characters in lines that repeat an earlier line."""
+    """Refuses menus, logs, templates and tables, by the share of characters in lines that repeat an earlier line."""
 
     max_prose: float
+    """Maximum share in prose."""
     max_code: float = 0.75
-    """Code repeats itself legitimately: up to two thirds in a wrapper with the same parameters in every function."""
+    """Maximum share in code, which repeats itself legitimately: up to two thirds in a wrapper with the same parameters in every
+    function."""
     max_maths: float = 0.5
-    """Worked solutions return to the same equation or question line; half of a text allows one repetition of each line."""
+    """Maximum share in maths, where worked solutions repeat an equation or a question; 0.5 allows each line to occur twice."""
 
     def refusal(self, document: NormalisedDocument) -> str:
-        """`repeated-lines`."""
+        """`repeated-lines` or an empty string."""
         lines = [line for line in map(str.strip, document.text.split("\n")) if line]
         total = sum(map(len, lines))
         repeated = total - sum(map(len, set(lines)))
@@ -122,34 +125,34 @@ class RepeatedLines:
 
 @dataclass(frozen=True, slots=True)
 class OwnFilter:
-    """A rule of the recipe's own."""
+    """A filter of the recipe's own, with its results validated."""
 
     extension: Extension
     rule: Filter
 
     def refusal(self, document: NormalisedDocument) -> str:
-        """Its reason, or an empty string. Raises `ExtensionError` where it fails, or returns what cannot be a reason."""
+        """The filter's reason, or an empty string. Raises `ExtensionError` if the filter fails or returns an invalid reason."""
         try:
             reason: object = self.rule.refusal(document)
         except Exception as error:
-            raise failure(self.extension, FILTER, error, "asked for its refusal") from error
+            raise failure(self.extension, FILTER, error, "raised by its method refusal") from error
         if reason is None:
             return ""
         returned = f"filter {self.extension.code} returned {reason!r}"
         if not isinstance(reason, str) or len(reason) > MAX_REASON or not reason.isprintable():
-            raise ExtensionError(f"{returned}; allowed: None, or a reason of up to {MAX_REASON} characters in one line")
+            raise ExtensionError(f"{returned}; allowed: None, or a one-line reason of at most {MAX_REASON} characters")
         if reason in RESERVED:
-            raise ExtensionError(f"{returned}, which is the reason of another step; allowed: a name of its own")
+            raise ExtensionError(f"{returned}, which is reserved for another step; return a different reason")
         return reason
 
 
 def own_filter(extension: Extension) -> OwnFilter:
-    """The filter that an extension names. Raises `ConfigError` where it cannot be loaded."""
+    """The filter that an extension names. Raises `ConfigError` if it cannot be loaded."""
     return OwnFilter(extension, load(extension, FILTER))
 
 
 def filters_of(config: FilteringConfig) -> tuple[Filter, ...]:
-    """The rules in the order in which they are applied; the first refusal counts."""
+    """The filters in the order in which they are applied; the first refusal counts."""
     return (
         Length(config.min_characters, config.max_characters),
         Binary(),
@@ -162,7 +165,7 @@ def filters_of(config: FilteringConfig) -> tuple[Filter, ...]:
 
 
 def refusal_of(name: str, document: NormalisedDocument, filters: Sequence[Filter]) -> str:
-    """`first_refusal`, where the failure of a filter of the recipe's own says the document's name."""
+    """`first_refusal`; if one of the recipe's own filters fails, the error names the document."""
     try:
         return first_refusal(filters, document)
     except ExtensionError as error:

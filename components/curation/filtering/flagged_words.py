@@ -1,7 +1,7 @@
-"""The share of a document's words that are on its language's list of obscene and abusive words.
+"""Computes the share of a document's words that are on its language's list of obscene and abusive words.
 
-Terms are runs of words as hashed by `components.curation.text.shingles`: whole words in any case, where a Han character is a word
-of its own. So `ass` does not match in `class`, and Chinese needs no spaces.
+Terms are matched as runs of whole words, ignoring case, as `components.curation.text.shingles` hashes them; a Han character
+counts as a word. So `ass` does not match in `class`, and Chinese needs no spaces.
 """
 
 import functools
@@ -29,33 +29,35 @@ _TERMS = pa.schema({"language": pa.string(), "term": pa.string()})
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """The terms of a list in a document."""
+    """Matches of a list's terms in a document."""
 
     terms: int
-    """Matches; of two that overlap the first counts, of two that start together the longer."""
+    """Number of matches. Of two overlapping matches, the first counts; of two that start at the same word, the longer."""
     ratio: float
-    """Words in matches over all words."""
+    """Words in matches as a share of all words."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordList:
-    """The terms of one language, hashed and sorted: their first words, and the whole terms."""
+    """The hashed terms of one language."""
 
     heads: Hashes
+    """Hashes of the terms' first words, sorted, uint64."""
     terms: Hashes
+    """Hashes of the whole terms, sorted, uint64."""
     max_words: int
-    """Words of the longest term."""
+    """Number of words of the longest term."""
 
     @classmethod
     def of(cls, terms: Sequence[str]) -> "WordList":
-        """From words and phrases; those without letters or digits are ignored."""
+        """A list of words and phrases; those without letters or digits are ignored."""
         hashed = [words for words in map(words_of, terms) if len(words)]
         heads = np.array([words[0] for words in hashed], dtype=np.uint64)
         wholes = np.array([_whole(words) for words in hashed], dtype=np.uint64)
         return cls(np.unique(heads), np.unique(wholes), max(map(len, hashed), default=0))
 
     def flagged(self, text: str) -> Flagged:
-        """Count the terms in a text."""
+        """The matches of terms in a text."""
         words = words_of(text)
         terms, within = _count(words, self.heads, self.terms, self.max_words)
         return Flagged(terms, within / max(1, len(words)))
@@ -77,7 +79,7 @@ def _contains(sorted_values, value):  # type: ignore[no-untyped-def]
 
 @compiled
 def _count(words, heads, terms, max_words):  # type: ignore[no-untyped-def]
-    """Matches of terms, and words in them."""
+    """The number of matches, and the number of words in them."""
     index, matches, within = 0, 0, 0
     while index < len(words):
         length = 0
@@ -97,13 +99,13 @@ def terms_of(language: str, name: str) -> tuple[str, ...]:
     """The words and phrases of a list, without blank lines and lines that start with `#`.
 
     Raises:
-        ConfigError: no list is shipped for that language.
+        ConfigError: there is no built-in list for `language`.
         SourceError: the file cannot be read, is not UTF-8, or contains no word.
     """
     if name == SHIPPED:
         if language not in PUBLISHED:
             known = ", ".join(sorted(PUBLISHED))
-            raise ConfigError(f"flagged_words: {SHIPPED!r} has no list for {language!r}; allowed: {known}, or a file of your own")
+            raise ConfigError(f"flagged_words: {SHIPPED!r} has no list for {language!r}; allowed: {known}, or the path of a file")
         return words_in(language)
     try:
         lines = read_bytes(locate(name)).decode("utf-8-sig").splitlines()
@@ -111,12 +113,12 @@ def terms_of(language: str, name: str) -> tuple[str, ...]:
         raise SourceError(f"flagged words of {language}: {name} cannot be read as UTF-8 text ({error})") from error
     terms = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not any(len(words_of(term)) for term in terms):
-        raise SourceError(f"flagged words of {language}: {name} names no word; put a word or phrase on each line")
+        raise SourceError(f"flagged words of {language}: {name} contains no words; put a word or phrase on each line")
     return terms
 
 
 def write_lists(lists: Mapping[str, str], directory: Path) -> None:
-    """Write the terms of every list, named by language, to `directory`, for the workers that read shards.
+    """Write the terms of all lists to `directory`, for the workers that read shards; `lists` are names by language.
 
     Raises what `terms_of` raises.
     """
@@ -125,7 +127,7 @@ def write_lists(lists: Mapping[str, str], directory: Path) -> None:
 
 
 def read_lists(directory: Path) -> dict[str, WordList]:
-    """The lists that `write_lists` wrote, by language; cached in this process for its shards until they are written again."""
+    """The lists that `write_lists` wrote, by language, cached in this process until they are written again."""
     return _read_lists(directory, tables.version_of(directory / LISTS))
 
 

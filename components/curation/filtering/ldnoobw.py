@@ -1,10 +1,12 @@
-"""Lists of obscene and abusive words, and the words that are excluded from them here.
+"""The built-in lists of obscene and abusive words, and the words that longrun excludes from them.
 
 The lists are those of LDNOOBW, "List of Dirty, Naughty, Obscene, and Otherwise Bad Words", as of commit 5faf2ba of
 github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words, by Shutterstock and contributors, under CC BY 4.0
-(creativecommons.org/licenses/by/4.0). C4 (arXiv 1910.10683) refuses documents by them. Excluded are words that ordinary text uses
-too: words of anatomy, medicine, law, history and everyday life, names by which people call themselves (arXiv 2104.08758 shows
-whose text is removed by such words), and what two adjacent Chinese words can form, such as the `操比` of `体操比赛`.
+(creativecommons.org/licenses/by/4.0). C4 (arXiv 1910.10683) refuses documents by them.
+
+Words that ordinary text uses too are excluded: words of anatomy, medicine, law, history and everyday life; names that groups of
+people use for themselves (arXiv 2104.08758 shows whose text such words remove); and terms that also occur across the boundary of
+two Chinese words, such as `操比` in `体操比赛`.
 """
 
 PUBLISHED = {
@@ -60,7 +62,7 @@ wet dream|white power|whore|worldsex|wrapping men|wrinkled starfish|xx|xxx|yaoi|
 你老闆|你老味|你老母|硬膠
 """,
 }
-"""By language, words and phrases separated by bars."""
+"""Words and phrases by language, separated by `|`."""
 
 EXCLUDED = {
     "en": """\
@@ -86,6 +88,6 @@ undressing|vagina|viagra|vibrator|violet wand|voyeur|vulva|white power|wrapping 
 
 
 def words_in(language: str) -> tuple[str, ...]:
-    """The list of a language, without the excluded words."""
+    """The words and phrases of a language's list, without the excluded ones."""
     excluded = {*EXCLUDED[language].strip().split("|")}
     return tuple(word for word in PUBLISHED[language].strip().split("|") if word not in excluded)

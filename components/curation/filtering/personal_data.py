@@ -1,11 +1,11 @@
-"""Personal data replaced by marks of its kind: addresses and numbers of the right form, with a valid checksum if they have one.
+"""Replaces personal data by marks: addresses and numbers that have the right form and, where one is defined, a valid checksum.
 
-Numbers that merely look similar stay: cards pass Luhn's check (ISO/IEC 7812-1, annex B), IBANs modulo 97 (ISO 13616-1), Chinese
-identity numbers ISO 7064 MOD 11-2 (GB 11643-1999), and IP addresses are those of the public Internet (FineWeb,
-arXiv 2406.17557, appendix A, replaces e-mail and public IP addresses). The marks are StarCoder's (arXiv 2305.06161, section 4).
+Numbers that only look similar stay. Card numbers must pass Luhn's check (ISO/IEC 7812-1, annex B), IBANs the check modulo 97 (ISO
+13616-1), and Chinese identity numbers ISO 7064 MOD 11-2 (GB 11643-1999). IP addresses must be public (FineWeb, arXiv 2406.17557,
+appendix A, replaces e-mail and public IP addresses). The marks are StarCoder's (arXiv 2305.06161, section 4).
 
-Not recognised: phone numbers with spaces and without a country code (`020 7946 0958`), and e-mail addresses of domains in other
-scripts. Of `::ffff:8.8.8.8` only the IPv4 address is replaced.
+Not recognised: phone numbers with spaces but without a country code (`020 7946 0958`), and e-mail addresses whose domain is in
+another script. In `::ffff:8.8.8.8` only the IPv4 address is replaced.
 """
 
 import ipaddress
@@ -23,13 +23,15 @@ class Kind:
     """One kind of personal data."""
 
     needs: re.Pattern[str]
-    """Occurs in every text that contains the form; a cheap test that rules out most texts. It starts with a fixed character or
-    class, which `re` searches for fast, unlike the lookbehinds of the forms."""
+    """A pattern that occurs in every text that matches `form`: a cheap test that rules out most texts. It starts with a fixed
+    character or class, which `re` finds faster than the lookbehinds of the forms."""
     form: re.Pattern[str]
+    """The pattern that is replaced, if `is_real` accepts the match."""
     is_real: Callable[[str], bool]
+    """Checks what a pattern cannot, such as a checksum."""
 
     def replaced(self, text: str, mark: str) -> tuple[str, int]:
-        """The text with each occurrence replaced by the mark, and their number."""
+        """The text with each occurrence replaced by `mark`, and the number of replacements."""
         if not self.needs.search(text):
             return text, 0
         count = 0
@@ -88,17 +90,17 @@ def _always(text: str) -> bool:
 
 def _is_phone(text: str) -> bool:
     digits = sum(character.isdigit() for character in text)
-    # ITU-T E.164: at most 15 digits; national numbers have at least 7 besides the prefix.
+    # ITU-T E.164: at most 15 digits; a national number has at least 7 digits besides the prefix.
     return 9 <= digits <= 15
 
 
 def _form(*alternatives: str) -> re.Pattern[str]:
-    # ASCII: Chinese characters are not word characters, and often follow or precede a number without a space.
+    # With re.ASCII, Chinese characters are not word characters: they are often adjacent to a number without a space.
     return re.compile("|".join(alternatives), re.ASCII)
 
 
 _LONG_NUMBER = re.compile(r"\d(?:[ .()-]{0,2}\d){8}", re.ASCII)
-"""Nine digits close together, as in phone numbers, cards and identity numbers: a simpler form to search for first."""
+"""Nine digits close together, as in phone numbers, cards and identity numbers: a cheap pattern to search for first."""
 
 _END = r"(?![\w-]|\.\d)"
 
@@ -139,19 +141,19 @@ KINDS: Mapping[str, Kind] = {
         _is_phone,
     ),
 }
-"""In the order in which they are replaced: a card may contain a phone number, but not the other way round."""
+"""The kinds, in the order in which they are replaced: a card number may contain what looks like a phone number."""
 
 IN_CODE = frozenset({"email", "ipv6", "ipv4", "iban", "card"})
-"""The kinds replaced in code: there a row of digits is a constant more often than a phone number."""
+"""Kinds that are replaced in code. Phone and identity numbers are not: in code, digits are more often a constant."""
 
 
 def mark_of(kind: str) -> str:
-    """The mark that replaces personal data of a kind."""
+    """The mark that replaces personal data of this kind, such as `<EMAIL>`."""
     return f"<{kind.upper().replace('-', '_')}>"
 
 
 def without_personal_data(text: str, kinds: Sequence[str], *, code: bool) -> tuple[str, Counter[str]]:
-    """The text with the chosen kinds replaced by their marks, and the number of replacements by kind."""
+    """The text with the given kinds of personal data replaced by marks, and the number of replacements by kind."""
     counts: Counter[str] = Counter()
     for name in PERSONAL_DATA:
         if name in kinds and not (code and name not in IN_CODE):

@@ -1,4 +1,4 @@
-"""Counts of replaced personal data, without a row for each document."""
+"""Counts replaced personal data by source, domain and kind."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from components.curation.reading.config import Source
 
 @dataclass(frozen=True)
 class ReplacementCounts:
-    """Documents with replaced personal data, and replacements in them, by source, domain and kind."""
+    """Documents with replaced personal data, and the replacements in them, by (source, domain, kind)."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     replacements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, source: Source, counts: Mapping[str, int]) -> None:
-        """Add a document of a source with its number of replacements by kind."""
+        """Add a document of `source`; `counts` is its number of replacements by kind."""
         for kind, count in counts.items():
             self.documents[source.name, source.domain, kind] += 1
             self.replacements[source.name, source.domain, kind] += count
 
     def copy(self) -> "ReplacementCounts":
-        """A snapshot that later additions do not change."""
+        """A copy that later additions do not change."""
         return ReplacementCounts(self.documents.copy(), self.replacements.copy())
 
     def table(self) -> pa.Table:
-        """As `tables.PERSONAL_DATA`."""
+        """The counts as `tables.PERSONAL_DATA`."""
         rows = [(*key, self.documents[key], self.replacements[key]) for key in sorted(self.documents)]
         names = tables.PERSONAL_DATA.names
         return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], tables.PERSONAL_DATA)

@@ -1,1 +1,1 @@
-"""Passages that documents share: hashed, matched, and trimmed from all but one of them."""
+"""Finds passages that several documents share, and trims them from all but one of these documents."""

@@ -1,4 +1,4 @@
-"""Which repeated passages are trimmed."""
+"""The config of passages: which repeated passages are trimmed, and how."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,27 @@ PASSAGES = ("line", "substring")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassagesConfig:
-    """Passages that several documents share, and what is done with them."""
+    """Which repeated passages are trimmed from documents."""
 
     kinds: tuple[str, ...] = ()
-    """Repeated passages to trim from the documents that deduplication keeps: `line`, a whole line that more than
-    `max_line_documents` documents share, and `substring`, a run of at least `min_substring_words` words that occurs twice, also
-    within one document. Only the first occurrence is kept. A document trimmed below `FilteringConfig.min_characters` is removed,
-    unless it holds such a first occurrence: then it is kept with those passages whole. Meant for web text: manuals legitimately
-    describe the same parameter in many documents, and would lose it."""
+    """Kinds of repeated passages to trim from the documents that deduplication keeps. `line` is a whole line that occurs in more
+    than `max_line_documents` documents. `substring` is a run of at least `min_substring_words` words that occurs more than once,
+    even within one document. Only the first occurrence is kept. A document of which fewer than `FilteringConfig.min_characters`
+    characters remain is removed, unless it has the kept occurrence of a passage: then it stays, with those passages whole. Meant
+    for web text; manuals describe the same parameter in many documents for good reason, and would lose it."""
     action: str = "remove"
-    """`remove`, or `mask`: a mark `<REPEATED>` replaces each passage, so that the text around it does not run together."""
+    """`remove` deletes each passage; `mask` replaces it by `<REPEATED>`, so that the surrounding texts are not joined."""
     in_code: bool = False
-    """Whether code takes part as well: licence headers, imports and common calls repeat legitimately, and a file without them
-    does not compile."""
+    """Whether passages are trimmed from code too. Licence headers, imports and common calls repeat for good reason, and a file
+    without them does not compile."""
     min_line_words: int = 10
-    """Words of a line: shorter ones, such as headings and answers, repeat legitimately. A Han or kana character counts as a word,
-    here and in `min_substring_words`; otherwise words are separated by white space."""
+    """Minimum words of a `line` passage; shorter lines, such as headings, repeat for good reason. A Han or kana character counts
+    as a word, here and in `min_substring_words`; other words are separated by white space."""
     max_line_documents: int = 6
-    """Documents that may share a line, as in Llama 3 (arXiv 2407.21783, section 3.1.1), there of every 30 million."""
+    """Maximum number of documents that may share a line. Llama 3 (arXiv 2407.21783, section 3.1.1) uses 6 within every 30 million
+    documents."""
     min_substring_words: int = 50
-    """Words of a substring; arXiv 2107.06499, section 4.1, has 50 BPE tokens, which are fewer words."""
+    """Minimum words of a `substring` passage. arXiv 2107.06499, section 4.1, uses 50 BPE tokens, which is slightly shorter."""
 
     def __post_init__(self) -> None:
         require(set(self.kinds) <= set(PASSAGES), self, "kinds", self.kinds, ", ".join(PASSAGES))

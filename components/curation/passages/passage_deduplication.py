@@ -1,13 +1,15 @@
-"""Exact lines and substrings that documents share, over all sources together, in what deduplication of documents kept.
+"""Trims lines and substrings that documents share across all sources, in the documents that deduplication kept.
 
-(1) The lines of every shard are hashed and meet; one in too many documents is kept in the first by rank alone. (2) The lowest
-grams of all runs of words meet, the runs around repeated ones meet, and each is kept at its first occurrence (arXiv 2107.06499,
-section 4.1). (3) Every shard is trimmed of what others keep. (4) The evidence is completed where the kept documents are.
+1. The lines of every shard are hashed and compared. A line in too many documents is kept only in the first of them by rank.
+2. The lowest grams of all runs of words are compared, then the runs around repeated grams. Each repeated run is kept only at its
+   first occurrence (arXiv 2107.06499, section 4.1).
+3. In every shard, passages that are kept elsewhere are trimmed.
+4. The evidence is completed in the shards of the kept documents.
 
-What is taken out is decided by the texts before any was trimmed, so that nothing depends on an order. A word is taken out only
-where an earlier document, or an earlier position of its own, has it: of those the first keeps it. Documents of which too little
-remains are removed, but none that keeps a passage, so that what was taken out is in the corpus. Deduplication of documents comes
-before: what it removed is not there to keep anything, and nothing removes documents afterwards.
+Which passages are trimmed is decided on the original texts, so the result does not depend on the order of processing. A word is
+trimmed only if an earlier document, or an earlier position of the same document, has it too. A document of which too little
+remains is removed, unless it keeps a passage for others, so everything that was trimmed is still in the corpus. Documents are
+deduplicated before this step, and no later step removes documents.
 """
 
 from collections import Counter
@@ -39,18 +41,18 @@ from components.curation.tables.sorting import slots_of, slotted, write_sorted
 from components.ports import ShardEngine
 
 ROW_BYTES = {"lines": 192, "grams": 96, "runs": 192, "trimmed": 1024}
-"""What a row takes in memory while its partition is worked on, with what sorting it needs."""
+"""Bytes of memory per row while its partition is processed, including sorting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrimmedCorpus:
-    """What was taken out of documents because others keep it; `TextShard.trimmed` has what is left of them."""
+    """The passages that were trimmed; the trimmed documents are in `TextShard.trimmed`."""
 
     evidence: tuple[Path, ...]
-    """`tables.PASSAGES` with the slots of `sorting.write_sorted`."""
+    """Paths of `tables.PASSAGES` with the slots that `sorting.write_sorted` needs."""
     counts: Counts
     partitions: int = 1
-    """Number of the slots."""
+    """Number of slots."""
 
 
 def find_passages(
@@ -62,11 +64,11 @@ def find_passages(
     memory: int,
     min_characters: int,
 ) -> TrimmedCorpus:
-    """Take repeated passages out of the documents that the verdicts on the shards keep.
+    """Trim repeated passages from the documents that deduplication kept.
 
-    A worker holds about `memory` bytes; a document trimmed below `min_characters` is removed.
+    A worker holds about `memory` bytes. A document of which fewer than `min_characters` characters remain is removed.
 
-    What is found depends on texts, ids and quality alone: not on the order of the tables, the engine or its workers.
+    The result depends only on texts, ids and quality, not on the order of the shards, the engine or its workers.
     """
     if not shards or not config.kinds:
         return TrimmedCorpus(evidence=(), counts=Counter())
@@ -74,7 +76,7 @@ def find_passages(
     lines = search.lines() if LINE in config.kinds else [None] * len(shards)
     runs = search.runs() if SUBSTRING in config.kinds else [None] * len(shards)
     work = list(zip(shards, lines, runs, strict=True))
-    trimmed = engine.map_shards(partial(trim, config=config, min_characters=min_characters), work, description="cut passages")
+    trimmed = engine.map_shards(partial(trim, config=config, min_characters=min_characters), work, description="trim passages")
     partitions = search.partitions([own.passages for own in trimmed], "trimmed")
     return TrimmedCorpus(
         evidence=tuple(search.evidence(trimmed, partitions)),
@@ -109,13 +111,13 @@ class _Search:
         return self._repeated(self._gathered(gather_runs, by_shard), "runs", limit=1)
 
     def evidence(self, trimmed: Sequence[TrimmedShard], partitions: int) -> list[Path]:
-        """The evidence of what was taken out, from where the kept documents are."""
+        """Write the evidence of trimmed passages, in the shards of the documents that keep them."""
         passages = [own.passages for own in trimmed]
         gathered = self.engine.exchange(
             passages, key="kept_part", partitions=len(self.shards), output=self.scratch / "trimmed-passages"
         )
         locate = partial(locate_kept, partitions=partitions)
-        return self.engine.map_shards(locate, list(zip(self.shards, gathered, strict=True)), description="locate what is kept")
+        return self.engine.map_shards(locate, list(zip(self.shards, gathered, strict=True)), description="locate kept passages")
 
     def _gathered(self, gather: Any, work: Sequence[Any]) -> list[Path]:
         description = gather.__name__.replace("_", " ")
@@ -131,7 +133,7 @@ class _Search:
         return self.engine.exchange(files, key="key", partitions=partitions, output=self.scratch / name)
 
     def partitions(self, files: Sequence[Path], name: str) -> int:
-        """How many partitions keep a worker within its memory."""
+        """The number of partitions with which a worker stays within its memory."""
         rows = sum(map(interim.rows, files))
         return max(1, -(-rows * ROW_BYTES[name] // self.memory))
 
@@ -140,7 +142,10 @@ class _Search:
 
 
 def locate_kept(work: tuple[TextShard, Path], *, partitions: int) -> Path:
-    """Write the evidence of the `TRIMMED_PASSAGES` whose kept documents are in a shard."""
+    """Write `tables.PASSAGES` for the `TRIMMED_PASSAGES` that documents of a shard keep.
+
+    `work` is the shard and the path of these passages.
+    """
     shard, gathered = work
     passages = interim.read(gathered)
     (kept,) = columns(passages, "kept")
@@ -165,7 +170,7 @@ def _located(texts: Texts, passages: pa.Table, partitions: int) -> pa.Table:
 
 
 def write_passages(passages: TrimmedCorpus, output: Path, scratch: Path, engine: ShardEngine) -> None:
-    """Write `passages.parquet`, sorted by id, and `metrics/passages.parquet`, below a corpus."""
+    """Write `passages.parquet`, sorted by id, and `metrics/passages.parquet` below the corpus at `output`."""
     gathered, partitions = scratch / "passages-sorted", passages.partitions
     write_sorted(passages.evidence, tables.PASSAGES, output / "passages.parquet", gathered, engine, partitions=partitions)
     sources = sorted({(source, domain) for source, domain, _ in passages.counts})

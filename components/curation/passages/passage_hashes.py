@@ -1,8 +1,8 @@
-"""Passages of texts, hashed where they lie: whole lines, and every run of so many words.
+"""Hashes the passages of texts in place: whole lines, and every run of a given number of words.
 
-Words are what white space separates, as they are written, and each Han and kana character by itself: a passage is the same
-however its lines are broken. A run of 50 of them is a little more than the 50 BPE tokens of arXiv 2107.06499, section 4.1, and
-needs no tokenizer; bytes would cut words, and 50 words between spaces would be whole pages of Chinese.
+Words are separated by white space and compared as written; each Han or kana character is a word. So a passage matches however its
+lines are broken. A run of 50 words is slightly longer than the 50 BPE tokens of arXiv 2107.06499, section 4.1, and needs no
+tokenizer. Runs of bytes would split words, and without single-character words, 50 words would be whole pages of Chinese.
 """
 
 import functools
@@ -19,29 +19,29 @@ from components.machine_code import Bytes, Hashes, Numbers, compiled, mix
 NEWLINE = 10
 
 WEIGHTS = 64
-"""Characters of a word that have weights of their own."""
+"""Number of character positions in a word that have their own weight; later positions reuse these weights."""
 
 KEY, CHECK = np.uint64(0xD6E8FEB86659FD93), np.uint64(0xA0761D6478BD642F)
-"""Odd bases of the two polynomials modulo 2^64 by which words are joined: together a hash of 128 bits."""
+"""Odd bases of the two polynomials modulo 2^64 over the words of a passage; together they give a 128-bit hash."""
 
 
 class Words(NamedTuple):
-    """The words of some texts, one after the other; a named tuple, as machine code takes those."""
+    """The words of several texts, one text after another. A named tuple, since numba accepts those."""
 
     hashes: Hashes
-    """uint64 [words]"""
+    """Hash of each word, uint64 [words]."""
     starts: Numbers
-    """Where each starts in the bytes of the texts, int64 [words]."""
+    """Byte offset at which each word starts, int64 [words]."""
     ends: Numbers
-    """Where each ends there, int64 [words]."""
+    """Byte offset at which each word ends, int64 [words]."""
     opens_line: npt.NDArray[np.bool_]
-    """Whether it is the first of its line, [words]."""
+    """Whether each word is the first of its line, bool [words]."""
     first: Numbers
-    """The first word of each text, and the number of all, int64 [texts + 1]."""
+    """Index of the first word of each text, then the number of all words, int64 [texts + 1]."""
 
     @classmethod
     def empty(cls, count: int, texts: int) -> "Words":
-        """Room for `count` words of `texts` texts."""
+        """Uninitialised arrays for `count` words of `texts` texts."""
         starts, ends = (np.empty(count, dtype=np.int64) for _ in range(2))
         return cls(
             hashes=np.empty(count, dtype=np.uint64),
@@ -52,59 +52,59 @@ class Words(NamedTuple):
         )
 
     def head(self, count: int) -> "Words":
-        """The first `count` of them, of the same texts."""
+        """The first `count` words, of the same texts."""
         return Words(self.hashes[:count], self.starts[:count], self.ends[:count], self.opens_line[:count], self.first)
 
 
 class Passages(NamedTuple):
-    """Lines or runs of some texts, in their order; a named tuple, as machine code takes those."""
+    """Lines or runs of several texts, in order. A named tuple, since numba accepts those."""
 
     key: Hashes
-    """uint64 [passages]"""
+    """First half of each passage's hash, uint64 [passages]."""
     check: Hashes
-    """The other half of the hash, uint64 [passages]."""
+    """Second half of the hash, uint64 [passages]."""
     text: Numbers
-    """The number of its text, int64 [passages]."""
+    """Number of the text that each passage is in, int64 [passages]."""
     word: Numbers
-    """Its first word, counted in its text, int64 [passages]."""
+    """Index of the passage's first word within its text, int64 [passages]."""
     words: Numbers
-    """How many words it has, int64 [passages]."""
+    """Number of words of each passage, int64 [passages]."""
 
     @classmethod
     def empty(cls, count: int) -> "Passages":
-        """Room for `count` passages."""
+        """Uninitialised arrays for `count` passages."""
         key, check = (np.empty(count, dtype=np.uint64) for _ in range(2))
         text, word, words = (np.empty(count, dtype=np.int64) for _ in range(3))
         return cls(key=key, check=check, text=text, word=word, words=words)
 
     def select(self, rows: Numbers | slice) -> "Passages":
-        """Some of them."""
+        """The passages at the given rows."""
         return Passages(self.key[rows], self.check[rows], self.text[rows], self.word[rows], self.words[rows])
 
 
 class Anchors(NamedTuple):
-    """The lowest gram of each run of words: equal runs have equal ones, and few are distinct."""
+    """The lowest gram of each run of words. Equal runs have equal anchors, and there are far fewer distinct anchors than runs."""
 
     gram: Hashes
-    """uint64 [runs]"""
+    """Hash of the anchor, uint64 [runs]."""
     moved: npt.NDArray[np.bool_]
-    """Whether it is at another position than that of the run before, [runs]."""
+    """Whether the anchor is at another position than the anchor of the previous run, bool [runs]."""
 
 
 def words_in(raw: Bytes, offsets: Numbers) -> Words:
-    """The words of texts; `offsets` int64 [texts + 1]."""
+    """The words of texts: `raw` are the UTF-8 bytes of all texts, `offsets` int64 [texts + 1] where each starts."""
     words = Words.empty(int(offsets[-1] - offsets[0]) + 1, len(offsets) - 1)
     return words.head(split_words(raw, offsets, _whitespace_fold(), random(WEIGHTS, 1), words))
 
 
 def lines_of(words: Words, min_words: int) -> Passages:
-    """The lines of at least `min_words` words."""
+    """The lines with at least `min_words` words."""
     lines = Passages.empty(int(words.opens_line.sum()))
     return lines.select(slice(hash_lines(words, min_words, lines)))
 
 
 def runs_of(words: Words, size: int) -> tuple[Passages, Anchors]:
-    """Every run of `size` words, with the lowest of its grams of half as many."""
+    """Every run of `size` words, each with its anchor: the lowest hash among its grams, which have half as many words."""
     count = int(np.maximum(np.diff(words.first) - size + 1, 0).sum())
     runs = Passages.empty(count)
     runs.words[:] = size
@@ -114,7 +114,7 @@ def runs_of(words: Words, size: int) -> tuple[Passages, Anchors]:
 
 
 def chunks_of(offsets: Numbers, size: int) -> Iterator[tuple[int, int]]:
-    """Neighbouring texts of together about `size` bytes, as (first, end); a longer one by itself."""
+    """Group neighbouring texts into chunks of up to `size` bytes, as (first, end); a longer text is a chunk of its own."""
     first = 0
     while first < len(offsets) - 1:
         end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + size, side="right")) - 1)
@@ -124,7 +124,7 @@ def chunks_of(offsets: Numbers, size: int) -> Iterator[tuple[int, int]]:
 
 @functools.cache
 def _whitespace_fold() -> Fold:
-    """Words between white space, with each Han and kana character by itself."""
+    """The fold that separates words at white space and makes each Han and kana character a word."""
     fold = fold_of(WHITESPACE)
     single = np.isin(classes_of(np.arange(len(fold), dtype=np.uint32)), (CharacterClass.HAN, CharacterClass.KANA))
     return np.where(single, fold | SINGLE, fold).astype(np.uint32)
@@ -132,9 +132,10 @@ def _whitespace_fold() -> Fold:
 
 @compiled
 def split_words(raw, offsets, fold, weights, words):  # type: ignore[no-untyped-def]
-    """Fill `Words`; their number.
+    """Fill `words` (a `Words`) and return their number.
 
-    A word is the sum of its characters times the weights of their positions, mixed after every 64 and with its length.
+    A word's hash is the sum of its characters times the weights of their positions, mixed after every 64 characters, and mixed
+    again with the word's length.
     """
     hashes, starts, ends, opens_line, first = words
     zero, unit, last = np.uint64(0), np.uint64(1), np.uint64(WEIGHTS - 1)
@@ -144,7 +145,7 @@ def split_words(raw, offsets, fold, weights, words):  # type: ignore[no-untyped-
         value, length, position, stop = zero, zero, offsets[text], offsets[text + 1]
         new_line = True
         while position < stop:
-            # One character of UTF-8.
+            # Decode one UTF-8 character.
             start = position
             code = np.uint64(raw[position])
             position += 1
@@ -157,7 +158,7 @@ def split_words(raw, offsets, fold, weights, words):  # type: ignore[no-untyped-
             folded = np.uint64(fold[code]) if code < np.uint64(len(fold)) else zero
             single = folded & np.uint64(SINGLE)
 
-            # It ends a word, opens a line, starts a word, is a word, or continues one.
+            # The character may end a word, start a line, and start a word, be a word by itself, or continue a word.
             if length and (folded == zero or single):
                 hashes[count], ends[count] = mix(value + length), start
                 count += 1
@@ -184,7 +185,7 @@ def split_words(raw, offsets, fold, weights, words):  # type: ignore[no-untyped-
 
 @compiled
 def hash_lines(words, min_words, lines):  # type: ignore[no-untyped-def]
-    """Fill `lines` with the lines of at least `min_words` words; their number."""
+    """Fill `lines` with the lines that have at least `min_words` words, and return their number."""
     hashes, opens_line, first = words.hashes, words.opens_line, words.first
     count = 0
     for text in range(len(first) - 1):
@@ -204,7 +205,7 @@ def hash_lines(words, min_words, lines):  # type: ignore[no-untyped-def]
 
 @compiled
 def power(base, exponent):  # type: ignore[no-untyped-def]
-    """A power modulo 2^64."""
+    """`base` to the power of `exponent`, modulo 2^64."""
     product = np.uint64(1)
     for _ in range(exponent):
         product *= base
@@ -213,10 +214,10 @@ def power(base, exponent):  # type: ignore[no-untyped-def]
 
 @compiled
 def hash_runs(words, size, gram, runs, anchors):  # type: ignore[no-untyped-def]
-    """Fill `runs` and `anchors` with every run of `size` words, by polynomials that roll from word to word.
+    """Fill `runs` and `anchors` with every run of `size` words, by rolling polynomial hashes; return the number of runs.
 
-    The lowest of the last grams is the head of a queue that only rises; of equal ones the first stays, so that equal runs at
-    different positions have their anchors at different positions too.
+    A monotonic queue holds the candidates for the lowest gram, with the lowest at its head. Of equal grams, the first stays at
+    the head, so that overlapping equal runs at different positions have anchors at different positions.
     """
     hashes, first = words.hashes, words.first
     key_out, check_out, gram_out = power(KEY, size), power(CHECK, size), power(KEY, gram)
@@ -232,7 +233,7 @@ def hash_runs(words, size, gram, runs, anchors):  # type: ignore[no-untyped-def]
         key, check, value = np.uint64(0), np.uint64(0), np.uint64(0)
         head, tail, anchor = 0, 0, -1
         for word in range(count):
-            # Hashes of the run and of the gram that end with this word.
+            # Update the hashes of the run and of the gram that end with this word.
             code = hashes[start + word]
             key, check, value = key * KEY + code, check * CHECK + code, value * KEY + code
             if word >= gram:
@@ -241,7 +242,7 @@ def hash_runs(words, size, gram, runs, anchors):  # type: ignore[no-untyped-def]
                 key -= hashes[start + word - size] * key_out
                 check -= hashes[start + word - size] * check_out
 
-            # The gram goes into the queue, the run out with the queue's head.
+            # Add the gram to the queue, and write the run with the gram at the queue's head.
             if word + 1 >= gram:
                 while tail > head and values[tail - 1] > value:
                     tail -= 1

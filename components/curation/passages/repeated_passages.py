@@ -1,11 +1,12 @@
-"""Which passages occur more than once in the corpus: hashes meet by key, those of a chunk of texts already joined into one row.
+"""Finds passages that occur more than once in the corpus, by exchanging their hashes between shards.
 
-A line that occurs everywhere is one row of each chunk, so no partition grows with its occurrences. Runs of words would be a row
-for each word of the corpus: so first the lowest grams of all runs meet (winnowing: Schleimer, Wilkerson, Aiken, SIGMOD 2003), and
-only runs around a gram that is repeated are written at all. Equal runs have equal lowest grams: none is missed.
+Equal passages in a chunk of texts are one row with a count, so a line that occurs everywhere does not overload a partition.
+Writing every run would take a row for each word of the corpus. So first only the lowest gram of each run is exchanged (winnowing:
+Schleimer, Wilkerson, Aiken, SIGMOD 2003), then only the runs around repeated grams. Equal runs have equal lowest grams, so none
+is missed.
 
-The exact substrings of datatrove and of text-dedup call Google's suffix array, which a Rust compiler must build and which wants
-the whole corpus in one file; datatrove's sentence deduplication needs a sentence splitter for each language and works in Python.
+The exact-substring deduplication of datatrove and text-dedup calls Google's suffix array, which needs a Rust compiler and the
+whole corpus in one file. datatrove's sentence deduplication needs a sentence splitter for each language, and runs in Python.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from components.curation.tables.sorting import distinct, starts
 from components.machine_code import Bytes, Hashes, Numbers
 
 CHUNK_BYTES = 4 * 1024 * 1024
-"""Bytes of text hashed at a time: words of one byte take 25 bytes each meanwhile, runs of them 40 more."""
+"""Bytes of text hashed at a time. In the worst case, words of one byte, a word takes 25 bytes of memory and its run 40 more."""
 
 PASSAGES = pa.schema(
     {
@@ -39,13 +40,14 @@ PASSAGES = pa.schema(
         "count": pa.int64(),
     }
 )
-"""A passage of a chunk at its first occurrence there by rank; `count`: its documents with a line, or occurrences of a run."""
+"""A passage of a chunk, with its first occurrence in the chunk by rank. `count` is the number of the chunk's documents that have
+the line, or of the run's occurrences."""
 
 GRAMS = pa.schema({"key": pa.uint64(), "part": pa.int64(), "count": pa.int64()})
-"""A lowest gram of a chunk, and at how many positions it is."""
+"""A lowest gram of a chunk, and the number of positions at which it occurs there."""
 
 KNOWN = pa.schema({"part": pa.int64(), "key": pa.uint64()})
-"""A gram of a shard that is at several positions of the corpus."""
+"""A gram of a shard that occurs at several positions of the corpus."""
 
 REPEATED = pa.schema(
     {
@@ -57,24 +59,28 @@ REPEATED = pa.schema(
         "kept_part": pa.int64(),
     }
 )
-"""A passage of a shard that is repeated, and its first occurrence of all, which keeps it."""
+"""A repeated passage of a shard, and its first occurrence in the corpus, which is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Texts:
-    """A chunk of the documents whose passages count."""
+    """A chunk of the documents whose passages are compared."""
 
     rows: pa.RecordBatch
+    """The documents' rows."""
     raw: Bytes
+    """UTF-8 bytes of the texts; may include those of other chunks."""
     offsets: Numbers
-    """Where each starts in `raw`, int64 [texts + 1]."""
+    """Where each text starts in `raw`, int64 [texts + 1]."""
     document: Numbers
+    """Document numbers, int64 [texts]."""
     rank: Hashes
+    """Ranks by `sketches.ranks_of`, uint64 [texts]."""
     words: Words
 
 
 def texts_of(shard: TextShard, config: PassagesConfig) -> Iterator[Texts]:
-    """The documents of a shard that deduplication kept, some at a time; code only if it is to be trimmed too."""
+    """The documents of a shard that deduplication kept, in chunks; code only if `in_code` is set."""
     document, kept_instead = columns(interim.read(shard.verdicts, ["document", "kept"]), "document", "kept")
     removed = document[kept_instead >= 0]
     with pq.ParquetFile(shard.texts) as opened:
@@ -86,7 +92,7 @@ def texts_of(shard: TextShard, config: PassagesConfig) -> Iterator[Texts]:
 
 
 def chunked(rows: pa.RecordBatch) -> Iterator[Texts]:
-    """Documents with their words, about `CHUNK_BYTES` bytes at a time."""
+    """Split documents into chunks of about `CHUNK_BYTES` bytes, with their words."""
     raw, offsets = bytes_of(rows["text"])
     document, rank = rows["document"].to_numpy(), ranks_of(rows, text_hashes(rows))
     for first, end in chunks_of(offsets, CHUNK_BYTES):
@@ -122,7 +128,7 @@ def gather_grams(shard: TextShard, *, config: PassagesConfig) -> Path:
 
 
 def judge_grams(grams: Path) -> Path:
-    """Write the grams of one partition of `GRAMS` that are at several positions, as `KNOWN`."""
+    """Write the grams in one partition of `GRAMS` that occur at several positions, as `KNOWN`."""
     key, shard, count = columns(interim.read(grams), "key", "part", "count")
     several = _summed(count, starts(key)) > 1
     known = distinct(shard[several], key[several])
@@ -130,7 +136,7 @@ def judge_grams(grams: Path) -> Path:
 
 
 def gather_runs(work: tuple[TextShard, Path], *, config: PassagesConfig) -> Path:
-    """Write the runs of a shard whose lowest gram is among its `KNOWN`, as `PASSAGES`."""
+    """Write the runs of a shard whose lowest gram is in its `KNOWN`, as `PASSAGES`; `work` is the shard and that table."""
     shard, known = work
     (grams,) = columns(interim.read(known), "key")
     path = shard.directory / f"runs{interim.SUFFIX}"
@@ -146,7 +152,7 @@ def _around(runs: Passages, anchors: Anchors, grams: Hashes) -> Passages:
 
 
 def indices_in(ordered: Hashes, values: Hashes) -> Numbers:
-    """The index of each value in an ordered array, or -1; int64 [values]."""
+    """The index of each value in a sorted array, or -1 if it is missing; int64 [values]."""
     if not len(ordered):
         return np.full(len(values), -1, dtype=np.int64)
     index = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
@@ -154,16 +160,17 @@ def indices_in(ordered: Hashes, values: Hashes) -> Numbers:
 
 
 def joined(passages: Passages, texts: Texts, shard: int, *, by_document: bool) -> pa.Table:
-    """`PASSAGES` of a chunk: a row for each passage, whose `count` are documents or occurrences."""
+    """`PASSAGES` of a chunk, with one row per distinct passage; `count` is documents if `by_document`, else occurrences."""
     document, rank = texts.document[passages.text], texts.rank[passages.text]
     order = np.argsort(passages.key)
-    # Most passages occur once: only the others are sorted by all that decides.
+    # Sort by key, and sort by the other columns only the few passages that share a key.
     opens = starts(passages.key[order])
     tied = ~(opens & np.append(opens[1:], True)) if len(order) else opens
     rows = order[tied]
     sorting = (passages.word, document, rank, passages.check, passages.key)
     order[tied] = rows[np.lexsort([column[rows] for column in sorting])]
 
+    # Keep the first occurrence of each passage, with its count.
     key, check = passages.key[order], passages.check[order]
     first = starts(key, check)
     counted = starts(key, check, document[order]) if by_document else np.ones(len(order), dtype=bool)
@@ -174,7 +181,7 @@ def joined(passages: Passages, texts: Texts, shard: int, *, by_document: bool) -
 
 
 def judge_passages(passages: Path, *, limit: int) -> Path:
-    """Write what is in more than `limit` documents, or has more occurrences, of one partition of `PASSAGES`, as `REPEATED`."""
+    """Write the passages in one partition of `PASSAGES` whose total count exceeds `limit`, as `REPEATED`."""
     table = interim.read(passages)
     key, check, document, word, shard, count = columns(table, "key", "check", "document", "word", "part", "count")
     first = starts(key, check)
@@ -185,7 +192,7 @@ def judge_passages(passages: Path, *, limit: int) -> Path:
 
 
 def _summed(count: Numbers, first: Any) -> Numbers:
-    """The sum over each group, at every row of it."""
+    """The sum of `count` over each group, repeated at every row of the group; `first` marks the first row of each group."""
     if not len(count):
         return count
     return np.add.reduceat(count, np.flatnonzero(first))[np.cumsum(first) - 1]

@@ -1,4 +1,4 @@
-"""Repeated passages taken out of the documents that do not keep them."""
+"""Trims repeated passages from the documents of a shard that do not keep them."""
 
 import itertools
 import operator
@@ -25,10 +25,10 @@ from components.curation.text.normalise import normalise
 from components.machine_code import Hashes, Numbers
 
 LINE, SUBSTRING = "line", "substring"
-"""Kinds of passages."""
+"""The kinds of passages."""
 
 MARK = "<REPEATED>"
-"""What replaces a masked passage."""
+"""Replaces a masked passage."""
 
 TRIMMED_PASSAGES = pa.schema(
     {
@@ -43,44 +43,48 @@ TRIMMED_PASSAGES = pa.schema(
         "text": pa.string(),
     }
 )
-"""A passage taken out of a document, in bytes of its text, and the words that keep it."""
+"""A passage trimmed from a document (`start` and `end` in bytes of the document's original text), and the position of the kept
+occurrence: shard, document and first word."""
 
 EXCERPT = 200
 """Bytes of a passage that the evidence shows."""
 
 Counts = Counter[tuple[str, str, str]]
-"""Of (source, domain, column of `tables.PASSAGE_COUNTS`)."""
+"""Counts by (source, domain, column of `tables.PASSAGE_COUNTS`)."""
 
 Truths = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrimmedShard:
-    """What was taken out of a shard; `TextShard.trimmed` has what is left."""
+    """The passages trimmed from a shard; the trimmed documents are in `TextShard.trimmed`."""
 
     passages: Path
-    """`TRIMMED_PASSAGES`."""
+    """Path of the `TRIMMED_PASSAGES`."""
     counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepeatedPassages:
-    """The passages of a shard that are repeated and what keeps each, sorted by key."""
+    """The repeated passages of a shard, each with the position of its kept occurrence, sorted by key."""
 
     key: Hashes
     check: Hashes
     kept: Numbers
+    """Number of the document with the kept occurrence, int64 [passages]."""
     kept_word: Numbers
+    """Index of the kept occurrence's first word in that document, int64 [passages]."""
     kept_shard: Numbers
+    """Number of the text shard with that document, int64 [passages]."""
 
     @classmethod
     def read(cls, path: Path) -> "RepeatedPassages":
-        """From one partition of `repeated_passages.REPEATED`."""
+        """Read one partition of `repeated_passages.REPEATED`."""
         key, check, kept, word, shard = columns(interim.read(path), "key", "check", "kept", "kept_word", "kept_part")
         return cls(key=key, check=check, kept=kept, kept_word=word, kept_shard=shard)
 
     def matches(self, passages: Passages) -> tuple[Numbers, Numbers]:
-        """Which of the passages are repeated, and the rows here that say so."""
+        """The indices of the passages that are repeated, and the matching rows of this table."""
         rows = indices_in(self.key, passages.key)
         if not len(self.key):
             return rows[:0], rows[:0]
@@ -90,54 +94,64 @@ class RepeatedPassages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Occurrences:
-    """Occurrences of repeated passages in some texts, in their order; int64 [passages] each."""
+    """Occurrences of repeated passages in a chunk of texts, in order; int64 [occurrences] each."""
 
     kind: str
     repeated: RepeatedPassages
     text: Numbers
+    """Number of the text in the chunk."""
     word: Numbers
-    """The first word, counted in its text."""
+    """Index of the first word within its text."""
     words: Numbers
+    """Number of words."""
     rows: Numbers
-    """Of `repeated`, which say what keeps it."""
+    """Row of `repeated` for each occurrence."""
     kept_elsewhere: Truths
-    """Whether another document, or an earlier occurrence of a run, keeps it, bool [passages]."""
+    """Whether the passage is kept in another document or, for a run, at an earlier position; bool [occurrences]."""
     kept_here: Truths
-    """Whether this occurrence is the one that is kept for others, bool [passages]."""
+    """Whether this is the occurrence that is kept; bool [occurrences]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrimmedPassages:
-    """Passages taken out of some texts; int64 [passages] each."""
+    """Passages to trim from a chunk of texts; int64 [passages] each."""
 
     kind: str
     text: Numbers
+    """Number of the text in the chunk."""
     start: Numbers
-    """In bytes of the text."""
+    """Byte offset of the start within the text."""
     end: Numbers
+    """Byte offset of the end within the text."""
     words: Numbers
+    """Number of words."""
     kept: Numbers
+    """Number of the document that keeps the passage."""
     kept_word: Numbers
+    """Index of the passage's first word in that document."""
     kept_shard: Numbers
+    """Number of the text shard with that document."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Rule:
-    """What replaces a passage, and the characters that must remain of a text besides such marks."""
+    """How passages are replaced, and when too little of a text remains."""
 
     mark: str
+    """Replaces each passage; may be empty."""
     min_characters: int
+    """Minimum characters that must remain of a text, not counting marks."""
 
 
 TrimmedTexts = dict[int, dict[str, Any]]
-"""Rows of `TRIMMED` by the number of the text in its chunk."""
+"""Rows of `TRIMMED`, by the number of the text in its chunk."""
 
 
 def trim(work: tuple[TextShard, Path | None, Path | None], *, config: PassagesConfig, min_characters: int) -> TrimmedShard:
-    """Take the repeated lines and runs out of a shard where another document, or an earlier occurrence of a run, keeps them.
+    """Trim the repeated lines and runs of a shard that are kept elsewhere.
 
-    A document of which less than `min_characters` remain is removed, unless it keeps a passage itself: then it is kept, and that
-    passage whole.
+    A document of which fewer than `min_characters` characters remain is removed, unless it keeps a passage for others: then it
+    stays, with that passage whole. `work` is the shard and the paths of its repeated lines and runs, if they were searched for.
     """
     shard, *repeated = work
     rule = _Rule(mark=MARK if config.action == "mask" else "", min_characters=min_characters)
@@ -179,11 +193,12 @@ def _occurrences(kind: str, texts: Texts, repeated: RepeatedPassages, passages: 
 
 
 def _trim_texts(texts: Texts, occurrences: Sequence[Occurrences], rule: _Rule) -> tuple[list[TrimmedPassages], TrimmedTexts]:
-    """The passages that are taken out, and the texts without them.
+    """The passages to trim, and the trimmed texts.
 
-    No document that keeps a passage is removed. So every trimmed word has a copy in a kept document: follow `kept` to an earlier
-    occurrence, and from there on if that one is trimmed too.
+    No document that keeps a passage is removed. So every trimmed word has a copy in a kept document: `kept` leads to an earlier
+    occurrence, and if that is trimmed too, its own `kept` leads further.
     """
+    # Trim every passage that is kept elsewhere.
     passages = [_passages(texts, own) for own in occurrences]
     rows = _texts(texts, passages, rule)
     keepers = {text for own in occurrences for text in np.unique(own.text[own.kept_here]).tolist()}
@@ -191,6 +206,7 @@ def _trim_texts(texts: Texts, occurrences: Sequence[Occurrences], rule: _Rule) -
     if not spared:
         return passages, rows
 
+    # Texts that would be removed but keep a passage: trim them again, without touching what they keep.
     passages = [_passages(texts, own) for own in _spare(texts, occurrences, spared)]
     again = _texts(texts, passages, rule, only=frozenset(spared))
     others = {text: row for text, row in rows.items() if text not in spared}
@@ -198,7 +214,7 @@ def _trim_texts(texts: Texts, occurrences: Sequence[Occurrences], rule: _Rule) -
 
 
 def _spare(texts: Texts, occurrences: Sequence[Occurrences], spared: Sequence[int]) -> list[Occurrences]:
-    """The occurrences, of which those that overlap a passage that a spared text keeps are not to be taken out of it."""
+    """The occurrences without those that overlap a passage that a spared text keeps: these are no longer `kept_elsewhere`."""
     kept = np.zeros(len(texts.words.hashes) + 1, dtype=np.int64)
     for own in occurrences:
         here = own.kept_here & np.isin(own.text, spared)
@@ -214,13 +230,13 @@ def _spare(texts: Texts, occurrences: Sequence[Occurrences], spared: Sequence[in
 
 
 def _bounds(texts: Texts, occurrences: Occurrences) -> tuple[Numbers, Numbers]:
-    """The first word of each passage and the one after its last, among those of all texts."""
+    """Start and end of each occurrence, as word indices over all texts of the chunk."""
     start = texts.words.first[occurrences.text] + occurrences.word
     return start, start + occurrences.words
 
 
 def _passages(texts: Texts, occurrences: Occurrences) -> TrimmedPassages:
-    """What is kept elsewhere; runs that follow each other word by word in both documents become one passage."""
+    """The occurrences that are kept elsewhere; runs that advance word by word in both documents are merged into one passage."""
     rows = np.flatnonzero(occurrences.kept_elsewhere)
     text, word, words = occurrences.text[rows], occurrences.word[rows], occurrences.words[rows]
     repeated, source = occurrences.repeated, occurrences.rows[rows]
@@ -244,7 +260,7 @@ def _passages(texts: Texts, occurrences: Occurrences) -> TrimmedPassages:
 
 
 def _evidence(texts: Texts, passages: TrimmedPassages) -> pa.Table:
-    """`TRIMMED_PASSAGES`."""
+    """The passages as `TRIMMED_PASSAGES`."""
     base = texts.offsets[passages.text]
     excerpts = [
         texts.raw[start : min(end, start + EXCERPT)].tobytes().decode(errors="ignore")
@@ -258,7 +274,7 @@ def _evidence(texts: Texts, passages: TrimmedPassages) -> pa.Table:
 
 
 def _texts(texts: Texts, passages: Sequence[TrimmedPassages], rule: _Rule, only: frozenset[int] | None = None) -> TrimmedTexts:
-    """The texts out of which something is taken, or only some of these."""
+    """The trimmed rows of the texts that have passages to trim, or only of those in `only`."""
     bounds = sorted(row for own in passages for row in zip(own.text.tolist(), own.start.tolist(), own.end.tolist(), strict=True))
     rows: TrimmedTexts = {}
     for text, own in itertools.groupby(bounds, key=operator.itemgetter(0)):
@@ -293,7 +309,10 @@ def _trimmed_row(raw: bytes, passages: Sequence[tuple[int, int]], rule: _Rule) -
 
 
 def trimmed_text(raw: bytes, passages: Sequence[tuple[int, int]], mark: str = "") -> str:
-    """A normalised UTF-8 text without passages, sorted (start, end) in bytes that may overlap, or with a mark for each."""
+    """The normalised text `raw` with each passage removed, or replaced by `mark`.
+
+    `passages` are (start, end) in bytes, sorted; they may overlap.
+    """
     remaining, position = [], 0
     for start, end in _merged(passages):
         if not mark:
@@ -304,7 +323,7 @@ def trimmed_text(raw: bytes, passages: Sequence[tuple[int, int]], mark: str = ""
 
 
 def _merged(passages: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The union, as passages that do not touch."""
+    """Merge sorted passages that overlap or touch."""
     start, end = passages[0]
     for next_start, next_end in passages[1:]:
         if next_start > end:
@@ -315,7 +334,7 @@ def _merged(passages: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _with_white_space(raw: bytes, start: int, end: int) -> tuple[int, int]:
-    """A passage with the white space that is taken out too: of the gaps before and after it the wider one remains."""
+    """Extend a passage by the white space to remove with it: of the gaps before and after the passage, the wider one stays."""
     before, after = _first_of(raw, start, b" \t"), _end_of(raw, end, b" \t")
     opens_line = before == 0 or raw[before - 1] == NEWLINE
     closes_line = after == len(raw) or raw[after] == NEWLINE
@@ -328,14 +347,14 @@ def _with_white_space(raw: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _first_of(raw: bytes, position: int, blanks: bytes) -> int:
-    """Where the blanks before a position start."""
+    """The start of the run of `blanks` that ends at a position."""
     while position and raw[position - 1] in blanks:
         position -= 1
     return position
 
 
 def _end_of(raw: bytes, position: int, blanks: bytes) -> int:
-    """Where the blanks from a position on end."""
+    """The end of the run of `blanks` that starts at a position."""
     while position < len(raw) and raw[position] in blanks:
         position += 1
     return position

@@ -1,1 +1,1 @@
-"""The learned quality score: its sample, classifiers and calibration, and the documents refused by it."""
+"""The learned quality score: draws a sample, trains classifiers, calibrates scores and refuses the lowest."""

@@ -1,7 +1,7 @@
-"""Scores calibrated to shares: a document's quantile within its language and domain, and the cut below which it is refused.
+"""Calibrates classifier scores: converts log-odds to quantiles within a language and domain, and sets the cut for refusals.
 
-A classifier's log-odds are not comparable between languages and domains: a single cut would remove whole languages. So each
-language in each domain is cut at its own quantile, counted exactly by histograms that can be added in any order.
+A classifier's log-odds are not comparable between languages and domains, so a single cut would remove whole languages. Instead,
+each language in each domain is cut at its own quantile, computed from histograms that can be added in any order.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 BINS, STEP = 4096, 1 / 128
-"""Log-odds from -16 to 16; a bin holds at most a few thousandths of a language."""
+"""Number and width of the histogram's bins: log-odds from -16 to 16. A bin holds at most a few thousandths of a language."""
 
 Group = tuple[str, str]
 """A language and a domain."""
 
 Histogram = dict[Group, npt.NDArray[np.int64]]
-"""Documents and bytes in each bin, int64 [2, `BINS`], by group."""
+"""Documents (row 0) and bytes (row 1) in each bin, int64 [2, `BINS`], by group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,10 @@ class Calibration:
     """The cut and the quality scale of one group."""
 
     cut: int
-    """The lowest bin that is not refused."""
+    """The lowest bin whose documents are not refused."""
     quality: npt.NDArray[np.float32]
-    """For each bin, the share of the group's documents below it, plus half of its own; float32 [`BINS`]."""
+    """Quality of the documents in each bin: the share of the group's documents in lower bins plus half of the share in this bin,
+    float32 [`BINS`]."""
 
     @property
     def log_odds(self) -> float:
@@ -41,7 +42,7 @@ def bins_of(log_odds: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 
 
 def bin_counts(bins: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Documents and bytes in each bin, int64 [2, `BINS`]."""
+    """Documents (row 0) and bytes (row 1) in each bin, int64 [2, `BINS`]; `sizes` are the documents' bytes."""
     counts = np.zeros((2, BINS), dtype=np.int64)
     np.add.at(counts[0], bins, 1)
     np.add.at(counts[1], bins, sizes)
@@ -55,7 +56,7 @@ def add_histograms(first: Histogram, second: Histogram) -> Histogram:
 
 
 def calibrate(histogram: Mapping[Group, npt.NDArray[np.int64]], max_refused_share: float) -> dict[Group, Calibration]:
-    """Cut each group so that at most `max_refused_share` of its documents lie below the cut, never more."""
+    """A calibration for each group, with the highest cut that refuses at most `max_refused_share` of its documents."""
     calibrations = {}
     for group, (documents, _) in sorted(histogram.items()):
         below = np.concatenate([[0], np.cumsum(documents)])

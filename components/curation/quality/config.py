@@ -1,4 +1,4 @@
-"""The learned quality score."""
+"""The config of the learned quality score."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,22 @@ from components.errors import require
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QualityConfig:
-    """A learned quality score: how much a document reads like the references rather than like the sources."""
+    """A learned score of how much a document resembles the references rather than the other documents of the sources."""
 
     references: tuple[Source, ...] = ()
-    """Examples of preferred documents, such as an encyclopedia; read and filtered like sources, but not added to the corpus, and
-    their weights are ignored. A language without references is not scored, and loses nothing. Empty: no score."""
+    """Examples of preferred documents, such as an encyclopedia. They are read and filtered like sources but not added to the
+    corpus; their weights are ignored. Documents in a language without references are neither scored nor refused. Empty: no
+    documents are scored."""
     max_refused_share: float = 0.1
-    """Share of each language in each domain, its lowest scores, that may be refused as `low-quality`; with 0 documents are only
-    scored. DCLM (arXiv 2406.11794, section 4.4) keeps the top tenth of English web text: such a cut needs a whole crawl."""
+    """Maximum share of the documents of each language and domain, those with the lowest scores, that is refused as `low-quality`.
+    With 0, documents are only scored. DCLM (arXiv 2406.11794, section 4.4) keeps the top 10 % of English web text, which requires
+    a whole crawl."""
     sample_documents: int = 10_000
-    """Documents of the references, and as many of the sources, that the classifier of a language is trained on. A worker holds
-    them in memory, some 200 MB."""
+    """Maximum number of references, and of other documents, that the classifier of a language is trained on. A worker holds them
+    in memory: about 200 MB at the default."""
     min_documents: int = 200
-    """Documents that a language needs, both in the references and in the sources, to get a classifier: of fewer it would learn
-    their topics."""
+    """Minimum number of documents of a language, both in the references and in the sources, to train a classifier for it. With
+    fewer, it would learn their topics instead of their quality."""
 
     def __post_init__(self) -> None:
         require(0 <= self.max_refused_share < 1, self, "max_refused_share", self.max_refused_share, "at least 0, below 1")

@@ -1,9 +1,12 @@
-"""The quality step: a classifier for each language learned from references, scores calibrated, the lowest refused.
+"""The quality step: trains a classifier for each language, scores all documents and refuses those with the lowest scores.
 
-(1) the references are read and filtered like sources; (2) of each language in each domain a sample is drawn; (3) a worker trains
-on a language's sample; (4) every document is scored, and the scores are counted; (5) each language in each domain is cut at its
-own quantile, and the remaining texts get their quality. A language with too few references, or too few documents to learn from,
-is not scored and loses nothing.
+1. The references are read and filtered like sources.
+2. A sample is drawn of each language in each domain.
+3. A worker trains a classifier on each language's sample.
+4. Every document is scored, and the scores are counted in histograms.
+5. Each language in each domain is cut at its own quantile, and the remaining documents get their quality.
+
+Documents in a language with too few references, or too few other documents, are neither scored nor refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,18 +50,20 @@ BATCH = 4096
 """Documents read from a text shard at a time."""
 
 SCORES = pa.schema({"document": pa.int64(), "bin": pa.int32()})
-"""The bin of each document's log-odds, or -1 if its language has no classifier; sorted by document."""
+"""The bin of each document's log-odds, or -1 if its language has no classifier; sorted by document number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainedClassifier:
-    """What is recorded of a trained classifier."""
+    """Facts about a trained classifier, for the metrics and figures."""
 
     language: str
     reference_documents: int
-    """References of that language, whether or not they are in the sample."""
+    """Number of references in that language, whether or not they are in the sample."""
     auc: float | None
+    """Area under the ROC curve on held-out documents; None if they are all of one kind."""
     sha256: str
+    """sha256 of the classifier's file, in hex."""
 
 
 def grade(
@@ -69,14 +74,13 @@ def grade(
     scratch: Path,
     engine: ShardEngine,
 ) -> tuple[list[ExtractedShard], dict[str, JSON]]:
-    """Score all documents and refuse the lowest; the shards without the refused documents, and figures.
+    """Score all documents and refuse the lowest; return the shards without the refused documents, and figures.
 
-    `extraction` is how the shards were read: the references are read like them.
-
-    Writes `quality/LANGUAGE.npz` and `metrics/quality.parquet` below `output`.
+    The references are read with the settings in `extraction`, like the shards. Writes `quality/LANGUAGE.npz` and
+    `metrics/quality.parquet` below `output`.
 
     Raises:
-        SourceError: a reference cannot be read, or no language has enough of them.
+        SourceError: a reference cannot be read, or no language has enough references and other documents.
     """
     if not any(shard.text_shards for shard in shards):
         return list(shards), {}
@@ -86,7 +90,7 @@ def grade(
     references = read_references(extraction.of_references(quality.references), scratch, engine)
     texts = [path for shard in shards for path in shard.texts]
     samples, counts = draw(quality, references, texts, scratch, engine, seed=extraction.reading.seed)
-    trained = engine.map_shards(partial(train, models=models, counts=counts), samples, description="learn quality")
+    trained = engine.map_shards(partial(train, models=models, counts=counts), samples, description="train quality classifiers")
     classifiers = sorted((classifier for of_sample in trained for classifier in of_sample), key=lambda c: c.language)
 
     # Score, calibrate, refuse.
@@ -94,7 +98,7 @@ def grade(
     histogram = engine.reduce(add_histograms, histograms)
     calibrations = calibrate(histogram, quality.max_refused_share)
     refuse = partial(refuse_lowest, calibrations=calibrations)
-    graded = engine.map_shards(refuse, list(shards), description="refuse the lowest quality")
+    graded = engine.map_shards(refuse, list(shards), description="refuse low quality")
 
     tables.write(output / "metrics" / "quality.parquet", _metrics(histogram, calibrations, classifiers))
     figures = {c.language: {"sha256": c.sha256, "auc": c.auc, "references": c.reference_documents} for c in classifiers}
@@ -107,21 +111,24 @@ def read_references(extraction: Extraction, scratch: Path, engine: ShardEngine) 
     read = engine.map_shards(extract, shards, description="read references")
     for shard in read:
         for row in pq.read_table(shard.set_aside).to_pylist():
-            raise SourceError(f"reference {row['source']}: {row['path']} cannot be read ({row['error']}); mend or remove it")
+            raise SourceError(f"reference {row['source']}: {row['path']} cannot be read ({row['error']}); repair or remove it")
     texts = [path for shard in read for path in shard.texts]
     if not texts:
         names = ", ".join(source.label for source in extraction.reading.sources)
-        raise SourceError(f"quality.references: the filters refuse every document of {names}; name others")
+        raise SourceError(f"curation.quality.references: the filters refuse every document of {names}; use other references")
     return texts
 
 
 def train(sample: Path, *, models: Path, counts: Mapping[str, int]) -> list[TrainedClassifier]:
-    """Train on each language of one partition of `SAMPLE`, and write its classifier below `models`."""
+    """Train a classifier for each language in one partition of `sample.SAMPLE`, and write it below `models`.
+
+    `counts` is the number of references of each language.
+    """
     trained = []
     table = interim.read(sample)
     for language in sorted(set(table["language"].to_pylist())):
         own = table.filter(pc.equal(table["language"], language))
-        # Sorted by order: copies that were in several shards are neighbours.
+        # Rows are sorted by order, so copies of a text from several shards are adjacent; keep one of them.
         own = own.filter(pa.array(starts(own["order"].to_numpy(), own["reference"].to_numpy(zero_copy_only=False))))
         held_out = own["order"].to_numpy() % np.uint64(HELD_OUT) == 0
         classifier, auc = learn(own["features"], own["reference"].to_numpy(zero_copy_only=False), held_out)
@@ -133,7 +140,7 @@ def train(sample: Path, *, models: Path, counts: Mapping[str, int]) -> list[Trai
 
 
 def measure(shard: ExtractedShard, *, models: Path) -> Histogram:
-    """Score a shard's documents, as `SCORES` beside its texts, and count the scores."""
+    """Score a shard's documents, write the scores as `SCORES` beside its texts, and return their histogram."""
     histogram: Histogram = {}
     classifiers = {path.stem: Classifier.load(path) for path in sorted(models.glob("*.npz"))}
     with interim.writer(scores_path(shard), SCORES) as output:
@@ -147,7 +154,7 @@ def measure(shard: ExtractedShard, *, models: Path) -> Histogram:
 
 
 def scores_path(shard: ExtractedShard) -> Path:
-    """The table of a shard's scores."""
+    """Path of the table of a shard's scores."""
     return Path(shard.directory) / f"scores{interim.SUFFIX}"
 
 
@@ -171,14 +178,14 @@ def _histogram(batch: pa.RecordBatch, bins: npt.NDArray[np.int64]) -> Histogram:
 
 
 def refuse_lowest(shard: ExtractedShard, *, calibrations: Mapping[Group, Calibration]) -> ExtractedShard:
-    """Write a shard's texts that are not refused, and all its rows with their reasons, each with its quality."""
+    """Write a shard's texts that are not refused, and all its rows with their reasons; both with the quality of each document."""
     scores = interim.read(scores_path(shard))
     graded, documents, text_shards = replace(shard, graded=True), 0, 0
     for path in shard.texts:
         table = pq.read_table(path)
         judged, kept = _judged(table, _bins_of_documents(scores, table["document"].to_numpy()), calibrations)
         remaining = judged.filter(pa.array(kept))
-        # Deduplication identifies text shards by their first documents, so an empty one is not written.
+        # An empty text shard is not written, because deduplication identifies text shards by their first document.
         if remaining.num_rows:
             tables.write(texts_path(Path(shard.directory), text_shards, graded=True), remaining)
             text_shards += 1
@@ -192,7 +199,7 @@ def _write_rows(
 ) -> None:
     table = pq.read_table(shard.rows)
     document = table["document"].to_numpy()
-    # Rows that earlier filters refused have no document number, and no score.
+    # Rows that filters refused have no document number and no score.
     bins = np.where(document >= 0, _bins_of_documents(scores, document), -1)
     judged, kept = _judged(table, bins, calibrations)
     reason = pc.if_else(pa.array(kept), judged["reason"], LOW_QUALITY)
@@ -200,7 +207,7 @@ def _write_rows(
 
 
 def _bins_of_documents(scores: pa.Table, document: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The bin of each document by its number, from the scores, which are sorted by number."""
+    """The bin of each document, int64 [documents]; `scores` is sorted by document number."""
     bins = np.append(scores["bin"].to_numpy(), -1)
     return bins[np.searchsorted(scores["document"].to_numpy(), document)]
 
@@ -225,7 +232,7 @@ def _with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
 def _metrics(
     histogram: Histogram, calibrations: Mapping[Group, Calibration], classifiers: Sequence[TrainedClassifier]
 ) -> pa.Table:
-    """What each language and domain lost, as `tables.QUALITY`."""
+    """What was refused of each language and domain, as `tables.QUALITY`."""
     by_language, rows = {classifier.language: classifier for classifier in classifiers}, []
     for (language, domain), (documents, sizes) in sorted(histogram.items()):
         calibration = calibrations[language, domain]

@@ -1,8 +1,8 @@
-"""What the classifiers learn from: a bounded sample of each language, the same however the documents are sharded.
+"""Draws the training sample of each language's classifier: bounded in size, and independent of how documents are sharded.
 
-Documents are ordered by a hash of their texts and the seed, and those with the lowest orders are taken, each text once: each text
-shard reports its lowest orders, these together give the limit up to which orders are taken, and each text shard then writes its
-documents up to it. Every domain of a language contributes the same number.
+Each text has an order: a hash of the text and the seed. The texts with the lowest orders are sampled, each once. First each text
+shard reports its lowest orders. From these follows the limit up to which orders are sampled. Then each text shard writes its
+documents up to the limit. Every domain of a language contributes about the same number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ BATCH = 4096
 """Documents read from a text shard at a time."""
 
 SAMPLE = pa.schema({"order": pa.uint64(), "language": pa.string(), "reference": pa.bool_(), "features": pa.large_binary()})
-"""A document to learn from, by the buckets of its words."""
+"""A sampled document; `features` are the buckets of its words."""
 
 GroupOrders = dict[Group, tuple[int, Hashes]]
-"""The number of documents of each group, and their lowest orders, of each text once."""
+"""For each group, its number of documents, and their lowest distinct orders."""
 
 
 def draw(
@@ -39,12 +39,12 @@ def draw(
     """`SAMPLE` partitioned by language, and the number of references of each language that gets a classifier.
 
     Raises:
-        SourceError: no language has enough documents of both kinds.
+        SourceError: no language has enough documents both in the references and in the sources.
     """
     lowest = partial(lowest_orders, max_orders=quality.sample_documents, seed=seed)
     merge = partial(_merge, max_orders=quality.sample_documents)
 
-    # The languages that have enough documents both in the references and in the sources.
+    # Find the languages that have enough documents both in the references and in the sources.
     drawn = engine.map_shards(partial(lowest, by_domain=False), references, description="draw references")
     reference_orders = engine.reduce(merge, drawn)
     counts = {language: count for (language, _), (count, _) in reference_orders.items()}
@@ -56,11 +56,11 @@ def draw(
     if not languages:
         available = ", ".join(f"{count} {language}" for language, count in sorted(counts.items()))
         raise SourceError(
-            f"quality.references: no language has {quality.min_documents} documents both there and in the sources "
-            f"(references: {available}); name more references, or lower quality.min_documents"
+            f"curation.quality.references: no language has {quality.min_documents} documents both in the references and in the "
+            f"sources (references: {available}); add references, or lower curation.quality.min_documents"
         )
 
-    # Their sample, taken from the text shards and partitioned.
+    # Draw their samples from the text shards, and partition them by language.
     limits = tuple(_limits(orders, languages, quality.sample_documents) for orders in (reference_orders, document_orders))
     work = [(path, True, scratch / f"reference-{number:05d}{interim.SUFFIX}") for number, path in enumerate(references)]
     work += [(path, False, scratch / f"document-{number:05d}{interim.SUFFIX}") for number, path in enumerate(texts)]
@@ -72,7 +72,10 @@ def draw(
 def lowest_orders(
     texts: Path, *, max_orders: int, seed: int, by_domain: bool = True, languages: frozenset[str] | None = None
 ) -> GroupOrders:
-    """The documents of a text shard in each language and domain, or each language, and their lowest `max_orders` orders."""
+    """The `GroupOrders` of a text shard, with up to `max_orders` orders for each group.
+
+    A group is a language and domain, or with `by_domain=False` a language alone; `languages` restricts the groups.
+    """
     table = pq.read_table(texts, columns=["text_hash", "language", "domain"])
     groups, orders = groups_of(table, by_domain=by_domain), _orders(table, seed)
     lowest = {}
@@ -97,7 +100,7 @@ def _distinct(orders: GroupOrders, language: str) -> int:
 
 
 def _limits(orders: GroupOrders, languages: Sequence[str], documents: int) -> dict[Group, np.uint64]:
-    """The highest order that is taken of each group: every domain of a language contributes the same number."""
+    """The highest order that is sampled of each group, such that every domain of a language contributes the same number."""
     domains = {language: sum(own == language for own, _ in orders) for language in languages}
     return {
         (language, domain): lowest[: max(1, documents // domains[language])][-1]
@@ -107,7 +110,7 @@ def _limits(orders: GroupOrders, languages: Sequence[str], documents: int) -> di
 
 
 def groups_of(table: pa.Table | pa.RecordBatch, *, by_domain: bool = True) -> list[Group]:
-    """Language and domain of each document, or its language alone."""
+    """Language and domain of each document; the domain is empty with `by_domain=False`."""
     languages, domains = table["language"].to_pylist(), table["domain"].to_pylist()
     return list(zip(languages, domains if by_domain else [""] * len(languages), strict=True))
 
@@ -117,10 +120,10 @@ def _orders(table: pa.Table | pa.RecordBatch, seed: int) -> Hashes:
 
 
 def take(work: tuple[Path, bool, Path], *, limits: Sequence[Mapping[Group, np.uint64]], seed: int) -> Path:
-    """Write the documents of a text shard that are in the sample, as `SAMPLE`; its path.
+    """Write the documents of a text shard that are in the sample, as `SAMPLE`, and return the path.
 
-    `work` is the text shard, whether it holds references, and the path to write to; `limits` are those of references and of
-    other documents.
+    `work` is the text shard, whether its documents are references, and the path to write to. `limits` are the highest orders of
+    references and of other documents.
     """
     texts, reference, path = work
     chosen, taken = limits[0] if reference else limits[1], set[tuple[Group, int]]()

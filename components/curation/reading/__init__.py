@@ -1,1 +1,1 @@
-"""Raw files: listed, fetched, decompressed and parsed into documents."""
+"""Lists, fetches, decompresses and parses raw files into documents."""

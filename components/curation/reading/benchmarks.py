@@ -1,4 +1,4 @@
-"""The items of evaluation sets, read from the files that benchmarks are published as."""
+"""Reads the items of benchmarks from JSON, JSONL, CSV and Parquet files."""
 
 import csv
 import io
@@ -18,9 +18,10 @@ from components.locations import FileEntry, fetched, find
 
 KINDS = (".jsonl", ".json", ".csv", ".parquet")
 PARSE_ERRORS = (ValueError, LookupError, TypeError, OSError, EOFError, RecursionError, csv.Error, zlib.error, zstandard.ZstdError)
-"""What parsers and decompressors raise for a file that is not what its name says."""
+"""Exceptions that parsers and decompressors raise for a file with unexpected contents."""
 
 MAX_FILE_BYTES = 1 << 30
+"""Maximum decompressed size of a JSON, JSONL or CSV file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,27 +30,28 @@ class Item:
 
     benchmark: str
     file: str
-    """Path below the URI of the benchmark."""
+    """Path of the file below the benchmark's URI."""
     number: int
-    """Position in its file, from 0."""
+    """Index of the item in the file, from 0."""
     text: str
+    """The text to search for."""
     record: str
-    """The whole item, as JSON."""
+    """The whole record as JSON."""
 
 
 def files_of(benchmark: Benchmark) -> list[FileEntry]:
-    """The readable files of a benchmark, sorted. Raises `SourceError` if there are none."""
+    """The files of a benchmark with a known suffix, sorted. Raises `SourceError` if there are none."""
     files = [file for file in find(benchmark.uri, benchmark.name) if _kind(file.location)]
     if not files:
-        raise SourceError(f"benchmark {benchmark.name}: no file to read at {benchmark.uri}; allowed: {', '.join(KINDS)}")
+        raise SourceError(f"benchmark {benchmark.name}: no readable file at {benchmark.uri}; allowed: {', '.join(KINDS)}")
     return files
 
 
 def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
-    """Every item, in the order of files.
+    """The items of all files of a benchmark, in the order of the files; `scratch` holds files fetched from a bucket.
 
     Raises:
-        SourceError: there is no file, one cannot be read, or a named field holds no text.
+        SourceError: there is no readable file, a file cannot be read, or a record lacks one of `Benchmark.fields`.
     """
     for file in files_of(benchmark):
         with fetched(file.location, scratch) as path:
@@ -59,13 +61,13 @@ def items_of(benchmark: Benchmark, scratch: Path) -> Iterator[Item]:
                     yield _item(benchmark, file.relative, number, record)
                     number += 1
             except PARSE_ERRORS as error:
-                what = f"benchmark {benchmark.name}: {file.location} cannot be read after {number} whole items"
-                raise SourceError(f"{what} ({type(error).__name__}: {error}); mend it") from error
+                what = f"benchmark {benchmark.name}: {file.location} cannot be read after {number} complete items"
+                raise SourceError(f"{what} ({type(error).__name__}: {error}); repair or remove it") from error
 
 
 def _item(benchmark: Benchmark, file: str, number: int, record: Any) -> Item:
     serialised = json.dumps(record, ensure_ascii=False, default=str)
-    serialised.encode()  # raises for half a surrogate pair, which escapes can spell
+    serialised.encode()  # raises for a lone surrogate, which a JSON escape can produce
     return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=serialised)
 
 
@@ -94,7 +96,7 @@ def _records(path: Path) -> Iterator[Any]:
 
 
 def _listed(value: Any) -> list[Any]:
-    """The longest list in a JSON file: benchmarks keep their items beside a short description."""
+    """The items of a JSON value: the value itself if it is a list, else its longest list, since some files have metadata too."""
     if isinstance(value, list):
         return value
     lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else []
@@ -104,7 +106,7 @@ def _listed(value: Any) -> list[Any]:
 def _text(record: Any, fields: tuple[str, ...]) -> str:
     if fields:
         if not isinstance(record, dict):
-            raise TypeError(f"an item is {type(record).__name__} where Benchmark.fields names {', '.join(fields)}")
+            raise TypeError(f"an item is {type(record).__name__}; Benchmark.fields needs an object with {', '.join(fields)}")
         record = [record[field] for field in fields]
     return "\n".join(_strings(record))
 

@@ -1,4 +1,4 @@
-"""What curation reads, and the limits of reading."""
+"""The config of reading: sources, benchmarks, and limits for reading files."""
 
 import itertools
 import math
@@ -17,53 +17,56 @@ PYTHON_ENVIRONMENT = "python-environment:"
 """URI of the text of installed distributions."""
 
 PYTHON_DOMAINS = ("code", "prose", "maths")
-"""Domains of `python-environment:`: `.py` files, docstrings and descriptions, and those of mathematical packages."""
+"""Domains of `python-environment:`: `.py` files; docstrings and package descriptions; docstrings of mathematical packages."""
 
 LANGUAGE_MODELS = ("script", "lid176")
 
 SCRIPT_TAGS = ("en", "zh", "code", "other")
-"""Languages that the model `script` and fixed tags tell apart."""
+"""Language tags that the language model `script` assigns, and that `Source.language` may fix."""
 
 SHIPPED = "ldnoobw"
-"""Names the list of a language in `FilteringConfig.flagged_words`."""
+"""Name of the built-in word lists in `FilteringConfig.flagged_words`."""
 
 NAME = re.compile(r"\w[\w.-]*")
-"""Of a source: it is part of ids and tables, and may name a file."""
+"""Allowed names of sources, which are used in ids, tables and file names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Documents of one domain below one URI."""
+    """A file or folder with documents of one domain."""
 
     uri: str = field(metadata=names_files(PYTHON_ENVIRONMENT))
-    """`python-environment:`, or a path, `file://`, `s3://` or `gs://` URI of a folder or file: JSONL, text, WARC or WET (plain,
-    .gz, .zst), Parquet, or a Hugging Face dataset on disk."""
+    """Path, or `file://`, `s3://` or `gs://` URI, of a folder or file with JSONL, text, WARC or WET (plain, .gz or .zst),
+    Parquet, or a Hugging Face dataset saved to disk; or `python-environment:` for the text of installed Python distributions."""
     domain: str
-    """Domain of the mixture. For `python-environment:` one of code, prose and maths, and only its documents are taken."""
+    """Domain of the documents in the mixture. For `python-environment:` it must be code, prose or maths, and selects what is
+    read."""
     weight: float
-    """Weight in the mixture, in tokens; a domain's share is the sum of its sources' weights over the sum of all."""
+    """Weight in the mixture, in tokens. A domain's share is the sum of its sources' weights divided by the sum of all weights."""
     name: str = ""
-    """What ids, tables and pages call it, wherever it lies; made of domain and kind, such as `web-jsonl`, where it is empty."""
+    """Name of the source in ids, tables and pages, which does not depend on where it is stored. Empty: made of domain and kind,
+    such as `web-jsonl`."""
     licence: str = "unknown"
-    """SPDX expression of the documents; `python-environment:` takes each distribution's own."""
+    """SPDX expression of the documents' licence. `python-environment:` uses the licence of each distribution instead."""
     language: str = "auto"
-    """`auto` tags each document by its script; a fixed tag otherwise. Documents tagged `code` skip the rules for prose."""
+    """Language of the documents: en, zh, code or other; `auto` detects the language of each document. Documents tagged `code`
+    skip the rules for prose."""
     text_field: str = "text"
-    """Field of a JSON line, or column of a Parquet or Arrow file, that holds the text."""
+    """Field of a JSON line, or column of a Parquet or Arrow file, that contains the text."""
     reader: Extension | None = field(default=None, metadata=kind(READER))
-    """A class of the recipe's own that reads the files: `read(self, path)` yields the text of each document, or None for one that
-    has none. None: files are read by their suffix."""
+    """The recipe's own class for reading the files: its `read(self, path)` yields the text of each document, or None for a record
+    without text. None: files are read according to their suffix."""
     suffixes: tuple[str, ...] = ()
-    """Suffixes of the files that `reader` reads, such as `(".sql",)`; empty: all but hidden ones."""
+    """Suffixes of the files that `reader` reads, such as `(".sql",)`; empty: all files except hidden ones."""
     distributions: tuple[str, ...] = ()
-    """Distributions that `python-environment:` reads."""
+    """Installed distributions that `python-environment:` reads."""
     sample_bytes: int | None = None
-    """Approximate raw bytes to read, chosen by hash: whole files, or rows of files with many documents; None reads all.
-    A prose source counts the whole `.py` files that its docstrings are in."""
+    """Approximate number of raw bytes to read; None reads everything. The sample is drawn by hash: whole files, or rows of files
+    with many documents. For a prose source, the whole `.py` files that contain its docstrings are counted."""
 
     def __post_init__(self) -> None:
         require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
-        require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens")
+        require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens only")
         if not self.name:
             object.__setattr__(self, "name", f"{self.domain}-{self._kind()}")
         require(bool(NAME.fullmatch(self.name)), self, "name", self.name, "letters, digits, and - . _ after the first")
@@ -75,13 +78,13 @@ class Source:
         require(sample is None or sample > 0, self, "sample_bytes", sample, "a positive integer or None")
         if self.uri == PYTHON_ENVIRONMENT:
             require(self.domain in PYTHON_DOMAINS, self, "domain", self.domain, ", ".join(PYTHON_DOMAINS))
-            require(self.reader is None, self, "reader", "an extension", f"None, as {PYTHON_ENVIRONMENT} has its own")
+            require(self.reader is None, self, "reader", "an extension", f"None, since {PYTHON_ENVIRONMENT} has its own reader")
         endings = bool(self.reader) and all(suffix.startswith(".") for suffix in self.suffixes)
-        require(endings or not self.suffixes, self, "suffixes", self.suffixes, "with a reader, suffixes that start with a dot")
+        require(endings or not self.suffixes, self, "suffixes", self.suffixes, "suffixes with a leading dot, if reader is set")
 
     @property
     def label(self) -> str:
-        """How messages name this source."""
+        """The source in error messages: its name and URI."""
         return f"{self.name} ({self.uri})"
 
     def _kind(self) -> str:
@@ -89,7 +92,7 @@ class Source:
 
 
 def require_names(owner: Any, field_name: str, sources: Sequence[Source]) -> None:
-    """Raise `ConfigError` where two sources share a name, with the line to write."""
+    """Raise `ConfigError` if two sources have the same name; the message suggests a line with another name."""
     names = [source.name for source in sources]
     for number, source in enumerate(sources):
         if source.name in names[:number]:
@@ -102,14 +105,14 @@ def require_names(owner: Any, field_name: str, sources: Sequence[Source]) -> Non
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Benchmark:
-    """A benchmark whose items no document of the corpus may contain."""
+    """A benchmark whose items may not occur in the corpus."""
 
     name: str
-    """Its name in `contamination.parquet`, by which evaluation joins."""
+    """Name of the benchmark in `contamination.parquet`; evaluation finds its items there by this name."""
     uri: str = field(metadata=names_files())
-    """Path, `file://`, `s3://` or `gs://` URI of a folder or file: JSON, JSONL, CSV or Parquet, an item in each record."""
+    """Path, or `file://`, `s3://` or `gs://` URI, of a folder or file: JSON, JSONL, CSV or Parquet with one item per record."""
     fields: tuple[str, ...] = ()
-    """Fields of a record whose text counts, such as the question and its answer; empty: every text in it."""
+    """Fields of a record whose text is searched for, such as the question and the answer; empty: all strings in the record."""
 
     def __post_init__(self) -> None:
         require(bool(self.name.strip()), self, "name", self.name, "a name")
@@ -118,17 +121,19 @@ class Benchmark:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadingConfig:
-    """How documents are read from raw files, and tagged with a language."""
+    """How documents are read from raw files, and how their language is detected."""
 
     language_model: str = "script"
-    """How `auto` tags: `script` distinguishes en, zh and other by script and English function words; `lid176` 176 languages by
-    fastText's model, and code by its lines, in every domain (group `curation`)."""
+    """How sources with `language="auto"` are tagged. `script` distinguishes en, zh and other by script and English function
+    words. `lid176` detects 176 languages with fastText's model, and code by its lines; it needs the dependency group
+    `curation`."""
     max_bad_lines: int = 100
-    """Lines or rows without text that one file may hold before it is set aside."""
+    """Maximum number of lines or rows without text in a file; with more, the file is set aside."""
     max_document_bytes: int = 64 * 1024 * 1024
-    """Longer lines, cells, records and text files are refused as `long` without being held in memory."""
+    """Maximum bytes of a line, cell, record or text file; a longer one is refused as `long` without being held in memory."""
     max_read_attempts: int = 3
-    """Failed reads or worker crashes after which a file is set aside with its error: the check of the corpus then fails."""
+    """Number of failed reads or worker crashes after which a file is set aside with its error; the check of the corpus then
+    fails."""
 
     def __post_init__(self) -> None:
         require(self.language_model in LANGUAGE_MODELS, self, "language_model", self.language_model, ", ".join(LANGUAGE_MODELS))
@@ -139,20 +144,20 @@ class ReadingConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What decides which documents are read: sources, and the limits and the seed for reading them."""
+    """The part of the config that determines which documents are read."""
 
     sources: tuple[Source, ...]
     limits: ReadingConfig
     seed: int
-    """Chooses the samples of sources."""
+    """Seed for drawing samples of sources."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """All files that curation reads: sources, references of quality, benchmarks, and lists of flagged words."""
+    """Everything that curation reads: sources, references of the quality score, benchmarks, and word lists."""
 
     reading: Reading
     references: tuple[Source, ...]
     benchmarks: tuple[Benchmark, ...]
     flagged_words: Mapping[str, str]
-    """A shipped list's name, or a URI, by language."""
+    """Name of a built-in list, or URI of a file, by language."""

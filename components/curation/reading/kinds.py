@@ -1,4 +1,4 @@
-"""What raw files hold, by their suffixes."""
+"""Determines the kind of a raw file from its suffix."""
 
 from pathlib import PurePath
 
@@ -15,25 +15,26 @@ KINDS = {
     ".tex": "text",
     ".py": "text",
 }
-"""What a file contains, by its suffix; JSON lines, text and WARC may also be compressed."""
+"""Kind of a file by its suffix; JSON lines, text and WARC files may also be compressed."""
 
 JSON_LINES = ".json"
-"""How some corpora (C4, Dolma) name compressed JSON lines; an uncompressed `.json` is usually one value, and not read."""
+"""Suffix that some corpora (C4, Dolma) use for compressed JSON lines. An uncompressed `.json` file is usually a single value and
+is not read."""
 
 TABLES = ("parquet", "arrow")
-"""Kinds with compression of their own."""
+"""Kinds that have their own compression."""
 
 OWN = "own"
-"""What the reader of the recipe's own reads."""
+"""Kind of the files that a recipe's own reader reads."""
 
 ROWS = ("jsonl", "warc", OWN, *TABLES)
-"""Kinds with many documents in a file: a sample takes a share of each file."""
+"""Kinds with many documents per file, which are sampled by row instead of by file."""
 
 COMPRESSED = (".gz", ".zst")
 
 
 def kind_of(path: PurePath) -> str:
-    """What a file contains, by `KINDS`, or an empty string."""
+    """The kind of a file (a value of `KINDS`), or an empty string if it is not read."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         plain = suffixes[-2] if len(suffixes) > 1 else ""

@@ -1,8 +1,8 @@
-"""Raw files parsed into documents: JSON lines, Parquet, Arrow, web archives, text, and modules and metadata of Python packages.
+"""Parses raw files into documents: JSON lines, Parquet, Arrow, web archives, text, and the files of Python packages.
 
-To add a format for every recipe, write a function from a `RawFile` and a `Reading` to `RawDocument`s, register it in `READERS`,
-and give its suffix a kind in `components.curation.reading.kinds.KINDS`. A recipe brings its own in `Source.reader`: a class
-that yields what the rows of built-in tables hold.
+To add a format for all recipes, write a function that yields `RawDocument`s from a `RawFile` and a `Reading`, register it in
+`READERS`, and map its suffix to a kind in `components.curation.reading.kinds.KINDS`. To add one for a single recipe, name a
+`SourceReader` in `Source.reader`.
 """
 
 import gzip
@@ -28,45 +28,48 @@ from components.extensions import READER, Extension, failure, load
 from components.python_environment import ModuleText, description, module_name, split_module
 
 Row = tuple[bytes, str, str]
-"""The bytes of a row, its text, and why it has none."""
+"""The bytes of a row, its text, and the reason if it has no text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawDocument:
-    """A document as it was read."""
+    """A document as it was read, before normalisation."""
 
     source_index: int
-    """Position of its source in the config."""
+    """Index of its source in the config."""
     uri: str
-    """Inside its source: the path of the file and, where that holds many documents, `#` and the position there; of a web page
-    also its address."""
+    """Name of the document inside its source: the path of the file and, if the file has many documents, `#` and the document's
+    position; for a web page also its URL."""
     text: str
     raw: bytes
-    """The bytes that hold it: a line, a file, or a cell."""
+    """The bytes that the document was read from: a line, a file or a cell."""
     refusal: str = ""
-    """Why it cannot be a document: bad-line, invalid-utf8, unparsable, http-status or long; then `text` is empty."""
+    """Why it has no text: bad-line, invalid-utf8, unparsable, http-status or long; empty if it has text."""
 
 
 class SourceReader(Protocol):
-    """How a recipe's own class reads a file."""
+    """The interface of a recipe's own reader."""
 
     def read(self, path: Path) -> Iterator[str | None]:
-        """The text of each document, in the order of the file; None for a line or record that has none, which counts as a bad
-        line. What it raises sets the file aside."""
+        """Yield the text of each document in the order of the file, or None for a record without text, which counts as a bad
+        line.
+
+        If it raises an exception, the file is set aside.
+        """
         ...
 
 
 def read_documents(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    """The documents of one file, in its order.
+    """The documents of one file, in the order of the file.
 
     Raises:
-        SourceError: it cannot be read to its end, or holds more bad lines than the config allows.
+        SourceError: the file cannot be read to its end, or has more bad lines than the config allows.
     """
     try:
         yield from READERS[file.kind](file, reading)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, pa.ArrowInvalid, OSError) as error:
         reason = single_line(error)
-        raise SourceError(f"{file.location}: cannot be read to its end ({reason}); is it truncated or damaged?") from error
+        raise SourceError(f"{file.location}: cannot be read to its end ({reason}); it may be truncated or damaged") from error
 
 
 def _read_jsonl(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
@@ -94,15 +97,17 @@ def _read_parquet(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
 
 
 def _flat(location: str, field: str) -> list[str]:
-    """The field, unless it is nested or missing. Its cells stay references into the dictionary of the file, which may hold one
-    text for a thousand rows: no size in the file accounts for the copies."""
+    """The columns to read as dictionaries: the text column, unless it is nested or missing.
+
+    As a dictionary, a text that a thousand rows share is in memory once; otherwise memory could exceed every size in the file.
+    """
     with pq.ParquetFile(location) as table:
         paths = [table.schema.column(number).path for number in range(len(table.schema))]
     return [path for path in paths if path == field]
 
 
 def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:
-    """The cells of a column, read in batches of about `CHUNK` bytes by the metadata of the row groups."""
+    """The cells of a column, read in batches of about `CHUNK` bytes, estimated from the metadata of the row groups."""
     for number in range(table.num_row_groups):
         group = table.metadata.row_group(number)
         rows = max(1, min(1024, CHUNK * group.num_rows // max(1, group.total_byte_size)))
@@ -111,7 +116,7 @@ def _cells(table: pq.ParquetFile, field: str) -> Iterator[Any]:
 
 
 def _values(column: pa.Array) -> Iterator[Any]:
-    # Row by row: converting the whole column would copy a dictionary's long text once per row.
+    # Converted row by row, since converting the whole column would copy a shared text once per row.
     return (column[number].as_py() for number in range(len(column)))
 
 
@@ -123,7 +128,7 @@ def _row_of_cell(cell: Any, max_bytes: int) -> Row:
 
 
 def _read_arrow(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    """A stream of record batches, the format of saved Hugging Face datasets."""
+    """Documents from a stream of record batches, the format of saved Hugging Face datasets."""
     field = reading.sources[file.source_indices[0]].text_field
     with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
         names = stream.schema.names
@@ -135,7 +140,7 @@ def _read_arrow(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
 
 
 def _read_warc(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    """The main text of each page, named `PATH#NUMBER URL`."""
+    """Documents with the main text of each page, named `PATH#NUMBER URL`."""
     for number, page in enumerate(pages(Path(file.location), reading.limits.max_document_bytes), start=1):
         if not _is_taken(file, reading, page.text, page.raw):
             continue
@@ -161,15 +166,15 @@ def _read_own(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     assert extension is not None, f"{file.path} is of the kind {file.kind}, and its source has no reader"
     cells = _own_cells(extension, Path(file.location), f"{file.path} of source {file.source}")
     rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in cells)
-    yield from _rows(file, reading, rows, f"a document with text, says the reader {extension.code}")
+    yield from _rows(file, reading, rows, f"a document with text, according to the reader {extension.code}")
 
 
 def _own_cells(extension: Extension, path: Path, name: str) -> Iterator[str | None]:
-    """What a reader of the recipe's own yields.
+    """The texts that a recipe's own reader yields for a file; a text that is not valid Unicode becomes None.
 
     Raises:
-        SourceError: the reader failed, with its line: the file is at fault, and set aside.
-        ExtensionError: the reader yields something else than texts: it would with every file.
+        SourceError: the reader raised an exception; the file is considered damaged and set aside.
+        ExtensionError: the reader yields something other than texts, which is not the file's fault.
     """
     reader: SourceReader = load(extension, READER)
     number = 0
@@ -186,7 +191,7 @@ def _own_cells(extension: Extension, path: Path, name: str) -> Iterator[str | No
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be written: half a surrogate pair cannot."""
+    """Whether a text can be encoded; a lone surrogate cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -195,7 +200,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _is_taken(file: RawFile, reading: Reading, text: str, raw: bytes) -> bool:
-    """Whether a row is in the sample: by its text, so that neither its file nor its position decides."""
+    """Whether a row is in the sample. This depends only on its text, not on its file or position."""
     return file.row_share >= 1 or draw(reading.seed, group_of(hash_of(text.encode() or raw))) < file.row_share
 
 
@@ -207,7 +212,7 @@ def _read_text(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
 
 
 def _read_module(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    """The code, named by the file's own path, and each of its docstrings, named `PATH#LLINE`."""
+    """A document with the code of a module, named by its path, and one for each docstring, named `PATH#L` and the line number."""
     raw = Path(file.location).read_bytes()
     module, refusal = ModuleText(code="", docstrings=()), ""
     try:
@@ -245,7 +250,7 @@ READERS: dict[str, Callable[[RawFile, Reading], Iterator[RawDocument]]] = {
     "description": _read_description,
     OWN: _read_own,
 }
-"""How each kind of `RawFile` is read."""
+"""Reader for each kind of `RawFile`."""
 
 
 def _decoded(raw: bytes) -> str | None:
@@ -261,7 +266,7 @@ def _text_of_line(line: bytes, field: str) -> str | None:
         text = row.get(field) if isinstance(row, dict) else None
         if not isinstance(text, str) or not text.strip():
             return None
-        text.encode()  # raises for half a surrogate pair, which escapes can spell
+        text.encode()  # raises for a lone surrogate, which a JSON escape can produce
     except (ValueError, RecursionError):
         return None
     return text

@@ -1,4 +1,4 @@
-"""The raw files of the sources: listed, sampled, located again, and fingerprinted, without reading a document."""
+"""Lists, samples, locates and fingerprints the raw files of the sources, without parsing documents."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from components.python_environment import Distribution, PackageFile, distributio
 from components.python_environment import locate as locate_in_environment
 
 HF_STATE = "state.json"
-"""Lists the Arrow files that are the data of a saved Hugging Face dataset (`Dataset.save_to_disk`)."""
+"""File that lists the data files of a Hugging Face dataset saved by `Dataset.save_to_disk`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,28 +26,31 @@ class RawFile:
     """One file to read."""
 
     source: str
-    """Name of the first source that takes documents from it."""
+    """Name of the first source that reads documents from it."""
     path: str
-    """Path inside its source with forward slashes, the same wherever that lies; of an environment, `DISTRIBUTION/PATH`."""
+    """Path inside its source with forward slashes, independent of where the source is stored; for `python-environment:`,
+    `DISTRIBUTION/PATH`."""
     uri: str
-    """Where it lies: what `locate` takes."""
+    """Where the file is; `locate` converts it to a location."""
     location: str
     """Absolute path on this machine, or URI in a bucket."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     kind: str
-    """jsonl, parquet, arrow, warc (WET too), text, module (a `.py` file of a distribution), description (of one), or own."""
+    """jsonl, parquet, arrow, warc (also WET), text, module (a distribution's `.py` file), description (a distribution's metadata)
+    or own (read by the source's own reader)."""
     source_indices: tuple[int, ...]
-    """Positions of the sources that take documents from it, in the config."""
+    """Indices in the config of the sources that read documents from it."""
     group: str = ""
-    """What the split must keep together: the distribution; empty if each document is a group of its own."""
+    """Group of its documents, which must be in the same split: the distribution. Empty if documents are ungrouped."""
     licence: str
+    """SPDX expression of its documents' licence."""
     row_share: float = 1.0
-    """Share of the rows to take, by hash."""
+    """Share of its rows to read, drawn by hash."""
     stamp: str
-    """See `components.locations.FileEntry`."""
+    """Changes when the file changes; see `components.locations.FileEntry`."""
     recorded: str = ""
-    """sha256 in hex that its distribution records; empty where it records none."""
+    """sha256 in hex that its distribution records for it; empty if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,38 +59,41 @@ class SkippedFile:
 
     source: str
     path: str
+    """Path inside its source."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """Every file to read, and what the split needs to know about distributions."""
+    """All files to read, the files that are not read, and which distributions share files."""
 
     files: tuple[RawFile, ...]
-    """In the order of sources and paths."""
+    """Files to read, in the order of sources and paths."""
     linked: dict[str, tuple[str, ...]]
-    """For each distribution, the others that list some of its files."""
+    """For each distribution, the other distributions that list some of its files; they must be in the same split."""
     skipped: tuple[SkippedFile, ...]
-    """The other files of the sources, of kinds that are not read."""
+    """Files of the sources whose kind is not read."""
 
     def skipped_by_suffix(self) -> dict[str, int]:
-        """How many files are not read, by suffix, sorted."""
+        """The number of files that are not read, by suffix, sorted."""
         return dict(sorted(Counter(_suffix(file.path) for file in self.skipped).items()))
 
 
 def list_files(reading: Reading) -> Listing:
-    """List the raw files of all sources and choose the samples.
+    """List the raw files of all sources, and draw the samples.
 
     Raises:
-        SourceError: a source does not exist, is empty, holds no file of a known kind, or is not installed.
-        ConfigError: a URI of an unknown scheme, or `python-environment:` without distributions.
-        StoreError: an object store cannot be reached, or refuses.
+        SourceError: a source does not exist, is empty, has no file of a known kind, or a distribution is not installed.
+        ConfigError: a URI has an unknown scheme, or `python-environment:` is used without distributions.
+        StoreError: an object store cannot be reached, or denies access.
     """
+    # List and sample files and folders.
     listed = [(source, *_files_of(source, n)) for n, source in enumerate(reading.sources) if source.uri != PYTHON_ENVIRONMENT]
     files = [file for source, readable, _ in listed for file in _sampled(readable, source, reading.seed)]
     skipped = tuple(file for _, _, others in listed for file in others)
 
+    # List and sample the files of distributions, each read once for all sources that use it.
     python = [(position, source) for position, source in enumerate(reading.sources) if source.uri == PYTHON_ENVIRONMENT]
     installed = {names: distributions(names) for names in {_names(source): None for _, source in python}}
     package_files = [
@@ -100,9 +106,9 @@ def list_files(reading: Reading) -> Listing:
 
 
 def fingerprint(inputs: Inputs) -> str:
-    """sha256 over the names and bytes (for objects in a store, their ETags) of the files that would be read now, in hex.
+    """sha256 in hex over the names and contents (for objects in a bucket, their ETags) of all files that would be read now.
 
-    Names are inside their sources: where these lie is no part of it.
+    Names are relative to the source, so the fingerprint does not depend on where a source is stored.
 
     Raises what `list_files` raises.
     """
@@ -111,7 +117,7 @@ def fingerprint(inputs: Inputs) -> str:
 
 
 def stamp(inputs: Inputs, listing: Listing) -> str:
-    """sha256 over the names, sizes and stamps of the files that `fingerprint` covers, in hex; no document is read.
+    """sha256 in hex over the names, sizes and stamps of the files that `fingerprint` covers; no file is read.
 
     Raises what `list_files` raises.
     """
@@ -119,7 +125,7 @@ def stamp(inputs: Inputs, listing: Listing) -> str:
 
 
 Input = tuple[str, str, str]
-"""A name, the location of the file (empty: in the code), and its size and stamp."""
+"""A name, the location of the file (empty for a built-in word list), and its size and stamp."""
 
 
 def _files(inputs: Inputs, listing: Listing) -> Iterator[Input]:
@@ -142,10 +148,10 @@ def _digest(lines: Iterable[str]) -> str:
 
 
 def locate(uri: str) -> str:
-    """The location of a raw file by its `uri` in `locations.parquet`: a path on this machine, or a URI in a bucket.
+    """The location (a path on this machine, or a URI in a bucket) of a raw file, from its `uri` in `locations.parquet`.
 
     Raises:
-        SourceError: its distribution is not installed.
+        SourceError: the file belongs to a distribution that is not installed.
     """
     if uri.startswith(PYTHON_ENVIRONMENT):
         return str(locate_in_environment(uri.removeprefix(PYTHON_ENVIRONMENT)))
@@ -158,17 +164,16 @@ def _suffix(path: str) -> str:
 
 
 def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[SkippedFile]]:
-    """The files of a source that are read, and the others that are skipped."""
+    """The files of a source that are read, and those that are skipped."""
     entries = find(source.uri, source.label)
     readable = _own_files(entries, source) if source.reader else _data_files(entries)
     if not readable and source.reader:
-        raise SourceError(
-            f"source {source.label}: no file to read; allowed: {', '.join(source.suffixes) or 'all but hidden files'}"
-        )
+        allowed = ", ".join(source.suffixes) or "all files except hidden ones"
+        raise SourceError(f"source {source.label}: no readable file; allowed: {allowed}")
     if not readable:
         kinds = ", ".join(KINDS)
-        compressed = "JSON lines (.json too), text and WARC also as .gz or .zst"
-        raise SourceError(f"source {source.label}: no file to read; allowed: {kinds}; {compressed}")
+        compressed = "JSON lines (also .json), text and WARC may be compressed as .gz or .zst"
+        raise SourceError(f"source {source.label}: no readable file; allowed: {kinds}; {compressed}")
     if not sum(file.size for file in readable):
         raise SourceError(f"source {source.label} is empty (0 bytes)")
     read = {file.location for file in readable}
@@ -192,7 +197,7 @@ def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
 
 
 def _own_files(entries: list[FileEntry], source: Source) -> list[FileEntry]:
-    """The files for the reader of a source."""
+    """The files that a source's own reader reads."""
 
     def is_chosen(file: FileEntry) -> bool:
         names = PurePath(file.relative or PurePath(file.location).name).parts
@@ -204,7 +209,7 @@ def _own_files(entries: list[FileEntry], source: Source) -> list[FileEntry]:
 
 
 def _data_files(entries: list[FileEntry]) -> list[FileEntry]:
-    """The readable ones, without the caches that a saved Hugging Face dataset keeps beside the data listed in `state.json`."""
+    """The files of known kinds, without cache files of saved Hugging Face datasets, which their `state.json` does not list."""
     states = {file.location.rpartition("/")[0]: file.location for file in entries if PurePath(file.location).name == HF_STATE}
     data_names = {folder: _data_names(location) for folder, location in states.items()}
 
@@ -219,7 +224,8 @@ def _data_names(state: str) -> frozenset[str]:
     try:
         return frozenset(file["filename"] for file in json.loads(read_bytes(state))["_data_files"])
     except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{state}: no state of a saved Hugging Face dataset ({type(error).__name__}); save it again") from error
+        what = f"{state}: not the state of a saved Hugging Face dataset ({type(error).__name__})"
+        raise SourceError(f"{what}; save the dataset again") from error
 
 
 def _names(source: Source) -> tuple[str, ...]:
@@ -254,16 +260,16 @@ def _package_files(installed: Iterable[Distribution], source: Source, position: 
 
 
 def _sampled(files: list[RawFile], source: Source, seed: int) -> list[RawFile]:
-    """Whole files in the order of their draw until the sample is full; of files with many documents, a share of the rows.
+    """Sample up to about `sample_bytes`: a share of the rows of each file with many documents, and whole files of other kinds.
 
-    Files are drawn by what they hold: under other names, or in another folder, the same ones are taken.
+    Files are drawn by a hash of their contents, so the choice does not depend on their names or folders.
     """
     if source.sample_bytes is None or sum(file.size for file in files) <= source.sample_bytes:
         return files
     share = source.sample_bytes / sum(file.size for file in files)
     taken = [replace(file, row_share=share) for file in files if file.kind in ROWS]
     remaining = source.sample_bytes - sum(file.size * file.row_share for file in taken)
-    # Descriptions come first: they are few, and the only prose written for readers who do not know the package.
+    # Package descriptions come first: they are few, and the only prose for readers who do not know the package.
     whole = [file for file in files if file.kind not in ROWS]
     for file in sorted(whole, key=lambda file: (file.kind != "description", draw(seed, _content(file)), file.group, file.path)):
         if remaining <= 0:
@@ -274,18 +280,18 @@ def _sampled(files: list[RawFile], source: Source, seed: int) -> list[RawFile]:
 
 
 def _content(file: RawFile) -> str:
-    """sha256 of a file in hex; of an environment's, which has tens of thousands, as its distribution records it."""
+    """sha256 of a file in hex; for a distribution's file, the recorded one, so that tens of thousands need not be read."""
     return file.recorded or _sha256(file.location, file.size, file.stamp)
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _sha256(location: str, size: int, stamp: str) -> str:
-    """sha256 in hex; size and stamp tell a file that has changed since."""
+    """sha256 of a file in hex, cached until its size or stamp changes."""
     return sha256_at(location)
 
 
 def _merged(files: Iterable[RawFile]) -> list[RawFile]:
-    """One entry per file of an environment, with all sources that use it, so that it is read and parsed once."""
+    """One entry per file, with all sources that use it, so that it is read and parsed once."""
     merged: dict[str, RawFile] = {}
     for file in files:
         known = merged.get(file.path)

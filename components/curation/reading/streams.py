@@ -1,4 +1,4 @@
-"""The bytes of raw files, decompressed by suffix, in bounded memory whatever they contain."""
+"""Reads and decompresses raw files in bounded memory, whatever they contain."""
 
 import gzip
 from collections.abc import Iterator
@@ -13,25 +13,26 @@ CHUNK = 1 << 20
 """Bytes read at a time."""
 
 ZSTANDARD_CHUNK = 1 << 10
-"""Compressed bytes passed to zstandard at a time: a block of one repeated byte takes 4 bytes and expands to 128 KiB (RFC 8878,
-section 3.1.1.2), so a kilobyte can become 32 MiB, and no more."""
+"""Compressed bytes passed to zstandard at a time. A block of one repeated byte takes 4 bytes and expands to 128 KiB (RFC 8878,
+section 3.1.1.2), so a kilobyte expands to at most 32 MiB."""
 
 MAX_WINDOW_BYTES = 1 << 27
-"""Memory that a zstandard frame may require: the default window of `zstd --long`."""
+"""Maximum memory that a zstandard frame may require: the default window of `zstd --long`."""
 
 MAX_EXPANSION = 250
-"""Bytes from one compressed byte: text gives 3 to 10, repetitive logs some 50, a bomb a thousand (deflate: 1032)."""
+"""Maximum ratio of decompressed to compressed bytes. Text has 3 to 10, repetitive logs about 50, a decompression bomb a thousand
+(deflate: at most 1032)."""
 
 MIN_BOMB_BYTES = 64 * 1024 * 1024
-"""Decompressed bytes from which expansion is checked: less does no harm."""
+"""Decompressed bytes from which the expansion is checked; less does no harm."""
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, decompressed by its suffix.
+    """The bytes of a file in chunks, decompressed according to its suffix.
 
     Raises:
-        SourceError: it expands so much that it is a decompression bomb.
-        OSError, EOFError, zlib.error, zstandard.ZstdError: it is damaged, or ends too early.
+        SourceError: it expands so much that it must be a decompression bomb.
+        OSError, EOFError, zlib.error, zstandard.ZstdError: it is damaged or truncated.
     """
     with path.open("rb") as stream:
         if path.suffix.lower() == ".gz":
@@ -43,7 +44,7 @@ def chunks(path: Path) -> Iterator[bytes]:
 
 
 def lines(data: Iterator[bytes], max_bytes: int) -> Iterator[bytes | None]:
-    """The lines without their ends; None stands for a line of more than `max_bytes`, which is never held in memory."""
+    """The lines without their newlines; None for a line of more than `max_bytes`, which is never held in memory."""
     held: list[bytes] = []
     size = 0
     for chunk in data:
@@ -58,7 +59,7 @@ def lines(data: Iterator[bytes], max_bytes: int) -> Iterator[bytes | None]:
 
 
 def whole(data: Iterator[bytes], max_bytes: int) -> bytes | None:
-    """All bytes, or None if there are more than `max_bytes`: the rest is not read."""
+    """All bytes, or None if there are more than `max_bytes`, in which case the rest is not read."""
     held: list[bytes] = []
     size = 0
     for chunk in data:
@@ -74,7 +75,8 @@ def _guarded(data: Iterator[bytes], stream: IO[bytes], path: Path) -> Iterator[b
     for chunk in data:
         size += len(chunk)
         if size > MIN_BOMB_BYTES and size > MAX_EXPANSION * stream.tell():
-            raise SourceError(f"{path}: {stream.tell()} bytes give more than {size}, over {MAX_EXPANSION} times as many: a bomb?")
+            expansion = f"{stream.tell()} bytes expand to more than {size}, over {MAX_EXPANSION} times as many"
+            raise SourceError(f"{path}: {expansion}; it may be a decompression bomb")
         yield chunk
 
 
@@ -84,7 +86,8 @@ def _raw_chunks(stream: IO[bytes] | gzip.GzipFile, size: int = CHUNK) -> Iterato
 
 
 def _zstandard_chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    # The library's own stream reader accepts the end of the file as the end of the frame: truncation would go unnoticed.
+    # The library's stream reader is not used, since it treats the end of the file as the end of the frame and so hides
+    # truncation.
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
     frame = decompressor.decompressobj()
     complete = True

@@ -1,7 +1,8 @@
-"""Web archives: WARC records with HTML, whose main text is extracted, and WET records, which are plain text.
+"""Reads web archives: the main text of HTML pages in WARC files, and the plain text of WET files.
 
-fastwarc parses and resiliparse extracts; both are compiled, and part of the `curation` group. DCLM (arXiv 2406.11794, section
-4.2) found models trained on resiliparse's text as good as on trafilatura's, at an eighth of the time.
+fastwarc parses the archives and resiliparse extracts the text; both are compiled libraries in the dependency group `curation`.
+DCLM (arXiv 2406.11794, section 4.2) found that models trained on resiliparse's text are as good as on trafilatura's, at an eighth
+of the time.
 """
 
 import re
@@ -19,18 +20,19 @@ HTML = ("text/html", "application/xhtml+xml")
 TEXT = "text/plain"
 
 MAX_NESTING = 2_000
-"""Elements open at once; pages with more are refused as `unparsable`. Extraction is quadratic in the depth: 5 000 take 0.4 s,
-20 000 took 8 s, 100 000 took nine minutes. Chromium's parser stops nesting at 512."""
+"""Maximum depth of nested elements; deeper pages are refused as `unparsable`. Extraction time is quadratic in the depth: 5 000
+levels take 0.4 s, 20 000 take 8 s, 100 000 take nine minutes. Chromium's parser stops nesting at 512."""
 
 MAX_ATTRIBUTES = 2_000
-"""Attributes of one element; pages with more are refused likewise. Each is compared with all before it: 50 000 take 7 s."""
+"""Maximum attributes of an element; pages with more are refused as `unparsable`. The parser compares each attribute with all
+before it: 50 000 take 7 s."""
 
 _LONG_TAG = re.compile(r"<[^<>]{8000,}")
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
-"""What precedes the bytes of a chunk: the end of the previous one, the size, and extensions that few servers add."""
+"""The header of a chunk in HTTP's chunked encoding: the end of the previous chunk, the size, and optional extensions."""
 
 _UNNESTED = frozenset(
     [
@@ -38,35 +40,36 @@ _UNNESTED = frozenset(
         *("p", "li", "dt", "dd", "option", "tr", "td", "th", "tbody", "thead", "tfoot"),
     ]
 )
-"""Elements without content, and those that the next of their kind closes implicitly."""
+"""Elements that do not nest: void elements, and those that the next element of their kind closes implicitly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """One record of an archive that holds a page."""
+    """A page from a record of an archive."""
 
     uri: str
-    """The URL that was fetched."""
+    """The URL of the page."""
     raw: bytes
-    """The body."""
+    """The body of the record, decoded."""
     text: str
     refusal: str = ""
-    """http-status (not 2xx), unparsable, invalid-utf8 or long; then `text` is empty."""
+    """Why the page has no text: http-status (not 2xx), unparsable, invalid-utf8 or long; empty if it has text."""
 
 
 def pages(path: Path, max_bytes: int) -> Iterator[Page]:
-    """The HTML and text records of an archive, in its order; other records are skipped.
+    """The pages of an archive (records with HTML or plain text), in order; other records are skipped.
 
     Raises:
-        ConfigError: the `curation` group is not installed.
-        OSError, EOFError, zlib.error, zstandard.ZstdError: the archive is damaged, or ends too early.
-        SourceError: it is a compression bomb.
+        ConfigError: the dependency group `curation` is not installed.
+        OSError, EOFError, zlib.error, zstandard.ZstdError: the archive is damaged or truncated.
+        SourceError: it is a decompression bomb.
     """
     try:
         from fastwarc.warc import ArchiveIterator, WarcRecordType
     except ImportError as error:
-        raise ConfigError(f"{path}: WARC and WET need the group `curation`; install infra/locks/curation.txt") from error
-    # Decompressed here to detect truncation and bombs: the parser takes truncation for the end of the file.
+        what = f"{path}: WARC and WET files need the dependency group `curation`"
+        raise ConfigError(f"{what}; install infra/locks/curation.txt") from error
+    # Decompressed here, not by the parser, which treats truncation as the end of the file and does not detect bombs.
     stream: Any = _Stream(chunks(path))
     kinds = WarcRecordType.response | WarcRecordType.conversion | WarcRecordType.resource
     records = ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="none", stream_detect=False)
@@ -75,7 +78,7 @@ def pages(path: Path, max_bytes: int) -> Iterator[Page]:
         kind = kind.partition(";")[0].strip().lower()
         if kind in HTML or kind == TEXT:
             page = _page(record, kind, max_bytes)
-            # To the parser, an error of the stream is the end of the archive, in the middle of a page.
+            # The parser treats an error of the stream as the end of the archive, so a page may be incomplete.
             stream.raise_error()
             yield page
 
@@ -87,46 +90,46 @@ def _next(records: Any, stream: "_Stream") -> Any:
         stream.raise_error()
         if not _is_panic(error):
             raise
-        raise OSError(f"the parser gave up ({error})") from None
+        raise OSError(f"the parser of web archives panicked ({error})") from None
     stream.raise_error()
     return record
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Whether compiled Rust panicked: such an error is not an `Exception`."""
+    """Whether an error is a panic of Rust code, which is a `BaseException` but not an `Exception`."""
     return type(error).__name__ == "PanicException"
 
 
 def main_text(html: bytes, charset: str | None) -> str | None:
-    """The main text of a page, or None where the page cannot be parsed."""
+    """The main text of a page, or None if the page cannot be parsed."""
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
     from resiliparse.parse.html import HTMLTree
 
     try:
         encoding = map_encoding_to_html5(charset or detect_encoding(html, html5_compatible=True) or "utf-8") or "utf-8"
-        # Checked as the parser will see it: in UTF-16 tags do not start with a single `<` byte.
+        # The limits are checked on the decoded page, since in UTF-16 a tag does not start with a single `<` byte.
         decoded = bytes_to_str(html, encoding, errors="replace")
         if _depth(decoded) > MAX_NESTING or any(_is_overloaded(tag) for tag in _LONG_TAG.findall(decoded)):
             return None
         tree = HTMLTree.parse(decoded)
         return None if _is_deep(tree) else str(extract_plain_text(tree, main_content=True, alt_texts=False))
     except BaseException as error:
-        # Whatever error a compiled parser raises, only this page is refused, not the archive.
+        # Whatever the compiled parser raises, only this page is refused, not the whole archive.
         if isinstance(error, Exception) or _is_panic(error):
             return None
         raise
 
 
 def _depth(html: str) -> int:
-    """About the largest number of elements that are open at once."""
+    """Approximate maximum depth of nested elements; 0 if the page has too few tags to exceed `MAX_NESTING`."""
     if html.count("<") < MAX_NESTING:
         return 0
     depth = deepest = 0
     opened: Counter[str] = Counter()
     for closing, name in _TAG.findall(html):
         name = name.lower()
-        # An end tag without a start tag closes nothing.
+        # An end tag without a start tag is ignored.
         if name in _UNNESTED or (closing and not opened[name]):
             continue
         change = -1 if closing else 1
@@ -137,8 +140,11 @@ def _depth(html: str) -> int:
 
 
 def _is_deep(tree: Any) -> bool:
-    """Whether too many elements are never closed. The source cannot tell, since comments, scripts and attributes may contain tags
-    too; in the parsed page each is the last child of the one before, and parsing is linear in the length."""
+    """Whether more than `MAX_NESTING` elements are nested because they are never closed.
+
+    The source cannot show this reliably, since comments, scripts and attributes may contain tags too. In the parsed page, each
+    unclosed element is the last child of the one before. Parsing is linear in the length of the page.
+    """
     node = tree.body
     for _ in range(MAX_NESTING + 1):
         if node is None:
@@ -148,25 +154,28 @@ def _is_deep(tree: Any) -> bool:
 
 
 def _is_overloaded(tag: str) -> bool:
-    """Whether a tag has too many attributes: separated by white space, or by slashes (an embedded picture has some too)."""
+    """Whether a tag has too many attributes, which are separated by white space or slashes.
+
+    The limit for slashes is higher, since an embedded image contains some too.
+    """
     return len(tag.split()) > MAX_ATTRIBUTES or tag.count("/") > 10 * MAX_ATTRIBUTES
 
 
 def _decoded_body(body: bytes, encoding: str, max_bytes: int) -> bytes | None:
-    """The body without its HTTP content encoding, cut one byte above `max_bytes`; None if it is unknown or damaged."""
+    """The body with its HTTP content encoding removed, truncated to `max_bytes` + 1; None if it is unknown or damaged."""
     if encoding in ("", "identity", "utf-8"):
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
         return None
     try:
-        # 47: zlib or gzip, by its header.
+        # 47 = 32 + 15: detect zlib or gzip from the header, with the largest window.
         return zlib.decompressobj(47).decompress(body, max_bytes + 1)
     except zlib.error:
         return None
 
 
 class _Stream:
-    """Chunks as the file object that the parser reads."""
+    """A file object over chunks of bytes, for the parser."""
 
     def __init__(self, data: Iterator[bytes]) -> None:
         self._data = data
@@ -175,11 +184,11 @@ class _Stream:
         self._error: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; none at the end, or after an error, which is kept for `raise_error`."""
+        """At most `size` bytes; empty at the end, or after an error, which `raise_error` raises later."""
         while not self._rest:
             try:
                 chunk = next(self._data, None)
-            except Exception as error:  # noqa: BLE001 raised again by `raise_error`: compiled code would swallow it
+            except Exception as error:  # noqa: BLE001 `raise_error` raises it again, since the compiled parser would swallow it
                 self._error = error
                 return b""
             if chunk is None:
@@ -217,7 +226,7 @@ def _page(record: Any, kind: str, max_bytes: int) -> Page:
 
 
 def _body(record: Any, max_bytes: int) -> tuple[bytes, str]:
-    """The decoded body of a record, and why there is none."""
+    """The decoded body of a record, and the reason if there is none."""
     body: bytes | None = record.reader.read(max_bytes + 1)
     if body and len(body) <= max_bytes and record.is_http:
         if _header(record, "Transfer-Encoding") == "chunked":
@@ -233,8 +242,10 @@ def _header(record: Any, name: str) -> str:
 
 
 def _joined(body: bytes) -> bytes:
-    """The chunks of a body joined (RFC 9112, section 7.1), up to where they break off. A body without chunks is returned as
-    it is, since some crawlers join them and keep the header."""
+    """Join the chunks of a body in chunked encoding (RFC 9112, section 7.1), up to the first invalid chunk.
+
+    A body without chunks is returned unchanged, since some crawlers decode the body but keep the header.
+    """
     chunks, end = [], 0
     while (head := _CHUNK.match(body, end)) and (size := int(head[1], 16)):
         end = head.end() + size

@@ -1,6 +1,7 @@
-"""The tables of a corpus, and the ones that only pass between its steps.
+"""Schemas of a corpus's tables and of the interim tables of curation, and functions to read and write them.
 
-An exchange sorts by all columns: the integers that tell most rows apart come first, so that few strings are compared.
+An exchange sorts by all columns in order. So the columns that distinguish most rows are integers and come first, and few strings
+are compared.
 """
 
 from components.curation.tables.files import columns, join, version_of, with_trimmed, write, writer

@@ -1,4 +1,4 @@
-"""Tables written to Parquet files and joined, and their columns as arrays."""
+"""Writes and joins Parquet tables, and reads columns as arrays."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -12,30 +12,30 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 JOINED = 1 << 16
-"""Rows of a group of a joined table, about."""
+"""Approximate number of rows in a row group of a joined table."""
 
 
 @contextlib.contextmanager
 def writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file that is written bit by bit; an empty table if nothing is written."""
+    """Open a Parquet file for writing in several parts; if nothing is written, it is an empty table."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(path, schema, compression=_codec(schema)) as opened:
         yield opened
 
 
 def _codec(schema: pa.Schema) -> str:
-    """lz4 for texts on their way through the steps, which all read them: half the time of zstd, and 1.5 times the size."""
+    """lz4 for interim tables with texts, which many steps read: half the time of zstd, at 1.5 times the size; zstd for others."""
     return "lz4" if {"document", "text"} <= {*schema.names} else "zstd"
 
 
 def write(path: Path, table: pa.Table) -> None:
-    """Write a whole table."""
+    """Write a whole table to a Parquet file."""
     with writer(path, table.schema) as opened:
         opened.write_table(table)
 
 
 def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
-    """Write the rows of some tables one after another, holding no more than one and about `JOINED` rows of others."""
+    """Write the rows of several tables to one file, in order; memory holds one of them and up to `JOINED` rows of others."""
     waiting, rows = [schema.empty_table()], 0
     with writer(path, schema) as opened:
         for file in files:
@@ -48,18 +48,18 @@ def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
 
 
 def version_of(path: Path) -> tuple[int, ...]:
-    """What changes when a file is written again: when, how many bytes, and which inode."""
+    """A value that changes when the file is written again: its modification time, size and inode."""
     facts = path.stat()
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def columns(table: pa.Table, *names: str) -> tuple[npt.NDArray[Any], ...]:
-    """Columns as arrays."""
+    """The named columns as arrays."""
     return tuple(table[name].to_numpy() for name in names)
 
 
 def with_trimmed(texts: pa.Table, trimmed: pa.Table) -> pa.Table:
-    """`TEXTS` in which trimmed documents have the texts and sizes that `TRIMMED` says."""
+    """The `TEXTS` with the text and size of trimmed documents replaced by those in `TRIMMED`."""
     if not trimmed.num_rows:
         return texts
     listed, document = trimmed["document"].to_numpy(), texts["document"].to_numpy()

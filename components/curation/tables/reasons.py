@@ -1,16 +1,16 @@
-"""Why a document is not in the corpus: the names that tables, figures and pages use besides the filters' own."""
+"""Names of the reasons why a document is not in the corpus, besides those of the filters."""
 
 FLAGGED = "flagged-words"
-"""Too many of its words are flagged."""
+"""Too large a share of the document's words is flagged."""
 
 CONTAMINATED = "contaminated"
-"""It holds an item of an evaluation set."""
+"""The document contains a benchmark item."""
 
 LOW_QUALITY = "low-quality"
-"""Its quality score is among the lowest of its language and domain."""
+"""The document's quality score is among the lowest of its language and domain."""
 
 EXACT, NEAR = "exact-duplicate", "near-duplicate"
 """Another document with the same text, or with similar text, is kept instead."""
 
 DUPLICATE_PASSAGES = "duplicate-passages"
-"""Repeated passages leave less than `min_characters` of it, and it keeps none of them itself."""
+"""After trimming, fewer than `min_characters` characters of the document remain, and it keeps no passage for others."""

@@ -1,4 +1,4 @@
-"""The schemas of a corpus's tables, and of those that only pass between its steps."""
+"""The schemas of a corpus's tables, and of the interim tables that pass between the steps of curation."""
 
 import pyarrow as pa
 
@@ -18,13 +18,13 @@ DOCUMENTS = pa.schema(
         "quality": pa.float32(),
     }
 )
-"""A kept document: `documents/SPLIT/DOMAIN/part-*.parquet`, or below `train/DOMAIN/LANGUAGE/` where the mixture has shares of a
-domain's languages. `flagged_words_ratio` is the share of its words that are flagged, `quality` the share of its language in its
-domain that scored lower; null where there is no list, or no reference."""
+"""A kept document, in `documents/SPLIT/DOMAIN/part-*.parquet`, or in `documents/train/DOMAIN/LANGUAGE/` if the mixture has shares
+of the domain's languages. `flagged_words_ratio` is the share of its words that are flagged; null without a list for its language.
+`quality` is the share of the documents in its language and domain that scored lower; null without references."""
 
 TEXTS = DOCUMENTS.append(pa.field("document", pa.int64())).append(pa.field("text_hash", pa.uint64()))
-"""A document that no filter refused, before deduplication. `document` numbers them: shard * 2^32 + row. By `text_hash` documents
-are drawn and ordered (`text/draw.py`)."""
+"""A document that passed the filters, before deduplication. `document` is its number: shard * 2^32 + row. Documents are drawn and
+ordered by `text_hash` (`text/draw.py`)."""
 
 ROWS = pa.schema(
     {
@@ -43,8 +43,8 @@ ROWS = pa.schema(
         "reason": pa.string(),
     }
 )
-"""Every document read, without its text; `document` is -1 where a filter refused it. Where there is no text, `text_hash` is that
-of the raw bytes."""
+"""A document that was read, without its text. `document` is -1 if a filter refused it. `text_hash` is the hash of the text, or of
+the raw bytes if there is no text."""
 
 HEADS = pa.schema(
     {
@@ -58,31 +58,33 @@ HEADS = pa.schema(
         "group": pa.string(),
     }
 )
-"""A document without its text: the halves of the text's 128-bit hash, and its rank; of a cluster the lowest rank is kept, and of
-copies with one rank the lowest tie."""
+"""A document without its text: the two halves (`text`, `check`) of the text's 128-bit hash, and the document's rank. `part` is
+the number of its text shard. Of a cluster, the document with the lowest rank is kept; of copies with equal rank, the one with the
+lowest tie."""
 
 ENDS = ("document", "rank", "tie", "part", "text", "id", "group")
-"""What an edge says of either end."""
+"""Columns that an edge has for each of its two documents."""
 
 COPIES = pa.schema({"document": pa.int64(), "part": pa.int64()})
-"""Documents whose text an earlier one has."""
+"""A document whose text an earlier document in another shard has too."""
 
 REPEATS = pa.schema(
     {"document": pa.int64(), "text": pa.uint64(), "id": pa.string(), "original": pa.int64(), "original_id": pa.string()}
 )
-"""A shard's documents whose text an earlier one of the same shard has, by rank: that one meets others for all of them."""
+"""A document whose text an earlier document (by rank) of the same shard has too. Only that one, `original`, is compared with
+other shards."""
 
 BANDS = pa.schema({"key": pa.uint64(), "rank": pa.uint64(), "document": pa.int64()})
-"""One row per LSH band of a document."""
+"""The key of one LSH band of a document."""
 
 CANDIDATES = pa.schema({"left": pa.int64(), "right": pa.int64(), "home": pa.uint64()})
-"""Pairs that share a bucket, and where they may be verified; `left` comes first by rank."""
+"""A pair that shares a bucket; `home` determines the block that may verify it. `left` comes before `right` by rank."""
 
 PAIRS = pa.schema({"left": pa.int64(), "right": pa.int64(), "block": pa.int64()})
-"""Candidates, each in the one block in which it is verified."""
+"""A candidate pair, and the one block that verifies it."""
 
 NEEDS = pa.schema({"document": pa.int64(), "block": pa.int64(), "part": pa.int64()})
-"""Which blocks need the shingles of a shard's document."""
+"""A document of shard `part`, and a block that needs its shingles."""
 
 MEMBERS = pa.schema(
     {
@@ -97,7 +99,7 @@ MEMBERS = pa.schema(
         "shingles": pa.large_binary(),
     }
 )
-"""A candidate with its distinct shingles as little-endian uint64."""
+"""A document of a candidate pair with its distinct shingles, as the bytes of little-endian uint64 values."""
 
 EDGES = pa.schema(
     [
@@ -106,12 +108,13 @@ EDGES = pa.schema(
         pa.field("copy", pa.bool_()),
     ]
 )
-"""A verified pair; a copy has the text of its left end."""
+"""A verified pair of documents; `left` comes before `right` by rank. With `copy`, both have the same text."""
 
 LABELS = pa.schema({"node": pa.int64(), "component": pa.int64()})
-"""The lowest document of the connected component that a document is in; that one itself is not listed."""
+"""A document, and the lowest document number in its connected component; the lowest document itself is not listed."""
 
 CONNECTED = pa.schema([pa.field("component", pa.int64()), *EDGES])
+"""A verified pair with its connected component."""
 
 VERDICTS = pa.schema(
     {
@@ -127,12 +130,18 @@ VERDICTS = pa.schema(
         "kept_id": pa.string(),
     }
 )
-"""What became of a document, with the hash of its text: removed in favour of `kept`, or kept (-1, and 0) in a cluster that must
-be in one split."""
+"""The verdict of deduplication on a document: removed in favour of document `kept`; or kept (`kept` is -1 and `kept_text` 0), as
+a member of a cluster that must be in one split. `text` and `kept_text` are text hashes."""
 
 RAW = pa.schema({"source": pa.string(), "path": pa.string(), "sha256": pa.string(), "bytes": pa.int64()})
+"""A raw file that was read."""
+
 GROUPS = pa.schema({"group": pa.string(), "split": pa.string(), "source": pa.string()})
+"""The split of a group, and the first of its sources by name."""
+
 REMOVED = pa.schema({"removed": pa.string(), "kept": pa.string(), "similarity": pa.float64()})
+"""The id of a document removed as a duplicate, the id of the document kept in its favour, and their Jaccard similarity."""
+
 METRICS = pa.schema(
     {
         "id": pa.string(),
@@ -149,6 +158,8 @@ METRICS = pa.schema(
         "quality": pa.float32(),
     }
 )
+"""A document that was read. `reason` is empty if it is kept; `split` is null if it is not. `bytes` is the size after trimming."""
+
 SOURCES = pa.schema(
     {
         "source": pa.string(),
@@ -163,11 +174,12 @@ SOURCES = pa.schema(
         "set_aside_files": pa.int64(),
     }
 )
+"""Counts of a source and domain. `duplicate_bytes` includes bytes of trimmed passages."""
 
 SET_ASIDE = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "path": pa.string(), "bytes": pa.int64(), "error": pa.string()}
 )
-"""A raw file that could not be read to its end: nothing of it is in the corpus."""
+"""A raw file that could not be read to its end; none of its documents are in the corpus."""
 
 CONTAMINATION = pa.schema(
     {
@@ -181,19 +193,19 @@ CONTAMINATION = pa.schema(
         "share": pa.float64(),
     }
 )
-"""Which document hit which item of which benchmark: the n-grams that they share, and their share of the item's, in the order of
+"""A document that shares n-grams with a benchmark item: their number, and their share of the item's n-grams. In the order of
 reading."""
 
 BENCHMARKS = pa.schema(
     {"benchmark": pa.string(), "file": pa.string(), "item": pa.int64(), "grams": pa.int64(), "record": pa.string()}
 )
-"""The items of the evaluation sets that documents were searched for: by how many n-grams, and the item as JSON. By 0 one is not
-searched for: it has fewer words than an n-gram, or all of its n-grams are the benchmark's template."""
+"""A benchmark item as JSON, and the number of its n-grams that documents are searched for. An item with 0 is not searched for: it
+has fewer words than an n-gram, or all of its n-grams belong to the benchmark's template."""
 
 PERSONAL_DATA = pa.schema(
     {"source": pa.string(), "domain": pa.string(), "kind": pa.string(), "documents": pa.int64(), "found": pa.int64()}
 )
-"""Personal data replaced in documents that no filter refused."""
+"""Personal data replaced in documents that passed the filters: the number of documents and of replacements (`found`)."""
 
 QUALITY = pa.schema(
     {
@@ -208,8 +220,8 @@ QUALITY = pa.schema(
         "refused_bytes": pa.int64(),
     }
 )
-"""What the learned score refused of each language in each domain: `auc` is the chance that a reference scores above a document of
-the sources, of those that were not learned from; `cut` the log-odds below which documents were refused."""
+"""What the quality score refused of a language and domain. `auc` is the probability that a reference scores higher than another
+document, measured on documents held out of training; `cut` is the log-odds below which documents are refused."""
 
 SAMPLES = pa.schema(
     {
@@ -228,11 +240,11 @@ SAMPLES = pa.schema(
         "quality": pa.float32(),
     }
 )
-"""A few documents of each step and reason, the heads of their texts before and after it, with personal data replaced. Of a
-duplicate `after` is the text of the document `kept` instead."""
+"""An example document of a step and reason, with excerpts of its text before and after the step, in which personal data is
+replaced. For a duplicate, `after` is an excerpt of the document `kept` in its favour."""
 
 SHARDS = pa.schema({"shard": pa.int64(), "source": pa.string(), "path": pa.string(), "bytes": pa.int64()})
-"""The plan of the shards: which file is read in which; null for a file of a kind that is not read."""
+"""A file, and the number of the shard that reads it; null if its kind is not read."""
 
 LOSSES = pa.schema(
     {
@@ -243,7 +255,7 @@ LOSSES = pa.schema(
         "documents": pa.int64(),
     }
 )
-"""How many documents of a source were removed in favour of a kept one."""
+"""Number of a source's documents that were removed in favour of the document `kept`."""
 
 CLUSTERS = pa.schema(
     {
@@ -255,8 +267,8 @@ CLUSTERS = pa.schema(
         "share": pa.float64(),
     }
 )
-"""The largest clusters of each source: what was removed of it in favour of `kept`, the hash of whose text decides between equals,
-and its share of the source's documents."""
+"""One of the largest clusters of a source: the number of its documents removed in favour of the document `kept`, and their share
+of the source's documents. Clusters of equal size are ordered by `kept_text`, the kept document's text hash."""
 
 AUDIT = pa.schema(
     {
@@ -268,7 +280,8 @@ AUDIT = pa.schema(
         "similar": pa.bool_(),
     }
 )
-"""Sampled removals: their similarity as deduplication recorded it and as it was counted anew, and whether that is enough."""
+"""A sampled removal: the similarity that deduplication recorded, the similarity measured again by the audit (`counted`), and
+whether the latter reaches the threshold."""
 
 PRECISION = pa.schema(
     {
@@ -281,7 +294,7 @@ PRECISION = pa.schema(
         "high": pa.float64(),
     }
 )
-"""Share of the sampled removals of each reason that have their partner, and its 95 % interval over all of them."""
+"""The share of correct removals of a reason among those sampled, and its 95 % confidence interval over all removals."""
 
 REFUSALS = pa.schema(
     {
@@ -293,8 +306,7 @@ REFUSALS = pa.schema(
         "bytes": pa.int64(),
     }
 )
-"""What was not kept, counted by source, domain, language and reason; an empty reason counts what was kept."""
-
+"""Documents and bytes by source, domain, language and reason for not keeping them; the reason of kept documents is empty."""
 
 PASSAGES = pa.schema(
     {
@@ -308,8 +320,8 @@ PASSAGES = pa.schema(
         "text": pa.string(),
     }
 )
-"""A line or substring taken out of a document, and the document that has it first; positions are in UTF-8 bytes of the normalised
-texts before any passage was taken out. `text` is how it starts."""
+"""A line or substring trimmed from document `id`, and the document `kept` that keeps it. Positions are in UTF-8 bytes of the
+normalised texts before trimming. `text` is the start of the passage."""
 
 PASSAGE_COUNTS = pa.schema(
     {
@@ -321,7 +333,7 @@ PASSAGE_COUNTS = pa.schema(
         "bytes": pa.int64(),
     }
 )
-"""Trimmed documents of a source, the passages taken out of them, and their bytes."""
+"""The number of a source's trimmed documents, and the lines, substrings and bytes trimmed from them."""
 
 TRIMMED = pa.schema(
     {
@@ -333,4 +345,4 @@ TRIMMED = pa.schema(
         "reason": pa.string(),
     }
 )
-"""A trimmed document: what remains of it, the bytes that were cut, and the reason if it is removed altogether."""
+"""A trimmed document: its remaining text and sizes, the bytes trimmed (`cut`), and the reason if it is removed instead."""

@@ -1,4 +1,4 @@
-"""Tables of a corpus that are sorted by id: rows gathered in slots, each of which fits in memory."""
+"""Sorts tables by id: rows are gathered in slots, ranges of ids that each fit in memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,35 +15,35 @@ from components.machine_code import Numbers
 from components.ports import ShardEngine
 
 ROW_BYTES = 512
-"""What a row takes in memory while it is sorted."""
+"""Bytes of memory per row while it is sorted."""
 
 
 def write_sorted(
     files: Sequence[Path], schema: pa.Schema, path: Path, scratch: Path, engine: ShardEngine, *, partitions: int
 ) -> None:
-    """Join tables with slots into one that is sorted by all its columns, of which the first is an id."""
+    """Join tables with slots into one table at `path`, sorted by all columns of `schema`; the first column is an id."""
     with tables.writer(path, schema) as output:
         for gathered in engine.exchange(files, key="slot", partitions=partitions, output=scratch) if files else ():
             output.write_table(interim.read(gathered).select(schema.names))
 
 
 def slotted(schema: pa.Schema) -> pa.Schema:
-    """The schema with a slot in front."""
+    """The schema with a leading column `slot`."""
     return pa.schema([pa.field("slot", pa.int64()), *schema])
 
 
 def slots_of(identities: pa.ChunkedArray, partitions: int) -> pa.Array:
-    """The partition of each id; later ids are in later slots."""
+    """The slot of each id, int64; higher ids are in higher slots."""
     return pa.array([order_of(identity) * partitions >> 64 for identity in identities.to_pylist()], pa.int64())
 
 
 def partitions_of(files: Sequence[Path], memory: int) -> int:
-    """How many partitions the rows of `files` need for one to fit into `memory` bytes."""
+    """The number of partitions of the rows of `files` such that one fits into `memory` bytes."""
     return max(1, -(-sum(map(interim.rows, files)) * ROW_BYTES // memory))
 
 
 def starts(*sorted_columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Where a row differs from the one before it."""
+    """Whether each row differs from the row before it, bool [rows]; true for the first row."""
     differs = np.zeros(len(sorted_columns[0]), dtype=bool)
     differs[:1] = True
     for column in sorted_columns:

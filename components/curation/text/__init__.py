@@ -1,1 +1,1 @@
-"""Text and what is computed from it alone: characters, normalised form, language, words, shingles, measures."""
+"""Functions of a text alone: character classes, normalisation, language, words, shingles and published heuristics."""

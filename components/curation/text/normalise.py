@@ -1,4 +1,4 @@
-"""One spelling for the same text: Unicode NFC, `\\n` line ends, no control characters, no trailing space."""
+"""Normalises text: Unicode NFC, `\\n` as line ends, no control characters, no trailing white space."""
 
 import re
 import unicodedata
@@ -10,9 +10,9 @@ _BLANK_LINES = re.compile(r"\n{4,}")
 
 
 def normalise(text: str) -> str:
-    """The text in its one spelling; it ends with one newline, and at most two blank lines follow one another.
+    """The normalised text, with one newline at the end and at most two consecutive blank lines.
 
-    Idempotent. Indentation and spaces inside lines stay: code needs them.
+    Idempotent. Indentation and spaces inside lines are preserved, since code needs them.
     """
     for end in _LINE_ENDS:
         text = text.replace(end, "\n")
@@ -26,6 +26,6 @@ def normalise(text: str) -> str:
 
 def without_invisible(text: str) -> str:
     """The text without control characters (tab and newline stay), zero-width spaces and byte order marks."""
-    if text.isascii():  # ten times as fast as the expression, and most text
+    if text.isascii():  # ten times as fast as the regular expression, and true for most texts
         return text.encode().translate(None, _ASCII_CONTROLS).decode()
     return _INVISIBLE.sub("", text)

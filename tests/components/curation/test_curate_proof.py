@@ -131,7 +131,7 @@ def test_the_order_of_parts_changes_no_byte(known: Known, tmp_path: Path) -> Non
     assert digests(known[0], tmp_path / "back", BackwardEngine()) == known[2]
 
 
-DEATHS = ("refuse the lowest quality", "cut passages", "write the corpus")
+DEATHS = ("refuse low quality", "trim passages", "write the corpus")
 
 
 def test_what_was_killed_three_times_goes_on_to_the_same_bytes(known: Known, tmp_path: Path) -> None:

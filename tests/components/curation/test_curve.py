@@ -105,7 +105,7 @@ def test_what_a_config_says_of_languages_does_not_matter(tmp_path: Path) -> None
 def test_a_source_without_a_document_is_named(tmp_path: Path) -> None:
     chosen = dumps(tmp_path / "dumps", 1)
     empty = write_jsonl(tmp_path / "short.jsonl", ["too short"])
-    with pytest.raises(SourceError, match=r"source short \(.*short.jsonl\): no document of it passed the filters"):
+    with pytest.raises(SourceError, match=r"source short \(.*short.jsonl\): none of its documents passed the filters"):
         measured(replace(chosen, sources=(*chosen.sources, source(empty))), tmp_path)
 
 

@@ -92,7 +92,9 @@ def test_built_in_filters_are_asked_first_and_values_decide(own: Callable[..., E
 def test_a_filter_that_fails_stops_the_step_with_its_line_and_the_document(own: Callable[..., Extension], tmp_path: Path) -> None:
     text = NO_ADS.replace("own = words.of(document.text)", "own = [1 / 0] if 'now' in document.text else []")
     path = write_jsonl(tmp_path / "a.jsonl", [prose(1), f"{prose(2)} now"])
-    message = r"filter code\.py:NoAds, code\.py:13: ZeroDivisionError: division by zero; asked for its refusal; document \S*#2"
+    message = (
+        r"filter code\.py:NoAds, code\.py:13: ZeroDivisionError: division by zero; raised by its method refusal; document \S*#2"
+    )
     with pytest.raises(ExtensionError, match=message):
         run(config(source(path), filters=(own(text, "NoAds"),)), tmp_path)
 
@@ -100,10 +102,10 @@ def test_a_filter_that_fails_stops_the_step_with_its_line_and_the_document(own: 
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ("True", "returned True; allowed: None, or a reason of up to 60 characters in one line; document"),
+        ("True", "returned True; allowed: None, or a one-line reason of at most 60 characters; document"),
         ("'two\\nlines'", r"returned 'two\\nlines'; allowed: None"),
-        ("'x' * 61", "allowed: None, or a reason of up to 60 characters"),
-        ("'near-duplicate'", "returned 'near-duplicate', which is the reason of another step; allowed: a name of its own"),
+        ("'x' * 61", "allowed: None, or a one-line reason of at most 60 characters"),
+        ("'near-duplicate'", "returned 'near-duplicate', which is reserved for another step; return a different reason"),
     ],
 )
 def test_what_cannot_be_a_reason_is_refused(own: Callable[..., Extension], tmp_path: Path, returned: str, message: str) -> None:
@@ -154,7 +156,10 @@ def test_a_record_without_text_is_a_bad_line_and_too_many_of_them_set_the_file_a
     figures = run(config(reading(own, tmp_path / "forms"), max_bad_lines=2), tmp_path)
     assert figures["not_kept"]["bad-line"] == 1
     (aside,) = rows(tmp_path / "corpus" / "metrics" / "set_aside.parquet")
-    assert "line 4 is not a document with text, says the reader code.py:Records; 3 bad lines, at most 2 allowed" in aside["error"]
+    assert (
+        "line 4 is not a document with text, according to the reader code.py:Records; 3 bad lines, at most 2 allowed"
+        in aside["error"]
+    )
 
 
 def test_a_file_that_the_reader_fails_at_is_set_aside_with_the_line_of_the_reader_and_the_others_are_read(
@@ -191,7 +196,7 @@ def test_a_sample_takes_a_share_of_what_the_reader_yields(own: Callable[..., Ext
     ("fields", "message"),
     [
         ({"uri": "python-environment:", "domain": "code"}, r"Source\.reader is 'an extension'; allowed: None"),
-        ({"suffixes": ("form",)}, r"Source\.suffixes is \('form',\); allowed: with a reader, suffixes that start with a dot"),
+        ({"suffixes": ("form",)}, r"Source\.suffixes is \('form',\); allowed: suffixes with a leading dot, if reader is set"),
         ({"reader": None, "suffixes": (".form",)}, r"Source\.suffixes is .*; allowed: with a reader"),
     ],
 )
@@ -204,7 +209,7 @@ def test_a_source_whose_reader_makes_no_sense_is_refused(
 
 def test_a_source_without_a_file_of_its_reader_is_refused(own: Callable[..., Extension], tmp_path: Path) -> None:
     write_records(tmp_path / "forms" / "a", [prose(1)])
-    with pytest.raises(SourceError, match=r"no file to read; allowed: \.form"):
+    with pytest.raises(SourceError, match=r"no readable file; allowed: \.form"):
         run(config(reading(own, tmp_path / "forms", suffixes=(".form",))), tmp_path)
 
 

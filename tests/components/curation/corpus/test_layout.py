@@ -79,7 +79,7 @@ def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_pat
     files = [PortionFiles(TRAIN, "web/en", 0, 2), PortionFiles(TRAIN, "web/other", 2, 1), PortionFiles(VALIDATION, "web", 3, 1)]
     engine = WatchedEngine(tmp_path)
     write_documents(shards, Layout(splits, files, BY_LANGUAGE), tmp_path / "corpus", tmp_path, engine)
-    assert engine.texts == {"take the kept documents": 4, "write the corpus": 4}
+    assert engine.texts == {"select kept documents": 4, "write the corpus": 4}
     written = {
         path.relative_to(tmp_path / "corpus/documents").as_posix(): [(row["id"], row["text"]) for row in rows(path)]
         for path in sorted((tmp_path / "corpus").rglob("*.parquet"))

@@ -48,13 +48,13 @@ def test_a_language_temperature_levels_the_sizes_of_the_languages_of_each_other_
 @pytest.mark.parametrize(
     ("shares", "words"),
     [
-        ({"en": 1, "zh": 1, "code": 1}, "language_shares name code, of which .*; it has en 8100 bytes, zh 100 bytes"),
-        ({"en": 1, "zh": 1, "other": 1}, "language_shares name other, of which"),
-        ({"en": 1}, "language_shares leave out zh; it has en 8100 bytes, zh 100 bytes: .*`other`"),
+        ({"en": 1, "zh": 1, "code": 1}, "language_shares lists code, but .*; the domain has en 8100 bytes, zh 100 bytes"),
+        ({"en": 1, "zh": 1, "other": 1}, "language_shares lists other, but"),
+        ({"en": 1}, "language_shares omits zh; the domain has en 8100 bytes, zh 100 bytes: .*`other`"),
     ],
 )
 def test_languages_that_a_domain_lacks_or_that_no_share_names_are_refused(shares: dict[str, float], words: str) -> None:
-    with pytest.raises(SourceError, match=f"domain web: {words}"):
+    with pytest.raises(SourceError, match=rf"domain web: curation\.corpus\.{words}"):
         require_languages(config(source("a", "web"), language_shares={"web": shares}).corpus, SIZES)
 
 

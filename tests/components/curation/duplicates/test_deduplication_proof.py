@@ -199,7 +199,7 @@ def curated(data: Path, directory: Path, engine: Any = None) -> dict[str, str]:
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-DEATHS = ("hash documents", "split by key", "verify candidates", "judge clusters", "take the kept documents")
+DEATHS = ("hash documents", "split by key", "verify candidates", "judge clusters", "select kept documents")
 
 
 def test_a_killed_curation_goes_on_to_the_same_bytes(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def set_aside(shard: ExtractionShard) -> tuple[int, dict[str, str]]:
     return output.documents, {row["path"][0]: row["error"] for row in rows(output.set_aside)}
 
 
-DIED = "its worker died 2 times while reading it"
+DIED = "reading it crashed the worker process 2 times"
 
 
 @pytest.mark.long

@@ -83,7 +83,7 @@ def test_another_list_is_another_fingerprint(tmp_path: Path, lists: dict[str, st
 
 
 def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no list for 'fr'; allowed: en, zh, or a file"):
+    with pytest.raises(ConfigError, match="no list for 'fr'; allowed: en, zh, or the path of a file"):
         terms_of("fr", "ldnoobw")
     with pytest.raises(SourceError, match=r"flagged words of en: .*none\.txt cannot be read"):
         terms_of("en", str(tmp_path / "none.txt"))
@@ -91,7 +91,7 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read as UTF-8"):
         terms_of("en", str(tmp_path / "latin.txt"))
     (tmp_path / "empty.txt").write_text("# nothing\n\n...\n")
-    with pytest.raises(SourceError, match="names no word"):
+    with pytest.raises(SourceError, match="contains no words"):
         terms_of("en", str(tmp_path / "empty.txt"))
 
 

@@ -34,22 +34,27 @@ def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"benchmark maths: .*a\.jsonl cannot be read"):
         list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
     (tmp_path / "a.jsonl").unlink()
-    with pytest.raises(SourceError, match=r"benchmark maths: no file to read at .*; allowed: \.jsonl, \.json"):
+    with pytest.raises(SourceError, match=r"benchmark maths: no readable file at .*; allowed: \.jsonl, \.json"):
         list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
 
 
 @pytest.mark.parametrize(
     ("name", "data", "fields", "position"),
     [
-        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", (), r"after 1 whole items \(Error: field larger"),
-        ("a.json", b'["one", "two"]', ("q",), r"after 0 whole items \(TypeError: an item is str where Benchmark\.fields names q"),
-        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n', ("q",), r"after 1 whole items \(KeyError: 'q'"),
-        ("a.json", b"[" * 100_000, (), r"after 0 whole items \(RecursionError"),
-        ("a.jsonl", b'"one"\n' + b"[" * 9_000 + b"]" * 9_000, (), r"after 1 whole items \(RecursionError"),
-        ("a.jsonl", b'{"q": "\\ud83d"}\n', (), r"after 0 whole items \(UnicodeEncodeError"),
-        ("a.jsonl.zst", b"no zstandard", (), r"after 0 whole items \(ZstdError"),
-        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, (), r"after 0 whole items \("),
-        ("a.parquet", b"PAR1", (), r"after 0 whole items \(ArrowInvalid"),
+        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", (), r"after 1 complete items \(Error: field larger"),
+        (
+            "a.json",
+            b'["one", "two"]',
+            ("q",),
+            r"after 0 complete items \(TypeError: an item is str; Benchmark\.fields needs an object with q",
+        ),
+        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n', ("q",), r"after 1 complete items \(KeyError: 'q'"),
+        ("a.json", b"[" * 100_000, (), r"after 0 complete items \(RecursionError"),
+        ("a.jsonl", b'"one"\n' + b"[" * 9_000 + b"]" * 9_000, (), r"after 1 complete items \(RecursionError"),
+        ("a.jsonl", b'{"q": "\\ud83d"}\n', (), r"after 0 complete items \(UnicodeEncodeError"),
+        ("a.jsonl.zst", b"no zstandard", (), r"after 0 complete items \(ZstdError"),
+        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, (), r"after 0 complete items \("),
+        ("a.parquet", b"PAR1", (), r"after 0 complete items \(ArrowInvalid"),
     ],
 )
 def test_a_damaged_benchmark_is_named_with_its_position(
@@ -80,5 +85,5 @@ def test_an_item_keeps_the_whole_record_also_where_fields_are_named(tmp_path: Pa
 def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmarks, "MAX_FILE_BYTES", 8)
     (tmp_path / "a.jsonl").write_text('"123456789"\n')
-    with pytest.raises(SourceError, match=r"a\.jsonl cannot be read after 0 whole items \(ValueError: more than 8 bytes\)"):
+    with pytest.raises(SourceError, match=r"a\.jsonl cannot be read after 0 complete items \(ValueError: more than 8 bytes\)"):
         list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))

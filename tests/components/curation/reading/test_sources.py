@@ -45,7 +45,7 @@ def test_an_empty_source_is_named(tmp_path: Path) -> None:
 def test_a_source_of_unknown_kind_says_which_kinds_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_text("x")
     for path in (tmp_path, tmp_path / "a.docx"):
-        with pytest.raises(SourceError, match=r"no file to read; allowed: \.jsonl, .*\.parquet"):
+        with pytest.raises(SourceError, match=r"no readable file; allowed: \.jsonl, .*\.parquet"):
             listed(config(source(path)))
 
 
