@@ -2,11 +2,11 @@
 
 The key of a shard covers everything that its tables depend on: the state of its raw files, their paths inside their sources, the
 sources, the rest of `Extraction`, and the lookup tables that the driver wrote for the workers. It does not cover where the
-sources are stored. The key of a shard's hashes covers the shard's key and all of `DuplicatesConfig`. Neither covers the code: the
-caller uses a separate cache directory for each version of it.
+sources are stored. The key of a shard's hashes covers the shard's key and all of `DuplicatesConfig`. Neither key covers the code,
+so the caller must use a separate cache directory for each version of the code.
 
-An entry is moved into the cache in one step, so it is never incomplete. Its files are linked, not copied. Only document and shard
-numbers, which change if another source comes before, are rewritten.
+An entry is moved into the cache in one step, so it is never incomplete. Its files are linked, not copied. If a source is added
+before another, the document and shard numbers of the latter change; its tables are then rewritten with the new numbers.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ KEY, ENTRY = "key.json", "entry.json"
 
 
 def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[ExtractedShard, bool]:
-    """Extract a shard, or take it from the cache `index`; also return whether it was reused, from there or from a killed run.
+    """Extract a shard, or reuse it from the cache `index` or from a killed run; also return whether it was reused.
 
     Raises what `extract` raises.
     """
@@ -49,22 +49,22 @@ def read_shard(shard: ExtractionShard, *, index: Path | None) -> tuple[Extracted
         return extract(shard), finished
     key = shard_key(shard)
     entry = index / "shards" / key
-    known = _recalled(entry, directory)
-    if known:
-        shift = shard.number - known.pop("number")
+    cached = _restore(entry, directory)
+    if cached:
+        shift = shard.number - cached.pop("number")
         for path in [directory / "rows.parquet", *directory.glob("texts-*.parquet")] if shift else ():
             _renumber(path, shift << SHARD_BITS)
-        write_json(directory / "finished.json", known | {"directory": shard.directory})
+        write_json(directory / "finished.json", cached | {"directory": shard.directory})
 
     # Extract it unless it was reused, and add it to the cache.
     extracted = extract(shard)
     # Not cached: a file that changed while it was read, and one that could not be read but may be readable next time.
-    if not known and (shard_key(shard) != key or pq.read_metadata(extracted.set_aside).num_rows):
+    if not cached and (shard_key(shard) != key or pq.read_metadata(extracted.set_aside).num_rows):
         return extracted, False
-    if not known:
-        _remember(entry, directory, dataclasses.asdict(extracted) | {"number": shard.number})
+    if not cached:
+        _store(entry, directory, dataclasses.asdict(extracted) | {"number": shard.number})
     write_json(directory / KEY, key)
-    return extracted, known is not None
+    return extracted, cached is not None
 
 
 def shard_key(shard: ExtractionShard) -> str:
@@ -88,7 +88,7 @@ def _file_facts(file: Any, sources: Sequence[dict[str, JSON]]) -> dict[str, JSON
 
 
 def sketch_shard(shard: TextShard, *, config: DuplicatesConfig, index: Path | None) -> tuple[Sketch, bool]:
-    """Hash a shard, or take its hashes from the cache `index`; also return whether they were reused, as `read_shard` does."""
+    """Hash a shard, or reuse its hashes from the cache `index` or from a killed run; also return whether they were reused."""
     key, marker = shard.texts.parent / KEY, shard.directory / "sketch.json"
     shard.directory.mkdir(parents=True, exist_ok=True)
     # With a learned quality score, a shard's texts depend on the whole corpus, which the key of its raw files does not cover.
@@ -97,16 +97,16 @@ def sketch_shard(shard: TextShard, *, config: DuplicatesConfig, index: Path | No
     if index is None or not has_key or finished:
         return sketch(shard, config=config), finished
     entry = index / "sketches" / sketch_key(json.loads(key.read_text()), shard.texts.name, config)
-    known = _recalled(entry, shard.directory)
-    if known:
+    cached = _restore(entry, shard.directory)
+    if cached:
         first = pq.ParquetFile(shard.texts).read_row_group(0, columns=["document"])["document"][0].as_py()
-        if (first, shard.number) != (known["first"], known.pop("number")):
-            _renumber_heads(shard, first - known["first"])
-        write_json(marker, known | {"first": first})
+        if (first, shard.number) != (cached["first"], cached.pop("number")):
+            _renumber_heads(shard, first - cached["first"])
+        write_json(marker, cached | {"first": first})
     sketched = sketch(shard, config=config)
-    if not known:
-        _remember(entry, shard.directory, dataclasses.asdict(sketched) | {"number": shard.number})
-    return sketched, known is not None
+    if not cached:
+        _store(entry, shard.directory, dataclasses.asdict(sketched) | {"number": shard.number})
+    return sketched, cached is not None
 
 
 def sketch_key(shard: str, texts: str, config: DuplicatesConfig) -> str:
@@ -121,7 +121,7 @@ def _digest(facts: dict[str, JSON]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _recalled(entry: Path, directory: Path) -> dict[str, Any] | None:
+def _restore(entry: Path, directory: Path) -> dict[str, Any] | None:
     """Link the tables of a cache entry into a directory and return the entry's description, or None if there is no entry.
 
     Tables that a killed run left in the directory are deleted first, since they may be links too.
@@ -135,7 +135,7 @@ def _recalled(entry: Path, directory: Path) -> dict[str, Any] | None:
     return read_json(entry / ENTRY, dict, f"delete {entry}")
 
 
-def _remember(entry: Path, directory: Path, facts: dict[str, JSON]) -> None:
+def _store(entry: Path, directory: Path, facts: dict[str, JSON]) -> None:
     """Add the tables of a directory to the cache as `entry`, with their description `facts`."""
     beside = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}")
     beside.mkdir(parents=True)

@@ -12,10 +12,12 @@ from components.curation.reading.config import Source
 
 @dataclass(frozen=True)
 class ReplacementCounts:
-    """Documents with replaced personal data, and the replacements in them, by (source, domain, kind)."""
+    """Counts of replaced personal data by (source, domain, kind)."""
 
     documents: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Documents in which personal data was replaced."""
     replacements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Replacements in these documents."""
 
     def add(self, source: Source, counts: Mapping[str, int]) -> None:
         """Add a document of `source`; `counts` is its number of replacements by kind."""

@@ -82,7 +82,7 @@ class Overview:
 
     @property
     def total(self) -> Share:
-        """All domains together."""
+        """The sums over all domains."""
         sums = {
             name: sum(getattr(domain, name) for domain in self.domains)
             for name in ("documents", "bytes", "kept_documents", "kept_bytes")
@@ -250,7 +250,7 @@ def _histograms(corpus: Path) -> Iterator[Histogram]:
 
 
 FLAGGED_STEPS = 500
-"""Number of bins that would cover shares from 0 to 1: each bin is 0.2 % wide."""
+"""Bins of flagged-word shares per unit: each bin is 1/500 = 0.2 % wide."""
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:

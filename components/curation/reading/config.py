@@ -39,13 +39,13 @@ class Source:
     """Path, or `file://`, `s3://` or `gs://` URI, of a folder or file with JSONL, text, WARC or WET (plain, .gz or .zst),
     Parquet, or a Hugging Face dataset saved to disk; or `python-environment:` for the text of installed Python distributions."""
     domain: str
-    """Domain of the documents in the mixture. For `python-environment:` it must be code, prose or maths, and selects what is
-    read."""
+    """Domain of the documents in the mixture. For `python-environment:` it must be code, prose or maths, and only text of that
+    domain is read."""
     weight: float
     """Weight in the mixture, in tokens. A domain's share is the sum of its sources' weights divided by the sum of all weights."""
     name: str = ""
-    """Name of the source in ids, tables and pages, which does not depend on where it is stored. Empty: made of domain and kind,
-    such as `web-jsonl`."""
+    """Name of the source in ids, tables and pages; unlike the URI, it stays the same if the files are moved. Empty: made of
+    domain and kind, such as `web-jsonl`."""
     licence: str = "unknown"
     """SPDX expression of the documents' licence. `python-environment:` uses the licence of each distribution instead."""
     language: str = "auto"
@@ -62,14 +62,14 @@ class Source:
     """Installed distributions that `python-environment:` reads."""
     sample_bytes: int | None = None
     """Approximate number of raw bytes to read; None reads everything. The sample is drawn by hash: whole files, or rows of files
-    with many documents. For a prose source, the whole `.py` files that contain its docstrings are counted."""
+    with many documents. For docstrings of `python-environment:`, the size of the whole `.py` files counts."""
 
     def __post_init__(self) -> None:
         require(bool(self.uri.strip()), self, "uri", self.uri, "a URI")
         require(self.domain.replace("-", "").isalnum(), self, "domain", self.domain, "letters, digits and hyphens only")
         if not self.name:
             object.__setattr__(self, "name", f"{self.domain}-{self._kind()}")
-        require(bool(NAME.fullmatch(self.name)), self, "name", self.name, "letters, digits, and - . _ after the first")
+        require(bool(NAME.fullmatch(self.name)), self, "name", self.name, "letters, digits and _, after the first also - and .")
         require(0 < self.weight < math.inf, self, "weight", self.weight, "a positive number")
         require(bool(self.text_field), self, "text_field", self.text_field, "a name")
         tags = ("auto", *SCRIPT_TAGS)

@@ -1,4 +1,4 @@
-"""Artifacts that pass every check, and ways to spoil them."""
+"""Artifacts that pass every check, and functions that damage them."""
 
 import json
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from tests.components.artifacts.samples import FINDINGS
 
 
 def write(artifact: Path, name: str, rows: Any) -> None:
-    """A metrics table."""
+    """Write a metrics table."""
     (artifact / "metrics").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(artifact / "metrics" / f"{name}.parquet")
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """Where a check writes its page."""
+    """The directory that a check writes its page to."""
     (tmp_path / "output").mkdir()
     return tmp_path / "output"
 
@@ -41,7 +41,7 @@ def spoil() -> Callable[[Path, str, Callable[[Any], Any]], None]:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Two sources, a domain each; one document in ten is held out, one in ten refused."""
+    """A corpus of two sources with a domain each; two documents in ten are held out and one is refused."""
     artifact = tmp_path / "corpus"
     documents = [_document(number) for number in range(100)]
     write(artifact, "documents", documents)

@@ -1,4 +1,4 @@
-"""Figures of all documents, beside pandas over the whole table."""
+"""Counts over all documents equal those of pandas over the whole table."""
 
 from collections.abc import Callable
 from pathlib import Path

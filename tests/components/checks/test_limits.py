@@ -1,4 +1,4 @@
-"""Limits refuse what makes no sense, with the field, the value and what is allowed."""
+"""Invalid limits are refused with the field, the value and what is allowed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Checks of the recipe's own: judged and shown beside the built-in ones, critical or not."""
+"""A recipe's own checks are run and reported together with the built-in ones, whether critical or not."""
 
 import dataclasses
 import importlib

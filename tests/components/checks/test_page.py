@@ -1,4 +1,4 @@
-"""The page of a check: what is broken comes first, everything is escaped, and nothing is loaded."""
+"""The page of a check lists failures first, escapes everything and loads nothing."""
 
 import re
 

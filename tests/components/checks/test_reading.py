@@ -1,4 +1,4 @@
-"""Reading what checks look at: every way in which it can be unreadable is named."""
+"""Reading metrics tables: errors name each way in which a table can be unreadable."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a rule says, which rows break it, and that a warning is none of the failures."""
+"""The description of each rule, the rows that break it, and warnings, which are not failures."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tables on the splits: enough rows of everything in both, and no group in two."""
+"""Tables about the splits: enough rows in both splits, and no group in both."""
 
 from pathlib import Path
 

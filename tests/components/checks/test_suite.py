@@ -1,4 +1,4 @@
-"""Running rules over tables: words, severity, failures to evaluate, bytes of the page, and no word to anybody."""
+"""Validating tables: descriptions, severity, rules that cannot be evaluated, reproducible pages, and no connections."""
 
 import subprocess
 import sys
@@ -114,7 +114,7 @@ def test_a_check_opens_no_connection_and_leaves_nothing_but_its_page(tmp_path: P
     (tmp_path / "output").mkdir()
     (tmp_path / "home").mkdir()
     (tmp_path / "temporary").mkdir()
-    # Not even the variables that switch telemetry off: the check's own context must do.
+    # Without the variables that switch telemetry off, so that only the check's own settings can do so.
     environment = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(Path.cwd())}
     command = [sys.executable, "-c", ALONE, str(tmp_path / "output")]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)

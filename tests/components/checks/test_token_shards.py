@@ -80,7 +80,7 @@ def test_equal_shards_are_a_warning(token_shards: Path, tokenizer: Path, output:
 
 
 def without(index: dict[str, Any], split: str) -> dict[str, Any]:
-    """The index as if nothing had been held out."""
+    """The index without the validation split."""
     return {**index, "splits": {name: domains for name, domains in index["splits"].items() if name != split}}
 
 

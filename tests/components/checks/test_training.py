@@ -84,7 +84,7 @@ def test_steps_that_were_skipped_are_counted_and_allowed_up_to_the_limit(checkpo
 
 
 def test_the_target_of_a_domain_ends_at_its_epoch_limit(checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:
-    # 2 000 tokens of prose may be seen once: a third of 6 000, and code takes the rest.
+    # The 2 000 tokens of prose may be seen once, which is a third of 6 000; code gets the rest.
     spoil(token_shards, "mixture.json", lambda m: m | {"epoch_limits": {"code": 4.0, "prose": 1.0}})
     halves = {"tokens/code": lambda t: 4000 * t["step"] / 60, "tokens/prose": lambda t: 2000 * t["step"] / 60}
     spoil(checkpoint, "training", lambda t: t.assign(**halves))
@@ -107,7 +107,7 @@ def tokens(**seen: int) -> dict[str, Callable[[Any], Any]]:
 
 @pytest.mark.parametrize(
     ("english", "chinese", "passes"),
-    # 75 % of 6 000 tokens are prose, of which Chinese has 500 that may be seen 4 times.
+    # 75 % of 6 000 tokens are prose; its 500 Chinese tokens may be seen 4 times.
     [(2500, 2000, True), (3000, 1500, False), (2000, 2500, False)],
 )
 def test_each_language_with_a_share_is_checked_beside_its_domain(

@@ -1,4 +1,4 @@
-"""Small sources, and curation of them in this process."""
+"""Small sources, and functions that curate them in this process."""
 
 import json
 import re
@@ -30,17 +30,17 @@ SECTIONS = {
     if is_dataclass(section.default_factory)
     for inner in fields(section.default_factory)
 }
-"""The section of the config that a field is in."""
+"""The section of the config that each field is in."""
 
 
 def prose(seed: int, words: int = 120) -> str:
-    """Text that no filter minds and that differs from every other seed's."""
+    """Text that passes all filters and differs for each seed."""
     numbers = [(seed * 7919 + i * i * 31 + i * 17) % 1009 for i in range(words)]
     return " ".join(f"{WORDS[n % len(WORDS)]} {chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{chr(97 + n // 7 % 26)}" for n in numbers)
 
 
 def write_jsonl(path: Path, texts: Iterable[Any]) -> Path:
-    """One JSON line per text."""
+    """Write one JSON line per text."""
     path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), encoding="utf-8")
     return path
 
@@ -52,13 +52,13 @@ def source(path: Path | str, domain: str = "prose", **fields: Any) -> Source:
 
 
 def config(*sources: Source, **fields: Any) -> CurationConfig:
-    """A config for small things; the fields of its sections are given by their own names, such as `max_epochs`."""
+    """A config for small corpora; fields of its sections are given by their own names, such as `max_epochs`."""
     small = CurationConfig(sources=sources, shard_bytes=20_000)
     return changed(small, **{"min_characters": 20, "validation_share": 0.2, **fields})
 
 
 def changed(chosen: CurationConfig, **fields: Any) -> CurationConfig:
-    """A config with other fields, those of its sections by their own names."""
+    """A copy of a config with changed fields; fields of its sections are given by their own names."""
     own: dict[str, Any] = {}
     by_section: dict[str, dict[str, Any]] = {}
     for name, value in fields.items():
@@ -72,18 +72,18 @@ def changed(chosen: CurationConfig, **fields: Any) -> CurationConfig:
 
 
 def listed(chosen: CurationConfig) -> Listing:
-    """The raw files of its sources."""
+    """The raw files of the config's sources."""
     return list_files(chosen.extraction.reading)
 
 
 def raw_documents(chosen: CurationConfig) -> list[RawDocument]:
-    """What its raw files hold."""
+    """The documents of the config's raw files."""
     reading = chosen.extraction.reading
     return [document for file in listed(chosen).files for document in read_documents(file, reading)]
 
 
 def planned_shards(chosen: CurationConfig, scratch: Path) -> list[ExtractionShard]:
-    """Its shards of raw files, with their tables below `scratch`."""
+    """The config's shards of raw files, with directories below `scratch`."""
     return shards_of(listed(chosen).files, chosen.extraction, scratch)
 
 
@@ -108,7 +108,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def passed(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table that one step passes to the next."""
+    """The rows of an interim table."""
     entries: list[dict[str, Any]] = interim.read(path).to_pylist()
     return entries
 

@@ -1,4 +1,4 @@
-"""Bad values die when the config is made, with the field, the value and what is allowed."""
+"""Invalid values are refused when the config is created, with the field, the value and what is allowed."""
 
 from dataclasses import replace
 from typing import Any

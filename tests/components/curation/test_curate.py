@@ -1,4 +1,4 @@
-"""Curation as a whole: what it writes is complete, true, and the same every time."""
+"""Curation as a whole: its output is complete, correct and reproducible."""
 
 import gzip
 import hashlib
@@ -27,7 +27,7 @@ GUTENBERG = SHARED / "data/corpus/gutenberg"
 
 
 def environment(**fields: Any) -> CurationConfig:
-    """Code, prose and maths of a few real packages, some 2 MB of them."""
+    """Code, prose and maths of a few real packages, about 2 MB."""
     sources = (
         source("python-environment:", "code", weight=2.0, distributions=PACKAGES, sample_bytes=600_000),
         source("python-environment:", "prose", distributions=PACKAGES),
@@ -213,7 +213,7 @@ def test_a_damaged_file_is_set_aside_with_its_error_and_the_rest_becomes_a_corpu
 def test_a_rerun_over_sources_that_changed_is_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(number) for number in range(6)])
     run(config(source(tmp_path / "a.jsonl")), tmp_path)
-    # As many bytes of other words.
+    # Different words with the same number of bytes.
     write_jsonl(tmp_path / "a.jsonl", [prose(number)[::-1] for number in range(6)])
     shutil.rmtree(tmp_path / "corpus")
     with pytest.raises(SourceError, match=r"the sources changed since this run started; delete .*/scratch to start again"):
@@ -270,7 +270,7 @@ def test_what_was_not_kept_is_counted_by_source_domain_language_and_reason(tmp_p
 
 
 def mixed(directory: Path, **fields: Any) -> CurationConfig:
-    """A domain in English and Chinese beside one in English alone."""
+    """A domain in English and Chinese, and one only in English."""
     chinese = ["".join(chr(0x4E00 + (seed * 7919 + i * i * 31 + i * 17) % 20_000) for i in range(120)) for seed in range(20)]
     write_jsonl(directory / "web.jsonl", [*(prose(number) for number in range(20)), *chinese])
     write_jsonl(directory / "books.jsonl", [prose(number) for number in range(100, 110)])

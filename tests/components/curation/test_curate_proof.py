@@ -1,4 +1,4 @@
-"""With everything asked for at once, the bytes of a corpus depend on its sources and its config alone."""
+"""With all optional steps at once, the bytes of a corpus depend only on its sources and its config."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def chinese(seed: int, size: int) -> str:
 
 
 def page(number: int) -> str:
-    """English or Chinese, poor or good, with what each step looks for in some of them."""
+    """A page in English or Chinese, good or poor; some contain what each step looks for."""
     if number % 4 == 3:
         return chinese(number % 50, 300) + (chinese(999, 80) if number % 3 else "") + "\n"
     kind = "buy now at the best price with a free coupon" if number % 5 == 0 else "the river runs past the old mill"
@@ -40,7 +40,7 @@ def page(number: int) -> str:
 
 
 def everything(directory: Path) -> CurationConfig:
-    """Every step that can be asked for, over some hundred documents in four files."""
+    """A config with all optional steps, over about a hundred documents in four files."""
     for name in ("web", "books", "reference"):
         (directory / name).mkdir(parents=True)
     for number in range(3):
@@ -68,7 +68,7 @@ def everything(directory: Path) -> CurationConfig:
 
 
 def digests(chosen: CurationConfig, directory: Path, engine: Any = None) -> dict[str, str]:
-    """Curate into `directory`, with what its scratch already holds; the sha256 of each file of the corpus, and of the figures."""
+    """Curate into `directory`, reusing its scratch directory; return the sha256 of each file of the corpus and of the figures."""
     directory.mkdir(exist_ok=True)
     (directory / "corpus").exists() and (directory / "corpus").rename(directory / f"left-{len(list(directory.iterdir()))}")
     figures = run(chosen, directory, engine=engine)
@@ -83,7 +83,7 @@ def digests(chosen: CurationConfig, directory: Path, engine: Any = None) -> dict
 
 @dataclass
 class BackwardEngine(InProcessShardEngine):
-    """Begins with the last shard, and exchanges the last table first."""
+    """Processes shards and exchanges tables in reverse order."""
 
     def map_shards(self, work: Any, shards: Sequence[Any], *, description: str, **options: Any) -> list[Any]:
         return super().map_shards(work, shards[::-1], description=description)[::-1]
@@ -94,7 +94,7 @@ class BackwardEngine(InProcessShardEngine):
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[CurationConfig, Path, dict[str, str]]:
-    """The config, the directory of the corpus that one process made of it, and its digests."""
+    """The config, the directory of the corpus that one process made from it, and its digests."""
     directory = tmp_path_factory.mktemp("everything")
     chosen = everything(directory / "data")
     return chosen, directory / "here", digests(chosen, directory / "here")

@@ -1,4 +1,4 @@
-"""The share that goes grows with the sources that are compared, and every point is what deduplicating those sources removes."""
+"""The share of removed documents grows with the number of sources, and each point matches a deduplication of its sources."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ def measured(chosen: CurationConfig, directory: Path) -> dict[str, Any]:
 
 
 def dumps(directory: Path, count: int) -> CurationConfig:
-    """Each dump has ten texts of its own, ten that all dumps have with a word changed, and one of its own twice."""
+    """Each dump has ten unique texts, ten that all dumps share except for one word, and one text twice."""
     directory.mkdir(parents=True, exist_ok=True)
     for dump in range(count):
         own = [prose(20 * dump + number, 200) for number in range(10)]

@@ -1,4 +1,4 @@
-"""Where documents lie, how they are divided into files and in which order they come changes no kept text and no split."""
+"""The folders, files and order of documents change no kept text and no split."""
 
 import hashlib
 import random
@@ -16,11 +16,11 @@ from components.ports import InProcessShardEngine, RecordedMetrics
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 
 SHIFTED = [f"word{chr(97 + i // 26)}{chr(97 + i % 26)} of the" for i in range(240)]
-"""Consecutive runs of it overlap: each is similar to its neighbours, and to no other."""
+"""Overlapping runs of these words are similar only to their neighbours."""
 
 
 def corpus_texts() -> dict[str, list[str]]:
-    """Texts by source: clusters of near duplicates, copies in one source and across two, short ones, and texts like no other."""
+    """Texts by source: clusters of near-duplicates, copies within and across sources, short texts, and unique texts."""
     chains = [" ".join(SHIFTED[20 * step : 20 * step + 200]).replace("word", letter * 3) for letter in "abc" for step in range(3)]
     web = [*(prose(number) for number in range(30)), *chains, *[prose(3)] * 3, "short", "shorter"]
     forum = [*(prose(number) for number in range(20, 45)), prose(7, 300), prose(7, 300).replace("one", "two", 2)]
@@ -28,7 +28,7 @@ def corpus_texts() -> dict[str, list[str]]:
 
 
 def layout(directory: Path, files: Mapping[str, Sequence[Sequence[str]]]) -> CurationConfig:
-    """Sources `web` and `forum` with those files below a directory, and a quality score that both are held against."""
+    """Sources `web` and `forum` with these files below a directory, and references for a quality score."""
     sources = []
     for name, own in files.items():
         (directory / name).mkdir(parents=True)
@@ -41,7 +41,7 @@ def layout(directory: Path, files: Mapping[str, Sequence[Sequence[str]]]) -> Cur
 
 
 def divided(texts: Sequence[str], files: int, seed: int | None = None) -> list[list[str]]:
-    """Texts in some files, in their order or shuffled."""
+    """The texts divided into several files, in order or shuffled."""
     order = list(texts)
     if seed is not None:
         random.Random(seed).shuffle(order)
@@ -49,7 +49,7 @@ def divided(texts: Sequence[str], files: int, seed: int | None = None) -> list[l
 
 
 def outcome(directory: Path) -> dict[str, Any]:
-    """What must not depend on names: kept texts by split with their quality, what was refused why, and the classifiers."""
+    """What must not depend on names: kept texts by split with their quality, refusals by reason, and the classifiers."""
     corpus = directory / "corpus"
     listed = rows(corpus / "metrics/documents.parquet")
     return {
@@ -79,7 +79,7 @@ def test_one_file_or_five_in_any_order_give_the_same_texts_the_same_quality_and_
 
 
 def content(directory: Path) -> dict[str, str]:
-    """The digests of all files of a corpus but those that belong to its record."""
+    """The digests of all files of a corpus, except those that belong to its record."""
     files = sorted(path for path in (directory / "corpus").rglob("*") if path.is_file())
     record = Artifact.RECORD_FILES
     return {

@@ -1,4 +1,4 @@
-"""A thousand malformed inputs: none crashes the job, hangs it or fills the memory."""
+"""A thousand malformed inputs: none crashes the job, hangs it or exhausts memory."""
 
 import gzip
 import io
@@ -28,7 +28,7 @@ from tests.components.curation.reading.test_web_archives import html, record
 
 
 def sentence(number: int) -> str:
-    """A line that no filter minds, not even one for lines without an end, with something that looks like personal data."""
+    """A line that passes all filters, even those for boilerplate lines, with something that looks like personal data."""
     return f"{prose(number)} {number}@example.org or +1 202 555 01{number:02d}."
 
 
@@ -69,11 +69,11 @@ WHOLE: dict[str, bytes] = {
 EVERYTHING: dict[str, Any] = {
     "language_model": "lid176",
     "heuristics": RULE_SETS,
-    # Each rule is asked, and refuses nothing: the first to refuse would keep a document from all that comes after it.
+    # Every rule runs but refuses nothing, since a refusal would keep a document from all later rules.
     "heuristic_thresholds": {rule.name: -math.inf if rule.min_by_kind else math.inf for rule in RULES},
     "personal_data": PERSONAL_DATA,
 }
-"""All that looks at a document before deduplication."""
+"""All optional steps before deduplication."""
 
 
 def truncated(data: bytes, chance: random.Random) -> bytes:
@@ -105,7 +105,7 @@ DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (truncated, flipp
 
 
 def survives(directory: Path, name: str, data: bytes) -> None:
-    """Extraction ends with the good file kept, and the bad one read as far as it is good, or set aside with an error."""
+    """Assert that extraction keeps the good file, and reads the bad file up to the damage or sets it aside with an error."""
     raw = directory / "raw"
     raw.mkdir(parents=True)
     (raw / name).write_bytes(data)
@@ -121,7 +121,7 @@ def survives(directory: Path, name: str, data: bytes) -> None:
 
 
 def damaged(count: int) -> Iterator[tuple[int, str, bytes]]:
-    """The same damage every time, to every kind of file in turn."""
+    """Reproducible damage, applied to every kind of file in turn."""
     names = list(WHOLE)
     for seed in range(count):
         chance = random.Random(seed)
@@ -208,7 +208,7 @@ def bomb_of_parquet() -> bytes:
 
 
 def bomb_of_plain_parquet() -> bytes:
-    """The dictionary is the file's own: neither the schema nor any size tells of it."""
+    """A Parquet bomb in the file's dictionary, which neither the schema nor any recorded size shows."""
     output = io.BytesIO()
     pq.write_table(pa.table({"text": ["x" * 1_040_000] * 1_200}), output, store_schema=False)
     return output.getvalue()
@@ -240,7 +240,7 @@ def test_what_is_huge_fits_into_a_gigabyte_and_two_minutes(tmp_path: Path, name:
         "place = Path(sys.argv[1])\n"
         "chosen = config(source(place / 'raw'), shard_bytes=10_000_000, max_characters=1_000_000, max_document_bytes=1_000_000)\n"
         "found = [extract(shard) for shard in planned_shards(chosen, place / 'scratch')]\n"
-        # getrusage would count what this process held before the other began.
+        # getrusage would include the memory of this process before the other started.
         "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]\n"
         "print(sum(shard.documents for shard in found), peak)\n"
     )

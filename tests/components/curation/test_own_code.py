@@ -1,4 +1,4 @@
-"""Filters and readers of the recipe's own: refusals counted and shown like built-in ones, files read, and faults named."""
+"""A recipe's own filters and readers: refusals are counted and shown like built-in ones, and errors name the code."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Records:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Callable[..., Extension]:
-    """An extension of this text, in a folder with the module `words`."""
+    """An extension with this source, in a folder with the module `words`."""
 
     def make(text: str, name: str, **values: Any) -> Extension:
         folder = tmp_path / "own"
@@ -56,7 +56,7 @@ def own(tmp_path: Path) -> Callable[..., Extension]:
 
 
 def texts_of(directory: Path) -> list[str]:
-    """The texts that were kept, sorted, without the line end of their last line."""
+    """The kept texts, sorted, without their final newline."""
     return sorted(row["text"].strip() for row in documents(directory))
 
 
@@ -197,7 +197,10 @@ def test_a_sample_takes_a_share_of_what_the_reader_yields(own: Callable[..., Ext
     [
         ({"uri": "python-environment:", "domain": "code"}, r"Source\.reader is 'an extension'; allowed: None"),
         ({"suffixes": ("form",)}, r"Source\.suffixes is \('form',\); allowed: suffixes with a leading dot, if reader is set"),
-        ({"reader": None, "suffixes": (".form",)}, r"Source\.suffixes is .*; allowed: with a reader"),
+        (
+            {"reader": None, "suffixes": (".form",)},
+            r"Source\.suffixes is .*; allowed: suffixes with a leading dot, if reader is set",
+        ),
     ],
 )
 def test_a_source_whose_reader_makes_no_sense_is_refused(

@@ -1,4 +1,4 @@
-"""Distributions made for a test, installed the way `pip` records them."""
+"""Distributions made for a test, installed with the records that `pip` writes."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

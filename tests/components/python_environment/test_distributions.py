@@ -1,4 +1,4 @@
-"""What a distribution records is what is read, and its licence and owner are known."""
+"""Only recorded files of a distribution are read, with its licence and the owner of shared files."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Functions with what their authors wrote about them."""
+"""Documented functions are found with their signature, docstring and code."""
 
 from components.python_environment import distributions, functions
 from tests.components.python_environment.conftest import Install

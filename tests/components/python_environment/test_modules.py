@@ -1,4 +1,4 @@
-"""Code and prose of a Python file come apart without harm to either."""
+"""A Python file is split into code and prose without losing or changing either."""
 
 import ast
 import contextlib
@@ -142,12 +142,12 @@ def test_docstrings_are_those_of_the_syntax_tree() -> None:
 
 
 def of_the_tree(tree: ast.Module) -> list[tuple[int, str]]:
-    """Line and text of each long docstring."""
+    """The line and text of each long docstring."""
     return [(node.body[0].lineno, f"{name}\n\n{inspect.cleandoc(text)}\n") for node, name, text in documented(tree, "m")]
 
 
 def without_docstrings(tree: ast.Module) -> str:
-    """What is left of the tree if the long docstrings go, and nothing else."""
+    """The syntax tree without its long docstrings."""
     for node, _, _ in list(documented(tree, "m")):
         filled = [] if isinstance(node, ast.Module) else [ast.Expr(ast.Constant(...))]
         node.body = node.body[1:] or filled
@@ -155,7 +155,7 @@ def without_docstrings(tree: ast.Module) -> str:
 
 
 def documented(node: Documented, name: str) -> Iterator[tuple[Documented, str, str]]:
-    """What has a long docstring, its dotted name, and the docstring."""
+    """Each definition with a long docstring, its dotted name, and the docstring."""
     text = ast.get_docstring(node, clean=False) or ""
     if len(text) >= LONG_DOCSTRING:
         yield node, name, text
@@ -178,7 +178,7 @@ PIECES = (
         "",
     ),
 )
-"""Lines, of which some make a module."""
+"""Lines from which random modules are made."""
 
 
 @settings(max_examples=1000, deadline=None)

@@ -1,4 +1,4 @@
-"""Where definitions and their strings are in the bytes of a file, and whose they are."""
+"""Definitions and docstrings are found at the right bytes of a file, with the right owners."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One shard of a corpus, as extraction and deduplication leave it."""
+"""One shard of a corpus after extraction and deduplication."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from components.curation.extraction.extract import ExtractedShard, texts_path
 from components.curation.text.draw import group_of
 
 NUMBERS = itertools.count()
-"""No two tables of texts have the same one."""
+"""Numbers of text shards, each used once."""
 
 
 def identity(number: int) -> str:
-    """An id; lower numbers have lower ones."""
+    """An id that sorts like its number."""
     return f"{number:064x}"
 
 
 def group_digits(number: int) -> str:
-    """The group by which a document with that hash of its text is split."""
+    """The group by which a document with this text hash is split."""
     return group_of(number)[:GROUP_DIGITS]
 
 
@@ -34,9 +34,9 @@ def shard_of(
     verdicts: Sequence[Mapping[str, Any]] = (),
     trimmed: Sequence[Mapping[str, Any]] = (),
 ) -> JudgedShard:
-    """A shard whose `documents`, by number, say what is not as usual; those with a `reason` were refused.
+    """A shard of documents; `documents` maps numbers to columns with unusual values, and a `reason` refuses the document.
 
-    Its only table of texts has these verdicts, and these rows of what was trimmed.
+    Its only text shard has these verdicts and these trimmed rows.
     """
     rows, texts = [], []
     for number, fields in documents.items():
@@ -62,5 +62,5 @@ def removal(document: int, kept: int, reason: str, similarity: float = 1.0) -> d
 
 
 def table_of(rows: Any, schema: pa.Schema) -> pa.Table:
-    """A table of rows that may lack columns, which are null then."""
+    """A table of rows; missing columns are null."""
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)

@@ -1,4 +1,4 @@
-"""A split or a mixture of nothing is refused."""
+"""Invalid splits and mixtures are refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Readers are shown documents of every decision, with the texts that it was about."""
+"""Samples include documents of every kind of decision, with their texts."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.components.curation.corpus.conftest import identity, removal, shard_o
 
 
 def judged(directory: Path) -> JudgedShard:
-    """A shard with something of every decision."""
+    """A shard with documents of every kind of decision."""
     shard = shard_of(
         directory,
         {number: {"domain": "code"} if number == 8 else {} for number in range(1, 9)} | {9: {"reason": LOW_QUALITY}},

@@ -23,13 +23,13 @@ BY_LANGUAGE = Mixture(shares={"web": 1.0}, epoch_limits={"web": 4.0}, language_s
 
 
 def spread(number: int) -> int:
-    """A hash that lies at `number` hundredths of all."""
+    """A hash at `number` per cent of the range of hashes."""
     return number * 2**64 // 100
 
 
 @dataclass
 class WatchedEngine(InProcessShardEngine):
-    """Counts the texts that each pass over shards writes below a directory."""
+    """Counts the texts that each pass over the shards writes below a directory."""
 
     directory: Path
     texts: dict[str, int] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class WatchedEngine(InProcessShardEngine):
         return results
 
     def written(self) -> dict[Path, int]:
-        """How many texts each file holds."""
+        """The number of texts in each file."""
         counted = {path: passed(path) for path in self.directory.rglob("*.arrow")}
         counted |= {path: rows(path) for path in self.directory.rglob("*.parquet")}
         return {path: sum(isinstance(row.get("text"), str) for row in listed) for path, listed in counted.items()}
@@ -85,7 +85,7 @@ def test_kept_documents_are_written_once_with_their_final_text_and_group(tmp_pat
         for path in sorted((tmp_path / "corpus").rglob("*.parquet"))
     }
     assert written == {
-        # Both are in the later half of all hashes, so that the first file is not written.
+        # Both hashes are in the upper half, so that the first file is not written.
         "train/web/en/part-00001.parquet": [(identity(1), "text 1"), (identity(2**32 + 2), "trimmed")],
         "train/web/other/part-00000.parquet": [(identity(2**32 + 1), f"text {2**32 + 1}")],
         "validation/web/part-00000.parquet": [(identity(3), "text 3")],

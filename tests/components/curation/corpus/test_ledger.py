@@ -1,4 +1,4 @@
-"""The ledger joins what filters, deduplication and passages decided, and counts it."""
+"""The ledger joins the verdicts of filters, deduplication and passages, and counts them."""
 
 from pathlib import Path
 from typing import Any

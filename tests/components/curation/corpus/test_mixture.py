@@ -1,4 +1,4 @@
-"""Shares follow weights and languages, temperature levels them, limits fall back to the general one."""
+"""Shares follow weights, languages and temperature; epoch limits default to `max_epochs`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The tables beside a corpus list every document, group, removal and large cluster, in an order of their own."""
+"""The tables of a corpus list every document, group, removal and large cluster, in a fixed order."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from tests.components.curation.conftest import rows
 from tests.components.curation.corpus.conftest import group_digits, identity, removal, shard_of
 
 MEMORIES = pytest.mark.parametrize("memory", [10**9, 512])
-"""All rows in one partition, and one row in each."""
+"""Memory limits: all rows in one partition, and one row per partition."""
 
 
 def shards(directory: Path) -> list[JudgedShard]:
-    """Two shards: documents of two groups, one by itself, and one that was refused."""
+    """Two shards with documents of two groups, an ungrouped document and a refused one."""
     first = shard_of(directory / "0", {2: {"group": "b"}, 3: {"reason": "short"}, 5: {"group": "a", "source": "t"}})
     second = shard_of(directory / "1", {2**32 + 1: {"group": "a", "source": "u"}, 2**32 + 9: {}})
     for shard in (first, second):
@@ -70,7 +70,7 @@ def test_removals_are_listed_by_id_whatever_the_order_of_the_verdicts(tmp_path: 
 def test_the_largest_clusters_of_a_source_come_first_over_all_shards(tmp_path: Path, memory: int) -> None:
     own, documents = [], {number: {} for number in range(1, 101)}
     for number in range(2):
-        # Document `kept` replaces as many others of the shard as its number.
+        # Document number `kept` replaces `kept` other documents of the shard.
         removals, free = [], 20
         for kept in range(1, LARGEST + 3):
             removals += [removal(free + step, kept, NEAR) for step in range(kept)]

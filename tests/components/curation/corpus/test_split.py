@@ -1,4 +1,4 @@
-"""Groups are in one split, by bytes, the same every time."""
+"""Each group is in one split; splits are balanced by bytes and reproducible."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Removals are measured anew from their texts, by other means, and a wrong one is found."""
+"""The audit measures removals again from their texts by independent code, and finds a wrong removal."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bands find what is similar, and their curve says how surely."""
+"""Bands find similar pairs with the probability that their curve states."""
 
 import numpy as np
 import pytest

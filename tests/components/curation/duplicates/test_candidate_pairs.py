@@ -1,4 +1,4 @@
-"""Copies meet the first of their text, buckets the first of theirs."""
+"""Copies are paired with the first document of their text, and documents with the first ones of their bucket."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Similarity is not passed on, copies share a fate, and what is left of a cluster shares a group."""
+"""Similarity is not transitive, copies get the same verdict, and the kept documents of a cluster share a group."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ Edge = tuple[int, int, float]
 
 
 def verdicts(path: Path, edges: list[Edge], groups: dict[int, str] | None = None) -> dict[int, tuple[int, str, str]]:
-    """Verdicts on one component whose ranks are the documents' numbers; a similarity of 1 marks a copy."""
+    """Verdicts on one component; ranks are document numbers, and a similarity of 1 marks a copy."""
 
     def end(which: str, number: int) -> dict[str, object]:
         named = {"id": f"id-{number}", "group": (groups or {}).get(number, "")}

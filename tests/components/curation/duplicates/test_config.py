@@ -1,4 +1,4 @@
-"""What nothing could be a duplicate by is refused."""
+"""Invalid values of the config of deduplication are refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Connected components, found by one worker or by many."""
+"""Connected components are the same whether one or many workers find them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Copies and near copies go, everything removed has its evidence, and similarity is not passed on."""
+"""Exact and near-duplicates are removed with evidence, and similarity is not transitive."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from components.curation.tables.reasons import EXACT, NEAR
 from tests.components.curation.conftest import config, documents, prose, rows, run, source, write_jsonl
 
 WORDS = [f"word{chr(97 + i // 26)}{chr(97 + i % 26)} of the" for i in range(300)]
-"""Consecutive runs of it overlap, so their similarity is known."""
+"""Overlapping runs of these words have a known similarity."""
 
 
 def shifted(start: int, length: int = 200) -> str:

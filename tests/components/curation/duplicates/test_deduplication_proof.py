@@ -1,4 +1,4 @@
-"""On real text every pair that is clearly similar is found, nothing is removed without its reason, and nothing else decides."""
+"""On real text, all clearly similar pairs are found, no removal is unfounded, and only texts, ids and quality matter."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ WORDS: dict[str, Callable[[str], list[str]]] = {
     "alphanumeric": lambda text: re.findall(r"\w+", text.lower()),
     "whitespace": str.split,
 }
-"""What words are, in Python's own terms: true of text without Han characters."""
+"""Words as a Python regular expression; valid for text without Han characters."""
 
 
 def sets_of(texts: Sequence[str], words: str) -> list[set[str]]:
@@ -43,7 +43,7 @@ def sets_of(texts: Sequence[str], words: str) -> list[set[str]]:
 
 
 def chapters_and_pages() -> list[str]:
-    """Every edition cut at its chapters, and each chapter into pages of ten paragraphs."""
+    """Every edition split into chapters, and each chapter into pages of ten paragraphs."""
     texts = []
     for path in sorted(GUTENBERG.glob("*.txt")):
         if path.name != "SOURCE.txt":
@@ -55,7 +55,7 @@ def chapters_and_pages() -> list[str]:
 
 
 def vendored() -> list[str]:
-    """What some packages carry of others, beside those."""
+    """Packages that some distributions have vendored, with the originals."""
     root = Path(sysconfig.get_path("purelib"))
     names = ["pip/_vendor", "setuptools/_vendor", "packaging", "platformdirs", "rich", "requests", "urllib3", "idna", "certifi"]
     paths = sorted(path for name in names for path in (root / name).rglob("*.py"))
@@ -78,7 +78,7 @@ def identity(number: int) -> str:
 
 
 def evidence(paths: Sequence[Path], directory: Path, engine: Any = None, **fields: Any) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of the table of removals, and figures."""
+    """The bytes of the table of removals, and the figures."""
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), near_duplicate_threshold=THRESHOLD, **{"shard_bytes": 2_000_000, **fields})
     shards = text_shards(paths, directory / "scratch")
@@ -141,7 +141,7 @@ def verified(directory: Path) -> dict[tuple[int, int], float]:
 
 
 def family(number: int) -> list[str]:
-    """A text, a copy of it, and two that differ from it by some words."""
+    """A text, a copy of it, and two texts that differ from it by some words."""
     text = prose(number, 200)
     words = text.split()
     return [text, " ".join([*words[:-9], "some", "other", "words", "stand", "here", "now"]), text, " ".join(words[7:])]
@@ -149,7 +149,7 @@ def family(number: int) -> list[str]:
 
 @dataclass
 class PoolEngine(InProcessShardEngine):
-    """Shards in several processes, begun in an order of its own."""
+    """Runs shards in several processes, started in a different order."""
 
     workers: int = 1
     pool: ProcessPoolExecutor = field(init=False)
@@ -180,7 +180,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers_and_any_order_of_shard
 
 @dataclass
 class DyingEngine(InProcessShardEngine):
-    """Is killed in the middle of its work of some description."""
+    """Is killed in the middle of the work with a given description."""
 
     description: str = ""
 
@@ -192,7 +192,7 @@ class DyingEngine(InProcessShardEngine):
 
 
 def curated(data: Path, directory: Path, engine: Any = None) -> dict[str, str]:
-    """Curate anew into `directory`, with what its scratch already holds; the hashes of the corpus."""
+    """Curate into `directory` again, reusing its scratch directory; return the hashes of the corpus."""
     (directory / "corpus").exists() and (directory / "corpus").rename(directory / f"left-{len(list(directory.iterdir()))}")
     run(config(source(data), shard_bytes=40_000), directory, engine=engine)
     files = sorted(path for path in (directory / "corpus").rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""A corpus with one more source is what it would be from scratch, and only what is new is read and hashed."""
+"""After adding a source, the corpus is the same as without the cache, and only the new source is read and hashed."""
 
 import hashlib
 import os
@@ -25,17 +25,17 @@ from tests.components.curation.duplicates.test_deduplication import shifted
 pytestmark = pytest.mark.long
 
 SIZE = 8
-"""Documents of a source."""
+"""Number of documents of a source."""
 
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative URIs, which are shorter."""
+    """Run in a temporary directory, so that URIs are short relative paths."""
     monkeypatch.chdir(tmp_path)
 
 
 def chains(number: int) -> list[str]:
-    """Of each chain the member `number`: similar to that of the source before and after it, and to no other."""
+    """Member `number` of each chain; it is similar only to the members of the previous and the next source."""
     return [shifted(20 * number).replace("word", chr(103 + chain) * 3) for chain in range(SIZE)]
 
 
@@ -54,7 +54,7 @@ def hashes(directory: Path) -> dict[str, str]:
 def made(
     directory: str, chosen: CurationConfig, index: str | None = "index", engine: ShardEngine | None = None
 ) -> tuple[dict[str, str], dict[str, Any], dict[str, float]]:
-    """Curate; the hashes of the corpus, its figures, and how many documents were read and hashed."""
+    """Curate, and return the hashes of the corpus, its figures, and how many documents were read and hashed."""
     output, scratch, metrics = Path(directory, "corpus").absolute(), Path(directory, "scratch").absolute(), RecordedMetrics()
     output.mkdir(parents=True)
     kept = Path(index).absolute() if index else None
@@ -78,7 +78,7 @@ def test_one_more_source_gives_what_starting_over_gives_and_is_read_alone(order:
     assert second == work(SIZE)
     assert (corpus, figures, work(5 * SIZE)) == made("scratch", more, index=None)
     assert kept.items() <= hashes(Path("index")).items()
-    # Of the clusters, some have another kept document now, and some a document back that was similar to what is removed now.
+    # Some clusters keep another document now; in some, a document is kept again because the one it resembled is removed.
     removed = [
         {row["removed"]: row["kept"] for row in rows(Path(name, "corpus/removed.parquet"))} for name in ("first", "second")
     ]
@@ -196,10 +196,10 @@ OTHER: dict[str, Any] = {
     "keep_shards": False,
     "seed": 7,
 }
-"""Another value of every field of the config."""
+"""A different value for every field of the config."""
 
 READ = {field.name for kind in (Extraction, Reading) for field in fields(kind)} - {"sources", "limits"}
-"""Fields and sections of the config that reading a shard depends on: what a shard is given, and no list beside it."""
+"""Fields and sections of the config that reading a shard depends on: exactly those that a shard is given."""
 
 
 def of_own(kind: type, prefix: str = "") -> Iterator[str]:
@@ -231,7 +231,7 @@ def test_the_key_of_a_shard_covers_the_fields_that_a_shard_is_given_and_no_other
         shard = ExtractionShard(number=0, files=listed(plain).files, config=chosen.extraction, directory="scratch/00000", run="")
         keys.append(shard_key(shard))
         hashed.append(sketch_key("key", "texts-00000.parquet", chosen.duplicates))
-    # Lists of words are hashed as they stand beside the shards, wherever they were read.
+    # Word lists are hashed as written beside the shards, wherever they were read from.
     assert (keys[0] != keys[1]) == (name.partition(".")[0] in READ and name != "filtering.flagged_words")
     assert (hashed[0] != hashed[1]) == (section == "duplicates")
 
@@ -256,7 +256,7 @@ def test_the_key_of_a_shard_covers_its_sources_but_for_their_weights(name: str) 
 
 
 class DyingEngine(InProcessShardEngine):
-    """Is killed after half of the hashing."""
+    """Is killed after half of the shards are hashed."""
 
     def map_shards(self, work: Any, shards: Sequence[Any], *, description: str, **options: Any) -> list[Any]:
         """Work, or die."""

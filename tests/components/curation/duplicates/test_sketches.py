@@ -1,4 +1,4 @@
-"""Shards are hashed once, and the rank of a document is its quality, then the hash of its text; of copies no id decides."""
+"""Shards are hashed once; a rank is quality, then text hash; ids do not decide between copies."""
 
 from pathlib import Path
 

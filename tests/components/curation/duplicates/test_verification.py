@@ -1,4 +1,4 @@
-"""Similarities are counted, and no pair at the threshold is lost on the way."""
+"""Similarities are counted exactly, and no pair at the threshold is missed."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""What a shard is given to read by."""
+"""The config that a shard is read with."""
 
 from components.curation import Benchmark
 from tests.components.curation.conftest import config, source

@@ -1,4 +1,4 @@
-"""A file is blamed for the process that died while reading it, and for nothing else."""
+"""A file is blamed only for crashes of the process that was reading it."""
 
 import signal
 import subprocess
@@ -10,11 +10,11 @@ import pytest
 from components.curation.extraction.crashes import NOTE, CrashCounts, interruptible, new_run
 
 DRIVER = "another-machine:1/run"
-"""A driver elsewhere: the shard is read by a worker of it."""
+"""Id of a run of another driver, whose worker reads the shard."""
 
 
 def die(directory: Path, file: int, run: str = DRIVER) -> None:
-    """Read a file in a process that dies of it; a driver that reads itself where `run` is empty."""
+    """Read a file in a process that crashes; with an empty `run`, the driver itself reads it."""
     script = (
         "import os, sys; from pathlib import Path\n"
         "from components.curation.extraction.crashes import CrashCounts, new_run\n"

@@ -1,4 +1,4 @@
-"""A raw document becomes a normalised one: its text, its language, the lines that its rules drop, and its id."""
+"""Raw documents are normalised: text, language, dropped boilerplate lines, and id."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The first pass over a shard leaves everything that later steps need, and a finished shard is not read again."""
+"""The first pass over a shard writes everything that later steps need, and a finished shard is not read again."""
 
 import gzip
 import hashlib
@@ -163,7 +163,7 @@ def test_a_file_of_four_times_as_many_documents_takes_little_more_memory(tmp_pat
         write_jsonl(path, (f"{prose(n, 6)} {n}@example.org" for n in range(count)))
         done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)
         peaks.append(int(done.stdout) * 1024)
-    # A dictionary of a document's row takes a kilobyte: kept, they would be 60 MB more.
+    # A row takes a kilobyte as a dictionary: keeping all rows would take 60 MB more.
     assert peaks[1] - peaks[0] < 30_000_000
 
 
@@ -185,7 +185,7 @@ def test_a_file_is_read_again_before_it_is_set_aside(tmp_path: Path, monkeypatch
 
 
 def a_shard_of(directory: Path, names: str) -> ExtractionShard:
-    """One shard of a document for each letter."""
+    """A shard with one document per letter."""
     (directory / "data").mkdir()
     for name in names:
         write_jsonl(directory / f"data/{name}.jsonl", [prose(ord(name))])
@@ -193,16 +193,16 @@ def a_shard_of(directory: Path, names: str) -> ExtractionShard:
 
 
 def planned(directory: Path) -> ExtractionShard:
-    """The shard as another run of the driver plans it."""
+    """The same shard, planned by another run of the driver."""
     chosen = config(source(directory / "data"), max_read_attempts=2)
     (shard,) = planned_shards(chosen, directory / "scratch")
     return shard
 
 
 def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alone: bool = False) -> int:
-    """The exit status of a process that extracts the shard, and ends so at each file named by a letter of `killers`.
+    """The exit status of a process that extracts the shard and is killed at each file whose letter is in `killers`.
 
-    It is a worker of the driver that planned the shard, or that driver itself, `alone`.
+    The process is a worker of the driver that planned the shard, or with `alone` the driver itself.
     """
     script = (
         "import os, pickle, signal, sys; from dataclasses import replace; from pathlib import Path\n"
@@ -219,7 +219,7 @@ def worker(shard: ExtractionShard, killers: str, *, end: str = "os.abort()", alo
 
 
 def set_aside(shard: ExtractionShard) -> tuple[int, dict[str, str]]:
-    """Documents kept, and the errors of the files that were set aside by their letter."""
+    """The number of kept documents, and the errors of the files that were set aside, by letter."""
     output = extract(shard)
     return output.documents, {row["path"][0]: row["error"] for row in rows(output.set_aside)}
 

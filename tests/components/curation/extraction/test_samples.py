@@ -1,4 +1,4 @@
-"""A few documents of each step are kept for readers: the same ones however documents are parted, without personal data."""
+"""Samples of each step do not depend on how documents are sharded, and contain no personal data."""
 
 from pathlib import Path
 from typing import Any

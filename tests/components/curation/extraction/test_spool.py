@@ -1,4 +1,4 @@
-"""A spool gives back what was put into it, also what it had on disk, and lets its last rows be taken back."""
+"""A spool returns all rows, including those on disk, and can drop its last rows."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Boilerplate lines go, sentences stay."""
+"""Boilerplate lines are dropped, and sentences stay."""
 
 import pytest
 

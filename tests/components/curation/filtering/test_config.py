@@ -1,4 +1,4 @@
-"""What no document could be refused by is refused itself."""
+"""Invalid values of the config of filtering are refused."""
 
 from typing import Any
 

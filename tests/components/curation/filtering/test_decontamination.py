@@ -1,4 +1,4 @@
-"""Documents that hold items of an evaluation set are refused, and it is told which item they hit."""
+"""Documents that contain benchmark items are refused, and the matched items are recorded."""
 
 import json
 from collections import Counter
@@ -88,7 +88,7 @@ def test_a_corpus_refuses_what_hits_and_keeps_the_table(tmp_path: Path) -> None:
         (0, True, QUESTION),
         (1, True, CHINESE),
     ]
-    # The answer is part of the item, and not of the documents.
+    # The answer is part of the item but not of the documents.
     assert all(0.8 < row["share"] < 1 for row in table)
     refused = {row["id"] for row in rows(tmp_path / "corpus/metrics/documents.parquet") if row["reason"] == "contaminated"}
     assert {row["id"] for row in table} == refused

@@ -1,4 +1,4 @@
-"""Every rule refuses what it is for, with its reason, and leaves the rest alone."""
+"""Every filter refuses the documents that it is meant for, with its reason, and no others."""
 
 import pytest
 

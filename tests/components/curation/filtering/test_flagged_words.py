@@ -1,4 +1,4 @@
-"""Flagged words are whole words in any case, counted by the list of the document's language; density refuses, not one word."""
+"""Flagged words are whole words in any case, from the list for the document's language; their share decides, not one word."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The shipped lists are the published ones without the words that ordinary text uses too."""
+"""The built-in lists are the published ones without words that ordinary text uses too."""
 
 import pytest
 

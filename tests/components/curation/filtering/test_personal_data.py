@@ -1,4 +1,4 @@
-"""Personal data is replaced by its kind; what only looks like it stays."""
+"""Personal data is replaced by the mark of its kind; text that only looks similar stays."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Replacements are counted by source, domain and kind, without a row for each document."""
+"""Replacements are counted by source, domain and kind."""
 
 from components.curation.filtering.replacement_counts import ReplacementCounts
 from tests.components.curation.conftest import source

@@ -1,4 +1,4 @@
-"""The page of a corpus says what its tables say, opens without a network, and runs nothing that a document holds."""
+"""The page of a corpus shows what its tables contain, needs no network, and runs no code from documents."""
 
 import json
 import re
@@ -29,7 +29,7 @@ HOSTILE = (
 
 
 class Page(HTMLParser):
-    """What a browser would make of it: tags with their attributes, and text."""
+    """The page as a browser would parse it: tags with their attributes, and text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ ALLOWED = {
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Everything that a corpus can have, with hostile text in documents, names and addresses."""
+    """A corpus with every optional part, and hostile text in documents, names and URIs."""
     directory = tmp_path_factory.mktemp("hostile")
     data = directory / "<script>alert(1)<&'\""
     data.mkdir()
     texts = [f"{prose(n)}\n{HOSTILE[n % len(HOSTILE)]}\r\n jane@example.org" for n in range(40)]
     write_jsonl(data / "a.jsonl", [*texts, *HOSTILE])
-    # Like no other text, and in a domain of four, of which the quality step refuses a tenth at most: none.
+    # Unlike any other text, in a domain of four documents: at most a tenth is refused by quality, so none.
     write_jsonl(directory / "again.jsonl", [f"{prose(107, 300)} one", f"{prose(107, 300)} two", prose(103), prose(103)])
     (data / "b<img src=x onerror=alert(1)>.jsonl.gz").write_bytes(b"no gzip")
     write_jsonl(directory / "reference.jsonl", [f"{prose(n)} river mill" for n in range(1000, 1040)])

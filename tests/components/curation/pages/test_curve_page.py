@@ -1,4 +1,4 @@
-"""The page of the curve says its figures, needs nothing else, and has the same bytes each time."""
+"""The page of the curve shows its figures, is self-contained and reproducible."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a page says of a corpus is what its tables say, however few of them there are."""
+"""The overview shows what the tables of a corpus contain, even if optional tables are missing."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ def refusal(domain: str, reason: str, documents: int, size: int) -> dict[str, An
 
 
 def filled(labels: Sequence[str], counts: Sequence[int]) -> list[str]:
-    """Labels of the bins that hold a document."""
+    """Labels of the bins that are not empty."""
     return [label for label, count in zip(labels, counts, strict=True) if count]
 
 
@@ -35,7 +35,7 @@ def document(size: int, *, kept: bool, quality: float | None = None, ratio: floa
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """A corpus with the tables that every one has."""
+    """A corpus with only the required tables."""
     counts = [refusal("web", "", 6, 60), refusal("web", "short", 3, 3), refusal("web", "near-duplicate", 4, 40)]
     write(tmp_path, "metrics/refusals", [*counts, refusal("code", "", 1, 100), refusal("code", "short", 1, 7)], tables.REFUSALS)
     write(tmp_path, "metrics/documents", [document(1, kept=False), document(5, kept=True)], tables.METRICS)
@@ -109,5 +109,5 @@ def test_a_damaged_mixture_is_named(corpus: Path) -> None:
 
 def test_a_damaged_table_is_named(corpus: Path) -> None:
     (corpus / "metrics/documents.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: missing, so this is not a complete corpus"):
+    with pytest.raises(DamagedArtifact, match=r"metrics/documents\.parquet: not a Parquet file, so this is not a"):
         overview_of(corpus)

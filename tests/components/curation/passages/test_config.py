@@ -1,4 +1,4 @@
-"""Passages of nothing are refused."""
+"""Invalid values of the config of passages are refused."""
 
 from typing import Any
 

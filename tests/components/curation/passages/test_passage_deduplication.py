@@ -1,4 +1,4 @@
-"""Repeated lines and substrings are those of an exhaustive search, stay once, and go with evidence, whoever does the work."""
+"""Repeated passages match an exhaustive search, are kept once, and are trimmed with evidence, on any engine."""
 
 import hashlib
 import re
@@ -29,7 +29,7 @@ BOTH = ("line", "substring")
 SMALL: dict[str, Any] = {"min_line_words": 2, "max_line_documents": 1, "min_substring_words": 3, "min_characters": 1}
 WORD = re.compile(r"[知識]|[^\s知識]+")
 Position = tuple[int, int]
-"""A document and a word."""
+"""A document number and a word index."""
 
 
 def identity(number: int) -> str:
@@ -37,7 +37,7 @@ def identity(number: int) -> str:
 
 
 def tables_of(texts: Sequence[str], directory: Path, shards: int, order: int) -> list[TextShard]:
-    """Shards of texts, forwards or backwards, whose quality follows their ids; the verdicts on them keep all."""
+    """Shards of texts, in order or reversed, with quality by id, and verdicts that keep all documents."""
     directory.mkdir(parents=True)
     quality = {document: 1 - rank / 1000 for rank, document in enumerate(sorted(range(len(texts)), key=identity))}
     paths = []
@@ -64,7 +64,7 @@ def tables_of(texts: Sequence[str], directory: Path, shards: int, order: int) ->
 def search(
     texts: Sequence[str], directory: Path, shards: int = 2, engine: Any = None, order: int = 1, **fields: Any
 ) -> tuple[dict[str, tuple[str, str]], dict[str, bytes]]:
-    """What is left of documents that lost passages with the reason, by id, and the bytes of the evidence."""
+    """The trimmed documents with their reasons, by id, and the bytes of the evidence."""
     listed = tables_of(texts, directory / "texts", shards, order)
     engine = engine or InProcessShardEngine()
     chosen = config(source("a"), **{"kinds": BOTH, **fields})
@@ -87,19 +87,19 @@ def search(
 
 @dataclass(frozen=True)
 class Lost:
-    """A passage that a document loses, and the place that keeps it."""
+    """A passage that is trimmed from a document, and the position where it is kept."""
 
     position: Position
     words: int
     kept: Position
 
     def positions(self, of: Position) -> set[Position]:
-        """The words of the passage at one of its two places."""
+        """The positions of the passage's words at one of its two occurrences."""
         return {(of[0], of[1] + step) for step in range(self.words)}
 
 
 def lost(texts: Sequence[str], kinds: Sequence[str], chosen: PassagesConfig) -> list[Lost]:
-    """What goes if no document minds being short, by trying everything against everything."""
+    """What is trimmed if no document is too short, by an exhaustive search."""
     ranked = sorted(range(len(texts)), key=identity)
     words = [WORD.findall(text) for text in texts]
     gone: list[Lost] = []
@@ -127,7 +127,7 @@ def lost(texts: Sequence[str], kinds: Sequence[str], chosen: PassagesConfig) -> 
 
 
 def cut(text: str, gone: set[int]) -> str:
-    """A text without some of its words."""
+    """The text without some of its words."""
     starts = [len(text[: match.start()].encode()) for match in WORD.finditer(text)]
     ends = [len(text[: match.end()].encode()) for match in WORD.finditer(text)]
     passages: list[tuple[int, int]] = []
@@ -140,7 +140,7 @@ def cut(text: str, gone: set[int]) -> str:
 
 
 def settled(texts: Sequence[str], passages: Sequence[Lost], min_characters: int) -> tuple[list[Lost], set[int]]:
-    """The passages that go, and the documents that go for being short: those that keep passages stay, with these whole."""
+    """The trimmed passages, and the documents removed for being short; those that keep passages stay, with these whole."""
     kept = {position for passage in passages for position in passage.positions(passage.kept)}
     gone = {position for passage in passages for position in passage.positions(passage.position)}
     short, stay = set(), list(passages)
@@ -213,12 +213,12 @@ def test_what_goes_is_what_an_exhaustive_search_finds_and_stands_in_a_document_t
 
 
 def han(seed: int, size: int) -> str:
-    """Characters of which each is a word, in an order of their own."""
+    """A sequence of Han characters, each of which is a word."""
     return "".join(chr(0x4E00 + (seed * 7919 + i * i * 31 + i * 17) % 20_000) for i in range(size))
 
 
 def by_rank(texts: Sequence[str]) -> list[str]:
-    """Texts in an order in which their ids rank them as they are given."""
+    """Order texts such that their ids rank them in the order given."""
     ranked = sorted(range(len(texts)), key=identity)
     return [texts[ranked.index(number)] + "\n" for number in range(len(texts))]
 
@@ -261,7 +261,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers_and_any_order_of_shard
     remaining, evidence = search(texts, tmp_path / "here", 3, **fields)
     assert len(remaining) == 39
     counted = rows(tmp_path / "here/metrics/passages.parquet")
-    # The span stands in 8 documents, the notice in 40, the Chinese line in 20: each stays once.
+    # The span occurs in 8 documents, the notice in 40 and the Chinese line in 20; each is kept once.
     assert sum(row["substrings"] for row in counted) == 7
     assert sum(row["lines"] for row in counted) == 39 + 19
     for workers in (1, 2, 4):

@@ -1,4 +1,4 @@
-"""Words are where they stand, and passages are equal if and only if their words are."""
+"""Words have the right positions, and passage hashes are equal if and only if their words are."""
 
 import re
 from itertools import pairwise
@@ -66,7 +66,7 @@ def test_every_run_is_there_and_equal_ones_have_equal_grams_at_places_of_their_o
     grams: dict[tuple[str, ...], int] = {}
     for (*_, own), gram in zip(runs, anchors.gram.tolist(), strict=True):
         assert grams.setdefault(own, gram) == gram
-    # Of each passage that stands at several places, as many places of its gram are counted, or more.
+    # A passage's gram is counted at least as often as the passage occurs.
     counted = dict(zip(*np.unique(anchors.gram[anchors.moved], return_counts=True), strict=True))
     for own, gram in grams.items():
         assert counted[gram] >= sum(other == own for *_, other in runs)

@@ -1,4 +1,4 @@
-"""Passages meet over all shards, and the first document by rank keeps each; few runs are written at all."""
+"""Passages are compared across all shards, the first document by rank keeps each, and few runs are written."""
 
 from collections.abc import Sequence
 from pathlib import Path

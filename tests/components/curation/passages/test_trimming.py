@@ -1,4 +1,4 @@
-"""What is left reads on: one gap where there were two, and nothing else moves."""
+"""After trimming, one of two gaps remains, and nothing else changes."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Each language in each domain is cut at its own quantile, and never loses more than its share."""
+"""Each language in each domain has its own cut, and never loses more than the allowed share."""
 
 import numpy as np
 from hypothesis import given, settings

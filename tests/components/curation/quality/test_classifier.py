@@ -1,4 +1,4 @@
-"""The classifier tells what it was shown apart, deterministically, and its file holds nothing but arrays."""
+"""The classifier separates its training documents, is deterministic, and its file contains only arrays."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def odds(classifier: Classifier, texts: list[str]) -> list[float]:
 
 
 def taught(seed: int = 0) -> tuple[Classifier, float | None]:
-    """References about rivers, the rest about prices."""
+    """A classifier trained on references about rivers and other documents about prices."""
     texts = [f"{prose(n)} the river runs past the old mill" for n in range(60)]
     texts += [f"{prose(n + 500)} buy now at the best price" for n in range(60)]
     labels, held = np.arange(120) < 60, np.arange(120) % 5 == seed

@@ -1,4 +1,4 @@
-"""A quality score that could refuse everything, or learn from nothing, is refused."""
+"""A config that could refuse all documents, or learn from none, is refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The learned quality score: what is like the references stays, and no language or domain loses more than its share."""
+"""Documents like the references are kept, and no language or domain loses more than the allowed share."""
 
 import hashlib
 from collections import Counter
@@ -40,7 +40,7 @@ def chinese(number: int) -> str:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> CurationConfig:
-    """Web pages half of which are poor, a forum that is poor, and a little Chinese that no reference knows."""
+    """Web pages, half of them poor; a poor forum; and a little Chinese without references."""
     for name in ("web", "forum", "reference"):
         (tmp_path / name).mkdir()
     web = [good(n) if n % 2 else poor(n) for n in range(120)] + [chinese(n) for n in range(30)]
@@ -98,7 +98,7 @@ def test_the_table_says_what_each_language_and_domain_lost_and_the_check_reports
         assert (row["documents"], row["bytes"]) == (len(own), sum(document["bytes"] for document in own))
         assert (row["refused_documents"], row["refused_bytes"]) == (len(lost), sum(document["bytes"] for document in lost))
         assert row["reference_documents"] == 80
-        # Of so few documents it may be anything, with their ids, which depend on the folder: test_classifier says what it means.
+        # The AUC of so few documents may be anything, since ids depend on the folder; test_classifier tests the AUC.
         assert row["auc"] == figures["quality"]["en"]["auc"]
     (tmp_path / "page").mkdir()
     report = check(CorpusLimits(), artifact=tmp_path / "corpus", output=tmp_path / "page")

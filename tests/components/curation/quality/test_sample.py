@@ -1,4 +1,4 @@
-"""The sample of a language is bounded, even over its domains, and the same however the documents are sharded."""
+"""The sample of a language is bounded, balanced between domains, and independent of sharding."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Items of a benchmark are read from every form that it is published in, and a damaged file is named with its position."""
+"""Benchmark items are read from all supported formats; errors name a damaged file and the position."""
 
 import gzip
 import json

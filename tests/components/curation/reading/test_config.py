@@ -1,4 +1,4 @@
-"""Sources, benchmarks and limits that mean nothing are refused."""
+"""Invalid sources, benchmarks and limits are refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every kind of file gives its documents, and what cannot be read is refused with its name and line."""
+"""Every kind of file is read into documents; errors name the file and the line."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Raw files are found, sampled and fingerprinted before anything is read."""
+"""Raw files are listed, sampled and fingerprinted without parsing documents."""
 
 import gzip
 import json

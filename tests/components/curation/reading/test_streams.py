@@ -1,4 +1,4 @@
-"""Bytes are decompressed by suffix, lines and files held only up to a limit; truncation and too much expansion are refused."""
+"""Files are decompressed by suffix and held in memory up to a limit; truncated files and bombs are refused."""
 
 import gzip
 from collections.abc import Callable

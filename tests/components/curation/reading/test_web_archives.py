@@ -1,4 +1,4 @@
-"""Web archives give the main text of their pages, and what is no page or no archive is told."""
+"""Web archives are read into the main text of their pages; other records and damaged archives are handled."""
 
 import gzip
 import io
@@ -129,7 +129,7 @@ def test_a_body_that_cannot_be_decoded_or_is_a_bomb_is_refused(tmp_path: Path, b
 
 
 def chunked(body: bytes, size: int = 100) -> bytes:
-    """As a server sends a page whose length it does not know yet, and as wget and Heritrix write it down."""
+    """A body in chunked encoding, as servers send it and as wget and Heritrix store it."""
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""Tables are written, joined and trimmed without a row that is lost or moved."""
+"""Tables are written, joined and trimmed without losing or reordering rows."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tables are sorted by id through partitions, and distinct rows and their starts are those of a set."""
+"""Tables are sorted by id in partitions; distinct rows and group starts match Python's sets."""
 
 from pathlib import Path
 

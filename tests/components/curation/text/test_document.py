@@ -1,4 +1,4 @@
-"""What rules apply to a document follows from its language tag, its domain and its script."""
+"""Which rules apply to a document follows from its language tag, its domain and its script."""
 
 import pytest
 

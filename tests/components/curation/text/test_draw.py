@@ -1,4 +1,4 @@
-"""Draws depend on seed and name, are uniform, and an id is ordered by its first 64 bits."""
+"""Draws depend on seed and name and are uniform; ids are ordered by their first 64 bits."""
 
 import hashlib
 

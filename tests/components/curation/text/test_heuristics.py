@@ -1,4 +1,4 @@
-"""Each published rule refuses the document that it is for, and leaves its neighbour alone: English, Chinese, code and maths."""
+"""Each published rule refuses a document that breaks it, and not a similar one that does not: English, Chinese, code, maths."""
 
 import pytest
 

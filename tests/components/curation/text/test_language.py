@@ -1,4 +1,4 @@
-"""The script tells the language, and function words tell English."""
+"""The language follows from the script, and English from function words."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""The measures are what their plain definitions say, computed here the slow way."""
+"""The measures match their definitions, computed here by simple, slow code."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ def measures(text: str, *, spaced: bool = True) -> Measures:
 
 
 def repeated(units: list[str], size: int) -> int:
-    """datatrove's walk: an n-gram seen before counts with its characters, and the walk goes on behind it."""
+    """datatrove's algorithm: a repeated n-gram counts with its characters, and the search continues after it."""
     seen, total, position = set(), 0, 0
     while position < len(units) - size + 1:
         gram = tuple(units[position : position + size])
@@ -34,7 +34,7 @@ def repeated(units: list[str], size: int) -> int:
 
 
 def top(units: list[str], size: int, joint: str) -> int:
-    """Characters of the commonest n-gram that occurs more than once, the first where several are, as datatrove counts."""
+    """Characters of the most frequent repeated n-gram, or the first of several, as datatrove counts them."""
     grams = Counter(tuple(units[position : position + size]) for position in range(len(units) - size + 1))
     ((gram, count),) = grams.most_common(1) or [((), 0)]
     return count * len(joint.join(gram)) if count > 1 else 0

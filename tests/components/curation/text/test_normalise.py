@@ -1,4 +1,4 @@
-"""The same text has one spelling."""
+"""Normalisation gives equal texts for different encodings of the same text."""
 
 import pytest
 from hypothesis import given

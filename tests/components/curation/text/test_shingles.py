@@ -1,4 +1,4 @@
-"""Words and shingles are what their definition says, whatever the script."""
+"""Words and shingles match their definitions in all scripts."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from components.curation.text.shingles import ALPHANUMERIC, WHITESPACE, shingles
 
 
 def spelled(text: str) -> list[str]:
-    """The words of a text by their definition, one character after the other."""
+    """The words of a text by their definition, character by character."""
     words = [""]
     for character, kind in zip(text, classes_of(codes_of(text)).tolist(), strict=True):
         small = character.lower() if len(character.lower()) == 1 and ord(character) < 0x20000 else character
@@ -24,7 +24,7 @@ def spelled(text: str) -> list[str]:
 
 
 def same_partition(hashes: list[int], names: list[str]) -> bool:
-    """Equal where, and only where, the names are."""
+    """Whether values are equal exactly where names are equal."""
     return len(hashes) == len(names) and len(set(zip(hashes, names, strict=True))) == len(set(hashes)) == len(set(names))
 
 
