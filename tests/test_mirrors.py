@@ -26,8 +26,6 @@ UNMIRRORED: dict[str, str] = {
     "workflows/recipes/tiny.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/sweeps/python_text.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/tiny_text.py": "values: tests/workflows/sweeps/test_sweep.py",
-    "workflows/sweeps/smoke_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
-    "workflows/sweeps/smoke_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/tiny_grid.py": "values: tests/workflows/sweeps/test_sweep.py",
     "workflows/sweeps/tiny_ladder.py": "values: tests/workflows/sweeps/test_sweep.py",
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.scaling.laws.text_law import TextLaw
 from components.scaling.sweeps.table import read_table
 from tests.end_to_end.commands import artifact_directory, command, copied, events, manifest, ran, steps
 
@@ -84,6 +85,20 @@ def test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours(judged: 
     home, _ = judged
     assert "learning rate grows as C^" in ran("sweep", "tiny-grid", home=home)
     assert (artifact_directory(home, "hyper_parameter_law") / "hyper-parameters.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_sweep_in_two_vocabularies_ends_with_the_law_of_the_text_and_a_verdict(judged: tuple[Path, str]) -> None:
+    home, _ = judged
+    shown = ran("sweep", "tiny-text", home=home)
+    law = TextLaw.read(artifact_directory(home, "text_law"))
+    assert [vocabulary.vocab_size for vocabulary in law.vocabularies] == [320, 512]
+    assert len(read_table(artifact_directory(home, "text_law") / "runs.csv")) == 18
+    assert law.vocabularies[0].bytes_per_token < law.vocabularies[1].bytes_per_token
+    for words in ("vocabulary  bytes per token", "best model by FLOPs", "came out", "text-law.json"):
+        assert words in shown
+    assert "vocabulary  bytes per token" in ran("law", "latest", home=home)
+    assert manifest(home, "verdict").figures["actual"] == manifest(home, "pretraining").figures["bits_per_byte"]
 
 
 @pytest.mark.slow

@@ -19,9 +19,8 @@ ELSEWHERE = {
     "longrun dedup-curve *": "end_to_end/test_dedup_curve.py::test_one_command_measures_the_curve_and_the_next_finds_it",
     "longrun compare-corpora *": "end_to_end/test_compare_corpora.py::"
     "test_each_corpus_gets_a_law_and_the_next_time_nothing_is_trained",
-    "longrun sweep smoke-ladder": _LADDER,
+    "longrun sweep python-text": f"{_SWEEP}::test_a_sweep_in_two_vocabularies_ends_with_the_law_of_the_text_and_a_verdict",
     "longrun law latest": _LADDER,
-    "longrun sweep smoke-grid": f"{_SWEEP}::test_a_grid_ends_with_the_laws_of_batch_and_rate_and_their_contours",
     "longrun sweep mine.py": "workflows/sweeps/test_sweep.py::test_a_sweep_of_ones_own_is_a_function_in_a_file",
     "longrun run smoke --set scaling.law=law.json": f"{_SWEEP}::test_a_recipe_planned_by_the_law_of_a_sweep_is_judged_by_it",
     "pg_*": _BACKUP,

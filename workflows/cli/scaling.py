@@ -132,11 +132,11 @@ def fit(
     print_result(fitted.as_json(), as_json, fit_lines(fitted))
 
 
-@PANEL.command("longrun sweep smoke-ladder", "longrun sweep my_sweep.py --on cluster --profile site --follow")
+@PANEL.command("longrun sweep python-text", "longrun sweep my_sweep.py --on cluster --profile site --follow")
 def sweep(
     name: Annotated[
         str, typer.Argument(metavar="SWEEP", help="Name of a built-in sweep, or a sweep file: FILE.py or FILE.py:FUNCTION.")
-    ] = "smoke-ladder",
+    ] = "python-text",
     on: On = "here",
     profile: ProfileOption = "",
     follow: Follow = False,

@@ -38,8 +38,9 @@ def law_of(journal: Journal, settings: Settings) -> Law:
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:
-    """The sweep smoke-ladder on another corpus: a file or folder, or `python-environment:DOMAIN`."""
-    base = load_sweep("smoke-ladder")
+    """The ladder of python-text, in its smallest vocabulary, on a corpus: a file or folder, or `python-environment:DOMAIN`."""
+    text = load_sweep("python-text")
+    base = text.in_vocabulary(text.vocabularies[0])
     uri, domain = corpus, "text"
     if corpus.startswith(PYTHON_ENVIRONMENT):
         uri, domain = PYTHON_ENVIRONMENT, corpus.removeprefix(PYTHON_ENVIRONMENT) or "code"
@@ -48,7 +49,7 @@ def sweep_of(corpus: str, compute: float) -> Sweep:
     sample = usual.sample_bytes if uri == PYTHON_ENVIRONMENT else None
     source = Source(uri=uri, domain=domain, weight=1.0, distributions=distributions, sample_bytes=sample)
     if base.ladder is None:
-        raise ConfigError("the sweep smoke-ladder has no ladder to take the family from")
+        raise ConfigError("the sweep python-text has no ladder to take the family from")
     return replace(
         base,
         name="corpus-" + "".join(letter if letter.isalnum() else "-" for letter in corpus).strip("-"),

@@ -15,7 +15,7 @@ from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
 from components.training.config import CHOICES
 from workflows.loading import folder_of, load
 
-BUILT_IN = ("tiny-ladder", "tiny-grid", "tiny-text", "smoke-ladder", "smoke-grid", "python-text")
+BUILT_IN = ("tiny-ladder", "tiny-grid", "tiny-text", "python-text")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from components.scaling.sweeps.family import Family
 from components.scaling.sweeps.ladder import Ladder, Rung
 from workflows.recipes.tiny import KILOBYTE, tiny
-from workflows.sweeps.smoke_ladder import smoke_ladder
+from workflows.sweeps.python_text import python_text
 from workflows.sweeps.sweep import Sweep
 
 
 def tiny_ladder() -> Sweep:
     """Three budgets of four models each on the text of `tiny`: its law is worth nothing, but it is one."""
-    base, ladder = tiny(), smoke_ladder()
+    base, text = tiny(), python_text()
     return replace(
-        ladder,
+        text,
         name="tiny-ladder",
         description="three budgets of trainings that take a second each, for tests: a law that is worth nothing",
         curation=base.curation,
@@ -30,10 +30,12 @@ def tiny_ladder() -> Sweep:
             learning_rate=6.25e-3,
             target=2.0,
         ),
+        grid=None,
+        vocabularies=(),
         pretraining=replace(
-            ladder.pretraining,
-            training=replace(ladder.pretraining.training, micro_batch_tokens=512),
+            text.pretraining,
+            training=replace(text.pretraining.training, micro_batch_tokens=512),
             max_validation_bytes=5 * KILOBYTE,
         ),
-        checks=replace(base.checks, plan=ladder.checks.plan),
+        checks=replace(base.checks, plan=text.checks.plan),
     )

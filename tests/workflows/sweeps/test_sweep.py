@@ -63,14 +63,6 @@ def test_vocabularies_without_a_ladder_are_refused() -> None:
         replace(load_sweep("tiny-grid"), vocabularies=(320, 512))
 
 
-def test_the_smoke_ladder_is_as_large_as_it_must_be() -> None:
-    ladder = load_sweep("smoke-ladder").ladder
-    assert ladder is not None
-    assert len(ladder.rungs) >= 4
-    assert ladder.rungs[0].seeds >= 2
-    assert 8 <= ladder.target <= 10
-
-
 def test_a_sweep_of_ones_own_is_a_function_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     assert load_sweep(f"{tmp_path}/mine.py").name == "mine"
@@ -79,7 +71,7 @@ def test_a_sweep_of_ones_own_is_a_function_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argument", "text", "message"),
     [
-        ("smoke-lader", "", "unknown sweep 'smoke-lader' .did you mean 'smoke-ladder'"),
+        ("python-txt", "", "unknown sweep 'python-txt' .did you mean 'python-text'"),
         ("none.py", "", "sweep file .* does not exist"),
         ("mine.py", "def mine():\n    return 3\n", "returned int; it must return a Sweep"),
         ("mine.py:other", MINE, "has no function 'other'; it has: mine"),
