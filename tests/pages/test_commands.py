@@ -24,7 +24,7 @@ from workflows.cli.main import app
 ANYWHERE = ("curation-plan", "doctor", "fit", "plan", "profile", "recipes", "show", "sweeps")
 """Commands that need no run."""
 
-READING = ("batch", "generate", "inspect", "lineage", "logs", "models", "status", "verify")
+READING = ("batch", "inspect", "lineage", "logs", "models", "status")
 """Commands that look at a finished run and leave it as it is."""
 
 
