@@ -1,1 +1,1 @@
-"""Where the work runs: adapters to Ray, Flyte, MLflow, the file system and the installed environment."""
+"""Adapters to the services that runs use: Ray, Flyte, MLflow, Kubernetes, object stores and the installed environment."""

@@ -1,7 +1,8 @@
-"""A folder of an object store: S3 and whatever speaks its API. GCS has the same client, but was not tried.
+"""Reads and writes objects below a prefix of an object store: S3 or any store with its API. GCS uses the same client, but is
+untested.
 
-obstore is what Flyte stores through: conditional puts, multipart and retries are its own. Every method raises `StoreError` where
-the store cannot be reached or refuses.
+The client is obstore, as in Flyte: it has conditional puts, multipart uploads and retries. Every method raises `StoreError` if
+the store cannot be reached or rejects a request.
 """
 
 import contextlib
@@ -29,40 +30,40 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 Tagged = tuple[bytes, str]
-"""An object's bytes, and the store's tag of them."""
+"""An object's bytes and its ETag."""
 
 RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
-"""obstore's own retries of one request: about 3 s of waiting where nobody listens. Longer ones are `infra.retry`'s."""
+"""obstore's own retries of one request, about 3 s if nothing listens. `infra.retry` waits longer."""
 
 CHUNK = 16 * 2**20
-"""Bytes read or put at once; S3 allows 10 000 parts of an object."""
+"""Bytes per read and per part of an upload; S3 allows 10 000 parts per object."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """The objects below `root`, such as s3://bucket/prefix, by their paths below it.
+    """The objects below `root`, such as s3://bucket/prefix, by their paths relative to it.
 
-    Credentials come from the environment, in the names of the cloud's own tools.
+    Credentials come from the environment, under the names that the cloud's own tools use.
     """
 
     root: str
     endpoint: str = ""
-    """URL of an S3 API other than Amazon's."""
+    """URL of an S3 API other than Amazon's; empty otherwise."""
 
     def get(self, path: str) -> tuple[bytes | None, str]:
-        """Bytes and tag of a small object; None and nothing where there is none."""
+        """Bytes and ETag of a small object; None and an empty string if it does not exist."""
         return self._ask(path, lambda: _small(self._client, path, self._seen)) or (None, "")
 
     def put(self, path: str, source: Path) -> None:
-        """Put a file, whatever is there."""
+        """Upload a file, replacing an existing object."""
         self._ask(path, lambda: _obstore().put(self._client, path, source, chunk_size=CHUNK))
 
     def write(self, path: str, data: bytes) -> None:
-        """Put bytes, whatever is there."""
+        """Upload bytes, replacing an existing object."""
         self._ask(path, lambda: _obstore().put(self._client, path, data))
 
     def offer(self, path: str, data: bytes) -> str:
-        """Put bytes if the store answers now; why it did not, or nothing."""
+        """Upload bytes without waiting for a store that is down; returns the error message, or an empty string."""
         try:
             with _refusals(f"{self.root}/{path}"):
                 _obstore().put(self._client, path, data)
@@ -71,7 +72,10 @@ class Bucket:
         return ""
 
     def replace(self, path: str, data: bytes, tag: str) -> bool:
-        """Put if there is none (If-None-Match), or what has that tag (If-Match); whether nobody came between."""
+        """Upload bytes only if the object is unchanged; returns whether it was.
+
+        `tag`: the object's known ETag (If-Match); empty: the object must not exist (If-None-Match).
+        """
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         mode: Any = {"e_tag": tag} if tag else "create"
@@ -80,7 +84,7 @@ class Bucket:
             try:
                 _obstore().put(self._client, path, data, mode=mode)
             except (AlreadyExistsError, PreconditionError, FileNotFoundError):
-                # a retry may meet what an attempt whose answer was lost has put
+                # an earlier attempt may have written the object although its response was lost
                 stored = _small(self._client, path, self._seen)
                 return stored is not None and stored[0] == data
             return True
@@ -88,13 +92,13 @@ class Bucket:
         return self._ask(path, put)
 
     def fetch(self, path: str, record: FileRecord, target: Path | None) -> str:
-        """Read an object, into the file `target` if there is one; how it differs from its record, or nothing."""
+        """Read an object, into the file `target` if given; returns how it differs from `record`, or an empty string."""
         file = target or Path(os.devnull)
         file.parent.mkdir(parents=True, exist_ok=True)
         return self._ask(path, lambda: _fetched(self._client, path, record, file))
 
     def objects(self, folder: str) -> "dict[str, ObjectMeta]":
-        """Size, tag and time of each object below a folder, by its path below that."""
+        """Size, ETag and time of each object below a folder, by its path relative to the folder."""
 
         def pages() -> "dict[str, ObjectMeta]":
             listing = _obstore().list(self._client, folder)
@@ -103,7 +107,7 @@ class Bucket:
         return self._ask(folder, pages)
 
     def folders(self, folder: str) -> list[str]:
-        """Names of the folders in a folder."""
+        """Names of the folders directly in a folder."""
 
         def names() -> list[str]:
             listing = _obstore().list_with_delimiter(self._client, folder)
@@ -112,11 +116,11 @@ class Bucket:
         return self._ask(folder, names)
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of each object below a folder, by its path below that."""
+        """Size in bytes of each object below a folder, by its path relative to the folder."""
         return {path: meta["size"] for path, meta in self.objects(folder).items()}
 
     def delete(self, paths: list[str]) -> None:
-        """Remove objects, which need not be there."""
+        """Delete the objects at these paths, if they exist."""
 
         def delete() -> None:
             with contextlib.suppress(FileNotFoundError):
@@ -133,7 +137,7 @@ class Bucket:
         return _seen_at(self.root, self.endpoint)
 
     def _ask(self, path: str, call: Callable[[], Result]) -> Result:
-        """What `call` returns, as soon as the store answers."""
+        """The result of `call`, retried while the store does not answer."""
 
         def once() -> Result:
             with _refusals(f"{self.root}/{path}"):
@@ -143,7 +147,7 @@ class Bucket:
 
 
 def forget_clients() -> None:
-    """Drop the clients of this process, and what they have seen: each has the keys and addresses of its first use."""
+    """Drop this process's clients and their caches: a client keeps the keys and address of its first use."""
     _client.cache_clear()
     _seen_at.cache_clear()
     if (fsspec := sys.modules.get("obstore.fsspec")) is not None:
@@ -152,7 +156,8 @@ def forget_clients() -> None:
 
 
 def object_store_endpoint(root: str) -> str:
-    """URL of an S3 API other than Amazon's for a root in S3, from where Amazon's own tools take it, else from the profile."""
+    """URL of the S3 API for an s3:// root: from the variables that Amazon's tools read, else from the profile; empty:
+    Amazon's."""
     if not root.startswith("s3://"):
         return ""
     profile = profile_of_process()
@@ -161,7 +166,7 @@ def object_store_endpoint(root: str) -> str:
 
 
 def require_store(root: str, endpoint: str, seconds: float) -> None:
-    """List one page below `root`, once and within `seconds`. Raises `StoreError`."""
+    """Check that objects below `root` can be listed, in one attempt of at most `seconds`. Raises `StoreError`."""
     once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
     try:
         with _refusals(root):
@@ -171,7 +176,7 @@ def require_store(root: str, endpoint: str, seconds: float) -> None:
 
 
 def _small(store: "ObjectStore", path: str, seen: dict[str, Tagged]) -> Tagged | None:
-    """A small object; None where there is none. It is sent only if it is another than what was `seen`, by path, the last time."""
+    """A small object; None if it does not exist. Downloaded only if it differs from the one in the cache `seen`."""
     from obstore.exceptions import NotModifiedError
 
     try:
@@ -185,7 +190,7 @@ def _small(store: "ObjectStore", path: str, seen: dict[str, Tagged]) -> Tagged |
 
 
 def _fetched(store: "ObjectStore", source: str, record: FileRecord, target: Path) -> str:
-    """Download an object to `target`, hashing it on the way; how it differs from its record, or nothing."""
+    """Download an object to `target` and hash it; returns how it differs from `record`, or an empty string."""
     try:
         answer = _obstore().get(store, source)
     except FileNotFoundError:
@@ -208,7 +213,7 @@ def _obstore() -> Any:
 
 @functools.cache
 def _seen_at(root: str, endpoint: str) -> dict[str, Tagged]:
-    """The small objects that this process has seen there: manifests are asked for often, and rarely change."""
+    """Cache of small objects in this process, by path: manifests are read often and rarely change."""
     return {}
 
 
@@ -229,7 +234,7 @@ def _connect(root: str, endpoint: str, retry: Any, timeout: timedelta | None = N
 
 @contextlib.contextmanager
 def _refusals(where: str) -> Iterator[None]:
-    """Turn the client's errors into one line of ours, without its long report; `TransientError` where a retry may help."""
+    """Turn the client's long errors into one-line errors of ours; `TransientError` if a retry may help."""
     from obstore.exceptions import BaseError
 
     try:
@@ -238,6 +243,6 @@ def _refusals(where: str) -> Iterator[None]:
         text = str(error).split("Debug source:")[0]
         reason = " ".join(text.split("<?xml")[0].split()).strip(" :")
         code = str(error).partition("<Code>")[2].partition("</Code>")[0]
-        message = f"{where}: {code or reason}; look at the store's address, its bucket and its credentials"
-        # obstore counts its retries in the message of what it retried, which is what is transient
+        message = f"{where}: {code or reason}; check the store's address, bucket and credentials"
+        # obstore mentions its retries in the message of every error that it retried, that is, of every transient one
         raise (TransientError if " retries, max_retries: " in text else StoreError)(message) from error

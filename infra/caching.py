@@ -1,8 +1,8 @@
-"""What decides reuse, and what is evidence.
+"""Computes cache keys, which decide whether a step is reused, and code digests, which record exactly what ran.
 
-The cache key of a step hashes what decides in its config, the content digests of its inputs, and the code it can reach, as
-syntax trees without comments and docstrings: a comment must not retrain a model, nor must the time at which an input was made.
-The code digest in the manifest hashes the same files byte by byte: a record must not lie.
+The cache key of a step hashes the fields of its config that decide the result, the content digests of its inputs, and all code
+that it can reach, as syntax trees without comments and docstrings. So neither an edited comment nor an input's timestamp retrains
+a model. The code digest in the manifest hashes the same files byte by byte, so that the record is exact.
 """
 
 import ast
@@ -25,8 +25,8 @@ from infra.bundle import REPOSITORY
 
 
 def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:
-    """sha256 hex over the step function with all it reaches, what decides in its config, with the meaning of its extensions, what
-    decides in its inputs, and other `facts`."""
+    """sha256 hex over the step function and the code it reaches, its config and the code of extensions in it, the content digests
+    of its inputs, and other `facts`."""
     key = {
         "code": code_key(function),
         "config": as_json(config, deciding),
@@ -39,22 +39,22 @@ def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str,
 
 
 def as_json(config: object, fields: Callable[[Any], dict[str, JSON]] = recorded) -> dict[str, JSON]:
-    """A config dataclass as JSON values, with the name of its type; `fields` may leave out those that decide nothing."""
+    """A config dataclass as JSON values, with the name of its type; `fields` chooses which fields are included."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"{type(config).__name__} is not a config dataclass")
     return {"type": type(config).__name__, **fields(config)}
 
 
 def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
-    """Hash of the meaning: the function's own syntax tree and those of every module of ours that it reaches."""
+    """Hash of the code's meaning: syntax trees of the function and of every module of ours that it reaches."""
     own = _meaning(ast.parse(_source(function)))
     trees = [f"{path}\n{_module(root, path).meaning}" for path in reachable(function, root)]
     return hashlib.sha256("\n".join([own, *trees]).encode()).hexdigest()
 
 
 def extension_key(extension: Extension, root: Path = REPOSITORY) -> str:
-    """Hash of the meaning of a recipe's own code: the syntax trees of its modules and of ours that they reach, the bytes of its
-    data, and the versions of the installed packages that it imports."""
+    """Hash of the meaning of an extension: the syntax trees of its modules and of our modules that they reach, the bytes of its
+    data files, and the versions of the installed packages that it imports."""
     files = {file.path: _meaning(ast.parse(file.content)) if file.is_module else file.digest for file in extension.files}
     ours = {path: _module(root, path).meaning for path in _reached(_ours(imported_from_outside(extension)), root)}
     key = {"files": files, "ours": ours, "installed": versions_of(extension)}
@@ -62,7 +62,7 @@ def extension_key(extension: Extension, root: Path = REPOSITORY) -> str:
 
 
 def code_digest(function: Callable[..., Any], config: object = None, root: Path = REPOSITORY) -> str:
-    """Hash of the source text: every byte of the modules that the function reaches, and of the extensions in its config."""
+    """Hash of the source text of all modules that the function reaches, and of the extensions in its config."""
     texts = [f"{path}\n{hashlib.sha256((root / path).read_bytes()).hexdigest()}" for path in reachable(function, root)]
     texts += [extension.digest for extension in extensions_in(config)]
     return hashlib.sha256("\n".join([_source(function), *texts]).encode()).hexdigest()
@@ -71,13 +71,13 @@ def code_digest(function: Callable[..., Any], config: object = None, root: Path 
 def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str]:
     """The files below `components/` that `function` imports in its body, directly or through others, sorted.
 
-    A function that was made by another says in `function.reaches` which modules it imports by name.
+    A generated function lists the modules that it imports by name in `function.reaches`.
     """
     return _reached([*_imported(ast.parse(_source(function))), *getattr(function, "reaches", ())], root)
 
 
 def _source(function: Callable[..., Any]) -> str:
-    """The function's source; where it is none of our packages, that of its whole module, in which its component may be."""
+    """Source text of a function of our packages; for other functions of the whole module, which may contain the component."""
     path = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
     if any(path.is_relative_to(REPOSITORY / package) for package in ("components", "infra", "workflows")):
         return textwrap.dedent(inspect.getsource(function))
@@ -85,7 +85,7 @@ def _source(function: Callable[..., Any]) -> str:
 
 
 def _reached(modules: Iterable[str], root: Path) -> list[str]:
-    """The files below `root` that importing these modules runs, directly or through others, sorted."""
+    """The files below `root` that importing these modules executes, directly or through other modules, sorted."""
     waiting, files = list(modules), set()
     while waiting:
         for path in _files(root, waiting.pop()):
@@ -97,7 +97,7 @@ def _reached(modules: Iterable[str], root: Path) -> list[str]:
 
 @functools.cache
 def environment_digest() -> str:
-    """sha256 over the locks, the Python version and the platform."""
+    """sha256 hex over the locks, the Python version and the platform."""
     locks = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((REPOSITORY / "infra" / "locks").glob("*.txt"))]
     return hashlib.sha256("\n".join([*locks, platform.python_version(), platform.machine()]).encode()).hexdigest()
 

@@ -1,6 +1,7 @@
-"""Which locks a run needs, which of them are text that a corpus may be made of, and whether what is installed is what they name.
+"""Compares installed packages with the locks, and lists the packages whose text can be a corpus.
 
-`python -m infra.distributions` ends the build of an image that holds something else than its locks; it imports no package.
+`python -m infra.distributions` fails the build of an image whose packages differ from its locks. It imports no third-party
+package.
 """
 
 import functools
@@ -14,51 +15,51 @@ from pathlib import Path
 from infra.bundle import REPOSITORY
 
 LOCKS = REPOSITORY / "infra" / "locks"
-"""One file for each dependency group, and one for what each build of torch holds."""
+"""Directory of the locks: one file per dependency group, and one per build of torch."""
 
 RUNTIME_GROUPS = ("core", "data", "train", "evaluate", "curation")
-"""Locks of what a run imports on this machine; a cluster or tests need others besides."""
+"""Locks of the packages that a run on this machine imports; clusters and tests need further locks."""
 
 SOURCE_GROUPS = ("core", "data", "train", "evaluate")
-"""Locks whose distributions `python-environment:` reads. Fixed: another one would change every corpus made of that source."""
+"""Locks whose packages the source `python-environment:` reads. Fixed: another lock would change every corpus of that source."""
 
 
 def pins(lock: Path) -> dict[str, str]:
-    """Version of every package that a lock names, by name."""
+    """Package name -> version of every package in a lock."""
     return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @functools.cache
 def source_distributions() -> tuple[str, ...]:
-    """Names of the distributions of `SOURCE_GROUPS`, sorted. Installing tests or tools does not change them."""
+    """Names of the packages in the locks of `SOURCE_GROUPS`, sorted. Installed test tools do not change them."""
     return tuple(sorted({name for group in SOURCE_GROUPS for name in pins(LOCKS / f"{group}.txt")}))
 
 
 def image_locks(prefix: Path = Path(sys.prefix)) -> tuple[Path, ...]:
-    """The locks that the image was made of, which `infra/containers/install.sh` leaves beside its packages; none elsewhere."""
+    """Locks from which this image was built, as `infra/containers/install.sh` copied them; empty outside images."""
     return tuple(sorted((prefix / "locks").glob("*.txt")))
 
 
 def installed(directories: Iterable[Path]) -> dict[str, str]:
-    """Version of every distribution in these directories of installation, by its name as locks write it."""
+    """Package name, normalised as in locks, -> version of every package installed in these directories."""
     here = importlib.metadata.distributions(path=[str(directory) for directory in directories])
     return {_normal(distribution.name): distribution.version for distribution in here}
 
 
 def not_as_locked(lock: Path, versions: dict[str, str]) -> list[str]:
-    """What a lock pins and `versions`, those that are installed, lack or have otherwise."""
+    """One line for each package of a lock that is missing in `versions`, the installed ones, or has another version."""
     have = {name: versions.get(_normal(name), "missing") for name in pins(lock)}
     return [f"{name} {have[name]} instead of {pin}" for name, pin in pins(lock).items() if not _satisfies(have[name], pin)]
 
 
 def in_no_lock(locks: Iterable[Path], versions: dict[str, str]) -> list[str]:
-    """What is installed and no lock names."""
+    """One line for each installed package that is in none of the locks."""
     named = {_normal(name) for lock in locks for name in pins(lock)}
     return [f"{name} {version} is in no lock" for name, version in sorted(versions.items()) if name not in named]
 
 
 def site_directories(prefix: str = sys.prefix) -> tuple[Path, ...]:
-    """Where the packages of this environment are installed, or those of the interpreter that it was made with."""
+    """Directories in which packages are installed below `prefix`: this environment's, or its base interpreter's."""
     paths = (sysconfig.get_path(kind, vars={"base": prefix, "platbase": prefix}) for kind in ("purelib", "platlib"))
     return tuple(dict.fromkeys(map(Path, paths)))
 
@@ -68,14 +69,15 @@ def _normal(name: str) -> str:
 
 
 def _satisfies(version: str, pin: str) -> bool:
-    """Builds of torch carry a suffix such as +cpu, which only the lock of that build names."""
+    """Whether a version satisfies a pin. Builds of torch have a suffix such as +cpu, which only that build's own lock
+    contains."""
     return version == pin or version.partition("+")[0] == pin
 
 
 def _differences(locks: tuple[Path, ...]) -> list[str]:
-    """One line for each package of an image that is not what its locks say."""
+    """One line for each difference between an image's packages and its locks."""
     if not locks:
-        return [f"{Path(sys.prefix) / 'locks'} holds no lock: this is no image of infra/containers"]
+        return [f"{Path(sys.prefix) / 'locks'} contains no lock: this is not an image built from infra/containers"]
     versions, of_base = installed(site_directories()), installed(site_directories(sys.base_prefix))
     return [
         *(line for lock in locks for line in not_as_locked(lock, versions)),

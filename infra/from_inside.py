@@ -1,6 +1,6 @@
-"""What a cluster's store, MLflow and claims are like from inside: `longrun doctor` runs it in a pod of the tasks' own kind.
+"""Tests a cluster's object store, MLflow and claims from inside a pod, which `longrun doctor --cluster` starts.
 
-`python -m infra.from_inside` prints one JSON list, an entry a question, and ends with 0 whatever the answers are.
+`python -m infra.from_inside` prints one JSON list with an entry per question. Its exit code is always 0.
 """
 
 import json
@@ -19,17 +19,17 @@ from infra.cluster.profiles import Profile
 from infra.variables import RETRY_VARIABLE, set_variable
 
 SECONDS = 20.0
-"""For all questions together, which are asked at once."""
+"""Timeout for all questions together; they are asked in parallel."""
 
 _CONTENT = b"longrun"
 
 Answer = dict[str, str]
-"""`what` was asked, what was `observed`, and the `problem`: empty where there is none."""
+"""`what` was tested, what was `observed`, and the `problem`, empty if there is none."""
 
 
 def answers(profile: Profile, seconds: float = SECONDS, root: Path = Path("/")) -> list[Answer]:
-    """The answers in a fixed order; what has not answered within `seconds` has that for a problem."""
-    # a pod that waits for a service to come back tells nobody
+    """Test the services of a profile; returns the answers in a fixed order. No answer within `seconds` is a problem too."""
+    # retries would only delay the report of a service that is down
     set_variable(RETRY_VARIABLE, "0")
     questions: dict[str, Callable[[], str]] = {
         "object store": lambda: object_store(profile),
@@ -57,51 +57,51 @@ def _asked(questions: dict[str, Callable[[], str]], seconds: float) -> list[Answ
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    silent = f"no answer within {seconds:g} s: look at the network policies"
+    silent = f"no answer within {seconds:g} s; check the network policies"
     return [known.get(what) or {"what": what, "observed": "", "problem": silent} for what in questions]
 
 
 def object_store(profile: Profile) -> str:
-    """Write, read and delete an object below the artifact root. Raises `StoreError`."""
+    """Write, read and delete an object below the artifact root; returns what was observed. Raises `StoreError`."""
     bucket = Bucket(profile.artifact_root, object_store_endpoint(profile.artifact_root) or profile.object_store_endpoint)
     path = f"doctor/{socket.gethostname()}"
     try:
         bucket.replace(path, _CONTENT, "")
         if bucket.get(path)[0] != _CONTENT:
-            raise OSError(f"{profile.artifact_root}/{path} does not hold what was put there")
+            raise OSError(f"{profile.artifact_root}/{path}: the bytes read differ from those written")
     finally:
         bucket.delete([path])
-    return f"{profile.artifact_root}: an object written, read and deleted"
+    return f"{profile.artifact_root}: wrote, read and deleted an object"
 
 
 def mlflow(profile: Profile) -> str:
-    """Ask MLflow for experiments, as the user that pods are. Raises `TrackingError`."""
+    """List experiments with the pods' login; returns what was observed. Raises `TrackingError`."""
     from infra.mlflow.tracking import ask
 
     ask(profile.mlflow_uri, lambda client: client.search_experiments(max_results=1))
-    return f"{profile.mlflow_uri}: experiments can be read"
+    return f"{profile.mlflow_uri}: listed experiments"
 
 
 def checkpoints(profile: Profile, mounted: Path) -> str:
-    """Write, read and delete a file in the checkpoint claim. Raises `OSError`."""
+    """Write, read and delete a file in the checkpoint claim; returns what was observed. Raises `OSError`."""
     with tempfile.NamedTemporaryFile(dir=mounted, prefix=".doctor-") as stream:
         stream.write(_CONTENT)
         stream.flush()
         if Path(stream.name).read_bytes() != _CONTENT:
-            raise OSError(f"{mounted} does not hold what was written to it")
-    return f"{profile.checkpoint_claim}: a file written, read and deleted"
+            raise OSError(f"{mounted}: the bytes read differ from those written")
+    return f"{profile.checkpoint_claim}: wrote, read and deleted a file"
 
 
 def sources(profile: Profile, mounted: Path) -> str:
-    """Count what is in the source claim. Raises `OSError`."""
-    return f"{profile.source_claim}: can be read, {sum(1 for _ in mounted.iterdir())} entries"
+    """Count the entries at the top of the source claim; returns what was observed. Raises `OSError`."""
+    return f"{profile.source_claim}: readable, {sum(1 for _ in mounted.iterdir())} entries"
 
 
 def main() -> None:
-    """Print the answers of this pod's profile."""
+    """Test the services of this pod's profile and print the answers."""
     profile = profile_of_process()
     if profile is None:
-        raise SystemExit("infra.from_inside runs in a pod that longrun doctor makes: $LONGRUN_PROFILE is not set")
+        raise SystemExit("$LONGRUN_PROFILE is not set: infra.from_inside runs only in pods that longrun doctor --cluster starts")
     print(json.dumps(answers(profile)), flush=True)
 
 

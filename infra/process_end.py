@@ -1,4 +1,4 @@
-"""How a process of longrun ends: in order, and with the status that its work has earned."""
+"""Ends a process cleanly with the exit code of its work, without crashes of native threads."""
 
 import atexit
 import faulthandler
@@ -9,15 +9,15 @@ from typing import NoReturn
 
 
 def run_and_leave(run: Callable[[], int]) -> NoReturn:
-    """End this process with what `run` returns, or with 1 and a traceback where it raises.
+    """Call `run` and exit with the code that it returns, or with 1 and a traceback if it raises.
 
-    Threads are joined and exit functions run as at every end of Python. Then the process is left without tearing the interpreter
-    down: the clients of object stores, of Flyte and of Ray keep native threads (tokio's, gRPC's, Ray's) which nothing can stop
-    from Python, and one of them that wakes up in the middle of that kills a process whose work is done with a segmentation fault.
+    Threads are joined and exit functions run as usual. Then `os._exit` ends the process without finalizing the interpreter: the
+    clients of object stores, Flyte and Ray have native threads (tokio, gRPC, Ray) that Python cannot stop, and one that wakes up
+    during finalization would crash the finished process with a segmentation fault.
     """
     faulthandler.enable()
     status = [1]
-    # what is registered first is called last
+    # exit functions are called in reverse order of registration
     atexit.register(_leave, status)
     status[0] = run()
     sys.exit(status[0])

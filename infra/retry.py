@@ -1,6 +1,6 @@
-"""Retries while a service restarts: the one place that says how long, how often, and what is logged meanwhile.
+"""Retries requests while a service is down, with increasing pauses and warnings in the log.
 
-The clients do not retry on their own: MLflow's would send a `create` again whose answer alone was lost, and end with two of them.
+MLflow's own retries are off: they would repeat a `create` whose response was lost, and so create two objects.
 """
 
 import logging
@@ -14,29 +14,29 @@ from infra.variables import retry_seconds
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
-"""Says that a service is waited for, and that it is back."""
+"""Logs a warning while a service does not answer, and when it is back."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.25, 5.0
-"""Seconds between two attempts, doubled each time: a server that comes back is noticed soon, and many waiting do not storm it."""
+"""Seconds of the first pause, doubled after each attempt, and of the longest pause."""
 
 _WARNING_SECONDS = 30.0
-"""Between two messages about the same wait."""
+"""Seconds between two warnings about the same wait."""
 
 
 class TransientError(Exception):
-    """A transient failure: no answer, or that of a server in trouble (5xx)."""
+    """A transient failure: no answer, or a 5xx."""
 
 
 def retry(
     service: str, call: Callable[[], Result], failure: type[LongrunError], *, recover: Callable[[], Result | None] | None = None
 ) -> Result:
-    """What `call` returns; it is called again while it raises `TransientError`, for `$LONGRUN_PATIENCE` seconds.
+    """Return the result of `call`, retrying it for `$LONGRUN_PATIENCE` seconds while it raises `TransientError`.
 
-    A request whose answer was lost may have been served. So what must not be done twice has `recover`: before every further
-    attempt it looks for what an earlier one has done, and what it returns is the result unless it is None.
+    A request whose response was lost may have succeeded. For requests that must not be repeated, `recover` is called before each
+    retry to look for the result of an earlier attempt; unless it returns None, that is the result.
 
     Raises:
-        LongrunError: a `failure`, when the time is over; else what `call` raises.
+        LongrunError: of type `failure` after the timeout; else whatever `call` raises.
     """
     wait = _Wait(service, failure)
     recovered: Result | None = None
@@ -53,7 +53,7 @@ def retry(
 
 
 class _Wait:
-    """One wait for a service."""
+    """The time since the first failed attempt of one request, its pauses and its warnings."""
 
     def __init__(self, service: str, failure: type[LongrunError]) -> None:
         self.attempts = 0
@@ -61,20 +61,20 @@ class _Wait:
         self._timeout, self._started, self._warned = retry_seconds(), time.monotonic(), 0.0
 
     def pause(self, error: TransientError) -> None:
-        """Sleep before the next attempt, or raise."""
+        """Sleep before the next attempt. Raises `failure` after the timeout."""
         waited = time.monotonic() - self._started
         if waited >= self._timeout:
             raise self._failure(
-                f"{self._service} did not answer for {waited:.0f} s ({error}); run the same command again when it does"
+                f"{self._service} did not answer for {waited:.0f} s ({error}); run the same command again when it is back"
             ) from error
         if not self.attempts or waited - self._warned >= _WARNING_SECONDS:
             self._warned = waited
-            outlook = f"going on as soon as it does, at most {self._timeout - waited:.0f} s more (Ctrl-C to give up)"
+            outlook = f"retrying for another {self._timeout - waited:.0f} s (Ctrl-C to give up)"
             logger.warning("%s does not answer (%s); %s", self._service, error, outlook)
         time.sleep(min(_FIRST_PAUSE * 2**self.attempts, _MAX_PAUSE, self._timeout - waited))
         self.attempts += 1
 
     def finish(self) -> None:
-        """Say that it is over, if there was a wait."""
+        """Log that the service is back, if there was a wait."""
         if self.attempts:
             logger.warning("%s answers again after %.0f s", self._service, time.monotonic() - self._started)

@@ -1,6 +1,6 @@
-"""The events of runs on a cluster, kept where the artifacts are: each step has a pod of its own, which is gone soon after.
+"""Stores the events of runs on a cluster next to the artifacts, because the pod of a step is deleted soon after it ends.
 
-runs/RUN/POD.jsonl       the events that one pod has written, a line each
+runs/RUN/POD.jsonl       the events of one pod, one per line
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 FOLDER = "runs"
 
 _THREADS = 16
-"""Small objects that are fetched at once."""
+"""Small objects that are downloaded in parallel."""
 
 
 @dataclass(frozen=True)
 class RunEvents:
-    """The events of all runs whose artifacts are at `root`, a URL. Methods raise `StoreError` where the store refuses."""
+    """The events of all runs whose artifacts are at `root`, a URL. Every method except `offer` raises `StoreError`."""
 
     root: str
 
     def offer(self, run: str, pod: str, lines: bytes) -> str:
-        """Keep all that a pod has written so far; why that failed, or nothing: a run does not wait for its events."""
+        """Store a pod's events so far, without retries so that a run does not wait; returns the error message, or an empty
+        string."""
         return self._bucket.offer(f"{FOLDER}/{run}/{pod}.jsonl", lines)
 
     def runs(self) -> list[str]:
@@ -31,7 +32,7 @@ class RunEvents:
         return sorted(self._bucket.folders(FOLDER))
 
     def lines(self, run: str) -> list[str]:
-        """The events of a run, of one pod after the other; none of a run that is not known here."""
+        """The events of a run, pod by pod; empty if the store has none of this run."""
         names = sorted(self._bucket.sizes(f"{FOLDER}/{run}"))
         with ThreadPoolExecutor(_THREADS) as threads:
             texts = threads.map(lambda name: self._bucket.get(f"{FOLDER}/{run}/{name}")[0] or b"", names)
@@ -39,7 +40,7 @@ class RunEvents:
 
     @property
     def _bucket(self) -> "Bucket":
-        # every step's journal knows this module, and the bucket knows what reads shards
+        # imported here: every step's journal imports this module, and must not depend on the code that the bucket imports
         from infra.bucket import Bucket, object_store_endpoint
 
         return Bucket(self.root, object_store_endpoint(self.root))

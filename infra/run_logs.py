@@ -1,8 +1,8 @@
-"""What the steps of a run have printed, kept where the artifacts are: pods and their files are gone soon after a step.
+"""Stores the logs of a run's steps next to the artifacts, because pods and their files are deleted soon after a step ends.
 
-logs/RUN/STEP/step.log        what the step's own process printed
-logs/RUN/STEP/worker-N.log    what a worker of its Ray cluster printed; of a training, the worker of rank N
-logs/RUN/STEP/head/NAME       what the processes of Ray itself wrote on the head
+logs/RUN/STEP/step.log        output of the step's own process
+logs/RUN/STEP/worker-N.log    output of a worker of its Ray cluster; for training, the worker of rank N
+logs/RUN/STEP/head/NAME       Ray's own log files on the head
 """
 
 import re
@@ -16,29 +16,29 @@ from infra.bucket import Bucket, object_store_endpoint
 from infra.urls import HERE
 
 STEP_LOG = "step.log"
-"""The log of a step's own process."""
+"""Name of the log of a step's own process."""
 
 MAX_BYTES = 4 * 2**20
-"""Of one log in the store: the beginning, which says what was started, and the end, which says how it ended."""
+"""Maximum size of a log in the store. Of longer logs the start and the end are kept."""
 
 _FIRST_BYTES = MAX_BYTES // 8
 _LAST_BYTES = MAX_BYTES - _FIRST_BYTES
 
 _NAME = re.compile(r"[\w=+-][\w.=+-]*(/[\w=+-][\w.=+-]*)*", re.ASCII)
-"""Of a run, a step or a log: nothing that leaves the folder."""
+"""Names of runs, steps and logs: none can point outside the folder."""
 
 
 @dataclass(frozen=True)
 class RunLogs:
-    """The logs of all runs whose artifacts are at `root`. Every method raises `StoreError` where the store refuses."""
+    """The logs of all runs whose artifacts are at `root`. Every method raises `StoreError` if the store cannot be used."""
 
     root: str
-    """Such as s3://bucket/prefix, or the home."""
+    """URL such as s3://bucket/prefix, or `infra.urls.HERE` for the home."""
     home: Path
-    """Stands for `root` where that is the home."""
+    """The home, used if `root` is `HERE`."""
 
     def put(self, run: str, step: str, name: str, data: bytes) -> None:
-        """Keep a log, cut to `MAX_BYTES`; one of that name is replaced."""
+        """Store a log, shortened to `MAX_BYTES`, replacing one of the same name."""
         path = _path(run, step, name)
         if self.root == HERE:
             (self.home / path).parent.mkdir(parents=True, exist_ok=True)
@@ -48,20 +48,20 @@ class RunLogs:
             self._bucket.write(path, shortened(data))
 
     def steps(self, run: str) -> list[str]:
-        """The steps of a run that have logs, in the order of their names."""
+        """The steps of a run that have logs, sorted by name."""
         return sorted({name.split("/")[0] for name in self._below(_path(run))})
 
     def names(self, run: str, step: str) -> list[str]:
-        """The logs of a step: its own first, then those of the workers by number, then the head's."""
+        """The names of a step's logs: its own first, then the workers' by number, then the head's."""
         return sorted(self._below(_path(run, step)), key=_order)
 
     def lines(self, run: str, step: str, name: str) -> Iterator[str]:
-        """The lines of a log, without their ends. Raises `ConfigError` where there is none of that name."""
+        """The lines of a log, without line ends. Raises `ConfigError` if there is no such log."""
         path = _path(run, step, name)
         data = self._read(path)
         if data is None:
             known = ", ".join(self.names(run, step)) or "none"
-            raise ConfigError(f"{self.root}: no log {name} of step {step} in run {run}; there are: {known}")
+            raise ConfigError(f"no log {name} of step {step} in run {run} at {self.root}; existing logs: {known}")
         return iter(data.decode(errors="replace").splitlines())
 
     def _read(self, path: str) -> bytes | None:
@@ -82,13 +82,13 @@ class RunLogs:
 
 
 class Shortened:
-    """A log that grows, of which `MAX_BYTES` are kept, however long it gets."""
+    """A growing log of which at most about `MAX_BYTES` are kept: the start and the end."""
 
     def __init__(self) -> None:
         self._first, self._last, self._size = bytearray(), bytearray(), 0
 
     def add(self, data: bytes) -> None:
-        """Go on with the log."""
+        """Append to the log."""
         self._size += len(data)
         room = _FIRST_BYTES - len(self._first)
         self._first += data[:room]
@@ -102,14 +102,14 @@ class Shortened:
         return self._size
 
     def data(self) -> bytes:
-        """The log; where it is too long, a line says how much was left out, which is its middle."""
+        """The log; if it is too long, a line in place of the middle says how many bytes are left out."""
         last = bytes(self._last[-_LAST_BYTES:])
         more = self._size - len(self._first) - len(last)
         return bytes(self._first) + (f"\n… {more} bytes left out …\n".encode() if more else b"") + last
 
 
 def shortened(data: bytes) -> bytes:
-    """What `Shortened` keeps of a log."""
+    """A log shortened to about `MAX_BYTES`, as `Shortened` does."""
     log = Shortened()
     log.add(data)
     return log.data()
@@ -123,7 +123,9 @@ def worker_log(number: int) -> str:
 def _path(run: str, *names: str) -> str:
     for name in (run, *names):
         if not _NAME.fullmatch(name):
-            raise ConfigError(f"{name!r} names no run, step or log; allowed: letters, digits and . _ - + =, without leading dots")
+            raise ConfigError(
+                f"{name!r} is no name of a run, step or log; allowed: letters, digits and . _ - + =, no leading dots"
+            )
     return "/".join(("logs", run, *names))
 
 

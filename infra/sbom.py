@@ -1,8 +1,8 @@
-"""Bills of materials: what an image holds, as its locks say, in CycloneDX 1.6 JSON.
+"""Writes bills of materials of the images, from their locks, as CycloneDX 1.6 JSON.
 
-`python -m infra.sbom DIRECTORY` writes one file for each image and each build of torch in it. It reads the locks and no
-installation, so the bill of a release can be made anywhere, and the same locks give the same bytes. CycloneDX's own library
-writes it; its command-line tool would do as well, but asks for another chardet than the evaluation harness runs with.
+`python -m infra.sbom DIRECTORY` writes one file per image and build of torch. It reads only the locks and not what is installed,
+so it runs anywhere, and equal locks give equal bytes. It uses CycloneDX's library, because CycloneDX's command-line tool requires
+a version of chardet that the evaluation harness cannot use.
 """
 
 import json
@@ -28,19 +28,19 @@ IMAGES = {
     "vllm": ("vllm",),
     "tracking": ("tracking",),
 }
-"""The locks whose packages each image holds, beside that of its build of torch."""
+"""Image -> locks of its packages, without the lock of its build of torch."""
 
 BUILDS = ("cuda", "cpu")
-"""Builds of torch that an image with the lock `train` may hold; `make images` takes the first unless TORCH names another."""
+"""Builds of torch for images with the lock `train`; the first is the default of `make images`, TORCH selects another."""
 
 
 def locks(image: str, build: str = BUILDS[0]) -> tuple[str, ...]:
-    """The locks whose packages an image holds where torch is of this build, whose lock comes last: it says more of torch."""
+    """The locks of an image with this build of torch. The build's lock is last: its entry for torch replaces that of `train`."""
     return (*IMAGES[image], f"torch-{build}") if "train" in IMAGES[image] else IMAGES[image]
 
 
 def locked(lock: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Version and sha256 digests of every package of a lock, by name."""
+    """Package name -> version and sha256 digests of its files, for every package of a lock."""
     packages: dict[str, tuple[str, tuple[str, ...]]] = {}
     for entry in re.split(r"\n(?=\S)", (LOCKS / f"{lock}.txt").read_text(encoding="utf-8")):
         named = re.match(r"([A-Za-z0-9._-]+)==([^\s;\\]+)", entry)
@@ -50,7 +50,7 @@ def locked(lock: str) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def bill_of_materials(image: str, build: str = BUILDS[0]) -> str:
-    """The packages of an image with a build of torch as CycloneDX 1.6 JSON, each with the digests of its files."""
+    """The packages of an image with a build of torch, each with the digests of its files, as CycloneDX 1.6 JSON."""
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output import make_outputter
@@ -62,7 +62,7 @@ def bill_of_materials(image: str, build: str = BUILDS[0]) -> str:
     bom.metadata.component = Component(name=f"longrun/{image}", version=version, type=ComponentType.CONTAINER, bom_ref=image)
     bom.register_dependency(bom.metadata.component, bom.components)
     bill = json.loads(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string())
-    # what differs from one writing to the next says nothing of the image
+    # these two differ each time, although the image is the same
     del bill["serialNumber"], bill["metadata"]["timestamp"]
     return json.dumps(bill, indent=1, sort_keys=True) + "\n"
 
@@ -81,7 +81,8 @@ def _component(name: str, version: str, digests: tuple[str, ...]) -> "Component"
 
 
 def write(directory: Path) -> list[Path]:
-    """Write `IMAGE.cdx.json` for every image into `directory`, and `IMAGE-BUILD.cdx.json` for further builds of torch in it."""
+    """Write `IMAGE.cdx.json` for every image into `directory`, and `IMAGE-BUILD.cdx.json` for its other builds of torch; returns
+    the paths."""
     directory.mkdir(parents=True, exist_ok=True)
     bills = {image: bill_of_materials(image) for image in IMAGES}
     bills |= {
@@ -94,9 +95,10 @@ def write(directory: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> str:
-    """What is wrong with the command's arguments; with nothing wrong, the bills are written."""
+    """Write the bills of materials into the directory given as the only argument; returns an error message, or an empty
+    string."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        return "usage: python -m infra.sbom DIRECTORY, the folder that gets one bill of materials an image"
+        return "usage: python -m infra.sbom DIRECTORY (the folder for one bill of materials per image)"
     write(Path(arguments[0]))
     return ""
 

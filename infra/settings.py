@@ -1,4 +1,4 @@
-"""Where this user's longrun keeps its state: the home, and the bucket and the MLflow server that may stand in for it."""
+"""Settings of the current user: the home, and optionally a bucket for artifacts and an MLflow server."""
 
 import json
 import os
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Where this user's longrun keeps its state."""
+    """Where longrun keeps its state: home directory, artifacts and MLflow's records."""
 
     home: Path
-    """Everything longrun writes on this machine: artifacts or copies, scratch, runs, MLflow, Flyte's and Ray's own state."""
+    """Directory for everything that longrun writes on this machine: artifacts or copies, scratch, runs, and the state of MLflow,
+    Flyte and Ray."""
     artifact_root: str = HERE
-    """Where artifacts are kept: s3://bucket/prefix, gs://bucket/prefix, or the home."""
+    """Where artifacts are stored: s3://bucket/prefix, gs://bucket/prefix, or `home` for the home directory."""
     mlflow_uri: str = HERE
-    """MLflow's tracking and registry server: http:// or https://, or a SQLite file in the home."""
+    """URL of MLflow's tracking and registry server, http:// or https://, or `home` for a SQLite file in the home directory."""
     profile: str = ""
-    """Name of the profile whose cluster is looked at from outside; empty: this home's own artifacts and records."""
+    """Name of the profile of the cluster whose artifacts and records are read; empty: those of this home."""
 
     def __post_init__(self) -> None:
         for name, schemes in (("artifact_root", ("s3", "gs")), ("mlflow_uri", ("http", "https"))):
@@ -39,40 +40,40 @@ class Settings:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking and registry store, as MLflow calls it."""
+        """URI of the tracking and registry store, in MLflow's form."""
         return self.mlflow_uri if self.mlflow_uri != HERE else f"sqlite:///{self.home}/mlflow/mlflow.db"
 
     @property
     def store(self) -> "ArtifactStore":
-        """The artifacts, here or in the bucket."""
+        """The artifact store: in the home, or in the bucket."""
         from infra.storage import store_at
 
         return store_at(self.artifact_root, self.copies)
 
     @property
     def copies(self) -> Path:
-        """Where copies of artifacts in a bucket lie: those of a cluster apart from the home's own of the same name."""
+        """Directory for local copies of artifacts in a bucket; each cluster has its own, because names may be the same."""
         return self.home / "copies" / self.profile if self.profile else self.home
 
     @property
     def locations(self) -> Path:
-        """The file that remembers where the last run of this home kept artifacts and MLflow's records."""
+        """File in which the last run of this home saved where artifacts and MLflow's records are."""
         return self.home / "record.toml"
 
     @property
     def runs(self) -> Path:
-        """One directory of events and logs per run."""
+        """Directory with one subdirectory per run for its events and logs."""
         return self.home / "runs"
 
 
 def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: str = "") -> Settings:
-    """Settings for `home`, else `$LONGRUN_HOME`, else `.longrun` in the current directory; telemetry is switched off.
+    """Settings for `home`, else `$LONGRUN_HOME`, else `.longrun` in the current directory. Also switches telemetry off.
 
-    Artifacts and MLflow are where the arguments say, else where the profile in `$LONGRUN_PROFILE` says, else where the
-    home's last run kept them, else in the home.
+    Locations of artifacts and MLflow come from the arguments, else from the profile in `$LONGRUN_PROFILE`, else from the last run
+    of this home, else they are in the home.
 
     Raises:
-        ConfigError: a location is not one, or the home's file of locations is damaged.
+        ConfigError: a location is invalid, or the file with the last run's locations is damaged.
     """
     quieten()
     chosen = Settings(home=Path(home or variable("LONGRUN_HOME") or ".longrun").expanduser().absolute())
@@ -87,7 +88,7 @@ def settings(home: str | None = None, *, artifact_root: str = "", mlflow_uri: st
 
 
 def settings_from_outside(chosen: Settings, profile: Profile) -> Settings:
-    """The settings with which the artifacts and records of a cluster are looked at, whose addresses `profile` has."""
+    """Settings for reading the artifacts and records of a cluster, at the addresses in `profile`."""
     return replace(chosen, artifact_root=profile.artifact_root, mlflow_uri=profile.mlflow_uri, profile=profile.name)
 
 
@@ -95,7 +96,7 @@ _LOCATIONS = ("artifact_root", "mlflow_uri")
 
 
 def remember(chosen: Settings) -> None:
-    """Let later commands in this home look where `chosen` keeps things. No secret is written: `Settings` refuses them."""
+    """Save the locations in `chosen` for later commands in this home. They contain no secrets: `Settings` refuses those."""
     if all(getattr(chosen, name) == HERE for name in _LOCATIONS):
         chosen.locations.unlink(missing_ok=True)
         return
@@ -109,11 +110,13 @@ def _remembered(path: Path) -> Mapping[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}; remove it, and name both locations at the next run") from error
+        raise ConfigError(
+            f"{path} cannot be read: {error}; delete it, and give --artifact-root and --mlflow-uri again"
+        ) from error
 
 
 def usable_home(home: Path) -> Path:
-    """Create `home` if needed and prove that it can be written.
+    """Create `home` if needed, check that it is writable, and return it.
 
     Raises:
         HomeError: it is a file, or cannot be created or written.

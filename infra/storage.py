@@ -1,13 +1,13 @@
-"""The artifact store on an object store.
+"""Implements the artifact store on an object store.
 
-Paths are those of `components.ports.artifact_paths`, but that below an artifact's URI
+Paths are those of `components.ports.artifact_paths`, except below an artifact's URI:
 
-…/manifest.json     is put last: without it the artifact does not exist
-…/PATH              is a content file: the same bytes whoever puts it
-…/EVIDENCE/PATH     is a file of the record, of the manifest with that evidence digest; of format 1 any file
+…/manifest.json     the manifest, written last: without it the artifact does not exist
+…/PATH              a content file: every writer writes the same bytes
+…/EVIDENCE/PATH     a record file of the manifest with that evidence digest; in format 1, any file
 
-Files of different bytes never share a path, so writers of one key cannot mix theirs; the manifest, put by compare-and-swap, says
-whose count.
+Files with different bytes never share a path, so concurrent writers of one key cannot mix their files. The manifest is written by
+compare-and-swap and decides whose files count.
 """
 
 import contextlib
@@ -42,31 +42,32 @@ from infra.bucket import Bucket, object_store_endpoint
 from infra.urls import HERE
 
 ABANDONED = timedelta(days=1)
-"""Age after which files that no manifest names are taken for a killed writer's: longer than any upload lasts."""
+"""Age after which files that no manifest lists are deleted as remains of a killed writer; no upload takes that long."""
 
 
 _EVIDENCE = re.compile(rf"[0-9a-f]{{{DIGITS}}}/")
-"""A folder of record files."""
+"""Path of a record file: its first folder is an evidence digest."""
 
 
 @dataclass(frozen=True)
 class ObjectArtifactStore:
-    """Artifacts below `root`, such as s3://bucket/prefix; copies of the files that were used lie in `copies`.
+    """Artifacts below `root`, such as s3://bucket/prefix, with local copies of the files that were used in `copies`.
 
-    Credentials come from the environment, in the names of the cloud's own tools. Every method raises `StoreError` where the
-    store cannot be reached or refuses.
+    Credentials come from the environment, under the names that the cloud's own tools use. Every method raises `StoreError` if the
+    store cannot be reached or rejects a request.
     """
 
     root: str
+    """URL of the store: s3://bucket/prefix or gs://bucket/prefix."""
     copies: Path
-    """A directory of this machine: outputs being written, and copies."""
+    """Local directory for outputs that are being written, and for copies."""
     shared: Path
-    """A directory for scratch that outlives a killed pod, and that all workers of a training see: a shared volume."""
+    """Directory for scratch data, on a volume that outlives a killed pod and that all workers of a training share."""
     endpoint: str = ""
-    """URL of an S3 API other than Amazon's."""
+    """URL of an S3 API other than Amazon's; empty otherwise."""
 
     def find(self, step: str, cache_key: str) -> Artifact | None:
-        """The current artifact of that step and key, or None where it is missing, cut short or unreadable."""
+        """The current artifact of a step and cache key; None if it is missing, incomplete or unreadable."""
         for uri in candidates(step, cache_key, self._bucket.get(f"{key_uri(step, cache_key)}/{POINTER}")[0]):
             with contextlib.suppress(MissingArtifact, DamagedArtifact):
                 manifest = self.manifest(uri)
@@ -80,13 +81,14 @@ class ObjectArtifactStore:
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:
-        """A fresh local directory. The store is looked at first, so that hours of work do not end at a missing bucket."""
+        """Yields a new local directory for an output. Contacts the store first, so that a missing bucket is noticed before the
+        work."""
         self._bucket.sizes(f"artifacts/{step}")
         with self._local.writing(step) as output:
             yield output
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
-        """Put the files, then the manifest, then what points to it; `output` becomes the local copy of a new artifact."""
+        """Upload the files, then the manifest, then the pointer to it; `output` becomes the local copy of a new artifact."""
         uri, key = artifact_uri(manifest), key_uri(manifest.step, manifest.cache_key)
         kept = self._placed(output, manifest, uri)
         if kept.digest != manifest.digest:
@@ -103,7 +105,8 @@ class ObjectArtifactStore:
         return kept.at(uri)
 
     def _placed(self, output: Path, manifest: Manifest, uri: str) -> Manifest:
-        """The manifest that is at `uri` afterwards: that of equal content that was there, or this one."""
+        """Upload files and manifest; returns the manifest that is at `uri` afterwards: an existing one of equal content, or
+        this."""
         while True:
             data, tag = self._bucket.get(f"{uri}/{MANIFEST}")
             if data is not None and (kept := self._mended(output, manifest, uri, data)) is not None:
@@ -114,7 +117,10 @@ class ObjectArtifactStore:
                 return manifest
 
     def _mended(self, output: Path, manifest: Manifest, uri: str, data: bytes) -> Manifest | None:
-        """The manifest of equal content, `data`, after its damaged files were put again; None where it cannot be mended."""
+        """Repair an existing artifact of equal content, whose manifest is `data`, by uploading its damaged files again.
+
+        Returns its manifest; None if the content differs or the artifact cannot be repaired.
+        """
         try:
             kept = Manifest.from_bytes(data, uri)
         except DamagedArtifact:
@@ -131,17 +137,17 @@ class ObjectArtifactStore:
         return kept
 
     def attempts(self, artifact: Artifact) -> tuple[Manifest, ...]:
-        """Get every file below the artifact's attempts."""
+        """The manifests of all attempts at the artifact, in order."""
         paths = [f"{attempts_uri(artifact)}/{name}" for name in sorted(self._bucket.sizes(attempts_uri(artifact)))]
         return in_order(Manifest.from_bytes(self._bucket.get(path)[0] or b"", f"{self.root}/{path}") for path in paths)
 
     def count_attempts(self, step: str, cache_key: str) -> int:
-        """Count manifests and attempts below the key."""
+        """The number of manifests and attempts below the key."""
         names = [name.split("/") for name in self._bucket.sizes(key_uri(step, cache_key))]
         return sum(1 for name in names if (name[-1] == MANIFEST and len(name) <= 2) or name[0] == ATTEMPTS)
 
     def manifest(self, uri: str) -> Manifest:
-        """Get `manifest.json` below `uri`."""
+        """The manifest of the artifact at `uri`. Raises `MissingArtifact` or `DamagedArtifact`."""
         where = f"{self.root}/{uri}/{MANIFEST}"
         data, _ = self._bucket.get(f"{uri}/{MANIFEST}")
         if data is None:
@@ -149,9 +155,9 @@ class ObjectArtifactStore:
         return Manifest.from_bytes(data, where)
 
     def local(self, artifact: Artifact, only: Sequence[str] = ()) -> Path:
-        """A local copy of the files that are asked for: those that are not there yet, or are damaged there, are fetched.
+        """The directory of the local copy, with all files that match `only`. Missing and damaged files are downloaded.
 
-        A copy grows in its directory, and has a manifest as soon as it is whole.
+        Later calls add files to the same copy. It gets a manifest once it is complete.
         """
         manifest, where = self.manifest(artifact.uri), f"{self.root}/{artifact.uri}"
         if wrong := wrong_digest(artifact, manifest):
@@ -166,7 +172,7 @@ class ObjectArtifactStore:
         return self.copies / artifact.uri
 
     def _grow(self, artifact: Artifact, manifest: Manifest, records: Sequence[FileRecord]) -> None:
-        """Fetch files, and move them into the copy."""
+        """Download files and move them into the local copy."""
         with self._local.writing(manifest.step) as output:
             for record in records:
                 if wrong := self._fetched(artifact.uri, manifest, record, output):
@@ -174,11 +180,11 @@ class ObjectArtifactStore:
             self._keep(output, artifact, manifest, records)
 
     def _fetched(self, uri: str, manifest: Manifest, record: FileRecord, output: Path) -> str:
-        """Fetch a file of an artifact into `output`; how it differs from its record, or nothing."""
+        """Download a file of an artifact into `output`; returns how it differs from its record, or an empty string."""
         return self._bucket.fetch(f"{uri}/{_name_of(manifest, record)}", record, output / record.path)
 
     def _keep(self, fetched: Path, artifact: Artifact, manifest: Manifest, records: Sequence[FileRecord]) -> None:
-        """Move fetched files into the copy."""
+        """Move downloaded files into the local copy."""
         self._discard_other(artifact, manifest)
         for record in records:
             target = self.copies / artifact.uri / record.path
@@ -186,14 +192,14 @@ class ObjectArtifactStore:
             HASHED.move(fetched / record.path, target, record.sha256)
 
     def _discard_other(self, artifact: Artifact, manifest: Manifest) -> None:
-        """Remove a copy that is another artifact's."""
+        """Delete the local copy if it belongs to another artifact."""
         path = self.copies / artifact.uri / MANIFEST
         if path.is_file() and path.read_bytes() != manifest.to_bytes():
             self._local.delete(artifact)
 
     @staticmethod
     def _complete(directory: Path, manifest: Manifest) -> None:
-        """Put the manifest into a copy that has every file, unless it is there."""
+        """Write the manifest into a local copy that has every file, if it is missing."""
         if not (directory / MANIFEST).is_file():
             directory.mkdir(parents=True, exist_ok=True)
             for record in manifest.files:
@@ -202,39 +208,40 @@ class ObjectArtifactStore:
                 beside.write_bytes(manifest.to_bytes())
 
     def scratch(self, step: str, cache_key: str) -> Path:
-        """`scratch/STEP/KEY` on the shared volume; not created here."""
+        """The directory `scratch/STEP/KEY` on the shared volume; not created here."""
         return LocalArtifactStore(self.shared).scratch(step, cache_key)
 
     def remote_scratch(self, step: str, cache_key: str) -> RemoteScratch:
-        """`scratch/STEP/KEY` below the root."""
+        """The folder `scratch/STEP/KEY` in the store."""
         return RemoteScratch(url=f"{self.root.rstrip('/')}/{scratch_uri(step, cache_key)}", endpoint=self.endpoint)
 
     def artifacts(self) -> Iterator[Artifact]:
-        """Every manifest below `artifacts/` that can be read. Raises `NewerFormat`."""
+        """Every artifact in the store whose manifest is readable. Raises `NewerFormat`."""
         for uri in uris_of(f"artifacts/{name}" for name in self._bucket.sizes("artifacts")):
             with contextlib.suppress(MissingArtifact, DamagedArtifact):
                 yield self.manifest(uri).at(uri)
 
     def delete(self, artifact: Artifact) -> None:
-        """Remove the manifest, then the other files, attempts and what points to the artifact; then the local copy."""
+        """Delete the manifest, then the other files, attempts and the pointer to the artifact; then the local copy."""
         key = artifact.uri.rpartition("/")[0]
         self._bucket.delete([f"{artifact.uri}/{MANIFEST}"])
         for folder in (artifact.uri, attempts_uri(artifact)):
             self._bucket.delete([f"{folder}/{name}" for name in self._bucket.sizes(folder)])
-        # as long as there are former contents, what names the current one tells them from it
+        # the pointer is needed while other contents of this key exist: it says which one is current
         if self._bucket.sizes(key).keys() == {POINTER}:
             self._bucket.delete([f"{key}/{POINTER}"])
         self._local.delete(artifact)
 
     def differences(self, artifact: Artifact) -> list[str]:
-        """Compare the manifest's digest, then the hash of every file in the store, and name files nobody listed."""
+        """Differences between the store and the manifest, one line each: its digest, the hash of every file, and unlisted
+        files."""
         manifest = self.manifest(artifact.uri)
         wrong = [wrong_digest(artifact, manifest)]
         wrong += [self._bucket.fetch(f"{artifact.uri}/{_name_of(manifest, record)}", record, None) for record in manifest.files]
         return [*filter(None, wrong), *(f"{name}: not in the manifest" for name in self._unlisted(artifact.uri, manifest))]
 
     def _unlisted(self, uri: str, manifest: Manifest) -> list[str]:
-        """Names of files that the manifest does not list, but for what another writer of equal content has put beside its own."""
+        """Names of files that the manifest does not list, except record files of other writers of equal content."""
         own = f"{_folder(manifest)}/"
         names = [name for name in self._bucket.sizes(uri) if name.startswith(own) or not _EVIDENCE.match(name)]
         return sorted(name.removeprefix(own) for name in set(names) - {MANIFEST} - _names_of(manifest))
@@ -248,7 +255,7 @@ class ObjectArtifactStore:
         return Bucket(self.root, self.endpoint)
 
     def _sweep(self, key: str, manifest: Manifest) -> None:
-        """Remove what killed writers of this key left, by the store's own clock: whatever no manifest stands for."""
+        """Delete old files of this key that no manifest lists, left by killed writers. Ages are measured by the store's clock."""
         objects = self._bucket.objects(key)
         now = max((meta["last_modified"] for meta in objects.values()), default=None)
         whole = {name.split("/")[0] for name in objects if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")}
@@ -260,7 +267,7 @@ class ObjectArtifactStore:
 
 
 def store_at(root: str, home: Path) -> ArtifactStore:
-    """The store of artifacts at `root`, which is a URL or the home; what it keeps on this machine lies in `home`."""
+    """The artifact store at `root`, a URL or `HERE`; its local files are in `home`."""
     if root == HERE:
         return LocalArtifactStore(home)
     return ObjectArtifactStore(root=root, copies=home, shared=home, endpoint=object_store_endpoint(root))
@@ -271,7 +278,7 @@ def _folder(manifest: Manifest) -> str:
 
 
 def _name_of(manifest: Manifest, record: FileRecord) -> str:
-    """Where a file of an artifact is below its URI."""
+    """Path of a file of an artifact, relative to the artifact's URI."""
     return f"{_folder(manifest)}/{record.path}" if record.record or manifest.format_version == 1 else record.path
 
 

@@ -1,11 +1,11 @@
-"""How the calling thread and those that compute for it work."""
+"""Sets how torch computes in the calling thread and the threads that it starts."""
 
 
 def use_threads(count: int) -> None:
-    """Let torch compute in this thread with `count` threads, and in all of them treat numbers below 1.2e-38 as zero.
+    """Make torch use `count` threads, and treat numbers below 1.2e-38 (denormals) as zero in all of them.
 
-    Before the first operation of the calling thread: those that it starts inherit it. `components.model.denormals` says what it
-    is good for, and does it where no worker was prepared.
+    Call it before the first torch operation of the calling thread: threads inherit the setting when they start. See
+    `components.model.denormals` for the reason.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Environment variables: the only module that reads them, and what longrun sets for itself and for the libraries it uses."""
+"""Reads and sets environment variables, for longrun and for the libraries that it uses. No other module reads them."""
 
 import contextlib
 import os
@@ -19,27 +19,29 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "true",
     "RAY_worker_niceness": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
-    # otherwise a thread that still waits in a Ray that is left starts another one, in the middle of the end of its process
+    # otherwise a thread that still waits for Ray starts a new one while the process exits
     "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""Telemetry off and hubs offline, in this process and every process it starts. Ray's workers run at normal priority."""
+"""Variables for this process and every process that it starts: telemetry off, hubs offline, normal priority for Ray's workers."""
 
 WAITING = {"GOMP_SPINCOUNT": "10000", "OMP_WAIT_POLICY": "active"}
-"""How often a thread of a CPU training looks for its next work before it sleeps (libgomp). By default it is 300 000 times, which
-keeps the processor from what it waits for: one busy process beside a training of `smoke` on two cores made a step take up to
-1.6 s in place of 0.37 s; with this 1.0 s, and on a quiet machine as long as before. As soon as another thread of the process has
-worked in parallel too, such as the main thread of a worker of Ray Train, it is 1 000 times, unless the policy is active: threads
-then slept between a step's small operations, which took twice as long."""
+"""How often an OpenMP thread (libgomp) checks for new work before it sleeps.
+
+The default is 300 000 checks, which takes the CPU from other processes: with one other busy process on two cores, a step of
+`smoke` took up to 1.6 s instead of 0.37 s, with this setting 1.0 s; on an idle machine it made no difference. If several threads
+of a process use OpenMP, as in a worker of Ray Train, the default drops to 1 000 unless the policy is active; threads then slept
+between the small operations of a step, which took twice as long.
+"""
 
 
 UNPACKED = "LONGRUN_EXTENSIONS"
-"""Names the directory in which Ray's workers unpack the code that a recipe brings: Ray ends them before they can tidy up."""
+"""Variable with the directory where Ray's workers unpack a recipe's own code; Ray kills them before they can delete it."""
 
 
 def variable(name: str) -> str | None:
-    """The environment variable `name`: a profile, or a secret that a profile refers to; None where it is not set."""
+    """The value of the environment variable `name`; None if it is not set."""
     return os.environ.get(name)
 
 
@@ -49,13 +51,13 @@ def set_variable(name: str, value: str) -> None:
 
 
 def environment_with(name: str, value: str) -> dict[str, str]:
-    """The environment of this process and one variable more, for a process that it starts."""
+    """This process's environment with one more variable, for a child process."""
     return {**os.environ, name: value}
 
 
 @contextlib.contextmanager
 def variables_as(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Within the block, environment variables of this process have these values, or None: are not set."""
+    """Within the block, set these environment variables of this process, or unset those with value None."""
     before = {name: os.environ.get(name) for name in values}
     _assign(values)
     try:
@@ -78,13 +80,14 @@ IDENTITIES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-"""What obstore takes credentials from before it asks a cloud's metadata address, 169.254.169.254 (its crate object_store)."""
+"""Variables from which obstore takes credentials before it asks the cloud's metadata service at 169.254.169.254 (Rust crate
+object_store)."""
 
 
 def unsigned(endpoint: str) -> bool:
-    """Whether requests to an S3 API go without a signature: it is not Amazon's, and there are no credentials for it.
+    """Whether to send unsigned requests to an S3 API: it is not Amazon's, and there are no credentials for it.
 
-    A cloud's metadata address has none for it either, and outside of that cloud nobody answers there for minutes.
+    The metadata service has no credentials for such a store, and outside a cloud asking it takes minutes to time out.
     """
     host = urlsplit(endpoint).hostname or ""
     amazons = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
@@ -92,11 +95,13 @@ def unsigned(endpoint: str) -> bool:
 
 
 WITHOUT_METADATA = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9"}
-"""The first keeps Amazon's own libraries from asking, the second lets obstore ask where nobody listens, which says so at once."""
+"""The first stops Amazon's libraries from asking the metadata service; the second gives obstore an address that refuses at
+once."""
 
 
 def avoid_metadata(endpoint: str) -> None:
-    """Let no client here ask a cloud's metadata address where the store, at `endpoint` or the environment's, is one's own."""
+    """Keep clients from asking the metadata service if the store, at the environment's address or `endpoint`, needs no
+    signature."""
     own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or endpoint
     if unsigned(own):
         for name, value in WITHOUT_METADATA.items():
@@ -104,16 +109,16 @@ def avoid_metadata(endpoint: str) -> None:
 
 
 def quieten() -> None:
-    """Put `QUIET`, and of `WAITING` what the user did not choose, into the environment of this process and those it starts."""
+    """Set `QUIET`, and the variables of `WAITING` that the user has not set, for this process and those that it starts."""
     os.environ.update(QUIET)
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
-    # Without bytecode every Ray worker compiles its imports again.
+    # without bytecode files every Ray worker compiles its imports again
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def keep_caches(home: Path) -> None:
-    """Point the caches that libraries would keep elsewhere into `home`, for this process and those it starts."""
+    """Move the caches of libraries into `home`, for this process and those that it starts."""
     os.environ.update(_caches(home / "cache") | {"NUMBA_CACHE_DIR": str(numba_cache(home))})
 
 
@@ -126,23 +131,23 @@ def _caches(directory: Path) -> dict[str, str]:
     }
 
 
-_IN_PODS = Path("/tmp/longrun")  # noqa: S108 - all that every user may write, whatever the image and its root folder are
+_IN_PODS = Path("/tmp/longrun")  # noqa: S108 - writable for every user, also with a read-only root file system
 
 
 def pod_variables() -> dict[str, str]:
-    """What every process of a task's pod is started with, Ray and its workers included: they ask no module of ours first."""
+    """Variables for every process of a task's pod, including Ray's, which start before any of our code."""
     return {
         **QUIET,
         **WAITING,
         **_caches(_IN_PODS),
         "NUMBA_CACHE_DIR": str(_IN_PODS / "numba"),
-        # of whatever else keeps a cache: torch's extensions, fontconfig
+        # caches of others: torch's extensions, fontconfig
         "XDG_CACHE_HOME": str(_IN_PODS / "cache"),
-        # a user that no file of users names has no name otherwise, and torch and MLflow ask for one
+        # torch and MLflow need a user name, which a user id without an entry in /etc/passwd does not have
         "LOGNAME": "longrun",
-        # what ends in the middle of native code says where
+        # print a traceback after a crash in native code
         "PYTHONFAULTHANDLER": "1",
-        # a stopped job has time to keep its logs; 3 by default
+        # time for a stopped job to save its logs; 3 by default
         "RAY_JOB_STOP_WAIT_TIME_S": "20",
         # infra/pod/watch.py
         "_F_EXEC_WRAPPER": "python -m infra.pod.watch",
@@ -150,16 +155,16 @@ def pod_variables() -> dict[str, str]:
 
 
 def numba_cache(home: Path, components: Path = Path(__file__).parents[1] / "components") -> Path:
-    """Where numba keeps what it compiled: beside the components, where all homes share it, or in `home` if those are read-only.
+    """Directory of numba's cache: next to the components, shared by all homes, or in `home` if that is read-only.
 
-    Other code has another directory, because numba sees a change only in the file of a function, not in those that it calls.
+    The path depends on the code, because numba notices a change only in a function's own file, not in functions that it calls.
     """
     parent = components / "__pycache__" if os.access(components, os.W_OK) else home / "cache"
     return parent / f"numba-{version_of(sorted(components.rglob('*.py')), components)}"
 
 
 def keep_flyte_state(home: Path) -> None:
-    """Let Flyte keep what it remembers of submissions in `home`, which must exist, and not in the user's own home."""
+    """Make Flyte keep its state in `home`, which must exist, instead of the user's home directory."""
     config = home / "flyte" / "config.yaml"
     config.parent.mkdir(exist_ok=True)
     config.touch()
@@ -167,15 +172,16 @@ def keep_flyte_state(home: Path) -> None:
 
 
 RETRY_VARIABLE = "LONGRUN_PATIENCE"
+"""Variable with the number of seconds for which requests to a service that is down are retried."""
 
 DEFAULT_RETRY_SECONDS = 300.0
-"""A pod of MLflow with its migration, or a node of an object store, is back in less."""
+"""Longer than the restart of an MLflow pod with its migration, or of a node of an object store."""
 
 
 def retry_seconds() -> float:
-    """How long requests to a service that does not answer are retried. Raises `ConfigError` for what is no number of seconds."""
+    """Seconds for which requests to a service that is down are retried. Raises `ConfigError` if the variable is not a number."""
     text = os.environ.get(RETRY_VARIABLE) or str(DEFAULT_RETRY_SECONDS)
     seconds = float(text) if text.replace(".", "", 1).isdigit() else -1.0
     if seconds < 0:
-        raise ConfigError(f"${RETRY_VARIABLE} is {text!r}; allowed: a number of seconds, such as 300")
+        raise ConfigError(f"${RETRY_VARIABLE} is {text!r}; allowed: a number of seconds from 0, such as 300")
     return seconds

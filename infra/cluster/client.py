@@ -1,4 +1,4 @@
-"""The Kubernetes API of a cluster: each question has a time limit, and ends in an answer or a `ClusterError`."""
+"""A client of the Kubernetes API: each request has a timeout and either returns or raises a `ClusterError`."""
 
 import json
 import re
@@ -17,26 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECONDS = 3.0
-"""For one answer; callers ask all questions at once."""
+"""Timeout of one request; callers send all their requests at once."""
 
 KubernetesObject = dict[str, Any]
-"""An object as the API server sends it: what it holds is said by Kubernetes, and read where it is needed."""
+"""An object as the API server sends it. Kubernetes defines its fields; they are read where they are needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpus:
-    """GPUs of the kinds that a profile names."""
+    """How many GPUs of a profile's kinds the cluster has, and how many are requested."""
 
     total: int
+    """GPUs on ready, schedulable nodes."""
     taken: int
-    """What running and waiting pods ask for."""
+    """GPUs that running and pending pods request."""
     everywhere: bool
-    """Whether pods of all namespaces could be counted, or those of the profile's alone."""
+    """Whether pods of all namespaces were counted; else only those of the profile's namespace."""
 
 
 @dataclass(frozen=True)
 class ClusterClient:
-    """The Kubernetes API of a profile's cluster. Every method raises `ClusterError`, `Refused` where rights are missing."""
+    """The Kubernetes API of a profile's cluster. Every method raises `ClusterError`, or `Refused` without the rights."""
 
     profile: Profile
 
@@ -66,7 +67,7 @@ class ClusterClient:
         return int(answer.major), int(re.sub(r"\D", "", answer.minor))
 
     def kinds(self, group: str, version: str) -> set[str]:
-        """Plural names of the resources that the API serves in a group and version; none where it has no such group."""
+        """Plural names of the resources that the API serves in a group and version; empty if the API has no such group."""
         try:
             with self._translated_errors():
                 answer = self._k8s.CustomObjectsApi(self._api).get_api_resources(group, version, _request_timeout=SECONDS)
@@ -75,7 +76,8 @@ class ClusterClient:
         return {resource.name for resource in answer.resources}
 
     def may(self, verb: str, resource: str, group: str = "", subresource: str = "", *, everywhere: bool = False) -> bool:
-        """Whether the user may do that in the profile's namespace, or everywhere."""
+        """Whether the user has the right to `verb` a resource in the profile's namespace, or in all namespaces if
+        `everywhere`."""
         k8s = self._k8s
         what = k8s.V1ResourceAttributes(
             verb=verb,
@@ -90,7 +92,7 @@ class ClusterClient:
         return bool(answer.status.allowed)
 
     def default_storage_class(self) -> str:
-        """Name of the default storage class, or nothing."""
+        """Name of the default storage class; empty if there is none."""
         with self._translated_errors():
             classes = self._k8s.StorageV1Api(self._api).list_storage_class(_request_timeout=SECONDS).items
         mark = "storageclass.kubernetes.io/is-default-class"
@@ -104,7 +106,7 @@ class ClusterClient:
         return claim.status.phase, claim.spec.access_modes
 
     def quota(self) -> dict[str, tuple[str, str]]:
-        """Resource -> used and allowed, over all quotas of the namespace."""
+        """Resource -> amount used and amount allowed, from all ResourceQuotas of the namespace."""
         with self._translated_errors():
             quotas = self._core.list_namespaced_resource_quota(self.profile.namespace, _request_timeout=SECONDS).items
         return {
@@ -114,18 +116,18 @@ class ClusterClient:
         }
 
     def service_account(self, name: str) -> None:
-        """Whether the account is there: `Missing` where it is not."""
+        """Check that a service account exists in the namespace. Raises `Missing` if it does not."""
         with self._translated_errors():
             self._core.read_namespaced_service_account(name, self.profile.namespace, _request_timeout=SECONDS)
 
     def secret(self, name: str) -> dict[str, str]:
-        """What a Secret of the namespace holds, by key. The values are for the caller alone: no message repeats them."""
+        """The values of a Secret of the namespace, by key. Callers must not put them into messages."""
         with self._translated_errors():
             secret = self._core.read_namespaced_secret(name, self.profile.namespace, _request_timeout=SECONDS)
         return {key: b64decode(value).decode() for key, value in (secret.data or {}).items()}
 
     def ensure_namespace(self) -> bool:
-        """Make the profile's namespace, with restricted Pod Security, unless it is there; whether it was made."""
+        """Create the profile's namespace, with restricted Pod Security, if it is missing; returns whether it was created."""
         name, k8s = self.profile.namespace, self._k8s
         try:
             with self._translated_errors():
@@ -138,7 +140,7 @@ class ClusterClient:
         return False
 
     def gpus(self) -> Gpus:
-        """GPUs on ready, schedulable nodes with one of the profile's kinds, and how many of them pods have requested."""
+        """GPUs of the profile's kinds on ready, schedulable nodes, and how many of them pods request."""
         with self._translated_errors():
             nodes = [node for node in self._core.list_node(_request_timeout=SECONDS).items if _usable(node, self.profile)]
         pods, everywhere = self._pods()
@@ -147,7 +149,8 @@ class ClusterClient:
         return Gpus(total=sum(int(node.status.allocatable[GPU]) for node in nodes), taken=taken, everywhere=everywhere)
 
     def objects(self, collection: str, selector: str = "", *, fields: str = "") -> list[KubernetesObject]:
-        """What is in a collection, by its path, with labels and fields as selected; nothing where there is no such kind."""
+        """List the objects at a collection's path, by label selector and field selector; empty if the API does not know the
+        kind."""
         query = {"labelSelector": selector, "fieldSelector": fields}
         try:
             answer = self._ask("GET", collection, query={name: value for name, value in query.items() if value})
@@ -157,16 +160,16 @@ class ClusterClient:
         return items
 
     def read(self, path: str) -> KubernetesObject:
-        """One object, by its path. Raises `Missing`."""
+        """The object at a path. Raises `Missing`."""
         answer: KubernetesObject = self._ask("GET", path)
         return answer
 
     def create(self, collection: str, body: KubernetesObject) -> None:
-        """Make an object."""
+        """Create an object in a collection."""
         self._ask("POST", collection, body=body)
 
     def delete(self, path: str) -> bool:
-        """Delete an object, which may live on while finalizers hold it; whether there was one."""
+        """Delete the object at a path; returns whether it existed. It stays until its finalizers are removed."""
         try:
             self._ask("DELETE", path)
         except Missing:
@@ -174,12 +177,12 @@ class ClusterClient:
         return True
 
     def release(self, path: str) -> None:
-        """Take the finalizers off an object, which need not be there any more."""
+        """Remove all finalizers of the object at a path, if it still exists."""
         with suppress(Missing):
             self._ask("PATCH", path, body={"metadata": {"finalizers": None}})
 
     def serves(self, deployment: str) -> bool:
-        """Whether a deployment of the namespace has a pod that is ready; where one may not look, it is taken to have."""
+        """Whether a deployment of the namespace has a ready pod; assumed true if the user may not read deployments."""
         path = f"/apis/apps/v1/namespaces/{self.profile.namespace}/deployments/{deployment}"
         try:
             return bool(self.read(path).get("status", {}).get("readyReplicas"))
@@ -189,14 +192,14 @@ class ClusterClient:
             return True
 
     def log(self, pod: str) -> str:
-        """What a pod of the namespace has printed."""
+        """The log of a pod of the namespace."""
         return self._text("GET", f"/api/v1/namespaces/{self.profile.namespace}/pods/{pod}/log")
 
     def _ask(self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None) -> Any:
         return json.loads(self._text(method, path, body=body, query=query))
 
     def _text(self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None) -> str:
-        """The answer to one request by path, for kinds that the client has no class for."""
+        """The body of the response to one request by path; works for kinds that the Python client has no class for."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         with self._translated_errors():
             request = self._api.param_serialize(
@@ -234,7 +237,7 @@ class ClusterClient:
 
     @contextmanager
     def _translated_errors(self) -> "Iterator[None]":
-        """Turn exceptions of Kubernetes and urllib3 into ours, in a line."""
+        """Turn exceptions of the Kubernetes client and urllib3 into `ClusterError`s with one-line messages."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -242,22 +245,22 @@ class ClusterClient:
             yield
         except ApiException as error:
             kind = {401: Refused, 403: Refused, 404: Missing}.get(error.status or 0, ClusterError)
-            raise kind(f"the API server answers {error.status} {error.reason}{_told(error)}") from error
+            raise kind(f"the Kubernetes API answered {error.status} {error.reason}{_api_message(error)}") from error
         except (HTTPError, OSError) as error:
             host = self._api.configuration.host
-            raise ClusterError(f"{host} does not answer: {innermost(error)}") from error
+            raise ClusterError(f"no answer from the Kubernetes API at {host}: {innermost(error)}") from error
 
 
 class Refused(ClusterError):
-    """The credentials are wrong, or their rights do not reach so far."""
+    """The credentials are wrong, or lack the rights for this request."""
 
 
 class Missing(ClusterError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
 
-def _told(error: Any) -> str:
-    """What the API says beside the status, which names the quota, the rule or the object that is in the way."""
+def _api_message(error: Any) -> str:
+    """The message in the body of an error response, which names the quota, policy or object that caused it."""
     try:
         message = json.loads(error.body or "")["message"]
     except (ValueError, KeyError, TypeError):
@@ -274,7 +277,7 @@ def _usable(node: Any, profile: Profile) -> bool:
 
 
 def _requested_gpus(pod: Any) -> int:
-    """GPUs of a pod: its containers together, or its greediest init container."""
+    """GPUs that a pod requests: the sum over its containers, or the largest request of an init container if that is more."""
 
     def of(container: Any) -> int:
         resources = container.resources and (container.resources.requests or container.resources.limits)
@@ -284,7 +287,7 @@ def _requested_gpus(pod: Any) -> int:
 
 
 def innermost(error: BaseException) -> str:
-    """What an error says whose chain begins there, in a line."""
+    """The message of the innermost cause of an error, in one line."""
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause

@@ -1,6 +1,6 @@
-"""What Flyte, Kubernetes and Ray say of a failure, or of a pod that does not start: the one line that tells why, and what to do.
+"""Finds the one line that explains a failure in messages of Flyte, Kubernetes and Ray, and the remedy for it.
 
-What they say is long: Flyte's message holds the last 2 KiB that a pod has printed, or the last 20,000 characters of a Ray job
+The messages are long: Flyte's contains the last 2 KiB of a pod's output, or the last 20,000 characters of a Ray job's
 (flyteorg/flyte v2.0.43, below flyteplugins/go/tasks: pluginmachinery/flytek8s/pod_helper.go, plugins/k8s/ray/ray.go).
 """
 
@@ -12,15 +12,15 @@ from components import errors
 from components.errors import ClusterError, ImageMissing, QuotaExceeded, single_line
 
 MAX_CHARACTERS = 500
-"""Of one reason."""
+"""Longest reason that is shown."""
 
-_MEMORY = "give the step's environment more memory in the profile, or lower the recipe's batch"
+_MEMORY = "give the step more memory ([sizes.POD] in the profile), or use a smaller batch in the recipe"
 
 _PROBLEMS: tuple[tuple[str, type[ClusterError], str], ...] = (
     (
         r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|[Ff]ailed to pull image|manifest unknown",
         ImageMissing,
-        "make images, push them, and put their digests into the profile; private registries need the chart's images.pullSecrets",
+        "push the images (make push) and put their digests into the profile; a private registry needs images.pullSecrets",
     ),
     (
         r"(?i)exceeded quota|quota exceeded|insufficient quota|must specify limits|failed quota",
@@ -31,58 +31,58 @@ _PROBLEMS: tuple[tuple[str, type[ClusterError], str], ...] = (
     (
         r"[Ss]ecret \S+ not found|find key \S+ in Secret|CreateContainerConfigError",
         ClusterError,
-        "make the Secret that the profile's [secrets] name: kubectl get secrets",
+        "create the Secret that [secrets] in the profile refers to; list them with: kubectl get secrets",
     ),
     (
         r"FailedMount|FailedAttachVolume|persistentvolumeclaim \S+ not found|unbound immediate PersistentVolumeClaims",
         ClusterError,
-        "look at the claims that the profile names: longrun doctor --cluster",
+        "check the profile's checkpoint_claim and source_claim: longrun doctor --cluster",
     ),
     (
         r"serviceaccount \S+ not found|violates PodSecurity|no PriorityClass with name",
         ClusterError,
-        "install charts/longrun under the profile's release and namespace: longrun deploy",
+        "install charts/longrun with the profile's release and namespace: longrun deploy",
     ),
     (
         r"failed calling webhook",
         ClusterError,
-        "a webhook does not answer; look at Flyte's pod: kubectl get pods",
+        "an admission webhook does not answer; check that Flyte's pod runs: kubectl get pods",
     ),
     (
         r"FailedScheduling|Unschedulable|nodes are available",
         ClusterError,
-        "wait until nodes are free, add some, or see what is lacking: longrun doctor --cluster",
+        "wait until a node is free, add nodes, or see what is missing: longrun doctor --cluster",
     ),
     (
         r"KubeRay has not taken",
         ClusterError,
-        "look at its operator: kubectl get pods --selector app.kubernetes.io/name=kuberay-operator",
+        "check KubeRay's operator: kubectl get pods --selector app.kubernetes.io/name=kuberay-operator",
     ),
 )
-"""What Kubernetes says of pods that do not start or end early, what that is, and what to do."""
+"""For pods that do not start or that fail: pattern of Kubernetes' message, the error it means, and the remedy."""
 
 _SIGNALS = {
-    137: "killed (signal 9), most often for want of memory",
+    137: "killed (signal 9), usually because it ran out of memory",
     139: "segmentation fault",
-    143: "ended from outside (signal 15): its pod was deleted or evicted",
+    143: "terminated (signal 15): its pod was deleted or evicted",
 }
-"""Exit codes of a shell; Ray's job manager says the signal as a negative number instead."""
+"""Exit codes as a shell reports them, 128 + signal; Ray's job manager reports -signal instead."""
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.LongrunError)}
 _FATAL = re.compile(r"Fatal Python error: (?P<what>.+)")
-"""What Python's fault handler prints of a process that ends in the middle of native code; a frame follows."""
+"""Printed by Python's faulthandler when a process crashes in native code; stack frames follow."""
 
 _OF_WATCH = "longrun: "
-"""What `infra.pod.watch` says beside the step, such as that logs were not kept."""
+"""Prefix of the lines that `infra.pod.watch` adds to a step's output, such as that logs could not be saved."""
 
 _EXCEPTION = re.compile(r"(?:[\w.]+\.)?(?P<kind>[A-Za-z_]\w*)(?P<what>: .*|$)")
 _FRAME = re.compile(r'\s+File ".*", line \d+')
 _CODE_OF_FRAME = re.compile(r"    \S")
-"""What is left of the first frame of a traceback whose beginning is cut off."""
+"""The code line of a traceback's frame: all that remains of a first frame whose start was truncated."""
 
 _PRINTED_BY = re.compile(r"\((?:[\w.]+ )?pid=\d+[^)]*\) ?")
 _CODE = re.compile(r"exit code \(?(-?\d+)\)?|exit status (\d+)")
-_VAGUE = re.compile(r"ended with exit code -?\d+|Flyte has no reason for it yet|.*: resource not found, name .*|Error")
+_VAGUE = re.compile(r"exited with code -?\d+|Flyte does not know the reason yet|.*: resource not found, name .*|Error")
 _WRAPPING = (
     re.compile(r"Failed to run Ray job \S+ with error: \[\w*\]"),
     re.compile(r"Job entrypoint command failed with exit code -?\d+(, last available logs \([^)]*\):|\. No logs available\.)"),
@@ -90,18 +90,20 @@ _WRAPPING = (
     re.compile(r"Grace period \[\w+\] exceeded\|"),
     re.compile(r"Pod failed\. No message received from kubernetes\."),
 )
-"""What stands around the reason in what Flyte and Ray's job manager say."""
+"""Text that Flyte and Ray's job manager put around the reason."""
 
 
 def explained(message: str) -> tuple[type[ClusterError], str] | None:
-    """What a message of Kubernetes means, and the remedy; None where it is none of those that have one."""
+    """The error class and the remedy for a message of Kubernetes; None if the message is not a known problem."""
     return next(((kind, remedy) for pattern, kind, remedy in _PROBLEMS if re.search(pattern, message)), None)
 
 
 def reason(message: str) -> str:
-    """The line that says why, `MAX_CHARACTERS` at most: our own error, else the last exception, else what was printed last.
+    """The line of a message that says why something failed, at most `MAX_CHARACTERS` long.
 
-    Empty where the message says no more than that something has failed.
+    Prefers an error of longrun, then the last exception, then the last output.
+
+    Empty if the message gives no reason.
     """
     lines = [unprefixed(line) for line in message.splitlines()]
     line = _failed_event(lines) or _fatal(lines) or _exception(lines) or _ending(message)
@@ -109,24 +111,24 @@ def reason(message: str) -> str:
 
 
 def reason_in_log(lines: Sequence[str]) -> str:
-    """The same of a log: our own error, else the last exception, else the last line that is not empty."""
+    """The line of a log that says why something failed: an error of longrun, else the last exception, else the last line."""
     bare = [unprefixed(line) for line in lines]
     last = next((line for line in reversed(bare) if line.strip() and not line.startswith(_OF_WATCH)), "")
     return single_line(_failed_event(bare) or _fatal(bare) or _exception(bare) or last, MAX_CHARACTERS)
 
 
 def is_vague(message: str) -> bool:
-    """Whether a reason says that something has ended, and not why."""
+    """Whether a reason says only that something ended, and not why."""
     return not message or bool(_VAGUE.fullmatch(message))
 
 
 def unprefixed(line: str) -> str:
-    """A printed line without the process that Ray names before it."""
+    """A line of output without the `(name pid=…)` prefix that Ray adds."""
     return _PRINTED_BY.sub("", line, count=1) if line.startswith("(") else line
 
 
 def exceptions(lines: Sequence[str]) -> Iterator[str]:
-    """The last line of each traceback, which names the exception."""
+    """The last line of each traceback in a log, such as `ValueError: …`."""
     in_traceback = False
     for line in lines:
         if _FRAME.match(line) or _CODE_OF_FRAME.match(line):
@@ -138,7 +140,7 @@ def exceptions(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _failed_event(lines: Sequence[str]) -> str:
-    """The failure that a step has printed into its journal before it ended."""
+    """The error in the last `failed` event of the journal that a step prints; empty if there is none."""
     for line in reversed(lines):
         if line.startswith('{"event": "failed"'):
             try:
@@ -150,7 +152,7 @@ def _failed_event(lines: Sequence[str]) -> str:
 
 
 def _fatal(lines: Sequence[str]) -> str:
-    """The last crash in native code, with the innermost frame of Python."""
+    """The last crash in native code, with the innermost Python frame; empty if there is none."""
     for number in reversed(range(len(lines))):
         if (match := _FATAL.fullmatch(lines[number].strip())) is not None:
             frame = next((line.strip() for line in lines[number:] if _FRAME.match(line)), "")
@@ -165,7 +167,7 @@ def _exception(lines: Sequence[str]) -> str:
 
 
 def _ending(message: str) -> str:
-    """What was printed last, with what the exit code means."""
+    """The last line of output, with the meaning of the exit code."""
     code, why, text = 0, "", message
     if (match := _CODE.search(message)) is not None:
         code = int(match[1] or match[2])
@@ -178,4 +180,4 @@ def _ending(message: str) -> str:
         return " ".join(printed)
     what = "out of memory (OOMKilled)" if why == "OOMKilled" else _SIGNALS.get(code if code > 0 else 128 - code, "")
     last = printed[-1].removesuffix(".") if printed else ""
-    return ": ".join(filter(None, (what or f"ended with exit code {code}", last)))
+    return ": ".join(filter(None, (what or f"exited with code {code}", last)))

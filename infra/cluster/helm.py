@@ -1,7 +1,7 @@
-"""What helm installs in a cluster: the chart longrun, whose priority class and stores the others need, then KubeRay and Flyte.
+"""Builds the helm commands that install longrun's chart, KubeRay and Flyte in a cluster, in this order.
 
-Commands are lists of arguments. A failure is one line with what helm said last, and what helm prints of a release is passed on
-only for our own chart, whose notes are known to hold no secret.
+The chart `longrun` comes first because the others use its priority class and stores. Commands are lists of arguments. A failed
+command raises an error with helm's last line. Only the notes of our own chart are shown, because they contain no secret.
 """
 
 import shutil
@@ -16,60 +16,60 @@ from infra.cluster.profiles import Profile
 from infra.cluster.service_images import CHARTS, Reference, of_chart, read_overrides, references, settings
 
 SHAPES = ("trial", "production", "gpu")
-"""Values files that come with the chart longrun."""
+"""Names of the values files that come with the chart longrun: `ci/NAME-values.yaml`."""
 
 OPERATORS = ("kuberay", "flyte")
-"""Releases of others' charts, in the order in which they are installed."""
+"""Releases of third-party charts, in the order in which they are installed."""
 
 TIMEOUT = "10m"
-"""For one release to be ready; images are pulled in it."""
+"""How long helm waits for one release to become ready, which includes pulling its images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
-    """Where charts, values and images come from."""
+    """Where the charts, values files and images of a deployment come from."""
 
     values: Sequence[str] = ()
     """Values files for the chart longrun, or names of shapes."""
     flyte_values: Sequence[str] = ()
-    """Values files for Flyte, over ours."""
+    """Further values files for Flyte, applied after `charts/values/flyte.yaml`."""
     charts: Sequence[str] = ()
-    """PLACE of the operators' charts, or NAME=PLACE of one: a folder, oci://…, or a repository's https://…."""
+    """Where KubeRay's and Flyte's charts are, or NAME=PLACE for one of them: a folder, oci://…, or a repository's https://…."""
     registry: str = ""
-    """Where all images of the three charts are; empty: where each is at home."""
+    """Registry from which all images of the three charts are pulled; empty: each image's original registry."""
     images: Path | None = None
-    """A file of references that go over everything else."""
+    """File of image references that override all others; None: no file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """One chart as it is to be installed."""
+    """One chart with the options to install it."""
 
     name: str
     chart: str
-    """A folder or an archive here, oci://…, or a chart's name in `repository`."""
+    """Path of a local folder or archive, oci://…, or the chart's name in `repository`."""
     ours: bool = False
     """Whether it is the chart longrun."""
     repository: str = ""
     version: str = ""
     values: tuple[Path, ...]
     settings: tuple[str, ...] = ()
-    """KEY=TEXT that go over the values files: images, and what follows from the profile."""
+    """KEY=TEXT settings that override the values files: images, and values that follow from the profile."""
 
 
 def releases(profile: Profile, sources: Sources) -> list[Release]:
-    """The three releases in the order in which they need one another.
+    """The three releases, in the order in which they must be installed.
 
     Raises:
-        ConfigError: no chart or values file where one should be, no values for longrun, no such image, or a namespace or a
-            release's name that the values for Flyte do not fit.
+        ConfigError: a chart or values file is missing, no values are given for longrun, an image is unknown, or the values for
+            Flyte do not match the profile's namespace or release.
     """
     import yaml
 
     if not (CHARTS / "operators.yaml").is_file():
-        raise ConfigError(f"{CHARTS} has no operators.yaml: deploy from a checkout of longrun")
+        raise ConfigError(f"{CHARTS}/operators.yaml is missing: run longrun deploy from a checkout of longrun")
     if not sources.values:
-        raise ConfigError(f"--values is missing: a file for the chart longrun, or one of its shapes: {', '.join(SHAPES)}")
+        raise ConfigError(f"--values is missing; allowed: a file for the chart longrun, or one of {', '.join(SHAPES)}")
     if (profile.namespace, profile.release) != ("longrun", "longrun") and not sources.flyte_values:
         raise ConfigError(
             "charts/values/flyte.yaml is for namespace longrun and release longrun; name what differs with --flyte-values"
@@ -83,7 +83,7 @@ def releases(profile: Profile, sources: Sources) -> list[Release]:
         values=_files(sources.values),
         settings=settings("longrun", images),
     )
-    # the chart's own name of the class, whatever the release is called
+    # the chart names the class after its release
     priority = f"priorityClassName={profile.release}-services"
     kuberay = _operator("kuberay", pinned, locations, (), (priority, *settings("kuberay", images)))
     flyte = _operator("flyte", pinned, locations, _files(sources.flyte_values), settings("flyte", images))
@@ -91,8 +91,8 @@ def releases(profile: Profile, sources: Sources) -> list[Release]:
 
 
 def images_of(profile: Profile, sources: Sources) -> dict[str, Reference]:
-    """Name -> reference of the images that are not left to their charts. Raises `ConfigError` for what is none."""
-    # a values file of the user's own says itself where images are
+    """Name -> reference of the images that differ from the charts' defaults. Raises `ConfigError` for an invalid reference."""
+    # a user's own values file defines its images itself
     shape = set(sources.values) <= set(SHAPES)
     own = {name: _own_image(profile, name) for name in ("core", "tracking")} if shape else {}
     return references(own, sources.registry, read_overrides(sources.images) if sources.images else {})
@@ -103,12 +103,12 @@ def _own_image(profile: Profile, name: str) -> Reference:
 
 
 def _locations(charts: Sequence[str]) -> dict[str, str]:
-    """Operator -> where its chart is, for those that are not at their maker's."""
+    """Operator -> location of its chart, for those that `--charts` moves."""
     locations: dict[str, str] = {}
     for text in charts:
         name, separator, location = text.partition("=")
         if separator and name not in OPERATORS:
-            raise ConfigError(f"--charts {text}: no such chart; allowed: PLACE, kuberay=PLACE, flyte=PLACE")
+            raise ConfigError(f"--charts {text}: unknown chart {name!r}; allowed: PLACE, kuberay=PLACE, flyte=PLACE")
         locations |= {name: location} if separator else dict.fromkeys(OPERATORS, text)
     return locations
 
@@ -123,7 +123,7 @@ def _operator(
 
 
 def _source(known: Mapping[str, str], location: str) -> tuple[str, str, str]:
-    """Chart, repository and version as helm wants them, from a repository, an OCI registry or a folder."""
+    """The chart, repository and version arguments of helm, for a repository, an OCI registry or a folder."""
     chart, version = known["chart"], known["version"]
     if location.startswith(("https://", "http://")):
         return chart, location, version
@@ -133,7 +133,7 @@ def _source(known: Mapping[str, str], location: str) -> tuple[str, str, str]:
     matches = [path for path in (folder / chart, folder / f"{chart}-{version}.tgz", folder) if _is_chart(path, chart)]
     if not matches:
         raise ConfigError(
-            f"--charts {location}: no {chart} and no {chart}-{version}.tgz in it; allowed: a folder, oci://… or https://…"
+            f"--charts {location}: contains neither {chart} nor {chart}-{version}.tgz; allowed: a folder, oci://… or https://…"
         )
     return str(matches[0].resolve()), "", ""
 
@@ -148,12 +148,12 @@ def _is_chart(path: Path, name: str) -> bool:
 def _files(values: Sequence[str]) -> tuple[Path, ...]:
     paths = [CHARTS / "longrun" / "ci" / f"{name}-values.yaml" if name in SHAPES else Path(name) for name in values]
     if missing := [str(path) for path in paths if not path.is_file()]:
-        raise ConfigError(f"no values file {missing[0]}; allowed: a file, or one of {', '.join(SHAPES)}")
+        raise ConfigError(f"values file {missing[0]} does not exist; allowed: a file, or one of {', '.join(SHAPES)}")
     return tuple(paths)
 
 
 def upgrade(release: Release, profile: Profile, program: str = "helm") -> list[str]:
-    """The command that installs a release or brings it up to date, and waits until it is ready."""
+    """The command that installs or upgrades a release, and waits until it is ready."""
     return [program, "upgrade", "--install", *_release_arguments(release, profile), "--wait", "--timeout", TIMEOUT]
 
 
@@ -171,7 +171,7 @@ def _release_arguments(release: Release, profile: Profile) -> list[str]:
 
 
 def uninstall(name: str, profile: Profile, program: str = "helm") -> list[str]:
-    """The command that removes a release, which need not be there, and waits until its objects are gone."""
+    """The command that uninstalls a release, if it is installed, and waits until its objects are deleted."""
     return [program, "uninstall", name, *_target(profile), "--ignore-not-found", "--wait", "--timeout", TIMEOUT]
 
 
@@ -180,7 +180,7 @@ def _target(profile: Profile) -> list[str]:
 
 
 def helm() -> str:
-    """Path of helm. Raises `ConfigError` where the PATH has none."""
+    """Path of the helm program. Raises `ConfigError` if it is not on the PATH."""
     program = shutil.which("helm")
     if program is None:
         raise ConfigError("helm is not on the PATH; install helm 3.14 or later (https://helm.sh/docs/intro/install)")
@@ -188,10 +188,10 @@ def helm() -> str:
 
 
 def run(command: list[str], name: str) -> str:
-    """What helm prints. Raises `ClusterError` with its last line where it fails."""
+    """Run a helm command and return its output. Raises `ClusterError` with helm's last line if it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1] if lines else f"exit status {done.returncode}"
-        raise ClusterError(f"helm {command[1]} {name}: {reason}; what is there is shown by: helm status {name}")
+        reason = lines[-1] if lines else f"exit code {done.returncode}"
+        raise ClusterError(f"helm {command[1]} {name} failed: {reason}; see the release with: helm status {name}")
     return done.stdout

@@ -1,6 +1,6 @@
-"""The machines of a cluster: what kinds of pods the steps run in, and what they ask a cluster for.
+"""The kinds of pods that steps run in, and the resources that they request.
 
-Kept apart from Flyte's environments, which are made of them, so that `doctor` can ask without serialising anything.
+Flyte's environments are built from these. They are separate so that `doctor` can use them without serialising tasks.
 """
 
 from dataclasses import dataclass, replace
@@ -9,8 +9,9 @@ from infra.cluster.profiles import Profile
 from infra.cluster.sizes import SIZES, Size, cores, in_bytes
 
 _WHOLE = "evaluate"
-"""What reads the text of this Python environment, a corpus of the recipes that come with longrun, must find all of it: the driver
-takes its fingerprint, shard work and `conversations` read it. `evaluate` is the image that holds every runtime lock."""
+"""Image of every step that reads the text of this Python environment, a corpus of the built-in recipes: the driver fingerprints
+it, shard work and `conversations` read it. All must see the same packages, and `evaluate` is the image with every runtime
+lock."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,13 +25,13 @@ class Machine:
     size: Size
     gpus: int = 0
     priority: str = "training"
-    """Priority class of the chart: training stands before evaluation where both wait for the same nodes."""
+    """Priority class of the chart: `training` is scheduled before `evaluation`."""
     checkpoints: bool = False
     """Whether it mounts the checkpoint claim."""
     sources: bool = False
-    """Whether it mounts the source claim, to read."""
+    """Whether it mounts the source claim, read-only."""
     spread: bool = False
-    """Whether pods of the environment go to different nodes where they can."""
+    """Whether pods of the environment are spread over nodes where possible."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,29 +39,30 @@ class RayMachines:
     """The pods of one step's Ray cluster."""
 
     head: Machine
-    """It starts the step, and does its work where there are no workers."""
+    """Runs the step's entry point; without workers it also does the work."""
     worker: Machine | None
+    """Kind of the worker pods; None: the head is the only pod."""
     workers: int
-    """Pods of `worker`."""
+    """Number of worker pods."""
 
     @property
     def works(self) -> bool:
-        """Whether the head takes work."""
+        """Whether the head runs Ray tasks itself, because there are no workers."""
         return not self.workers
 
     @property
     def threads(self) -> int:
-        """Processors that Ray gives to work, in all pods together."""
+        """CPUs that Ray can schedule work on, in all pods together."""
         return self.head.size.threads if self.worker is None else self.workers * self.worker.size.threads
 
     @property
     def gpus(self) -> int:
-        """GPUs that Ray gives to work, in all pods together."""
+        """GPUs that Ray can schedule work on, in all pods together."""
         return self.head.gpus if self.worker is None else self.workers * self.worker.gpus
 
 
 def machines(profile: Profile | None) -> dict[str, Machine | RayMachines]:
-    """What each environment runs in, by its name; without a profile as in size `default`, each of one pod."""
+    """The pods of each environment, by its name; without a profile: size `default` and single pods."""
     gpus = profile.gpus_per_worker if profile and profile.gpus else 0
     return {
         "driver": Machine(environment="driver", image=_WHOLE, size=_size(profile, "driver"), sources=True),
@@ -83,7 +85,7 @@ def _size(profile: Profile | None, pod: str) -> Size:
 
 
 def _working(profile: Profile | None, environment: str, image: str, *, gpus: int = 0, sources: bool = False) -> Machine:
-    """The pod that does the work of a Ray cluster."""
+    """The kind of pod that does the work of a Ray cluster."""
     size = _size(profile, environment)
     return Machine(environment=environment, image=image, size=size, gpus=gpus, checkpoints=True, sources=sources, spread=True)
 
@@ -98,30 +100,31 @@ def _ray_machines(profile: Profile | None, working: Machine) -> RayMachines:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PodRequest:
-    """What pods of one kind ask a cluster's nodes for."""
+    """The resources that pods of one kind request."""
 
     pod: str
     """A kind of `infra.cluster.sizes.PODS`."""
     count: int
+    """Number of these pods."""
     cores: float
-    """Of each."""
+    """CPU cores of each pod."""
     memory: int
-    """Bytes of each."""
+    """Bytes of memory of each pod."""
     gpus: int
-    """Of each."""
+    """GPUs of each pod."""
 
     def fits(self, cores: float, memory: int, gpus: int) -> bool:
-        """Whether a node that has so much for pods has room for one of these."""
+        """Whether a node with so many cores, bytes of memory and GPUs for pods has room for one of these."""
         return self.cores <= cores and self.memory <= memory and self.gpus <= gpus
 
     def __str__(self) -> str:
-        return f"asks for {self.cores:g} cores, {self.memory / 2**30:.1f} GiB" + (f", {self.gpus} GPUs" if self.gpus else "")
+        return f"requests {self.cores:g} cores, {self.memory / 2**30:.1f} GiB" + (f", {self.gpus} GPUs" if self.gpus else "")
 
 
 def requests(profile: Profile) -> dict[str, tuple[PodRequest, ...]]:
-    """The pods that are there at the same time while a step of an environment runs: the driver's, and its own.
+    """The pods that exist at the same time while a step runs, by its environment: the driver's and the step's own.
 
-    None submits a step to its Ray cluster: KubeRay does so over HTTP (charts/values/flyte.yaml).
+    There is no submitter pod: KubeRay submits steps to their Ray clusters over HTTP (charts/values/flyte.yaml).
     """
     known = machines(profile)
     driver = _asked("driver", 1, known["driver"])

@@ -1,4 +1,4 @@
-"""What the nodes of a cluster have free for pods, as its scheduler counts."""
+"""Computes the free resources of a cluster's nodes, counted as the Kubernetes scheduler does."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """A node that takes pods: ready, not cordoned, without a taint that tasks do not tolerate."""
+    """A node that accepts pods of tasks: ready, not cordoned, and without taints that tasks do not tolerate."""
 
     name: str
     allocatable: tuple[float, int, int]
-    """Cores, bytes and GPUs for pods; GPUs of the profile's kinds alone."""
+    """Cores, bytes of memory and GPUs for pods; only GPUs of the profile's kinds count."""
     taken: tuple[float, int, int]
-    """What all pods there ask for."""
+    """Cores, bytes of memory and GPUs that all pods of the node request."""
     by_tasks: tuple[float, int, int]
-    """What of that tasks of longrun ask for, which end."""
+    """The part of `taken` that tasks of longrun request; it becomes free when they end."""
     gpus_alone: bool
-    """Whether only pods with GPUs are let in."""
+    """Whether a taint admits only pods that request GPUs."""
 
     def free(self, *, without_tasks: bool = False) -> tuple[float, int, int]:
-        """What is left; `without_tasks` as soon as running steps have ended."""
+        """Free cores, bytes of memory and GPUs; with `without_tasks`, as if no task of longrun were running."""
         back = self.by_tasks if without_tasks else (0.0, 0, 0)
         cores, memory, gpus = (has - used + again for has, used, again in zip(self.allocatable, self.taken, back, strict=True))
         return cores, int(memory), int(gpus)
 
 
 def nodes(cluster: ClusterClient) -> list[Node]:
-    """The nodes that may take a pod of the profile's tasks. Raises `Refused` for who may not list nodes."""
+    """The nodes that accept pods of the profile's tasks. Raises `Refused` if the user may not list nodes."""
     pods = _pods(cluster)
     usable = [node for node in cluster.objects("/api/v1/nodes") if _takes_pods(node)]
     return [_node(node, cluster.profile, [pod for pod in pods if _on(pod, node)]) for node in usable]
@@ -61,7 +61,7 @@ def _node(node: Json, profile: Profile, pods: list[Json]) -> Node:
 
 
 def _takes_pods(node: Json) -> bool:
-    """Ready, not cordoned, and with no taint but that of GPUs, which tasks with GPUs tolerate."""
+    """Whether a node is ready, not cordoned, and has no taint except the GPU taint, which tasks with GPUs tolerate."""
     conditions = node["status"].get("conditions") or []
     ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     closed = any(taint["key"] != GPU or taint["effect"] != "NoSchedule" for taint in _repelling(node))
@@ -86,7 +86,8 @@ def _sum(pods: Iterable[Json]) -> tuple[float, int, int]:
 
 
 def _requests(spec: Json) -> tuple[float, int, int]:
-    """Of a pod, as the scheduler counts: containers and sidecars together, or the greediest init container; and overhead."""
+    """Requests of a pod as the scheduler counts them: the sum over containers and sidecars or the largest init container,
+    whichever is more, plus overhead."""
     inits = spec.get("initContainers") or []
     sidecars = [container for container in inits if container.get("restartPolicy") == "Always"]
     long = [_amounts(container) for container in [*spec["containers"], *sidecars]]
@@ -100,7 +101,7 @@ def _requests(spec: Json) -> tuple[float, int, int]:
 
 def _amounts(container: Json) -> tuple[float, int, int]:
     resources = container.get("resources") or {}
-    # what has a limit and no request requests its limit
+    # a container with a limit and no request requests its limit
     return _of({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
 
 
@@ -117,7 +118,7 @@ def _bytes(text: str) -> int:
 
 
 def _quantity(text: str) -> Any:
-    """A quantity of Kubernetes in any of its forms: 2, 250m, 16Gi, 128974848, 129e6, 129M."""
+    """The number that a Kubernetes quantity stands for, such as 2, 250m, 16Gi, 128974848, 129e6 or 129M."""
     from kubernetes.utils.quantity import parse_quantity
 
     return parse_quantity(text)

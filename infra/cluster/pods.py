@@ -1,16 +1,16 @@
-"""Pods of tasks on Kubernetes: resources, probes, GPU kinds, priority, spread, variables, secrets by reference.
+"""Builds the pod templates of tasks: resources, probes, GPU kinds, priority, spread, variables and secret references.
 
-The pods of a Ray cluster come about in three places. Flyte's plugin (flyteorg/flyte v2.0.43: flyteplugins/go/tasks/plugins/k8s/
-ray/ray.go) takes the task's own pod, makes its main container the head's or the workers',
-lays their own template over it, where every list gets longer (environment, volumes, mounts, tolerations, terms of an affinity),
-and drops the task's own: KubeRay starts the step over HTTP. So what all of them have stands in the task's own pod alone
-(`base_template`), and in the templates of head and workers only what differs (`node_template`): whatever stood in both would be
-there twice, which the API refuses.
+The pods of a Ray cluster are assembled in three places. Flyte's plugin (flyteorg/flyte v2.0.43:
+flyteplugins/go/tasks/plugins/k8s/ray/ray.go) takes the task's own pod, turns its main container into the head's or the workers'
+container, and merges the head's or workers' template into it. The merge appends to lists (environment, volumes, mounts,
+tolerations, terms of an affinity). The task's own pod is not started: KubeRay starts the step over HTTP. So everything that all
+pods share is in the task's own pod only (`base_template`), and the templates of head and workers contain only the differences
+(`node_template`): an entry in both would appear twice, which the API refuses.
 
-KubeRay (ray-project/kuberay v1.7.0: ray-operator/controllers/ray/common/pod.go) then adds probes that call wget, which no image
-has, to pods without probes of their own, because Flyte does not say which Ray it is. Ours ask the same over HTTP, and do not
-wait 10 s first: Ray's dashboard, which a step is submitted to, and its agent, whose path /api/local_raylet_healthz every Ray
-has that KubeRay 1.7 knows; /api/healthz is there from 2.53 on.
+KubeRay (ray-project/kuberay v1.7.0: ray-operator/controllers/ray/common/pod.go) adds probes to pods that have none. Because Flyte
+does not tell it the Ray version, its probes call wget, which our images do not contain. Our own probes send the same HTTP
+requests, without KubeRay's initial delay of 10 s: to Ray's dashboard, which steps are submitted to, and to Ray's agent at
+/api/local_raylet_healthz, which exists in every Ray that KubeRay 1.7 supports (/api/healthz only from Ray 2.53 on).
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ NODE_LABELS = {
         "H200": ("nvidia-h200-141gb",),
     },
 }
-"""Labels by which nodes say what GPUs they have: those of NVIDIA's feature discovery (nvidia-smi's names), and GKE's own."""
+"""Node labels that name a node's GPUs, with their values by GPU kind: NVIDIA's feature discovery (as nvidia-smi) and GKE."""
 
 GPU = "nvidia.com/gpu"
 CHECKPOINTS = "/checkpoints"
@@ -49,44 +49,44 @@ SOURCES = "/sources"
 """Where the source claim is mounted, read-only."""
 
 AGENT_PORT = 52365
-"""Of the agent that Ray has on each node, Ray's own default."""
+"""Port of the agent that Ray runs on each node (Ray's default)."""
 DASHBOARD_PORT = 8265
-"""Of Ray's dashboard on the head, Ray's own default."""
+"""Port of Ray's dashboard on the head (Ray's default)."""
 
 _GROUP = 1000
-"""Of the user in our images (infra/containers/Containerfile): a new volume is root's, and this group's too once it is mounted."""
+"""Group of the images' user (infra/containers/Containerfile). New volumes belong to root; fsGroup lets this group write."""
 
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What torch and numba take for the number of processors."""
+"""Variables from which torch and numba take their number of threads."""
 
 _OBJECT_STORE_SHARE = 0.7
-"""Of /dev/shm, for Ray's object store; the rest is NCCL's and the data loader's."""
+"""Fraction of /dev/shm for Ray's object store; NCCL and the data loader use the rest."""
 
 _ENVIRONMENT = "app.kubernetes.io/component"
-"""Label with the environment's name."""
+"""Label that holds the environment's name."""
 
 
 def shared_directory(home: Path) -> Path:
-    """The directory whose files all pods of a Ray cluster see: the mounted checkpoint claim, on one machine the home."""
+    """The directory that all pods of a Ray cluster share: the mounted checkpoint claim; on one machine, the home."""
     profile, mounted = profile_of_process(), Path(CHECKPOINTS)
     return mounted if profile and profile.checkpoint_claim and mounted.is_dir() else home
 
 
 def pod_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
-    """The template of a pod that runs a task by itself."""
+    """The template of a pod that runs a task without a Ray cluster."""
     from kubernetes import client as k8s
 
     template = base_template(profile, machine)
     spec: Any = template.pod_spec
     _add_differing(spec, profile, machine)
-    # torch and numba would take as many threads as the node has processors; in a Ray cluster Ray says how many
+    # by default torch and numba use as many threads as the node has processors; in a Ray cluster, Ray sets the number
     threads = [k8s.V1EnvVar(name=name, value=str(machine.size.threads)) for name in THREADS if name not in profile.pod_secrets]
     spec.containers[0].env += threads
     return template
 
 
 def base_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
-    """What all pods of a task have: image, variables, claims, account and rights."""
+    """The template with what all pods of a task share: image, variables, claims, service account and security context."""
     import flyte
     from kubernetes import client as k8s
 
@@ -106,7 +106,7 @@ def base_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
         volumes=[_claim_volume(name, claim, path == SOURCES) for name, (claim, path) in claims.items()],
         service_account_name=f"{profile.release}-tasks",
         priority_class_name=f"{profile.release}-{machine.priority}",
-        # KubeRay gives the init container of its workers the main container's rights, and every pod these
+        # KubeRay copies the main container's security context to the init container of workers, and this one to every pod
         security_context=k8s.V1PodSecurityContext(
             run_as_non_root=True,
             fs_group=_GROUP,
@@ -118,7 +118,7 @@ def base_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
 
 
 def node_template(profile: Profile, machine: Machine, *, head: bool) -> "flyte.PodTemplate":
-    """What a node of a Ray cluster has beside the task's own pod; its main container is named as Flyte's plugin names it."""
+    """The template with what a head or worker adds to `base_template`; Flyte's plugin prescribes the container's name."""
     import flyte
     from kubernetes import client as k8s
 
@@ -129,7 +129,7 @@ def node_template(profile: Profile, machine: Machine, *, head: bool) -> "flyte.P
 
 
 def ray_start_params(machine: Machine, *, head: bool, works: bool) -> dict[str, str]:
-    """Options of `ray start` in a pod of the machine: it gives to work what the pod has, or nothing."""
+    """Options of `ray start` in a pod: it offers the pod's CPUs and GPUs for work if `works`, else none."""
     params = {
         "num-cpus": str(machine.size.threads if works else 0),
         "num-gpus": str(machine.gpus if works else 0),
@@ -141,7 +141,8 @@ def ray_start_params(machine: Machine, *, head: bool, works: bool) -> dict[str, 
 
 
 def _probes(head: bool) -> dict[str, "k8s.V1Probe"]:
-    """Quick while Ray starts, since KubeRay submits the step once all are ready; patient later: a busy node answers late."""
+    """Probes of a Ray pod: frequent while Ray starts, because KubeRay submits the step once all pods are ready, and with long
+    timeouts afterwards, because busy nodes answer late."""
     from kubernetes import client as k8s
 
     def asks(path: str, port: int, every: int, minutes: int) -> Any:
@@ -157,7 +158,7 @@ def _probes(head: bool) -> dict[str, "k8s.V1Probe"]:
 
 
 def _add_differing(spec: "k8s.V1PodSpec", profile: Profile, machine: Machine) -> None:
-    """Put into a pod and its main container what pods of one step do not have in common: what they ask for, and which nodes."""
+    """Add what differs between the pods of one step: resources, shared memory, and the choice of nodes."""
     from kubernetes import client as k8s
 
     container, size = spec.containers[0], machine.size
@@ -180,10 +181,10 @@ def _labels(machine: Machine) -> dict[str, str]:
 
 
 def _environment(profile: Profile) -> list[Any]:
-    """The profile itself, what libraries read of the store, and secrets as references that the kubelet resolves.
+    """Environment variables: the profile, what libraries need to reach the store, and secrets as references for the kubelet.
 
-    Each name once: what a profile's own secrets name goes before what we would set. Ray's own processes start before any code of
-    ours, so what that sets for the processes it starts stands here too.
+    Each name appears once; the profile's own secrets take precedence. Ray's processes start before any of our code, so the
+    variables that our code sets for child processes are included.
     """
     from kubernetes import client as k8s
 
@@ -200,7 +201,7 @@ def _environment(profile: Profile) -> list[Any]:
 
 
 def _claims(profile: Profile, machine: Machine) -> dict[str, tuple[str, str]]:
-    """Volume -> claim and where it is mounted, for those that the machine mounts and the profile names."""
+    """Volume -> claim and mount path, for the claims that the machine mounts and the profile names."""
     known = {
         "checkpoints": (machine.checkpoints, profile.checkpoint_claim, CHECKPOINTS),
         "sources": (machine.sources, profile.source_claim, SOURCES),
@@ -216,7 +217,7 @@ def _claim_volume(name: str, claim: str, read_only: bool) -> "k8s.V1Volume":
 
 
 def _affinity(profile: Profile) -> "k8s.V1Affinity":
-    """Only nodes with one of the profile's kinds, under either label; the first kind is preferred most."""
+    """Require a node with one of the profile's GPU kinds, under either label; the first kind is preferred most."""
     from kubernetes import client as k8s
 
     def terms(kinds: tuple[str, ...]) -> list[Any]:

@@ -1,6 +1,6 @@
-"""Priority classes that a new version of the chart wants otherwise: Kubernetes lets none be changed, and helm would fail.
+"""Deletes priority classes that a chart upgrade would change: Kubernetes does not allow changes, so helm would fail.
 
-Pods keep the priority that they were given; helm makes a deleted class anew.
+Running pods keep their priority; helm creates the deleted class again.
 """
 
 from contextlib import suppress
@@ -14,9 +14,9 @@ CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 def delete_changed(cluster: ClusterClient, release: helm.Release, program: str) -> list[str]:
-    """Delete the classes of a release that its chart now renders with another value or policy; their names.
+    """Delete the classes of a release that its chart now renders with another value or policy; returns their names.
 
-    Who may not look at them leaves them to helm.
+    Does nothing if the user may not list priority classes.
     """
     there: list[KubernetesObject] = []
     with suppress(Refused):
@@ -32,7 +32,7 @@ def delete_changed(cluster: ClusterClient, release: helm.Release, program: str) 
 
 
 def _differs(there: KubernetesObject, wanted: KubernetesObject | None) -> bool:
-    """Whether both are, and differ; a class that the chart has no more is helm's to delete."""
+    """Whether the chart still has the class, with another value or policy. Helm itself deletes classes that left the chart."""
     default = "PreemptLowerPriority"
     return wanted is not None and any(
         there.get(field, default) != wanted.get(field, default) for field in ("value", "preemptionPolicy")

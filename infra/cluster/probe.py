@@ -1,4 +1,4 @@
-"""A pod of the tasks' own kind that asks from inside what a task would ask, for a few seconds. It is deleted in any case."""
+"""Runs a short-lived pod, built like a task's, that tests a cluster's services from inside. It is always deleted."""
 
 import contextlib
 import json
@@ -18,18 +18,18 @@ from infra.cluster.profiles import Profile
 from infra.cluster.sizes import Size
 
 START_SECONDS = 90.0
-"""For the pod to be scheduled, its image pulled and its questions answered."""
+"""Timeout for the pod to be scheduled, to pull its image and to answer."""
 
 GRACE_SECONDS = 6.0
-"""After which what stands in the way of a pod is told: a scheduler and a kubelet try again."""
+"""How long problems of the pod are ignored: the scheduler and the kubelet retry."""
 
 POLL_SECONDS = 0.5
 
 COMPONENT = "doctor"
-"""Label by which pods that a killed examination has left are known."""
+"""Component label of the pods, by which pods of a killed `longrun doctor` are found."""
 
 SIZE = Size(cores="1", memory="1Gi", request_cores="50m", request_memory="256Mi")
-"""What MLflow's client and obstore take."""
+"""Enough for MLflow's client and obstore."""
 
 _STUCK = {
     "ErrImagePull",
@@ -40,31 +40,31 @@ _STUCK = {
     "CreateContainerError",
     "RunContainerError",
 }
-"""Reasons of a waiting container that time does not mend."""
+"""Reasons of a waiting container that waiting does not fix."""
 
 _EVENTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inside:
-    """What a pod has found."""
+    """The answers of a pod."""
 
     seconds: float
-    """From its creation to its answers."""
+    """Seconds from the pod's creation to its answers."""
     answers: list[dict[str, str]]
     """As `infra.from_inside` prints them."""
 
 
 class StillPulling(ClusterError):
-    """The pod's image was still being pulled when it was given up."""
+    """The pod's image was still being pulled at the timeout."""
 
 
 def ask_inside(cluster: ClusterClient) -> Inside:
-    """Start the pod, wait for its answers, delete it.
+    """Start the pod, wait for its answers and delete it; returns the answers.
 
     Raises:
-        StillPulling: its image takes longer than `START_SECONDS`.
-        ClusterError: the API refuses the pod, it does not start, or ends without answers; with what Kubernetes says.
+        StillPulling: its image takes longer than `START_SECONDS`. ClusterError: the API rejects the pod, or it does not start or
+        exits without answers; with Kubernetes' message.
     """
     _sweep(cluster)
     name = f"{cluster.profile.release}-doctor-{uuid.uuid4().hex[:8]}"
@@ -76,7 +76,7 @@ def ask_inside(cluster: ClusterClient) -> Inside:
 
 
 def manifest(profile: Profile, name: str) -> KubernetesObject:
-    """The pod: that of a driver, which mounts the checkpoint claim too, is small, and pushes nobody out."""
+    """The pod's manifest: a driver's pod, but small, with the checkpoint claim mounted, and without preempting other pods."""
     from kubernetes import client as k8s
 
     driver = machines(profile)["driver"]
@@ -90,14 +90,14 @@ def manifest(profile: Profile, name: str) -> KubernetesObject:
 
 
 def may_ask(cluster: ClusterClient) -> list[str]:
-    """What this user lacks for it: rights on pods in the namespace."""
+    """The rights on pods that this user lacks for `ask_inside`, such as `create pods`; empty if none."""
     wanted = {"create pods": ("create", ""), "delete pods": ("delete", ""), "get pods/log": ("get", "log")}
     return [words for words, (verb, sub) in wanted.items() if not cluster.may(verb, "pods", subresource=sub)]
 
 
 @contextlib.contextmanager
 def _until_deleted(cluster: ClusterClient, name: str) -> Iterator[None]:
-    """Delete the pod at the end: also after Ctrl-C, and after a signal that would end the process at once."""
+    """Delete the pod at the end of the block, also after Ctrl-C, SIGTERM and SIGHUP."""
     with _raised_signals():
         try:
             yield
@@ -108,7 +108,7 @@ def _until_deleted(cluster: ClusterClient, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _raised_signals() -> Iterator[None]:
-    """Let the signals that end a process raise, as Ctrl-C does; only a main thread may say so."""
+    """Make SIGTERM and SIGHUP raise `SystemExit`, so that `finally` blocks run; does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -125,19 +125,19 @@ def _raised_signals() -> Iterator[None]:
 
 
 def _sweep(cluster: ClusterClient) -> None:
-    """Delete what a killed examination has left: pods that have ended. Another examination's pod runs."""
+    """Delete finished pods that a killed `longrun doctor` left behind. A running pod belongs to another `longrun doctor`."""
     for pod in cluster.objects(_pods(cluster), f"app.kubernetes.io/component={COMPONENT}"):
         if pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
             cluster.delete(f"{_pods(cluster)}/{pod['metadata']['name']}")
 
 
 def _ended(cluster: ClusterClient, name: str, started: float) -> KubernetesObject:
-    """The pod when it has ended. Raises `ClusterError` with what stands in its way."""
+    """Wait until the pod has exited and return it. Raises `ClusterError` with the reason if it does not start in time."""
     while True:
         try:
             pod = cluster.read(f"{_pods(cluster)}/{name}")
         except Missing as error:
-            raise ClusterError(f"pod {name} was deleted before it answered") from error
+            raise ClusterError(f"pod {name} was deleted before it answered; run the command again") from error
         waited = time.monotonic() - started
         if pod["status"].get("phase") in {"Succeeded", "Failed"}:
             return pod
@@ -149,7 +149,7 @@ def _ended(cluster: ClusterClient, name: str, started: float) -> KubernetesObjec
 
 
 def _obstacle(cluster: ClusterClient, pod: KubernetesObject, *, patient: bool) -> str:
-    """What stands in the way of a pod, in Kubernetes' words; nothing as long as it may still start."""
+    """Why a pod does not start, as Kubernetes reports it; empty while it may still start."""
     waiting = [_waiting(container) for container in pod["status"].get("containerStatuses", [])]
     stuck = [f"{state['reason']}: {state.get('message', '')}" for state in waiting if state.get("reason") in _STUCK]
     if stuck or patient:
@@ -172,7 +172,7 @@ def _late(cluster: ClusterClient, pod: KubernetesObject) -> ClusterError:
 
 
 def _events(cluster: ClusterClient, pod: KubernetesObject) -> list[KubernetesObject]:
-    """Events of the pod, the newest last; none where one may not look."""
+    """Events of the pod, newest last; empty if the user may not read events."""
     name = pod["metadata"]["name"]
     try:
         events = cluster.objects(f"/api/v1/namespaces/{cluster.profile.namespace}/events", fields=f"involvedObject.name={name}")
@@ -182,14 +182,14 @@ def _events(cluster: ClusterClient, pod: KubernetesObject) -> list[KubernetesObj
 
 
 def _answers(cluster: ClusterClient, pod: KubernetesObject) -> list[dict[str, str]]:
-    """What the pod has printed last. Raises `ClusterError` where that is no list of answers."""
+    """The answers in the last line of the pod's log. Raises `ClusterError` if that line is not a list of answers."""
     lines = cluster.log(pod["metadata"]["name"]).strip().splitlines()
     try:
         answers = json.loads(lines[-1])
         return [{key: str(answer[key]) for key in ("what", "observed", "problem")} for answer in answers]
     except (IndexError, ValueError, TypeError, KeyError) as error:
-        why = pod["status"].get("reason") or reason_in_log(lines) or "it has printed nothing"
-        raise ClusterError(f"the pod ended without answers: {why}") from error
+        why = pod["status"].get("reason") or reason_in_log(lines) or "its log is empty"
+        raise ClusterError(f"the pod exited without answers: {why}") from error
 
 
 def _waiting(container: KubernetesObject) -> KubernetesObject:

@@ -1,8 +1,8 @@
-"""The profile of this process: the cluster that its tasks are serialised for.
+"""Holds the profile of this process, which names the cluster that its tasks are serialised for.
 
-Flyte's decorators want a task's image and pods while its module is imported. So `infra.flyte.environments` reads the profile when
-it is imported, and whoever serialises for a cluster calls `adopt` before that; nothing else depends on the order of imports. The
-profile travels as TOML in `$LONGRUN_PROFILE`: from `adopt` to the environments, and into every pod, because the driver's
+Flyte's decorators need a task's image and pods while its module is imported. So `infra.flyte.environments` reads the profile when
+it is imported, and code that serialises tasks for a cluster must call `adopt` before that. Nothing else depends on import order.
+The profile is passed as TOML in `$LONGRUN_PROFILE`: from `adopt` to the environments, and to every pod, because the driver's pod
 serialises the tasks of the steps.
 """
 
@@ -16,27 +16,27 @@ CARRIER = "LONGRUN_PROFILE"
 
 
 def adopt(profile: Profile) -> None:
-    """Serialise the tasks of this process for the profile's cluster.
+    """Set the profile of this process: its tasks are serialised for the profile's cluster.
 
     Raises:
-        RuntimeError: the task environments were imported before, for another cluster or for none.
+        RuntimeError: the task environments were already imported, for another cluster or for none.
     """
     if "infra.flyte.environments" in sys.modules and profile_of_process() != profile:
-        raise RuntimeError("the task environments are made already, for another cluster or for this machine")
+        raise RuntimeError("call adopt() before infra.flyte.environments is imported: the task environments already exist")
     set_variable(CARRIER, to_toml(profile))
 
 
 def profile_of_process() -> Profile | None:
-    """The profile in `$LONGRUN_PROFILE`; None on a machine without a cluster. Raises `ConfigError` for one that is none."""
+    """The profile in `$LONGRUN_PROFILE`; None if it is not set. Raises `ConfigError` for an invalid profile."""
     text = variable(CARRIER)
     return parse_profile(text, f"${CARRIER}") if text else None
 
 
 def in_pod() -> bool:
-    """Whether this process is a task on a cluster: Flyte's runtime names its action, and the pod carries the profile."""
+    """Whether this process is a task on a cluster: Flyte's runtime and the pod set the variables that this looks for."""
     return bool(variable(CARRIER) and variable("ACTION_NAME"))
 
 
 def in_step() -> bool:
-    """Whether this process is one step of a run on a cluster, which starts no other: Flyte calls the driver's action `a0`."""
+    """Whether this process is a step of a run on a cluster, and not its driver, which Flyte calls action `a0`."""
     return in_pod() and variable("ACTION_NAME") != "a0"

@@ -1,6 +1,6 @@
-"""Profiles: where a cluster is and what its tasks run in, one small TOML file each, below the home.
+"""Reads and writes profiles: a cluster's addresses and the images and resources of its tasks, one TOML file each in the home.
 
-No secret is ever in a profile, only where it is kept: in a Kubernetes Secret or in an environment variable.
+A profile never contains a secret, only a reference to a Kubernetes Secret or an environment variable.
 """
 
 import dataclasses
@@ -19,29 +19,29 @@ from infra.cluster.sizes import PODS, SIZES, Size, size_of
 from infra.urls import require_url
 
 GPU_KINDS = ("A100", "H100", "H200")
-"""Kinds that pod templates know a node label for."""
+"""GPU kinds whose node labels are known (`infra.cluster.pods.NODE_LABELS`)."""
 
 IMAGE_GROUPS = ("core", "train", "evaluate")
-"""Images that a cluster needs, named REGISTRY/GROUP: core is for the chart's retention job, the others for tasks."""
+"""Images that a cluster needs, named REGISTRY/GROUP: core for the chart's retention job, the others for tasks."""
 
 OTHER_IMAGES = ("data", "vllm", "tracking")
-"""Images that `make images` builds besides: a profile may name their digests, of which the chart takes that of tracking."""
+"""Further images that `make images` can build. A profile may contain their digests; the chart uses that of tracking."""
 
 OUTSIDE = {"object_store_endpoint", "mlflow_uri"}
-"""Values that may be others outside the cluster."""
+"""Fields whose values may differ outside the cluster."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""RFC 1123 label: what Kubernetes and Flyte take as names."""
+"""RFC 1123 label: the form of names in Kubernetes and Flyte."""
 
 _MAX_RELEASE = 53
-"""helm's own limit for a release's name."""
+"""helm's limit on the length of a release's name."""
 
 _RESERVED = re.compile(
     r"LONGRUN_PROFILE|RAY_.*|KUBERAY_.*|FQ_RAY_IP|MY_POD_(IP|NAME)|TYPE|(CPU|MEMORY)_(REQUESTS?|LIMITS)|ACTION_NAME|RUN_NAME"
     r"|_[FU]_.*|FLYTE_(INTERNAL_.*|ATTEMPT_NUMBER|EXECUTION_URL)"
 )
 """Variables that longrun, Flyte (flyteorg/flyte v2.0.43: executor/pkg/plugin/task_exec_metadata.go and flyteplugins) and KubeRay
-(v1.7.0: common/pod.go) put into pods: a second entry of the name would make a RayJob invalid."""
+(v1.7.0: common/pod.go) set in pods. A second entry with the same name would make a RayJob invalid."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REGISTRY = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*")
@@ -53,60 +53,61 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """One cluster as a user sees it."""
+    """How to reach one cluster, and what its tasks run in."""
 
     name: str = field(default="", compare=False)
-    """That of the file it was read from, which does not repeat it; empty: it was not read from a file."""
+    """Name of the profile's file without suffix; the file does not contain it. Empty: not read from a file."""
     endpoint: str
-    """Flyte's API: http:// or https:// and host, or dns:///host."""
+    """URL of Flyte's API: http://HOST, https://HOST or dns:///HOST."""
     project: str
-    """Flyte's project."""
+    """Project in Flyte that the runs belong to."""
     domain: str = "development"
-    """Flyte's domain; flyte-binary has development, staging and production."""
+    """Domain in Flyte; flyte-binary has development, staging and production."""
     namespace: str = "longrun"
     """Kubernetes namespace of the tasks and of the chart."""
     release: str = "longrun"
-    """Helm release of charts/longrun: the names of service accounts and priority classes start with it."""
+    """Helm release of charts/longrun; names of its service accounts and priority classes start with it."""
     context: str = ""
-    """Context of the kubeconfig; empty: the current one, or the pod's own service account."""
+    """Context of the kubeconfig; empty: the current context, or in a pod its service account."""
     image_registry: str
-    """Where the images are, such as ghcr.io/example/longrun; the group's name is appended."""
+    """Registry and path of the images, such as ghcr.io/example/longrun; each image's name is appended."""
     image_digests: dict[str, str]
-    """Digest of each group's image, as sha256:…: a tag may move, a digest cannot."""
+    """Image name -> digest as sha256:…, which unlike a tag always means the same image."""
     artifact_root: str
-    """Where artifacts go: s3://bucket/prefix or gs://bucket/prefix."""
+    """Where artifacts are stored: s3://bucket/prefix or gs://bucket/prefix."""
     object_store_endpoint: str = ""
-    """URL of an S3 API other than Amazon's; empty otherwise."""
+    """URL of an S3 API other than Amazon's; empty: Amazon S3 or Google Cloud Storage."""
     object_store_region: str = ""
-    """Region of an S3 API; empty: us-east-1 where the endpoint is not Amazon's, else what the cloud tells its pods."""
+    """Region of the S3 API; empty: us-east-1 if `object_store_endpoint` is set, else the region that the cloud gives to pods."""
     mlflow_uri: str
-    """MLflow's tracking and registry server, http:// or https://."""
+    """URL of MLflow's tracking and registry server: http:// or https://."""
     gpus: tuple[str, ...] = ()
-    """GPU kinds that training may run on, in order of preference; empty: training runs on CPUs."""
+    """GPU kinds that training may run on (A100, H100, H200), in order of preference; empty: training runs on CPUs."""
     gpus_per_worker: int = 8
-    """GPUs of one training worker's pod: a whole node's, so that its workers talk over NVLink."""
+    """GPUs per pod of training workers: all of a node, so that its workers communicate over NVLink."""
     workers: int = 0
-    """Pods of a Ray cluster beside its head, for data and for training; 0: it is one pod, and the head works."""
+    """Worker pods of each Ray cluster, for curation and for training; 0: the head is the only pod and does the work."""
     checkpoint_claim: str = ""
-    """PersistentVolumeClaim (ReadWriteMany) that the pods of Ray clusters share, for checkpoints and what they read and write.
+    """PersistentVolumeClaim (ReadWriteMany) that all pods of a Ray cluster mount, for checkpoints and shared files.
 
-    Needed where there are workers: files go between them and the head. Empty: a Ray cluster is one pod with files of its own.
+    Required if `workers` is more than 0. Empty: a Ray cluster is a single pod with its own file system.
     """
     size: str = ""
-    """What pods ask for: trial (a node of 2 cores and 8 GiB), default (of 8 cores and 32 GiB), gpu (where `gpus` names kinds).
+    """Resources of pods: trial (fits a node of 2 cores and 8 GiB), default (8 cores and 32 GiB), or gpu (only with `gpus`).
 
-    Empty: gpu where `gpus` names kinds, else default.
+    Empty: gpu if `gpus` is set, else default.
     """
     sizes: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What differs from `size`, by kind of pod: fields of `infra.cluster.sizes.Size`."""
+    """Kind of pod -> fields of `infra.cluster.sizes.Size` that differ from `size`."""
     source_claim: str = ""
-    """PersistentVolumeClaim with the files that recipes name as sources, below /sources in pods that read them; empty: none."""
+    """PersistentVolumeClaim with source files of recipes, mounted at /sources in the pods that read them; empty: none."""
     secrets: dict[str, str] = field(default_factory=dict)
-    """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE for commands on this machine alone."""
+    """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE, which only commands on this machine
+    use."""
 
     outside: dict[str, str] = field(default_factory=dict)
-    """Addresses from outside the cluster, such as of a port-forward, for commands on this machine that read with `--profile`:
-    object_store_endpoint and mlflow_uri. Those above are what pods see, and hold here too where none is named."""
+    """Addresses that commands with `--profile` on this machine use instead of those above, such as of a port-forward:
+    object_store_endpoint and mlflow_uri. Empty: the same addresses as in the cluster."""
 
     def __post_init__(self) -> None:
         require_url(self, "endpoint", ("http", "https", "dns"))
@@ -120,7 +121,7 @@ class Profile:
             require(bool(_LABEL.fullmatch(value)) and len(value) <= max_length, self, name, value, allowed)
         region = self.object_store_region
         require(
-            not region or bool(_LABEL.fullmatch(region)), self, "object_store_region", region, "such as eu-central-1, or nothing"
+            not region or bool(_LABEL.fullmatch(region)), self, "object_store_region", region, "such as eu-central-1, or empty"
         )
         _require_images(self)
         unknown = sorted(set(self.gpus) - set(GPU_KINDS))
@@ -128,10 +129,10 @@ class Profile:
         for name, minimum, maximum in (("gpus_per_worker", 1, 16), ("workers", 0, 4096)):
             value = getattr(self, name)
             require(type(value) is int and minimum <= value <= maximum, self, name, value, f"{minimum} to {maximum}")
-        require(self.context.isprintable(), self, "context", self.context, "the name of a context, or nothing")
+        require(self.context.isprintable(), self, "context", self.context, "the name of a context, or empty")
         for name in ("checkpoint_claim", "source_claim"):
             claim = getattr(self, name)
-            require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or nothing")
+            require(not claim or bool(_LABEL.fullmatch(claim)), self, name, claim, "the name of a claim, or empty")
         _require_sizes(self)
         _require_references(self)
         known = sorted(OUTSIDE)
@@ -140,31 +141,31 @@ class Profile:
             self.from_outside()
 
     def from_outside(self) -> "Profile":
-        """The same cluster with the addresses of its store and of MLflow that this machine uses."""
+        """The profile with the addresses in `outside` in place of those that pods use."""
         return dataclasses.replace(self, **self.outside, outside={})  # type: ignore[arg-type]
 
     def image(self, group: str) -> str:
-        """Reference of the image of a dependency group, by digest."""
+        """Reference, by digest, of the image named `group`."""
         return f"{self.image_registry}/{group}@{self.image_digests[group]}"
 
     def size_of(self, pod: str) -> Size:
-        """What a pod of a kind of `infra.cluster.sizes.PODS` asks for."""
+        """Size of a kind of pod (one of `infra.cluster.sizes.PODS`)."""
         return size_of(self.named_size, pod, self.sizes, self.gpus_per_worker)
 
     @property
     def named_size(self) -> str:
-        """The size that `size` names, or leaves to the GPUs."""
+        """`size`, or its default: gpu if `gpus` is set, else default."""
         return self.size or ("gpu" if self.gpus else "default")
 
     @property
     def pod_secrets(self) -> dict[str, tuple[str, str]]:
-        """Environment variable -> name and key of the Kubernetes Secret, for those that pods may have."""
+        """Environment variable -> name and key of its Kubernetes Secret, for all secrets that pods get."""
         matches = self._matches().items()
         return {name: (match["name"], match["key"]) for name, match in matches if match["name"]}
 
     @property
     def own_secrets(self) -> dict[str, str]:
-        """Environment variable -> variable of this machine's environment that holds it."""
+        """Environment variable -> variable of this machine's environment that holds its value."""
         return {name: match["variable"] for name, match in self._matches().items() if match["variable"]}
 
     def _matches(self) -> dict[str, re.Match[str]]:
@@ -177,29 +178,29 @@ def _require_images(profile: Profile) -> None:
     require(bool(_REGISTRY.fullmatch(registry)), profile, "image_registry", registry, allowed)
     needed, known = ", ".join(IMAGE_GROUPS), {*IMAGE_GROUPS, *OTHER_IMAGES}
     whole = set(IMAGE_GROUPS) <= set(digests) <= known
-    require(whole, profile, "image_digests", sorted(digests), f"{needed}, besides {', '.join(OTHER_IMAGES)}")
+    require(whole, profile, "image_digests", sorted(digests), f"{needed}, and optionally {', '.join(OTHER_IMAGES)}")
     for group, digest in digests.items():
         require(bool(_DIGEST.fullmatch(digest)), profile, f"image_digests.{group}", digest, "sha256: and 64 hexadecimal digits")
 
 
 def _require_sizes(profile: Profile) -> None:
-    """Refuse sizes that are none, and workers that could not hand files to their head."""
+    """Refuse unknown or invalid sizes, and workers that would share no volume with their head."""
     require(profile.named_size in SIZES, profile, "size", profile.size, ", ".join(SIZES))
-    fits = "gpu, since gpus names kinds" if profile.gpus else "trial or default, since gpus is empty"
+    fits = "gpu, because gpus is set" if profile.gpus else "trial or default, because gpus is empty"
     require((profile.named_size == "gpu") == bool(profile.gpus), profile, "size", profile.size, fits)
     unknown = sorted(set(profile.sizes) - set(PODS))
     require(not unknown, profile, "sizes", unknown[:1], ", ".join(PODS))
     for pod in PODS:
         profile.size_of(pod)
-    alone = "0, or a checkpoint_claim (ReadWriteMany) beside it: files go between the head of a Ray cluster and its workers"
+    alone = "0, or also set checkpoint_claim (ReadWriteMany): workers and head share files"
     require(not profile.workers or bool(profile.checkpoint_claim), profile, "workers", profile.workers, alone)
 
 
 def _require_references(profile: Profile) -> None:
-    """What is no reference may be the secret itself, so no message repeats it."""
+    """Refuse invalid secret references. No message shows the value: it may be the secret itself."""
     for name, reference in profile.secrets.items():
         require(bool(_VARIABLE.fullmatch(name)), profile, "secrets", name, "names of environment variables")
-        set_by_others = "names that longrun, Flyte, Ray and KubeRay do not set in pods themselves"
+        set_by_others = "names that longrun, Flyte, Ray and KubeRay do not set themselves in pods"
         require(not _RESERVED.fullmatch(name), profile, "secrets", name, set_by_others)
         if not _SECRET.fullmatch(reference):
             raise ConfigError(
@@ -208,55 +209,55 @@ def _require_references(profile: Profile) -> None:
 
 
 def profile_path(home: Path, name: str) -> Path:
-    """Where the profile `name` is kept. Raises `ConfigError` for a name that is none."""
+    """Path of the profile `name`. Raises `ConfigError` for an invalid name."""
     if not _LABEL.fullmatch(name):
-        raise ConfigError(f"profile name {name!r}: allowed are lower-case letters, digits and '-', 63 at most")
+        raise ConfigError(f"profile name {name!r} is invalid; allowed: lower-case letters, digits and '-', at most 63")
     return home / "profiles" / f"{name}.toml"
 
 
 def profile_names(home: Path) -> list[str]:
-    """Names of the profiles of a home, sorted."""
+    """Names of the profiles in a home, sorted."""
     return sorted(path.stem for path in (home / "profiles").glob("*.toml"))
 
 
 def read_profile(home: Path, name: str = "") -> Profile:
-    """The profile `name`; with no name, the only one there is.
+    """Read the profile `name`; without a name, the home's only profile.
 
     Raises:
-        ConfigError: there is none, more than one and no name, or its file is not as it should be.
+        ConfigError: there is no such profile, the name is missing and there are several, or the file is invalid.
     """
     known = profile_names(home)
     if not name and len(known) != 1:
-        which = f"choose one with --profile: {', '.join(known)}" if known else "make one with: longrun profile create"
+        which = f"choose one with --profile: {', '.join(known)}" if known else "create one with: longrun profile create"
         raise ConfigError(f"{home / 'profiles'} holds {len(known)} profiles; {which}")
     name = name or known[0]
     path = profile_path(home, name)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError(f"no profile {name!r} in {path.parent}; there are: {', '.join(known) or 'none'}") from error
+        raise ConfigError(f"no profile {name!r} in {path.parent}; existing profiles: {', '.join(known) or 'none'}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     return dataclasses.replace(parse_profile(text, str(path)), name=name)
 
 
 def parse_profile(text: str, where: str) -> Profile:
-    """A profile from TOML; `where` names it in errors. Raises `ConfigError`, also for what `make_profile` refuses."""
+    """Parse a profile from TOML; `where` names the file in errors. Raises `ConfigError` for an invalid profile."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not TOML: {error}") from error
+        raise ConfigError(f"{where}: invalid TOML: {error}") from error
     return make_profile(raw, where)
 
 
 def make_profile(raw: Mapping[str, Any], where: str) -> Profile:
-    """A profile from TOML's values. Raises `ConfigError` for unknown, missing or mistyped keys."""
+    """Make a profile from parsed TOML. Raises `ConfigError` for unknown, missing or mistyped keys."""
     fields = {field.name: field for field in dataclasses.fields(Profile) if field.name != "name"}
     if unknown := sorted(set(raw) - set(fields)):
         raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(fields)}")
     needed = [name for name, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING]
     if missing := [name for name in needed if name not in raw]:
-        raise ConfigError(f"{where}: {', '.join(missing)} missing; a profile needs: {', '.join(needed)}")
+        raise ConfigError(f"{where}: missing keys: {', '.join(missing)}; required: {', '.join(needed)}")
     hints = typing.get_type_hints(Profile)
     try:
         return Profile(**{name: _typed(hints[name], value, name) for name, value in raw.items()})
@@ -265,7 +266,7 @@ def make_profile(raw: Mapping[str, Any], where: str) -> Profile:
 
 
 def _typed(hint: Any, value: Any, name: str) -> Any:
-    """`value` if it has the type; what is wrong is named and not shown."""
+    """`value` with the type `hint`. Raises `ConfigError` for another type; the message does not show the value."""
     if hint in (str, int) and type(value) is hint:
         return value
     kind = typing.get_origin(hint)
@@ -281,21 +282,21 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
 
 
 def write_profile(home: Path, name: str, profile: Profile, *, replace: bool = False) -> Path:
-    """Keep a profile below the home; its path. Raises `ConfigError` where there is one already, unless `replace`."""
+    """Write a profile to the home and return its path. Raises `ConfigError` if it exists and `replace` is false."""
     path = profile_path(home, name)
     if path.exists() and not replace:
-        raise ConfigError(f"profile {name!r} exists: {path}; --replace overwrites it")
+        raise ConfigError(f"profile {name!r} exists already: {path}; use --replace to overwrite it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_text(path, to_toml(profile))
 
 
 def values_of(profile: Profile) -> dict[str, JSON]:
-    """Keys and values of the profile's file."""
+    """Keys and values of a profile's file."""
     return {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile) if field.name != "name"}
 
 
 def to_toml(profile: Profile) -> str:
-    """The profile as TOML: plain keys first, then tables. A JSON string or array of strings is TOML too."""
+    """The profile as TOML: plain keys first, then tables. JSON strings and arrays of strings are valid TOML."""
     values = values_of(profile)
     tables = {name: value for name, value in values.items() if isinstance(value, dict)}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if name not in tables]

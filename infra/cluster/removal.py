@@ -1,8 +1,9 @@
-"""What `helm uninstall` leaves or hangs on: what runs have made in a namespace, and what Flyte made for itself.
+"""Deletes the objects that `helm uninstall` leaves or hangs on: those created by runs, and those that Flyte creates itself.
 
 Flyte v2.0.43 (executor/pkg/controller, executor/pkg/webhook) and KubeRay v1.7.0 (ray-operator) put finalizers on their objects,
-which nobody takes off once they are gone; Flyte's resource definition goes with its chart, so that uninstalling it waits for its
-objects for ever. Everything here may be done again after an interruption: what is not there is not an error.
+which nothing removes once they are uninstalled. Flyte's custom resource definition belongs to its chart, so uninstalling the
+chart would wait forever for objects with finalizers. Everything here can be repeated after an interruption: missing objects are
+not an error.
 """
 
 import time
@@ -12,12 +13,12 @@ from components.errors import ClusterError
 from infra.cluster.client import ClusterClient, KubernetesObject
 
 GONE_SECONDS = 60.0
-"""For the operator to take its finalizers off; after that it is done here."""
+"""How long to wait for an operator to remove its finalizers; after that they are removed here."""
 
 POLL_SECONDS = 0.5
 
 TASK_PODS = "app.kubernetes.io/part-of=longrun,!app.kubernetes.io/instance"
-"""Selector of the pods of tasks: those of the chart carry its release's name."""
+"""Label selector of task pods; unlike these, pods of the chart have the label `instance`."""
 
 _WEBHOOK = "flyte-pod-webhook.flyte.org"
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -25,16 +26,16 @@ _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations
 
 @dataclass(frozen=True, slots=True)
 class RunObjects:
-    """A kind of objects that runs make, and the deployment that serves their finalizers."""
+    """A kind of objects that runs create, and the deployment that removes their finalizers."""
 
     collection: str
-    """Group, version and plural."""
+    """API group, version and plural name."""
     words: str
     server: str
 
 
 KINDS = (
-    # first: Flyte takes what an action has started with it
+    # first, because deleting an action makes Flyte delete what the action started
     RunObjects("flyte.org/v1/taskactions", "Flyte's actions", "flyte"),
     RunObjects("ray.io/v1/rayjobs", "Ray jobs", "kuberay-operator"),
     RunObjects("ray.io/v1/rayclusters", "Ray clusters", "kuberay-operator"),
@@ -42,7 +43,7 @@ KINDS = (
 
 
 def going_on(cluster: ClusterClient) -> list[str]:
-    """Names of runs, and of Ray jobs of nobody's, that have not ended."""
+    """Names of unfinished runs, and of unfinished Ray jobs that belong to no run."""
     actions = cluster.objects(_path(cluster, KINDS[0]))
     runs = {action["spec"]["runName"] for action in actions if not _ended_action(action)}
     known = {action["metadata"]["name"] for action in actions}
@@ -51,7 +52,7 @@ def going_on(cluster: ClusterClient) -> list[str]:
 
 
 def _ended_action(action: KubernetesObject) -> bool:
-    """Terminal as Flyte counts it: the condition Succeeded or Failed holds; or it is being deleted already."""
+    """Whether an action has the condition Succeeded or Failed, or is already being deleted."""
     conditions = action.get("status", {}).get("conditions") or []
     ended = any(entry["type"] in {"Succeeded", "Failed"} and entry["status"] == "True" for entry in conditions)
     return ended or "deletionTimestamp" in action["metadata"]
@@ -63,15 +64,15 @@ def _ended_job(job: KubernetesObject) -> bool:
 
 
 def names(cluster: ClusterClient, kind: RunObjects) -> list[str]:
-    """Names of the objects of a kind that are in the namespace; none where the cluster does not know the kind."""
+    """Names of the objects of a kind in the namespace; empty if the cluster does not know the kind."""
     return [present["metadata"]["name"] for present in cluster.objects(_path(cluster, kind))]
 
 
 def delete_all(cluster: ClusterClient, kind: RunObjects) -> None:
-    """Delete the objects of a kind and wait until they are gone; whose finalizers nobody serves loses them.
+    """Delete the objects of a kind and wait until they are gone; removes finalizers that their operator does not remove.
 
     Raises:
-        ClusterError: some are still there, or came anew.
+        ClusterError: some objects still exist after the timeout, or new ones appeared.
     """
     path = _path(cluster, kind)
     deadline = time.monotonic() + (GONE_SECONDS if cluster.serves(kind.server) else 0.0)
@@ -85,12 +86,12 @@ def delete_all(cluster: ClusterClient, kind: RunObjects) -> None:
                 cluster.release(f"{path}/{name}")
         if time.monotonic() >= deadline + GONE_SECONDS:
             name = present[0]["metadata"]["name"]
-            raise ClusterError(f"{len(present)} {kind.words} are still there, such as {name}; run this again")
+            raise ClusterError(f"{len(present)} {kind.words} still exist, such as {name}; run this command again")
         time.sleep(POLL_SECONDS)
 
 
 def delete_task_pods(cluster: ClusterClient) -> int:
-    """Delete the pods that tasks have left; how many."""
+    """Delete the pods of tasks; returns how many there were."""
     pods = f"{_namespace(cluster)}/pods"
     present = cluster.objects(pods, TASK_PODS)
     for pod in present:
@@ -99,20 +100,21 @@ def delete_task_pods(cluster: ClusterClient) -> int:
 
 
 def delete_flytes_own(cluster: ClusterClient) -> list[str]:
-    """Delete what Flyte makes when it starts and its chart does not know: its webhook's configuration, Secret and lease.
+    """Delete what Flyte creates at its start, outside its chart: the configuration and Secret of its webhook; returns their
+    names.
 
-    As long as the configuration is there, `failurePolicy: Fail` refuses pods that nobody changes any more. One that sends to
-    another namespace is another Flyte's.
+    While the configuration exists, its `failurePolicy: Fail` makes the API reject pods, because the webhook no longer answers. A
+    configuration that points to another namespace belongs to another Flyte and stays.
     """
     webhooks = {present["metadata"]["name"]: _service(cluster, present) for present in cluster.objects(_WEBHOOKS)}
     ours = {name: service for name, service in webhooks.items() if service}
     secrets = [f"{_namespace(cluster)}/secrets/{service}-secret" for service in sorted({*ours.values(), "flyte-webhook"})]
-    # the Secret first: its name is known from the configuration, if this is interrupted in between
+    # the Secret first: after an interruption its name can still be read from the configuration
     return _deleted(cluster, [*secrets, *(f"{_WEBHOOKS}/{name}" for name in ours)])
 
 
 def delete_leftovers(cluster: ClusterClient) -> list[str]:
-    """Delete leases of leader elections, and what `helm test` has left: no chart's uninstallation takes them."""
+    """Delete leases of leader elections and the objects of `helm test`, which uninstalling leaves; returns their names."""
     namespace, release = _namespace(cluster), cluster.profile.release
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{cluster.profile.namespace}/leases"
     test = f"{release}-connection-test"
@@ -126,18 +128,18 @@ def delete_leftovers(cluster: ClusterClient) -> list[str]:
 
 
 def claims(cluster: ClusterClient) -> list[str]:
-    """Names of the claims that stay."""
+    """Names of the PersistentVolumeClaims in the namespace, which are not deleted."""
     present = cluster.objects(f"{_namespace(cluster)}/persistentvolumeclaims")
     return [claim["metadata"]["name"] for claim in present]
 
 
 def _deleted(cluster: ClusterClient, paths: list[str]) -> list[str]:
-    """What was there and is deleted, as KIND/NAME."""
+    """Delete the objects at these paths; returns those that existed, as KIND/NAME."""
     return ["/".join(path.split("/")[-2:]) for path in paths if cluster.delete(path)]
 
 
 def _service(cluster: ClusterClient, configuration: KubernetesObject) -> str:
-    """Name of the service that Flyte's webhook in this namespace is sent to; empty for the configuration of somebody else."""
+    """Name of the service behind Flyte's webhook in this namespace; empty if the configuration belongs to something else."""
     for webhook in configuration.get("webhooks") or []:
         service = webhook["clientConfig"].get("service") or {}
         if webhook["name"] == _WEBHOOK and service.get("namespace") == cluster.profile.namespace:

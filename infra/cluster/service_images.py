@@ -1,6 +1,6 @@
-"""Images of the three charts: where each chart reads them, and other references in their place, for mirrors and closed networks.
+"""Knows every image of the three charts, and replaces their references for mirrors and closed networks.
 
-Where a chart says an image was read from its templates: kuberay-operator at tag v1.7.0, flyte-binary at v2.0.43 and its subchart.
+The values keys were read from the charts' templates: kuberay-operator v1.7.0, flyte-binary v2.0.43 and its subchart.
 """
 
 import re
@@ -24,7 +24,7 @@ _REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An image: repository, and tag or digest or both."""
+    """An image reference: repository with a tag, a digest or both."""
 
     repository: str
     tag: str = ""
@@ -32,14 +32,14 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str, where: str) -> Self:
-        """Raises `ConfigError` for what is no reference; `where` names it."""
+        """Parse a reference. Raises `ConfigError` for an invalid one; `where` names it in the message."""
         match = _REFERENCE.fullmatch(text)
         if match is None or not (match["tag"] or match["digest"]):
-            raise ConfigError(f"{where}: {text!r} is no image; allowed: HOST/NAME:TAG, HOST/NAME@sha256:…, or sha256:… alone")
+            raise ConfigError(f"{where}: {text!r} is not an image; allowed: HOST/NAME:TAG, HOST/NAME@sha256:…, or only sha256:…")
         return cls(match["repository"], match["tag"] or "", match["digest"] or "")
 
     def moved(self, registry: str) -> "Reference":
-        """The same image in a registry: its host gives way, the path stays, as in our chart's `images.registry`."""
+        """The same image in another registry: replaces the host and keeps the path, as `images.registry` of our chart does."""
         if self.repository.startswith(f"{registry}/"):
             return self
         return replace(self, repository=f"{registry}/{_HOST.sub('', self.repository)}")
@@ -54,21 +54,21 @@ class ServiceImage:
     """One image of one of the three releases."""
 
     release: str
-    """kuberay, longrun or flyte."""
+    """Release that uses the image: kuberay, longrun or flyte."""
     keys: tuple[str, ...]
-    """Where the chart's values name it; each has `repository` and `tag`."""
+    """Keys of the chart's values that name the image; each has `repository` and `tag`."""
 
 
 IMAGES = {
     "kuberay": ServiceImage("kuberay", ("image",)),
-    # one image is the service and, beside tasks with raw containers, the co-pilot
+    # the same image is used for the service and for the co-pilot of raw-container tasks
     "flyte": ServiceImage("flyte", ("deployment.image", "configuration.co-pilot.image")),
     "console": ServiceImage("flyte", ("console.image",)),
     "wait-for-db": ServiceImage("flyte", ("deployment.waitForDB.image",)),
     "connector": ServiceImage("flyte", ("flyteconnector.image",)),
     **{name: ServiceImage("longrun", (f"images.{name}",)) for name in ("core", "tracking", "postgres", "store")},
 }
-"""Every image that the three charts name, by the name that a file of references calls it by."""
+"""Every image of the three charts, by its name in a file for `--images`."""
 
 _VALUES = {"kuberay": "values/kuberay.yaml", "flyte": "values/flyte.yaml", "longrun": "longrun/values.yaml"}
 
@@ -76,17 +76,15 @@ _VALUES = {"kuberay": "values/kuberay.yaml", "flyte": "values/flyte.yaml", "long
 def references(
     own: Mapping[str, Reference], registry: str = "", overrides: Mapping[str, str] | None = None
 ) -> dict[str, Reference]:
-    """Name -> reference of every image that is not left to its chart: `own`, all where a `registry` is given, and `overrides`.
+    """Name -> reference of the images that replace the charts' defaults: those in `own` and `overrides`; with `registry`, all.
 
-    An override is a reference, or a digest alone. Raises `ConfigError` for what is neither, and for names that are none.
+    An override is a reference or only a digest. Raises `ConfigError` for an invalid override or an unknown name.
     """
     overrides = overrides or {}
     if registry and not _REGISTRY.fullmatch(registry):
-        raise ConfigError(
-            f"--registry {registry!r}: allowed: host and path, such as mirror.example.com/longrun, without a scheme"
-        )
+        raise ConfigError(f"--registry {registry!r}: allowed: host and path without a scheme, such as mirror.example.com/longrun")
     if unknown := sorted(set(overrides) - set(IMAGES)):
-        raise ConfigError(f"--images: no chart has an image {unknown[0]!r}; allowed: {', '.join(IMAGES)}")
+        raise ConfigError(f"--images: unknown image {unknown[0]!r}; allowed: {', '.join(IMAGES)}")
     chosen = {}
     for name in IMAGES:
         if not registry and name not in own and name not in overrides:
@@ -101,7 +99,7 @@ def references(
 
 
 def read_overrides(path: Path) -> dict[str, str]:
-    """A file of references, NAME: REFERENCE. Raises `ConfigError` where it is none."""
+    """Read a YAML file of `NAME: REFERENCE` lines. Raises `ConfigError` if it cannot be read or has another form."""
     import yaml
 
     try:
@@ -114,7 +112,7 @@ def read_overrides(path: Path) -> dict[str, str]:
 
 
 def settings(release: str, chosen: Mapping[str, Reference]) -> tuple[str, ...]:
-    """KEY=TEXT for each value of a release by which its chart takes the chosen references."""
+    """KEY=TEXT settings that make a release's chart use the chosen references."""
     lines = []
     for name, image in IMAGES.items():
         if image.release == release and name in chosen:
@@ -123,18 +121,18 @@ def settings(release: str, chosen: Mapping[str, Reference]) -> tuple[str, ...]:
 
 
 def _setting(key: str, reference: Reference, *, digests: bool) -> list[str]:
-    """Our chart has a key for digests; the others join repository and tag by a colon, behind which a digest may follow."""
+    """Settings for one image. Only our chart has a key for digests; in the others the digest is appended to the tag."""
     if digests:
         values = {"repository": reference.repository, "tag": reference.tag, "digest": reference.digest}
     else:
         digest = f"@{reference.digest}" if reference.digest else ""
-        # what has a digest has a tag too in such a chart: the digest decides
+        # such a chart requires a tag even with a digest; the digest takes precedence
         values = {"repository": reference.repository, "tag": f"{reference.tag or 'pinned'}{digest}"}
     return [f"{key}.{name}={text}" for name, text in values.items()]
 
 
 def of_chart(name: str) -> Reference:
-    """What our values file says of an image."""
+    """The reference of an image in our values files."""
     image = IMAGES[name]
     values = _yaml(_VALUES[image.release])
     for key in image.keys[0].split("."):

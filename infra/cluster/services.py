@@ -1,4 +1,4 @@
-"""Questions to the services on a cluster over HTTP: each has a time limit, and ends in an answer or a `ClusterError`."""
+"""Queries the services on a cluster over HTTP: each request has a timeout and either returns or raises a `ClusterError`."""
 
 import functools
 import re
@@ -23,7 +23,7 @@ _MANIFESTS = (
 
 
 def flyte_health(profile: Profile) -> str:
-    """Where Flyte answered."""
+    """Check that Flyte is healthy; returns its base URL."""
     url = urlsplit(profile.endpoint)
     base = f"https://{url.path.strip('/')}" if url.scheme == "dns" else profile.endpoint.rstrip("/")
     _get(f"{base}/healthz")
@@ -31,7 +31,7 @@ def flyte_health(profile: Profile) -> str:
 
 
 def mlflow_version(profile: Profile) -> str:
-    """The version of the MLflow server; empty where it is shown to signed-in users only."""
+    """The version of the MLflow server; empty if the server shows it only to users who are logged in."""
     base = profile.mlflow_uri.rstrip("/")
     _get(f"{base}/health")
     try:
@@ -41,7 +41,13 @@ def mlflow_version(profile: Profile) -> str:
 
 
 def require_image(reference: str) -> None:
-    """Ask for an image's manifest without credentials; `Refused` where it wants some, `Missing` where it has none."""
+    """Check that a registry has an image, without credentials.
+
+    Raises:
+        Refused: the registry requires credentials.
+        Missing: the registry does not have the image.
+        ClusterError: the registry does not answer.
+    """
     name, _, digest = reference.partition("@")
     registry, _, repository = name.partition("/")
     scheme = "http" if registry.partition(":")[0] in {"localhost", "127.0.0.1"} else "https"
@@ -54,7 +60,8 @@ def require_image(reference: str) -> None:
 
 
 def _anonymous_token(challenge: str) -> str:
-    """The token that a registry's own service gives to everybody (Docker registry token specification)."""
+    """A token for anonymous users from the registry's token service (Docker registry token specification); empty if it gives
+    none."""
     values = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = values.pop("realm", "")
     if not challenge.lower().startswith("bearer") or urlsplit(realm).scheme not in {"http", "https"}:
@@ -79,12 +86,12 @@ def _ask(call: Callable[[Any], Any], url: str) -> Any:
         with httpx.Client(timeout=client.SECONDS, follow_redirects=True, verify=_trust()) as http:
             return call(http)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ClusterError(f"{url} does not answer: {innermost(error)}") from error
+        raise ClusterError(f"no answer from {url}: {innermost(error)}") from error
 
 
 @functools.cache
 def _trust() -> "ssl.SSLContext":
-    """The certificates that are trusted, read once: each reading takes 0.1 s."""
+    """The trusted certificates. Cached, because reading them takes 0.1 s."""
     import httpx
 
     return httpx.create_ssl_context()
@@ -93,4 +100,4 @@ def _trust() -> "ssl.SSLContext":
 def _require_good(answer: Any, url: str) -> None:
     if answer.status_code >= 400:
         kind = {401: Refused, 403: Refused, 404: Missing}.get(answer.status_code, ClusterError)
-        raise kind(f"{url} answers {answer.status_code} {answer.reason_phrase}")
+        raise kind(f"{url} answered {answer.status_code} {answer.reason_phrase}")

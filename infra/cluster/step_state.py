@@ -1,8 +1,8 @@
-"""What a cluster says of the steps of a run: of their pods, Ray jobs and Ray clusters, and in the events of all of these.
+"""Finds out why the steps of a run do not start or have failed, from their pods, Ray jobs, Ray clusters and events.
 
-Flyte sees a step's pod or Ray job alone, so that the reason why a pod of a Ray cluster does not start never reaches it. All of a
-step's objects carry the labels `run`, `action` and `attempt` (flyteorg/flyte v2.0.43, executor/pkg/plugin/task_exec_metadata.go);
-a Ray cluster has those of its job (ray-project/kuberay v1.7.0, rayjob_controller.go: constructRayClusterForRayJob).
+Flyte sees only a step's own pod or Ray job, not why a pod of its Ray cluster does not start. All objects of a step carry the
+labels `run`, `action` and `attempt` (flyteorg/flyte v2.0.43, executor/pkg/plugin/task_exec_metadata.go); a Ray cluster has those
+of its job (ray-project/kuberay v1.7.0, rayjob_controller.go: constructRayClusterForRayJob).
 """
 
 import time
@@ -17,41 +17,41 @@ from infra.cluster.client import ClusterClient
 from infra.cluster.failures import explained, reason
 
 COLLECTIONS = ("api/v1/namespaces/{}/pods", "apis/ray.io/v1/namespaces/{}/rayjobs", "apis/ray.io/v1/namespaces/{}/rayclusters")
-"""Where the API has what a step is made of."""
+"""API paths of the kinds of objects that a step consists of; {} is the namespace."""
 
 TAKING_SECONDS = 20.0
-"""Within which KubeRay says something of a new Ray job; it looks at once."""
+"""Time for KubeRay to set the status of a new Ray job; normally it does so at once."""
 
 _STARTING = {"", "ContainerCreating", "PodInitializing"}
-"""Reasons of a container that waits for nothing but its turn."""
+"""Reasons of a waiting container that is starting normally."""
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """Something about a step's objects that keeps it from running, or ended it."""
+    """Something that keeps a step's object from running, or that ended it."""
 
     object: str
     """Kind and name, such as `pod r1-a0-0`."""
     what: str
-    """Reason and message of Kubernetes, of KubeRay or of the container."""
+    """Reason and message, from Kubernetes, KubeRay or the container."""
     since: float
-    """Unix time."""
+    """Unix time since when it has been so."""
     ordinary: bool = False
-    """Whether it is usual for a while, such as the pull of an image."""
+    """Whether it is normal for a while, such as pulling an image."""
 
     @property
     def line(self) -> str:
-        """Both in a line."""
+        """Object and message in one line."""
         return f"{self.object}: {self.what}"
 
 
 def observations(cluster: ClusterClient, run: str) -> dict[str, Observation]:
-    """The gravest observation of each step of a run by Flyte's name of its action; none where nothing is in the way.
+    """The most serious observation about each step of a run, by Flyte's name of its action; steps without problems are left out.
 
     Raises:
-        ClusterError: the API server cannot be reached, or lets this user not look.
+        ClusterError: the Kubernetes API cannot be reached, or this user may not list the objects.
     """
     namespace = cluster.profile.namespace
     with ThreadPoolExecutor(len(COLLECTIONS) + 1) as threads:
@@ -71,7 +71,7 @@ def observations(cluster: ClusterClient, run: str) -> dict[str, Observation]:
 
 
 def _by_action(objects: Sequence[Json]) -> "defaultdict[str, list[Json]]":
-    """Objects of the newest attempt of each action."""
+    """Group objects by action; only those of the newest attempt."""
     newest: dict[str, int] = {}
     for made in objects:
         newest[_label(made, "action")] = max(newest.get(_label(made, "action"), 0), int(_label(made, "attempt") or 1))
@@ -83,7 +83,7 @@ def _by_action(objects: Sequence[Json]) -> "defaultdict[str, list[Json]]":
 
 
 class _Events:
-    """Events by what they are about, in the order of their times."""
+    """Events by the object that they are about, in order of time."""
 
     def __init__(self, events: Sequence[Json]) -> None:
         self._of: defaultdict[tuple[str, str], list[Json]] = defaultdict(list)
@@ -92,21 +92,21 @@ class _Events:
             self._of[about.get("kind", ""), about.get("name", "")].append(event)
 
     def newest(self, kind: str, name: str) -> Json | None:
-        """The last event of an object."""
+        """The newest event of an object; None if it has none."""
         events = self._of.get((kind, name))
         return events[-1] if events else None
 
     def of_flyte(self, prefix: str) -> Iterator[tuple[str, Observation]]:
-        """What Flyte itself could not do for an action, by the name of its object, which is the run's and the action's.
+        """Warnings of Flyte about its actions, by the name of the action's object, RUN-ACTION.
 
-        It says nothing when it could later: this holds for actions alone that have no other objects.
+        Flyte writes no event when the problem is solved, so these count only for actions that have no other objects.
         """
         for (kind, name), events in self._of.items():
             if kind == "TaskAction" and name.startswith(prefix) and events[-1].get("type") == "Warning":
                 yield name, Observation(object=f"Flyte's step {name}", what=_told(events[-1]), since=_first(events[-1]))
 
     def refusals(self, made: Json, kind: str) -> Iterator[Observation]:
-        """What an operator could not do for an object, unless it has done something since."""
+        """The newest event of an object, if it is a warning: what its operator could not do."""
         event = self.newest(kind, _name(made))
         if event is not None and event.get("type") == "Warning":
             yield Observation(object=f"{kind} {_name(made)}", what=_told(event), since=_first(event))
@@ -121,12 +121,12 @@ def _of_job(job: Json, told: _Events) -> Iterator[Observation]:
             object=what, what=f"{status.get('reason', 'Failed')}: {message}", since=_seconds(status.get("endTime")) or created
         )
     elif not status.get("jobDeploymentStatus") and time.time() - created > TAKING_SECONDS:
-        yield Observation(object=what, what="KubeRay has not taken it up", since=created)
+        yield Observation(object=what, what="KubeRay has not taken this job yet", since=created)
     yield from told.refusals(job, "RayJob")
 
 
 def _of_pods(pods: Sequence[Json], told: _Events) -> list[Observation]:
-    """What stands in the way of each pod; of several with the same reason the first, and how many more."""
+    """Observations about pods; several with the same reason are counted: `pod NAME and 3 more`."""
     every = [seen for pod in pods if not pod["metadata"].get("deletionTimestamp") for seen in _of_pod(pod, told)]
     alike = Counter(seen.what.partition(":")[0] for seen in every)
     return [
@@ -152,7 +152,7 @@ def _of_pod(pod: Json, told: _Events) -> Iterator[Observation]:
 
 
 def _in_the_way(phase: str | None, conditions: Mapping[str, Json], event: Json | None) -> Json | None:
-    """The last event of a pod that is not up yet, or not ready; `Started` and the like say nothing."""
+    """The newest event of a pod if it explains why the pod is pending or not ready; else None."""
     if event is None or phase not in {"Pending", "Running"}:
         return None
     ready = conditions.get("Ready", {}).get("status") == "True"
@@ -170,13 +170,13 @@ def _of_container(container: Json, what: str, created: float) -> Iterator[Observ
 
 
 def _end(ended: Json) -> str:
-    """How a container ended, from its exit code and the last that it has printed."""
+    """How a container ended, from its exit code and its last output."""
     code, why = ended["exitCode"], ended.get("reason", "")
     return reason(f"[container] terminated with exit code ({code}). Reason [{why}]. Message:\n{ended.get('message', '')}")
 
 
 def _told(said: Json) -> str:
-    """Reason and message of an event, a condition or a state, in a line."""
+    """Reason and message of an event, condition or state, in one line."""
     return reason(": ".join(filter(None, (said.get("reason"), said.get("message")))))
 
 
@@ -190,7 +190,7 @@ def _last(event: Json) -> float:
 
 
 def _seconds(moment: str | None) -> float:
-    """Unix time of a time as Kubernetes writes it; 0 for none."""
+    """Unix time of a Kubernetes timestamp; 0 if it is missing."""
     return datetime.fromisoformat(moment).timestamp() if moment else 0.0
 
 

@@ -1,6 +1,6 @@
-"""What the libraries of a pod read to reach the artifact store: one table, filled from a profile and its secret references.
+"""Sets the environment variables from which libraries in a pod learn how to reach the artifact store.
 
-| read by | endpoint | key | region, without TLS |
+| read by | endpoint | key | region, TLS off |
 |---|---|---|---|
 | obstore: artifacts, checkpoints, sources in a bucket | `AWS_ENDPOINT_URL_S3` | `AWS_…` | `AWS_REGION`, `AWS_ALLOW_HTTP` |
 | Flyte's runtime, on obstore: code, inputs, outputs | `FLYTE_AWS_ENDPOINT` | `FLYTE_AWS_…`, else `AWS_…` | `AWS_REGION`, always |
@@ -8,10 +8,10 @@
 | MLflow, where it reaches the store itself | `MLFLOW_S3_ENDPOINT_URL` | `AWS_…` | as boto3 |
 | obstore and Flyte on gs:// | none | `GOOGLE_SERVICE_ACCOUNT_KEY`, JSON | none |
 
-`AWS_ENDPOINT_URL` would be read too, but for every service of Amazon: a pod with an identity (IRSA) asks STS for its rights.
-pyarrow reads no endpoint from the environment (25.0), so nothing opens a bucket with it. By identity there is no key here: the
-cloud's own webhook or metadata service gives it. With a key nobody asks that metadata service, which does not answer outside a
-cloud.
+`AWS_ENDPOINT_URL` is not set: it would apply to every Amazon service, also to STS, which a pod with an identity (IRSA) asks for
+credentials. pyarrow 25.0 reads no endpoint from the environment, so no bucket is opened with pyarrow. A pod with a cloud identity
+gets no key from here, but from the cloud's webhook or metadata service. With a key the metadata service is disabled, because it
+does not answer outside a cloud.
 """
 
 from collections.abc import Mapping
@@ -29,24 +29,24 @@ SECRETS = (
     ("AWS_SESSION_TOKEN",),
     ("GOOGLE_SERVICE_ACCOUNT_KEY",),
 )
-"""Each secret by the names under which libraries read it: the profile refers to it under one of them."""
+"""Names under which libraries read each secret; the profile uses one of them."""
 
 _REGION_OF_OTHERS = "us-east-1"
-"""What stores other than Amazon's take for a region where none is named; requests are signed with some."""
+"""Region for stores other than Amazon's if none is set; signing a request requires one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreVariables:
-    """Environment variables of a process that reaches the profile's artifact store."""
+    """Environment variables for a process that uses the profile's artifact store."""
 
     plain: Mapping[str, str]
-    """Name -> value; none is a secret."""
+    """Name -> value, for values that are not secret."""
     secret: Mapping[str, tuple[str, str]]
-    """Name -> name and key of a Kubernetes Secret."""
+    """Name -> name and key of the Kubernetes Secret that holds the value."""
 
 
 def store_variables(profile: Profile) -> StoreVariables:
-    """What pods of the profile need, beside what its secrets name themselves: those always win."""
+    """The variables that the profile's pods need, without those that the profile's secrets define themselves."""
     references = profile.pod_secrets
     plain = _plain(profile, by_key="AWS_ACCESS_KEY_ID" in _known(references))
     return StoreVariables(
@@ -70,7 +70,7 @@ def _plain(profile: Profile, by_key: bool) -> dict[str, str]:
 
 
 def _known(references: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """The reference of each secret of the store under all of its names."""
+    """References of the store's secrets, each under all names of `SECRETS`."""
     known: dict[str, tuple[str, str]] = {}
     for names in SECRETS:
         where = next((references[name] for name in names if name in references), None)

@@ -1,1 +1,1 @@
-"""Adapters to Flyte: task environments, the code that travels with a run, and runs on a service."""
+"""Adapters to Flyte: task environments, projects, and runs on a Flyte service."""

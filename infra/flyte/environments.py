@@ -1,18 +1,19 @@
-"""One Flyte task environment for each kind of machine that the steps need.
+"""Defines one Flyte task environment for each kind of machine that steps need.
 
-On one machine they are names alone. Where the process has a profile (`infra.cluster.process_profile`, read here at import), each
-has its image, its pods and, for data and training, its own Ray cluster. Only then is Flyte's Ray plugin imported (3 s).
+On a single machine the environments are only names. If the process has a profile (`infra.cluster.process_profile`, read when this
+module is imported), each environment has an image, a pod template and, for data and training, a Ray cluster of its own. Only then
+is Flyte's Ray plugin imported (3 s).
 
-Each kind of retry has one owner: a lost training worker, alone or with its node, is Ray Train's (`RayLauncher.max_failures`); the
-pod of such a node is KubeRay's; the pod of a driver or of Ray's head is that of Flyte's system retries; a request to the object
-store is obstore's. A step's own failure would repeat itself, and KubeRay must not start a second cluster behind Flyte's back:
-both have 0.
+Each kind of failure is retried by one component: a lost training worker, alone or with its node, by Ray Train
+(`RayLauncher.max_failures`); the pod of a lost node by KubeRay; the pod of a driver or of Ray's head by Flyte's system retries; a
+request to the object store by obstore. Flyte's user retries and KubeRay's job retries are 0: an error of the step itself would
+occur again, and KubeRay must not start a second cluster that Flyte does not know of.
 
-Each step starts a Ray of its own. One Ray for a whole run would save its start, four times of an estimated 10 s, and was not
-built: Flyte 2.0.43 has a field for it (`flyte.ReusePolicy`) and nothing behind it, since no plugin of that release is a
-`ClusterPlugin` (flyteplugins/go/tasks/pluginmachinery/k8s/plugin.go); data and training run different images; and their
-machines, GPUs above all, would be held while others work. KubeRay's wait for probes, 10 s and more of each start, is saved
-already (`infra.cluster.pods`).
+Each step starts its own Ray cluster. One Ray cluster for a whole run would save four starts of an estimated 10 s, but was not
+built: Flyte 2.0.43 has an option for it (`flyte.ReusePolicy`) that no plugin of that release implements (there is no
+`ClusterPlugin`, flyteplugins/go/tasks/pluginmachinery/k8s/plugin.go); data and training run different images; and the cluster's
+machines, GPUs above all, would be reserved while other steps work. KubeRay's initial probe delay, at least 10 s per start, is
+already avoided (`infra.cluster.pods`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
     from flyteplugins.ray import RayJobConfig
 
 RAY_TTL_SECONDS = 0
-"""How long KubeRay keeps the Ray cluster of a finished job, with its machines: logs are in the store by then. The RayJob itself
-stays, so that Flyte sees the end (ray-project/kuberay v1.7.0: rayjob_controller.go, handleShutdownAfterJobFinishes)."""
+"""Seconds that KubeRay keeps the Ray cluster of a finished job. Logs are in the store by then. The RayJob object itself stays, so
+that Flyte sees how it ended (ray-project/kuberay v1.7.0: rayjob_controller.go, handleShutdownAfterJobFinishes)."""
 
 
 def environment(
     name: str, profile: Profile | None, *, depends_on: list[Any] | None = None, include: tuple[str, ...] = ()
 ) -> flyte.TaskEnvironment:
-    """The environment of a kind of machine; on the cluster of a profile with its pods, or with a Ray cluster.
+    """The environment of a kind of machine; with a profile it has a pod template, and for Ray steps a Ray cluster.
 
-    `include` names the files that travel with a run of its tasks; the tasks that these call get them too.
+    `include` lists files that are uploaded with a run of its tasks, and that the tasks called by these also get.
     """
     machine = machines(profile)[name]
     on_ray = isinstance(machine, RayMachines)
@@ -60,9 +61,9 @@ def environment(
 
 
 def _connected() -> "RayJobConfig | None":
-    """For a step's own process, which serialises nothing: what lets Flyte's plugin connect to Ray, if this is a Ray job at all.
+    """The plugin config in a step's own process: it lets Flyte's plugin connect to Ray. None if this process is not a Ray job.
 
-    Without the pods, and the clients that they are made of, each step starts 1.7 s of a processor earlier.
+    A step's process serialises no tasks, so it needs no pod templates; leaving them out saves 1.7 s of CPU time per step.
     """
     if not variable("RAY_ADDRESS"):
         return None
@@ -76,7 +77,7 @@ def _ray(profile: Profile, cluster: RayMachines) -> "RayJobConfig":
 
     return RayJobConfig(
         head_node_config=HeadNodeConfig(
-            # beside workers the head schedules: shards and training belong to them
+            # with workers the head only schedules, and the workers process shards and train
             ray_start_params=ray_start_params(cluster.head, head=True, works=cluster.works),
             pod_template=node_template(profile, cluster.head, head=True),
         ),
@@ -114,4 +115,4 @@ evaluate = environment("evaluate", _profile)
 """Scoring and generation."""
 
 driver = environment("driver", _profile, depends_on=[cpu, data, train, evaluate], include=code_files() if _profile else ())
-"""The pipeline itself: decides what to reuse, and waits."""
+"""The pipeline itself: decides which steps to run, and waits for them."""

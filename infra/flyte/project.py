@@ -1,8 +1,8 @@
-"""The project of Flyte that a profile's runs belong to: asked for, and made where it is missing.
+"""Finds the Flyte project of a profile, and creates it if it is missing.
 
-Flyte 2 refuses uploads and runs of a project that it does not know, and makes none but `flytesnacks` by itself (flyteorg/flyte
-v2.0.43, runs/service/utils.go: validateProjectExists, runs/config/config.go). Domains are no objects: they stand in the
-configuration of the service, which shows all of them with each project, and takes runs of any other name too.
+Flyte 2 rejects uploads and runs of an unknown project, and creates only `flytesnacks` by itself (flyteorg/flyte v2.0.43,
+runs/service/utils.go: validateProjectExists, runs/config/config.go). Domains are not created: they are part of the service's
+configuration, which lists all of them for every project and also accepts runs in domains with other names.
 """
 
 from dataclasses import dataclass
@@ -14,34 +14,38 @@ from infra.flyte.service import FlyteService
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """A project as Flyte has it."""
+    """A project in Flyte."""
 
     domains: tuple[str, ...]
+    """Names of the service's domains."""
     archived: bool
-    """Whether it is hidden in Flyte's console; its runs go on being taken."""
+    """Whether it is hidden in Flyte's console; it still accepts runs."""
 
 
 def find_project(profile: Profile) -> Project | None:
-    """The profile's project; None: Flyte has none of that name. Nobody is sent to a browser.
+    """The profile's project; None if Flyte has no project of that name. Never opens a browser to log in.
 
     Raises:
-        ClusterError: Flyte cannot be reached, or refuses.
+        ClusterError: Flyte cannot be reached, or rejects the request.
     """
     return FlyteService(profile, may_sign_in=False).ask(_find(profile.project))
 
 
 def ensure_project(profile: Profile) -> bool:
-    """Make the profile's project unless it is there; whether it was made.
+    """Create the profile's project if it is missing; returns whether it was created.
 
     Raises:
-        LoginRefused: it is missing, and this user may not make it.
-        ClusterError: Flyte cannot be reached, or refuses.
+        LoginRefused: the project is missing, and this user may not create it. ClusterError: Flyte cannot be reached, or rejects
+        the request.
     """
     return FlyteService(profile).ask(make_missing(profile))
 
 
 async def make_missing(profile: Profile) -> bool:
-    """The same for one who is connected; who may not ask for projects may still have runs in one, and finds out there."""
+    """Create the project if it is missing, over the current connection; returns whether it was created.
+
+    Users who may not read projects may still start runs in one, so they get False instead of an error.
+    """
     from connectrpc.code import Code
     from connectrpc.errors import ConnectError
     from flyte.remote import Project as Remote
@@ -61,10 +65,10 @@ async def make_missing(profile: Profile) -> bool:
             return False
         if error.code in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
             raise LoginRefused(
-                f"Flyte at {profile.endpoint} has no project {name} and does not let this user make it: {error.message}; "
-                "ask who runs it for the project, or name another in the profile"
+                f"Flyte at {profile.endpoint} has no project {name} and does not let this user create it: {error.message}; "
+                "ask Flyte's administrator to create it, or set another project in the profile"
             ) from error
-        raise ClusterError(f"Flyte at {profile.endpoint} does not make project {name}: {error.message}") from error
+        raise ClusterError(f"Flyte at {profile.endpoint} cannot create project {name}: {error.message}") from error
     return True
 
 

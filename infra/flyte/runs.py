@@ -1,7 +1,7 @@
-"""Runs on a Flyte service: submit, look at, read and stop them.
+"""Submits runs to a Flyte service, reads their state and logs, and stops them.
 
-What a listing of actions leaves out stands in the details of each: the task's name, what it failed with, what was seen of it in
-the cluster (flyteorg/flyte v2.0.43, runs/service/run_service.go: convertActionToEnrichedProto, actionMetadataFromModel).
+A listing of actions lacks some facts, which are requested for each action: the task's name, its error, and its events in the
+cluster (flyteorg/flyte v2.0.43, runs/service/run_service.go: convertActionToEnrichedProto, actionMetadataFromModel).
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from infra.flyte.project import make_missing
 from infra.flyte.service import FlyteService
 
 IDLE_SECONDS = 5.0
-"""Without a new line, after which Flyte is asked whether the step whose log is read still runs."""
+"""Seconds without a new log line after which Flyte is asked whether the step still runs."""
 
 DRIVER = "a0"
-"""Flyte's name of a run's first action; those of all others are digests."""
+"""Flyte's name of a run's first action; the names of the others are digests."""
 
 WAITING = {"queued", "waiting_for_resources", "initializing"}
 GOOD = {"succeeded", "recovered"}
@@ -28,48 +28,50 @@ FAILED = {"failed", "timed_out"}
 ENDED = GOOD | FAILED | {"aborted"}
 
 
-_UNKNOWN = "Flyte has no reason for it yet"
-"""Of a failure: its events follow a little later."""
+_UNKNOWN = "Flyte does not know the reason yet"
+"""Problem of a step that has failed just now: its events follow a little later."""
 
 
 class LogMissing(ClusterError):
-    """Flyte has no log of a step: its pods are not there yet, or no longer."""
+    """Flyte has no log of a step: its pod does not exist yet, or no longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One task of a run."""
+    """One task of a run, as Flyte reports it."""
 
     action: str
-    """Flyte's name of it; `a0` is the driver."""
+    """Flyte's name of the task's action; `a0` is the driver."""
     task: str
-    """The step's name, which is that of the task's function."""
+    """The step's name: the name of the task's function."""
     phase: str
-    """queued, waiting_for_resources, initializing, running, paused, succeeded, recovered, failed, aborted or timed_out."""
+    """Flyte's phase: queued, waiting_for_resources, initializing, running, paused, succeeded, recovered, failed, aborted or
+    timed_out."""
     seconds: float
-    """From its start to its end; 0 while it goes on."""
+    """Seconds from start to end; 0 while it runs."""
     since: float = 0.0
-    """Unix time at which it came into its phase, or began to wait for what `problem` says; 0: not known."""
+    """Unix time at which it entered its phase, or since when `problem` exists; 0: unknown."""
     attempt: int = 1
-    """The newest: Flyte starts a task again whose pod or machine was lost."""
+    """Number of the newest attempt, from 1: Flyte restarts a task whose pod or node was lost."""
     on_ray: bool = False
     """Whether it runs in a Ray cluster of its own."""
     problem: str = ""
-    """Why it failed, or does not start; one line."""
+    """Why it failed or does not start, in one line; empty if there is no problem."""
     remedy: str = ""
+    """What to do about `problem`; empty if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunState:
-    """A run as Flyte knows it now."""
+    """The current state of a run, as Flyte reports it."""
 
     run: str
     url: str
     phase: str
     steps: tuple[Step, ...]
-    """The driver first, then in the order of their start."""
+    """The driver, then the others in order of their start."""
     note: str = ""
-    """What could not be looked at, and why."""
+    """Which details could not be read, and why."""
 
     @property
     def done(self) -> bool:
@@ -91,15 +93,15 @@ class RunState:
         return min(with_problem, key=lambda step: (step.phase == "aborted", step.action == DRIVER), default=None)
 
     def step(self, name: str) -> Step:
-        """The step of that name, the newest where there are several; the driver for none.
+        """The newest step called `name`; the driver if `name` is empty.
 
         Raises:
-            ConfigError: there is none, or none yet; the message names those that are there.
+            ConfigError: the run has no such step, or not yet; the message lists the existing steps.
         """
         named = [step for step in self.steps if step.task == name] if name else list(self.steps[:1])
         if not named:
             known = list(dict.fromkeys(step.task for step in self.steps))
-            more = "one that is reused has no task" if self.done else "others may come, and one that is reused has no task"
+            more = "reused steps have no task" if self.done else "later steps have not started, and reused steps have no task"
             raise ConfigError(f"run {self.run}: {unknown('step', name, known)}; {more}")
         return named[-1]
 
@@ -110,36 +112,36 @@ class FlyteRuns:
 
     profile: Profile
     _ended: dict[tuple[str, str], Step] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Run and action -> a step that has ended: nothing about it changes, and nobody asks again."""
+    """Cache of ended steps, by run and action: they do not change, so Flyte is not asked again."""
 
     @property
     def _service(self) -> FlyteService:
         return FlyteService(self.profile)
 
     def submit(self, task: Any, *inputs: Any, name: str) -> str:
-        """Send the code, the inputs and the task's specification, and start it as run `name`; the run's URL.
+        """Upload the code, the inputs and the task's specification, and start run `name`; returns the run's URL.
 
-        The profile's project is made if it is missing.
+        Creates the profile's project if it is missing.
         """
         return self._service.ask(self._submit(task, *inputs, name=name))
 
     def state(self, run: str) -> RunState:
-        """The run with its steps, and what those that failed or wait say."""
+        """The state of a run and its steps, with the problems of those that failed or wait."""
         return self._service.ask(self._state(run))
 
     def abort(self, run: str, reason: str) -> None:
-        """Stop a run; what its steps have published stays.
+        """Stop a run. Artifacts that its steps have published stay.
 
         Raises:
-            ConfigError: it has ended. Flyte would call it aborted from then on, whatever it has made.
+            ConfigError: the run has already ended. Flyte would mark it as aborted even if it succeeded.
         """
         self._service.ask(self._abort(run, reason))
 
     def log(self, run: str, step: Step) -> Iterator[str]:
-        """Lines that the newest attempt of a step has printed, and prints until it ends: those of one pod, Ray's head for a job.
+        """Follow the log of a step's newest attempt until it ends, line by line: of its pod, or of the head of its Ray cluster.
 
         Raises:
-            LogMissing: there is no such pod, or no longer.
+            LogMissing: the pod does not exist yet, or no longer.
         """
         service, loop = self._service, asyncio.new_event_loop()
         lines = self._lines(run, step)
@@ -157,7 +159,7 @@ class FlyteRuns:
         from flyte.remote._progress import report_uploads
 
         await make_missing(self.profile)
-        # `none` takes nothing of the folder: the bundle is what the driver's environment includes, see infra.bundle.
+        # `none` uploads nothing of the current folder: the driver's environment includes the code, see infra.bundle
         context = flyte.with_runcontext(
             mode="remote", name=name, copy_style="none", version=code_version(), disable_run_cache=True
         )
@@ -185,7 +187,7 @@ class FlyteRuns:
         remote = await Run.get.aio(name=run)
         phase = remote.action.phase.value
         if phase in ENDED:
-            raise ConfigError(f"run {run} has ended: {phase}; there is nothing to stop")
+            raise ConfigError(f"run {run} has already ended ({phase}); there is nothing to stop")
         await remote.abort.aio(reason)
 
     async def _lines(self, run: str, step: Step) -> AsyncGenerator[str, None]:
@@ -197,23 +199,23 @@ class FlyteRuns:
             async for line in _until_idle(action.action_id, step.attempt):
                 yield line
         except LogsNotYetAvailableError as error:
-            raise LogMissing(f"Flyte has no log of {step.task} in run {run}: it has no pod now") from error
+            raise LogMissing(f"Flyte has no log of {step.task} in run {run}: the step has no pod at the moment") from error
 
 
 class _UploadObserver:
-    """An observer of uploads: with one, Flyte sends a file by the MiB.
+    """An upload observer that does nothing. It makes Flyte send files in chunks of 1 MiB.
 
-    Without, it sends it line by line: 4,700 pieces, 0.9 s of processor time. Only Flyte's command line sets one publicly.
+    Without an observer Flyte sends a file line by line: 4,700 chunks and 0.9 s of CPU time. Flyte has no public API to set one.
     """
 
     def start(self, key: str, *, name: str, phase: str, total: int) -> None:
-        """A file starts."""
+        """The upload of a file starts."""
 
     def advance(self, key: str, size: int) -> None:
-        """`size` more bytes of it are sent: 1 MiB, or the rest."""
+        """`size` more bytes were sent: 1 MiB, or the rest."""
 
     def finish(self, key: str, *, failed: bool = False) -> None:
-        """It has ended."""
+        """The upload of a file has ended."""
 
 
 def _step(details: Any) -> Step:
@@ -245,7 +247,8 @@ def _since(details: Any, attempts: list[Any]) -> float:
 
 
 def _problem(details: Any, phase: str) -> str:
-    """What it failed with; else who stopped it, or what stands in the way of its pod, or has ended the attempt before."""
+    """The problem of a step by its phase: its error, who stopped it, why its pod does not start, or why the last attempt
+    failed."""
     attempts = list(details.pb2.attempts)
     if phase in FAILED:
         failures = [attempt.error_info.message for attempt in attempts if attempt.error_info.message]
@@ -256,16 +259,16 @@ def _problem(details: Any, phase: str) -> str:
         events = [event.message for attempt in attempts[-1:] for event in attempt.cluster_events]
         return next((reason(event) for event in reversed(events) if explained(event)), "")
     if phase == "running" and len(attempts) > 1 and attempts[-2].error_info.message:
-        return f"attempt {attempts[-1].attempt}; the one before failed: {reason(attempts[-2].error_info.message)}"
+        return f"attempt {attempts[-1].attempt}; the previous attempt failed: {reason(attempts[-2].error_info.message)}"
     return ""
 
 
 async def _until_idle(action: Any, attempt: int) -> AsyncGenerator[str, None]:
-    """Lines of an action's log. The service may hold a finished action's log open for ever."""
+    """Lines of an action's log. Ends with the action, even if the service keeps the log of a finished action open."""
     from flyte.remote import ActionDetails
     from flyte.remote._logs import Logs
 
-    # its own five tries take ten seconds, and a pod that is gone does not come back
+    # the default of five attempts takes ten seconds, but a deleted pod does not come back
     lines = Logs.tail.aio(action_id=action, attempt=attempt, retry=1)
     waiting = asyncio.ensure_future(anext(lines, None))
     while True:

@@ -1,4 +1,4 @@
-"""A profile's Flyte service: connecting and signing in to it, and one question at a time. Every refusal is one of our errors."""
+"""Connects and logs in to a profile's Flyte service, sends it requests, and translates its errors into ours."""
 
 import asyncio
 import sys
@@ -14,18 +14,18 @@ from infra.cluster.profiles import Profile
 from infra.variables import variable
 
 SECONDS = 60.0
-"""For one question, and for a submission with its upload."""
+"""Timeout of a request, including a submission with its upload."""
 
 LOGIN_SECONDS = 300.0
-"""The same where a person may have to sign in with a browser."""
+"""Timeout of a request if the user may have to log in with a browser."""
 
 RPC_RETRIES = 2
-"""How often Flyte's client, which alone tries again, repeats a request after 0.5 s and 1 s."""
+"""How often Flyte's client retries a request, after 0.5 s and 1 s. Nothing else retries it."""
 
 TOKEN = "FLYTE_TOKEN"  # noqa: S105 - a name
-"""Secret of a profile that holds a bearer token for Flyte; without it, Flyte's own login is used."""
+"""Name of a profile's secret with a bearer token for Flyte; without it, Flyte's own login is used."""
 
-_WRONG_ENDPOINT = "look at the profile's endpoint, and whether Flyte runs: longrun doctor --cluster"
+_WRONG_ENDPOINT = "check the profile's endpoint and whether Flyte runs: longrun doctor --cluster"
 
 Answer = TypeVar("Answer")
 
@@ -36,10 +36,10 @@ class FlyteService:
 
     profile: Profile
     may_sign_in: bool = True
-    """Whether a person may be sent to a browser, where one sits at the terminal and the profile names no token."""
+    """Whether to open a browser for login if standard error is a terminal and the profile has no token."""
 
     def ask(self, question: Coroutine[Any, Any, Answer]) -> Answer:
-        """What the service answers to `question`."""
+        """Run a coroutine that uses Flyte's client, connected to this service, and return its result."""
         try:
             with self.translating():
                 return asyncio.run(asyncio.wait_for(self._connected(question), self._seconds))
@@ -51,7 +51,7 @@ class FlyteService:
         return await question
 
     async def connect(self) -> None:
-        """Make it the service that Flyte's client speaks to in this process."""
+        """Connect Flyte's client in this process to this service."""
         import flyte
 
         await flyte.init.aio(
@@ -62,18 +62,18 @@ class FlyteService:
             auth_type="Pkce" if self._interactive else "Passthrough",
             rpc_retries=RPC_RETRIES,
             root_dir=REPOSITORY,
-            # what this machine's path of modules looks like is nothing to the cluster
+            # this machine's sys.path means nothing on the cluster
             sync_local_sys_paths=False,
         )
 
     @contextmanager
     def translating(self) -> Iterator[None]:
-        """Within it, requests carry the profile's token, if it names one, and what they raise is one of our errors."""
+        """Within the block, send the profile's token with requests, and raise our errors in place of Flyte's."""
         try:
             with self._login():
                 yield
         except TimeoutError as error:
-            late = f"{self.profile.endpoint} has not answered within {self._seconds:.0f} s"
+            late = f"no answer from Flyte at {self.profile.endpoint} within {self._seconds:.0f} s"
             raise EndpointError(f"{late}; {_WRONG_ENDPOINT}") from error
         except Exception as error:
             raise self._refusal(error) from error
@@ -93,14 +93,14 @@ class FlyteService:
         if source is None:
             return nullcontext()
         if self.profile.endpoint.startswith("http://"):
-            raise ConfigError(f"{TOKEN} is not sent to an http:// endpoint, where all could read it; allowed: https://")
+            raise ConfigError(f"{TOKEN} is not sent unencrypted to an http:// endpoint; use https:// in the profile's endpoint")
         token = variable(source)
         if not token:
-            raise ConfigError(f"the profile takes {TOKEN} from the environment variable {source}, which is not set")
+            raise ConfigError(f"environment variable {source}, from which the profile takes {TOKEN}, is not set")
         return auth_metadata(("authorization", f"Bearer {token}"))
 
     def _refusal(self, error: Exception) -> LongrunError:
-        """The error of ours that says what `error` means."""
+        """Our error for an exception of Flyte's client, with the remedy in its message."""
         from connectrpc.code import Code
         from connectrpc.errors import ConnectError
 
@@ -113,21 +113,21 @@ class FlyteService:
             return problem[0](f"{message}; {problem[1]}")
         where, code = f"Flyte at {self.profile.endpoint}", answer.code if answer else None
         if code in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
-            return LoginRefused(f"{where} refuses: {message}; {self._login_remedy}")
+            return LoginRefused(f"{where} refused the request: {message}; {self._login_remedy}")
         if code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}:
-            return EndpointError(f"{where} does not answer: {message}; {_WRONG_ENDPOINT}")
+            return EndpointError(f"no answer from {where}: {message}; {_WRONG_ENDPOINT}")
         if code is Code.UNIMPLEMENTED:
-            return EndpointError(f"what answers at {self.profile.endpoint} is no Flyte 2 service; {_WRONG_ENDPOINT}")
+            return EndpointError(f"the server at {self.profile.endpoint} is not a Flyte 2 service; {_WRONG_ENDPOINT}")
         if code is Code.NOT_FOUND:
             return ClusterError(f"{where}: {message}; {self._absence_remedy(message)}")
         if code is Code.RESOURCE_EXHAUSTED:
-            return QuotaExceeded(f"{where}: {message}; wait, or ask for a larger quota")
-        return ClusterError(f"{where}: {message}; look at it with: longrun doctor --cluster")
+            return QuotaExceeded(f"{where}: {message}; try again later, or request a larger quota")
+        return ClusterError(f"{where}: {message}; examine the cluster with: longrun doctor --cluster")
 
     def _absence_remedy(self, message: str) -> str:
         if message == f'project "{self.profile.project}" not found':
-            return "make it with: longrun deploy; a submission makes it too, where it may"
-        return f"look at the run's name and at the profile's {self._scope}"
+            return "create it with: longrun deploy"
+        return f"check the run's name and the profile's {self._scope}"
 
     @property
     def _scope(self) -> str:
@@ -136,8 +136,8 @@ class FlyteService:
     @property
     def _login_remedy(self) -> str:
         if source := self.profile.own_secrets.get(TOKEN):
-            return f"look at the token in the environment variable {source}, and at its rights in {self._scope}"
-        return f'give the profile a token, {TOKEN} = "environment:VARIABLE" below [secrets], with rights in {self._scope}'
+            return f"check the token in environment variable {source} and its rights in {self._scope}"
+        return f'add a token with rights in {self._scope} to the profile: {TOKEN} = "environment:VARIABLE" below [secrets]'
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""The model registry: names, versions and aliases in MLflow, pointing to artifacts by URI and both digests."""
+"""Registers models in MLflow: names, versions and aliases that point to artifacts by URI and both digests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,8 +32,7 @@ class Version:
 def register(
     tracking_uri: str, name: str, artifact: Artifact, *, source: str, run_id: str, alias: str, tags: Mapping[str, str]
 ) -> tuple[Version, bool]:
-    """The version that holds the content of `artifact`, and whether it is new: a content is registered once, however often, and
-    wherever, it is made."""
+    """Register an artifact as a new version, unless a version has the same content; returns the version and whether it is new."""
     for version in versions(tracking_uri, name):
         if version.artifact.content == artifact.content:
             return version, False
@@ -58,23 +57,22 @@ def models(tracking_uri: str) -> list[Version]:
 
 
 def versions(tracking_uri: str, name: str) -> list[Version]:
-    """The versions of one model, oldest first; none where the name is unknown."""
+    """The versions of one model, oldest first; empty if the name is unknown."""
     return ask(tracking_uri, lambda mlflow: _versions(mlflow, name))
 
 
 def resolve(tracking_uri: str, model: str) -> Version:
-    """The version that `name` (its newest), `name/version` or `name@alias` means.
+    """The version that `model` refers to: `name` (its newest version), `name/version` or `name@alias`.
 
     Raises:
-        ConfigError: the form is wrong.
-        MissingArtifact: no such model, version or alias.
+        ConfigError: `model` has another form. MissingArtifact: the model, version or alias does not exist.
     """
     name, separator, rest = model.partition("@") if "@" in model else model.partition("/")
     if not name or (separator and not rest) or (separator == "/" and not rest.isdigit()):
-        raise ConfigError(f"model {model!r}: allowed are name, name/version and name@alias")
+        raise ConfigError(f"model {model!r} has the wrong form; allowed: name, name/version or name@alias")
     candidates = versions(tracking_uri, name)
     if not candidates:
-        others = ", ".join(sorted({version.name for version in models(tracking_uri)})) or "none yet; `longrun run` makes one"
+        others = ", ".join(sorted({version.name for version in models(tracking_uri)})) or "none yet; `longrun run` registers one"
         raise MissingArtifact(f"no registered model {name!r}; registered: {others}")
     matching = [v for v in candidates if not separator or (rest in v.aliases if separator == "@" else v.version == int(rest))]
     if not matching:
@@ -85,7 +83,7 @@ def resolve(tracking_uri: str, model: str) -> Version:
 
 
 def _create_name(mlflow: "MlflowClient", name: str) -> None:
-    """Make the model that versions belong to, unless it is there."""
+    """Create the registered model that versions belong to, if it does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:

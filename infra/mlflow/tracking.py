@@ -1,7 +1,7 @@
-"""Runs in MLflow: one parent for a pipeline run, one child for each step. Direct calls, no global state.
+"""Writes runs to MLflow: one parent run per pipeline run, one child run per step. Uses no global state of MLflow.
 
-Requests are retried while a server restarts (`infra.retry`), and each counts once however often it is sent: metrics and
-parameters are the same rows, and a run carries a mark by which it is found where the answer of its creation was lost.
+Requests are retried while a server restarts (`infra.retry`). Repeated requests have no further effect: metrics and parameters are
+the same rows, and a run has a tag by which it is found if the response to its creation was lost.
 """
 
 import functools
@@ -27,22 +27,22 @@ logger = logging.getLogger(__name__)
 
 EXPERIMENT = "longrun"
 MARK = "longrun.mark"
-"""Tag of a run by which whoever created it finds it again."""
+"""Tag with a random value by which the creator of a run finds it again."""
 
 _MAX_METRICS = 1000
-"""Metrics that MLflow takes in one request."""
+"""Maximum number of metrics that MLflow accepts in one request."""
 
 _BATCH_SECONDS = 1.0
-"""How long metrics wait for others: a request a step would cost more than the step of a small model."""
+"""Seconds over which metrics are collected for one request: a request per step would take longer than a small model's step."""
 
 _MAX_VALUE = 500
-"""Characters of a parameter or tag that every MLflow store accepts."""
+"""Longest value of a parameter or tag, in characters, that every MLflow store accepts."""
 
 
 @functools.cache
 def client(tracking_uri: str) -> "MlflowClient":
     """An MLflow client for runs and the registry at `tracking_uri`; a SQLite store's directory is created."""
-    # MLflow repeats every request itself, also one that creates something and whose answer alone was lost
+    # MLflow's own retries would repeat a `create` whose response was lost, and so create two
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     from mlflow.tracking import MlflowClient
 
@@ -57,10 +57,11 @@ def ask(
     *,
     recover: "Callable[[MlflowClient], Result | None] | None" = None,
 ) -> Result:
-    """What `call` returns, as soon as MLflow answers; `recover` finds what an attempt has done whose answer was lost.
+    """The result of `call`, retried while MLflow does not answer; `recover` finds the result of an attempt whose response was
+    lost.
 
     Raises:
-        TrackingError: MLflow refuses, or does not answer in time.
+        TrackingError: MLflow rejects the request, or does not answer in time.
     """
     mlflow = client(tracking_uri)
     recovered = functools.partial(_once, tracking_uri, lambda: recover(mlflow)) if recover else None
@@ -78,12 +79,12 @@ def _once(tracking_uri: str, call: Callable[[], Result]) -> Result:
         if isinstance(cause, RequestException) and _is_transient(cause):
             raise TransientError(_innermost(cause)) from error
         reason = single_line(error)
-        advice = "; a login comes from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if " 401" in reason else ""
+        advice = "; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to log in" if " 401" in reason else ""
         raise TrackingError(f"MLflow at {tracking_uri}: {reason}{advice}") from error
 
 
 def _is_transient(error: "RequestException") -> bool:
-    """Whether the server is in trouble, and has not refused the request or shown a wrong certificate."""
+    """Whether a retry may help: no answer or a 5xx, and not a rejected request, invalid URL or wrong certificate."""
     from requests.exceptions import InvalidURL, SSLError
 
     refused = error.response is not None and error.response.status_code < 500
@@ -91,14 +92,14 @@ def _is_transient(error: "RequestException") -> bool:
 
 
 def require_server(tracking_uri: str, seconds: float) -> None:
-    """Ask a server for its health, once and within `seconds`. Raises `TrackingError`."""
+    """Check that a server answers, in one attempt of at most `seconds`. Raises `TrackingError`."""
     import httpx
 
     try:
         httpx.get(f"{tracking_uri.rstrip('/')}/health", timeout=seconds)
     except httpx.HTTPError as error:
         raise TrackingError(
-            f"MLflow at {tracking_uri} does not answer ({error}); look at its address and whether it runs"
+            f"MLflow at {tracking_uri} does not answer ({error}); check its address and whether it runs"
         ) from error
 
 
@@ -119,7 +120,7 @@ def start_run(tracking_uri: str, name: str, *, parent: str | None = None, tags: 
 
 
 def _experiment(mlflow: "MlflowClient") -> str:
-    """Id of the experiment, which another run may be making just now."""
+    """Id of the experiment; creates it if it is missing, even if another run does so at the same time."""
     from mlflow.exceptions import MlflowException
 
     if (known := mlflow.get_experiment_by_name(EXPERIMENT)) is not None:
@@ -139,11 +140,11 @@ def finish_run(tracking_uri: str, run_id: str) -> None:
 
 
 def fail_run(tracking_uri: str, run_id: str) -> None:
-    """End an MLflow run as failed, without retries: it may have failed because MLflow does not answer."""
+    """End an MLflow run as failed. Does not retry: MLflow may be the reason for the failure."""
     try:
         _once(tracking_uri, lambda: client(tracking_uri).set_terminated(run_id, status="FAILED"))
     except (TransientError, TrackingError) as error:
-        logger.warning("MLflow's run %s stays open: %s", run_id, error)
+        logger.warning("MLflow run %s could not be marked as failed: %s", run_id, error)
 
 
 def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, float]) -> None:
@@ -152,7 +153,7 @@ def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, f
 
 
 class StepMetrics:
-    """Metrics of a run by step: each is logged once, however often it is reported, and sent with others of the same second."""
+    """Buffers the metrics of a run and sends them once a second. A metric that is reported again for a step is ignored."""
 
     def __init__(self, tracking_uri: str, run_id: str) -> None:
         self._tracking_uri, self._run_id = tracking_uri, run_id
@@ -161,7 +162,7 @@ class StepMetrics:
         self._sent_at = 0.0
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Take what is new."""
+        """Buffer the metrics of a step that are new."""
         new = {name: value for name, value in values.items() if (step, name) not in self._known}
         self._known.update((step, name) for name in new)
         if new:
@@ -170,7 +171,7 @@ class StepMetrics:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send all buffered metrics."""
         if self._waiting:
             _log_steps(self._tracking_uri, self._run_id, self._waiting)
         self._waiting, self._sent_at = [], time.monotonic()
@@ -189,7 +190,7 @@ def _log_steps(tracking_uri: str, run_id: str, rows: Sequence[tuple[int, Mapping
 def log_record(
     tracking_uri: str, run_id: str, *, config: Mapping[str, Any], figures: Mapping[str, Any], tags: Mapping[str, str]
 ) -> None:
-    """Log a step's resolved config as parameters, its numeric figures as metrics, and tags such as digests."""
+    """Log a step's config as parameters, its numeric figures as metrics, and tags such as digests."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
@@ -202,12 +203,12 @@ def log_record(
 
 
 def log_file(tracking_uri: str, run_id: str, path: Path) -> None:
-    """Attach a small file, such as an HTML report."""
+    """Attach a small file, such as an HTML report, to a run."""
     ask(tracking_uri, lambda mlflow: mlflow.log_artifact(run_id, str(path)))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, JSON]:
-    """Nested mappings as one, with dotted names; characters that MLflow refuses in names become `_`."""
+    """Flatten nested mappings to one with dotted names; characters that MLflow does not allow in names become `_`."""
     flat: dict[str, JSON] = {}
     for name, value in values.items():
         full = prefix + "".join(c if c.isalnum() or c in "_-./ " else "_" for c in str(name))
@@ -226,7 +227,7 @@ def _artifacts(tracking_uri: str) -> str | None:
 
 
 def _innermost(error: BaseException) -> str:
-    """Of a chain of exceptions that each quote the next one, the innermost."""
+    """The message of the innermost exception in a chain in which each has the next one as an argument."""
     while isinstance(inner := next((value for value in error.args if isinstance(value, BaseException)), None), BaseException):
         error = inner
     return single_line(getattr(error, "reason", None) or error)

@@ -1,1 +1,1 @@
-"""A step in its pod: the process that watches it, and how it ends."""
+"""Code that runs only in a step's pod: the process that starts and watches the step, and the step's clean exit."""

@@ -1,4 +1,4 @@
-"""The end of a step's process in its pod: Ray is left in order, and who watches is told that everything was done."""
+"""Ends a step's process in its pod: disconnects from Ray, and tells the watching process that the work is done."""
 
 import atexit
 import contextlib
@@ -10,14 +10,14 @@ from components.files import write_text
 from infra.variables import variable
 
 ENDED = "LONGRUN_ENDED"
-"""Names the file into which the process writes its exit status when its work, its threads and Flyte's runtime have ended."""
+"""Variable with the path of a file. The process writes its exit code there once its work and Flyte's runtime have ended."""
 
 
 @functools.cache
 def end_in_order() -> None:
-    """Prepare this process for its end, if somebody watches it; once.
+    """Register the exit function of this process, if `infra.pod.watch` started it. Further calls do nothing.
 
-    Not at the end of the step's own function: after that, Flyte's runtime sends what the step returned, or why it failed.
+    This must not happen at the end of the step's function: Flyte's runtime sends the step's result or error after that.
     """
     if variable(ENDED):
         atexit.register(_end, Path(variable(ENDED) or ""))
@@ -28,10 +28,10 @@ def _end(file: Path) -> None:
     if "ray" in sys.modules:
         from infra.ray.local import leave_ray
 
-        with contextlib.suppress(Exception):  # of a Ray that is gone
+        with contextlib.suppress(Exception):  # Ray may already be gone
             leave_ray()
 
 
 def _status() -> int:
-    """What Python is about to end with: it keeps what nobody has caught; Flyte's runtime catches what it has sent."""
+    """The exit code: 1 after an uncaught exception, else 0. Flyte's runtime catches errors that it has sent."""
     return int(hasattr(sys, "last_value"))

@@ -1,11 +1,11 @@
-"""The first process of a step's pod: it starts Flyte's runtime, keeps what that prints, and says how the step ended.
+"""Starts Flyte's runtime in a step's pod, saves its output, and exits with the step's exit code.
 
-    _F_EXEC_WRAPPER="python -m infra.pod.watch"   (flyte._bin.runtime of Flyte 2.12: `a0` starts itself below what it names)
+    _F_EXEC_WRAPPER="python -m infra.pod.watch"   (flyte._bin.runtime of Flyte 2.12: `a0` starts itself under this wrapper)
 
-A process of its own, because what it is for is needed most where the step's own process can do nothing more: after a segmentation
-fault, a kill for memory or a signal. Of a step with a Ray cluster it is the job's entrypoint, whose exit status is the job's.
+It is a separate process because logs matter most when the step's process can no longer save them: after a segmentation fault, an
+out-of-memory kill or a signal. In a step with a Ray cluster it is the job's entrypoint, so its exit code is the job's.
 
-Nothing here may fail a step: where logs cannot be kept, a line says why.
+Nothing here may fail a step: if logs cannot be saved, a line in the output says why.
 """
 
 import itertools
@@ -30,40 +30,41 @@ from infra.run_logs import STEP_LOG, RunLogs, Shortened, worker_log
 from infra.variables import RETRY_VARIABLE, environment_with, set_variable, variable
 
 POLL_SECONDS = 0.1
-"""Between two looks whether the process has said that it ends."""
+"""Seconds between two checks whether the process has finished its work."""
 
 PUT_SECONDS = 60.0
-"""Between two times that the step's log is put while it grows: what a pod that is killed at once leaves."""
+"""Seconds between two uploads of a growing log, so that a pod that is killed leaves one."""
 
 END_SECONDS = 30.0
-"""How long a process may take to end after it has said that its work is done."""
+"""Seconds that a process may take to exit after its work is done; then it is killed."""
 
 STORE_SECONDS = "10"
-"""How long a silent store is asked again before logs are given up."""
+"""Seconds for which requests to a store that does not answer are retried, before logs are given up."""
 
 
 @dataclass
 class Watch:
-    """A command that runs, with everything that it prints."""
+    """Runs a command and saves everything that it prints."""
 
     command: Sequence[str]
     put: Callable[[str, bytes], None]
-    """Keeps a log by its name."""
+    """Saves a log under a name."""
     ray: Callable[[], dict[str, bytes]]
-    """Logs of Ray and its workers by their names."""
+    """Returns the logs of Ray and its workers, by name."""
     printed: Shortened = field(default_factory=Shortened)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _put_size: int = 0
 
     def run(self) -> int:
-        """The exit status of the command; where a signal ended it after its work was done, what it has said of that."""
+        """Run the command and return its exit code; if a signal ended it after its work was done, the code that it had
+        reported."""
         with tempfile.TemporaryDirectory(prefix="longrun-") as directory:
             ended = Path(directory) / "status"
             child, reader = self._started(ended)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, _: self._stop(child, number))
             self._wait(child, ended)
-            # whoever the command has started may hold the pipe open
+            # processes that the command started may keep the pipe open
             reader.join(1.0)
             status = self._status(child.returncode, ended)
             self._keep_own()
@@ -71,11 +72,11 @@ class Watch:
         return status
 
     def _started(self, ended: Path) -> "tuple[subprocess.Popen[bytes], threading.Thread]":
-        """The command's process, and the thread that reads what it prints."""
+        """Start the command; returns its process, and the thread that reads its output."""
         source, target = os.pipe()
         child = subprocess.Popen(self.command, stdout=target, stderr=target, env=environment_with(ENDED, str(ended)))
         os.close(target)
-        # from here on services are this process's own matter
+        # only for this process: the command was started with its own environment
         set_variable(RETRY_VARIABLE, STORE_SECONDS)
         reader = threading.Thread(target=self._read, args=(source,), daemon=True)
         reader.start()
@@ -117,7 +118,7 @@ class Watch:
         if not ended.exists():
             return 128 - returncode
         reported = int(ended.read_text())
-        self._say(f"the process ended by signal {-returncode} after its work was done with status {reported}, which counts")
+        self._say(f"signal {-returncode} ended the process after its work was done; its exit code {reported} counts")
         return reported
 
     def _keep_ray(self) -> None:
@@ -132,8 +133,8 @@ class Watch:
     def _trying(self, keep: Callable[[], object]) -> None:
         try:
             keep()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the step's own status counts
-            self._say(f"logs were not kept: {type(error).__name__}: {single_line(error)}")
+        except Exception as error:  # noqa: BLE001 - saving logs must not fail a step
+            self._say(f"logs could not be saved: {type(error).__name__}: {single_line(error)}")
 
     def _say(self, text: str) -> None:
         line = f"longrun: {text}\n".encode()
@@ -142,7 +143,7 @@ class Watch:
 
 
 def watch(command: Sequence[str]) -> int:
-    """Run Flyte's runtime as `command`; its exit status."""
+    """Run Flyte's runtime as `command`, saving its logs; returns its exit code."""
     run, step = run_of(command), step_of(command)
 
     def put(name: str, data: bytes) -> None:
@@ -162,12 +163,12 @@ def watch(command: Sequence[str]) -> int:
 
 
 def run_of(command: Sequence[str]) -> str:
-    """The run's id in a command of Flyte's runtime, which is its own name of the run."""
+    """The run's id in a command of Flyte's runtime; empty if it has none."""
     return _after(command, "--run-name") or variable("RUN_NAME") or ""
 
 
 def step_of(command: Sequence[str]) -> str:
-    """The step's name in a command of Flyte's runtime: that of the task's function, which its resolver looks for."""
+    """The step's name in a command of Flyte's runtime: the name of the task's function; empty if it has none."""
     return _after(command, "instance") or variable("ACTION_NAME") or ""
 
 

@@ -1,4 +1,4 @@
-"""The shard engine on Ray Data: shards become rows, workers map over them, tables go through shared files."""
+"""Implements the shard engine on Ray Data: shards are rows that workers map over; tables are exchanged through shared files."""
 
 import logging
 import pickle
@@ -25,9 +25,10 @@ Interval = tuple[float, float]
 
 @dataclass
 class RayShardEngine:
-    """Runs shards in the workers of the Ray that the caller has initialised; all paths in shards must be absolute."""
+    """Processes shards in workers of the Ray that the caller has initialised; all paths in shards must be absolute."""
 
     overhead_seconds: float = field(default=0.0, init=False)
+    """Wall time of calls during which no worker ran the caller's code."""
 
     def map_shards(
         self,
@@ -37,7 +38,7 @@ class RayShardEngine:
         description: str,
         finished: Callable[[int], None] = ignore,
     ) -> list[Result]:
-        """Call `work` on every shard in a Ray task of one CPU each."""
+        """Call `work` on every shard, each in a Ray task of one CPU; returns the results in order."""
         if not shards:
             return []
         started = time.time()
@@ -53,11 +54,11 @@ class RayShardEngine:
         return results
 
     def exchange(self, tables: Sequence[Path], *, key: str, partitions: int, output: Path) -> list[Path]:
-        """See `exchange_through_files`: nothing but paths passes through Ray's object store."""
+        """See `exchange_through_files`. Only paths pass through Ray's object store."""
         return exchange_through_files(self.map_shards, tables, key=key, partitions=partitions, output=output)
 
     def reduce(self, combine: Callable[[Result, Result], Result], values: Sequence[Result]) -> Result:
-        """Fold the values from the left, in this process: they are small."""
+        """Fold the values from the left, in this process, because they are small."""
         return fold(combine, values)
 
 
@@ -84,7 +85,7 @@ def _outcomes(work: Callable[[Shard], Result], shards: Sequence[Shard], descript
 
 
 def _call(work: Callable[[Shard], Result], row: dict[str, Any]) -> dict[str, Any]:
-    """In the worker: the result, or the `LongrunError`, as bytes, and when the component's own code ran."""
+    """Run in the worker: returns the pickled result or `LongrunError`, and the times at which `work` started and ended."""
     if directory := variable(UNPACKED):
         unpack_below(Path(directory))
     shard = pickle.loads(row["shard"])  # noqa: S301 our own bytes

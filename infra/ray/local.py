@@ -1,4 +1,4 @@
-"""One Ray on this machine for a whole run, started when the first step needs it, with its state inside the home."""
+"""Starts and stops Ray on this machine: once per run, when the first step needs it, with its state inside the home."""
 
 import functools
 import hashlib
@@ -16,11 +16,11 @@ from infra.ray import workers as ray_workers
 from infra.variables import UNPACKED
 
 _MAX_ROOT = 40
-"""Characters of Ray's directory: Unix socket paths end at 107 bytes, and Ray's take up to 67 below it."""
+"""Longest path of Ray's directory, in characters: Unix socket paths have at most 107 bytes, and Ray's add up to 67."""
 
 
 def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
-    """Start Ray unless this process has one already; the seconds it took, its import included."""
+    """Start Ray unless this process uses one already; returns the seconds that this took, including the import."""
     started = time.monotonic()
     import ray
 
@@ -45,11 +45,11 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
 
 
 def leave_ray() -> None:
-    """Dismiss this process's training workers, and leave its Ray, if it has one: its own ends with that.
+    """Dismiss this process's training workers and disconnect from Ray, if connected; a Ray that this process started ends.
 
-    In this order: where Ray is shut down, as at the end of a process, under the thread that waits for a training's controller,
-    that thread asks it again, and Ray's client then ends the process with a status of its own (core_worker_process.cc: "The core
-    worker has already been shutdown"), if it does not crash on the way.
+    The order matters. If Ray shuts down first, the thread that waits for a training's controller calls it again. Ray's client
+    then ends the process with its own exit code (core_worker_process.cc: "The core worker has already been shutdown"), or
+    crashes.
     """
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         ray_workers.release()
@@ -57,7 +57,7 @@ def leave_ray() -> None:
 
 
 def stop_ray(home: Path) -> None:
-    """Leave Ray, and remove the state of this process's own."""
+    """Disconnect from Ray, and delete the state of the Ray that this process started."""
     leave_ray()
     link = _link(home / "ray")
     if link.is_symlink():
@@ -67,7 +67,7 @@ def stop_ray(home: Path) -> None:
 
 @functools.cache
 def _token() -> str:
-    """The token of every Ray that this process starts: Ray reads it once in a process."""
+    """The token of every Ray that this process starts. There is one, because Ray reads it only once per process."""
     return secrets.token_hex(32)
 
 

@@ -1,4 +1,4 @@
-"""What Ray's processes and workers write into the files of their session, which goes with the pod or with the run."""
+"""Reads the log files of Ray's processes and workers, which are deleted with the pod or with the run."""
 
 import logging
 import os
@@ -13,66 +13,67 @@ from typing import Any
 from infra.variables import variable
 
 OWN = ("gcs_server.out", "gcs_server.err", "raylet.out", "raylet.err", "job-driver-*.log")
-"""Ray's own files that tell why a job ended. Not those of its runtime environments, which print variables."""
+"""Ray's own log files that show why a job ended. Those of runtime environments are left out: they contain variables."""
 
 MAX_OWN_BYTES = 256 * 2**10
-"""Of the end of each of Ray's own files."""
+"""Bytes that are read from the end of each of Ray's own files."""
 
 MAX_WORKER_BYTES = 4 * 2**20
-"""Of the end of each worker's file: more than this is not read."""
+"""Bytes that are read from the end of each worker's file."""
 
 MAX_WORKERS = 256
-"""Workers of one node whose files are kept, the newest first."""
+"""Maximum number of workers per node whose logs are read; the newest are preferred."""
 
 ANSWER_SECONDS = 10.0
-"""How long the other nodes of a cluster are waited for."""
+"""Timeout for the other nodes of a cluster to return their logs."""
 
 _INTRODUCTION = re.compile(rb"^longrun: training worker (\d+) of \d+", re.MULTILINE)
 
 _FILE = re.compile(r"worker-([0-9a-f]+)-[0-9a-f]+-(\d+)\.(?:out|err)")
 
 _NAMES = re.compile(r":(?:job_id|actor_name|task_name):")
-"""How Ray marks in a worker's file whose lines follow."""
+"""Lines with which Ray marks in a worker's file whose output follows."""
 
 _TELLING = re.compile(r"Error\b|Exception\b|Fatal|[Kk]illed|out of memory|Segmentation|SIG[A-Z]{3,}|Aborted|assert", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLog:
-    """What one worker printed: its output, then its errors."""
+    """The output of one worker: standard output, then standard error."""
 
     rank: int | None
-    """Of a training worker."""
+    """Rank of a training worker; None for other workers."""
     written: float
-    """Unix time of its last line."""
+    """Unix time of the last line."""
     data: bytes
 
     @property
     def telling_line(self) -> str:
-        """The last line that says why a process died; empty where none does."""
+        """The last line that looks like the reason why the process died; empty if there is none."""
         lines = [line.strip() for line in self.data.decode(errors="replace").splitlines() if not _NAMES.match(line)]
         return next((line for line in reversed(lines) if _TELLING.search(line)), "")
 
 
 def introduce(rank: int, workers: int) -> None:
-    """Say in this worker's file which one of a training it is."""
+    """Write the rank of this training worker into its log, so that the log can be named after it."""
     sys.stdout.write(f"longrun: training worker {rank} of {workers}, process {os.getpid()}\n")
     sys.stdout.flush()
 
 
 def default_directory() -> Path:
-    """Where Ray keeps the logs of its newest session on this machine, unless it was started for another directory."""
+    """Directory of the logs of Ray's newest session on this machine, if Ray was started with its default directory."""
     return Path(variable("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "session_latest" / "logs"
 
 
 def own_logs(directory: Path) -> dict[str, bytes]:
-    """The ends of Ray's own files on this node, by their names."""
+    """File name -> the end of each of Ray's own log files on this node."""
     files = {path.name: _end_of(path, MAX_OWN_BYTES) for pattern in OWN for path in sorted(directory.glob(pattern))}
     return {name: data for name, data in files.items() if data}
 
 
 def numbered(workers: Iterable[WorkerLog]) -> dict[int, bytes]:
-    """Logs by number: a training worker has its rank, the last one of a rank that was lost; the others have what is free."""
+    """Number -> log. A training worker's number is its rank; of several with one rank the newest gets it, and all others get the
+    next free numbers."""
     ranked: dict[int, WorkerLog] = {}
     newest = sorted(workers, key=lambda log: -log.written)
     rest = [log for log in newest if log.rank is None or ranked.setdefault(log.rank, log) is not log]
@@ -81,7 +82,7 @@ def numbered(workers: Iterable[WorkerLog]) -> dict[int, bytes]:
 
 
 def worker_logs(directory: Path) -> list[WorkerLog]:
-    """The workers of the session whose logs are in `directory` that have printed anything, the newest first."""
+    """The non-empty logs of workers in a session's log directory, newest first."""
     files: dict[str, list[Path]] = {}
     for path in directory.glob("worker-*"):
         if (match := _FILE.fullmatch(path.name)) is not None:
@@ -112,9 +113,9 @@ def _end_of(path: Path, size: int) -> bytes:
 
 
 def last_words(since: float) -> str:
-    """What a worker of this process's Ray said before it died, as the end of a message; empty where nobody said why.
+    """The likely reason why a worker died, to append to an error message, such as `; worker 0 printed last: …`; else empty.
 
-    `since`: Unix time; workers that have printed nothing after it do not count.
+    `since`: Unix time; workers without output after it are ignored.
     """
     logs = [*worker_logs(_directory_of_process()), *worker_logs_of_other_nodes()]
     for log in sorted(logs, key=lambda log: (log.rank is None, -log.written)):
@@ -124,7 +125,7 @@ def last_words(since: float) -> str:
 
 
 def worker_logs_of_other_nodes(address: str = "") -> list[WorkerLog]:
-    """The same of all other living nodes of the Ray cluster that this process is connected to, else of that at `address`."""
+    """Worker logs of all other nodes of the Ray cluster that this process is connected to, else of that at `address`."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -149,5 +150,5 @@ def _worker_logs_here() -> list[WorkerLog]:
 def _directory_of_process() -> Path:
     import ray
 
-    node: Any = ray._private.worker._global_node  # nothing public says where the files of a session are
+    node: Any = ray._private.worker._global_node  # Ray has no public API for a session's directory
     return Path(node.get_logs_dir_path())

@@ -1,4 +1,4 @@
-"""The mailbox between the driver and the workers of a trainer: an actor whose process imports next to nothing."""
+"""The mailbox through which a driver and training workers communicate: an actor whose process imports almost nothing."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from typing import Any
 from components.errors import LongrunError, TrainingError
 
 UNREPORTED = "they exited without reporting an error"
-"""Why workers were started again, where none of them could say."""
+"""Reason for restarting workers if none of them reported an error."""
 
 Report = tuple[int, int, dict[str, float]]
-"""Step, steps in total, figures."""
+"""Step, total number of steps, and figures by name."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Something for all workers to do."""
+    """Work for all workers."""
 
     number: int
-    """From 1, in the order of assignment."""
+    """Number of the assignment, from 1."""
     pickled: bytes
-    """A function and its spec, which only the workers open: opening imports what they need."""
+    """The pickled function and spec. Only workers unpickle them, because that imports what the function needs."""
 
 
 @dataclass(frozen=True)
@@ -28,44 +28,45 @@ class WorkerRank:
     """A worker's rank among those that Ray Train started together."""
 
     group: str
-    """Which start it was: after a loss all workers are started again, as many as the cluster has room for."""
+    """Id of the group of workers that were started together; after a loss all workers are restarted as a new group."""
     rank: int
     world_size: int
 
 
 @dataclass
 class Outcome:
-    """What has come of an assignment so far."""
+    """The state of an assignment: results and errors so far."""
 
     results: dict[int, bytes] = field(default_factory=dict)
-    """By rank, pickled."""
+    """Rank -> pickled result."""
     workers: int = 0
-    """How many work at it; 0: none has joined yet."""
+    """Number of workers in the current group; 0: none has joined yet."""
     error: LongrunError | None = None
     lost: bool = False
-    """Whether the error is that workers were lost too often, and not one of the work's own."""
+    """Whether `error` means that workers were lost too often; else it comes from the work itself."""
     entered: float | None = None
-    """Unix time at which the first worker entered the work."""
+    """Unix time at which the first worker started the work."""
     ended: float | None = None
-    """Unix time at which the last worker ended it."""
+    """Unix time at which the last worker finished the work."""
     groups: set[str] = field(default_factory=set)
-    """Groups of workers that entered the work: more than one where workers were lost."""
+    """Ids of the groups that started the work; more than one after a loss."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether every worker has given a result."""
+        """Whether every worker has returned a result."""
         return 0 < self.workers == len(self.results)
 
 
 class Mailbox:
-    """Hands assignments to workers that wait for them, and hands what they post to the driver.
+    """Passes assignments to waiting workers, and their reports and results to the driver.
 
-    Workers of an earlier group, cut off from Ray but alive, may still post: that is ignored. Losses are counted until a step
-    beyond the furthest so far is done: weeks of training may lose many workers, and a training that always dies at one step ends.
+    Messages of workers of an earlier group, which may be alive but cut off from Ray, are ignored. The count of losses starts
+    again when training passes its furthest step: so a training of weeks may lose many workers, but one that always fails at the
+    same step ends.
     """
 
     def __init__(self, max_failures: int) -> None:
-        """`max_failures`: how often in a row workers may be started again without such a step."""
+        """`max_failures`: how often in a row workers may be restarted without a new furthest step."""
         self._max_failures = max_failures
         self._starts = self._furthest = 0
         self._reason = UNREPORTED
@@ -79,28 +80,28 @@ class Mailbox:
         self._changed = asyncio.Condition()
 
     async def assign(self, number: int, pickled: bytes) -> None:
-        """Give all workers something to do."""
+        """Give an assignment to all workers."""
         self._reports, self._outcome = [], Outcome(workers=self._workers)
         self._assignment = Assignment(number, pickled)
         self._starts, self._furthest, self._reason = int(self._workers > 0), 0, UNREPORTED
         await self._notify()
 
     async def dismiss(self) -> None:
-        """End the workers as soon as they ask for more."""
+        """Make workers exit when they ask for the next assignment."""
         self._dismissed = True
         await self._notify()
 
     async def assignment(self, after: int) -> Assignment | None:
-        """The next assignment after number `after`, as soon as there is one; None: the worker is dismissed.
+        """Wait for the next assignment after number `after`; None: the worker is dismissed.
 
-        A worker that was started again after a loss has done none, and joins the one that is not finished.
+        A restarted worker passes 0, and so gets the unfinished assignment again.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._dismissed or self._is_open(after))
             return None if self._dismissed else self._assignment
 
     async def join(self, worker: WorkerRank, placement_group: Any) -> None:
-        """A worker has started, with the processors of that placement group; the first of a new group ends the group before."""
+        """Note that a worker has started, in a placement group; the first worker of a new group replaces the previous group."""
         if worker.group in self._placement_groups:
             return
         self._placement_groups[worker.group] = placement_group
@@ -111,7 +112,7 @@ class Mailbox:
             if self._starts > 1 + self._max_failures:
                 self._outcome.lost = True
                 self._outcome.error = TrainingError(
-                    f"training workers failed {self._starts - 1} times without a step done in between: {self._reason}"
+                    f"training workers failed {self._starts - 1} times without completing another step: {self._reason}"
                 )
 
     async def placement_groups(self) -> list[Any]:
@@ -119,13 +120,13 @@ class Mailbox:
         return list(self._placement_groups.values())
 
     async def enter(self, worker: WorkerRank, now: float) -> None:
-        """A worker starts the assignment."""
+        """Note that a worker starts the assignment, at Unix time `now`."""
         if worker.group == self._group:
             self._outcome.entered = self._outcome.entered or now
             self._outcome.groups.add(worker.group)
 
     async def report(self, worker: WorkerRank, reports: list[Report]) -> None:
-        """Steps are done."""
+        """Store reports of completed steps."""
         if worker.group == self._group:
             self._reports.extend(reports)
             furthest = max(step for step, _, _ in reports)
@@ -133,17 +134,17 @@ class Mailbox:
                 self._starts, self._furthest, self._reason = 1, furthest, UNREPORTED
 
     async def leave(self, worker: WorkerRank, result: bytes, now: float) -> None:
-        """A worker has done the assignment."""
+        """Store the pickled result of a worker that finished the assignment at Unix time `now`."""
         if worker.group == self._group:
             self._outcome.results[worker.rank], self._outcome.ended = result, now
 
     async def fail(self, worker: WorkerRank, error: LongrunError, now: float) -> None:
-        """A worker fails with an error of ours, which is final; the first one counts."""
+        """Store a worker's `LongrunError`, which ends the assignment; only the first one counts."""
         if worker.group == self._group:
             self._outcome.error, self._outcome.ended = self._outcome.error or error, now
 
     async def crash(self, worker: WorkerRank, reason: str) -> None:
-        """A worker fails with any other error, and will be started again."""
+        """Store the reason of a worker that failed with any other error and will be restarted."""
         if worker.group == self._group:
             self._reason = reason
 
@@ -153,11 +154,11 @@ class Mailbox:
         return reports
 
     async def is_finished(self) -> bool:
-        """Whether the assignment has all its results, or an error."""
+        """Whether the assignment has all results or an error."""
         return self._outcome.error is not None or self._outcome.is_complete
 
     async def outcome(self) -> Outcome:
-        """Results and times so far."""
+        """The current state of the assignment."""
         return self._outcome
 
     def _is_open(self, after: int) -> bool:
@@ -171,7 +172,7 @@ class Mailbox:
 
 
 def mailbox_actor(max_failures: int) -> Any:
-    """A new mailbox as an actor; it ends with its last handle. Every worker may wait in it at once.
+    """Start a mailbox as an actor, which ends with its last handle. All workers can wait in it at the same time.
 
     It runs on the driver's node, so that the driver never outlives it.
     """

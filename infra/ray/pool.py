@@ -1,4 +1,4 @@
-"""The worker pool on Ray: actors of one processor each, in a Ray that somebody else has started."""
+"""Implements the worker pool on Ray: actors with one CPU each, in a Ray that the caller has started."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +18,16 @@ Result = TypeVar("Result")
 
 @dataclass
 class RayWorkerPool:
-    """As many actors as the cluster has processors; they live as long as the pool is open. Use as a context manager.
+    """A pool of actors, by default one per CPU of the cluster. A context manager: the actors live until it exits.
 
-    For models so small that their kernels do not fill two processors, as many workers of one thread do about twice the work
-    of one worker with all threads.
+    Models that are too small to use two CPUs train about twice as fast in one-threaded workers, one per CPU, as in one worker
+    with all threads.
     """
 
     workers: int = field(default=0)
-    """How many; 0: the processors of the cluster."""
+    """Number of actors; 0: the number of CPUs of the cluster."""
     max_restarts: int = 2
-    """How often a lost worker is started again; what it worked on starts again too, from its own checkpoints."""
+    """How often a lost worker is restarted; its work then restarts from its own checkpoints."""
     _actors: list[Any] = field(default_factory=list, init=False)
 
     def __enter__(self) -> "RayWorkerPool":
@@ -42,7 +42,12 @@ class RayWorkerPool:
             ray.kill(self._actors.pop())
 
     def stream(self, work: Callable[[Spec], Iterator[Result]], specs: Sequence[Spec]) -> Iterator[tuple[int, Result]]:
-        """See the port. Raises `TrainingError` where a worker is lost too often, or fails with an error that is not ours."""
+        """Results as `(index of the spec, result)`, as they arrive.
+
+        Raises:
+            LongrunError: whatever `work` raised.
+            TrainingError: a worker was lost more than `max_restarts` times, or failed with another exception.
+        """
         started, waiting = time.time(), list(enumerate(specs))
         busy: dict[Any, tuple[int, Any]] = {}
         free = list(self._actors)
@@ -78,7 +83,7 @@ class _Worker:
         use_threads(1)
 
     def run(self, pickled: bytes) -> Iterator[bytes]:
-        """The results of a piece of work, pickled; at the end the error that it refused with, if it did."""
+        """The pickled results of `work`; the last one is its `LongrunError`, if it raised one."""
         work, spec = ray.cloudpickle.loads(pickled)
         try:
             for result in work(spec):

@@ -1,4 +1,4 @@
-"""The launcher on Ray Train (V2), in a Ray that somebody else has started."""
+"""Implements the launcher on Ray Train V2, in a Ray that the caller has started."""
 
 import time
 from collections.abc import Callable
@@ -20,21 +20,21 @@ Result = TypeVar("Result")
 
 @dataclass
 class RayLauncher:
-    """Runs a function on workers of Ray Train; each has a process of its own and a rank in a gloo or nccl group.
+    """Runs a function in workers of Ray Train; each is a process with a rank in a gloo or nccl group.
 
-    The workers stay for the next launch of the same kind, of whichever launcher; `infra.ray.workers.release` ends them.
-    Ray's own messages go to its session's logs, not to the terminal.
+    The workers stay alive for the next launch with the same configuration, by any launcher; `infra.ray.workers.release` ends
+    them. Ray's own messages go to its session's logs, not to the terminal.
     """
 
     storage_path: Path
-    """Where Ray Train keeps the state of a run while it lasts; shared by all nodes."""
+    """Directory, shared by all nodes, where Ray Train keeps its state during a run."""
     threads_per_worker: int | None = None
-    """CPUs and threads of one worker; None: the CPUs of the cluster, shared out evenly."""
+    """CPUs and threads of each worker; None: the cluster's CPUs divided by the number of workers."""
     max_failures: int = 8
-    """How often in a row lost workers are started again without another step done; the work then goes on from its own
-    checkpoints. A `LongrunError` is final."""
+    """How often in a row lost workers are restarted without completing another step; the work resumes from its own checkpoints. A
+    `LongrunError` is not retried."""
     overhead_seconds: float = field(default=0.0, init=False)
-    """Wall time of launches before the first worker entered the work and after the last one left it."""
+    """Seconds of launches before the first worker started the work and after the last one finished it."""
 
     def launch(
         self,
@@ -45,15 +45,14 @@ class RayLauncher:
         metrics: Metrics,
         min_workers: int | None = None,
     ) -> list[Result]:
-        """Call `work` in every worker; reports reach `metrics` in this thread while the work goes on.
+        """Call `work` in every worker and return the results by rank; reports reach `metrics` in this thread meanwhile.
 
-        With `min_workers` it starts, and resumes after a loss, with as many as there is room for; once a minute Ray Train looks
-        whether there is room for more, and then starts all of them again.
+        With `min_workers` the work starts, and resumes after a loss, with as many workers as fit. Once a minute Ray Train checks
+        whether more fit, and then restarts all of them.
 
         Raises:
-            ConfigError: more workers than the cluster has CPUs for.
-            LongrunError: whatever the work raised.
-            TrainingError: workers were lost more than `max_failures` times in a row without another step done.
+            ConfigError: the cluster has too few CPUs for the workers. LongrunError: whatever the work raised. TrainingError:
+            workers were lost more than `max_failures` times in a row without completing another step.
         """
         started = time.time()
         group = group_for(self._config(workers, min_workers or workers))
@@ -74,7 +73,7 @@ class RayLauncher:
         cpus = int(resources.get("CPU", 0))
         threads = self.threads_per_worker or max(1, cpus // max(1, workers))
         if not 1 <= min_workers <= workers or min_workers * threads > cpus:
-            raise ConfigError(f"{min_workers} workers of {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
+            raise ConfigError(f"{min_workers} workers with {threads} CPUs each; allowed: 1 to {cpus // threads} on {cpus} CPUs")
         return GroupConfig(
             workers=workers,
             min_workers=min_workers,
@@ -93,4 +92,4 @@ def _overhead(outcome: Outcome, started: float, ended: float) -> float:
 
 def _last_line(failure: Exception | None) -> str:
     lines = [line.strip() for line in str(failure or "").splitlines() if line.strip()]
-    return lines[-1] if lines else "no worker gave a result"
+    return lines[-1] if lines else "no worker returned a result"

@@ -1,6 +1,6 @@
-"""Workers of Ray Train that stay between trainings: starting a trainer takes seconds, handing it the next training does not.
+"""Keeps workers of Ray Train alive between trainings, because starting a trainer takes seconds.
 
-There is one group at a time, because a group holds the processors that it was given.
+There is one group at a time, because a group keeps its CPUs and GPUs reserved.
 """
 
 import os
@@ -21,37 +21,37 @@ from infra.threads import use_threads
 from infra.variables import set_variable
 
 MAX_RESTARTS = 1000
-"""How often Ray Train starts workers again in all: the bound for workers that never start. The mailbox counts the others."""
+"""How often Ray Train restarts workers in total: a limit for workers that never start. The mailbox counts other failures."""
 
 POLL_SECONDS = 0.25
-"""Between two looks into the mailbox: fast enough for a progress bar, slow enough to cost nothing."""
+"""Seconds between two reads of the mailbox: often enough for a progress bar, and cheap."""
 
 RAY_TRAIN_VARIABLES = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",  # 2 by default, which every group waits at its end
-    "RAY_TRAIN_METRICS_ENABLED": "0",  # for a Prometheus that is not there
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # otherwise what DeepSpeed prints cannot be kept off the terminal
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # workers do nothing else when their node is to be taken away
-    # 60 by default: how long workers wait for processors that may have been lost with their node, before the others are counted
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",  # 2 by default, a delay at the end of every group
+    "RAY_TRAIN_METRICS_ENABLED": "0",  # there is no Prometheus to collect them
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # otherwise DeepSpeed's output reaches the terminal
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # workers do not react to a planned preemption
+    # 60 by default: how long workers wait for the CPUs of a node that may be lost, before starting with fewer workers
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5",
 }
-"""Ray Train reads these from the driver's environment; what is set there already stays."""
+"""Variables that Ray Train reads from the driver's environment; values that the user has set are kept."""
 
 
 @dataclass(frozen=True)
 class GroupConfig:
-    """How many workers, and what each of them has."""
+    """Number of workers and the resources of each."""
 
     workers: int
     min_workers: int
-    """How few are enough where nodes were lost; equal to `workers`: none may be missing."""
+    """Smallest number of workers that may continue after a loss; equal to `workers`: wait until all fit."""
     threads: int
-    """CPUs and threads of each."""
+    """CPUs and threads of each worker."""
     gpu: bool
-    """Whether each has a GPU."""
+    """Whether each worker has a GPU."""
     storage_path: Path
-    """Absolute path where Ray Train keeps the state of a trainer while it lasts."""
+    """Absolute path of the directory where Ray Train keeps its state during a run."""
     max_failures: int
-    """How often in a row lost workers are started again without another step done."""
+    """How often in a row lost workers are restarted without completing another step."""
 
 
 class WorkerGroup:
@@ -70,11 +70,12 @@ class WorkerGroup:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it can take another assignment: its workers are there, and none of them failed or was lost so far."""
+        """Whether it can take another assignment: it runs, and none of its workers has failed or was lost."""
         return self._thread.is_alive() and not self._spent
 
     def run(self, pickled: bytes, metrics: Metrics) -> Outcome:
-        """Let all workers do an assignment; reports reach `metrics` in this thread, because metrics may belong to it."""
+        """Run an assignment on all workers and return its outcome; `metrics` is called in this thread, because it may be bound to
+        it."""
         import ray
 
         self._assigned += 1
@@ -93,9 +94,9 @@ class WorkerGroup:
         return outcome
 
     def dismiss(self) -> None:
-        """End the workers, and remove what Ray Train kept of them.
+        """End the workers, and delete Ray Train's state of them.
 
-        Waits until they have ended, unless they were stopped in the middle of an assignment: then the end of Ray ends them.
+        Waits until they have exited, unless an assignment was interrupted: then they end with Ray.
         """
         import ray
 
@@ -107,7 +108,7 @@ class WorkerGroup:
         shutil.rmtree(self.config.storage_path / self._name, ignore_errors=True)
 
     def _free(self) -> None:
-        """End the workers of a dead controller, and give their processors back."""
+        """End the workers of a dead controller, which frees their CPUs and GPUs."""
         import ray
         from ray.util.placement_group import remove_placement_group
 
@@ -117,7 +118,7 @@ class WorkerGroup:
     def _fit(self) -> None:
         try:
             self._trainer().fit()
-        except Exception as error:  # noqa: BLE001 - the launcher raises it in its own thread
+        except Exception as error:  # noqa: BLE001 - the launcher raises it in the caller's thread
             self.failure = error
 
     def _trainer(self) -> Any:
@@ -147,11 +148,11 @@ class WorkerGroup:
 
 
 def _trainer_class() -> Any:
-    """Ray Train's trainer without two of its helpers, each an actor whose start costs seconds.
+    """Ray Train's trainer without two helper actors, each of which takes seconds to start.
 
-    The cleaner of placement groups outlives a dead controller to give its processors back; but it asks the dashboard whether the
-    controller is alive, which is off here, and complains into the terminal ever after. `WorkerGroup.dismiss` gives them back.
-    The manager of Ray Data's datasets has nothing to manage.
+    The cleaner of placement groups frees the CPUs of a dead controller. It asks the dashboard whether the controller is alive;
+    here the dashboard is off, so it would print warnings forever. `WorkerGroup.dismiss` frees the CPUs instead. The manager of
+    Ray Data's datasets is not needed, because training uses none.
     """
     from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
@@ -166,11 +167,11 @@ def _trainer_class() -> Any:
 
 
 _groups: list[WorkerGroup] = []
-"""The one group of this process, if there is one."""
+"""The group of this process; empty or one element."""
 
 
 def group_for(config: GroupConfig) -> WorkerGroup:
-    """The present group if it has that config and is fresh; else a new one, which replaces it."""
+    """The current group if it has this config and is fresh; else a new group, which replaces it."""
     if _groups and (_groups[0].config != config or not _groups[0].is_fresh):
         release()
     if not _groups:
@@ -179,37 +180,37 @@ def group_for(config: GroupConfig) -> WorkerGroup:
 
 
 def release() -> None:
-    """Dismiss the group, if there is one. To be called before others use its processors, and before Ray is stopped."""
+    """Dismiss the group, if there is one. Call it before other work needs the CPUs, and before Ray is stopped."""
     while _groups:
         _groups.pop().dismiss()
 
 
 @dataclass(frozen=True)
 class _MailReporter:
-    """The reporter of a worker."""
+    """A training worker's reporter, which posts to the mailbox."""
 
     worker: WorkerRank
     mailbox: Any
     _posted: list[Any] = field(default_factory=list)
-    """The post that is on its way, if there is one."""
+    """The post that has not arrived yet; empty or one element."""
     _waiting: list[Report] = field(default_factory=list)
-    """What the next one will hold."""
+    """Reports for the next post."""
 
     @property
     def rank(self) -> int:
-        """Of this worker."""
+        """Rank of this worker."""
         return self.worker.rank
 
     @property
     def world_size(self) -> int:
-        """Workers."""
+        """Number of workers."""
         return self.worker.world_size
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Report steps to the driver.
+        """Report a completed step to the driver; only rank 0 does.
 
-        One post is on its way at a time, and the next one holds what was reported meanwhile: an asynchronous actor of Ray may
-        reorder calls, and a training that resumes reports all its steps at once.
+        Only one post is sent at a time, and the next one contains everything reported meanwhile: an asynchronous Ray actor may
+        reorder calls, and a resumed training reports all its earlier steps at once.
         """
         if self.rank == 0:
             self._waiting.append((step, total_steps, dict(values)))
@@ -230,13 +231,13 @@ class _MailReporter:
 
 
 def _work(config: dict[str, Any]) -> None:
-    """What Ray calls in each worker, and again after a loss: do one assignment after another."""
+    """Run assignments until dismissed. Ray calls this in each worker, and again after a loss."""
     import ray
     import ray.train
 
     use_threads(config["threads"])
     if not config["gpu"]:
-        set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray shows all GPUs to workers that asked for none
+        set_variable("CUDA_VISIBLE_DEVICES", "")  # Ray shows all GPUs to workers without a GPU
     mailbox, context = config["mailbox"], ray.train.get_context()
     placement_group: Any = ray.util.get_current_placement_group()
     rank = WorkerRank(placement_group.id.hex(), context.get_world_rank(), context.get_world_size())
@@ -262,7 +263,7 @@ def _do(work: Callable[..., Any], spec: Any, reporter: _MailReporter) -> None:
         reporter.flush()
         ray.get(mailbox.fail.remote(worker, error, time.time()))
         if reporter.world_size > 1:
-            raise  # the others may wait for this one: Ray must end them
+            raise  # the other workers may wait for this one, so Ray must end them
         return
     except Exception as error:
         ray.get(mailbox.crash.remote(worker, f"{type(error).__name__}: {error}"))

@@ -27,7 +27,7 @@ USAGE = {
     "run tiny --home file": "file cannot be used",
     "run tiny --artifact-root bucket": "artifact_root is 'bucket'; allowed: s3://… or gs://… or home",
     "run tiny --mlflow-uri sqlite:///db": "mlflow_uri is 'sqlite:///db'; allowed: http://… or https://… or home",
-    "run tiny --mlflow-uri https://me:word@host": "mlflow_uri holds a user, a password",
+    "run tiny --mlflow-uri https://me:word@host": "mlflow_uri contains a user, a password",
     "lineage": "Missing argument",
     "lineage model --home nothing-yet": "has no registered models",
     "logs --home nothing-yet": "matches 0 runs",
@@ -62,7 +62,7 @@ def test_a_server_that_does_not_answer_is_refused_before_any_work_and_not_rememb
     ended = longrun("run", "tiny", "--home", "home", "--mlflow-uri", f"http://127.0.0.1:{free_port()}", cwd=tmp_path)
     assert ended.returncode == 1
     assert "does not answer" in ended.stderr
-    assert "look at its address and whether it runs" in ended.stderr
+    assert "check its address and whether it runs" in ended.stderr
     assert list((tmp_path / "home").iterdir()) == []
 
 

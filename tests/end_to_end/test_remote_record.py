@@ -180,7 +180,7 @@ def test_the_run_waits_for_each_server_and_goes_on(site: Site) -> None:
     assert len(site.events("home", "made")) == STEPS
     said = [event["why"] for event in site.events("home", "waiting")]
     for _, name in KILLED:
-        assert [why for why in said if why.startswith(NAMES[name]) and "going on as soon as it does" in why]
+        assert [why for why in said if why.startswith(NAMES[name]) and "retrying for another" in why]
         assert [why for why in said if why.startswith(NAMES[name]) and "answers again" in why]
     assert "waiting: MLflow at" in site.printed[0]
 
@@ -252,7 +252,7 @@ def test_later_commands_find_the_record_without_being_told_where(rerun: Site) ->
 def test_a_bucket_that_does_not_exist_is_refused_at_once_and_not_remembered(rerun: Site) -> None:
     ended = rerun.longrun("run", "tiny", "--artifact-root", "s3://absent/x", home="other")
     assert ended.returncode == 1
-    assert "s3://absent/x: NoSuchBucket; look at the store's address" in ended.stderr
+    assert "s3://absent/x: NoSuchBucket; check the store's address" in ended.stderr
     assert ROOT in (rerun.directory / "other" / "record.toml").read_text()
 
 

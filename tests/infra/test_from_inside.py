@@ -37,7 +37,7 @@ def profile(store: str, monkeypatch: pytest.MonkeyPatch) -> Profile:
 
 
 def test_an_object_is_written_read_and_deleted(profile: Profile, store: str) -> None:
-    assert from_inside.object_store(profile) == f"s3://{BUCKET}/x: an object written, read and deleted"
+    assert from_inside.object_store(profile) == f"s3://{BUCKET}/x: wrote, read and deleted an object"
     assert "Contents" not in client(store).list_objects_v2(Bucket=BUCKET)
 
 
@@ -46,8 +46,8 @@ def test_claims_are_written_to_and_read(profile: Profile, tmp_path: Path) -> Non
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "text").touch()
     known = {answer["what"]: answer for answer in from_inside.answers(profile, 60, tmp_path)}
-    assert known["checkpoint claim"]["observed"] == "checkpoints: a file written, read and deleted"
-    assert known["source claim"]["observed"] == "sources: can be read, 1 entries"
+    assert known["checkpoint claim"]["observed"] == "checkpoints: wrote, read and deleted a file"
+    assert known["source claim"]["observed"] == "sources: readable, 1 entries"
     assert [*(tmp_path / "checkpoints").iterdir()] == []
     assert "does not answer" in known["mlflow"]["problem"] or "refused" in known["mlflow"]["problem"]
 

@@ -113,7 +113,8 @@ def test_a_secret_that_cannot_be_read_is_named_and_this_machine_s_keys_of_that_n
     cluster.answers[f"{NAMESPACE}/secrets/object-store"] = answer
     with (
         pytest.raises(
-            ClusterError, match=r"AWS_\w+ of the profile is in Secret object-store of longrun, .*or set AWS_"
+            ClusterError,
+            match=r"AWS_\w+ cannot be read from Secret object-store in namespace longrun, .*or set environment variable AWS_",
         ) as caught,
         reached(site),
     ):
@@ -129,7 +130,7 @@ def test_a_variable_that_is_not_set_is_named(site: Profile, monkeypatch: pytest.
     monkeypatch.delenv("MY_PASSWORD")
     with (
         pytest.raises(
-            ConfigError, match="takes MLFLOW_TRACKING_PASSWORD from the environment variable MY_PASSWORD, which is not"
+            ConfigError, match="environment variable MY_PASSWORD, from which the profile takes MLFLOW_TRACKING_PASSWORD, is not"
         ),
         reached(site),
     ):
@@ -151,9 +152,9 @@ def test_an_address_in_the_cluster_is_named_with_the_port_forward_and_the_value_
         pass
     message = str(caught.value)
     assert message.startswith(
-        "mlflow_uri http://longrun-mlflow.longrun.svc.cluster.local:5000 is not reached from this machine ("
+        "mlflow_uri http://longrun-mlflow.longrun.svc.cluster.local:5000 cannot be reached from this machine ("
     )
-    assert "run: kubectl --context site --namespace longrun port-forward service/longrun-mlflow 5000:5000; and once: " in message
+    assert "run: kubectl --context site --namespace longrun port-forward service/longrun-mlflow 5000:5000; then once: " in message
     assert message.endswith("longrun profile change site --set outside.mlflow_uri=http://127.0.0.1:5000")
 
 
@@ -166,7 +167,7 @@ def test_an_address_from_outside_is_used_and_where_nobody_listens_the_port_forwa
     port = free_port()
     forwarded = replace(inside, outside={STORE: f"http://127.0.0.1:{port}"})
     with (
-        pytest.raises(ClusterError, match=rf"is this running\? kubectl .*service/longrun-store {port}:8333$"),
+        pytest.raises(ClusterError, match=rf"check that this is running: kubectl .*service/longrun-store {port}:8333$"),
         reached(forwarded),
     ):
         pass

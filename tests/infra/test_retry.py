@@ -43,7 +43,7 @@ def test_a_service_that_comes_back_is_asked_again_and_both_are_said(caplog: pyte
         assert retry("store s3://b", service.create, StoreError) == 1
     assert service.asked == 4
     first, last = (record.getMessage() for record in caplog.records)
-    assert first.startswith("store s3://b does not answer (connection refused); going on as soon as it does, at most 300 s more")
+    assert first.startswith("store s3://b does not answer (connection refused); retrying for another 300 s")
     assert last.startswith("store s3://b answers again after")
 
 

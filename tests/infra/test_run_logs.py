@@ -36,7 +36,7 @@ def _keeps(logs: RunLogs) -> None:
     assert list(logs.lines(RUN, STEP, STEP_LOG)) == ["of step.log", "last"]
     assert list(logs.lines(RUN, STEP, worker_log(2))) == ["again"]
     assert logs.steps("another") == logs.names(RUN, "sft") == []
-    with pytest.raises(ConfigError, match=r"no log worker-3.log of step pretraining .*there are: step.log, worker-2.log"):
+    with pytest.raises(ConfigError, match=r"no log worker-3.log of step pretraining .*existing logs: step.log, worker-2.log"):
         logs.lines(RUN, STEP, worker_log(3))
 
 
@@ -61,5 +61,5 @@ def test_of_a_long_log_the_beginning_and_the_end_are_kept(logs: RunLogs) -> None
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", "head/../../x", "", "head//x", ".hidden", "a\nb"])
 def test_no_name_leaves_the_folder_of_logs(logs: RunLogs, name: str) -> None:
     for names in ((name, STEP, STEP_LOG), (RUN, name, STEP_LOG), (RUN, STEP, name)):
-        with pytest.raises(ConfigError, match="names no run, step or log"):
+        with pytest.raises(ConfigError, match="is no name of a run, step or log"):
             logs.put(*names, data=b"")

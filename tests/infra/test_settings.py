@@ -83,7 +83,7 @@ def test_what_is_no_location_of_artifacts_is_refused_and_no_secret_repeated(root
 
 def test_a_damaged_file_of_locations_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.toml").write_text("artifact_root = s3")
-    with pytest.raises(ConfigError, match=r"record\.toml cannot be read: .*; remove it"):
+    with pytest.raises(ConfigError, match=r"record\.toml cannot be read: .*; delete it"):
         settings(str(tmp_path))
 
 

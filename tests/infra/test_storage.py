@@ -284,7 +284,7 @@ def test_a_store_that_does_not_answer_is_an_error_and_not_an_empty_store(
         "writing": lambda: publish(silent),
         "artifacts": lambda: list(silent.artifacts()),
     }
-    with pytest.raises(StoreError, match=r"object store s3://.* did not answer .*look at the store's address") as caught:
+    with pytest.raises(StoreError, match=r"object store s3://.* did not answer .*check the store's address") as caught:
         calls[method]()
     assert "\n" not in str(caught.value)
 

@@ -42,6 +42,6 @@ def test_anything_else_is_refused_with_what_is_allowed(url: str) -> None:
     ],
 )
 def test_what_may_hold_a_secret_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"Service\.url holds a user, a password, a query or a wrong host") as caught:
+    with pytest.raises(ConfigError, match=r"Service\.url contains a user, a password, a query or an invalid host") as caught:
         require_url(Service(url), "url", SCHEMES)
     assert "planted" not in str(caught.value)

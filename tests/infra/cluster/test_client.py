@@ -76,7 +76,7 @@ def test_a_refusal_is_an_error_of_its_kind(
     status: int, kind: type[Exception], client: ClusterClient, cluster: FakeCluster
 ) -> None:
     cluster.answers["/version/"] = status
-    with pytest.raises(kind, match=f"the API server answers {status}") as caught:
+    with pytest.raises(kind, match=f"the Kubernetes API answered {status}") as caught:
         client.version()
     assert type(caught.value) is kind
 

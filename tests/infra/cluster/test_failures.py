@@ -55,13 +55,13 @@ def test_a_bug_is_named_by_its_exception_and_so_is_one_in_a_worker() -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (pod_failure(1), "ended with exit code 1"),
-        (pod_failure(1, "bash: a0: command not found"), "ended with exit code 1: bash: a0: command not found"),
+        (pod_failure(1), "exited with code 1"),
+        (pod_failure(1, "bash: a0: command not found"), "exited with code 1: bash: a0: command not found"),
         (pod_failure(137, "step 12", reason="OOMKilled"), "out of memory (OOMKilled): step 12"),
-        (pod_failure(137), "killed (signal 9), most often for want of memory"),
+        (pod_failure(137), "killed (signal 9), usually because it ran out of memory"),
         (ray_failure("step 9\n", -11), "segmentation fault: step 9"),
         (ray_failure("Fatal: torn down", 139), "segmentation fault: Fatal: torn down"),
-        ("[AppFailed] Job entrypoint command failed with exit code 1. No logs available.", "ended with exit code 1: [AppFailed]"),
+        ("[AppFailed] Job entrypoint command failed with exit code 1. No logs available.", "exited with code 1: [AppFailed]"),
         ("Grace period [3m0s] exceeded|[ImagePullBackOff]: Back-off", "[ImagePullBackOff]: Back-off"),
         ("vocabulary is too small", "vocabulary is too small"),
         ("two\n  lines", "two lines"),
@@ -82,13 +82,13 @@ Current thread 0x00007f (most recent call first):
   File "/root/code/components/training/loop.py", line 70 in train
 
 Extension modules: numpy.core._multiarray_umath (total: 1)
-longrun: logs were not kept: StoreError: no answer
+longrun: logs could not be saved: StoreError: no answer
 """
     expected = 'segmentation fault, in File "/opt/venv/torch/autograd.py", line 20 in backward'
     assert reason(ray_failure(printed, 139)) == reason_in_log(printed.splitlines()) == expected
     assert (
-        reason(pod_failure(137, "step 12\nlongrun: logs were not kept"))
-        == "killed (signal 9), most often for want of memory: step 12"
+        reason(pod_failure(137, "step 12\nlongrun: logs could not be saved"))
+        == "killed (signal 9), usually because it ran out of memory: step 12"
     )
 
 
@@ -100,14 +100,14 @@ def test_a_reason_is_short_and_one_that_says_nothing_is_known_as_vague() -> None
 @pytest.mark.parametrize(
     ("message", "kind", "remedy"),
     [
-        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "make images"),
-        ("manifest unknown", ImageMissing, "make images"),
+        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "push the images"),
+        ("manifest unknown", ImageMissing, "push the images"),
         ('pods "x" is forbidden: exceeded quota: longrun', QuotaExceeded, "raise quota.hard"),
         ("failed quota: longrun: must specify limits.cpu", QuotaExceeded, "raise quota.hard"),
-        ("0/3 nodes are available: 3 Insufficient nvidia.com/gpu", ClusterError, "wait until nodes are free"),
-        ("out of memory (OOMKilled)", ClusterError, "more memory in the profile"),
+        ("0/3 nodes are available: 3 Insufficient nvidia.com/gpu", ClusterError, "wait until a node is free"),
+        ("out of memory (OOMKilled)", ClusterError, "the step more memory"),
         ('secret "object-store" not found', ClusterError, "kubectl get secrets"),
-        ('persistentvolumeclaim "texts" not found', ClusterError, "claims that the profile names"),
+        ('persistentvolumeclaim "texts" not found', ClusterError, "check the profile's checkpoint_claim"),
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', ClusterError, "longrun deploy"),
     ],
 )

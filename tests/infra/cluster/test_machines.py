@@ -99,7 +99,7 @@ def test_a_step_asks_for_its_driver_and_every_pod_of_its_ray_cluster() -> None:
 
 def test_a_pod_fits_where_there_is_all_that_it_asks_for_and_says_what_that_is() -> None:
     _, pod = requests(sample_profile(gpus_per_worker=1))["train"]
-    assert str(pod) == "asks for 10 cores, 100.0 GiB, 1 GPUs"
-    assert str(requests(trial())["data"][1]) == "asks for 0.1 cores, 2.5 GiB"
+    assert str(pod) == "requests 10 cores, 100.0 GiB, 1 GPUs"
+    assert str(requests(trial())["data"][1]) == "requests 0.1 cores, 2.5 GiB"
     assert pod.fits(10, 100 * 2**30, 1)
     assert [pod.fits(*node) for node in ((9.9, 2**40, 8), (96, 99 * 2**30, 8), (96, 2**40, 0))] == [False] * 3

@@ -20,7 +20,7 @@ from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.fake_cluster.namespace import answering, deployed, unscheduled, waiting, with_event
 from tests.infra.conftest import sample_profile
 
-GOOD = [{"what": "mlflow", "observed": "http://mlflow: experiments can be read", "problem": ""}]
+GOOD = [{"what": "mlflow", "observed": "http://mlflow: listed experiments", "problem": ""}]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "no claim": (lambda _: unscheduled('persistentvolumeclaim "c" not found'), 'persistentvolumeclaim "c" not found'),
     "no volume": (lambda server: with_event(server, "FailedMount", "timed out"), "FailedMount: timed out"),
     "a crash": (lambda server: answering(server, "Traceback\nModuleNotFoundError: No module named 'x'"), "No module named 'x'"),
-    "silence": (lambda server: answering(server, ""), "ended without answers: it has printed nothing"),
+    "silence": (lambda server: answering(server, ""), "exited without answers: its log is empty"),
 }
 
 

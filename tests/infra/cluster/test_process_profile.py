@@ -37,7 +37,7 @@ def test_a_profile_adopted_after_the_environments_were_made_is_an_error(profile:
         command, cwd=REPOSITORY, env=variables, input=to_toml(profile), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "RuntimeError: the task environments are made already" in done.stdout + done.stderr
+    assert "RuntimeError: call adopt() before" in done.stdout + done.stderr
 
 
 def test_the_same_profile_may_be_adopted_again_at_any_time(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,20 +42,20 @@ def test_pods_get_secrets_from_kubernetes_alone(profile: Profile) -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "scheme": ({"endpoint": "flyte.example.org"}, r"Profile\.endpoint is 'flyte\.example\.org'; allowed: http://… or https://… or dns://…"),
-    "port": ({"endpoint": "https://flyte:port"}, r"Profile\.endpoint holds .* a wrong host"),
+    "port": ({"endpoint": "https://flyte:port"}, r"Profile\.endpoint contains .* an invalid host"),
     "root": ({"artifact_root": "/tmp/artifacts"}, r"artifact_root is '/tmp/artifacts'; allowed: s3://… or gs://…"),
     "project": ({"project": "Long Run"}, r"project is 'Long Run'; allowed: lower-case letters"),
     "registry": ({"image_registry": "https://ghcr.io/x"}, r"image_registry is .*without scheme, tag or digest"),
     "tag": ({"image_registry": "ghcr.io/x@sha256:0"}, r"image_registry is .*without scheme, tag or digest"),
-    "groups": ({"image_digests": {"core": "sha256:" + "0" * 64}}, r"allowed: core, train, evaluate, besides data,"),
+    "groups": ({"image_digests": {"core": "sha256:" + "0" * 64}}, r"allowed: core, train, evaluate, and optionally data,"),
     "digest": ({"image_digests": dict.fromkeys(IMAGE_GROUPS, "latest")}, r"image_digests\.core is 'latest'; allowed: sha256:"),
     "kind": ({"gpus": ("V100",)}, r"gpus is \['V100'\]; allowed: each of \('A100', 'H100', 'H200'\) once"),
     "twice": ({"gpus": ("H100", "H100")}, r"once"),
     "workers": ({"workers": -1}, r"workers is -1; allowed: 0 to 4096"),
-    "workers alone": ({"workers": 1, "checkpoint_claim": ""}, r"workers is 1; allowed: 0, or a checkpoint_claim"),
+    "workers alone": ({"workers": 1, "checkpoint_claim": ""}, r"workers is 1; allowed: 0, or also set checkpoint_claim"),
     "size": ({"size": "huge"}, r"size is 'huge'; allowed: trial, default, gpu"),
-    "size without GPUs": ({"gpus": (), "size": "gpu"}, r"size is 'gpu'; allowed: trial or default, since gpus is empty"),
-    "size with GPUs": ({"size": "default"}, r"size is 'default'; allowed: gpu, since gpus names kinds"),
+    "size without GPUs": ({"gpus": (), "size": "gpu"}, r"size is 'gpu'; allowed: trial or default, because gpus is empty"),
+    "size with GPUs": ({"size": "default"}, r"size is 'default'; allowed: gpu, because gpus is set"),
     "pod": ({"sizes": {"trainer": {}}}, r"sizes is \['trainer'\]; allowed: driver, cpu, data, train, evaluate, data-head"),
     "size of a pod": ({"sizes": {"train": {"memory": "1"}}}, r"sizes\.train: Size\.memory is '1'"),
     "release": ({"release": "r" * 54}, r"release is .*53 at most"),
@@ -130,7 +130,7 @@ def test_an_unknown_key_is_refused_with_those_allowed(profile: Profile) -> None:
 
 
 def test_missing_keys_are_all_named() -> None:
-    with pytest.raises(ConfigError, match=r"^site: project, image_registry, image_digests, artifact_root, mlflow_uri missing"):
+    with pytest.raises(ConfigError, match=r"^site: missing keys: project, image_registry, image_digests, artifact_root"):
         parse_profile('endpoint = "https://flyte"', "site")
 
 
@@ -144,7 +144,7 @@ def test_missing_keys_are_all_named() -> None:
         ("secrets = {A = 1}", "secrets is of type dict; allowed: a table of strings"),
         ("sizes = {train = 1}", "sizes.train is of type int; allowed: a table of strings"),
         ("sizes = {train = {cores = 4}}", "sizes.train is of type dict; allowed: a table of strings"),
-        ("project", "not TOML"),
+        ("project", "invalid TOML"),
     ],
 )
 def test_a_mistyped_value_is_refused(line: str, message: str, profile: Profile) -> None:
@@ -157,7 +157,7 @@ def test_a_mistyped_value_is_refused(line: str, message: str, profile: Profile) 
 
 def test_a_profile_is_not_overwritten_unless_asked(profile: Profile, tmp_path: Path) -> None:
     write_profile(tmp_path, "site", profile)
-    with pytest.raises(ConfigError, match="--replace overwrites it"):
+    with pytest.raises(ConfigError, match="use --replace to overwrite it"):
         write_profile(tmp_path, "site", replace(profile, project="other"))
     assert read_profile(tmp_path).project == "longrun"
     write_profile(tmp_path, "site", replace(profile, project="other"), replace=True)
@@ -165,7 +165,7 @@ def test_a_profile_is_not_overwritten_unless_asked(profile: Profile, tmp_path: P
 
 
 def test_without_a_name_the_only_profile_is_meant(profile: Profile, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds 0 profiles; make one with: longrun profile create"):
+    with pytest.raises(ConfigError, match="holds 0 profiles; create one with: longrun profile create"):
         read_profile(tmp_path)
     write_profile(tmp_path, "one", profile)
     assert read_profile(tmp_path) == profile
@@ -173,7 +173,7 @@ def test_without_a_name_the_only_profile_is_meant(profile: Profile, tmp_path: Pa
     assert profile_names(tmp_path) == ["one", "two"]
     with pytest.raises(ConfigError, match="holds 2 profiles; choose one with --profile: one, two"):
         read_profile(tmp_path)
-    with pytest.raises(ConfigError, match=r"no profile 'three' in .*; there are: one, two"):
+    with pytest.raises(ConfigError, match=r"no profile 'three' in .*; existing profiles: one, two"):
         read_profile(tmp_path, "three")
 
 

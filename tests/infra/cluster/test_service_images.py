@@ -21,7 +21,7 @@ def test_a_reference_is_read_and_said_again(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "postgres:17", "host/a", "https://host/a:1", "host/a@sha256:7", "host/A:1", "host/a:1 b"])
 def test_what_is_no_reference_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"image x: .* is no image; allowed: HOST/NAME:TAG"):
+    with pytest.raises(ConfigError, match=r"image x: .* is not an image; allowed: HOST/NAME:TAG"):
         Reference.parse(text, "image x")
 
 
@@ -55,7 +55,7 @@ def test_without_registry_only_what_is_named_is_set() -> None:
 
 
 def test_names_and_registries_that_are_none_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"no chart has an image 'postgre'; allowed: kuberay, flyte, console, wait"):
+    with pytest.raises(ConfigError, match=r"unknown image 'postgre'; allowed: kuberay, flyte, console, wait"):
         references({}, overrides={"postgre": PINNED})
     with pytest.raises(ConfigError, match=r"--registry 'https://m': allowed: host and path"):
         references({}, "https://m")

@@ -114,7 +114,7 @@ def test_the_events_of_a_workers_pod_say_why_the_step_initializes_for_ever(fake:
             [RUNNING, CLUSTER, event(CLUSTER, "FailedToCreateHeadPod", "exceeded quota: longrun")],
             "RayCluster job-x7v3b: FailedToCreateHeadPod: exceeded quota: longrun",
         ),
-        ([made("RayJob", "job")], "RayJob job: KubeRay has not taken it up"),
+        ([made("RayJob", "job")], "RayJob job: KubeRay has not taken this job yet"),
         (
             [made("RayJob", "job", status={"jobDeploymentStatus": "Failed", "reason": "AppFailed", "message": "no head"})],
             "RayJob job: AppFailed: no head",

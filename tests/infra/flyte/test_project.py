@@ -37,7 +37,7 @@ def test_an_archived_project_is_told_as_one(site: Profile, flyte: FakeFlyte) -> 
 def test_who_may_not_make_it_is_told_whom_to_ask(site: Profile, flyte: FakeFlyte) -> None:
     flyte.projects.clear()
     flyte.refusals["create_project"] = ConnectError(Code.PERMISSION_DENIED, "admins only")
-    with pytest.raises(LoginRefused, match="has no project longrun and does not let this user make it: admins only; ask who"):
+    with pytest.raises(LoginRefused, match="has no project longrun and does not let this user create it: admins only; ask"):
         ensure_project(site)
 
 
@@ -52,5 +52,5 @@ def test_a_service_that_does_not_answer_is_no_missing_project(
 ) -> None:
     monkeypatch.setattr(service, "RPC_RETRIES", 0)
     flyte.refusals["get_project"] = ConnectError(Code.UNAVAILABLE, "restarting")
-    with pytest.raises(EndpointError, match="does not answer: restarting"):
+    with pytest.raises(EndpointError, match=r"no answer from Flyte at .*: restarting"):
         ensure_project(site)

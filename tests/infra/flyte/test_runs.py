@@ -49,7 +49,7 @@ def test_a_step_is_found_by_its_name_and_the_newest_of_several_is_meant() -> Non
     assert (known.step(""), known.step("sft")) == (driver, second)
     with pytest.raises(ConfigError, match="unknown step 'stf'") as caught:
         known.step("stf")
-    assert "allowed: task-a0, sft; others may come, and one that is reused has no task" in str(caught.value)
+    assert "allowed: task-a0, sft; later steps have not started, and reused steps have no task" in str(caught.value)
 
 
 @pytest.mark.long
@@ -63,7 +63,7 @@ def test_the_state_of_a_run_names_each_step_though_a_listing_has_no_names_and_sa
     assert all(len(each.action) == 25 for each in state.steps[1:])
     assert state.problem is not None
     assert state.problem.problem == "[ImagePullBackOff]: Back-off pulling image"
-    assert state.problem.remedy.startswith("make images")
+    assert state.problem.remedy.startswith("push the images")
 
 
 @pytest.mark.long
@@ -81,7 +81,7 @@ def test_each_attempt_of_a_step_has_its_say_and_the_log_is_that_of_the_newest(si
     flyte.actions[2] = Action("pretraining", task="longrun-train.pretraining", phase="FAILED", error=pod_failure(139, "step 8"))
     again, failed = FlyteRuns(site).state("r1").steps[1:]
     assert (again.phase, again.attempt) == ("running", 2)
-    assert again.problem == "attempt 2; the one before failed: killed (signal 9), most often for want of memory"
+    assert again.problem == "attempt 2; the previous attempt failed: killed (signal 9), usually because it ran out of memory"
     assert failed.problem == "segmentation fault: step 8"
     list(FlyteRuns(site).log("r1", again))
     assert [request.attempt for request in flyte.requests("tail_logs")] == [2]
@@ -93,7 +93,7 @@ def test_the_log_is_the_drivers_or_a_steps_and_one_whose_pod_is_gone_is_missing_
     state = runs.state("r1")
     assert list(runs.log("r1", state.step(""))) == ["driver"]
     assert list(runs.log("r1", state.step("curation"))) == ["shard 1", "shard 2"]
-    with pytest.raises(LogMissing, match="no log of pretraining in run r1: it has no pod now"):
+    with pytest.raises(LogMissing, match="no log of pretraining in run r1: the step has no pod at the moment"):
         list(runs.log("r1", state.step("pretraining")))
     assert len(flyte.requests("tail_logs")) == 3
 
@@ -103,13 +103,13 @@ def test_a_run_is_stopped_with_the_reason_and_an_unknown_one_is_named(site: Prof
     FlyteRuns(site).abort("r1", "no longer needed")
     assert [request.reason for request in flyte.requests("abort_run")] == ["no longer needed"]
     assert FlyteRuns(site).state("r1").steps[0].problem == "stopped: no longer needed"
-    with pytest.raises(ClusterError, match=r"run not found: longrun/development/r2; look at the run's name"):
+    with pytest.raises(ClusterError, match=r"run not found: longrun/development/r2; check the run's name"):
         FlyteRuns(site).abort("r2", "")
 
 
 @pytest.mark.long
 def test_a_run_that_has_ended_is_not_stopped_because_flyte_would_call_it_aborted(site: Profile, flyte: FakeFlyte) -> None:
     flyte.actions[0].phase = "SUCCEEDED"
-    with pytest.raises(ConfigError, match="run r1 has ended: succeeded; there is nothing to stop"):
+    with pytest.raises(ConfigError, match=r"run r1 has already ended \(succeeded\); there is nothing to stop"):
         FlyteRuns(site).abort("r1", "too late")
     assert flyte.requests("abort_run") == []

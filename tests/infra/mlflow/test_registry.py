@@ -46,7 +46,7 @@ def test_a_name_alone_is_the_newest_version_and_an_alias_the_one_that_carries_it
 
 @pytest.mark.parametrize("model", ["", "small/", "small@", "small/two", "/1"])
 def test_a_malformed_model_is_refused_with_the_forms_allowed(uri: str, registered: object, model: str) -> None:
-    with pytest.raises(ConfigError, match="name, name/version and name@alias"):
+    with pytest.raises(ConfigError, match="name, name/version or name@alias"):
         registry.resolve(uri, model)
 
 

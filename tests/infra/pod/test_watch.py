@@ -97,7 +97,7 @@ def test_a_crash_before_the_end_of_the_work_is_a_failure_whose_log_is_kept(logs:
 def test_a_crash_after_the_work_is_done_does_not_fail_the_step(logs: RunLogs) -> None:
     status, printed = watched("Path(os.environ[ENDED]).write_text('0'); os.kill(os.getpid(), signal.SIGSEGV)")
     assert status == 0
-    assert "the process ended by signal 11 after its work was done with status 0, which counts" in printed
+    assert "signal 11 ended the process after its work was done; its exit code 0 counts" in printed
     assert list(logs.lines(RUN, STEP, "step.log"))[-1] in printed
 
 
@@ -129,7 +129,7 @@ def test_a_store_that_refuses_fails_no_step_and_is_told(logs: RunLogs, monkeypat
     monkeypatch.setenv(CARRIER, to_toml(sample_profile(artifact_root="s3://no-such-bucket/x")))
     status, printed = watched("print('one')")
     assert status == 0
-    assert "longrun: logs were not kept: StoreError: s3://no-such-bucket/x" in printed
+    assert "longrun: logs could not be saved: StoreError: s3://no-such-bucket/x" in printed
 
 
 def test_the_process_of_the_step_has_its_own_environment(logs: RunLogs) -> None:

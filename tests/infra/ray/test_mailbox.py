@@ -145,7 +145,7 @@ def test_losses_end_an_assignment_only_if_no_step_beyond_the_furthest_was_done_i
         assert await mailbox.is_finished()
         outcome = await mailbox.outcome()
         assert outcome.lost
-        assert str(outcome.error) == "training workers failed 3 times without a step done in between: ValueError: a bug"
+        assert str(outcome.error) == "training workers failed 3 times without completing another step: ValueError: a bug"
 
     asyncio.run(scenario())
 

@@ -198,7 +198,7 @@ def test_workers_are_started_again_for_as_long_as_each_gets_a_step_further(launc
 
 @pytest.mark.slow
 def test_a_bug_that_comes_again_and_again_ends_the_training_with_its_reason(launcher: Any) -> None:
-    with pytest.raises(TrainingError, match="failed 2 times without a step done in between: ValueError: a bug"):
+    with pytest.raises(TrainingError, match="failed 2 times without completing another step: ValueError: a bug"):
         replace(launcher, max_failures=1).launch(break_down, "", workers=1, metrics=RecordedMetrics())
 
 

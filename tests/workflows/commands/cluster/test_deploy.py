@@ -139,7 +139,7 @@ def test_a_release_that_helm_refuses_stops_there_with_its_last_word(
     code, text = deploy(home, "--values", "trial")
     assert code == 1
     assert (
-        "helm upgrade longrun: Error: UPGRADE FAILED: context deadline exceeded; what is there is shown by: helm status" in text
+        "helm upgrade longrun failed: Error: UPGRADE FAILED: context deadline exceeded; see the release with: helm status" in text
     )
     assert [call[2] for call in recorded(calls)] == ["longrun"]
 
@@ -155,8 +155,11 @@ def test_without_helm_on_the_path_nothing_is_touched(home: Path, cluster: FakeCl
     ("words", "message"),
     [
         ((), "--values is missing"),
-        (("--values", "absent.yaml"), "no values file absent.yaml; allowed: a file, or one of trial, production, gpu"),
-        (("--values", "trial", "--flyte-values", "absent.yaml"), "no values file absent.yaml"),
+        (
+            ("--values", "absent.yaml"),
+            "values file absent.yaml does not exist; allowed: a file, or one of trial, production,",
+        ),
+        (("--values", "trial", "--flyte-values", "absent.yaml"), "values file absent.yaml does not exist"),
     ],
 )
 def test_values_that_are_not_there_are_named(words: tuple[str, ...], message: str, home: Path, calls: Path) -> None:

@@ -147,8 +147,8 @@ def without_account(fake: FakeCluster) -> None:
 
 CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
     "old version": ("kubernetes", replaced("/version/", api_version("24")), "failed", "version 1.24", "upgrade"),
-    "refused token": ("kubernetes", replaced("/version/", 401), "failed", "answers 401", "sign in again"),
-    "broken server": ("kubernetes", replaced("/version/", 500), "failed", "answers 500", "kubeconfig"),
+    "refused token": ("kubernetes", replaced("/version/", 401), "failed", "answered 401", "sign in again"),
+    "broken server": ("kubernetes", replaced("/version/", 500), "failed", "answered 500", "kubeconfig"),
     "no operator": ("ray kinds", replaced("/apis/ray.io/v1", 404), "failed", "lacks rayclusters, rayjobs", "KubeRay operator"),
     "half an operator": (
         "ray kinds",
@@ -180,7 +180,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "storage class",
         replaced("/apis/storage.k8s.io/v1/storageclasses", 403),
         "failed",
-        "answers 403",
+        "answered 403",
         "observers",
     ),
     "no claim": ("checkpoint claim", replaced(CLAIM, 404), "failed", "no claim checkpoints", "storage.checkpoints"),
@@ -205,7 +205,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "8 on ready nodes, 5 free",
         "waits",
     ),
-    "nodes refused": ("gpus", replaced("/api/v1/nodes", 403), "failed", "answers 403", "observers"),
+    "nodes refused": ("gpus", replaced("/api/v1/nodes", 403), "failed", "answered 403", "observers"),
     "pods of others hidden": ("gpus", replaced("/api/v1/pods", 403), "ok", "16 free, counting pods of longrun alone", ""),
     "no quota": ("quota", replaced(QUOTAS, listing()), "warning", "longrun has no quota", "quota.hard"),
     "small quota": (
@@ -215,9 +215,9 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "4 GPUs allowed, 8 asked for",
         "raise quota.hard",
     ),
-    "flyte down": ("flyte", replaced("/healthz", 503), "failed", "answers 503", "endpoint"),
-    "flyte elsewhere": ("flyte", replaced("/healthz", 404), "failed", "answers 404", "endpoint"),
-    "mlflow down": ("mlflow", replaced("/health", 502), "failed", "answers 502", "mlflow_uri"),
+    "flyte down": ("flyte", replaced("/healthz", 503), "failed", "answered 503", "endpoint"),
+    "flyte elsewhere": ("flyte", replaced("/healthz", 404), "failed", "answered 404", "endpoint"),
+    "mlflow down": ("mlflow", replaced("/health", 502), "failed", "answered 502", "mlflow_uri"),
     "older mlflow": ("mlflow", replaced("/version", "2.0.0"), "warning", "version 2.0.0", "clients have"),
     "mlflow wants a user": ("mlflow", replaced("/version", 401), "ok", "to users alone", ""),
     "no image": ("image: core", replaced(CORE_IMAGE, 404), "failed", "is not in the registry", "push them"),
@@ -228,7 +228,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "wants credentials",
         "pull secret",
     ),
-    "broken registry": ("image: core", replaced(CORE_IMAGE, 500), "warning", "answers 500", "image_registry"),
+    "broken registry": ("image: core", replaced(CORE_IMAGE, 500), "warning", "answered 500", "image_registry"),
 }
 
 
@@ -303,7 +303,7 @@ def test_services_where_nobody_listens_are_named(profile: Profile) -> None:
     findings = {what: finding_of(gone, what) for what in ("flyte", "mlflow", "object store", "image: core")}
     for what in ("flyte", "mlflow", "object store"):
         assert findings[what]["state"] == "failed", findings[what]
-    assert f"{nowhere}/healthz does not answer" in findings["flyte"]["found"]
+    assert f"no answer from {nowhere}/healthz" in findings["flyte"]["found"]
     assert "Connection refused" in findings["flyte"]["found"]
     assert findings["image: core"]["state"] == "warning"
 
@@ -318,9 +318,9 @@ def test_a_service_that_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setattr(infra.cluster.client, "SECONDS", 0.2)
     cluster.silent |= {"/healthz", "/version/"}
-    with pytest.raises(ClusterError, match=r"/healthz does not answer: .*timed out"):
+    with pytest.raises(ClusterError, match=r"no answer from .*/healthz: .*timed out"):
         infra.cluster.services.flyte_health(profile)
-    with pytest.raises(ClusterError, match=r"does not answer: .*timed out"):
+    with pytest.raises(ClusterError, match=r"no answer from .*timed out"):
         infra.cluster.client.ClusterClient(profile).version()
 
 

@@ -230,7 +230,7 @@ def test_a_run_begins_with_another_one_on_the_cluster_and_never_with_one_of_this
         ConfigError, match=r"run 20990101-000000-0000 is not one whose artifacts are in s3://.*--on cluster first"
     ):
         parents_of(outside, "20990101", "80%", profile)
-    with pytest.raises(ConfigError, match="allowed: a share of the training"):
+    with pytest.raises(ConfigError, match="allowed: a fraction of the training"):
         parents_of(outside, parent, "eighty", profile)
 
 

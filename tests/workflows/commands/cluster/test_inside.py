@@ -13,7 +13,7 @@ from tests.infra.conftest import sample_profile
 from workflows.commands.cluster.inside import examine_inside, noted
 from workflows.commands.doctor import Finding, finding
 
-GOOD = {"what": "object store", "observed": "s3://artifacts: an object written, read and deleted", "problem": ""}
+GOOD = {"what": "object store", "observed": "s3://artifacts: wrote, read and deleted an object", "problem": ""}
 BAD = {"what": "mlflow", "observed": "", "problem": "MLflow at http://m: 401"}
 
 
@@ -35,11 +35,11 @@ def test_each_answer_is_a_finding_with_its_remedy(cluster: FakeCluster) -> None:
 
 
 CASES: dict[str, tuple[Any, str]] = {
-    "image": (lambda _: waiting("ImagePullBackOff", "x"), "make images, push them"),
-    "secret": (lambda _: waiting("CreateContainerConfigError", 'secret "x" not found'), "make the Secret"),
-    "claim": (lambda _: unscheduled('persistentvolumeclaim "c" not found'), "look at the claims"),
-    "nodes": (lambda _: unscheduled("0/1 nodes are available: 1 Insufficient memory."), "wait until nodes are free"),
-    "volume": (lambda server: with_event(server, "FailedMount", "x"), "look at the claims"),
+    "image": (lambda _: waiting("ImagePullBackOff", "x"), "push the images"),
+    "secret": (lambda _: waiting("CreateContainerConfigError", 'secret "x" not found'), "create the Secret"),
+    "claim": (lambda _: unscheduled('persistentvolumeclaim "c" not found'), "check the profile's"),
+    "nodes": (lambda _: unscheduled("0/1 nodes are available: 1 Insufficient memory."), "wait until a node is free"),
+    "volume": (lambda server: with_event(server, "FailedMount", "x"), "check the profile's"),
 }
 
 

@@ -45,7 +45,7 @@ def test_the_default_does_not_and_says_which_step_which_pod_and_what_is_free(clu
     cluster.answers["/api/v1/nodes"] = listing(of_size("kind", "2", "8Gi"), of_size("smaller", "1", "4Gi"))
     finding = asked(size="default")
     assert finding["state"] == "failed"
-    assert finding["found"].startswith("data (curation, token shards): pod data asks for 4 cores, 16.0 GiB, and fits on no node")
+    assert finding["found"].startswith("data (curation, token shards): pod data requests 4 cores, 16.0 GiB, and fits on no node")
     assert finding["found"].endswith("the largest free is kind: 2 cores, 8.0 GiB")
     assert "sizes." in finding["remedy"]
 
@@ -55,7 +55,7 @@ def test_a_head_and_its_workers_must_fit_at_the_same_time(cluster: FakeCluster) 
     assert asked(workers=2)["state"] == "ok"
     finding = asked(workers=5)
     assert finding["state"] == "failed"
-    assert "data (curation, token shards): 5 pods data, each of which asks for 4 cores" in finding["found"]
+    assert "data (curation, token shards): 5 pods data, each of which requests 4 cores" in finding["found"]
 
 
 def test_what_running_steps_hold_is_waited_for_and_what_stays_is_not(cluster: FakeCluster) -> None:

@@ -82,7 +82,7 @@ def test_a_home_without_profiles_says_how_to_make_one(tmp_path: Path) -> None:
         ("sizes.train=planted-secret", "sizes.train is of type str; allowed: a table of strings"),
         ("workers=planted-secret", "a number is written as 8"),
         ("gpus=[planted-secret", "an array as"),
-        ("mlflow_uri=https://me:planted-secret@host", "Profile.mlflow_uri holds a user, a password"),
+        ("mlflow_uri=https://me:planted-secret@host", "Profile.mlflow_uri contains a user, a password"),
     ],
 )
 def test_a_wrong_value_is_refused_without_repeating_it_and_nothing_is_written(value: str, message: str, tmp_path: Path) -> None:

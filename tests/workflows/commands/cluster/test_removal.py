@@ -157,7 +157,7 @@ def test_what_holds_on_whatever_is_done_is_named(
     cluster.answers["/apis/flyte.org/v1/namespaces/longrun/taskactions/r1-a0"] = {}
     monkeypatch.setattr(removal, "GONE_SECONDS", 0.1)
     code, text = remove(home)
-    assert (code, "1 Flyte's actions are still there, such as r1-a0; run this again" in text) == (1, True)
+    assert (code, "1 Flyte's actions still exist, such as r1-a0; run this command again" in text) == (1, True)
     assert recorded(calls) == []
 
 
@@ -194,7 +194,7 @@ def test_after_an_interruption_anywhere_the_same_command_ends_clean(
     cluster.server.add(made("MutatingWebhookConfiguration", "flyte-webhook", webhooks=[webhook("longrun")]))
     fake_helm.refuse("", monkeypatch)
     code, text = remove(home)
-    assert (code, "answers 403 Forbidden" in text) == (1, True)
+    assert (code, "answered 403 Forbidden" in text) == (1, True)
     del cluster.answers[path]
     for _ in range(2):
         code, text = remove(home)

@@ -77,10 +77,10 @@ def test_status_speaks_json_and_takes_latest_and_prefixes(home: Path, running: s
     [
         (
             ("pulling", "Failed to pull image registry/x: not found", "[ImagePullBackOff]: Back-off pulling image"),
-            "make images",
+            "push the images",
         ),
         (('pods "x" is forbidden: exceeded quota: longrun',), "raise quota.hard"),
-        (("0/3 nodes are available: 3 Insufficient nvidia.com/gpu",), "wait until nodes are free"),
+        (("0/3 nodes are available: 3 Insufficient nvidia.com/gpu",), "wait until a node is free"),
     ],
 )
 def test_status_says_why_a_step_does_not_start(
@@ -96,7 +96,7 @@ def test_a_run_that_another_machine_submitted_is_found_by_its_id(home: Path, fly
     flyte.runs.add("r20260102-000000-beef")
     assert "running" in reading(home, "status", "r20260102-000000-beef", "--profile", "site")[1]
     _, text = reading(home, "status", "20260102-000000-dead")
-    assert "run not found: longrun/development/r20260102-000000-dead; look at the run's name" in text
+    assert "run not found: longrun/development/r20260102-000000-dead; check the run's name" in text
 
 
 def test_status_says_what_stands_in_events_of_another_pod(
@@ -114,7 +114,7 @@ def test_status_says_what_stands_in_events_of_another_pod(
     kubernetes.server.add(worker, event(worker, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."))
     line = reading(home, "status", running)[1].splitlines()[-1]
     assert line.startswith("pretraining     initializing  for ")
-    assert "pod workers-x: FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu.  -> wait until nodes are free" in line
+    assert "pod workers-x: FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu.  -> wait until a node is free" in line
     assert "it is initializing: pod workers-x: FailedScheduling" in reading(home, "logs", running, "pretraining")[1]
 
 
@@ -143,7 +143,7 @@ def test_the_exit_code_of_logs_says_how_the_run_ended(home: Path, flyte: FakeFly
     ]
     code, text = reading(home, "logs", running)
     assert code == 1
-    assert text.startswith(f"driver starts\nrun r{RUN} failed: sft: killed (signal 9), most often for want of memory")
+    assert text.startswith(f"driver starts\nrun r{RUN} failed: sft: killed (signal 9), usually because it ran out of memory")
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_cancel_stops_the_run(home: Path, flyte: FakeFlyte, running: str) -> Non
 
 def test_a_run_that_has_ended_is_not_cancelled(home: Path, flyte: FakeFlyte, running: str) -> None:
     flyte.actions[0].phase = "SUCCEEDED"
-    assert f"run r{RUN} has ended: succeeded; there is nothing to stop" in reading(home, "cancel", running)[1]
+    assert f"run r{RUN} has already ended (succeeded); there is nothing to stop" in reading(home, "cancel", running)[1]
     assert flyte.requests("abort_run") == []
 
 
@@ -277,7 +277,7 @@ def test_following_outlives_a_lost_connection(
 @pytest.mark.parametrize(
     ("error", "kind", "remedy"),
     [
-        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "make images"),
+        ("Back-off pulling image: ImagePullBackOff", ImageMissing, "push the images"),
         ("exceeded quota: longrun", QuotaExceeded, "raise quota.hard"),
         ("CheckFailed: vocabulary is too small", ClusterError, f"longrun logs r{RUN} tokenizer"),
     ],

@@ -99,7 +99,7 @@ def test_an_exit_code_is_replaced_by_what_the_steps_log_in_the_store_ends_with()
     def of_sft(step: str) -> list[str]:
         return {"sft": text.splitlines()}[step]
 
-    for vague in ("ended with exit code 1", "Flyte has no reason for it yet"):
+    for vague in ("exited with code 1", "Flyte does not know the reason yet"):
         (shown,) = looked_at(state("failed", step("sft", "failed", problem=vague)), sample_profile(), of_sft).steps
         assert shown.problem == "OSError: [Errno 28] No space left on device"
     clear = step("sft", "failed", problem="CheckFailed: too few rows")
@@ -127,9 +127,9 @@ def test_what_the_cluster_says_of_a_step_that_waits_or_has_failed_is_told(
             {"apiVersion": "v1", "kind": "Pod", "metadata": waits, "status": {"phase": "Pending", "conditions": [full]}},
             {"apiVersion": "v1", "kind": "Pod", "metadata": evicted, "status": {"phase": "Failed", "reason": "Evicted"}},
         )
-        failed = step("dpo", "failed", problem="ended with exit code 1")
+        failed = step("dpo", "failed", problem="exited with code 1")
         now = state("running", DRIVER, step("sft", "initializing"), failed)
         shown = looked_at(now, sample_profile(context="site"), no_log)
     assert [each.problem for each in shown.steps] == ["", "pod a: Unschedulable: 0/1 nodes are available", "pod b: Evicted"]
-    assert shown.steps[1].remedy.startswith("wait until nodes are free")
+    assert shown.steps[1].remedy.startswith("wait until a node is free")
     assert shown.note == ""

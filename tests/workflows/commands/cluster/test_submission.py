@@ -233,15 +233,15 @@ def test_an_endpoint_where_nobody_listens_is_named(home: Path, profile: Profile)
     nowhere = f"http://127.0.0.1:{free_port()}"
     write_profile(home, "site", sample_profile(endpoint=nowhere, image_registry=profile.image_registry, secrets={}), replace=True)
     line = refused(home)
-    assert f"Flyte at {nowhere} does not answer" in line
-    assert "look at the profile's endpoint" in line
+    assert f"no answer from Flyte at {nowhere}" in line
+    assert "check the profile's endpoint" in line
 
 
 def test_an_endpoint_of_another_service_is_named(home: Path, profile: Profile, registry: FakeCluster) -> None:
     write_profile(
         home, "site", sample_profile(endpoint=registry.url, image_registry=profile.image_registry, secrets={}), replace=True
     )
-    assert f"what answers at {registry.url} is no Flyte 2 service" in refused(home)
+    assert f"the server at {registry.url} is not a Flyte 2 service" in refused(home)
 
 
 CREATE = "create_run"
@@ -250,7 +250,7 @@ REFUSALS: dict[str, tuple[str, ConnectError, type[ClusterError], str]] = {
         "select_cluster",
         ConnectError(Code.UNAUTHENTICATED, "token is missing"),
         LoginRefused,
-        'give the profile a token, FLYTE_TOKEN = "environment:VARIABLE"',
+        'to the profile: FLYTE_TOKEN = "environment:VARIABLE" below [secrets]',
     ),
     "no rights": (CREATE, ConnectError(Code.PERMISSION_DENIED, "user may not"), LoginRefused, "rights in project longrun"),
     "no project": (CREATE, ConnectError(Code.NOT_FOUND, "project longrun not found"), ClusterError, "project longrun, domain"),
@@ -267,7 +267,7 @@ REFUSALS: dict[str, tuple[str, ConnectError, type[ClusterError], str]] = {
         "raise quota.hard",
     ),
     "exhausted": (CREATE, ConnectError(Code.RESOURCE_EXHAUSTED, "too many runs"), QuotaExceeded, "larger quota"),
-    "image": (CREATE, ConnectError(Code.INVALID_ARGUMENT, "ErrImagePull: manifest unknown"), ImageMissing, "make images"),
+    "image": (CREATE, ConnectError(Code.INVALID_ARGUMENT, "ErrImagePull: manifest unknown"), ImageMissing, "push the images"),
     "other": (CREATE, ConnectError(Code.INTERNAL, "disk\nfull"), ClusterError, "longrun doctor --cluster"),
 }
 
@@ -294,7 +294,7 @@ def test_the_first_submission_makes_the_project(profile: Profile, flyte: FakeFly
 def test_a_project_that_flyte_does_not_know_is_a_refusal_that_names_what_makes_it(profile: Profile, flyte: FakeFlyte) -> None:
     flyte.projects.clear()
     flyte.refusals["get_project"] = ConnectError(Code.PERMISSION_DENIED, "admins only")
-    with pytest.raises(ClusterError, match='project "longrun" not found; make it with: longrun deploy'):
+    with pytest.raises(ClusterError, match='project "longrun" not found; create it with: longrun deploy'):
         infra.flyte.runs.FlyteRuns(profile).submit(_double(), 2, name=f"r{RUN}")
 
 
@@ -361,7 +361,7 @@ def test_a_registry_that_wants_credentials_does_not_stop_it(home: Path, registry
 def test_a_service_that_never_answers_is_given_up(profile: Profile, flyte: FakeFlyte, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infra.flyte.service, "SECONDS", 0.2)
     flyte.silent.add("get_run_details")
-    with pytest.raises(EndpointError, match="has not answered within"):
+    with pytest.raises(EndpointError, match=r"no answer from Flyte at .* within"):
         infra.flyte.runs.FlyteRuns(profile).state("r1")
 
 
@@ -372,7 +372,7 @@ def test_a_token_is_never_sent_in_clear(flyte: FakeFlyte) -> None:
 
 
 def test_a_token_that_is_not_set_is_named() -> None:
-    with pytest.raises(ConfigError, match="MY_FLYTE_TOKEN, which is not set"):
+    with pytest.raises(ConfigError, match="MY_FLYTE_TOKEN, from which the profile takes FLYTE_TOKEN, is not set"):
         infra.flyte.runs.FlyteRuns(sample_profile()).state("r1")
 
 
