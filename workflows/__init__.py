@@ -1,1 +1,1 @@
-"""What happens, and in which order: thin tasks, the pipeline, the recipes and the command line."""
+"""Flyte tasks, the pipeline, the recipes and sweeps, and the command line."""

@@ -1,4 +1,4 @@
-"""Alignment: conversations and SFT, preference pairs and DPO, and their checks."""
+"""The stages sft and dpo: steps for conversations, SFT, preference pairs and DPO, and their checks."""
 
 from typing import Annotated
 
@@ -12,11 +12,11 @@ from workflows.steps.inputs import Component, only
 from workflows.steps.step import step
 
 TABLES = only("metrics/*")
-"""What the checks of this stage read."""
+"""The files that the checks of these stages read."""
 
 
 def source_facts(config: ConversationsConfig | PreferencePairsConfig) -> dict[str, str]:
-    """A fingerprint of the user's files and of the distributions."""
+    """A fingerprint of the user's files and of the installed packages that are read."""
     from components.alignment.sources import fingerprint
 
     return {"sources": fingerprint(config)}
@@ -24,7 +24,7 @@ def source_facts(config: ConversationsConfig | PreferencePairsConfig) -> dict[st
 
 @step(environments.cpu, Conversations, facts=source_facts)
 def conversations(config: ConversationsConfig, corpus: Annotated[Corpus, only(GroupSplits.NAME)]) -> Component:
-    """Gather conversations, each in the split of the corpus that its group is in."""
+    """Collect conversations, each in the split of the corpus to which its group belongs."""
     from components.alignment.conversations import make_conversations
 
     return make_conversations
@@ -54,7 +54,7 @@ def preference_pairs(
     conversations: Annotated[Conversations, only("*.jsonl")],
     checkpoint: Annotated[Checkpoint, only(*MODEL)],
 ) -> Component:
-    """Pair the authors' answers with the SFT model's own, and right answers with others' answers."""
+    """Make preference pairs: authors' answers against the SFT model's own, and right answers against answers of others."""
     from components.alignment.preference_pairs import make_preference_pairs
 
     return make_preference_pairs
@@ -67,7 +67,7 @@ check_preference_pairs = check("components.checks.preference_pairs", PreferenceP
 def dpo(
     config: DPOConfig, pairs: Annotated[PreferencePairs, only("*.jsonl")], checkpoint: Annotated[Checkpoint, only(*MODEL)]
 ) -> Component:
-    """Optimise the SFT model's preferences against its frozen self."""
+    """Train the SFT model on preference pairs, with a frozen copy of itself as the reference."""
     from components.alignment.dpo import optimise_preferences
 
     return optimise_preferences

@@ -1,4 +1,4 @@
-"""Curation: from sources to a corpus, and its check; and the deduplication curve."""
+"""The curation stage: steps that make and check a corpus from sources; and the deduplication curve."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ check_corpus = check("components.checks.corpus", CorpusLimits, Annotated[Corpus,
 
 @environments.driver.task
 async def dedup_curve(config: CurationConfig, run: Run) -> Artifact:
-    """The deduplication curve of a recipe's sources; reused where neither config nor sources have changed."""
+    """The deduplication curve of a recipe's sources; reused if neither config nor sources have changed."""
     curve = await obtain(run, deduplication_curve, config)
     return curve.as_(Artifact)
 

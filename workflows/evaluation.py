@@ -1,4 +1,4 @@
-"""Evaluation of the base, SFT and DPO models beside baselines, and its check."""
+"""The evaluation stage: the step that compares the base, SFT and DPO models with baselines, and its check."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ def evaluation(
     pairs: Annotated[PreferencePairs, only("validation.jsonl")],
     checkpoints: Annotated[dict[str, Checkpoint], only(*MODEL, "metrics/*")],
 ) -> Component:
-    """Measure the models on the held-out split."""
+    """Evaluate the models on the held-out split."""
     from components.evaluation.evaluate import evaluate
 
     return evaluate

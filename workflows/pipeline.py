@@ -15,12 +15,12 @@ from workflows.steps.step import checked, obtain
 
 @environments.driver.task
 async def pipeline(recipe: Recipe, run: Run) -> Artifact:
-    """Run the stages of a recipe in order, up to the last one that its options name; the last stage's artifact."""
+    """Run the stages of a recipe in order, up to `run.options.until`; returns the last stage's artifact."""
     return await last_artifact(recipe, run)
 
 
 async def last_artifact(recipe: Recipe, run: Run) -> Artifact:
-    """The artifact of the last stage of `chain`, or of the last one that the options name."""
+    """Run `chain` up to `run.options.until`, or to its end; returns the last stage's artifact."""
     async for stage, artifact in chain(recipe, run):
         last = artifact.as_(Artifact)
         if stage == run.options.until:
@@ -29,7 +29,7 @@ async def last_artifact(recipe: Recipe, run: Run) -> Artifact:
 
 
 async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]:
-    """Each stage with its artifact, as soon as its checks have passed."""
+    """Run the stages in order; yields each stage's name and artifact when its checks have passed."""
     limits, checks = recipe.checks, {}
 
     corpus = await obtain(run, curation.curation, recipe.curation)

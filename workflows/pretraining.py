@@ -1,4 +1,4 @@
-"""Pretraining: from token shards and a plan to a base model, and its check."""
+"""The pretraining stage: steps that train a base model from token shards and a plan, and its check."""
 
 import functools
 from dataclasses import dataclass, field
@@ -30,19 +30,19 @@ from workflows.steps.step import obtain, step
 from workflows.steps.work import Work
 
 TOKENS = only(TokenIndex.NAME, Mixture.NAME, "*.bin", "*/documents.parquet")
-"""What is read of token shards to learn from them, of both splits."""
+"""The files of token shards that training reads, from both splits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """The model whose weights and tokenizer training starts with."""
+    """Config of the step `start`: the model whose weights and tokenizer training starts from."""
 
     directory: str = field(metadata=names_files(patterns=READ))
-    """A Hugging Face LLaMA: config, safetensors, tokenizer.json; a path, or a URI in a bucket."""
+    """Path, or URI in a bucket, of a Hugging Face LLaMA directory: config, safetensors and tokenizer.json."""
 
 
 async def obtain_start(run: Run, config: PretrainingConfig) -> Checkpoint | None:
-    """The checkpoint whose weights and tokenizer pretraining starts with, imported; None: it starts with neither."""
+    """The imported checkpoint that pretraining starts from; None if `config.start` is empty."""
     return await obtain(run, start, Start(directory=config.start)) if config.start else None
 
 
@@ -55,7 +55,7 @@ def start_facts(config: Start) -> dict[str, str]:
 
 @step(environments.cpu, Checkpoint, facts=start_facts)
 def start(config: Start) -> Component:
-    """Import the checkpoint where continued pretraining starts."""
+    """Import the checkpoint from which pretraining starts."""
     from components.model.imported import import_checkpoint
 
     return functools.partial(import_checkpoint, config.directory)
@@ -71,9 +71,9 @@ def pretraining(
     trunk: TrainingState | None = None,
     start: Annotated[Checkpoint | None, only(*MODEL)] = None,
 ) -> Component:
-    """Train the base model from new weights, from those of `start`, or from the training state `trunk` of another training.
+    """Train the base model from new weights, from the weights of `start`, or from `trunk`, the training state of another run.
 
-    Its permanent checkpoints are kept for others to branch from.
+    Its permanent checkpoints are kept as training states, from which other runs can branch.
     """
     from components.pretraining.pretrain import permanent_checkpoints, pretrain
 

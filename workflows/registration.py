@@ -1,4 +1,4 @@
-"""Registration: a model with its card and lineage, and a version in the registry."""
+"""The registration stage: makes the model directory with card and lineage, and a version in the registry."""
 
 import platform
 from functools import partial
@@ -37,7 +37,7 @@ def registration(
     checks: dict[str, Check],
     verdicts: Annotated[dict[str, Verdict], only(PlanVerdict.NAME)],
 ) -> Component:
-    """Apply the promotion rule, then write the model directory that the registry points to."""
+    """Apply the promotion rules, then write the model directory that the registry refers to."""
     from components.registration.prepare import prepare
     from workflows.steps.lineage import lineage_of
 
@@ -49,7 +49,7 @@ def registration(
 
 
 def _source(run: Run, model: RegisteredModel) -> str:
-    """The location of the files for MLflow: a server refuses a plain path, which might be one of its own machine."""
+    """URI of the model's files for MLflow. A server rejects plain paths, which could mean its own machine, so it gets sftp://."""
     if run.artifact_root != HERE:
         return f"{run.artifact_root}/{model.uri}"
     directory = run.store.local(model)
@@ -57,9 +57,9 @@ def _source(run: Run, model: RegisteredModel) -> str:
 
 
 def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel) -> None:
-    """Register `model` as a version of `config.name`, unless a version already holds it.
+    """Register `model` as a version of `config.name`, unless a version already has its content.
 
-    Every byte of it is hashed again, whatever is remembered. Raises `DamagedArtifact`.
+    Hashes all its files again, without using cached results. Raises `DamagedArtifact` if one differs.
     """
     from components.ports.store import damaged
 

@@ -141,7 +141,7 @@ def test_a_branch_goes_on_from_another_runs_first_stage_and_says_so(copy: Path) 
     assert made.figures["steps"] == 230
     refused = longrun(*words, "--set", "pretraining.learning_rate=0.001", home=copy)
     assert "there plan.learning_rate is 0.004, not 0.001" in refused.stderr
-    assert "no training state after 0.5" in longrun("run", "tiny", "--from", "latest", "--at", "50%", home=copy).stderr
+    assert "no training state at 0.5" in longrun("run", "tiny", "--from", "latest", "--at", "50%", home=copy).stderr
 
 
 @pytest.mark.slow

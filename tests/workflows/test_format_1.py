@@ -103,7 +103,7 @@ def test_a_changed_source_is_found(home: Settings, artifacts: dict[str, Artifact
     (home.home.parent / "notes.jsonl.gz").write_bytes(b"other")
     (difference,) = verify_model(home, "small").differences[artifacts["curation"].uri]
     assert difference.startswith("raw notes.jsonl.gz")
-    assert difference.endswith("sha256 differs from what was read")
+    assert difference.endswith("has changed: its sha256 differs")
 
 
 def test_its_manifests_are_written_as_they_were(home: Settings, artifacts: dict[str, Artifact]) -> None:

@@ -1,1 +1,1 @@
-"""How a step is done: cached or made, recorded, gated; and what runs and artifacts say of themselves."""
+"""Executes steps: reuses or makes their artifacts, records them and checks them; reads journals and lineages of runs."""

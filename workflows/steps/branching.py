@@ -1,7 +1,7 @@
-"""`longrun run RECIPE --from RUN --at 80%`: pretraining that branches from that of another run after a share of its steps.
+"""Implements `longrun run RECIPE --from RUN --at 80%`: pretraining that branches from another run's training.
 
-A finished pretraining keeps its permanent checkpoints as artifacts of their own, training states. A training state has a cache
-key that follows from that of the base model and from the step, so that it is also found for a run that reused the base model.
+A finished pretraining keeps its permanent checkpoints as artifacts, called training states. The cache key of a training state is
+computed from the base model's cache key and the training step, so it is also found for a run that reused the base model.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ STEP = "training_state"
 
 
 def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
-    """Publish permanent checkpoints as training states, which other trainings can branch from.
+    """Publish permanent checkpoints as training states, from which other trainings can branch.
 
-    The trunk is not among their inputs: a branch leads to the state that the whole training would have.
+    A trunk is not recorded as their input, because a branch reaches the same state as a training from the first step.
     """
     from components.ports.store import records_of
     from components.pretraining.shared_prefix import write_training_state
@@ -59,49 +59,49 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
 
 
 def find_branch(settings: Settings, run: str, at: str) -> Branch:
-    """The branch from the training of `run`, after the share `at` of its steps, such as 80% or 0.8.
+    """The branch from the training of `run` after the fraction `at` of its steps, such as 80% or 0.8.
 
-    `run` is a run's id, or `latest`: the newest that has finished pretraining.
+    `run` is a run's id, or `latest` for the newest run that has finished pretraining.
 
     Raises:
-        ConfigError: no such run, one without a finished pretraining, or one that has kept no checkpoint there.
+        ConfigError: the run does not exist, has not finished pretraining, or has no training state at that step.
     """
     share, journal = share_of(at), _newest_trained(settings) if run == "latest" else journal_of(settings, run)
     return _branch(settings.store, journal, share)
 
 
 def find_branch_on_cluster(settings: Settings, runs: Sequence[str], at: str) -> Branch:
-    """The same in a driver's pod: from the first of `runs` on this cluster that has finished pretraining.
+    """As `find_branch`, in a driver's pod: from the first of `runs` on this cluster that has finished pretraining.
 
     Raises:
-        ConfigError: none of them has, or that one has kept no checkpoint there.
-        StoreError: the store cannot be reached.
+        ConfigError: no run has finished pretraining, or the first that has lacks a training state at that step. StoreError: the
+        store cannot be reached.
     """
     known = (stored_journal(settings.artifact_root, run, settings.home / "parents") for run in runs)
     journal = next((journal for journal in known if journal.find("pretraining")), None)
     if journal is None:
-        raise ConfigError(f"run {', '.join(runs)} has not finished pretraining on this cluster; run its recipe there first")
+        raise ConfigError(f"run {', '.join(runs)} has not finished pretraining on this cluster; run its recipe here first")
     return _branch(settings.store, journal, share_of(at))
 
 
 def _branch(store: "ArtifactStore", journal: Journal, share: float) -> Branch:
     trained = journal.find("pretraining")
     if trained is None:
-        raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it goes on where it stopped")
+        raise ConfigError(f"run {journal.name} has not finished pretraining; run its recipe again: it resumes where it stopped")
     base = store.manifest(trained["uri"])
     steps = value_of(store, journal.artifact("pretraining"), TrainingOutcome).steps
     state = _find(store, base, first_step(share, steps))
     if state is None:
         kept = [f"{other:.4g}" for other in _permanent(base.config) if _find(store, base, first_step(other, steps))]
         raise ConfigError(
-            f"run {journal.name} has no training state after {share:.4g} of its steps; it has: {', '.join(kept) or 'none'}; "
-            "pretraining.training.checkpoints.permanent says which are kept"
+            f"run {journal.name} has no training state at {share:.4g} of its steps; it has them at: {', '.join(kept) or 'none'}; "
+            "choose which to keep with pretraining.training.checkpoints.permanent"
         )
     return Branch(run=journal.name, state=state)
 
 
 def require_same_data(run: Run, **inputs: Artifact) -> None:
-    """Raise `ConfigError` where the trunk was trained on other artifacts than its branch would be."""
+    """Raise `ConfigError` if the run's branch would train on other artifacts than its trunk."""
     branch = run.options.branch
     if branch is None:
         return
@@ -109,13 +109,13 @@ def require_same_data(run: Run, **inputs: Artifact) -> None:
     for name, artifact in inputs.items():
         if artifact.content != of_trunk[name].content:
             raise ConfigError(
-                f"{name.replace('_', ' ')} {artifact.content[:12]}: run {branch.run} learned from {of_trunk[name].content[:12]}; "
-                "a branch needs the same sources, curation and tokenizer: take those, or train without --from"
+                f"{name.replace('_', ' ')} {artifact.content[:12]} differs: run {branch.run} used {of_trunk[name].content[:12]}; "
+                "a branch needs the same sources, curation and tokenizer; use those, or train without --from"
             )
 
 
 def branch_figures(run: Run) -> dict[str, JSON]:
-    """Figures of a branch: the step and the content of the training state where it left; none for a training of its own."""
+    """Figures of a branch: the step and content digest of the training state where it starts; empty without a branch."""
     branch = run.options.branch
     if branch is None:
         return {}
@@ -129,7 +129,7 @@ def _newest_trained(settings: Settings) -> Journal:
 
 
 def _permanent(config: Mapping[str, Any]) -> Sequence[float]:
-    """The shares after which a pretraining has kept a checkpoint, as this version or 0.4 wrote its config."""
+    """Fractions of the training at which permanent checkpoints were kept, from a config written by this version or by 0.4."""
     shares: Sequence[float] = config.get("training", {}).get("checkpoints", {}).get("permanent", ())
     return shares or config.get("permanent_checkpoints", ())
 
@@ -144,9 +144,9 @@ def _key(base: str, step: int) -> str:
 
 
 def share_of(text: str) -> float:
-    """A share of a training's steps, such as 80% or 0.8, as a number. Raises `ConfigError` for what is none."""
+    """Parse a fraction of a training's steps, such as 80% or 0.8. Raises `ConfigError` for anything else."""
     number = text.removesuffix("%")
     share = float(number) / (100 if number != text else 1) if number.replace(".", "", 1).isdigit() else 0.0
     if not 0 < share <= 1:
-        raise ConfigError(f"--at {text}: allowed: a share of the training, such as 80% or 0.8")
+        raise ConfigError(f"--at {text}: allowed: a fraction of the training, such as 80% or 0.8")
     return share

@@ -1,4 +1,4 @@
-"""The steps that check an artifact: each is a module with a function `check`, its limits, and what it reads."""
+"""Makes the steps that check an artifact, from a module with a function `check`."""
 
 import inspect
 import sys
@@ -12,16 +12,14 @@ from workflows.steps.step import StepTask, step
 
 
 def check(module: str, limits: type, artifact: Any, *, name: str = "", **others: Any) -> StepTask[Check]:
-    """The step that calls `check(limits, artifact=…, output=…)` of a module, such as `components.checks.corpus`.
+    """Make the step that calls `check(limits, artifact=…, output=…)` of a module, such as `components.checks.corpus`.
 
-    It is named `check_` and the module's name, and so must the variable be that holds it: Flyte looks it up by that.
+    Its name is `check_` and the module's name. Assign it to a variable of the same name, because Flyte looks it up by that.
 
     Args:
-        module: where the check is; the step runs again where the code that it reaches from there has changed.
-        limits: class of the limits.
-        artifact: kind of the artifact that is checked, with `only(…)` where it needs few files.
-        name: another name of the step, where two steps share a module.
-        others: kinds of what else the check reads, by the names of its parameters.
+        module: the module with the check; the step runs again if code that this module reaches has changed. limits: the class of
+        the limits. artifact: the kind of the checked artifact; annotated with `only(…)` if the check needs only some files. name:
+        the step's name, if several steps share a module. others: the kinds of further inputs of the check, by parameter name.
     """
 
     def function(limits: Any, **inputs: Any) -> Component:
@@ -34,6 +32,6 @@ def check(module: str, limits: type, artifact: Any, *, name: str = "", **others:
     function.__doc__ = f"Check by `{module}`."
     function.__module__ = sys._getframe(1).f_globals["__name__"]
     function.__annotations__ = kinds
-    # what the source, which all checks share, does not say
+    # the source is the same for all checks, so it does not tell which code this one reaches
     function.__dict__.update(__signature__=inspect.Signature(parameters), reaches=(module,))
     return step(environments.cpu, Check)(function)

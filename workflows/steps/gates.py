@@ -1,4 +1,4 @@
-"""A failed check stops the run before the next stage."""
+"""Stops a run at a failed check, before the next stage."""
 
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def gate(store: "ArtifactStore", check: Check) -> Check:
-    """Hand `check` on if it passed.
+    """Return `check` if it passed.
 
     Raises:
-        CheckFailed: naming each failed expectation, what was observed, and the page that shows it.
+        CheckFailed: the message names each failed expectation, the observed value, and the report.
     """
     for report in store.manifest(check.uri).checks:
         if not report.passed:

@@ -1,4 +1,4 @@
-"""A step's inputs, said once: by the parameters of the function that names its component.
+"""Derives a step's inputs from the parameters of its function:
 
     @step(environments.data, TokenShards)
     def token_shards(config: TokenShardsConfig, corpus: Corpus, tokenizer: Tokenizer) -> Component:
@@ -6,7 +6,7 @@
 
         return encode_corpus
 
-From these come the task's signature, the manifest's inputs, and the directories with which the component is called.
+From these parameters follow the task's signature, the inputs in the manifest, and the directories passed to the component.
 """
 
 import functools
@@ -21,30 +21,31 @@ from components.extensions import extensions_in
 from workflows.steps.work import PORTS, Work
 
 Component = Callable[..., Mapping[str, Any] | CheckReport]
-"""The entry function of a component, which returns figures, or the report of a check."""
+"""The entry function of a component. It returns figures, or the report of a check."""
 
 StepFunction = Callable[..., Component]
-"""The function of a step: of its config and its inputs, and of its `Work` before them if it needs that, to its component."""
+"""The function of a step: takes the config and the inputs, after its `Work` if it needs that, and returns the component."""
 
 
 WORK = "work"
-"""The first parameter of a step's function that needs its `Work`."""
+"""Name of the first parameter of step functions that need their `Work`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """Which files of an input a step opens."""
+    """The files of an input that a step opens, as paths or patterns."""
 
     patterns: tuple[str, ...]
 
 
 def only(*patterns: str) -> Only:
-    """Says which files of an input a step opens: `corpus: Annotated[Corpus, only("mixture.json", "metrics/*")]`."""
+    """Declare which files of an input a step opens: `corpus: Annotated[Corpus, only("mixture.json", "metrics/*")]`."""
     return Only(patterns)
 
 
 def flat(inputs: Mapping[str, Any]) -> dict[str, Artifact]:
-    """Inputs as a manifest has them: an artifact of a dictionary or a list has its own name, absent ones have none."""
+    """Inputs as the manifest lists them, by name. Artifacts of a dictionary or list become NAME.KEY; absent inputs are left
+    out."""
     artifacts: dict[str, Artifact] = {}
     for name, value in inputs.items():
         if isinstance(value, Artifact):
@@ -59,38 +60,39 @@ def _items(value: Any) -> Iterable[tuple[Any, Artifact]]:
 
 
 def parameters_of(function: StepFunction) -> tuple[inspect.Parameter, ...]:
-    """The config and the inputs of a step, each with its type."""
+    """The parameters of a step for config and inputs, with resolved types."""
     hints = typing.get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     return tuple(parameter.replace(annotation=hints[parameter.name]) for parameter in parameters if parameter.name != WORK)
 
 
 def called(function: StepFunction, work: Work, config: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any] | CheckReport:
-    """Open the inputs of a step, and call its component."""
+    """Open the inputs of a step and call its component; returns what the component returns."""
     component = component_of(function, work, config, inputs)
     return component(**arguments_of(function, component, work, config, inputs))
 
 
 def component_of(function: StepFunction, work: Work, config: Any, inputs: Mapping[str, Any]) -> Component:
-    """What a step's function returns."""
+    """The component that a step's function returns."""
     return function(*((work, config) if _takes_work(function) else (config,)), **inputs)
 
 
 def arguments_of(
     function: StepFunction, component: Component, work: Work, config: Any, inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Config, opened inputs and ports, as the component's parameters name them.
+    """The keyword arguments for a component: config, directories of inputs, and ports, chosen by the names of its parameters.
 
-    A parameter `inputs` gets all inputs as one value of its type. What `functools.partial` has bound stays as it is.
+    A parameter `inputs` gets all inputs as one value of its type. Arguments bound by `functools.partial` are kept.
 
     Raises:
-        TypeError: the component needs what there is not, or ignores an input, which a step without `work` cannot use otherwise.
+        TypeError: the component has a required parameter that a step does not offer, or ignores an input of a step without
+        `work`.
     """
     bound = component.keywords if isinstance(component, functools.partial) else {}
     wanted = {name: value for name, value in inspect.signature(component).parameters.items() if name not in bound}
     together = wanted.get("inputs")
     config_parameter, *declared = parameters_of(function)
-    whole = any(True for _ in extensions_in(config))  # what code of the recipe's own reads of them is not known
+    whole = any(True for _ in extensions_in(config))  # a recipe's own code may read any file
     opened = {
         parameter.name: work.local(inputs[parameter.name], () if whole else patterns_of(parameter.annotation))
         for parameter in declared
@@ -103,14 +105,14 @@ def arguments_of(
     lacking = [name for name, value in wanted.items() if value.default is value.empty and name not in arguments]
     if ignored or lacking:
         raise TypeError(
-            f"step {work.order.step}: its component takes {', '.join(wanted)}; there is no {_list(lacking)}, and nobody takes "
-            f"{_list(ignored)}; a step offers its config, its inputs and {', '.join(PORTS)}"
+            f"step {work.order.step}: its component takes {', '.join(wanted)}; not available: {_list(lacking)}; inputs that it "
+            f"does not take: {_list(ignored)}; a step offers its config, its inputs and {', '.join(PORTS)}"
         )
     return arguments
 
 
 def patterns_of(annotation: Any) -> tuple[str, ...]:
-    """The files that an input's type says are needed; none: all of them."""
+    """The paths and patterns in an input's `only(…)`; empty: all files."""
     return next((extra.patterns for extra in getattr(annotation, "__metadata__", ()) if isinstance(extra, Only)), ())
 
 

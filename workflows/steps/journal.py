@@ -1,6 +1,6 @@
-"""The journal of a run: one directory with an append-only file of events and one log per step.
+"""Writes and reads the journal of a run: a directory with an append-only file of events and one log per step.
 
-Each event is one JSON line, flushed at once, so that the journal of a killed run is complete up to the kill.
+Each event is one JSON line that is flushed at once, so the journal of a killed run is complete up to the kill.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ DONE = ("made", "cached")
 """Events that end a step with an artifact."""
 
 _listeners: list[Callable[[Event], None]] = []
-"""What in this process is called with each event as it happens."""
+"""Functions that are called with each event of this process."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Journal:
     directory: Path
 
     def write(self, event: str, **facts: Any) -> None:
-        """Append an event and show it to the listeners of this process."""
+        """Append an event and pass it to the listeners of this process. In a pod, also print it and store it with the
+        artifacts."""
         line: Event = {"event": event, "time": time.time(), **facts}
-        # a step on a cluster has a pod of its own, and with it a directory of its own
+        # on a cluster each step has its own pod, in which the directory does not exist yet
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
@@ -49,14 +50,14 @@ class Journal:
         _notify(line)
 
     def _leave_in_store(self) -> None:
-        """Keep the events of this pod where the artifacts are, for commands that look at the run later."""
+        """Store the events of this pod next to the artifacts, for commands that read the run later."""
         profile = profile_of_process()
         if profile is None:
             return
         from infra.run_events import RunEvents
 
         if refusal := RunEvents(profile.artifact_root).offer(self.name, socket.gethostname(), self.path.read_bytes()):
-            sys.stderr.write(f"the events of run {self.name} could not be kept in the store: {refusal}\n")
+            sys.stderr.write(f"the events of run {self.name} could not be stored: {refusal}\n")
 
     @property
     def path(self) -> Path:
@@ -64,31 +65,31 @@ class Journal:
         return self.directory / "events.jsonl"
 
     def events(self) -> list[Event]:
-        """Every event so far; a line cut short by a kill is skipped."""
+        """All events so far, oldest first; a line truncated by a kill is skipped."""
         lines = self.path.read_text().splitlines() if self.path.is_file() else []
         return [event for line in lines if (event := _parsed(line)) is not None]
 
     def find(self, step: str, kinds: tuple[str, ...] = DONE) -> Event | None:
-        """The last event of a step that is one of `kinds`; None: there is none yet."""
+        """The last event of a step that is one of `kinds`; None if there is none yet."""
         return next((event for event in reversed(self.events()) if event.get("step") == step and event["event"] in kinds), None)
 
     def last(self, step: str, kinds: tuple[str, ...] = DONE) -> Event:
-        """The last event of a step that is one of `kinds`. Raises `ConfigError` where there is none yet."""
+        """The last event of a step that is one of `kinds`. Raises `ConfigError` if there is none yet."""
         event = self.find(step, kinds)
         if event is None:
-            raise ConfigError(f"run {self.name} has no {step} yet; see: longrun logs {self.name}")
+            raise ConfigError(f"run {self.name} has not finished step {step}; see: longrun logs {self.name}")
         return event
 
     def artifact(self, step: str) -> Artifact:
-        """What a step of the run has made or reused. Raises `ConfigError` where there is nothing yet."""
+        """The artifact that a step of the run made or reused. Raises `ConfigError` if there is none yet."""
         return _artifact_of(self.last(step))
 
     def artifacts(self) -> list[Artifact]:
-        """Everything that the run has made or reused, and the training states that it keeps for branches."""
+        """All artifacts that the run made or reused, including the training states that it keeps for branches."""
         return [_artifact_of(event) for event in self.events() if event["event"] in {*DONE, "kept"}]
 
     def log(self, step: str) -> Path:
-        """The file that takes what a step and the libraries below it print."""
+        """The file with the output of a step and of the libraries that it uses."""
         return self.directory / f"{step}.log"
 
     @property
@@ -98,7 +99,7 @@ class Journal:
 
 
 def _artifact_of(event: Event) -> Artifact:
-    # a journal that was written for manifests of format 1 has one digest
+    # journals from the time of format 1 have only one digest
     return Artifact(uri=event["uri"], digest=event["digest"], content=event.get("content", ""))
 
 
@@ -111,24 +112,24 @@ def _parsed(line: str) -> Event | None:
 
 
 def open_journal(runs: Path, name: str = "") -> Journal:
-    """A new run's journal: its id is the time of its start and four random characters, or `name` where it has one already."""
+    """Create the journal of a run. Its id is `name` if given, else the current time and four random characters."""
     directory = runs / (name or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2))
     directory.mkdir(parents=True, exist_ok=bool(name))
     return Journal(directory)
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` has the form of a run's id, in whichever home."""
+    """Whether `text` has the form of a run's id."""
     return bool(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", text))
 
 
 def find_journal(runs: Path, run: str) -> Journal:
-    """The journal of a run by its id, a unique prefix of it, or `latest`. Raises `ConfigError` otherwise."""
+    """The journal of a run, by its id, a unique prefix of it, or `latest`. Raises `ConfigError` if none or several match."""
     known = sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
     matching = known[-1:] if run == "latest" else [name for name in known if name.startswith(run)]
     if len(matching) != 1:
         recent = ", ".join(known[-3:]) or "none in this home"
-        raise ConfigError(f"run {run!r} matches {len(matching)} runs; allowed: latest, or the start of one of: {recent}")
+        raise ConfigError(f"run {run!r} matches {len(matching)} runs; allowed: latest, or a unique prefix of: {recent}")
     return Journal(runs / matching[0])
 
 
@@ -143,12 +144,12 @@ def listening(listener: Callable[[Event], None]) -> Iterator[None]:
 
 
 def progress(step: str, done: float, total: float, unit: str) -> None:
-    """Show progress to the listeners without writing it to a journal."""
+    """Pass progress to the listeners without writing it to a journal."""
     show("progress", step=step, done=done, total=total, unit=unit)
 
 
 def show(event: str, **facts: Any) -> None:
-    """Show an event to the listeners of this process without writing it to a journal."""
+    """Pass an event to the listeners of this process without writing it to a journal."""
     _notify({"event": event, "time": time.time(), **facts})
 
 
@@ -159,9 +160,9 @@ def _notify(event: Event) -> None:
 
 @contextlib.contextmanager
 def output_to(path: Path) -> Iterator[None]:
-    """Send what this process and its children print (file descriptors 1 and 2) to `path` inside the block.
+    """Within the block, append the output of this process and its children (file descriptors 1 and 2) to `path`.
 
-    In a pod nothing is redirected: the cluster keeps what it prints.
+    In a pod nothing is redirected, because the cluster stores the output.
     """
     if in_pod():
         yield

@@ -1,4 +1,4 @@
-"""The journals of runs: of this home, or of a cluster, whose pods leave their events in its store."""
+"""Finds the journals of runs: in this home, or in the store of a cluster, where pods put their events."""
 
 import json
 from collections.abc import Iterator
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 def journal_of(settings: Settings, run: str) -> Journal:
-    """The journal of a run by its id, a unique prefix of it, or `latest`; of a cluster, where `settings` look at one.
+    """The journal of a run, by its id, a unique prefix of it, or `latest`; from a cluster if `settings` name a profile.
 
     Raises:
-        ConfigError: no such run, or more than one.
-        StoreError: the cluster's store cannot be reached.
+        ConfigError: no run matches, or several do. StoreError: the cluster's store cannot be reached.
     """
     if not settings.profile:
         return find_journal(settings.runs, run)
@@ -27,12 +26,12 @@ def journal_of(settings: Settings, run: str) -> Journal:
     matching = known[-1:] if run == "latest" else [name for name in known if name.startswith(run.removeprefix("r"))]
     if len(matching) != 1:
         recent, where = ", ".join(known[-3:]) or "none yet", f"of profile {settings.profile}"
-        raise ConfigError(f"run {run!r} matches {len(matching)} runs {where}; allowed: latest, or the start of one of: {recent}")
+        raise ConfigError(f"run {run!r} matches {len(matching)} runs {where}; allowed: latest, or a unique prefix of: {recent}")
     return _fetched(settings, matching[0])
 
 
 def journals(settings: Settings) -> Iterator[Journal]:
-    """All journals, newest first. Raises `StoreError` where a cluster's store cannot be reached."""
+    """All journals, newest first. Raises `StoreError` if a cluster's store cannot be reached."""
     if settings.profile:
         yield from (_fetched(settings, run) for run in reversed(_events(settings.artifact_root).runs()))
     elif settings.runs.is_dir():
@@ -44,7 +43,7 @@ def _fetched(settings: Settings, run: str) -> Journal:
 
 
 def stored_journal(root: str, run: str, folder: Path) -> Journal:
-    """The journal of a run on a cluster whose store is at `root`, put together in `folder`; empty where it is not known there.
+    """Download the journal of a run on a cluster from the store at `root` into `folder`; empty if the store has no such run.
 
     Raises:
         StoreError: the store cannot be reached.
@@ -57,7 +56,7 @@ def stored_journal(root: str, run: str, folder: Path) -> Journal:
 
 
 def _events(root: str) -> "RunEvents":
-    # the client of a store takes a tenth of a second to import
+    # imported here, because the store's client takes 0.1 s to import
     from infra.run_events import RunEvents
 
     return RunEvents(root)

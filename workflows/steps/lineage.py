@@ -1,4 +1,4 @@
-"""From a model down to the raw sources, by the graph of manifests."""
+"""Follows the manifests of artifacts from a model to its raw sources."""
 
 import hashlib
 from collections import deque
@@ -14,11 +14,12 @@ from components.raw_files import LOCATIONS, RAW, RawRecord, read_raw
 def walk(
     store: ArtifactStore, roots: Iterable[Artifact], broken: dict[str, str] | None = None
 ) -> Iterator[tuple[Artifact, Manifest]]:
-    """Each artifact of `roots` and below them once, with its manifest; an artifact before what it was made from.
+    """Each artifact of `roots`, and everything that they were made from, once, with its manifest; artifacts before their inputs.
 
     Raises:
-        MissingArtifact, DamagedArtifact, NewerFormat, StoreError: a manifest cannot be read; the message says which, and what was
-            made from it. Given `broken`, it is written down there by its URI, and the walk passes it by.
+        MissingArtifact, DamagedArtifact, NewerFormat, StoreError: a manifest cannot be read; the message names it and the
+        artifact that was made from it. If `broken` is given, the message is stored there by URI instead, and the artifact is
+        skipped.
     """
     waiting, seen = deque((root, "") for root in roots), set[str]()
     while waiting:
@@ -38,10 +39,10 @@ def walk(
 
 
 def lineage_of(store: ArtifactStore, root: Artifact) -> Lineage:
-    """The artifact and everything that it was made from.
+    """The lineage of an artifact: itself and everything that it was made from.
 
     Raises:
-        ArtifactError: as `walk` does, and where an artifact is another than the one that was used.
+        ArtifactError: a manifest cannot be read, or an artifact differs from the one that was used.
     """
     nodes = {}
     for artifact, manifest in walk(store, [root]):
@@ -69,7 +70,7 @@ def _node(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> Linea
 
 
 def _raw_sources(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[RawSource, ...]:
-    """What an artifact was read from, by source; nothing for one that was made from artifacts alone."""
+    """The raw sources that an artifact was read from, by name; empty if it was made only from other artifacts."""
     sources: dict[str, list[RawRecord]] = {}
     for record in _raw_records(store, artifact, manifest):
         sources.setdefault(record.source, []).append(record)
@@ -85,7 +86,7 @@ def _raw_sources(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -
 
 
 def raw_differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[int, list[str]]:
-    """The number of raw files that an artifact was read from, and a line for each that is missing or has changed."""
+    """The number of raw files that an artifact was read from, and one line for each that is missing or has changed."""
     from components.curation.reading.sources import locate
     from components.locations import sha256_at
 
@@ -95,9 +96,9 @@ def raw_differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest
         try:
             same = sha256_at(locate(record.uri)) == record.sha256
         except (OSError, SourceError, StoreError) as error:
-            differences.append(f"raw {record.name}, read from {record.uri}: {error}")
+            differences.append(f"raw file {record.name}, read from {record.uri}: {error}")
         else:
-            differences += [] if same else [f"raw {record.name} at {record.uri}: sha256 differs from what was read"]
+            differences += [] if same else [f"raw file {record.name} at {record.uri} has changed: its sha256 differs"]
     return len(records), differences
 
 

@@ -1,4 +1,4 @@
-"""The lock of a home: one run at a time."""
+"""Locks a home, so that only one run at a time uses it."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from workflows.steps import journal
 
 @contextlib.contextmanager
 def holding(home: Path) -> Iterator[None]:
-    """Hold the home's lock; where another process holds it, show the listeners which one, and wait."""
+    """Hold the home's lock within the block. If another process holds it, tell the listeners which one, and wait."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(home / "lock")

@@ -1,4 +1,4 @@
-"""Who makes an artifact, on what, with which version of the code: facts for its record, none of which decide anything."""
+"""Facts for an artifact's record: time, user, machine and version of the code. None of them affects reuse."""
 
 import functools
 import getpass
@@ -15,18 +15,18 @@ from pathlib import Path
 from infra.bundle import REPOSITORY
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
-"""Where the driver of Nvidia says which GPUs there are, a folder each."""
+"""Where NVIDIA's driver has one folder per GPU."""
 
 _PROCESSORS = Path("/proc/cpuinfo")
 
 
 def now() -> str:
-    """The time in UTC, as in 2026-11-30T10:00:00.000000Z."""
+    """The current time in UTC, such as 2026-11-30T10:00:00.000000Z."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def user() -> str:
-    """The login name, or the user's number where it has none, as in many containers."""
+    """The login name; the user id if there is no name, as in many containers."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -34,13 +34,13 @@ def user() -> str:
 
 
 def machine() -> str:
-    """The kind of this host, such as Linux x86_64."""
+    """Operating system and architecture, such as Linux x86_64."""
     return f"{platform.system()} {platform.machine()}"
 
 
 @functools.cache
 def devices(gpus: Path = _GPUS, processors: Path = _PROCESSORS) -> tuple[str, ...]:
-    """The names of this machine's GPUs; without any, that of its processor and the number of them."""
+    """The names of this machine's GPUs; without GPUs, the processor's name and number of cores."""
     named = tuple(_models(gpus.glob("*/information"), "Model"))
     return named or tuple(f"{name} x {os.cpu_count()}" for name in list(_models([processors], "model name"))[:1])
 
@@ -56,7 +56,7 @@ def _models(files: "Iterator[Path] | list[Path]", key: str) -> Iterator[str]:
 
 @functools.cache
 def version() -> str:
-    """Of longrun; empty where it runs from a bundle that was not installed."""
+    """The installed version of longrun; empty if it is not installed, as on a cluster."""
     try:
         return version_of_distribution("longrun")
     except PackageNotFoundError:
@@ -65,7 +65,7 @@ def version() -> str:
 
 @functools.cache
 def commit(repository: Path = REPOSITORY) -> str:
-    """The commit of the checkout that longrun runs from, with a plus sign where files differ from it; empty without one."""
+    """The commit of the checkout that longrun runs from, with a plus sign if files differ; empty without a checkout."""
     if not (repository / ".git").exists():
         return ""
     command = ["git", "-C", str(repository), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]

@@ -1,4 +1,4 @@
-"""A run, and the order of one step: what Flyte carries to the step's task, and where they keep things."""
+"""Defines a run and the order for one step, which Flyte passes to the step's task."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Branch:
-    """Where pretraining leaves that of another run, for another token budget."""
+    """A training state of another run from which pretraining continues, for another token budget."""
 
     run: str
     """Id of the other run."""
     state: TrainingState
-    """Its training state at that step."""
+    """The other run's training state at the step where this run branches."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
-    """What a user asks of a run besides its recipe."""
+    """Options of a run besides its recipe."""
 
     until: str = ""
-    """Last stage to run; empty for all."""
+    """Last stage to run; empty: all stages."""
     fresh: tuple[str, ...] = ()
-    """Steps to make again although they are cached."""
+    """Steps to execute even if their artifacts are cached."""
     branch: Branch | None = None
-    """Where pretraining branches from another run; None: it starts at its first step."""
+    """Branch of another run's pretraining; None: pretraining starts at the first step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One run of the pipeline: where it keeps things, and its options.
+    """One run of the pipeline: its locations and its options.
 
-    It travels to the steps' tasks, so that it holds text, from which each task opens the store and the journal.
+    It is passed to the steps' tasks, so it contains only text, from which each task opens the store and the journal.
     """
 
     home: str
@@ -49,74 +49,78 @@ class Run:
     directory: str
     """The run's own directory, for its events and logs."""
     tracking_uri: str
+    """URI of MLflow's tracking store."""
     mlflow_run: str
     """Id of the parent run in MLflow."""
     artifact_root: str = HERE
-    """Where artifacts are kept: a URL, or the home."""
+    """Where artifacts are stored: a URL, or `home`."""
     options: RunOptions = field(default_factory=RunOptions)
 
     @property
     def store(self) -> "ArtifactStore":
-        """The artifacts of this run."""
+        """The artifact store of this run."""
         from infra.storage import store_at
 
         return store_at(self.artifact_root, self.shared_directory)
 
     @property
     def root(self) -> str:
-        """Absolute URI of the root of the store."""
+        """Absolute URI of the artifact store."""
         return self.shared_directory.absolute().as_uri() if self.artifact_root == HERE else self.artifact_root
 
     @property
     def trunk(self) -> TrainingState | None:
-        """The training state that pretraining resumes from; None: it starts at its first step."""
+        """The training state that pretraining resumes from; None: it starts at the first step."""
         return self.options.branch.state if self.options.branch else None
 
     @property
     def shared_directory(self) -> Path:
-        """The directory that the driver shares with training workers and shard work."""
+        """The directory that the driver, training workers and shard workers share."""
         return shared_directory(Path(self.home))
 
     @property
     def journal(self) -> Journal:
-        """The events and logs of this run."""
+        """The journal of this run: its events and logs."""
         return Journal(Path(self.directory))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What a step's task gets besides its config and inputs."""
+    """The arguments of a step's task besides its config and inputs."""
 
     step: str
+    """The step's name."""
     cache_key: str
+    """sha256 hex that decides reuse, see `infra.caching`."""
     code_digest: str
+    """sha256 hex of the source text, for the manifest's record."""
     run: Run
 
     @property
     def store(self) -> "ArtifactStore":
-        """The artifacts of the run."""
+        """The artifact store of the run."""
         return self.run.store
 
     @property
     def fresh(self) -> bool:
-        """Whether the step is made from its beginning, and not from what an earlier attempt left."""
+        """Whether the step must start over instead of resuming an earlier attempt."""
         return self.step in self.run.options.fresh
 
     @property
     def scratch(self) -> Path:
-        """A directory for checkpoints, which survives a kill and is removed when the step is published."""
+        """A directory for checkpoints that survives a kill and is deleted when the step's artifact is published."""
         return self.store.scratch(self.step, self.cache_key)
 
     @property
     def remote_scratch(self) -> "RemoteScratch | None":
-        """A folder of the artifact store that outlives this machine, removed likewise; None: the store is on this machine."""
+        """The same as a folder in a bucket, which outlives this machine; None if the store is on this machine."""
         return self.store.remote_scratch(self.step, self.cache_key)
 
     @property
     def index(self) -> Path:
-        """A directory for finished work that later runs of the same code in the same environment reuse.
+        """A directory for finished work that later runs with the same code and environment reuse.
 
-        It outlives the step's publication; `longrun gc` deletes it.
+        It stays when the step's artifact is published; `longrun gc` deletes it.
         """
         made_by = hashlib.sha256(f"{self.code_digest} {caching.environment_digest()}".encode()).hexdigest()
         return self.store.scratch(f"{self.step}-index", made_by)

@@ -1,4 +1,4 @@
-"""The stages by name, and the steps that each is made of: the words of the command line."""
+"""Names the stages and their steps, as the command line uses them."""
 
 from components.errors import ConfigError, unknown
 
@@ -12,11 +12,11 @@ STAGES: dict[str, tuple[str, ...]] = {
     "evaluation": ("evaluation", "check_evaluation"),
     "registration": ("registration",),
 }
-"""Stages in order, with their steps in order. `alignment` means sft and dpo together."""
+"""Stage -> its steps, both in order. The name `alignment` stands for sft and dpo together."""
 
 
 def last_stage(name: str) -> str:
-    """The stage that `--until name` ends with. Raises `ConfigError` for an unknown one."""
+    """The last stage to run for `--until name`. Raises `ConfigError` for an unknown stage."""
     if name == "alignment":
         return "dpo"
     if name not in STAGES:
@@ -25,7 +25,7 @@ def last_stage(name: str) -> str:
 
 
 def steps_of(name: str) -> tuple[str, ...]:
-    """The steps that `--fresh name` makes again: those of a stage, or one step. Raises `ConfigError` for neither."""
+    """The steps that `--fresh name` executes again: those of a stage, or one step. Raises `ConfigError` for an unknown name."""
     if name == "alignment":
         return (*STAGES["sft"], *STAGES["dpo"])
     if name in STAGES:

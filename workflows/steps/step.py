@@ -1,8 +1,7 @@
-"""How every step is done: look for its artifact, else make it, record it, and hand it on.
+"""Executes steps: finds a step's artifact in the store, or makes, records and publishes it.
 
-`step` makes a Flyte task of a function that names a component. `obtain` runs in the driver and decides reuse by what stands in
-the store, so that a hit is always whole. `make` runs in the step's own task, and turns a component's output directory into a
-published artifact.
+`step` turns a function that returns a component into a Flyte task. `obtain` runs in the driver and looks in the store for a
+complete artifact to reuse. `make` runs in the step's own task and publishes a component's output directory as an artifact.
 """
 
 import functools
@@ -33,34 +32,34 @@ Kind = TypeVar("Kind", bound=Artifact)
 MadeKind = TypeVar("MadeKind", bound=Artifact, covariant=True)
 
 Facts = Callable[[Any], Mapping[str, str]]
-"""Of a step's config to values beside config and inputs that decide reuse, such as a fingerprint of raw sources."""
+"""A function of a step's config that returns further values for the cache key, such as a fingerprint of raw sources."""
 
 
 class StepTask(Protocol[MadeKind]):
     """A Flyte task that makes one artifact."""
 
     func: Any
-    """The task's function: of an `Order`, the config and the inputs; with the step's `facts`."""
+    """The task's function, which takes an `Order`, the config and the inputs; it has the step's `facts` as an attribute."""
 
     def __call__(self, order: Order, config: Any, /, **inputs: Any) -> Awaitable[MadeKind]:
-        """Make the artifact."""
+        """Make and publish the artifact."""
         ...
 
 
 def step(
     environment: "TaskEnvironment", kind: type[Kind], *, facts: Facts | None = None
 ) -> Callable[[StepFunction], StepTask[Kind]]:
-    """Make a step of the function below it, whose parameters are config and inputs, and which returns the component to call.
+    """Decorator that turns a function of config and inputs into a step; the function returns the component to call.
 
-    The component is imported inside the function: what it reaches from there decides reuse, and nothing is loaded before.
-    Its own name is that of the step and of the task in Flyte.
+    Import the component inside the function: the code that is reached from there decides reuse, and nothing is loaded earlier.
+    The function's name is the name of the step and of its task in Flyte.
     """
 
     def decorate(function: StepFunction) -> StepTask[Kind]:
         for parameter in parameters_of(function):
             if parameter.name in {*PORTS, "inputs", "order"}:
                 raise TypeError(
-                    f"step {function.__name__}: an input cannot be called {parameter.name}; a component finds other things there"
+                    f"step {function.__name__}: an input cannot be called {parameter.name}; this name is reserved for components"
                 )
         order = inspect.Parameter("order", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Order)
         signature = inspect.Signature([order, *map(_plain, parameters_of(function))], return_annotation=kind)
@@ -73,7 +72,7 @@ def step(
             inputs = {name: bound.arguments[name] for name in list(signature.parameters)[2:]}
             return make(order, kind, config, lambda work: called(function, work, config, inputs), inputs)
 
-        # Flyte reads the types of a task here, and our keys the source that `functools.wraps` points to.
+        # Flyte reads the task's types here; cache keys use the source that `functools.wraps` refers to
         task.__signature__ = signature  # type: ignore[attr-defined]
         task.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()} | {"return": kind}
         task.facts = facts  # type: ignore[attr-defined]
@@ -83,7 +82,7 @@ def step(
 
 
 def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The parameter without what its type says to us and not to Flyte."""
+    """The parameter with its type without `Annotated`, which only we read."""
     annotation = parameter.annotation
     return parameter.replace(
         annotation=typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
@@ -91,7 +90,7 @@ def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> Kind:
-    """The artifact of a step: from the store if it is there and undamaged, else made by its task."""
+    """The artifact of a step: from the store if it is there and complete, else made by the step's task."""
     function = task.func
     step, facts = function.__name__, function.facts(config) if function.facts else {}
     key = caching.cache_key(function, config, flat(inputs), facts)
@@ -106,7 +105,8 @@ async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> 
 
 
 async def _made(task: StepTask[Kind], order: Order, config: Any, inputs: Mapping[str, Any]) -> Kind:
-    """What the task makes. Where it fails after it has published that, as by the end of its process, the artifact counts."""
+    """Run a step's task and return its artifact. If the task fails after publishing it, as by a crash at exit, it still
+    counts."""
     store, before = order.store, order.store.count_attempts(order.step, order.cache_key)
     try:
         return await task(order, config, **inputs)
@@ -121,18 +121,18 @@ async def _made(task: StepTask[Kind], order: Order, config: Any, inputs: Mapping
 
 
 async def checked(run: Run, task: StepTask[Check], limits: Any, artifact: Artifact, **others: Any) -> Check:
-    """Obtain the check of an artifact, and stop the run here if it failed."""
+    """Obtain the check of an artifact. Raises `CheckFailed` if the check did not pass."""
     return gate(run.store, await obtain(run, task, limits, artifact=artifact, **others))
 
 
 Call = Callable[[Work], Mapping[str, Any] | CheckReport]
-"""Calls a component, which fills `Work.output`; its figures, or the report of a check."""
+"""A function that calls a component, which fills `Work.output`, and returns its figures or the report of a check."""
 
 
 def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mapping[str, Any]) -> Kind:
-    """Call a component, and publish what it made with its inputs.
+    """Call a component and publish its output as an artifact with these inputs.
 
-    A failure is written to the run's journal and raised again; a half-written output is removed.
+    A failure is written to the run's journal and raised again; an incomplete output is deleted.
     """
     run, started = order.run, time.monotonic()
     end_in_order()
@@ -159,13 +159,13 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
 
 
 def _timed(call: Call, work: Work) -> tuple[dict[str, JSON], float]:
-    """The component's figures, and the seconds that were its own; its metrics are sent even if it fails."""
+    """Call the component; returns its figures and its own seconds, without overhead. Sends its metrics even if it fails."""
     entered = time.monotonic()
     try:
         outcome = call(work)
         figures = work.report(outcome) if isinstance(outcome, CheckReport) else dict(outcome)
     except TrackingError:
-        raise  # buffered metrics would wait for the same server again
+        raise  # sending buffered metrics would wait for the same server again
     except BaseException:
         work.flush()
         raise
@@ -174,7 +174,7 @@ def _timed(call: Call, work: Work) -> tuple[dict[str, JSON], float]:
 
 
 def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, JSON]) -> Kind:
-    """Publish the output with its manifest, and put its pages, config and figures into MLflow."""
+    """Publish the output with its manifest, and log its pages, config and figures to MLflow."""
     from components.ports.store import records_of
 
     order, run = work.order, work.order.run

@@ -1,4 +1,4 @@
-"""Typed values of artifacts, read without the files beside them."""
+"""Reads typed values from artifacts, without downloading their other files."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,10 +11,10 @@ Value = TypeVar("Value", bound=JsonFile)
 
 
 def value_of(store: "ArtifactStore", artifact: Artifact, kind: type[Value]) -> Value:
-    """The value of that kind in an artifact.
+    """Read the file of type `kind` in an artifact.
 
     Raises:
-        MissingArtifact: the artifact holds none: an older longrun made it.
-        DamagedArtifact: its digest or that file differs, or it is no such value.
+        MissingArtifact: the artifact has no such file, because an older longrun made it. DamagedArtifact: the artifact's digest
+        or the file differs, or the file cannot be parsed.
     """
     return kind.read(store.local(artifact, only=(kind.NAME,)))

@@ -1,4 +1,4 @@
-"""A step while it is being made: the directories and ports that a component asks for by name."""
+"""Provides a component with the directories and ports that its parameters ask for by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
     from components.ports import Launcher, Metrics, RemoteScratch, ShardEngine
 
 PORTS = ("output", "scratch", "uploads", "index", "engine", "launcher", "metrics", "sizes")
-"""What a component may ask for besides its config and inputs: these properties of `Work`."""
+"""Names of the parameters that a component may have besides config and inputs: properties of `Work`."""
 
 
 @dataclass
 class Work:
-    """A step while it is being made: the directories, ports and metrics that its component uses."""
+    """The execution of one step: the directories, ports and metrics that its component uses."""
 
     order: Order
     output: Path
-    """An empty directory for what the component makes."""
+    """An empty directory for the component's output."""
     mlflow_run: str
+    """Id of the step's run in MLflow."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     """The inputs as the manifest names them."""
     overhead_seconds: float = 0.0
-    """Time inside the component's call that was not the component's: opening inputs, starting Ray and trainers."""
+    """Seconds within the component's call that do not count as its own, such as starting Ray."""
     checks: tuple[CheckReport, ...] = ()
     started: str = field(default_factory=provenance.now)
-    """In UTC."""
+    """Time of the start in UTC."""
     measurements: dict[str, float] = field(default_factory=dict)
-    """What a clock or the machine said of the step."""
+    """Measurements that may differ between equal runs, such as seconds and memory."""
     _ports: list[Any] = field(default_factory=list)
     _metrics: tracking.StepMetrics = field(init=False)
 
@@ -43,33 +44,33 @@ class Work:
 
     @property
     def scratch(self) -> Path:
-        """A directory for checkpoints, which survives a kill and is removed when the step is published."""
+        """A directory for checkpoints that survives a kill and is deleted when the step's artifact is published."""
         return self.order.scratch
 
     @property
     def uploads(self) -> "RemoteScratch | None":
-        """The same in the artifact store, for what must outlive this machine; None: the store is on this machine."""
+        """A folder in the artifact store like `scratch`, which outlives this machine; None if the store is on this machine."""
         return self.order.remote_scratch
 
     @property
     def index(self) -> Path:
-        """A directory for finished work that later runs of the same code in the same environment reuse."""
+        """A directory for finished work that later runs with the same code and environment reuse."""
         return self.order.index
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file of the input `artifact` by path, also of those that are not opened: for its check."""
+        """Path -> bytes of every file of the input `artifact`, including files that are not downloaded; used by checks."""
         return {record.path: record.size for record in self.manifest(self.inputs["artifact"]).files}
 
     @property
     def metrics(self) -> "Metrics":
-        """Takes figures and progress."""
+        """The port that takes metrics, measurements and progress."""
         return self
 
     def local(self, value: Any, only: tuple[str, ...] = ()) -> Any:
-        """The directory of an input, or of each artifact of a dictionary or a list; None for an absent one.
+        """The local directory of an input, or of each artifact in a dictionary or list; None for an absent input.
 
-        It has at least the files that `only` names by path or pattern: all, if it names none.
+        It contains at least the files that match the paths and patterns in `only`; if that is empty, all files.
         """
         if isinstance(value, Artifact):
             return self.order.store.local(value, only)
@@ -83,7 +84,7 @@ class Work:
 
     @property
     def engine(self) -> "ShardEngine":
-        """Shard work on Ray Data. Idle training workers are released first, because they hold processors."""
+        """The shard engine on Ray Data. Releases idle training workers first, because they reserve CPUs."""
         self._start_ray()
         from infra.ray import workers as ray_workers
         from infra.ray.data import RayShardEngine
@@ -93,7 +94,7 @@ class Work:
 
     @property
     def launcher(self) -> "Launcher":
-        """Training workers on Ray Train."""
+        """The launcher of training workers on Ray Train."""
         self._start_ray()
         from infra.ray.train import RayLauncher
 
@@ -109,7 +110,7 @@ class Work:
         return port
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Log metrics of a training step to MLflow; steps that a restarted worker repeats are skipped."""
+        """Log metrics of a training step to MLflow; steps repeated by a restarted worker are skipped."""
         self._metrics.log(step, values)
 
     def flush(self) -> None:
@@ -117,20 +118,20 @@ class Work:
         self._metrics.flush()
 
     def measured(self, values: Mapping[str, float]) -> None:
-        """Keep measurements for the record of the artifact."""
+        """Add measurements to the record of the artifact."""
         self.measurements |= values
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Show progress to the listeners of this process."""
+        """Report progress to the listeners of this process."""
         journal.progress(self.order.step, done, total, unit)
 
     def report(self, check: CheckReport) -> dict[str, JSON]:
-        """Keep the outcome of a check for the manifest, and return its figures."""
+        """Store the report of a check for the manifest; returns its figures."""
         self.checks = (*self.checks, check)
         return {"expectations": len(check.expectations), "failed": len(check.failures)}
 
     def making(self, step: str, cache_key: str) -> Making:
-        """When, where and by whom the artifact of that step and key is made, now that its work is done."""
+        """The record of how the artifact of this step and key was made; call it when the work is done."""
         return Making(
             started=self.started,
             finished=provenance.now(),
@@ -146,5 +147,5 @@ class Work:
 
     @property
     def component_overhead(self) -> float:
-        """Seconds of the component's call that were orchestration: starting Ray, and what the ports count."""
+        """Seconds of the component's call spent on orchestration: starting Ray, and the overhead of the ports."""
         return self.overhead_seconds + sum(port.overhead_seconds for port in self._ports)

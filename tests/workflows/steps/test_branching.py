@@ -106,7 +106,7 @@ def test_a_driver_on_a_cluster_finds_the_same_state_by_what_the_parent_s_pods_ha
         parents = ["20990101-000000-0000", finished.name] if latest else [finished.name]
         branch = find_branch_on_cluster(pod, parents, "80%")
         assert branch == find_branch(home, finished.name, "80%")
-        with pytest.raises(ConfigError, match=r"no training state after 0\.5"):
+        with pytest.raises(ConfigError, match=r"no training state at 0\.5"):
             find_branch_on_cluster(pod, parents, "50%")
         with pytest.raises(ConfigError, match="run 20990101-000000-0000 has not finished pretraining on this cluster"):
             find_branch_on_cluster(pod, parents[:1] if latest else ["20990101-000000-0000"], "80%")
@@ -115,14 +115,14 @@ def test_a_driver_on_a_cluster_finds_the_same_state_by_what_the_parent_s_pods_ha
 def test_a_share_of_which_nothing_was_kept_is_refused_with_those_that_there_are(home: Settings, finished: Journal) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"no training state after 0\.5 of its steps; it has: 0\.8; pretraining\.training\.",
+        match=r"no training state at 0\.5 of its steps; it has them at: 0\.8; .*pretraining\.training\.",
     ):
         find_branch(home, finished.name, "50%")
 
 
 @pytest.mark.parametrize("at", ["", "%", "0", "101%", "-80%", "eighty", "80%%"])
 def test_what_is_no_share_is_refused(home: Settings, finished: Journal, at: str) -> None:
-    with pytest.raises(ConfigError, match="allowed: a share of the training, such as 80%"):
+    with pytest.raises(ConfigError, match="allowed: a fraction of the training, such as 80%"):
         find_branch(home, finished.name, at)
 
 

@@ -109,8 +109,8 @@ def test_what_a_step_has_bound_is_not_given_again(work: LocalWork, stored: Artif
 @pytest.mark.parametrize(
     ("component", "message"),
     [
-        (lambda corpus, seed: {}, "there is no seed, and nobody takes nothing"),
-        (lambda config: {}, "there is no nothing, and nobody takes corpus"),
+        (lambda corpus, seed: {}, "not available: seed; inputs that it does not take: nothing"),
+        (lambda config: {}, "not available: nothing; inputs that it does not take: corpus"),
     ],
 )
 def test_a_need_that_nothing_meets_and_an_input_that_nobody_takes_are_refused(

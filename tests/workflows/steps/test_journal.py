@@ -61,7 +61,7 @@ def test_the_last_event_of_a_step_decides_and_what_is_not_there_yet_is_refused(t
     assert record.artifact("curation") == Artifact(uri="u", digest="b")
     assert record.last("curation", ("made",))["digest"] == "a"
     assert record.find("tokenizer") is None
-    with pytest.raises(ConfigError, match=f"run {record.name} has no tokenizer yet; see: longrun logs {record.name}"):
+    with pytest.raises(ConfigError, match=f"run {record.name} has not finished step tokenizer; see: longrun logs {record.name}"):
         record.last("tokenizer")
 
 

@@ -81,7 +81,7 @@ def test_events_that_cannot_be_left_are_told_where_the_pod_prints_and_stop_nothi
     monkeypatch.setenv("ACTION_NAME", "a1")
     journal = Journal(tmp_path / RUN)
     journal.write("started", step="sft")
-    assert "could not be kept in the store: s3://no-such-bucket/x/runs/" in capsys.readouterr().err
+    assert "could not be stored: s3://no-such-bucket/x/runs/" in capsys.readouterr().err
     assert [event["event"] for event in journal.events()] == ["started"]
 
 

@@ -138,7 +138,7 @@ def test_a_changed_raw_file_is_named_from_another_home(bucket_home: Settings, ra
     (raw / "a.txt").write_text("other")
     count, (difference,) = raw_differences(store, artifact, store.manifest(artifact.uri))
     assert count == 1
-    assert "sha256 differs from what was read" in difference
+    assert "has changed: its sha256 differs" in difference
 
 
 def test_a_missing_raw_file_is_named(store: CountedStore, tmp_path: Path, raw: Path) -> None:
