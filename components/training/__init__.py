@@ -1,1 +1,1 @@
-"""The one training loop: schedule, data order, DeepSpeed engine, checkpoints, meters."""
+"""The training loop for pretraining, SFT and DPO: schedule, data order, DeepSpeed engine, checkpoints, meters."""

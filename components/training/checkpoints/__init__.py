@@ -1,1 +1,1 @@
-"""Training checkpoints: state, files, retention, and copies in an object store."""
+"""Training checkpoints: saving and loading state, files on disk, retention, and copies in an object store."""

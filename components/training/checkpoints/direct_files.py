@@ -1,8 +1,9 @@
-"""Files written and read past the page cache (O_DIRECT), where the file system supports it.
+"""Reads and writes files without the page cache (O_DIRECT), where the file system supports it.
 
-Processor time that a checkpoint takes is missing in the steps. Most of it was spent in the kernel: allocating pages for the file,
-copying into them, and evicting others, such as those of the tokens that the training reads. For 1.2 GB written, read back and
-compared, 2.3 s of a processor became 0.5 s. And what is read back comes from the disk, not from the memory it was written from.
+Processor time spent on a checkpoint slows down the training steps. With the page cache, most of it goes to the kernel, which
+allocates pages for the file, copies into them, and evicts others, such as those of the training tokens. Without the cache,
+writing, reading back and comparing 1.2 GB takes 0.5 s of processor time instead of 2.3 s. Also, the data that is read back
+really comes from the disk.
 """
 
 import contextlib
@@ -20,23 +21,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK_BYTES = 16 * 2**20
-"""Bytes written or read at a time: stripes of a parallel file system are no larger."""
+"""Bytes read or written at a time; no smaller than the stripes of a parallel file system."""
 
 ALIGNED = 4096
-"""Offsets and lengths on a disk are multiples of this: blocks are no larger."""
+"""Alignment in bytes of offsets and lengths, as O_DIRECT requires; no smaller than the blocks of a disk."""
 
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 
-DIRECT: int = getattr(os, "O_DIRECT", 0)  # Linux has it
+DIRECT: int = getattr(os, "O_DIRECT", 0)  # only on Linux
 
 
 def write(path: Path, contents: "Iterable[Tensor]") -> str:
-    """Write tensors (uint8, on the CPU) one after the other and wait until they are on the disk; their checksum.
+    """Write tensors (uint8, on the CPU) one after the other, wait until they are on disk, and return their xxh3_128 in hex.
 
     Raises:
         OSError: the file cannot be written.
     """
-    import torch  # readers of manifests do not need torch
+    import torch  # here, because reading manifests does not need torch
 
     buffer, checksum, end = mmap.mmap(-1, CHUNK_BYTES), xxhash.xxh3_128(), 0
     with _open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
@@ -50,7 +51,7 @@ def write(path: Path, contents: "Iterable[Tensor]") -> str:
 
 
 def checksum_of(path: Path) -> str:
-    """The xxh3_128 (https://xxhash.com) of a file in hex: against damage, not against forgers, five times as fast as sha256.
+    """The xxh3_128 (https://xxhash.com) of a file, in hex. Detects damage, not forgery; five times as fast as sha256.
 
     Raises:
         OSError: the file cannot be read.
@@ -61,9 +62,9 @@ def checksum_of(path: Path) -> str:
         while offset < end:
             size = _called(os.preadv, file, [buffer], offset)
             if offset + size < end:
-                size -= size % ALIGNED  # the rest comes with the next chunk
+                size -= size % ALIGNED  # the rest is read with the next chunk
             if size <= 0:
-                raise OSError(errno.EIO, f"ends at byte {offset} of {end}", str(path))
+                raise OSError(errno.EIO, f"read stopped at byte {offset} of {end}", str(path))
             checksum.update(memoryview(buffer)[:size])
             offset += size
     return checksum.hexdigest()
@@ -84,7 +85,8 @@ def _open(path: Path, flags: int) -> Iterator[int]:
 
 
 def _called(call: Callable[..., int], file: int, *arguments: Any) -> int:
-    """The call's result; through the page cache where the file system refuses direct access only now, as some FUSE ones do."""
+    """Call `call` on the file. Some file systems (FUSE) refuse direct access only then: switches to the page cache and
+    retries."""
     try:
         return call(file, *arguments)
     except OSError as error:
@@ -96,7 +98,8 @@ def _called(call: Callable[..., int], file: int, *arguments: Any) -> int:
 
 
 def _filled(buffer: "Tensor", contents: "Iterable[Tensor]") -> Iterator[int]:
-    """Fill `buffer` with the contents again and again, yielding the bytes it holds each time. torch copies without the GIL."""
+    """Copy the contents into `buffer` piece by piece, yielding the number of bytes in it each time. torch copies without the
+    GIL."""
     used = 0
     for content in contents:
         for chunk in content.split(CHUNK_BYTES):
@@ -112,7 +115,7 @@ def _filled(buffer: "Tensor", contents: "Iterable[Tensor]") -> Iterator[int]:
 
 
 def _write_at(file: int, chunk: memoryview, offset: int) -> None:
-    """Write a chunk of aligned length, however few bytes each call accepts."""
+    """Write a whole chunk of aligned length, with several calls if needed. Raises `OSError` if the disk is full."""
     while chunk:
         size = _called(os.pwrite, file, chunk, offset)
         size -= size % ALIGNED

@@ -1,16 +1,15 @@
-"""Training checkpoints on disk: whole or absent, the newest named by `latest`, and written by one attempt at a time.
+"""The directory of a training's checkpoints: published atomically, by one attempt at a time.
 
-ROOT/step-00000100/manifest.json            format, step, identity, world size, sizes of the parameters, xxh3_128 of the other
+ROOT/step-00000100/manifest.json            format, step, identity, number of workers, parameter sizes, xxh3_128 of the other
                                             files and of itself
 ROOT/step-00000100/history.jsonl            one row per step so far
-ROOT/step-00000100/rank-00000.safetensors   what that worker keeps of the state
-ROOT/latest                                 a link to the newest whole one
-ROOT/attempt                                number of the attempt that may write, and when the first one started (Unix time);
-                                            ROOT/lock is held while it is read or written
-ROOT/writing-00003-00000100/                what attempt 3 is writing, or removing
-ROOT/damaged-step-00000100/                 damaged: training resumed from an older one; removed with the first checkpoint of a
-                                            later step
-ROOT/refused-step-00000100/                 refused because it is of another training: kept
+ROOT/step-00000100/rank-00000.safetensors   the state that this worker holds
+ROOT/latest                                 symbolic link to the newest checkpoint
+ROOT/attempt                                number of the attempt that may write, and start time of the first attempt (Unix
+                                            time); protected by ROOT/lock
+ROOT/writing-00003-00000100/                directory that attempt 3 is writing or deleting
+ROOT/damaged-step-00000100/                 damaged checkpoint, skipped when resuming; deleted once a later step is published
+ROOT/refused-step-00000100/                 checkpoint of another training; kept
 """
 
 import contextlib
@@ -34,39 +33,43 @@ MANIFEST = "manifest.json"
 HISTORY = "history.jsonl"
 LATEST = "latest"
 FORMAT = 4
-"""Format 1 was DeepSpeed's own, and of one number of workers; format 2 had no checksum of its manifest, format 3 sha256."""
+"""Version of the format. 1: DeepSpeed's own, for a fixed number of workers; 2: no checksum of the manifest; 3: sha256."""
 
 _NAME = re.compile(r"step-\d{8,}")
 _SEAL = "xxh3_128"
-"""The manifest's own checksum: of its other entries as JSON with sorted keys."""
+"""Key of the manifest's own checksum, computed over its other entries as JSON with sorted keys."""
 
 LOCK_TIMEOUT = 60.0
-"""Seconds to wait for the lock, which is held for a few renames: a longer wait means a worker that hangs."""
+"""Seconds to wait for the lock. It is held only for a few renames, so a longer wait means that a worker hangs."""
 
 DAMAGED, REFUSED = "damaged-", "refused-"
-OTHER_TRAINING = "of another model, data or configuration"
+OTHER_TRAINING = "belongs to another model, data or configuration"
 LENGTH = "steps"
-"""The entry of an identity in which a training may differ from the trunk that it branches from."""
+"""The only entry of the identity in which a training may differ from the trunk that it branches from."""
 
 Row = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """The right to write below `root`, until a later attempt claims it: a fencing token (Kleppmann, "How to do distributed
-    locking", 2016)."""
+    """The right of one attempt to write below `root`, until a later attempt claims it.
+
+    A fencing token (Kleppmann, "How to do distributed locking", 2016).
+    """
 
     root: Path
+    """Directory of the checkpoints."""
     number: int
+    """Number of the attempt, from 1."""
     started: float = 0.0
     """Unix time at which the first attempt claimed `root`."""
 
     @classmethod
     def claim(cls, root: Path) -> "Attempt":
-        """Take the right over from the attempt before, and remove what that was writing.
+        """Start a new attempt, which takes over from the previous one, and delete unfinished checkpoints.
 
         Raises:
-            CheckpointError: `root` cannot be written, or its lock is not let go.
+            CheckpointError: `root` cannot be written, or its lock is held for more than `LOCK_TIMEOUT`.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -81,25 +84,25 @@ class Attempt:
         return attempt
 
     def staging(self, step: int) -> Path:
-        """The directory in which this attempt writes the checkpoint of `step`; no other attempt's."""
+        """The directory in which this attempt writes the checkpoint of `step`, before it is published."""
         return self.root / f"writing-{self.number:05d}-{step:08d}"
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
-        """Hold the lock, so that no other attempt can claim the right. Raises `SupersededAttempt` if one has."""
+        """Hold the lock, so that no other attempt can start. Raises `SupersededAttempt` if a later one has started."""
         with _locked(self.root):
             if (newest := _claimed(self.root)[0]) != self.number:
-                raise SupersededAttempt(f"{self.root}: attempt {newest} writes checkpoints now; attempt {self.number} ends")
+                raise SupersededAttempt(f"{self.root}: attempt {newest} has taken over; attempt {self.number} stops")
             yield
 
 
 def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, keep: int, permanent: Collection[int]) -> Path:
-    """Make the directory `staging` the checkpoint of `manifest["step"]`; its new path.
+    """Write the manifest, publish the directory `staging` as the checkpoint of `manifest["step"]`, and return its new path.
 
-    Of all checkpoints the newest `keep` are kept, and those of `permanent` steps.
+    Then deletes old checkpoints, except the newest `keep` and those of `permanent` steps.
 
     Raises:
-        OSError: it cannot be written; the former checkpoints are untouched.
+        OSError: it cannot be written; earlier checkpoints are untouched.
         SupersededAttempt: a later attempt has taken over.
     """
     write_manifest(staging, manifest)
@@ -119,7 +122,9 @@ def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, kee
 
 
 def adopt(attempt: Attempt, staging: Path, step: int) -> None:
-    """Make the directory `staging`, which has its manifest, the checkpoint of `step`; one of that step is set aside as damaged.
+    """Publish the directory `staging`, which already has a manifest, as the checkpoint of `step`.
+
+    An existing checkpoint of that step is renamed as damaged.
 
     Raises:
         SupersededAttempt: a later attempt has taken over.
@@ -133,17 +138,17 @@ def adopt(attempt: Attempt, staging: Path, step: int) -> None:
 
 
 def resume_from(attempt: Attempt, whole: Path, refused: Mapping[Path, str]) -> None:
-    """Set the refused checkpoints aside, so that their steps are free, and point `latest` to the one that training resumes from.
+    """Rename the refused checkpoints, so that their steps can be written again, and point `latest` to the one to resume from.
 
-    None is removed: the fault may be the disk's, and pass.
+    Nothing is deleted, because a disk error may be transient.
 
     Args:
-        attempt: the one that resumes.
-        whole: the checkpoint it resumes from.
-        refused: newer checkpoints, and what is wrong with each.
+        attempt: the attempt that resumes.
+        whole: the checkpoint that it resumes from.
+        refused: newer checkpoints, with the reason why each was refused.
 
     Raises:
-        CheckpointError: they cannot be renamed.
+        CheckpointError: the checkpoints cannot be renamed.
         SupersededAttempt: a later attempt has taken over.
     """
     try:
@@ -152,21 +157,21 @@ def resume_from(attempt: Attempt, whole: Path, refused: Mapping[Path, str]) -> N
                 _rename(directory, REFUSED if wrong.startswith(OTHER_TRAINING) else DAMAGED)
             _point_to(whole)
     except OSError as error:
-        raise CheckpointError(f"{attempt.root}: checkpoints cannot be set aside there ({error})") from error
+        raise CheckpointError(f"{attempt.root}: refused checkpoints cannot be renamed ({error})") from error
 
 
 def published(root: Path) -> list[Path]:
-    """The published checkpoints, newest first."""
+    """The directories of the published checkpoints, newest first."""
     return sorted((path for path in root.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
 
 
 def step_of(path: PurePath | str) -> int:
-    """The step that a checkpoint's directory, or its name in a store, is named after."""
+    """The step in the name of a checkpoint's directory or folder in a store."""
     return int(PurePath(path).name.split("-")[1])
 
 
 def differences(directory: Path, identity: Mapping[str, Any], *, rank: int = 0, world_size: int = 1) -> list[str]:
-    """What is wrong with a checkpoint; empty if nothing is. Each worker hashes every `world_size`-th file."""
+    """Reasons why a checkpoint cannot be used; empty if it can. Each worker hashes every `world_size`-th file."""
     try:
         manifest = read_manifest(directory)
     except CheckpointError as error:
@@ -187,7 +192,7 @@ def _damage(path: Path, checksum: str) -> str:
 
 
 def trunk_differences(directory: Path, identity: Mapping[str, Any], *, rank: int = 0, world_size: int = 1) -> list[str]:
-    """What keeps a training of that identity from branching from a checkpoint: its damage, or the values that differ."""
+    """Reasons why a training with that identity cannot branch from a checkpoint: damage, or differing values. Empty if it can."""
     try:
         trunk = read_manifest(directory)["identity"]
     except CheckpointError:
@@ -198,7 +203,7 @@ def trunk_differences(directory: Path, identity: Mapping[str, Any], *, rank: int
 
 
 def unequal_values(saved: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Each value in which two identities differ, by its dotted name: "plan.batch_size is 8, not 4"."""
+    """A message for each value in which two identities differ, such as "plan.batch_size is 8, not 4"."""
     messages: list[str] = []
     for name in dict.fromkeys((*saved, *expected)):
         theirs, ours = saved.get(name), expected.get(name)
@@ -210,7 +215,7 @@ def unequal_values(saved: Mapping[str, Any], expected: Mapping[str, Any], prefix
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest. Raises `CheckpointError` where there is none, or it is damaged or of another format."""
+    """Read a checkpoint's manifest. Raises `CheckpointError` if it is missing, damaged or has another format."""
     try:
         return parse_manifest((directory / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
@@ -218,13 +223,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def parse_manifest(content: bytes) -> dict[str, Any]:
-    """The entries of a manifest. Raises `ValueError` where it is of another format, or its own checksum does not hold."""
+    """The entries of a manifest. Raises `ValueError` if it has another format or its checksum does not match."""
     manifest = json.loads(content)
     version = manifest.get("format", 1) if isinstance(manifest, dict) else None
     if version != FORMAT:
-        raise ValueError(f"of format {version}, not {FORMAT}")
+        raise ValueError(f"format {version}, expected {FORMAT}")
     if manifest.pop(_SEAL, None) != _seal(manifest):
-        raise ValueError("its own checksum does not hold")
+        raise ValueError("its checksum does not match")
     return dict(manifest)
 
 
@@ -244,12 +249,12 @@ def read_history(directory: Path) -> list[Row]:
 
 
 def state_files(directory: Path) -> list[Path]:
-    """The files that the workers wrote, by rank."""
+    """The files that the workers wrote, in the order of ranks."""
     return sorted(directory.glob("rank-*.safetensors"))
 
 
 def state_file(directory: Path, rank: int) -> Path:
-    """The file that a worker writes."""
+    """The file that the worker of that rank writes."""
     return directory / f"rank-{rank:05d}.safetensors"
 
 
@@ -259,11 +264,11 @@ def _locked(root: Path) -> Iterator[None]:
         with FileLock(root / "lock", timeout=LOCK_TIMEOUT):
             yield
     except Timeout as error:
-        raise CheckpointError(f"{root}: its lock was not free for {LOCK_TIMEOUT:.0f} s; end the other training there") from error
+        raise CheckpointError(f"{root}: locked for {LOCK_TIMEOUT:.0f} s by another training; stop that training first") from error
 
 
 def _claimed(root: Path) -> tuple[int, float]:
-    """The number of the last attempt, and when the first one started; 0 and now where there was none."""
+    """The number of the last attempt and the start time of the first one; 0 and the current time if there was none."""
     path = root / "attempt"
     if not path.is_file():
         return 0, time.time()
@@ -271,7 +276,9 @@ def _claimed(root: Path) -> tuple[int, float]:
         number, started = path.read_text().split()
         return int(number), float(started)
     except ValueError as error:
-        raise CheckpointError(f"{path}: not an attempt; remove it once nothing else trains below {root}") from error
+        raise CheckpointError(
+            f"{path}: invalid content; delete the file after making sure that no other training uses {root}"
+        ) from error
 
 
 def _rename(directory: Path, prefix: str) -> None:
@@ -281,7 +288,7 @@ def _rename(directory: Path, prefix: str) -> None:
 
 
 def _remove(attempt: Attempt, directory: Path) -> None:
-    """Rename it first, so that no checkpoint is ever incomplete; what cannot be deleted now is when the next attempt starts."""
+    """Delete a checkpoint. It is renamed first, so that it is never seen incomplete; the next attempt deletes what remains."""
     doomed = attempt.root / f"writing-{attempt.number:05d}-{directory.name}"
     directory.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -1,10 +1,10 @@
-"""Training checkpoints in an object store, from which another machine resumes.
+"""Copies of training checkpoints in an object store, from which another machine can resume.
 
-URL/step-00000100-1f0c9a2e/…   the files of a checkpoint, in a folder of the attempt that put them; its manifest is put last
-URL/latest                     the name of the newest whole one, put after its manifest
-URL/attempt                    the attempt whose checkpoints count: the last one to have started
+URL/step-00000100-1f0c9a2e/…   the files of a checkpoint; the name ends with the id of the attempt; the manifest is uploaded last
+URL/latest                     name of the newest complete checkpoint, uploaded after its manifest
+URL/attempt                    id of the attempt that may upload: the one that started last
 
-Read and written through fsspec with obstore beneath, which takes credentials from the environment.
+Uses obstore's fsspec interface, which reads credentials from environment variables.
 """
 
 import contextlib
@@ -24,36 +24,38 @@ from components.training.checkpoints.files import LATEST, MANIFEST, parse_manife
 ATTEMPT = "attempt"
 
 RETRIES: Any = {"max_retries": 3}
-"""obstore's own retries of one request, some seconds: `components.training.checkpoints.uploads` waits longer."""
+"""obstore's retries of a single request, over a few seconds; `components.training.checkpoints.uploads` retries for longer."""
 
 _CHUNK_BYTES = 16 * 2**20
-"""Bytes read at once."""
+"""Bytes read at a time."""
 
 
 @dataclass(frozen=True)
 class RemoteCheckpoints:
-    """The checkpoints of one training in `scratch`, as one attempt sees them. All raise `StoreError` where the store fails."""
+    """The checkpoints of one training in an object store, used by one attempt. All methods raise `StoreError` if it fails."""
 
     scratch: RemoteScratch
+    """Folder of the checkpoints."""
     keep: int
-    """Newest checkpoints that are kept."""
+    """Number of newest checkpoints to keep."""
     permanent: Collection[int] = ()
-    """Steps whose checkpoints are kept as well."""
+    """Steps whose checkpoints are kept in addition."""
     attempt: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    """Random id of this attempt."""
 
     def claim(self) -> None:
-        """Make this attempt the one whose checkpoints count."""
+        """Make this attempt the one that may upload; an earlier attempt is superseded."""
         with self._store_errors():
             self._file_system.pipe_file(self._url(ATTEMPT), self.attempt.encode())
 
     def newest(self) -> list[str]:
-        """The names of the whole checkpoints, the latest first."""
+        """The names of the complete checkpoints, newest first; the one that `latest` names comes before all others."""
         with self._store_errors():
             whole, latest = self._whole(), self._text(LATEST)
         return sorted(whole, key=lambda name: (name == latest, step_of(name)), reverse=True)
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Fetch a checkpoint into the new directory `target`; whether it has a manifest and its files match their checksums."""
+        """Download a checkpoint into the new directory `target`. Returns whether its manifest and all checksums are valid."""
         target.mkdir(parents=True)
         with self._store_errors():
             try:
@@ -65,7 +67,7 @@ class RemoteCheckpoints:
                 return False
 
     def put(self, directory: Path, is_wanted: Callable[[], bool]) -> None:
-        """Put a published checkpoint, as long as it `is_wanted` before each file; then remove those that are not kept.
+        """Upload a published checkpoint, then delete old ones. Stops if `is_wanted()`, called before each file, returns False.
 
         Raises:
             SupersededAttempt: a later attempt has started.
@@ -82,7 +84,7 @@ class RemoteCheckpoints:
             self._sweep(name)
 
     def _sweep(self, latest: str) -> None:
-        """Remove checkpoints beyond `keep`, incomplete ones, and those of an earlier attempt that are beyond the latest."""
+        """Delete old checkpoints beyond `keep`, incomplete ones, and those of later steps, which an earlier attempt left."""
         whole = {name for name in self._whole() if step_of(name) <= step_of(latest)}
         temporary = sorted((name for name in whole - {latest} if step_of(name) not in self.permanent), key=step_of, reverse=True)
         kept = whole - set(temporary[self.keep - 1 :])
@@ -94,15 +96,13 @@ class RemoteCheckpoints:
     def _require_mine(self) -> None:
         newest = self._text(ATTEMPT)
         if newest != self.attempt:
-            raise SupersededAttempt(
-                f"{self.scratch.url}: attempt {newest} puts checkpoints there now; attempt {self.attempt} ends"
-            )
+            raise SupersededAttempt(f"{self.scratch.url}: attempt {newest} has taken over; attempt {self.attempt} stops")
 
     def _whole(self) -> set[str]:
         return {name for name, files in self._listed().items() if MANIFEST in files}
 
     def _listed(self) -> dict[str, list[str]]:
-        """The files of each checkpoint."""
+        """File names by checkpoint."""
         try:
             paths = self._file_system.find(self.scratch.url)
         except FileNotFoundError:
@@ -118,7 +118,7 @@ class RemoteCheckpoints:
             return ""
 
     def _fetched(self, url: str, target: Path) -> str:
-        """Fetch a file; its checksum."""
+        """Download a file and return its checksum."""
         checksum = xxhash.xxh3_128()
         with self._file_system.open(url, "rb") as stream, target.open("wb") as copy:
             while chunk := stream.read(_CHUNK_BYTES):
@@ -137,7 +137,7 @@ class RemoteCheckpoints:
             yield
         except (BaseError, OSError) as error:
             reason = single_line(str(error).split("Debug source:")[0], 300)
-            raise StoreError(f"{self.scratch.url}: {reason}; look at the store's address, bucket and credentials") from error
+            raise StoreError(f"{self.scratch.url}: {reason}; check the store's endpoint, bucket and credentials") from error
 
     @property
     def _file_system(self) -> Any:

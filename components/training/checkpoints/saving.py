@@ -1,9 +1,9 @@
-"""Checkpoints of one training on one worker: verified, resumed from, and written while the training continues.
+"""Saves the checkpoints of a training in the background, and finds the one to resume from.
 
-Saving copies the state, which only an update of the weights changes, while the next step goes forward and backward (CheckFreq,
-Mohan et al., FAST 2021); the copy is written, read back and hashed by a thread of low priority. Rank 0 waits for the other
-workers' receipts and then publishes the checkpoint; no worker saves the next one before that, however far ahead of rank 0 it is,
-so that at most one is in flight. A disk that is full, or a store that is down, costs that one checkpoint and nothing else.
+State changes only when the weights are updated, so it is copied during the forward and backward pass of the next step
+(CheckFreq, Mohan et al., FAST 2021). A thread of low priority writes the copy, reads it back and hashes it. Rank 0 waits for
+the receipts of all workers and then publishes the checkpoint. No worker starts the next checkpoint before that, so at most one
+is in progress. If the disk is full or the object store is down, only that checkpoint is lost.
 """
 
 import json
@@ -34,47 +34,48 @@ from components.training.checkpoints.uploads import Uploads, start_uploads
 logger = logging.getLogger(__name__)
 
 RECEIPT_TIMEOUT = 1800.0
-"""Seconds to wait for the other workers: a worker that is lost ends this one long before."""
+"""Seconds to wait for the other workers. Losing a worker stops this one long before that."""
 
 NICENESS = 10
-"""How much nicer the thread that writes is than the training: it gets a tenth of a processor that the training wants for itself.
-An addition, not a value: Ray starts its workers with 15, and only root may become less nice than that."""
+"""Added to the niceness of the writing thread, so that it gets about a tenth of a processor that the training also wants. Added
+to the current value because Ray starts workers with a niceness of 15, and only root may lower it."""
 
 POLL_SECONDS = 0.01
-"""Between two polls for receipts."""
+"""Seconds between two polls for receipts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPlan:
-    """Where a training keeps its checkpoints, and where it starts and stops."""
+    """Where a training keeps its checkpoints, and at which step it starts and stops."""
 
     root: Path
-    """An absolute directory that survives the process and that all ranks see; need not exist."""
+    """Absolute path of a directory that survives the process and that all ranks can access; it need not exist."""
     identity: Mapping[str, Any]
-    """JSON that says what is trained (shape, config, digests of data); a checkpoint of another identity is refused."""
+    """JSON values that identify the training (shape, config, digests of data); checkpoints with another identity are refused."""
     branch_from: Path | None = None
-    """A checkpoint of a trunk: a training of another length with the same first steps. This one starts there as long as `root`
-    has no checkpoint. None: at its first step."""
+    """A checkpoint of a trunk, that is, of a training of another length with the same first steps. The training starts there if
+    `root` has no checkpoint. None: it starts at its first step."""
     uploads: RemoteScratch | None = None
-    """Where checkpoints are copied to in the background, and fetched from on another machine; None: nowhere."""
+    """Folder of an object store to which checkpoints are copied in the background; another machine resumes from it. None: no
+    copies."""
     until: int | None = None
-    """Stop after this step with a checkpoint, from which this training or another can resume; None: all steps."""
+    """Stop after this step and save a checkpoint; None: train to the last step."""
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where training resumes."""
+    """Where a training resumes."""
 
     directory: Path | None
-    """The newest whole checkpoint; None: training starts afresh."""
+    """The newest usable checkpoint; None: training starts from the beginning."""
     step: int
-    """Steps that are done."""
+    """Number of steps already done."""
     damaged: tuple[str, ...]
-    """The newer checkpoints that were refused, each with what is wrong with it."""
+    """Newer checkpoints that were refused, each with the reason."""
 
 
 class Checkpoints:
-    """The checkpoints of one training below `plan.root`, which all ranks see."""
+    """Saves and resumes one training on one worker, below `plan.root`."""
 
     def __init__(
         self,
@@ -86,22 +87,22 @@ class Checkpoints:
         permanent: Collection[int] = (),
         sizes: Mapping[str, int],
     ) -> None:
-        """Claim the root for this attempt; all ranks together, inside a process group.
+        """Start an attempt below `plan.root`. All ranks must call this together, inside a process group.
 
         Args:
-            plan: where checkpoints are, and of what training.
-            rank: of this worker.
-            world_size: workers.
-            keep: newest checkpoints that are kept.
-            permanent: steps whose checkpoints are kept as well.
-            sizes: elements of each parameter, by name.
+            plan: where checkpoints are kept, and the identity of the training.
+            rank: rank of this worker.
+            world_size: number of workers.
+            keep: number of newest checkpoints to keep.
+            permanent: steps whose checkpoints are kept in addition.
+            sizes: number of elements of each parameter, by name.
 
         Raises:
             CheckpointError: the root cannot be written.
         """
         self.plan, self.rank, self.world_size = plan, rank, world_size
         self.failed = 0
-        """Checkpoints that could not be written so far; counted on rank 0."""
+        """Number of checkpoints that could not be written so far; counted on rank 0."""
         self._keep, self._permanent, self._sizes = keep, frozenset(permanent), dict(sizes)
         self._attempt: Attempt = self._from_first_rank(lambda: Attempt.claim(plan.root))
         self._uploads: Uploads | None = None
@@ -113,14 +114,15 @@ class Checkpoints:
         self._written: Future[None] | None = None
 
     def newest(self) -> ResumePoint:
-        """The newest checkpoint whose checksums hold and that is of this training, else its trunk; all ranks together.
+        """Find the newest usable checkpoint of this training, or else its trunk. All ranks must call this together.
 
-        Newer ones that are refused are set aside with a warning; checkpoints in the store are fetched where they are newer.
-        Training never starts afresh beside checkpoints that could not be read: a fault of the disk may be transient.
+        A checkpoint is usable if its checksums and its identity match. Newer checkpoints that are refused are renamed, with a
+        warning. Checkpoints in the object store are downloaded if they are newer. If there are checkpoints but none is usable,
+        training does not start from the beginning, because a disk error may be transient.
 
         Raises:
-            CheckpointError: there are checkpoints but none is usable, the trunk is damaged or has other first steps, or there are
-                none and the store cannot be reached.
+            CheckpointError: there are checkpoints but none is usable; the trunk is damaged or has other first steps; or there
+                are no checkpoints and the object store cannot be reached.
         """
         whole, refused = self._scanned()
         if self.plan.uploads is not None and self._from_first_rank(lambda: self._fetch_newer(whole)):
@@ -134,13 +136,13 @@ class Checkpoints:
             return ResumePoint(whole, files.step_of(whole), damaged)
         if refused:
             raise CheckpointError(
-                f"{self.plan.root}: training can resume from none of its checkpoints ({'; '.join(damaged)}); "
-                "repair one, or remove them or use another directory to start afresh"
+                f"{self.plan.root}: training cannot resume from any of its checkpoints ({'; '.join(damaged)}); "
+                "repair one of them; to start from the beginning, delete them or use another directory"
             )
         return self._start()
 
     def _scanned(self) -> tuple[Path | None, dict[Path, str]]:
-        """The newest usable checkpoint, and what is wrong with each newer one."""
+        """The newest usable checkpoint (None if there is none), and the reason for refusing each newer one."""
         refused: dict[Path, str] = {}
         for directory in self._from_first_rank(lambda: files.published(self.plan.root)):
             differences = files.differences(directory, self.plan.identity, rank=self.rank, world_size=self.world_size)
@@ -151,18 +153,18 @@ class Checkpoints:
         return None, refused
 
     def _fetch_newer(self, whole: Path | None) -> bool:
-        """On rank 0: fetch what is newer in the store; whether there was any."""
+        """Download newer checkpoints from the object store, on rank 0. Returns whether there were any."""
         assert self._uploads is not None
         return self._uploads.fetch_newer(files.step_of(whole) if whole else 0)
 
     def _start(self) -> ResumePoint:
-        """Where a training without checkpoints starts."""
+        """Where a training without checkpoints starts: at its trunk, or at the first step."""
         trunk = self.plan.branch_from
         if trunk is None:
             return ResumePoint(None, 0, ())
         differences = files.trunk_differences(trunk, self.plan.identity, rank=self.rank, world_size=self.world_size)
         if wrong := self._gathered(differences):
-            raise CheckpointError(f"{trunk}: this training cannot branch from there: {wrong[0]}")
+            raise CheckpointError(f"{trunk}: this training cannot branch from this checkpoint: {wrong[0]}")
         return ResumePoint(trunk, files.read_manifest(trunk)["step"], ())
 
     @property
@@ -172,20 +174,21 @@ class Checkpoints:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the former checkpoint is still being written, by any worker."""
+        """Whether the previous checkpoint is still being written, by any worker."""
         return self._written is not None and not self._written.done()
 
     def reserve(self, state: State) -> None:
-        """Allocate memory for the first copy while training starts. If there is too little, the first checkpoint reports it."""
+        """Allocate memory for the copy of the state, in the background. A lack of memory is reported by the first checkpoint."""
         self._copier.submit(self._snapshot.reserve, state)
 
     def save(self, step: int, history: Sequence[str], state: State, *, goodput: Mapping[str, Any]) -> None:
-        """Start to save; all ranks in the same step. Waits only for the former checkpoint, if it is still being written.
+        """Start to save a checkpoint; all ranks must do so in the same step. Only waits if the previous one is still being
+        written.
 
         Args:
-            step: steps that are done.
-            history: a line of JSON for each.
-            state: views that keep their values until `before_update` has returned.
+            step: number of steps done.
+            history: one line of JSON per step.
+            state: views of tensors that do not change before `before_update` returns.
             goodput: JSON of `components.training.meters.Goodput`.
         """
         self.wait()
@@ -193,10 +196,10 @@ class Checkpoints:
         self._written = self._writer.submit(self._write, {"step": step, "goodput": goodput}, tuple(history), self._copied)
 
     def before_update(self) -> None:
-        """Wait until the state is copied: the weights may change afterwards.
+        """Wait until the state is copied. Must be called before the weights are updated.
 
         Raises:
-            SupersededAttempt: a later attempt writes here, or to the store, now.
+            SupersededAttempt: a later attempt has taken over the directory or the object store.
         """
         if self._copied is not None:
             wait([self._copied])
@@ -206,32 +209,32 @@ class Checkpoints:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until the checkpoint that is being written is written, or has failed. Raises as `before_update` does."""
+        """Wait until the checkpoint in progress is written or has failed. Raises the errors of `before_update`."""
         written, self._written = self._written, None
         if written is not None:
             written.result()
 
     def finish(self) -> None:
-        """Wait until the checkpoints of all ranks are written; all ranks together."""
+        """Wait until all checkpoints are written and uploaded. All ranks must call this together."""
         self.wait()
         if self._uploads is not None:
             self._uploads.finish()
         dist.barrier()
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._writer.shutdown()
         self._copier.shutdown()
         if self._uploads is not None:
             self._uploads.close()
 
     def figures(self) -> dict[str, float]:
-        """failed_checkpoints and failed_uploads so far, where there are any; on rank 0."""
+        """The counters failed_checkpoints and failed_uploads, on rank 0; without those that are 0."""
         failed = {"failed_checkpoints": self.failed, "failed_uploads": self._uploads.failed if self._uploads else 0}
         return {name: float(count) for name, count in failed.items() if count}
 
     def _write(self, facts: Mapping[str, Any], history: Sequence[str], copied: Future[None]) -> None:
-        """In the thread that writes: this worker's file, and on rank 0 the manifest and publication."""
+        """Write this worker's file, and on rank 0 publish the checkpoint. Runs in the writing thread."""
         step: int = facts["step"]
         staging, receipt = self._attempt.staging(step), {"error": "interrupted"}
         try:
@@ -247,12 +250,12 @@ class Checkpoints:
             self._complete(facts, history, staging)
             return
         try:
-            self._wait_for(lambda: self._completed() >= step, f"worker 0 has not completed the checkpoint of step {step}")
+            self._wait_for(lambda: self._completed() >= step, f"worker 0 did not complete the checkpoint of step {step}")
         except CheckpointError as late:
             logger.warning("%s; training continues", late)
 
     def _complete(self, facts: Mapping[str, Any], history: Sequence[str], staging: Path) -> None:
-        """Publish the checkpoint, or give it up with a warning."""
+        """Publish the checkpoint; if that fails, log a warning and continue without it."""
         try:
             checksums = self._receipts(facts["step"])
             (staging / files.HISTORY).write_text("".join(line + "\n" for line in history))
@@ -266,13 +269,13 @@ class Checkpoints:
             raise
         except (OSError, CheckpointError) as error:
             self.failed += 1
-            logger.warning("step %d: checkpoint not written, the former ones are kept: %s", facts["step"], error)
+            logger.warning("step %d: checkpoint not written, earlier ones are kept: %s", facts["step"], error)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             _get_default_store().set(self._completed_key, str(facts["step"]))
 
     def _completed(self) -> int:
-        """The step of the last checkpoint that rank 0 has published or given up."""
+        """The step of the last checkpoint that rank 0 has published or failed to publish."""
         store = _get_default_store()
         return int(store.get(self._completed_key)) if store.check([self._completed_key]) else 0
 
@@ -281,7 +284,7 @@ class Checkpoints:
         return {**facts, "sizes": self._sizes, "files": dict(sorted(checksums.items()))}
 
     def _receipts(self, step: int) -> dict[str, str]:
-        """Checksums of all workers' files. Raises `CheckpointError` where one has failed, once none writes any more."""
+        """Checksums of all workers' files. Raises `CheckpointError` if a worker failed, after all workers have finished."""
         receipts = [self._receipt(step, rank) for rank in range(self.world_size)]
         failed = [f"worker {rank}: {receipt['error']}" for rank, receipt in enumerate(receipts) if "error" in receipt]
         if failed:
@@ -290,7 +293,7 @@ class Checkpoints:
 
     def _receipt(self, step: int, rank: int) -> dict[str, str]:
         store, key = _get_default_store(), self._key(step, rank)
-        self._wait_for(lambda: store.check([key]), f"worker {rank} has not written its file")
+        self._wait_for(lambda: store.check([key]), f"worker {rank} did not write its file")
         receipt: dict[str, str] = json.loads(store.get(key))
         store.delete_key(key)
         return receipt
@@ -299,7 +302,7 @@ class Checkpoints:
         deadline = time.monotonic() + RECEIPT_TIMEOUT
         while not done():
             if time.monotonic() > deadline:
-                raise CheckpointError(f"{late} in {RECEIPT_TIMEOUT:.0f} s")
+                raise CheckpointError(f"{late} within {RECEIPT_TIMEOUT:.0f} s")
             time.sleep(POLL_SECONDS)
 
     @property
@@ -310,13 +313,13 @@ class Checkpoints:
         return f"checkpoint/{self._attempt.number}/{step}/{rank}"
 
     def _from_first_rank(self, call: Callable[[], Any]) -> Any:
-        """Call on rank 0 alone, and broadcast its result: the ranks must not differ in what they see of the disk."""
+        """Call `call` on rank 0 only and broadcast its result or error, so that all ranks see the same state of the disk."""
         box: list[Any] = [None, None]
         if self.rank == 0:
             try:
                 box[0] = call()
             except (LongrunError, OSError) as error:
-                box[1] = error  # raised by all: the others would wait for ever
+                box[1] = error  # raised on all ranks: otherwise the others would wait forever
         dist.broadcast_object_list(box, src=0)
         if box[1] is not None:
             raise box[1]
@@ -330,17 +333,18 @@ class Checkpoints:
 
 
 def _single_threaded(name: str, *, low_priority: bool = False) -> ThreadPoolExecutor:
-    """A thread whose torch operations use no other threads; with low priority it leaves the processors to the training.
+    """A pool with one thread, whose torch operations run in that thread only.
 
-    With a second team of threads in the process, libgomp has more threads than processors, and lets those of the training sleep
-    at each barrier instead of spinning: every step after the first checkpoint took 1.2 times as long. When they spin, a processor
-    taken from one of them stops them all: writing as an equal costs 5 s of two cores for 100 M parameters, so 1.6 to 2.1 s.
+    If it used several threads, libgomp would have more threads than processors, and would let the training's threads sleep at
+    each barrier instead of spinning: every step after the first checkpoint took 1.2 times as long. While they spin, all of them
+    wait if one loses its processor; this is why the writing thread has a low priority. For 100 M parameters, writing with
+    normal priority cost the training 5 s of two cores, and with low priority 1.6 to 2.1 s.
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(1, thread_name_prefix=f"checkpoint-{name}")
-    pool.submit(torch.get_num_threads).result()  # a thread reads its limit once
+    pool.submit(torch.get_num_threads).result()  # torch reads the limit on first use in a thread
     pool.submit(torch.set_num_threads, 1).result()
-    torch.set_num_threads(threads)  # threads made later have the old limit again
-    if low_priority and sys.platform == "linux":  # elsewhere a priority is of the whole process
+    torch.set_num_threads(threads)  # restore the limit for other threads
+    if low_priority and sys.platform == "linux":  # on other systems it would apply to the whole process
         pool.submit(os.nice, NICENESS).result()
     return pool

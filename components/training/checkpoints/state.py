@@ -1,10 +1,11 @@
-"""The state of a training as fragments of named parameters, in safetensors: any layout of workers loads what any other saved.
+"""Saves the training state as fragments of named parameters, in safetensors files, and loads it with any layout of workers.
 
-ZeRO shards the flattened fp32 weights and both moments of AdamW; where one shard ends depends on the number of workers and on the
-stage. So each worker writes the fragments that it keeps under "KIND/START/NAME": elements START and on of the flattened parameter
-NAME. Loading reads the elements that a worker needs from whichever files hold them.
+ZeRO shards the flattened fp32 weights and both moments of AdamW; the boundaries of the shards depend on the number of workers
+and the ZeRO stage. So each worker writes its fragments under keys "KIND/START/NAME": the elements of the flattened parameter
+NAME from START on. When loading, a worker reads the elements that it needs from the files that contain them.
 
-Where a matrix is sharded by its columns, NAME ends in "[A:B/C]" and START counts the elements of columns A to B of C, row by row.
+For a matrix that is sharded by columns, NAME ends with "[A:B/C]": the fragment holds columns A to B of C, flattened row by row,
+and START counts the elements of these columns.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from components.files import JSON
 from components.training.checkpoints import direct_files
 
 KINDS = ("weight", "first_moment", "second_moment")
-"""What is kept for every element of a parameter, all in fp32."""
+"""The values that are saved for every element of a parameter, all in fp32."""
 
 _DTYPES = {torch.float32: "F32", torch.uint8: "U8"}
 
@@ -37,56 +38,60 @@ class Columns:
     """Consecutive columns of a matrix."""
 
     first: int
+    """Index of the first column."""
     end: int
-    """The column after the last."""
+    """Index after the last column."""
     of: int
-    """Columns of the matrix."""
+    """Number of columns of the whole matrix."""
 
     @property
     def count(self) -> int:
-        """Their number."""
+        """Number of columns."""
         return self.end - self.first
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """Consecutive elements of one flattened parameter, as one worker keeps them."""
+    """Consecutive elements of one flattened parameter, which one worker holds."""
 
     name: str
+    """Name of the parameter."""
     start: int
-    """The first element."""
+    """Index of the first element."""
     tensors: Mapping[str, Tensor]
-    """Views of what the engine keeps, by kind: fp32, of one length."""
+    """Views of the engine's tensors, by kind (one of `KINDS`): fp32, all of the same length."""
     columns: Columns | None = None
-    """Of a matrix that is sharded by columns; else None."""
+    """The columns that the fragment belongs to, if the matrix is sharded by columns; otherwise None."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What one worker writes to a checkpoint."""
+    """The state that one worker writes to a checkpoint."""
 
     fragments: Sequence[Fragment]
+    """Weights and moments."""
     updates: int
-    """Updates that AdamW has made: its bias correction counts them."""
+    """Number of updates that AdamW has made; its bias correction depends on it."""
     random: Mapping[str, Tensor]
-    """States of random number generators by device, uint8."""
+    """States of the random number generators by device, uint8."""
 
 
 class Snapshot:
-    """A copy of a state in the host's memory, whose buffers are reused for the next copy."""
+    """A copy of the state in host memory. Its buffers are reused for later copies."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, Tensor] = {}
         self._updates = 0
 
     def reserve(self, state: State) -> None:
-        """Allocate buffers for such a state, pages touched, or pinned for a GPU: the first copy does not wait for them."""
+        """Allocate buffers for a state, so that the first copy is fast: memory pages are touched; pinned if the state is on a
+        GPU."""
         for name, tensor in _named(state):
             if name not in self._buffers:
                 self._buffers[name] = torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
 
     def take(self, state: State) -> None:
-        """Copy the state; the tensors that it views must not change meanwhile."""
+        """Copy the state; its tensors must not change during the copy."""
         self.reserve(state)
         self._updates = state.updates
         with _on_own_stream([tensor for _, tensor in _named(state)]):
@@ -94,21 +99,21 @@ class Snapshot:
                 self._buffers[name].copy_(tensor, non_blocking=True)
 
     def write(self, path: Path) -> str:
-        """Write the copy, and read it back; its checksum.
+        """Write the copy to a file, read it back, and return its checksum.
 
         Raises:
-            OSError: the file cannot be written, or what is read back differs.
+            OSError: the file cannot be written, or its content differs when read back.
         """
         checksum = direct_files.write(path, _contents(self._buffers, {UPDATES: str(self._updates)}))
         if direct_files.checksum_of(path) != checksum:
-            raise OSError(f"{path}: it does not read as it was written")
+            raise OSError(f"{path}: the content read back differs from what was written")
         return checksum
 
 
 def _contents(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[Tensor]:
-    """A file of safetensors as bytes, its header and each tensor: https://github.com/huggingface/safetensors#format.
+    """The bytes of a safetensors file: its header, then each tensor (https://github.com/huggingface/safetensors#format).
 
-    The library's own `save_file` always goes through the page cache. It writes the same bytes: wider elements first.
+    Replaces the library's `save_file`, which always uses the page cache, and gives the same bytes: wider elements come first.
     """
     header: dict[str, JSON] = {"__metadata__": metadata}
     end, ordered = 0, sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
@@ -124,7 +129,10 @@ def _contents(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Ite
 
 @contextlib.contextmanager
 def _on_own_stream(tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Copies from a GPU inside the block wait for the work queued so far, and nothing queued later waits for them."""
+    """Run GPU copies inside the block on a separate CUDA stream.
+
+    They wait for work queued before the block; work queued later does not wait for them.
+    """
     device = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
     if device is None:
         yield
@@ -138,7 +146,7 @@ def _on_own_stream(tensors: Sequence[Tensor]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Span:
-    """Consecutive elements of a parameter, and the file that holds them."""
+    """Consecutive elements of a parameter, and the file that contains them."""
 
     start: int
     length: int
@@ -147,10 +155,10 @@ class _Span:
 
 
 class SavedState:
-    """The fragments in the files of all workers of one checkpoint."""
+    """Reads the fragments in all files of one checkpoint."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Read the headers of the files. Raises `CheckpointError` for one that is not a whole safetensors file."""
+        """Read the headers of the files. Raises `CheckpointError` if a file is not a complete safetensors file."""
         self._spans: dict[tuple[str, str], list[_Span]] = {}
         self._paths = tuple(paths)
         for path in paths:
@@ -158,19 +166,22 @@ class SavedState:
                 self._spans.setdefault((kind, name), []).append(_Span(start, length, columns, path))
 
     def require_whole(self, sizes: Mapping[str, int]) -> None:
-        """Raise `CheckpointError` unless the fragments cover each parameter of `sizes` elements, every element once."""
+        """Raise `CheckpointError` unless the fragments cover every element of each parameter exactly once.
+
+        `sizes` has the number of elements of each parameter, by name.
+        """
         unknown = sorted({name for _, name in self._spans} - set(sizes))
         if unknown:
-            raise CheckpointError(f"{unknown[0]} is no parameter of this model")
+            raise CheckpointError(f"{unknown[0]} is not a parameter of this model")
         for name, size in sizes.items():
             for kind in KINDS:
                 self._require_covered(kind, name, size)
 
     def read(self, kind: str, name: str, start: int, length: int, columns: Columns | None = None) -> Tensor:
-        """Elements `start` to `start + length` of a flattened parameter, or of some of its columns, fp32.
+        """Elements `start` to `start + length` of a flattened parameter, or of its flattened `columns`, in fp32.
 
         Raises:
-            CheckpointError: some are missing.
+            CheckpointError: some of these elements were not saved.
         """
         spans = self._spans.get((kind, name), [])
         if {span.columns for span in spans} <= {columns}:
@@ -182,12 +193,12 @@ class SavedState:
 
     @property
     def updates(self) -> int:
-        """Updates that AdamW had made."""
+        """Number of updates that AdamW had made."""
         with safe_open(self._paths[0], framework="pt") as stored:
             return int((stored.metadata() or {})[UPDATES])
 
     def random(self, rank: int) -> dict[str, Tensor]:
-        """Generator states of that worker; those of the first where there were fewer workers."""
+        """States of the random number generators of that worker; those of worker 0 if fewer workers had saved."""
         with safe_open(self._paths[rank if rank < len(self._paths) else 0], framework="pt") as stored:
             return {name.removeprefix(RANDOM): stored.get_tensor(name) for name in stored.keys() if name.startswith(RANDOM)}  # noqa: SIM118 - no mapping
 
@@ -199,17 +210,17 @@ class SavedState:
             covered += _covered(spans, size if columns is None else size // columns.of * columns.count)
             column = 0 if columns is None else columns.end
         if covered != size:
-            raise CheckpointError(f"{kind} of {name}: {covered} of {size} elements are saved")
+            raise CheckpointError(f"{kind} of {name}: {covered} of {size} elements were saved")
 
     def _blocks(self, kind: str, name: str) -> dict[Columns | None, list[_Span]]:
-        """Sorted spans, by their columns."""
+        """Sorted spans of a parameter, grouped by columns."""
         blocks: dict[Columns | None, list[_Span]] = {}
         for span in sorted(self._spans.get((kind, name), []), key=lambda span: (span.columns or _NONE, span.start)):
             blocks.setdefault(span.columns, []).append(span)
         return blocks
 
     def _columns_joined(self, kind: str, name: str, width: int) -> Tensor:
-        """A whole matrix of `width` columns, of which a file may hold some."""
+        """A whole matrix of `width` columns, joined from the files."""
         joined = []
         for columns, spans in self._blocks(kind, name).items():
             values = _joined(spans, kind, name, 0, spans[-1].start + spans[-1].length)
@@ -221,7 +232,8 @@ _NONE = Columns(0, 0, 0)
 
 
 def _covered(spans: Sequence[_Span], size: int) -> int:
-    """How many of `size` elements the spans cover from the first on without a gap; more where they overlap."""
+    """How many of `size` elements the spans cover from the first one on, up to the first gap or overlap; less than `size` if
+    there is one."""
     end = 0
     for span in spans:
         if span.start != end:
@@ -238,7 +250,7 @@ def _joined(spans: Sequence[_Span], kind: str, name: str, start: int, length: in
             joined[first - start : last - start] = _slice(span, kind, name, first, last)
             copied += last - first
     if copied != length:
-        raise CheckpointError(f"{kind} of {name}: {copied} of {length} elements from {start} on are saved")
+        raise CheckpointError(f"{kind} of {name}: {copied} of {length} elements from {start} on were saved")
     return joined
 
 
@@ -255,7 +267,7 @@ def _key(kind: str, start: int, name: str, columns: Columns | None) -> str:
 
 
 def _listed(path: Path) -> list[tuple[str, str, int, int, Columns | None]]:
-    """Kind, name, start, length and columns of each fragment in a file."""
+    """Kind, parameter name, start, length and columns of each fragment in a file."""
     try:
         with safe_open(path, framework="pt") as stored:
             names = [name for name in stored.keys() if not name.startswith(RANDOM)]  # noqa: SIM118 - no mapping

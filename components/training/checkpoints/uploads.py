@@ -1,6 +1,6 @@
-"""Copying checkpoints to an object store in the background: if the store is down, only copies are lost.
+"""Uploads checkpoints to an object store in a background thread. If the store is down, training continues without copies.
 
-The newest upload is retried until it succeeds or a newer checkpoint takes its turn; those in between are skipped.
+The newest checkpoint is retried until it is uploaded or replaced by a newer one; older ones that wait are skipped.
 """
 
 import logging
@@ -17,16 +17,16 @@ from components.training.checkpoints.remote import RemoteCheckpoints
 logger = logging.getLogger(__name__)
 
 PAUSES = (1.0, 60.0)
-"""Seconds before the first retry, doubled up to the longest: one that comes back is noticed, one that is down left alone."""
+"""Seconds before the first retry, and maximum; the pause doubles with each retry."""
 
 
 class Uploads:
     """The thread that uploads the checkpoints of one training."""
 
     def __init__(self, remote: RemoteCheckpoints, attempt: Attempt, *, down: StoreError | None = None) -> None:
-        """Start it. `down` says why the attempt could not claim the store yet: it does so before its first upload then."""
+        """Start the thread. If `down` is given, the store could not be reached: the attempt claims it before the first upload."""
         self.failed = 0
-        """Uploads that failed so far, retries included."""
+        """Number of failed uploads so far, including retries."""
         self.superseded: SupersededAttempt | None = None
         """Set when a later attempt has claimed the store."""
         self._remote, self._attempt, self._down = remote, attempt, down
@@ -37,10 +37,11 @@ class Uploads:
         self._thread.start()
 
     def fetch_newer(self, newest: int) -> bool:
-        """Fetch the checkpoint that is newer than the one of step `newest`, and permanent ones; whether there was any.
+        """Download the newest checkpoint if its step is after `newest`, and missing permanent ones. Returns whether there were
+        any.
 
         Raises:
-            CheckpointError: `newest` is 0, which stands for none, and the store cannot be reached.
+            CheckpointError: the store cannot be reached, and `newest` is 0, which means that there is no local checkpoint.
         """
         try:
             if self._down is not None:
@@ -48,8 +49,8 @@ class Uploads:
             return self._fetched_any(newest)
         except StoreError as error:
             if not newest:
-                raise CheckpointError(f"whether this training has checkpoints already is not known: {error}") from error
-            logger.warning("training resumes from the checkpoints of this machine: %s", error)
+                raise CheckpointError(f"cannot find out whether this training already has checkpoints: {error}") from error
+            logger.warning("resuming from the checkpoints on this machine, because the object store failed: %s", error)
             return False
 
     def _fetched_any(self, newest: int) -> bool:
@@ -68,11 +69,11 @@ class Uploads:
             adopt(self._attempt, staging, step_of(name))
             return True
         shutil.rmtree(staging)
-        logger.warning("checkpoint refused: %s/%s is not what its manifest says", self._remote.scratch.url, name)
+        logger.warning("checkpoint refused: %s/%s differs from its manifest", self._remote.scratch.url, name)
         return False
 
     def offer(self, step: int, directory: Path) -> None:
-        """Queue a published checkpoint; one that still waits is skipped for it, unless it is permanent."""
+        """Queue a published checkpoint for upload. Checkpoints that still wait are dropped, except permanent ones."""
         with self._changed:
             self._waiting = {old: path for old, path in self._waiting.items() if old in self._remote.permanent}
             self._waiting[step] = directory
@@ -80,12 +81,12 @@ class Uploads:
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """Wait until all that was offered is uploaded, unless the store is down."""
+        """Wait until all queued checkpoints are uploaded, or an upload has failed."""
         with self._changed:
             self._changed.wait_for(lambda: self._failing or self._closed or not (self._waiting or self._busy))
 
     def close(self) -> None:
-        """End the thread, after the file that it is uploading."""
+        """Stop the thread after the file that it is uploading."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -102,7 +103,7 @@ class Uploads:
             self.failed += 1
             logger.exception("checkpoints are no longer uploaded; training continues")
         finally:
-            self._notify(closed=True)  # nobody may wait for a thread that has died of a bug
+            self._notify(closed=True)  # so that nobody waits for a thread that has ended
 
     def _notify(self, *, closed: bool = False) -> None:
         with self._changed:
@@ -110,7 +111,7 @@ class Uploads:
             self._changed.notify_all()
 
     def _next(self) -> tuple[int, Path] | None:
-        """The next checkpoint to upload, permanent ones first; None: there will be no more."""
+        """Wait for the next checkpoint to upload; permanent ones come first. None if the thread should stop."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             if self._closed:
@@ -120,7 +121,7 @@ class Uploads:
             return step, self._waiting.pop(step)
 
     def _uploaded(self, step: int, directory: Path) -> StoreError | None:
-        """Upload a checkpoint; the error of the store, if it is to be tried again."""
+        """Upload a checkpoint. Returns the store's error if the upload should be retried, otherwise None."""
         try:
             if self._down is not None:
                 self._remote.claim()
@@ -134,8 +135,11 @@ class Uploads:
         return None
 
     def _pause(self, step: int, directory: Path, error: StoreError, pause: float) -> float:
-        """Wait for the pause or a newer checkpoint, and queue this one again unless there is one; the next pause."""
-        logger.warning("step %d: checkpoint not copied, tried again: %s", step, error)
+        """Wait for `pause` seconds or until a newer checkpoint is queued; in the first case, queue this one again.
+
+        Returns the length of the next pause in seconds.
+        """
+        logger.warning("step %d: checkpoint not uploaded, retrying: %s", step, error)
         with self._changed:
             self.failed, self._failing = self.failed + 1, not self._offered
             self._changed.notify_all()
@@ -146,7 +150,7 @@ class Uploads:
 
 
 def start_uploads(scratch: RemoteScratch, attempt: Attempt, *, keep: int, permanent: Collection[int]) -> Uploads:
-    """Claim the store for an attempt, and start the thread; a store that is down is claimed later."""
+    """Claim the store for an attempt and start the upload thread. If the store is down, the thread claims it later."""
     remote = RemoteCheckpoints(scratch, keep, frozenset(permanent))
     try:
         remote.claim()

@@ -120,7 +120,7 @@ def test_a_disk_that_takes_no_more_is_full(tmp_path: Path, monkeypatch: pytest.M
 def test_a_file_that_gets_shorter_while_it_is_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"1234")
     monkeypatch.setattr(os, "preadv", lambda *_: 0)
-    with pytest.raises(OSError, match="ends at byte 0 of 4"):
+    with pytest.raises(OSError, match="read stopped at byte 0 of 4"):
         checksum_of(tmp_path / "file")
 
 

@@ -82,7 +82,7 @@ def test_an_attempt_that_another_has_superseded_publishes_and_adopts_nothing(tmp
     older = save(tmp_path, 5)
     Attempt.claim(tmp_path)
     manifest = stage(older, 10)
-    with pytest.raises(SupersededAttempt, match="attempt 2 writes checkpoints now; attempt 1 ends"):
+    with pytest.raises(SupersededAttempt, match="attempt 2 has taken over; attempt 1 stops"):
         publish(older, older.staging(10), manifest, keep=2, permanent=())
     write_manifest(older.staging(10), manifest)
     with pytest.raises(SupersededAttempt):
@@ -150,7 +150,7 @@ def test_an_older_format_is_refused_by_its_number(tmp_path: Path) -> None:
     save(tmp_path, 5)
     manifest = tmp_path / "step-00000005" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
-    assert differences(tmp_path / "step-00000005", IDENTITY) == ["manifest.json cannot be read (of format 1, not 4)"]
+    assert differences(tmp_path / "step-00000005", IDENTITY) == ["manifest.json cannot be read (format 1, expected 4)"]
 
 
 def test_a_manifest_whose_keys_are_numbers_holds_its_own_checksum(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_an_attempt_that_another_has_superseded_puts_nothing(
     remote: RemoteCheckpoints, scratch: RemoteScratch, tmp_path: Path
 ) -> None:
     RemoteCheckpoints(scratch, keep=2).claim()
-    with pytest.raises(SupersededAttempt, match=f"puts checkpoints there now; attempt {remote.attempt} ends"):
+    with pytest.raises(SupersededAttempt, match=f"has taken over; attempt {remote.attempt} stops"):
         put(remote, tmp_path, 7)
     assert remote.newest() == []
 
@@ -105,5 +105,5 @@ def test_what_an_attempt_before_has_put_beyond_the_latest_is_removed(
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     remote = RemoteCheckpoints(RemoteScratch(url=f"file://{tmp_path}/file"), keep=2)
-    with pytest.raises(StoreError, match=r"file: .*; look at the store's address, bucket and credentials"):
+    with pytest.raises(StoreError, match=r"file: .*; check the store's endpoint, bucket and credentials"):
         remote.claim()

@@ -225,7 +225,7 @@ def test_a_training_without_checkpoints_starts_at_its_trunk_and_with_some_at_its
 def test_a_trunk_of_another_training_or_a_damaged_one_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
     save(tmp_path / "trunk", 5)
     trunk = tmp_path / "trunk" / "step-00000005"
-    with pytest.raises(CheckpointError, match="cannot branch from there: model is 'a', not 'b'"):
+    with pytest.raises(CheckpointError, match="cannot branch from this checkpoint: model is 'a', not 'b'"):
         checkpoints(tmp_path / "own", model="b", branch_from=trunk).newest()
     (trunk / "history.jsonl").write_text("")
     with pytest.raises(CheckpointError, match=r"history\.jsonl was changed"):
@@ -296,7 +296,7 @@ def test_what_a_person_has_renamed_is_no_checkpoint_and_hinders_none(tmp_path: P
 def test_a_file_of_the_attempt_that_is_none_is_named(tmp_path: Path) -> None:
     save(tmp_path, 5)
     (tmp_path / "attempt").write_bytes(bytes(1))
-    with pytest.raises(CheckpointError, match="attempt: not an attempt; remove it once nothing else trains"):
+    with pytest.raises(CheckpointError, match="attempt: invalid content; delete the file after making sure"):
         checkpoints(tmp_path)
 
 
@@ -342,7 +342,7 @@ def test_an_attempt_that_was_superseded_writes_nothing_over_its_successor(tmp_pa
     older = checkpoints(tmp_path)
     save(tmp_path, 5)
     older.save(10, [], state(), goodput={})
-    with pytest.raises(SupersededAttempt, match="attempt 2 writes checkpoints now; attempt 1 ends"):
+    with pytest.raises(SupersededAttempt, match="attempt 2 has taken over; attempt 1 stops"):
         older.finish()
     assert names(tmp_path) == ["step-00000005"]
 

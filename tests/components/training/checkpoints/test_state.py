@@ -77,27 +77,27 @@ def test_what_was_saved_whole_is_read_by_columns(tmp_path: Path) -> None:
 def test_missing_columns_and_rows_of_columns_are_found(tmp_path: Path) -> None:
     paths = write_columns(tmp_path, [2])
     for missing in (paths[:2], paths[2:], paths[:3], [paths[0], *paths[2:]]):
-        with pytest.raises(CheckpointError, match=r"weight of down: .* of 20 elements are saved"):
+        with pytest.raises(CheckpointError, match=r"weight of down: .* of 20 elements were saved"):
             SavedState(missing).require_whole({"down": 20})
 
 
 def test_elements_that_were_saved_twice_are_found(tmp_path: Path) -> None:
     (path,) = write(tmp_path, [])
-    with pytest.raises(CheckpointError, match="of 20 elements are saved"):
+    with pytest.raises(CheckpointError, match="of 20 elements were saved"):
         SavedState([path, path]).require_whole({"a/b": 20})
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     first, _, third = write(tmp_path, [5, 10])
     saved = SavedState([first, third])
-    with pytest.raises(CheckpointError, match="weight of a/b: 5 of 20 elements are saved"):
+    with pytest.raises(CheckpointError, match="weight of a/b: 5 of 20 elements were saved"):
         saved.require_whole({"a/b": 20})
-    with pytest.raises(CheckpointError, match="first_moment of a/b: 3 of 8 elements from 2 on are saved"):
+    with pytest.raises(CheckpointError, match="first_moment of a/b: 3 of 8 elements from 2 on were saved"):
         saved.read("first_moment", "a/b", 2, 8)
 
 
 def test_a_parameter_of_another_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="a/b is no parameter of this model"):
+    with pytest.raises(CheckpointError, match="a/b is not a parameter of this model"):
         SavedState(write(tmp_path, [])).require_whole({"c": 20})
 
 
@@ -149,5 +149,5 @@ def test_a_file_that_reads_otherwise_than_it_was_written_is_none(tmp_path: Path,
         return real(path)
 
     monkeypatch.setattr(direct_files, "checksum_of", flipped)
-    with pytest.raises(OSError, match="does not read as it was written"):
+    with pytest.raises(OSError, match="the content read back differs"):
         snapshot.write(tmp_path / "file")

@@ -222,7 +222,7 @@ def test_a_store_that_is_down_at_the_start_is_done_without_if_there_are_checkpoi
     nowhere = RemoteScratch(url="s3://training/nowhere", endpoint=f"http://127.0.0.1:{free_port()}")
     store = opened(tmp_path, nowhere)
     with pytest.raises(
-        CheckpointError, match="whether this training has checkpoints already is not known: s3://training/nowhere"
+        CheckpointError, match="cannot find out whether this training already has checkpoints: s3://training/nowhere"
     ):
         store.newest()
     store.close()
@@ -241,7 +241,7 @@ def test_an_attempt_that_was_superseded_in_the_store_puts_nothing_there_and_ends
     saved(tmp_path / "there", scratch, 7)
     before = objects(scratch)
     save(older, 10)
-    with pytest.raises(SupersededAttempt, match="puts checkpoints there now"):
+    with pytest.raises(SupersededAttempt, match="has taken over"):
         older.before_update()
     older.close()
     assert objects(scratch) == before
