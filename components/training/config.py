@@ -1,4 +1,4 @@
-"""How to train, said once for every kind of training: schedule, optimizer, precision, layout, checkpoints, incidents.
+"""Configs of training, shared by all kinds of training: schedule, optimizer, precision, layout, checkpoints, incidents.
 
 "Paper" is DeepSeek LLM, arXiv 2401.02954.
 """
@@ -20,70 +20,72 @@ ON_SPIKE = ("report", "skip", "stop")
 
 
 def first_step(share: float, steps: int) -> int:
-    """The first of `steps` with at least a share of them done."""
+    """The first step, of `steps` in all, before which at least a fraction `share` of the steps is done."""
     return next((step for step in range(int(share * steps), steps) if step / steps >= share), steps)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScheduleConfig:
-    """How the learning rate falls after the linear warm-up (DeepSeek LLM, arXiv 2401.02954, section 2.3)."""
+    """The learning rate schedule after the linear warm-up (DeepSeek LLM, arXiv 2401.02954, section 2.3)."""
 
     kind: str = "multi-step"
-    """"multi-step" is the paper's; "cosine" for comparison, and for DPO; "constant" stays at the maximum."""
+    """"multi-step": drops at the milestones, as in the paper; "cosine": the usual alternative; "constant": stays at the
+    maximum."""
     milestones: tuple[float, ...] = (0.8, 0.9)
-    """Shares of the training after which the multi-step schedule drops (paper, section 2.3)."""
+    """Fractions of the training at which the multi-step schedule lowers the learning rate (paper, section 2.3)."""
     factors: tuple[float, ...] = (0.316, 0.1)
-    """Shares of the maximum learning rate after each milestone (paper, section 2.3: 31.6 % and 10 %)."""
+    """Learning rate after each milestone, as a fraction of the maximum (paper, section 2.3: 31.6 % and 10 %)."""
     final_factor: float = 0.1
-    """Share of the maximum at which the cosine schedule ends (paper, figure 1a: the cosine it compares with)."""
+    """Learning rate at the end of the cosine schedule, as a fraction of the maximum (paper, figure 1a)."""
 
     def __post_init__(self) -> None:
         require(self.kind in SCHEDULES, self, "kind", self.kind, ", ".join(SCHEDULES))
         rising = list(self.milestones) == sorted(set(self.milestones)) and all(0 < m < 1 for m in self.milestones)
-        require(rising, self, "milestones", self.milestones, "rising shares between 0 and 1")
+        require(rising, self, "milestones", self.milestones, "increasing fractions between 0 and 1")
         same = len(self.factors) == len(self.milestones) and all(0 < f <= 1 for f in self.factors)
-        require(same, self, "factors", self.factors, "one share in (0, 1] for each milestone")
-        require(0 <= self.final_factor <= 1, self, "final_factor", self.final_factor, "a share from 0 to 1")
+        require(same, self, "factors", self.factors, "one fraction above 0, up to 1, for each milestone")
+        require(0 <= self.final_factor <= 1, self, "final_factor", self.final_factor, "a fraction from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerConfig:
-    """AdamW (Loshchilov and Hutter, arXiv 1711.05101) with the figures of DeepSeek LLM, section 2.3."""
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101) with the values of DeepSeek LLM, section 2.3."""
 
     beta1: float = 0.9
-    """Decay of the first moment."""
+    """Decay rate of the first moment."""
     beta2: float = 0.95
-    """Decay of the second moment."""
+    """Decay rate of the second moment."""
     epsilon: float = 1e-8
-    """Added to the root of the second moment; PyTorch's default, the paper gives none."""
+    """Added to the square root of the second moment. PyTorch's default; the paper gives no value."""
     weight_decay: float = 0.1
-    """Decoupled decay of matrices and embeddings; vectors (norm gains) are not decayed, as in GPT-3 (arXiv 2005.14165)."""
+    """Decoupled weight decay of matrices and embeddings. Vectors (norm gains) are not decayed, as in GPT-3 (arXiv 2005.14165)."""
     clip: float = 1.0
-    """Largest L2 norm of the gradient over all weights; larger ones are scaled down to it."""
+    """Maximum L2 norm of the gradient over all weights; larger gradients are scaled down to it."""
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2"):
             require(0 <= getattr(self, name) < 1, self, name, getattr(self, name), "a number from 0 to below 1")
         for name in ("epsilon", "clip"):
             require(getattr(self, name) > 0, self, name, getattr(self, name), "a positive number")
-        require(self.weight_decay >= 0, self, "weight_decay", self.weight_decay, "0 or more")
+        require(self.weight_decay >= 0, self, "weight_decay", self.weight_decay, "a number from 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointConfig:
-    """When checkpoints are made, and which are kept."""
+    """When training checkpoints are saved, and which are kept."""
 
     seconds: float | None = field(default=300.0, metadata=DECIDES_NOTHING)
-    """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: not by time."""
+    """Seconds between two checkpoints (paper, section 2.4: every 5 minutes); None: no checkpoints by time."""
     steps: int | None = field(default=None, metadata=DECIDES_NOTHING)
-    """Steps between two checkpoints; None: not by steps."""
+    """Steps between two checkpoints; None: no checkpoints by steps."""
     keep: int = field(default=2, metadata=DECIDES_NOTHING)
-    """Newest checkpoints that are kept while it trains: more than one, in case the newest is damaged."""
+    """Number of newest checkpoints kept during training; more than one, in case the newest is damaged."""
     permanent: tuple[float, ...] = (0.8,)
-    """Shares of the training after which a checkpoint is kept for good, 12 bytes a weight: pretrainings with another token budget
-    branch from it (`longrun run --from RUN --at 80%`). The end of the first stage (paper, section 2.3); empty: none is kept."""
+    """Fractions of the training after which a checkpoint is kept permanently (12 bytes per weight). Pretrainings with another
+    token budget branch from it (`longrun run --from RUN --at 80%`). The default is the end of the first stage (paper, section
+    2.3); empty: none."""
     upload: bool = field(default=True, metadata=DECIDES_NOTHING)
-    """Where artifacts are kept in a bucket, copy checkpoints there too, in the background: another machine resumes from them."""
+    """Upload checkpoints in the background if artifacts are stored in a bucket, so that another machine can resume."""
 
     def __post_init__(self) -> None:
         for name in ("seconds", "steps"):
@@ -91,27 +93,28 @@ class CheckpointConfig:
             require(value is None or value > 0, self, name, value, "a positive number or None")
         require(self.keep > 0, self, "keep", self.keep, "a positive integer")
         shares = all(0 < share <= 1 for share in self.permanent)
-        require(shares, self, "permanent", self.permanent, "shares above 0, up to 1")
+        require(shares, self, "permanent", self.permanent, "fractions above 0, up to 1")
 
     @property
     def on_disk(self) -> int:
-        """Checkpoints on the disk at once: those kept while it trains, those kept for good, and one being written."""
+        """Maximum number of checkpoints on disk at a time: those kept during training, permanent ones, and one in progress."""
         return self.keep + len(self.permanent) + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IncidentConfig:
-    """What happens in steps in which something goes wrong."""
+    """How training reacts to non-finite losses and gradients, and to loss spikes."""
 
     non_finite: str = "stop"
-    """A loss or gradient that is not finite: "stop" raises TrainingError, "skip" leaves the weights as they are."""
+    """If a loss or gradient is not finite: "stop" raises TrainingError; "skip" skips the update of the weights."""
     spike_deviations: float | None = 8.0
-    """A loss so many standard deviations above the mean of the last 100 is a spike, each at least 0.5 % of it; None: none is."""
+    """A loss is a spike if it exceeds the mean of the last 100 steps by more than this number of standard deviations. The
+    standard deviation counts as at least 0.5 % of the mean. None: spikes are not detected."""
     on_spike: str = "report"
-    """"report" says so, and pretraining writes the documents of the batch down; "skip" also leaves the weights as they are;
-    "stop" raises TrainingError."""
+    """If the loss is a spike: "report" logs it, and pretraining lists the documents of the batch; "skip" also skips the update
+    of the weights; "stop" raises TrainingError."""
     max_skipped: int = 10
-    """Steps in a row that may be skipped before training stops."""
+    """Maximum number of consecutive steps whose update may be skipped; after more, training stops."""
 
     def __post_init__(self) -> None:
         require(self.non_finite in NON_FINITE, self, "non_finite", self.non_finite, ", ".join(NON_FINITE))
@@ -124,38 +127,40 @@ class IncidentConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
-    """How to train, whatever is trained. The defaults are those of pretraining; SFT and DPO have theirs beside their configs."""
+    """How to train a model. The defaults are those of pretraining; the configs of SFT and DPO set their own."""
 
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """The learning rate after the warm-up."""
+    """Learning rate schedule after the warm-up."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """AdamW."""
+    """Parameters of AdamW."""
     precision: str = "bf16"
-    """"bf16": forward and backward in bf16, gradients accumulated and weights kept in fp32 (paper, section 2.4);
-    "fp32": everything in fp32; "auto": bf16 where the device multiplies it natively, else fp32."""
+    """"bf16": forward and backward pass in bf16, weights and accumulated gradients in fp32 (paper, section 2.4); "fp32":
+    everything in fp32; "auto": bf16 if the device supports it natively, otherwise fp32."""
     compile: bool = False
-    """Compile the model with torch.compile: faster steps, a first step of about half a minute; needs a C++ compiler."""
+    """Compile the model with torch.compile. Steps are faster, but the first step takes about half a minute; needs a C++
+    compiler."""
     activation_checkpointing: str = "none"
-    """What a layer computes again in the backward pass, to save memory: "none"; "selective", all but products with weights and
-    attention, which costs little time; "full", everything, a third more FLOPs (arXiv 1604.06174)."""
+    """Activations that are recomputed in the backward pass to save memory: "none"; "selective": all except matrix products and
+    attention, at little cost; "full": all, for a third more FLOPs (arXiv 1604.06174)."""
     deterministic: bool = False
-    """Only operations that give the same bits each time, which a GPU does not do by itself; slower there, the same on a CPU."""
+    """Use only deterministic operations, so that results are bitwise reproducible on a GPU. Slower on a GPU; no effect on the
+    speed of a CPU."""
     workers: int = 1
-    """Training processes, one per accelerator; the batch is divided among them."""
+    """Number of training processes, one per accelerator; the batch is divided among them."""
     min_workers: int | None = field(default=None, metadata=DECIDES_NOTHING)
-    """Fewest workers with which training continues when nodes are lost, until there are more again; the same batches are divided
-    among them. None: it waits until there are nodes for all."""
+    """Minimum number of workers with which training continues after nodes are lost, until more are available again. The batches
+    stay the same. None: training waits for all workers."""
     layout: ParallelLayout = field(default_factory=ParallelLayout)
-    """How the training is divided among its workers; what tensor, sequence and pipeline do not use makes replicas."""
+    """How the model and the batch are divided among the workers."""
     micro_batch_tokens: int = 32_768
-    """Tokens in one forward and backward pass of a worker, padding included; of packed sequences, as many whole ones as fit, at
-    least one. Bounds memory and changes no result beyond rounding; a CPU is fastest at about 1 000."""
+    """Maximum tokens per forward and backward pass of a worker, including padding; at least one sequence. Limits memory use;
+    results differ only by rounding. A CPU is fastest at about 1 000."""
     validation_steps: int | None = 1000
-    """Steps between two measurements of what is held out; None: none on the way."""
+    """Steps between two measurements on held-out data; None: only after the last step."""
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
-    """From which it resumes."""
+    """Training checkpoints, from which a stopped training resumes."""
     incidents: IncidentConfig = field(default_factory=IncidentConfig)
-    """Losses and gradients that are not finite, and spikes of the loss."""
+    """Reaction to non-finite losses and gradients, and to loss spikes."""
 
     def __post_init__(self) -> None:
         require(self.precision in PRECISIONS, self, "precision", self.precision, ", ".join(PRECISIONS))
@@ -168,40 +173,42 @@ class TrainingConfig:
         self._require_layout()
 
     def sequences(self, length: int) -> int:
-        """Packed sequences of that many tokens in a micro-batch."""
+        """Number of packed sequences of `length` tokens in a micro-batch."""
         return max(1, self.micro_batch_tokens // length)
 
     @property
     def planned_precision(self) -> str:
-        """What memory is planned for, "bf16" or "fp32": on accelerators "auto" is bf16."""
+        """The precision assumed when memory is planned, "bf16" or "fp32"; "auto" counts as bf16, which accelerators use."""
         return "fp32" if self.precision == "fp32" else "bf16"
 
     def _require_layout(self) -> None:
-        """Refuse workers that do not make whole replicas, and what a layout cannot do."""
+        """Raise `ConfigError` if the workers do not form whole replicas, or if the layout does not support an option."""
         fewest, layout = self.min_workers, self.layout
         layout.over(self.workers)
         known = fewest is None or 1 <= fewest <= self.workers
         require(known, self, "min_workers", fewest, f"1 to workers {self.workers}, or None")
         elastic = fewest is None or (layout.workers_per_replica == 1 and layout.data is None)
-        require(elastic, self, "min_workers", fewest, "None with parts of matrices, sequences or layers, or a number of replicas")
+        require(
+            elastic, self, "min_workers", fewest, "None if layout.tensor, sequence or pipeline is above 1, or layout.data is set"
+        )
         on_spike = self.incidents.on_spike
         judged = on_spike != "skip" or layout.pipeline == 1
-        allowed = "report, stop with a pipeline, which goes back before it knows the loss"
+        allowed = "report or stop with layout.pipeline above 1, where the backward pass starts before the loss is known"
         require(judged, self, "incidents.on_spike", on_spike, allowed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSettings:
-    """What `components.training.loop.train` is to do: the config, and what is decided once plan or data are known."""
+    """The settings of one training: its config, and the values that depend on the plan or the data."""
 
     config: TrainingConfig
     """How to train."""
     steps: int
-    """Optimizer steps."""
+    """Number of optimizer steps."""
     learning_rate: float
     """Maximum learning rate."""
     warmup_steps: int
-    """Steps of linear warm-up from 0 to the maximum."""
+    """Number of steps of linear warm-up from 0 to the maximum learning rate."""
 
     def __post_init__(self) -> None:
         require(self.steps > 0, self, "steps", self.steps, "a positive integer")
@@ -210,55 +217,55 @@ class TrainingSettings:
 
     @classmethod
     def planned(cls, config: TrainingConfig, plan: Plan) -> "TrainingSettings":
-        """Those of a training that follows a plan."""
+        """The settings of a training that follows a plan."""
         return cls(config=config, steps=plan.steps, learning_rate=plan.learning_rate, warmup_steps=plan.warmup_steps)
 
     @property
     def permanent_steps(self) -> frozenset[int]:
-        """Steps after which the permanent checkpoints are made: the first ones past each share."""
+        """Steps after which permanent checkpoints are saved."""
         return frozenset(first_step(share, self.steps) for share in self.config.checkpoints.permanent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """What is chosen instead of the scaling law, which has a say where a value is None; and how to train."""
+    """Values of a training that the user chooses; the scaling law chooses those that are None. And how to train."""
 
     shape: ModelShape | None = None
-    """The decoder; None: that of the checkpoint that training starts with, if it does, else as the law says."""
+    """Shape of the decoder; None: the shape of the checkpoint that training starts from, or else chosen by the law."""
     tokens: int | None = None
-    """Training tokens, rounded to whole batches; None: as the law says."""
+    """Number of training tokens, rounded to whole batches; None: chosen by the law."""
     batch_size: int | None = None
-    """Sequences in a batch; None: as the law says."""
+    """Sequences per batch; None: chosen by the law."""
     sequence_length: int | None = None
-    """Tokens in a sequence, at most the context; None: the context of the shape, or the paper's 4 096 (table 2)."""
+    """Tokens per sequence, at most the context; None: the context of the shape, or the paper's 4 096 (table 2)."""
     learning_rate: float | None = None
-    """Maximum learning rate; None: as the law says."""
+    """Maximum learning rate; None: chosen by the law."""
     init_std: float | None = None
     """Standard deviation of the initial weights; None: the paper's 0.006 (section 2.3)."""
     warmup_steps: int | None = None
-    """Steps of linear warm-up; None: the paper's 2 000 (section 2.3), or fewer where the training is short."""
+    """Number of steps of linear warm-up; None: the paper's 2 000 (section 2.3), or fewer if the training is short."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """How to train. A planned shape divides by its layout, and the expected memory follows from it."""
+    """How to train. The planner takes the layout into account for the shape and the expected memory."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_size", "sequence_length", "learning_rate", "init_std"):
             value = getattr(self, name)
             require(value is None or (math.isfinite(value) and value > 0), self, name, value, "a positive number or None")
         warmup = self.warmup_steps
-        require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "0 or more, or None")
+        require(warmup is None or warmup >= 0, self, "warmup_steps", warmup, "an integer from 0, or None")
         self._require_fit()
 
     @staticmethod
     def of(config: "Choices", **changes: Any) -> "Choices":
-        """The choices alone of a config that has more fields, with `changes` to them."""
+        """The fields of `Choices` from a config that has more fields, with `changes` applied."""
         return Choices(**{each.name: getattr(config, each.name) for each in fields(Choices)} | changes)
 
     def _require_fit(self) -> None:
-        """Refuse a sequence, a layout or a batch that does not fit the others."""
+        """Raise `ConfigError` if sequence length, layout, batch size and shape do not fit together."""
         length, size = self.sequence_length, self.batch_size
         context = None if self.shape is None else self.shape.context
         fits = length is None or context is None or length <= context
-        require(fits, self, "sequence_length", length, f"up to the model's context of {context}")
+        require(fits, self, "sequence_length", length, f"at most the model's context of {context}")
         layout = self.training.layout.over(self.training.workers)
         if self.shape is not None:
             layout.require_fit(self.shape, length)
@@ -267,4 +274,4 @@ class Choices:
 
 
 CHOICES = tuple(each.name for each in fields(Choices) if each.name != "training")
-"""What may be chosen instead of the law."""
+"""Names of the values that may be chosen instead of leaving them to the law."""

@@ -1,9 +1,11 @@
-"""Which window of which portion each training sample is: a pure function of the seed and the sample's number.
+"""Computes which tokens each training sample reads, as a pure function of the seed and the sample's number.
 
-Nothing is read, kept or replayed to find a position: step 1 000 000 costs what step 0 costs. The world size does not matter.
+No state is kept or replayed, so computing the samples of step 1 000 000 costs the same as those of step 0. The number of
+workers does not matter.
 
-A portion's tokens are divided into windows; an epoch reads each of them once, in an order of its own. The portions are
-interleaved so evenly that any stretch of samples has each portion's share to within a few samples.
+The tokens of each portion of the mixture are divided into windows of one sequence. An epoch reads each window once, in a random
+order that differs between epochs. The portions are interleaved so evenly that any range of samples has each portion's share to
+within a few samples.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ Integers = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 ROUNDS = 6
-"""Feistel rounds; four are the minimum for a permutation that looks random (Luby and Rackoff, doi 10.1137/0217022)."""
+"""Number of Feistel rounds; at least four are needed for a pseudo-random permutation (Luby and Rackoff, doi 10.1137/0217022)."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,20 @@ class DataOrder:
     """The order of all samples of a training."""
 
     portions: tuple[Portion, ...]
+    """The portions of the mixture, with their shares and numbers of windows."""
     seed: int
+    """Random seed."""
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The domains of the portions, in their order."""
+        """The domains, in the order of the portions."""
         return tuple(dict.fromkeys(portion.domain for portion in self.portions))
 
     def samples(self, first: int, count: int) -> tuple[Integers, Integers]:
-        """For samples `first` to `first + count`: the index of the portion in `portions`, and of the window in it. int64."""
+        """For samples `first` to `first + count`: the index of the portion in `portions`, and of the window in the portion.
+
+        Two arrays of int64, shape [count].
+        """
         indices, ordinals = self._ordinals(np.arange(first, first + count, dtype=np.int64))
         windows = np.empty_like(ordinals)
         for index in np.unique(indices):
@@ -46,7 +53,7 @@ class DataOrder:
         return indices, windows
 
     def counts(self, samples: Integers) -> dict[str, Integers]:
-        """How many of the first `samples` samples come from each domain and each portion, for each number in `samples`. int64."""
+        """For each number n in `samples`: how many of the first n samples come from each domain and portion, by name. int64."""
         counts: dict[str, Integers] = {}
         rest = samples
         for portion, fraction in zip(self.portions, self._fractions, strict=True):
@@ -57,10 +64,10 @@ class DataOrder:
         return counts
 
     def _ordinals(self, numbers: Integers) -> tuple[Integers, Integers]:
-        """The index of each sample's portion, and the sample's position among that portion's samples.
+        """For each sample: the index of its portion, and its position among the samples of that portion.
 
-        The first portion takes its fraction of the samples evenly; the second takes its fraction of the rest; and so on. Each of
-        these is a Beatty sequence, of which the number of terms before any sample is known.
+        The first portion takes its fraction of all samples, evenly spaced; the second takes its fraction of the remaining
+        samples; and so on. Each of these is a Beatty sequence, so the number of its terms before any sample has a closed form.
         """
         indices = np.zeros_like(numbers)
         ordinals = np.zeros_like(numbers)
@@ -74,7 +81,7 @@ class DataOrder:
 
     @cached_property
     def _fractions(self) -> list[int]:
-        """Each portion's fraction of what the portions before it leave, in units of 1 / 2^32."""
+        """For each portion, its fraction of the samples that remain after the portions before it, in units of 1 / 2^32."""
         rests = [sum(p.share for p in self.portions[index:]) for index in range(len(self.portions))]
         fractions = [round(p.share / rest * 2**32) if rest > 0 else 0 for p, rest in zip(self.portions, rests, strict=True)]
         last = max(index for index, p in enumerate(self.portions) if p.share > 0)
@@ -92,18 +99,18 @@ class DataOrder:
 
 
 def _taken(numbers: Integers, fraction: int) -> Integers:
-    """How many of the first `numbers` samples a fraction takes, given in 1 / 2^32: floor(n · fraction / 2^32 + 1/2), exactly."""
+    """How many of the first n samples a fraction (in units of 1 / 2^32) takes: floor(n · fraction / 2^32 + 1/2), exactly."""
     return (numbers * np.int64(fraction) + np.int64(2**31)) >> np.int64(32)
 
 
 def permuted(positions: Integers, size: int, key: bytes) -> Integers:
-    """A pseudo-random permutation of range(`size`), at `positions`, without holding the permutation.
+    """The elements at `positions` of a pseudo-random permutation of range(`size`), without storing the permutation.
 
-    A Feistel network over the next even number of bits, walked until it falls into the range
+    A Feistel network over the next even number of bits, applied repeatedly until the result is in the range
     (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, section 4). `key` has 32 bytes.
     """
     if size < 1 or (len(positions) and not 0 <= positions.min() <= positions.max() < size):
-        raise ConfigError(f"positions in a permutation must lie in 0 to {size - 1}")
+        raise ConfigError(f"positions in a permutation of {size} elements must be from 0 to {size - 1}")
     half = np.uint64(max(1, ((size - 1).bit_length() + 1) // 2))
     words = _feistel(positions.astype(np.uint64), half, key)
     while (outside := words >= size).any():

@@ -1,4 +1,4 @@
-"""DeepSpeed as this project uses it."""
+"""Imports DeepSpeed with the settings that this project needs."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ import torch
 
 
 def deepspeed() -> ModuleType:
-    """DeepSpeed, with errors only in its log, and not compiling operators of its own on a CPU."""
+    """Import DeepSpeed. It logs only errors, and does not compile its own operators on a CPU."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
@@ -20,21 +20,22 @@ def deepspeed() -> ModuleType:
 
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     if not torch.cuda.is_available():
-        # Otherwise it compiles a shared-memory operator for two minutes, without gain; private, so its version is pinned.
+        # Otherwise it compiles a shared-memory operator for two minutes, without benefit. The name is private, so the version
+        # is pinned.
         deepspeed.ops.__compatible_ops__ = {}
     return deepspeed
 
 
 @contextmanager
 def _hidden(package: str) -> Iterator[None]:
-    """Make importing the package fail, unless it is imported already.
+    """Make importing the package fail inside the block, unless it is already imported.
 
-    DeepSpeed's autotuner, which nothing here uses, imports MLflow if it can: three quarters of the time that importing DeepSpeed
-    takes, in every worker.
+    DeepSpeed's autotuner, which is not used here, imports MLflow if it is installed. That takes three quarters of the time to
+    import DeepSpeed, in every worker.
     """
     hidden = package not in sys.modules
     if hidden:
-        sys.modules[package] = None  # type: ignore[assignment]  # the import system's own way to do it
+        sys.modules[package] = None  # type: ignore[assignment]  # None makes the import system raise ModuleNotFoundError
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The device that a worker trains on, the precision it is good at, and its peak FLOP/s."""
+"""The device that a worker trains on: its precision, peak FLOP/s, memory allocation and determinism."""
 
 import contextlib
 import ctypes
@@ -11,26 +11,26 @@ from components.hardware import gpu_named
 
 
 def training_device(local_rank: int = 0) -> torch.device:
-    """A GPU of this machine if there is one, else the CPU."""
+    """The GPU of a worker if the machine has GPUs, otherwise the CPU."""
     return torch.device("cuda", local_rank % torch.cuda.device_count()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def resolved_precision(precision: str, device: torch.device) -> str:
-    """ "bf16" or "fp32": "auto" is bf16 only where the device multiplies it natively; elsewhere it is emulated, and slow."""
+    """ "bf16" or "fp32". "auto" is bf16 if the device supports it natively; otherwise fp32, since emulated bf16 is slow."""
     if precision != "auto":
         return precision
     return "bf16" if _native_bf16(device) else "fp32"
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _NEVER = -1, -3, 2**31 - 1
-"""Parameters of mallopt(3), and the largest value that it takes."""
+"""Parameters of mallopt(3), and the largest value it accepts."""
 
 
 def keep_freed_memory() -> None:
-    """Make the C library keep memory that is freed on the CPU for the next allocation.
+    """Make the C library keep freed CPU memory for the next allocation instead of returning it to the system.
 
-    Otherwise it returns large tensors at once, and each step gets their pages again, one fault and 4 kB of zeros at a time: 30 to
-    70 thousand of them, and 3 to 8 % of a step of 8.5 M parameters. Does nothing where the C library is not glibc.
+    Otherwise each step gets the pages of its large tensors again, with one page fault and 4 kB of zeros per page: 30 to 70
+    thousand faults, or 3 to 8 % of a step of 8.5 M parameters. Does nothing if the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -40,8 +40,10 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def determinism(enabled: bool) -> Iterator[None]:
-    """Inside the block torch uses operations that give the same bits each time, and refuses those without such an implementation
-    (https://docs.pytorch.org/docs/stable/notes/randomness.html)."""
+    """Inside the block, torch uses deterministic algorithms and raises an error for operations that have none.
+
+    See https://docs.pytorch.org/docs/stable/notes/randomness.html. Does nothing unless `enabled`.
+    """
     if not enabled:
         yield
         return
@@ -62,7 +64,7 @@ def _native_bf16(device: torch.device) -> bool:
 
 
 def peak_flops(device: torch.device, precision: str) -> float | None:
-    """Peak FLOP/s of the device in that precision; None where it is not known."""
+    """Peak FLOP/s of the device in that precision; None if it is unknown."""
     if device.type != "cuda" or precision != "bf16":
         return None
     gpu = gpu_named(torch.cuda.get_device_name(device))

@@ -1,7 +1,7 @@
-"""The DeepSpeed engine: ZeRO, AdamW, bf16 with fp32 accumulation. The one module that knows DeepSpeed.
+"""The training engine on top of DeepSpeed: ZeRO, AdamW, bf16 with fp32 accumulation.
 
-ZeRO-1 (arXiv 1910.02054, section 5.1) shards fp32 weights and optimizer state among the workers; ZeRO-3 (section 5.3) the weights
-and gradients of the passes too, and gathers those of a layer when it computes.
+ZeRO-1 (arXiv 1910.02054, section 5.1) shards the fp32 weights and the optimizer state among the workers. ZeRO-3 (section 5.3)
+also shards the weights and gradients of the passes, and gathers the weights of a layer when it is computed.
 """
 
 import contextlib
@@ -33,28 +33,30 @@ from components.training.parallel.placement import Coordinates, ModelParallelUni
 from components.training.parallel.streaming import streamed
 
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
-"""What torch's AdamW calls them."""
+"""Names of the moments in the state of torch's AdamW."""
 
 BUCKET = 500_000_000
-"""Elements sent together, DeepSpeed's default: 1 GB in bf16, far beyond where a network is at its full rate."""
+"""Elements per communication, DeepSpeed's default: 1 GB in bf16, large enough to use the full rate of a network."""
 
 PREFETCHED = 50_000_000
-"""Elements that ZeRO-3 gathers ahead of the layer that computes, DeepSpeed's default: a quarter of a layer of the 7B shape."""
+"""Elements that ZeRO-3 gathers ahead of the current layer, DeepSpeed's default: a quarter of a layer of the 7B shape."""
 
 
 @contextlib.contextmanager
 def process_group(device: torch.device, world_size: int) -> Iterator[None]:
-    """The process group of the workers: the one that exists, or for a single worker one of its own, taken down at the end.
+    """Ensure that a process group exists inside the block. For a single worker, creates one if needed and destroys it afterwards.
 
     Raises:
-        TrainingError: the group that exists has another size, or several workers have none.
+        TrainingError: the existing group has another size, or there is none and `world_size` is above 1.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)  # objects are sent through the current device
     if dist.is_initialized() or world_size > 1:
         size = dist.get_world_size() if dist.is_initialized() else 0
         if size != world_size:
-            raise TrainingError(f"a process group of {size} workers; this training has {world_size}: let the launcher make it")
+            raise TrainingError(
+                f"the process group has {size} workers, this training {world_size}: let the launcher create the group"
+            )
         yield
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=HashStore(), rank=0, world_size=1)
@@ -65,21 +67,21 @@ def process_group(device: torch.device, world_size: int) -> Iterator[None]:
 
 
 def _take_down() -> None:
-    """Destroy the process group through DeepSpeed, whose references to it the next training must not see."""
+    """Destroy the process group through DeepSpeed, so that DeepSpeed keeps no reference to it for the next training."""
     comm = deepspeed().comm
     (comm if comm.is_initialized() else dist).destroy_process_group()
 
 
 class _Pass(nn.Module):
-    """One forward pass from a micro-batch to its loss, as one module, however often the objective calls the model.
+    """The forward pass from a micro-batch to its loss as a single module, even if the objective calls the model several times.
 
-    DeepSpeed prepares the gradient buffers once for each call of its module, so it must see one call a micro-batch.
+    DeepSpeed prepares the gradient buffers at each call of its module, so there must be exactly one call per micro-batch.
     """
 
     def __init__(self, model: nn.Module, objective: Objective) -> None:
         super().__init__()
         self.model = model
-        self._objective = (objective,)  # in a tuple, or the reference model of an objective would count as trainable
+        self._objective = (objective,)  # in a tuple, so that the reference model of an objective is not registered as trainable
 
     def forward(self, batch: Batch, scale: float) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         terms = self._objective[0](self.model, batch)
@@ -87,7 +89,7 @@ class _Pass(nn.Module):
 
 
 class Engine:
-    """Gradients, optimizer steps and state of one model on one worker. One at a time in a process; `close` it."""
+    """Trains one model on one worker: gradients, optimizer steps, state. One at a time in a process; call `close` when done."""
 
     def __init__(
         self,
@@ -99,15 +101,17 @@ class Engine:
         device: torch.device,
         weights: Weights | None = None,
     ) -> None:
-        """Take over `model`, which is in fp32, or on the meta device where `weights` makes its weights, inside a process group.
+        """Take over `model`, which has fp32 weights, or is on the meta device and gets its weights from `weights`.
+
+        Must be called inside a process group.
 
         Raises:
-            ConfigError: compilation without a compiler, or a layout that does not fit the model.
+            ConfigError: `compile` is set but there is no C++ compiler, or the layout does not fit the model.
         """
         if config.compile and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
-            raise ConfigError("compile is True; allowed: False, because no C++ compiler is on the PATH")
+            raise ConfigError("training.compile is True, but no C++ compiler is on the PATH; install one or set it to False")
 
-        # The worker's shard of the model, and what DeepSpeed must not round
+        # The worker's shard of the model, and a copy of its fp32 weights, which DeepSpeed rounds
         self._stage, self._device = config.layout.zero_stage, device
         self._skeleton = _skeleton(model) if self._stage == 3 or coordinates.layout.workers_per_replica > 1 else None
         self._shard = ModelShard.of(model, coordinates, weights)
@@ -117,15 +121,15 @@ class Engine:
         originals = [parameter.detach().clone() for parameter in self._model.parameters()]
 
         # DeepSpeed's engine
-        os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed insists on it
+        os.environ.setdefault("LOCAL_RANK", str(device.index or 0))  # DeepSpeed requires it
         library = deepspeed()
-        library.utils.groups.mpu = None  # left by the training before
+        library.utils.groups.mpu = None  # may be set by the previous training
         alone = dist.get_world_size() == 1 and self._stage == 1
         flat = alone and precision == "fp32"
         self._linear = nn.functional.linear
         with _quiet(), _frozen_heap():
             self.pipeline = _pipeline(self._model, objective, coordinates, device)
-            """Of several stages; `accumulate` takes the place of `forward` and `backward` then. None: there is one stage."""
+            """With several pipeline stages, `accumulate` replaces `forward` and `backward`; None with a single stage."""
             self._engine, *_ = library.initialize(
                 model=self.pipeline.module if self.pipeline else _Pass(self._model, objective),
                 optimizer=self._adamw,
@@ -134,43 +138,40 @@ class Engine:
                 dist_init_required=False,
             )
 
-        # A single worker has nothing to sum; DeepSpeed would still copy all gradients back and forth.
+        # With a single worker there is nothing to sum, but DeepSpeed would still copy all gradients back and forth.
         self._engine.enable_backward_allreduce = not alone
         self._gradients = FlatGradients(self._engine.optimizer) if flat else None
-        # DeepSpeed makes the fp32 weights from the bf16 ones; a model that was trained before must not be rounded.
+        # DeepSpeed makes its fp32 weights from bf16 ones; restore the original values, which matter for a trained model.
         for parameter, original in zip(self._model.parameters(), originals, strict=True):
             self._set_weight(parameter, original)
         self._make_moments()
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Elements of each parameter of the whole model."""
+        """Number of elements of each parameter of the whole model, by name."""
         return self._shard.sizes
 
     def forward(self, batch: Batch, scale: float, *, last: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The loss of a micro-batch times `scale`, for `backward`; the loss and the figures, unscaled and detached.
-
-        `last` says that the accumulation ends with it.
-        """
+        """The loss times `scale`, for `backward`; the unscaled loss and figures, detached. `last`: it ends the accumulation."""
         self._engine.set_gradient_accumulation_boundary(last)
         scaled, loss, figures = self._engine(batch, scale)
         return scaled, loss, figures
 
     def backward(self, scaled: Tensor, *, skip_update: bool = False) -> None:
-        """Add the gradient, averaged over workers. `skip_update`, for the last micro-batch: the step does not change the weights.
+        """Run the backward pass and add the gradient, averaged over workers.
 
-        DeepSpeed skips an update, on all workers and in every layout alike, when a gradient is not finite, so that is what this
-        makes of it.
+        With `skip_update`, for the last micro-batch, the next `step` does not change the weights. The gradient is then made NaN,
+        because in every layout DeepSpeed skips the update on all workers if a gradient is not finite.
         """
         self._engine.backward(scaled * math.nan if skip_update else scaled)
 
     def accumulate(self, batches: Sequence[Batch], scale: float, phase: PhaseTimer) -> tuple[float, dict[str, float]]:
-        """All passes of a step through the pipeline: see `components.training.parallel.pipeline.Pipeline.accumulate`."""
+        """Run all passes of a step through the pipeline; see `components.training.parallel.pipeline.Pipeline.accumulate`."""
         assert self.pipeline is not None
         return self.pipeline.accumulate(self._engine, batches, scale, phase)
 
     def step(self, learning_rate: float) -> float | None:
-        """Clip, update the weights, clear the gradients. The norm before clipping; None: not finite, and nothing was updated."""
+        """Clip, update the weights, clear the gradients. Returns the norm before clipping; None: not finite, no update."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
         if self._gradients is not None:
@@ -184,16 +185,16 @@ class Engine:
         return norm if math.isfinite(norm) else None
 
     def state(self) -> State:
-        """What this worker saves, as views: its fp32 weights and the moments of AdamW."""
+        """The state that this worker saves, as views: its fp32 weights, the moments of AdamW and the random states."""
         updates = int(self._adamw_states[0]["step"])
         fragments = tuple(fragment for fragment in self._fragments() if self._shard.saves(fragment.name))
         return State(fragments, updates, _random_states())
 
     def load(self, saved: SavedState, rank: int) -> None:
-        """Load what any number of workers saved; all workers together.
+        """Load a state that was saved with any number of workers. All workers must call this together.
 
         Raises:
-            CheckpointError: elements that this worker holds were not saved.
+            CheckpointError: elements that this worker needs were not saved.
         """
         for fragment in self._fragments():
             for kind, tensor in fragment.tensors.items():
@@ -204,14 +205,14 @@ class Engine:
         _set_random_states(saved.random(rank))
 
     def weights(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-        """The weights by name on the CPU, whole on the first worker, none on the others; all workers together."""
+        """The whole weights by name, on the CPU of the first worker; empty on the others. All workers must call this together."""
         gathered = self._shard.gathered(deepspeed().utils.safe_get_full_fp32_param)
         return {name: weight.to(dtype) for name, weight in gathered}
 
     def measurable(self) -> nn.Module | None:
-        """The whole model for forward passes on the first worker; None on the others. All workers together.
+        """The whole model for forward passes, on the first worker; None on the others. All workers must call this together.
 
-        Where it is sharded, its weights are in the host's memory, and a module's on the device only while it computes.
+        If the model is sharded, its weights are in host memory, and those of a module are moved to the device while it computes.
         """
         if self._skeleton is None:
             return self._model if dist.get_rank() == 0 else None
@@ -223,15 +224,15 @@ class Engine:
         return streamed(whole, self._device)
 
     def close(self) -> None:
-        """Take hooks and gradients off the model; its parameters stay in the engine's precision."""
+        """Remove hooks and gradients from the model; its parameters keep the engine's precision."""
         self._engine.destroy()
-        nn.functional.linear = self._linear  # ZeRO-3 replaces it for all models of the process
+        nn.functional.linear = self._linear  # ZeRO-3 replaces it for the whole process
         self._model.zero_grad()
         activation_checkpointing.apply(self._model, "none")
 
     @property
     def _flat(self) -> list[Tensor]:
-        """The flat fp32 tensors into which DeepSpeed has put the parameters that this worker holds."""
+        """The flat fp32 tensors in which DeepSpeed keeps the parameters that this worker holds."""
         if self._stage == 3:
             flat: list[Tensor] = self._engine.optimizer.fp32_partitioned_groups_flat
             return flat
@@ -242,9 +243,9 @@ class Engine:
         return [self._adamw.state[flat] for flat in self._flat]
 
     def _make_moments(self) -> None:
-        """Make the state that AdamW makes at its first update, so that it can be saved and loaded before.
+        """Create the state of AdamW, which it would create at its first update, so that it can be saved and loaded before that.
 
-        ZeRO-3 has made it already, by an update that changed nothing but was counted.
+        ZeRO-3 has already created it, by an update that changed no weights but was counted.
         """
         for flat in self._flat:
             moments = {name: torch.zeros_like(flat) for name in _MOMENTS.values()}
@@ -253,7 +254,7 @@ class Engine:
             self._engine.optimizer._lazy_init_hp_params_optimizer_state()
 
     def _fragments(self) -> Iterator[Fragment]:
-        """The elements of each parameter that this worker holds."""
+        """The fragments of the parameters that this worker holds."""
         held = self._held_by_zero_3 if self._stage == 3 else self._held_by_zero_1
         for name, parameter in self._shard.named_parameters():
             if (elements := held(parameter)) is not None:
@@ -261,15 +262,15 @@ class Engine:
                 yield Fragment(name, start, elements[1], columns)
 
     def _held_by_zero_1(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
-        """Start and tensors. A shard is a range of all parameters in a row; Universal Checkpoint reads `_hp_mapping` too."""
-        kept = parameter._hp_mapping  # type: ignore[attr-defined]
+        """Start and tensors of a parameter's elements on this worker, a range of the concatenation of all parameters."""
+        kept = parameter._hp_mapping  # type: ignore[attr-defined]  # DeepSpeed's Universal Checkpoint reads it too
         if kept is None:
             return None
         moments = {kind: kept.optim_fragment[theirs] for kind, theirs in _MOMENTS.items()}
         return kept.lp_fragment_address.start, {"weight": kept.hp_fragment.detach(), **moments}
 
     def _held_by_zero_3(self, parameter: nn.Parameter) -> tuple[int, dict[str, Tensor]] | None:
-        """Start and tensors. Every parameter is split into equal shards, the last of which are padded."""
+        """Start and tensors of a parameter's elements on this worker, one of its equal shards. The last ones may be padded."""
         start, length = self._span(parameter)
         if length <= 0:
             return None
@@ -282,7 +283,7 @@ class Engine:
         if self._stage != 3:
             deepspeed().utils.safe_set_full_fp32_param(parameter, whole)
             return
-        # That function reads beyond the end of a parameter which the workers do not divide.
+        # With ZeRO-3, that function reads beyond the end of a parameter whose size is not divisible by the number of workers.
         start, length = self._span(parameter)
         own = whole.flatten()[start : start + max(length, 0)]
         filled = nn.functional.pad(own, (0, parameter.ds_tensor.numel() - own.numel()))  # type: ignore[attr-defined]
@@ -294,7 +295,7 @@ class Engine:
         return start, min(shard, parameter.ds_numel - start)  # type: ignore[attr-defined]
 
     def _refresh_weights(self) -> None:
-        """Copy the fp32 weights into those of the passes."""
+        """Copy the fp32 weights into the weights that the forward pass uses."""
         if self._stage != 3:
             self._engine.optimizer.update_lp_params()
             return
@@ -305,7 +306,7 @@ class Engine:
 
 
 def _skeleton(model: nn.Module) -> nn.Module:
-    """A copy on the meta device; weights are not copied."""
+    """A copy of the model on the meta device, without weights."""
     empty = {id(weight): nn.Parameter(torch.empty_like(weight, device="meta")) for weight in model.parameters()}
     return copy.deepcopy(model, dict[int, Any](empty))
 
@@ -330,13 +331,13 @@ def _set_random_states(states: Mapping[str, Tensor]) -> None:
 
 
 def _quiet() -> contextlib.AbstractContextManager[io.StringIO]:
-    """DeepSpeed 0.19.8 prints its memory while it starts."""
+    """Suppress DeepSpeed 0.19.8's output about memory at start-up."""
     return contextlib.redirect_stdout(io.StringIO())
 
 
 @contextlib.contextmanager
 def _frozen_heap() -> Iterator[None]:
-    """DeepSpeed 0.19.8 collects garbage six times while it starts: 2 seconds, unless what exists is exempt."""
+    """Exempt existing objects from garbage collection, which DeepSpeed 0.19.8 runs six times at start-up, taking 2 seconds."""
     gc.freeze()
     try:
         yield
@@ -345,7 +346,7 @@ def _frozen_heap() -> Iterator[None]:
 
 
 def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW on matrices with, and on vectors without weight decay; the fused kernel passes over the weights once."""
+    """AdamW with weight decay for matrices and without for vectors; the fused kernel reads the weights only once."""
     decayed = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -359,21 +360,21 @@ def _adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
 
 
 def _config(optimizer: OptimizerConfig, precision: str, stage: int, *, flat: bool) -> dict[str, JSON]:
-    """DeepSpeed's configuration. The loop scales the loss and says where an accumulation ends, so both counts are 1 here.
+    """DeepSpeed's configuration. Micro-batch size and accumulation steps are 1, because the loop scales the loss and accumulates.
 
-    What overlaps: ZeRO-3 gathers the weights of the next layers and sums gradients on a stream of its own while layers compute.
-    ZeRO-1 sums once a step, after the last backward pass: DeepSpeed 0.19.8's optimizer for bf16 weights and fp32 gradients
-    (BF16_Optimizer) has no overlap, whatever `overlap_comm` says, so that the paper's overlap (section 2.4, of the last
-    backward pass with the sum) cannot be had with fp32 accumulation. The more micro-batches a step has, the less that matters.
+    Overlap of communication and computation: ZeRO-3 gathers the weights of the next layers and sums gradients on a separate
+    stream while layers compute. ZeRO-1 sums gradients once per step, after the last backward pass: DeepSpeed 0.19.8's optimizer
+    for bf16 weights and fp32 gradients (BF16_Optimizer) ignores `overlap_comm`. So the overlap described in the paper (section
+    2.4) is not possible with fp32 accumulation. Its effect decreases with the number of micro-batches per step.
 
-    ZeRO-3 keeps no parameter whole between its uses (persistence threshold 0), so that all are sharded alike. Flat gradients need
-    no buckets (contiguous gradients).
+    With ZeRO-3, all parameters are sharded between uses, even small ones (persistence threshold 0). Flat gradients need no
+    buckets (contiguous gradients).
     """
     zero: dict[str, JSON] = {
         "stage": stage,
         "contiguous_gradients": not flat,
         "overlap_comm": stage == 3,
-        "reduce_scatter": True,  # each worker receives its shard of the sum alone: half the traffic of an all-reduce
+        "reduce_scatter": True,  # each worker receives only its shard of the sum: half the traffic of an all-reduce
         "reduce_bucket_size": BUCKET,
         "allgather_bucket_size": BUCKET,
     }

@@ -1,7 +1,9 @@
-"""Gradients of a single worker, summed by the backward pass where AdamW reads them.
+"""Flat gradients for training in fp32 on a single worker: the backward pass adds gradients directly to the tensor that AdamW
+reads.
 
-DeepSpeed 0.19.8 copies the gradients of fp32 weights into a bucket, to be summed over workers, out of it, and into one flat
-tensor: a tenth of a step of a small model, for which a single worker has no use. For bf16 weights it has a form of its own.
+DeepSpeed 0.19.8 copies the gradients of fp32 weights into a bucket for summing over workers, out of the bucket, and into one
+flat tensor. A single worker does not need these copies, which take a tenth of a step of a small model. For bf16 weights
+DeepSpeed has its own solution.
 """
 
 from typing import Any
@@ -11,14 +13,14 @@ from torch import Tensor
 
 
 class _Group(list[Tensor]):
-    """Gradients of a group of parameters, which are views of one tensor."""
+    """The gradients of a group of parameters, as views of one flat tensor."""
 
     flat_partition: Tensor
-    """That tensor; DeepSpeed reads it by this name."""
+    """The flat tensor; DeepSpeed reads it by this name."""
 
 
 class FlatGradients:
-    """Gradients of DeepSpeed's optimizer for ZeRO-1, which must hold all parameters and have installed no hooks."""
+    """The gradients for DeepSpeed's ZeRO-1 optimizer, which must hold all parameters and must not have installed hooks."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -29,19 +31,19 @@ class FlatGradients:
         self.clear()
 
     def clear(self) -> None:
-        """Reset the sums to zero."""
+        """Set all gradients to zero."""
         for parameters, group in zip(self._optimizer.params_in_partition, self._groups, strict=True):
             group.flat_partition.zero_()
             for parameter, gradient in zip(parameters, group, strict=True):
                 parameter.grad = gradient
 
     def hand_over(self) -> None:
-        """Give them to the optimizer's step, which clips them in place and takes them off the parameters."""
+        """Pass the gradients to the optimizer's step, which clips them in place and removes them from the parameters."""
         self._optimizer.averaged_gradients.update(enumerate(self._groups))
 
 
 def _group(flat: Tensor, parameters: list[Tensor]) -> _Group:
-    """Zeros for the gradients of `parameters`, in a row, in a tensor like `flat`, whose end may be padding."""
+    """Zero gradients for `parameters`, concatenated in a tensor like `flat`, which may be padded at the end."""
     sizes = [parameter.numel() for parameter in parameters]
     group = _Group()
     group.flat_partition = torch.zeros_like(flat)

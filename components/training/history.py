@@ -1,4 +1,4 @@
-"""The history of a training as the Parquet table that checks and reports read."""
+"""Writes the history of a training as a Parquet table, which checks and reports read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ FIRST = {
     "gradient_norm": pa.float64(),
     "tokens": pa.int64(),
 }
-"""Columns of every training; what an objective or a validation adds comes after them, sorted by name, as float64."""
+"""Columns of every training. Columns added by an objective or a validation follow, sorted by name, as float64."""
 
 
 def write_history(history: Sequence[Row], path: Path, columns: Mapping[str, npt.NDArray[Any]] | None = None) -> None:
-    """Write one row per step, null where a step has no such figure, and further `columns` of one value per step."""
+    """Write one row per step, with null for values that a step does not have; `columns` are added, with one value per step."""
     names = sorted({name for row in history for name in row} - FIRST.keys())
     arrays = {name: pa.array([row.get(name) for row in history], kind) for name, kind in FIRST.items()}
     arrays |= {name: pa.array([row.get(name) for row in history], pa.float64()) for name in names}

@@ -1,6 +1,6 @@
-"""The one training loop, for pretraining, fine-tuning and preference optimisation.
+"""The training loop for pretraining, supervised fine-tuning and preference optimisation.
 
-What differs between them is a `TrainSpec`; its protocols are in `components.training.objective`.
+They differ in their `TrainSpec`, whose protocols are in `components.training.objective`.
 """
 
 import itertools
@@ -38,60 +38,61 @@ __all__ = ["Batch", "Batches", "Objective", "Terms", "TrainSpec", "Trained", "Va
 
 @dataclass(frozen=True)
 class Trained:
-    """The result of a training, beside the weights in the model itself."""
+    """The result of a training; the trained weights are in the model."""
 
     history: tuple[Row, ...]
-    """One row per step, from 1: step, loss, learning_rate, gradient_norm (before clipping), tokens (cumulative, of all
-    ranks), the objective's figures, and validation figures where they were measured. A skipped step has no gradient_norm.
-    No wall-clock figures: equal for equal inputs. Steps before a resume are included; the same on all ranks."""
+    """One row per step, from 1, including steps before a resume: step, loss, learning_rate, gradient_norm (before clipping),
+    tokens (cumulative, over all ranks), the objective's figures, and validation figures in the steps where they were measured.
+    A skipped step has no gradient_norm. Contains no times, so it is equal for equal inputs, and the same on all ranks."""
     resumed_from: int
-    """The step of the checkpoint from which this call resumed; 0 if it started afresh."""
+    """The step of the checkpoint from which this call resumed; 0 if it started from the beginning."""
     measured: Mapping[str, float] = field(default_factory=dict, compare=False)
-    """What this worker's clock and machine said of the steps of this call: `components.training.meters.Meter.summary`."""
+    """Speed, goodput and memory on this worker during this call: `components.training.meters.Meter.summary`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
-    """What is trained: a model, its loss and its data, and what is measured on the way."""
+    """What is trained: a model, its loss and data, and the measurements during training."""
 
     model: nn.Module
-    """fp32 weights, equal on all ranks; or on the meta device, where `weights` makes them."""
+    """The model, with fp32 weights that are equal on all ranks; or on the meta device, if `weights` is given."""
     objective: Objective
     """The loss."""
     batches: Batches
-    """The data of each step; the workers of one replica see the same share of it."""
+    """The data of each step; the workers of one replica get the same data."""
     weights: Weights | None = None
-    """Makes a whole weight from its name: where a layout shards the model, no worker ever holds all of it. None: the model has
-    its weights."""
+    """Returns a whole weight by name, so that no worker has to hold all weights of a sharded model; None: the model has
+    weights."""
     validation: Validation | None = None
-    """Measured every `TrainingConfig.validation_steps` and after the last step."""
+    """Called every `TrainingConfig.validation_steps` steps and after the last step; None: nothing is measured."""
     flops_per_token: Mapping[str, float] = field(default_factory=dict)
-    """FLOPs of forward and backward for one token, by the name of the utilisation to report."""
+    """FLOPs per token of the forward and backward pass, by the name under which the utilisation is reported."""
     on_incident: OnIncident | None = None
-    """Called for losses and gradients that are not finite, and for spikes of the loss."""
+    """Called for non-finite losses and gradients, and for loss spikes."""
 
 
 def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPlan, reporter: TrainingReporter) -> Trained:
-    """Train `spec.model` in place; afterwards rank 0 has the fp32 weights in it, on the CPU, and the others have empty ones.
+    """Train `spec.model` in place. Afterwards it has the fp32 weights on the CPU on rank 0, and empty weights on other ranks.
 
-    Resumes from the newest whole checkpoint: bitwise as if never interrupted at the same world size, with bitwise the same state
-    at another one. Steps do not wait for checkpoints; one that cannot be written is given up. Trainings can follow one another
-    in one process. With several workers the process group exists already; for a single one a group is made and taken down.
+    Resumes from the newest usable checkpoint. With the same number of workers the result is bitwise the same as without
+    interruption; with another number, the loaded state is bitwise the same. Steps do not wait for checkpoints; if a checkpoint
+    cannot be written, training continues. A process may run several trainings one after the other. With several workers, the
+    process group must exist; for a single worker, it is created and destroyed here.
 
     Args:
         spec: what is trained.
-        settings: how to train, steps, and the learning rate.
-        checkpoints: where they are kept, and where training starts and stops.
-        reporter: this worker's rank, and the receiver of figures: those of `Trained.history`, and those of
-            `components.training.meters.Meter`; after a resume the rows so far again, resumed_from, workers and
-            damaged_checkpoints, and failed_checkpoints and failed_uploads where some could not be written or copied.
+        settings: how to train, number of steps, and learning rate.
+        checkpoints: where checkpoints are kept, and where training starts and stops.
+        reporter: gives this worker's rank and receives the rows of `Trained.history` and the figures of
+            `components.training.meters.Meter`. After a resume it receives the earlier rows again, and resumed_from, workers and
+            damaged_checkpoints. It also receives failed_checkpoints and failed_uploads if there are any.
 
     Raises:
-        CheckpointError: no checkpoint but those of another identity, a trunk that is damaged or has other first steps, or a
-            directory that cannot be written.
-        ConfigError: `compile` without a C++ compiler, or a layout that does not divide the workers or the model.
+        CheckpointError: no checkpoint of this training is usable, the trunk is damaged or has other first steps, or the directory
+            cannot be written.
+        ConfigError: `compile` is set but there is no C++ compiler, or the layout does not divide the workers or the model.
         SupersededAttempt: a later attempt at this training has started.
-        TrainingError: a loss or gradient that is not finite, or a global batch without a single term.
+        TrainingError: a loss or gradient is not finite, or a batch has no loss terms.
     """
     config, device = settings.config, training_device(reporter.rank)
     precision = resolved_precision(config.precision, device)
@@ -129,7 +130,7 @@ def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPl
 def _opened(
     plan: CheckpointPlan, precision: str, settings: TrainingSettings, reporter: TrainingReporter, sizes: Mapping[str, int]
 ) -> Checkpoints:
-    """The checkpoints of a training on this worker. What "auto" resolves to is part of their identity."""
+    """The checkpoints of a training on this worker. Their identity includes the precision that "auto" resolves to."""
     return Checkpoints(
         replace(plan, identity={**plan.identity, "precision": precision}),
         rank=reporter.rank,
@@ -141,7 +142,7 @@ def _opened(
 
 
 def _put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model its trained weights; on the workers that have none, empty ones."""
+    """Put the trained weights into a model; on workers without them, empty ones."""
     set_weights(model, {name: weights.get(name, torch.empty(0)) for name, _ in model.named_parameters()})
     model.float().cpu()
 
@@ -153,7 +154,7 @@ class _Run:
     spec: TrainSpec
     settings: TrainingSettings
     until: int
-    """The last step."""
+    """Number of the last step to do."""
     coordinates: Coordinates
     reporter: TrainingReporter
     store: Checkpoints
@@ -162,16 +163,16 @@ class _Run:
     meter: Meter
     history: list[Row] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    """The history as checkpoints keep it: made once for each row, not again for each checkpoint."""
+    """The rows of the history as JSON, as checkpoints store them; each row is converted once."""
     saved_at: float = field(default_factory=time.monotonic)
 
     @property
     def incidents(self) -> IncidentConfig:
-        """What happens where something goes wrong."""
+        """How to react to non-finite losses and gradients, and to loss spikes."""
         return self.settings.config.incidents
 
     def resume(self) -> int:
-        """Load the newest checkpoint, if any; the steps that are done."""
+        """Load the newest checkpoint, if there is one. Returns the number of steps already done."""
         newest = self.store.newest()
         self.meter.goodput.started = self.store.started
         if newest.directory is not None:
@@ -179,7 +180,7 @@ class _Run:
             self.history = read_history(newest.directory)
             self.lines = [json.dumps(row) for row in self.history]
             self.meter.goodput = Goodput(**read_manifest(newest.directory).get("goodput", {}))
-        for row in self.history:  # a new receiver needs the curve so far, a former one may have missed the last rows
+        for row in self.history:  # a new receiver needs all rows so far; an old one may have missed the last ones
             self.reporter.report(int(row["step"]), self.settings.steps, row)
         facts = {"resumed_from": newest.step, "damaged_checkpoints": len(newest.damaged)}
         if any(facts.values()):
@@ -188,7 +189,7 @@ class _Run:
         return newest.step
 
     def advance(self, step: int) -> None:
-        """Do `step` (from 0): the optimizer's step, and what is due after it."""
+        """Do `step` (from 0): one optimizer step, then validation, checkpoint and report if they are due."""
         done, phase = step + 1, self.meter.stopwatch.phase
         before = self.history[-1]["tokens"] if self.history else 0
         started = time.monotonic()
@@ -209,13 +210,13 @@ class _Run:
         self.reporter.report(done, self.settings.steps, row | speed | self.store.figures())
 
     def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], bool]:
-        """One optimizer step: its row, and whether a checkpoint is due by time, on which all ranks agree."""
+        """One optimizer step. Returns its row, and whether a checkpoint is due by time (the same on all ranks)."""
         phase = self.meter.stopwatch.phase
         with phase("data"):
             micro_batches = self.coordinates.micro_batches(self.spec.batches, step)
         (weight,) = self._sum([sum(self.spec.objective.weight(batch) for batch in micro_batches)])
         if weight <= 0:
-            raise TrainingError(f"step {step + 1}: the batch has nothing to learn from: every token is masked or it is empty")
+            raise TrainingError(f"step {step + 1}: the batch has no loss terms: it is empty, or all of its tokens are masked")
         loss, figures = self._accumulate(micro_batches, weight)
         rate = learning_rate(step, self.settings)
         with phase("checkpoint"):
@@ -223,7 +224,7 @@ class _Run:
         with phase("step"):
             norm = self.engine.step(rate)
 
-        # What the row says is of all ranks
+        # Sum over all ranks
         tokens = sum(batch["tokens"].numel() for batch in micro_batches)
         names = sorted(figures)
         counted = [loss, tokens, *(figures[name] for name in names)]
@@ -233,7 +234,7 @@ class _Run:
         return self._judged(row, norm), late > 0
 
     def _accumulate(self, micro_batches: Sequence[Batch], weight: float) -> tuple[float, dict[str, float]]:
-        """Gradients of this rank's micro-batches; sums of the loss and the figures."""
+        """Accumulate the gradients of this rank's micro-batches. Returns the sums of the loss and of the figures."""
         sums: dict[str, Tensor] = {}
         phase = self.meter.stopwatch.phase
         scale = self.coordinates.averaged / weight
@@ -257,13 +258,13 @@ class _Run:
         return is_spike(previous, loss, self.incidents.spike_deviations)
 
     def _judged(self, row: dict[str, float], norm: float | None) -> dict[str, float]:
-        """The row with the norm. Where loss or gradient are not finite, or the loss is a spike, the policy decides.
+        """The row with the gradient norm, after handling non-finite values and spikes as configured in `incidents`.
 
         Raises:
-            TrainingError: the policy is to stop, or too many steps in a row were skipped.
+            TrainingError: training must stop, or too many consecutive steps were skipped.
         """
         spike = self._is_spike(row["loss"])
-        update_skipped = spike and self.incidents.on_spike == "skip"  # then there is no norm either
+        update_skipped = spike and self.incidents.on_spike == "skip"  # in this case norm is None as well
         broken = not math.isfinite(row["loss"]) or (norm is None and not update_skipped)
         if norm is not None and not spike and not broken:
             return row | {"gradient_norm": norm}
@@ -279,11 +280,11 @@ class _Run:
             return row | {"gradient_norm": norm}
         skipped = 1 + sum(1 for _ in itertools.takewhile(lambda earlier: "gradient_norm" not in earlier, reversed(self.history)))
         if policy == "stop" or skipped > self.incidents.max_skipped:
-            raise TrainingError(f"step {row['step']}: {what}; lower the learning rate or look at the data of this step")
+            raise TrainingError(f"step {row['step']}: {what}; lower the learning rate or inspect the data of this step")
         return {name: value for name, value in row.items() if math.isfinite(value)}
 
     def _validated(self, validation: Validation) -> Mapping[str, float]:
-        """The figures of rank 0, on every rank."""
+        """Run the validation on rank 0; returns its figures on every rank."""
         box: list[Mapping[str, float]] = [{}]
         model = self.engine.measurable()
         if model is not None:
@@ -302,14 +303,17 @@ class _Run:
         return done == self.settings.steps or (interval is not None and done % interval == 0)
 
     def _is_late(self) -> bool:
-        """Whether this is rank 0, has not saved for long enough, and would not have to wait for the former checkpoint."""
+        """On rank 0: whether a checkpoint is due by time and the previous one is finished. False on other ranks."""
         seconds = self.settings.config.checkpoints.seconds
         if self.store.rank != 0 or seconds is None or self.store.is_busy:
             return False
         return time.monotonic() - self.saved_at >= seconds
 
     def _sum(self, counted: Sequence[float], everywhere: Sequence[float] = ()) -> list[float]:
-        """Sums over the ranks, in fp64. `counted` is of a rank's tokens: of ranks that see the same ones, only one adds it."""
+        """Sum values over the ranks, in fp64; returns the sums of `counted`, then those of `everywhere`.
+
+        `counted` has values that depend on the rank's tokens: of ranks with the same tokens, only one contributes.
+        """
         values = [*(counted if self.coordinates.is_counted else [0.0] * len(counted)), *everywhere]
         if self.store.world_size == 1:
             return [float(value) for value in values]

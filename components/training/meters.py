@@ -1,4 +1,4 @@
-"""Measurements of a training: speed, utilisation, where each step's time goes, and how much of all time was useful."""
+"""Measures a training: speed, utilisation, time by phase, and goodput (the fraction of useful time)."""
 
 import contextlib
 import time
@@ -12,17 +12,18 @@ from components.files import JSON
 from components.training.device import peak_flops
 
 PHASES = ("data", "forward", "backward", "step", "checkpoint", "validation")
-"""Of a step: making the batch; the two passes; the optimizer's step with its communication; waiting for a checkpoint's copy;
-measuring the model."""
+"""Phases of a step: making the batch; forward pass; backward pass; optimizer step with communication; waiting for the copy of a
+checkpoint; validation."""
 
 NOT_USEFUL = ("data", "checkpoint", "validation")
+"""Phases that do not count as useful time in goodput."""
 
 WATCH_SECONDS = 10.0
-"""Between two reports of figures that change slowly."""
+"""Seconds between two reports of values that change slowly."""
 
 
 class Stopwatch:
-    """Seconds by phase; on a GPU between events in its queue, so that nothing waits until they are read."""
+    """Measures seconds by phase. On a GPU it uses CUDA events, which do not block until they are read."""
 
     def __init__(self, device: torch.device) -> None:
         self._gpu = device.type == "cuda"
@@ -31,7 +32,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time the block as that phase."""
+        """Add the time of the block to that phase."""
         if self._gpu:
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
@@ -44,7 +45,7 @@ class Stopwatch:
         self._seconds[name] += time.perf_counter() - started
 
     def read(self) -> dict[str, float]:
-        """Seconds of each phase since the last reading."""
+        """Seconds of each phase since the last call."""
         for name, start, end in self._events:
             end.synchronize()
             self._seconds[name] += start.elapsed_time(end) / 1000
@@ -54,31 +55,31 @@ class Stopwatch:
 
 @dataclass
 class Goodput:
-    """Useful time over all time since the first attempt started; checkpoints keep it, and the next attempt resumes it.
+    """Goodput: useful time divided by all time since the first attempt started. Stored in checkpoints, so it survives restarts.
 
-    Steps that were lost with a worker, the pause after it and starting again are in no checkpoint: that time is the remainder,
-    "restarts".
+    The time of steps that were lost with a worker, of the pause after it and of restarting is in no checkpoint. It is the time
+    that remains when all other causes are subtracted, and is called "restarts".
     """
 
     started: float = field(default_factory=time.time)
-    """Unix time."""
+    """Unix time at which the first attempt started."""
     useful: float = 0.0
-    """Seconds of forward and backward passes and updates."""
+    """Seconds spent on forward and backward passes and updates."""
     lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(NOT_USEFUL, 0.0))
-    """Seconds by cause."""
+    """Seconds spent on other phases, by phase."""
 
     def add(self, seconds: float, by_phase: Mapping[str, float]) -> None:
-        """Count a step: its seconds in all, and by phase."""
+        """Add a step that took `seconds`, and `by_phase` seconds in each phase."""
         for cause in NOT_USEFUL:
             self.lost[cause] += by_phase[cause]
         self.useful += seconds - sum(by_phase[cause] for cause in NOT_USEFUL)
 
     def as_json(self) -> dict[str, JSON]:
-        """For a checkpoint."""
+        """The values as JSON, for a checkpoint."""
         return {"started": self.started, "useful": self.useful, "lost": dict(self.lost)}
 
     def figures(self, now: float) -> dict[str, float]:
-        """goodput, and the time lost by cause; shares of all time."""
+        """The figures goodput and lost/CAUSE, as fractions of the time from `started` to `now` (Unix time)."""
         elapsed = max(now - self.started, 1e-9)
         restarts = max(0.0, elapsed - self.useful - sum(self.lost.values()))
         causes = {**self.lost, "restarts": restarts}
@@ -87,33 +88,34 @@ class Goodput:
 
 @dataclass
 class Meter:
-    """Turns the tokens and seconds of steps into figures."""
+    """Computes speed, utilisation and other figures from the tokens and seconds of steps."""
 
     flops_per_token: Mapping[str, float]
-    """FLOPs of forward and backward for one token, by the name of the utilisation to report."""
+    """FLOPs per token of the forward and backward pass, by the name under which the utilisation is reported."""
     peak: float | None
-    """FLOP/s of all workers' devices together; None where not known."""
+    """Total peak FLOP/s of all workers' devices; None if it is unknown."""
     stopwatch: Stopwatch
     goodput: Goodput = field(default_factory=Goodput)
     _steps: int = 0
     _seconds: float = 0.0
     _tokens: float = 0.0
     _learning_seconds: float = 0.0
-    """Without measuring the model."""
+    """Seconds of all steps without validation."""
     _unreported: list[dict[str, float]] = field(default_factory=list)
     _reported: float = field(default_factory=time.monotonic)
 
     @classmethod
     def of(cls, device: torch.device, precision: str, flops_per_token: Mapping[str, float], workers: int) -> "Meter":
-        """The meter of `workers` devices of one kind."""
+        """A meter for `workers` devices of the same kind."""
         peak = peak_flops(device, precision)
         return cls(flops_per_token, None if peak is None else peak * workers, Stopwatch(device))
 
     def figures(self, tokens: float, seconds: float, remaining_steps: int) -> dict[str, float]:
-        """Count a step: its speed, and from time to time what changes slowly.
+        """Add a step and return its figures.
 
-        tokens_per_second of all workers and the utilisations (PaLM, arXiv 2204.02311, appendix B) where the peak is known;
-        then seconds/PHASE on average, goodput and lost/CAUSE, seconds_left, memory_bytes.
+        Always: tokens_per_second over all workers, and the utilisations (PaLM, arXiv 2204.02311, appendix B) if the peak is
+        known. Every `WATCH_SECONDS` and after the last step also: seconds/PHASE (mean per step), goodput, lost/CAUSE,
+        seconds_left and memory_bytes.
         """
         by_phase = self.stopwatch.read()
         self.goodput.add(seconds, by_phase)
@@ -127,8 +129,10 @@ class Meter:
         return speed | self._slow(remaining_steps)
 
     def summary(self) -> dict[str, float]:
-        """Of all steps that were counted: tokens_per_second and utilisations, training_seconds, goodput and lost/CAUSE of all
-        time so far, memory_bytes; empty where none was."""
+        """Figures over all steps that were added; empty if there are none.
+
+        tokens_per_second and utilisations, training_seconds, memory_bytes, and goodput and lost/CAUSE since the first attempt.
+        """
         if not self._steps:
             return {}
         speed = self._speed(self._tokens, self._learning_seconds)
@@ -149,7 +153,7 @@ class Meter:
 
 
 def _memory_bytes() -> float:
-    """The peak of the GPU's memory, else what the process holds now."""
+    """Peak GPU memory in bytes; without a GPU, the current resident memory of the process."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated())
     return float(psutil.Process().memory_info().rss)

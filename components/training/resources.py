@@ -1,4 +1,4 @@
-"""Whether the machines have the memory and the disk that a training needs, checked before it starts."""
+"""Checks, before a training starts, that the machines have enough memory and disk space for it."""
 
 import shutil
 import socket
@@ -18,26 +18,27 @@ from components.training.device import training_device
 
 @dataclass(frozen=True)
 class FreeMemory:
-    """Bytes that are free where a worker is."""
+    """The free memory of one worker's machine."""
 
     machine: str
-    """Its host name."""
+    """Host name."""
     memory: int
+    """Free host memory in bytes."""
     gpu_memory: int | None = None
-    """Of the worker's GPU; None: it trains on the CPU."""
+    """Free memory of the worker's GPU in bytes; None if it trains on the CPU."""
 
 
 def require_memory(needed: int, parameters: int, rank: int = 0, *, made: int | None = None) -> None:
-    """Refuse a training that a worker's machine cannot hold; all workers together and alike, before they make the model.
+    """Raise an error if a machine has too little memory for a training. All workers must call this together, and raise alike.
 
     Args:
-        needed: bytes of a worker's device.
-        parameters: weights of the model; the workers together keep one copy of their state in the host's memory.
-        rank: of this worker, from 0.
-        made: weights that each worker makes in the host's memory before they are on its GPU; None: all.
+        needed: bytes that a worker needs on its device.
+        parameters: number of weights of the model; the workers together keep a copy of the training state in host memory.
+        rank: rank of this worker, from 0.
+        made: number of weights that each worker initialises in host memory before moving them to its GPU; None: all.
 
     Raises:
-        ResourceError: a GPU has less than what is needed free, or a machine less than what its workers need together.
+        ResourceError: a GPU, or a machine with all of its workers, has less free memory than needed.
     """
     mine = _free_memory(training_device(rank))
     workers = [mine]
@@ -48,7 +49,7 @@ def require_memory(needed: int, parameters: int, rank: int = 0, *, made: int | N
 
 
 def require_memory_of(workers: Sequence[FreeMemory], needed: int, parameters: int, made: int) -> None:
-    """Raise `ResourceError` where one of these workers has too little memory: see `require_memory`."""
+    """Raise `ResourceError` if one of these workers has too little memory; see `require_memory`."""
     free = {worker.machine: worker.memory for worker in reversed(workers)}
     for machine, count in Counter(worker.machine for worker in workers).items():
         gpus = [worker.gpu_memory for worker in workers if worker.machine == machine and worker.gpu_memory is not None]
@@ -62,10 +63,10 @@ def require_memory_of(workers: Sequence[FreeMemory], needed: int, parameters: in
 
 
 def available_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that this process may still take: what its machine has free, and no more than its container may.
+    """Bytes of memory that this process can still allocate: free on the machine, and within the limit of its container.
 
-    `group` is the control group of the process, version 2, as a container sees it; without one the machine alone counts. Files
-    that the kernel only keeps at hand count as used there, and are given up first.
+    `group` is the directory of the process's control group (version 2); if it does not exist, there is no container limit. File
+    cache that the kernel can drop (inactive_file) counts as free, although the control group counts it as used.
     """
     free = psutil.virtual_memory().available
     try:
@@ -87,26 +88,26 @@ def _free_memory(device: torch.device) -> FreeMemory:
 def _refuse_beyond(available: int, wanted: int, machine: str, kind: str) -> None:
     if wanted > available:
         raise ResourceError(
-            f"{machine}: training needs about {wanted / 2**30:.1f} GiB of {kind}, {available / 2**30:.1f} GiB are free; "
-            "choose a smaller shape, micro-batch or sequence, or free memory"
+            f"{machine}: training needs about {wanted / 2**30:.1f} GiB of {kind}, but only {available / 2**30:.1f} GiB are free; "
+            "free memory, or reduce the shape, micro_batch_tokens or sequence_length"
         )
 
 
 def require_disk(directory: Path, parameters: int, checkpoints: int) -> None:
-    """Refuse a training whose checkpoints do not fit on their disk.
+    """Raise an error if the checkpoints of a training do not fit on the disk.
 
     Args:
-        directory: of the checkpoints; need not exist.
-        parameters: weights of the model.
-        checkpoints: how many there are at once, the one being written included.
+        directory: directory of the checkpoints; need not exist.
+        parameters: number of weights of the model.
+        checkpoints: maximum number of checkpoints on disk at a time, including the one being written.
 
     Raises:
-        ResourceError: less is free.
+        ResourceError: not enough disk space is free.
     """
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     wanted, available = CHECKPOINT_BYTES * parameters * checkpoints, shutil.disk_usage(existing).free
     if wanted > available:
         raise ResourceError(
-            f"{directory}: {checkpoints} training checkpoints need about {wanted / 2**30:.1f} GiB of disk, "
-            f"{available / 2**30:.1f} GiB are free; free some, keep fewer checkpoints or choose a smaller shape"
+            f"{directory}: {checkpoints} training checkpoints need about {wanted / 2**30:.1f} GiB of disk space, but only "
+            f"{available / 2**30:.1f} GiB are free; free disk space, or reduce checkpoints.keep or the shape"
         )

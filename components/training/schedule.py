@@ -1,4 +1,4 @@
-"""The learning rate of each step, as a pure function of the step."""
+"""Computes the learning rate of each step, as a pure function of its number."""
 
 import bisect
 import math
@@ -7,10 +7,10 @@ from components.training.config import ScheduleConfig, TrainingSettings, first_s
 
 
 def learning_rate(step: int, settings: TrainingSettings) -> float:
-    """The learning rate of `step` (from 0) of `settings.steps`.
+    """The learning rate of `step`, from 0.
 
-    Linear warm-up, whose last step has the maximum, then the schedule (DeepSeek LLM, arXiv 2401.02954, section 2.3).
-    All steps have the same number of tokens, so a share of the steps is a share of the tokens.
+    Linear warm-up, whose last step has the maximum, then the schedule (DeepSeek LLM, arXiv 2401.02954, section 2.3). All steps
+    have the same number of tokens, so a fraction of the steps is the same fraction of the tokens.
     """
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
@@ -18,10 +18,11 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
 
 
 def common_steps(settings: TrainingSettings) -> int:
-    """The first steps that a longer training with the same settings shares: those before the first drop of the learning rate.
+    """Number of first steps that are the same in a longer training with the same settings.
 
-    Multi-step: warm-up and first stage, which the paper reuses (section 2.3). Constant: all. Cosine: none, because its rate
-    depends on the length as soon as the warm-up ends, and the warm-up is too short to be worth sharing.
+    Multi-step: up to the first drop of the learning rate; the paper reuses this stage (section 2.3). Constant: all steps.
+    Cosine: 0, because after the warm-up the rate depends on the length of the training, and the warm-up is too short to be
+    worth sharing.
     """
     if settings.config.schedule.kind == "constant":
         return settings.steps

@@ -1,1 +1,1 @@
-"""How a model is divided among workers: data, tensor, sequence and pipeline parallelism, applied to a decoder from outside."""
+"""Divides a model among workers: data, tensor, sequence and pipeline parallelism, applied without changing the model's code."""

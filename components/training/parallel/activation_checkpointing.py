@@ -1,9 +1,9 @@
-"""Activation checkpointing (arXiv 1604.06174), applied to a decoder from outside: some of what the backward pass of a layer needs
-is computed again there instead of being kept.
+"""Activation checkpointing (arXiv 1604.06174): recomputes some activations in the backward pass instead of keeping them.
 
-"selective" keeps what costs most to compute: products with weights, and the outputs of attention's kernels; norms, rotations,
-SwiGLU's product and sums are computed again, in next to no time. "full" keeps the layer's input alone, at the price of another
-forward pass: a third more FLOPs. By torch's non-reentrant checkpoints and not by DeepSpeed's, which cannot select.
+"selective" keeps the results that are expensive to compute: matrix products with weights, and the outputs of attention kernels.
+Norms, rotary embeddings, SwiGLU's product and sums are recomputed, in almost no time. "full" keeps only the input of each
+layer, at the cost of another forward pass: a third more FLOPs. Uses torch's non-reentrant checkpoints; DeepSpeed's do not
+support selection.
 """
 
 import functools
@@ -25,24 +25,26 @@ KEPT = [
     _aten._scaled_dot_product_efficient_attention.default,
     _aten._scaled_dot_product_cudnn_attention.default,
 ]
-"""Operations whose results selective checkpointing keeps."""
+"""Operations whose results "selective" keeps."""
 
 
 def apply(model: nn.Module, policy: str, *, compiled: bool = False) -> None:
-    """Let the layers keep what a policy says, one of `components.flops.ACTIVATION_CHECKPOINTING`.
+    """Apply a policy, one of `components.flops.ACTIVATION_CHECKPOINTING`, to all layers of a decoder, and compile them if asked.
 
-    Compiled, a layer is one graph with what it computes again, so that one compilation serves them all.
+    A compiled layer is one graph including its recomputation, so that one compilation is used for all layers.
 
     Raises:
-        ConfigError: a model other than a `Decoder` is to be compiled, or not to keep everything.
+        ConfigError: the model is not a `Decoder`, and is to be compiled or has a policy other than "none".
     """
     if isinstance(model, Decoder):
         model.call_layer = torch.compile(_CALLS[policy]) if compiled else _CALLS[policy]
     elif compiled or policy != "none":
-        raise ConfigError(f"compile or activation_checkpointing {policy} of {type(model).__name__}; allowed: of a Decoder")
+        raise ConfigError(
+            f"training.compile or activation_checkpointing {policy} for a {type(model).__name__}; allowed: for a Decoder"
+        )
 
 
-# Nothing in a layer is random, so that no generator's state has to be kept
+# Layers use no random numbers, so the generator state need not be preserved
 _fully = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
 _selectively = functools.partial(_fully, context_fn=functools.partial(create_selective_checkpoint_contexts, KEPT))
 _CALLS: dict[str, Callable[..., Any]] = {"none": call_directly, "selective": _selectively, "full": _fully}

@@ -1,4 +1,4 @@
-"""How a training is divided among workers, and what must be divisible for it. Pure arithmetic: planning uses it too."""
+"""The layout of a training: the number of workers along each axis, and the sizes they must divide. Pure arithmetic."""
 
 import itertools
 import math
@@ -11,28 +11,30 @@ from components.errors import ConfigError, require
 ZERO_STAGES = (1, 3)
 
 AXES = ("pipeline", "data", "sequence", "tensor")
-"""From the slowest to the fastest in a worker's rank: shards of a matrix, which communicate most, are on neighbouring workers."""
+"""Axes in the order of ranks, from the slowest-varying to the fastest: tensor shards, which communicate most, are neighbours."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParallelLayout:
-    """Workers along each axis; their product is the number of workers.
+    """Number of workers along each axis; their product is the number of all workers.
 
-    ZeRO-1 combines with all axes. ZeRO-3 combines with `data` and `sequence` alone: DeepSpeed's pipeline refuses it, and tensor
-    parallelism has already sharded what it would shard.
+    ZeRO-1 can be combined with all axes, ZeRO-3 only with `data` and `sequence`: DeepSpeed's pipeline does not support it, and
+    tensor parallelism already shards the weights.
     """
 
     data: int | None = None
-    """Replicas, each of which sees its own share of the batch; None: as many as the workers make."""
+    """Number of replicas, each with its own share of the batch; None: derived from the number of workers."""
     tensor: int = 1
-    """Shards of every weight matrix, and of the vocabulary (Megatron-LM, arXiv 1909.08053, section 3)."""
+    """Number of shards of each weight matrix and of the vocabulary (Megatron-LM, arXiv 1909.08053, section 3)."""
     sequence: int = 1
-    """Shards of every sequence, exchanged for some of the heads in attention (DeepSpeed-Ulysses, arXiv 2309.14509, section 3)."""
+    """Number of shards of each sequence, exchanged for shards of the heads in attention (DeepSpeed-Ulysses, arXiv 2309.14509,
+    section 3)."""
     pipeline: int = 1
-    """Stages of consecutive layers, worked through one micro-batch forward, one backward (arXiv 2104.04473, section 2.2)."""
+    """Number of stages of consecutive layers, run with the 1F1B schedule (arXiv 2104.04473, section 2.2)."""
     zero_stage: int = 1
-    """ZeRO (arXiv 1910.02054): 1 shards the optimizer's state and fp32 weights among the workers that hold the same weights
-    (paper, section 2.4), 3 the weights and gradients of the passes too: less memory, more communication."""
+    """ZeRO stage (arXiv 1910.02054). 1 shards the optimizer state and fp32 weights among the workers with the same weights
+    (paper, section 2.4); 3 also shards the weights and gradients of the forward and backward pass: less memory, more
+    communication."""
 
     def __post_init__(self) -> None:
         for name in AXES:
@@ -44,28 +46,28 @@ class ParallelLayout:
 
     @property
     def workers_per_replica(self) -> int:
-        """Workers that hold one copy of the model."""
+        """Number of workers that together hold one copy of the model."""
         return self.tensor * self.sequence * self.pipeline
 
     @property
     def replicas(self) -> int:
-        """Replicas; 1 where the workers are not known."""
+        """Number of replicas; 1 if `data` is None."""
         return self.data or 1
 
     @property
     def workers(self) -> int:
-        """All workers."""
+        """Number of all workers."""
         return self.replicas * self.workers_per_replica
 
     def over(self, workers: int) -> "ParallelLayout":
-        """This layout with `data` filled in. Raises `ConfigError` unless the workers make whole replicas."""
+        """This layout with `data` set for that number of workers. Raises `ConfigError` unless they form whole replicas."""
         if workers % self.workers_per_replica or (self.data is not None and self.workers != workers):
             wanted = f"{self.workers}" if self.data else f"a multiple of {self.workers_per_replica}"
-            raise ConfigError(f"{workers} workers for {self.in_words()}; allowed: {wanted}")
+            raise ConfigError(f"{workers} workers with the layout {self.in_words()}; allowed: {wanted}")
         return replace(self, data=workers // self.workers_per_replica)
 
     def misfit(self, shape: ModelShape, sequence_length: int | None = None) -> str:
-        """Why this layout does not divide a model and sequences of that many tokens, and what would; empty where it does."""
+        """The reason why this layout does not divide a shape, or sequences of that many tokens; empty if it does."""
         for name, counts in self._must_divide(shape, sequence_length):
             value, fits = getattr(self, name), math.gcd(*counts.values())
             if fits % value:
@@ -75,24 +77,24 @@ class ParallelLayout:
         return ""
 
     def require_fit(self, shape: ModelShape, sequence_length: int | None = None) -> None:
-        """Raise `ConfigError` with the `misfit`, where there is one."""
+        """Raise `ConfigError` with the reason if this layout does not divide a shape or its sequences."""
         if misfit := self.misfit(shape, sequence_length):
             raise ConfigError(f"ParallelLayout.{misfit}")
 
     def in_words(self) -> str:
-        """The axes with their workers."""
+        """The number of workers along each axis, for messages."""
         named = itertools.chain([] if self.data is None else ["data"], ["tensor", "sequence", "pipeline"])
         return " x ".join(f"{name} {getattr(self, name)}" for name in named)
 
     def coordinates(self, rank: int) -> dict[str, int]:
-        """The worker's rank along each axis."""
+        """The rank of a worker along each axis, by axis."""
         coordinates = {}
         for name in reversed(AXES):
             rank, coordinates[name] = divmod(rank, getattr(self, name) or 1)
         return coordinates
 
     def groups(self, *axes: str) -> list[list[int]]:
-        """Groups of ranks that differ along those axes alone; every rank is in one group."""
+        """Groups of ranks that differ only along these axes; every rank is in one group."""
         ranks: dict[tuple[int, ...], list[int]] = {}
         for rank in range(self.workers):
             coordinates = self.coordinates(rank)
@@ -102,6 +104,6 @@ class ParallelLayout:
     def _must_divide(self, shape: ModelShape, sequence_length: int | None) -> Iterator[tuple[str, dict[str, int]]]:
         heads = {"heads": shape.n_head, "key and value heads": shape.n_kv_head}
         yield "tensor", {**heads, "FFN columns": shape.d_ffn, "vocabulary entries": shape.vocab_size}
-        here = {f"{name} of a tensor part" if self.tensor > 1 else name: n // self.tensor for name, n in heads.items()}
+        here = {f"{name} per tensor shard" if self.tensor > 1 else name: n // self.tensor for name, n in heads.items()}
         yield "sequence", {**here, **({} if sequence_length is None else {"tokens of a sequence": sequence_length})}
         yield "pipeline", {"layers": shape.n_layer}

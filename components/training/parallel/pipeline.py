@@ -1,7 +1,7 @@
-"""Pipeline parallelism: stages of consecutive layers, one micro-batch forward, one backward (1F1B, PipeDream-Flush, arXiv
-2104.04473, section 2.2), by DeepSpeed's PipelineModule and its schedule.
+"""Pipeline parallelism with DeepSpeed's PipelineModule: stages of consecutive layers, run with the 1F1B schedule.
 
-The last stage alone calls the objective, with the output of its layers.
+1F1B (one forward, one backward; PipeDream-Flush) is described in arXiv 2104.04473, section 2.2. Only the last stage calls the
+objective, with the output of its layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from components.training.objective import Batch, Objective, scaled
 from components.training.parallel.layout import ParallelLayout
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
-"""`components.training.meters.Stopwatch.phase`."""
+"""Type of `components.training.meters.Stopwatch.phase`."""
 
 PHASES = {
     "LoadMicroBatch": "data",
@@ -32,11 +32,11 @@ PHASES = {
     "ReduceTiedGrads": "backward",
     "ReduceGrads": "backward",
 }
-"""The phase of a step that each of DeepSpeed's instructions belongs to; OptimizerStep is left to the engine."""
+"""The phase of a step to which each of DeepSpeed's instructions belongs. OptimizerStep is not run here but by the engine."""
 
 
 class Pipeline:
-    """One worker's stage of the pipeline, and its share of a step."""
+    """Runs one worker's stage of the pipeline."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class Pipeline:
         group: dist.ProcessGroup,
         device: torch.device,
     ) -> None:
-        """All workers together.
+        """All workers must call this together.
 
         Args:
-            stage: this worker's layers, whose embedding, or norm and head, are the identity where they are another's.
-            objective: called by the last stage.
-            layout: of the training, with its data filled in.
-            stage_rank: number of this stage.
-            group: the stages of a replica, in their order.
-            device: of the training.
+            stage: a decoder with this worker's layers; its embedding, or its norm and head, are the identity in other stages.
+            objective: the loss, called by the last stage.
+            layout: layout of the training, with `data` set.
+            stage_rank: number of this stage, from 0.
+            group: process group of the stages of a replica, in order.
+            device: the training device.
         """
         library = deepspeed()
         from deepspeed.runtime.pipe.topology import PipeModelDataParallelTopology
@@ -67,7 +67,7 @@ class Pipeline:
         stages: list[nn.Module] = [nn.Identity() for _ in range(layout.pipeline)]
         self._stage = _Stage(stage)
         stages[stage_rank] = self._stage
-        # PipelineModule asks DeepSpeed for its rank before an engine has told DeepSpeed of torch's process group
+        # PipelineModule asks DeepSpeed for the rank before an engine has connected DeepSpeed to torch's process group
         library.init_distributed(auto_mpi_discovery=False, verbose=False)
         self.module: nn.Module = library.PipelineModule(
             stages,
@@ -83,14 +83,15 @@ class Pipeline:
     def accumulate(
         self, engine: Any, batches: Sequence[Batch], scale: float, phase: PhaseTimer
     ) -> tuple[float, dict[str, float]]:
-        """Gradients of this worker's micro-batches, averaged over the replicas; sums of the loss and the figures, 0 where another
-        stage has them.
+        """Accumulate the gradients of this worker's micro-batches, averaged over the replicas.
+
+        Returns the sums of the loss and of the figures; 0 on all stages but the last.
 
         Args:
-            engine: DeepSpeed's, of `module`.
-            batches: this replica's micro-batches, the same for each of its stages.
-            scale: what the loss is multiplied by.
-            phase: times the phases of the step.
+            engine: DeepSpeed's engine for `module`.
+            batches: micro-batches of this replica, the same for each of its stages.
+            scale: factor of the loss.
+            phase: measures the time of the phases of a step.
         """
         from deepspeed.runtime.pipe.schedule import TrainSchedule
 
@@ -111,7 +112,7 @@ class Pipeline:
         return batch["documents"].to(self._device, non_blocking=True) if "documents" in batch else None
 
     def _loss(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-        """On the last stage: the scaled loss of a micro-batch."""
+        """The scaled loss of a micro-batch, on the last stage."""
         self._tail.hidden_BTD = hidden_BTD
         moved = {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
         terms = self._objective(self._tail, moved)
@@ -129,20 +130,21 @@ class Pipeline:
 
 
 class _Stage(nn.Module):
-    """A stage as a module from activations to activations, from tokens in the first, to what the head reads in the last."""
+    """A stage as a module. Takes activations (tokens in the first stage) and returns activations (the head's input in the
+    last)."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
         self.documents = iter(list[Tensor | None]())
-        """Of the micro-batches to come, in order: each stage takes them from its own copy of the batches."""
+        """Document ids of the next micro-batches, in order; each stage takes them from its own copy of the batches."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decoder.hidden(x, documents_BS=next(self.documents))
 
 
 class _Tail(nn.Module):
-    """The last stage as an objective sees a decoder."""
+    """Presents the last stage to an objective as if it were the whole decoder."""
 
     def __init__(self, stage: Decoder) -> None:
         super().__init__()
@@ -152,9 +154,9 @@ class _Tail(nn.Module):
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """Which ids the logits stand for."""
+        """The range of token ids that the logits cover; None: all."""
         return self._stage[0].vocabulary
 
     def forward(self, tokens_BT: Tensor, *, documents_BS: Tensor | None = None, with_head: bool = True) -> Tensor:
-        """The logits, or what the head reads: tokens and documents have passed through the stages already."""
+        """The logits, or the head's input. `tokens_BT` and `documents_BS` are not used: the stages have processed them."""
         return self.head(self.hidden_BTD) if with_head else self.hidden_BTD

@@ -1,6 +1,6 @@
-"""A training laid out on its workers: each one's coordinates, its shard of the model, and the whole gathered again.
+"""Places a training on its workers: the coordinates of each worker, its shard of the model, and gathering the whole model again.
 
-A model is sharded into a copy; the one that was given has no weights meanwhile.
+Sharding moves the weights out of the given model into a copy; until the end of training the given model has no weights.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from components.training.parallel import sequence, tensor
 from components.training.parallel.layout import ParallelLayout
 
 Weights = Callable[[str, torch.Size], Tensor]
-"""Makes a whole weight, in fp32 on the CPU, from its name in the model and its size."""
+"""Returns a whole weight, in fp32 on the CPU; takes its name in the model and its size."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Coordinates:
 
     layout: ParallelLayout
     ranks: Mapping[str, int]
-    """By axis."""
+    """This worker's rank along each axis, by axis."""
     groups: Mapping[str, dist.ProcessGroup]
-    """By axis, where there is more than one worker along it; "replicas": the workers that hold the same weights."""
+    """Process groups by axis, for axes with more than one worker; "replicas": the workers that hold the same weights."""
 
     @classmethod
     def of(cls, layout: ParallelLayout, rank: int, workers: int) -> "Coordinates":
-        """Those of a worker; all workers together, inside a process group.
+        """The coordinates of a worker. All workers must call this together, inside a process group.
 
         Raises:
-            ConfigError: the workers do not make whole replicas.
+            ConfigError: the workers do not form whole replicas.
         """
         layout = layout.over(workers)
         groups = {}
@@ -49,16 +49,16 @@ class Coordinates:
 
     @property
     def averaged(self) -> int:
-        """Workers that hold the same weights and see other tokens, over whose gradients DeepSpeed takes the mean."""
+        """Number of workers with the same weights and different tokens; DeepSpeed averages gradients over them."""
         return self.layout.replicas * self.layout.sequence
 
     @property
     def is_counted(self) -> bool:
-        """Whether this worker counts the loss of its tokens: one does for each replica and shard of a sequence."""
+        """Whether this worker contributes the loss of its tokens to sums; true for one worker per replica and sequence shard."""
         return self.ranks["tensor"] == 0 and self.ranks["pipeline"] == self.layout.pipeline - 1
 
     def micro_batches(self, batches: Batches, step: int) -> Sequence[Batch]:
-        """What this worker sees of a step: its replica's share of the batch, and of that its shard of each sequence."""
+        """This worker's data of a step: its replica's share of the batch, and its shard of each sequence."""
         micro_batches = batches.micro_batches(step, self.ranks["data"], self.layout.replicas)
         if self.layout.sequence == 1:
             return micro_batches
@@ -72,25 +72,25 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class ModelShard:
-    """A worker's share of the weights of a model."""
+    """One worker's shard of the weights of a model."""
 
     model: nn.Module
-    """On the CPU, with the shard's parameters; the model itself where a worker holds all of it."""
+    """A module on the CPU with the parameters of this shard; the model itself if it is not sharded."""
     coordinates: Coordinates
     shapes: Mapping[str, torch.Size]
-    """Of the whole parameters, in the model's order."""
+    """Sizes of the whole parameters by name, in the model's order."""
 
     @classmethod
     def of(cls, model: nn.Module, coordinates: Coordinates, weights: Weights | None = None) -> "ModelShard":
         """The shard of a worker.
 
         Args:
-            model: whole; its weights are moved out of it.
-            coordinates: of the worker.
-            weights: makes the weights, where the model is on the meta device because no worker ever holds all of it.
+            model: the whole model; its weights are moved out of it.
+            coordinates: coordinates of the worker.
+            weights: returns the weights, if the model is on the meta device.
 
         Raises:
-            ConfigError: a layout that shards another model than a `Decoder`, or does not divide its shape.
+            ConfigError: the layout does not divide the model's shape, or would shard a model that is not a `Decoder`.
         """
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         if coordinates.layout.workers_per_replica == 1:
@@ -98,7 +98,7 @@ class ModelShard:
                 set_weights(model, {name: weights(name, size) for name, size in shapes.items()})
             return cls(model, coordinates, shapes)
         if not isinstance(model, Decoder):
-            raise ConfigError(f"a layout of {type(model).__name__}; allowed: of a Decoder, or of data alone")
+            raise ConfigError(f"training.layout shards a {type(model).__name__}; allowed: a Decoder, or a layout of data alone")
         coordinates.layout.require_fit(model.shape)
         with torch.device("meta"):
             shard = cls(Decoder(model.shape), coordinates, shapes)
@@ -107,20 +107,20 @@ class ModelShard:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Elements of each whole parameter."""
+        """Number of elements of each whole parameter, by name."""
         return {name: shape.numel() for name, shape in self.shapes.items()}
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The shard's parameters, under their names in the whole model."""
+        """The parameters of the shard, by their names in the whole model."""
         for name, parameter in self.model.named_parameters():
             yield self._name_in_whole(name), parameter
 
     def saves(self, name: str) -> bool:
-        """Whether this worker saves that parameter: one that all tensor shards have whole is saved by the first."""
+        """Whether this worker saves that parameter; a parameter that is not sharded is saved by the first tensor shard only."""
         return self.coordinates.ranks["tensor"] == 0 or tensor.sharded_dimension(name) is not None
 
     def in_whole(self, name: str, start: int) -> tuple[int, Columns | None]:
-        """Where element `start` of a flattened parameter of the shard is in the whole one, or in which columns of it."""
+        """The index, in the whole flattened parameter or in its returned columns, of element `start` of the shard's parameter."""
         dimension, rank, shards = self._sharding(name)
         if dimension == 0:
             return start + rank * self.shapes[name].numel() // shards, None
@@ -130,12 +130,13 @@ class ModelShard:
         return start, None
 
     def gathered(self, weight_of: Callable[[nn.Parameter], Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Whole parameters by name, on the CPU of the first worker; nothing on the others. All workers together, to the end.
+        """Yield whole parameters by name, on the CPU of the first worker; nothing on the others.
 
-        One at a time, so that no device holds the model whole.
+        All workers must call this together and iterate to the end. Parameters are gathered one at a time, so that no device holds
+        the whole model.
 
         Args:
-            weight_of: this worker's shard of a parameter, in fp32, on the training device.
+            weight_of: returns this worker's shard of a parameter, in fp32, on the training device.
         """
         own = dict(self.named_parameters())
         device = next(iter(own.values())).device
@@ -146,7 +147,7 @@ class ModelShard:
                 yield name, whole.cpu()
 
     def _fill(self, weights: Weights) -> None:
-        """Take this shard's share of each weight; of those that `weights` makes, one is whole at a time."""
+        """Fill the shard with its share of each weight; only one whole weight from `weights` is in memory at a time."""
         decoder, groups = self.model, self.coordinates.groups
         assert isinstance(decoder, Decoder)
         self._keep_stage(decoder)
@@ -162,7 +163,7 @@ class ModelShard:
             sequence.apply(decoder, groups["sequence"])
 
     def _keep_stage(self, decoder: Decoder) -> None:
-        """Drop the layers of other stages."""
+        """Remove the layers of other pipeline stages."""
         stages, stage, per_stage = self.coordinates.layout.pipeline, self.coordinates.ranks["pipeline"], self._layers_per_stage
         decoder.layers = decoder.layers[stage * per_stage : (stage + 1) * per_stage]
         if stage > 0:
@@ -187,12 +188,12 @@ class ModelShard:
         return 0 if name.startswith("embedding.") else self.coordinates.layout.pipeline - 1
 
     def _sharding(self, name: str) -> tuple[int | None, int, int]:
-        """The dimension along which a parameter is sharded (None: it is whole), this shard's rank, and their number."""
+        """The dimension along which a parameter is sharded (None: not sharded), this shard's rank, and the number of shards."""
         dimension = tensor.sharded_dimension(name) if self.coordinates.layout.tensor > 1 else None
         return dimension, self.coordinates.ranks["tensor"], self.coordinates.layout.tensor
 
     def _joined(self, name: str, shard: Tensor) -> Tensor:
-        """A whole parameter from the shards of the tensor axis."""
+        """A parameter joined from the shards along the tensor axis."""
         dimension, _, shards = self._sharding(name)
         if dimension is None:
             return shard
@@ -201,7 +202,7 @@ class ModelShard:
         return torch.cat(gathered, dimension)
 
     def _from_stage(self, name: str, mine: Tensor | None, device: torch.device) -> Tensor:
-        """A whole parameter from the stage of the pipeline that holds it; `mine` if that is this one."""
+        """A parameter, broadcast by the pipeline stage that holds it; that stage passes it as `mine`."""
         group = self.coordinates.groups.get("pipeline")
         value = torch.empty(self.shapes[name], device=device) if mine is None else mine.contiguous()
         if group is not None:
@@ -210,45 +211,45 @@ class ModelShard:
 
 
 def _moved_out(parameters: Mapping[str, nn.Parameter], name: str, size: torch.Size) -> Tensor:
-    """Move a weight out of its model, which is left with an empty one."""
+    """Move a weight out of its model, leaving an empty tensor there."""
     value = parameters[name].detach()
     parameters[name].data = value.new_empty(0)
     return value
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model weights, by name, as new parameters; it may be on the meta device."""
+    """Replace parameters of a model by these weights, by name; the model may be on the meta device."""
     for name, weight in weights.items():
         module, _, last = name.rpartition(".")
         setattr(model.get_submodule(module), last, nn.Parameter(weight))
 
 
 class ModelParallelUnit:
-    """What DeepSpeed asks about a model that is sharded already: Megatron-LM's `mpu`."""
+    """Describes a sharded model to DeepSpeed, with the interface of Megatron-LM's `mpu`."""
 
     def __init__(self, coordinates: Coordinates) -> None:
         self._replicas, self._shards = coordinates.groups["replicas"], coordinates.groups["tensor"]
 
     def get_data_parallel_group(self) -> dist.ProcessGroup:
-        """The workers that hold the same weights, among which ZeRO shards its state."""
+        """The group of workers with the same weights, among which ZeRO shards its state."""
         return self._replicas
 
     def get_data_parallel_rank(self) -> int:
-        """This worker's rank among them."""
+        """This worker's rank in the data-parallel group."""
         return dist.get_rank(self._replicas)
 
     def get_data_parallel_world_size(self) -> int:
-        """Their number."""
+        """The size of the data-parallel group."""
         return dist.get_world_size(self._replicas)
 
     def get_model_parallel_group(self) -> dist.ProcessGroup:
-        """The workers whose weights make up a model, over which the norm of the gradient is summed."""
+        """The group of workers whose shards make up a model; the gradient norm is summed over it."""
         return self._shards
 
     def get_model_parallel_rank(self) -> int:
-        """This worker's rank among them; the first counts the weights that all have whole."""
+        """This worker's rank in the model-parallel group; the first one counts the weights that are not sharded."""
         return dist.get_rank(self._shards)
 
     def get_model_parallel_world_size(self) -> int:
-        """Their number."""
+        """The size of the model-parallel group."""
         return dist.get_world_size(self._shards)

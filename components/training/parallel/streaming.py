@@ -1,4 +1,4 @@
-"""A model that computes on a device which could not hold it: a module's weights are there only while it computes."""
+"""Runs a model on a device that is too small for its weights: each module's weights are on the device only while it computes."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 
 def streamed(model: nn.Module, device: torch.device) -> nn.Module:
-    """Let a model whose weights are in the host's memory compute on `device`, without gradients. On the CPU nothing changes."""
+    """Make a model whose weights are in host memory compute on `device`, without gradients. Does nothing if `device` is the
+    CPU."""
     if device.type != "cpu":
         for module in model.modules():
             if kept := dict(module.named_parameters(recurse=False)):
@@ -16,7 +17,7 @@ def streamed(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 class _Lending:
-    """The weights of one module, lent to the device while it computes."""
+    """Hooks that copy the weights of one module to the device before it computes, and remove the copy afterwards."""
 
     def __init__(self, module: nn.Module, kept: dict[str, nn.Parameter], device: torch.device) -> None:
         self._kept, self._device = kept, device

@@ -1,11 +1,12 @@
-"""Tensor parallelism (Megatron-LM, arXiv 1909.08053, section 3), applied to a decoder from outside.
+"""Tensor parallelism (Megatron-LM, arXiv 1909.08053, section 3), applied to a decoder without changing its code.
 
-The projections into heads and into the FFN keep some of their rows, those out of them some of their columns, so that a shard
-reads the output of a norm, and the outputs of the shards are summed: once in attention and once in the FFN, forward and backward.
-Embedding and head keep some of the vocabulary; the logits of a shard are never gathered, see `components.model.loss.Vocabulary`.
+The input projections of attention and FFN are sharded by rows, the output projections by columns. Each shard reads the whole
+output of a norm, and the outputs of the shards are summed: once in attention and once in the FFN, in the forward and in the
+backward pass. Embedding and head are sharded by vocabulary; the logits of the shards are never gathered, see
+`components.model.loss.Vocabulary`.
 
-Not by DeepSpeed's AutoTP 0.19.8, which supports neither a pipeline beside it nor a loss on sharded logits, and not by torch's
-DTensor, which DeepSpeed's ZeRO cannot flatten.
+DeepSpeed's AutoTP 0.19.8 is not used because it supports neither pipelines nor a loss on sharded logits, and torch's DTensor is
+not used because DeepSpeed's ZeRO cannot flatten it.
 """
 
 from dataclasses import dataclass
@@ -21,24 +22,24 @@ ROWS = frozenset({"embedding", "query", "key", "value", "gate", "up", "head"})
 """Modules whose weights are sharded along their first dimension."""
 
 COLUMNS = frozenset({"output", "down"})
-"""Modules whose weights are sharded along their second dimension, and whose outputs are summed."""
+"""Modules whose weights are sharded along their second dimension, and whose outputs are summed over the shards."""
 
 NORMS = frozenset({"attention_norm", "ffn_norm", "norm"})
-"""Modules whose weights every shard has whole, and whose outputs the shards read."""
+"""Modules that are not sharded, and whose outputs are the input of the sharded modules."""
 
 
 def sharded_dimension(name: str) -> int | None:
-    """The dimension along which the parameter of that name is sharded; None: every shard has it whole."""
+    """The dimension along which the parameter with that name is sharded; None: it is not sharded."""
     module = name.split(".")[-2]
     return 0 if module in ROWS else 1 if module in COLUMNS else None
 
 
 def apply(model: Decoder, group: dist.ProcessGroup) -> None:
-    """Let a decoder that holds its shard of the weights work with the group's others; shards are in the order of ranks."""
+    """Make a decoder that holds a shard of the weights work together with the other shards; shards are in the order of ranks."""
     for name, module in model.named_modules():
         kind = name.split(".")[-1]
         if kind in ROWS | COLUMNS and isinstance(module, nn.Linear | nn.Embedding):
-            module.weight.tensor_model_parallel = True  # type: ignore[attr-defined] # without it DeepSpeed counts a weight once
+            module.weight.tensor_model_parallel = True  # type: ignore[attr-defined] # tells DeepSpeed that the weight is a shard
         if kind in COLUMNS:
             module.register_forward_hook(lambda _, __, output: _summed(output, group))
         if kind in NORMS and isinstance(module, nn.RMSNorm):
@@ -51,20 +52,22 @@ def apply(model: Decoder, group: dist.ProcessGroup) -> None:
 
 @dataclass(frozen=True)
 class VocabularyShard:
-    """The ids from `first` on, as many as the head's shard has rows."""
+    """The range of token ids that a shard's logits cover: from `first` on, one id per row of the head's shard."""
 
     first: int
+    """First token id."""
     group: dist.ProcessGroup
+    """The tensor shards."""
 
     def gather(self, x: Tensor) -> Tensor:
-        """The tensors of all shards, stacked: [shards, ...]."""
+        """The tensors `x` of all shards, stacked: [shards, ...]."""
         gathered = [torch.empty_like(x) for _ in range(dist.get_world_size(self.group))]
         dist.all_gather(gathered, x.contiguous(), group=self.group)
         return torch.stack(gathered)
 
 
 class _EmbeddingShard(nn.Module):
-    """Vectors of some ids; zeros for the others, until the shards are summed."""
+    """An embedding that holds the vectors of some ids; other ids give zeros, and the outputs of all shards are summed."""
 
     def __init__(self, weight: Tensor, group: dist.ProcessGroup) -> None:
         super().__init__()
@@ -72,7 +75,7 @@ class _EmbeddingShard(nn.Module):
         self._group = group
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
-        """BTD, the same on every shard."""
+        """The embeddings of the tokens, BTD, the same on every shard."""
         rows = self.weight.shape[0]
         ids_BT = tokens_BT - dist.get_rank(self._group) * rows
         elsewhere_BT = (ids_BT < 0) | (ids_BT >= rows)
@@ -89,7 +92,7 @@ def _summed(x: Tensor, group: dist.ProcessGroup) -> Tensor:
 
 
 class _Copied(torch.autograd.Function):
-    """The same forward; backward the sum of the shards' gradients (Megatron-LM's f)."""
+    """Forward: the identity. Backward: sums the gradients of the shards (Megatron-LM's f)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
@@ -102,7 +105,7 @@ class _Copied(torch.autograd.Function):
 
 
 class _Summed(torch.autograd.Function):
-    """The sum of the shards forward; backward the same gradient for each (Megatron-LM's g)."""
+    """Forward: sums over the shards. Backward: passes the gradient to each shard unchanged (Megatron-LM's g)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:

@@ -29,7 +29,7 @@ def test_a_group_that_exists_is_used_and_left_alone() -> None:
 
 
 def test_several_workers_without_a_group_are_refused() -> None:
-    with pytest.raises(TrainingError, match="a process group of 0 workers; this training has 2"), process_group(CPU, 2):
+    with pytest.raises(TrainingError, match="the process group has 0 workers, this training 2"), process_group(CPU, 2):
         pass
 
 

@@ -77,13 +77,13 @@ def test_a_mixture_within_its_limits_is_left_alone_and_needs_no_explanation() ->
 
 def test_more_samples_than_the_epoch_limits_allow_are_refused() -> None:
     mixture = Mixture(shares={"a": 0.7, "b": 0.3}, epoch_limits={"a": 2.0, "b": 1.0})
-    with pytest.raises(TrainingError, match="31 sequences are planned, the epoch limits allow 30"):
+    with pytest.raises(TrainingError, match="31 sequences are planned, but the epoch limits allow 30"):
         apportion(mixture, {"a": 10, "b": 10}, 31)
 
 
 def test_more_samples_than_can_be_numbered_are_refused() -> None:
     mixture = Mixture(shares={"a": 1.0}, epoch_limits={"a": 1.0})
-    with pytest.raises(TrainingError, match="take longer ones"):
+    with pytest.raises(TrainingError, match="increase sequence_length"):
         apportion(mixture, {"a": 2**40}, 2**31 + 1)
 
 

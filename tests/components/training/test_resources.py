@@ -17,21 +17,21 @@ def test_what_fits_is_let_through() -> None:
 
 def test_more_than_is_free_is_refused_with_both_figures_and_the_machine() -> None:
     with pytest.raises(
-        ResourceError, match=rf"{socket.gethostname()}: training needs about 1073741824\.0 GiB of .*, .* are free"
+        ResourceError, match=rf"{socket.gethostname()}: training needs about 1073741824\.0 GiB of .*, but only .* are free"
     ):
         require_memory(2**60, 0)
 
 
 def test_the_workers_of_one_machine_count_together_and_those_of_others_do_not() -> None:
     require_memory_of([FreeMemory("a", 6 * GIB), FreeMemory("a", 6 * GIB), FreeMemory("b", 4 * GIB)], 3 * GIB, 0, 0)
-    with pytest.raises(ResourceError, match=r"^a: training needs about 6\.0 GiB of memory, 5\.0 GiB are free"):
+    with pytest.raises(ResourceError, match=r"^a: training needs about 6\.0 GiB of memory, but only 5\.0 GiB are free"):
         require_memory_of([FreeMemory("b", 9 * GIB), FreeMemory("a", 5 * GIB), FreeMemory("a", 5 * GIB)], 3 * GIB, 0, 0)
 
 
 def test_each_gpu_must_hold_what_its_worker_needs() -> None:
     rooms = [FreeMemory("a", 99 * GIB, 80 * GIB), FreeMemory("a", 99 * GIB, 60 * GIB), FreeMemory("b", 99 * GIB, 80 * GIB)]
     require_memory_of(rooms, 60 * GIB, 0, 0)
-    with pytest.raises(ResourceError, match=r"^a: training needs about 61\.0 GiB of GPU memory, 60\.0 GiB are free"):
+    with pytest.raises(ResourceError, match=r"^a: training needs about 61\.0 GiB of GPU memory, but only 60\.0 GiB are free"):
         require_memory_of(rooms, 61 * GIB, 0, 0)
 
 
@@ -64,7 +64,9 @@ def test_checkpoints_that_fit_on_the_disk_are_let_through(tmp_path: Path) -> Non
 
 
 def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_the_place(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match=r"not-there: 3 training checkpoints need about .* GiB of disk, .* GiB are free"):
+    with pytest.raises(
+        ResourceError, match=r"not-there: 3 training checkpoints need about .* GiB of disk space, but only .* GiB are free"
+    ):
         require_disk(tmp_path / "not-there", 2**50, 3)
 
 

@@ -61,9 +61,9 @@ def test_the_notes_count_the_epochs_of_each_domain(tokenizer: Path, shards: Path
         "code: 1.00 epochs of 1000000 tokens",
         "maths: no training tokens, though the mixture gives it a share",
         "prose: 5.00 epochs of 100000 tokens, more than its limit of 4: the surplus goes to the other domains",
-        "code takes over what others may not repeat: 80.0% of the tokens instead of 50.0%",
-        "maths has no whole sequence to train on: 0.0% of the tokens instead of 25.0%",
-        "prose would be repeated too often: 20.0% of the tokens instead of 25.0% (4.00 epochs)",
+        "code replaces tokens of portions that reach their epoch limits: 80.0% of the tokens instead of 50.0%",
+        "maths is shorter than one training sequence: 0.0% of the tokens instead of 25.0%",
+        "prose reaches its epoch limit (4.00 epochs): 20.0% of the tokens instead of 25.0%",
     ]
 
 
@@ -80,14 +80,14 @@ def test_the_notes_count_the_epochs_of_each_language_with_a_share(tokenizer: Pat
         "web: 1.00 epochs of 1000000 tokens",
         "web/en: 0.56 epochs of 900000 tokens",
         "web/zh: 5.00 epochs of 100000 tokens, more than its limit of 4: the surplus goes to the other languages of web",
-        "web/en takes over what others may not repeat: 30.0% of the tokens instead of 25.0%",
-        "web/zh would be repeated too often: 20.0% of the tokens instead of 25.0% (4.00 epochs)",
+        "web/en replaces tokens of portions that reach their epoch limits: 30.0% of the tokens instead of 25.0%",
+        "web/zh reaches its epoch limit (4.00 epochs): 20.0% of the tokens instead of 25.0%",
     ]
 
 
 def test_more_tokens_than_the_epoch_limits_allow_are_refused_before_training(tokenizer: Path, shards: Path, output: Path) -> None:
     choices = Choices(shape=SHAPE, tokens=5_000_000, batch_size=8)
-    with pytest.raises(TrainingError, match=r"sequences are planned, the epoch limits allow 17184; lower the tokens"):
+    with pytest.raises(TrainingError, match=r"sequences are planned, but the epoch limits allow 17184; reduce the tokens"):
         plan(ScalingConfig(compute=None), choices=choices, tokenizer=tokenizer, token_shards=shards, output=output)
 
 

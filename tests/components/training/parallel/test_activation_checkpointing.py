@@ -100,5 +100,5 @@ def test_a_model_comes_back_as_it_was(training: Training) -> None:
 
 def test_what_is_no_decoder_is_refused() -> None:
     apply(nn.Linear(2, 2), "none")
-    with pytest.raises(ConfigError, match="activation_checkpointing full of Linear; allowed: of a Decoder"):
+    with pytest.raises(ConfigError, match="activation_checkpointing full for a Linear; allowed: for a Decoder"):
         apply(nn.Linear(2, 2), "full")

@@ -23,8 +23,16 @@ def test_replicas_are_as_many_as_the_workers_make() -> None:
 @pytest.mark.parametrize(
     ("layout", "workers", "refusal"),
     [
-        (ParallelLayout(tensor=2, sequence=2), 6, "6 workers for tensor 2 x sequence 2 x pipeline 1; allowed: a multiple of 4"),
-        (ParallelLayout(data=2, pipeline=2), 8, "8 workers for data 2 x tensor 1 x sequence 1 x pipeline 2; allowed: 4"),
+        (
+            ParallelLayout(tensor=2, sequence=2),
+            6,
+            "6 workers with the layout tensor 2 x sequence 2 x pipeline 1; allowed: a multiple of 4",
+        ),
+        (
+            ParallelLayout(data=2, pipeline=2),
+            8,
+            "8 workers with the layout data 2 x tensor 1 x sequence 1 x pipeline 2; allowed: 4",
+        ),
     ],
 )
 def test_workers_that_make_no_whole_replicas_are_refused_with_the_number_that_would(
@@ -44,7 +52,7 @@ def test_workers_that_make_no_whole_replicas_are_refused_with_the_number_that_wo
             {"sequence": 8},
             "sequence is 8; allowed: a divisor of 8 heads, 4 key and value heads, 32 tokens of a sequence: 1, 2, 4",
         ),
-        ({"tensor": 2, "sequence": 4}, "sequence is 4; allowed: a divisor of 4 heads of a tensor part, 2 key .*: 1, 2"),
+        ({"tensor": 2, "sequence": 4}, "sequence is 4; allowed: a divisor of 4 heads per tensor shard, 2 key .*: 1, 2"),
         ({"pipeline": 4}, "pipeline is 4; allowed: a divisor of 6 layers: 1, 2, 3, 6"),
     ],
 )

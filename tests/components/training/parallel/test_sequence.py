@@ -29,5 +29,5 @@ def test_what_every_worker_needs_whole_is_not_sharded() -> None:
 
 
 def test_sequences_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(TrainingError, match="sequences of 12 tokens do not divide by 5; choose another layout"):
+    with pytest.raises(TrainingError, match=r"sequences of 12 tokens cannot be divided by training\.layout\.sequence 5"):
         shard(BATCH, 0, 5)
