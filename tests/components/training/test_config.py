@@ -79,7 +79,7 @@ def test_the_defaults_are_those_of_the_paper() -> None:
 
 
 def test_skipping_spikes_is_refused_with_a_pipeline() -> None:
-    with pytest.raises(ConfigError, match="on_spike is 'skip'; allowed: report or stop with layout.pipeline"):
+    with pytest.raises(ConfigError, match=r"on_spike is 'skip'; allowed: report or stop with layout\.pipeline"):
         TrainingConfig(workers=2, incidents=IncidentConfig(on_spike="skip"), layout=ParallelLayout(pipeline=2))
 
 
