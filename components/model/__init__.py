@@ -1,1 +1,1 @@
-"""The LLaMA decoder, its loss, and its Hugging Face form."""
+"""The LLaMA decoder, its loss, and reading and writing it in Hugging Face's format."""

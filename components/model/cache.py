@@ -1,8 +1,7 @@
-"""The keys and values a decoder has already computed, so that generation reads each token once.
+"""The key-value cache, so that generation processes each token only once.
 
-Shapes: B sequences, T new tokens, S tokens in the cache, K key and value heads, E width of a head.
-Prompts of unequal length are padded at the start: all rows then write to the same slot, and positions count from each row's
-first token.
+Shapes: B sequences, T new tokens, S tokens in the cache, K key and value heads, E width of a head. Prompts of different lengths
+are padded at the start, so that all rows write to the same slot; positions count from each row's first real token.
 """
 
 from collections.abc import Sequence
@@ -20,10 +19,11 @@ class LayerCache:
     """Buffers for the keys and values of one layer, filled from slot 0."""
 
     keys: Tensor
-    """BKSE."""
+    """Keys, BKSE."""
     values: Tensor
-    """BKSE."""
+    """Values, BKSE."""
     length: int = 0
+    """Number of filled slots."""
 
     def extend(self, keys_BKTE: Tensor, values_BKTE: Tensor) -> tuple[Tensor, Tensor]:
         """Append T tokens; returns the keys and values of all tokens so far."""
@@ -34,20 +34,20 @@ class LayerCache:
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def keep(self, rows: list[int]) -> None:
-        """Drop all rows but these."""
+        """Remove all rows except these."""
         self.keys, self.values = self.keys[rows], self.values[rows]
 
 
 class KeyValueCache:
-    """One `LayerCache` per layer, and the padding before each row."""
+    """One `LayerCache` per layer, and the padding at the start of each row."""
 
     def __init__(self, shape: ModelShape, padding: Sequence[int], capacity: int, like: Tensor) -> None:
         """Allocate slots for `capacity` tokens in `len(padding)` rows, on the device and in the dtype of `like`.
 
         Args:
-            shape: of the decoder.
-            padding: how many of the first slots of each row hold padding.
-            capacity: slots, padding included.
+            shape: shape of the decoder.
+            padding: for each row, number of padding slots at the start.
+            capacity: number of slots, including padding.
             like: any weight of the decoder.
         """
         size = (len(padding), shape.n_kv_head, capacity, shape.d_head)
@@ -58,11 +58,11 @@ class KeyValueCache:
 
     @property
     def length(self) -> int:
-        """Filled slots, padding included."""
+        """Number of filled slots, including padding."""
         return self.layers[0].length
 
     def keep(self, rows: list[int]) -> None:
-        """Drop all rows but these, as when the other answers have ended."""
+        """Remove all rows except these, for example when the other answers are finished."""
         self.padding = tuple(self.padding[row] for row in rows)
         self.padding_B1 = self.padding_B1[rows]
         for layer in self.layers:
@@ -71,14 +71,14 @@ class KeyValueCache:
     def positions(self, new: int) -> Tensor:
         """BT: positions of the next `new` tokens, counted from each row's first token (0 for padding)."""
         if self.length + new > self.capacity:
-            raise ConfigError(f"a cache of {self.capacity} tokens cannot take {self.length + new}; give it a larger capacity")
+            raise ConfigError(f"a cache of {self.capacity} tokens cannot hold {self.length + new}; increase its capacity")
         slots_T = torch.arange(self.length, self.length + new, device=self.padding_B1.device)
         return (slots_T - self.padding_B1).clamp(min=0)
 
     def mask(self, new: int) -> Tensor | None:
-        """B1TS: which slots each of the next `new` tokens sees; None where the causal rule says the same.
+        """B1TS: which slots each of the next `new` tokens attends to; None if a causal mask is sufficient.
 
-        A padded query sees itself, because a softmax over nothing is not a number.
+        A padding token attends to itself, because a softmax over no elements would be NaN.
         """
         padded = any(self.padding)
         if not padded and (self.length == 0 or new == 1):

@@ -1,4 +1,4 @@
-"""The shape of a decoder in `config.json`, as Hugging Face has it for LLaMA. Nothing heavy is imported: planning reads it too.
+"""Reads and writes the shape of a decoder in Hugging Face's `config.json` for LLaMA. Does not import torch: planning uses it too.
 
 Format: https://huggingface.co/docs/transformers/model_doc/llama.
 """
@@ -14,19 +14,19 @@ from components.files import JSON, read_json
 CONFIG = "config.json"
 
 MODEL = ("*.safetensors", "*.json")
-"""The files of a model with its tokenizer, as patterns: weights may be in several."""
+"""Patterns of the files of a model with its tokenizer; weights may be in several files."""
 
 
 def read_shape(directory: Path) -> ModelShape:
-    """The shape that `config.json` describes.
+    """Read the shape in `config.json`.
 
     Raises:
-        MissingArtifact: there is none.
-        DamagedArtifact: it lacks a value of the shape, or holds one that makes no sense.
-        ArtifactError: another architecture than `Decoder`'s.
+        MissingArtifact: there is no `config.json`.
+        DamagedArtifact: a value of the shape is missing or invalid.
+        ArtifactError: the architecture differs from that of `Decoder`.
     """
     path = directory / CONFIG
-    config = read_json(path, dict, "choose the directory of a model, or make it again")
+    config = read_json(path, dict, "choose the directory of a model, or create the model again")
     try:
         shape = ModelShape(
             n_layer=config["num_hidden_layers"],
@@ -40,7 +40,7 @@ def read_shape(directory: Path) -> ModelShape:
             rope_theta=float(_rope(config).get("rope_theta") or config.get("rope_theta") or 10_000.0),
         )
     except KeyError as error:
-        raise DamagedArtifact(f"{path}: no {error}; make the checkpoint again") from error
+        raise DamagedArtifact(f"{path}: {error} is missing; create the checkpoint again") from error
     except (ConfigError, TypeError, ValueError, AttributeError) as error:
         raise DamagedArtifact(f"{path}: {error}") from error
     _refuse_other_architectures(path, config, shape)
@@ -48,7 +48,7 @@ def read_shape(directory: Path) -> ModelShape:
 
 
 def huggingface_config(shape: ModelShape, dtype: str) -> dict[str, JSON]:
-    """`config.json` of a `LlamaForCausalLM` of that shape with weights of a type such as "float32", without token ids."""
+    """The content of `config.json` for a `LlamaForCausalLM` of that shape, without token ids; `dtype` such as "float32"."""
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -86,7 +86,9 @@ def _refuse_other_architectures(path: Path, config: Mapping[str, Any], shape: Mo
     }
     for name, (value, wanted) in allowed.items():
         if value != wanted:
-            raise ArtifactError(f"{path}: {name} is {value!r}; the decoder has {wanted!r} only")
+            raise ArtifactError(
+                f"{path}: {name} is {value!r}; allowed: {wanted!r}, because other architectures are not supported"
+            )
 
 
 def _rope(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
-"""The in-place cross-entropy as Triton kernels, for GPUs: each row is read twice, overwritten once and never copied.
+"""Triton kernels for the in-place cross-entropy on GPUs: each row is read twice, overwritten once and never copied.
 
-Triton comes with torch's CUDA builds; nothing else imports this module.
+Triton is part of torch's CUDA builds; this module is only imported if a GPU is used.
 """
 
 import torch
@@ -9,8 +9,8 @@ import triton.language as tl
 from torch import Tensor
 
 BLOCK, WARPS = 8192, 8
-"""Logits of a row that a program holds at once, and its warps: of 2 048 to 32 768 and 4 to 32 the fastest, or within 3 % of it,
-on an H100 with a vocabulary of 102 400."""
+"""Logits of a row that a program processes at a time, and number of warps. Of 2 048 to 32 768 logits and 4 to 32 warps, this is
+the fastest choice or within 3 % of it, on an H100 with a vocabulary of 102 400."""
 
 
 @triton.jit
@@ -21,7 +21,7 @@ def _row(logits, targets, weights, losses, columns, overwrite: tl.constexpr, blo
     weight = tl.load(weights + row)
     largest = -float("inf")
     total = 0.0
-    # Sum of exponentials in one pass, rescaled whenever a larger logit turns up (Milakov and Gimelshein, arXiv 1805.02867).
+    # Sum of exponentials in one pass, rescaled whenever a larger logit is found (Milakov and Gimelshein, arXiv 1805.02867).
     for first in range(0, columns, block):
         at = first + tl.arange(0, block)
         x = tl.load(start + at, mask=at < columns, other=-float("inf")).to(tl.float32)
@@ -49,13 +49,13 @@ def _scale(x, factors, columns, block: tl.constexpr):  # type: ignore[no-untyped
 
 
 def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, overwrite: bool) -> Tensor:
-    """The weighted losses of N rows in fp32; their gradient, weight · (softmax - one-hot), overwrites the logits if wanted.
+    """The weighted losses of N rows, in fp32; with `overwrite`, the logits are replaced by their gradient.
 
     Args:
         logits_NV: contiguous; bf16, fp16 or fp32.
         targets_N: int64, each below V.
-        weights_N: fp32.
-        overwrite: whether the gradient is wanted.
+        weights_N: weight of each row, fp32.
+        overwrite: whether to overwrite the logits with the gradient, weight · (softmax - one-hot).
     """
     losses_N = torch.empty_like(weights_N)
     _row[(len(logits_NV),)](logits_NV, targets_N, weights_N, losses_N, logits_NV.shape[1], overwrite, BLOCK, num_warps=WARPS)
@@ -63,11 +63,11 @@ def overwrite_rows(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, *, o
 
 
 def scale_rows(x_NV: Tensor, factors_N: Tensor) -> None:
-    """Multiply each of N rows by its factor, in place; rounded once. torch's own takes three times as long if dtypes differ.
+    """Multiply each of N rows by its factor, in place, rounding once. torch takes three times as long if the dtypes differ.
 
     Args:
         x_NV: contiguous; bf16, fp16 or fp32.
-        factors_N: fp32, of any stride.
+        factors_N: fp32, with any stride.
     """
     columns = x_NV.shape[1]
     _scale[(len(x_NV), triton.cdiv(columns, BLOCK))](x_NV, factors_N.contiguous(), columns, BLOCK, num_warps=WARPS)

@@ -1,8 +1,9 @@
-"""A LLaMA decoder (paper, section 2.2): RMSNorm before each block, SwiGLU, rotary embeddings, grouped-query attention, no biases,
-untied embeddings. It knows nothing of how it is parallelised.
+"""A LLaMA decoder: RMSNorm before each block, SwiGLU, rotary embeddings, grouped-query attention, no biases, untied embeddings.
 
-Tensor names carry their shapes: B sequences, T tokens, S tokens seen (cache included), D d_model, H query heads,
-K key and value heads, E width of a head, F d_ffn, V vocabulary, Q queries of a block, N = B · H.
+See DeepSeek LLM, arXiv 2401.02954, section 2.2. The code does not depend on how the model is parallelised.
+
+Suffixes of tensor names are their shapes: B sequences, T tokens, S tokens attended to (including the cache), D d_model, H query
+heads, K key and value heads, E width of a head, F d_ffn, V vocabulary, Q queries of a block, N = B · H.
 """
 
 import hashlib
@@ -22,9 +23,9 @@ from components.model.passes import RMSNorm, rotate
 
 
 class Decoder(nn.Module):
-    """Maps token ids to logits. Weights are undefined until `initialise` or `huggingface.load`.
+    """Maps token ids to logits. The weights are undefined until `initialise` or `huggingface.load`.
 
-    Can be made under `torch.device("meta")` to count the parameters of any shape.
+    Can be created under `torch.device("meta")`, for example to count the parameters of a shape.
     """
 
     def __init__(self, shape: ModelShape) -> None:
@@ -35,11 +36,11 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(shape.d_model, eps=shape.norm_epsilon)
         self.head = nn.Linear(shape.d_model, shape.vocab_size, bias=False)
         self.vocabulary: Vocabulary | None = None
-        """Which ids the logits stand for; None: all."""
+        """The range of token ids that the logits cover; None: all."""
         self.call_layer: Callable[..., Tensor] = call_directly
-        """How a layer is called with its inputs."""
+        """Calls a layer with its inputs; replaced for activation checkpointing and compilation."""
         self.sequence_rank = 0
-        """Which of the equal shards of each sequence the tokens are, for their positions."""
+        """With sequence parallelism, which shard of each sequence the tokens are; determines their positions."""
 
     def forward(
         self,
@@ -49,10 +50,12 @@ class Decoder(nn.Module):
         documents_BS: Tensor | None = None,
         with_head: bool = True,
     ) -> Tensor:
-        """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights; without the head, what it reads: BTD.
+        """Logits for the token after each of `tokens_BT`: BTV, in the dtype of the weights.
 
-        `documents_BS`, int64, numbers the document of each token of the whole sequence, for `document_mask`; None: all are one.
-        It cannot be used with a cache.
+        Args:
+            tokens_BT: token ids, int64. cache: keys and values of earlier tokens; the new ones are appended. documents_BS:
+            document number of each token of the whole sequence, int64, for `document_mask`; None: a single document. Cannot be
+            used with a cache. with_head: if False, return the input of the head instead: BTD.
 
         Raises:
             ConfigError: the sequence is longer than the context.
@@ -61,7 +64,7 @@ class Decoder(nn.Module):
         return self.head(hidden_BTD) if with_head else hidden_BTD
 
     def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, documents_BS: Tensor | None = None) -> Tensor:
-        """What the head reads: x_BTD after the last norm. Appends to `cache`, whose tokens precede `tokens_BT`."""
+        """The input of the head: BTD, after the last norm. Appends to `cache`, whose tokens precede `tokens_BT`."""
         new = tokens_BT.shape[1]
         self._refuse_beyond_context(new if cache is None else cache.length + new - min(cache.padding))
         x_BTD = self.embedding(tokens_BT)
@@ -77,11 +80,11 @@ class Decoder(nn.Module):
 
     def _refuse_beyond_context(self, length: int) -> None:
         if length > self.shape.context:
-            raise ConfigError(f"a sequence of {length} tokens is too long; allowed: the model's context, {self.shape.context}")
+            raise ConfigError(f"a sequence of {length} tokens is too long; allowed: at most the context of {self.shape.context}")
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward network, each behind a norm and added to the residual stream."""
+    """Attention and feed-forward network, each after a norm and added to the residual stream."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -99,13 +102,14 @@ class Layer(nn.Module):
 
 
 def call_directly(layer: Layer, *inputs: Any) -> Tensor:
-    """The layer's output."""
+    """Call a layer; the default of `Decoder.call_layer`."""
     x_BTD: Tensor = layer(*inputs)
     return x_BTD
 
 
 class Attention(nn.Module):
-    """Causal attention with rotary positions; groups of H / K query heads share a key and value head (GQA, arXiv 2305.13245)."""
+    """Causal attention with rotary embeddings; each group of H / K query heads shares a key and value head (GQA, arXiv
+    2305.13245)."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -119,7 +123,7 @@ class Attention(nn.Module):
     def forward(
         self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], mask_B1TS: Tensor | None, cache: LayerCache | None
     ) -> Tensor:
-        """What each token reads from those before it: BTD. `mask_B1TS` None means causal."""
+        """The attention output of each token: BTD. `mask_B1TS` None means causal."""
         q_BHTE = rotate(self._heads(self.query(x_BTD)), *rotation)
         k_BKSE = rotate(self._heads(self.key(x_BTD)), *rotation)
         v_BKSE = self._heads(self.value(x_BTD))
@@ -129,7 +133,7 @@ class Attention(nn.Module):
         return self.output(read_BHTE.transpose(1, 2).flatten(2))
 
     def _heads(self, x_BTN: Tensor) -> Tensor:
-        """Split the last dimension into heads: B, heads, T, E. Their number is inferred, so that a shard of them works too."""
+        """Split the last dimension into heads: B, heads, T, E. The number of heads is inferred, so it also works for a shard."""
         return x_BTN.view(*x_BTN.shape[:2], -1, self.d_head).transpose(1, 2)
 
 
@@ -143,28 +147,28 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(shape.d_ffn, shape.d_model, bias=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        """BTD to BTD, through F."""
+        """Map BTD to BTD, with hidden width F."""
         return self.down(F.silu(self.gate(x_BTD)) * self.up(x_BTD))
 
 
 def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask_B1TS: Tensor | None) -> Tensor:
-    """Softmax attention: BHTE. Without a mask each query sees the keys up to its own, the last query all of them."""
+    """Softmax attention: BHTE. Without a mask it is causal, and the last query attends to all keys."""
     length, grouped = q_BHTE.shape[2], q_BHTE.shape[1] > k_BKSE.shape[1]
     causal = mask_B1TS is None and length > 1
     if causal and q_BHTE.device.type == "cpu" and q_BHTE.dtype == torch.bfloat16 and length <= MAX_LENGTH_IN_BLOCKS:
         return attend_in_blocks(q_BHTE, k_BKSE, v_BKSE)
     if grouped and mask_B1TS is not None and q_BHTE.is_cuda:
-        # Of CUDA's kernels those for masks take no groups: SDPA would fall back to scores of S² numbers in each head
+        # CUDA kernels with masks do not support grouped heads: SDPA would fall back to materialising S² scores per head
         k_BKSE, v_BKSE, grouped = _repeated(k_BKSE, q_BHTE), _repeated(v_BKSE, q_BHTE), False
     return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask_B1TS, is_causal=causal, enable_gqa=grouped)
 
 
 def attend_in_blocks(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
-    """Causal attention by matrix products of a block of queries with the keys up to its last.
+    """Causal attention computed with matrix products: each block of queries with all keys up to the end of the block.
 
-    torch 2.13's flash kernel for CPUs multiplies bf16 at a third of the rate of its matrix product, forward and backward: at
-    256 and 512 tokens this is about twice as fast. In fp32 the kernel is faster, by 1.2 to 1.7. This keeps the weights for
-    the backward pass, which is why long sequences go to the kernel.
+    torch 2.13's flash kernel for CPUs multiplies bf16 at a third of the rate of torch's matrix product, in the forward and
+    backward pass. For 256 and 512 tokens, this function is about twice as fast in bf16; in fp32 the kernel is faster, by a
+    factor of 1.2 to 1.7. This function keeps the attention weights for the backward pass, so long sequences use the kernel.
     """
     k_BHTE, v_BHTE = _repeated(k_BKTE, q_BHTE), _repeated(v_BKTE, q_BHTE)
     q_NTE, k_NTE, v_NTE = (x_BHTE.flatten(0, 1) for x_BHTE in (q_BHTE * q_BHTE.shape[-1] ** -0.5, k_BHTE, v_BHTE))
@@ -180,21 +184,23 @@ def attend_in_blocks(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor) -> Tensor:
 
 
 def _repeated(x_BKSE: Tensor, q_BHTE: Tensor) -> Tensor:
-    """Keys or values once for each query head of their group: BHSE."""
+    """Keys or values, repeated for each query head of their group: BHSE."""
     repeats = q_BHTE.shape[1] // x_BKSE.shape[1]
     return x_BKSE.repeat_interleave(repeats, dim=1) if repeats > 1 else x_BKSE
 
 
 def document_mask(documents_BS: Tensor, dtype: torch.dtype) -> Tensor:
-    """B1SS, in `dtype`: what is added to the scores so that a token sees only itself and earlier ones of its own document.
+    """A mask with which a token attends only to itself and earlier tokens of its own document: B1SS, in `dtype`, added to the
+    scores.
 
-    Zeros and -inf, made once for all layers: SDPA would turn bools into such numbers in each layer, and keep them for the
-    backward pass. It takes S² numbers a sequence, in bf16 32 MiB at 4 096 tokens, which plans do not count. On a CPU attention
-    takes 1 to 1.2 times as long as without a mask at 512 tokens and 1.5 to 1.7 times at 2 048, because kernels skip only what
-    the causal rule hides; a GPU's flash kernel takes no mask, so that SDPA turns to another one there.
+    It contains 0 and -inf and is created once for all layers; SDPA would convert a boolean mask in each layer and keep the
+    result for the backward pass. It has S² numbers per sequence (32 MiB for 4 096 tokens in bf16), which planning does not
+    count. On a CPU, attention takes 1 to 1.2 times as long as without a mask for 512 tokens, and 1.5 to 1.7 times for 2 048,
+    because kernels only skip causally masked blocks. On a GPU, the flash kernel does not support masks, so SDPA uses another
+    kernel.
 
-    Rotary positions go on across documents: attention knows of them by their differences alone (arXiv 2104.09864, section 3.2),
-    which are the same within a document wherever it starts.
+    Rotary positions are not reset at document boundaries, because attention depends only on differences of positions (arXiv
+    2104.09864, section 3.2), which are the same wherever a document starts.
     """
     seen_BSS = (documents_BS[:, :, None] == documents_BS[:, None]).tril()
     mask_BSS = torch.zeros(seen_BSS.shape, dtype=dtype, device=seen_BSS.device)
@@ -202,9 +208,10 @@ def document_mask(documents_BS: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines for positions T or BT and wavelengths of base `theta`, shaped to multiply heads: (B 1) T E/2.
+    """Cosines and sines of rotary embeddings with base `theta`, for positions T or BT: shape (B 1) T E/2, to broadcast over
+    heads.
 
-    Computed in fp32 for each batch: a buffer would lose its precision when the model is cast to bf16.
+    Computed in fp32 for each batch, because a buffer would lose precision when the model is cast to bf16.
     """
     frequencies = theta ** -(torch.arange(0, d_head, 2, device=positions.device).float() / d_head)
     angles = positions[..., None].float() * frequencies
@@ -215,15 +222,16 @@ def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: flo
 
 @torch.no_grad()
 def initialise(model: Decoder, std: float, seed: int) -> None:
-    """Initialise every matrix from N(0, std²) and every norm with ones (paper, section 2.3: std 0.006)."""
+    """Initialise every matrix from N(0, std²) and every norm with ones (arXiv 2401.02954, section 2.3: std 0.006)."""
     for name, parameter in model.named_parameters():
         parameter.copy_(initial_weight(name, parameter.shape, std, seed))
 
 
 def initial_weight(name: str, size: torch.Size, std: float, seed: int) -> Tensor:
-    """One parameter as `initialise` makes it, fp32 of that size.
+    """The initial value of one parameter, in fp32, as in `initialise`.
 
-    Each has its own generator, seeded by `seed` and its name: the same values on any device and in any shard of the model.
+    Each parameter has its own random generator, seeded with `seed` and its name, so its values do not depend on the device or on
+    sharding.
     """
     if len(size) == 1:
         return torch.ones(size)

@@ -1,4 +1,4 @@
-"""Denormal numbers, which are nearly zero and slow on a processor."""
+"""Flushes denormal numbers to zero: numbers so close to zero that computing with them is slow on a CPU."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import torch
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Inside the block this thread takes numbers below 1.2e-38 as zero; also a decorator.
+    """Inside the block, this thread treats numbers below 1.2e-38 as zero. Can also be used as a decorator.
 
-    Attention that has become sharp gives such numbers, and a product with one takes a processor many times as long: steps of a
-    model of 6 layers in fp32 took 3.3 times as long after 50 of them. Threads of OpenMP inherit the mode from the one that starts
-    them, so enter the block before the thread's first operation. GPUs are not slowed by such numbers.
+    Sharp attention produces such numbers, and a CPU takes many times as long to multiply them: after 50 steps in fp32, steps of
+    a model with 6 layers took 3.3 times as long. OpenMP threads inherit the mode from the thread that starts them, so enter the
+    block before the thread's first torch operation. GPUs are not affected.
     """
     if _flushes():
         yield
@@ -25,5 +25,5 @@ def flushed_denormals() -> Iterator[None]:
 
 
 def _flushes() -> bool:
-    """Whether this thread flushes such numbers already."""
+    """Whether this thread already flushes denormal numbers."""
     return float(torch.tensor(1e-30) * 1e-9) == 0

@@ -1,6 +1,7 @@
-"""A decoder as a Hugging Face `LlamaForCausalLM` directory, and back. Weights are safetensors; pickled ones are never opened.
+"""Saves and loads a decoder as a Hugging Face `LlamaForCausalLM` directory. Only safetensors weights are read, never pickled
+ones.
 
-Format: https://huggingface.co/docs/transformers/model_doc/llama. `transformers` itself is not imported: it takes seconds.
+Format: https://huggingface.co/docs/transformers/model_doc/llama. `transformers` is not used, because importing it takes seconds.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from components.tokenizer.special_tokens import TOKENIZER_FILES, SpecialTokens
 
 WEIGHTS = "model.safetensors"
 SHARDED_WEIGHTS = "model.safetensors.index.json"
-"""Index of a checkpoint in several files: which file holds which tensor."""
+"""Index of a checkpoint in several files: the file of each tensor."""
 
 GENERATION_CONFIG = "generation_config.json"
 
@@ -51,13 +52,13 @@ def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torc
     """Write `model.safetensors`, `config.json`, `generation_config.json` and the tokenizer's files into `output`.
 
     Raises:
-        ConfigError: the tokenizer has another vocabulary size than the model.
+        ConfigError: tokenizer and model have different vocabulary sizes.
         MissingArtifact: a file of the tokenizer is missing.
     """
     special = SpecialTokens.read(tokenizer_directory)
     if special.vocab_size != model.shape.vocab_size:
         raise ConfigError(
-            f"{tokenizer_directory}: a vocabulary of {special.vocab_size}, the model has {model.shape.vocab_size}; "
+            f"{tokenizer_directory}: the vocabulary has {special.vocab_size} tokens, but the model has {model.shape.vocab_size}; "
             "save the model with the tokenizer it was trained with"
         )
     output.mkdir(parents=True, exist_ok=True)
@@ -75,14 +76,15 @@ def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torc
 
 
 def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Decoder:
-    """Read a decoder written by `save`, or by transformers for the same architecture, in one safetensors file or several.
+    """Load a decoder that was written by `save`, or by transformers for the same architecture, in one or several safetensors
+    files.
 
-    Where the head is tied to the embedding it becomes a copy of it: the same logits, and from then on two matrices.
+    If the head is tied to the embedding, it becomes a copy of the embedding: the logits are the same, but there are two matrices.
 
     Raises:
-        MissingArtifact: no config or no safetensors weights.
-        ArtifactError: another architecture than `Decoder`'s.
-        DamagedArtifact: weights that are unreadable, or whose names or shapes are not those of the config.
+        MissingArtifact: the config or the safetensors weights are missing.
+        ArtifactError: the architecture differs from that of `Decoder`.
+        DamagedArtifact: the weights cannot be read, or their names or shapes do not match the config.
     """
     stored = StoredWeights(directory, dtype=dtype, device=device)
     with torch.device("meta"):
@@ -92,10 +94,10 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
 
 
 class StoredWeights:
-    """The weights of such a directory, each read when it is requested: a worker reads only what its shard needs."""
+    """The weights in such a directory. Each is read when it is requested, so a worker reads only the weights of its shard."""
 
     def __init__(self, directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> None:
-        """Check the names of all tensors; raises as `load` does."""
+        """Read the config and check the names of all tensors. Raises the errors of `load`."""
         self.shape = read_shape(directory)
         self._dtype, self._device = dtype, device
         with torch.device("meta"):
@@ -106,21 +108,20 @@ class StoredWeights:
         _compare_names(directory, expected - head, set(self._paths) - head)
 
     def __call__(self, name: str, size: torch.Size) -> Tensor:
-        """That parameter of `Decoder`, of that size. A tied head is a copy of the embedding. Raises as `load` does."""
+        """Read the parameter of `Decoder` with that name and size. A tied head is a copy of the embedding. Raises as `load`."""
         copied = self._tied and name == "head.weight"
         theirs = huggingface_name("embedding.weight" if copied else name)
         with _opened(self._paths[theirs], self._device) as weights:
             weight: Tensor = weights.get_tensor(theirs)
         if weight.shape != size:
             raise DamagedArtifact(
-                f"{self._paths[theirs]}: {theirs} has shape {tuple(weight.shape)}, config.json says {tuple(size)}"
+                f"{self._paths[theirs]}: {theirs} has shape {tuple(weight.shape)}, but by config.json it is {tuple(size)}"
             )
         return weight.to(self._dtype, copy=copied)
 
 
 def _files(directory: Path) -> dict[Path, set[str]]:
-    """The safetensors files with the names of their tensors; older exports also hold rotary frequencies, which follow from the
-    config."""
+    """The safetensors files and the names of their tensors, without the rotary frequencies that older exports contain."""
     path, index = directory / WEIGHTS, directory / SHARDED_WEIGHTS
     if index.is_file():
         names = {Path(name).name for name in _read_json(index).get("weight_map", {}).values()}
@@ -128,7 +129,9 @@ def _files(directory: Path) -> dict[Path, set[str]]:
     else:
         paths = [path]
     if missing := [path for path in paths if not path.is_file()] or ([index] if not paths else []):
-        raise MissingArtifact(f"{missing[0]}: missing; only safetensors weights are read, pickled ones never")
+        raise MissingArtifact(
+            f"{missing[0]}: missing; the weights must be in safetensors files, pickled weights are not supported"
+        )
     return {path: {name for name in _names(path) if not name.endswith(".rotary_emb.inv_freq")} for path in paths}
 
 
@@ -143,11 +146,11 @@ def _opened(path: Path, device: str | torch.device) -> Iterator[Any]:
         with safe_open(path, framework="pt", device=str(device)) as weights:
             yield weights
     except SafetensorError as error:
-        raise DamagedArtifact(f"{path}: not a whole safetensors file ({error}); make the checkpoint again") from error
+        raise DamagedArtifact(f"{path}: not a complete safetensors file ({error}); create the checkpoint again") from error
 
 
 def huggingface_name(name: str) -> str:
-    """The name that transformers' LLaMA gives to a parameter of `Decoder`."""
+    """The name of a parameter of `Decoder` in transformers' LLaMA."""
     for own, theirs in _NAMES.items():
         if name.startswith(own):
             name = theirs + name.removeprefix(own)
@@ -161,13 +164,13 @@ def huggingface_name(name: str) -> str:
 
 def _compare_names(path: Path, expected: set[str], stored: set[str]) -> None:
     if missing := sorted(expected - stored):
-        raise DamagedArtifact(f"{path}: {len(missing)} tensors missing, the first is {missing[0]}; config.json's shape has it")
+        raise DamagedArtifact(f"{path}: {len(missing)} tensors required by config.json are missing, first {missing[0]}")
     if surplus := sorted(stored - expected):
-        raise DamagedArtifact(f"{path}: {len(surplus)} tensors too many, the first is {surplus[0]}; not in config.json's shape")
+        raise DamagedArtifact(f"{path}: {len(surplus)} tensors do not belong to the shape in config.json, first {surplus[0]}")
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    return read_json(path, dict, "choose the directory of a model or tokenizer, or make it again")
+    return read_json(path, dict, "choose the directory of a model or tokenizer, or create it again")
 
 
 def _write_json(path: Path, value: Mapping[str, JSON]) -> None:

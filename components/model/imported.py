@@ -1,4 +1,4 @@
-"""Importing a published LLaMA checkpoint, from which continued pretraining starts."""
+"""Imports a published LLaMA checkpoint, from which pretraining continues."""
 
 import tempfile
 from pathlib import Path
@@ -12,11 +12,11 @@ from components.raw_files import RawRecord, write_raw
 from components.tokenizer.imported import import_tokenizer
 
 SOURCE = "start"
-"""Name of the checkpoint as a source, wherever it lies."""
+"""Name of the checkpoint as a source in the list of raw files."""
 
 
 def import_checkpoint(directory: str, output: Path) -> Figures:
-    """Write weights in fp32, config, the tokenizer's files and the tables of the files read (`components.raw_files`).
+    """Write fp32 weights, config and tokenizer files into `output`, with the list of the files read (`components.raw_files`).
 
     `directory` is a path, or a URI in a bucket.
 
@@ -24,7 +24,7 @@ def import_checkpoint(directory: str, output: Path) -> Figures:
         The number of parameters and the shape.
 
     Raises:
-        MissingArtifact, DamagedArtifact, ArtifactError, ConfigError: as `huggingface.load` and `import_tokenizer` do.
+        MissingArtifact, DamagedArtifact, ArtifactError, ConfigError: see `huggingface.load` and `import_tokenizer`.
     """
     files = files_of(directory)
     with fetched_folder(directory, READ) as source, tempfile.TemporaryDirectory() as tokenizer:

@@ -1,13 +1,14 @@
-"""Cross-entropy that overwrites the logits with their gradient (paper, section 2.4).
+"""Cross-entropy that overwrites the logits with their gradient (DeepSeek LLM, arXiv 2401.02954, section 2.4).
 
-The logits stay in their dtype; a chunk of rows at a time is converted to fp32. Training never holds a second tensor as large as
-the logits, let alone one in fp32: with a vocabulary of 102 400 they are the largest activation.
+The logits keep their dtype; only a chunk of rows at a time is converted to fp32. So there is no second tensor of the size of
+the logits, which are the largest activation with a vocabulary of 102 400.
 
-`linear_cross_entropy` includes the head and holds the logits of one chunk of rows at a time: for large vocabularies.
+`linear_cross_entropy` includes the head and creates the logits of only one chunk of rows at a time, for large vocabularies.
 
-Where the vocabulary is sharded among workers, each has the logits of its ids, and they exchange only two numbers a row.
+If the vocabulary is sharded among workers, each worker has the logits of its ids, and the workers exchange only two numbers per
+row.
 
-Shapes: N rows, one per target, R of them in a chunk, V vocabulary, P shards of it, D d_model.
+Shapes: N rows (one per target), R rows of a chunk, V vocabulary, P shards of the vocabulary, D d_model.
 """
 
 from collections.abc import Iterator
@@ -18,19 +19,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
-"""Logits converted to fp32 at once: fastest of 2^16 to 2^21 on a CPU; 256 MiB on a GPU, where the kernel cannot be used."""
+"""Number of logits converted to fp32 at a time, by device. CPU: the fastest of 2^16 to 2^21. GPU: 256 MiB, used without the
+kernel."""
 
 
 class Vocabulary(Protocol):
-    """A shard of the vocabulary: the consecutive ids that some logits stand for."""
+    """A shard of the vocabulary: the range of token ids that the logits of a worker cover."""
 
     @property
     def first(self) -> int:
-        """The first of them."""
+        """The first token id."""
         ...
 
     def gather(self, x: Tensor) -> Tensor:
-        """The tensors of all shards: [shards, ...]."""
+        """The tensors `x` of all shards, stacked: [shards, ...]."""
         ...
 
 
@@ -41,16 +43,15 @@ def cross_entropy(
     reduction: Literal["mean", "none"] = "mean",
     vocabulary: Vocabulary | None = None,
 ) -> Tensor:
-    """Cross-entropy in nats, fp32 (fp64 for fp64 logits).
+    """Cross-entropy in nats; fp32 (fp64 for fp64 logits).
 
-    **Logits that require a gradient are overwritten**: do not read them afterwards. Without a gradient they are not changed.
+    **Logits that require a gradient are overwritten**: do not use them afterwards. Other logits are not changed.
 
     Args:
-        logits_BTV: any leading dimensions, then the vocabulary; fp64, fp32, bf16 or fp16.
-        targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
-        ignore_index: the target that is ignored.
-        reduction: "mean" over the targets that count (0 if there are none), or "none": one loss per target, 0 where ignored.
-        vocabulary: which ids the logits stand for; None: all. The losses are over the whole vocabulary either way.
+        logits_BTV: any leading dimensions, then the vocabulary; fp64, fp32, bf16 or fp16. targets_BT: int64 ids, or
+        `ignore_index` for tokens without loss. ignore_index: the target value that is ignored. reduction: "mean": the mean over
+        targets that are not ignored (0 if there are none); "none": one loss per target, 0 if ignored. vocabulary: the range of
+        ids that the logits cover; None: all. The softmax is over the whole vocabulary in both cases.
     """
     targets_N = targets_BT.flatten()
     counted_N = targets_N != ignore_index
@@ -72,19 +73,20 @@ def linear_cross_entropy(
     ignore_index: int = -100,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Summed cross-entropy of the logits `hidden @ head.T`, of which `rows` exist at once; in nats, fp32 (fp64 for fp64).
+    """Summed cross-entropy of the logits `hidden @ head.T`, computed in chunks of `rows`; in nats, fp32 (fp64 for fp64).
 
-    Both gradients are made in the forward pass, chunk by chunk, as Liger does (arXiv 2410.10989, section 3.2); that of the head
-    is summed over the chunks in fp32. It costs no more products than the head itself, because logits are never computed twice.
-    Returns the sum, which the gradient flows from, and the loss of each target, detached, 0 where ignored.
+    Both gradients are computed in the forward pass, chunk by chunk, as in Liger (arXiv 2410.10989, section 3.2); the head's
+    gradient is summed over the chunks in fp32. No logits are computed twice, so there are no additional matrix products.
+    Returns the sum, with gradient, and the loss of each target, detached, 0 if ignored.
 
     Args:
         hidden_BTD: any leading dimensions, then d_model.
-        head_VD: the head's weight, in the same dtype.
-        targets_BT: int64 ids, or `ignore_index` for tokens that count nothing.
-        rows: targets in a chunk.
-        ignore_index: the target that is ignored.
-        vocabulary: which ids the head's rows stand for; None: all. The gradient of `hidden` is then this shard's alone.
+        head_VD: the weight of the head, in the same dtype.
+        targets_BT: int64 ids, or `ignore_index` for tokens without loss.
+        rows: number of targets in a chunk.
+        ignore_index: the target value that is ignored.
+        vocabulary: the range of ids that the head's rows cover; None: all. If given, the gradient of `hidden` is only the
+            contribution of this shard.
     """
     total, losses_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_BTD.flatten(0, -2), head_VD, targets_BT.flatten(), rows, ignore_index, vocabulary
@@ -93,7 +95,7 @@ def linear_cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """The summed losses of N rows; backward only scales the gradients."""
+    """The summed losses of N rows. The gradients are computed in the forward pass and only scaled in the backward pass."""
 
     @staticmethod
     def forward(
@@ -134,9 +136,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _OverwritingCrossEntropy(torch.autograd.Function):
-    """Weighted losses of N rows, or their sum. The gradient is made in the forward pass and only scaled in the backward pass.
+    """Weighted losses of N rows, or their sum. The gradient is computed in the forward pass and only scaled in the backward pass.
 
-    A second backward pass through it is refused by autograd's version counter.
+    Autograd's version counter raises an error for a second backward pass.
     """
 
     @staticmethod
@@ -156,7 +158,7 @@ class _OverwritingCrossEntropy(torch.autograd.Function):
 
 
 def _losses(logits_NV: Tensor, targets_N: Tensor, weights_N: Tensor, vocabulary: Vocabulary | None, *, overwrite: bool) -> Tensor:
-    """The weighted losses of N rows; their gradient overwrites the logits."""
+    """The weighted losses of N rows; with `overwrite`, the logits are replaced by their gradient."""
     if vocabulary is None and _is_for_the_kernel(logits_NV):
         from components.model.cross_entropy_kernel import overwrite_rows
 
@@ -186,7 +188,7 @@ def _is_for_the_kernel(x_NV: Tensor) -> bool:
 
 
 def _add_product(total_VD: Tensor, x_VR: Tensor, y_RD: Tensor) -> None:
-    """total += x @ y, which on a GPU is never rounded to the dtype of its factors."""
+    """total += x @ y. On a GPU, the product is not rounded to the dtype of its factors before it is added."""
     if total_VD.is_cuda and total_VD.dtype != x_VR.dtype:
         torch.addmm(total_VD, x_VR, y_RD, out_dtype=total_VD.dtype, out=total_VD)
     else:
@@ -194,10 +196,10 @@ def _add_product(total_VD: Tensor, x_VR: Tensor, y_RD: Tensor) -> None:
 
 
 def _losses_of_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *, overwrite: bool) -> Tensor:
-    """The weighted losses of R rows; their gradient, weight · (softmax - one-hot), overwrites the logits.
+    """The weighted losses of R rows; with `overwrite`, the logits are replaced by their gradient, weight · (softmax - one-hot).
 
-    With m the largest logit, log sum exp = m - log softmax(m), and softmax(m) is at least 1 / V: nothing underflows, and exp is
-    taken once.
+    Uses log sum exp = m - log softmax(m), with m the largest logit. softmax(m) is at least 1 / V, so nothing underflows, and
+    exp is computed only once.
     """
     probabilities_RV = torch.softmax(logits_RV, dim=-1, dtype=weights_R.dtype)
     normaliser_R = logits_RV.amax(-1) - probabilities_RV.amax(-1).log()
@@ -211,9 +213,10 @@ def _losses_of_chunk(logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, *,
 def _losses_of_shard(
     logits_RV: Tensor, targets_R: Tensor, weights_R: Tensor, vocabulary: Vocabulary, *, overwrite: bool
 ) -> Tensor:
-    """As `_losses_of_chunk`, where the logits are those of a shard of the vocabulary.
+    """Like `_losses_of_chunk`, for the logits of a shard of the vocabulary.
 
-    A shard's softmax times exp(its own log sum exp - that over all shards) is its share of the whole softmax.
+    The softmax over the whole vocabulary is the softmax within the shard times exp(log sum exp of the shard - log sum exp of
+    all).
     """
     probabilities_RV = torch.softmax(logits_RV, dim=-1, dtype=weights_R.dtype)
     own_R = logits_RV.amax(-1) - probabilities_RV.amax(-1).log()

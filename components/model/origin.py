@@ -1,4 +1,4 @@
-"""The files of a checkpoint that is to be imported, and their fingerprint."""
+"""Lists the files of a checkpoint to import, and computes their fingerprint."""
 
 import hashlib
 
@@ -13,16 +13,19 @@ def files_of(directory: str) -> list[FileEntry]:
     """The files of a checkpoint that are read, sorted; `directory` is a path, or a URI in a bucket.
 
     Raises:
-        MissingArtifact: there are none.
-        StoreError: the object store cannot be reached, or refuses.
+        MissingArtifact: there are no such files.
+        StoreError: the object store cannot be reached or refuses the request.
     """
     files = files_in(directory, READ)
     if not files:
-        raise MissingArtifact(f"{directory}: no config and safetensors here; pretraining.start names a checkpoint's directory")
+        raise MissingArtifact(
+            f"{directory}: no JSON or safetensors files here; set pretraining.start to the directory of a checkpoint"
+        )
     return files
 
 
 def fingerprint(directory: str) -> str:
-    """sha256 hex over the names and contents (for objects in a store, the ETags) of those files. Raises as `files_of` does."""
+    """sha256 in hex over the names and contents (ETags for objects in a bucket) of these files. Raises the errors of
+    `files_of`."""
     rows = [f"{file.relative} {state_of(file.location)}" for file in files_of(directory)]
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()

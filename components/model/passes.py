@@ -1,9 +1,9 @@
-"""RMSNorm and rotary positions with fewer passes over memory than their formulas under autograd.
+"""RMSNorm and rotary embeddings that read and write memory less often than the plain formulas with autograd.
 
-On a CPU, where neither is one kernel, the formulas take half as long as the matrix products. torch.compile fuses them by itself,
-and on a GPU RMSNorm is one kernel already.
+On a CPU, torch has no single kernel for them, and the plain formulas take half as long as the matrix products. torch.compile
+fuses the formulas, and on a GPU RMSNorm is a single kernel, so both use torch's versions.
 
-Tensor names carry their shapes: N rows, D d_model; B sequences, H heads, T tokens, E width of a head.
+Suffixes of tensor names are their shapes: N rows, D d_model; B sequences, H heads, T tokens, E width of a head.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ class RMSNorm(nn.RMSNorm):
     """`torch.nn.RMSNorm` (arXiv 1910.07467): x · weight / sqrt(mean(x²) + ε), over the last dimension."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape and dtype; in fp32 inside (fp64 for fp64)."""
+        """Normalise `x`; keeps shape and dtype, and computes in fp32 (fp64 for fp64)."""
         if x.is_cuda or torch.compiler.is_compiling():
             return super().forward(x)
         normalised: Tensor = _RMSNorm.apply(x, self.weight, self.eps)  # type: ignore[no-untyped-call]
@@ -25,7 +25,7 @@ class RMSNorm(nn.RMSNorm):
 
 
 class _RMSNorm(torch.autograd.Function):
-    """Keeps its input and one number a row; autograd would keep the input twice, in fp32."""
+    """RMSNorm that keeps only its input and one number per row; autograd would keep the input twice, in fp32."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
@@ -39,7 +39,7 @@ class _RMSNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        """With r the inverse and g the gradient: r·w·g - x · r³ · mean(w·g·x) for the input, and sum(r·g·x) for the weight."""
+        """Gradients of the input, r·w·g - x · r³ · mean(w·g·x), and of the weight, sum(r·g·x); r: inverse norm, g: `gradient`."""
         x, weight_D, inverse_N1 = ctx.saved_tensors
         x_ND, gradient_ND = x.flatten(0, -2).to(inverse_N1.dtype), gradient.flatten(0, -2).to(inverse_N1.dtype)
         precise_D = weight_D.to(inverse_N1.dtype)
@@ -52,12 +52,12 @@ class _RMSNorm(torch.autograd.Function):
 
 
 def rotate(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turn the pairs (i, i + E/2) of each head by their angle: the pairing of transformers' LLaMA, so weights map one to one.
+    """Apply rotary embeddings: rotate the pairs (i, i + E/2) of each head. transformers' LLaMA uses the same pairs.
 
     Args:
         x_BHTE: queries or keys.
-        cosines: of the angles, (B 1) T E/2, in the dtype of `x_BHTE`.
-        sines: likewise.
+        cosines: cosines of the angles, (B 1) T E/2, in the dtype of `x_BHTE`.
+        sines: sines of the angles, with the same shape and dtype.
     """
     if torch.compiler.is_compiling():
         x1, x2 = x_BHTE.chunk(2, dim=-1)
@@ -67,7 +67,7 @@ def rotate(x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
 
 class _Rotation(torch.autograd.Function):
-    """Backward turns the other way."""
+    """Rotates by the angles; the backward pass rotates by the negative angles."""
 
     @staticmethod
     def forward(ctx: Any, x_BHTE: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class _Rotation(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient_BHTE: Tensor) -> tuple[Tensor, None, None]:
         cosines, sines = ctx.saved_tensors
-        # The heads are a view of the projection's output; in this memory format the gradient is a view of that output's gradient
+        # The heads are a view of the projection's output. With this memory format, the gradient is a view of its gradient, too
         out_BTHE = torch.empty_like(gradient_BHTE.transpose(1, 2), memory_format=torch.contiguous_format)
         return _turned(gradient_BHTE, cosines, -sines, out_BTHE.transpose(1, 2)), None, None
 

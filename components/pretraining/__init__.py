@@ -1,1 +1,1 @@
-"""Pretraining: packed token batches in the plan's mixture make a base model."""
+"""Pretraining: trains a base model on packed token batches, following a plan and a mixture."""

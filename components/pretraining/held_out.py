@@ -1,4 +1,4 @@
-"""Bits per byte of held-out text, measured while the model trains."""
+"""Measures bits per byte of held-out text during training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,17 +16,19 @@ NAME = "bits_per_byte"
 
 @dataclass(frozen=True)
 class HeldOutBitsPerByte:
-    """A fixed sample of the validation split: the same documents at every measurement."""
+    """Measures bits per byte on a fixed sample of the validation split."""
 
     reader: TokenShardReader
     shares: Mapping[str, float]
-    """Weights of the domains in the mean: the mixture's."""
+    """Weight of each domain in the mean: its share in the mixture."""
     max_bytes: int
-    """UTF-8 bytes of each domain."""
+    """Maximum UTF-8 bytes of the sample per domain."""
     seed: int
+    """Random seed of the sample."""
 
     def __call__(self, model: nn.Module) -> Mapping[str, float]:
-        """`bits_per_byte/DOMAIN` for each domain with documents long enough, and their weighted mean `bits_per_byte`."""
+        """`bits_per_byte/DOMAIN` for each domain with documents that are long enough, and `bits_per_byte`, their weighted
+        mean."""
         decoder = cast(Decoder, model)
         domains = [domain for domain in self.reader.domains(VALIDATION) if domain in self.shares]
         figures = {

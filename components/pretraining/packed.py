@@ -1,4 +1,4 @@
-"""Packed batches of token shards, and the next-token loss on them."""
+"""Packed batches of tokens, and the next-token loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,29 +22,30 @@ from components.training.portions import apportion, windows_of
 
 @dataclass(frozen=True)
 class PackedBatches:
-    """Windows of consecutive tokens, whatever documents they cross, in the data order.
+    """Batches of windows of consecutive tokens, in the data order; windows may cross document boundaries.
 
-    Window w of a portion holds its inputs w·L to (w + 1)·L and the targets one further on, so an epoch predicts each token once.
+    Window w of a portion has the tokens w·L to (w + 1)·L as inputs and the tokens shifted by one as targets, so each token is
+    predicted once per epoch.
     """
 
     reader: TokenShardReader
     order: DataOrder
     batch_size: int
-    """Sequences in the global batch."""
+    """Sequences per global batch."""
     sequence_length: int
-    """L, in tokens."""
+    """Tokens per sequence, L."""
     micro_batch_size: int
-    """Sequences."""
+    """Maximum sequences per micro-batch."""
     document_mask: bool = False
-    """Whether batches number the document of each token, so that tokens attend within their own."""
+    """Whether batches contain the document number of each token, for the document mask."""
 
     @classmethod
     def planned(cls, plan: Plan, token_shards: Path, config: PretrainingConfig) -> "PackedBatches":
-        """The batches of a plan: in the order that the shards' mixture and the seed of `config` give.
+        """The batches of a plan, in the order that results from the mixture and the seed of `config`.
 
         Raises:
-            ArtifactError: token shards whose index or mixture is missing or damaged.
-            TrainingError: too little text for the plan within the epoch limits.
+            ArtifactError: the index or mixture of the token shards is missing or damaged.
+            TrainingError: there is not enough text for the plan within the epoch limits.
         """
         reader = TokenShardReader.open(token_shards)
         windows = windows_of(reader.index, plan.sequence_length)
@@ -59,11 +60,14 @@ class PackedBatches:
         )
 
     def micro_batches(self, step: int, rank: int, world_size: int) -> Sequence[Batch]:
-        """The rank's share of the global batch: `tokens` and `targets`, int64 of shape [sequences, L].
+        """The rank's share of the global batch of `step` (from 0), in micro-batches with these tensors:
 
-        `domains`, int64 [sequences], are indices of `order.domains`; `domain_scale`, fp32 [domains], is the size of the global
-        batch over the sequences that each domain has in it, not a number where it has none. With the document mask `documents`,
-        int64 [sequences, L], numbers the documents of each window, 0 the one that started before it.
+        - `tokens` and `targets`, int64 [sequences, L]
+        - `domains`, int64 [sequences]: index of each sequence's domain in `order.domains`
+        - `domain_scale`, fp32 [domains]: sequences of the global batch divided by those of the domain; NaN for a domain without
+          any
+        - `documents`, int64 [sequences, L], with the document mask: number of each token's document in the window; 0 for a
+          document that started before the window
         """
         first, end = self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size
         starts = self.window_starts(step * self.batch_size + first, end - first)
@@ -77,7 +81,8 @@ class PackedBatches:
         ]
 
     def window_starts(self, first: int, count: int) -> list[tuple[str, int]]:
-        """For samples `first` to `first + count`: each one's domain, and its first token among the domain's training tokens."""
+        """For samples `first` to `first + count`: the domain, and the offset of the first token in the domain's training
+        tokens."""
         indices, windows = self.order.samples(first, count)
         chosen = ((self.order.portions[index], window) for index, window in zip(indices.tolist(), windows.tolist(), strict=True))
         return [
@@ -86,7 +91,7 @@ class PackedBatches:
         ]
 
     def tokens_seen(self, steps: int) -> dict[str, npt.NDArray[np.int64]]:
-        """Tokens of each domain and each portion seen after each of the first `steps` steps."""
+        """For each domain and portion, the number of tokens seen after each of the first `steps` steps: int64 [steps]."""
         counts = self.order.counts(self.batch_size * np.arange(1, steps + 1, dtype=np.int64))
         return {name: count * self.sequence_length for name, count in counts.items()}
 
@@ -104,25 +109,26 @@ class PackedBatches:
         batch = {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
         if not self.document_mask:
             return batch
-        # Every document starts with BOS, so that the number of these so far is the document's
+        # Every document starts with BOS, so the number of BOS tokens so far is the number of the document
         return batch | {"documents": (batch["tokens"] == self.reader.bos).cumsum(1)}
 
 
 @dataclass(frozen=True)
 class NextToken:
-    """The mean cross-entropy of the next token, in nats."""
+    """The objective of pretraining: mean cross-entropy of the next token, in nats."""
 
     loss_rows: int | None = None
-    """Targets whose logits exist at once; None: all of a micro-batch."""
+    """Number of targets whose logits are in memory at a time; None: all targets of a micro-batch."""
     domains: tuple[str, ...] = ()
-    """Names of the indices in a batch's `domains`, whose losses are reported; empty: none are."""
+    """Names of the domains that a batch's `domains` refers to, whose losses are reported; empty: none."""
 
     def weight(self, batch: Batch) -> float:
-        """Target tokens."""
+        """Number of target tokens."""
         return batch["targets"].numel()
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        """The sum over the micro-batch; `loss/DOMAIN` is the mean over that domain's targets in the global batch."""
+        """The loss summed over the micro-batch. The figure `loss/DOMAIN` is the mean over the domain's targets in the global
+        batch."""
         decoder, targets_BT, documents_BS = cast(Decoder, model), batch["targets"], batch.get("documents")
         if self.loss_rows is None:
             logits_BTV = model(batch["tokens"], documents_BS=documents_BS)

@@ -1,4 +1,4 @@
-"""From a plan and token shards to a base model (DeepSeek LLM, arXiv 2401.02954, section 2)."""
+"""Trains a base model from a plan and token shards (DeepSeek LLM, arXiv 2401.02954, section 2)."""
 
 import json
 import logging
@@ -45,21 +45,21 @@ INCIDENTS = "incidents.jsonl"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainingInputs:
-    """The directories that a pretraining reads."""
+    """The directories of the artifacts that pretraining reads."""
 
     plan: Path
-    """A training plan."""
+    """Training plan."""
     token_shards: Path
     tokenizer: Path
     start: Path | None = None
-    """A checkpoint whose weights training starts with; None: weights are initialised."""
+    """Checkpoint whose weights training starts with; None: weights are initialised."""
     trunk: Path | None = None
-    """The training state of a trunk, a training with another token budget, from which this one branches; None: from none."""
+    """Training state of a trunk (a training with another token budget) from which this training branches; None: no branch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Spec:
-    """What a training worker needs. All paths are absolute, and seen by all workers."""
+    """The input of a training worker. All paths are absolute, and accessible to all workers."""
 
     config: PretrainingConfig
     plan: Plan
@@ -71,12 +71,12 @@ class _Spec:
 
     @property
     def incidents(self) -> Path:
-        """Where the documents of steps are noted in which something went wrong."""
+        """The file that lists incidents and their documents."""
         return self.checkpoints.root.with_name(INCIDENTS)
 
     @property
     def batches(self) -> PackedBatches:
-        """What each step sees."""
+        """The data of each step."""
         return PackedBatches.planned(self.plan, self.token_shards, self.config)
 
 
@@ -90,27 +90,28 @@ def pretrain(
     metrics: Metrics,
     uploads: RemoteScratch | None = None,
 ) -> Figures:
-    """Train the plan's decoder on the shards' mixture and write it as a Hugging Face directory with `metrics/`.
+    """Train a decoder as planned, on the mixture of the token shards, and write it as a Hugging Face directory with `metrics/`.
 
-    Resumes from the checkpoints in `scratch`, if a former attempt left any, or from those copied to `uploads`; else branches from
-    `inputs.trunk`: the output is bitwise what it would have been without.
+    Resumes from the checkpoints of an earlier attempt in `scratch` or `uploads`, or else branches from `inputs.trunk`. The
+    output is bitwise the same as without interruption or branching.
 
-    `metrics/training.parquet` has one row per step, `metrics/mixture.parquet` one per portion of the mixture: domain, language
-    (where the mixture has shares of languages), target (share asked for), share (planned), windows (of an epoch), epochs.
-    `metrics/incidents.jsonl`, if there were any, has the documents of each step whose loss or gradient was not finite, or whose
-    loss was a spike.
+    `metrics/training.parquet` has one row per step. `metrics/mixture.parquet` has one row per portion of the mixture: domain,
+    language (if the mixture has language shares), target (share in the mixture), share (planned), windows (per epoch), epochs.
+    `metrics/incidents.jsonl`, if there are any, has the documents of each step with a non-finite loss or gradient or a loss
+    spike.
 
     Returns:
-        steps, tokens, loss (mean of the last tenth), bits per byte after the last step, tokens by domain, and notes.
+        steps, tokens, loss (mean over the last tenth of the steps), bits per byte after the last step, tokens by domain, and
+        notes.
 
     Raises:
-        ConfigError: a sequence longer than the context, fewer sequences in a batch than workers, another vocabulary,
-            a start of another shape, a trunk with other first steps.
-        ResourceError: too little memory or disk for the plan.
-        TrainingError: too little text for the plan within the epoch limits, or a loss that is not finite.
-        CheckpointError: no checkpoints in `scratch` but those of another training, or a damaged trunk.
+        ConfigError: sequences are longer than the context, a batch has fewer sequences than there are replicas, the vocabulary
+            differs from the token shards', `inputs.start` has another shape, or the trunk has other first steps.
+        ResourceError: there is not enough memory or disk space for the plan.
+        TrainingError: there is not enough text for the plan within the epoch limits, or a loss is not finite.
+        CheckpointError: the checkpoints in `scratch` belong to another training or are damaged, or the trunk is damaged.
     """
-    # Everything that can be refused is refused before workers start
+    # Check everything that can be checked before workers start
     plan = Plan.read(inputs.plan)
     batches = _batches(config, plan, inputs.token_shards)
     root = scratch.absolute() / "checkpoints"
@@ -146,7 +147,7 @@ def pretrain(
 
 
 def _batches(config: PretrainingConfig, plan: Plan, token_shards: Path) -> PackedBatches:
-    """What each step sees, once the plan fits the configuration and the shards."""
+    """The data of each step. Raises `ConfigError` if the plan does not fit the config or the token shards."""
     refuse_misfits(config, plan, TokenShardReader.open(token_shards).vocab_size)
     return PackedBatches.planned(plan, token_shards, config)
 
@@ -159,7 +160,7 @@ def _checkpoints(
     root: Path,
     uploads: RemoteScratch | None,
 ) -> CheckpointPlan:
-    """Where checkpoints are, and of what training; once the weights to start with and the trunk fit it."""
+    """The plan for checkpoints. Raises `ConfigError` if the starting weights or the trunk do not fit this training."""
     start_digest = ""
     if inputs.start is not None:
         refuse_another_shape(plan.shape, inputs.start)
@@ -188,25 +189,25 @@ def _write_metrics(
 
 
 def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:
-    """What each step of such a pretraining sees. Raises as `pretrain` does."""
+    """The data of each step of a pretraining. Raises the errors of `pretrain`."""
     return _batches(config, Plan.read(plan), token_shards)
 
 
 def permanent_checkpoints(config: PretrainingConfig, *, plan: Path, scratch: Path) -> list[Path]:
-    """The checkpoints that a finished pretraining has left in `scratch` for others to branch from, by step."""
+    """The permanent checkpoints of a finished pretraining in `scratch`, from which others can branch, sorted by step."""
     steps = TrainingSettings.planned(config.training, Plan.read(plan)).permanent_steps
     return sorted(directory for directory in published(scratch / "checkpoints") if step_of(directory) in steps)
 
 
 def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
-    """The work of each worker. Rank 0 writes the model, and alone returns the result: a long history, the same on all."""
+    """Train on one worker. Rank 0 writes the model and returns the result; other ranks return None, since the history is long."""
     config, plan, batches = spec.config, spec.plan, spec.batches
     settings, size = TrainingSettings.planned(config.training, plan), parameters(plan.shape)
     shards = config.training.layout.over(reporter.world_size).workers_per_replica
     require_memory(plan.memory_bytes, size, reporter.rank, made=size // shards)
 
     model, weights = _initial_model(spec)
-    torch.manual_seed(config.seed)  # checkpoints hold the generators' states
+    torch.manual_seed(config.seed)  # checkpoints contain the generator states
     shares = Mixture.read(spec.token_shards).shares
     training = TrainSpec(
         model=model,
@@ -228,7 +229,7 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
 
 
 def _initial_model(spec: _Spec) -> tuple[Decoder, Weights]:
-    """The model on the meta device, and what reads its weights from a checkpoint, or initialises them."""
+    """The model on the meta device, and a function that initialises its weights or reads them from a checkpoint."""
     with torch.device("meta"):
         model = Decoder(spec.plan.shape)
     if spec.start is not None:
@@ -237,23 +238,23 @@ def _initial_model(spec: _Spec) -> tuple[Decoder, Weights]:
 
 
 def refuse_misfits(config: PretrainingConfig, plan: Plan, vocab_size: int) -> None:
-    """Raise `ConfigError` for a plan that does not fit the configuration, or shards of that vocabulary."""
+    """Raise `ConfigError` if the plan does not fit the config, or token shards with that vocabulary size."""
     context, vocabulary = plan.shape.context, plan.shape.vocab_size
     if plan.sequence_length > context:
-        raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: up to its context of {context}")
+        raise ConfigError(f"the plan's sequence length is {plan.sequence_length}; allowed: at most its context of {context}")
     layout = config.training.layout.over(config.training.workers)
     layout.require_fit(plan.shape, plan.sequence_length)
     if plan.batch_size < layout.replicas:
         raise ConfigError(
-            f"the plan's batch size is {plan.batch_size}; allowed: at least {layout.replicas}, one sequence for each replica"
+            f"the plan's batch size is {plan.batch_size}; allowed: at least {layout.replicas}, one sequence per replica"
         )
     if layout.zero_stage == 3 and (uneven := _uneven_world(config.training, plan)):
         raise ConfigError(
-            f"{uneven} replicas would part the plan's batch size of {plan.batch_size} into unequal numbers of micro-batches; "
-            "allowed with zero_stage 3: a multiple of a micro-batch's sequences times every number of replicas"
+            f"{uneven} replicas would have different numbers of micro-batches with the plan's batch size of {plan.batch_size}; "
+            "allowed with zero_stage 3: a multiple of a micro-batch's sequences times every possible number of replicas"
         )
     if vocabulary != vocab_size:
-        raise ConfigError(f"the plan's vocabulary is {vocabulary}; allowed: that of the token shards, {vocab_size}")
+        raise ConfigError(f"the plan's vocabulary size is {vocabulary}; allowed: that of the token shards, {vocab_size}")
 
 
 def refuse_another_shape(shape: ModelShape, start: Path) -> None:
@@ -261,11 +262,13 @@ def refuse_another_shape(shape: ModelShape, start: Path) -> None:
     ours, theirs = asdict(shape), asdict(read_shape(start))
     unequal = ", ".join(f"{name} {theirs[name]}" for name in ours if ours[name] != theirs[name])
     if unequal:
-        raise ConfigError(f"the plan's shape is not that of the checkpoint at {start}, which has {unequal}; leave the shape out")
+        raise ConfigError(
+            f"the plan's shape differs from that of the checkpoint at {start}, which has {unequal}; do not set pretraining.shape"
+        )
 
 
 def _uneven_world(config: TrainingConfig, plan: Plan) -> int | None:
-    """A possible number of replicas that would differ in their number of passes; None: there is none."""
+    """A possible number of replicas with which their numbers of micro-batches would differ; None: there is none."""
     size, replicas = config.sequences(plan.sequence_length), config.layout.over(config.workers).replicas
     for count in range(config.min_workers or replicas, replicas + 1):
         fewest, largest = plan.batch_size // count, -(-plan.batch_size // count)
@@ -280,7 +283,7 @@ def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
 
 
 def outcome_of(trained: Trained) -> TrainingOutcome:
-    """What a finished training came out at. Raises `TrainingError` where no step had a finite loss."""
+    """The result of a finished training. Raises `TrainingError` if no step had a finite loss."""
     losses = [row["loss"] for row in trained.history if "loss" in row]
     if not losses:
         raise TrainingError("no step had a finite loss; lower the learning rate")
@@ -296,6 +299,6 @@ def outcome_of(trained: Trained) -> TrainingOutcome:
 
 
 def figures_of(outcome: TrainingOutcome) -> dict[str, JSON]:
-    """Steps, tokens, loss and bits per byte, as a step shows them."""
+    """Steps, tokens, loss and bits per byte of a result, as the figures of a step."""
     by_domain = {f"{NAME}/{domain}": value for domain, value in outcome.bits_per_byte_by_domain.items()}
     return {"steps": outcome.steps, "tokens": outcome.tokens, **outcome.figures, **by_domain}

@@ -1,7 +1,7 @@
-"""The prefix that trainings of several lengths share: what their first steps depend on, and the checkpoint where they branch.
+"""The first steps that trainings of different lengths share: what they depend on, and the checkpoint from which trainings branch.
 
-Under the multi-step schedule a training is, up to the first drop of its learning rate, a prefix of every longer one: the first
-stage can be reused (DeepSeek LLM, arXiv 2401.02954, section 2.3).
+With the multi-step schedule, a training is a prefix of every longer one up to the first drop of its learning rate, so this
+first stage can be reused (DeepSeek LLM, arXiv 2401.02954, section 2.3).
 """
 
 import json
@@ -27,11 +27,11 @@ from components.training.data_order import DataOrder
 from components.training.schedule import common_steps
 
 CHECKPOINT = "checkpoint"
-"""Directory of a training state that has the files of a training checkpoint."""
+"""Subdirectory of a training state that contains the files of the training checkpoint."""
 
 
 def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, token_shards: Path) -> dict[str, JSON]:
-    """All that a step depends on except the number of steps: trainings with the same one share their first steps."""
+    """Everything that a step depends on, except the number of steps. Trainings with equal values share their first steps."""
     deciding = ("shape", "batch_size", "sequence_length", "learning_rate", "init_std", "warmup_steps")
     values = asdict(plan)
     return {
@@ -42,36 +42,39 @@ def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, tok
         "seed": order.seed,
         "micro_batch_size": config.training.sequences(plan.sequence_length),
         "token_shards": HASHED.sha256(token_shards / TokenIndex.NAME),
-        # Only where it is on, so that checkpoints made before it existed are still resumed from
+        # Only if set, so that trainings can still resume from checkpoints made before this option existed
         **({"document_mask": True} if config.document_mask else {}),
     }
 
 
 def require_same_prefix(checkpoint: Path, identity: dict[str, JSON], settings: TrainingSettings) -> None:
-    """Refuse to branch from a checkpoint of a trunk that does not share its first steps with this training.
+    """Raise an error if this training does not share its first steps, up to a checkpoint, with the training of the checkpoint.
 
     Raises:
-        ConfigError: a value that a step depends on differs, or the learning rate of either training has dropped before.
+        ConfigError: a value that a step depends on differs, or the learning rate of either training drops before the checkpoint.
     """
     manifest = read_manifest(checkpoint)
     trunk, step = manifest["identity"], manifest["step"]
-    # Only a worker knows the precision of its device; it is compared when training starts.
+    # The precision depends on the worker's device, so it is compared when training starts.
     branch = json.loads(json.dumps(identity)) | {name: trunk[name] for name in (LENGTH, "precision")}
     if unequal := unequal_values(trunk, branch):
-        raise ConfigError(f"a branch from step {step} starts as its trunk did: there {unequal[0]}; set it so, or train anew")
+        raise ConfigError(
+            f"a branch from step {step} must have the same settings as its trunk, in which {unequal[0]}; "
+            "set the same value, or start a new training"
+        )
     for name, steps in (("the trunk", trunk[LENGTH]), ("the branch", settings.steps)):
         common = common_steps(replace(settings, steps=steps))
         if step > common:
             raise ConfigError(
-                f"a branch from step {step}: {name}, of {steps} steps, has its learning rate lowered after step {common}; "
-                "allowed: a checkpoint of the first stage, and at least as many tokens as have the same first stage"
+                f"a branch from step {step}: {name}, with {steps} steps, lowers its learning rate after step {common}; "
+                "allowed: a checkpoint before the first drop of the learning rate, in the trunk and in the branch"
             )
 
 
 def write_training_state(checkpoint: Path, output: Path) -> ReachedStep:
-    """Write a checkpoint as a training state, with links where both are on one disk, and how far it is.
+    """Write a checkpoint as a training state into `output` and return the step that it has reached.
 
-    Its times are omitted: equal trainings leave equal files.
+    Files are hard-linked if possible. Times are left out, so that equal trainings write equal files.
     """
     directory = output / CHECKPOINT
     directory.mkdir()

@@ -1,7 +1,8 @@
-"""Trainings that differ in their length alone and share their first steps (arXiv 2401.02954, sections 2.3 and 3.1).
+"""Trains models that differ only in the number of steps and share their first steps (arXiv 2401.02954, sections 2.3 and 3.1).
 
-Under the multi-step schedule a shorter training is, up to the first drop of its learning rate, a prefix of a longer one. So the
-trunk is trained once, and each training branches from it at its own drop: bitwise what it would have been by itself.
+With the multi-step schedule, a shorter training is a prefix of a longer one up to the first drop of its learning rate. So the
+longest training, the trunk, is trained once, and each shorter one branches from it at its own first drop. The results are
+bitwise the same as for separate trainings.
 """
 
 import hashlib
@@ -31,33 +32,35 @@ from components.training.schedule import common_steps
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trunk:
-    """Points that differ in their steps alone, the shortest first. Paths are absolute."""
+    """Points of a sweep that share their first steps. Paths are absolute."""
 
     points: tuple[Point, ...]
+    """The points, sorted by number of steps; the last one is trained as the trunk."""
     config: PretrainingConfig
-    """Its seed chooses the held-out documents, the same for every point; a point's own seed is that of weights and order."""
+    """Config of all points. Its seed selects the held-out documents; the seed of each point is used for its weights and data
+    order."""
     token_shards: Path
     checkpoints: Path
-    """Survives a kill; training resumes from there."""
+    """Directory of the training checkpoints, from which a stopped training resumes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrunkBranch:
-    """The training of one point of a trunk."""
+    """The result of training one point of a trunk."""
 
     number: int
     """Index of the point in the trunk."""
     outcome: PointOutcome
     history: tuple[Row, ...]
     seconds: float
-    """Spent in steps and validation by this call: the branch's own, and those of the trunk since the branch before it."""
+    """Seconds spent in steps and validation by this call, including the steps of the trunk since the previous branch."""
 
 
 def trunks(points: Sequence[Point], config: PretrainingConfig, token_shards: Path, scratch: Path) -> list[Trunk]:
-    """The trunks of all points, the one with most FLOPs first.
+    """Group points into trunks; the trunk with the most FLOPs comes first.
 
-    Points share a trunk where all that a step depends on is equal: shape, batch, rate, warm-up, seed, and the data order, which
-    differs where one of them would exceed an epoch limit of the mixture.
+    Points share a trunk if everything that a step depends on is equal: shape, batch size, learning rate, warm-up, seed and data
+    order. The data order differs if one of the points would exceed an epoch limit of the mixture.
     """
     groups: dict[str, list[Point]] = {}
     for number, point in enumerate(points):
@@ -78,11 +81,11 @@ def trunks(points: Sequence[Point], config: PretrainingConfig, token_shards: Pat
 
 
 def train_trunk(trunk: Trunk) -> Iterator[TrunkBranch]:
-    """Train all points of a trunk, yielding each when it is done. A repeated call resumes where the last one stopped.
+    """Train all points of a trunk and yield each result when it is ready. A repeated call resumes where the last one stopped.
 
     Raises:
-        ConfigError: a plan that does not fit the configuration or the shards.
-        CheckpointError: the checkpoints are of other points.
+        ConfigError: a plan does not fit the config or the token shards.
+        CheckpointError: the checkpoints belong to other points.
     """
     for number in range(len(trunk.points)):
         clock, history = _Clock(), tuple[Row, ...]()
@@ -95,7 +98,7 @@ def train_trunk(trunk: Trunk) -> Iterator[TrunkBranch]:
 
 
 def write_branch(branch: TrunkBranch, point: Point, output: Path, metrics: Metrics) -> Figures:
-    """Write the outcome, and `metrics/training.parquet` where steps were done; what was trained and its figures."""
+    """Write the result of a point and, if any steps were done, `metrics/training.parquet`. Returns the figures of the point."""
     branch.outcome.write(output)
     metrics.measured({"training_seconds": branch.seconds})
     if branch.history:
@@ -106,7 +109,7 @@ def write_branch(branch: TrunkBranch, point: Point, output: Path, metrics: Metri
 
 
 class _Clock:
-    """The reporter of one process: adds up the time from the start of each training's first step to the end of its last."""
+    """A reporter for one process that measures the time of the steps of all trainings, without their setup."""
 
     rank, world_size = 0, 1
 
@@ -115,12 +118,12 @@ class _Clock:
         self._last: float | None = None
 
     def start(self) -> "_Clock":
-        """Another training starts: its setup does not count."""
+        """Start the next training; the time until the end of its first step is derived from the reported speed."""
         self._last = None
         return self
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
-        """Count a step that ends now; the length of the first one follows from its speed."""
+        """Add the time of a step that ends now. The time of the first step is computed from its speed."""
         now, speed = time.monotonic(), values.get("tokens_per_second")
         if self._last is not None:
             self.seconds += now - self._last
@@ -130,7 +133,7 @@ class _Clock:
 
 
 def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
-    """The training of one point, branched from the trunk; that of the longest is the trunk itself."""
+    """Train one point: a branch of the trunk or, for the last point, the trunk itself."""
     point, root = trunk.points[number], trunk.checkpoints / "trunk"
     if number == len(trunk.points) - 1:
         return _train(trunk, point, root, clock)
@@ -138,13 +141,13 @@ def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
     checkpoint = root / f"step-{until:08d}"
     if not checkpoint.exists():
         _train(trunk, trunk.points[-1], root, clock, until=until)
-    # A trunk that was trained before the point belonged to it may have no checkpoint at its step
+    # A trunk that was trained before this point was added to it may have no checkpoint at this step
     branch_from = checkpoint if checkpoint.exists() else None
     return _train(trunk, point, trunk.checkpoints / f"steps-{point.plan.steps:08d}", clock, branch_from=branch_from)
 
 
 def _settings(trunk: Trunk, point: Point) -> TrainingSettings:
-    """Those of a point; of the longest, checkpoints are kept where the others branch."""
+    """The settings of a point. The longest one, the trunk, keeps checkpoints at the steps where the others branch."""
     settings, length = TrainingSettings.planned(trunk.config.training, point.plan), point.plan.steps
     shorter = (TrainingSettings.planned(trunk.config.training, other.plan) for other in trunk.points if other.plan.steps < length)
     shares = tuple(common_steps(branch) / length for branch in shorter)
@@ -176,5 +179,5 @@ def _train(
 
 
 def _batches(point: Point, config: PretrainingConfig, token_shards: Path) -> PackedBatches:
-    """The batches of a point, in the order of its own seed."""
+    """The batches of a point, ordered with its own seed."""
     return PackedBatches.planned(point.plan, token_shards, replace(config, seed=point.seed))

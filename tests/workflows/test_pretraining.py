@@ -21,7 +21,7 @@ def test_without_a_start_nothing_is_imported(tmp_path: Path) -> None:
 
 
 def test_a_start_that_is_no_model_is_refused_before_any_step(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match="no config and safetensors here"):
+    with pytest.raises(MissingArtifact, match="no JSON or safetensors files here"):
         asyncio.run(pretraining.obtain_start(run_in(tmp_path), PretrainingConfig(start=str(tmp_path))))
 
 

@@ -48,7 +48,7 @@ def test_positions_count_from_the_first_token_of_each_row() -> None:
 def test_more_tokens_than_slots_are_refused() -> None:
     full = cache(0)
     fill(full, 7)
-    with pytest.raises(ConfigError, match="a cache of 8 tokens cannot take 9"):
+    with pytest.raises(ConfigError, match="a cache of 8 tokens cannot hold 9"):
         full.positions(2)
 
 

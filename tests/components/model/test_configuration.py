@@ -51,7 +51,7 @@ def test_a_value_that_makes_no_sense_is_damage(changes: dict[str, object], tmp_p
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="hidden_act is 'gelu'; the decoder has 'silu' only"):
+    with pytest.raises(ArtifactError, match="hidden_act is 'gelu'; allowed: 'silu'"):
         read_shape(write(tmp_path, hidden_act="gelu"))
 
 

@@ -138,7 +138,7 @@ def test_padding_does_not_count_against_the_context() -> None:
 
 def test_a_full_cache_is_refused() -> None:
     cache = KeyValueCache(SMALL, [0], 8, small().head.weight)
-    with pytest.raises(ConfigError, match=r"cache of 8 tokens cannot take 9"):
+    with pytest.raises(ConfigError, match=r"cache of 8 tokens cannot hold 9"):
         small()(tokens(1, 9), cache)
 
 

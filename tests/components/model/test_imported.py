@@ -50,8 +50,8 @@ def test_a_checkpoint_is_imported_in_fp32_with_its_tokenizer_and_the_hashes_of_i
 
 
 def test_a_directory_without_a_checkpoint_and_pickled_weights_are_refused(theirs: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match=r"no config and safetensors here; pretraining\.start names"):
+    with pytest.raises(MissingArtifact, match=r"no JSON or safetensors files here; set pretraining\.start"):
         import_checkpoint(str(tmp_path / "nowhere"), tmp_path / "output")
     (theirs / "model.safetensors").rename(theirs / "pytorch_model.bin")
-    with pytest.raises(MissingArtifact, match="pickled ones never"):
+    with pytest.raises(MissingArtifact, match="pickled weights are not supported"):
         import_checkpoint(str(theirs), tmp_path / "output")

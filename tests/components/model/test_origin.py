@@ -45,5 +45,5 @@ def test_the_fingerprint_is_that_of_the_content_and_not_of_the_directory(theirs:
 
 
 def test_a_directory_without_a_checkpoint_is_refused_with_the_setting_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match=r"no config and safetensors here; pretraining\.start names"):
+    with pytest.raises(MissingArtifact, match=r"no JSON or safetensors files here; set pretraining\.start"):
         fingerprint(str(tmp_path))

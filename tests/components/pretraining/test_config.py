@@ -31,7 +31,7 @@ def test_a_bad_value_is_refused_with_the_name_of_its_field(field: str, value: An
 
 
 def test_a_chunked_loss_is_refused_with_zero_3() -> None:
-    with pytest.raises(ConfigError, match="loss_rows is 512; allowed: None with zero_stage 3"):
+    with pytest.raises(ConfigError, match=r"loss_rows is 512; allowed: None with training\.layout\.zero_stage 3"):
         PretrainingConfig(loss_rows=512, training=TrainingConfig(layout=ParallelLayout(zero_stage=3)))
 
 

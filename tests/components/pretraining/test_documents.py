@@ -49,7 +49,7 @@ def test_an_incident_says_where_its_documents_are_and_how_to_see_them(
 ) -> None:
     note = Incidents(tmp_path / "incidents.jsonl", batches)
     note(6, "a spike")
-    assert caplog.messages == [f"step 6: its documents are in {note.path}; to see them: longrun batch latest 6"]
+    assert caplog.messages == [f"step 6: its documents are listed in {note.path}; to show them: longrun batch latest 6"]
 
 
 @pytest.mark.parametrize("cut", [1, 20, 62, -1])
@@ -73,7 +73,7 @@ def test_a_full_disk_is_a_warning_and_no_end_of_the_training(batches: PackedBatc
     Incidents(Path("/dev/full"), batches)(6, "a spike")
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
-    assert "step 6: its documents could not be noted in /dev/full (No space left on device)" in warning.getMessage()
+    assert "step 6: its documents could not be written to /dev/full (No space left on device)" in warning.getMessage()
     assert "longrun batch latest 6" in warning.getMessage()
 
 

@@ -111,7 +111,7 @@ def test_workers_that_part_the_model_start_with_their_parts_of_a_checkpoint(run:
 def test_a_checkpoint_of_another_shape_is_no_start(run: Any, plan: Path) -> None:
     _, first, _ = run("first")
     shape = dataclasses.replace(PLAN.shape, d_ffn=48, rope_theta=5e5)
-    with pytest.raises(ConfigError, match=r"which has d_ffn 32, rope_theta 10000\.0; leave the shape out"):
+    with pytest.raises(ConfigError, match=r"which has d_ffn 32, rope_theta 10000\.0; do not set pretraining\.shape"):
         run("second", start=first, plan=edited_plan(plan, shape=shape))
 
 
@@ -198,9 +198,7 @@ def test_workers_whose_passes_would_differ_in_number_are_refused_where_zero_3_ma
     run: Any, plan: Path
 ) -> None:
     three = with_training(CONFIG, workers=4, min_workers=2, layout=ParallelLayout(zero_stage=3), micro_batch_tokens=32)
-    with pytest.raises(
-        ConfigError, match=r"^3 replicas would part the plan's batch size of 8 into unequal numbers of micro-batches"
-    ):
+    with pytest.raises(ConfigError, match=r"^3 replicas would have different numbers of micro-batches"):
         run("output", three, plan=edited_plan(plan, batch_size=8))
 
 

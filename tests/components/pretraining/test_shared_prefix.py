@@ -126,14 +126,14 @@ def test_other_data_is_refused(pretraining: Pretraining, trunk: Path, token_shar
 
 
 def test_a_budget_whose_first_stage_is_shorter_is_refused(pretraining: Pretraining, trunk: Path) -> None:
-    with pytest.raises(ConfigError, match="the branch, of 13 steps, has its learning rate lowered after step 11"):
+    with pytest.raises(ConfigError, match="the branch, with 13 steps, lowers its learning rate after step 11"):
         pretraining("shorter", 13, trunk)
 
 
 def test_a_checkpoint_after_the_first_stage_is_no_trunk(pretraining: Pretraining, tmp_path: Path) -> None:
     late = with_training(CONFIG, checkpoint_permanent=(0.9,))
     pretraining("late", 20, config=late)
-    with pytest.raises(ConfigError, match="the trunk, of 20 steps, has its learning rate lowered after step 16"):
+    with pytest.raises(ConfigError, match="the trunk, with 20 steps, lowers its learning rate after step 16"):
         pretraining("branched", 40, state_of(tmp_path, "late", late))
 
 
