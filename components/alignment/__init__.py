@@ -1,1 +1,1 @@
-"""Alignment (paper, section 4): supervised fine-tuning on conversations, then direct preference optimisation."""
+"""Alignment (DeepSeek LLM, section 4): supervised fine-tuning on conversations, then direct preference optimisation."""

@@ -1,6 +1,6 @@
-"""What alignment learns from and how: conversations, fine-tuning, preference pairs, preference optimisation.
+"""Configs of alignment: conversations, fine-tuning, preference pairs, preference optimisation.
 
-Defaults are the figures of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7B model) where it gives one.
+Defaults are the values of DeepSeek LLM (arXiv 2401.02954, section 4, for the 7B model) where the paper gives them.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,8 @@ from components.file_names import names_files
 from components.training.config import CheckpointConfig, ScheduleConfig, TrainingConfig
 
 PAIR_KINDS = ("author-vs-sample", "right-vs-other")
-"""Kinds of embedded preference pairs: the authors' words against the model's own sample, and against another function's."""
+"""Kinds of embedded preference pairs: an author's text against an answer sampled from the model, or against the text of another
+function."""
 
 SFT_TRAINING = TrainingConfig(
     schedule=ScheduleConfig(kind="cosine"),
@@ -18,70 +19,74 @@ SFT_TRAINING = TrainingConfig(
     validation_steps=None,
     checkpoints=CheckpointConfig(permanent=()),
 )
-"""How SFT trains where a recipe does not say otherwise. The paper names no schedule for it, cosine is InstructGPT's (arXiv
-2203.02155, appendix C.1). Of conversations, which are padded, fewer tokens in a micro-batch take less memory and pad less."""
+"""Default training config of SFT. The paper gives no schedule for SFT; cosine is InstructGPT's (arXiv 2203.02155, appendix C.1).
+Conversations are padded, so smaller micro-batches than in pretraining need less memory and less padding."""
 
 DPO_TRAINING = replace(SFT_TRAINING, schedule=ScheduleConfig(kind="cosine", final_factor=0.0))
-"""How DPO trains where a recipe does not say otherwise (paper, section 4: cosine)."""
+"""Default training config of DPO (paper, section 4: cosine)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConversationsConfig:
-    """Which conversations there are: instructions made from installed packages, and files of one's own."""
+    """The conversations for fine-tuning: the user's own files, and instructions made from installed Python packages."""
 
     sources: tuple[str, ...] = field(default=(), metadata=names_files())
-    """JSONL files (plain, .gz, .zst; paths, or URIs in a bucket) whose lines hold `messages`; `group`, `split` and `licence` are
-    optional."""
+    """JSONL files with one conversation per line (plain, .gz or .zst; paths, or URIs in a bucket). Each line has `messages` and
+    optionally `group`, `split` and `licence`."""
     distributions: tuple[str, ...] = ()
-    """Installed distributions whose functions give instructions; each is in the split that the corpus gave it."""
+    """Installed Python distributions from whose functions instructions are made; each keeps the split that it has in the
+    corpus."""
     max_conversations: int = 1_500_000
-    """Training conversations, all sources together (paper, section 4: about 1.5 M)."""
+    """Maximum training conversations from all sources together (paper, section 4: about 1.5 M)."""
     max_validation_conversations: int = 10_000
-    """Held-out conversations: enough to know the loss to about 1 %."""
+    """Maximum held-out conversations; 10 000 determine the loss to about 1 %."""
     max_instructions_per_distribution: int = 20_000
-    """Instructions from one distribution; they are taken from one after the other in turn, until there are enough."""
+    """Maximum instructions per distribution. Instructions are taken from the distributions in turn until there are enough."""
     describe_share: float = 0.5
-    """Share of the embedded instructions that ask what a function does; the others ask for a function that fits a description."""
+    """Fraction of the embedded instructions that ask for a description of a function; the others ask for a function that
+    matches a description."""
     max_prompt_characters: int = 400
-    """Longest embedded prompt: longer signatures are lists of options rather than functions to ask about."""
+    """Maximum characters of an embedded prompt; functions with longer signatures are skipped."""
     max_answer_characters: int = 400
-    """Longest embedded answer: a docstring's first paragraph seldom needs more."""
+    """Maximum characters of an embedded answer; the first paragraph of a docstring is rarely longer."""
     validation_share: float = 0.01
-    """Share of the groups held out where neither the corpus nor the line names the split of a group."""
+    """Fraction of groups to hold out, among groups whose split is given neither by the corpus nor by a line."""
     max_bad_lines: int = 100
-    """Unusable lines of one file that are refused and counted; with more, the file is taken for another kind of data."""
+    """Maximum number of unusable lines per file, which are skipped and counted; with more, the step fails."""
     seed: int = 0
-    """Draws which instructions are kept, and their wording."""
+    """Random seed for choosing instructions and their wording."""
 
     def __post_init__(self) -> None:
-        require(bool(self.sources or self.distributions), self, "sources", self.sources, "a source, or else distributions")
+        require(
+            bool(self.sources or self.distributions), self, "sources", self.sources, "at least one, unless distributions has one"
+        )
         _positive(self, "max_conversations", "max_validation_conversations", "max_instructions_per_distribution")
         _positive(self, "max_prompt_characters", "max_answer_characters")
-        require(0 <= self.describe_share <= 1, self, "describe_share", self.describe_share, "a share from 0 to 1")
+        require(0 <= self.describe_share <= 1, self, "describe_share", self.describe_share, "a fraction from 0 to 1")
         _reading(self, self.validation_share, self.max_bad_lines)
-        require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
+        require(self.seed >= 0, self, "seed", self.seed, "an integer from 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SFTConfig:
-    """Supervised fine-tuning: prompts masked, the answers (and the end of each) learned."""
+    """Supervised fine-tuning. The loss covers only the answers and their end tokens; prompts are masked."""
 
     epochs: int = 4
-    """Passes over the conversations (paper, section 4: 4 for 7B; 2 for 67B, which overfits)."""
+    """Number of passes over the conversations (paper, section 4: 4 for 7B; 2 for 67B, which overfits)."""
     learning_rate: float = 1e-5
     """Maximum learning rate (paper, section 4: 1e-5 for 7B, 5e-6 for 67B)."""
     batch_size: int = 64
-    """Conversations in a step; the paper gives none, InstructGPT's appendix C.1 (arXiv 2203.02155) takes 32."""
+    """Conversations per step. The paper gives no value; InstructGPT (arXiv 2203.02155, appendix C.1) uses 32."""
     warmup_share: float = 0.03
-    """Share of the steps with linear warm-up; the paper gives none, Alpaca's and Vicuna's recipes take 3 %."""
+    """Fraction of the steps with linear warm-up. The paper gives no value; Alpaca and Vicuna use 3 %."""
     max_length: int | None = None
-    """Longest conversation in tokens; longer ones are left out and counted, never truncated. None: the model's context."""
+    """Maximum tokens of a conversation; longer ones are skipped and counted, not truncated. None: the model's context."""
     max_validation_conversations: int = 10_000
-    """Held-out conversations on which the loss is measured before and after."""
+    """Maximum held-out conversations of each task on which the loss is measured before and after training."""
     training: TrainingConfig = SFT_TRAINING
-    """How to train; what is held out is measured before and after in any case."""
+    """How to train. Whatever its validation_steps, the model is also measured before and after training."""
     seed: int = 0
-    """Draws the order of the conversations."""
+    """Random seed of the order of the conversations."""
 
     def __post_init__(self) -> None:
         _check_tuning(self)
@@ -90,66 +95,68 @@ class SFTConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreferencePairsConfig:
-    """Which preference pairs there are: of the SFT model's own samples, of other functions' words, and files of one's own."""
+    """The preference pairs for DPO: the user's own files, and pairs made from the embedded conversations."""
 
     kinds: tuple[str, ...] = PAIR_KINDS
-    """Embedded kinds: "author-vs-sample" is the paper's (candidates sampled from the SFT model, section 4),
-    "right-vs-other" needs no sample; none: only `sources`."""
+    """Kinds of embedded pairs. "author-vs-sample": an author's text is preferred to an answer sampled from the SFT model, as in
+    the paper (section 4); "right-vs-other": it is preferred to the text of another function, without sampling. Empty: only
+    `sources`."""
     sources: tuple[str, ...] = field(default=(), metadata=names_files())
-    """JSONL files (plain, .gz, .zst; paths, or URIs in a bucket) whose lines hold `prompt`, `chosen` and `rejected`, and
-    optionally `group` and `split`."""
+    """JSONL files with one pair per line (plain, .gz or .zst; paths, or URIs in a bucket). Each line has `prompt`, `chosen` and
+    `rejected`, and optionally `group` and `split`."""
     max_pairs_per_kind: int = 100_000
-    """Training pairs of each kind; the paper gives no number."""
+    """Maximum training pairs of each kind; the paper gives no number."""
     max_validation_pairs_per_kind: int = 2_000
-    """Held-out pairs of each kind: enough to know an accuracy to about 1 %."""
+    """Maximum held-out pairs of each kind; 2 000 determine an accuracy to about 1 %."""
     max_new_tokens: int = 512
-    """Longest sample, in tokens."""
+    """Maximum tokens of a sampled answer."""
     temperature: float = 1.0
-    """Of the samples; 1 is the model's own distribution, from which DPO's derivation takes its candidates."""
+    """Temperature of the sampled answers; 1 samples from the model's distribution, as DPO's derivation assumes."""
     top_p: float = 1.0
-    """Nucleus of the samples (arXiv 1904.09751); 1 keeps every token."""
+    """Probability mass of nucleus sampling (arXiv 1904.09751); 1 keeps every token."""
     batch_size: int = 64
-    """Prompts sampled at once; bounds memory."""
+    """Prompts sampled at a time; limits memory use."""
     validation_share: float = 0.01
-    """Share of the groups of `sources` held out where neither the conversations nor the line names the split of a group."""
+    """Fraction of the groups of `sources` to hold out, among groups whose split is given neither by the conversations nor by a
+    line."""
     max_bad_lines: int = 100
-    """Unusable lines of one file that are refused and counted; with more, the file is taken for another kind of data."""
+    """Maximum number of unusable lines per file, which are skipped and counted; with more, the step fails."""
     seed: int = 0
-    """Draws the prompts, the samples and the other functions."""
+    """Random seed for choosing prompts, sampling answers, and pairing functions."""
 
     def __post_init__(self) -> None:
-        require(bool(self.kinds or self.sources), self, "kinds", self.kinds, "a kind, or else sources")
+        require(bool(self.kinds or self.sources), self, "kinds", self.kinds, "at least one, unless sources has one")
         known = len(set(self.kinds)) == len(self.kinds) and set(self.kinds) <= set(PAIR_KINDS)
         require(known, self, "kinds", self.kinds, f"each of {', '.join(PAIR_KINDS)} at most once")
         _positive(self, "max_pairs_per_kind", "max_validation_pairs_per_kind", "max_new_tokens", "batch_size")
-        require(self.temperature >= 0, self, "temperature", self.temperature, "0 (greedy) or more")
-        require(0 < self.top_p <= 1, self, "top_p", self.top_p, "a share above 0, up to 1")
+        require(self.temperature >= 0, self, "temperature", self.temperature, "a number from 0 (greedy)")
+        require(0 < self.top_p <= 1, self, "top_p", self.top_p, "a number above 0, up to 1")
         _reading(self, self.validation_share, self.max_bad_lines)
-        require(self.seed >= 0, self, "seed", self.seed, "an integer of at least 0")
+        require(self.seed >= 0, self, "seed", self.seed, "an integer from 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DPOConfig:
-    """Direct preference optimisation (arXiv 2305.18290) against the frozen SFT model."""
+    """Direct preference optimisation (arXiv 2305.18290) with the frozen SFT model as the reference."""
 
     beta: float = 0.1
-    """Strength of the tie to the frozen model (DPO paper, appendix B: 0.1)."""
+    """Strength with which the model is kept close to the reference model (DPO paper, appendix B: 0.1)."""
     epochs: int = 1
-    """Passes over the pairs (DeepSeek LLM, section 4)."""
+    """Number of passes over the pairs (DeepSeek LLM, section 4)."""
     learning_rate: float = 5e-6
     """Maximum learning rate (DeepSeek LLM, section 4)."""
     batch_size: int = 512
-    """Pairs in a step (DeepSeek LLM, section 4)."""
+    """Pairs per step (DeepSeek LLM, section 4)."""
     warmup_share: float = 0.1
-    """Share of the steps with linear warm-up; the paper gives no length, Zephyr's DPO (arXiv 2310.16944) takes 10 %."""
+    """Fraction of the steps with linear warm-up. The paper gives no value; Zephyr's DPO (arXiv 2310.16944) uses 10 %."""
     max_length: int | None = None
-    """Longest prompt with answer, in tokens; pairs with a longer one are left out and counted. None: the model's context."""
+    """Maximum tokens of a prompt with its answer; pairs with a longer one are skipped and counted. None: the model's context."""
     max_validation_pairs_per_kind: int = 2_000
-    """Held-out pairs of each kind on which margins are measured before and after."""
+    """Maximum held-out pairs of each kind on which margins are measured before and after training."""
     training: TrainingConfig = DPO_TRAINING
-    """How to train; what is held out is measured before and after in any case."""
+    """How to train. Whatever its validation_steps, the model is also measured before and after training."""
     seed: int = 0
-    """Draws the order of the pairs."""
+    """Random seed of the order of the pairs."""
 
     def __post_init__(self) -> None:
         require(self.beta > 0, self, "beta", self.beta, "a positive number")
@@ -158,23 +165,23 @@ class DPOConfig:
 
 
 def _check_tuning(config: SFTConfig | DPOConfig) -> None:
-    """Refuse bad values of the fields that both kinds of tuning have, and what a tuning cannot do."""
+    """Raise `ConfigError` for bad values of the fields that SFT and DPO share, and for options that they do not support."""
     _positive(config, "epochs", "learning_rate", "batch_size")
-    require(0 <= config.warmup_share <= 1, config, "warmup_share", config.warmup_share, "a share from 0 to 1")
+    require(0 <= config.warmup_share <= 1, config, "warmup_share", config.warmup_share, "a fraction from 0 to 1")
     length = config.max_length
     require(length is None or length > 0, config, "max_length", length, "a positive number or None")
-    require(config.seed >= 0, config, "seed", config.seed, "an integer of at least 0")
+    require(config.seed >= 0, config, "seed", config.seed, "an integer from 0")
     training, layout = config.training, config.training.layout
     permanent = training.checkpoints.permanent
-    require(not permanent, config, "training.checkpoints.permanent", permanent, "(): nothing branches from a tuning")
+    require(not permanent, config, "training.checkpoints.permanent", permanent, "(): branching is not supported in SFT and DPO")
     for name in ("tensor", "sequence", "pipeline", "zero_stage"):
         value = getattr(layout, name)
-        require(value == 1, config, f"training.layout.{name}", value, "1: a tuning holds the whole model on each worker")
+        require(value == 1, config, f"training.layout.{name}", value, "1: in SFT and DPO each worker holds the whole model")
 
 
 def _reading(config: ConversationsConfig | PreferencePairsConfig, share: float, limit: int) -> None:
-    require(0 < share < 1, config, "validation_share", share, "a share between 0 and 1")
-    require(limit >= 0, config, "max_bad_lines", limit, "0 or more")
+    require(0 < share < 1, config, "validation_share", share, "a fraction between 0 and 1")
+    require(limit >= 0, config, "max_bad_lines", limit, "an integer from 0")
 
 
 def _positive(config: object, *names: str) -> None:

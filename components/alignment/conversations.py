@@ -1,4 +1,4 @@
-"""Conversations to fine-tune on: a user's own files, filled up with instructions from installed packages."""
+"""Collects the conversations for fine-tuning: the user's own files, then instructions made from installed packages."""
 
 import itertools
 from collections import Counter, deque
@@ -23,20 +23,20 @@ class CandidateConversation:
 
     conversation: Conversation
     about: str
-    """Of the candidates about the same thing only the first is chosen."""
+    """Key of its subject; of the candidates with the same key, only the first is chosen."""
     preferred: str | None = None
-    """The split that its own line asks for."""
+    """The split that its line requests; None: none."""
 
 
 def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Path) -> Figures:
-    """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
+    """Write `{train,validation}.jsonl`, the list of the user's files and the metrics tables into `output`; returns the figures.
 
-    Each conversation is in the split in which the corpus put its group. In each split the user's own come first, then one of
-    each distribution in turn. Held-out ones are chosen first: what they are about is not learned, and `max_conversations` does
-    not change them.
+    Each conversation is in the split that its group has in the corpus. In each split, the user's conversations come first, then
+    those of the distributions in turn. Held-out conversations are chosen first, so that their subjects are not trained on and
+    `max_conversations` does not affect them.
 
     Raises:
-        SourceError: a file that cannot be read as promised, or no conversation for one of the splits.
+        SourceError: a file cannot be read or has too many unusable lines, or there is no conversation for one of the splits.
     """
     files = named_files(config.sources, config.max_bad_lines)
     users = [candidate for file in files for candidate in _from_file(file)]
@@ -48,7 +48,9 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
         chosen = itertools.islice(_distinct(candidates, seen), limit)
         splits[split] = in_order(chosen)
         if not splits[split]:
-            raise SourceError(f"conversations: none for {split}; add sources or distributions whose groups the corpus put there")
+            raise SourceError(
+                f"conversations: none for {split}; add sources or distributions whose groups are in that split of the corpus"
+            )
     write_records(Conversation, "conversations", splits, output)
     write_evidence(files, output)
     return _figures(splits, files)
@@ -57,7 +59,7 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
 def _by_split(
     users: list[CandidateConversation], assignment: SplitAssignment, config: ConversationsConfig
 ) -> dict[str, Iterator[CandidateConversation]]:
-    """The candidates of each split, best first; packages are only read as far as the iterators are."""
+    """The candidates of each split, in order of priority. Packages are only read as far as the iterators are consumed."""
     installed = {distribution.name: distribution for distribution in distributions(config.distributions)}
     groups = [(candidate.conversation.group, candidate.preferred) for candidate in users]
     splits = assignment.assign([*groups, *((name, None) for name in installed)])
@@ -77,7 +79,7 @@ def _from_distribution(distribution: Distribution, config: ConversationsConfig) 
 
 
 def _round_robin(streams: Iterable[Iterator[CandidateConversation]]) -> Iterator[CandidateConversation]:
-    """One of each stream in turn, until all have ended."""
+    """Take one element of each stream in turn, until all are exhausted."""
     waiting = deque(streams)
     while waiting:
         stream = waiting.popleft()
@@ -87,7 +89,7 @@ def _round_robin(streams: Iterable[Iterator[CandidateConversation]]) -> Iterator
 
 
 def _distinct(candidates: Iterable[CandidateConversation], seen: set[str]) -> Iterator[Conversation]:
-    """The first candidate about each thing that is not in `seen`, to which it is added."""
+    """The first candidate for each subject that is not in `seen`; its subject is added to `seen`."""
     for candidate in candidates:
         if candidate.about not in seen:
             seen.add(candidate.about)
@@ -109,14 +111,14 @@ def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
 
 
 def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:
-    """The messages of a line, and the line. Raises `BadLineError` unless they alternate from user to assistant."""
+    """The messages of a line, and the line. Raises `BadLineError` if they are invalid or do not alternate correctly."""
     raw = row.get("messages")
     if not isinstance(raw, list) or not raw or not all(isinstance(message, dict) for message in raw):
-        raise BadLineError("`messages` is missing, empty, or no list of objects")
+        raise BadLineError("`messages` is missing, empty, or not a list of objects")
     messages = [{name: text_field(message, name) for name in ("role", "content")} for message in raw]
     expected = ["user", "assistant"] * (len(messages) // 2 or 1)
     if [message["role"] for message in messages] != expected:
-        raise BadLineError("`messages` do not alternate from user to assistant and end with an answer (no system prompt)")
+        raise BadLineError("`messages` must alternate between user and assistant, starting with user, without a system prompt")
     for name in ("group", "licence"):
         text_field(row, name, "")
     preferred_split(row)
@@ -124,7 +126,7 @@ def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, A
 
 
 def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> Figures:
-    """Conversations by split, of the training ones by task, and refused lines."""
+    """Number of conversations by split, of training conversations by task, and of refused lines."""
     tasks = Counter(conversation.task for conversation in splits[TRAIN])
     return {
         **{split: len(splits[split]) for split in SPLITS},

@@ -1,4 +1,5 @@
-"""Direct preference optimisation (arXiv 2305.18290) of the SFT model against its frozen self, as in DeepSeek LLM, section 4."""
+"""Direct preference optimisation (arXiv 2305.18290) of the SFT model, with a frozen copy as the reference (DeepSeek LLM,
+section 4)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,32 +28,33 @@ def optimise_preferences(
     metrics: Metrics,
     uploads: RemoteScratch | None = None,
 ) -> Figures:
-    """Optimise `checkpoint` on the pairs and write it as a Hugging Face directory with `metrics/`.
+    """Train the model in `checkpoint` on the pairs and write it as a Hugging Face directory with `metrics/`.
 
-    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any, or from those copied to `uploads`.
-    `metrics/alignment.parquet` has, by kind of held-out pair, before and after (log-probabilities in nats, of whole answers):
-    - reward_margin: mean of β log(π/π_ref) of the chosen answer less that of the rejected one; 0 before, as π is π_ref.
-    - reward_accuracy: share of pairs with a positive reward margin, ties counting half; so 0.5 before.
+    Resumes from the checkpoints of an earlier attempt in `scratch` or `uploads`. `metrics/alignment.parquet` has these measures
+    before and after, by kind of held-out pair; log-probabilities are of whole answers, in nats:
+    - reward_margin: mean of β log(π/π_ref) of the chosen answer minus that of the rejected one; 0 before, because π is π_ref.
+    - reward_accuracy: fraction of pairs with a positive reward margin; ties count half, so it is 0.5 before.
     - log_probability_margin: mean of log π(chosen) − log π(rejected).
-    - preference_accuracy: share of pairs whose chosen answer is the more probable one.
-    - chosen_log_probability, rejected_log_probability: means, which tell what a growing margin is made of.
+    - preference_accuracy: fraction of pairs whose chosen answer is more probable than the rejected one; ties count half.
+    - chosen_log_probability, rejected_log_probability: means; they show which of the two causes a change of the margin.
     - preference_loss: mean of DPO's loss; ln 2 before.
 
     Returns:
-        steps, examples, left_out (too long), loss (last tenth), and margin and accuracy of the rewards before and after.
+        steps, examples, left_out (pairs that are too long), loss (mean over the last tenth of the steps), and reward_margin,
+        reward_accuracy and log_probability_margin before and after.
 
     Raises:
-        ResourceError: too little memory.
-        ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
-        TrainingError: no pair fits, or a loss that is not finite.
-        CheckpointError: no checkpoints in `scratch` but those of another training.
+        ResourceError: not enough memory.
+        ConfigError: `max_length` exceeds the context, or a batch has fewer pairs than there are workers.
+        TrainingError: no pair fits, or a loss is not finite.
+        CheckpointError: the checkpoints in `scratch` belong to another training or are damaged.
     """
     spec = Spec(config, data=pairs, checkpoint=checkpoint, output=output, scratch=scratch, uploads=uploads)
     return launch(_work, spec, launcher, metrics, headlines=("reward_margin", "reward_accuracy", "log_probability_margin"))
 
 
 def _work(spec: Spec[DPOConfig], reporter: TrainingReporter) -> Tuned:
-    """What each worker does."""
+    """Train on one worker."""
     beta = spec.config.beta
     method = Method(
         read=_read,
@@ -74,7 +76,7 @@ def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled
 
 
 def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta: float) -> list[Change]:
-    """Every measure of every kind."""
+    """All measures, for each kind of pair."""
     changes = []
     for kind, rows in by_kind([item.kind for item in items]).items():
         old, new = (measures_of(scores[rows], before[rows], beta) for scores in (before, after))
@@ -86,7 +88,8 @@ def _preferences(items: Sequence[Labelled], before: Scores, after: Scores, beta:
 
 
 def measures_of(scores: Scores, reference: Scores, beta: float) -> dict[str, Scores]:
-    """The measures of each pair, float64 [pairs]; `scores` and `reference` are [pairs, (chosen, rejected)] after and before."""
+    """The measures of each pair, float64 [pairs]. `scores` (of the model) and `reference` (before training) are [pairs, 2], the
+    columns chosen and rejected."""
     margins = scores[:, 0] - scores[:, 1]
     rewards = beta * (margins - (reference[:, 0] - reference[:, 1]))
     return {

@@ -1,4 +1,4 @@
-"""Log-probabilities of held-out answers, which every figure before and after a training comes from."""
+"""Log-probabilities of held-out answers, from which all measures before and after a training are computed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -14,7 +14,7 @@ from components.alignment.objectives import answer_log_probabilities
 Record = TypeVar("Record")
 
 ALL = "all"
-"""The name of all kinds together."""
+"""Name of all kinds together."""
 
 DRAWS = 1000
 """Draws of a bootstrap: the ends of its interval then scatter by about a twentieth of its length."""
@@ -24,7 +24,7 @@ DRAWS = 1000
 def log_probabilities(model: nn.Module, items: Sequence[Item], micro_batch_tokens: int) -> npt.NDArray[np.float64]:
     """log π(answer | prompt) in nats of each example of each item: shape [items, examples of an item].
 
-    On the device and in the precision of the model as it is.
+    Computed on the model's device and in its precision.
     """
     device = next(model.parameters()).device
     scores = np.zeros((len(items), len(items[0])))
@@ -36,14 +36,14 @@ def log_probabilities(model: nn.Module, items: Sequence[Item], micro_batch_token
 
 
 def by_kind(kinds: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Which rows belong to each kind, in the order of names; `ALL` first where there are several."""
+    """For each kind, sorted by name, a mask of its rows; if there are several kinds, `ALL` comes first."""
     column = np.array(kinds)
     masks = {kind: column == kind for kind in sorted(set(kinds))}
     return masks if len(masks) == 1 else {ALL: np.ones(len(kinds), dtype=np.bool_)} | masks
 
 
 def first_of_each_kind(records: Iterable[Record], kind: Callable[[Record], str], max_per_kind: int) -> list[Record]:
-    """The first `max_per_kind` of each kind."""
+    """The first `max_per_kind` records of each kind."""
     counts: dict[str, int] = {}
     chosen = []
     for record in records:

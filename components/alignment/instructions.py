@@ -1,6 +1,6 @@
-"""Instructions made from what authors wrote about their functions, in three tasks:
+"""Makes instructions from the docstrings of Python functions.
 
-describe a function, declare one that fits a description, implement one that fits a description.
+There are three tasks: describe a function, declare a function for a description, implement a function for a description.
 """
 
 import dataclasses
@@ -35,23 +35,23 @@ TEMPLATES = {
         "Write the code of a function with this docstring: {summary}",
     ),
 }
-"""Wordings of each task, both ways: from the function to the words about it, and back."""
+"""Wordings of the prompt of each task."""
 
 MIN_SUMMARY_CHARACTERS = 20
-"""Shorter summaries are such as "Deprecated." and "See above."."""
+"""Minimum characters of a summary; shorter ones are not descriptions ("Deprecated.", "See above.")."""
 
 SECTION = re.compile(
     r":\w|@\w|>>>|\.\. |={3}|-{3}|(args|arguments|parameters|params|returns?|raises|yields|examples?|notes?|usage)\b:?\s*$",
     re.IGNORECASE,
 )
-"""Where a docstring stops being prose: fields of Sphinx and Javadoc, doctests, directives, underlines, section names
-of the Google and NumPy styles."""
+"""Lines that end the prose of a docstring: fields of Sphinx and Javadoc, doctests, directives, underlines, and section names of
+the Google and NumPy styles."""
 
 
 def instructions(distribution: Distribution, config: ConversationsConfig) -> Iterator[tuple[str, Conversation]]:
-    """Up to `config.max_instructions_per_distribution` instructions, each after the summary that it is about, which comes once.
+    """Up to `config.max_instructions_per_distribution` pairs of a docstring summary and an instruction; summaries do not repeat.
 
-    Files are parsed in an order drawn by the seed and only until there are enough: parsing is what takes the time.
+    Files are parsed in a random order and only until there are enough instructions, because parsing takes most of the time.
     """
     seen: set[str] = set()
     for file in sorted(distribution.modules, key=lambda file: identifier(config.seed, file.sha256 or file.path)):
@@ -67,20 +67,20 @@ def instructions(distribution: Distribution, config: ConversationsConfig) -> Ite
 
 
 def summarise(docstring: str) -> str:
-    """The first paragraph of a docstring on one line, or nothing where it is not a sentence about the function."""
+    """The first paragraph of a docstring in one line; empty if it does not look like a sentence about the function."""
     lines: list[str] = []
     for line in docstring.splitlines():
         if not line.strip() or SECTION.match(line.strip()):
             break
         lines.append(line.strip())
     summary = " ".join(lines)
-    # "Foo(a, b) -> c" repeats the signature; what does not start with a letter is a table or markup.
+    # "Foo(a, b) -> c" repeats the signature; text that does not start with a letter is a table or markup.
     prose = len(summary) >= MIN_SUMMARY_CHARACTERS and summary[0].isalpha() and "->" not in summary and summary.count(" ") >= 2
     return summary if prose else ""
 
 
 def _instruction(function: Function, summary: str, config: ConversationsConfig) -> Conversation | None:
-    """One conversation about the function in a task and wording drawn by its hash; None where it is too long."""
+    """A conversation about the function, with a task and wording selected by its hash; None if it is too long."""
     drawn_by = identifier(config.seed, function.name, function.signature, function.docstring, function.code)
     draw = hashlib.sha256(drawn_by.encode()).digest()
     task = _task(function, draw[0] / 256, config)
@@ -102,7 +102,8 @@ def _instruction(function: Function, summary: str, config: ConversationsConfig) 
 
 
 def _task(function: Function, draw: float, config: ConversationsConfig) -> str:
-    """Describe by its share; of the others implement every second whose code is a short answer."""
+    """The task for a random number `draw` in [0, 1): "describe" by its share; half of the rest "implement" if the code is
+    short."""
     if draw < config.describe_share:
         return "describe"
     short = len(function.code) <= config.max_answer_characters

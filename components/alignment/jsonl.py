@@ -1,6 +1,6 @@
-"""Reading a user's JSONL, line by line, with every refusal counted; and writing JSONL, equal bytes for equal rows.
+"""Reads a user's JSONL files line by line, and records lines that cannot be used.
 
-Plain, gzip and Zstandard files are read, told apart by their names (.gz, .zst).
+Files may be plain or compressed with gzip (.gz) or Zstandard (.zst).
 """
 
 import dataclasses
@@ -22,74 +22,77 @@ Row = TypeVar("Row")
 
 
 class BadLineError(Exception):
-    """A line that cannot be used; its message is the reason. It never leaves this package."""
+    """A line cannot be used; the message is the reason. Only raised and caught within this package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One line that was refused."""
+    """A line that was refused."""
 
     source: str
     """Name of the file."""
     line: int
-    """From 1."""
+    """Line number, from 1."""
     reason: str
+    """Why the line cannot be used."""
 
 
 def named_files(uris: Sequence[str], max_bad_lines: int) -> list["JsonlSource"]:
-    """The files of a config, each named by the shortest end of its path that tells it from the others, wherever they lie.
+    """The files of a config. Each is named by the shortest end of its path that no other has, so moving them keeps the names.
 
     Raises:
-        SourceError: a file is named twice.
+        SourceError: a file is listed twice.
     """
     ends = ends_of(uris)
     for uri, end in zip(uris, ends, strict=True):
         if ends.count(end) > 1:
-            raise SourceError(f"{uri}: named twice in `sources`; name it once")
+            raise SourceError(f"{uri}: listed twice in `sources`; list it once")
     return [JsonlSource(uri, max_bad_lines, end) for uri, end in zip(uris, ends, strict=True)]
 
 
 @dataclass
 class JsonlSource:
-    """One JSONL file and what was refused of it."""
+    """One JSONL file, and the lines of it that were refused."""
 
     uri: str
     """A local path, with or without file://, or a URI in a bucket."""
     max_bad_lines: int
+    """Maximum number of unusable lines."""
     name: str = ""
-    """What its lines are called, wherever it lies; the file's own name unless it is given."""
+    """Name of the file in ids and records; empty: the last part of its path."""
     refusals: list[Refusal] = field(default_factory=list)
+    """Lines that were refused so far."""
 
     def __post_init__(self) -> None:
         self.name = self.name or PurePath(self.uri).name
 
     @property
     def location(self) -> str:
-        """Where the file is: an absolute path, or a URI in a bucket.
+        """Location of the file: an absolute path, or a URI in a bucket.
 
         Raises:
-            SourceError: no such file, an empty one, or a kind of URI that cannot be read.
-            StoreError: the object store cannot be reached, or refuses.
+            SourceError: the file does not exist or is empty, or the URI scheme is not supported.
+            StoreError: the object store cannot be reached or refuses the request.
         """
         name = self.uri.removeprefix("file://")
         if "://" in name and not in_bucket(name):
             raise SourceError(
-                f"{self.uri}: cannot be read; allowed: a path or {' or '.join(BUCKETS)} to JSONL (plain, .gz or .zst)"
+                f"{self.uri}: unsupported URI; allowed: a path or {' or '.join(BUCKETS)} of a JSONL file (plain, .gz or .zst)"
             )
         location = name if in_bucket(name) else str(Path(name).expanduser().absolute())
         if not in_bucket(name) and not Path(location).is_file():
-            raise SourceError(f"{self.uri}: no such file; give a path to JSONL (plain, .gz or .zst)")
+            raise SourceError(f"{self.uri}: no such file; give the path of a JSONL file (plain, .gz or .zst)")
         if size_of(location) == 0:
-            raise SourceError(f"{self.uri}: the file is empty; give JSONL with at least one usable line")
+            raise SourceError(f"{self.uri}: the file is empty; it must have at least one usable line of JSON")
         return location
 
     def rows(self, parse: Callable[[Mapping[str, Any]], Row]) -> Iterator[tuple[int, Row]]:
-        """Line numbers (from 1) and what `parse` made of the JSON object on each line; blank lines are skipped.
+        """Yield the number (from 1) of each usable line and the result of `parse` for its JSON object; blank lines are skipped.
 
-        `parse` raises `BadLineError` for an object that it cannot use.
+        `parse` must raise `BadLineError` for an object that it cannot use.
 
         Raises:
-            SourceError: a file that cannot be read to its end, more unusable lines than the limit, or no usable line.
+            SourceError: the file cannot be read to its end, has more than `max_bad_lines` unusable lines, or no usable line.
         """
         usable = 0
         for number, line in enumerate(self._lines(), start=1):
@@ -113,12 +116,12 @@ class JsonlSource:
         return f"; the first is line {self.refusals[0].line}: {self.refusals[0].reason}" if self.refusals else ""
 
     def _lines(self) -> Iterator[bytes]:
-        """The file's lines, decompressed. A truncated file is refused, even if lines of it were read."""
+        """The decompressed lines of the file. Raises `SourceError` for a truncated file, even after lines of it were read."""
         try:
             with fetched_file(self.location) as path, _open(path) as stream:
                 yield from stream
         except (OSError, EOFError, zlib.error) as error:
-            raise SourceError(f"{self.uri}: cannot be read to its end ({error}); it is truncated or damaged") from error
+            raise SourceError(f"{self.uri}: cannot be read to its end ({error}); the file is truncated or damaged") from error
 
 
 def _json_object(line: bytes) -> Mapping[str, Any]:
@@ -134,11 +137,11 @@ def _json_object(line: bytes) -> Mapping[str, Any]:
 
 
 def _open(path: Path) -> BinaryIO:
-    """A stream of decompressed bytes that ends without an error only if the last frame is complete."""
+    """A stream of decompressed bytes; reading raises an error if the compressed file is truncated."""
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        # pyarrow's stream treats a cut frame as an error; zstandard's own reader ends silently there.
+        # pyarrow's stream raises an error for a truncated frame; the reader of zstandard ends silently
         import pyarrow as pa
 
         return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")))
@@ -146,17 +149,17 @@ def _open(path: Path) -> BinaryIO:
 
 
 def text_field(row: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """The text under `name`. Raises `BadLineError` where it is missing (without a default), empty, or no text."""
+    """The string in the field `name`. Raises `BadLineError` if it is not a string or, without a default, missing or empty."""
     value = row.get(name, default)
     if not isinstance(value, str) or (default is None and not value.strip()):
         raise BadLineError(f"`{name}` is {'missing' if name not in row else 'not text, or empty'}")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadLineError(f"`{name}` holds half a surrogate pair")
+        raise BadLineError(f"`{name}` contains an unpaired surrogate")
     return value
 
 
 def write_evidence(files: Sequence[JsonlSource], output: Path) -> None:
-    """Write the tables of `components.raw_files`, and `metrics/refused.parquet` (source, line, reason)."""
+    """Write the list of files (see `components.raw_files`) and `metrics/refused.parquet` (source, line, reason) into `output`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,6 +1,7 @@
-"""What fine-tuning and preference optimisation minimise. Each is a `components.training.loop.Objective`.
+"""The losses of fine-tuning and preference optimisation, as `components.training.loop.Objective`.
 
-Shapes: E examples, T tokens, D d_model, N learned tokens, V vocabulary, P pairs (E = 2 P: the chosen, then the rejected).
+Shapes: E examples, T tokens, D d_model, N tokens with a loss, V vocabulary, P pairs (E = 2 P: all chosen answers, then all
+rejected).
 """
 
 from typing import cast
@@ -16,9 +17,9 @@ from components.training.loop import Batch, Terms
 
 
 def answer_losses(model: nn.Module, batch: Batch) -> Tensor:
-    """Cross-entropy in nats of each learned token, row by row: N of fp32.
+    """Cross-entropy in nats of each answer token, row by row: N, fp32.
 
-    Only the learned tokens pass through the head, the costliest matrix of a small model.
+    Only these tokens pass through the head, which is the most expensive matrix of a small model.
     """
     learned_ET = batch["targets"] != IGNORED
     decoder = cast(Decoder, model)
@@ -27,21 +28,21 @@ def answer_losses(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def answer_log_probabilities(model: nn.Module, batch: Batch) -> Tensor:
-    """log π(answer | prompt) of each example in nats, summed over its learned tokens: E of fp32."""
+    """log π(answer | prompt) of each example in nats, summed over the tokens of its answers: E, fp32."""
     losses_N = answer_losses(model, batch)
     example_N = (batch["targets"] != IGNORED).nonzero()[:, 0]
     return losses_N.new_zeros(len(batch["targets"])).index_add(0, example_N, -losses_N)
 
 
 class AnswerLoss:
-    """Cross-entropy of the answers; prompts are masked. A term is a learned token."""
+    """The objective of SFT: cross-entropy of the answers; prompts are masked. A loss term is a token of an answer."""
 
     def weight(self, batch: Batch) -> float:
-        """Learned tokens of the micro-batch."""
+        """Number of answer tokens in the micro-batch."""
         return float((batch["targets"] != IGNORED).sum())
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        """The loss of one micro-batch."""
+        """The summed loss of one micro-batch."""
         return Terms(answer_losses(model, batch).sum(), {})
 
 
@@ -51,29 +52,30 @@ def preference_losses(margins_P: Tensor) -> Tensor:
 
 
 def reward_margins(policy_E: Tensor, reference_E: Tensor, beta: float) -> Tensor:
-    """The implicit reward β log(π/π_ref) (same paper, section 4) of each chosen answer less that of the rejected one: P."""
+    """The implicit reward β log(π/π_ref) (DPO, section 4) of each chosen answer minus that of the rejected one: P."""
     chosen_P, rejected_P = (beta * (policy_E - reference_E)).chunk(2)
     return chosen_P - rejected_P
 
 
 class PreferenceLoss:
-    """DPO's loss against a frozen model. A term is a pair.
+    """The objective of DPO, with a frozen reference model. A loss term is a pair.
 
-    The reference is run beside the policy, in its precision and on its micro-batches, so that the first step's margins are
-    exactly 0. Precomputing would save nothing: in one epoch each pair is met once.
+    The reference model runs on the same micro-batches and in the same precision as the policy, so that the margins of the first
+    step are exactly 0. With one epoch, each pair occurs once, so precomputing would save nothing.
     """
 
     def __init__(self, reference: Decoder, beta: float) -> None:
-        """Take over `reference`; it is moved and cast to match the policy."""
+        """Take over `reference`, which is later moved to the device and dtype of the policy."""
         self.reference = reference.requires_grad_(False).eval()
         self.beta = beta
 
     def weight(self, batch: Batch) -> float:
-        """Pairs of the micro-batch."""
+        """Number of pairs in the micro-batch."""
         return len(batch["tokens"]) / 2
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        """The loss of one micro-batch, with the sums of margins and of pairs ranked right (ties count half)."""
+        """The summed loss of one micro-batch, with the sum of margins and the number of correctly ranked pairs (ties count
+        half)."""
         self.reference.to(next(model.parameters()))
         with torch.no_grad():
             reference_E = answer_log_probabilities(self.reference, batch)

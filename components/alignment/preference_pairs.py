@@ -1,4 +1,5 @@
-"""Preference pairs: the authors' words against the SFT model's own sample or another function's words, and a user's own pairs."""
+"""Makes preference pairs: an author's text against the SFT model's answer or the text of another function; and the user's
+pairs."""
 
 import dataclasses
 from collections import Counter
@@ -16,20 +17,20 @@ from components.errors import SourceError
 from components.ports import Metrics
 
 TASKS = ("describe", "user")
-"""Tasks that embedded pairs are made of. The others are answered by code, where many different answers are equally right."""
+"""Tasks from which embedded pairs are made. The others are answered with code, where many different answers are equally good."""
 
 
 def make_preference_pairs(
     config: PreferencePairsConfig, *, conversations: Path, checkpoint: Path, output: Path, metrics: Metrics
 ) -> Figures:
-    """Write `{train,validation}.jsonl`, `raw.parquet` (the user's files) and the metrics tables; returns the figures.
+    """Write `{train,validation}.jsonl`, the list of the user's files and the metrics tables into `output`; returns the figures.
 
-    Embedded pairs are made of conversations with one question; each is in its conversation's split. `checkpoint` is the SFT
-    model, from which answers are sampled; it is read only for the kind "author-vs-sample".
+    Embedded pairs are made from conversations with one question; each pair is in the split of its conversation. `checkpoint` is
+    the SFT model from which answers are sampled; it is read only for the kind "author-vs-sample".
 
     Raises:
-        SourceError: a file that cannot be read as promised, or no pair for one of the splits.
-        ConfigError: samples as long as the model's context.
+        SourceError: a file cannot be read or has too many unusable lines, or there is no pair for one of the splits.
+        ConfigError: `max_new_tokens` is not below the model's context.
     """
     files = named_files(config.sources, config.max_bad_lines)
     sources = {split: Conversation.read(conversations, split) for split in SPLITS}
@@ -50,20 +51,20 @@ def make_preference_pairs(
 
 
 def _drawn(conversations: Sequence[Conversation], limit: int, seed: int) -> list[Conversation]:
-    """The conversations that pairs are made of, in an order drawn by the seed."""
+    """The conversations from which pairs are made, in a random order."""
     single = [c for c in conversations if c.task in TASKS and len(c.messages) == 2]
     return in_order(single, seed)[:limit]
 
 
 def _against_samples(conversations: Sequence[Conversation], sampler: Sampler | None) -> Iterator[PreferencePair]:
-    """The answer against the model's own; none where the two are equal, or the model's is empty."""
+    """Pairs of a conversation's answer and the model's answer, unless they are equal or the model's is empty."""
     for conversation, sample in sampler.answers(conversations) if sampler else ():
         if sample and sample != _answer(conversation):
             yield _pair("author-vs-sample", conversation, sample)
 
 
 def _against_others(conversations: Sequence[Conversation]) -> Iterator[PreferencePair]:
-    """The answer against that of the next conversation, about something else; the order is random, and so is the other."""
+    """Pairs of a conversation's answer and that of the next conversation, which is about something else; the order is random."""
     for conversation, other in zip(conversations, [*conversations[1:], *conversations[:1]], strict=True):
         if _answer(other) != _answer(conversation):
             yield _pair("right-vs-other", conversation, _answer(other))
@@ -88,7 +89,7 @@ def _answer(conversation: Conversation) -> str:
 def _from_files(
     files: Sequence[JsonlSource], conversations: Mapping[str, Sequence[Conversation]], config: PreferencePairsConfig
 ) -> dict[str, list[PreferencePair]]:
-    """The user's pairs by split, in an order drawn by the seed; a group of the conversations stays in its split."""
+    """The user's pairs by split, in a random order. A group that occurs in the conversations keeps its split."""
     pairs: list[PreferencePair] = []
     preferences: list[tuple[str, str | None]] = []
     for file in files:
@@ -101,10 +102,10 @@ def _from_files(
 
 
 def _parse(row: Mapping[str, Any]) -> tuple[PreferencePair, str | None]:
-    """The pair on a line, still without id and source, and the split that the line asks for. Raises `BadLineError`."""
+    """The pair of a line, without id and source, and the split that the line requests. Raises `BadLineError`."""
     prompt, chosen, rejected = (text_field(row, name) for name in ("prompt", "chosen", "rejected"))
     if chosen == rejected:
-        raise BadLineError("`chosen` and `rejected` are the same")
+        raise BadLineError("`chosen` and `rejected` are equal")
     pair = PreferencePair(
         id="",
         kind="user",

@@ -1,4 +1,4 @@
-"""Conversations and preference pairs as an artifact holds them: their lines, and what their metrics tables keep of them."""
+"""Orders conversations and preference pairs, and writes them with their metrics tables."""
 
 import hashlib
 import json
@@ -12,25 +12,25 @@ Record = TypeVar("Record", Conversation, PreferencePair)
 
 
 def content_of(record: Conversation | PreferencePair) -> str:
-    """Hash of what a record says, by which it is drawn and ordered: neither its id nor its file decides."""
+    """Hash of the text of a record, used for selection and order; does not depend on its id or file."""
     if isinstance(record, PreferencePair):
         return identifier(record.kind, record.prompt, record.chosen, record.rejected)
     return identifier(*(text for message in record.messages for text in (message["role"], message["content"])))
 
 
 def drawn_by(record: Conversation | PreferencePair, seed: int | None = None) -> tuple[str, ...]:
-    """What a record is sorted by: what it says, hashed with a seed if one draws; equal ones by group, then id."""
+    """Sort key of a record: the hash of its text, mixed with `seed` if given; then group and id."""
     content = content_of(record)
     return content if seed is None else identifier(seed, content), record.group, record.id
 
 
 def in_order(records: Iterable[Record], seed: int | None = None) -> list[Record]:
-    """Records by `drawn_by`."""
+    """The records sorted by `drawn_by`."""
     return sorted(records, key=lambda record: drawn_by(record, seed))
 
 
 def identifier(*fields: str | int) -> str:
-    """An id of 32 hex digits that depends on all fields and nothing else."""
+    """An id of 32 hex digits, computed from all fields."""
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""The SFT model's own answers to prompts: the rejected answers of preference pairs."""
+"""Samples answers from the SFT model, which become the rejected answers of preference pairs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.device import training_device
 
 BATCHES = 8
-"""Batches between two reports of progress; their prompts are batched by length, so that little is padded."""
+"""Batches between two reports of progress. The prompts of these batches are sorted by length together, to reduce padding."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A model that answers, with its tokenizer and the settings of its samples."""
+    """A model from which answers are sampled, with its tokenizer and settings."""
 
     model: Decoder
     tokenizer: TextTokenizer
@@ -31,10 +31,10 @@ class Sampler:
 
     @classmethod
     def load(cls, checkpoint: Path, config: PreferencePairsConfig, metrics: Metrics) -> "Sampler":
-        """The model of a checkpoint.
+        """Load the model of a checkpoint.
 
         Raises:
-            ConfigError: answers as long as the context.
+            ConfigError: `max_new_tokens` is not below the model's context.
         """
         model = load(checkpoint, device=training_device()).eval()
         context, limit = model.shape.context, config.max_new_tokens
@@ -42,9 +42,9 @@ class Sampler:
         return cls(model, TextTokenizer.load(checkpoint), config, metrics)
 
     def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:
-        """The conversations whose prompt fits into the context with an answer, each with the model's own.
+        """Yield each conversation whose prompt leaves `max_new_tokens` of the context free, with the model's answer.
 
-        An answer that does not end by itself within `max_new_tokens` ends there: running on is one of its faults.
+        An answer that has not ended after `max_new_tokens` is truncated and used all the same.
         """
         prompts = [encode_prompt(self.tokenizer, conversation.messages[:1]) for conversation in conversations]
         max_prompt_tokens = self.model.shape.context - self.config.max_new_tokens
@@ -57,7 +57,7 @@ class Sampler:
             self.metrics.progress(min(start + size, len(fitting)), len(fitting), "samples")
 
     def _generate(self, prompts: Sequence[Sequence[int]]) -> list[str]:
-        """The model's answer to each prompt; the seed depends on the prompts, so that no two batches draw alike."""
+        """The model's answer to each prompt. The random seed depends on the prompts, so that it differs between batches."""
         generated = generate(
             self.model,
             prompts,

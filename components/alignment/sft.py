@@ -1,4 +1,4 @@
-"""Supervised fine-tuning (DeepSeek LLM, arXiv 2401.02954, section 4): the base model learns to answer."""
+"""Supervised fine-tuning of the base model on conversations (DeepSeek LLM, arXiv 2401.02954, section 4)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,27 +27,27 @@ def fine_tune(
     metrics: Metrics,
     uploads: RemoteScratch | None = None,
 ) -> Figures:
-    """Fine-tune `checkpoint` on the conversations and write it as a Hugging Face directory with `metrics/`.
+    """Fine-tune the model in `checkpoint` on the conversations and write it as a Hugging Face directory with `metrics/`.
 
-    Resumes from the checkpoints in `scratch`, if an earlier attempt wrote any, or from those copied to `uploads`.
-    `metrics/alignment.parquet` has the measure "answer_loss": nats per token of held-out answers (their ends included), by task,
-    before and after.
+    Resumes from the checkpoints of an earlier attempt in `scratch` or `uploads`. `metrics/alignment.parquet` has the measure
+    "answer_loss" before and after, by task: nats per token of held-out answers, including their end tokens.
 
     Returns:
-        steps, examples, left_out (too long), loss (last tenth), and the answer loss before and after.
+        steps, examples, left_out (conversations that are too long), loss (mean over the last tenth of the steps), and answer_loss
+        before and after.
 
     Raises:
-        ResourceError: too little memory.
-        ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
-        TrainingError: no conversation fits, or a loss that is not finite.
-        CheckpointError: no checkpoints in `scratch` but those of another training.
+        ResourceError: not enough memory.
+        ConfigError: `max_length` exceeds the context, or a batch has fewer conversations than there are workers.
+        TrainingError: no conversation fits, or a loss is not finite.
+        CheckpointError: the checkpoints in `scratch` belong to another training or are damaged.
     """
     spec = Spec(config, data=conversations, checkpoint=checkpoint, output=output, scratch=scratch, uploads=uploads)
     return launch(_work, spec, launcher, metrics, headlines=("answer_loss",))
 
 
 def _work(spec: Spec[SFTConfig], reporter: TrainingReporter) -> Tuned:
-    """What each worker does."""
+    """Train on one worker."""
     method = Method(_read, AnswerLoss, _answer_losses, max_held_out=spec.config.max_validation_conversations)
     return tune(spec, method, reporter)
 
@@ -57,7 +57,7 @@ def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled
 
 
 def _answer_losses(items: Sequence[Labelled], before: Scores, after: Scores) -> list[Change]:
-    """Mean loss of an answer's token, by task."""
+    """Mean loss per answer token, by task."""
     tokens = np.array([labelled.item[0].learned[1:].sum() for labelled in items])
 
     def loss(scores: Scores, rows: npt.NDArray[np.bool_]) -> float:

@@ -1,4 +1,4 @@
-"""A fingerprint of what conversations and pairs are read from: one of the inputs that decide whether they are made again."""
+"""Computes a fingerprint of the files and packages from which conversations and pairs are made, for the cache key."""
 
 import hashlib
 
@@ -9,13 +9,13 @@ from components.python_environment import distributions
 
 
 def fingerprint(config: ConversationsConfig | PreferencePairsConfig) -> str:
-    """sha256 in hex over names and bytes (for objects in a store, their ETags) of the user's files, and over name, version and
-    module sizes of the distributions.
+    """sha256 in hex over the user's files (name and content, or ETag for objects in a bucket) and the distributions (name,
+    version and module sizes).
 
-    Where the files lie is no part of it.
+    The fingerprint does not depend on the directories of the files.
 
     Raises:
-        SourceError: a file or distribution that is not there.
+        SourceError: a file or distribution does not exist.
     """
     digest = hashlib.sha256()
     for file in named_files(config.sources, config.max_bad_lines):

@@ -1,6 +1,6 @@
-"""In which split a conversation or pair is: in that of its group in an earlier stage, else by hash.
+"""Assigns conversations and pairs to splits: the split of their group in an earlier stage, otherwise by hash.
 
-What was learned in one stage must not be held out in another, so the corpus decides for all stages after it.
+Text that one stage was trained on must not be held out in another, so the corpus decides for all later stages.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,22 +16,23 @@ from components.artifacts import SPLITS, TRAIN, VALIDATION, GroupSplits
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """The splits that earlier stages gave to groups, and the share of the other groups to hold out."""
+    """Assigns groups to splits, given the splits of an earlier stage."""
 
     decided: Mapping[str, str]
-    """The split of each group that has one."""
+    """Split by group, for groups of an earlier stage."""
     validation_share: float
+    """Fraction of the other groups to hold out."""
 
     @classmethod
     def of_corpus(cls, corpus: Path, validation_share: float) -> "SplitAssignment":
-        """The splits of a corpus's groups. Raises `MissingArtifact` or `DamagedArtifact`."""
+        """Use the splits of a corpus. Raises `MissingArtifact` or `DamagedArtifact`."""
         return cls(GroupSplits.read(corpus).splits, validation_share)
 
     def assign(self, preferences: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-        """The split of each group, given pairs of a group and the split that a line of it asks for, if it does.
+        """The split of each group. `preferences` has pairs of a group and the split that one of its lines requests, or None.
 
-        An earlier stage's split takes precedence, then the first one that a line asks for. Of the other groups those with the
-        smallest hashes are held out: at least one, if there are two.
+        The split of an earlier stage takes precedence, then the first one that a line requests. Of the remaining groups, those
+        with the smallest hashes are held out: at least one if there are two or more.
         """
         chosen: dict[str, str | None] = {}
         for group, preferred in preferences:
@@ -42,7 +43,7 @@ class SplitAssignment:
 
 
 def preferred_split(row: Mapping[str, Any]) -> str | None:
-    """The split that a user's line asks for. Raises `BadLineError` for any other word."""
+    """The split that a user's line requests; None: none. Raises `BadLineError` for an unknown split."""
     preferred = row.get("split")
     if preferred is not None and preferred not in SPLITS:
         raise BadLineError(f"`split` is {preferred!r}; allowed: {' or '.join(SPLITS)}")

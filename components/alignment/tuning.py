@@ -1,4 +1,4 @@
-"""One tuning of a model on held-in items, measured on held-out ones before and after: what SFT and DPO share."""
+"""The procedure that SFT and DPO share: train a model on items, and measure it on held-out items before and after."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -34,12 +34,12 @@ from components.training.resources import require_memory
 Config = TypeVar("Config", SFTConfig, DPOConfig)
 
 Scores = npt.NDArray[np.float64]
-"""log π(answer | prompt) of held-out examples in nats: [items, examples of an item]."""
+"""log π(answer | prompt) of held-out examples, in nats: [items, examples of an item]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An item and the kind under which it is measured."""
+    """An item with its kind; measures are computed by kind."""
 
     item: Item
     kind: str
@@ -47,28 +47,28 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Spec(Generic[Config]):
-    """What a training worker needs to know. All paths are absolute, and visible to all workers."""
+    """The input of a training worker. All paths must be accessible to all workers."""
 
     config: Config
     data: Path
-    """An artifact with `train.jsonl` and `validation.jsonl`."""
+    """Directory of an artifact with `train.jsonl` and `validation.jsonl`."""
     checkpoint: Path
-    """The model to start from."""
+    """Directory of the model to start from."""
     output: Path
     scratch: Path
-    """For training checkpoints."""
+    """Directory for training checkpoints."""
     uploads: RemoteScratch | None = None
-    """Where these are copied to, if the config says so."""
+    """Folder of an object store for copies of training checkpoints, used if the config enables uploads."""
 
     @property
     def absolute(self) -> "Spec[Config]":
-        """The same with absolute paths."""
+        """A copy with absolute paths."""
         paths = {name: getattr(self, name).absolute() for name in ("data", "checkpoint", "output", "scratch")}
         return replace(self, **paths)
 
     @property
     def memory_bytes(self) -> int:
-        """Expected peak of one worker, with a frozen model beside the one that learns, which only DPO needs."""
+        """Expected peak memory of one worker in bytes, including the frozen reference model, which only DPO needs."""
         shape, config = read_shape(self.checkpoint), self.config.training
         precision = "bf16" if config.precision == "bf16" else "fp32"
         learning = training_memory(
@@ -84,33 +84,34 @@ class Spec(Generic[Config]):
 
 @dataclass(frozen=True)
 class Method:
-    """What differs between fine-tuning and preference optimisation."""
+    """The differences between SFT and DPO."""
 
     read: Callable[[Path, str, TextTokenizer], list[Labelled]]
-    """The items of one split of the data."""
+    """Reads the items of one split of the data."""
     objective: Callable[[], Objective]
+    """Creates the objective."""
     changes: Callable[[Sequence[Labelled], Scores, Scores], list[Change]]
-    """Figures from the scores of held-out items before and after."""
+    """Computes the measures from held-out items and their scores before and after."""
     max_held_out: int
-    """Held-out items of each kind."""
+    """Maximum held-out items of each kind."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a tuning leaves behind, beside the model in `output`."""
+    """The result of SFT or DPO on a worker; the model is written to `output`."""
 
     trained: Trained
     changes: tuple[Change, ...]
-    """Empty on ranks other than 0."""
+    """Measures before and after; empty on ranks other than 0."""
     examples: int
-    """Items learned from."""
+    """Number of items trained on."""
     too_long: int
-    """Items of the training split that are longer than `max_length`, and so not learned."""
+    """Number of items of the training split that are longer than `max_length` and were skipped."""
 
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """The held-out items and their scores before. A `components.training.loop.Validation`."""
+    """The held-out items with their scores before training. Implements `components.training.loop.Validation`."""
 
     items: Sequence[Labelled]
     before: Scores
@@ -118,11 +119,11 @@ class _HeldOut:
     micro_batch_tokens: int
 
     def __call__(self, model: nn.Module) -> Mapping[str, float]:
-        """`validation/MEASURE/KIND` of the model as it is."""
+        """The current measures of the model, as `validation/MEASURE/KIND`."""
         return {f"validation/{change.measure}/{change.kind}": change.after for change in self.changes(model)}
 
     def changes(self, model: nn.Module) -> list[Change]:
-        """Every figure of the model as it is, beside the one before."""
+        """The measures before training and those of the model now."""
         return self.method.changes(self.items, self.before, _scores(model, self.items, self.micro_batch_tokens))
 
 
@@ -133,7 +134,7 @@ def launch(
     metrics: Metrics,
     headlines: Sequence[str],
 ) -> Figures:
-    """Run `work` on the workers and write its tables; figures of the step, with the measures in `headlines`."""
+    """Run `work` on the workers and write the tables. Returns the figures of the step, including the measures in `headlines`."""
     training = spec.config.training
     tuned = launcher.launch(work, spec.absolute, workers=training.workers, min_workers=training.min_workers, metrics=metrics)[0]
     metrics.measured(tuned.trained.measured)
@@ -143,12 +144,12 @@ def launch(
 
 
 def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tuned:
-    """Tune the model at `spec.checkpoint`; rank 0 measures it before and after, in fp32, and writes it to `spec.output`.
+    """Train the model at `spec.checkpoint`. Rank 0 measures it before and after, in fp32, and writes it to `spec.output`.
 
     Raises:
-        ConfigError: a `max_length` beyond the context, or a batch smaller than the number of workers.
-        ResourceError: a worker's machine has too little memory.
-        TrainingError: no item of one of the splits fits the length.
+        ConfigError: `max_length` exceeds the context, or a batch has fewer items than there are workers.
+        ResourceError: the machine of a worker has too little memory.
+        TrainingError: in one of the splits, no item fits `max_length`.
     """
     require_memory(spec.memory_bytes, parameters(read_shape(spec.checkpoint)), reporter.rank)
     config, model = spec.config, load(spec.checkpoint)
@@ -182,23 +183,25 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
 
 
 def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: TrainingReporter) -> list[Change]:
-    """Measure the tuned model and write it."""
+    """Measure the trained model and write it."""
     changes = measured.changes(model.to(training_device(reporter.rank)))
     save(model, spec.checkpoint, spec.output)
     return changes
 
 
 def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Labelled], int]:
-    """What is learned, what is held out, and how many of the former are too long to be learned."""
+    """The training items, the held-out items, and the number of training items that are too long and are skipped."""
     context = read_shape(spec.checkpoint).context
     max_length = spec.config.max_length or context
-    require(max_length <= context, spec.config, "max_length", max_length, f"up to the model's context of {context}")
+    require(max_length <= context, spec.config, "max_length", max_length, f"at most the model's context of {context}")
     tokenizer = TextTokenizer.load(spec.checkpoint)
     items = {split: method.read(spec.data, split, tokenizer) for split in SPLITS}
     fitting = {split: [labelled for labelled in items[split] if fits(labelled.item, max_length)] for split in SPLITS}
     for split in SPLITS:
         if not fitting[split]:
-            raise TrainingError(f"{spec.data}: none of {len(items[split])} in {split} fits {max_length} tokens (max_length)")
+            raise TrainingError(
+                f"{spec.data}: none of the {len(items[split])} items in {split} fits max_length, {max_length} tokens"
+            )
     held_out = first_of_each_kind(fitting[VALIDATION], lambda labelled: labelled.kind, method.max_held_out)
     return fitting[TRAIN], held_out, len(items[TRAIN]) - len(fitting[TRAIN])
 
@@ -208,7 +211,7 @@ def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int
 
 
 def _identity(spec: Spec[Config]) -> dict[str, JSON]:
-    """All that the weights depend on."""
+    """Everything that the trained weights depend on."""
     return {
         "config": {type(spec.config).__name__: deciding(spec.config)},
         "data": HASHED.sha256(spec.data / "train.jsonl"),
@@ -217,7 +220,7 @@ def _identity(spec: Spec[Config]) -> dict[str, JSON]:
 
 
 def _figures(tuned: Tuned, headlines: Sequence[str]) -> dict[str, float | int]:
-    """The size of a step, the mean loss of its last tenth, and the measures in `headlines` before and after, by kind."""
+    """Steps, examples, mean loss over the last tenth of the steps, and the measures in `headlines` before and after, by kind."""
     losses = [row["loss"] for row in tuned.trained.history if "loss" in row]
     tail = losses[-max(1, len(losses) // 10) :]
     figures: dict[str, float | int] = {

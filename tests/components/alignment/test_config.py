@@ -56,7 +56,10 @@ def test_the_defaults_are_the_papers_figures() -> None:
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        ({"layout": ParallelLayout(tensor=2)}, r"training\.layout\.tensor is 2; allowed: 1: a tuning holds the whole model"),
+        (
+            {"layout": ParallelLayout(tensor=2)},
+            r"training\.layout\.tensor is 2; allowed: 1: in SFT and DPO each worker holds the whole model",
+        ),
         ({"layout": ParallelLayout(sequence=2)}, r"training\.layout\.sequence is 2; allowed: 1"),
         ({"layout": ParallelLayout(pipeline=2)}, r"training\.layout\.pipeline is 2; allowed: 1"),
         ({"layout": ParallelLayout(zero_stage=3)}, r"training\.layout\.zero_stage is 3; allowed: 1"),

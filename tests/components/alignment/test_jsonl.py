@@ -106,5 +106,5 @@ def test_files_are_named_by_as_much_of_their_paths_as_tells_them_apart_wherever_
     for root in ("/data", "file:///elsewhere/deep"):
         files = named_files([f"{root}/a/chats.jsonl", f"{root}/b/chats.jsonl", f"{root}/b/more.jsonl.gz"], 0)
         assert [file.name for file in files] == ["a/chats.jsonl", "b/chats.jsonl", "more.jsonl.gz"]
-    with pytest.raises(SourceError, match=r"/data/a\.jsonl: named twice"):
+    with pytest.raises(SourceError, match=r"/data/a\.jsonl: listed twice"):
         named_files(["/data/a.jsonl", "file:///data/a.jsonl"], 0)

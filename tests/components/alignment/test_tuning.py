@@ -111,7 +111,7 @@ def test_checkpoints_of_another_config_are_refused(tune: Tune) -> None:
 
 @pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
 def test_a_length_beyond_the_context_is_refused(config: SFTConfig | DPOConfig, tune: Tune) -> None:
-    with pytest.raises(ConfigError, match=r"max_length is 193; allowed: up to the model's context of 192"):
+    with pytest.raises(ConfigError, match=r"max_length is 193; allowed: at most the model's context of 192"):
         tune(replace(config, max_length=193))
 
 
@@ -165,7 +165,7 @@ def test_a_batch_smaller_than_the_number_of_workers_is_refused(tune: Tune) -> No
             """Run the first of two."""
             return [work(spec, _Rank())]
 
-    with pytest.raises(ConfigError, match="1 examples for 2 workers; use a larger batch_size"):
+    with pytest.raises(ConfigError, match="1 examples for 2 workers; increase batch_size"):
         tune(with_training(replace(SFT, batch_size=1), workers=2), launcher=TwoRanks())
 
 

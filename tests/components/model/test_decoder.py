@@ -123,7 +123,7 @@ def test_left_padding_changes_nothing_for_the_real_tokens() -> None:
 
 
 def test_a_sequence_longer_than_the_context_is_refused_with_both_lengths() -> None:
-    with pytest.raises(ConfigError, match=r"17 tokens.*context, 16"):
+    with pytest.raises(ConfigError, match=r"17 tokens.*context of 16"):
         small()(tokens(1, 17))
     cache = KeyValueCache(SMALL, [0], 20, small().head.weight)
     small()(tokens(1, 16), cache)

@@ -100,14 +100,14 @@ def test_what_is_kept_is_whole_says_nothing_of_time_and_outlives_the_training(tr
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 2e-2}, r"there plan\.learning_rate is 0\.01, not 0\.02; set it so"),
-        ({"batch_size": 4}, r"there plan\.batch_size is 8, not 4"),
-        ({"shape": replace(PLAN.shape, d_ffn=48)}, r"there plan\.shape\.d_ffn is 32, not 48"),
-        ({"config": replace(CONFIG, seed=1)}, "there seed is 0, not 1"),
-        ({"config": replace(CONFIG, document_mask=True)}, "there document_mask is None, not True"),
+        ({"learning_rate": 2e-2}, r"in which plan\.learning_rate is 0\.01, not 0\.02; set the same value"),
+        ({"batch_size": 4}, r"in which plan\.batch_size is 8, not 4"),
+        ({"shape": replace(PLAN.shape, d_ffn=48)}, r"in which plan\.shape\.d_ffn is 32, not 48"),
+        ({"config": replace(CONFIG, seed=1)}, "in which seed is 0, not 1"),
+        ({"config": replace(CONFIG, document_mask=True)}, "in which document_mask is None, not True"),
         (
             {"config": with_training(CONFIG, schedule=ScheduleConfig(kind="cosine"))},
-            r"there schedule\.kind is 'multi-step'",
+            r"in which schedule\.kind is 'multi-step'",
         ),
     ],
 )
@@ -121,7 +121,7 @@ def test_another_beginning_is_refused_with_what_it_was(
 def test_other_data_is_refused(pretraining: Pretraining, trunk: Path, token_shards: Path) -> None:
     mixture = Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits={"code": 4.0, "prose": 4.0})
     mixture.write(token_shards)
-    with pytest.raises(ConfigError, match=r"there order\.code is \[\d+, 0\.6\], not \[\d+, 0\.5\]"):
+    with pytest.raises(ConfigError, match=r"in which order\.code is \[\d+, 0\.6\], not \[\d+, 0\.5\]"):
         pretraining("branched", 25, trunk)
 
 
