@@ -17,7 +17,7 @@ ALL = "all"
 """Name of all kinds together."""
 
 DRAWS = 1000
-"""Draws of a bootstrap: the ends of its interval then scatter by about a twentieth of its length."""
+"""Number of bootstrap draws. With 1000, the ends of the interval vary by about a twentieth of its length."""
 
 
 @torch.no_grad()
@@ -60,7 +60,7 @@ def mean_interval(totals: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
 
     Args:
         totals: float64 [examples].
-        counts: what each example's total is a sum of, [examples]; None: one each, so that this is the interval of a mean.
+        counts: number of terms in each example's total, [examples]; None: one each, which gives the interval of a mean.
     """
     weights = np.ones(len(totals)) if counts is None else counts
     drawn = np.random.default_rng(0).multinomial(len(totals), np.full(len(totals), 1 / len(totals)), size=DRAWS)

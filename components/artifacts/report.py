@@ -56,12 +56,12 @@ class Contamination:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repetition:
-    """How many of a model\'s greedy answers repeat themselves endlessly, and how many differ from one another."""
+    """How many of a model's greedy answers repeat endlessly, and how many differ from each other."""
 
     model: str
     repetition_ratio: float
     distinct_answers: float
-    """Different first lines among the answers, divided by the number of prompts."""
+    """Number of different first lines among the answers, divided by the number of prompts."""
     prompts: int
 
 

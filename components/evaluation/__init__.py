@@ -1,1 +1,1 @@
-"""Evaluation: bits per byte by domain beside two baselines, benchmark tasks through lm-eval, samples, reports."""
+"""Evaluation: bits per byte by domain compared with two baselines, benchmark tasks run by lm-eval, samples, reports."""

@@ -1,4 +1,4 @@
-"""Two baselines without a model: what a model must beat before its bits per byte mean anything."""
+"""Two baselines without a model. A model whose bits per byte are not lower has learned nothing useful."""
 
 import zlib
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 
 def byte_unigram(documents: Iterable[bytes]) -> float:
-    """Bits per byte of the best possible model that knows byte frequencies and no context.
+    """Bits per byte of the best possible model that uses byte frequencies but no context.
 
-    The entropy `-sum p log2 p` of the pooled bytes of exactly these documents (Shannon 1948, section 6, order zero).
-    Frequencies estimated on training text would give a cross-entropy, which is never lower (Gibbs' inequality): this
-    is the harder of the two, and it needs no smoothing. The 256 frequencies themselves are given for free.
+    The entropy `-sum p log2 p` of the bytes of all these documents together (Shannon 1948, section 6, order zero). Frequencies
+    estimated on training text would give a cross-entropy, which is never lower (Gibbs' inequality), so this is the stronger
+    baseline, and needs no smoothing. The bits to encode the 256 frequencies are not counted.
 
-    Raises `ValueError` where there is no byte.
+    Raises `ValueError` if the documents have no bytes.
     """
     counts: npt.NDArray[np.int64] = np.zeros(256, dtype=np.int64)
     for document in documents:
@@ -26,9 +26,9 @@ def byte_unigram(documents: Iterable[bytes]) -> float:
 
 
 def zlib_9(documents: Iterable[bytes]) -> float:
-    """Bits per byte of zlib at level 9 on each document alone, its header and checksum included (RFC 1950).
+    """Bits per byte of zlib at level 9 on each document separately, including header and checksum (RFC 1950).
 
-    As the models do, it starts every document without knowledge of the others. Raises `ValueError` for no bytes.
+    Like the models, it starts every document without context. Raises `ValueError` if the documents have no bytes.
     """
     compressed = original = 0
     for document in documents:

@@ -1,7 +1,7 @@
-"""Public benchmarks: their items as tasks, and how much of them curation found in the documents.
+"""Public benchmarks: makes tasks from their items, and counts how many of them curation found in the documents.
 
-The corpus holds both: `benchmarks.parquet` has the items that documents were searched for, `contamination.parquet` which document
-held how much of which item. An item is clean where it was searched for and no document held any part of it.
+Both come from the corpus: `benchmarks.parquet` has the items that curation searched for, and `contamination.parquet` has how
+much of which item each document contained. An item is clean if it was searched for and no document contained a part of it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _ITEM = ("benchmark", "file", "item")
 
 
 def contamination(corpus: Path) -> tuple[Contamination, ...]:
-    """How much of each benchmark curation found, by name. Raises `MissingArtifact`."""
+    """How many items of each benchmark curation found in documents, sorted by name. Raises `MissingArtifact`."""
     items, hits = _tables(corpus)
     contaminated = _contaminated(hits)
     counts = []
@@ -43,12 +43,12 @@ def contamination(corpus: Path) -> tuple[Contamination, ...]:
 
 
 def build(config: EvaluationConfig, corpus: Path) -> Tasks:
-    """The items of the benchmarks that the config names, at most `config.max_items_per_task` of each, drawn by a hash.
+    """The items of the benchmarks in the config, at most `config.max_items_per_task` of each, selected by a hash.
 
     Raises:
         MissingArtifact: the corpus has no table of items.
         ArtifactError: curation did not search for a benchmark.
-        SourceError: an item lacks a field, or its answer is none of its options.
+        SourceError: an item lacks a field, or its answer is not one of its options.
     """
     items, hits = _tables(corpus)
     contaminated = _contaminated(hits)
@@ -69,7 +69,7 @@ def _tables(corpus: Path) -> tuple[pa.Table, pa.Table]:
 
 
 def _contaminated(hits: pa.Table) -> set[tuple[Any, ...]]:
-    """The keys of the items that some document held a part of."""
+    """The keys of the items of which at least one document contained a part."""
     return {_key(row) for row in hits.select(list(_ITEM)).to_pylist()}
 
 
@@ -89,7 +89,7 @@ def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, contam
             item = _item(task, json.loads(row["record"]))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             where = f"benchmark {task.name}: item {row['item']} of {row['file']}"
-            raise SourceError(f"{where} cannot be asked ({error!r}); its fields: {row['record'][:200]}") from error
+            raise SourceError(f"{where} does not fit its BenchmarkTask ({error!r}); its fields: {row['record'][:200]}") from error
         yield {**item, "clean": row["grams"] > 0 and _key(row) not in contaminated}
 
 
@@ -111,18 +111,18 @@ def _field(record: Any, name: str) -> Any:
 
 
 def _option_index(task: BenchmarkTask, answer: Any, options: list[str]) -> int:
-    """Which option the answer means."""
+    """The index of the option that the answer refers to."""
     text = str(answer).strip()
     if task.answer_form == "text":
         return options.index(text)
     index = int(text) if task.answer_form == "number" else ord(text.upper()) - ord("A")
     if not 0 <= index < len(options):
-        raise ValueError(f"the answer {answer!r} is none of {len(options)} options")
+        raise ValueError(f"the answer {answer!r} is not one of the {len(options)} options")
     return index
 
 
 def _word(answer: Any) -> str:
     word = str(answer).strip()
     if not word.replace("_", "a").isalnum():
-        raise ValueError(f"the answer {answer!r} is no single word")
+        raise ValueError(f"the answer {answer!r} is not a single word")
     return word

@@ -1,4 +1,4 @@
-"""The evaluation of a recipe's models: bits per byte, tasks, repetition and samples, beside two baselines."""
+"""Evaluates the models of a recipe: bits per byte, tasks, repetition and samples, compared with two baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ from components.tokenizer.chat import ASSISTANT, USER
 from components.tokenizer.token_shards import TokenShardReader
 
 _STAGES = ("base", "sft", "dpo")
-"""The order in which models are measured and shown."""
+"""Order in which models are measured and shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationInputs:
-    """Directories of the artifacts that an evaluation reads."""
+    """Directories of the artifacts that evaluation reads."""
 
     corpus: Path
     token_shards: Path
@@ -46,21 +46,21 @@ def evaluate(
 ) -> dict[str, float]:
     """Measure every checkpoint on the same held-out text and write the report.
 
-    Bits per byte, by domain: the sum of -log2 p over every token of every document, its end-of-document token included, over
-    the UTF-8 bytes of the text; each byte is scored once, and only documents of at least 1 kB count. It is measured by
-    `components.generation.bits_per_byte`, which holds the definition. The documents are taken in order while they fit into
-    `config.max_bytes_per_domain`; models and both baselines (`components.evaluation.baselines`) see exactly these. The aggregate
-    weighs domains by fixed shares. Tasks are those of `components.evaluation.items` and the public benchmarks of
-    `components.evaluation.benchmarks`, through lm-eval.
+    Bits per byte, by domain, are defined in `components.generation.bits_per_byte`: the sum of -log2 p over all tokens,
+    including end-of-document tokens, divided by the UTF-8 bytes of the text, for documents of at least 1 kB. Documents are
+    taken in order while they fit into `config.max_bytes_per_domain`; models and both baselines
+    (`components.evaluation.baselines`) see the same documents. The aggregate is a weighted mean over domains. The tasks are
+    those of `components.evaluation.items`, the public benchmarks of `components.evaluation.benchmarks` and the recipe's own;
+    lm-eval runs them.
 
-    Models that a killed evaluation had finished are read back from `scratch`. Returns aggregates, task scores and repetition
-    ratios by model.
+    Results of models that an interrupted evaluation had finished are read from `scratch`. Returns aggregates, task scores and
+    repetition ratios by model.
 
     Raises:
-        ArtifactError: an input is incomplete, a domain has no held-out document that counts, or curation did not search for a
-            benchmark.
-        SourceError: an item of a benchmark cannot be asked.
-        ExtensionError: a task of the recipe's own fails, or has no items that can be asked.
+        ArtifactError: an input is incomplete, a domain has no held-out document of at least 1 kB, or curation did not search
+            for a benchmark.
+        SourceError: an item of a benchmark does not fit its `BenchmarkTask`.
+        ExtensionError: one of the recipe's own tasks fails, or has no valid items.
     """
     mixture = Mixture.read(inputs.corpus)
     shares = dict(sorted((config.domain_shares or mixture.shares).items()))
@@ -82,12 +82,12 @@ def evaluate(
 
 
 def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
-    """The models' names: those of the stages first, then others."""
+    """The names of the models: those in `_STAGES` first, then others, sorted."""
     return sorted(checkpoints, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
 
 
 def _gather(config: EvaluationConfig, inputs: EvaluationInputs, domains: Sequence[str]) -> Material:
-    """Documents of those domains, tasks and prompts."""
+    """The documents of these domains, the tasks and the prompts."""
     conversations = Conversation.read(inputs.conversations, VALIDATION)
     prompts = [conversation.messages[0]["content"] for conversation in conversations]
     local = items.build(config, corpus=inputs.corpus, conversations=inputs.conversations, pairs=inputs.pairs, chat=_as_prompt)
@@ -105,7 +105,7 @@ def _gather(config: EvaluationConfig, inputs: EvaluationInputs, domains: Sequenc
 def _measure_models(
     config: EvaluationConfig, checkpoints: Mapping[str, Path], material: Material, scratch: Path, metrics: Metrics
 ) -> list[Measured]:
-    """Measure one model after the other, and log its figures."""
+    """Measure one model after the other and log its results."""
     scratch.mkdir(parents=True, exist_ok=True)
     measured: list[Measured] = []
     for name in _in_order(checkpoints):
@@ -117,7 +117,7 @@ def _measure_models(
 
 
 def _as_prompt(message: str) -> str:
-    """The text of a conversation that waits for its first answer; BOS, which no text can say, comes before it."""
+    """The text of a conversation up to its first answer. BOS, which has no text form, is added when the text is encoded."""
     return f"{USER}{message}{ASSISTANT}"
 
 
@@ -130,7 +130,7 @@ def _baselines(documents: Mapping[str, Sequence[held_out.Document]]) -> Iterator
 
 
 def _alignment(name: str, checkpoint: Path) -> tuple[Change, ...]:
-    """What fine-tuning changed; the base model was not fine-tuned."""
+    """Metrics before and after fine-tuning; empty for the base model."""
     return () if name == "base" else Changes.read(checkpoint).rows
 
 

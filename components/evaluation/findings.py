@@ -1,37 +1,37 @@
-"""What the findings of an evaluation mean, and the few figures of them that a step shows."""
+"""Definitions of the figures of an evaluation, and its headline figures."""
 
 from components.artifacts import BYTE_UNIGRAM, ZLIB_9, Findings
 
 DEFINITIONS = {
     "bits_per_byte": (
-        "-log2 p of every token, end-of-document included, over the UTF-8 bytes of the text; each byte scored once; "
-        "lower is better."
+        "-log2 p of every token, including end-of-document tokens, divided by the UTF-8 bytes of the text. "
+        "Each byte is scored once. Lower is better."
     ),
-    BYTE_UNIGRAM: "Entropy of the byte frequencies of the documents scored, by domain: no model without context does better.",
-    ZLIB_9: "zlib at level 9 on each of these documents alone, header included.",
-    "aggregate": "Bits per byte of the domains, weighted by fixed shares.",
-    "acc": "Share of items whose right option has the highest log-probability.",
-    "acc_norm": "The same with log-probability per character of the option.",
-    "exact_match": "Share of items whose first greedily generated word is the one in the document.",
-    "repetition_ratio": "Share of greedy answers that reach the length limit going round in a circle; lower is better.",
-    "distinct_answers": "Different first lines among the greedy answers, divided by the number of prompts; higher is better.",
-    "continuation-choice": "Which text continues this held-out document? The others continue other documents of its domain.",
-    "answer-choice": "Which answer belongs to this held-out instruction? The others answer other instructions.",
-    "preferred-answer": "Is the preferred answer of a held-out pair more likely than the rejected one?",
-    "clean": "Items that documents were searched for, and of which none held a part; documents that held one were refused.",
-    "contaminated": "Items of which a document of the sources held some words in a row, as many as curation searches for.",
-    "final-word": "Which word ends this line of a held-out document? It occurs earlier in the text.",
+    BYTE_UNIGRAM: "Baseline: entropy of the byte frequencies of the scored documents. No model without context is better.",
+    ZLIB_9: "Baseline: zlib at level 9 on each scored document separately, including its header.",
+    "aggregate": "Mean bits per byte of the domains, weighted by fixed shares.",
+    "acc": "Fraction of items whose correct option has the highest log-probability.",
+    "acc_norm": "Fraction of items whose correct option has the highest log-probability per character.",
+    "exact_match": "Fraction of items for which the first greedily generated word is the one in the document.",
+    "repetition_ratio": "Fraction of greedy answers that repeat the same tokens up to the length limit. Lower is better.",
+    "distinct_answers": "Different first lines among the greedy answers, divided by the number of prompts. Higher is better.",
+    "continuation-choice": "Which text continues this held-out document? Wrong options continue other documents of its domain.",
+    "answer-choice": "Which answer belongs to this held-out instruction? The wrong options answer other instructions.",
+    "preferred-answer": "Is the preferred answer of a held-out pair more probable than the rejected one?",
+    "clean": "Items that curation searched for and found in no document of the sources.",
+    "contaminated": "Items of which curation found a run of words in a document of the sources. These documents were refused.",
+    "final-word": "Which word ends this line of a held-out document? The word occurs earlier in the text.",
 }
-"""What each figure means, in one sentence; printed in every report, with the recipe's own tasks."""
+"""The meaning of each figure and task in a sentence. Every report prints them, with those of the recipe's own tasks."""
 
 
 def share(value: float | None) -> str:
-    """A share in percent, or a dash where there is none."""
+    """A fraction in percent; a dash for None."""
     return "–" if value is None else f"{value:.1%}"
 
 
 def headlines(findings: Findings) -> dict[str, float]:
-    """A few figures for the table at the end of a run."""
+    """The headline figures that are shown at the end of a run."""
     figures = {f"bits_per_byte/{model}": value for model, value in findings.aggregate.items()}
     figures |= {f"{row.task}/{row.model}": row.value for row in findings.tasks if row.metric != "acc"}
     figures |= {f"repetition_ratio/{row.model}": row.repetition_ratio for row in findings.repetition}

@@ -1,7 +1,7 @@
-"""Our local items as tasks of lm-eval.
+"""Runs tasks with lm-eval.
 
-Nothing is fetched: the items are handed over in memory. The harness keeps its own definitions of `acc`, `acc_norm` and
-`exact_match`, so that the figures mean what they mean elsewhere (github.com/EleutherAI/lm-evaluation-harness).
+Items are passed in memory; nothing is downloaded. `acc`, `acc_norm` and `exact_match` are computed by lm-eval itself, so they are
+comparable with results published elsewhere (github.com/EleutherAI/lm-evaluation-harness).
 """
 
 import contextlib
@@ -21,26 +21,28 @@ from components.evaluation.items import Row, Scoring, Tasks
 
 _FIRST_WORD = r"^\s*(\w+)"
 _WORD_TOKENS = 16
-"""Tokens generated for one word: enough for any word of a few dozen bytes."""
+"""Maximum tokens generated for one word; enough for words of a few dozen bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """One metric of one task."""
+    """The value of one metric of one task."""
 
     task: str
     metric: str
     value: float
     items: int
     chance: float
-    """What guessing scores: one in the number of options; for a word, one in the candidates of its context, on average."""
+    """Expected value of random guessing: 1 / number of options, or for a word 1 / number of candidate words in its context; the
+    mean over items."""
     clean_value: float | None = None
+    """Value on the items marked `clean`; None if there are none, or if items have no such mark."""
     clean_items: int | None = None
-    """Over the rows marked `clean`; None where rows carry no such mark."""
+    """Number of items marked `clean`; None if items have no such mark."""
 
 
 def run(model: LM, tasks: Tasks) -> list[TaskScore]:
-    """Score `model` on every task, in the order of `tasks`; nothing where there are none."""
+    """Score `model` on every task, in the order of `tasks`; empty if there are no tasks."""
     if not (tasks.choices or tasks.completions):
         return []
     with _quiet():
@@ -64,7 +66,7 @@ def run(model: LM, tasks: Tasks) -> list[TaskScore]:
 
 
 def _clean(samples: Sequence[Mapping[str, Any]], metric: str) -> tuple[float | None, int | None]:
-    """The mean of a metric over the items marked as clean, and how many those are."""
+    """The mean of a metric over the items marked as clean, and their number."""
     if "clean" not in samples[0]["doc"]:
         return None, None
     values = [float(sample[metric]) for sample in samples if sample["doc"]["clean"]]
@@ -72,7 +74,7 @@ def _clean(samples: Sequence[Mapping[str, Any]], metric: str) -> tuple[float | N
 
 
 def _choice_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
-    """Options bring their own leading space, so nothing is put between context and option."""
+    """A multiple-choice task. Options start with a space, so there is no delimiter between context and option."""
     return ConfigurableTask(
         config={
             **_common(name, rows),
@@ -85,7 +87,7 @@ def _choice_task(name: str, rows: Sequence[Row]) -> ConfigurableTask:
 
 
 def _completion_task(name: str, rows: Sequence[Row], scoring: Scoring | None) -> ConfigurableTask:
-    """The first word of what is generated on the same line must be the one in the document; or the task has its own scoring."""
+    """A generation task: the first generated word of the line must be `gold`, unless the task has its own scoring."""
     if scoring is not None:
         return _scored_task(name, rows, scoring)
     return ConfigurableTask(
@@ -106,7 +108,7 @@ def _completion_task(name: str, rows: Sequence[Row], scoring: Scoring | None) ->
 
 
 def _scored_task(name: str, rows: Sequence[Row], scoring: Scoring) -> ConfigurableTask:
-    """Whatever is generated is scored by the task's own rule."""
+    """A generation task whose answers are scored by the task's own rule."""
     return ConfigurableTask(
         config={
             **_common(name, rows),
@@ -135,7 +137,7 @@ def _in_memory(rows: Sequence[Row]) -> Callable[..., dict[str, datasets.Dataset]
 
 
 def _context(row: Row) -> str:
-    """A function, because a string would be rendered as a template, and code is full of braces."""
+    """The context of an item. A function, because lm-eval would render a string as a template, and code contains braces."""
     return str(row["context"])
 
 
@@ -145,7 +147,8 @@ def _mean(metric: str) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """lm-eval draws progress bars on standard error and knows no switch; its log speaks of itself. Exceptions pass."""
+    """Suppress lm-eval's progress bars on standard error, which cannot be switched off, and its log. Exceptions are not
+    affected."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)

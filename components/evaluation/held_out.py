@@ -1,4 +1,4 @@
-"""Reading the held-out split of a corpus, always in the same order."""
+"""Reads the held-out documents of a corpus, always in the same order."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ class Document:
 
 @dataclass(frozen=True)
 class ChosenDocuments:
-    """Token shards of which only the documents with the given ids are seen: models and baselines score the same text."""
+    """A view of token shards with only the given documents, so that models and baselines score the same text."""
 
     reader: TokenReader
     ids: frozenset[str]
 
     def documents(self, split: str, domain: str) -> pa.Table:
-        """The chosen rows. Raises `ArtifactError` where a chosen document has no tokens."""
+        """The rows of the chosen documents. Raises `ArtifactError` if the token shards lack one of them."""
         rows = self.reader.documents(split, domain)
         chosen = rows.filter(pc.is_in(rows["id"], value_set=pa.array(sorted(self.ids), pa.string())))
         if chosen.num_rows != len(self.ids):
             missing = sorted(self.ids - set(chosen["id"].to_pylist()))[0]
             raise ArtifactError(
-                f"{split}/{domain}: the token shards lack document {missing} of the corpus; encode the corpus again"
+                f"{split}/{domain}: the token shards lack document {missing} of the corpus; run the step token_shards again"
             )
         return chosen
 
     def window(self, split: str, domain: str, start: int, length: int) -> npt.NDArray[np.integer]:
-        """Token ids."""
+        """`length` token ids of the domain, from offset `start` on."""
         return self.reader.window(split, domain, start, length)
 
 
@@ -51,13 +51,17 @@ def domains(corpus: Path) -> list[str]:
     """The domains with held-out documents, sorted. Raises `ArtifactError` if there are none."""
     names = sorted(path.name for path in (corpus / "documents/validation").glob("*") if any(path.glob("*.parquet")))
     if not names:
-        raise ArtifactError(f"{corpus}: no documents/validation/DOMAIN/*.parquet; a corpus needs a held-out split to evaluate on")
+        raise ArtifactError(
+            f"{corpus}: no documents/validation/DOMAIN/*.parquet; evaluation needs a corpus with a held-out split"
+        )
     return names
 
 
 def documents(corpus: Path, domain: str) -> Iterator[Document]:
-    """Documents of at least 1 kB (as bits per byte counts them), in the order of the corpus, which is that of the hashes of their
-    texts: any prefix is a random sample."""
+    """Documents of at least 1 kB, as required for bits per byte, in the order of the corpus.
+
+    The corpus is sorted by the hash of the text, so any prefix is a random sample.
+    """
     for path in sorted((corpus / "documents/validation" / domain).glob("*.parquet")):
         for row in _rows(path, ["id", "group", "text", "bytes"]):
             if row["bytes"] >= MIN_BYTES:
@@ -65,18 +69,18 @@ def documents(corpus: Path, domain: str) -> Iterator[Document]:
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
-    """The rows of a Parquet file, of which a batch is in memory at a time."""
+    """The rows of a Parquet file; only one batch of rows is in memory at a time."""
     with pq.ParquetFile(path) as table:
         for batch in table.iter_batches(columns=columns):
             yield from batch.to_pylist()
 
 
 def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Document]:
-    """Documents of a domain in their order, each taken if it still fits into `max_bytes`; the first one where none fits.
+    """Documents of a domain, in order, each taken if it fits into the rest of `max_bytes`; if none fits, the first one.
 
-    So no document much longer than the others dominates the figure, or the time.
+    So no very long document dominates the result or the time.
 
-    Raises `ArtifactError` if the domain has no document that counts.
+    Raises `ArtifactError` if the domain has no document of at least 1 kB.
     """
     chosen: list[Document] = []
     first, remaining = None, max_bytes
@@ -91,6 +95,6 @@ def fitting_documents(corpus: Path, domain: str, max_bytes: int) -> list[Documen
     if first is None:
         raise ArtifactError(
             f"{corpus}: no held-out document of at least {MIN_BYTES} bytes in {domain}; "
-            "give the domain more documents, or leave it out of the mixture"
+            "add documents to the domain, or remove it from the mixture"
         )
     return chosen or [first]

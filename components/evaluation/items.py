@@ -1,11 +1,11 @@
-"""Items of the local tasks, cut from held-out text: the same for every model, and for every run with the same seed.
+"""Makes task items from held-out text: the same for every model, and for every run with the same seed.
 
 | task | kind | question |
 |---|---|---|
-| continuation-choice | perplexity | which text continues this held-out document? The others continue others of its domain |
-| answer-choice | perplexity | which answer belongs to this held-out instruction? The others answer other instructions |
-| preferred-answer | perplexity | is the preferred answer of a held-out pair more likely than the rejected one? |
-| final-word | generation | which word ends this line? It occurs earlier in the text (as LAMBADA's, arXiv 1606.06031, mostly do) |
+| continuation-choice | perplexity | which text continues this document? Wrong options continue other documents of its domain |
+| answer-choice | perplexity | which answer belongs to this instruction? Wrong options answer other instructions |
+| preferred-answer | perplexity | is the preferred answer of a pair more probable than the rejected one? |
+| final-word | generation | which word ends this line? It occurs earlier in the text (as mostly in LAMBADA, arXiv 1606.06031) |
 """
 
 import random
@@ -22,48 +22,50 @@ from components.evaluation import held_out
 from components.evaluation.config import EvaluationConfig
 
 Row = dict[str, Any]
-"""A multiple-choice item {context, choices, gold}, or a completion {context, gold, chance}; of a benchmark, with {clean}."""
+"""A multiple-choice item {context, choices, gold}, or a completion {context, gold, chance}; benchmark items also have {clean}."""
 
 _AFTER_WORD = re.compile(r"(?<=\S)\s")
 _LINE_END = re.compile(r"(?:(?<=\S)(?= )|(?<=\.)) ?(\w{4,})[^\w\s]{0,3}$", re.MULTILINE)
 _LONG_WORD = re.compile(r"\b\w{4,}\b")
 
 _EIGHTHS = (4, 6, 2, 7, 5, 3, 1)
-"""Where documents are cut, in eighths of their length, and in which order."""
+"""Positions at which documents are cut, in eighths of their length, in the order in which they are used."""
 
 _POOL = 8
-"""Minimum questions read for each option of an item, so that even a few items have wrong options to choose from."""
+"""Minimum number of questions per option, so that there are enough wrong options even if few items are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How the completions of a task are generated and scored, if not by their first word."""
+    """How the completions of a task are generated and scored, if not by comparing the first word."""
 
     score: Callable[[Row, str], float]
-    """Of an item and what the model wrote, from 0 to 1."""
+    """Returns the score, from 0 to 1, of an item and the generated text."""
     max_tokens: int
-    """Tokens generated at most."""
+    """Maximum tokens to generate."""
     until: tuple[str, ...]
-    """Texts before which an answer ends."""
+    """Strings that end an answer; they are not part of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """The items of each task; a task for which the held-out text does not suffice is missing here."""
+    """The items of all tasks, by task name. A task for which there is not enough held-out text is left out."""
 
     choices: dict[str, list[Row]]
+    """Items of multiple-choice tasks."""
     completions: dict[str, list[Row]]
+    """Items of generation tasks."""
     scoring: dict[str, Scoring] = field(default_factory=dict)
-    """Of the completions that have a scoring of their own."""
+    """Scoring of generation tasks that do not compare the first word."""
     meanings: dict[str, str] = field(default_factory=dict)
-    """What reports say of tasks that only the recipe knows."""
+    """Descriptions of the recipe's own tasks, for reports."""
 
     def joined(self, others: "Tasks") -> "Tasks":
-        """Both together. Raises `ConfigError` where a name occurs in both."""
+        """The tasks of both. Raises `ConfigError` if a name occurs in both."""
         if repeated := sorted({*self.choices, *self.completions} & {*others.choices, *others.completions}):
             raise ConfigError(
-                f"EvaluationConfig.benchmarks or .tasks name {repeated[0]}, which is the name of another task; "
-                "allowed: a name of its own"
+                f"EvaluationConfig.benchmarks or .tasks has the name {repeated[0]}, which is the name of another task; "
+                "allowed: unique names"
             )
         return Tasks(
             choices=self.choices | others.choices,
@@ -75,7 +77,7 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A context and its true continuation, which may serve as a wrong option to other questions."""
+    """A context and its correct continuation, which may be a wrong option of other questions."""
 
     group: str
     context: str
@@ -83,7 +85,7 @@ class _Question:
 
 
 def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs: Path, chat: Callable[[str], str]) -> Tasks:
-    """Cut the items of all tasks; `chat` renders a user's message as the prompt of a conversation."""
+    """Make the items of all tasks. `chat` formats a user's message as the prompt of a conversation."""
     domains = held_out.domains(corpus)
     per_domain = -(-config.max_items_per_task // len(domains))
     answers = _answers(config, Conversation.read(conversations, VALIDATION), chat)
@@ -103,7 +105,7 @@ def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs:
 
 
 def shorten(text: str, characters: int) -> str:
-    """`text`, cut before the first word that ends beyond `characters`."""
+    """`text`, truncated at a word boundary to at most `characters` characters."""
     if len(text) <= characters:
         return text
     border = max(text.rfind(space, 1, characters) for space in " \n\t")
@@ -111,7 +113,8 @@ def shorten(text: str, characters: int) -> str:
 
 
 def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
-    """Each span of a document as the context, up to its first whole word, and what follows."""
+    """Questions made by cutting documents at a word boundary: the text before the cut is the context, the text after it the
+    answer."""
     for document, start, _ in _spans(config, domain, corpus):
         border = _AFTER_WORD.search(document.text, start)
         if border is None:
@@ -123,14 +126,14 @@ def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Itera
 
 
 def _answers(config: EvaluationConfig, conversations: Iterable[Conversation], chat: Callable[[str], str]) -> Iterator[_Question]:
-    """The first user message and answer of each conversation."""
+    """Questions made from the first user message and answer of each conversation."""
     for conversation in conversations:
         prompt, answer = (conversation.messages[turn]["content"] for turn in (0, 1))
         yield _Question(conversation.group, chat(prompt), _option(config, answer))
 
 
 def _preferences(config: EvaluationConfig, pairs: Iterable[PreferencePair], chat: Callable[[str], str]) -> Iterator[Row]:
-    """Pairs whose answers still differ after they were shortened."""
+    """Items made from pairs whose answers still differ after truncation."""
     for pair in pairs:
         options = [_option(config, answer) for answer in (pair.chosen, pair.rejected)]
         if options[0] != options[1]:
@@ -142,7 +145,10 @@ def _option(config: EvaluationConfig, answer: str) -> str:
 
 
 def _with_wrong_options(config: EvaluationConfig, questions: Iterator[_Question], count: int) -> list[Row]:
-    """The first `count` questions, with answers of the others as wrong options; none if there are too few other answers."""
+    """Items of the first `count` questions, with answers to other questions as wrong options.
+
+    Questions without enough wrong options are left out.
+    """
     pool = list(islice(questions, max(count, _POOL * config.choices)))
     rows = []
     for question in pool[:count]:
@@ -154,12 +160,13 @@ def _with_wrong_options(config: EvaluationConfig, questions: Iterator[_Question]
 
 
 def _drawn(config: EvaluationConfig, *texts: str) -> random.Random:
-    """Numbers that depend on the seed and what an item says, not on where it came from."""
+    """A random generator seeded with the config's seed and the text of an item."""
     return random.Random("\0".join([str(config.seed), *texts]))
 
 
 def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Random) -> list[str]:
-    """Up to `count` distinct other answers, of other groups first: the same distribution's own might be right as well."""
+    """Up to `count` distinct wrong answers, from other groups if possible, because answers of the same group might be correct
+    too."""
     drawn: dict[str, None] = {}
     for foreign in (True, False):
         for _ in range(32 * count):
@@ -170,13 +177,14 @@ def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Ra
 
 
 def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
-    """The first option is right; its position is drawn, so that a model that always says the same scores at chance level."""
+    """An item from options of which the first is correct, in a random order, so that always choosing one position scores at
+    chance."""
     order = rng.sample(range(len(options)), len(options))
     return {"context": context, "choices": [options[i] for i in order], "gold": order.index(0)}
 
 
 def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[Row]:
-    """In each span of a document the first line that ends in a word which its context already holds."""
+    """For each span of a document, an item for the first line whose last word already occurs in its context."""
     for document, start, stop in _spans(config, domain, corpus):
         for match in _LINE_END.finditer(document.text, start):
             if match.start() >= stop:
@@ -189,10 +197,10 @@ def _final_words(config: EvaluationConfig, domain: str, corpus: Path) -> Iterato
 
 
 def _spans(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[tuple[held_out.Document, int, int]]:
-    """The document, and the characters from and to which an item may start.
+    """Documents with the range of characters in which an item may start.
 
-    The middle of every document comes first, then other eighths of those long enough. The first eighth is never used: too often
-    it is a licence and imports.
+    The middle of every document comes first, then other eighths of documents that are long enough. The first eighth is not used,
+    because it often contains a licence and imports.
     """
     for number, eighth in enumerate(_EIGHTHS):
         for document in held_out.documents(corpus, domain):

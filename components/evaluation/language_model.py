@@ -1,4 +1,4 @@
-"""Our decoder as lm-eval sees a model."""
+"""Adapts a decoder to lm-eval's model interface."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 
 
 class HarnessModel(LM):
-    """A decoder and its tokenizer as lm-eval sees them. Every text starts with BOS, as in training."""
+    """A decoder with its tokenizer as a model of lm-eval. Every text starts with BOS, as in training."""
 
     def __init__(self, model: Decoder, tokenizer: TextTokenizer, batch_tokens: int) -> None:
         super().__init__()
@@ -20,10 +20,10 @@ class HarnessModel(LM):
         self._batch_tokens = batch_tokens
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Log-probability (nats) of each continuation after its context, and whether greedy decoding would write it.
+        """Log-probability (nats) of each continuation given its context, and whether greedy decoding would generate it.
 
-        Context and continuation are encoded separately. What exceeds the model's context is cut from the start of the
-        text, BOS stays.
+        Context and continuation are encoded separately. If they exceed the model's context, tokens after BOS are removed from the
+        start.
         """
         contexts = self._tokenizer.encode_batch([request.args[0] for request in requests])
         continuations = self._tokenizer.encode_batch([request.args[1] for request in requests])
@@ -31,11 +31,11 @@ class HarnessModel(LM):
         return score(self._model, pairs, batch_tokens=self._batch_tokens)
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        """Log-probability (nats) of each whole text, in windows of the model's context, every token scored once."""
+        """Log-probability (nats) of each text, in consecutive windows of the model's context; each token is scored once."""
         return [self._of_text(self._tokenizer.encode(request.args[0])) for request in requests]
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """Greedy continuations, cut before the first of the texts in `until`; requests with the same arguments are one batch."""
+        """Greedy continuations, cut before the first string in `until`. Requests with equal arguments are batched together."""
         answers: dict[int, str] = {}
         by_arguments: dict[str, list[int]] = {}
         for number, request in enumerate(requests):
@@ -45,7 +45,7 @@ class HarnessModel(LM):
         return [answers[number] for number in range(len(requests))]
 
     def _generated(self, requests: list[Instance]) -> list[str]:
-        """The same for requests of which one's arguments hold for all."""
+        """Greedy continuations for requests with equal arguments."""
         arguments = requests[0].args[1]
         limit = arguments["max_gen_toks"]
         max_tokens = self._model.shape.context - 1 - limit

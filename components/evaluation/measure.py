@@ -1,4 +1,4 @@
-"""What is measured of one model: tasks, bits per byte, and greedy answers to held-out prompts."""
+"""Measures one model: tasks, bits per byte, and greedy answers to held-out prompts."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -25,20 +25,21 @@ from components.training.device import training_device
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What every model is measured on."""
+    """The data on which every model is measured."""
 
     documents: dict[str, list[Document]]
+    """Held-out documents by domain."""
     reader: TokenShardReader
     tasks: Tasks
     shown: list[str]
-    """User messages whose answers are shown."""
+    """User messages for which the report shows answers."""
     repetition: list[str]
-    """User messages over which the repetition ratio is measured."""
+    """User messages on which the repetition ratio is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured(JsonFile):
-    """What was measured of one model."""
+    """All results of one model."""
 
     NAME: ClassVar[str] = "measured.json"
     STEP: ClassVar[str] = "the step evaluation"
@@ -50,7 +51,7 @@ class Measured(JsonFile):
 
 
 def measure_once(config: EvaluationConfig, name: str, checkpoint: Path, material: Material, scratch: Path) -> Measured:
-    """Measure a model and keep that below `scratch`, or read what an interrupted evaluation of the same inputs wrote there."""
+    """Measure a model and store the results below `scratch`, or read the results of an interrupted evaluation from there."""
     kept = scratch / name
     if (kept / Measured.NAME).is_file():
         return Measured.read(kept)
@@ -82,7 +83,8 @@ def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material
 
 
 def _repetition(name: str, tokenizer: TextTokenizer, answers: Sequence[tuple[list[int], int]]) -> tuple[Repetition, ...]:
-    """One row, or none without answers. Each answer comes with the number of tokens at which it was cut off."""
+    """The repetition metrics of one model; empty without answers. `answers` has token ids and the maximum length of each
+    answer."""
     if not answers:
         return ()
     stuck = sum(repeats_endlessly(answer, limit) for answer, limit in answers)
@@ -99,9 +101,10 @@ def _repetition(name: str, tokenizer: TextTokenizer, answers: Sequence[tuple[lis
 def _answers(
     config: EvaluationConfig, model: Decoder, tokenizer: TextTokenizer, messages: Sequence[str]
 ) -> dict[str, tuple[list[int], int]]:
-    """Greedy answer (token ids) to each user message, and the number of tokens at which it was cut off.
+    """The greedy answer (token ids) to each user message, and the maximum number of tokens of an answer.
 
-    The paper measures repetition at temperature 0 (section 5.4). A prompt that is too long loses its start, BOS stays.
+    The paper measures repetition at temperature 0 (section 5.4). If a prompt is too long, tokens after BOS are removed from its
+    start.
     """
     limit = min(config.max_new_tokens, model.shape.context // 2)
     prompts = [encode_prompt(tokenizer, [{"role": "user", "content": message}]) for message in messages]

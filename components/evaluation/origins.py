@@ -1,4 +1,4 @@
-"""The origins of the corpus: documents and bytes by source, domain, language and licence."""
+"""Counts documents and bytes of the corpus by source, domain, language and licence."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _KEYS = ["source", "domain", "language", "licence"]
 
 
 def origins(corpus: Path) -> tuple[Origin, ...]:
-    """Counts over both splits of the corpus, sorted; only these small columns are read, one file at a time."""
+    """Counts over both splits of the corpus, sorted. Files are read one at a time, and only the columns that are needed."""
     counts = [
         pq.read_table(path, columns=[*_KEYS, "bytes"]).group_by(_KEYS).aggregate([("bytes", "count"), ("bytes", "sum")])
         for path in sorted((corpus / "documents").rglob("*.parquet"))

@@ -1,8 +1,9 @@
-"""Tasks that a recipe brings: their items, and how an answer to one is scored.
+"""A recipe's own tasks: their items, and how answers are scored.
 
-Items with `choices` are scored by log-likelihood, as the built-in ones are: the right choice should be the likeliest. For others
-a greedy continuation is generated, whose first word should be `gold`. Where the class has `score(self, item, answer)`, that gives
-a number from 0 to 1 instead, and its attributes `max_tokens` and `until` say how long an answer is.
+Items with `choices` are scored by log-likelihood, like those of the built-in tasks: the correct choice should have the highest.
+For items without `choices`, a greedy continuation is generated, whose first word should be `gold`. If the class has a method
+`score(self, item, answer)`, that returns a score from 0 to 1 instead; the attributes `max_tokens` and `until` then limit the
+answer.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,18 +16,18 @@ from components.evaluation.items import Row, Scoring, Tasks
 from components.extensions import TASK, Extension, failure, load
 
 MAX_ANSWER_TOKENS = 16
-"""Tokens of a generated answer, unless the class has `max_tokens`: enough for a word."""
+"""Default maximum tokens of a generated answer, for classes without `max_tokens`; enough for a word."""
 
 
-_SCORE = "Mean of what a task of the recipe's own gives for greedily generated answers, from 0 to 1."
+_SCORE = "Mean score of greedily generated answers, from 0 to 1, given by the recipe's own task."
 
 
 class EvaluationTask(Protocol):
-    """What a recipe's own class asks."""
+    """Interface of a recipe's own task class."""
 
     def items(self) -> Iterable[Mapping[str, Any]]:
-        """Each with `context`; and with `choices` and the index of the right one as `gold`, or with the right word as `gold` and,
-        if guessing helps, its probability as `chance`."""
+        """Yield items with `context` and either `choices` and `gold`, the index of the correct choice, or `gold`, the correct
+        word, and optionally `chance`, the probability of guessing it."""
         ...
 
 
@@ -35,7 +36,7 @@ def build(extensions: Sequence[Extension], max_items: int) -> Tasks:
 
     Raises:
         ConfigError: a task cannot be loaded.
-        ExtensionError: it fails, or has no items or wrong ones.
+        ExtensionError: a task fails, or has no items or invalid ones.
     """
     tasks = Tasks(choices={}, completions={})
     for extension in extensions:
@@ -49,8 +50,8 @@ def _task(extension: Extension, task: Any, max_items: int) -> Tasks:
         raise ExtensionError(f"task {extension.code} has no items; it must be {TASK.form}")
     kinds = {"choices" in row for row in rows}
     if len(kinds) > 1:
-        raise ExtensionError(f"task {extension.code} has items with choices and items without; make two tasks of them")
-    meanings = {extension.label: _summary(task) or f"{extension.code} of the recipe."}
+        raise ExtensionError(f"task {extension.code} has items with choices and items without; split it into two tasks")
+    meanings = {extension.label: _summary(task) or f"The recipe's own task {extension.code}."}
     if kinds == {True}:
         return Tasks(choices={extension.label: rows}, completions={}, meanings=meanings)
     if not hasattr(task, "score"):
@@ -60,7 +61,7 @@ def _task(extension: Extension, task: Any, max_items: int) -> Tasks:
 
 
 def _summary(task: Any) -> str:
-    """The first paragraph of what the class says of itself, in one line."""
+    """The first paragraph of the class's docstring, in one line."""
     return " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
 
 
@@ -77,29 +78,29 @@ def _rows(extension: Extension, task: EvaluationTask) -> Iterator[Row]:
 
 
 def _row(item: Mapping[str, Any]) -> Row:
-    """The item as the harness takes it. Raises `ValueError` or `KeyError` where it is none."""
+    """The item in the form that the harness expects. Raises `ValueError` or `KeyError` if it is invalid."""
     context, gold = item["context"], item["gold"]
     if not isinstance(context, str) or not context:
-        raise ValueError(f"context is {context!r}; allowed: some text")
+        raise ValueError(f"context is {context!r}; allowed: a non-empty text")
     if "choices" in item:
         return {"context": context, "choices": _choices(item["choices"], gold), "gold": gold}
     if not isinstance(gold, str) or not gold:
-        raise ValueError(f"gold is {gold!r}; allowed: the right answer, or, beside choices, the index of the right one")
+        raise ValueError(f"gold is {gold!r}; allowed: the correct word or, with choices, the index of the correct one")
     return {"context": context, "gold": gold, "chance": float(item.get("chance", 0.0))}
 
 
 def _choices(choices: Any, gold: Any) -> list[str]:
     texts = list(choices)
     if len(texts) < 2 or not all(isinstance(text, str) and text for text in texts):
-        raise ValueError(f"choices are {texts!r}; allowed: two or more texts, which continue the context as they are")
+        raise ValueError(f"choices are {texts!r}; allowed: two or more non-empty texts, appended to the context without a space")
     if not isinstance(gold, int) or isinstance(gold, bool) or not 0 <= gold < len(texts):
-        raise ValueError(f"gold is {gold!r}; allowed: the index of the right one of {len(texts)} choices")
+        raise ValueError(f"gold is {gold!r}; allowed: the index of the correct one of {len(texts)} choices")
     return texts
 
 
 @dataclass(frozen=True, slots=True)
 class _OwnScore:
-    """A score from 0 to 1 of an answer to an item."""
+    """Calls a task's own `score` and checks the result, which must be from 0 to 1."""
 
     extension: Extension
     task: Any
@@ -108,11 +109,9 @@ class _OwnScore:
         try:
             value = float(self.task.score(dict(item), answer))
         except Exception as error:
-            raise failure(
-                self.extension, TASK, error, f"asked to score {answer!r} as an answer to {item['context']!r}"
-            ) from error
+            raise failure(self.extension, TASK, error, f"while scoring {answer!r} as an answer to {item['context']!r}") from error
         if not 0 <= value <= 1:
-            raise ExtensionError(f"task {self.extension.code} scored {value} for {answer!r}; allowed: from 0 to 1")
+            raise ExtensionError(f"task {self.extension.code} returned the score {value} for {answer!r}; allowed: from 0 to 1")
         return value
 
 

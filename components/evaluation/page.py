@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: styles and charts are in it, it loads no script and no font."""
+"""Renders the report as a self-contained HTML page: styles and charts are embedded, no scripts or fonts are loaded."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from components.evaluation.findings import share
 from components.evaluation.template import PAGE
 
 _LABEL, _WIDTH, _ROW = 120, 460, 30
-"""Width of the labels and of the longest bar, and height of a row, in SVG units."""
+"""Width of the labels, maximum width of a bar, and height of a row, in SVG units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,18 @@ class Bar:
     value: float
     text: str
     kind: str
-    """"model" or "baseline": how it is coloured."""
+    """"model" or "baseline"; determines the colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Horizontal bars from zero, and perhaps a line at the level of chance."""
+    """A chart of horizontal bars from zero, optionally with a line at the level of chance."""
 
     title: str
     caption: str
     bars: tuple[Bar, ...]
     full: float
-    """The value of the longest bar possible."""
+    """The value of a bar with maximum width."""
     chance: float | None = None
 
     label_width: int = _LABEL
@@ -39,26 +39,26 @@ class Chart:
 
     @property
     def width(self) -> int:
-        """Of the whole drawing, with the figures beside the bars."""
+        """Width of the whole chart in SVG units, including the column of values."""
         return _LABEL + _WIDTH + 70
 
     @property
     def figure_x(self) -> int:
-        """The left edge of the column of figures, clear of the bars and of the line."""
+        """Left edge of the column of values, to the right of all bars."""
         return _LABEL + _WIDTH + 8
 
     @property
     def height(self) -> int:
-        """Of the whole drawing."""
+        """Height of the whole chart in SVG units."""
         return _ROW * len(self.bars)
 
     def length(self, value: float) -> float:
-        """Length of a bar in SVG units, rounded so that equal reports have equal bytes everywhere."""
+        """Length of a bar in SVG units, rounded so that equal reports have equal bytes on every machine."""
         return round(_WIDTH * value / self.full, 2) if self.full else 0.0
 
 
 def render(findings: Findings) -> str:
-    """The page. Every text from models or documents is escaped."""
+    """The HTML page. All text from models and documents is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(PAGE).render(
         findings=findings,
@@ -87,12 +87,12 @@ def _bits_charts(findings: Findings) -> list[Chart]:
 
 
 def _task_charts(findings: Findings) -> list[Chart]:
-    """One chart a task, of its headline metric: normalised accuracy, or exact match."""
+    """One chart per task, of its headline metric (any metric but acc)."""
     charts = []
     for task in dict.fromkeys(row.task for row in findings.tasks):
         rows = [row for row in findings.tasks if row.task == task and row.metric != "acc"]
         bars = tuple(Bar(row.model, row.value, f"{row.value:.1%}", "model") for row in rows)
         known = findings.definitions.get(task, "A public benchmark, all items." if rows[0].is_benchmark else "")
-        caption = f"{known} {rows[0].metric}, {rows[0].items:,} items; the line is chance, {rows[0].chance:.1%}."
+        caption = f"{known} {rows[0].metric}, {rows[0].items:,} items; the line marks chance, {rows[0].chance:.1%}."
         charts.append(Chart(title=task, caption=caption.strip(), bars=bars, full=1.0, chance=rows[0].chance))
     return charts

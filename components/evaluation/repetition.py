@@ -1,14 +1,14 @@
-"""Endless repetition within an answer, and answers that are the same for different prompts."""
+"""Detects endless repetition within an answer, and equal answers to different prompts."""
 
 from collections.abc import Sequence
 
 
 def repeats_endlessly(answer: Sequence[int], limit: int) -> bool:
-    """Whether greedy decoding got stuck: `answer` (token ids) reached `limit`, and its second half goes round in a circle.
+    """Whether greedy decoding got stuck: `answer` (token ids) reached `limit` tokens, and its second half is periodic.
 
-    A circle is a period of at most a quarter of the answer, so it is gone round at least twice in that half.
-    The paper counts "endless repetition" at temperature 0 (section 5.4, table on two-stage fine-tuning) without saying
-    how it recognises it; this definition is ours.
+    The period must be at most a quarter of the answer, so it occurs at least twice in the second half. The paper counts
+    "endless repetition" at temperature 0 (section 5.4, table on two-stage fine-tuning) but does not define it; this is
+    longrun's definition.
     """
     if len(answer) < limit:
         return False
@@ -17,8 +17,8 @@ def repeats_endlessly(answer: Sequence[int], limit: int) -> bool:
 
 
 def distinct_first_lines(answers: Sequence[str]) -> float:
-    """Different first lines among `answers`, divided by their number: 1 where no two answers begin with the same line.
+    """Number of different first lines among `answers`, divided by the number of answers; 1 if no two start with the same line.
 
-    A first line is what precedes the first line break, without surrounding white space.
+    Leading and trailing white space is ignored.
     """
     return len({answer.strip().partition("\n")[0].strip() for answer in answers}) / len(answers)

@@ -1,4 +1,4 @@
-"""Writing the findings: report.json, report.md, report.html, the metrics tables and the samples."""
+"""Writes the findings: report.json, report.md, report.html, the metrics tables and the samples."""
 
 import dataclasses
 import json
@@ -56,11 +56,11 @@ _SCHEMAS = {
 }
 
 
-_TASKS = "Items are cut from held-out text, or are the recipe's own; all models see the same."
+_TASKS = "The items are cut from held-out text or come from the recipe's own tasks. They are the same for all models."
 
 
 def write(findings: Findings, output: Path) -> None:
-    """Write every file of an evaluation report below `output`."""
+    """Write all files of an evaluation report into `output`."""
     (output / "metrics").mkdir(parents=True, exist_ok=True)
     for name, schema in _SCHEMAS.items():
         rows = [dataclasses.asdict(row) for row in getattr(findings, name)]
@@ -99,7 +99,7 @@ def bits_table(findings: Findings) -> str:
 
 
 def tasks_table(findings: Findings) -> str:
-    """Tasks cut from held-out text by model, as a Markdown table."""
+    """Results of tasks cut from held-out text, by model, as a Markdown table."""
     tasks = findings.held_out_tasks
     models = list(dict.fromkeys(row.model for row in tasks))
     value = {(row.task, row.metric, row.model): f"{row.value:.1%}" for row in tasks}
@@ -112,7 +112,7 @@ def tasks_table(findings: Findings) -> str:
 
 
 def benchmarks_table(findings: Findings) -> str:
-    """Benchmarks on all items and on clean ones, as a Markdown table."""
+    """Results of benchmarks on all items and on clean items, as a Markdown table."""
     rows = [
         [r.task, r.metric, r.model, f"{r.value:.1%}", share(r.clean_value), f"{r.chance:.1%}", str(r.items), str(r.clean_items)]
         for r in findings.benchmarks
@@ -121,7 +121,7 @@ def benchmarks_table(findings: Findings) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: the first column left-aligned, the others right-aligned."""
+    """A Markdown table; the first column is left-aligned, the others are right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
@@ -131,7 +131,7 @@ def _section(title: str, meaning: str, body: str) -> str:
 
 
 def _benchmark_sections(findings: Findings) -> list[str]:
-    """Scores where benchmarks were scored, and counts where curation searched for some."""
+    """A section with scores if benchmarks were evaluated, and one with counts if curation searched for benchmarks."""
     scores = _section("Benchmarks", f"Clean: {DEFINITIONS['clean']}", benchmarks_table(findings))
     rows = [
         [row.benchmark, *(f"{count:,}" for count in (row.items, row.contaminated, row.not_searched, row.documents))]
@@ -163,5 +163,5 @@ def _sample(prompt: str, findings: Findings) -> str:
 
 
 def _quoted(text: str, speaker: str) -> str:
-    """An indented block: nothing inside it is read as Markdown, whatever a model wrote."""
+    """The text as an indented code block, so that no Markdown in it is interpreted."""
     return f"**{speaker}**\n\n" + "\n".join("    " + line for line in (text or "(nothing)").splitlines())

@@ -1,4 +1,4 @@
-"""The page's HTML, as a Jinja template. Python text, so that the digest of the code covers it."""
+"""The Jinja template of the HTML page. It is a Python string so that the code digest covers it."""
 
 PAGE = """\
 <!doctype html>
@@ -76,7 +76,7 @@ dd { margin: 0; color: var(--soft); }
 {% endmacro %}
 <h1>Evaluation</h1>
 <p>
-{{ models | join(", ") }} on held-out text, beside two baselines measured on the same documents.
+{{ models | join(", ") }} on held-out text, compared with two baselines on the same documents.
 </p>
 
 <h2>Bits per byte</h2>
@@ -105,13 +105,8 @@ dd { margin: 0; color: var(--soft); }
 <td></td></tr>
 </table></div>
 
-<h2>Tasks</h2>
-<p>Items are the same for every model; they are cut from held-out text, or are a public benchmark's or the recipe's own.</p>
-<div class="charts">
-{% for chart in task_charts %}
-{{ draw(chart) }}
-{% endfor %}
-</div>
+<h2>Tasks</h2> <p>The items are cut from held-out text or come from public benchmarks and the recipe's own tasks. They are the
+same for all models.</p> <div class="charts"> {% for chart in task_charts %} {{ draw(chart) }} {% endfor %} </div>
 
 {% if findings.benchmarks %}
 <h2>Benchmarks</h2>
@@ -139,7 +134,7 @@ dd { margin: 0; color: var(--soft); }
 {% endif %}
 
 <h2>Before and after alignment</h2>
-<p>On held-out conversations and preference pairs, as measured while fine-tuning.</p>
+<p>On held-out conversations and preference pairs, measured before and after fine-tuning.</p>
 <div class="card scroll"><table>
 <tr><th>measure</th><th>kind</th><th>before</th><th>after</th><th>95 % interval</th></tr>
 {% for row in findings.alignment %}
@@ -160,7 +155,7 @@ dd { margin: 0; color: var(--soft); }
 </table></div>
 
 <h2>Samples</h2>
-<p>Greedy answers, as the models gave them.</p>
+<p>Greedy answers of the models, unedited.</p>
 <div class="charts">
 {% for prompt in prompts %}
 <div class="card"><span class="who user">user</span><pre>{{ prompt }}</pre>

@@ -1,1 +1,1 @@
-"""Sampling from a decoder, and scoring continuations with it."""
+"""Generates text with a decoder, and scores given continuations."""

@@ -1,17 +1,18 @@
-"""Bits per byte: how many bits a model needs for each byte of text. One definition for training and evaluation.
+"""Bits per byte: the number of bits a model needs per byte of text. Used in training and in evaluation.
 
-Bits per byte of a set of documents is the sum of −log2 p over every token of every document, divided by their UTF-8 bytes.
-- Every token of the text counts, and the end-of-document token too: a model must also know where to stop. The
-  beginning-of-document token is given, not scored.
-- Each token, and so each byte, is scored once. A document longer than the context is read in windows that move on by
-  half a context: the first window scores all its tokens, each further one only the tokens that none before it scored,
-  so every token past the first window has at least half a context before it (the sliding window of
+Bits per byte of a set of documents is the sum of −log2 p over all tokens of all documents, divided by their UTF-8 bytes.
+- All tokens of the text count, and so does the end-of-document token, because a model must also predict where a document ends.
+  The beginning-of-document token is given and not scored.
+- Each token is scored once. A document that is longer than the context is read in windows that advance by half a context: the
+  first window scores all of its tokens, later windows score only tokens that have not been scored yet. So every token after the
+  first window has at least half a context before it (the sliding window of
   https://huggingface.co/docs/transformers/perplexity).
-- Only documents of at least 1 kB (1 000 bytes) count: in shorter ones the start, where a model knows nothing, weighs most.
-- Domains are never pooled: each has its own figure, and `mean` weighs them by fixed shares.
+- Only documents of at least 1 kB (1 000 bytes) count: in shorter documents, the first tokens, which have little context, would
+  dominate.
+- Domains are not pooled: each domain has its own value, and `mean` averages them with fixed weights.
 
-Unlike loss per token it does not depend on the tokenizer, so models with different ones compare (Pile, arXiv 2101.00027,
-section 3.1; DeepSeek LLM, arXiv 2401.02954, section 2.3, tracks it on Pile-test).
+Unlike the loss per token, bits per byte does not depend on the tokenizer, so models with different tokenizers can be compared
+(Pile, arXiv 2101.00027, section 3.1; DeepSeek LLM, arXiv 2401.02954, section 2.3, measures it on Pile-test).
 """
 
 import math
@@ -31,10 +32,10 @@ from components.model.denormals import flushed_denormals
 from components.model.loss import cross_entropy
 
 MIN_BYTES = 1_000
-"""UTF-8 bytes of the shortest document that counts."""
+"""Minimum UTF-8 bytes of a document that counts."""
 
 IGNORED = -100
-"""A target that is not scored."""
+"""Target value of tokens that are not scored."""
 
 
 class TokenReader(Protocol):
@@ -45,21 +46,24 @@ class TokenReader(Protocol):
         ...
 
     def window(self, split: str, domain: str, start: int, length: int) -> npt.NDArray[np.integer]:
-        """Token ids."""
+        """`length` token ids of a domain, from offset `start` on."""
         ...
 
 
 @dataclass(frozen=True)
 class BitsPerByte:
-    """Bits, bytes and documents of one domain."""
+    """The measurement of one domain."""
 
     bits: float
+    """Sum of −log2 p over all tokens."""
     bytes: int
+    """UTF-8 bytes of the documents that count."""
     documents: int
+    """Number of documents that count."""
 
     @property
     def value(self) -> float:
-        """Bits per byte; NaN where no document counts."""
+        """Bits per byte; NaN if no document counts."""
         return self.bits / self.bytes if self.bytes else math.nan
 
 
@@ -73,16 +77,16 @@ def bits_per_byte(
     seed: int = 0,
     batch_tokens: int = 8192,
 ) -> BitsPerByte:
-    """Measure `model`, as it is (device, precision), on documents of one domain.
+    """Measure a model on documents of one domain, on its current device and in its precision.
 
     Args:
         model: a decoder in evaluation mode.
         reader: token shards; each document is BOS, text, EOS.
         split: "train" or "validation".
         domain: a domain of that split.
-        max_bytes: stop before the documents, in an order given by `seed`, exceed this; the first always counts. None: all.
-        seed: of that order; the same documents for every model.
-        batch_tokens: tokens in one forward pass, at least one window.
+        max_bytes: maximum bytes of documents, taken in a random order; at least one document is used. None: all documents.
+        seed: random seed of this order; with the same seed, every model sees the same documents.
+        batch_tokens: tokens in one forward pass; at least one window is used.
     """
     chosen = _choose(reader.documents(split, domain), max_bytes, seed)
     context = model.shape.context
@@ -96,10 +100,10 @@ def bits_per_byte(
 
 
 def mean(figures: Mapping[str, BitsPerByte], shares: Mapping[str, float]) -> float:
-    """Bits per byte over domains, weighted by fixed `shares`; domains in which no document counts are skipped."""
+    """Mean bits per byte over domains with the weights `shares`; domains in which no document counts are skipped."""
     measured = {domain: figure.value for domain, figure in figures.items() if figure.documents}
     if not measured:
-        raise ConfigError(f"no document of at least {MIN_BYTES} bytes in {', '.join(sorted(figures))}")
+        raise ConfigError(f"no document of at least {MIN_BYTES} bytes in {', '.join(sorted(figures))}; add longer documents")
     total = sum(shares[domain] for domain in measured)
     return sum(value * shares[domain] for domain, value in measured.items()) / total
 
@@ -116,7 +120,7 @@ def _choose(documents: pa.Table, max_bytes: int | None, seed: int) -> list[tuple
 
 
 def _windows(ids: npt.NDArray[np.int64], context: int) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Inputs and targets of equal length; each token but the first is a target once."""
+    """Windows of a document, as inputs and targets of equal length; each token except the first is scored in one window."""
     inputs, targets = ids[:-1], ids[1:]
     scored = 0
     while scored < len(targets):
@@ -131,7 +135,7 @@ def _windows(ids: npt.NDArray[np.int64], context: int) -> Iterator[tuple[npt.NDA
 def _batches(
     windows: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], batch_tokens: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Windows of similar length together, padded at the end, which causal attention does not see."""
+    """Batches of windows of similar length, padded at the end, which causal attention ignores."""
     ordered = sorted(windows, key=lambda window: len(window[0]))
     while ordered:
         longest = len(ordered[-1][0])
@@ -147,8 +151,8 @@ def _batches(
 @flushed_denormals()
 @torch.no_grad()
 def _score(model: Decoder, inputs: Tensor, targets: Tensor) -> float:
-    """Nats of the targets."""
+    """Sum of the losses of the targets, in nats."""
     device = next(model.parameters()).device
-    logits = model(inputs.to(device))  # where weights are streamed, logits are on the device that computes
+    logits = model(inputs.to(device))  # with streamed weights, the logits are on another device than the weights
     losses = cross_entropy(logits, targets.to(logits.device), ignore_index=IGNORED, reduction="none")
     return float(losses.double().sum())

@@ -1,4 +1,4 @@
-"""Continuing prompts with a decoder, and scoring given continuations.
+"""Generates continuations of prompts with a decoder, and scores given continuations.
 
 Shapes: B rows of a batch, T tokens, D d_model, V vocabulary, N scored tokens, P prompts.
 """
@@ -22,13 +22,13 @@ class Sampling:
     """How the next token is sampled."""
 
     max_new_tokens: int
-    """Longest answer in tokens; the context ends an answer too."""
+    """Maximum tokens of an answer; an answer also ends when the context is full."""
     temperature: float = 0.0
-    """Divides the logits; 0 takes the most likely token."""
+    """Divisor of the logits; 0: always choose the most probable token."""
     top_p: float = 1.0
-    """Draw from the smallest set of tokens that holds this probability (nucleus sampling, arXiv 1904.09751)."""
+    """Sample from the smallest set of tokens with at least this total probability (nucleus sampling, arXiv 1904.09751)."""
     stop_ids: tuple[int, ...] = ()
-    """Ids that end an answer and do not belong to it."""
+    """Token ids that end an answer; they are not part of it."""
 
     def __post_init__(self) -> None:
         require(self.max_new_tokens >= 1, self, "max_new_tokens", self.max_new_tokens, "at least 1")
@@ -48,12 +48,12 @@ def generate(
     seed: int = 0,
     batch_size: int = 32,
 ) -> list[list[int]]:
-    """The new tokens after each prompt, without the id that stopped them.
+    """Generate a continuation of each prompt; returns the new token ids, without the stop id.
 
-    What is sampled for a prompt depends on the seed and on its index in `prompts`, not on how prompts are batched.
+    The random numbers for a prompt depend on the seed and on its index in `prompts`, not on how prompts are batched.
 
     Raises:
-        ConfigError: an empty prompt, one that leaves no room in the context, or a sampling setting that is not allowed.
+        ConfigError: a prompt is empty or fills the context, or a sampling setting is invalid.
     """
     sampling = Sampling(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, stop_ids=tuple(sorted(stop_ids)))
     require(batch_size >= 1, sampling, "batch_size", batch_size, "at least 1")
@@ -71,23 +71,24 @@ def generate(
 def score(
     model: Decoder, requests: Sequence[tuple[Sequence[int], Sequence[int]]], batch_tokens: int = 4096
 ) -> list[tuple[float, bool]]:
-    """For each (context ids, continuation ids): the continuation's log-probability in nats, and whether it is greedy.
+    """For each pair (context ids, continuation ids): the continuation's log-probability in nats, and whether greedy decoding
+    gives it.
 
-    A context that does not fit with its continuation loses its first tokens.
+    If context and continuation together exceed the model's context, the first tokens of the context are dropped.
 
     Args:
-        model: scores in the dtype of its weights, adds up in fp32.
-        requests: in any order; they are batched by length.
-        batch_tokens: maximum tokens in a batch, padding included (one request always fits).
+        model: the decoder; it computes in the dtype of its weights, and losses are summed in fp32.
+        requests: pairs in any order; they are batched by length.
+        batch_tokens: maximum tokens of a batch, including padding; a batch has at least one request.
 
     Raises:
-        ConfigError: an empty context or continuation, or a continuation longer than the model's context.
+        ConfigError: a context or continuation is empty, or a continuation is longer than the model's context.
     """
     for index, (context, continuation) in enumerate(requests):
         if not context or not 0 < len(continuation) <= model.shape.context:
             raise ConfigError(
                 f"request {index} has {len(context)} context and {len(continuation)} continuation tokens; "
-                f"allowed: at least 1, and 1 to {model.shape.context}"
+                f"allowed: at least 1 context token, and 1 to {model.shape.context} continuation tokens"
             )
     inputs = [([*context, *continuation][:-1])[-model.shape.context :] for context, continuation in requests]
     scores: dict[int, tuple[float, bool]] = {}
@@ -97,7 +98,10 @@ def score(
 
 
 def choose(logits_BV: Tensor, draws_B: Tensor, temperature: float, top_p: float) -> Tensor:
-    """One id for each row: the most likely at temperature 0, else by inverting the distribution at `draws_B` in [0, 1)."""
+    """Choose one token id per row: the most probable at temperature 0, otherwise by inverse transform sampling.
+
+    `draws_B` are uniform random numbers in [0, 1).
+    """
     if temperature == 0:
         return logits_BV.argmax(-1)
     probabilities_BV = torch.softmax(logits_BV.double() / temperature, -1)
@@ -106,12 +110,12 @@ def choose(logits_BV: Tensor, draws_B: Tensor, temperature: float, top_p: float)
     sums_BV = probabilities_BV.cumsum(-1)
     total_B1 = sums_BV[:, -1:]
     index_B1 = torch.searchsorted(sums_BV, draws_B[:, None] * total_B1, right=True)
-    last_B1 = (sums_BV < total_B1).sum(-1, keepdim=True)  # where rounding carries a draw to the total
+    last_B1 = (sums_BV < total_B1).sum(-1, keepdim=True)  # upper bound, in case rounding makes the draw equal to the total
     return torch.minimum(index_B1, last_B1)[:, 0]
 
 
 def _nucleus(probabilities_BV: Tensor, top_p: float) -> Tensor:
-    """The probabilities with zeros outside of the smallest set that holds `top_p`."""
+    """The probabilities, set to zero outside of the smallest set of tokens with a total probability of at least `top_p`."""
     sorted_BV, ids_BV = probabilities_BV.sort(dim=-1, descending=True, stable=True)
     before_BV = sorted_BV.cumsum(-1) - sorted_BV
     return torch.zeros_like(probabilities_BV).scatter_(1, ids_BV, sorted_BV * (before_BV < top_p))
@@ -119,13 +123,15 @@ def _nucleus(probabilities_BV: Tensor, top_p: float) -> Tensor:
 
 def _refuse_prompt(index: int, length: int, context: int) -> None:
     if not 0 < length < context:
-        raise ConfigError(f"prompt {index} has {length} tokens; allowed: 1 to {context - 1}, so that one more fits the context")
+        raise ConfigError(
+            f"prompt {index} has {length} tokens; allowed: 1 to {context - 1}, so that one more fits into the context"
+        )
 
 
 @flushed_denormals()
 @torch.inference_mode()
 def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: Tensor, sampling: Sampling) -> list[list[int]]:
-    """Pad at the start, read the prompts at once, then a token at a time; rows leave the batch when they end."""
+    """Generate for one batch: prompts are padded at the start and processed at once; finished rows are removed from the batch."""
     longest, device = max(map(len, prompts)), model.head.weight.device
     padding = [longest - len(prompt) for prompt in prompts]
     limits = [min(sampling.max_new_tokens, model.shape.context - len(prompt)) for prompt in prompts]
@@ -154,7 +160,7 @@ def _continue_batch(model: Decoder, prompts: Sequence[Sequence[int]], draws_BT: 
 def _score_batch(
     model: Decoder, inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
 ) -> list[tuple[float, bool]]:
-    """Pad at the end, which the causal rule hides; only the continuations pass through the head."""
+    """Score one batch, padded at the end, which causal attention ignores. Only continuation tokens pass through the head."""
     device, longest = model.head.weight.device, max(map(len, inputs))
     padded = torch.tensor([[*tokens, *[0] * (longest - len(tokens))] for tokens in inputs], device=device)
     lengths = [len(continuation) for continuation in continuations]
@@ -169,7 +175,7 @@ def _score_batch(
 
 
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of `lengths` in groups of similar length, longest first, each within `batch_tokens` after padding."""
+    """Groups of indices with similar lengths, longest first, each with at most `batch_tokens` tokens after padding."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:

@@ -1,1 +1,1 @@
-"""Registration: the promotion rule, the model card, and the directory that is registered."""
+"""Registration: the promotion rule, the model card, and the directory of the registered model."""

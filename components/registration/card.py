@@ -1,6 +1,6 @@
-"""The model card: what a user must know about the model, in the format of the Hugging Face hub.
+"""Makes the model card, in the format of the Hugging Face hub.
 
-Format: https://huggingface.co/docs/hub/model-cards. Sections after Mitchell et al., "Model Cards for Model Reporting"
+Format: https://huggingface.co/docs/hub/model-cards. The sections follow Mitchell et al., "Model Cards for Model Reporting"
 (arXiv 1810.03993).
 """
 
@@ -16,26 +16,29 @@ from components.registration.config import RegistrationConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """What is known of a model when its card is written."""
+    """The facts about a model that its card shows."""
 
     findings: Findings
+    """Results of the evaluation."""
     plan: Plan
-    """Of the base model."""
+    """Training plan of the base model."""
     lineage: Lineage
-    """The checkpoint and everything that it was made from."""
+    """Lineage of the checkpoint."""
     checks: tuple[CheckReport, ...]
+    """All checks of the run."""
     parameters: int
+    """Number of weights."""
     verdicts: tuple[PlanVerdict, ...] = ()
-    """Outcomes of trainings beside what the law of the plan had predicted."""
+    """Comparisons of a training's result with the prediction of its plan."""
 
 
 def model_card(config: RegistrationConfig, facts: Facts) -> str:
-    """`README.md` of the registered directory."""
+    """The text of `README.md` in the registered directory."""
     name = config.name or "model"
     sections = [
         _front_matter(config, facts),
-        f"# {name}\n\nA LLaMA-style language model with {facts.parameters:,} parameters, made by longrun with the recipe of "
-        "DeepSeek LLM (arXiv 2401.02954): pre-trained, fine-tuned on conversations, then on preferences.",
+        f"# {name}\n\nA LLaMA-style language model with {facts.parameters:,} parameters, trained with longrun by the recipe of "
+        "DeepSeek LLM (arXiv 2401.02954): pretraining, supervised fine-tuning on conversations, preference optimisation.",
         f"## Intended use and limits\n\n{config.intended_use}",
         _HOW_TO_LOAD.replace("NAME", name),
         f"## Data\n\n{_data(facts.findings.origins)}",
@@ -61,11 +64,11 @@ prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, ret
 print(tokenizer.decode(model.generate(**prompt, max_new_tokens=64)[0]))
 ```
 
-Or `longrun generate NAME "Hello"`. There is no system prompt; answers end with the end-of-sentence token."""
+With longrun: `longrun generate NAME "Hello"`. There is no system prompt; answers end with the end-of-sentence token."""
 
 
 def _front_matter(config: RegistrationConfig, facts: Facts) -> str:
-    """YAML; every string is quoted as JSON, which YAML reads as it is."""
+    """The YAML header; strings are quoted as JSON, which is valid YAML."""
     languages = sorted({row.language for row in facts.findings.origins} & {"en", "zh"})
     values = {
         "license": config.licence,
@@ -86,19 +89,19 @@ def _data(origins: Sequence[Origin]) -> str:
     by_bytes = sorted(licences.items(), key=lambda item: (-item[1][1], item[0]))
     return "\n\n".join(
         [
-            "Train and held-out documents together, after filtering and deduplication.",
+            "Training and held-out documents together, after filtering and deduplication.",
             _table(
                 ["source", "domain", "documents", "bytes"],
                 ([*key, *map(_count, total)] for key, total in sorted(sources.items())),
             ),
-            "Licences, as the documents' sources state them:",
+            "Licences as stated by the sources of the documents:",
             _table(["licence", "documents", "bytes"], ([key or "not stated", *map(_count, total)] for key, total in by_bytes)),
         ]
     )
 
 
 def _plan(plan: Plan) -> str:
-    """What was chosen beside the law's own values, as far as it has any, and what a reader must know of both."""
+    """A table of the chosen values and those of the scaling law, the prediction and the notes of the plan."""
     shape = plan.shape
     chosen: dict[str, object] = {
         "compute": plan.compute,
@@ -109,21 +112,21 @@ def _plan(plan: Plan) -> str:
         **{name: getattr(plan, name) for name in ("learning_rate", "sequence_length", "steps", "warmup_steps", "init_std")},
     }
     rows = [[name.replace("_", " "), _value(value), _value(plan.law.get(name))] for name, value in chosen.items()]
-    sections = ["What was chosen, and what the scaling law says for the same budget.", _table(["figure", "chosen", "law"], rows)]
+    sections = ["Chosen values, and the scaling law's values for the same budget.", _table(["figure", "chosen", "law"], rows)]
     if plan.prediction is not None:
         words, expected = plan.predicted_figure.replace("_", " "), plan.prediction
-        interval = f"95 % of such trainings between {expected.low:.4f} and {expected.high:.4f}"
-        sections.append(f"The law predicted {expected.loss:.4f} {words}, and {interval}.")
+        interval = f"95 % interval {expected.low:.4f} to {expected.high:.4f}"
+        sections.append(f"The law predicted {expected.loss:.4f} {words} ({interval}).")
     return "\n\n".join([*sections, *(["\n".join(f"- {note}" for note in plan.notes)] if plan.notes else [])])
 
 
 def _verdict(verdict: PlanVerdict) -> str:
-    """What the scaling law predicted before the training, and the outcome."""
+    """The prediction of the scaling law before the training, and the measured result."""
     direction = "above" if verdict.excess > 0 else "below"
     return (
         f"Before the base model was trained, the scaling law of its plan predicted {verdict.predicted:.4f} "
-        f"{verdict.figure_in_words}, and 95 % of such trainings between {verdict.low:.4f} and {verdict.high:.4f}. "
-        f"{verdict.actual:.4f} came out: {verdict.position} the interval, {abs(verdict.excess):.2%} {direction} the prediction."
+        f"{verdict.figure_in_words}, with a 95 % interval from {verdict.low:.4f} to {verdict.high:.4f}. The result was "
+        f"{verdict.actual:.4f}: {verdict.position} the interval, {abs(verdict.excess):.2%} {direction} the prediction."
     )
 
 
@@ -138,12 +141,12 @@ def _evaluation(findings: Findings) -> str:
     sections = ["Bits per byte on held-out text, lower is better:", _table(head, lines)]
     if tasks:
         head = ["task", "metric", "model", "value", "chance", "items"]
-        sections += ["Tasks, cut from held-out text or the recipe's own:", _table(head, tasks)]
+        sections += ["Tasks cut from held-out text, and the recipe's own tasks:", _table(head, tasks)]
     return "\n\n".join([*sections, *_benchmarks(findings)])
 
 
 def _benchmarks(findings: Findings) -> Iterator[str]:
-    """Scores on all and on clean items, and how many items of each benchmark documents held."""
+    """Scores on all items and on clean items, and the number of items of each benchmark that were found in documents."""
     scores = [
         [
             *(row.task, row.metric, row.model),
@@ -155,14 +158,14 @@ def _benchmarks(findings: Findings) -> Iterator[str]:
         for row in findings.benchmarks
     ]
     if scores:
-        yield "Public benchmarks, on all items and on clean ones, which no document held a part of:"
+        yield "Public benchmarks, on all items and on clean items, of which no document contained a part:"
         yield _table(["benchmark", "metric", "model", "all items", "clean items", "chance", "items", "clean"], scores)
     counts = [
         [row.benchmark, *map(_count, (row.items, row.contaminated, row.not_searched, row.documents))]
         for row in findings.contamination
     ]
     if counts:
-        yield "Items of benchmarks that documents of the sources held; these documents were refused:"
+        yield "Benchmark items that were found in documents of the sources; these documents were refused:"
         yield _table(["benchmark", "items", "contaminated", "not searched for", "documents refused"], counts)
 
 
@@ -180,7 +183,7 @@ def _lineage(lineage: Lineage) -> str:
     environments = sorted({node.environment_digest for node in nodes if node.environment_digest})
     raw = [source for node in nodes for source in node.raw]
     sections = [
-        "From this model down to its raw sources; `lineage.json` holds the configurations and figures too.",
+        "Everything that this model was made from, down to the raw sources. `lineage.json` also has the configs and figures.",
         _table(["step", "kind", "content digest", "evidence digest", "code digest"], rows),
         f"Environment: {', '.join(f'`{digest}`' for digest in environments) or 'not recorded'}",
     ]

@@ -1,4 +1,4 @@
-"""The name under which a model is registered, and what its card says about its use."""
+"""The config of registration: the name of the model, and the contents of its card."""
 
 import re
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ VERDICTS = ("warn", "block")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrationConfig:
-    """How the last checkpoint of a recipe becomes a registered model."""
+    """How the last checkpoint of a recipe is registered."""
 
     name: str = ""
-    """Name in the registry, as in `NAME/VERSION` and `NAME@ALIAS`; empty takes the recipe's."""
+    """Name in the registry, as in `NAME/VERSION` and `NAME@ALIAS`; empty: the name of the recipe."""
     alias: str = "candidate"
-    """Alias that moves to the new version."""
+    """Alias that is set to the new version."""
     model: str = "dpo"
-    """What the checkpoint is called in the evaluation report; the promotion rule looks at its figures."""
+    """Name of the checkpoint in the evaluation report; the promotion rule uses its results."""
     verdict: str = "warn"
-    """What happens to a base model whose figure is above the interval that the law of its plan predicted: "warn" says so on the
-    card, "block" refuses the registration."""
+    """If the result of the base model is above the interval that its plan's law predicted: "warn" notes it on the model card;
+    "block" refuses the registration."""
     licence: str = "other"
-    """Licence of the weights as the Hugging Face hub names it (huggingface.co/docs/hub/repositories-licenses)."""
+    """Licence of the weights, as an identifier of the Hugging Face hub (huggingface.co/docs/hub/repositories-licenses)."""
     intended_use: str = (
         "Research into how language models are trained: the model shows what its recipe yields. It was not trained to be "
-        "truthful or harmless, and it is no basis for decisions about people."
+        "truthful or harmless, and must not be used to make decisions about people."
     )
-    """What the card says the model is for."""
+    """Text of the section "Intended use and limits" of the model card."""
 
     def __post_init__(self) -> None:
-        allowed = "letters, digits, '.', '-' and '_', beginning with a letter or digit"
+        allowed = "letters, digits, '.', '-' and '_', starting with a letter or digit"
         require(not self.name or bool(_NAME.fullmatch(self.name)), self, "name", self.name, f"{allowed}, or empty")
         require(bool(_NAME.fullmatch(self.alias)), self, "alias", self.alias, allowed)
         require(self.verdict in VERDICTS, self, "verdict", self.verdict, ", ".join(VERDICTS))

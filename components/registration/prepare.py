@@ -1,4 +1,4 @@
-"""From a checkpoint to the directory that is registered: weights, tokenizer, model card, lineage."""
+"""Writes the directory of a registered model: weights, tokenizer, model card, lineage."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -32,20 +32,20 @@ def prepare(
     """Apply the promotion rule, then write the Hugging Face directory with `README.md` and `lineage.json` into `output`.
 
     Args:
-        config: name, alias, and what the card says.
+        config: name, alias, and contents of the card.
         checkpoint: directory of the model.
-        report: directory of the evaluation report that measured it.
-        lineage: the checkpoint and everything that it was made from.
-        checks: every check of the run.
-        plan: the plan of the base model.
-        verdicts: its outcome beside what the plan had predicted, where that predicted anything.
-        output: empty directory.
+        report: directory of the evaluation report that includes the model.
+        lineage: lineage of the checkpoint.
+        checks: all checks of the run.
+        plan: directory of the base model's plan.
+        verdicts: directories of the comparisons of its result with the plan's prediction, if there are any.
+        output: an empty directory.
 
     Returns:
-        name, parameters, bits_per_byte (aggregate), checks (how many passed).
+        name, parameters, bits_per_byte (aggregate), checks (their number).
 
     Raises:
-        RegistrationRefused: the promotion rule says no, or a weight is not finite.
+        RegistrationRefused: the model does not meet the promotion rule, or a weight is not finite.
         ArtifactError: the checkpoint, the report, the plan or a verdict is incomplete or damaged.
     """
     findings, judged = Findings.read(report), tuple(map(PlanVerdict.read, (verdicts or {}).values()))
@@ -72,15 +72,15 @@ def prepare(
 
 
 def _parameters_of(directory: Path) -> int:
-    """Number of weights, after loading them from `directory` as a user would."""
+    """The number of weights of the model in `directory`. Raises `RegistrationRefused` if a weight is not finite."""
     model = huggingface.load(directory)
     for name, weight in model.named_parameters():
         if not torch.isfinite(weight).all():
-            raise RegistrationRefused(f"weight {name} of the checkpoint is not finite; train again")
+            raise RegistrationRefused(f"weight {name} of the checkpoint is not finite; train the model again")
     return sum(weight.numel() for weight in model.parameters())
 
 
 def _copy(source: Path, target: Path) -> None:
     if not source.is_file():
-        raise MissingArtifact(f"{source}: missing; make the checkpoint again")
+        raise MissingArtifact(f"{source}: missing; create the checkpoint again")
     shutil.copyfile(source, target)

@@ -35,7 +35,10 @@ def test_a_benchmark_that_curation_does_not_search_for_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"answer_form": "word"}, "answer_form is 'word'; allowed: number, letter, text"), ({"prompt": " "}, "allowed: some text")],
+    [
+        ({"answer_form": "word"}, "answer_form is 'word'; allowed: number, letter, text"),
+        ({"prompt": " "}, "allowed: a non-empty text"),
+    ],
 )
 def test_a_task_that_makes_no_sense_is_refused(changes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -94,7 +97,10 @@ def test_set_reaches_how_each_stage_trains_and_leaves_the_others_as_they_are(sta
     [
         ("pretraining.optimizer.clip=1", r"pretraining\.training\.optimizer\.clip now"),
         ("pretraining.checkpoint_seconds=9", r"pretraining\.training\.checkpoints\.seconds now"),
-        ("sft.training.layout.zero_stage=3", r"SFTConfig\.training\.layout\.zero_stage is 3; allowed: 1: a tuning holds"),
+        (
+            "sft.training.layout.zero_stage=3",
+            r"SFTConfig\.training\.layout\.zero_stage is 3; allowed: 1: in SFT and DPO each worker holds",
+        ),
         ("dpo.training.checkpoints.permanent=[0.5]", r"DPOConfig\.training\.checkpoints\.permanent is \(0\.5,\); allowed: \(\)"),
     ],
 )
@@ -173,7 +179,7 @@ def test_values_of_the_recipe_s_own_code_can_be_set(folder: Path, element: str) 
         ("evaluation.tasks.0.values.numbers=many", r"task tasks\.py:Doubling, line 2: Doubling\.numbers is 'many'; allowed: int"),
         ("evaluation.tasks.0.values.number=1", "Doubling.* does not accept .*unexpected keyword argument 'number'"),
         ("evaluation.tasks.0.code=tasks.py:Doublings", r"unknown class 'Doublings' \(did you mean 'Doubling'\?\)"),
-        ("evaluation.tasks.0.code=../tasks.py:Doubling", r"Extension\.code is .*inside it"),
+        ("evaluation.tasks.0.code=../tasks.py:Doubling", r"Extension\.code is .*in the recipe.s folder"),
     ],
 )
 def test_a_recipe_whose_code_does_not_fit_is_refused_when_it_is_loaded(folder: Path, override: str, message: str) -> None:

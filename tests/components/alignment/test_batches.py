@@ -89,7 +89,7 @@ def test_the_ranks_together_see_the_same_items_for_every_number_of_workers(
 ) -> None:
     batches = ShuffledBatches(items(lengths), 16, 64, seed=0)
     if len(lengths) // batches.steps_per_epoch < world_size:
-        with pytest.raises(ConfigError, match=f"for {world_size} workers; increase batch_size or fewer workers"):
+        with pytest.raises(ConfigError, match=f"for {world_size} workers; increase batch_size or use fewer workers"):
             batches.require_workers(world_size)
         return
     shares = [batches.micro_batches(step, rank, world_size) for rank in range(world_size)]

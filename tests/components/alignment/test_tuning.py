@@ -122,7 +122,7 @@ def test_conversations_that_are_too_long_are_left_out_and_counted(tune: Tune) ->
 
 
 def test_lengths_that_leave_nothing_are_refused(tune: Tune) -> None:
-    with pytest.raises(TrainingError, match=r"none of 160 in train fits 3 tokens"):
+    with pytest.raises(TrainingError, match=r"none of the 160 items in train fits max_length, 3 tokens"):
         tune(replace(SFT, max_length=3))
 
 

@@ -75,7 +75,7 @@ def test_without_options_the_model_writes_a_word(tmp_path: Path) -> None:
     task = BenchmarkTask(name="quiz", prompt="{text}", answer="word")
     directory = corpus(tmp_path, [{"text": "a b", "word": " c"}])
     assert built(task, directory) == [{"context": "a b", "gold": "c", "chance": 0.0, "clean": True}]
-    with pytest.raises(SourceError, match="'two words' is no single word"):
+    with pytest.raises(SourceError, match="'two words' is not a single word"):
         built(task, corpus(tmp_path, [{"text": "a", "word": "two words"}]))
 
 
@@ -86,9 +86,13 @@ def test_fewer_items_are_drawn_by_the_seed(tmp_path: Path) -> None:
     assert len({tuple(contexts) for contexts in drawn}) > 1
 
 
-@pytest.mark.parametrize(("record", "said"), [({"question": "x"}, "KeyError"), ({**RECORDS[0], "place": 2}, "none of 2 options")])
+@pytest.mark.parametrize(
+    ("record", "said"), [({"question": "x"}, "KeyError"), ({**RECORDS[0], "place": 2}, "not one of the 2 options")]
+)
 def test_an_item_that_cannot_be_asked_is_named_with_its_fields(tmp_path: Path, record: Any, said: str) -> None:
-    with pytest.raises(SourceError, match=rf"benchmark quiz: item 0 of test\.jsonl cannot be asked \(.*{said}.*its fields: "):
+    with pytest.raises(
+        SourceError, match=rf"benchmark quiz: item 0 of test\.jsonl does not fit its BenchmarkTask \(.*{said}.*its fields: "
+    ):
         built(QUIZ, corpus(tmp_path, [record]))
 
 

@@ -91,7 +91,7 @@ def test_no_more_items_are_taken_than_the_config_allows(task: Callable[..., Exte
 def test_reports_say_what_a_task_is_in_its_own_words(task: Callable[..., Extension]) -> None:
     meanings = own_tasks.build([task(CHOICES), task(WORDS), task(SCORED)], max_items=2).meanings
     assert meanings["doubling"] == "Which is twice a number?"
-    assert meanings["capitals"] == "tasks.py:Capitals of the recipe."
+    assert meanings["capitals"] == "The recipe's own task tasks.py:Capitals."
     assert meanings["sorting"] == "Are numbers sorted?"
     assert "from 0 to 1" in meanings["score"]
 
@@ -104,13 +104,13 @@ CHOICE = '{"context": "a", "choices": ["b", "c"], "gold": 1}'
     ("items", "message"),
     [
         ("[]", r"task tasks\.py:Own has no items; it must be a class with a method items\(self\)"),
-        (f"[{ITEM}, {CHOICE}]", "has items with choices and items without; make two tasks of them"),
+        (f"[{ITEM}, {CHOICE}]", "has items with choices and items without; split it into two tasks"),
         (f"[{ITEM}, 1 / 0]", r"tasks\.py:3: ZeroDivisionError: division by zero; at item 1"),
         ('[{"context": "a"}]', "KeyError: 'gold'; at item 1; it must be a class"),
-        (f'[{ITEM}, {{"context": "", "gold": "b"}}]', "context is ''; allowed: some text; at item 2"),
-        ('[{"context": "a", "gold": 1}]', "gold is 1; allowed: the right answer, or, beside choices, the index"),
-        ('[{"context": "a", "choices": ["b"], "gold": 0}]', r"choices are \['b'\]; allowed: two or more texts"),
-        ('[{"context": "a", "choices": ["b", "c"], "gold": 2}]', "gold is 2; allowed: the index of the right one of 2 choices"),
+        (f'[{ITEM}, {{"context": "", "gold": "b"}}]', "context is ''; allowed: a non-empty text; at item 2"),
+        ('[{"context": "a", "gold": 1}]', "gold is 1; allowed: the correct word or, with choices, the index"),
+        ('[{"context": "a", "choices": ["b"], "gold": 0}]', r"choices are \['b'\]; allowed: two or more non-empty texts"),
+        ('[{"context": "a", "choices": ["b", "c"], "gold": 2}]', "gold is 2; allowed: the index of the correct one of 2 choices"),
         ('[{"context": "a", "choices": ["b", "c"], "gold": "c"}]', "gold is 'c'; allowed: the index"),
         ("None", "TypeError: 'NoneType' object is not iterable; at item 1"),
     ],
@@ -123,7 +123,7 @@ def test_items_that_cannot_be_asked_are_refused_with_their_number(
 
 
 @pytest.mark.parametrize(
-    ("score", "message"), [("1 / 0", r"tasks\.py:12: ZeroDivisionError.*to score ' x'"), ("2", "scored 2.0")]
+    ("score", "message"), [("1 / 0", r"tasks\.py:12: ZeroDivisionError.*while scoring ' x'"), ("2", "returned the score 2.0")]
 )
 def test_a_score_that_fails_or_is_none_ends_the_evaluation_with_the_answer(
     task: Callable[..., Extension], score: str, message: str
@@ -138,7 +138,7 @@ def test_two_tasks_need_two_names(task: Callable[..., Extension]) -> None:
     own = task(CHOICES)
     with pytest.raises(ConfigError, match=r"EvaluationConfig\.tasks is \['doubling', 'doubling'\]; allowed: each name once"):
         EvaluationConfig(tasks=(own, own))
-    with pytest.raises(ConfigError, match="none of a benchmark"):
+    with pytest.raises(ConfigError, match="not the name of a benchmark"):
         EvaluationConfig(tasks=(own,), benchmarks=(BenchmarkTask(name="doubling", prompt="{a}", answer="b"),))
 
 

@@ -63,7 +63,7 @@ def test_what_a_reader_must_know_of_the_plan_is_listed(planned, plan_directory):
 
 
 def test_a_prediction_is_a_sentence(card, planned):
-    assert "The law predicted 2.1000 bits per byte, and 95 % of such trainings between 2.0000 and 2.2000." in card
+    assert "The law predicted 2.1000 bits per byte (95 % interval 2.0000 to 2.2000)." in card
     assert "{" not in card.partition("## Training plan")[2].partition("##")[0]
     assert "The law predicted" not in planned
 
@@ -123,7 +123,7 @@ def test_a_lineage_that_says_little_is_enough():
 def test_what_the_law_predicted_stands_beside_what_came_out():
     card = model_card(CONFIG, dataclasses.replace(FACTS, verdicts=(VERDICT,)))
     assert "predicted 2.1000 bits per byte" in card
-    assert "2.3100 came out: above the interval, 10.00% above the prediction" in card
+    assert "The result was 2.3100: above the interval, 10.00% above the prediction" in card
 
 
 def test_without_a_verdict_the_card_speaks_of_none(card):
