@@ -1,4 +1,4 @@
-"""Reads JSON files with errors of ours, writes files atomically, and makes hard links where the file system has them."""
+"""Reads JSON files with readable errors, writes files atomically, and makes hard links if the file system supports them."""
 
 import contextlib
 import json

@@ -44,7 +44,7 @@ class Sampler:
     def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:
         """Yield each conversation whose prompt leaves `max_new_tokens` of the context free, with the model's answer.
 
-        An answer that has not ended after `max_new_tokens` is truncated and used all the same.
+        An answer that has not ended after `max_new_tokens` is used as it is.
         """
         prompts = [encode_prompt(self.tokenizer, conversation.messages[:1]) for conversation in conversations]
         max_prompt_tokens = self.model.shape.context - self.config.max_new_tokens

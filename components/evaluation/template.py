@@ -105,8 +105,13 @@ dd { margin: 0; color: var(--soft); }
 <td></td></tr>
 </table></div>
 
-<h2>Tasks</h2> <p>The items are cut from held-out text or come from public benchmarks and the recipe's own tasks. They are the
-same for all models.</p> <div class="charts"> {% for chart in task_charts %} {{ draw(chart) }} {% endfor %} </div>
+<h2>Tasks</h2>
+<p>Items are cut from held-out text, or come from public benchmarks and the recipe's own tasks. All models get the same items.</p>
+<div class="charts">
+{% for chart in task_charts %}
+{{ draw(chart) }}
+{% endfor %}
+</div>
 
 {% if findings.benchmarks %}
 <h2>Benchmarks</h2>

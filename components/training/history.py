@@ -21,7 +21,10 @@ FIRST = {
 
 
 def write_history(history: Sequence[Row], path: Path, columns: Mapping[str, npt.NDArray[Any]] | None = None) -> None:
-    """Write one row per step, with null for values that a step does not have; `columns` are added, with one value per step."""
+    """Write one row per step, with null for values that a step does not have.
+
+    `columns` has additional columns by name, each with one value per step.
+    """
     names = sorted({name for row in history for name in row} - FIRST.keys())
     arrays = {name: pa.array([row.get(name) for row in history], kind) for name, kind in FIRST.items()}
     arrays |= {name: pa.array([row.get(name) for row in history], pa.float64()) for name in names}

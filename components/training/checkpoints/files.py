@@ -33,7 +33,8 @@ MANIFEST = "manifest.json"
 HISTORY = "history.jsonl"
 LATEST = "latest"
 FORMAT = 4
-"""Version of the format. 1: DeepSpeed's own, for a fixed number of workers; 2: no checksum of the manifest; 3: sha256."""
+"""Version of the checkpoint format. Earlier versions: 1 was DeepSpeed's own format, for a fixed number of workers; 2 had no
+checksum of the manifest; 3 used sha256."""
 
 _NAME = re.compile(r"step-\d{8,}")
 _SEAL = "xxh3_128"
@@ -124,7 +125,7 @@ def publish(attempt: Attempt, staging: Path, manifest: Mapping[str, Any], *, kee
 def adopt(attempt: Attempt, staging: Path, step: int) -> None:
     """Publish the directory `staging`, which already has a manifest, as the checkpoint of `step`.
 
-    An existing checkpoint of that step is renamed as damaged.
+    An existing checkpoint of that step is renamed to `damaged-…`.
 
     Raises:
         SupersededAttempt: a later attempt has taken over.

@@ -1,4 +1,5 @@
-"""The layout of a training: the number of workers along each axis, and the sizes they must divide. Pure arithmetic."""
+"""The layout of a training: the number of workers along each axis. Checks that a model can be divided among them. Pure
+arithmetic."""
 
 import itertools
 import math
@@ -27,8 +28,8 @@ class ParallelLayout:
     tensor: int = 1
     """Number of shards of each weight matrix and of the vocabulary (Megatron-LM, arXiv 1909.08053, section 3)."""
     sequence: int = 1
-    """Number of shards of each sequence, exchanged for shards of the heads in attention (DeepSpeed-Ulysses, arXiv 2309.14509,
-    section 3)."""
+    """Number of shards of each sequence. For attention, workers exchange tokens so that each has whole sequences for some of
+    the heads (DeepSpeed-Ulysses, arXiv 2309.14509, section 3)."""
     pipeline: int = 1
     """Number of stages of consecutive layers, run with the 1F1B schedule (arXiv 2104.04473, section 2.2)."""
     zero_stage: int = 1
@@ -67,7 +68,8 @@ class ParallelLayout:
         return replace(self, data=workers // self.workers_per_replica)
 
     def misfit(self, shape: ModelShape, sequence_length: int | None = None) -> str:
-        """The reason why this layout does not divide a shape, or sequences of that many tokens; empty if it does."""
+        """The reason why a model of that shape, or sequences of that many tokens, cannot be divided by this layout; empty if
+        they can."""
         for name, counts in self._must_divide(shape, sequence_length):
             value, fits = getattr(self, name), math.gcd(*counts.values())
             if fits % value:
@@ -77,7 +79,7 @@ class ParallelLayout:
         return ""
 
     def require_fit(self, shape: ModelShape, sequence_length: int | None = None) -> None:
-        """Raise `ConfigError` with the reason if this layout does not divide a shape or its sequences."""
+        """Raise `ConfigError` with the reason if a model of that shape, or its sequences, cannot be divided by this layout."""
         if misfit := self.misfit(shape, sequence_length):
             raise ConfigError(f"ParallelLayout.{misfit}")
 
