@@ -57,8 +57,7 @@ def naming_of(field: "dataclasses.Field[Any]") -> Naming | None:
 
 
 def file_names(config: Any, where: str = "") -> Iterator[FileName]:
-    """Every file or folder that a config names at any depth, in the order of the fields; `where` is the dotted name of
-    `config`."""
+    """Every file or folder that a config names, at any depth. `where` is the dotted name of `config` itself."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         for field in dataclasses.fields(config):
             inner, value = f"{where}.{field.name}".lstrip("."), getattr(config, field.name)

@@ -86,8 +86,7 @@ def activations_per_token(shape: ModelShape, tensor_shards: int = 1) -> int:
 
 
 def activation_bytes(shape: ModelShape, tokens: int, precision: str, tensor_shards: int = 1) -> int:
-    """Bytes of activations that are kept for the backward pass of a micro-batch of `tokens`, without attention weights and
-    logits.
+    """Bytes of activations kept for the backward pass of `tokens` tokens, without attention weights and logits.
 
     With tensor parallelism: bytes of one shard.
     """
@@ -97,8 +96,7 @@ def activation_bytes(shape: ModelShape, tokens: int, precision: str, tensor_shar
 def checkpointed_bytes(
     shape: ModelShape, tokens: int, sequence_length: int, precision: str, tensor_shards: int = 1, checkpointing: str = "none"
 ) -> tuple[int, int]:
-    """Bytes that a micro-batch keeps until its backward pass, and bytes that the backward pass recomputes for one layer at a
-    time.
+    """Bytes that a micro-batch keeps until its backward pass, and bytes that this recomputes, one layer at a time.
 
     Includes attention weights, excludes logits. Per layer, selective checkpointing keeps the input (d_model), the query and
     attention's output before and after the output matrix (3·d_model), key and value, gate and up, and the output of the FFN

@@ -1,5 +1,4 @@
-"""Vendor specifications of accelerators, for estimates of the time, memory and energy of a plan and for a training's
-utilisation."""
+"""Vendor specifications of accelerators, for the time, memory and energy of a plan and the utilisation of a training."""
 
 import re
 from dataclasses import dataclass
@@ -38,8 +37,7 @@ GPUS = {
         Gpu(name="rtx4090", device="RTX 4090", peak_flops=165e12, memory_bytes=24 * 10**9, watts=450, per_node=8),
     )
 }
-"""Accelerators by name. SXM or OAM boards unless the name says otherwise. The first match counts, so more specific expressions
-come first.
+"""Accelerators by name; SXM or OAM boards unless the name says otherwise. The first match counts.
 
 Source: the vendors' data sheets. Most give the peak with sparsity, which is twice the dense peak (TFLOP/s in bf16): NVIDIA A100
 (624), H100 (SXM 1 979, PCIe 1 513, NVL 1 671), H200 (SXM 1 979, NVL 1 671), L40S (733), HGX B200 (36 000 for eight). Dense peaks:

@@ -10,8 +10,7 @@ from components.file_names import names_files
 from components.training.config import CheckpointConfig, ScheduleConfig, TrainingConfig
 
 PAIR_KINDS = ("author-vs-sample", "right-vs-other")
-"""Kinds of embedded preference pairs: an author's text against an answer sampled from the model, or against the text of another
-function."""
+"""Kinds of embedded preference pairs: an author's text against a sampled answer, or against the text of another function."""
 
 SFT_TRAINING = TrainingConfig(
     schedule=ScheduleConfig(kind="cosine"),

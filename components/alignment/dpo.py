@@ -1,5 +1,4 @@
-"""Direct preference optimisation (arXiv 2305.18290) of the SFT model, with a frozen copy as the reference (DeepSeek LLM,
-section 4)."""
+"""Direct preference optimisation (arXiv 2305.18290) of the SFT model, as in DeepSeek LLM, section 4."""
 
 from collections.abc import Sequence
 from pathlib import Path

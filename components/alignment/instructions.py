@@ -102,8 +102,7 @@ def _instruction(function: Function, summary: str, config: ConversationsConfig) 
 
 
 def _task(function: Function, draw: float, config: ConversationsConfig) -> str:
-    """The task for a random number `draw` in [0, 1): "describe" by its share; half of the rest "implement" if the code is
-    short."""
+    """The task for a random number `draw` from 0 to 1: "describe", "declare" or, if the code is short, "implement"."""
     if draw < config.describe_share:
         return "describe"
     short = len(function.code) <= config.max_answer_characters

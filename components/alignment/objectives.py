@@ -74,8 +74,7 @@ class PreferenceLoss:
         return len(batch["tokens"]) / 2
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        """The summed loss of one micro-batch, with the sum of margins and the number of correctly ranked pairs (ties count
-        half)."""
+        """The summed loss of one micro-batch, the sum of margins, and the number of correctly ranked pairs (ties count half)."""
         self.reference.to(next(model.parameters()))
         with torch.no_grad():
             reference_E = answer_log_probabilities(self.reference, batch)

@@ -1,5 +1,4 @@
-"""Makes preference pairs: an author's text against the SFT model's answer or the text of another function; and the user's
-pairs."""
+"""Makes preference pairs from conversations: an author's text against another answer. Reads the user's own pairs."""
 
 import dataclasses
 from collections import Counter

@@ -74,8 +74,7 @@ class JsonFile:
 
     @classmethod
     def upgraded(cls, raw: dict[str, Any], version: int) -> dict[str, Any]:
-        """Convert the fields of a file with format `version` to those of `VERSION`. Raises `ValueError` if the file is
-        invalid."""
+        """Convert the fields of a file with format `version` to those of `VERSION`. Raises `ValueError` if it is invalid."""
         return raw
 
     @classmethod

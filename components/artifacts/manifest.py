@@ -76,8 +76,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The evidence digest: sha256 in hex over content and record as canonical JSON; for format 1 over the manifest's
-        bytes."""
+        """The evidence digest: sha256 in hex over content and record as canonical JSON; for format 1 over all bytes."""
         return self._sha256(self._document_of_format_1() if self.format_version == 1 else self._content_and_record())
 
     def at(self, uri: str) -> Artifact:
@@ -106,8 +105,7 @@ class Manifest:
         return manifest
 
     def _require_bytes(self, data: bytes, where: str) -> None:
-        """Raise `DamagedArtifact` unless `data`, which includes the digests, is exactly what this manifest would be written
-        as."""
+        """Raise `DamagedArtifact` unless `data`, with its digests, is exactly what this manifest is written as."""
         try:
             whole = self.to_bytes() == data
         except ArtifactError as error:

@@ -147,8 +147,7 @@ def _mean(metric: str) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress lm-eval's progress bars on standard error, which cannot be switched off, and its log. Exceptions are not
-    affected."""
+    """Suppress lm-eval's log, and its progress bars on standard error, which cannot be switched off. Exceptions still pass."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -113,8 +113,7 @@ def shorten(text: str, characters: int) -> str:
 
 
 def _continuations(config: EvaluationConfig, domain: str, corpus: Path) -> Iterator[_Question]:
-    """Questions made by cutting documents at a word boundary: the text before the cut is the context, the text after it the
-    answer."""
+    """Questions made by cutting documents at a word: the context is the text before the cut, the answer the text after."""
     for document, start, _ in _spans(config, domain, corpus):
         border = _AFTER_WORD.search(document.text, start)
         if border is None:
@@ -165,8 +164,7 @@ def _drawn(config: EvaluationConfig, *texts: str) -> random.Random:
 
 
 def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Random) -> list[str]:
-    """Up to `count` distinct wrong answers, from other groups if possible, because answers of the same group might be correct
-    too."""
+    """Up to `count` distinct wrong answers, from other groups if possible: answers of the same group might be correct as well."""
     drawn: dict[str, None] = {}
     for foreign in (True, False):
         for _ in range(32 * count):
@@ -177,8 +175,7 @@ def _draw(pool: list[_Question], question: _Question, count: int, rng: random.Ra
 
 
 def _shuffled(context: str, options: list[str], rng: random.Random) -> Row:
-    """An item from options of which the first is correct, in a random order, so that always choosing one position scores at
-    chance."""
+    """An item with the options in random order; the first of `options` is correct. A constant choice then scores at chance."""
     order = rng.sample(range(len(options)), len(options))
     return {"context": context, "choices": [options[i] for i in order], "gold": order.index(0)}
 

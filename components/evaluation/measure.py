@@ -83,8 +83,7 @@ def _bits_per_byte(config: EvaluationConfig, name: str, model: Decoder, material
 
 
 def _repetition(name: str, tokenizer: TextTokenizer, answers: Sequence[tuple[list[int], int]]) -> tuple[Repetition, ...]:
-    """The repetition metrics of one model; empty without answers. `answers` has token ids and the maximum length of each
-    answer."""
+    """The repetition metrics of one model; empty without answers. `answers` has token ids and the maximum length of each."""
     if not answers:
         return ()
     stuck = sum(repeats_endlessly(answer, limit) for answer, limit in answers)

@@ -14,8 +14,7 @@ from components.extensions.loading import load
 from components.extensions.value import Extension, ExtensionFile
 
 MAX_BYTES = 2**20
-"""Maximum size in bytes of one extension's code and data, which are part of the recipe's JSON and sent to workers with each
-shard."""
+"""Maximum bytes of an extension's code and data: they are part of the recipe's JSON and sent to workers with each shard."""
 
 Value = TypeVar("Value")
 

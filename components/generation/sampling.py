@@ -71,8 +71,7 @@ def generate(
 def score(
     model: Decoder, requests: Sequence[tuple[Sequence[int], Sequence[int]]], batch_tokens: int = 4096
 ) -> list[tuple[float, bool]]:
-    """For each pair (context ids, continuation ids): the continuation's log-probability in nats, and whether greedy decoding
-    gives it.
+    """For each (context ids, continuation ids): the continuation's log-probability in nats, and whether it is the greedy one.
 
     If context and continuation together exceed the model's context, the first tokens of the context are dropped.
 

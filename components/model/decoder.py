@@ -108,8 +108,7 @@ def call_directly(layer: Layer, *inputs: Any) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Causal attention with rotary embeddings; each group of H / K query heads shares a key and value head (GQA, arXiv
-    2305.13245)."""
+    """Causal attention with rotary embeddings; H / K query heads share a key and value head (GQA, arXiv 2305.13245)."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -190,8 +189,7 @@ def _repeated(x_BKSE: Tensor, q_BHTE: Tensor) -> Tensor:
 
 
 def document_mask(documents_BS: Tensor, dtype: torch.dtype) -> Tensor:
-    """A mask with which a token attends only to itself and earlier tokens of its own document: B1SS, in `dtype`, added to the
-    scores.
+    """A mask, added to the scores, with which a token attends only to earlier tokens of its document: B1SS, in `dtype`.
 
     It contains 0 and -inf and is created once for all layers; SDPA would convert a boolean mask in each layer and keep the
     result for the backward pass. It has S² numbers per sequence (32 MiB for 4 096 tokens in bf16), which planning does not
@@ -208,8 +206,7 @@ def document_mask(documents_BS: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def rotary_tables(positions: Tensor, d_head: int, dtype: torch.dtype, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of rotary embeddings with base `theta`, for positions T or BT: shape (B 1) T E/2, to broadcast over
-    heads.
+    """Cosines and sines of rotary embeddings with base `theta`, for positions T or BT: (B 1) T E/2, to multiply heads.
 
     Computed in fp32 for each batch, because a buffer would lose precision when the model is cast to bf16.
     """

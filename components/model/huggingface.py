@@ -1,5 +1,4 @@
-"""Saves and loads a decoder as a Hugging Face `LlamaForCausalLM` directory. Only safetensors weights are read, never pickled
-ones.
+"""Saves and loads a decoder as a Hugging Face `LlamaForCausalLM` directory, with safetensors weights only.
 
 Format: https://huggingface.co/docs/transformers/model_doc/llama. `transformers` is not used, because importing it takes seconds.
 """
@@ -76,8 +75,7 @@ def save(model: Decoder, tokenizer_directory: Path, output: Path, *, dtype: torc
 
 
 def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Decoder:
-    """Load a decoder that was written by `save`, or by transformers for the same architecture, in one or several safetensors
-    files.
+    """Load a decoder written by `save`, or by transformers for the same architecture, in one or several safetensors files.
 
     If the head is tied to the embedding, it becomes a copy of the embedding: the logits are the same, but there are two matrices.
 

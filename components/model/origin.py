@@ -25,7 +25,6 @@ def files_of(directory: str) -> list[FileEntry]:
 
 
 def fingerprint(directory: str) -> str:
-    """sha256 in hex over the names and contents (ETags for objects in a bucket) of these files. Raises the errors of
-    `files_of`."""
+    """sha256 in hex over the names and contents (ETags for objects in a bucket) of these files. Raises as `files_of`."""
     rows = [f"{file.relative} {state_of(file.location)}" for file in files_of(directory)]
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()

@@ -93,8 +93,7 @@ class ArtifactStore(Protocol):
         ...
 
     def remote_scratch(self, step: str, cache_key: str) -> RemoteScratch | None:
-        """A folder of the object store for training checkpoints, which survives if the machine is lost; None for a local
-        store."""
+        """A folder of the object store for training checkpoints, which survives the loss of the machine; None: a local store."""
         ...
 
     def artifacts(self) -> Iterator[Artifact]:
@@ -260,8 +259,7 @@ class LocalArtifactStore:
         return pointer.is_file() and pointed(pointer.read_bytes()) not in ("", content)
 
     def delete(self, artifact: Artifact) -> None:
-        """Delete the manifest, then the directory, its attempts, its entry in `cache/verified`, and `current.json` if it was
-        the last."""
+        """Delete the manifest, then the directory, its attempts and verification record; with the last content, `current.json`."""
         directory = self.root / artifact.uri
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)

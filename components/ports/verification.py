@@ -168,8 +168,7 @@ class VerifiedFiles:
         return differences
 
     def _known(self) -> Mapping[str, list[int]]:
-        """Stored stamps of the files that were equal, by path; empty if the stored file is damaged or from a later time than
-        now."""
+        """Stored stamps of the files that were equal, by path; empty if the stored file is damaged or dated in the future."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             checksum, _, remembered = self.path.read_bytes().partition(b"\n")
             if checksum.decode() == hashlib.sha256(remembered).hexdigest():

@@ -27,8 +27,7 @@ class HeldOutBitsPerByte:
     """Random seed of the sample."""
 
     def __call__(self, model: nn.Module) -> Mapping[str, float]:
-        """`bits_per_byte/DOMAIN` for each domain with documents that are long enough, and `bits_per_byte`, their weighted
-        mean."""
+        """`bits_per_byte/DOMAIN` for each domain with long enough documents, and `bits_per_byte`, their weighted mean."""
         decoder = cast(Decoder, model)
         domains = [domain for domain in self.reader.domains(VALIDATION) if domain in self.shares]
         figures = {

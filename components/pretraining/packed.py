@@ -81,8 +81,7 @@ class PackedBatches:
         ]
 
     def window_starts(self, first: int, count: int) -> list[tuple[str, int]]:
-        """For samples `first` to `first + count`: the domain, and the offset of the first token in the domain's training
-        tokens."""
+        """For samples `first` to `first + count`: the domain, and the offset of the first token in its training tokens."""
         indices, windows = self.order.samples(first, count)
         chosen = ((self.order.portions[index], window) for index, window in zip(indices.tolist(), windows.tolist(), strict=True))
         return [
@@ -127,8 +126,7 @@ class NextToken:
         return batch["targets"].numel()
 
     def __call__(self, model: nn.Module, batch: Batch) -> Terms:
-        """The loss summed over the micro-batch. The figure `loss/DOMAIN` is the mean over the domain's targets in the global
-        batch."""
+        """The loss summed over the micro-batch. `loss/DOMAIN` is the mean over the domain's targets in the global batch."""
         decoder, targets_BT, documents_BS = cast(Decoder, model), batch["targets"], batch.get("documents")
         if self.loss_rows is None:
             logits_BTV = model(batch["tokens"], documents_BS=documents_BS)

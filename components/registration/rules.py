@@ -9,8 +9,7 @@ from components.errors import RegistrationRefused
 def refuse_unless_promotable(
     model: str, findings: Findings, checks: Sequence[CheckReport], verdicts: Sequence[PlanVerdict] = ()
 ) -> None:
-    """Raise an error unless every check passed and `model` beats the byte-unigram baseline in every domain of the evaluation
-    report.
+    """Raise an error unless every check passed and `model` beats the byte-unigram baseline in every domain of the report.
 
     A model that is not better than this baseline makes no use of context. A training result above its predicted interval is
     also a reason to refuse; a result below it is not, because the model is better than predicted.

@@ -20,7 +20,7 @@ ON_SPIKE = ("report", "skip", "stop")
 
 
 def first_step(share: float, steps: int) -> int:
-    """The first step, of `steps` in all, before which at least a fraction `share` of the steps is done."""
+    """The number of steps, of `steps`, after which at least the fraction `share` of them is done."""
     return next((step for step in range(int(share * steps), steps) if step / steps >= share), steps)
 
 
@@ -228,7 +228,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """Values of a training that the user chooses; the scaling law chooses those that are None. And how to train."""
+    """Values chosen by the user, and how to train. The scaling law chooses the values that are None."""
 
     shape: ModelShape | None = None
     """Shape of the decoder; None: the shape of the checkpoint that training starts from, or else chosen by the law."""

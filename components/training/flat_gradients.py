@@ -1,5 +1,4 @@
-"""Flat gradients for training in fp32 on a single worker: the backward pass adds gradients directly to the tensor that AdamW
-reads.
+"""Flat gradients for fp32 on a single worker: the backward pass writes to the tensor that AdamW reads.
 
 DeepSpeed 0.19.8 copies the gradients of fp32 weights into a bucket for summing over workers, out of the bucket, and into one
 flat tensor. A single worker does not need these copies, which take a tenth of a step of a small model. For bf16 weights

@@ -85,8 +85,7 @@ def _open(path: Path, flags: int) -> Iterator[int]:
 
 
 def _called(call: Callable[..., int], file: int, *arguments: Any) -> int:
-    """Call `call` on the file. Some file systems (FUSE) refuse direct access only then: switches to the page cache and
-    retries."""
+    """Call `call` on the file. If direct access is refused only now, as by some FUSE systems, use the page cache and retry."""
     try:
         return call(file, *arguments)
     except OSError as error:
@@ -98,8 +97,7 @@ def _called(call: Callable[..., int], file: int, *arguments: Any) -> int:
 
 
 def _filled(buffer: "Tensor", contents: "Iterable[Tensor]") -> Iterator[int]:
-    """Copy the contents into `buffer` piece by piece, yielding the number of bytes in it each time. torch copies without the
-    GIL."""
+    """Copy the contents into `buffer` piece by piece and yield the bytes in it each time. torch copies without the GIL."""
     used = 0
     for content in contents:
         for chunk in content.split(CHUNK_BYTES):

@@ -182,8 +182,7 @@ class Checkpoints:
         self._copier.submit(self._snapshot.reserve, state)
 
     def save(self, step: int, history: Sequence[str], state: State, *, goodput: Mapping[str, Any]) -> None:
-        """Start to save a checkpoint; all ranks must do so in the same step. Only waits if the previous one is still being
-        written.
+        """Start to save a checkpoint; all ranks, in the same step. Waits only if the previous one is still being written.
 
         Args:
             step: number of steps done.

@@ -84,8 +84,7 @@ class Snapshot:
         self._updates = 0
 
     def reserve(self, state: State) -> None:
-        """Allocate buffers for a state, so that the first copy is fast: memory pages are touched; pinned if the state is on a
-        GPU."""
+        """Allocate buffers for a state, touched or, for a GPU, pinned, so that the first copy is fast."""
         for name, tensor in _named(state):
             if name not in self._buffers:
                 self._buffers[name] = torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
@@ -232,8 +231,7 @@ _NONE = Columns(0, 0, 0)
 
 
 def _covered(spans: Sequence[_Span], size: int) -> int:
-    """How many of `size` elements the spans cover from the first one on, up to the first gap or overlap; less than `size` if
-    there is one."""
+    """How many of `size` elements the spans cover up to the first gap or overlap; less than `size` if there is one."""
     end = 0
     for span in spans:
         if span.start != end:

@@ -37,8 +37,7 @@ class Uploads:
         self._thread.start()
 
     def fetch_newer(self, newest: int) -> bool:
-        """Download the newest checkpoint if its step is after `newest`, and missing permanent ones. Returns whether there were
-        any.
+        """Download the newest checkpoint if it is after `newest`, and missing permanent ones. Returns whether there were any.
 
         Raises:
             CheckpointError: the store cannot be reached, and `newest` is 0, which means that there is no local checkpoint.

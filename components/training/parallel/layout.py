@@ -1,5 +1,4 @@
-"""The layout of a training: the number of workers along each axis. Checks that a model can be divided among them. Pure
-arithmetic."""
+"""The layout of a training: workers along each axis, and whether a model can be divided among them. Pure arithmetic."""
 
 import itertools
 import math
@@ -68,8 +67,7 @@ class ParallelLayout:
         return replace(self, data=workers // self.workers_per_replica)
 
     def misfit(self, shape: ModelShape, sequence_length: int | None = None) -> str:
-        """The reason why a model of that shape, or sequences of that many tokens, cannot be divided by this layout; empty if
-        they can."""
+        """Why a model of that shape, or sequences of that many tokens, cannot be divided by this layout; empty if they can."""
         for name, counts in self._must_divide(shape, sequence_length):
             value, fits = getattr(self, name), math.gcd(*counts.values())
             if fits % value:

@@ -130,8 +130,7 @@ class Pipeline:
 
 
 class _Stage(nn.Module):
-    """A stage as a module. Takes activations (tokens in the first stage) and returns activations (the head's input in the
-    last)."""
+    """A stage as a module: activations to activations; tokens in the first stage, the input of the head in the last."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 
 def streamed(model: nn.Module, device: torch.device) -> nn.Module:
-    """Make a model whose weights are in host memory compute on `device`, without gradients. Does nothing if `device` is the
-    CPU."""
+    """Make a model with weights in host memory compute on `device`, without gradients. Nothing changes for a CPU."""
     if device.type != "cpu":
         for module in model.modules():
             if kept := dict(module.named_parameters(recurse=False)):
