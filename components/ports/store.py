@@ -259,7 +259,7 @@ class LocalArtifactStore:
         return pointer.is_file() and pointed(pointer.read_bytes()) not in ("", content)
 
     def delete(self, artifact: Artifact) -> None:
-        """Delete the manifest, then the directory, its attempts and verification record; with the last content, `current.json`."""
+        """Delete the manifest, then the directory, its attempts and verification record; after the last one, `current.json`."""
         directory = self.root / artifact.uri
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)
