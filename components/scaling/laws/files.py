@@ -47,6 +47,15 @@ def find_text_law(name: str) -> TextLaw:
         return _decoded(TextLaw, _object(path, _SWEEP), name, _SWEEP)
 
 
+def find_any_law(name: str) -> Law | TextLaw:
+    """The law of that name or in that file, of whichever kind. Raises as `find_law` does for neither."""
+    if name in LAWS or not (in_bucket(name) or path_of(name).is_file()):
+        return find_law(name)
+    with fetched_file(name) as path:
+        of_a_text = "vocabularies" in _object(path, _FIT)
+    return find_text_law(name) if of_a_text else find_law(name)
+
+
 def law_fingerprint(name: str) -> str:
     """What tells laws apart when a plan may be reused: a published law's name, or the state of a law file.
 

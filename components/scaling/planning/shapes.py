@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 
 from components.artifacts import ModelShape
 from components.errors import ConfigError
@@ -59,6 +60,29 @@ def nearest_shape(
     if not fitting:
         raise ConfigError(f"no shape divides by {layout}; allowed: a divisor of heads and of the vocabulary of {vocab_size}")
     return min(fitting, key=distance)
+
+
+SMALL_WIDTHS = (*range(32, 512, 32), *range(512, 1024, 64), *range(1024, 4096 + 1, 128))
+"""Widths to try for the law of a text, which is fitted on small models."""
+
+
+def small_shapes(vocab_size: int, sequence_length: int, aspect: tuple[float, float]) -> Iterator[ModelShape]:
+    """Shapes with d_model / n_layer within `aspect`: heads of 32 below a width of 256, of 64 above, FFN of 8/3 d_model.
+
+    The FFN is rounded up to a multiple of 32: one of 256, as in the paper, would be half as wide again in the smallest models.
+    """
+    for width in SMALL_WIDTHS:
+        heads = width // (32 if width < 256 or width % 64 else 64)
+        for n_layer in range(max(1, math.ceil(width / aspect[1])), math.floor(width / aspect[0]) + 1):
+            yield ModelShape(
+                n_layer=n_layer,
+                d_model=width,
+                n_head=heads,
+                n_kv_head=heads,
+                d_ffn=math.ceil(8 * width / 3 / 32) * 32,
+                vocab_size=vocab_size,
+                context=sequence_length,
+            )
 
 
 def d_ffn(d_model: int) -> int:

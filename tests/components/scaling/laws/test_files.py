@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.scaling.laws.files import find_law, find_text_law, law_fingerprint, read_law, write_law
+from components.scaling.laws.files import find_any_law, find_law, find_text_law, law_fingerprint, read_law, write_law
 from components.scaling.laws.law import Law, LossLaw
 from components.scaling.laws.published import LAWS
 from tests.components.scaling.text_truth import LAW as TEXT_LAW
@@ -87,3 +87,13 @@ def test_what_is_no_law_of_a_text_is_refused_with_the_command_that_writes_one(tm
     for name, words in (("law.json", "not a law file"), ("none.json", "missing"), ("deepseek", "the law deepseek is of no text")):
         with pytest.raises(ConfigError, match=f"{words}.*longrun sweep NAME"):
             find_text_law(name if name == "deepseek" else str(tmp_path / name))
+
+
+def test_a_law_of_either_kind_is_found_by_its_file(tmp_path: Path) -> None:
+    write_law(FITTED, tmp_path / "law.json")
+    write_law(TEXT_LAW, tmp_path / "text-law.json")
+    assert find_any_law(str(tmp_path / "law.json")) == FITTED
+    assert find_any_law(str(tmp_path / "text-law.json")) == TEXT_LAW
+    assert find_any_law("deepseek") == LAWS["deepseek"]
+    with pytest.raises(ConfigError, match="no law is called 'nothing'"):
+        find_any_law("nothing")

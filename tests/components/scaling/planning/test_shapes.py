@@ -3,7 +3,7 @@
 import pytest
 
 from components.flops import non_embedding_flops_per_token
-from components.scaling.planning.shapes import d_ffn, nearest_shape
+from components.scaling.planning.shapes import d_ffn, nearest_shape, small_shapes
 
 
 @pytest.mark.parametrize("scale", [1e7, 1e8, 1e9, 1e10, 4.23e10, 1.8e11, 4.97e11, 1e13])
@@ -32,3 +32,16 @@ def test_a_scale_below_every_shape_gives_the_smallest() -> None:
 
 def test_the_intermediate_size_is_the_papers() -> None:
     assert (d_ffn(4096), d_ffn(8192), d_ffn(192)) == (11008, 22016, 512)
+
+
+def test_small_shapes_keep_their_proportions_within_the_bounds_and_their_heads_even() -> None:
+    shapes = list(small_shapes(1024, 256, (30.0, 70.0)))
+    assert {shape.d_model for shape in shapes} >= {64, 96, 128, 192, 256, 512}
+    assert all(30 <= shape.d_model / shape.n_layer <= 70 for shape in shapes)
+    assert all(shape.d_head in (32, 64) for shape in shapes)
+    assert {(shape.vocab_size, shape.context) for shape in shapes} == {(1024, 256)}
+    assert next(shape.d_ffn for shape in shapes if shape.d_model == 192) == 512
+
+
+def test_bounds_on_proportions_may_leave_one_depth() -> None:
+    assert {shape.n_layer for shape in small_shapes(512, 128, (48.0, 48.0))} <= {shape // 48 for shape in range(48, 4097, 48)}
