@@ -30,12 +30,41 @@ if TYPE_CHECKING:
 PANEL = Panel("Scaling laws")
 
 
-@PANEL.command("longrun plan --compute 1e21", "longrun plan --model 7b --gpus 512 --gpu h100")
+@PANEL.command(
+    "longrun plan --compute 1e21",
+    "longrun plan --minutes 30",
+    "longrun plan laptop --hours 1.5",
+    "longrun plan --hours 24 --gpus 64 --gpu h100 --price 2.5",
+    "longrun plan --model 7b --gpus 512 --gpu h100",
+)
 def plan(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="With --minutes or --hours on this machine: recipe whose text and stages the plan is for.",
+            show_default=False,
+        ),
+    ] = "",
+    minutes: Annotated[
+        float | None, typer.Option(help="Time of the training in minutes, on this machine or on --gpus accelerators.")
+    ] = None,
+    hours: Annotated[float | None, typer.Option(help="Time of the training in hours, instead of --minutes.")] = None,
     compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
-    law: Annotated[str, typer.Option(help="A published law's name, or a law file that `longrun fit` wrote.")] = "deepseek",
+    law: Annotated[
+        str,
+        typer.Option(
+            metavar="LAW",
+            help="Published law or law file, written by `longrun fit` or `longrun sweep`.",
+            show_default="deepseek; for a time on this machine, the law of this Python environment's text",
+        ),
+    ] = "",
     model: Annotated[str, typer.Option(help="Model of the DeepSeek LLM paper to plan instead of a budget: 7b or 67b.")] = "",
     tokens: Annotated[float | None, typer.Option(help="Training tokens, instead of the law's.")] = None,
+    text_bytes: Annotated[
+        float | None,
+        typer.Option(help="UTF-8 bytes of training text, to count epochs.", show_default="of the recipe's last run"),
+    ] = None,
     sequence_length: Annotated[int | None, typer.Option(help="Tokens in a sequence.", show_default="4096")] = None,
     vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
     gpus: Annotated[int | None, typer.Option(help="Accelerators to lay the plan out on.")] = None,
@@ -43,19 +72,41 @@ def plan(
     mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
     price: Annotated[float | None, typer.Option(help="Price of one accelerator per hour.")] = None,
     micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure again how fast this machine trains, for a minute at most.")
+    ] = False,
+    home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Plan the training for a compute budget by a scaling law: shape, tokens, batch and learning rate."""
+    """Plan the training for a time or a compute budget by a scaling law: shape, tokens, batch and learning rate."""
     from components.scaling.config import Accelerators
     from workflows.commands.plan import plan_lines, proposal_for
+    from workflows.commands.timed.planning import TimeRequest, plan_for_time
 
-    made = proposal_for(
-        compute=compute,
+    accelerators = Accelerators(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None
+    request = TimeRequest(
+        recipe=recipe,
+        minutes=minutes,
+        hours=hours,
         law=law,
-        model=model,
+        text_bytes=text_bytes,
+        calibrate=calibrate,
+        accelerators=accelerators,
         choices=_choices(tokens, sequence_length, micro_batch),
         vocab_size=vocabulary,
-        accelerators=Accelerators(gpus=gpus, gpu=gpu, mfu=mfu, price=price) if gpus is not None else None,
+        others={"--compute": compute is not None, "--model": bool(model), "--tokens": tokens is not None},
+    )
+    if request.seconds is not None:
+        answer = plan_for_time(request, settings_of(home), say=lambda words: typer.echo(words, err=True))
+        print_result(answer.as_json(), as_json, answer.lines())
+        return
+    made = proposal_for(
+        compute=compute,
+        law=law or "deepseek",
+        model=model,
+        choices=request.choices,
+        vocab_size=vocabulary,
+        accelerators=accelerators,
     )
     print_result(made.as_json(), as_json, plan_lines(made))
 

@@ -35,24 +35,24 @@ def plan_lines(made: Proposal) -> list[str]:
     plan, law = made.plan, made.plan.law
     shape, counted = plan.shape, plan.flops_per_token
     lines = [
-        _line("law", f"{made.law.name} ({made.law.source})"),
-        _line("compute", f"{plan.compute:.4g} FLOPs"),
-        _line("shape", f"{shape.n_layer} layers of width {shape.d_model}, FFN {shape.d_ffn}, vocabulary {shape.vocab_size}"),
-        _line("heads", f"{shape.n_head} of {shape.d_head}, {shape.n_kv_head} for keys and values"),
-        _line("tokens", f"{plan.tokens:.4g}", f"{law['tokens']:.4g}"),
-        _line(
+        line("law", f"{made.law.name} ({made.law.source})"),
+        line("compute", f"{plan.compute:.4g} FLOPs"),
+        line("shape", f"{shape.n_layer} layers of width {shape.d_model}, FFN {shape.d_ffn}, vocabulary {shape.vocab_size}"),
+        line("heads", f"{shape.n_head} of {shape.d_head}, {shape.n_kv_head} for keys and values"),
+        line("tokens", f"{plan.tokens:.4g}", f"{law['tokens']:.4g}"),
+        line(
             "batch", f"{plan.batch_size} sequences of {plan.sequence_length}", f"{law['batch_tokens'] / plan.sequence_length:.0f}"
         ),
-        _line("learning rate", f"{plan.learning_rate:.3g}", f"{law['learning_rate']:.3g}"),
-        _line("steps", f"{plan.steps}, {plan.warmup_steps} of them warm-up"),
-        _line("FLOPs per token, M", f"{counted['non_embedding']:.4g}"),
-        _line("  6N without embeddings", f"{counted['six_n']:.4g}, {counted['six_n_ratio']:.3f} of M"),
-        _line(
+        line("learning rate", f"{plan.learning_rate:.3g}", f"{law['learning_rate']:.3g}"),
+        line("steps", f"{plan.steps}, {plan.warmup_steps} of them warm-up"),
+        line("FLOPs per token, M", f"{counted['non_embedding']:.4g}"),
+        line("  6N without embeddings", f"{counted['six_n']:.4g}, {counted['six_n_ratio']:.3f} of M"),
+        line(
             "  6N with embeddings", f"{counted['six_n_with_embeddings']:.4g}, {counted['six_n_with_embeddings_ratio']:.3f} of M"
         ),
-        _line(f"optimum, {SCALE_NAMES[made.law.scale]}", "", f"{law[made.law.scale]:.4g}"),
-        _line("loss", _prediction(made)),
-        _line("memory per rank", f"{plan.memory_bytes / 1e9:.1f} GB"),
+        line(f"optimum, {SCALE_NAMES[made.law.scale]}", "", f"{law[made.law.scale]:.4g}"),
+        line("loss", _prediction(made)),
+        line("memory per rank", f"{plan.memory_bytes / 1e9:.1f} GB"),
         *_cluster_lines(made),
     ]
     return [*lines, *(f"note: {note}" for note in plan.notes)]
@@ -71,14 +71,14 @@ def _cluster_lines(made: Proposal) -> list[str]:
     extra = made.accelerators
     if extra is None or made.hours is None or made.energy_kwh is None:
         return []
-    cost = [] if made.cost is None else [_line("cost", f"{made.cost:,.0f} at {extra.price:g} an hour")]
+    cost = [] if made.cost is None else [line("cost", f"{made.cost:,.0f} at {extra.price:g} an hour")]
     return [
-        _line("time", f"{made.hours:,.1f} h on {extra.gpus} x {extra.gpu} at {extra.mfu:.0%} of their peak"),
+        line("time", f"{made.hours:,.1f} h on {extra.gpus} x {extra.gpu} at {extra.mfu:.0%} of their peak"),
         *cost,
         *([] if made.activation_checkpointing == "none" else [_checkpointing_line(made.activation_checkpointing)]),
-        _line("energy", f"{made.energy_kwh:,.0f} kWh of the accelerators alone"),
+        line("energy", f"{made.energy_kwh:,.0f} kWh of the accelerators alone"),
         *(
-            _line(
+            line(
                 "layout" if layout == made.layout else "  this fits too",
                 f"{layout.in_words()}: {memory / 1e9:.1f} GB",
             )
@@ -88,9 +88,10 @@ def _cluster_lines(made: Proposal) -> list[str]:
 
 
 def _checkpointing_line(policy: str) -> str:
-    return _line("activation checkpointing", f"{policy}: without it no layout fits")
+    return line("activation checkpointing", f"{policy}: without it no layout fits")
 
 
-def _line(name: str, value: str, law: str = "") -> str:
+def line(name: str, value: str, law: str = "") -> str:
+    """A line of a plan: what, its value, and what the law says where that differs."""
     by_law = f"law {law}" if law else ""
     return f"{name:<42}{value:<44}{by_law}".rstrip()
