@@ -23,6 +23,8 @@ ELSEWHERE = {
     "test_each_corpus_gets_a_law_and_the_next_time_nothing_is_trained",
     "longrun sweep python-text": f"{_SWEEP}::test_a_sweep_in_two_vocabularies_ends_with_the_law_of_the_text_and_a_verdict",
     "longrun law latest": _LADDER,
+    "longrun law latest --output *": "workflows/commands/test_sweep.py::"
+    "test_a_law_is_copied_to_a_file_with_the_trainings_beside_it",
     "longrun sweep mine.py": "workflows/sweeps/test_sweep.py::test_a_sweep_of_ones_own_is_a_function_in_a_file",
     "longrun run smoke --set scaling.law=law.json": f"{_SWEEP}::test_a_recipe_planned_by_the_law_of_a_sweep_is_judged_by_it",
     "pg_*": _BACKUP,

@@ -217,14 +217,24 @@ def sweeps(as_json: Json = False) -> None:
     print_result(known, as_json, [f"{name:<14}{description}" for name, description in known.items()])
 
 
-@PANEL.command("longrun law latest", "longrun law latest --profile site")
-def law(run: RunName = "latest", profile: OutsideProfile = "", home: Home = None) -> None:
+@PANEL.command("longrun law latest", "longrun law latest --output law.json", "longrun law latest --profile site")
+def law(
+    run: RunName = "latest",
+    output: Annotated[
+        Path | None, typer.Option(help="File to copy the law to; the trainings of a text's law go beside it, as .csv.")
+    ] = None,
+    profile: OutsideProfile = "",
+    home: Home = None,
+) -> None:
     """Print the scaling laws that a finished sweep has fitted, how well they predict, and where its files are."""
-    from workflows.commands.sweep import sweep_lines
+    from workflows.commands.sweep import copy_law, sweep_lines
     from workflows.steps.journals import journal_of
 
     settings = settings_of(home, profile=profile, services=(STORE,))
-    typer.echo("\n".join(sweep_lines(journal_of(settings, run), settings)).strip())
+    journal = journal_of(settings, run)
+    if output is not None:
+        copy_law(journal, settings, output)
+    typer.echo("\n".join(sweep_lines(journal, settings)).strip())
 
 
 @PANEL.command("longrun compare-corpora first.txt second.txt", "longrun compare-corpora python-environment:code prose/")

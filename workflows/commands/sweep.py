@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from components.artifacts import PlanVerdict
+from components.errors import ConfigError
+from components.files import write_text
 from components.scaling.laws.law import Law
 from components.scaling.laws.text_law import TextLaw
+from components.scaling.sweeps.table import RUNS
 from infra.settings import Settings
 from workflows.commands.display import Display, steady_console, summary
 from workflows.running import run_sweep
@@ -33,7 +37,7 @@ def sweep_and_show(config: Sweep, settings: Settings) -> None:
 
 def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
     """Laws, prediction and verdict of a finished sweep, and where its reports are."""
-    laws = [name for name in ("hyper_parameter_law", "scaling_law", "text_law") if journal.find(name)]
+    laws = _laws(journal)
     verdicts = ["verdict"] if journal.find("verdict") else []
     lines = ["", *(line for name in laws for line in _law_lines(journal.last(name)["figures"]))]
     read = (value_of(settings.store, journal.artifact(name), PlanVerdict) for name in verdicts)
@@ -41,8 +45,31 @@ def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
 
     directories = {name: settings.store.local(journal.artifact(name)) for name in [*laws, *verdicts]}
     reports = [f"report      {directory / 'report.html'}" for directory in directories.values()]
-    file = TextLaw.NAME if laws[-1] == "text_law" else Law.NAME
-    return [*lines, f"law         {directories[laws[-1]] / file}", *reports]
+    return [*lines, f"law         {directories[laws[-1]] / _file_of(laws[-1])}", *reports]
+
+
+def copy_law(journal: Journal, settings: Settings, path: Path) -> None:
+    """Copy the law of a finished sweep to `path`, and the trainings of a text's law beside it, as CSV.
+
+    Raises:
+        ConfigError: the run has fitted no law.
+    """
+    laws = _laws(journal)
+    if not laws:
+        raise ConfigError(f"run {journal.directory.name} has fitted no law; name the run of a sweep that has finished")
+    directory = settings.store.local(journal.artifact(laws[-1]))
+    write_text(path, (directory / _file_of(laws[-1])).read_text(encoding="utf-8"))
+    if laws[-1] == "text_law":
+        write_text(path.with_suffix(".csv"), (directory / RUNS).read_text(encoding="utf-8"))
+
+
+def _laws(journal: Journal) -> list[str]:
+    """The steps that have fitted a law, the sweep's own law last."""
+    return [name for name in ("hyper_parameter_law", "scaling_law", "text_law") if journal.find(name)]
+
+
+def _file_of(step: str) -> str:
+    return TextLaw.NAME if step == "text_law" else Law.NAME
 
 
 def verdict_lines(verdict: PlanVerdict) -> list[str]:

@@ -61,8 +61,8 @@ def python_text() -> Sweep:
             ),
             max_validation_bytes=100_000,
         ),
-        # Draws of this many rounds keep the law's file small.
-        fit=FitConfig(scale=SCALE, rounds=300),
+        # The law's file holds a draw of each round for each vocabulary: 100 kB.
+        fit=FitConfig(scale=SCALE, rounds=200),
         # Narrow models want rates far above those of any usual one.
         checks=replace(base.checks, plan=PlanLimits(max_learning_rate=0.05)),
     )
