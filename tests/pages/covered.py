@@ -5,6 +5,7 @@ Everything else is run by another test, or is an exception with its reason. Comm
 """
 
 _CHAIN, _SWEEP, _CLUSTERS = "end_to_end/test_chain.py", "end_to_end/test_sweep.py", "infra/test_clusters.py"
+_PLANNING = "workflows/commands/timed/test_planning.py"
 _BACKUP = f"{_CLUSTERS}::test_what_was_backed_up_is_there_after_everything_was_lost"
 _LADDER = f"{_SWEEP}::test_it_ends_with_a_law_a_prediction_and_a_verdict"
 
@@ -21,6 +22,8 @@ ELSEWHERE = {
     "longrun dedup-curve *": "end_to_end/test_dedup_curve.py::test_one_command_measures_the_curve_and_the_next_finds_it",
     "longrun compare-corpora *": "end_to_end/test_compare_corpora.py::"
     "test_each_corpus_gets_a_law_and_the_next_time_nothing_is_trained",
+    "longrun plan --minutes 30": f"{_PLANNING}::test_minutes_here_give_the_training_for_that_time_on_this_machine",
+    "longrun plan smoke --minutes 30": f"{_PLANNING}::test_a_recipe_gives_its_stages_and_its_name_to_the_command",
     "longrun sweep python-text": f"{_SWEEP}::test_a_sweep_in_two_vocabularies_ends_with_the_law_of_the_text_and_a_verdict",
     "longrun law latest": _LADDER,
     "longrun law latest --output *": "workflows/commands/test_sweep.py::"
