@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 TABLE = only("runs.csv")
 """What is read of the trainings of a sweep."""
 
+LAW = only(f"*{Law.NAME}")
+"""What is read of a law: `law.json`, or `text-law.json` of the law of a text."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PointRequest:
@@ -243,7 +246,7 @@ def text_law(
 @step(environments.cpu, TrainingPlan)
 def extrapolation(
     config: Ladder,
-    law: Annotated[ScalingLaw, only(Law.NAME, TextLaw.NAME)],
+    law: Annotated[ScalingLaw, LAW],
     tokenizer: Annotated[Tokenizer, only(SpecialTokens.NAME)],
     token_shards: Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
 ) -> Component:

@@ -1,6 +1,7 @@
 """The order and wiring of a sweep, with steps that make nothing; tests/end_to_end/test_sweep.py trains one."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -8,13 +9,29 @@ from typing import Any, get_type_hints
 import pytest
 from flyte.types import TypeEngine
 
-from components.artifacts import Artifact, SweepPoint, TrainingState
+from components.artifacts import (
+    Artifact,
+    JsonFile,
+    Mixture,
+    Plan,
+    SweepPoint,
+    SweepRuns,
+    Tokenizer,
+    TokenShards,
+    TrainingState,
+)
 from components.curation.config import Source
-from components.scaling.laws.text_law import TextLaw
+from components.scaling.config import FitConfig
+from components.scaling.laws.text_law import SCALE, TextLaw
+from components.tokenizer import special_tokens
+from tests.components.artifacts.samples import domain_tokens, index_of
+from tests.components.ports.store_suite import manifest_of
+from tests.components.scaling.fitting.test_text_law import SMALL, tables
 from tests.components.scaling.text_truth import LAW, vocabulary
 from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows.recipe import from_json, to_json
-from workflows.steps.run import Branch, Run, RunOptions
+from workflows.steps.run import Branch, Order, Run, RunOptions
+from workflows.steps.values import value_of
 from workflows.sweeps import tasks
 from workflows.sweeps.sweep import Sweep, load_sweep
 
@@ -130,6 +147,38 @@ def preferring(preferred: int, *, over: int) -> TextLaw:
     """A law by which one vocabulary ends with fewer bits per byte than another, whatever the budget."""
     sizes = {preferred: 1.0, over: 2.0}
     return replace(LAW, vocabularies=tuple(vocabulary(size, 50 * sizes[size], 400 * sizes[size], 2.0) for size in sorted(sizes)))
+
+
+@pytest.mark.long
+def test_the_target_is_planned_by_the_law_of_the_text_that_the_step_before_has_fitted(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+
+    def published(step: str, *values: JsonFile, files: tuple[Path, ...] = ()) -> Artifact:
+        with run.store.writing(step) as output:
+            for value in values:
+                value.write(output)
+            for file in files:
+                shutil.copy(file, output)
+            return run.store.publish(output, manifest_of(output, step=step, key=str(files)))
+
+    def made(task: Any, config: Any, **inputs: Any) -> Any:
+        order = Order(step=task.func.__name__, cache_key="key", code_digest="code", run=run)
+        return asyncio.run(task.func(order, config, **inputs))
+
+    runs = {
+        size: published("sweep_runs", files=(directory / "runs.csv",)).as_(SweepRuns)
+        for size, directory in tables(tmp_path / "tables").items()
+    }
+    fit = FitConfig(scale=SCALE, rounds=100)
+    law = made(tasks.text_law, tasks.TextLawRequest(name="mine", fit=fit, ladder=SMALL), runs=runs, bases={})
+    text = value_of(run.store, law, TextLaw)
+    tokenizer = published("tokenizer", special_tokens.after(1000, 1024)).as_(Tokenizer)
+    index = index_of({"code": domain_tokens(10**12)})
+    mixture = Mixture(shares={"code": 1.0}, epoch_limits={"code": 4.0})
+    shards = published("token_shards", index, mixture).as_(TokenShards)
+    planned = made(tasks.extrapolation, SMALL.in_vocabulary(1024), law=law, tokenizer=tokenizer, token_shards=shards)
+    plan = value_of(run.store, planned, Plan)
+    assert plan.prediction == text.predict(plan.shape, plan.tokens, plan.sequence_length)
 
 
 def test_a_training_is_named_by_its_number_and_keeps_how_it_is_done() -> None:
