@@ -1,7 +1,7 @@
 #!/bin/sh
-# Inside a build: installs locks from /opt/longrun/locks into /opt/longrun, and leaves what that added below /layers/NAME, with the locks,
-# which stay in the image and say what it is made of. `bootstrap` makes the installer itself. INDEX and TORCH_INDEX are the build's
-# arguments; a bundle of certificates and a .netrc are its secrets `ca` and `netrc`, which no layer keeps.
+# Runs inside an image build. Installs locks from /opt/longrun/locks into /opt/longrun, and links the added files into /layers/NAME. The
+# locks are copied too: they stay in the image and list its packages. `bootstrap` installs the installer itself. INDEX and TORCH_INDEX are
+# build arguments; the secrets `ca` (certificates) and `netrc` (logins) are in no layer.
 #   install.sh bootstrap        install.sh NAME LOCK...
 set -eu
 
@@ -18,17 +18,17 @@ fi
 export VIRTUAL_ENV=/opt/longrun UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
 uv=/opt/installer/bin/uv
 before=$(mktemp)
-# not empty any more: the locks are there
+# the directory already exists, with the locks in it
 [ -x /opt/longrun/bin/python ] || $uv venv --quiet --allow-existing /opt/longrun
 for lock in "$@"; do
     case $lock in
-        # what else torch needs is in the lock `train`; only torch comes from PyTorch's index, which has old versions of other packages
+        # only torch comes from PyTorch's index, whose other packages are old; its dependencies are in the lock `train`
         torch-*) $uv pip install --quiet --no-deps ${TORCH_INDEX:+--index "$TORCH_INDEX"} -r "/opt/longrun/locks/$lock.txt" ;;
         *) $uv pip install --quiet -r "/opt/longrun/locks/$lock.txt" ;;
     esac
 done
 
-# links to files of this very step, so nothing is stored twice
+# hard links to the files that this step added, so that nothing is stored twice
 mkdir -p "/layers/$layer"
 cd /opt/longrun
 find . ! -type d -cnewer "$before" -print0 | xargs -0 cp --parents --no-dereference --link --target-directory="/layers/$layer"

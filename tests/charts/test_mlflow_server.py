@@ -161,7 +161,7 @@ def test_the_upgrade_s_migration_runs_on_a_database_in_use(server: Server, datab
 
 def test_a_database_that_mlflow_has_not_made_yet_is_left_to_the_server(server: Server, database: servers.Postgres) -> None:
     database.run("psql", "--dbname=postgres", "--command=CREATE DATABASE fresh")
-    assert _migrate(server, database, name="fresh") == "0 skipped: MLflow has made no database yet\n"
+    assert _migrate(server, database, name="fresh") == "0 skipped: MLflow's tables do not exist yet\n"
     assert "0 rows" in database.run("psql", "--dbname=fresh", "--command=SELECT * FROM pg_tables WHERE schemaname = 'public'")
 
 

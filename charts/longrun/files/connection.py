@@ -1,6 +1,6 @@
-"""Are the record and its stores there? Asked as a task asks: by name, through the network policies, with a password.
+"""Tests MLflow and its stores from a pod like a task's: by host name, through the network policies, with a password.
 
-Proves that MLflow answers, refuses who does not log in, reads its database, and passes an artifact on to the store and back.
+Checks that MLflow answers, rejects requests without login, reads its database, and transfers an artifact to the store and back.
 """
 
 import base64
@@ -27,15 +27,15 @@ def ask(path: str, method: str = "GET", body: bytes | None = None, login: bool =
 
 
 def expect(what: str, found: object, wanted: object) -> None:
-    """Stop with a message unless both are equal."""
+    """Exit with a message unless both are equal."""
     if found != wanted:
         raise SystemExit(f"failed: {what}: {found!r} instead of {wanted!r}")
     print(f"ok: {what}")
 
 
-expect("the server answers", ask("/health", login=False)[0], 200)
-expect("nobody enters without a password", ask("/api/2.0/mlflow/experiments/search?max_results=1", login=False)[0], 401)
-expect("the database is read", ask("/api/2.0/mlflow/experiments/search?max_results=1")[0], 200)
+expect("MLflow answers", ask("/health", login=False)[0], 200)
+expect("requests without a password are rejected", ask("/api/2.0/mlflow/experiments/search?max_results=1", login=False)[0], 401)
+expect("MLflow reads its database", ask("/api/2.0/mlflow/experiments/search?max_results=1")[0], 200)
 expect("an artifact is stored", ask(ARTIFACT, "PUT", b"longrun")[0], 200)
-expect("it comes back as it was", ask(ARTIFACT)[1], b"longrun")
-expect("it is deleted again", ask(ARTIFACT, "DELETE")[0], 200)
+expect("the artifact is read back unchanged", ask(ARTIFACT)[1], b"longrun")
+expect("the artifact is deleted", ask(ARTIFACT, "DELETE")[0], 200)

@@ -1,7 +1,8 @@
-"""Bring MLflow's database up to this version before the new server starts. Arguments: its URI; `bundled` for our own Postgres.
+"""Migrates MLflow's database before a new server starts. Arguments: the database's URI, and `bundled` for the chart's Postgres.
 
-A database that MLflow has not made yet is left to the server. Where an installation failed before its Postgres came up, waiting
-for that here would keep the upgrade from ever mending it; a Postgres of the user's own must answer.
+If MLflow's tables do not exist yet, the server will create them. If the bundled Postgres does not answer, the migration is
+skipped: otherwise an installation that failed before Postgres started could never be repaired by an upgrade. An external Postgres
+must answer.
 """
 
 import os
@@ -15,8 +16,8 @@ try:
 except sqlalchemy.exc.OperationalError as error:
     if not bundled:
         raise SystemExit(f"failed: the database does not answer: {error.orig}") from None
-    print("skipped: the bundled Postgres does not answer; if it holds a database, upgrade again once it does")
+    print("skipped: the bundled Postgres does not answer; if it has a database, upgrade again when it does")
 else:
     if made:
         os.execvp("mlflow", ["mlflow", "db", "upgrade", uri])  # noqa: S606, S607 the image's own program
-    print("skipped: MLflow has made no database yet")
+    print("skipped: MLflow's tables do not exist yet")

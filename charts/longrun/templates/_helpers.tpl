@@ -27,7 +27,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end }}
 
-{{/* A repository as the registry has it: (list registry repository). Its host gives way, what is in the registry already stays */}}
+{{/* A repository moved to a registry: (list registry repository). Replaces the host, unless it is in the registry already */}}
 {{- define "longrun.mirrored" -}}
 {{- $registry := index . 0 -}}
 {{- $repository := index . 1 -}}
@@ -38,7 +38,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end }}
 
-{{/* Environment of every container: no telemetry */}}
+{{/* Environment variables of every container: telemetry off */}}
 {{- define "longrun.quiet" -}}
 - name: DO_NOT_TRACK
   value: "true"
@@ -53,7 +53,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Restricted Pod Security of a pod that runs as the given user */}}
+{{/* Security context for restricted Pod Security, for a pod that runs as the given user */}}
 {{- define "longrun.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: {{ . }}
@@ -71,7 +71,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* What the services of this release are called */}}
+{{/* Names and addresses of the services of this release */}}
 {{- define "longrun.database.host" -}}
 {{- if .Values.database.bundled.enabled }}{{ .Release.Name }}-postgres{{ else }}{{ .Values.database.host }}{{ end -}}
 {{- end }}
@@ -84,19 +84,19 @@ capabilities:
 {{- if .Values.database.bundled.enabled }}5432{{ else }}{{ .Values.database.port }}{{ end -}}
 {{- end }}
 
-{{/* Whether the connection is checked against an authority's certificate */}}
+{{/* Whether the database's certificate is checked against a certificate authority */}}
 {{- define "longrun.database.verified" -}}
 {{- if and (not .Values.database.bundled.enabled) (hasPrefix "verify-" .Values.database.sslMode) }}true{{ end -}}
 {{- end }}
 
-{{/* Where the database is, without its password: libpq reads that from PGPASSWORD */}}
+{{/* URI of the database without the password, which libpq reads from PGPASSWORD */}}
 {{- define "longrun.database.uri" -}}
 {{- $tls := ternary "disable" .Values.database.sslMode .Values.database.bundled.enabled -}}
 postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.host" . }}:{{ include "longrun.database.port" . }}/{{ .Values.database.name }}?sslmode={{ $tls }}
 {{- if include "longrun.database.verified" . }}&sslrootcert=/etc/postgres/ca.crt{{ end -}}
 {{- end }}
 
-{{/* The authority's certificate, as a volume */}}
+{{/* The certificate authority's certificate, as a volume */}}
 {{- define "longrun.database.authority" -}}
 {{- if include "longrun.database.verified" . }}
 - name: authority
@@ -115,7 +115,7 @@ postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.h
 {{- if .Values.store.bundled.enabled }}{{ .Values.store.existingSecret | default (printf "%s-store" .Release.Name) }}{{ else }}{{ .Values.store.existingSecret }}{{ end -}}
 {{- end }}
 
-{{/* Only a trial, where everything is bundled, may have its secrets made up */}}
+{{/* Whether this is a trial: both stores are bundled, and secrets may be generated */}}
 {{- define "longrun.trial" -}}
 {{- if and .Values.database.bundled.enabled .Values.store.bundled.enabled }}true{{ end -}}
 {{- end }}
@@ -124,7 +124,7 @@ postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.h
 {{- .Values.mlflow.auth.existingSecret | default (printf "%s-mlflow" .Release.Name) -}}
 {{- end }}
 
-{{/* A secret value that stays what it was: (list secret key length), where secret is what lookup found */}}
+{{/* A generated secret value that upgrades keep: (list secret key length), where secret is the result of lookup */}}
 {{- define "longrun.kept" -}}
 {{- $found := index . 0 -}}
 {{- $key := index . 1 -}}
@@ -135,7 +135,7 @@ postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.h
 {{- end -}}
 {{- end }}
 
-{{/* Environment of whoever talks to the database */}}
+{{/* Environment variables of containers that use the database */}}
 {{- define "longrun.database.env" -}}
 - name: PGPASSWORD
   valueFrom:
@@ -144,7 +144,7 @@ postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.h
       key: password
 {{- end }}
 
-{{/* Environment of whoever talks to the store */}}
+{{/* Environment variables of containers that use the store */}}
 {{- define "longrun.store.env" -}}
 - name: AWS_DEFAULT_REGION
   value: {{ .Values.store.region }}
@@ -168,20 +168,20 @@ postgresql+psycopg2://{{ .Values.database.user }}@{{ include "longrun.database.h
 {{- end }}
 {{- end }}
 
-{{/* Refuse, in words, what would fail later */}}
+{{/* Fail early, with a clear message, on values that would fail later */}}
 {{- define "longrun.validate" -}}
 {{- with .Values.database }}
 {{- if not .bundled.enabled }}
-{{- if not .host }}{{ fail "database.host is empty: name your Postgres, or set database.bundled.enabled=true for a trial" }}{{ end }}
+{{- if not .host }}{{ fail "database.host is empty: set it to your Postgres, or set database.bundled.enabled=true for a trial" }}{{ end }}
 {{- if not .existingSecret }}{{ fail "database.existingSecret is empty: name a Secret with the key password" }}{{ end }}
 {{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.databaseCidrs) }}{{ fail "networkPolicy.databaseCidrs is empty: MLflow could not reach database.host; list its addresses" }}{{ end }}
 {{- end }}
 {{- end }}
-{{- if and (not .Values.store.bundled.enabled) .Values.networkPolicy.enabled (not .Values.networkPolicy.storeCidrs) }}{{ fail "networkPolicy.storeCidrs is empty: nothing could reach the store; list its addresses" }}{{ end }}
+{{- if and (not .Values.store.bundled.enabled) .Values.networkPolicy.enabled (not .Values.networkPolicy.storeCidrs) }}{{ fail "networkPolicy.storeCidrs is empty: pods could not reach the store; list its addresses" }}{{ end }}
 {{- if and (not (include "longrun.trial" .)) (not .Values.mlflow.auth.existingSecret) }}{{ fail "mlflow.auth.existingSecret is empty: name a Secret with the keys username, password and secret-key" }}{{ end }}
 {{- if .Values.mlflow.ingress.enabled }}
 {{- if not .Values.mlflow.ingress.host }}{{ fail "mlflow.ingress.host is empty" }}{{ end }}
-{{- if not .Values.mlflow.ingress.tlsSecret }}{{ fail "mlflow.ingress.tlsSecret is empty: basic auth must not travel in the clear" }}{{ end }}
+{{- if not .Values.mlflow.ingress.tlsSecret }}{{ fail "mlflow.ingress.tlsSecret is empty: basic auth must not be sent unencrypted" }}{{ end }}
 {{- end }}
 {{- if and .Values.retention.enabled (not .Values.retention.homeClaim) }}{{ fail "retention.homeClaim is empty: name the PersistentVolumeClaim that holds the home" }}{{ end }}
 {{- if not (gt (int .Values.priorityClasses.services) (int .Values.priorityClasses.training)) }}{{ fail "priorityClasses.services must be above priorityClasses.training" }}{{ end }}

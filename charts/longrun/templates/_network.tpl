@@ -1,4 +1,4 @@
-{{/* Pods that do a run's work: whatever in this namespace is neither ours nor an operator's. */}}
+{{/* Selector of pods that do a run's work: all in this namespace that are neither the chart's nor an operator's. */}}
 {{- define "longrun.network.workloads" -}}
 matchExpressions:
   - key: app.kubernetes.io/name
@@ -23,7 +23,7 @@ matchLabels:
 {{- end }}
 {{- end }}
 
-{{/* Head of a policy: (list root name) */}}
+{{/* Start of a NetworkPolicy: (list root name) */}}
 {{- define "longrun.network.head" -}}
 {{- $root := index . 0 -}}
 apiVersion: networking.k8s.io/v1
@@ -56,7 +56,7 @@ metadata:
     - {port: {{ include "longrun.database.port" . }}, protocol: TCP}
 {{- end }}
 
-{{/* Egress rules to the store, and to a cloud's identity service where one gives the credentials */}}
+{{/* Egress rules to the store, and to a cloud's identity service if it provides the credentials */}}
 {{- define "longrun.network.store" -}}
 - to:
     {{- if .Values.store.bundled.enabled }}

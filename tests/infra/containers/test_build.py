@@ -76,7 +76,7 @@ def test_a_push_to_docker_hub_has_its_digests_too(tmp_path: Path) -> None:
 def test_without_a_push_the_digests_are_those_of_this_machine_and_say_so(builder: str, tmp_path: Path) -> None:
     done = build(machine(tmp_path, builder), IMAGES="core")
     assert f'core = "{digest("built", "docker.io/longrun/core:0.4.0")}"' in done.stdout
-    assert done.stdout.startswith(f"# as {builder} calls them; a registry may give others")
+    assert done.stdout.startswith(f"# local digests of {builder}; a registry may assign others")
 
 
 @EVERY
@@ -159,25 +159,25 @@ def test_another_can_be_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("programs", "words", "variables", "message"),
     [
-        ((), (), {}, "no builder of images on the PATH: install docker, podman or buildah"),
-        (("docker",), (), {"BUILDER": "podman"}, "BUILDER is podman, and podman is not on the PATH"),
+        ((), (), {}, "no image builder on the PATH: install docker, podman or buildah"),
+        (("docker",), (), {"BUILDER": "podman"}, "BUILDER is podman, but podman is not on the PATH"),
         (("docker",), (), {"BUILDER": "make"}, "BUILDER is make; allowed: docker, podman, buildah"),
-        (("docker",), (), {"BASE": "python:3.11"}, "BASE is python:3.11; allowed: an image by digest"),
-        (("docker",), (), {"GPU_BASE": "python:3.11"}, "GPU_BASE is python:3.11; allowed: an image by digest"),
-        (("docker",), (), {"IMAGES": "gpu"}, "no stage gpu in infra/containers/Containerfile"),
-        (("docker",), (), {"IMAGES": "vllm", "TORCH": "cpu"}, "IMAGES names vllm, which has CUDA's torch alone"),
+        (("docker",), (), {"BASE": "python:3.11"}, "BASE is python:3.11; allowed: an image with a digest"),
+        (("docker",), (), {"GPU_BASE": "python:3.11"}, "GPU_BASE is python:3.11; allowed: an image with a digest"),
+        (("docker",), (), {"IMAGES": "gpu"}, "IMAGES names gpu, which is not a stage of infra/containers/Containerfile"),
+        (("docker",), (), {"IMAGES": "vllm", "TORCH": "cpu"}, "IMAGES names vllm, which exists only with CUDA's torch"),
         (("docker",), (), {"TORCH": "rocm"}, "TORCH is rocm; allowed: cuda, cpu"),
-        (("docker",), (), {"UV_INDEX": "https://example.com"}, "UV_INDEX is not read any more: use TORCH=cpu"),
+        (("docker",), (), {"UV_INDEX": "https://example.com"}, "UV_INDEX is no longer supported: use TORCH=cpu"),
         (
             ("docker",),
             (),
             {"INDEX": "https://me:planted@example.com"},
-            "INDEX holds a login, which an image would keep (not shown)",
+            "INDEX contains a login (not shown), which would stay in the image",
         ),
-        (("docker",), (), {"CA": "/nowhere"}, "CA is /nowhere, which is no file that can be read"),
-        (("docker",), ("--push",), {}, "REGISTRY is not set: name the registry to push to"),
+        (("docker",), (), {"CA": "/nowhere"}, "CA is /nowhere, which is not a readable file"),
+        (("docker",), ("--push",), {}, "REGISTRY is not set; set it to the registry to push to"),
         (("docker",), ("--publish",), {}, "--publish is unknown; allowed: --push, --load CLUSTER"),
-        (("docker",), ("--load",), {}, "--load needs the name of a cluster of kind"),
+        (("docker",), ("--load",), {}, "--load needs the name of a kind cluster"),
         (("docker",), ("--load", "trial"), {}, "kind is not on the PATH"),
     ],
 )
@@ -195,7 +195,7 @@ def test_what_cannot_be_built_is_said_in_one_line(
 def test_an_engine_that_does_not_answer_is_named(tmp_path: Path) -> None:
     done = build(machine(tmp_path, "docker", engine=False))
     assert done.returncode == 1
-    assert "docker is here, but its engine does not answer" in done.stderr
+    assert "docker is installed, but its engine does not answer" in done.stderr
 
 
 def test_the_script_can_be_run() -> None:
